@@ -1,0 +1,64 @@
+//! The audit log: one JSON object a line, on disk before its offset is committed.
+
+use serde_json::Value;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// A file, or the process's log.
+pub(crate) enum AuditLog {
+    File(PathBuf, Mutex<File>),
+    Log,
+}
+
+/// The audit log cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("the audit log {path} cannot be {what}: {error}; check AUDIT_LOG_PATH, its folder's permissions and the free space")]
+pub(crate) struct AuditError {
+    path: String,
+    what: &'static str,
+    error: std::io::Error,
+}
+
+impl AuditLog {
+    /// Opens the file for appending, its folder made if it is missing; without a path the lines go to the log.
+    pub(crate) fn open(path: Option<&Path>) -> Result<Self, AuditError> {
+        let Some(path) = path else {
+            return Ok(Self::Log);
+        };
+        let failed = |error| AuditError {
+            path: path.display().to_string(),
+            what: "opened",
+            error,
+        };
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(failed)?;
+        }
+        let file = OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
+        Ok(Self::File(path.to_owned(), Mutex::new(file)))
+    }
+
+    /// Writes a line. A redelivered dead letter is a second line: the log tells what happened, and that did.
+    pub(crate) fn write(&self, line: &Value) -> Result<(), AuditError> {
+        match self {
+            Self::File(path, file) => {
+                let mut bytes = line.to_string().into_bytes();
+                bytes.push(b'\n');
+                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+                // One write: lines of two processes do not mix.
+                file.write_all(&bytes)
+                    .and_then(|()| file.sync_data())
+                    .map_err(|error| AuditError {
+                        path: path.display().to_string(),
+                        what: "written",
+                        error,
+                    })
+            }
+            Self::Log => {
+                tracing::info!(target: "audit", line = line.to_string(), "dead letter");
+                Ok(())
+            }
+        }
+    }
+}

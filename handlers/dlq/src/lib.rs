@@ -1,0 +1,46 @@
+//! The dlq handler: writes an audit line for every dead letter and counts it by stage and category.
+
+mod audit;
+mod letter;
+
+use audit::AuditLog;
+use contracts::topology::Stage;
+use letter::Letter;
+use runtime::metrics::metrics;
+use runtime::{Context, EachService, Emit, Factory, Failure, Handler, Limits, Outcome, SetupError, Unavailable};
+use std::sync::Arc;
+
+/// The handler.
+pub struct Dlq {
+    audit: AuditLog,
+}
+
+/// Makes the stage.
+#[must_use]
+pub fn factory() -> Factory {
+    Arc::new(|settings| {
+        let audit = AuditLog::open(settings.audit_log.as_deref()).map_err(SetupError::new)?;
+        let limits = Limits::of_concurrency(Stage::Dlq.row().concurrency);
+        Ok(EachService::new(Stage::Dlq, Dlq { audit }, limits))
+    })
+}
+
+impl Handler for Dlq {
+    type Input = Letter;
+
+    async fn handle(&self, letter: Letter, context: &Context) -> Result<Outcome, Failure> {
+        if let Letter::Tombstone = letter {
+            return Ok(Emit::nothing().into());
+        }
+        let line = letter.audit_line(context.now);
+        self.audit
+            .write(&line)
+            .map_err(|error| Unavailable::new("audit log", error.to_string()))?;
+        let (stage, category) = letter.labels();
+        metrics()
+            .dead_letters_audited
+            .with_label_values(&[stage, category])
+            .inc();
+        Ok(Emit::nothing().into())
+    }
+}

@@ -1,0 +1,148 @@
+//! A circuit breaker per host: ten failures in a row open it, after 30 s one request may try again.
+
+use runtime::metrics::metrics;
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Failures in a row that open a breaker.
+pub(crate) const FAILURES: u32 = 10;
+
+/// How long an open breaker admits nothing.
+const OPEN: Duration = Duration::from_secs(30);
+
+/// Breakers by host; the hosts are those of the allow-list, so there are few.
+#[derive(Default)]
+pub(crate) struct Breakers(Mutex<HashMap<String, Breaker>>);
+
+#[derive(Default)]
+struct Breaker {
+    failures: u32,
+    opened: Option<Instant>,
+    /// The one request of the half-open state is on its way since then.
+    probing: Option<Instant>,
+}
+
+/// A request that a breaker admitted; says how it went. Dropped without a word it counts as undecided.
+pub(crate) struct Attempt<'a> {
+    breakers: &'a Breakers,
+    host: String,
+}
+
+const CLOSED: i64 = 0;
+const OPENED: i64 = 1;
+const HALF_OPEN: i64 = 2;
+
+impl Breakers {
+    fn hosts(&self) -> MutexGuard<'_, HashMap<String, Breaker>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a request to this host may be made now.
+    pub(crate) fn admit(&self, host: &str) -> Option<Attempt<'_>> {
+        self.admit_at(host, Instant::now())
+    }
+
+    fn admit_at(&self, host: &str, now: Instant) -> Option<Attempt<'_>> {
+        let mut hosts = self.hosts();
+        let breaker = hosts.entry(host.to_owned()).or_default();
+        if let Some(opened) = breaker.opened {
+            // A probe that never came back (its task was cancelled) frees the place after a while.
+            let probing = breaker.probing.is_some_and(|since| now.duration_since(since) < OPEN);
+            if now.duration_since(opened) < OPEN || probing {
+                return None;
+            }
+            breaker.probing = Some(now);
+            state(host, HALF_OPEN);
+        }
+        Some(Attempt {
+            breakers: self,
+            host: host.to_owned(),
+        })
+    }
+}
+
+impl Attempt<'_> {
+    /// The host answered.
+    pub(crate) fn succeeded(self) {
+        let mut hosts = self.breakers.hosts();
+        let breaker = hosts.entry(self.host.clone()).or_default();
+        if breaker.opened.is_some() {
+            tracing::info!(host = self.host, "circuit closed");
+        }
+        *breaker = Breaker::default();
+        state(&self.host, CLOSED);
+    }
+
+    /// The host did not answer, or not as it should.
+    pub(crate) fn failed(self) {
+        self.failed_at(Instant::now());
+    }
+
+    fn failed_at(self, now: Instant) {
+        metrics()
+            .breaker_failures
+            .with_label_values(&[self.host.as_str()])
+            .inc();
+        let mut hosts = self.breakers.hosts();
+        let breaker = hosts.entry(self.host.clone()).or_default();
+        breaker.failures = breaker.failures.saturating_add(1);
+        if breaker.failures >= FAILURES {
+            if breaker.opened.is_none() {
+                tracing::warn!(host = self.host, failures = breaker.failures, "circuit opened");
+            }
+            breaker.opened = Some(now);
+            breaker.probing = None;
+            state(&self.host, OPENED);
+        }
+    }
+
+    /// The request said nothing about the host.
+    pub(crate) fn undecided(self) {
+        if let Some(breaker) = self.breakers.hosts().get_mut(&self.host) {
+            breaker.probing = None;
+        }
+    }
+}
+
+fn state(host: &str, state: i64) {
+    metrics().breaker_state.with_label_values(&[host]).set(state);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_failures_open_it_and_one_probe_closes_it() {
+        let breakers = Breakers::default();
+        let start = Instant::now();
+        for _ in 0..FAILURES {
+            breakers.admit_at("h", start).unwrap().failed_at(start);
+        }
+        assert!(breakers.admit_at("h", start).is_none());
+        assert!(breakers.admit_at("other", start).is_some());
+        let later = start + OPEN;
+        let probe = breakers.admit_at("h", later).unwrap();
+        assert!(breakers.admit_at("h", later).is_none(), "only one request may try");
+        probe.succeeded();
+        assert!(breakers.admit_at("h", later).is_some());
+    }
+
+    #[test]
+    fn a_failed_probe_opens_it_again_and_a_success_between_failures_keeps_it_closed() {
+        let breakers = Breakers::default();
+        let start = Instant::now();
+        for _ in 0..FAILURES {
+            breakers.admit_at("h", start).unwrap().failed_at(start);
+        }
+        let later = start + OPEN;
+        breakers.admit_at("h", later).unwrap().failed_at(later);
+        assert!(breakers.admit_at("h", later).is_none());
+        for _ in 0..3 * FAILURES {
+            breakers.admit_at("g", start).unwrap().failed_at(start);
+            breakers.admit_at("g", start).unwrap().succeeded();
+        }
+        assert!(breakers.admit_at("g", start).is_some());
+    }
+}

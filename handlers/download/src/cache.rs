@@ -1,0 +1,263 @@
+//! Files in the cache folder: written as a part of one attempt, complete once they are renamed.
+//!
+//! The note beside a file holds what a redelivered task needs to know. It is renamed into place before the file, so a
+//! complete file always has one.
+
+use crate::volume;
+use contracts::cache_path::{self, FILE, NOTE, PART_SUFFIX};
+use jiff::Timestamp;
+use runtime::Unavailable;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::fs;
+use tokio::io::AsyncWriteExt;
+use tokio::sync::OwnedMutexGuard;
+use uuid::Uuid;
+
+/// What is known of a complete file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Cached {
+    pub(crate) bytes: u64,
+    pub(crate) sha256: String,
+    pub(crate) content_type: Option<String>,
+    #[serde(with = "contracts::time")]
+    pub(crate) downloaded_at: Timestamp,
+}
+
+/// The cache folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("CACHE_DIR {path} cannot be written: {error}; check that the volume is mounted, has space, and that this process may write there")]
+pub(crate) struct CacheError {
+    path: String,
+    error: io::Error,
+}
+
+impl CacheError {
+    fn of(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
+        move |error| Self {
+            path: path.display().to_string(),
+            error,
+        }
+    }
+}
+
+/// The cache folder.
+pub(crate) struct Cache {
+    root: PathBuf,
+    /// One lock per attachment that is being worked on.
+    busy: Arc<Mutex<HashMap<Uuid, Arc<tokio::sync::Mutex<()>>>>>,
+}
+
+impl Cache {
+    /// Makes the folder if it is missing, and tries to write there.
+    pub(crate) fn open(root: &Path) -> Result<Self, CacheError> {
+        std::fs::create_dir_all(root).map_err(CacheError::of(root))?;
+        let probe = root.join(format!(".probe-{}", Uuid::new_v4()));
+        std::fs::write(&probe, b"probe")
+            .and_then(|()| std::fs::remove_file(&probe))
+            .map_err(CacheError::of(root))?;
+        Ok(Self {
+            root: root.to_owned(),
+            busy: Arc::default(),
+        })
+    }
+
+    /// Pauses when the volume is too full.
+    pub(crate) fn check_volume(&self) -> Result<(), Unavailable> {
+        volume::check(&self.root)
+    }
+
+    /// The place of an attachment; waits while another task of this process works on it.
+    pub(crate) async fn slot(&self, media_id: Uuid) -> Slot {
+        let lock = {
+            let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(busy.entry(media_id).or_default())
+        };
+        Slot {
+            folder: self.root.join(cache_path::folder(media_id)),
+            media_id,
+            _turn: Turn {
+                media_id,
+                busy: Arc::clone(&self.busy),
+                guard: Some(lock.lock_owned().await),
+            },
+        }
+    }
+}
+
+/// Holds an attachment's lock, and forgets it when nobody else waits.
+struct Turn {
+    media_id: Uuid,
+    busy: Arc<Mutex<HashMap<Uuid, Arc<tokio::sync::Mutex<()>>>>>,
+    guard: Option<OwnedMutexGuard<()>>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.guard.take());
+        // Only the map itself still knows the lock: whoever waits holds another reference.
+        if busy.get(&self.media_id).is_some_and(|lock| Arc::strong_count(lock) == 1) {
+            busy.remove(&self.media_id);
+        }
+    }
+}
+
+/// An attachment's place in the cache, for one task alone.
+pub(crate) struct Slot {
+    folder: PathBuf,
+    media_id: Uuid,
+    _turn: Turn,
+}
+
+impl Slot {
+    /// The complete file of an earlier attempt, if it is there with the size in its note.
+    pub(crate) async fn finished(&self) -> Option<Cached> {
+        let note = fs::read(self.folder.join(NOTE)).await.ok()?;
+        let cached: Cached = serde_json::from_slice(&note).ok()?;
+        let file = fs::symlink_metadata(self.folder.join(FILE)).await.ok()?;
+        (file.is_file() && file.len() == cached.bytes).then_some(cached)
+    }
+
+    /// Begins a new file.
+    pub(crate) async fn begin(&self) -> Result<Part, CacheError> {
+        fs::create_dir_all(&self.folder).await.map_err(CacheError::of(&self.folder))?;
+        let name = format!("{}-{}{PART_SUFFIX}", Uuid::new_v4().simple(), self.media_id);
+        let path = self.folder.join(name);
+        let file = fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&path)
+            .await
+            .map_err(CacheError::of(&path))?;
+        Ok(Part {
+            // One buffer for network-sized pieces: fewer trips to the file threads.
+            file: tokio::io::BufWriter::with_capacity(256 * 1024, file),
+            path,
+            folder: self.folder.clone(),
+            hash: Sha256::new(),
+            bytes: 0,
+        })
+    }
+
+    /// Removes what attempts left behind, when no complete file is wanted. The folder goes with them if it is empty.
+    pub(crate) async fn clear_parts(&self) {
+        let Ok(mut entries) = fs::read_dir(&self.folder).await else {
+            return;
+        };
+        while let Ok(Some(entry)) = entries.next_entry().await {
+            if entry.file_name().to_string_lossy().ends_with(PART_SUFFIX) {
+                let _ = fs::remove_file(entry.path()).await;
+            }
+        }
+        // Fails, as it should, when something is in it.
+        let _ = fs::remove_dir(&self.folder).await;
+    }
+}
+
+/// A file that is being written.
+pub(crate) struct Part {
+    file: tokio::io::BufWriter<fs::File>,
+    path: PathBuf,
+    folder: PathBuf,
+    hash: Sha256,
+    bytes: u64,
+}
+
+impl Part {
+    /// Adds bytes.
+    pub(crate) async fn write(&mut self, piece: &[u8]) -> Result<(), CacheError> {
+        self.hash.update(piece);
+        self.bytes += piece.len() as u64;
+        self.file.write_all(piece).await.map_err(CacheError::of(&self.path))
+    }
+
+    /// Bytes written so far.
+    pub(crate) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Puts the complete file in its place.
+    pub(crate) async fn finish(mut self, content_type: Option<String>, now: Timestamp) -> Result<Cached, CacheError> {
+        self.file.flush().await.map_err(CacheError::of(&self.path))?;
+        let cached = Cached {
+            bytes: self.bytes,
+            sha256: hex::encode(self.hash.finalize()),
+            content_type,
+            downloaded_at: contracts::time::to_microseconds(now),
+        };
+        let note = self.path.with_extension("note");
+        let text = serde_json::to_vec(&cached).map_err(|error| CacheError::of(&note)(error.into()))?;
+        fs::write(&note, text).await.map_err(CacheError::of(&note))?;
+        fs::rename(&note, self.folder.join(NOTE)).await.map_err(CacheError::of(&note))?;
+        fs::rename(&self.path, self.folder.join(FILE)).await.map_err(CacheError::of(&self.path))?;
+        Ok(cached)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> Timestamp {
+        "2025-01-01T00:00:00Z".parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_finished_file_is_found_again_and_a_damaged_one_is_not() {
+        let root = tempfile::tempdir().unwrap();
+        let cache = Cache::open(root.path()).unwrap();
+        let id = Uuid::new_v4();
+        let slot = cache.slot(id).await;
+        assert_eq!(slot.finished().await, None);
+        let mut part = slot.begin().await.unwrap();
+        part.write(b"hello").await.unwrap();
+        let cached = part.finish(None, now()).await.unwrap();
+        assert_eq!(cached.sha256, "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824");
+        assert_eq!(slot.finished().await, Some(cached));
+        std::fs::write(root.path().join(cache_path::file(id)), b"hell").unwrap();
+        assert_eq!(slot.finished().await, None);
+    }
+
+    #[tokio::test]
+    async fn a_second_task_of_the_same_attachment_waits_for_the_first() {
+        let root = tempfile::tempdir().unwrap();
+        let cache = Arc::new(Cache::open(root.path()).unwrap());
+        let id = Uuid::new_v4();
+        let first = cache.slot(id).await;
+        let waiting = tokio::spawn({
+            let cache = Arc::clone(&cache);
+            async move { cache.slot(id).await.finished().await.is_some() }
+        });
+        let mut part = first.begin().await.unwrap();
+        part.write(b"x").await.unwrap();
+        part.finish(None, now()).await.unwrap();
+        drop(first);
+        assert!(waiting.await.unwrap(), "it sees what the first has finished");
+        assert!(cache.busy.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn failed_attempts_leave_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let cache = Cache::open(root.path()).unwrap();
+        let slot = cache.slot(Uuid::new_v4()).await;
+        drop(slot.begin().await.unwrap());
+        drop(slot.begin().await.unwrap());
+        slot.clear_parts().await;
+        assert!(!slot.folder.exists());
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_says_what_to_do() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let Err(error) = Cache::open(&file.path().join("cache")) else {
+            panic!("a file is no folder");
+        };
+        assert!(error.to_string().contains("check that the volume is mounted"));
+    }
+}

@@ -1,0 +1,139 @@
+//! The download stage: fetches one attachment into the cache, checking all that the message and the server claim.
+//!
+//! [`fetch`] speaks HTTP, [`resolver`] lets it reach public addresses only, [`breaker`] spares hosts that are down,
+//! [`cache`] keeps files and [`retry_after`] reads what servers ask for.
+
+mod breaker;
+mod cache;
+mod fetch;
+mod resolver;
+mod retry_after;
+mod volume;
+
+use breaker::Breakers;
+use cache::Cache;
+use contracts::category::Category;
+use contracts::file_rules;
+use contracts::messages::{CachedDownload, DownloadTask, Problem};
+use contracts::presigned;
+use contracts::topology::Stage;
+use contracts::url_guard::UrlPolicy;
+use fetch::{FetchError, Fetcher};
+use runtime::config::Settings;
+use runtime::metrics::metrics;
+use runtime::{
+    Context, EachService, Emit, Factory, Failure, Handler, Limits, Outcome, SetupError, Unavailable,
+};
+use std::sync::Arc;
+
+/// The handler.
+pub struct Download {
+    policy: UrlPolicy,
+    fetcher: Fetcher,
+    cache: Cache,
+    breakers: Breakers,
+}
+
+/// Label of the worker in its metrics.
+pub(crate) const WORKER: &str = "download";
+
+/// Makes the stage.
+#[must_use]
+pub fn factory() -> Factory {
+    Arc::new(|settings| {
+        let limits = Limits::of_concurrency(settings.download_concurrency).with_records(settings.download_window);
+        Ok(EachService::new(Stage::Download, Download::new(settings)?, limits))
+    })
+}
+
+impl Download {
+    /// With the configured hosts, limits and cache folder.
+    ///
+    /// # Errors
+    /// When the cache folder cannot be used or the HTTP client not be made.
+    pub fn new(settings: &Settings) -> Result<Self, SetupError> {
+        Ok(Self {
+            policy: UrlPolicy::new(&settings.allowed_hosts, settings.dev.is_some()),
+            fetcher: Fetcher::new(settings).map_err(SetupError::new)?,
+            cache: Cache::open(&settings.cache_dir).map_err(SetupError::new)?,
+            breakers: Breakers::default(),
+        })
+    }
+}
+
+impl Handler for Download {
+    type Input = DownloadTask;
+
+    async fn handle(&self, task: DownloadTask, context: &Context) -> Result<Outcome, Failure> {
+        // The message is untrusted: the same rules as at ingest.
+        let permanent = |text: String| Failure::from(Problem::new(Category::Permanent, text));
+        let url = self
+            .policy
+            .check(&task.attachment_url)
+            .map_err(|refusal| permanent(refusal.to_string()))?;
+        let file_type = file_rules::allowed_type(&url).map_err(|refusal| permanent(refusal.to_string()))?;
+        // One download of a file at a time, also when its task came twice.
+        let slot = self.cache.slot(task.media_id).await;
+        if let Some(cached) = slot.finished().await {
+            return Ok(emit(task, cached));
+        }
+        if let Some(expiry) = presigned::expiry(&url).filter(|expiry| expiry.is_expired(context.now)) {
+            return Err(permanent(format!(
+                "the presigned URL ({}) expired at {}",
+                expiry.kind.as_str(),
+                contracts::time::format(expiry.expires_at)
+            )));
+        }
+        self.cache.check_volume()?;
+        let host = url.host_str().unwrap_or_default().to_owned();
+        let Some(attempt) = self.breakers.admit(&host) else {
+            return Err(Failure::message(
+                Category::CircuitOpen,
+                format!("{host} failed {} times in a row: no request is made for a while", breaker::FAILURES),
+            ));
+        };
+        let running = metrics().downloads_concurrent.with_label_values(&[WORKER]);
+        running.inc();
+        let fetched = self.fetcher.fetch(&self.policy, url, file_type, &slot).await;
+        running.dec();
+        match fetched {
+            Ok(cached) => {
+                attempt.succeeded();
+                metrics()
+                    .download_bytes
+                    .with_label_values(&[WORKER])
+                    .inc_by(cached.bytes);
+                Ok(emit(task, cached))
+            }
+            Err(FetchError::Cache(error)) => {
+                attempt.undecided();
+                // On a full volume above all, what cannot be finished must not stay.
+                slot.clear_parts().await;
+                Err(Unavailable::new("cache volume", error.to_string()).into())
+            }
+            Err(FetchError::Refused { problem, retry_after }) => {
+                slot.clear_parts().await;
+                match problem.category {
+                    Category::Transient => attempt.failed(),
+                    // Any other answer is an answer: the host is there.
+                    _ => attempt.succeeded(),
+                }
+                Err(Failure::Message { problem, retry_after })
+            }
+        }
+    }
+}
+
+fn emit(task: DownloadTask, cached: cache::Cached) -> Outcome {
+    let local_cache_path = contracts::cache_path::file(task.media_id);
+    Emit::nothing()
+        .cached(CachedDownload::of_task(
+            task,
+            local_cache_path,
+            cached.bytes,
+            cached.content_type,
+            cached.sha256,
+            cached.downloaded_at,
+        ))
+        .into()
+}

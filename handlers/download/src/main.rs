@@ -1,0 +1,9 @@
+//! The download handler's own binary, for its container.
+
+use contracts::topology::Stage;
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    runtime::run(Stage::Download, download::factory()).await
+}

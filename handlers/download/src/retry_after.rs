@@ -1,0 +1,37 @@
+//! `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date.
+
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
+use std::time::Duration;
+
+/// Longest wait that a server may ask for.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// How long the server asks to wait; `None` for what cannot be read.
+pub(crate) fn parse(value: &str, now: Timestamp) -> Option<Duration> {
+    let value = value.trim();
+    let wait = match value.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let until = rfc2822::parse(value).ok()?.timestamp();
+            Duration::try_from(until.duration_since(now)).unwrap_or_default()
+        }
+    };
+    Some(wait.min(LONGEST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_and_dates_are_read() {
+        let now = "2015-10-21T07:27:00Z".parse().unwrap();
+        assert_eq!(parse("120", now), Some(Duration::from_secs(120)));
+        assert_eq!(parse("Wed, 21 Oct 2015 07:28:00 GMT", now), Some(Duration::from_secs(60)));
+        assert_eq!(parse("Wed, 21 Oct 2015 07:00:00 GMT", now), Some(Duration::ZERO));
+        assert_eq!(parse("99999999999", now), Some(LONGEST));
+        assert_eq!(parse("soon", now), None);
+        assert_eq!(parse("-5", now), None);
+    }
+}

@@ -1,0 +1,49 @@
+//! How full the cache volume is. Beyond 90 % the stage pauses and says so: it does not fail.
+
+use crate::WORKER;
+use runtime::Unavailable;
+use runtime::metrics::metrics;
+use std::path::Path;
+
+/// Used part of the volume beyond which no download begins.
+const FULL: f64 = 0.9;
+
+/// Refuses while the volume is too full.
+pub(crate) fn check(path: &Path) -> Result<(), Unavailable> {
+    let volume = rustix::fs::statvfs(path)
+        .map_err(|error| Unavailable::new("cache volume", format!("CACHE_DIR {}: {error}", path.display())))?;
+    judge(volume.f_blocks, volume.f_bavail, path)
+}
+
+fn judge(blocks: u64, available: u64, path: &Path) -> Result<(), Unavailable> {
+    if blocks == 0 {
+        return Ok(());
+    }
+    #[allow(clippy::cast_precision_loss)]
+    let used = 1.0 - available as f64 / blocks as f64;
+    metrics().cache_used.with_label_values(&[WORKER]).set(used);
+    if used > FULL {
+        return Err(Unavailable::new(
+            "cache volume",
+            format!(
+                "CACHE_DIR {} is {:.0} % full: downloads pause until uploads have emptied it below {:.0} %, or it is enlarged",
+                path.display(),
+                used * 100.0,
+                FULL * 100.0
+            ),
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_volume_pauses_and_says_why() {
+        assert!(judge(100, 11, Path::new("/c")).is_ok());
+        let reason = judge(100, 5, Path::new("/c")).unwrap_err().reason;
+        assert!(reason.contains("95 % full"), "{reason}");
+    }
+}

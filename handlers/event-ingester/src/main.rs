@@ -1,0 +1,9 @@
+//! The event-ingester handler's own binary, for its container.
+
+use contracts::topology::Stage;
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    runtime::run(Stage::EventIngester, event_ingester::factory()).await
+}

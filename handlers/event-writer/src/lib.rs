@@ -1,0 +1,50 @@
+//! The event writer: appends every readable event to `xact_events`, in its own consumer group, by size or time.
+
+mod row;
+
+use contracts::messages::Event;
+use contracts::topology::Stage;
+use jiff::Timestamp;
+use lake::{EventRow, Source, Sourced};
+use runtime::{Assigned, AssignError, Batch, BatchHandler, BatchService, Context, Factory, Refused, Unavailable};
+use std::sync::Arc;
+use table_sink::TableSink;
+
+/// The handler.
+pub struct EventWriter {
+    events: TableSink<EventRow>,
+}
+
+/// Makes the stage.
+#[must_use]
+pub fn factory() -> Factory {
+    Arc::new(|settings| {
+        let events = TableSink::open("DELTA_EVENTS_TABLE_PATH", &settings.events_table, settings.delta_writes)?;
+        Ok(BatchService::new(Stage::EventWriter, EventWriter { events }, settings.event_batch))
+    })
+}
+
+impl BatchHandler for EventWriter {
+    type Input = Event;
+
+    async fn assigned(&self, partitions: &[Assigned]) -> Result<(), AssignError> {
+        self.events.check_positions(partitions).await
+    }
+
+    async fn handle(&self, batch: &Batch<'_, Event>, context: &Context) -> Result<Vec<Refused>, Unavailable> {
+        let rows: Vec<_> = batch
+            .records
+            .iter()
+            .map(|delivered| Sourced {
+                row: row::of_event(&delivered.input, delivered.record_timestamp, context.now),
+                source: delivered.app_id.clone().map(|app_id| Source {
+                    app_id,
+                    offset: delivered.source.offset,
+                }),
+            })
+            .collect();
+        let happened: Vec<Timestamp> = rows.iter().map(|row| row.row.event_timestamp).collect();
+        self.events.append(rows, &batch.positions, &happened).await?;
+        Ok(Vec::new())
+    }
+}

@@ -1,0 +1,9 @@
+//! The event-writer handler's own binary, for its container.
+
+use contracts::topology::Stage;
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    runtime::run(Stage::EventWriter, event_writer::factory()).await
+}

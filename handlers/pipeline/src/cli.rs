@@ -1,0 +1,150 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+use contracts::topology::{STAGES, Stage};
+use runtime::config::Environment;
+use std::path::PathBuf;
+
+/// Insurance attachments from assignment events into OneLake: runs the pipeline, or one of its workers.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) run: Run,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// How to run.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Run without Azure, Docker or anything installed: embedded broker (or the one at LOCAL_KAFKA_BOOTSTRAP_SERVERS),
+    /// local lake, sample attachment server, all workers
+    #[arg(long)]
+    pub(crate) dev: bool,
+    /// With --dev: send N sample events, faults among them, show progress, and end with a table of what came out
+    #[arg(long, value_name = "N", requires = "dev", conflicts_with = "worker")]
+    pub(crate) demo: Option<u64>,
+    /// With --dev: folder of lake, tables, cache and audit log
+    #[arg(long, value_name = "DIR", requires = "dev")]
+    pub(crate) dev_dir: Option<PathBuf>,
+    /// Which worker to run
+    #[arg(long, value_name = "NAME|all", default_value = "all", value_parser = parse_worker)]
+    pub(crate) worker: WorkerChoice,
+    /// Workers of each stage in this process
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) count: u16,
+    /// Port of /health, /metrics and /invoke; 0 takes a free one [METRICS_PORT, 8000]
+    #[arg(long, value_name = "PORT")]
+    pub(crate) metrics_port: Option<u16>,
+    /// ERROR, WARN, INFO, DEBUG or TRACE [LOG_LEVEL, INFO]
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) log_level: Option<String>,
+    /// Do not write the Delta tables
+    #[arg(long)]
+    pub(crate) no_delta: bool,
+}
+
+/// One stage or all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WorkerChoice {
+    All,
+    One(Stage),
+}
+
+fn parse_worker(name: &str) -> Result<WorkerChoice, String> {
+    if name == "all" {
+        return Ok(WorkerChoice::All);
+    }
+    name.parse()
+        .map(WorkerChoice::One)
+        .map_err(|error: contracts::topology::UnknownStage| format!("{error}, or all"))
+}
+
+impl WorkerChoice {
+    /// The stages to run.
+    pub(crate) fn stages(self) -> Vec<Stage> {
+        match self {
+            Self::All => STAGES.iter().map(|row| row.stage).collect(),
+            Self::One(stage) => vec![stage],
+        }
+    }
+}
+
+impl Run {
+    /// Flags win over variables.
+    pub(crate) fn apply(&self, environment: &mut Environment) {
+        if let Some(port) = self.metrics_port {
+            environment.set("METRICS_PORT", port.to_string());
+        }
+        if let Some(level) = &self.log_level {
+            environment.set("LOG_LEVEL", level);
+        }
+        if self.no_delta {
+            environment.set("ENABLE_DELTA_WRITES", "false");
+        }
+    }
+}
+
+/// The operator's commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Put events from a file (JSON, a JSON list, or one JSON object a line) on the raw topic
+    Produce {
+        /// The file, or - for standard input
+        #[arg(value_name = "FILE|-")]
+        source: String,
+    },
+    /// Put sample events on the raw topic
+    Demo {
+        /// How many
+        #[arg(long, value_name = "N")]
+        events: u64,
+    },
+    /// Create the topics, list them, or show lag per group
+    Topics {
+        #[command(subcommand)]
+        action: Topics,
+    },
+    /// Say what the rules make of an attachment URL, without a request
+    Explain {
+        /// The URL
+        url: String,
+        /// The MIME type that its server declares
+        #[arg(long, value_name = "T")]
+        media_type: Option<String>,
+    },
+    /// Print .env.example
+    #[command(hide = true)]
+    EnvExample,
+}
+
+/// Commands on topics.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(crate) enum Topics {
+    /// Create the topics that are missing
+    Create,
+    /// List the topics with their partitions
+    List,
+    /// Show how far each group is behind; exit 1 if a topic is missing
+    Lag,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_stage_is_a_worker_and_others_are_refused() {
+        for row in &STAGES {
+            assert_eq!(parse_worker(row.name), Ok(WorkerChoice::One(row.stage)));
+        }
+        assert!(parse_worker("uploads").unwrap_err().contains("result-processor, retry-scheduler, dlq, or all"));
+    }
+}

@@ -1,0 +1,15 @@
+//! The operator's commands, one a file.
+
+pub(crate) mod demo;
+pub(crate) mod explain;
+pub(crate) mod produce;
+pub(crate) mod topics;
+
+use crate::Outcome;
+
+/// Prints `.env.example`.
+#[allow(clippy::print_stdout, clippy::unnecessary_wraps)]
+pub(crate) fn env_example() -> Outcome {
+    print!("{}", runtime::config::env_example());
+    Ok(true)
+}

@@ -1,0 +1,116 @@
+//! `produce`: events from a file onto the raw topic.
+
+use crate::Outcome;
+use contracts::messages::Event;
+use runtime::config::{Environment, Settings};
+use runtime::health::Health;
+use runtime::produce::{Outgoing, Producer};
+use runtime::trace_context::TraceContext;
+use serde_json::Value;
+use std::io::Read;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Longest wait for the broker.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Sends every event of the source.
+#[allow(clippy::print_stdout)]
+pub(crate) async fn run(environment: &Environment, source: &str) -> Outcome {
+    let settings = Settings::from_environment(environment)?;
+    let text = read(source)?;
+    let events = events(&text).map_err(|error| format!("{source}: {error}"))?;
+    let outgoing: Vec<Outgoing> = events
+        .into_iter()
+        .map(|(trace_id, value)| Outgoing {
+            topic: settings.topics.raw.clone(),
+            key: trace_id,
+            value,
+            trace: TraceContext::new(),
+        })
+        .collect();
+    send(&settings, &outgoing).await?;
+    println!("{} sent to {} at {}", plural(outgoing.len()), settings.topics.raw, settings.cluster_of_events().bootstrap_servers);
+    Ok(true)
+}
+
+/// Sends records to the events cluster and waits for the acknowledgements.
+pub(crate) async fn send(settings: &Settings, outgoing: &[Outgoing]) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let health = Health::default();
+    let producer = Producer::new(settings.cluster_of_events(), health.clone(), "producer")?;
+    let stop = CancellationToken::new();
+    if tokio::time::timeout(LIMIT, producer.deliver(outgoing, &stop)).await.is_err() {
+        let reason = health.not_ready().remove("producer").unwrap_or_else(|| "it does not answer".to_owned());
+        return Err(format!(
+            "not sent within {} s to {}: {reason}. Check the bootstrap servers and that the topic exists (`topics list`)",
+            LIMIT.as_secs(),
+            settings.cluster_of_events().bootstrap_servers
+        )
+        .into());
+    }
+    Ok(())
+}
+
+fn plural(count: usize) -> String {
+    if count == 1 { "1 event".to_owned() } else { format!("{count} events") }
+}
+
+fn read(source: &str) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    let read = match source {
+        "-" => std::io::stdin().read_to_end(&mut bytes).map(|_| ()),
+        path => std::fs::read(path).map(|content| bytes = content),
+    };
+    read.map_err(|error| format!("{source} cannot be read: {error}"))?;
+    String::from_utf8(bytes).map_err(|error| format!("{source} is no UTF-8 text: {error}"))
+}
+
+/// Trace id and bytes of each event. Only readable ones: whoever sends by hand wants to know at once.
+fn events(text: &str) -> Result<Vec<(String, Vec<u8>)>, String> {
+    let mut events = Vec::new();
+    for (number, value) in serde_json::Deserializer::from_str(text).into_iter::<Value>().enumerate() {
+        match value.map_err(|error| format!("no JSON: {error}"))? {
+            Value::Array(list) => events.extend(list),
+            value => events.push(value),
+        }
+        if events.len() > 1_000_000 {
+            return Err(format!("too many events at once (more than a million, at value {number}): split the file"));
+        }
+    }
+    if events.is_empty() {
+        return Err("there is no event in it".to_owned());
+    }
+    events
+        .into_iter()
+        .enumerate()
+        .map(|(index, value)| {
+            let bytes = value.to_string().into_bytes();
+            let event = Event::from_value(value).map_err(|error| format!("event {}: {error}", index + 1))?;
+            Ok((event.trace_id, bytes))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_event_a_list_or_lines_are_read() {
+        let event = r#"{"trace_id":"t","event_type":"x"}"#;
+        for (text, count) in [
+            (event.to_owned(), 1),
+            (format!("[{event},{event}]"), 2),
+            (format!("{event}\n{event}\n\n{event}\n"), 3),
+        ] {
+            assert_eq!(events(&text).unwrap().len(), count, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_event_is_refused_by_its_number() {
+        assert!(events("").unwrap_err().contains("no event"));
+        assert!(events("{").unwrap_err().contains("no JSON"));
+        assert!(events(r#"{"trace_id":"t","event_type":"x"} {"event_type":"x"}"#).unwrap_err().starts_with("event 2: "));
+    }
+}

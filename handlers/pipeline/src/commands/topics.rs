@@ -1,0 +1,62 @@
+//! `topics create|list|lag`.
+
+use crate::Outcome;
+use crate::cli::Topics;
+use comfy_table::{Table, presets};
+use runtime::config::{Environment, Settings};
+use runtime::topics::{self, LagReader};
+
+/// Carries out one of them.
+#[allow(clippy::print_stdout)]
+pub(crate) async fn run(environment: &Environment, action: Topics) -> Outcome {
+    let settings = Settings::from_environment(environment)?;
+    match action {
+        Topics::Create => {
+            let created = topics::create(&settings).await?;
+            for topic in &created {
+                println!("created {topic}");
+            }
+            if created.is_empty() {
+                println!("all topics were there already");
+            }
+            Ok(true)
+        }
+        Topics::List => {
+            let states = tokio::task::spawn_blocking(move || topics::list(&settings)).await??;
+            let mut table = table(&["topic", "partitions", "expected"]);
+            for state in &states {
+                let partitions = state.partitions.map_or_else(|| "missing".to_owned(), |count| count.to_string());
+                table.add_row([state.name.clone(), partitions, state.wanted.to_string()]);
+            }
+            println!("{table}");
+            Ok(states.iter().all(|state| state.partitions.is_some()))
+        }
+        Topics::Lag => {
+            let (lags, complete) = tokio::task::spawn_blocking(move || {
+                let complete = topics::list(&settings)?.iter().all(|state| state.partitions.is_some());
+                Ok::<_, topics::TopicsError>((LagReader::new(&settings)?.read()?, complete))
+            })
+            .await??;
+            let mut table = table(&["group", "topic", "partition", "committed", "end", "lag"]);
+            for lag in lags {
+                table.add_row([
+                    lag.group.clone(),
+                    lag.topic.clone(),
+                    lag.partition.to_string(),
+                    lag.committed.map_or_else(|| "-".to_owned(), |offset| offset.to_string()),
+                    lag.end.to_string(),
+                    lag.lag().to_string(),
+                ]);
+            }
+            println!("{table}");
+            Ok(complete)
+        }
+    }
+}
+
+/// An empty table in the style of all commands.
+pub(crate) fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(header);
+    table
+}

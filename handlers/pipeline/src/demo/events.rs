@@ -1,0 +1,338 @@
+//! Sample events like real ones: both shapes, 0 to 5 attachments of several types and sizes, and faults among them.
+//!
+//! Hosts are of the default allow-list, which in development the sample server answers for. The path tells that server
+//! what to do.
+
+use attachment_source::{Content, content_for, decode_path};
+use contracts::{ids, time};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use std::fmt;
+use url::Url;
+use uuid::Uuid;
+
+/// What is special about an event or an attachment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Kind {
+    Good,
+    /// 404.
+    Missing,
+    /// 503 once, then good.
+    UnavailableOnce,
+    /// The body is cut short once, then good.
+    TruncatedOnce,
+    /// The presigned URL has expired.
+    Expired,
+    /// The host is not allowed.
+    RefusedHost,
+    /// An HTML page served as a PDF.
+    HtmlAsPdf,
+    /// A message that is no event.
+    Unreadable,
+    /// The same event sent twice.
+    SentTwice,
+    /// Several attachments with the same file name.
+    SameNames,
+}
+
+/// How an attachment must end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expected {
+    File,
+    Failed,
+}
+
+impl Kind {
+    /// In every 50 events each of these comes once; the others are good.
+    const CYCLE: [(u64, Self); 9] = [
+        (3, Self::Missing),
+        (8, Self::UnavailableOnce),
+        (13, Self::TruncatedOnce),
+        (18, Self::Expired),
+        (23, Self::RefusedHost),
+        (28, Self::HtmlAsPdf),
+        (33, Self::Unreadable),
+        (38, Self::SentTwice),
+        (43, Self::SameNames),
+    ];
+
+    fn of_index(index: u64) -> Self {
+        Self::CYCLE
+            .iter()
+            .find(|(place, _)| index % 50 == *place)
+            .map_or(Self::Good, |(_, kind)| *kind)
+    }
+
+    pub(crate) const fn expected(self) -> Expected {
+        match self {
+            Self::Missing | Self::Expired | Self::RefusedHost | Self::HtmlAsPdf => Expected::Failed,
+            _ => Expected::File,
+        }
+    }
+
+    /// First part of the path at the sample server.
+    const fn server_kind(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::UnavailableOnce => "unavailable-once",
+            Self::TruncatedOnce => "truncated-once",
+            Self::HtmlAsPdf => "html",
+            _ => "ok",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Good => "good",
+            Self::Missing => "404 not found",
+            Self::UnavailableOnce => "503 once, then good",
+            Self::TruncatedOnce => "body cut short once, then good",
+            Self::Expired => "expired presigned URL",
+            Self::RefusedHost => "host that is not allowed",
+            Self::HtmlAsPdf => "HTML page served as PDF",
+            Self::Unreadable => "unreadable message",
+            Self::SentTwice => "same event sent twice",
+            Self::SameNames => "same file names in one event",
+        })
+    }
+}
+
+/// One sample: what is sent, and what must come of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Sample {
+    pub(crate) trace_id: String,
+    pub(crate) kind: Kind,
+    /// How often it is sent.
+    pub(crate) times: usize,
+    pub(crate) attachments: Vec<Attachment>,
+    index: u64,
+    /// Set when it is sent: the latency counts from there.
+    pub(crate) sent: Option<(Timestamp, Vec<u8>)>,
+}
+
+/// One attachment of a sample.
+#[derive(Debug, Clone)]
+pub(crate) struct Attachment {
+    pub(crate) media_id: Uuid,
+    pub(crate) kind: Kind,
+    pub(crate) url: String,
+}
+
+impl Attachment {
+    /// The content that the sample server has for it.
+    pub(crate) fn content(&self) -> Option<Content> {
+        let url = Url::parse(&self.url).ok()?;
+        Some(content_for(&decode_path(url.path())))
+    }
+}
+
+const HOSTS: [&str; 3] = [
+    "claimxperience.s3.us-east-1.amazonaws.com",
+    "usw2-prod-xn-exportreceiver-publish.s3.us-west-2.amazonaws.com",
+    "www.claimxperience.com",
+];
+const REFUSED_HOST: &str = "files.example.net";
+const NAMES: [&str; 10] = [
+    "Estimate.pdf", "Photo Report.pdf", "IMG_0412.JPG", "kitchen ceiling.jpg", "roof.png", "notes.txt", "line-items.csv",
+    "Statement of Loss.docx", "walkthrough.mov", "Floor plan.PNG",
+];
+const TYPES: [&str; 4] = [
+    "documentsReceived", "firstNoticeOfLossReceived", "estimatePackageReceived", "notesAdded",
+];
+
+impl Sample {
+    /// The samples of a run: the same run and count always give the same.
+    pub(crate) fn series(run: &str, count: u64) -> impl Iterator<Item = Self> + use<> {
+        let run = run.to_owned();
+        (0..count).map(move |index| Self::new(&run, index))
+    }
+
+    fn new(run: &str, index: u64) -> Self {
+        let mut random = fastrand::Rng::with_seed(index);
+        let kind = Kind::of_index(index);
+        let trace_id = format!("demo-{run}-{index:06}");
+        let count = match kind {
+            Kind::Unreadable => 0,
+            Kind::SameNames => random.usize(2..=5),
+            // A special event has at least the attachment that makes it special.
+            Kind::Good => random.usize(0..=5),
+            _ => random.usize(1..=3),
+        };
+        let shared_name = *random.choice(&NAMES).unwrap_or(&NAMES[0]);
+        let attachments = (0..count)
+            .map(|place| {
+                let own = match kind {
+                    // The first is special, the others go along: what fails must not hold them up.
+                    _ if place > 0 && kind != Kind::SameNames => Kind::Good,
+                    kind => kind,
+                };
+                let name = match own {
+                    Kind::SameNames => shared_name,
+                    Kind::HtmlAsPdf => "Estimate.pdf",
+                    _ => *random.choice(&NAMES).unwrap_or(&NAMES[0]),
+                };
+                Self::attachment(&mut random, &trace_id, own, place, name)
+            })
+            .collect();
+        Self {
+            times: if kind == Kind::SentTwice { 2 } else { 1 },
+            trace_id,
+            kind,
+            attachments,
+            index,
+            sent: None,
+        }
+    }
+
+    fn attachment(random: &mut fastrand::Rng, trace_id: &str, kind: Kind, place: usize, name: &str) -> Attachment {
+        // Mostly small, now and then several MB, as photos and videos are.
+        let bytes = match random.u8(0..100) {
+            0..70 => random.u32(1_000..20_000),
+            70..98 => random.u32(20_000..150_000),
+            _ => random.u32(1_000_000..4_000_000),
+        };
+        let host = match kind {
+            Kind::RefusedHost => REFUSED_HOST,
+            _ => HOSTS[random.usize(0..HOSTS.len())],
+        };
+        let mut url = Url::parse(&format!("https://{host}/")).unwrap_or_else(|_| unreachable_host());
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.clear()
+                .extend([kind.server_kind(), &bytes.to_string(), &format!("{trace_id}-{place}"), name]);
+        }
+        sign(&mut url, random, kind == Kind::Expired);
+        let url = url.to_string();
+        Attachment {
+            media_id: ids::media_id(trace_id, &url),
+            kind,
+            url,
+        }
+    }
+
+    /// Stamps it with the time of sending and writes its message.
+    pub(crate) fn message(&mut self, now: Timestamp) -> Vec<u8> {
+        let now = time::to_microseconds(now);
+        let bytes = match self.kind {
+            // Cut in the middle of a string, as a broken producer leaves it.
+            Kind::Unreadable => format!("{{\"trace_id\":\"{}\",\"event_type\":\"docum", self.trace_id).into_bytes(),
+            _ => self.event(now).to_string().into_bytes(),
+        };
+        self.sent = Some((now, bytes.clone()));
+        bytes
+    }
+
+    fn event(&self, now: Timestamp) -> Value {
+        let urls: Vec<&str> = self.attachments.iter().map(|attachment| attachment.url.as_str()).collect();
+        let kind = TYPES[usize::try_from(self.index).unwrap_or(0) % TYPES.len()];
+        let assignment = format!("A{:07}", self.index / 3);
+        let mut data = json!({
+            "assignmentId": assignment,
+            "originalAssignmentId": assignment,
+            "description": format!("Sample event {}", self.index),
+            "carrierId": "CARRIER-7",
+            "xnAddress": "DEMO.XN",
+            "estimateVersion": self.index % 4,
+            // A number where text belongs: real sources do that.
+            "note": if self.index % 5 == 0 { json!(self.index) } else { json!("water damage, see photos — Küche") },
+            "author": "Ada Adjuster",
+            "senderReviewerName": "Rita Reviewer",
+            "senderReviewerEmail": "rita@example.com",
+            "dateTime": "2024-12-31T05:00:00",
+            "adm": {"coverageLoss": {"claimNumber": format!("CLM-{:06}", self.index)}},
+            "contact": {"type": "insured", "name": "Ivan Insured", "contactMethods": {
+                "phone": {"type": "cell", "number": "555-0100", "extension": "7"},
+                "email": {"address": "ivan@example.com"}}},
+        });
+        if self.index % 2 == 0 {
+            return json!({
+                "trace_id": self.trace_id, "event_type": kind, "event_subtype": "xact", "timestamp": time::format(now),
+                "source_system": "demo", "payload": data, "attachments": urls, "metadata": {"sample": true},
+            });
+        }
+        data["attachments"] = json!(urls);
+        let data = if self.index % 4 == 1 { json!(data.to_string()) } else { data };
+        json!({
+            "type": format!("verisk.claims.property.xn.{kind}"),
+            "version": if self.index % 8 == 1 { json!(1) } else { json!("1.2") },
+            "utcDateTime": time::format(now), "traceId": self.trace_id, "eventId": ids::event_id(&self.trace_id), "data": data,
+        })
+    }
+
+    /// What was sent and what must come of it, as one JSON object.
+    pub(crate) fn manifest(&self) -> Value {
+        let attachments: Vec<Value> = self
+            .attachments
+            .iter()
+            .map(|attachment| {
+                let content = attachment.content().filter(|_| attachment.kind.expected() == Expected::File);
+                json!({
+                    "media_id": attachment.media_id,
+                    "kind": attachment.kind.to_string(),
+                    "url": attachment.url,
+                    "expected": match attachment.kind.expected() { Expected::File => "file", Expected::Failed => "failed" },
+                    "bytes": content.as_ref().map(Content::len),
+                    "sha256": content.as_ref().map(Content::sha256),
+                })
+            })
+            .collect();
+        let message = self.sent.as_ref().map(|(_, bytes)| String::from_utf8_lossy(bytes));
+        json!({
+            "trace_id": self.trace_id, "event_id": ids::event_id(&self.trace_id), "kind": self.kind.to_string(),
+            "times": self.times, "sent_at": self.sent.as_ref().map(|(at, _)| time::format(*at)),
+            "message": message, "attachments": attachments,
+        })
+    }
+}
+
+/// A query as S3 presigns it; the signature is a random number.
+fn sign(url: &mut Url, random: &mut fastrand::Rng, expired: bool) {
+    let (from, seconds) = if expired {
+        (Timestamp::now().checked_sub(SignedDuration::from_hours(2)), 3600)
+    } else {
+        (Timestamp::now().checked_sub(SignedDuration::from_secs(30)), 604_800)
+    };
+    let from = from.unwrap_or(Timestamp::UNIX_EPOCH);
+    url.query_pairs_mut()
+        .append_pair("X-Amz-Algorithm", "AWS4-HMAC-SHA256")
+        .append_pair("X-Amz-Credential", &format!("DEMO/{}/us-east-1/s3/aws4_request", from.strftime("%Y%m%d")))
+        .append_pair("X-Amz-Date", &from.strftime("%Y%m%dT%H%M%SZ").to_string())
+        .append_pair("X-Amz-Expires", &seconds.to_string())
+        .append_pair("X-Amz-SignedHeaders", "host")
+        .append_pair("X-Amz-Signature", &format!("{:032x}{:032x}", random.u128(..), random.u128(..)));
+}
+
+/// The hosts above are constants that parse.
+#[allow(clippy::expect_used)]
+fn unreachable_host() -> Url {
+    Url::parse("https://localhost/").expect("a constant URL")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contracts::messages::{Event, Message};
+    use contracts::url_guard::{DEFAULT_ALLOWED_HOSTS, UrlPolicy};
+
+    #[test]
+    fn every_kind_comes_in_every_fifty_and_all_but_one_are_readable() {
+        let policy = UrlPolicy::new(DEFAULT_ALLOWED_HOSTS, false);
+        let mut kinds = std::collections::BTreeSet::new();
+        for mut sample in Sample::series("test", 50) {
+            kinds.insert(sample.kind);
+            let message = sample.message(Timestamp::UNIX_EPOCH);
+            assert!(message.len() < 6_000, "{}: the embedded broker keeps 5 MiB a partition", message.len());
+            let event = Event::decode(&message);
+            assert_eq!(event.is_err(), sample.kind == Kind::Unreadable);
+            let Ok(event) = event else { continue };
+            assert_eq!(event.trace_id, sample.trace_id);
+            assert_eq!(event.attachments.len(), sample.attachments.len());
+            for (url, attachment) in event.attachments.iter().zip(&sample.attachments) {
+                assert_eq!(ids::media_id(&event.trace_id, url), attachment.media_id);
+                assert_eq!(policy.check(url).is_err(), attachment.kind == Kind::RefusedHost, "{url}");
+            }
+        }
+        assert_eq!(kinds.len(), 10);
+    }
+}

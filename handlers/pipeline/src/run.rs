@@ -1,0 +1,51 @@
+//! Running workers, for production and for development.
+
+use crate::Outcome;
+use crate::cli::Run;
+use crate::demo;
+use crate::dev::Dev;
+use crate::stages;
+use runtime::config::{Environment, Settings};
+use runtime::process::{Process, print_configuration};
+use runtime::{shutdown, telemetry};
+use tokio_util::sync::CancellationToken;
+
+/// Runs the chosen workers until told to stop.
+pub(crate) async fn run(options: &Run, mut environment: Environment) -> Outcome {
+    let dev = match options.dev {
+        true => Some(Dev::prepare(options, &mut environment).await?),
+        false => None,
+    };
+    let settings = Settings::from_environment(&environment)?;
+    telemetry::init(&settings)?;
+    print_configuration(&environment, "pipeline");
+    let drain = CancellationToken::new();
+    shutdown::on_signals(drain.clone())?;
+    if let Some(dev) = &dev {
+        dev.create_topics(&settings).await?;
+    }
+    let workers = options.worker.stages();
+    let factories = workers.iter().map(|&stage| (stage, stages::factory(stage))).collect();
+    let process = Process::start(settings.clone(), factories, options.count.into(), drain.clone()).await?;
+    let well = match (&dev, options.demo) {
+        (Some(dev), Some(events)) => {
+            let well = demo::run(dev, &settings, &process, events, &drain).await;
+            drain.cancel();
+            well
+        }
+        (Some(dev), None) => {
+            dev.print_places(&settings, &process);
+            Ok(true)
+        }
+        (None, _) => {
+            tracing::info!(address = %process.address, "serving /health, /metrics and /invoke");
+            Ok(true)
+        }
+    };
+    let drained = process.wait().await;
+    if let Some(dev) = dev {
+        dev.stop().await;
+    }
+    telemetry::flush();
+    Ok(well? && drained)
+}

@@ -1,0 +1,67 @@
+//! The retry scheduler: gives a failed task back to the download stage when it is due, and not before.
+//!
+//! It only says when; the runtime holds the message until then, and its offset stays uncommitted all the while.
+
+use contracts::messages::DownloadTask;
+use contracts::topology::Stage;
+use runtime::{Context, EachService, Emit, Factory, Failure, Handler, Limits, Outcome};
+use std::sync::Arc;
+
+/// The handler.
+pub struct RetryScheduler;
+
+/// Tasks held in memory until they are due, about 2 KB each.
+const HELD: usize = 20_000;
+
+/// Makes the stage.
+#[must_use]
+pub fn factory() -> Factory {
+    Arc::new(|_| {
+        let limits = Limits::of_concurrency(Stage::RetryScheduler.row().concurrency).with_records(HELD);
+        Ok(EachService::new(Stage::RetryScheduler, RetryScheduler, limits))
+    })
+}
+
+impl Handler for RetryScheduler {
+    type Input = DownloadTask;
+
+    async fn handle(&self, task: DownloadTask, context: &Context) -> Result<Outcome, Failure> {
+        match task.retry_at() {
+            Some(due) if due > context.now => Ok(Outcome::NotBefore(due)),
+            // No due time, or one that cannot be read, means now.
+            _ => Ok(Emit::nothing().task(task).into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contracts::messages::Message;
+
+    async fn outcome(retry_at: &str) -> Outcome {
+        let task = DownloadTask::decode(format!(r#"{{"trace_id":"t","media_id":"13bb61f0-41d1-548c-97c8-ebdee367da68","attachment_url":"https://a/b.pdf",
+            "blob_path":"p","status_subtype":"s","file_type":"PDF","assignment_id":"a","original_timestamp":"2024-12-31T12:00:00Z","metadata":{{"retry_at":{retry_at}}}}}"#).as_bytes()).unwrap();
+        let context = Context {
+            now: "2025-01-01T00:00:00Z".parse().unwrap(),
+            record_timestamp: None,
+            max_retries: 4,
+        };
+        RetryScheduler.handle(task, &context).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_task_waits_for_its_due_time() {
+        let Outcome::NotBefore(due) = outcome("\"2025-01-01T00:00:01Z\"").await else {
+            panic!("must wait");
+        };
+        assert_eq!(due, "2025-01-01T00:00:01Z".parse().unwrap());
+    }
+
+    #[tokio::test]
+    async fn due_missing_or_unreadable_means_now() {
+        for retry_at in ["\"2025-01-01T00:00:00Z\"", "null", "\"soon\"", "{}"] {
+            assert!(matches!(outcome(retry_at).await, Outcome::Emit(_)), "{retry_at}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What the two table-writing stages share: a table of the lake, seen as the runtime's handlers see dependencies.
+//!
+//! It is no stage; it stands beside them because `runtime` must not know the lake, nor the lake the runtime.
+
+use jiff::Timestamp;
+use lake::{Appended, Key, Location, Sourced, Table, TableError, TableOptions, TableRow};
+use runtime::metrics::metrics;
+use runtime::{Assigned, AssignError, SetupError, Unavailable};
+use std::collections::{BTreeMap, HashSet};
+use std::time::Instant;
+
+/// A table that a stage appends to; none when Delta writes are switched off.
+pub struct TableSink<R: TableRow>(Option<Table<R>>);
+
+impl<R: TableRow> TableSink<R> {
+    /// The table at a path. No I/O happens yet.
+    ///
+    /// # Errors
+    /// When `path`, the value of `variable`, is no location.
+    pub fn open(variable: &str, path: &str, enabled: bool) -> Result<Self, SetupError> {
+        if !enabled {
+            tracing_off(R::NAME);
+            return Ok(Self(None));
+        }
+        if path.is_empty() {
+            return Err(SetupError::new(format_args!(
+                "{variable} is not set: name the place of table {} (abfss://… or file:///…), or set ENABLE_DELTA_WRITES=false",
+                R::NAME
+            )));
+        }
+        let location = Location::parse(path).map_err(|error| SetupError::new(format_args!("{variable}: {error}")))?;
+        Ok(Self(Some(Table::new(location, TableOptions::default()))))
+    }
+
+    /// Refuses partitions of which the table has seen more than there is: their next records would be skipped in silence.
+    ///
+    /// # Errors
+    /// [`AssignError::Refused`] with the way out; [`AssignError::Unavailable`] when the table cannot be read now.
+    pub async fn check_positions(&self, partitions: &[Assigned]) -> Result<(), AssignError> {
+        let Some(table) = &self.0 else {
+            return Ok(());
+        };
+        let app_ids: Vec<String> = partitions.iter().map(|partition| partition.app_id.clone()).collect();
+        let positions = table.positions(&app_ids).await.map_err(unavailable)?;
+        for partition in partitions {
+            let position = positions.get(&partition.app_id).copied().unwrap_or(0);
+            if position > partition.end {
+                return Err(AssignError::Refused(format!(
+                    "table {} has rows up to offset {position} of {}[{}], but the topic ends at {}: the topic was recreated, or the table is another broker's. \
+                     Going on would skip messages. Use a new consumer group prefix (KAFKA_CONSUMER_GROUP_PREFIX), which starts positions anew (the rows' keys still keep them single), or a new table path",
+                    R::NAME, partition.topic, partition.partition, partition.end
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends the rows that are not there yet, with the positions that they came from. `happened` are the events'
+    /// own times, for the latency.
+    ///
+    /// # Errors
+    /// When the table cannot be written now; the batch is tried again.
+    pub async fn append(
+        &self,
+        rows: Vec<Sourced<R>>,
+        positions: &BTreeMap<String, i64>,
+        happened: &[Timestamp],
+    ) -> Result<(), Unavailable> {
+        let Some(table) = &self.0 else {
+            return Ok(());
+        };
+        let started = Instant::now();
+        let appended = table.append(rows, positions.clone()).await;
+        metrics()
+            .delta_write_duration
+            .with_label_values(&[R::NAME])
+            .observe(started.elapsed().as_secs_f64());
+        let status = if appended.is_ok() { "success" } else { "error" };
+        metrics().delta_writes.with_label_values(&[R::NAME, status]).inc();
+        let appended = appended.map_err(unavailable)?;
+        count(R::NAME, &appended);
+        let now = Timestamp::now();
+        for happened in happened {
+            let latency = now.duration_since(*happened).as_secs_f64();
+            metrics()
+                .end_to_end
+                .with_label_values(&[R::NAME])
+                .observe(latency.max(0.0));
+        }
+        Ok(())
+    }
+
+    /// Which of these keys the table has for a date.
+    ///
+    /// # Errors
+    /// When the table cannot be read now.
+    pub async fn existing_keys(&self, date: jiff::civil::Date, keys: &[Key]) -> Result<HashSet<Key>, Unavailable> {
+        match &self.0 {
+            Some(table) => table.existing_keys(date, keys).await.map_err(unavailable),
+            None => Ok(HashSet::new()),
+        }
+    }
+}
+
+fn tracing_off(table: &str) {
+    tracing::warn!(table, "ENABLE_DELTA_WRITES=false: nothing is written to this table");
+}
+
+fn count(table: &str, appended: &Appended) {
+    let rows = |count: usize| count as u64;
+    metrics().delta_rows.with_label_values(&[table]).inc_by(rows(appended.added));
+    for (reason, skipped) in [("offset", appended.skipped_by_offset), ("key", appended.skipped_by_key)] {
+        metrics()
+            .delta_duplicates
+            .with_label_values(&[table, reason])
+            .inc_by(rows(skipped));
+    }
+}
+
+/// Every table error is waited for: the rows are good, and none may be lost, however long the mending takes.
+fn unavailable(error: TableError) -> Unavailable {
+    Unavailable::new("delta", error.to_string())
+}

@@ -1,0 +1,160 @@
+//! The upload stage: puts a cached file into OneLake, then reports it, then lets the cached file go.
+
+mod cached_file;
+mod janitor;
+
+use cached_file::{CacheFile, Found};
+use contracts::cache_path;
+use contracts::category::Category;
+use contracts::messages::{CachedDownload, DownloadResult, Problem};
+use contracts::topology::Stage;
+use janitor::Janitor;
+use lake::{FileError, FileStore, Location};
+use runtime::config::Settings;
+use runtime::metrics::metrics;
+use runtime::{Context, EachService, Emit, Factory, Failure, Handler, Limits, Outcome, SetupError, Unavailable};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The handler.
+pub struct Upload {
+    files: Arc<dyn FileStore>,
+    cache_dir: PathBuf,
+    janitor: Janitor,
+}
+
+/// Note in a task's metadata: how often its cached file was missing.
+const CACHE_MISSES: &str = "cache_misses";
+
+/// After so many the volume is taken for not shared, or for cleaned by somebody else: the retry topics slow it down.
+const MOST_CACHE_MISSES: u64 = 3;
+
+/// Label of the worker in its metrics.
+const WORKER: &str = "upload";
+
+/// Makes the stage.
+#[must_use]
+pub fn factory() -> Factory {
+    Arc::new(|settings| {
+        let limits = Limits::of_concurrency(settings.upload_concurrency).with_records(settings.upload_window);
+        Ok(EachService::new(Stage::Upload, Upload::new(settings)?, limits))
+    })
+}
+
+impl Upload {
+    /// With the configured lake and cache folder.
+    ///
+    /// # Errors
+    /// When `ONELAKE_BASE_PATH` is missing or no location.
+    pub fn new(settings: &Settings) -> Result<Self, SetupError> {
+        if settings.onelake_base_path.is_empty() {
+            return Err(SetupError::new(
+                "ONELAKE_BASE_PATH is not set: name where the files go (abfss://… or file:///…)",
+            ));
+        }
+        let setup = |error: &dyn std::fmt::Display| SetupError::new(format_args!("ONELAKE_BASE_PATH: {error}"));
+        let location = Location::parse(&settings.onelake_base_path).map_err(|error| setup(&error))?;
+        Ok(Self {
+            files: lake::open(&location).map_err(|error| setup(&error))?,
+            cache_dir: settings.cache_dir.clone(),
+            janitor: Janitor::new(settings.clone()),
+        })
+    }
+
+    /// Puts the file; counts and times it.
+    async fn put(&self, cached: &CachedDownload, file: &CacheFile) -> Result<(), FileError> {
+        let running = metrics().uploads_concurrent.with_label_values(&[WORKER]);
+        let started = Instant::now();
+        running.inc();
+        let put = self
+            .files
+            .put_file(&cached.destination_path, file.path(), cached.bytes_downloaded)
+            .await;
+        running.dec();
+        metrics()
+            .onelake_duration
+            .with_label_values(&["upload"])
+            .observe(started.elapsed().as_secs_f64());
+        let status = if put.is_ok() { "success" } else { "error" };
+        metrics().onelake_operations.with_label_values(&["upload", status]).inc();
+        match &put {
+            Ok(()) => metrics()
+                .onelake_bytes
+                .with_label_values(&["upload"])
+                .inc_by(cached.bytes_downloaded),
+            Err(error) => metrics()
+                .onelake_errors
+                .with_label_values(&["upload", kind(error)])
+                .inc(),
+        }
+        put
+    }
+
+    /// The cached file is gone or not what it was: if it is in OneLake all the same, the upload was done before.
+    async fn without_file(&self, cached: &CachedDownload, why: &str, context: &Context) -> Result<Outcome, Failure> {
+        let there = self.files.size(&cached.destination_path).await.map_err(failure)?;
+        if there == Some(cached.bytes_downloaded) {
+            return Ok(Emit::nothing()
+                .result(DownloadResult::completed(cached, context.now))
+                .into());
+        }
+        let mut task = cached.to_task();
+        let misses = task.metadata.get(CACHE_MISSES).and_then(serde_json::Value::as_u64).unwrap_or(0) + 1;
+        if misses > MOST_CACHE_MISSES {
+            return Err(Failure::message(
+                Category::Transient,
+                format!("the cached file was lost {misses} times ({why}): check that CACHE_DIR of the download and upload workers is one volume"),
+            ));
+        }
+        tracing::warn!(why, misses, "the cached file cannot be used: it is downloaded again");
+        task.metadata.insert(CACHE_MISSES.to_owned(), misses.into());
+        Ok(Emit::nothing().task(task).into())
+    }
+}
+
+impl Handler for Upload {
+    type Input = CachedDownload;
+
+    async fn handle(&self, cached: CachedDownload, context: &Context) -> Result<Outcome, Failure> {
+        let path = cache_path::resolve(&self.cache_dir, &cached.local_cache_path)
+            .map_err(|refusal| Problem::new(Category::Permanent, refusal.to_string()))?;
+        let file = match CacheFile::look(path, cached.bytes_downloaded, &cached.sha256).await {
+            Ok(Found::Good(file)) => file,
+            Ok(Found::Unusable(why)) => return self.without_file(&cached, why, context).await,
+            Err(error) => return Err(Unavailable::new("cache volume", error.to_string()).into()),
+        };
+        match self.put(&cached, &file).await {
+            Ok(()) => Ok(Emit::nothing()
+                .result(DownloadResult::completed(&cached, context.now))
+                // Not before the result is safe: a redelivery would need the file again.
+                .then(move || file.forget())
+                .into()),
+            Err(FileError::SourceMissing { .. } | FileError::SourceChanged { .. }) => {
+                self.without_file(&cached, "it changed during the upload", context).await
+            }
+            Err(error) => Err(failure(error)),
+        }
+    }
+
+    async fn upkeep(&self) {
+        self.janitor.run().await;
+    }
+}
+
+fn kind(error: &FileError) -> &'static str {
+    match error {
+        FileError::Unavailable { .. } => "unavailable",
+        FileError::InvalidPath { .. } => "invalid_path",
+        FileError::SourceMissing { .. } | FileError::SourceChanged { .. } => "cache",
+        FileError::Unsupported { .. } => "unsupported",
+    }
+}
+
+fn failure(error: FileError) -> Failure {
+    match error {
+        FileError::InvalidPath { .. } => Failure::message(Category::Permanent, error.to_string()),
+        // The storage's trouble is waited for, and so is anything else that is no fault of the message.
+        _ => Unavailable::new("lake", error.to_string()).into(),
+    }
+}

@@ -1,0 +1,9 @@
+//! The upload handler's own binary, for its container.
+
+use contracts::topology::Stage;
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    runtime::run(Stage::Upload, upload::factory()).await
+}

@@ -1,0 +1,229 @@
+//! The HTTP answer to a path: the file, or the fault that the path asks for.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER};
+use axum::http::{HeaderValue, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::stream::{self, Stream, StreamExt};
+use tokio::time::Instant;
+
+use crate::content::{Content, content_for, path_hash};
+use crate::faults::{self, Fault};
+use crate::sample_path::{SamplePath, decode_path};
+use crate::server::Shared;
+
+/// Files up to this size are sent from one buffer, in bytes; larger ones are streamed and never held whole.
+const ONE_BUFFER: u64 = 256 * 1024;
+
+/// How long `slow` takes, and in how many pieces at least.
+const SLOW_TIME: Duration = Duration::from_secs(3);
+const SLOW_PIECES: u64 = 30;
+
+/// Where `redirect-away` leads. `.invalid` never resolves (RFC 6761).
+const ELSEWHERE: &str = "https://elsewhere.invalid";
+
+/// Answers every request of both listeners.
+pub(crate) async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    shared.requests.fetch_add(1, Ordering::Relaxed);
+    if shared.outage.load(Ordering::Relaxed) {
+        return refusal(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the attachment source has an outage",
+        );
+    }
+    let body_wanted = match *request.method() {
+        Method::GET => true,
+        Method::HEAD => false,
+        _ => {
+            let refused = refusal(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "only GET and HEAD are served",
+            );
+            return with_header(refused, ALLOW, HeaderValue::from_static("GET, HEAD"));
+        }
+    };
+    let path = decode_path(request.uri().path());
+    if path == "/" {
+        return (StatusCode::OK, faults::help()).into_response();
+    }
+    let sample = SamplePath::parse(&path);
+    if sample.extension.is_none() {
+        return refusal(
+            StatusCode::NOT_FOUND,
+            "no file: the last segment of the path has no extension; GET / explains the paths",
+        );
+    }
+    let fault = sample.fault.filter(|fault| {
+        // A HEAD shows what the GET would get, and leaves the fault for it.
+        let seen = || match body_wanted {
+            true => shared.seen.check_and_remember(path_hash(&path)),
+            false => shared.seen.check(path_hash(&path)),
+        };
+        !fault.is_once() || !seen()
+    });
+    // The HTTP layer leaves out the body of an answer to HEAD; all of the bodies are lazy or small.
+    match fault {
+        None => file(content_for(&path)),
+        Some(fault) => faulty(fault, &path, request.uri()),
+    }
+}
+
+fn faulty(fault: Fault, path: &str, uri: &Uri) -> Response {
+    match fault {
+        Fault::Missing => refusal(StatusCode::NOT_FOUND, "no such file"),
+        Fault::Forbidden => refusal(StatusCode::FORBIDDEN, "access denied"),
+        Fault::Unavailable | Fault::UnavailableOnce => {
+            refusal(StatusCode::SERVICE_UNAVAILABLE, "reduce your request rate")
+        }
+        Fault::ThrottledOnce => {
+            let refused = refusal(StatusCode::TOO_MANY_REQUESTS, "too many requests");
+            with_header(refused, RETRY_AFTER, HeaderValue::from_static("1"))
+        }
+        Fault::UnauthorizedOnce => refusal(
+            StatusCode::UNAUTHORIZED,
+            "the credentials are not valid yet",
+        ),
+        Fault::Truncated | Fault::TruncatedOnce => truncated(content_for(path)),
+        Fault::Html => error_page(content_for(path).content_type),
+        Fault::WrongType => error_page("text/html"),
+        Fault::Redirect => redirect(&format!("/{}{}", faults::OK, below_the_kind(uri))),
+        Fault::RedirectAway => redirect(&format!(
+            "{ELSEWHERE}/{}{}",
+            faults::OK,
+            below_the_kind(uri)
+        )),
+        Fault::Slow => slow(content_for(path)),
+        Fault::Endless => endless(content_for(path)),
+        Fault::Octet => {
+            let mut content = content_for(path);
+            content.content_type = "application/octet-stream";
+            file(content)
+        }
+    }
+}
+
+/// The file, whole and true.
+fn file(content: Content) -> Response {
+    let (content_type, length) = (content.content_type, content.len());
+    let body = if length <= ONE_BUFFER {
+        Body::from(content.to_bytes())
+    } else {
+        Body::from_stream(stream::iter(content.into_chunks().map(Ok::<_, io::Error>)))
+    };
+    announced(content_type, length, body)
+}
+
+/// Half of what is announced, then the connection closes.
+fn truncated(content: Content) -> Response {
+    let (content_type, length) = (content.content_type, content.len());
+    let mut left = length / 2;
+    let half = content.into_chunks().map_while(move |mut chunk| {
+        chunk.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+        left -= chunk.len() as u64;
+        (!chunk.is_empty()).then_some(chunk)
+    });
+    let cut = stream::once(async {
+        // Lets the server flush the half before it drops the connection.
+        tokio::task::yield_now().await;
+        Err(io::Error::other("truncated on demand"))
+    });
+    announced(
+        content_type,
+        length,
+        Body::from_stream(stream::iter(half.map(Ok)).chain(cut)),
+    )
+}
+
+/// The file at an even pace over [`SLOW_TIME`].
+fn slow(content: Content) -> Response {
+    let (content_type, length) = (content.content_type, content.len());
+    let piece = usize::try_from(length / SLOW_PIECES)
+        .unwrap_or(usize::MAX)
+        .max(1);
+    let start = Instant::now();
+    let mut sent = 0;
+    let paced = stream::iter(content.into_chunks())
+        .flat_map(move |chunk| stream::iter(pieces(chunk, piece)))
+        .then(move |piece| {
+            sent += piece.len() as u64;
+            let due = start + SLOW_TIME.mul_f64(sent as f64 / length as f64);
+            async move {
+                tokio::time::sleep_until(due).await;
+                Ok::<_, io::Error>(piece)
+            }
+        });
+    announced(content_type, length, Body::from_stream(paced))
+}
+
+fn pieces(mut chunk: Bytes, size: usize) -> impl Iterator<Item = Bytes> {
+    std::iter::from_fn(move || (!chunk.is_empty()).then(|| chunk.split_to(size.min(chunk.len()))))
+}
+
+/// The file's beginning, so that its magic bytes are right, then filler for as long as the client reads.
+fn endless(content: Content) -> Response {
+    let content_type = content.content_type;
+    let beginning = content.into_chunks().next().unwrap_or_default();
+    let filler = Bytes::from_static(&[b'.'; 16 * 1024]);
+    let body = stream::once(async { beginning }).chain(stream::repeat(filler));
+    (
+        StatusCode::OK,
+        [(CONTENT_TYPE, content_type)],
+        unannounced(body),
+    )
+        .into_response()
+}
+
+fn unannounced(chunks: impl Stream<Item = Bytes> + Send + 'static) -> Body {
+    Body::from_stream(chunks.map(Ok::<_, io::Error>))
+}
+
+/// What a gateway answers in place of the file, with a status that says all is well.
+fn error_page(content_type: &'static str) -> Response {
+    const PAGE: &str = "<!DOCTYPE html>\n<html><head><title>502 Bad Gateway</title></head>\n\
+        <body><h1>502 Bad Gateway</h1><p>The upstream server did not answer.</p></body></html>\n";
+    announced(content_type, PAGE.len() as u64, Body::from(PAGE))
+}
+
+fn redirect(location: &str) -> Response {
+    match HeaderValue::from_str(location) {
+        Ok(location) => with_header(refusal(StatusCode::FOUND, "moved"), LOCATION, location),
+        Err(_) => refusal(
+            StatusCode::BAD_REQUEST,
+            "this path cannot be a redirect's target",
+        ),
+    }
+}
+
+/// Path and query after the first segment, still percent-encoded.
+fn below_the_kind(uri: &Uri) -> &str {
+    let whole = uri.path_and_query().map_or("", |whole| whole.as_str());
+    let below = whole
+        .get(1..)
+        .and_then(|whole| whole.split_once('/'))
+        .map_or(0, |(kind, _)| kind.len() + 1);
+    &whole[below..]
+}
+
+fn announced(content_type: &'static str, length: u64, body: Body) -> Response {
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static(content_type)),
+        (CONTENT_LENGTH, HeaderValue::from(length)),
+    ];
+    (StatusCode::OK, headers, body).into_response()
+}
+
+fn refusal(status: StatusCode, reason: &'static str) -> Response {
+    (status, format!("{}: {reason}\n", status.as_u16())).into_response()
+}
+
+fn with_header(mut response: Response, name: HeaderName, value: HeaderValue) -> Response {
+    response.headers_mut().insert(name, value);
+    response
+}

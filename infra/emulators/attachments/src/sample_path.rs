@@ -1,0 +1,116 @@
+//! What a path asks for: fault, size and extension. The grammar of the server's URLs, and nothing else.
+
+use percent_encoding::percent_decode_str;
+
+use crate::faults::{self, Fault};
+
+/// The size of a file whose path names none, in bytes.
+pub const DEFAULT_BYTES: u64 = 20 * 1024;
+
+/// The largest file, in bytes: a larger size is served as this. MP4 boxes and ZIP entries count in 32 bits.
+pub const MAX_BYTES: u64 = 4_000_000_000;
+
+/// A path, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SamplePath {
+    /// The fault asked for; `None` for a good file.
+    pub fault: Option<Fault>,
+    /// The size asked for, in bytes. A format's minimum may be larger.
+    pub bytes: u64,
+    /// The extension, lower-cased; `None` when the last segment has none (the server answers 404).
+    pub extension: Option<String>,
+}
+
+impl SamplePath {
+    /// Reads a percent-decoded path. Every path means something: what does not fit
+    /// `/{kind}/{size}/{unique}/{file name}` is a good file of [`DEFAULT_BYTES`].
+    #[must_use]
+    pub fn parse(path: &str) -> Self {
+        let segments: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
+        let extension = segments
+            .last()
+            .and_then(|name| name.rsplit_once('.'))
+            .map(|(_, extension)| extension.to_ascii_lowercase())
+            .filter(|extension| !extension.is_empty());
+        let asked = match segments.as_slice() {
+            [kind, size, _, _, ..] => size.parse().ok().and_then(|bytes: u64| match *kind {
+                faults::OK => Some((None, bytes)),
+                kind => kind.parse().ok().map(|fault| (Some(fault), bytes)),
+            }),
+            _ => None,
+        };
+        let (fault, bytes) = asked.unwrap_or((None, DEFAULT_BYTES));
+        Self {
+            fault,
+            bytes: bytes.min(MAX_BYTES),
+            extension,
+        }
+    }
+}
+
+/// The path of a URL as [`content_for`](crate::content_for) wants it: percent-decoded, without the query.
+/// Bytes that are not UTF-8 become U+FFFD.
+#[must_use]
+pub fn decode_path(url_path: &str) -> String {
+    let path = url_path.split(['?', '#']).next().unwrap_or(url_path);
+    percent_decode_str(path).decode_utf8_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(path: &str) -> (Option<Fault>, u64, Option<String>) {
+        let SamplePath {
+            fault,
+            bytes,
+            extension,
+        } = SamplePath::parse(path);
+        (fault, bytes, extension)
+    }
+
+    #[test]
+    fn kind_size_and_extension_come_from_the_path() {
+        assert_eq!(read("/ok/5000/a/b.PDF"), (None, 5000, Some("pdf".into())));
+        assert_eq!(
+            read("/missing/5/a/b.jpg"),
+            (Some(Fault::Missing), 5, Some("jpg".into()))
+        );
+        assert_eq!(
+            read("/slow/5/deep/er/b.jpg"),
+            (Some(Fault::Slow), 5, Some("jpg".into()))
+        );
+    }
+
+    #[test]
+    fn any_other_path_is_a_good_file_of_the_default_size() {
+        let default = |extension: &str| (None, DEFAULT_BYTES, Some(extension.to_owned()));
+        assert_eq!(read("/test.pdf"), default("pdf"));
+        assert_eq!(
+            read("/missing/many/a/b.txt"),
+            default("txt"),
+            "the size is no number"
+        );
+        assert_eq!(
+            read("/missing/5/b.txt"),
+            default("txt"),
+            "the unique segment is missing"
+        );
+        assert_eq!(read("/nonsense/5/a/b.txt"), default("txt"));
+        assert_eq!(read("/no-extension").2, None);
+        assert_eq!(read("/ends-with-a-dot.").2, None);
+    }
+
+    #[test]
+    fn a_size_beyond_the_formats_is_the_largest_size() {
+        assert_eq!(read("/ok/18446744073709551615/a/b.mp4").1, MAX_BYTES);
+    }
+
+    #[test]
+    fn decoding_drops_the_query_and_the_escapes() {
+        assert_eq!(
+            decode_path("/a%20b/%C3%BC.pdf?X-Amz-Signature=%2F"),
+            "/a b/ü.pdf"
+        );
+    }
+}

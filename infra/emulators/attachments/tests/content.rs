@@ -1,0 +1,247 @@
+//! The files are what they claim to be, of the size asked for, and each its path's own.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+use std::collections::HashSet;
+use std::io::{Cursor, Read};
+
+use attachment_source::content_for;
+
+/// Extension, content type, what `infer` makes of the magic bytes (`None`: text without any), least size at most.
+const FORMATS: [(&str, &str, Option<&str>, u64); 16] = [
+    ("pdf", "application/pdf", Some("application/pdf"), 1024),
+    ("jpg", "image/jpeg", Some("image/jpeg"), 1536),
+    ("jpeg", "image/jpeg", Some("image/jpeg"), 1536),
+    ("png", "image/png", Some("image/png"), 1024),
+    ("gif", "image/gif", Some("image/gif"), 256),
+    ("txt", "text/plain", None, 128),
+    ("csv", "text/csv", None, 128),
+    ("json", "application/json", None, 128),
+    ("xml", "application/xml", Some("text/xml"), 256),
+    ("html", "text/html", Some("text/html"), 256),
+    ("htm", "text/html", Some("text/html"), 256),
+    (
+        "docx",
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        Some("application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+        2048,
+    ),
+    (
+        "xlsx",
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        Some("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+        3072,
+    ),
+    ("mov", "video/quicktime", Some("video/quicktime"), 2048),
+    ("mp4", "video/mp4", Some("video/mp4"), 2048),
+    ("esx", "application/octet-stream", None, 128),
+];
+
+fn bytes(path: &str) -> Vec<u8> {
+    content_for(path).to_bytes().to_vec()
+}
+
+#[test]
+fn every_format_has_its_content_type_and_its_magic_bytes() {
+    for (extension, content_type, magic, _) in FORMATS {
+        for size in [0, 20_000, 200_000] {
+            let content = content_for(&format!("/ok/{size}/u/file.{extension}"));
+            assert_eq!(content.content_type, content_type);
+            let found = infer::get(&content.to_bytes()).map(|kind| kind.mime_type());
+            assert_eq!(found, magic, "{extension} {size}");
+        }
+    }
+}
+
+#[test]
+fn every_size_from_the_least_on_is_met_exactly() {
+    for (extension, _, _, most) in FORMATS {
+        let least = content_for(&format!("/ok/0/u/file.{extension}")).len();
+        assert!(least <= most, "{extension} takes {least} bytes at least");
+        let blocks = [
+            65_535,
+            65_536,
+            65_537,
+            131_072 + 3,
+            1_048_576 + 5,
+            5_000_001,
+        ];
+        // The digits of a size are part of the path, and so of the file: from 2,000 on no format's least is in the way.
+        for size in (least + 40..least + 400)
+            .chain(4_000..4_600)
+            .chain(blocks.into_iter().flat_map(|size| size..size + 14))
+        {
+            let content = content_for(&format!("/ok/{size}/u/file.{extension}"));
+            assert_eq!(content.len(), size, "{extension}");
+        }
+        for size in [4_000, 65_536, 300_001] {
+            assert_eq!(
+                bytes(&format!("/ok/{size}/u/file.{extension}")).len() as u64,
+                size,
+                "{extension}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_largest_file_is_planned_without_being_made() {
+    for (extension, ..) in FORMATS {
+        let content = content_for(&format!("/ok/99999999999/u/file.{extension}"));
+        assert_eq!(
+            content.len(),
+            attachment_source::sample_path::MAX_BYTES,
+            "{extension}"
+        );
+        assert!(
+            content
+                .into_chunks()
+                .take(50)
+                .all(|chunk| chunk.len() <= 65_536)
+        );
+    }
+}
+
+#[test]
+fn the_same_path_gives_the_same_bytes_and_another_path_others() {
+    for (extension, ..) in FORMATS {
+        let path = |unique: u32| format!("/ok/200000/{unique}/file.{extension}");
+        assert_eq!(bytes(&path(1)), bytes(&path(1)));
+        let hashes: HashSet<String> = (0..50)
+            .map(|unique| content_for(&path(unique)).sha256())
+            .collect();
+        assert_eq!(hashes.len(), 50, "{extension}");
+    }
+    let long = "x".repeat(60_000);
+    let least = |name: &str| content_for(&format!("/ok/0/{long}/{name}.jpg"));
+    assert_ne!(
+        least("a").sha256(),
+        least("b").sha256(),
+        "the part of a path that is too long to embed counts"
+    );
+    assert!(least("a").len() < 2_000);
+}
+
+#[test]
+fn the_text_of_the_path_is_in_the_file() {
+    for (extension, ..) in FORMATS {
+        let file = bytes(&format!("/ok/9000/Müller & Söhne/(roof) \"1\".{extension}"));
+        let text =
+            format!("/ok/9000/M%C3%BCller%20%26%20S%C3%B6hne/%28roof%29%20%221%22.{extension}");
+        assert!(
+            file.windows(text.len())
+                .any(|window| window == text.as_bytes()),
+            "{extension}"
+        );
+    }
+}
+
+#[test]
+fn the_hash_of_the_chunks_is_that_of_the_whole() {
+    use sha2::{Digest, Sha256};
+    for (extension, ..) in FORMATS {
+        let content = content_for(&format!("/ok/700123/u/file.{extension}"));
+        assert_eq!(
+            content.sha256(),
+            hex::encode(Sha256::digest(content.to_bytes())),
+            "{extension}"
+        );
+    }
+}
+
+#[test]
+fn json_csv_xml_and_html_stay_well_formed() {
+    for size in [0, 500, 501, 563, 100_000] {
+        let json: serde_json::Value =
+            serde_json::from_slice(&bytes(&format!("/ok/{size}/u/a.json"))).unwrap();
+        assert!(
+            json["path"]
+                .as_str()
+                .unwrap()
+                .starts_with(&format!("/ok/{size}/u/a.json "))
+        );
+        let csv = String::from_utf8(bytes(&format!("/ok/{size}/u/a.csv"))).unwrap();
+        assert!(csv.ends_with('\n') && csv.lines().all(|row| row.split(',').count() == 2));
+        let xml = String::from_utf8(bytes(&format!("/ok/{size}/u/a.xml"))).unwrap();
+        assert_eq!(
+            xml.matches("<row>").count(),
+            xml.matches("</row>\n").count()
+        );
+        assert!(xml.ends_with("</attachment>\n"));
+        let html = String::from_utf8(bytes(&format!("/ok/{size}/u/a.html"))).unwrap();
+        assert_eq!(html.matches("<p>").count(), html.matches("</p>").count());
+    }
+}
+
+#[test]
+fn office_files_are_archives_whose_every_entry_has_the_right_crc() {
+    for (extension, part) in [("docx", "word/document.xml"), ("xlsx", "xl/sheet1.xml")] {
+        for size in [0, 20_000, 3_000_000] {
+            let mut archive =
+                zip::ZipArchive::new(Cursor::new(bytes(&format!("/ok/{size}/u/a.{extension}"))))
+                    .unwrap();
+            for index in 0..archive.len() {
+                // Reading to the end checks the CRC.
+                archive
+                    .by_index(index)
+                    .unwrap()
+                    .read_to_end(&mut Vec::new())
+                    .unwrap();
+            }
+            let mut text = String::new();
+            archive
+                .by_name(part)
+                .unwrap()
+                .read_to_string(&mut text)
+                .unwrap();
+            assert!(text.contains(&format!("/ok/{size}/u/a.{extension}")));
+        }
+    }
+}
+
+#[test]
+fn png_files_decode_with_every_crc_checked() {
+    for size in [0, 2_000, 2_005, 70_000, 3_000_000] {
+        let mut options = png::DecodeOptions::default();
+        options.set_ignore_crc(false);
+        options.set_skip_ancillary_crc_failures(false);
+        let file = Cursor::new(bytes(&format!("/ok/{size}/u/a.png")));
+        let mut reader = png::Decoder::new_with_options(file, options)
+            .read_info()
+            .unwrap();
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+        reader.next_frame(&mut pixels).unwrap();
+        reader.finish().unwrap();
+        assert_eq!(pixels.len(), 32 * 32 * 3);
+        assert!(
+            reader.info().uncompressed_latin1_text[0]
+                .text
+                .contains("/u/a.png")
+        );
+    }
+}
+
+#[test]
+fn pdf_offsets_point_at_their_objects() {
+    for size in [0, 20_000, 300_000] {
+        let file = bytes(&format!("/ok/{size}/u/a.pdf"));
+        let text = String::from_utf8_lossy(&file[file.len() - 400..]).into_owned();
+        let number = |text: &str| text.trim().parse::<usize>().unwrap();
+        let table = number(
+            text.split("startxref\n")
+                .nth(1)
+                .unwrap()
+                .lines()
+                .next()
+                .unwrap(),
+        );
+        assert!(file[table..].starts_with(b"xref\n0 7\n"));
+        for object in 1..7 {
+            let entry = table + "xref\n0 7\n".len() + object * 20;
+            let offset = number(std::str::from_utf8(&file[entry..entry + 10]).unwrap());
+            assert!(
+                file[offset..].starts_with(format!("{object} 0 obj\n").as_bytes()),
+                "object {object}"
+            );
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Where an attachment is stored in OneLake: `{status_subtype}/{assignment_id}/{trace_id}/{name}`.
+//!
+//! Every part comes from an untrusted event. The path must stay inside its folder, must be the same
+//! each time the event is read (a redelivered file overwrites itself), and must differ for each
+//! attachment of an event (two files of one name overwrote each other in the predecessor).
+
+use crate::file_rules::{file_name_of, split_extension};
+use std::collections::HashMap;
+use unicode_normalization::UnicodeNormalization;
+use url::Url;
+use uuid::Uuid;
+
+/// The longest component of a path, in bytes of UTF-8.
+pub const MAX_COMPONENT_BYTES: usize = 200;
+
+/// What stands in the place of a component that has nothing left.
+const EMPTY_COMPONENT: &str = "_";
+
+/// What stands in the place of a file name that the URL does not have.
+const UNNAMED_FILE: &str = "attachment";
+
+/// The parts of an event that name its folder and its files.
+#[derive(Debug, Clone, Copy)]
+pub struct PathParts<'a> {
+    /// `documentsReceived`, `firstNoticeOfLossReceived`, …
+    pub status_subtype: &'a str,
+    /// The assignment that the event belongs to.
+    pub assignment_id: &'a str,
+    /// The event's trace id.
+    pub trace_id: &'a str,
+    /// The estimate's version; `None` or blank is written as `unknown`.
+    pub estimate_version: Option<&'a str>,
+}
+
+/// The path of each attachment, in the order given.
+///
+/// Of two that land on the same path, in whatever case, the later one gets the first eight digits of
+/// its media id before its extension. Attachments with one media id are one attachment and share a path.
+#[must_use]
+pub fn blob_paths(parts: &PathParts<'_>, attachments: &[(Uuid, &Url)]) -> Vec<String> {
+    let folder = format!(
+        "{}/{}/{}",
+        safe_component(parts.status_subtype),
+        safe_component(parts.assignment_id),
+        distinct_component(parts.trace_id),
+    );
+    let mut names: HashMap<Uuid, String> = HashMap::new();
+    // Folded name → media id. Paths that differ in case alone collide once they are copied to Windows.
+    let mut taken: HashMap<String, Uuid> = HashMap::new();
+    attachments
+        .iter()
+        .map(|(media_id, url)| {
+            let name = names.entry(*media_id).or_insert_with(|| {
+                let free = free_name(&file_name(parts, url), *media_id, &taken);
+                taken.insert(free.to_lowercase(), *media_id);
+                free
+            });
+            format!("{folder}/{name}")
+        })
+        .collect()
+}
+
+/// `text` as one component of a path: never empty, `.` or `..`, at most [`MAX_COMPONENT_BYTES`],
+/// the extension kept, in Unicode normalisation form C, and stable under repetition.
+///
+/// Replaced by `_`: separators, control characters, and what OneLake, its clients or Windows refuse
+/// in names ([Azure][names], [Windows][windows]); `#`, `?` and `%` would change the meaning of the request's URL.
+///
+/// [names]: https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata
+/// [windows]: https://learn.microsoft.com/windows/win32/fileio/naming-a-file
+#[must_use]
+pub fn safe_component(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars().filter(|c| !is_invisible(*c)).nfc() {
+        match c {
+            // A run of dots is one dot: `..` is never left, not even inside a name.
+            '.' if safe.ends_with('.') => {}
+            c if is_refused(c) => safe.push('_'),
+            c => safe.push(c),
+        }
+    }
+    let safe = safe.trim_start_matches(' ').trim_end_matches(['.', ' ']);
+    let safe = match split_extension(safe) {
+        _ if is_reserved(safe) => shortened(&format!("_{safe}"), ""),
+        Some((stem, extension)) => shortened(stem, &format!(".{extension}")),
+        None => shortened(safe, ""),
+    };
+    if safe.is_empty() {
+        EMPTY_COMPONENT.to_owned()
+    } else {
+        safe
+    }
+}
+
+/// A safe component that differs wherever the texts differ: one that had to be changed gets a hash.
+///
+/// Without it the trace ids `a/b` and `a_b` would share a folder, and their files would overwrite each other.
+fn distinct_component(text: &str) -> String {
+    let safe = safe_component(text);
+    if safe == text {
+        return safe;
+    }
+    let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, text.as_bytes())
+        .simple()
+        .to_string();
+    shortened(&safe, &format!("~{}", &hash[..8]))
+}
+
+/// The name before collisions are looked at.
+fn file_name(parts: &PathParts<'_>, url: &Url) -> String {
+    let file = file_name_of(url).unwrap_or_else(|| UNNAMED_FILE.to_owned());
+    let file = match split_extension(&file) {
+        Some((stem, extension)) => format!("{stem}.{}", extension.to_ascii_lowercase()),
+        None => file,
+    };
+    let assignment_id = parts.assignment_id;
+    safe_component(&match parts.status_subtype {
+        "firstNoticeOfLossReceived" => format!("{assignment_id}_FNOL_{file}"),
+        "estimatePackageReceived" => {
+            let version = parts
+                .estimate_version
+                .map(str::trim)
+                .filter(|version| !version.is_empty());
+            format!("{assignment_id}_{}_{file}", version.unwrap_or("unknown"))
+        }
+        _ => format!("{assignment_id}_{file}"),
+    })
+}
+
+/// `name`, or the first of its variations that nobody has taken.
+fn free_name(name: &str, media_id: Uuid, taken: &HashMap<String, Uuid>) -> String {
+    let is_free = |name: &String| !taken.contains_key(&name.to_lowercase());
+    let name = name.to_owned();
+    if is_free(&name) {
+        return name;
+    }
+    let (stem, extension) = match split_extension(&name) {
+        Some((stem, extension)) => (stem, format!(".{extension}")),
+        None => (name.as_str(), String::new()),
+    };
+    let id = media_id.simple().to_string();
+    // Eight digits are enough unless somebody has named a file after them; then more, then a count.
+    let by_id = [8, 16, 32]
+        .into_iter()
+        .map(|digits| format!("-{}{extension}", &id[..digits]));
+    let by_count = (2_u64..).map(|count| format!("-{id}-{count}{extension}"));
+    by_id
+        .chain(by_count)
+        .map(|suffix| shortened(stem, &suffix))
+        .find(is_free)
+        .unwrap_or(name)
+}
+
+/// `stem` and `suffix`, the stem cut at a character boundary so that both fit.
+fn shortened(stem: &str, suffix: &str) -> String {
+    let room = MAX_COMPONENT_BYTES.saturating_sub(suffix.len());
+    let stem = &stem[..stem.floor_char_boundary(room)];
+    // What the cut laid bare at the end must not be a trailing dot or space, nor make a `..`.
+    format!("{}{suffix}", stem.trim_end_matches(['.', ' ']))
+}
+
+/// Characters that show nothing and make two names look alike: zero-width ones and the
+/// bidirectional controls, which can make `fdp.exe` read as `exe.pdf`.
+const fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{00AD}' | '\u{061C}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
+            | '\u{2060}'..='\u{2069}' | '\u{FEFF}'
+    )
+}
+
+fn is_refused(c: char) -> bool {
+    let code = u32::from(c);
+    matches!(c, '"' | '\\' | '/' | ':' | '|' | '<' | '>' | '*' | '?' | '#' | '%' | '\u{FFFD}')
+        || c.is_control()
+        || (c.is_whitespace() && c != ' ')
+        // Noncharacters and private use: not valid in a request's URL.
+        || code & 0xFFFE == 0xFFFE
+        || matches!(code, 0xFDD0..=0xFDEF | 0xE000..=0xF8FF | 0xF_0000..)
+}
+
+/// Device names of Windows, with or without an extension.
+fn is_reserved(name: &str) -> bool {
+    let stem = name
+        .split('.')
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches(' ')
+        .to_ascii_uppercase();
+    let numbered = |device: &str| {
+        stem.strip_prefix(device)
+            .is_some_and(|number| matches!(number.as_bytes(), [b'1'..=b'9']))
+    };
+    matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL") || numbered("COM") || numbered("LPT")
+}

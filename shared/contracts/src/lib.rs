@@ -1,0 +1,19 @@
+//! The contract of the pipeline as pure functions: no I/O, no clock, no async.
+//!
+//! Read in this order: [`topology`] says which stage reads and writes what, [`messages`] what
+//! travels between them, [`ids`] and [`blob_path`] how things are named, and the rules
+//! ([`url_guard`], [`address_guard`], [`presigned`], [`file_rules`]) what is let in.
+//! [`redaction`] keeps secrets out of everything that is written down.
+
+pub mod address_guard;
+pub mod blob_path;
+pub mod cache_path;
+pub mod category;
+pub mod file_rules;
+pub mod ids;
+pub mod messages;
+pub mod presigned;
+pub mod redaction;
+pub mod time;
+pub mod topology;
+pub mod url_guard;

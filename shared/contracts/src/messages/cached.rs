@@ -1,0 +1,162 @@
+//! A downloaded file that waits in the cache for its upload.
+
+use super::fields;
+use super::{DecodeError, DownloadTask, Message};
+use crate::time;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+/// One cached file (topic cached). It carries all of its task, so that a lost file can be downloaded again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CachedDownload {
+    /// The event's id.
+    #[serde(deserialize_with = "fields::required")]
+    pub trace_id: String,
+    /// The attachment's id.
+    pub media_id: Uuid,
+    /// Where it was downloaded from: presigned, so it holds a secret.
+    #[serde(deserialize_with = "fields::required")]
+    pub attachment_url: String,
+    /// The task's `blob_path`.
+    #[serde(deserialize_with = "fields::required")]
+    pub destination_path: String,
+    /// Relative to `CACHE_DIR`: the containers may mount the volume at different places.
+    #[serde(deserialize_with = "fields::required")]
+    pub local_cache_path: String,
+    /// Size of the file in bytes.
+    pub bytes_downloaded: u64,
+    /// As the server declared it.
+    #[serde(default, deserialize_with = "fields::optional", skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    /// Hash of the file, in hex.
+    #[serde(deserialize_with = "fields::required")]
+    pub sha256: String,
+    /// What the event reports.
+    #[serde(deserialize_with = "fields::required")]
+    pub status_subtype: String,
+    /// Extension in upper case, `UNKNOWN` without one.
+    #[serde(deserialize_with = "fields::required")]
+    pub file_type: String,
+    /// The assignment.
+    #[serde(deserialize_with = "fields::required")]
+    pub assignment_id: String,
+    /// Version of the estimate.
+    #[serde(default, deserialize_with = "fields::optional", skip_serializing_if = "Option::is_none")]
+    pub estimate_version: Option<String>,
+    /// Attempts that failed before this download.
+    #[serde(default, deserialize_with = "fields::count")]
+    pub retry_count: u32,
+    /// Domain of the event: `xact`.
+    #[serde(default, deserialize_with = "fields::optional")]
+    pub event_type: Option<String>,
+    /// Subtype of the event.
+    #[serde(default, deserialize_with = "fields::optional")]
+    pub event_subtype: Option<String>,
+    /// The event's own timestamp.
+    #[serde(with = "time")]
+    pub original_timestamp: Timestamp,
+    /// When the download was complete.
+    #[serde(with = "time")]
+    pub downloaded_at: Timestamp,
+    /// The task's notes.
+    #[serde(default, deserialize_with = "fields::object")]
+    pub metadata: Map<String, Value>,
+}
+
+impl CachedDownload {
+    /// The cached form of a finished task.
+    #[must_use]
+    pub fn of_task(
+        task: DownloadTask,
+        local_cache_path: String,
+        bytes_downloaded: u64,
+        content_type: Option<String>,
+        sha256: String,
+        downloaded_at: Timestamp,
+    ) -> Self {
+        Self {
+            trace_id: task.trace_id,
+            media_id: task.media_id,
+            attachment_url: task.attachment_url,
+            destination_path: task.blob_path,
+            local_cache_path,
+            bytes_downloaded,
+            content_type,
+            sha256,
+            status_subtype: task.status_subtype,
+            file_type: task.file_type,
+            assignment_id: task.assignment_id,
+            estimate_version: task.estimate_version,
+            retry_count: task.retry_count,
+            event_type: Some(task.event_type),
+            event_subtype: task.event_subtype,
+            original_timestamp: task.original_timestamp,
+            downloaded_at,
+            metadata: task.metadata,
+        }
+    }
+
+    /// The task that led here.
+    #[must_use]
+    pub fn to_task(&self) -> DownloadTask {
+        DownloadTask {
+            trace_id: self.trace_id.clone(),
+            media_id: self.media_id,
+            attachment_url: self.attachment_url.clone(),
+            blob_path: self.destination_path.clone(),
+            status_subtype: self.status_subtype.clone(),
+            file_type: self.file_type.clone(),
+            assignment_id: self.assignment_id.clone(),
+            estimate_version: self.estimate_version.clone(),
+            retry_count: self.retry_count,
+            event_type: self.event_type.clone().unwrap_or_else(|| "xact".to_owned()),
+            event_subtype: self.event_subtype.clone(),
+            original_timestamp: self.original_timestamp,
+            metadata: self.metadata.clone(),
+        }
+    }
+}
+
+impl Message for CachedDownload {
+    const NAME: &'static str = "cached download";
+
+    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        super::decode_json(Self::NAME, bytes)
+    }
+
+    fn trace_id(&self) -> &str {
+        &self.trace_id
+    }
+
+    fn media_id(&self) -> Option<Uuid> {
+        Some(self.media_id)
+    }
+
+    fn task(&self) -> Option<DownloadTask> {
+        Some(self.to_task())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::task::tests::a_task;
+    use super::*;
+    use crate::messages::encode;
+
+    #[test]
+    fn the_task_survives_the_cache() {
+        let cached = CachedDownload::of_task(
+            a_task(),
+            "13/13bb61f0".to_owned(),
+            5,
+            Some("application/pdf".to_owned()),
+            "00".to_owned(),
+            "2024-12-31T12:00:01Z".parse().unwrap(),
+        );
+        let read = CachedDownload::decode(&encode(&cached)).unwrap();
+        assert_eq!(read, cached);
+        assert_eq!(read.to_task(), a_task());
+    }
+}

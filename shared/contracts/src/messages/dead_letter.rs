@@ -1,0 +1,197 @@
+//! A message that no attempt can save, with all that is needed to understand and replay it.
+
+use super::fields;
+use super::{DecodeError, DownloadTask, Message, Problem};
+use crate::category::Category;
+use crate::time;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Where a message was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// Topic.
+    pub topic: String,
+    /// Partition.
+    pub partition: i32,
+    /// Offset.
+    pub offset: i64,
+    /// The record's own timestamp.
+    #[serde(default, with = "time::optional")]
+    pub timestamp: Option<Timestamp>,
+}
+
+/// The original bytes of a message, as text where they are UTF-8.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payload {
+    /// Text or base64.
+    pub text: String,
+    /// `Some("base64")` when it is base64.
+    pub encoding: Option<String>,
+}
+
+impl Payload {
+    /// Keeps bytes losslessly.
+    #[must_use]
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Self {
+                text: text.to_owned(),
+                encoding: None,
+            },
+            Err(_) => Self {
+                text: STANDARD.encode(bytes),
+                encoding: Some("base64".to_owned()),
+            },
+        }
+    }
+}
+
+/// One dead letter (topic dlq).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// The event's id, when the message could be read.
+    #[serde(default, deserialize_with = "fields::optional", skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+    /// The attachment's id, when it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_id: Option<Uuid>,
+    /// The attachment's URL without its query string.
+    #[serde(default, deserialize_with = "fields::optional", skip_serializing_if = "Option::is_none")]
+    pub attachment_url: Option<String>,
+    /// Stage that gave up.
+    #[serde(deserialize_with = "fields::required")]
+    pub stage: String,
+    /// Where the message was read.
+    pub source: Source,
+    /// Why.
+    pub error_category: Category,
+    /// Why, in words, at most 500 characters.
+    #[serde(deserialize_with = "fields::required")]
+    pub final_error: String,
+    /// Attempts that failed before.
+    #[serde(default, deserialize_with = "fields::count")]
+    pub retry_count: u32,
+    /// When the stage gave up.
+    #[serde(with = "time")]
+    pub failed_at: Timestamp,
+    /// The task, when the message could be read: what a replay sends. It must carry the whole URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original_task: Option<DownloadTask>,
+    /// The message's bytes, when it could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original_payload: Option<String>,
+    /// `base64` when the bytes were no UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original_encoding: Option<String>,
+}
+
+impl DeadLetter {
+    /// A task that no attempt can save.
+    #[must_use]
+    pub fn of_task(task: DownloadTask, problem: &Problem, stage: &str, source: Source, now: Timestamp) -> Self {
+        Self {
+            trace_id: Some(task.trace_id.clone()),
+            media_id: Some(task.media_id),
+            attachment_url: Some(crate::redaction::redact_url(&task.attachment_url)),
+            retry_count: task.retry_count,
+            original_task: Some(task),
+            ..Self::blank(problem, stage, source, now)
+        }
+    }
+
+    /// A message that cannot be read, or that is about no single attachment.
+    #[must_use]
+    pub fn of_payload(
+        payload: &[u8],
+        trace_id: Option<String>,
+        problem: &Problem,
+        stage: &str,
+        source: Source,
+        now: Timestamp,
+    ) -> Self {
+        let payload = Payload::of_bytes(payload);
+        Self {
+            trace_id,
+            original_payload: Some(payload.text),
+            original_encoding: payload.encoding,
+            ..Self::blank(problem, stage, source, now)
+        }
+    }
+
+    fn blank(problem: &Problem, stage: &str, source: Source, now: Timestamp) -> Self {
+        Self {
+            trace_id: None,
+            media_id: None,
+            attachment_url: None,
+            stage: stage.to_owned(),
+            source,
+            error_category: problem.category,
+            final_error: problem.message().to_owned(),
+            retry_count: 0,
+            failed_at: time::to_microseconds(now),
+            original_task: None,
+            original_payload: None,
+            original_encoding: None,
+        }
+    }
+
+    /// The unreadable message's bytes as they came.
+    ///
+    /// # Errors
+    /// When the base64 is damaged.
+    pub fn original_bytes(&self) -> Result<Option<Vec<u8>>, base64::DecodeError> {
+        let Some(text) = &self.original_payload else {
+            return Ok(None);
+        };
+        match self.original_encoding.as_deref() {
+            Some("base64") => STANDARD.decode(text).map(Some),
+            _ => Ok(Some(text.clone().into_bytes())),
+        }
+    }
+}
+
+impl Message for DeadLetter {
+    const NAME: &'static str = "dead letter";
+
+    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        super::decode_json(Self::NAME, bytes)
+    }
+
+    fn trace_id(&self) -> &str {
+        self.trace_id.as_deref().unwrap_or_default()
+    }
+
+    fn media_id(&self) -> Option<Uuid> {
+        self.media_id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::messages::encode;
+    use proptest::prelude::*;
+
+    fn source() -> Source {
+        Source {
+            topic: "xact.events.raw".to_owned(),
+            partition: 1,
+            offset: 7,
+            timestamp: None,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn unreadable_bytes_survive_exactly(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let problem = Problem::new(Category::Permanent, "unreadable");
+            let letter = DeadLetter::of_payload(&bytes, None, &problem, "download", source(), Timestamp::UNIX_EPOCH);
+            let read = DeadLetter::decode(&encode(&letter)).unwrap();
+            prop_assert_eq!(read.original_bytes().unwrap().unwrap(), bytes);
+            prop_assert_eq!(read, letter);
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! What became of one attachment.
+
+use super::fields;
+use super::task::metadata;
+use super::{CachedDownload, DecodeError, DownloadTask, Message, Problem};
+use crate::category::Category;
+use crate::time;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// The file is in OneLake.
+    Completed,
+    /// This attempt failed; there will be another. Makes no row.
+    Failed,
+    /// There will be no other attempt.
+    FailedPermanent,
+}
+
+/// One result (topic results).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DownloadResult {
+    /// The event's id.
+    #[serde(deserialize_with = "fields::required")]
+    pub trace_id: String,
+    /// The attachment's id.
+    pub media_id: Uuid,
+    /// Where it came from, without the query string: results are stored and shared, and the signature is in the query.
+    #[serde(deserialize_with = "fields::required")]
+    pub attachment_url: String,
+    /// Where the file is below `ONELAKE_BASE_PATH`; empty for what never had a place.
+    #[serde(default)]
+    pub blob_path: String,
+    /// What the event reports.
+    #[serde(deserialize_with = "fields::required")]
+    pub status_subtype: String,
+    /// Extension in upper case, `UNKNOWN` without one.
+    #[serde(deserialize_with = "fields::required")]
+    pub file_type: String,
+    /// The assignment; empty when the event named none.
+    #[serde(default)]
+    pub assignment_id: String,
+    /// How the attempt ended.
+    pub status: Status,
+    /// The answer's status, when a server answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http_status: Option<u16>,
+    /// Size of the file in bytes.
+    #[serde(default)]
+    pub bytes_downloaded: u64,
+    /// Hash of the file, in hex.
+    #[serde(default, deserialize_with = "fields::optional", skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// As the server declared it.
+    #[serde(default, deserialize_with = "fields::optional", skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    /// Attempts that failed before this result.
+    #[serde(default, deserialize_with = "fields::count")]
+    pub retry_count: u32,
+    /// How often the task was replayed from the dead-letter topic: part of the failed table's key.
+    #[serde(default, deserialize_with = "fields::count")]
+    pub replay_count: u32,
+    /// Category of the failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_category: Option<Category>,
+    /// Text of the failure, at most 500 characters.
+    #[serde(default, deserialize_with = "fields::optional", skip_serializing_if = "Option::is_none")]
+    pub error_message: Option<String>,
+    /// The event's own timestamp.
+    #[serde(with = "time")]
+    pub original_timestamp: Timestamp,
+    /// When the download was complete.
+    #[serde(default, with = "time::optional", skip_serializing_if = "Option::is_none")]
+    pub downloaded_at: Option<Timestamp>,
+    /// When this result came to be.
+    #[serde(with = "time")]
+    pub created_at: Timestamp,
+    /// When the presigned URL expires.
+    #[serde(default, with = "time::optional", skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// Whether it had expired before the ingester saw it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expired_at_ingest: Option<bool>,
+}
+
+impl DownloadResult {
+    /// The file is in OneLake.
+    #[must_use]
+    pub fn completed(cached: &CachedDownload, now: Timestamp) -> Self {
+        Self {
+            status: Status::Completed,
+            bytes_downloaded: cached.bytes_downloaded,
+            sha256: Some(cached.sha256.clone()),
+            content_type: cached.content_type.clone(),
+            downloaded_at: Some(cached.downloaded_at),
+            ..Self::blank(&cached.to_task(), now)
+        }
+    }
+
+    /// The attempt failed; `last` says whether it was the last one.
+    #[must_use]
+    pub fn failed(task: &DownloadTask, problem: &Problem, last: bool, now: Timestamp) -> Self {
+        Self {
+            status: if last { Status::FailedPermanent } else { Status::Failed },
+            http_status: problem.http_status,
+            error_category: Some(problem.category),
+            error_message: Some(problem.message().to_owned()),
+            ..Self::blank(task, now)
+        }
+    }
+
+    fn blank(task: &DownloadTask, now: Timestamp) -> Self {
+        Self {
+            trace_id: task.trace_id.clone(),
+            media_id: task.media_id,
+            attachment_url: crate::redaction::redact_url(&task.attachment_url),
+            blob_path: task.blob_path.clone(),
+            status_subtype: task.status_subtype.clone(),
+            file_type: task.file_type.clone(),
+            assignment_id: task.assignment_id.clone(),
+            status: Status::Failed,
+            http_status: None,
+            bytes_downloaded: 0,
+            sha256: None,
+            content_type: None,
+            retry_count: task.retry_count,
+            replay_count: task.replay_count(),
+            error_category: None,
+            error_message: None,
+            original_timestamp: task.original_timestamp,
+            downloaded_at: None,
+            created_at: time::to_microseconds(now),
+            expires_at: task
+                .metadata
+                .get(metadata::EXPIRES_AT)
+                .and_then(time::parse),
+            expired_at_ingest: task
+                .metadata
+                .get(metadata::EXPIRED_AT_INGEST)
+                .and_then(serde_json::Value::as_bool),
+        }
+    }
+}
+
+impl Message for DownloadResult {
+    const NAME: &'static str = "download result";
+
+    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        super::decode_json(Self::NAME, bytes)
+    }
+
+    fn trace_id(&self) -> &str {
+        &self.trace_id
+    }
+
+    fn media_id(&self) -> Option<Uuid> {
+        Some(self.media_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::task::tests::a_task;
+    use super::*;
+    use crate::messages::encode;
+
+    #[test]
+    fn a_failed_result_round_trips_without_the_signature() {
+        let mut task = a_task();
+        task.attachment_url.push_str("?sig=SECRET");
+        let problem = Problem::new(Category::Transient, "503 from https://a/b?sig=SECRET").with_status(503);
+        let result = DownloadResult::failed(&task, &problem, true, task.original_timestamp);
+        let text = encode(&result);
+        assert!(!String::from_utf8_lossy(&text).contains("SECRET"));
+        assert_eq!(DownloadResult::decode(&text).unwrap(), result);
+        assert_eq!(result.status, Status::FailedPermanent);
+        assert_eq!(result.http_status, Some(503));
+    }
+}

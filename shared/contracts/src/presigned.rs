@@ -1,0 +1,145 @@
+//! When a presigned URL stops working: read from its query, so that no request is wasted on it.
+//!
+//! A value that makes no sense gives `None`: the server is then the one to judge the URL.
+
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use url::Url;
+
+/// Who signed a URL, and thereby how its expiry is spelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PresignedKind {
+    /// Amazon S3: `X-Amz-Date` + `X-Amz-Expires` ([Signature Version 4][v4]), or `Expires` in Unix
+    /// seconds beside `AWSAccessKeyId` and `Signature` ([Version 2][v2]).
+    ///
+    /// [v4]: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
+    /// [v2]: https://docs.aws.amazon.com/AmazonS3/latest/userguide/RESTAuthentication.html
+    S3,
+    /// Azure Storage [shared access signature](https://learn.microsoft.com/rest/api/storageservices/create-service-sas): `se` beside `sig`.
+    AzureSas,
+    /// ClaimX: `systemDate` in Unix milliseconds + `expires` in milliseconds.
+    ClaimX,
+}
+
+impl PresignedKind {
+    /// The name that operators know.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::S3 => "S3",
+            Self::AzureSas => "Azure SAS",
+            Self::ClaimX => "ClaimX",
+        }
+    }
+}
+
+/// The end of a presigned URL's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expiry {
+    /// Who signed it.
+    pub kind: PresignedKind,
+    /// The first instant at which it no longer works.
+    pub expires_at: Timestamp,
+}
+
+impl Expiry {
+    /// Whether the URL has stopped working at `now`.
+    #[must_use]
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        now >= self.expires_at
+    }
+}
+
+type Reader = fn(&Query) -> Option<Timestamp>;
+
+/// When `url` expires; `None` if it is not presigned or its times cannot be read.
+#[must_use]
+pub fn expiry(url: &Url) -> Option<Expiry> {
+    let query = Query::read(url);
+    let readers: [(PresignedKind, Reader); 4] = [
+        (PresignedKind::S3, s3_v4),
+        (PresignedKind::S3, s3_v2),
+        (PresignedKind::ClaimX, claimx),
+        (PresignedKind::AzureSas, azure_sas),
+    ];
+    readers
+        .into_iter()
+        .find_map(|(kind, read)| read(&query).map(|expires_at| Expiry { kind, expires_at }))
+}
+
+fn s3_v4(query: &Query) -> Option<Timestamp> {
+    let signed_at = query.get("x-amz-date")?;
+    let seconds = whole_number(query.get("x-amz-expires")?)?;
+    // 20240101T000000Z and nothing looser: strptime alone would take fewer digits.
+    let digits = signed_at.bytes().filter(u8::is_ascii_digit).count();
+    if signed_at.len() != 16 || digits != 14 {
+        return None;
+    }
+    let signed_at = DateTime::strptime("%Y%m%dT%H%M%SZ", signed_at).ok()?;
+    utc(signed_at)?
+        .checked_add(SignedDuration::from_secs(seconds))
+        .ok()
+}
+
+fn s3_v2(query: &Query) -> Option<Timestamp> {
+    query.get("awsaccesskeyid")?;
+    query.get("signature")?;
+    Timestamp::from_second(whole_number(query.get("expires")?)?).ok()
+}
+
+fn claimx(query: &Query) -> Option<Timestamp> {
+    let system_date = whole_number(query.get("systemdate")?)?;
+    let valid_for = whole_number(query.get("expires")?)?;
+    Timestamp::from_millisecond(system_date.checked_add(valid_for)?).ok()
+}
+
+/// `se` may be a date alone, have minutes alone, or full RFC 3339; without a zone it is UTC.
+fn azure_sas(query: &Query) -> Option<Timestamp> {
+    query.get("sig")?;
+    // An offset's `+` that was not percent-encoded arrives as a space.
+    let text = query.get("se")?.replace(' ', "+");
+    if let Ok(timestamp) = text.parse::<Timestamp>() {
+        return Some(timestamp);
+    }
+    let local = match text.len() {
+        10 => text
+            .parse::<Date>()
+            .ok()?
+            .to_datetime(jiff::civil::Time::midnight()),
+        _ => text.parse::<DateTime>().ok()?,
+    };
+    utc(local)
+}
+
+fn utc(local: DateTime) -> Option<Timestamp> {
+    TimeZone::UTC.to_timestamp(local).ok()
+}
+
+/// Digits alone: no sign, no space, no fraction, and no more than an `i64` holds.
+fn whole_number(text: &str) -> Option<i64> {
+    let all_digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| all_digits)
+}
+
+/// The query, decoded; names in lower case, since signers and proxies vary them.
+struct Query(Vec<(String, String)>);
+
+impl Query {
+    fn read(url: &Url) -> Self {
+        let pairs = url.query_pairs();
+        Self(
+            pairs
+                .map(|(name, value)| (name.to_ascii_lowercase(), value.into_owned()))
+                .collect(),
+        )
+    }
+
+    /// The first value of that name.
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+}

@@ -1,0 +1,218 @@
+//! Named secrets in text (`sig=…`, `Bearer …`), wherever they stand and however they are escaped.
+
+use super::REDACTED;
+use std::borrow::Cow;
+
+/// Names whose values are secret, lower-case. A longer name that ends in one behind a `-` or `_` counts
+/// as well: `X-Amz-Signature`, `AZURE_CLIENT_SECRET`, `access_token`.
+const SECRET_NAMES: [&str; 20] = [
+    "sig",
+    "signature",
+    "signatureprovided",
+    "credential",
+    "awsaccesskeyid",
+    "secretaccesskey",
+    "secret_access_key",
+    "sharedaccesskey",
+    "sharedaccesssignature",
+    "accountkey",
+    "secret",
+    "clientsecret",
+    "client_assertion",
+    "token",
+    "accesstoken",
+    "password",
+    "passwd",
+    "pwd",
+    "apikey",
+    "api_key",
+];
+
+/// `Bearer abc` → `Bearer [redacted]`.
+pub(super) fn scrub_bearer(text: &str) -> Cow<'_, str> {
+    const WORD: &str = "bearer";
+    // Most texts hold no secret: they are not worth a copy.
+    if !text
+        .as_bytes()
+        .windows(WORD.len())
+        .any(|word| word.eq_ignore_ascii_case(WORD.as_bytes()))
+    {
+        return Cow::Borrowed(text);
+    }
+    let lower = text.to_ascii_lowercase();
+    let mut out = String::new();
+    let mut done = 0;
+    while let Some(found) = lower[done..].find(WORD) {
+        let word_end = done + found + WORD.len();
+        let rest = &text[word_end..];
+        let gap = rest.len() - rest.trim_start_matches([' ', '\t']).len();
+        out.push_str(&text[done..word_end + gap]);
+        done = word_end + gap;
+        if gap == 0 {
+            continue;
+        }
+        let token = &text[done..done + unquoted_length(&text[done..])];
+        // `Bearer Bearer abc`: the second word is not yet the token.
+        let secret = match token.to_ascii_lowercase().strip_suffix(WORD) {
+            Some(secret) => secret.len(),
+            None => token.len(),
+        };
+        if secret > 0 {
+            out.push_str(REDACTED);
+            done += secret;
+        }
+    }
+    if done == 0 {
+        return Cow::Borrowed(text);
+    }
+    out.push_str(&text[done..]);
+    Cow::Owned(out)
+}
+
+/// `sig=abc` → `sig=[redacted]`, for every name of [`SECRET_NAMES`].
+pub(super) fn scrub_secrets(text: &str) -> Cow<'_, str> {
+    if !text
+        .bytes()
+        .any(|byte| matches!(byte, b'=' | b':' | b'%' | b'\\' | b'>'))
+    {
+        return Cow::Borrowed(text);
+    }
+    let lower = text.to_ascii_lowercase();
+    let mut out = String::new();
+    let mut done = 0;
+    let mut at = 0;
+    while at < text.len() {
+        let is_first_letter = matches!(lower.as_bytes()[at], b's' | b'c' | b'a' | b't' | b'p');
+        let Some(value) = is_first_letter.then(|| secret_value(&lower, at)).flatten() else {
+            at += 1;
+            continue;
+        };
+        out.push_str(&text[done..value.start]);
+        out.push_str(REDACTED);
+        done = value.end;
+        at = value.end;
+    }
+    if done == 0 {
+        return Cow::Borrowed(text);
+    }
+    out.push_str(&text[done..]);
+    Cow::Owned(out)
+}
+
+/// If a secret's name begins at `at`, where its value stands.
+fn secret_value(lower: &str, at: usize) -> Option<std::ops::Range<usize>> {
+    if !begins_word(&lower[..at]) {
+        return None;
+    }
+    SECRET_NAMES.iter().find_map(|name| {
+        let rest = lower[at..].strip_prefix(name)?;
+        let (separator, quote) = separator(rest)?;
+        let start = at + name.len() + separator;
+        let length = match quote {
+            Some(quote) => quoted_length(&lower[start..], quote),
+            None => unquoted_length(&lower[start..]),
+        };
+        (length > 0).then_some(start..start + length)
+    })
+}
+
+/// Whether a name may begin behind `before`: not inside a word, but behind `%26`, `%2526` or `\u0026`.
+fn begins_word(before: &str) -> bool {
+    let escaped = before
+        .len()
+        .checked_sub(2)
+        .and_then(|end| before.get(..end))
+        .is_some_and(|start| {
+            ["%", "%25", "\\u00"]
+                .iter()
+                .any(|escape| start.ends_with(escape))
+        });
+    escaped || !before.ends_with(char::is_alphanumeric)
+}
+
+/// The length of what stands between a name and its value, and the quote that the value is in:
+/// `=`, the same encoded once or twice or as in JSON, `": "` of JSON, `>` of XML.
+fn separator(rest: &str) -> Option<(usize, Option<Quote>)> {
+    for plain in ["%3d", "%253d", "\\u003d", ">"] {
+        if rest.starts_with(plain) {
+            return Some((plain.len(), None));
+        }
+    }
+    let behind_name = rest.trim_start_matches(['\\', '"', '\'']);
+    let is_field = behind_name.len() < rest.len();
+    let behind = behind_name.trim_start_matches(' ');
+    let value = behind
+        .strip_prefix('=')
+        .or_else(|| behind.strip_prefix(':').filter(|_| is_field))?;
+    let value = value.trim_start_matches(' ');
+    let quoted = value.trim_start_matches('\\');
+    let quote = match quoted.chars().next() {
+        Some('"') if quoted.len() == value.len() => Some(Quote::Double),
+        Some('"') => Some(Quote::EscapedDouble),
+        Some('\'') => Some(Quote::Single),
+        _ => None,
+    };
+    // Without a quote it may be any value of JSON, and `sig="` may end the string that it stands in.
+    let opens = |quote: &Quote| {
+        is_field
+            || *quote == Quote::Single
+            || quoted[1..].starts_with(|c: char| c.is_alphanumeric())
+    };
+    match quote.filter(opens) {
+        Some(quote) => Some((rest.len() - quoted.len() + 1, Some(quote))),
+        None if is_field => None,
+        None => Some((rest.len() - value.len(), None)),
+    }
+}
+
+/// How a value's quote is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Quote {
+    /// `"`
+    Double,
+    /// `\"`: JSON within a string of JSON.
+    EscapedDouble,
+    /// `'`
+    Single,
+}
+
+fn quoted_length(value: &str, quote: Quote) -> usize {
+    let mut escaped = false;
+    let end = value.find(|c: char| match (quote, c) {
+        (Quote::Double, _) if escaped => {
+            escaped = false;
+            false
+        }
+        (Quote::Double, '\\') => {
+            escaped = true;
+            false
+        }
+        (_, '"') | (Quote::EscapedDouble | Quote::Single, '\\') | (Quote::Single, '\'') => true,
+        _ => false,
+    });
+    end.unwrap_or(value.len())
+}
+
+/// A value ends where a query, a connection string, a header or markup goes on.
+fn unquoted_length(value: &str) -> usize {
+    let ends = |c: char| c.is_whitespace() || matches!(c, '&' | ';' | '"' | '\'' | '<' | '>');
+    let end = value.find(ends).unwrap_or(value.len());
+    // Backslashes before a quote belong to it (JSON text).
+    match value[end..].starts_with('"') {
+        true => value[..end].trim_end_matches('\\').len(),
+        false => end,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_begins_with_a_letter_that_is_looked_for() {
+        for name in SECRET_NAMES {
+            let text = format!("{}=a", name.to_uppercase());
+            assert!(scrub_secrets(&text).ends_with(REDACTED), "{name}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! URLs in text: what of them may be written down.
+
+use super::REDACTED;
+use crate::url_guard::MAX_URL_BYTES;
+use std::borrow::Cow;
+use url::Url;
+
+/// Takes query, fragment and user information off one URL.
+pub(super) fn strip_url(url: &str) -> String {
+    let cut = url.find(['?', '#']);
+    let (kept, dropped) = url.split_at(cut.unwrap_or(url.len()));
+    let (scheme, rest) = split_scheme(kept);
+    // Without a parser's word on where the authority ends, an `@` anywhere may end a password.
+    let is_clear = url.len() <= MAX_URL_BYTES && Url::parse(url).is_ok();
+    let authority_end = match is_clear {
+        true => rest.find(['/', '\\']).unwrap_or(rest.len()),
+        false => rest.len(),
+    };
+    if let Some(at) = rest[..authority_end].rfind('@') {
+        // In JSON text a lone backslash before the user belongs to the user's first letter (`\n`).
+        let backslashes = scheme.len() - scheme.trim_end_matches('\\').len();
+        let scheme = &scheme[..scheme.len() - backslashes % 2];
+        return format!("{scheme}{}", &rest[at + 1..]);
+    }
+    if !is_clear && dropped.contains('@') {
+        return format!("{scheme}{REDACTED}");
+    }
+    kept.to_owned()
+}
+
+/// `https://`, however many slashes it is written with, and the rest.
+fn split_scheme(url: &str) -> (&str, &str) {
+    let scheme_end = url
+        .find(':')
+        .filter(|end| is_scheme(&url[..*end]))
+        .map_or(0, |end| end + 1);
+    let slashes = url[scheme_end..]
+        .bytes()
+        .take_while(|byte| matches!(byte, b'/' | b'\\'))
+        .count();
+    url.split_at(scheme_end + slashes)
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.bytes().all(|byte| is_scheme_byte(&byte))
+}
+
+/// Redacts each URL of a text. A URL ends at white space, a quote or an angle bracket, or where a list goes on with the next one.
+pub(super) fn strip_urls(text: &str) -> Cow<'_, str> {
+    let mut out = String::new();
+    let mut done = 0;
+    // Found once for all URLs of a list, which may be long.
+    let mut word_end = 0;
+    while let Some(start) = next_url(text, done) {
+        if start >= word_end {
+            let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '<' | '>' | '`');
+            word_end = text[start..]
+                .find(ends)
+                .map_or(text.len(), |length| start + length);
+        }
+        let end = next_listed_url(text, start, word_end).unwrap_or(word_end);
+        // Punctuation at the end belongs to the sentence; a backslash there to a quote in JSON text.
+        let url = text[start..end]
+            .trim_end_matches(['.', ',', ';', ':', '!', ')', ']', '}', '\'', '\\', '|']);
+        out.push_str(&text[done..start]);
+        out.push_str(&strip_url(url));
+        out.push_str(&text[start + url.len()..end]);
+        done = end;
+    }
+    if done == 0 {
+        return Cow::Borrowed(text);
+    }
+    out.push_str(&text[done..]);
+    Cow::Owned(out)
+}
+
+/// Where the next `scheme://` begins, at or after `from`.
+fn next_url(text: &str, from: usize) -> Option<usize> {
+    text[from..].match_indices(':').find_map(|(colon, _)| {
+        let before = &text[from..from + colon];
+        let scheme_bytes = before.bytes().rev().take_while(is_scheme_byte).count();
+        let scheme = &before[before.len() - scheme_bytes..];
+        let scheme = scheme.trim_start_matches(|c: char| !c.is_ascii_alphabetic());
+        let start = from + colon - scheme.len();
+        begins_url(scheme, &text[from + colon + 1..]).then_some(start)
+    })
+}
+
+/// Where within `start..end` a list of URLs (`a,b`) goes on with the next one.
+fn next_listed_url(text: &str, start: usize, end: usize) -> Option<usize> {
+    let mut separators = text[start..end].match_indices([',', ';', '|']);
+    separators.find_map(|(at, _)| {
+        let rest = &text[start + at + 1..end];
+        // No scheme is longer: the rest is not read again behind every comma.
+        let scheme_bytes = rest.bytes().take(32).take_while(is_scheme_byte).count();
+        let (scheme, behind) = rest.split_at(scheme_bytes);
+        let behind_colon = behind.strip_prefix(':')?;
+        let begins = is_scheme(scheme) && begins_url(scheme, behind_colon);
+        begins.then_some(start + at + 1)
+    })
+}
+
+/// Two slashes of any kind make a URL; http is one with fewer as well, which parsers forgive.
+fn begins_url(scheme: &str, behind_colon: &str) -> bool {
+    let slashes = behind_colon
+        .bytes()
+        .take(2)
+        .take_while(|byte| matches!(byte, b'/' | b'\\'))
+        .count();
+    let is_web = scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http");
+    !scheme.is_empty() && (slashes == 2 || is_web)
+}
+
+fn is_scheme_byte(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')
+}

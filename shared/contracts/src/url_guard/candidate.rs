@@ -1,0 +1,62 @@
+//! A URL taken apart twice: as it is written, and as the parser reads it, so that the two can be compared.
+
+use super::{MAX_URL_BYTES, UrlRefusal};
+use url::Url;
+
+/// A URL as it is written, taken apart by RFC 3986 section 3, next to what the parser makes of it.
+pub(super) struct Candidate<'a> {
+    pub(super) raw: &'a str,
+    /// Lower-case; `None` if the text does not begin with one.
+    pub(super) scheme: Option<String>,
+    /// From `://` to the first of `/?#`; `None` without `://`.
+    pub(super) authority: Option<&'a str>,
+    /// What stands before the port.
+    pub(super) host: Option<&'a str>,
+    /// What is behind the host's `:`, if there is one.
+    pub(super) port: Option<&'a str>,
+    /// What the parser makes of it; an overlong text is not given to it.
+    pub(super) url: Result<Url, UrlRefusal>,
+}
+
+impl<'a> Candidate<'a> {
+    pub(super) fn read(raw: &'a str) -> Self {
+        let (scheme, rest) = match raw.split_once(':') {
+            Some((scheme, rest)) if is_scheme(scheme) => (Some(scheme.to_ascii_lowercase()), rest),
+            _ => (None, raw),
+        };
+        let authority = rest
+            .strip_prefix("//")
+            .filter(|_| scheme.is_some())
+            .and_then(|rest| rest.split(['/', '?', '#']).next());
+        let (host, port) = authority.map_or((None, None), |authority| {
+            // The last colon, unless it belongs to an address in brackets.
+            match authority.rsplit_once(':') {
+                Some((host, port)) if !port.contains(']') => (Some(host), Some(port)),
+                _ => (Some(authority), None),
+            }
+        });
+        let url = match raw.len() > MAX_URL_BYTES {
+            true => Err(UrlRefusal::TooLong { bytes: raw.len() }),
+            false => Url::parse(raw).map_err(|reason| UrlRefusal::Unparsable { reason }),
+        };
+        Self {
+            raw,
+            scheme,
+            authority,
+            host,
+            port,
+            url,
+        }
+    }
+
+    pub(super) fn parsed(&self) -> Result<&Url, UrlRefusal> {
+        self.url.as_ref().map_err(Clone::clone)
+    }
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
+}

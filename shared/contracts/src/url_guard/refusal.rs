@@ -1,0 +1,84 @@
+//! Why a URL is refused, in words for the operator.
+
+use super::MAX_URL_BYTES;
+use std::net::IpAddr;
+use url::ParseError;
+
+/// Why a URL is refused. The texts never hold user information or anything after a `?`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UrlRefusal {
+    /// Longer than [`MAX_URL_BYTES`].
+    #[error("the URL has {bytes} bytes; at most {MAX_URL_BYTES} are accepted")]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+    },
+    /// Holds a character on which URL parsers disagree.
+    #[error(
+        "the URL holds {what} at byte {position}; the sender must percent-encode it or leave it out"
+    )]
+    Character {
+        /// What was found.
+        what: &'static str,
+        /// Where, counted in bytes from 0.
+        position: usize,
+    },
+    /// Not `https://…`.
+    #[error(
+        "the URL is not https ({found}); only `https://` is accepted, and in dev mode `http://localhost`"
+    )]
+    Scheme {
+        /// The scheme if it is a well-known one, else a description.
+        found: &'static str,
+    },
+    /// Names a user, a password, or holds an `@` before the host.
+    #[error("the URL carries user information before its host; the sender must leave it out")]
+    UserInfo,
+    /// `https:///path`, or no host at all.
+    #[error("the URL names no host after `https://`")]
+    NoHost,
+    /// The host holds a percent sign.
+    #[error("the URL's host is percent-encoded; the sender must spell it in plain letters")]
+    EncodedHost,
+    /// The host holds letters outside ASCII.
+    #[error(
+        "the URL's host is not ASCII; the sender must spell it in punycode (`xn--…`), and that form must be in ALLOWED_ATTACHMENT_DOMAINS"
+    )]
+    NonAsciiHost,
+    /// The parser cannot read it.
+    #[error("the URL cannot be parsed: {reason}")]
+    Unparsable {
+        /// What the parser says.
+        reason: ParseError,
+    },
+    /// An address in any notation instead of a name.
+    #[error(
+        "the URL's host is the address {address}; attachments are fetched from named hosts only"
+    )]
+    IpLiteral {
+        /// The address as the parser reads it.
+        address: IpAddr,
+    },
+    /// Spelled so that another parser may see another host or port.
+    #[error(
+        "the URL's host or port is not spelled as a parser reads it, so that another parser could see another host"
+    )]
+    Ambiguous,
+    /// `localhost` is a development host.
+    #[error("the URL's host is localhost, which is accepted in dev mode (`--dev`) alone")]
+    LocalhostOutsideDev,
+    /// Another port than 443.
+    #[error("the URL's port is {port}; only 443 is accepted")]
+    Port {
+        /// The port.
+        port: u16,
+    },
+    /// Not in the allow-list.
+    #[error(
+        "the URL's host `{host}` is not in ALLOWED_ATTACHMENT_DOMAINS; add it there if it is one of the attachment sources"
+    )]
+    HostNotAllowed {
+        /// The host, lower-case, cut at 253 characters.
+        host: String,
+    },
+}

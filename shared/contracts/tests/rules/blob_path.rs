@@ -1,0 +1,396 @@
+//! Paths stay inside their folder, are stable, and differ for each attachment, whatever the event says.
+
+use proptest::prelude::*;
+use std::collections::HashSet;
+use unicode_normalization::is_nfc;
+use url::Url;
+use uuid::Uuid;
+use xact_contracts::blob_path::{MAX_COMPONENT_BYTES, PathParts, blob_paths, safe_component};
+use xact_contracts::ids::media_id;
+
+fn parts(status_subtype: &'static str) -> PathParts<'static> {
+    PathParts {
+        status_subtype,
+        assignment_id: "A123",
+        trace_id: "test-001",
+        estimate_version: None,
+    }
+}
+
+fn paths(parts: &PathParts<'_>, urls: &[&str]) -> Vec<String> {
+    let urls: Vec<Url> = urls.iter().map(|url| Url::parse(url).unwrap()).collect();
+    let attachments: Vec<_> = urls
+        .iter()
+        .map(|url| (media_id(parts.trace_id, url.as_str()), url))
+        .collect();
+    blob_paths(parts, &attachments)
+}
+
+/// The file name that one URL gets, without the assignment's prefix.
+fn name(url_path: &str) -> String {
+    let url = format!("https://claimxperience.com/{url_path}");
+    let path = paths(&parts("documentsReceived"), &[&url]).remove(0);
+    path.strip_prefix("documentsReceived/A123/test-001/A123_")
+        .unwrap()
+        .to_owned()
+}
+
+#[test]
+fn paths_follow_the_specification() {
+    let url = "https://claimxperience.com/x/test.PDF?sig=1";
+    assert_eq!(
+        paths(&parts("documentsReceived"), &[url]),
+        ["documentsReceived/A123/test-001/A123_test.pdf"]
+    );
+    assert_eq!(
+        paths(&parts("firstNoticeOfLossReceived"), &[url]),
+        ["firstNoticeOfLossReceived/A123/test-001/A123_FNOL_test.pdf"]
+    );
+    let mut estimate = parts("estimatePackageReceived");
+    assert_eq!(
+        paths(&estimate, &[url]),
+        ["estimatePackageReceived/A123/test-001/A123_unknown_test.pdf"]
+    );
+    estimate.estimate_version = Some(" ");
+    assert_eq!(
+        paths(&estimate, &[url]),
+        ["estimatePackageReceived/A123/test-001/A123_unknown_test.pdf"]
+    );
+    estimate.estimate_version = Some("3");
+    assert_eq!(
+        paths(&estimate, &[url]),
+        ["estimatePackageReceived/A123/test-001/A123_3_test.pdf"]
+    );
+}
+
+#[test]
+fn the_name_is_the_last_segment_decoded_and_made_safe() {
+    let table = [
+        ("a%20b.pdf", "a b.pdf"),
+        ("x/y/a.tar.GZ", "a.tar.gz"),
+        ("Photo.JPEG", "Photo.jpeg"),
+        ("a%2Fb%5Cc.pdf", "a_b_c.pdf"),
+        ("..%2F..%2Fetc%2Fpasswd", "._._etc_passwd"),
+        ("%2E%2E%5Cwin.ini", "._win.ini"),
+        ("100%25%23%3F.pdf", "100___.pdf"),
+        ("a%00b%0A.pdf", "a_b_.pdf"),
+        ("a.pdf%20.%20", "a.pdf"),
+        ("gr%C3%B6%C3%9Fe.PDF", "größe.pdf"),
+        ("gro%CC%88%C3%9Fe.pdf", "größe.pdf"),
+        ("%E2%80%AEfdp.exe", "fdp.exe"),
+        ("%FF%FE.pdf", "__.pdf"),
+        ("a%E2%80%A8b.pdf", "a_b.pdf"),
+        (".pdf", ".pdf"),
+        ("", "attachment"),
+        ("x/", "attachment"),
+        ("?filename=a.pdf", "attachment"),
+        ("download?filename=a.pdf", "download"),
+        ("%20", "attachment"),
+        ("...", "attachment"),
+    ];
+    for (path, expected) in table {
+        assert_eq!(name(path), expected, "{path}");
+    }
+}
+
+#[test]
+fn hostile_ids_stay_inside_their_folder() {
+    let table = [
+        ("../../etc", "._._etc~"),
+        ("..", "_~"),
+        (".", "_~"),
+        ("", "_~"),
+        ("a/b", "a_b~"),
+        ("a_b", "a_b"),
+        ("/abs", "_abs~"),
+        ("C:\\x", "C__x~"),
+        ("a\0b", "a_b~"),
+        ("NUL", "_NUL~"),
+        ("trace ", "trace~"),
+    ];
+    for (trace_id, expected) in table {
+        let hostile = PathParts {
+            trace_id,
+            ..parts("documentsReceived")
+        };
+        let path = paths(&hostile, &["https://claimxperience.com/a.pdf"]).remove(0);
+        let folder = path.split('/').nth(2).unwrap();
+        match expected.strip_suffix('~') {
+            Some(start) => {
+                let hash = folder
+                    .strip_prefix(start)
+                    .unwrap()
+                    .strip_prefix('~')
+                    .unwrap();
+                assert_eq!(hash.len(), 8, "{trace_id:?}: {folder}");
+            }
+            None => assert_eq!(folder, expected, "{trace_id:?}"),
+        }
+    }
+}
+
+#[test]
+fn trace_ids_that_look_alike_once_safe_do_not_share_a_folder() {
+    let folder = |trace_id: &str| {
+        let hostile = PathParts {
+            trace_id,
+            ..parts("documentsReceived")
+        };
+        paths(&hostile, &["https://claimxperience.com/a.pdf"]).remove(0)
+    };
+    let long = "t".repeat(300);
+    let ids = ["a/b", "a_b", "a:b", "a\\b", &long, &long[1..], &long[..200]];
+    assert_eq!(
+        ids.iter()
+            .map(|id| folder(id))
+            .collect::<HashSet<_>>()
+            .len(),
+        ids.len()
+    );
+}
+
+#[test]
+fn components_are_made_safe() {
+    let table = [
+        ("A123", "A123"),
+        ("a..b...c", "a.b.c"),
+        ("  a  ", "a"),
+        ("a. . .", "a"),
+        ("con", "_con"),
+        ("Com1.txt", "_Com1.txt"),
+        ("LPT9", "_LPT9"),
+        ("COM0", "COM0"),
+        ("console", "console"),
+        ("a\"\\/:|<>*?#%b", "a___________b"),
+        ("\u{202e}\u{200b}a\u{feff}", "a"),
+        ("\u{e000}\u{fffe}\u{10ffff}\u{fffd}", "____"),
+        ("\u{a0}x\u{3000}", "_x_"),
+        ("e\u{301}", "é"),
+        ("<\u{338}", "≮"),
+        ("日本.pdf", "日本.pdf"),
+    ];
+    for (text, expected) in table {
+        assert_eq!(safe_component(text), expected, "{text:?}");
+    }
+}
+
+#[test]
+fn long_names_are_cut_at_a_character_and_keep_their_extension() {
+    let long = safe_component(&format!("{}.docx", "ü".repeat(300)));
+    assert_eq!(long, format!("{}.docx", "ü".repeat(97)));
+    assert_eq!(safe_component(&"x".repeat(300)).len(), MAX_COMPONENT_BYTES);
+    let url = format!("https://claimxperience.com/{}.PDF", "x".repeat(400));
+    let path = paths(&parts("documentsReceived"), &[&url]).remove(0);
+    let name = path.rsplit('/').next().unwrap();
+    assert_eq!(name.len(), MAX_COMPONENT_BYTES);
+    assert!(name.ends_with("x.pdf"));
+    // A cut next to a dot leaves no `..`.
+    let dotted = safe_component(&format!("{}.{}.pdf", "x".repeat(195), "y".repeat(100)));
+    assert_eq!(dotted, format!("{}.pdf", "x".repeat(195)));
+}
+
+#[test]
+fn later_ones_of_one_name_get_their_media_id() {
+    let urls = [
+        "https://claimxperience.com/1/photo.jpg",
+        "https://claimxperience.com/2/photo.jpg",
+        "https://claimxperience.com/3/PHOTO.JPG",
+        "https://claimxperience.com/4/other.jpg",
+    ];
+    let found = paths(&parts("documentsReceived"), &urls);
+    let short = |url| media_id("test-001", url).simple().to_string()[..8].to_owned();
+    let folder = "documentsReceived/A123/test-001";
+    assert_eq!(
+        found,
+        [
+            format!("{folder}/A123_photo.jpg"),
+            format!("{folder}/A123_photo-{}.jpg", short(urls[1])),
+            format!("{folder}/A123_PHOTO-{}.jpg", short(urls[2])),
+            format!("{folder}/A123_other.jpg"),
+        ]
+    );
+}
+
+#[test]
+fn a_name_that_imitates_a_suffix_is_no_collision() {
+    let ids = [
+        1_u128,
+        0xAAAA_AAAA_0000_0000_0000_0000_0000_0001,
+        0xAAAA_AAAA_0000_0000_0000_0000_0000_0002,
+        3,
+        4,
+    ];
+    let urls = [
+        "a.pdf",
+        "a.pdf",
+        "a.pdf",
+        "a-aaaaaaaa.pdf",
+        "a-aaaaaaaa000000000000000000000002.pdf",
+    ]
+    .map(|file| Url::parse(&format!("https://claimxperience.com/{file}")).unwrap());
+    let attachments: Vec<_> = ids.into_iter().map(Uuid::from_u128).zip(&urls).collect();
+    let found = blob_paths(&parts("documentsReceived"), &attachments);
+    let names: Vec<_> = found
+        .iter()
+        .map(|path| path.rsplit('/').next().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "A123_a.pdf",
+            "A123_a-aaaaaaaa.pdf",
+            "A123_a-aaaaaaaa00000000.pdf",
+            "A123_a-aaaaaaaa-00000000.pdf",
+            "A123_a-aaaaaaaa000000000000000000000002.pdf",
+        ]
+    );
+}
+
+#[test]
+fn every_variation_taken_still_leaves_a_name() {
+    let id = Uuid::from_u128(0xABCD_EF01_2345_6789_ABCD_EF01_2345_6789);
+    let full = id.simple().to_string();
+    let files = [
+        "a.pdf".to_owned(),
+        format!("a-{}.pdf", &full[..8]),
+        format!("a-{}.pdf", &full[..16]),
+        format!("a-{full}.pdf"),
+        format!("a-{full}-2.pdf"),
+        "a.pdf".to_owned(),
+    ];
+    let urls: Vec<_> = files
+        .iter()
+        .map(|file| Url::parse(&format!("https://claimxperience.com/{file}")).unwrap())
+        .collect();
+    let attachments: Vec<_> = urls
+        .iter()
+        .enumerate()
+        .map(|(index, url)| {
+            (
+                if index == 5 {
+                    id
+                } else {
+                    Uuid::from_u128(index as u128)
+                },
+                url,
+            )
+        })
+        .collect();
+    let found = blob_paths(&parts("documentsReceived"), &attachments);
+    assert!(
+        found[5].ends_with(&format!("A123_a-{full}-3.pdf")),
+        "{}",
+        found[5]
+    );
+}
+
+#[test]
+fn one_attachment_named_twice_has_one_path() {
+    let url = "https://claimxperience.com/a.pdf";
+    let found = paths(&parts("documentsReceived"), &[url, url]);
+    assert_eq!(found[0], found[1]);
+}
+
+/// Texts near the interesting places: separators, dots, device names, wide and invisible characters.
+fn hostile() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        prop::sample::select(vec![
+            "..",
+            ".",
+            "/",
+            "\\",
+            "%2e",
+            "%2F",
+            "%00",
+            " ",
+            "~",
+            ":",
+            "con",
+            "nul",
+            "a",
+            "ü",
+            "e\u{301}",
+            "\u{202e}",
+            "\u{1F600}",
+            "\u{200d}",
+            "\u{0}",
+            "\n",
+            ".pdf",
+            ".PDF",
+            "-",
+            "_",
+            "<\u{338}",
+            "\u{212a}",
+            "İ",
+        ])
+        .prop_map(str::to_owned),
+        any::<char>().prop_map(String::from),
+        "[a-z]{50,120}",
+        "\u{fc}{50,120}",
+    ];
+    prop::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
+}
+
+fn assert_safe(component: &str) {
+    assert!(!component.is_empty());
+    assert!(
+        component.len() <= MAX_COMPONENT_BYTES,
+        "{} bytes",
+        component.len()
+    );
+    assert!(!component.contains(".."), "{component:?}");
+    assert!(
+        !component.ends_with(['.', ' ']) && !component.starts_with(' '),
+        "{component:?}"
+    );
+    assert!(
+        !component.contains(|c: char| c.is_control() || "\"\\/:|<>*?#%".contains(c)),
+        "{component:?}"
+    );
+    assert!(is_nfc(component), "{component:?}");
+}
+
+proptest! {
+    #[test]
+    fn components_are_safe_and_stable(text in prop_oneof![hostile(), any::<String>()]) {
+        let safe = safe_component(&text);
+        assert_safe(&safe);
+        prop_assert_eq!(safe_component(&safe), safe);
+    }
+
+    #[test]
+    fn paths_stay_inside_are_stable_and_distinct(
+        status in prop_oneof![
+            Just("firstNoticeOfLossReceived".to_owned()),
+            Just("estimatePackageReceived".to_owned()),
+            hostile(),
+        ],
+        assignment in hostile(),
+        trace in hostile(),
+        version in prop::option::of(hostile()),
+        files in prop::collection::vec((0..4_u128, prop_oneof![hostile(), Just("a.pdf".to_owned()), Just("A.PDF".to_owned())]), 1..6),
+    ) {
+        let parts = PathParts {
+            status_subtype: &status,
+            assignment_id: &assignment,
+            trace_id: &trace,
+            estimate_version: version.as_deref(),
+        };
+        let urls: Vec<(Uuid, Url)> = files
+            .iter()
+            .filter_map(|(id, file)| Some((Uuid::from_u128(*id << 124), Url::parse(&format!("https://h/{file}")).ok()?)))
+            .collect();
+        let attachments: Vec<_> = urls.iter().map(|(id, url)| (*id, url)).collect();
+        let found = blob_paths(&parts, &attachments);
+        prop_assert_eq!(&found, &blob_paths(&parts, &attachments));
+        prop_assert_eq!(found.len(), attachments.len());
+        for path in &found {
+            let components: Vec<_> = path.split('/').collect();
+            prop_assert_eq!(components.len(), 4);
+            components.into_iter().for_each(assert_safe);
+        }
+        let ids: HashSet<_> = attachments.iter().map(|(id, _)| id).collect();
+        let distinct: HashSet<_> = found.iter().map(|path| path.to_lowercase()).collect();
+        prop_assert_eq!(distinct.len(), ids.len());
+    }
+}

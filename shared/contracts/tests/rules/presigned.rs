@@ -1,0 +1,157 @@
+//! The three ways to spell an expiry, and what they look like when they are broken.
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+use url::Url;
+use xact_contracts::presigned::{PresignedKind, expiry};
+
+fn of(query: &str) -> Option<(PresignedKind, String)> {
+    let url = Url::parse(&format!("https://claimxperience.com/a.pdf?{query}")).unwrap();
+    expiry(&url).map(|expiry| (expiry.kind, expiry.expires_at.to_string()))
+}
+
+#[test]
+fn every_spelling_is_read() {
+    use PresignedKind::{AzureSas, ClaimX, S3};
+    let table = [
+        (
+            "X-Amz-Date=20240101T000000Z&X-Amz-Expires=604800&X-Amz-Signature=a",
+            S3,
+            "2024-01-08T00:00:00Z",
+        ),
+        (
+            "x-amz-expires=60&x-amz-date=20241231T235930Z",
+            S3,
+            "2025-01-01T00:00:30Z",
+        ),
+        (
+            "X-Amz-Date=20240229T120000Z&X-Amz-Expires=0",
+            S3,
+            "2024-02-29T12:00:00Z",
+        ),
+        (
+            "AWSAccessKeyId=AKIA&Signature=a%3D&Expires=1704067200",
+            S3,
+            "2024-01-01T00:00:00Z",
+        ),
+        (
+            "sv=2022-11-02&se=2024-01-01T00%3A00%3A00Z&sr=b&sig=abc",
+            AzureSas,
+            "2024-01-01T00:00:00Z",
+        ),
+        (
+            "se=2024-01-01T00:00:00Z&sig=abc",
+            AzureSas,
+            "2024-01-01T00:00:00Z",
+        ),
+        (
+            "se=2024-01-01T12:30Z&sig=abc",
+            AzureSas,
+            "2024-01-01T12:30:00Z",
+        ),
+        (
+            "se=2024-01-01T12:30:15.5Z&sig=abc",
+            AzureSas,
+            "2024-01-01T12:30:15.5Z",
+        ),
+        (
+            "se=2024-01-01T02:00:00%2B02:00&sig=abc",
+            AzureSas,
+            "2024-01-01T00:00:00Z",
+        ),
+        (
+            "se=2024-01-01T02:00:00+02:00&sig=abc",
+            AzureSas,
+            "2024-01-01T00:00:00Z",
+        ),
+        ("se=2024-01-01&sig=abc", AzureSas, "2024-01-01T00:00:00Z"),
+        (
+            "se=2024-01-01T12:00:00&sig=abc",
+            AzureSas,
+            "2024-01-01T12:00:00Z",
+        ),
+        (
+            "systemDate=1704067200000&expires=600000",
+            ClaimX,
+            "2024-01-01T00:10:00Z",
+        ),
+        (
+            "expires=1&systemDate=1704067200000&sign=x",
+            ClaimX,
+            "2024-01-01T00:00:00.001Z",
+        ),
+    ];
+    for (query, kind, expires_at) in table {
+        assert_eq!(of(query), Some((kind, expires_at.to_owned())), "{query}");
+    }
+}
+
+#[test]
+fn broken_or_absent_values_are_no_expiry() {
+    let table = [
+        "",
+        "X-Amz-Date=20240101T000000Z",
+        "X-Amz-Expires=60",
+        "X-Amz-Date=&X-Amz-Expires=60",
+        "X-Amz-Date=20241301T000000Z&X-Amz-Expires=60",
+        "X-Amz-Date=20230229T000000Z&X-Amz-Expires=60",
+        "X-Amz-Date=2024-01-01T00:00:00Z&X-Amz-Expires=60",
+        "X-Amz-Date=20240101T000000&X-Amz-Expires=60",
+        "X-Amz-Date=20240101T0000000&X-Amz-Expires=60",
+        "X-Amz-Date=20240101T000000Z&X-Amz-Expires=-60",
+        "X-Amz-Date=20240101T000000Z&X-Amz-Expires=%2B60",
+        "X-Amz-Date=20240101T000000Z&X-Amz-Expires=6.5",
+        "X-Amz-Date=20240101T000000Z&X-Amz-Expires=",
+        "X-Amz-Date=20240101T000000Z&X-Amz-Expires=9223372036854775807",
+        "X-Amz-Date=20240101T000000Z&X-Amz-Expires=99999999999999999999",
+        "X-Amz-Date=99991231T235959Z&X-Amz-Expires=604800",
+        "Expires=1704067200",
+        "Expires=1704067200&Signature=a",
+        "Expires=9223372036854775807&Signature=a&AWSAccessKeyId=b",
+        "se=2024-01-01T00:00:00Z",
+        "se=&sig=a",
+        "se=tomorrow&sig=a",
+        "se=2024-13-01&sig=a",
+        "se=2024-01-01T25:00:00Z&sig=a",
+        "systemDate=1704067200000",
+        "systemDate=x&expires=1",
+        "systemDate=9223372036854775807&expires=1",
+        "systemDate=9223372036854775807&expires=0",
+        "systemDate=-1&expires=1",
+        "systemDate=1704067200000&expires=1e3",
+    ];
+    for query in table {
+        assert_eq!(of(query), None, "{query}");
+    }
+}
+
+#[test]
+fn a_url_is_expired_from_its_last_instant_on() {
+    let url = Url::parse("https://claimxperience.com/a?systemDate=1000&expires=1000").unwrap();
+    let expiry = expiry(&url).unwrap();
+    let at = |millisecond| Timestamp::from_millisecond(millisecond).unwrap();
+    assert!(!expiry.is_expired(at(1999)));
+    assert!(expiry.is_expired(at(2000)));
+    assert!(expiry.is_expired(at(2001)));
+}
+
+proptest! {
+    #[test]
+    fn no_query_makes_it_panic(a in ".{0,30}", b in ".{0,30}", c in "[0-9TZ:.+-]{0,24}", n: i64, m: i64) {
+        for query in [
+            format!("{a}={b}&{c}"),
+            format!("X-Amz-Date={c}&X-Amz-Expires={n}"),
+            format!("se={c}&sig={a}"),
+            format!("systemDate={n}&expires={m}"),
+            format!("AWSAccessKeyId=a&Signature=b&Expires={n}"),
+        ] {
+            let _ = of(&query);
+        }
+    }
+
+    #[test]
+    fn claimx_adds_its_two_numbers(date in 0_i64..=4_000_000_000_000, valid_for in 0_i64..=4_000_000_000_000) {
+        let url = Url::parse(&format!("https://h/a?systemDate={date}&expires={valid_for}")).unwrap();
+        prop_assert_eq!(expiry(&url).unwrap().expires_at.as_millisecond(), date + valid_for);
+    }
+}

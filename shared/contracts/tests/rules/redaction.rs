@@ -1,0 +1,341 @@
+//! No signature survives, and what is no secret does.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use xact_contracts::redaction::{redact_json, redact_text, redact_url, truncate_error};
+
+#[test]
+fn urls_lose_query_fragment_and_user() {
+    let table = [
+        (
+            "https://h.example/a.pdf?X-Amz-Signature=abc&b=c",
+            "https://h.example/a.pdf",
+        ),
+        (
+            "https://h.example:8443/a%20b.pdf#frag",
+            "https://h.example:8443/a%20b.pdf",
+        ),
+        ("https://h.example/a.pdf", "https://h.example/a.pdf"),
+        ("https://h.example", "https://h.example"),
+        ("https://h.example?sig=abc", "https://h.example"),
+        (
+            "https://user:password@h.example/a.pdf?x",
+            "https://h.example/a.pdf",
+        ),
+        (
+            "https://user@h.example/a@b.pdf",
+            "https://h.example/a@b.pdf",
+        ),
+        ("https:///user:password@h.example/", "https:///h.example/"),
+        (
+            "https:\\\\user:password@h.example\\a?x",
+            "https:\\\\h.example\\a",
+        ),
+        (
+            "abfss://ws@onelake.dfs.fabric.microsoft.com/lh/Files",
+            "abfss://onelake.dfs.fabric.microsoft.com/lh/Files",
+        ),
+        ("", ""),
+        ("not a url?sig=abc", "not a url"),
+        ("not a url", "not a url"),
+        ("user:password@h.example/a?x", "user:h.example/a"),
+        ("https://user:pa/ss@h.example/a?x", "https://h.example/a"),
+        ("https://user:pa?ss@h.example/a", "https://[redacted]"),
+        (
+            "https://h.example:port/a?mail=a@b&token=c",
+            "https://[redacted]",
+        ),
+        (
+            "https://h.example/a.pdf%3Fsig%3Dabc",
+            "https://h.example/a.pdf%3Fsig%3D[redacted]",
+        ),
+        ("/a.pdf?sig=abc", "/a.pdf"),
+    ];
+    for (url, expected) in table {
+        assert_eq!(redact_url(url), expected, "{url}");
+    }
+}
+
+#[test]
+fn texts_lose_what_is_secret_and_nothing_else() {
+    let table = [
+        (
+            "nothing secret: 5 of 10 failed",
+            "nothing secret: 5 of 10 failed",
+        ),
+        (
+            "error sending request for url (https://h.example/a.pdf?X-Amz-Signature=abc): timed out",
+            "error sending request for url (https://h.example/a.pdf): timed out",
+        ),
+        (
+            "see 'https://h.example/a?b=c', then",
+            "see 'https://h.example/a', then",
+        ),
+        (
+            "GET https://u:p@h.example/a?b=c 403",
+            "GET https://h.example/a 403",
+        ),
+        (
+            "https://h.example/a?x=1,https://h.example/b?y=2",
+            "https://h.example/a,https://h.example/b",
+        ),
+        (
+            "https://h.example/a?x=1;http://h.example/b?y=2.",
+            "https://h.example/a;http://h.example/b.",
+        ),
+        (
+            "<Url>https://h.example/a?x=1</Url>",
+            "<Url>https://h.example/a</Url>",
+        ),
+        (
+            r#"{"url":"https://h.example/a?x=1","b":2}"#,
+            r#"{"url":"https://h.example/a","b":2}"#,
+        ),
+        (
+            r#"{\"url\":\"https://h.example/a?x=1\",\"b\":2}"#,
+            r#"{\"url\":\"https://h.example/a\",\"b\":2}"#,
+        ),
+        (
+            r#"{"url":"https:\/\/h.example\/a?x=1"}"#,
+            r#"{"url":"https:\/\/h.example\/a"}"#,
+        ),
+        ("https:/h.example/a?token=1 x", "https:/h.example/a x"),
+        (
+            "größe https://h.example/ü?x=ö ende",
+            "größe https://h.example/ü ende",
+        ),
+        ("sig=abc&x=y", "sig=[redacted]&x=y"),
+        ("SIG=abc", "SIG=[redacted]"),
+        ("design=modern assignment=A1", "design=modern assignment=A1"),
+        (
+            "X-Amz-Signature=abc X-Amz-Credential=AKIA/1/s3&X-Amz-Security-Token=t",
+            "X-Amz-Signature=[redacted] X-Amz-Credential=[redacted]&X-Amz-Security-Token=[redacted]",
+        ),
+        (
+            "Endpoint=sb://ns.servicebus.windows.net/;SharedAccessKeyName=root;SharedAccessKey=ab+/c=;EntityPath=t",
+            "Endpoint=sb://ns.servicebus.windows.net/;SharedAccessKeyName=root;SharedAccessKey=[redacted];EntityPath=t",
+        ),
+        (
+            "AccountName=a;AccountKey=ab+/c==",
+            "AccountName=a;AccountKey=[redacted]",
+        ),
+        (
+            "Authorization: Bearer eyJ.abc.def rest",
+            "Authorization: Bearer [redacted] rest",
+        ),
+        ("bearer  eyJ", "bearer  [redacted]"),
+        ("Bearer", "Bearer"),
+        (
+            "client_secret=a~b.c&grant_type=x",
+            "client_secret=[redacted]&grant_type=x",
+        ),
+        ("AZURE_CLIENT_SECRET=abc", "AZURE_CLIENT_SECRET=[redacted]"),
+        (
+            r#"{"client_secret": "a b;c&d","x":1}"#,
+            r#"{"client_secret": "[redacted]","x":1}"#,
+        ),
+        (
+            r#"{\"access_token\":\"abc\"}"#,
+            r#"{\"access_token\":\"[redacted]\"}"#,
+        ),
+        ("sig%3Dabc%26x", "sig%3D[redacted]"),
+        ("sig%253Dabc", "sig%253D[redacted]"),
+        (r"sig\u003dabc", r"sig\u003d[redacted]"),
+        (
+            "<SignatureProvided>abc</SignatureProvided>",
+            "<SignatureProvided>[redacted]</SignatureProvided>",
+        ),
+        (
+            "<AWSAccessKeyId>AKIA</AWSAccessKeyId>",
+            "<AWSAccessKeyId>[redacted]</AWSAccessKeyId>",
+        ),
+        (
+            "the signature: does not match",
+            "the signature: does not match",
+        ),
+        ("token expired at 12:00", "token expired at 12:00"),
+        ("password = hunter2", "password = [redacted]"),
+    ];
+    for (text, expected) in table {
+        assert_eq!(redact_text(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn json_trees_are_redacted_at_every_depth() {
+    let mut value = json!({
+        "attachments": ["https://h.example/a?sig=abc", "https://h.example/b"],
+        "payload": {"deep": [{"url": "https://h.example/c?x=1"}], "note": "see https://h.example/d?y=2 now"},
+        "text": r#"{"url":"https://h.example/e?z=3"}"#,
+        "https://h.example/key?sig=abc": 1,
+        "https://h.example/key": 2,
+        "n": 5, "b": true, "nothing": null, "plain": "a",
+    });
+    redact_json(&mut value);
+    assert_eq!(
+        value,
+        json!({
+            "attachments": ["https://h.example/a", "https://h.example/b"],
+            "payload": {"deep": [{"url": "https://h.example/c"}], "note": "see https://h.example/d now"},
+            "text": r#"{"url":"https://h.example/e"}"#,
+            "https://h.example/key_": 1,
+            "https://h.example/key": 2,
+            "n": 5, "b": true, "nothing": null, "plain": "a",
+        })
+    );
+}
+
+/// Quadratic work on any of these would take hours.
+#[test]
+fn a_hostile_megabyte_is_no_burden() {
+    for piece in [
+        "a,",
+        "a:",
+        "sig",
+        "sig=\"",
+        "bearer ",
+        "bearer",
+        "https:",
+        "https://h?,",
+        "\\",
+        "\"token\":",
+        "é://",
+    ] {
+        let text = format!(
+            "https://h.example/a?{}",
+            piece.repeat(1_000_000 / piece.len())
+        );
+        assert!(
+            redact_text(&text).len() <= text.len() + 10_000_000,
+            "{piece}"
+        );
+        assert!(
+            redact_text(&text[20..]).len() <= text.len() + 10_000_000,
+            "{piece}"
+        );
+    }
+}
+
+#[test]
+fn error_texts_are_cut_at_500_characters() {
+    assert_eq!(truncate_error(&"ü".repeat(500)), "ü".repeat(500));
+    assert_eq!(
+        truncate_error(&"ü".repeat(501)),
+        format!("{}...", "ü".repeat(497))
+    );
+    assert_eq!(truncate_error(""), "");
+}
+
+/// Pieces of URLs, secrets and the punctuation around them.
+fn text_like() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        prop::sample::select(vec![
+            "https://",
+            "http:",
+            "abfss://",
+            "://",
+            ":",
+            "/",
+            "\\",
+            "@",
+            "?",
+            "#",
+            "&",
+            "=",
+            ";",
+            ",",
+            "|",
+            "\"",
+            "'",
+            "<",
+            ">",
+            " ",
+            "\n",
+            "h.example",
+            "user:password",
+            "a.pdf",
+            "sig",
+            "sig=",
+            "Signature=",
+            "\"token\":\"",
+            "Bearer",
+            "bearer ",
+            "[redacted]",
+            "%3D",
+            "%3F",
+            "\\u003d",
+            "\\u0026",
+            ")",
+            ".",
+            "ü",
+            "İ",
+            "\u{1F600}",
+            "AccountKey=",
+            "client_secret=",
+            "K",
+            "ſig=",
+        ])
+        .prop_map(str::to_owned),
+        "[ -~]{1,3}",
+        any::<char>().prop_map(String::from),
+    ];
+    prop::collection::vec(piece, 0..10).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1024))]
+
+    #[test]
+    fn redaction_is_idempotent(text in prop_oneof![text_like(), any::<String>()]) {
+        let once = redact_text(&text);
+        prop_assert_eq!(redact_text(&once), once);
+        let once = redact_url(&text);
+        prop_assert_eq!(redact_url(&once), once);
+        prop_assert!(truncate_error(&text).chars().count() <= 500);
+    }
+
+    #[test]
+    fn a_planted_secret_never_survives(before in text_like(), after in text_like(), plant in prop::sample::select(vec![
+        "https://h.example/a.pdf?x=S3CRET",
+        "https://S3CRET@h.example/a.pdf",
+        "https://user:S3CRET@h.example/a.pdf",
+        "https://h.example/a.pdf#S3CRET",
+        "https://h.example/a.pdf?a=b&X-Amz-Signature=S3CRET",
+        " sig=S3CRET",
+        "?sig=S3CRET",
+        "&Signature=S3CRET",
+        " X-Amz-Credential=S3CRET",
+        " X-Amz-Security-Token=S3CRET",
+        ";SharedAccessKey=S3CRET",
+        ";AccountKey=S3CRET",
+        " Bearer S3CRET",
+        " client_secret=S3CRET",
+        "{\"client_secret\":\"S3CRET\"}",
+    ])) {
+        let text = format!("{before} {plant}{after}");
+        prop_assert!(!redact_text(&text).contains("S3CRET"), "{} -> {}", text, redact_text(&text));
+        let mut value = json!({"a": [text.clone()], text: "b"});
+        redact_json(&mut value);
+        prop_assert!(!value.to_string().contains("S3CRET"), "{}", value);
+    }
+
+    #[test]
+    fn a_redacted_url_has_no_query_user_or_fragment(before in text_like(), secret in "[a-zA-Z0-9]{8}") {
+        for url in [
+            format!("https://h.example/{before}?sig={secret}"),
+            format!("https://{secret}@h.example/{before}"),
+            format!("https://h.example/{before}#{secret}"),
+            format!("{before}?{secret}"),
+        ] {
+            let redacted = redact_url(&url);
+            prop_assert!(before.contains(&secret) || !redacted.contains(&secret), "{} -> {}", url, redacted);
+        }
+    }
+
+    #[test]
+    fn json_text_stays_json(text in text_like()) {
+        let json = Value::from(vec![text]).to_string();
+        let redacted = redact_text(&json);
+        prop_assert!(serde_json::from_str::<Value>(&redacted).is_ok(), "{} -> {}", json, redacted);
+    }
+}

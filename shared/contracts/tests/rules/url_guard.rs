@@ -1,0 +1,600 @@
+//! Hostile URLs, each with the reason for which it must be refused.
+
+use proptest::prelude::*;
+use url::Url;
+use xact_contracts::url_guard::{DEFAULT_ALLOWED_HOSTS, MAX_URL_BYTES, UrlPolicy, UrlRefusal};
+
+fn production() -> UrlPolicy {
+    UrlPolicy::new(DEFAULT_ALLOWED_HOSTS, false)
+}
+
+fn development() -> UrlPolicy {
+    UrlPolicy::new(DEFAULT_ALLOWED_HOSTS, true)
+}
+
+/// The refusal's name, without its details.
+fn reason(refusal: &UrlRefusal) -> &'static str {
+    match refusal {
+        UrlRefusal::TooLong { .. } => "too long",
+        UrlRefusal::Character { .. } => "character",
+        UrlRefusal::Scheme { .. } => "scheme",
+        UrlRefusal::UserInfo => "user info",
+        UrlRefusal::NoHost => "no host",
+        UrlRefusal::EncodedHost => "encoded host",
+        UrlRefusal::NonAsciiHost => "non-ascii host",
+        UrlRefusal::Unparsable { .. } => "unparsable",
+        UrlRefusal::IpLiteral { .. } => "ip",
+        UrlRefusal::Ambiguous => "ambiguous",
+        UrlRefusal::LocalhostOutsideDev => "localhost",
+        UrlRefusal::Port { .. } => "port",
+        UrlRefusal::HostNotAllowed { .. } => "host",
+    }
+}
+
+#[rustfmt::skip]
+const HOSTILE: &[(&str, &str)] = &[
+    // Characters on which parsers disagree
+    ("https://evil.example\\@claimxperience.com/a.pdf", "character"),
+    ("https://claimxperience.com\\@evil.example/a.pdf", "character"),
+    ("https:\\\\claimxperience.com\\a.pdf", "character"),
+    ("https:/\\claimxperience.com/a.pdf", "character"),
+    ("https://claimxperience.com\\.evil.example/a.pdf", "character"),
+    ("https://claimxperience.com/a\\..\\b.pdf", "character"),
+    ("https://claimxperience.com/a.pdf?x=\\", "character"),
+    (" https://claimxperience.com/a.pdf", "character"),
+    ("https://claimxperience.com/a.pdf ", "character"),
+    ("\thttps://claimxperience.com/a.pdf", "character"),
+    ("https://claimxperience.com/a.pdf\n", "character"),
+    ("https://claimxperience.com/a.pdf\r\nHost: evil.example", "character"),
+    ("ht\ntps://claimxperience.com/a.pdf", "character"),
+    ("https:\t//claimxperience.com/a.pdf", "character"),
+    ("https://claimx\tperience.com/a.pdf", "character"),
+    ("https://claimxperience.com\u{0}.evil.example/a.pdf", "character"),
+    ("https://claimxperience.com/a\u{0}.pdf", "character"),
+    ("\u{0}https://claimxperience.com/a.pdf", "character"),
+    ("https://claimxperience.com/a\u{7f}.pdf", "character"),
+    ("https://claimxperience.com/a\u{85}.pdf", "character"),
+    ("https://claimxperience.com/a b.pdf", "character"),
+    ("https://claimxperience.com /a.pdf", "character"),
+    ("https:// claimxperience.com/a.pdf", "character"),
+    ("https://claimxperience.com/a\u{a0}b.pdf", "character"),
+    ("https://claimxperience.com/a\u{2028}b.pdf", "character"),
+    ("https://claimxperience.com\u{3000}/a.pdf", "character"),
+    ("https://evil.example\n@claimxperience.com/", "character"),
+    // Schemes
+    ("", "scheme"),
+    ("/", "scheme"),
+    ("//claimxperience.com/a.pdf", "scheme"),
+    ("claimxperience.com/a.pdf", "scheme"),
+    ("claimxperience.com:443/a.pdf", "scheme"),
+    ("user:password@claimxperience.com/a.pdf", "scheme"),
+    ("http://claimxperience.com/a.pdf", "scheme"),
+    ("HTTP://claimxperience.com/a.pdf", "scheme"),
+    ("http://claimxperience.com:443/a.pdf", "scheme"),
+    ("http://localhost/a.pdf", "scheme"),
+    ("http://localhost:8080/a.pdf", "scheme"),
+    ("http://169.254.169.254/latest/meta-data/", "scheme"),
+    ("ftp://claimxperience.com/a.pdf", "scheme"),
+    ("file:///etc/passwd", "scheme"),
+    ("file://claimxperience.com/etc/passwd", "scheme"),
+    ("gopher://claimxperience.com:443/_GET", "scheme"),
+    ("data:application/pdf;base64,JVBERi0=", "scheme"),
+    ("javascript:alert(1)//claimxperience.com", "scheme"),
+    ("blob:https://claimxperience.com/1", "scheme"),
+    ("view-source:https://claimxperience.com/a.pdf", "scheme"),
+    ("jar:https://claimxperience.com/a.jar!/a.pdf", "scheme"),
+    ("wss://claimxperience.com/a.pdf", "scheme"),
+    ("s3://claimxperience.com/a.pdf", "scheme"),
+    ("httpsx://claimxperience.com/a.pdf", "scheme"),
+    ("xhttps://claimxperience.com/a.pdf", "scheme"),
+    ("https+unix://claimxperience.com/a.pdf", "scheme"),
+    ("url:https://claimxperience.com/a.pdf", "scheme"),
+    ("\u{feff}https://claimxperience.com/a.pdf", "scheme"),
+    ("\u{200b}https://claimxperience.com/a.pdf", "scheme"),
+    ("ｈttps://claimxperience.com/a.pdf", "scheme"),
+    ("httpſ://claimxperience.com/a.pdf", "scheme"),
+    ("https//claimxperience.com/a.pdf", "scheme"),
+    ("https%3A//claimxperience.com/a.pdf", "scheme"),
+    // User information
+    ("https://user@claimxperience.com/a.pdf", "user info"),
+    ("https://user:password@claimxperience.com/a.pdf", "user info"),
+    ("https://@claimxperience.com/a.pdf", "user info"),
+    ("https://:@claimxperience.com/a.pdf", "user info"),
+    ("https://:password@claimxperience.com/a.pdf", "user info"),
+    ("https://claimxperience.com@evil.example/a.pdf", "user info"),
+    ("https://claimxperience.com:443@evil.example/a.pdf", "user info"),
+    ("https://evil.example@claimxperience.com@/a.pdf", "user info"),
+    ("https://a@b@claimxperience.com/a.pdf", "user info"),
+    ("https://claimxperience.com%40evil.example@evil.example/", "user info"),
+    ("https://claimxperience.com%00@evil.example/", "user info"),
+    ("https://claimxperience.com;@evil.example/", "user info"),
+    ("https://[::1]@claimxperience.com/", "user info"),
+    // No host
+    ("https://", "no host"),
+    ("https:///", "no host"),
+    ("https:///claimxperience.com/a.pdf", "no host"),
+    ("https:////claimxperience.com/a.pdf", "no host"),
+    ("https:/claimxperience.com/a.pdf", "no host"),
+    ("https:claimxperience.com/a.pdf", "no host"),
+    ("https:", "no host"),
+    ("https://?claimxperience.com", "no host"),
+    ("https://#claimxperience.com", "no host"),
+    ("https://:443/a.pdf", "no host"),
+    // Encoded and foreign hosts
+    ("https://%63laimxperience.com/a.pdf", "encoded host"),
+    ("https://claimxperience%2Ecom/a.pdf", "encoded host"),
+    ("https://claimxperience.com%2f.evil.example/a.pdf", "encoded host"),
+    ("https://claimxperience.com%23.evil.example/a.pdf", "encoded host"),
+    ("https://claimxperience.com%00.evil.example/a.pdf", "encoded host"),
+    ("https://claimxperience.com%/a.pdf", "encoded host"),
+    ("https://%6c%6f%63%61%6c%68%6f%73%74/a.pdf", "encoded host"),
+    ("https://127.0.0.1%2f@claimxperience.com/", "user info"),
+    ("https://claimxpеrience.com/a.pdf", "non-ascii host"),
+    ("https://ⓒlaimxperience.com/a.pdf", "non-ascii host"),
+    ("https://claimxperience。com/a.pdf", "non-ascii host"),
+    ("https://claimxperience.com\u{200d}/a.pdf", "non-ascii host"),
+    ("https://claimx\u{ad}perience.com/a.pdf", "non-ascii host"),
+    ("https://claimxperience.com／.evil.example/", "non-ascii host"),
+    ("https://①②⑦.⓪.⓪.①/a.pdf", "non-ascii host"),
+    ("https://ｌｏｃａｌｈｏｓｔ/a.pdf", "non-ascii host"),
+    ("https://xn--claimxprience-4pe.com/a.pdf", "host"),
+    ("https://xn--fiqs8s/a.pdf", "host"),
+    // Addresses, in every notation
+    ("https://127.0.0.1/a.pdf", "ip"),
+    ("https://127.1/a.pdf", "ip"),
+    ("https://127.0.0.1./a.pdf", "ip"),
+    ("https://0x7f.1/a.pdf", "ip"),
+    ("https://0x7f000001/a.pdf", "ip"),
+    ("https://2130706433/a.pdf", "ip"),
+    ("https://017700000001/a.pdf", "ip"),
+    ("https://0177.0.0.1/a.pdf", "ip"),
+    ("https://0/a.pdf", "ip"),
+    ("https://0.0.0.0:443/a.pdf", "ip"),
+    ("https://10.0.0.1/a.pdf", "ip"),
+    ("https://169.254.169.254/latest/meta-data/", "ip"),
+    ("https://8.8.8.8/a.pdf", "ip"),
+    ("https://[::1]/a.pdf", "ip"),
+    ("https://[::]/a.pdf", "ip"),
+    ("https://[::1]:443/a.pdf", "ip"),
+    ("https://[::ffff:127.0.0.1]/a.pdf", "ip"),
+    ("https://[0:0:0:0:0:ffff:7f00:1]/a.pdf", "ip"),
+    ("https://[fd00:ec2::254]/a.pdf", "ip"),
+    ("https://[64:ff9b::7f00:1]/a.pdf", "ip"),
+    ("https://[2606:4700::1111]/a.pdf", "ip"),
+    ("https://256.256.256.256/a.pdf", "unparsable"),
+    ("https://1.2.3.4.5/a.pdf", "unparsable"),
+    ("https://0x100000000/a.pdf", "unparsable"),
+    ("https://[::1/a.pdf", "unparsable"),
+    ("https://[fe80::1%25eth0]/a.pdf", "encoded host"),
+    ("https://[claimxperience.com]/a.pdf", "unparsable"),
+    ("https://::1/a.pdf", "unparsable"),
+    // Spelled in another way than it is read
+    ("https://claimxperience.com:/a.pdf", "ambiguous"),
+    ("https://claimxperience.com:0443/a.pdf", "ambiguous"),
+    ("https://claimxperience.com:00000000443/a.pdf", "ambiguous"),
+    ("https://claimxperience.com:+443/a.pdf", "unparsable"),
+    ("https://claimxperience.com:443:443/a.pdf", "unparsable"),
+    ("https://claimxperience.com:443.evil.example/a.pdf", "unparsable"),
+    ("https://claimxperience.com:https/a.pdf", "unparsable"),
+    ("https://claimxperience.com:65979/a.pdf", "unparsable"),
+    ("https://claimxperience.com:-1/a.pdf", "unparsable"),
+    ("https://claimxperience.com<evil>/a.pdf", "unparsable"),
+    ("https://claimxperience.com|evil.example/a.pdf", "unparsable"),
+    ("https://claimxperience.com^evil.example/a.pdf", "unparsable"),
+    // Ports
+    ("https://claimxperience.com:80/a.pdf", "port"),
+    ("https://claimxperience.com:8443/a.pdf", "port"),
+    ("https://claimxperience.com:22/a.pdf", "port"),
+    ("https://claimxperience.com:0/a.pdf", "port"),
+    ("https://claimxperience.com:65535/a.pdf", "port"),
+    ("https://claimxperience.com.:4430/a.pdf", "port"),
+    // Hosts
+    ("https://evil.example/a.pdf", "host"),
+    ("https://evil.example/https://claimxperience.com/a.pdf", "host"),
+    ("https://evil.example?https://claimxperience.com/a.pdf", "host"),
+    ("https://evil.example#@claimxperience.com/a.pdf", "host"),
+    ("https://evil.example?@claimxperience.com/a.pdf", "host"),
+    ("https://claimxperience.com.evil.example/a.pdf", "host"),
+    ("https://evilclaimxperience.com/a.pdf", "host"),
+    ("https://evil-claimxperience.com/a.pdf", "host"),
+    ("https://evil.claimxperience.com/a.pdf", "host"),
+    ("https://claimxperience.co/a.pdf", "host"),
+    ("https://claimxperience.comm/a.pdf", "host"),
+    ("https://claimxperience_com/a.pdf", "host"),
+    ("https://claimxperience,com/a.pdf", "host"),
+    ("https://claimxperience/a.pdf", "host"),
+    ("https://com/a.pdf", "host"),
+    ("https://.claimxperience.com/a.pdf", "host"),
+    ("https://claimxperience..com/a.pdf", "host"),
+    ("https://claimxperience.com../a.pdf", "host"),
+    ("https://*.claimxperience.com/a.pdf", "host"),
+    ("https://claimxperience.s3.us-east-1.amazonaws.com.evil.example/a.pdf", "host"),
+    ("https://s3.amazonaws.com/claimxperience/a.pdf", "host"),
+    ("https://evil.s3.amazonaws.com/a.pdf", "host"),
+    ("https://claimxperience.s3.us-west-2.amazonaws.com/a.pdf", "host"),
+    ("https://claimxperience.com&evil.example/a.pdf", "host"),
+    ("https://claimxperience.com;evil.example/a.pdf", "host"),
+    ("https://metadata.google.internal/computeMetadata/v1/", "host"),
+    ("https://127.0.0.1.nip.io/a.pdf", "host"),
+    ("https://broker.internal/a.pdf", "host"),
+    ("https://0x7f.1.evil/a.pdf", "host"),
+    ("https://./a.pdf", "host"),
+    ("https://../a.pdf", "host"),
+    ("https://localhost/a.pdf", "localhost"),
+    ("https://LOCALHOST./a.pdf", "localhost"),
+    ("https://a.localhost/a.pdf", "localhost"),
+    ("https://localhost:443/a.pdf", "localhost"),
+];
+
+#[test]
+fn hostile_urls_are_refused_for_the_right_reason() {
+    assert!(HOSTILE.len() >= 100);
+    let policy = production();
+    let mut wrong = Vec::new();
+    for (url, expected) in HOSTILE {
+        let found = policy.check(url);
+        let found = found.as_ref().map_or_else(reason, |_| "accepted");
+        if found != *expected {
+            wrong.push(format!("{url:?}: {found} instead of {expected}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn real_urls_are_accepted_as_the_url_that_is_fetched() {
+    let policy = production();
+    let table = [
+        (
+            "https://claimxperience.com/test.pdf",
+            "https://claimxperience.com/test.pdf",
+        ),
+        (
+            "HTTPS://ClaimXperience.COM/Test.pdf",
+            "https://claimxperience.com/Test.pdf",
+        ),
+        (
+            "https://claimxperience.com./a.pdf?b=c",
+            "https://claimxperience.com/a.pdf?b=c",
+        ),
+        (
+            "https://claimxperience.com.:443/a.pdf",
+            "https://claimxperience.com/a.pdf",
+        ),
+        (
+            "https://claimxperience.com:443/a.pdf",
+            "https://claimxperience.com/a.pdf",
+        ),
+        (
+            "https://claimxperience.com/a.pdf#page=2",
+            "https://claimxperience.com/a.pdf",
+        ),
+        ("https://claimxperience.com", "https://claimxperience.com/"),
+        (
+            "https://claimxperience.com?file=a.pdf",
+            "https://claimxperience.com/?file=a.pdf",
+        ),
+        (
+            "https://claimxperience.com/a@b.pdf",
+            "https://claimxperience.com/a@b.pdf",
+        ),
+        (
+            "https://claimxperience.com/a:b//c.pdf?x=https://evil.example/@",
+            "https://claimxperience.com/a:b//c.pdf?x=https://evil.example/@",
+        ),
+        (
+            "https://claimxperience.com/a%20b%2Fc.pdf",
+            "https://claimxperience.com/a%20b%2Fc.pdf",
+        ),
+        (
+            "https://claimxperience.com/größe.pdf",
+            "https://claimxperience.com/gr%C3%B6%C3%9Fe.pdf",
+        ),
+        (
+            "https://claimxperience.s3.amazonaws.com/k/a.pdf?X-Amz-Date=20240101T000000Z&X-Amz-Expires=600&X-Amz-Signature=ab%2Bcd",
+            "https://claimxperience.s3.amazonaws.com/k/a.pdf?X-Amz-Date=20240101T000000Z&X-Amz-Expires=600&X-Amz-Signature=ab%2Bcd",
+        ),
+    ];
+    for (raw, fetched) in table {
+        assert_eq!(
+            policy.check(raw).map(String::from),
+            Ok(fetched.to_owned()),
+            "{raw}"
+        );
+    }
+    for host in DEFAULT_ALLOWED_HOSTS {
+        assert!(
+            policy.check(&format!("https://{host}/a.pdf")).is_ok(),
+            "{host}"
+        );
+    }
+}
+
+#[test]
+fn dev_mode_adds_localhost_and_ports_and_nothing_else() {
+    let policy = development();
+    let table = [
+        ("http://localhost/a.pdf", "accepted"),
+        ("http://localhost:8080/a.pdf", "accepted"),
+        ("http://LocalHost.:8080/a.pdf", "accepted"),
+        ("https://localhost:8443/a.pdf", "accepted"),
+        ("https://claimxperience.com:8443/a.pdf", "accepted"),
+        ("http://claimxperience.com/a.pdf", "scheme"),
+        ("http://a.localhost/a.pdf", "scheme"),
+        ("https://a.localhost/a.pdf", "localhost"),
+        ("http://localhost.evil.example/a.pdf", "scheme"),
+        ("http://localhost@evil.example/a.pdf", "scheme"),
+        ("http://user@localhost/a.pdf", "scheme"),
+        ("http://127.0.0.1/a.pdf", "scheme"),
+        ("https://127.0.0.1/a.pdf", "ip"),
+        ("http://[::1]/a.pdf", "scheme"),
+        ("http://localhost:/a.pdf", "ambiguous"),
+        ("ftp://localhost/a.pdf", "scheme"),
+        ("https://evil.example/a.pdf", "host"),
+    ];
+    for (url, expected) in table {
+        let found = policy.check(url);
+        assert_eq!(
+            found.as_ref().map_or_else(reason, |_| "accepted"),
+            expected,
+            "{url}"
+        );
+    }
+}
+
+#[test]
+fn a_listed_localhost_stays_refused_in_production() {
+    let policy = UrlPolicy::new(["localhost"], false);
+    assert_eq!(
+        policy.check("https://localhost/a.pdf"),
+        Err(UrlRefusal::LocalhostOutsideDev)
+    );
+}
+
+#[test]
+fn a_foreign_name_is_allowed_by_its_exact_punycode() {
+    let policy = UrlPolicy::new(["xn--bcher-kva.example"], false);
+    assert!(policy.check("https://xn--bcher-kva.example/a.pdf").is_ok());
+    assert!(policy.check("https://XN--bcher-KVA.example/a.pdf").is_ok());
+    assert_eq!(
+        policy.check("https://bücher.example/a.pdf"),
+        Err(UrlRefusal::NonAsciiHost)
+    );
+}
+
+#[test]
+fn listed_hosts_are_folded_and_blank_ones_dropped() {
+    let policy = UrlPolicy::new(
+        [" B.Example. ", "", "  ", ".", "a.example", "A.EXAMPLE"],
+        false,
+    );
+    assert_eq!(
+        policy.allowed_hosts().collect::<Vec<_>>(),
+        ["a.example", "b.example"]
+    );
+    assert!(policy.check("https://b.example/").is_ok());
+    assert_eq!(
+        policy
+            .check("https://./")
+            .map_err(|refusal| reason(&refusal)),
+        Err("host")
+    );
+}
+
+#[test]
+fn the_length_limit_is_exact() {
+    let base = "https://claimxperience.com/";
+    let longest = format!("{base}{}", "a".repeat(MAX_URL_BYTES - base.len()));
+    assert!(production().check(&longest).is_ok());
+    assert_eq!(
+        production().check(&format!("{longest}a")),
+        Err(UrlRefusal::TooLong {
+            bytes: MAX_URL_BYTES + 1
+        })
+    );
+}
+
+#[test]
+fn a_redirect_has_no_more_rights_than_the_first_url() {
+    let policy = production();
+    let base = Url::parse("https://claimxperience.com/a/b.pdf?sig=1#x").unwrap();
+    let table = [
+        ("c.pdf", Ok("https://claimxperience.com/a/c.pdf")),
+        ("/c.pdf?d", Ok("https://claimxperience.com/c.pdf?d")),
+        ("?d=e", Ok("https://claimxperience.com/a/b.pdf?d=e")),
+        ("../../../c.pdf", Ok("https://claimxperience.com/c.pdf")),
+        (
+            "//www.claimxperience.com/c.pdf",
+            Ok("https://www.claimxperience.com/c.pdf"),
+        ),
+        (
+            "https://www.claimxperience.com./c.pdf",
+            Ok("https://www.claimxperience.com/c.pdf"),
+        ),
+        ("https://evil.example/c.pdf", Err("host")),
+        ("//evil.example/c.pdf", Err("host")),
+        ("///evil.example/c.pdf", Err("no host")),
+        ("////evil.example/c.pdf", Err("no host")),
+        ("/\\evil.example/c.pdf", Err("character")),
+        ("\\\\evil.example/c.pdf", Err("character")),
+        ("/\t/evil.example/c.pdf", Err("character")),
+        ("/a b.pdf", Err("character")),
+        (" /c.pdf", Err("character")),
+        ("//user@claimxperience.com/c.pdf", Err("user info")),
+        ("//claimxperience.com:8443/c.pdf", Err("port")),
+        ("//%63laimxperience.com/c.pdf", Err("encoded host")),
+        ("http://claimxperience.com/c.pdf", Err("scheme")),
+        ("http:c.pdf", Err("scheme")),
+        ("https:c.pdf", Err("no host")),
+        ("https:/c.pdf", Err("no host")),
+        ("file:///etc/passwd", Err("scheme")),
+        ("http://169.254.169.254/", Err("scheme")),
+        ("https://169.254.169.254/", Err("ip")),
+        ("javascript:alert(1)", Err("scheme")),
+    ];
+    for (location, expected) in table {
+        let found = policy.check_redirect(&base, location);
+        let found = found.as_ref().map(Url::as_str).map_err(reason);
+        assert_eq!(found, expected, "{location:?}");
+    }
+    let long = "a".repeat(MAX_URL_BYTES + 1);
+    assert!(policy.check_redirect(&base, &long).is_err());
+}
+
+#[test]
+fn explain_has_one_verdict_a_rule_and_names_the_host() {
+    let verdicts = production().explain("https://claimxperience.com/a.pdf?sig=secret");
+    let rules: Vec<_> = verdicts.iter().map(|verdict| verdict.rule).collect();
+    assert_eq!(
+        rules,
+        [
+            "length",
+            "characters",
+            "scheme",
+            "user information",
+            "host name",
+            "port",
+            "allowed host"
+        ]
+    );
+    assert!(verdicts.iter().all(|verdict| verdict.verdict.is_ok()));
+    assert_eq!(verdicts[4].verdict.as_deref(), Ok("claimxperience.com"));
+
+    let verdicts = production().explain("http://user@evil.example:80/");
+    let refused: Vec<_> = verdicts
+        .iter()
+        .filter(|verdict| verdict.verdict.is_err())
+        .map(|verdict| verdict.rule)
+        .collect();
+    assert_eq!(
+        refused,
+        [
+            "scheme",
+            "user information",
+            "host name",
+            "port",
+            "allowed host"
+        ]
+    );
+}
+
+/// Pieces of which attacks are made, so that random texts come near the interesting places.
+fn url_like() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        prop::sample::select(vec![
+            "https://",
+            "http://",
+            "https:",
+            "//",
+            "/",
+            "\\",
+            "@",
+            ":",
+            ":443",
+            ":80",
+            "?",
+            "#",
+            "%",
+            "%2e",
+            ".",
+            "..",
+            "[",
+            "]",
+            "[::1]",
+            "127.0.0.1",
+            "0x7f",
+            "localhost",
+            "claimxperience.com",
+            "ClaimXperience.com.",
+            "www.",
+            "evil.example",
+            "user",
+            "\t",
+            "\n",
+            " ",
+            "\u{0}",
+            "。",
+            "ü",
+            "\u{200b}",
+            "xn--",
+        ])
+        .prop_map(str::to_owned),
+        "[ -~]{1,4}",
+        any::<char>().prop_map(String::from),
+    ];
+    let tail = prop::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat());
+    prop_oneof![
+        tail.clone(),
+        tail.clone().prop_map(|tail| format!("https://{tail}")),
+        tail.prop_map(|tail| format!("https://claimxperience.com{tail}")),
+    ]
+}
+
+/// What must hold for whatever is accepted.
+fn assert_harmless(url: &Url, policy: &UrlPolicy) {
+    assert_eq!(url.scheme(), "https");
+    let host = url.host_str().unwrap();
+    assert!(
+        policy.allowed_hosts().any(|allowed| allowed == host),
+        "{host}"
+    );
+    assert_eq!((url.username(), url.password()), ("", None));
+    assert_eq!(url.port_or_known_default(), Some(443));
+    assert_eq!(url.fragment(), None);
+    assert_eq!(
+        Url::parse(url.as_str()).as_ref(),
+        Ok(url),
+        "reads back as the same URL"
+    );
+}
+
+proptest! {
+    #[test]
+    fn accepted_urls_are_harmless(raw in url_like()) {
+        let policy = production();
+        if let Ok(url) = policy.check(&raw) {
+            assert_harmless(&url, &policy);
+            // Nothing but letter case, the trailing dot and the port may stand between text and host.
+            let authority = raw["https://".len()..].split(['/', '?', '#']).next().unwrap();
+            let written = authority.strip_suffix(":443").unwrap_or(authority);
+            let written = written.strip_suffix('.').unwrap_or(written);
+            prop_assert!(written.eq_ignore_ascii_case(url.host_str().unwrap()));
+            prop_assert_eq!(policy.check(url.as_str()), Ok(url));
+        }
+    }
+
+    #[test]
+    fn accepted_redirects_are_harmless(location in url_like()) {
+        let policy = production();
+        let base = Url::parse("https://claimxperience.com/a/b.pdf").unwrap();
+        if let Ok(url) = policy.check_redirect(&base, &location) {
+            assert_harmless(&url, &policy);
+        }
+    }
+
+    #[test]
+    fn explain_agrees_with_check(raw in url_like(), dev: bool) {
+        let policy = UrlPolicy::new(DEFAULT_ALLOWED_HOSTS, dev);
+        let all_ok = policy.explain(&raw).iter().all(|verdict| verdict.verdict.is_ok());
+        prop_assert_eq!(all_ok, policy.check(&raw).is_ok());
+    }
+
+    #[test]
+    fn any_text_is_judged_without_panic(raw: String, location: String, dev: bool) {
+        let policy = UrlPolicy::new(DEFAULT_ALLOWED_HOSTS, dev);
+        let base = Url::parse("https://claimxperience.com/").unwrap();
+        let _ = (policy.check(&raw), policy.explain(&raw), policy.check_redirect(&base, &location));
+    }
+
+    #[test]
+    fn refusals_repeat_neither_query_nor_user(before in url_like(), dev: bool) {
+        let policy = UrlPolicy::new(DEFAULT_ALLOWED_HOSTS, dev);
+        let urls = [format!("{before}?s3cretvalue"), format!("https://s3cretvalue:s3cretvalue@{before}")];
+        for raw in urls {
+            for verdict in policy.explain(&raw) {
+                let text = verdict.verdict.unwrap_or_else(|refusal| refusal);
+                prop_assert!(!text.contains("s3cretvalue"), "{}", text);
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Writing rows into parquet files of the table, before any commit names them.
+
+use std::collections::BTreeMap;
+
+use deltalake::DeltaTable;
+use deltalake::kernel::Add;
+use deltalake::logstore::object_store::{ObjectStoreExt, path::Path};
+use deltalake::parquet::basic::{Compression, ZstdLevel};
+use deltalake::parquet::file::properties::WriterProperties;
+use deltalake::parquet::schema::types::ColumnPath;
+use deltalake::writer::{DeltaWriter, RecordBatchWriter};
+use jiff::civil::Date;
+use tracing::debug;
+
+use crate::{TableError, TableRow, schema};
+
+/// One false hit in a million look-ups: a false hit costs reading a key column.
+const FALSE_POSITIVES: f64 = 1e-6;
+/// Each file that is being written holds about 300 KB: a batch of many dates is written a few dates at a time.
+const DATES_AT_ONCE: usize = 8;
+
+/// How files of this table are written: with a split-block bloom filter on the key column, sized for `rows` rows.
+///
+/// Whatever rewrites files (`table optimize`) must use it too: a file without a filter has its key column read at
+/// each append.
+#[must_use]
+pub fn writer_properties<R: TableRow>(rows: usize) -> WriterProperties {
+    let key = || ColumnPath::from(R::KEY_COLUMN);
+    WriterProperties::builder()
+        .set_created_by(concat!("xact-lake ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_compression(ZstdLevel::try_new(1).map_or(Compression::SNAPPY, Compression::ZSTD))
+        // Keys do not repeat: a dictionary of them is a second copy.
+        .set_column_dictionary_enabled(key(), false)
+        .set_column_bloom_filter_enabled(key(), true)
+        .set_column_bloom_filter_fpp(key(), FALSE_POSITIVES)
+        .set_column_bloom_filter_max_ndv(key(), rows.max(1) as u64)
+        .build()
+}
+
+/// Writes the rows, one file for each date among them, and returns the actions that would add them.
+pub(crate) async fn write<R: TableRow>(
+    table: &DeltaTable,
+    at: &str,
+    rows: &[&R],
+) -> Result<Vec<Add>, TableError> {
+    let mut by_date: BTreeMap<Date, Vec<&R>> = BTreeMap::new();
+    for row in rows {
+        by_date.entry(row.event_date()).or_default().push(row);
+    }
+    let by_date: Vec<Vec<&R>> = by_date.into_values().collect();
+    let mut files = Vec::with_capacity(by_date.len());
+    for dates in by_date.chunks(DATES_AT_ONCE) {
+        files.extend(write_dates(table, at, &dates.concat()).await?);
+    }
+    Ok(files)
+}
+
+async fn write_dates<R: TableRow>(
+    table: &DeltaTable,
+    at: &str,
+    rows: &[&R],
+) -> Result<Vec<Add>, TableError> {
+    let batch = R::to_record_batch(rows).map_err(|error| TableError::schema(at, error))?;
+    let batch = schema::conform(&batch, &schema::table_schema(table, at)?, at)?;
+    let written = async {
+        let properties = writer_properties::<R>(rows.len());
+        let mut writer = RecordBatchWriter::for_table(table)?.with_writer_properties(properties);
+        writer.write(batch).await?;
+        writer.flush().await
+    };
+    written
+        .await
+        .map_err(|error| TableError::delta(at, "write a file of", &error))
+}
+
+/// Deletes files that no commit names and none can name any more. What stays behind is for `table vacuum`.
+pub(crate) async fn discard(table: &DeltaTable, files: &[Add]) {
+    for file in files {
+        let deleted = match Path::from_url_path(&file.path) {
+            Ok(path) => table
+                .object_store()
+                .delete(&path)
+                .await
+                .map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(error) = deleted {
+            debug!(
+                file = file.path,
+                error, "left an unused data file to vacuum"
+            );
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Putting files into the lake: the trait that `upload` sees, its errors, and the check of paths.
+
+use std::future::Future;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::Location;
+use crate::local_files::LocalFiles;
+
+/// What the methods of [`FileStore`] return, so that the trait can be used as `Arc<dyn FileStore>`.
+pub type FileFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, FileError>> + Send + 'a>>;
+
+/// A folder tree that files are put into.
+///
+/// Paths are relative to the store's location and `/`-separated. `..`, a leading or doubled slash, NUL and
+/// backslashes are refused with [`FileError::InvalidPath`], whatever was checked before.
+pub trait FileStore: Send + Sync {
+    /// Streams `source`, a local file of `expected_bytes` bytes, to `path` and overwrites what is there.
+    ///
+    /// A reader sees the old file or the whole new one. It may be repeated, and several may put the same path at once:
+    /// one of them wins whole. Memory is bounded whatever the size.
+    ///
+    /// # Errors
+    /// Any [`FileError`]; nothing has changed at `path` then, unless the answer alone was lost.
+    fn put_file<'a>(
+        &'a self,
+        path: &'a str,
+        source: &'a Path,
+        expected_bytes: u64,
+    ) -> FileFuture<'a, ()>;
+
+    /// Bytes of the file at `path`, or `None` if there is none.
+    ///
+    /// # Errors
+    /// [`FileError::InvalidPath`], [`FileError::Unavailable`].
+    fn size<'a>(&'a self, path: &'a str) -> FileFuture<'a, Option<u64>>;
+
+    /// Every file under the folder `prefix` (empty: all) with its bytes, sorted by path. For verification: it holds them all in memory.
+    ///
+    /// # Errors
+    /// [`FileError::InvalidPath`], [`FileError::Unavailable`].
+    fn list<'a>(&'a self, prefix: &'a str) -> FileFuture<'a, Vec<(String, u64)>>;
+
+    /// Writes and deletes a small file: may this process write here?
+    ///
+    /// # Errors
+    /// [`FileError::Unavailable`] with the reason.
+    fn probe(&self) -> FileFuture<'_, ()>;
+}
+
+/// Why a file was not put or looked up. The variant decides what becomes of the message.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The storage is in trouble: keep the message, back off, try again.
+    #[error(
+        "cannot {action} {at}: {reason}; check that the storage is mounted and reachable, has space, and that this process may write there"
+    )]
+    Unavailable {
+        /// What was tried.
+        action: &'static str,
+        /// Where.
+        at: String,
+        /// What the storage said.
+        reason: String,
+    },
+    /// This message's path can never be written: dead-letter it.
+    #[error(
+        "the path {path:?} is refused: {reason}; the event that names it must be corrected at its source"
+    )]
+    InvalidPath {
+        /// The path as it was given.
+        path: String,
+        /// The rule that it breaks.
+        reason: String,
+    },
+    /// The local file to put is gone: download it again.
+    #[error(
+        "the cached file {source_path} is gone: it must be downloaded again; if this repeats, check what else cleans the cache folder"
+    )]
+    SourceMissing {
+        /// The local file.
+        source_path: String,
+    },
+    /// The local file to put is not the one that was announced: download it again.
+    #[error(
+        "the cached file {source_path} has {found} bytes and not {expected}: it must be downloaded again"
+    )]
+    SourceChanged {
+        /// The local file.
+        source_path: String,
+        /// Bytes announced.
+        expected: u64,
+        /// Bytes read.
+        found: u64,
+    },
+    /// Storage of this kind is not built in.
+    #[error(
+        "{location} is in OneLake, which this build cannot open yet: use a local folder or file:///… for now"
+    )]
+    Unsupported {
+        /// What was to be opened.
+        location: String,
+    },
+}
+
+impl FileError {
+    pub(crate) fn invalid(path: &str, reason: impl Into<String>) -> Self {
+        Self::InvalidPath {
+            path: path.to_owned(),
+            reason: reason.into(),
+        }
+    }
+}
+
+/// The store of a location. No I/O happens before its first use.
+///
+/// # Errors
+/// [`FileError::Unsupported`] for storage that is not built in.
+pub fn open(location: &Location) -> Result<Arc<dyn FileStore>, FileError> {
+    match location {
+        Location::Local(root) => Ok(Arc::new(LocalFiles::new(root.clone()))),
+        Location::OneLake { .. } => Err(FileError::Unsupported {
+            location: location.to_string(),
+        }),
+    }
+}
+
+/// Defence in depth: the paths were made safe where they were derived, and are checked again where they are used.
+pub(crate) fn check_path(path: &str) -> Result<(), FileError> {
+    if path.is_empty() {
+        return Err(FileError::invalid(path, "it is empty"));
+    }
+    for part in path.split('/') {
+        let reason = match part {
+            "" => "it has an empty part or starts or ends with a slash",
+            "." | ".." => "it has a part '.' or '..'",
+            _ if part.contains(['\0', '\\']) => "it holds NUL or a backslash",
+            _ if part.len() > 255 => "a part of it is longer than 255 bytes",
+            _ => continue,
+        };
+        return Err(FileError::invalid(path, reason));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn paths_that_could_leave_the_folder_are_refused() {
+        let long = "a/".to_owned() + &"x".repeat(256);
+        for path in [
+            "",
+            "/etc/passwd",
+            "a//b",
+            "a/",
+            "../x",
+            "a/../x",
+            "a/./b",
+            "a\0b",
+            "a\\..\\b",
+            &long,
+        ] {
+            assert!(
+                matches!(check_path(path), Err(FileError::InvalidPath { .. })),
+                "{path:?}"
+            );
+        }
+        for path in ["a", "a/b.pdf", "..a/b..", "a b/ü.pdf", "C:/x"] {
+            check_path(path).unwrap();
+        }
+    }
+
+    #[test]
+    fn one_lake_is_refused_clearly_for_now() {
+        let location =
+            Location::parse("abfss://ws@onelake.dfs.fabric.microsoft.com/item/Files").unwrap();
+        let error = open(&location).err().unwrap().to_string();
+        assert!(
+            error.contains("abfss://ws@") && error.contains("file:///"),
+            "{error}"
+        );
+    }
+}

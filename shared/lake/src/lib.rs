@@ -1,0 +1,64 @@
+//! The lake: OneLake files and Delta tables, the only crate that knows either.
+//!
+//! - [`Location`]: where something lives, local or in OneLake
+//! - [`FileStore`]: puts a finished file at a path; readers never see half of one
+//! - [`Table`] (feature `delta`): append the rows whose key is not there yet, together with the offsets
+//!   that they came from, or say why not
+//!
+//! Follow an append through `table` → `append` → `positions` and `key_lookup` → `data_files` → `commit`.
+
+#![forbid(unsafe_code)]
+
+mod files;
+mod local_files;
+mod location;
+
+pub use files::{FileError, FileFuture, FileStore, open};
+pub use location::{Location, LocationError};
+
+#[cfg(feature = "delta")]
+mod append;
+#[cfg(feature = "delta")]
+mod candidates;
+#[cfg(feature = "delta")]
+mod checkpoint;
+#[cfg(feature = "delta")]
+mod commit;
+#[cfg(feature = "delta")]
+mod data_files;
+#[cfg(feature = "delta")]
+mod filter_cache;
+#[cfg(feature = "delta")]
+mod handle;
+#[cfg(feature = "delta")]
+mod key_lookup;
+#[cfg(feature = "delta")]
+mod parquet_read;
+#[cfg(feature = "delta")]
+mod positions;
+#[cfg(feature = "delta")]
+mod probe;
+#[cfg(feature = "delta")]
+mod rows;
+#[cfg(feature = "delta")]
+mod scan;
+#[cfg(feature = "delta")]
+mod schema;
+#[cfg(feature = "delta")]
+mod store;
+#[cfg(feature = "delta")]
+mod table;
+#[cfg(feature = "delta")]
+mod table_error;
+
+#[cfg(feature = "delta")]
+pub use {
+    append::{Appended, Source, Sourced},
+    data_files::writer_properties,
+    // Whoever reads what `scan` returns needs the arrow that made it.
+    deltalake::arrow,
+    rows::{AttachmentRow, EventRow, FailedRow, Key, TableRow},
+    store::StoreWrapper,
+    table::{Table, TableOptions},
+    table_error::TableError,
+};

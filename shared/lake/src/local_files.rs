@@ -1,0 +1,251 @@
+//! Files on this machine, for development and tests: written under a temporary name, synced, renamed over.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
+
+use crate::files::{FileError, FileFuture, FileStore, check_path};
+
+/// A copy never holds more than this in memory.
+const PIECE_BYTES: usize = 256 * 1024;
+/// Marks what is being written. A name of its own for every attempt: two of them never share a file.
+const TEMPORARY_PREFIX: &str = ".xact-put-";
+
+/// A [`FileStore`] in a local folder, which is created on first use.
+pub(crate) struct LocalFiles {
+    root: PathBuf,
+}
+
+impl LocalFiles {
+    pub(crate) fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    /// Runs blocking file work where it may block.
+    fn blocking<T: Send + 'static>(
+        &self,
+        action: &'static str,
+        work: impl FnOnce(&Path) -> Result<T, FileError> + Send + 'static,
+    ) -> FileFuture<'static, T> {
+        let root = self.root.clone();
+        Box::pin(async move {
+            let at = root.display().to_string();
+            tokio::task::spawn_blocking(move || work(&root))
+                .await
+                .unwrap_or_else(|error| {
+                    Err(FileError::Unavailable {
+                        action,
+                        at,
+                        reason: error.to_string(),
+                    })
+                })
+        })
+    }
+}
+
+impl FileStore for LocalFiles {
+    fn put_file<'a>(
+        &'a self,
+        path: &'a str,
+        source: &'a Path,
+        expected_bytes: u64,
+    ) -> FileFuture<'a, ()> {
+        let (path, source) = (path.to_owned(), source.to_owned());
+        self.blocking("write", move |root| {
+            put(root, &path, &source, expected_bytes)
+        })
+    }
+
+    fn size<'a>(&'a self, path: &'a str) -> FileFuture<'a, Option<u64>> {
+        let path = path.to_owned();
+        self.blocking("look up", move |root| {
+            check_path(&path)?;
+            let target = root.join(&path);
+            match fs::metadata(&target) {
+                Ok(metadata) => Ok(metadata.is_file().then_some(metadata.len())),
+                Err(error) if is_absence(&error) => Ok(None),
+                Err(error) => Err(trouble("look up", &path, &target, &error)),
+            }
+        })
+    }
+
+    fn list<'a>(&'a self, prefix: &'a str) -> FileFuture<'a, Vec<(String, u64)>> {
+        let prefix = prefix.trim_end_matches('/').to_owned();
+        self.blocking("list", move |root| {
+            if !prefix.is_empty() {
+                check_path(&prefix)?;
+            }
+            let mut found = Vec::new();
+            walk(root, &prefix, &mut found)?;
+            found.sort();
+            Ok(found)
+        })
+    }
+
+    fn probe(&self) -> FileFuture<'_, ()> {
+        self.blocking("write a test file in", |root| {
+            let target = root.join(temporary_name());
+            let attempt = || {
+                fs::create_dir_all(root)?;
+                File::create_new(&target)?.write_all(b"probe")?;
+                fs::remove_file(&target)
+            };
+            attempt().map_err(|error| unavailable("write a test file in", root, &error))
+        })
+    }
+}
+
+fn put(root: &Path, path: &str, source: &Path, expected: u64) -> Result<(), FileError> {
+    check_path(path)?;
+    let target = root.join(path);
+    let folder = target.parent().unwrap_or(root);
+    let mut from = open_source(source, expected)?;
+    if target.is_dir() {
+        return Err(FileError::invalid(path, "a folder of that name is there"));
+    }
+    // The store's own folder first: trouble with it is not the message's.
+    fs::create_dir_all(root).map_err(|error| unavailable("create", root, &error))?;
+    fs::create_dir_all(folder)
+        .map_err(|error| trouble("create the folder of", path, &target, &error))?;
+
+    let temporary = folder.join(temporary_name());
+    let written = write_temporary(&mut from, source, &temporary, path, expected).and_then(|()| {
+        fs::rename(&temporary, &target).map_err(|error| trouble("rename", path, &target, &error))
+    });
+    if written.is_err() {
+        // Best effort: a leftover is invisible to `list`, and the error to report is the first one.
+        let _ = fs::remove_file(&temporary);
+        return written;
+    }
+    // The rename itself must survive a power cut before the cache file is deleted.
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| unavailable("sync the folder of", &target, &error))
+}
+
+fn open_source(source: &Path, expected: u64) -> Result<File, FileError> {
+    let file = File::open(source).map_err(|error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => FileError::SourceMissing {
+            source_path: source.display().to_string(),
+        },
+        _ => unavailable("read", source, &error),
+    })?;
+    let metadata = file
+        .metadata()
+        .map_err(|error| unavailable("read", source, &error))?;
+    if !metadata.is_file() {
+        return Err(FileError::SourceMissing {
+            source_path: source.display().to_string(),
+        });
+    }
+    if metadata.len() != expected {
+        return Err(changed(source, expected, metadata.len()));
+    }
+    Ok(file)
+}
+
+/// Copies piece by piece, and counts: a file may change while it is read.
+fn write_temporary(
+    from: &mut File,
+    source: &Path,
+    temporary: &Path,
+    path: &str,
+    expected: u64,
+) -> Result<(), FileError> {
+    let into = |error: &io::Error| trouble("write", path, temporary, error);
+    let mut to = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(temporary)
+        .map_err(|error| into(&error))?;
+    let mut piece = vec![0; PIECE_BYTES];
+    let mut copied: u64 = 0;
+    loop {
+        let read = match from.read(&mut piece) {
+            Ok(0) => break,
+            Ok(read) => read,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return Err(unavailable("read", source, &error)),
+        };
+        copied += read as u64;
+        if copied > expected {
+            return Err(changed(source, expected, copied));
+        }
+        to.write_all(&piece[..read]).map_err(|error| into(&error))?;
+    }
+    if copied != expected {
+        return Err(changed(source, expected, copied));
+    }
+    to.sync_all().map_err(|error| into(&error))
+}
+
+fn walk(root: &Path, prefix: &str, found: &mut Vec<(String, u64)>) -> Result<(), FileError> {
+    let folder = root.join(prefix);
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if is_absence(&error) => return Ok(()),
+        Err(error) => return Err(unavailable("list", &folder, &error)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(|error| unavailable("list", &folder, &error))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with(TEMPORARY_PREFIX) {
+            continue;
+        }
+        let path = if prefix.is_empty() {
+            name
+        } else {
+            format!("{prefix}/{name}")
+        };
+        match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => walk(root, &path, found)?,
+            Ok(metadata) => found.push((path, metadata.len())),
+            // Replaced or removed while we were listing.
+            Err(error) if is_absence(&error) => {}
+            Err(error) => return Err(unavailable("list", &entry.path(), &error)),
+        }
+    }
+    Ok(())
+}
+
+fn temporary_name() -> String {
+    format!("{TEMPORARY_PREFIX}{}.part", Uuid::new_v4())
+}
+
+fn is_absence(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+fn changed(source: &Path, expected: u64, found: u64) -> FileError {
+    FileError::SourceChanged {
+        source_path: source.display().to_string(),
+        expected,
+        found,
+    }
+}
+
+fn unavailable(action: &'static str, at: &Path, error: &io::Error) -> FileError {
+    FileError::Unavailable {
+        action,
+        at: at.display().to_string(),
+        reason: error.to_string(),
+    }
+}
+
+/// An error at the target: what the name itself causes belongs to the message, all else to the storage.
+fn trouble(action: &'static str, path: &str, at: &Path, error: &io::Error) -> FileError {
+    match error.kind() {
+        ErrorKind::NotADirectory | ErrorKind::IsADirectory | ErrorKind::AlreadyExists => {
+            FileError::invalid(
+                path,
+                "a file is where it needs a folder, or a folder where it needs the file",
+            )
+        }
+        ErrorKind::InvalidFilename | ErrorKind::InvalidInput => {
+            FileError::invalid(path, error.to_string())
+        }
+        _ => unavailable(action, at, error),
+    }
+}

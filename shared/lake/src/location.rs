@@ -1,0 +1,299 @@
+//! Where something lives: a folder on this machine or a path in OneLake, told apart once, here.
+
+use std::fmt;
+use std::path::{Component, Path, PathBuf};
+
+use url::Url;
+
+/// A folder or file of the lake.
+///
+/// Whatever is opened from it, files or tables, matches on this enum; a new kind of storage starts as a variant here.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Location {
+    /// An absolute path on this machine.
+    Local(PathBuf),
+    /// `abfss://{workspace}@{host}/{path}`.
+    OneLake {
+        /// Workspace name or GUID. GUIDs are the safer choice: OneLake has listed friendly names as empty.
+        workspace: String,
+        /// Usually `onelake.dfs.fabric.microsoft.com`; may carry a port.
+        host: String,
+        /// Item and path within it, without a leading or trailing slash.
+        path: String,
+    },
+}
+
+/// Why a text is not a [`Location`].
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum LocationError {
+    /// Nothing was given.
+    #[error(
+        "the location is empty: give a folder (/data/lake), file:///data/lake, or abfss://workspace@onelake.dfs.fabric.microsoft.com/item/path"
+    )]
+    Empty,
+    /// A scheme that this crate does not open.
+    #[error(
+        "{0:?} has a scheme that is not supported: use file:///…, a plain path, or abfss://workspace@host/item/path"
+    )]
+    Scheme(String),
+    /// A `file:` URL that is not an absolute local path.
+    #[error(
+        "{0:?} is not a local file URL: write file:/// and an absolute path, with three slashes"
+    )]
+    FileUrl(String),
+    /// An `abfss:` URL without one of its parts, or with one that cannot be.
+    #[error(
+        "{0:?} is not a OneLake location ({1}): write abfss://workspace@onelake.dfs.fabric.microsoft.com/item/path"
+    )]
+    OneLake(String, &'static str),
+    /// A relative path, and no working directory to start it from.
+    #[error("the working directory cannot be read ({0}): give an absolute path")]
+    WorkingDirectory(String),
+    /// A part that would leave the location.
+    #[error(
+        "{0:?} cannot be appended to a location: it must be a relative path without '..' or NUL"
+    )]
+    Part(String),
+}
+
+impl Location {
+    /// Reads `file:///abs`, a plain path (a relative one starts at the working directory) or
+    /// `abfss://workspace@host/item/path`. Trailing slashes do not count.
+    ///
+    /// # Errors
+    /// [`LocationError`], each with the form that would have been right.
+    pub fn parse(text: &str) -> Result<Self, LocationError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(LocationError::Empty);
+        }
+        if text.contains('\0') {
+            return Err(LocationError::Part(text.to_owned()));
+        }
+        if let Some(rest) = strip_scheme(text, "abfss") {
+            return parse_one_lake(text, rest);
+        }
+        if strip_scheme(text, "file").is_some() {
+            let path = Url::parse(text)
+                .ok()
+                .and_then(|url| url.to_file_path().ok());
+            return path
+                .map(|path| Self::local(&path))
+                .ok_or_else(|| LocationError::FileUrl(text.to_owned()));
+        }
+        if text.contains("://") || text.starts_with("file:") {
+            return Err(LocationError::Scheme(text.to_owned()));
+        }
+        std::path::absolute(text)
+            .map(|path| Self::local(&path))
+            .map_err(|error| LocationError::WorkingDirectory(error.to_string()))
+    }
+
+    /// This location with `/`-separated parts appended. Empty parts and `.` are skipped.
+    ///
+    /// # Errors
+    /// [`LocationError::Part`] for `..` or NUL: a joined location never leaves the one it started from.
+    pub fn join(&self, parts: &str) -> Result<Self, LocationError> {
+        let refuse = || LocationError::Part(parts.to_owned());
+        if parts.contains('\0') {
+            return Err(refuse());
+        }
+        let mut joined = self.clone();
+        for part in parts
+            .split('/')
+            .filter(|part| !part.is_empty() && *part != ".")
+        {
+            if part == ".." {
+                return Err(refuse());
+            }
+            match &mut joined {
+                Self::Local(path) => path.push(part),
+                Self::OneLake { path, .. } => {
+                    path.push('/');
+                    path.push_str(part);
+                }
+            }
+        }
+        Ok(joined)
+    }
+
+    /// The local folder, if it is one.
+    #[must_use]
+    pub fn as_local(&self) -> Option<&Path> {
+        match self {
+            Self::Local(path) => Some(path),
+            Self::OneLake { .. } => None,
+        }
+    }
+
+    /// `.` and `..` are resolved by name, so that a location has one spelling.
+    fn local(path: &Path) -> Self {
+        let mut plain = PathBuf::new();
+        for component in path.components() {
+            match component {
+                Component::CurDir => {}
+                Component::ParentDir => {
+                    plain.pop();
+                }
+                other => plain.push(other),
+            }
+        }
+        Self::Local(plain)
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local(path) => match Url::from_file_path(path) {
+                Ok(url) => write!(f, "{url}"),
+                Err(()) => write!(f, "{}", path.display()),
+            },
+            Self::OneLake {
+                workspace,
+                host,
+                path,
+            } => write!(f, "abfss://{workspace}@{host}/{path}"),
+        }
+    }
+}
+
+impl std::str::FromStr for Location {
+    type Err = LocationError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+/// What follows `{scheme}://`; schemes have no case.
+fn strip_scheme<'a>(text: &'a str, scheme: &str) -> Option<&'a str> {
+    let (found, rest) = text.split_once("://")?;
+    found.eq_ignore_ascii_case(scheme).then_some(rest)
+}
+
+fn parse_one_lake(text: &str, rest: &str) -> Result<Location, LocationError> {
+    let refuse = |why| LocationError::OneLake(text.to_owned(), why);
+    let (authority, path) = rest
+        .split_once('/')
+        .ok_or_else(|| refuse("the item is missing"))?;
+    let (workspace, host) = authority
+        .split_once('@')
+        .ok_or_else(|| refuse("the workspace is missing"))?;
+    if workspace.is_empty() || workspace.contains(['?', '#', '\\']) {
+        return Err(refuse(
+            "the workspace is missing or holds characters that cannot be",
+        ));
+    }
+    let host_fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
+    if host.is_empty() || !host.chars().all(host_fits) {
+        return Err(refuse(
+            "the host is missing or holds characters that cannot be",
+        ));
+    }
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    if parts.is_empty() {
+        return Err(refuse("the item is missing"));
+    }
+    if parts
+        .iter()
+        .any(|part| matches!(*part, "." | "..") || part.contains(['?', '#', '\\']))
+    {
+        return Err(refuse("the path holds '.', '..', '?', '#' or a backslash"));
+    }
+    Ok(Location::OneLake {
+        workspace: workspace.to_owned(),
+        host: host.to_ascii_lowercase(),
+        path: parts.join("/"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_file_url_and_its_plain_path_are_one_location() {
+        let url = Location::parse("file:///data/lake/").unwrap();
+        assert_eq!(url, Location::parse("/data/lake").unwrap());
+        assert_eq!(url.to_string(), "file:///data/lake");
+        assert_eq!(url.as_local(), Some(Path::new("/data/lake")));
+    }
+
+    #[test]
+    fn a_relative_path_starts_at_the_working_directory() {
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(
+            Location::parse("lake/x").unwrap().as_local(),
+            Some(here.join("lake/x").as_path())
+        );
+        assert_eq!(
+            Location::parse("./a/../lake").unwrap().as_local(),
+            Some(here.join("lake").as_path())
+        );
+    }
+
+    #[test]
+    fn spaces_and_percents_survive_printing_and_parsing() {
+        let path = "/data/my lake/50%20";
+        let printed = Location::parse(path).unwrap().to_string();
+        assert_eq!(
+            Location::parse(&printed).unwrap().as_local(),
+            Some(Path::new(path)),
+            "{printed}"
+        );
+    }
+
+    #[test]
+    fn a_one_lake_location_prints_as_it_was_given() {
+        let text = "abfss://ws@onelake.dfs.fabric.microsoft.com/house.Lakehouse/Files/in";
+        let location = Location::parse(text).unwrap();
+        assert_eq!(location.to_string(), text);
+        assert_eq!(location.as_local(), None);
+        assert_eq!(
+            location.join("a/b").unwrap().to_string(),
+            format!("{text}/a/b")
+        );
+        assert_eq!(Location::parse(&format!("{text}/")).unwrap(), location);
+    }
+
+    #[test]
+    fn what_cannot_be_opened_is_refused_with_the_right_form() {
+        for text in [
+            "",
+            " ",
+            "s3://bucket/x",
+            "https://host/x",
+            "file://relative/x",
+            "file:x",
+        ] {
+            let error = Location::parse(text).unwrap_err().to_string();
+            assert!(error.contains("file:///"), "{text:?}: {error}");
+        }
+        for text in [
+            "abfss://ws@host",
+            "abfss://ws@host/",
+            "abfss://host/item",
+            "abfss://@host/item",
+            "abfss://ws@/item",
+            "abfss://ws@host/item/../x",
+            "abfss://ws@host/item?x=1",
+        ] {
+            let error = Location::parse(text).unwrap_err().to_string();
+            assert!(error.contains("abfss://workspace@"), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn joining_never_leaves_the_location() {
+        let root = Location::parse("/data/lake").unwrap();
+        assert_eq!(
+            root.join("/Tables//x/").unwrap().as_local(),
+            Some(Path::new("/data/lake/Tables/x"))
+        );
+        assert!(root.join("../other").is_err());
+        assert!(root.join("a/../../b").is_err());
+        assert!(root.join("a\0b").is_err());
+    }
+}

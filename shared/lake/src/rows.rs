@@ -1,0 +1,80 @@
+//! The rows of the three tables: their columns, types and order, each written down once.
+
+mod attachments;
+mod columns;
+mod events;
+mod failed;
+
+use std::sync::Arc;
+
+use deltalake::arrow::array::RecordBatch;
+use deltalake::arrow::error::ArrowError;
+use deltalake::kernel::StructField;
+use jiff::civil::Date;
+
+pub use attachments::AttachmentRow;
+pub use events::EventRow;
+pub use failed::FailedRow;
+
+pub(crate) use columns::days_since_epoch;
+
+/// The partition column of all three tables: the date of the event itself, so that a key always has one date.
+pub(crate) const EVENT_DATE: &str = "event_date";
+
+/// What makes a row unique within its `event_date`.
+///
+/// Any string will do as an id; nothing is assumed of its form.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// `event_id` or `media_id`.
+    pub id: Arc<str>,
+    /// `replay_count`, in the table whose key has it.
+    pub replay_count: Option<i32>,
+}
+
+impl Key {
+    /// A key of `xact_events` or `xact_attachments`.
+    #[must_use]
+    pub fn new(id: &str) -> Self {
+        Self {
+            id: id.into(),
+            replay_count: None,
+        }
+    }
+
+    /// A key of `xact_attachments_failed`.
+    #[must_use]
+    pub fn with_replay(media_id: &str, replay_count: i32) -> Self {
+        Self {
+            id: media_id.into(),
+            replay_count: Some(replay_count),
+        }
+    }
+}
+
+/// A row of one of the tables.
+pub trait TableRow: Send + Sync + 'static {
+    /// The table's name.
+    const NAME: &'static str;
+    /// The column that the key's id is in; it is the one with the bloom filter.
+    const KEY_COLUMN: &'static str;
+    /// The column of the key's `replay_count`, if it has one.
+    const REPLAY_COLUMN: Option<&'static str> = None;
+    /// The columns whose least and greatest values are kept in the log. The others would only make it bigger.
+    const STATISTICS: &'static [&'static str];
+
+    /// The columns in their order, as Delta knows them.
+    fn delta_schema() -> Vec<StructField>;
+
+    /// What makes this row unique within its date.
+    fn key(&self) -> Key;
+
+    /// The partition that the row belongs to.
+    fn event_date(&self) -> Date;
+
+    /// The rows as arrow columns, `event_date` among them, in the order of the schema.
+    ///
+    /// # Errors
+    /// None that a caller can cause; arrow checks the lengths once more.
+    fn to_record_batch(rows: &[&Self]) -> Result<RecordBatch, ArrowError>;
+}

@@ -1,0 +1,131 @@
+//! One Delta table, as the handlers see it.
+
+use std::collections::{BTreeMap, HashSet};
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use jiff::civil::Date;
+use tokio::sync::Mutex;
+
+use crate::filter_cache::FilterCache;
+use crate::handle::Handle;
+use crate::key_lookup::{self, Wanted};
+use crate::{Key, Location, StoreWrapper, TableError, TableRow};
+
+/// How a [`Table`] behaves. The defaults are what production uses.
+#[derive(Clone)]
+pub struct TableOptions {
+    /// Memory for the bloom filters of data files, in bytes.
+    pub filter_cache_bytes: usize,
+    /// Commits after which the handle is opened afresh: it grows with each.
+    pub reopen_every: u32,
+    /// Commits between two checkpoints.
+    pub checkpoint_every: u32,
+    /// How often an append is done again because another writer was faster, before it answers `Unavailable`.
+    pub conflict_attempts: u32,
+    /// How often a commit is tried again that the storage refused, before it answers `Unavailable`.
+    pub storage_attempts: u32,
+    /// The first wait between two attempts is up to this long; it doubles, at most five times.
+    pub backoff: Duration,
+    #[doc(hidden)]
+    pub store_wrapper: Option<StoreWrapper>,
+}
+
+impl Default for TableOptions {
+    fn default() -> Self {
+        Self {
+            filter_cache_bytes: 32 * 1024 * 1024,
+            reopen_every: 50,
+            checkpoint_every: 100,
+            conflict_attempts: 60,
+            storage_attempts: 3,
+            backoff: Duration::from_millis(20),
+            store_wrapper: None,
+        }
+    }
+}
+
+/// A Delta table of rows `R`, partitioned by `event_date`, in which a key has at most one row per date.
+///
+/// Cheap to make: nothing is opened before the first call. Meant to be kept, behind an `Arc`: it holds one open handle
+/// and the bloom filters of the files that it has looked into. Appends through one `Table` wait for each other; appends
+/// of other handles and processes are safe as well, and cost a repetition when they meet.
+pub struct Table<R> {
+    pub(crate) location: Location,
+    pub(crate) options: TableOptions,
+    pub(crate) handle: Mutex<Handle>,
+    pub(crate) filters: FilterCache,
+    row: PhantomData<fn() -> R>,
+}
+
+impl<R: TableRow> Table<R> {
+    /// A table at a location, which need not exist yet. No I/O.
+    #[must_use]
+    pub fn new(location: Location, options: TableOptions) -> Self {
+        Self {
+            handle: Mutex::new(Handle::new(location.clone())),
+            filters: FilterCache::new(options.filter_cache_bytes),
+            location,
+            options,
+            row: PhantomData,
+        }
+    }
+
+    /// Where the table is.
+    #[must_use]
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// The next offset of each of the app ids that has one, as the latest commit left it. A table that is not there yet has none.
+    ///
+    /// # Errors
+    /// [`TableError`], if the log cannot be read.
+    pub async fn positions(&self, app_ids: &[String]) -> Result<BTreeMap<String, i64>, TableError> {
+        let mut handle = self.handle.lock().await;
+        let Some(table) = handle.refresh::<R>(&self.options).await? else {
+            return Ok(BTreeMap::new());
+        };
+        let at = handle.at.clone();
+        handle.positions.of(&table, &at, app_ids).await
+    }
+
+    /// Which of the keys have a row of that date. A table that is not there yet has none.
+    ///
+    /// # Errors
+    /// [`TableError`], if the log or a file cannot be read.
+    pub async fn existing_keys(
+        &self,
+        date: Date,
+        keys: &[Key],
+    ) -> Result<HashSet<Key>, TableError> {
+        let (table, at) = {
+            let mut handle = self.handle.lock().await;
+            match handle.refresh::<R>(&self.options).await? {
+                Some(table) => (table, handle.at.clone()),
+                None => return Ok(HashSet::new()),
+            }
+        };
+        let lookup = key_lookup::Lookup::<R>::new(&table, &self.filters, &at);
+        lookup
+            .find(date, &Wanted::new(keys), &mut HashSet::new())
+            .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::AttachmentRow;
+
+    /// Handlers spawn what they await.
+    #[test]
+    fn every_call_can_be_spawned() {
+        fn spawnable<T: Send + 'static>(_: impl FnOnce(&'static Table<AttachmentRow>) -> T) {}
+        spawnable(|table| table.append(Vec::new(), BTreeMap::new()));
+        spawnable(|table| table.positions(&[]));
+        spawnable(|table| table.existing_keys(jiff::civil::date(2024, 1, 1), &[]));
+        spawnable(|table| table.scan(&[]));
+        spawnable(Table::probe);
+    }
+}

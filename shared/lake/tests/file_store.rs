@@ -1,0 +1,242 @@
+//! Files in a local lake.
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use xact_lake::{FileError, FileStore, Location, open};
+
+struct Lake {
+    folder: tempfile::TempDir,
+    store: Arc<dyn FileStore>,
+}
+
+fn lake() -> Lake {
+    let folder = tempfile::tempdir().unwrap();
+    let location = Location::parse(folder.path().join("lake").to_str().unwrap()).unwrap();
+    Lake {
+        store: open(&location).unwrap(),
+        folder,
+    }
+}
+
+impl Lake {
+    fn source(&self, name: &str, content: &[u8]) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    fn read(&self, path: &str) -> Vec<u8> {
+        std::fs::read(self.folder.path().join("lake").join(path)).unwrap()
+    }
+
+    async fn put(&self, path: &str, source: &Path, bytes: usize) -> Result<(), FileError> {
+        self.store.put_file(path, source, bytes as u64).await
+    }
+}
+
+#[tokio::test]
+async fn a_file_is_put_looked_up_listed_and_overwritten() {
+    let lake = lake();
+    assert_eq!(lake.store.size("a/b/x.pdf").await.unwrap(), None);
+    assert!(lake.store.list("").await.unwrap().is_empty());
+    let old = lake.source("old", b"old content");
+    lake.put("a/b/x.pdf", &old, 11).await.unwrap();
+    lake.put("a/b/x.pdf", &old, 11).await.unwrap();
+    lake.put("a/y.pdf", &lake.source("new", b"new"), 3)
+        .await
+        .unwrap();
+    lake.put("a/b/x.pdf", &lake.source("new", b"new"), 3)
+        .await
+        .unwrap();
+    assert_eq!(lake.store.size("a/b/x.pdf").await.unwrap(), Some(3));
+    assert_eq!(
+        lake.store.size("a/b").await.unwrap(),
+        None,
+        "a folder is no file"
+    );
+    assert_eq!(lake.read("a/b/x.pdf"), b"new");
+    let all = vec![("a/b/x.pdf".to_owned(), 3), ("a/y.pdf".to_owned(), 3)];
+    assert_eq!(lake.store.list("").await.unwrap(), all);
+    assert_eq!(lake.store.list("a/b/").await.unwrap(), all[..1]);
+    assert_eq!(lake.store.list("nothing").await.unwrap(), []);
+    assert_eq!(
+        std::fs::read(&old).unwrap(),
+        b"old content",
+        "the source is left alone"
+    );
+}
+
+#[tokio::test]
+async fn an_empty_file_and_one_of_many_pieces_arrive_whole() {
+    let lake = lake();
+    lake.put("empty", &lake.source("empty", b""), 0)
+        .await
+        .unwrap();
+    assert_eq!(lake.store.size("empty").await.unwrap(), Some(0));
+    let content: Vec<u8> = (0..1_000_003_u32).flat_map(u32::to_le_bytes).collect();
+    lake.put("big", &lake.source("big", &content), content.len())
+        .await
+        .unwrap();
+    assert!(lake.read("big") == content);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn concurrent_puts_of_one_path_leave_one_of_them_whole_and_readers_never_see_less() {
+    let lake = Arc::new(lake());
+    const BYTES: usize = 3_000_000;
+    let sources: Vec<PathBuf> = (0..6_u8)
+        .map(|n| lake.source(&format!("s{n}"), &vec![n; BYTES]))
+        .collect();
+    lake.put("a/x", &sources[0], BYTES).await.unwrap();
+    let mut puts = tokio::task::JoinSet::new();
+    for source in sources {
+        let lake = Arc::clone(&lake);
+        puts.spawn(async move {
+            for _ in 0..3 {
+                lake.put("a/x", &source, BYTES).await.unwrap();
+            }
+        });
+    }
+    while puts.try_join_next().is_none_or(|joined| {
+        joined.unwrap();
+        !puts.is_empty()
+    }) {
+        let seen = lake.read("a/x");
+        assert_eq!(seen.len(), BYTES);
+        assert!(
+            seen.iter().all(|byte| *byte == seen[0]),
+            "two writers are mixed"
+        );
+        tokio::task::yield_now().await;
+    }
+    let inside = std::fs::read_dir(lake.folder.path().join("lake/a"))
+        .unwrap()
+        .count();
+    assert_eq!(inside, 1, "no temporary file is left");
+}
+
+#[tokio::test]
+async fn leftovers_of_a_crash_are_not_listed_and_disturb_nothing() {
+    let lake = lake();
+    let source = lake.source("s", b"abc");
+    lake.put("a/x", &source, 3).await.unwrap();
+    std::fs::write(lake.folder.path().join("lake/a/.xact-put-0b7c.part"), b"ab").unwrap();
+    assert_eq!(lake.store.list("").await.unwrap(), [("a/x".to_owned(), 3)]);
+    lake.put("a/x", &source, 3).await.unwrap();
+    assert_eq!(lake.read("a/x"), b"abc");
+}
+
+#[tokio::test]
+async fn refused_paths_touch_nothing() {
+    let lake = lake();
+    let source = lake.source("s", b"abc");
+    for path in [
+        "",
+        "/abs",
+        "../x",
+        "a/../../x",
+        "a//b",
+        "a/",
+        "a\0b",
+        "a\\b",
+        ".",
+    ] {
+        assert!(
+            matches!(
+                lake.put(path, &source, 3).await,
+                Err(FileError::InvalidPath { .. })
+            ),
+            "{path:?}"
+        );
+        assert!(
+            matches!(
+                lake.store.size(path).await,
+                Err(FileError::InvalidPath { .. })
+            ),
+            "{path:?}"
+        );
+    }
+    assert!(matches!(
+        lake.store.list("../").await,
+        Err(FileError::InvalidPath { .. })
+    ));
+    assert!(!lake.folder.path().join("lake").exists());
+    assert!(!lake.folder.path().join("x").exists());
+}
+
+#[tokio::test]
+async fn a_name_that_is_taken_by_the_other_kind_is_the_messages_trouble() {
+    let lake = lake();
+    let source = lake.source("s", b"abc");
+    lake.put("a/x", &source, 3).await.unwrap();
+    for path in ["a", "a/x/y", "a/x/y/z"] {
+        assert!(
+            matches!(
+                lake.put(path, &source, 3).await,
+                Err(FileError::InvalidPath { .. })
+            ),
+            "{path:?}"
+        );
+    }
+    assert_eq!(lake.read("a/x"), b"abc");
+}
+
+#[tokio::test]
+async fn a_source_that_is_missing_or_changed_is_told_apart_and_leaves_the_old_file() {
+    let lake = lake();
+    let source = lake.source("s", b"abc");
+    lake.put("x", &source, 3).await.unwrap();
+    let gone = lake.folder.path().join("gone");
+    assert!(matches!(
+        lake.put("x", &gone, 3).await,
+        Err(FileError::SourceMissing { .. })
+    ));
+    assert!(
+        matches!(
+            lake.put("x", lake.folder.path(), 3).await,
+            Err(FileError::SourceMissing { .. })
+        ),
+        "a folder is no source"
+    );
+    for expected in [2, 4] {
+        assert!(matches!(
+            lake.put("x", &source, expected).await,
+            Err(FileError::SourceChanged { found: 3, .. })
+        ));
+    }
+    assert_eq!(lake.read("x"), b"abc");
+    assert_eq!(
+        std::fs::read_dir(lake.folder.path().join("lake"))
+            .unwrap()
+            .count(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_lake_that_is_not_a_folder_is_the_storages_trouble() {
+    let lake = lake();
+    let source = lake.source("s", b"abc");
+    std::fs::write(lake.folder.path().join("lake"), b"in the way").unwrap();
+    assert!(matches!(
+        lake.put("a/x", &source, 3).await,
+        Err(FileError::Unavailable { .. })
+    ));
+    let error = lake.store.probe().await.unwrap_err();
+    assert!(matches!(error, FileError::Unavailable { .. }));
+    assert!(error.to_string().contains("may write there"), "{error}");
+}
+
+#[tokio::test]
+async fn the_probe_leaves_nothing_behind() {
+    let lake = lake();
+    lake.store.probe().await.unwrap();
+    assert_eq!(
+        std::fs::read_dir(lake.folder.path().join("lake"))
+            .unwrap()
+            .count(),
+        0
+    );
+}

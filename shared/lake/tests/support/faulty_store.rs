@@ -1,0 +1,252 @@
+//! A storage whose commits go wrong on demand.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use deltalake::logstore::object_store::path::Path;
+use deltalake::logstore::object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+};
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use xact_lake::{StoreWrapper, TableOptions};
+
+/// What happens to the next commits, one fault each. Other requests are let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing is stored, and the answer is an error.
+    Refused,
+    /// It is stored, and the answer is an error.
+    AnswerLost,
+    /// It is stored, and the answer says that the version was taken, as a client does that retries by itself.
+    AnswerMistaken,
+    /// The answer is an error; it is stored just before the next commit arrives.
+    Late,
+    /// The answer is an error; it is stored just after somebody looked and did not find it.
+    LandsAfterLook,
+    /// As [`Fault::AnswerLost`], and reading that commit fails once as well.
+    AnswerLostAndUnreadable,
+}
+
+#[derive(Default)]
+pub struct Faults {
+    commits: Mutex<VecDeque<Fault>>,
+    late: Mutex<Option<(Path, PutPayload)>>,
+    after_look: Mutex<Option<(Path, PutPayload)>>,
+    /// Runs before the next commit is sent on: time for another writer.
+    before_commit: Mutex<Option<BoxFuture<'static, ()>>>,
+    /// Data files written, one entry a file.
+    writes: Mutex<Vec<String>>,
+    unreadable: Mutex<Option<Path>>,
+    /// Data files read from, one entry a request.
+    reads: Mutex<Vec<String>>,
+}
+
+impl Faults {
+    pub fn new(faults: impl IntoIterator<Item = Fault>) -> Arc<Self> {
+        Arc::new(Self {
+            commits: Mutex::new(faults.into_iter().collect()),
+            ..Self::default()
+        })
+    }
+
+    pub fn add(&self, fault: Fault) {
+        self.commits.lock().unwrap().push_back(fault);
+    }
+
+    pub fn before_commit(&self, work: impl Future<Output = ()> + Send + 'static) {
+        *self.before_commit.lock().unwrap() = Some(Box::pin(work));
+    }
+
+    /// Data files written since the last call.
+    pub fn writes(&self) -> Vec<String> {
+        std::mem::take(&mut self.writes.lock().unwrap())
+    }
+
+    /// Data files read from since the last call.
+    pub fn reads(&self) -> Vec<String> {
+        std::mem::take(&mut self.reads.lock().unwrap())
+    }
+
+    pub fn pending(&self) -> usize {
+        self.commits.lock().unwrap().len()
+    }
+
+    fn note_write(&self, path: &Path) {
+        if is_data(path) {
+            self.writes.lock().unwrap().push(path.to_string());
+        }
+    }
+
+    pub fn options(self: &Arc<Self>) -> TableOptions {
+        let faults = Arc::clone(self);
+        let wrapper: StoreWrapper = Arc::new(move |inner| {
+            Arc::new(FaultyStore {
+                inner,
+                faults: Arc::clone(&faults),
+            })
+        });
+        TableOptions {
+            store_wrapper: Some(wrapper),
+            backoff: std::time::Duration::from_millis(1),
+            ..TableOptions::default()
+        }
+    }
+}
+
+struct FaultyStore {
+    inner: Arc<dyn ObjectStore>,
+    faults: Arc<Faults>,
+}
+
+impl fmt::Display for FaultyStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "faulty {}", self.inner)
+    }
+}
+
+impl fmt::Debug for FaultyStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+fn broken(what: &'static str) -> Error {
+    Error::Generic {
+        store: "faulty",
+        source: what.into(),
+    }
+}
+
+/// Commits after the first: creating the table is left alone.
+fn is_commit(path: &Path) -> bool {
+    let name = path.filename().unwrap_or_default();
+    path.as_ref().contains("_delta_log/")
+        && name.ends_with(".json")
+        && name != "00000000000000000000.json"
+}
+
+fn is_data(path: &Path) -> bool {
+    path.as_ref().ends_with(".parquet") && !path.as_ref().contains("_delta_log/")
+}
+
+#[async_trait]
+impl ObjectStore for FaultyStore {
+    async fn put_opts(
+        &self,
+        path: &Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> Result<PutResult> {
+        if !is_commit(path) {
+            self.faults.note_write(path);
+            return self.inner.put_opts(path, payload, options).await;
+        }
+        let before = self.faults.before_commit.lock().unwrap().take();
+        if let Some(before) = before {
+            before.await;
+        }
+        let late = self.faults.late.lock().unwrap().take();
+        if let Some((path, payload)) = late {
+            self.inner.put_opts(&path, payload, options.clone()).await?;
+        }
+        let fault = self.faults.commits.lock().unwrap().pop_front();
+        match fault {
+            None => self.inner.put_opts(path, payload, options).await,
+            Some(Fault::Refused) => Err(broken("refused")),
+            Some(Fault::Late) => {
+                *self.faults.late.lock().unwrap() = Some((path.clone(), payload));
+                Err(broken("timed out"))
+            }
+            Some(Fault::LandsAfterLook) => {
+                *self.faults.after_look.lock().unwrap() = Some((path.clone(), payload));
+                Err(broken("timed out"))
+            }
+            Some(Fault::AnswerLost) => {
+                self.inner.put_opts(path, payload, options).await?;
+                Err(broken("connection reset"))
+            }
+            Some(Fault::AnswerMistaken) => {
+                self.inner.put_opts(path, payload, options).await?;
+                Err(Error::AlreadyExists {
+                    path: path.to_string(),
+                    source: "409".into(),
+                })
+            }
+            Some(Fault::AnswerLostAndUnreadable) => {
+                self.inner.put_opts(path, payload, options).await?;
+                *self.faults.unreadable.lock().unwrap() = Some(path.clone());
+                Err(broken("connection reset"))
+            }
+        }
+    }
+
+    async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
+        if self
+            .faults
+            .unreadable
+            .lock()
+            .unwrap()
+            .take_if(|unreadable| unreadable == path)
+            .is_some()
+        {
+            return Err(broken("connection reset"));
+        }
+        if is_data(path) {
+            self.faults.reads.lock().unwrap().push(path.to_string());
+        }
+        let looked = self.inner.get_opts(path, options).await;
+        let landing = self
+            .faults
+            .after_look
+            .lock()
+            .unwrap()
+            .take_if(|(late, _)| late == path);
+        if let Some((path, payload)) = landing {
+            self.inner
+                .put_opts(&path, payload, PutOptions::default())
+                .await?;
+        }
+        looked
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        path: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.faults.note_write(path);
+        self.inner.put_multipart_opts(path, options).await
+    }
+
+    fn delete_stream(
+        &self,
+        paths: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
+        self.inner.delete_stream(paths)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.inner.list(prefix)
+    }
+
+    fn list_with_offset(
+        &self,
+        prefix: Option<&Path>,
+        offset: &Path,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.inner.list_with_offset(prefix, offset)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.inner.copy_opts(from, to, options).await
+    }
+}

@@ -1,0 +1,158 @@
+//! Configuration: read once, typed, validated with all errors at once, printed redacted.
+
+mod read;
+mod variables;
+
+pub use read::{Environment, load_dotenv};
+pub use variables::{VARIABLES, Variable, env_example};
+
+use contracts::topology::{Groups, Topics};
+use secrecy::SecretString;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything that a process needs to know.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Cluster of the events topic; `None`: it is on the internal cluster as well.
+    pub events_cluster: Option<ClusterSettings>,
+    /// Cluster of all other topics.
+    pub internal_cluster: ClusterSettings,
+    /// Topic names and retry delays.
+    pub topics: Topics,
+    /// Consumer groups.
+    pub groups: Groups,
+    /// Where a group without a committed position begins.
+    pub offset_reset: OffsetReset,
+    /// `MAX_RETRIES`.
+    pub max_retries: u32,
+    /// `ONELAKE_BASE_PATH`.
+    pub onelake_base_path: String,
+    /// `ENABLE_DELTA_WRITES`.
+    pub delta_writes: bool,
+    /// `DELTA_EVENTS_TABLE_PATH`.
+    pub events_table: String,
+    /// `DELTA_INVENTORY_TABLE_PATH`.
+    pub attachments_table: String,
+    /// `DELTA_FAILED_TABLE_PATH`.
+    pub failed_table: String,
+    /// Rows of `xact_events` per commit.
+    pub event_batch: BatchSettings,
+    /// Results per commit.
+    pub result_batch: BatchSettings,
+    /// `DOWNLOAD_CONCURRENCY`.
+    pub download_concurrency: usize,
+    /// `UPLOAD_CONCURRENCY`.
+    pub upload_concurrency: usize,
+    /// `DOWNLOAD_BATCH_SIZE`.
+    pub download_window: usize,
+    /// `UPLOAD_BATCH_SIZE`.
+    pub upload_window: usize,
+    /// `CACHE_DIR`.
+    pub cache_dir: PathBuf,
+    /// `ALLOWED_ATTACHMENT_DOMAINS`.
+    pub allowed_hosts: Vec<String>,
+    /// `MAX_FILE_BYTES`.
+    pub max_file_bytes: u64,
+    /// `AUDIT_LOG_PATH`; `None`: audit lines go to the log.
+    pub audit_log: Option<PathBuf>,
+    /// `LOG_LEVEL`.
+    pub log_level: String,
+    /// `JSON_LOGS`.
+    pub json_logs: bool,
+    /// `METRICS_PORT`.
+    pub metrics_port: u16,
+    /// `INVOKE_TOKEN`.
+    pub invoke_token: Option<SecretString>,
+    /// `SHUTDOWN_GRACE_SECONDS`.
+    pub shutdown_grace: Duration,
+    /// `COMMIT_INTERVAL_MS`.
+    pub commit_interval: Duration,
+    /// `KAFKA_SESSION_TIMEOUT_MS`.
+    pub session_timeout: Duration,
+    /// `KAFKA_FETCH_WAIT_MS`.
+    pub fetch_wait: Duration,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`.
+    pub otlp_endpoint: Option<String>,
+    /// Set in development only.
+    pub dev: Option<DevSettings>,
+}
+
+/// How to reach a Kafka cluster.
+#[derive(Debug, Clone)]
+pub struct ClusterSettings {
+    /// `host:port`, comma-separated.
+    pub bootstrap_servers: String,
+    /// How to speak to it.
+    pub security: Security,
+}
+
+/// Transport security and credentials of a cluster.
+#[derive(Debug, Clone)]
+pub enum Security {
+    /// No encryption, no credentials.
+    Plaintext,
+    /// TLS without credentials.
+    Tls,
+    /// Event Hubs: TLS, and the connection string as password.
+    ConnectionString(SecretString),
+}
+
+/// Where a group without a committed position begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OffsetReset {
+    /// With the oldest record.
+    Earliest,
+    /// With the next record.
+    Latest,
+}
+
+/// How many records one batch takes, and how long it waits for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchSettings {
+    /// At most so many records.
+    pub records: usize,
+    /// At most so long after the first of them.
+    pub wait: Duration,
+}
+
+/// What development alone allows.
+#[derive(Debug, Clone, Default)]
+pub struct DevSettings {
+    /// Hosts that are answered by a sample server instead of the one that DNS names.
+    pub resolve: Vec<(String, SocketAddr)>,
+    /// Certificate authority of the sample server, PEM.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// All that is wrong with the configuration, one line each.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct ConfigError(pub Vec<String>);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the configuration cannot be used:")?;
+        for line in &self.0 {
+            write!(f, "\n  {line}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Settings {
+    /// Reads and validates everything.
+    ///
+    /// # Errors
+    /// All bad values at once, each with its variable, the value (redacted if secret) and what is allowed.
+    pub fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
+        read::settings(environment)
+    }
+
+    /// The cluster of the events topic.
+    #[must_use]
+    pub fn cluster_of_events(&self) -> &ClusterSettings {
+        self.events_cluster.as_ref().unwrap_or(&self.internal_cluster)
+    }
+}

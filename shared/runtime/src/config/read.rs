@@ -1,0 +1,537 @@
+//! From variables to [`Settings`]: every bad value is collected, none stops the reading of the others.
+
+use super::{
+    BatchSettings, ClusterSettings, ConfigError, DevSettings, OffsetReset, Security, Settings,
+    VARIABLES, Variable,
+};
+use contracts::topology::{Groups, Topics};
+use secrecy::SecretString;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// The variables that are set.
+#[derive(Debug, Clone, Default)]
+pub struct Environment(BTreeMap<String, String>);
+
+impl Environment {
+    /// The process's own variables.
+    #[must_use]
+    pub fn of_process() -> Self {
+        // A variable that is no UTF-8 reads with replacement characters, and then fails its check aloud.
+        std::env::vars_os()
+            .map(|(name, value)| {
+                (
+                    name.to_string_lossy().into_owned(),
+                    value.to_string_lossy().into_owned(),
+                )
+            })
+            .collect()
+    }
+
+    /// Sets a variable, as `--flag` and `--dev` do.
+    pub fn set(&mut self, name: &str, value: impl Into<String>) {
+        self.0.insert(name.to_owned(), value.into());
+    }
+
+    /// Sets a variable that is not set: a default other than the table's.
+    pub fn set_default(&mut self, name: &str, value: impl Into<String>) {
+        if self.get(name).is_none() {
+            self.set(name, value);
+        }
+    }
+
+    /// The value, if it is set and not blank.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0
+            .get(name)
+            .map(|value| value.trim())
+            .filter(|value| !value.is_empty())
+    }
+
+    /// What is in force, one line each, secrets hidden: for the start-up print.
+    #[must_use]
+    pub fn describe(&self) -> Vec<(&'static str, String)> {
+        VARIABLES
+            .iter()
+            .filter_map(|variable| {
+                let value = self.get(variable.name).unwrap_or(variable.default);
+                let shown = if variable.secret { "[set]" } else { value };
+                (!value.is_empty()).then(|| (variable.name, shown.to_owned()))
+            })
+            .collect()
+    }
+}
+
+impl FromIterator<(String, String)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
+        Self(variables.into_iter().collect())
+    }
+}
+
+/// Adds `.env` of the working directory to the environment; the real environment wins.
+///
+/// # Errors
+/// When the file is there and cannot be read.
+pub fn load_dotenv(environment: &mut Environment) -> Result<(), ConfigError> {
+    let entries = match dotenvy::dotenv_iter() {
+        Ok(entries) => entries,
+        Err(error) if error.not_found() => return Ok(()),
+        Err(error) => return Err(ConfigError(vec![format!(".env: {error}")])),
+    };
+    for entry in entries {
+        let (name, value) = entry.map_err(|error| {
+            // The error repeats the line, which may hold a secret: only say where to look.
+            let line = match error {
+                dotenvy::Error::LineParse(_, position) => format!(" near character {position} of a line"),
+                _ => String::new(),
+            };
+            ConfigError(vec![format!(
+                ".env cannot be read{line}: it holds lines of NAME=value; quote values that hold spaces or #"
+            )])
+        })?;
+        if !environment.0.contains_key(&name) {
+            environment.set(&name, value);
+        }
+    }
+    Ok(())
+}
+
+/// Reads variables and collects what is wrong.
+struct Reader<'a> {
+    environment: &'a Environment,
+    errors: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn variable(name: &str) -> Variable {
+        // A name that is not in the table would be a mistake in this file; a test reads all settings.
+        VARIABLES
+            .iter()
+            .copied()
+            .find(|variable| variable.name == name)
+            .unwrap_or(Variable { name: "", default: "", help: "", secret: true })
+    }
+
+    fn text(&self, name: &str) -> String {
+        self.environment
+            .get(name)
+            .unwrap_or(Self::variable(name).default)
+            .to_owned()
+    }
+
+    fn optional(&self, name: &str) -> Option<String> {
+        Some(self.text(name)).filter(|value| !value.is_empty())
+    }
+
+    fn secret(&self, name: &str) -> Option<SecretString> {
+        self.optional(name).map(SecretString::from)
+    }
+
+    fn reject(&mut self, name: &str, why: impl Display) {
+        let variable = Self::variable(name);
+        let value = if variable.secret {
+            "[hidden]".to_owned()
+        } else {
+            format!("{:?}", self.text(name))
+        };
+        self.errors.push(format!("{name}={value}: {why}"));
+    }
+
+    /// A value of a type, within bounds that `allowed` describes.
+    fn parsed<T: FromStr>(&mut self, name: &str, allowed: &str, fits: impl Fn(&T) -> bool) -> Option<T> {
+        let value = self.text(name).parse().ok().filter(fits);
+        if value.is_none() {
+            self.reject(name, format_args!("must be {allowed}"));
+        }
+        value
+    }
+
+    fn flag(&mut self, name: &str) -> bool {
+        match self.text(name).to_ascii_lowercase().as_str() {
+            "true" | "1" | "yes" | "on" => true,
+            "false" | "0" | "no" | "off" => false,
+            _ => {
+                self.reject(name, "must be true or false");
+                false
+            }
+        }
+    }
+
+    fn seconds(&mut self, name: &str, allowed: &str, least: f64, most: f64) -> Duration {
+        self.parsed::<f64>(name, allowed, |seconds| (least..=most).contains(seconds))
+            .map_or(Duration::ZERO, Duration::from_secs_f64)
+    }
+
+    fn millis(&mut self, name: &str, least: u64, most: u64) -> Duration {
+        self.parsed(name, &format!("{least} to {most} milliseconds"), |millis| {
+            (least..=most).contains(millis)
+        })
+        .map_or(Duration::ZERO, Duration::from_millis)
+    }
+
+    fn count(&mut self, name: &str, most: usize) -> usize {
+        self.parsed::<usize>(name, &format!("a whole number from 1 to {most}"), |count| {
+            (1..=most).contains(count)
+        })
+        .unwrap_or(1)
+    }
+
+    fn topic(&mut self, name: &str) -> String {
+        let topic = self.text(name);
+        let fits = topic.len() <= 200
+            && !matches!(topic.as_str(), "." | "..")
+            && topic
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        if !fits {
+            self.reject(name, "must be a topic name: at most 200 letters, digits, '.', '_' or '-'");
+        }
+        topic
+    }
+}
+
+pub(super) fn settings(environment: &Environment) -> Result<Settings, ConfigError> {
+    let mut reader = Reader {
+        environment,
+        errors: Vec::new(),
+    };
+    let topics = topics(&mut reader);
+    let dev = dev(&mut reader);
+    let settings = Settings {
+        events_cluster: events_cluster(&mut reader, &topics.raw),
+        internal_cluster: internal_cluster(&mut reader),
+        groups: Groups {
+            prefix: reader.topic("KAFKA_CONSUMER_GROUP_PREFIX"),
+            event_ingester: reader.topic("EVENTHUB_CONSUMER_GROUP"),
+        },
+        offset_reset: match reader.text("EVENTHUB_AUTO_OFFSET_RESET").to_ascii_lowercase().as_str() {
+            "latest" => OffsetReset::Latest,
+            "earliest" => OffsetReset::Earliest,
+            _ => {
+                reader.reject("EVENTHUB_AUTO_OFFSET_RESET", "must be earliest or latest");
+                OffsetReset::Earliest
+            }
+        },
+        max_retries: reader
+            .parsed("MAX_RETRIES", "a whole number from 0 to 100", |count| *count <= 100)
+            .unwrap_or(0),
+        onelake_base_path: reader.text("ONELAKE_BASE_PATH"),
+        delta_writes: reader.flag("ENABLE_DELTA_WRITES"),
+        events_table: reader.text("DELTA_EVENTS_TABLE_PATH"),
+        attachments_table: reader.text("DELTA_INVENTORY_TABLE_PATH"),
+        failed_table: reader.text("DELTA_FAILED_TABLE_PATH"),
+        event_batch: batch(&mut reader, "EVENT_BATCH_SIZE", "EVENT_BATCH_SECONDS"),
+        result_batch: batch(&mut reader, "RESULT_BATCH_SIZE", "RESULT_BATCH_SECONDS"),
+        download_concurrency: reader.count("DOWNLOAD_CONCURRENCY", 50),
+        upload_concurrency: reader.count("UPLOAD_CONCURRENCY", 50),
+        download_window: reader.count("DOWNLOAD_BATCH_SIZE", 10_000),
+        upload_window: reader.count("UPLOAD_BATCH_SIZE", 10_000),
+        cache_dir: PathBuf::from(reader.text("CACHE_DIR")),
+        allowed_hosts: allowed_hosts(&mut reader),
+        max_file_bytes: reader
+            .parsed("MAX_FILE_BYTES", "a whole number of bytes, at least 1", |bytes| *bytes >= 1)
+            .unwrap_or(1),
+        audit_log: reader.optional("AUDIT_LOG_PATH").map(PathBuf::from),
+        log_level: log_level(&mut reader),
+        json_logs: reader.flag("JSON_LOGS"),
+        metrics_port: reader
+            .parsed("METRICS_PORT", "a port from 0 to 65535", |_| true)
+            .unwrap_or(0),
+        invoke_token: reader.secret("INVOKE_TOKEN"),
+        shutdown_grace: reader.seconds("SHUTDOWN_GRACE_SECONDS", "1 to 600 seconds", 1.0, 600.0),
+        commit_interval: reader.millis("COMMIT_INTERVAL_MS", 10, 60_000),
+        session_timeout: reader.millis("KAFKA_SESSION_TIMEOUT_MS", 6_000, 300_000),
+        fetch_wait: reader.millis("KAFKA_FETCH_WAIT_MS", 1, 10_000),
+        otlp_endpoint: reader.optional("OTEL_EXPORTER_OTLP_ENDPOINT"),
+        topics,
+        dev,
+    };
+    distinct_topics(&mut reader, &settings.topics);
+    if reader.errors.is_empty() {
+        Ok(settings)
+    } else {
+        Err(ConfigError(reader.errors))
+    }
+}
+
+fn topics(reader: &mut Reader<'_>) -> Topics {
+    let pending = reader.topic("KAFKA_DOWNLOADS_PENDING_TOPIC");
+    let delays: Option<Vec<Duration>> = reader
+        .text("RETRY_DELAYS")
+        .split(',')
+        .map(|part| {
+            let seconds = part.trim().parse::<u64>().ok()?;
+            (seconds <= 30 * 24 * 3600).then(|| Duration::from_secs(seconds))
+        })
+        .collect();
+    let mut retries = Topics::retry_topics(&pending, &delays.clone().unwrap_or_default());
+    let count = retries.len();
+    retries.dedup_by(|later, earlier| later.name == earlier.name);
+    let ascending = retries.is_sorted_by(|first, second| first.delay < second.delay);
+    if delays.is_none() || retries.len() != count || !ascending || count > 10 {
+        reader.reject(
+            "RETRY_DELAYS",
+            "must be 1 to 10 whole numbers of seconds in rising order, comma-separated, each at most 30 days",
+        );
+    }
+    Topics {
+        raw: reader.topic("EVENTHUB_EVENTS_TOPIC"),
+        cached: reader.topic("KAFKA_DOWNLOADS_CACHED_TOPIC"),
+        results: reader.topic("KAFKA_DOWNLOADS_RESULTS_TOPIC"),
+        dlq: reader.topic("KAFKA_DLQ_TOPIC"),
+        pending,
+        retries,
+    }
+}
+
+/// Two roles on one topic would feed a stage with its own output.
+fn distinct_topics(reader: &mut Reader<'_>, topics: &Topics) {
+    let mut names: Vec<_> = topics.all().into_iter().map(|(_, name)| name).collect();
+    names.sort_unstable();
+    for pair in names.windows(2) {
+        if pair[0] == pair[1] {
+            reader
+                .errors
+                .push(format!("the topic {:?} is used twice: every topic needs a name of its own", pair[0]));
+        }
+    }
+}
+
+fn events_cluster(reader: &mut Reader<'_>, topic: &str) -> Option<ClusterSettings> {
+    let bootstrap_servers = reader.optional("EVENTHUB_BOOTSTRAP_SERVERS");
+    let connection_string = reader.optional("EVENTHUB_CONNECTION_STRING");
+    let bootstrap_servers = match (bootstrap_servers, &connection_string) {
+        (Some(servers), _) => servers,
+        (None, Some(_)) => {
+            reader.reject(
+                "EVENTHUB_CONNECTION_STRING",
+                "EVENTHUB_BOOTSTRAP_SERVERS must be set with it: <namespace>.servicebus.windows.net:9093",
+            );
+            return None;
+        }
+        (None, None) => return None,
+    };
+    let Some(connection_string) = connection_string else {
+        reader.reject(
+            "EVENTHUB_BOOTSTRAP_SERVERS",
+            "EVENTHUB_CONNECTION_STRING must be set with it",
+        );
+        return None;
+    };
+    check_connection_string(reader, "EVENTHUB_CONNECTION_STRING", &connection_string, Some(topic));
+    Some(ClusterSettings {
+        bootstrap_servers,
+        security: Security::ConnectionString(connection_string.into()),
+    })
+}
+
+fn internal_cluster(reader: &mut Reader<'_>) -> ClusterSettings {
+    let connection_string = reader.optional("LOCAL_KAFKA_CONNECTION_STRING");
+    let protocol = reader.text("LOCAL_KAFKA_SECURITY_PROTOCOL").to_ascii_uppercase();
+    let security = match (protocol.as_str(), connection_string) {
+        ("PLAINTEXT", None) => Security::Plaintext,
+        ("SSL", None) => Security::Tls,
+        ("SASL_SSL", Some(connection_string)) => {
+            check_connection_string(reader, "LOCAL_KAFKA_CONNECTION_STRING", &connection_string, None);
+            Security::ConnectionString(connection_string.into())
+        }
+        ("SASL_SSL", None) => {
+            reader.reject("LOCAL_KAFKA_CONNECTION_STRING", "must be set with SASL_SSL");
+            Security::Tls
+        }
+        ("PLAINTEXT" | "SSL", Some(_)) => {
+            reader.reject(
+                "LOCAL_KAFKA_SECURITY_PROTOCOL",
+                "must be SASL_SSL when LOCAL_KAFKA_CONNECTION_STRING is set: the key would travel in clear",
+            );
+            Security::Tls
+        }
+        _ => {
+            reader.reject("LOCAL_KAFKA_SECURITY_PROTOCOL", "must be PLAINTEXT, SSL or SASL_SSL");
+            Security::Plaintext
+        }
+    };
+    let bootstrap_servers = reader.text("LOCAL_KAFKA_BOOTSTRAP_SERVERS");
+    ClusterSettings {
+        bootstrap_servers,
+        security,
+    }
+}
+
+/// `Endpoint=sb://…/;SharedAccessKeyName=…;SharedAccessKey=…[;EntityPath=…]`
+fn check_connection_string(reader: &mut Reader<'_>, name: &str, text: &str, topic: Option<&str>) {
+    let part = |key: &str| {
+        text.split(';').find_map(|part| {
+            let (name, value) = part.trim().split_once('=')?;
+            (name.eq_ignore_ascii_case(key) && !value.is_empty()).then_some(value)
+        })
+    };
+    for key in ["Endpoint", "SharedAccessKeyName", "SharedAccessKey"] {
+        if part(key).is_none() {
+            reader.reject(
+                name,
+                format_args!("has no {key}: copy the whole connection string of a shared access policy"),
+            );
+        }
+    }
+    if let (Some(topic), Some(entity)) = (topic, part("EntityPath"))
+        && entity != topic
+    {
+        reader.reject(
+            name,
+            format_args!("its EntityPath is {entity:?}, but EVENTHUB_EVENTS_TOPIC is {topic:?}: they must be the same"),
+        );
+    }
+}
+
+fn batch(reader: &mut Reader<'_>, size: &str, seconds: &str) -> BatchSettings {
+    BatchSettings {
+        records: reader.count(size, 100_000),
+        wait: reader.seconds(seconds, "0.01 to 300 seconds", 0.01, 300.0),
+    }
+}
+
+fn allowed_hosts(reader: &mut Reader<'_>) -> Vec<String> {
+    let hosts: Vec<String> = reader
+        .text("ALLOWED_ATTACHMENT_DOMAINS")
+        .split(',')
+        .map(|host| host.trim().to_ascii_lowercase())
+        .filter(|host| !host.is_empty())
+        .collect();
+    let fits = |host: &String| {
+        host.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
+    };
+    if hosts.is_empty() || !hosts.iter().all(fits) {
+        reader.reject(
+            "ALLOWED_ATTACHMENT_DOMAINS",
+            "must be host names, comma-separated, without scheme, port, path or wildcard",
+        );
+    }
+    hosts
+}
+
+fn log_level(reader: &mut Reader<'_>) -> String {
+    let level = reader.text("LOG_LEVEL");
+    if tracing_subscriber::EnvFilter::builder().parse(&level).is_err() {
+        reader.reject("LOG_LEVEL", "must be ERROR, WARN, INFO, DEBUG, TRACE, or a filter such as info,download=debug");
+    }
+    level
+}
+
+fn dev(reader: &mut Reader<'_>) -> Option<DevSettings> {
+    let dev_mode = reader.flag("DEV_MODE");
+    let ca_file = reader.optional("DEV_CA_FILE").map(PathBuf::from);
+    let mut resolve = Vec::new();
+    for entry in reader.text("DEV_RESOLVE").split(',').filter(|entry| !entry.trim().is_empty()) {
+        let parsed = entry
+            .trim()
+            .split_once('=')
+            .and_then(|(host, address)| Some((host.to_ascii_lowercase(), address.parse::<SocketAddr>().ok()?)));
+        match parsed {
+            Some(entry) => resolve.push(entry),
+            None => reader.reject("DEV_RESOLVE", "must be host=address:port, comma-separated"),
+        }
+    }
+    if !dev_mode {
+        for (name, is_set) in [("DEV_RESOLVE", !resolve.is_empty()), ("DEV_CA_FILE", ca_file.is_some())] {
+            if is_set {
+                reader.reject(name, "is for development: it needs DEV_MODE=true");
+            }
+        }
+        return None;
+    }
+    Some(DevSettings { resolve, ca_file })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::env_example;
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Settings, ConfigError> {
+        let environment = variables
+            .iter()
+            .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        settings(&environment)
+    }
+
+    fn errors(variables: &[(&str, &str)]) -> String {
+        read(variables).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_specification() {
+        let settings = read(&[]).unwrap();
+        assert_eq!(settings.topics, Topics::default());
+        assert_eq!(settings.groups, Groups::default());
+        assert_eq!(settings.internal_cluster.bootstrap_servers, "localhost:9094");
+        assert_eq!(settings.max_file_bytes, 2 * 1024 * 1024 * 1024);
+        assert_eq!((settings.download_concurrency, settings.max_retries), (10, 4));
+        assert_eq!(settings.allowed_hosts, contracts::url_guard::DEFAULT_ALLOWED_HOSTS);
+        assert!(settings.dev.is_none() && settings.events_cluster.is_none());
+    }
+
+    #[test]
+    fn all_bad_values_are_told_at_once() {
+        let text = errors(&[
+            ("DOWNLOAD_CONCURRENCY", "51"),
+            ("UPLOAD_CONCURRENCY", "0"),
+            ("RETRY_DELAYS", "60,30"),
+            ("MAX_RETRIES", "-1"),
+            ("ENABLE_DELTA_WRITES", "perhaps"),
+            ("KAFKA_DLQ_TOPIC", "a b"),
+            ("EVENTHUB_AUTO_OFFSET_RESET", "middle"),
+            ("METRICS_PORT", "70000"),
+            ("LOG_LEVEL", "a=b=c"),
+            ("ALLOWED_ATTACHMENT_DOMAINS", "*.example.com"),
+            ("RESULT_BATCH_SECONDS", "NaN"),
+            ("KAFKA_DOWNLOADS_CACHED_TOPIC", "xact.downloads.results"),
+        ]);
+        for part in [
+            "DOWNLOAD_CONCURRENCY=\"51\": must be a whole number from 1 to 50",
+            "UPLOAD_CONCURRENCY", "RETRY_DELAYS", "MAX_RETRIES", "ENABLE_DELTA_WRITES=\"perhaps\": must be true or false",
+            "KAFKA_DLQ_TOPIC", "EVENTHUB_AUTO_OFFSET_RESET", "METRICS_PORT", "LOG_LEVEL", "ALLOWED_ATTACHMENT_DOMAINS",
+            "RESULT_BATCH_SECONDS", "used twice",
+        ] {
+            assert!(text.contains(part), "{part} not in {text}");
+        }
+    }
+
+    #[test]
+    fn a_connection_string_is_checked_and_never_shown() {
+        let text = errors(&[
+            ("EVENTHUB_BOOTSTRAP_SERVERS", "ns.servicebus.windows.net:9093"),
+            ("EVENTHUB_CONNECTION_STRING", "Endpoint=sb://ns/;SharedAccessKey=PLANTED;EntityPath=other"),
+        ]);
+        assert!(text.contains("has no SharedAccessKeyName") && text.contains("EntityPath is \"other\""), "{text}");
+        assert!(!text.contains("PLANTED"), "{text}");
+    }
+
+    #[test]
+    fn development_variables_need_development_mode() {
+        assert!(errors(&[("DEV_RESOLVE", "a=127.0.0.1:1")]).contains("DEV_MODE=true"));
+        let dev = read(&[("DEV_MODE", "true"), ("DEV_RESOLVE", "A.example=127.0.0.1:1")]).unwrap().dev.unwrap();
+        assert_eq!(dev.resolve, [("a.example".to_owned(), "127.0.0.1:1".parse().unwrap())]);
+    }
+
+    #[test]
+    fn secrets_are_not_described() {
+        let mut environment = Environment::default();
+        environment.set("INVOKE_TOKEN", "PLANTED");
+        let text = format!("{:?}", environment.describe());
+        assert!(text.contains("INVOKE_TOKEN") && !text.contains("PLANTED"));
+    }
+
+    #[test]
+    fn the_example_file_lists_every_variable() {
+        let file = include_str!("../../../../.env.example");
+        assert_eq!(file, env_example(), "write it anew: cargo run -- env-example > .env.example");
+    }
+}

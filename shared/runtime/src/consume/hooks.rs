@@ -1,0 +1,207 @@
+//! What librdkafka calls back: rebalances, commit answers, statistics, errors. All on the polling thread.
+
+use super::partition::Partition;
+use crate::health::Health;
+use crate::metrics::metrics;
+use crate::produce::{is_connected, log_librdkafka};
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::statistics::Statistics;
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Partitions by topic and number.
+pub(super) type Partitions = HashMap<(Arc<str>, i32), Arc<Partition>>;
+
+/// State that the callbacks and the polling loop share.
+pub(super) struct Hooks {
+    pub(super) worker: String,
+    pub(super) group: String,
+    pub(super) health: Health,
+    /// Longest wait for running work when partitions are taken away.
+    pub(super) revoke_grace: Duration,
+    /// Ours now.
+    pub(super) partitions: Mutex<Partitions>,
+    /// Assigned, and not yet looked at by `prime`: paused until then.
+    pub(super) fresh: Mutex<Vec<Arc<Partition>>>,
+    /// The group has answered at least once.
+    pub(super) joined: AtomicBool,
+}
+
+impl Hooks {
+    pub(super) fn partitions(&self) -> MutexGuard<'_, Partitions> {
+        self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn fresh(&self) -> MutexGuard<'_, Vec<Arc<Partition>>> {
+        self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn broker_component(&self) -> String {
+        format!("{}/broker", self.worker)
+    }
+
+    fn assigned(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {
+        // Nothing is read before `prime` has looked at the positions.
+        if let Err(error) = consumer.pause(list) {
+            tracing::debug!(%error, "pausing new partitions");
+        }
+        let mut partitions = self.partitions();
+        let mut names: HashMap<String, Arc<str>> = HashMap::new();
+        for element in list.elements() {
+            let topic = Arc::clone(
+                names
+                    .entry(element.topic().to_owned())
+                    .or_insert_with_key(|name| name.as_str().into()),
+            );
+            let partition = Partition::new(&self.group, Arc::clone(&topic), element.partition());
+            partitions.insert((topic, element.partition()), Arc::clone(&partition));
+            self.fresh().push(partition);
+        }
+        self.joined.store(true, Ordering::Relaxed);
+        self.count(partitions.len());
+        tracing::info!(worker = self.worker, new = list.count(), now = partitions.len(), "partitions assigned");
+    }
+
+    fn revoked(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {
+        let lost = consumer.assignment_lost();
+        let leaving: Vec<Arc<Partition>> = {
+            let mut partitions = self.partitions();
+            list.elements()
+                .iter()
+                .filter_map(|element| partitions.remove(&(element.topic().into(), element.partition())))
+                .collect()
+        };
+        self.fresh().retain(|fresh| !leaving.iter().any(|left| Arc::ptr_eq(left, fresh)));
+        for partition in &leaving {
+            partition.revoke();
+        }
+        // A lost assignment is someone else's already: nothing to wait for, nothing to commit.
+        if !lost {
+            let deadline = Instant::now() + self.revoke_grace;
+            let idle = leaving.iter().filter(|partition| partition.wait_idle(deadline)).count();
+            if idle < leaving.len() {
+                tracing::warn!(worker = self.worker, abandoned = leaving.len() - idle, "work still ran when its partitions went: it will be done again elsewhere");
+            }
+            commit(consumer, leaving.iter(), CommitMode::Sync);
+        }
+        let left = self.partitions().len();
+        self.count(left);
+        tracing::info!(worker = self.worker, gone = leaving.len(), now = left, lost, "partitions revoked");
+    }
+
+    fn count(&self, assigned: usize) {
+        metrics()
+            .assigned_partitions
+            .with_label_values(&[&self.group])
+            .set(i64::try_from(assigned).unwrap_or(i64::MAX));
+    }
+}
+
+/// Sends the positions of these partitions that moved since the last commit.
+pub(super) fn commit<'a>(
+    consumer: &BaseConsumer<Hooks>,
+    partitions: impl Iterator<Item = &'a Arc<Partition>>,
+    mode: CommitMode,
+) {
+    let mut list = TopicPartitionList::new();
+    let mut moved = Vec::new();
+    for partition in partitions {
+        if let Some(position) = partition.next_commit() {
+            // Fails only for an offset that is none.
+            let _ = list.add_partition_offset(&partition.topic, partition.id, Offset::Offset(position));
+            moved.push(partition);
+        }
+    }
+    if moved.is_empty() {
+        return;
+    }
+    if let Err(error) = consumer.commit(&list, mode) {
+        tracing::debug!(%error, "commit not sent; it is sent again");
+        for partition in moved {
+            partition.commit_failed();
+        }
+    }
+}
+
+impl ClientContext for Hooks {
+    fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
+        log_librdkafka(level, fac, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        let advice = match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::Authentication) => {
+                "the credentials are refused: check the connection string and its policy's Listen and Send rights"
+            }
+            Some(RDKafkaErrorCode::Resolve) => "the broker's name is unknown: check the bootstrap servers",
+            Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::BrokerTransportFailure) => {
+                "no broker answers: check that it runs, the bootstrap servers and the network"
+            }
+            _ => {
+                tracing::debug!(worker = self.worker, %error, reason, "librdkafka consumer");
+                return;
+            }
+        };
+        self.health.down(&self.broker_component(), format!("{advice} ({reason})"));
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        let connected = is_connected(&statistics);
+        metrics().connection.with_label_values(&["consumer"]).set(i64::from(connected));
+        if connected {
+            self.health.up(&self.broker_component());
+        }
+        let partitions = self.partitions();
+        for (topic, stats) in &statistics.topics {
+            for (id, partition) in &stats.partitions {
+                if partition.hi_offset < 0 || !partitions.contains_key(&(topic.as_str().into(), *id)) {
+                    continue;
+                }
+                let position = if partition.committed_offset >= 0 {
+                    partition.committed_offset
+                } else {
+                    partition.lo_offset.max(0)
+                };
+                let labels = [topic.as_str(), &id.to_string(), &self.group];
+                metrics().lag.with_label_values(&labels).set((partition.hi_offset - position).max(0));
+                metrics().offset.with_label_values(&labels).set(position);
+            }
+        }
+    }
+}
+
+impl ConsumerContext for Hooks {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Revoke(list) = rebalance {
+            self.revoked(consumer, list);
+        }
+    }
+
+    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Assign(list) => self.assigned(consumer, list),
+            Rebalance::Error(error) => tracing::warn!(worker = self.worker, %error, "rebalance failed; the group tries again"),
+            Rebalance::Revoke(_) => {}
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
+        let partitions = self.partitions();
+        for element in offsets.elements() {
+            let failed = element.error().err().or_else(|| result.clone().err());
+            let Some(partition) = partitions.get(&(element.topic().into(), element.partition())) else {
+                continue;
+            };
+            if let Some(error) = failed {
+                // A rebalance in progress refuses commits: the position is kept and sent again with the next tick.
+                tracing::debug!(worker = self.worker, topic = element.topic(), partition = element.partition(), %error, "commit refused; it is sent again");
+                partition.commit_failed();
+            }
+        }
+    }
+}

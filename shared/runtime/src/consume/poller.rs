@@ -1,0 +1,306 @@
+//! The polling loop of one worker.
+
+use super::flow::{Held, Limits};
+use super::hooks::{Hooks, commit};
+use super::partition::Partition;
+use super::{Sink, Taken, prime};
+use crate::cluster;
+use crate::config::{ClusterSettings, OffsetReset, Settings};
+use crate::handler::{AssignError, Assigned};
+use crate::health::Health;
+use crate::metrics::metrics;
+use crate::record::Record;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::BorrowedMessage;
+use rdkafka::{Message as _, TopicPartitionList};
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// Longest sleep of the loop: bounds how late it sees a drained queue or a stop.
+const POLL: Duration = Duration::from_millis(20);
+
+/// Records between two looks at limits, new partitions and commits, when they come without a pause.
+const UPKEEP_EVERY: u32 = 64;
+
+/// Part of the shutdown grace that a rebalance may wait for running work: the group waits with it.
+const REVOKE_GRACE: Duration = Duration::from_secs(20);
+
+/// Why a worker's consumer stopped by itself.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConsumeError {
+    #[error("the Kafka consumer cannot be made: {0}; check the bootstrap servers and the security settings")]
+    Create(KafkaError),
+    #[error("the consumer is beyond repair: {0}")]
+    Fatal(KafkaError),
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Asks the stage about its new partitions.
+pub(crate) type OnAssigned<'a> = dyn Fn(&[Assigned]) -> Result<(), AssignError> + 'a;
+
+/// One worker's consumer.
+pub(crate) struct Consumer {
+    client: BaseConsumer<Hooks>,
+    limits: Limits,
+    held: Arc<Held>,
+    reset: OffsetReset,
+    commit_interval: Duration,
+    grace: Duration,
+    drain: CancellationToken,
+    /// Paused in librdkafka now.
+    paused: HashSet<(Arc<str>, i32)>,
+    full: bool,
+    /// Partitions that wait for `prime`, and when to try next.
+    next_prime: Instant,
+}
+
+impl Consumer {
+    pub(crate) fn new(
+        worker: &str,
+        settings: &Settings,
+        cluster: &ClusterSettings,
+        group: &str,
+        topics: &[&str],
+        limits: Limits,
+        health: Health,
+        drain: CancellationToken,
+    ) -> Result<Self, ConsumeError> {
+        let hooks = Hooks {
+            worker: worker.to_owned(),
+            group: group.to_owned(),
+            health,
+            revoke_grace: settings.shutdown_grace.min(REVOKE_GRACE),
+            partitions: std::sync::Mutex::default(),
+            fresh: std::sync::Mutex::default(),
+            joined: AtomicBool::new(false),
+        };
+        let client: BaseConsumer<Hooks> = cluster::consumer(cluster, settings, group)
+            .create_with_context(hooks)
+            .map_err(ConsumeError::Create)?;
+        client.subscribe(topics).map_err(ConsumeError::Create)?;
+        Ok(Self {
+            client,
+            limits,
+            held: Arc::default(),
+            reset: settings.offset_reset,
+            commit_interval: settings.commit_interval,
+            grace: settings.shutdown_grace,
+            drain,
+            paused: HashSet::new(),
+            full: false,
+            next_prime: Instant::now(),
+        })
+    }
+
+    /// Reads until told to drain; then waits for running work, commits and leaves the group.
+    pub(crate) fn run(mut self, sink: &dyn Sink, on_assigned: &OnAssigned<'_>) -> Result<(), ConsumeError> {
+        let worker = self.hooks().worker.clone();
+        self.hooks().health.starting(&worker, "waiting for the consumer group's assignment");
+        let mut next_commit = Instant::now() + self.commit_interval;
+        let mut result = Ok(());
+        let mut since_upkeep = 0;
+        while !self.drain.is_cancelled() {
+            match self.client.poll(POLL) {
+                Some(Ok(message)) => {
+                    self.accept(&message, sink);
+                    since_upkeep += 1;
+                    if since_upkeep < UPKEEP_EVERY {
+                        continue;
+                    }
+                }
+                Some(Err(error)) => {
+                    if let Err(fatal) = self.poll_error(error) {
+                        result = Err(fatal);
+                        break;
+                    }
+                }
+                None => {}
+            }
+            since_upkeep = 0;
+            self.hooks().health.beat(&worker);
+            if let Err(refused) = self.prime(on_assigned) {
+                result = Err(refused);
+                break;
+            }
+            self.control_flow();
+            if Instant::now() >= next_commit {
+                let partitions: Vec<_> = self.hooks().partitions().values().cloned().collect();
+                commit(&self.client, partitions.iter(), CommitMode::Async);
+                next_commit = Instant::now() + self.commit_interval;
+            }
+        }
+        self.finish();
+        result
+    }
+
+    fn hooks(&self) -> &Hooks {
+        self.client.context()
+    }
+
+    fn accept(&self, message: &BorrowedMessage<'_>, sink: &dyn Sink) {
+        let partition = {
+            let partitions = self.hooks().partitions();
+            partitions.get(&(message.topic().into(), message.partition())).cloned()
+        };
+        let Some(partition) = partition else {
+            return;
+        };
+        // After a pause librdkafka may deliver again what is held here already.
+        if !partition.take(message.offset()) {
+            return;
+        }
+        let record = Record::of_message(message, Arc::clone(&partition.topic));
+        metrics()
+            .consumed_bytes
+            .with_label_values(&[message.topic(), &self.hooks().group])
+            .inc_by(record.payload.len() as u64);
+        // What the record costs besides its payload, by a generous guess: a task, strings, the decoded form.
+        let outstanding = self.held.hold(record.payload.len() + 1024);
+        sink.take(Taken {
+            record,
+            partition,
+            _outstanding: outstanding,
+        });
+    }
+
+    fn poll_error(&self, error: KafkaError) -> Result<(), ConsumeError> {
+        let hooks = self.hooks();
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::Fatal) => return Err(ConsumeError::Fatal(error)),
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
+                hooks.health.down(
+                    &hooks.worker,
+                    format!("a topic is missing ({error}): create the topics with `xact-pipeline topics create`, or by the deployment"),
+                );
+                hooks.joined.store(false, Ordering::Relaxed);
+            }
+            _ => tracing::debug!(worker = hooks.worker, %error, "poll"),
+        }
+        Ok(())
+    }
+
+    /// Looks at new partitions; they stay paused until that succeeds.
+    fn prime(&mut self, on_assigned: &OnAssigned<'_>) -> Result<(), ConsumeError> {
+        let hooks = self.client.context();
+        if !hooks.joined.load(Ordering::Relaxed) || Instant::now() < self.next_prime {
+            return Ok(());
+        }
+        let fresh: Vec<Arc<Partition>> = hooks.fresh().clone();
+        if fresh.is_empty() {
+            hooks.health.up(&hooks.worker);
+            self.next_prime = Instant::now() + Duration::from_millis(200);
+            return Ok(());
+        }
+        let positions = match prime::positions(&self.client, &fresh, self.reset) {
+            Ok(positions) => positions,
+            Err(error) => {
+                hooks.health.down(&hooks.worker, format!("the positions of new partitions cannot be read: {error}"));
+                self.next_prime = Instant::now() + Duration::from_secs(1);
+                return Ok(());
+            }
+        };
+        let assigned: Vec<Assigned> = positions.iter().map(|(assigned, _)| assigned.clone()).collect();
+        match on_assigned(&assigned) {
+            Ok(()) => {}
+            Err(AssignError::Unavailable(unavailable)) => {
+                hooks.health.down(&hooks.worker, unavailable.to_string());
+                self.next_prime = Instant::now() + Duration::from_secs(1);
+                return Ok(());
+            }
+            Err(AssignError::Refused(reason)) => return Err(ConsumeError::Refused(reason)),
+        }
+        let starts: Vec<&Assigned> = positions
+            .iter()
+            .zip(&fresh)
+            .filter(|((_, new), partition)| *new && !partition.has_position())
+            .map(|((assigned, _), _)| assigned)
+            .collect();
+        if let Err(error) = prime::commit_start(&self.client, &starts) {
+            // The group is still rebalancing: nothing is read before the positions are there.
+            tracing::debug!(worker = hooks.worker, %error, "start positions not committed yet");
+            self.next_prime = Instant::now() + Duration::from_millis(200);
+            return Ok(());
+        }
+        let mut list = TopicPartitionList::new();
+        hooks.fresh().retain(|waiting| !fresh.iter().any(|primed| Arc::ptr_eq(primed, waiting)));
+        for partition in &fresh {
+            if !self.full {
+                list.add_partition(&partition.topic, partition.id);
+            } else {
+                self.paused.insert((Arc::clone(&partition.topic), partition.id));
+            }
+        }
+        let _ = self.client.resume(&list);
+        hooks.health.up(&hooks.worker);
+        Ok(())
+    }
+
+    /// Pauses and resumes partitions so that what is held stays within the limits.
+    fn control_flow(&mut self) {
+        if self.held.is_full(&self.limits) {
+            self.full = true;
+        } else if self.full && self.held.has_room(&self.limits) {
+            self.full = false;
+        }
+        let mut pause = TopicPartitionList::new();
+        let mut resume = TopicPartitionList::new();
+        {
+            let hooks = self.client.context();
+            let partitions = hooks.partitions();
+            self.paused.retain(|key| partitions.contains_key(key));
+            if !self.full && self.paused.is_empty() && !partitions.values().any(|partition| partition.window() >= self.limits.window) {
+                return;
+            }
+            let fresh = hooks.fresh();
+            for (key, partition) in partitions.iter() {
+                if fresh.iter().any(|waiting| Arc::ptr_eq(waiting, partition)) {
+                    continue;
+                }
+                let is_paused = self.paused.contains(key);
+                let window = partition.window();
+                let far_ahead = window >= self.limits.window || (is_paused && window > self.limits.window / 2);
+                match (self.full || far_ahead, is_paused) {
+                    (true, false) => {
+                        pause.add_partition(&key.0, key.1);
+                        self.paused.insert(key.clone());
+                    }
+                    (false, true) => {
+                        resume.add_partition(&key.0, key.1);
+                        self.paused.remove(key);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        if pause.count() > 0 {
+            let _ = self.client.pause(&pause);
+        }
+        if resume.count() > 0 {
+            let _ = self.client.resume(&resume);
+        }
+    }
+
+    /// Drains: nothing new begins, what runs may end within the grace period, its position is committed.
+    fn finish(self) {
+        let hooks = self.hooks();
+        let partitions: Vec<Arc<Partition>> = hooks.partitions().values().cloned().collect();
+        for partition in &partitions {
+            partition.revoke();
+        }
+        let deadline = Instant::now() + self.grace;
+        let idle = partitions.iter().filter(|partition| partition.wait_idle(deadline)).count();
+        if idle < partitions.len() {
+            tracing::warn!(worker = hooks.worker, partitions = partitions.len() - idle, "the grace period is over: unfinished work will be read again");
+        }
+        commit(&self.client, partitions.iter(), CommitMode::Sync);
+        hooks.health.forget(&hooks.worker);
+        hooks.health.forget(&hooks.broker_component());
+        tracing::info!(worker = hooks.worker, "drained and committed");
+        // Dropping the client leaves the group.
+    }
+}

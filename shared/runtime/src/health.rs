@@ -1,0 +1,109 @@
+//! What works and what does not: behind `/health/live` and `/health/ready`.
+//!
+//! Each component (a worker, its broker connection, a dependency) reports its own state; the log says a change once.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// After so long without a poll a worker's thread is taken for stuck.
+const STUCK_AFTER: Duration = Duration::from_secs(120);
+
+/// The health of a process. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Health(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// Component to reason: what is not here is well.
+    troubles: BTreeMap<String, String>,
+    /// Worker threads and when they last came round.
+    heartbeats: BTreeMap<String, Instant>,
+}
+
+impl Health {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The component does not work; logged when it is new or its reason changed.
+    pub fn down(&self, component: &str, reason: impl Into<String>) {
+        let reason = reason.into();
+        let before = self
+            .state()
+            .troubles
+            .insert(component.to_owned(), reason.clone());
+        match before {
+            None => tracing::warn!(component, reason, "not ready"),
+            // Reasons that differ in a detail (an address, a count) would fill the log: only the first is a warning.
+            Some(before) if before != reason => tracing::debug!(component, reason, "still not ready"),
+            Some(_) => {}
+        }
+    }
+
+    /// The component is expected to come up; nothing is wrong yet, so nothing is logged.
+    pub fn starting(&self, component: &str, reason: &str) {
+        self.state()
+            .troubles
+            .insert(component.to_owned(), reason.to_owned());
+    }
+
+    /// The component works; logged when it did not before.
+    pub fn up(&self, component: &str) {
+        let before = self.state().troubles.remove(component);
+        if before.is_some() {
+            tracing::info!(component, "ready");
+        }
+    }
+
+    /// The component is gone with its worker.
+    pub fn forget(&self, component: &str) {
+        let mut state = self.state();
+        state.troubles.remove(component);
+        state.heartbeats.remove(component);
+    }
+
+    /// A worker's thread came round.
+    pub fn beat(&self, worker: &str) {
+        let mut state = self.state();
+        match state.heartbeats.get_mut(worker) {
+            Some(beat) => *beat = Instant::now(),
+            None => {
+                state.heartbeats.insert(worker.to_owned(), Instant::now());
+            }
+        }
+    }
+
+    /// Why the process is not ready; empty when it is.
+    #[must_use]
+    pub fn not_ready(&self) -> BTreeMap<String, String> {
+        self.state().troubles.clone()
+    }
+
+    /// Workers whose thread is stuck; empty when the process lives.
+    #[must_use]
+    pub fn stuck(&self) -> Vec<String> {
+        self.state()
+            .heartbeats
+            .iter()
+            .filter(|(_, beat)| beat.elapsed() > STUCK_AFTER)
+            .map(|(worker, _)| worker.clone())
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_when_every_component_is() {
+        let health = Health::default();
+        health.starting("download", "waiting for partitions");
+        health.down("lake", "refused");
+        assert_eq!(health.not_ready().len(), 2);
+        health.up("download");
+        health.up("lake");
+        assert!(health.not_ready().is_empty());
+    }
+}

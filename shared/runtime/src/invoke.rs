@@ -1,0 +1,167 @@
+//! `POST /invoke`: the same handler without Kafka, with a batch in the shape of a Lambda Kafka event.
+//! <https://docs.aws.amazon.com/lambda/latest/dg/with-kafka.html>
+
+use crate::record::{Record, TRACEPARENT, TRACESTATE};
+use crate::trace_context::TraceContext;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The request: records by `topic-partition`.
+#[derive(Debug, Deserialize)]
+pub struct Request {
+    records: BTreeMap<String, Vec<InvokeRecord>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct InvokeRecord {
+    topic: String,
+    partition: i32,
+    offset: i64,
+    #[serde(default)]
+    timestamp: Option<i64>,
+    #[serde(default)]
+    key: Option<String>,
+    #[serde(default)]
+    value: Option<String>,
+    /// Each header is an object of its name and its bytes.
+    #[serde(default)]
+    headers: Vec<BTreeMap<String, Vec<u8>>>,
+}
+
+/// The answer: what must be sent again.
+#[derive(Debug, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Response {
+    batch_item_failures: Vec<ItemFailure>,
+}
+
+#[derive(Debug, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+struct ItemFailure {
+    item_identifier: ItemIdentifier,
+}
+
+#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
+struct ItemIdentifier {
+    topic: String,
+    partition: i32,
+    offset: i64,
+}
+
+/// A request that cannot be understood.
+#[derive(Debug, thiserror::Error)]
+pub enum InvokeError {
+    /// Not the shape of a Kafka event.
+    #[error("the body is no Lambda Kafka event: {0}")]
+    Shape(#[from] serde_json::Error),
+    /// A key or value is no base64.
+    #[error("{field} of {topic}[{partition}] at offset {offset} is no base64: {error}")]
+    Base64 {
+        /// `key` or `value`.
+        field: &'static str,
+        /// Topic.
+        topic: String,
+        /// Partition.
+        partition: i32,
+        /// Offset.
+        offset: i64,
+        /// Why.
+        error: base64::DecodeError,
+    },
+}
+
+/// Reads a request's records.
+///
+/// # Errors
+/// When the body is no Kafka event, or a key or value no base64: then nothing was worked on.
+pub fn records(body: &[u8]) -> Result<Vec<Record>, InvokeError> {
+    let request: Request = serde_json::from_slice(body)?;
+    request.records.into_values().flatten().map(record).collect()
+}
+
+fn record(from: InvokeRecord) -> Result<Record, InvokeError> {
+    let bytes = |field: &'static str, text: &Option<String>| {
+        text.as_deref().map(|text| STANDARD.decode(text)).transpose().map_err(|error| InvokeError::Base64 {
+            field,
+            topic: from.topic.clone(),
+            partition: from.partition,
+            offset: from.offset,
+            error,
+        })
+    };
+    let key = bytes("key", &from.key)?.and_then(|key| String::from_utf8(key).ok());
+    let payload = bytes("value", &from.value)?.unwrap_or_default();
+    let header = |name: &str| {
+        let bytes = from.headers.iter().find_map(|header| header.get(name))?;
+        std::str::from_utf8(bytes).ok()
+    };
+    Ok(Record {
+        trace: header(TRACEPARENT)
+            .and_then(|parent| TraceContext::parse(parent, header(TRACESTATE)))
+            .unwrap_or_default(),
+        timestamp: from
+            .timestamp
+            .and_then(|millis| Timestamp::from_millisecond(millis).ok()),
+        payload,
+        key,
+        partition: from.partition,
+        offset: from.offset,
+        topic: Arc::from(from.topic),
+    })
+}
+
+/// Where each record was, before it is handed to the handler.
+#[must_use]
+pub fn identifiers(records: &[Record]) -> Vec<(String, i32, i64)> {
+    records
+        .iter()
+        .map(|record| (record.topic.to_string(), record.partition, record.offset))
+        .collect()
+}
+
+/// The answer for records of which some were not finished.
+#[must_use]
+pub fn response(identifiers: Vec<(String, i32, i64)>, finished: &[bool]) -> Response {
+    Response {
+        batch_item_failures: identifiers
+            .into_iter()
+            .zip(finished)
+            .filter(|(_, finished)| !**finished)
+            .map(|((topic, partition, offset), _)| ItemFailure {
+                item_identifier: ItemIdentifier {
+                    topic,
+                    partition,
+                    offset,
+                },
+            })
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_shape_is_read() {
+        let body = br#"{"eventSource":"SelfManagedKafka","records":{"mytopic-0":[{"topic":"mytopic","partition":0,"offset":15,"timestamp":1545084650987,
+            "timestampType":"CREATE_TIME","key":"cmVjb3JkS2V5","value":"SGVsbG8=","headers":[{"headerKey":[104,101]}]}]}}"#;
+        let records = records(body).unwrap();
+        assert_eq!(records.len(), 1);
+        assert_eq!((records[0].payload.as_slice(), records[0].key.as_deref()), (&b"Hello"[..], Some("recordKey")));
+        assert_eq!(
+            serde_json::to_string(&response(identifiers(&records), &[false])).unwrap(),
+            r#"{"batchItemFailures":[{"itemIdentifier":{"topic":"mytopic","partition":0,"offset":15}}]}"#
+        );
+    }
+
+    #[test]
+    fn a_value_that_is_no_base64_is_told_by_its_offset() {
+        let body = br#"{"records":{"t-0":[{"topic":"t","partition":0,"offset":3,"value":"%%"}]}}"#;
+        assert!(records(body).unwrap_err().to_string().contains("value of t[0] at offset 3"));
+        assert!(records(b"[]").is_err());
+    }
+}

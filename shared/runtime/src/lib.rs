@@ -1,0 +1,43 @@
+//! The lambda-style runtime: a handler is a function, everything else is here, once, for all stages.
+//!
+//! Follow one message: [`consume`] polls it from its partition, [`work`] hands it to the stage's [`handler`],
+//! [`disposition`] turns what came of it into messages, [`produce`] sends those and waits for their
+//! acknowledgements, [`offsets`] finds the position up to which all is done, and [`consume`] commits it.
+//!
+//! Around that: [`config`] (variables), [`worker`] (one stage, restarted when it fails), [`process`] (a whole
+//! process: signals, HTTP, telemetry), [`health`], [`metrics`], [`http`] with [`invoke`], [`topics`] (creation and
+//! lag) and [`embedded`] (a broker in the process, for development).
+//!
+//! This is the only crate that knows rdkafka.
+
+pub mod backoff;
+pub mod clock;
+pub mod cluster;
+pub mod config;
+pub mod consume;
+pub mod disposition;
+pub mod embedded;
+pub mod handler;
+pub mod health;
+pub mod http;
+pub mod invoke;
+pub mod metrics;
+pub mod offsets;
+pub mod process;
+pub mod produce;
+pub mod record;
+pub mod shutdown;
+pub mod telemetry;
+pub mod topics;
+pub mod trace_context;
+pub mod work;
+pub mod worker;
+
+pub use handler::{
+    AssignError, Assigned, Batch, BatchHandler, Context, Delivered, Emit, Failure, Handler, Outcome, Refused,
+    Unavailable,
+};
+pub use consume::Limits;
+pub use process::run;
+pub use work::{BatchService, EachService, Service};
+pub use worker::{Factory, SetupError};

@@ -1,0 +1,116 @@
+//! Which offset may be committed: the first that is not done, however the work behind it is ordered.
+
+use std::collections::VecDeque;
+
+/// Offsets of one partition that were taken, in the order in which they came.
+///
+/// Offsets may have gaps (compaction, transactions), so it is the order of delivery that counts, not the numbers.
+#[derive(Debug, Default)]
+pub struct OffsetTracker {
+    /// Taken and not yet passed by the position; true when done.
+    window: VecDeque<(i64, bool)>,
+    /// One past the last offset of the contiguous done part.
+    position: Option<i64>,
+    last_taken: Option<i64>,
+    undone: usize,
+}
+
+impl OffsetTracker {
+    /// Notes that a record was taken. False if it, or a later one, was taken before: then it must not be worked on again.
+    pub fn take(&mut self, offset: i64) -> bool {
+        if self.last_taken.is_some_and(|last| offset <= last) {
+            return false;
+        }
+        self.last_taken = Some(offset);
+        self.window.push_back((offset, false));
+        self.undone += 1;
+        true
+    }
+
+    /// Notes that a record is done: produced on, written, retried or dead-lettered, and acknowledged.
+    pub fn done(&mut self, offset: i64) {
+        let Ok(index) = self
+            .window
+            .binary_search_by_key(&offset, |&(offset, _)| offset)
+        else {
+            return;
+        };
+        if std::mem::replace(&mut self.window[index].1, true) {
+            return;
+        }
+        self.undone -= 1;
+        while let Some(&(offset, true)) = self.window.front() {
+            self.position = Some(offset + 1);
+            self.window.pop_front();
+        }
+    }
+
+    /// What may be committed: all before it is done. `None` until the first record is done.
+    #[must_use]
+    pub const fn position(&self) -> Option<i64> {
+        self.position
+    }
+
+    /// Records that were taken and are not done.
+    #[must_use]
+    pub const fn undone(&self) -> usize {
+        self.undone
+    }
+
+    /// Records that a crash now would deliver again.
+    #[must_use]
+    pub fn window(&self) -> usize {
+        self.window.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_position_never_passes_a_slow_record() {
+        let mut tracker = OffsetTracker::default();
+        for offset in [10, 11, 12, 20] {
+            assert!(tracker.take(offset));
+        }
+        tracker.done(11);
+        tracker.done(20);
+        assert_eq!(tracker.position(), None);
+        tracker.done(10);
+        assert_eq!(tracker.position(), Some(12));
+        tracker.done(12);
+        assert_eq!(tracker.position(), Some(21));
+        assert_eq!((tracker.undone(), tracker.window()), (0, 0));
+    }
+
+    #[test]
+    fn a_record_that_comes_again_is_not_taken_again() {
+        let mut tracker = OffsetTracker::default();
+        assert!(tracker.take(5));
+        assert!(!tracker.take(5));
+        assert!(!tracker.take(4));
+        tracker.done(5);
+        tracker.done(5);
+        assert_eq!(tracker.undone(), 0);
+        assert!(!tracker.take(5));
+    }
+
+    proptest! {
+        #[test]
+        fn everything_below_the_position_is_done(order in Just((0..50_i64).collect::<Vec<_>>()).prop_shuffle(), steps in 0..50_usize) {
+            let mut tracker = OffsetTracker::default();
+            for offset in 0..50 {
+                tracker.take(offset);
+            }
+            let done = &order[..steps];
+            for &offset in done {
+                tracker.done(offset);
+            }
+            let expected = (0..50).find(|offset| !done.contains(offset)).unwrap_or(50);
+            prop_assert_eq!(tracker.position().unwrap_or(0), expected);
+            prop_assert_eq!(tracker.undone(), 50 - steps);
+        }
+    }
+}

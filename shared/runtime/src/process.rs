@@ -1,0 +1,161 @@
+//! A whole process: configuration, telemetry, HTTP, workers, signals, exit code.
+
+use crate::clock::Clock;
+use crate::config::{ConfigError, Environment, Settings, load_dotenv};
+use crate::health::Health;
+use crate::http::{self, PortError};
+use crate::produce::{Producer, ProducerError};
+use crate::shutdown;
+use crate::telemetry::{self, TelemetryError};
+use crate::worker::{Factory, Shared, Worker};
+use contracts::topology::Stage;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Why a process cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Bad values.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Logs or traces.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    /// The port.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// The producer.
+    #[error(transparent)]
+    Producer(#[from] ProducerError),
+    /// The signal handlers.
+    #[error("signals cannot be handled: {0}")]
+    Signals(#[from] std::io::Error),
+}
+
+/// Beyond the grace period: what the clients may take to leave their groups.
+const LEAVE: Duration = Duration::from_secs(5);
+
+/// A running process.
+pub struct Process {
+    /// Shared by the workers.
+    pub shared: Shared,
+    /// Where HTTP is served.
+    pub address: SocketAddr,
+    workers: JoinSet<()>,
+    http: tokio::task::JoinHandle<()>,
+    stop_http: CancellationToken,
+}
+
+impl Process {
+    /// Starts `count` workers of each stage, and HTTP.
+    ///
+    /// # Errors
+    /// When the port or the Kafka client cannot be had. A worker that cannot start is no error: it tries again.
+    pub async fn start(
+        settings: Settings,
+        stages: Vec<(Stage, Factory)>,
+        count: usize,
+        drain: CancellationToken,
+    ) -> Result<Self, StartError> {
+        // In development nobody else on the network needs to see it.
+        let host = if settings.dev.is_some() { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED };
+        let listener = http::bind(SocketAddr::new(IpAddr::V4(host), settings.metrics_port)).await?;
+        let address = listener.local_addr()?;
+        let health = Health::default();
+        let shared = Shared {
+            producer: Producer::new(&settings.internal_cluster, health.clone(), "producer")?,
+            settings: Arc::new(settings),
+            clock: Clock::system(),
+            health,
+            drain,
+        };
+        let workers: Vec<Arc<Worker>> = stages
+            .into_iter()
+            .flat_map(|(stage, factory)| {
+                let shared = shared.clone();
+                (1..=count).map(move |number| {
+                    let name = if count == 1 { stage.to_string() } else { format!("{stage}-{number}") };
+                    // Known to be on its way before anybody can ask for readiness.
+                    shared.health.starting(&name, "starting");
+                    Worker::new(name, stage, Arc::clone(&factory), shared.clone())
+                })
+            })
+            .collect();
+        let stop_http = CancellationToken::new();
+        let http = tokio::spawn(http::serve(
+            listener,
+            shared.health.clone(),
+            workers.clone(),
+            shared.settings.invoke_token.clone(),
+            stop_http.clone(),
+        ));
+        let mut running = JoinSet::new();
+        for worker in workers {
+            running.spawn(worker.run());
+        }
+        Ok(Self {
+            shared,
+            address,
+            workers: running,
+            http,
+            stop_http,
+        })
+    }
+
+    /// Waits until told to drain and all workers have; false if some took longer than the grace period.
+    pub async fn wait(mut self) -> bool {
+        self.shared.drain.cancelled().await;
+        let grace = self.shared.settings.shutdown_grace + LEAVE;
+        let drained = tokio::time::timeout(grace, async { while self.workers.join_next().await.is_some() {} })
+            .await
+            .is_ok();
+        self.stop_http.cancel();
+        let _ = tokio::time::timeout(Duration::from_secs(1), self.http).await;
+        if !drained {
+            tracing::warn!("some workers did not drain in time: what they left will be read again");
+        }
+        drained
+    }
+}
+
+/// Logs what is in force, secrets hidden.
+pub fn print_configuration(environment: &Environment, what: &str) {
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), what, "starting");
+    for (name, value) in environment.describe() {
+        tracing::info!(name, value = contracts::redaction::redact_text(&value), "configuration");
+    }
+}
+
+/// `main` of a handler's own binary.
+pub async fn run(stage: Stage, factory: Factory) -> ExitCode {
+    match run_stage(stage, factory).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            #[allow(clippy::print_stderr)]
+            {
+                eprintln!("{stage}: {error}");
+            }
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn run_stage(stage: Stage, factory: Factory) -> Result<bool, StartError> {
+    let mut environment = Environment::of_process();
+    load_dotenv(&mut environment)?;
+    let settings = Settings::from_environment(&environment)?;
+    telemetry::init(&settings)?;
+    print_configuration(&environment, stage.name());
+    let drain = CancellationToken::new();
+    shutdown::on_signals(drain.clone())?;
+    let process = Process::start(settings, vec![(stage, factory)], 1, drain).await?;
+    tracing::info!(address = %process.address, "serving /health, /metrics and /invoke");
+    let drained = process.wait().await;
+    telemetry::flush();
+    Ok(drained)
+}

@@ -1,0 +1,218 @@
+//! Sending: batched, pipelined, idempotent, and not over before the broker has acknowledged.
+
+use crate::backoff;
+use crate::cluster;
+use crate::config::ClusterSettings;
+use crate::health::Health;
+use crate::metrics::metrics;
+use crate::record::{TRACEPARENT, TRACESTATE};
+use crate::trace_context::TraceContext;
+use rdkafka::ClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer as _};
+use rdkafka::statistics::Statistics;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// A record for the broker.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// Topic.
+    pub topic: String,
+    /// Key: the trace id.
+    pub key: String,
+    /// Value: JSON.
+    pub value: Vec<u8>,
+    /// Trace that it belongs to.
+    pub trace: TraceContext,
+}
+
+/// The producer did not exist or was told to stop before everything was acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("stopped before the broker acknowledged everything")]
+pub struct Unfinished;
+
+/// The librdkafka client could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("the Kafka producer cannot be made: {0}; check the bootstrap servers and the security settings")]
+pub struct ProducerError(#[from] KafkaError);
+
+/// A producer for one cluster, shared by all workers of a process.
+pub struct Producer {
+    client: RwLock<FutureProducer<Context>>,
+    cluster: ClusterSettings,
+    health: Health,
+    component: &'static str,
+    troubled: AtomicBool,
+}
+
+/// Longest wait for room in librdkafka's queue before trying again.
+const QUEUE_FULL_WAIT: Duration = Duration::from_millis(20);
+
+impl Producer {
+    /// Makes the client; it connects in the background.
+    ///
+    /// # Errors
+    /// When librdkafka refuses the settings.
+    pub fn new(cluster: &ClusterSettings, health: Health, component: &'static str) -> Result<Arc<Self>, ProducerError> {
+        Ok(Arc::new(Self {
+            client: RwLock::new(make_client(cluster)?),
+            cluster: cluster.clone(),
+            health,
+            component,
+            troubled: AtomicBool::new(false),
+        }))
+    }
+
+    /// Sends everything and returns when all of it is acknowledged. What the broker does not take is sent again,
+    /// however long that takes, until `stop`.
+    ///
+    /// # Errors
+    /// Only [`Unfinished`], after `stop`: then the caller must not count the work as done.
+    pub async fn deliver(&self, outgoing: &[Outgoing], stop: &CancellationToken) -> Result<(), Unfinished> {
+        let mut left: Vec<&Outgoing> = outgoing.iter().collect();
+        let mut waits = backoff::dependency();
+        while !left.is_empty() {
+            let (failed, full) = self.attempt(&left).await;
+            if failed.is_empty() {
+                break;
+            }
+            left = failed;
+            let wait = if full {
+                QUEUE_FULL_WAIT
+            } else {
+                waits.next().unwrap_or(QUEUE_FULL_WAIT)
+            };
+            tokio::select! {
+                () = stop.cancelled() => return Err(Unfinished),
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+        if self.troubled.swap(false, Ordering::Relaxed) {
+            self.health.up(self.component);
+        }
+        Ok(())
+    }
+
+    /// One attempt; returns what was not acknowledged, and whether that was only for want of room in the queue.
+    async fn attempt<'a>(&self, outgoing: &[&'a Outgoing]) -> (Vec<&'a Outgoing>, bool) {
+        let client = self.client();
+        let mut sent: Vec<(&Outgoing, DeliveryFuture)> = Vec::with_capacity(outgoing.len());
+        let mut failed = Vec::new();
+        let mut full = true;
+        for &out in outgoing {
+            match client.send_result(record_of(out)) {
+                Ok(delivery) => sent.push((out, delivery)),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => failed.push(out),
+                Err((error, _)) => {
+                    full = false;
+                    self.trouble(&client, out, &error);
+                    failed.push(out);
+                }
+            }
+        }
+        for (out, delivery) in sent {
+            match delivery.await {
+                Ok(Ok(_)) => {
+                    let metrics = metrics();
+                    metrics.produced.with_label_values(&[out.topic.as_str(), "success"]).inc();
+                    metrics
+                        .produced_bytes
+                        .with_label_values(&[&out.topic])
+                        .inc_by(out.value.len() as u64);
+                }
+                Ok(Err((error, _))) => {
+                    full = false;
+                    self.trouble(&client, out, &error);
+                    failed.push(out);
+                }
+                Err(_) => failed.push(out),
+            }
+        }
+        (failed, full)
+    }
+
+    fn client(&self) -> FutureProducer<Context> {
+        self.client
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn trouble(&self, client: &FutureProducer<Context>, out: &Outgoing, error: &KafkaError) {
+        let code = error
+            .rdkafka_error_code()
+            .map_or_else(|| "other".to_owned(), |code| format!("{code:?}"));
+        metrics().produced.with_label_values(&[out.topic.as_str(), "error"]).inc();
+        metrics().producer_errors.with_label_values(&[out.topic.as_str(), &code]).inc();
+        self.troubled.store(true, Ordering::Relaxed);
+        self.health.down(
+            self.component,
+            format!("the broker did not take a record for {}: {error}; it is sent again until it does", out.topic),
+        );
+        if let Some((code, reason)) = client.client().fatal_error() {
+            tracing::warn!(?code, reason, "the idempotent producer is beyond repair: making a new one");
+            match make_client(&self.cluster) {
+                Ok(new) => *self.client.write().unwrap_or_else(PoisonError::into_inner) = new,
+                Err(error) => tracing::error!(%error, "no new producer could be made; trying again"),
+            }
+        }
+    }
+}
+
+fn record_of(out: &Outgoing) -> FutureRecord<'_, String, Vec<u8>> {
+    let parent = out.trace.to_string();
+    let mut headers = OwnedHeaders::new_with_capacity(4)
+        .insert(header("trace_id", &out.key))
+        .insert(header("content-type", "application/json"))
+        .insert(header(TRACEPARENT, &parent));
+    if let Some(state) = out.trace.state() {
+        headers = headers.insert(header(TRACESTATE, state));
+    }
+    let record = FutureRecord::to(&out.topic).payload(&out.value).headers(headers);
+    if out.key.is_empty() { record } else { record.key(&out.key) }
+}
+
+fn header<'a>(key: &'a str, value: &'a str) -> Header<'a, &'a str> {
+    Header {
+        key,
+        value: Some(value),
+    }
+}
+
+fn make_client(cluster: &ClusterSettings) -> Result<FutureProducer<Context>, KafkaError> {
+    cluster::producer(cluster).create_with_context(Context)
+}
+
+/// Keeps librdkafka's own lines in our log, and the connection gauge current.
+#[derive(Clone)]
+struct Context;
+
+impl ClientContext for Context {
+    fn log(&self, level: rdkafka::config::RDKafkaLogLevel, fac: &str, message: &str) {
+        log_librdkafka(level, fac, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "librdkafka producer");
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        metrics()
+            .connection
+            .with_label_values(&["producer"])
+            .set(i64::from(is_connected(&statistics)));
+    }
+}
+
+/// librdkafka repeats itself for each attempt and broker: its own lines are for debugging, readiness tells the state.
+pub(crate) fn log_librdkafka(level: rdkafka::config::RDKafkaLogLevel, fac: &str, message: &str) {
+    tracing::debug!(target: "librdkafka", ?level, fac, "{message}");
+}
+
+pub(crate) fn is_connected(statistics: &Statistics) -> bool {
+    statistics.brokers.values().any(|broker| broker.state == "UP")
+}

@@ -1,0 +1,105 @@
+//! Logs and traces: JSON lines with the ids of the message at hand, and spans over OTLP when a collector is named.
+
+use crate::config::Settings;
+use crate::trace_context::TraceContext;
+use opentelemetry::trace::{
+    SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState, TracerProvider as _,
+};
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use std::io::IsTerminal;
+use std::sync::OnceLock;
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
+
+static EXPORTER: OnceLock<SdkTracerProvider> = OnceLock::new();
+
+/// Logs or traces could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The exporter refused its settings.
+    #[error("traces cannot be exported: {0}; check OTEL_EXPORTER_OTLP_ENDPOINT and its family")]
+    Exporter(String),
+}
+
+/// Sets up logs, and traces if a collector is named. Call once, before anything else logs.
+///
+/// # Errors
+/// When the exporter cannot be made.
+pub fn init(settings: &Settings) -> Result<(), TelemetryError> {
+    // LOG_LEVEL was checked with the configuration; librdkafka and hyper speak only when asked by name.
+    let filter = || EnvFilter::try_new(&settings.log_level).unwrap_or_default();
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = if settings.json_logs {
+        lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(true)
+            .with_span_list(false)
+            .boxed()
+    } else {
+        lines.with_ansi(std::io::stderr().is_terminal()).boxed()
+    };
+    let spans = match &settings.otlp_endpoint {
+        Some(_) => {
+            let provider = exporter()?;
+            let layer = tracing_opentelemetry::layer()
+                .with_tracer(provider.tracer("xact-pipeline"))
+                .with_filter(tracing_subscriber::filter::LevelFilter::INFO);
+            let _ = EXPORTER.set(provider);
+            Some(layer)
+        }
+        None => None,
+    };
+    // Fails only when a test has set up its own.
+    let _ = tracing_subscriber::registry()
+        .with(lines.with_filter(filter()))
+        .with(spans)
+        .try_init();
+    Ok(())
+}
+
+fn exporter() -> Result<SdkTracerProvider, TelemetryError> {
+    // The exporter reads endpoint, headers, time-out and protocol from the OTEL_* variables itself.
+    let exporter = opentelemetry_otlp::SpanExporter::builder()
+        .with_http()
+        .build()
+        .map_err(|error| TelemetryError::Exporter(error.to_string()))?;
+    Ok(SdkTracerProvider::builder()
+        .with_batch_exporter(exporter)
+        .with_resource(
+            opentelemetry_sdk::Resource::builder()
+                .with_service_name("xact-pipeline")
+                .build(),
+        )
+        .build())
+}
+
+/// Sends the spans that still wait. Blocks for a moment.
+pub fn flush() {
+    if let Some(exporter) = EXPORTER.get() {
+        let _ = exporter.shutdown();
+    }
+}
+
+/// Makes `span` a part of the message's trace, and returns the context for what it produces.
+#[must_use]
+pub fn continue_trace(span: &Span, trace: &TraceContext) -> TraceContext {
+    if EXPORTER.get().is_none() {
+        return trace.child();
+    }
+    let (trace_id, span_id, flags) = trace.ids();
+    let remote = SpanContext::new(
+        TraceId::from_bytes(trace_id.to_be_bytes()),
+        SpanId::from_bytes(span_id.to_be_bytes()),
+        TraceFlags::new(flags),
+        true,
+        TraceState::default(),
+    );
+    let _ = span.set_parent(opentelemetry::Context::new().with_remote_span_context(remote));
+    let context = span.context();
+    let own = context.span().span_context().span_id();
+    trace.with_span(u64::from_be_bytes(own.to_bytes()))
+}

@@ -1,0 +1,131 @@
+//! W3C trace context: one trace follows an event through all stages, retries included.
+//! <https://www.w3.org/TR/trace-context/>
+
+use std::fmt;
+
+/// Trace id, span id and flags of a `traceparent` header, with the `tracestate` that belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TraceContext {
+    trace: u128,
+    span: u64,
+    flags: u8,
+    state: Option<String>,
+}
+
+impl TraceContext {
+    /// A new trace, sampled.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            trace: fastrand::u128(1..),
+            span: fastrand::u64(1..),
+            flags: 1,
+            state: None,
+        }
+    }
+
+    /// Reads the headers; `None` when `traceparent` is not valid, so that a new trace begins.
+    #[must_use]
+    pub fn parse(traceparent: &str, tracestate: Option<&str>) -> Option<Self> {
+        let mut parts = traceparent.trim().split('-');
+        let (version, trace, span, flags) =
+            (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let lower_hex = |text: &str, length: usize| {
+            text.len() == length
+                && text
+                    .bytes()
+                    .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+        };
+        if !lower_hex(version, 2) || version == "ff" || (version == "00" && parts.next().is_some())
+            || !lower_hex(trace, 32) || !lower_hex(span, 16) || !lower_hex(flags, 2)
+        {
+            return None;
+        }
+        let context = Self {
+            trace: u128::from_str_radix(trace, 16).ok()?,
+            span: u64::from_str_radix(span, 16).ok()?,
+            flags: u8::from_str_radix(flags, 16).ok()?,
+            // Longer ones may be dropped whole (section 3.3.1.5 of the recommendation).
+            state: tracestate
+                .filter(|state| state.len() <= 512 && !state.is_empty())
+                .map(str::to_owned),
+        };
+        (context.trace != 0 && context.span != 0).then_some(context)
+    }
+
+    /// The same trace, one span further.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self {
+            span: fastrand::u64(1..),
+            ..self.clone()
+        }
+    }
+
+    /// The same trace, with a span that is known; 0 (no span) makes a new one.
+    #[must_use]
+    pub fn with_span(&self, span: u64) -> Self {
+        if span == 0 {
+            return self.child();
+        }
+        Self {
+            span,
+            ..self.clone()
+        }
+    }
+
+    /// `tracestate`, if any.
+    #[must_use]
+    pub fn state(&self) -> Option<&str> {
+        self.state.as_deref()
+    }
+
+    /// Ids and flags, for an exporter.
+    #[must_use]
+    pub const fn ids(&self) -> (u128, u64, u8) {
+        (self.trace, self.span, self.flags)
+    }
+}
+
+impl Default for TraceContext {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The `traceparent` header.
+impl fmt::Display for TraceContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "00-{:032x}-{:016x}-{:02x}", self.trace, self.span, self.flags)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_of_the_recommendation_reads_and_writes() {
+        let text = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let context = TraceContext::parse(text, Some("congo=t61")).unwrap();
+        assert_eq!(context.to_string(), text);
+        assert_eq!(context.state(), Some("congo=t61"));
+        let child = context.child();
+        assert_eq!(child.ids().0, context.ids().0);
+        assert_ne!(child.ids().1, context.ids().1);
+    }
+
+    #[test]
+    fn invalid_parents_begin_a_new_trace() {
+        for text in [
+            "",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-extra",
+        ] {
+            assert_eq!(TraceContext::parse(text, None), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! Records in batches: collected by size or time, made durable together.
+
+use super::step::problem_of_panic;
+use super::{Boxed, Desk, Service, SinkBox};
+use crate::backoff;
+use crate::config::BatchSettings;
+use crate::consume::{Limits, Running, Sink, Taken};
+use crate::disposition::{Disposed, Occasion};
+use crate::handler::{AssignError, Assigned, Batch, BatchHandler, Context, Delivered, Refused, Unavailable};
+use crate::metrics::metrics;
+use crate::record::Record;
+use contracts::category::Category;
+use contracts::messages::{Message, Problem};
+use contracts::topology::Stage;
+use futures::FutureExt;
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// A [`BatchHandler`] as a [`Service`].
+pub struct BatchService<H> {
+    stage: Stage,
+    handler: H,
+    batch: BatchSettings,
+}
+
+/// Most bytes of a batch: the rows are built in memory beside it.
+const BATCH_BYTES: usize = 16 * 1024 * 1024;
+
+/// A decoded record of a batch.
+struct Item<I> {
+    record: Record,
+    read: Result<Delivered<I>, Problem>,
+}
+
+impl<H: BatchHandler> BatchService<H> {
+    /// Serves a handler.
+    pub fn new(stage: Stage, handler: H, batch: BatchSettings) -> Arc<Self> {
+        Arc::new(Self {
+            stage,
+            handler,
+            batch,
+        })
+    }
+
+    fn item(record: Record, app_id: Option<String>) -> Item<H::Input> {
+        let read = match H::Input::decode(&record.payload) {
+            Ok(input) => Ok(Delivered {
+                input,
+                source: record.source(),
+                record_timestamp: record.timestamp,
+                app_id,
+            }),
+            Err(error) => {
+                tracing::warn!(topic = &*record.topic, partition = record.partition, offset = record.offset, %error, "unreadable message");
+                Err(Problem::new(Category::Permanent, error.to_string()))
+            }
+        };
+        Item { record, read }
+    }
+
+    /// Makes the items durable. Returns the problem of each one that never can be.
+    ///
+    /// A panic is one record's fault: the batch is halved until that record stands alone. The halves stay in order,
+    /// so that positions only grow.
+    fn make_durable<'a>(
+        &'a self,
+        desk: &'a Desk,
+        items: &'a [&'a Item<H::Input>],
+    ) -> Boxed<'a, Result<Vec<(usize, Problem)>, Unavailable>> {
+        Box::pin(async move {
+            let readable: Vec<usize> = (0..items.len()).filter(|&index| items[index].read.is_ok()).collect();
+            let unreadable = items
+                .iter()
+                .enumerate()
+                .filter_map(|(index, item)| Some((index, item.read.as_ref().err()?.clone())));
+            let batch = Batch {
+                records: items.iter().filter_map(|item| item.read.as_ref().ok()).collect(),
+                positions: positions(items),
+            };
+            let context = Context {
+                now: desk.clock.now(),
+                record_timestamp: None,
+                max_retries: desk.disposition.max_retries,
+            };
+            let started = Instant::now();
+            let handled = AssertUnwindSafe(self.handler.handle(&batch, &context))
+                .catch_unwind()
+                .await;
+            if let Some(first) = items.first() {
+                metrics()
+                    .processing_duration
+                    .with_label_values(&[&first.record.topic, desk.group.as_str()])
+                    .observe(started.elapsed().as_secs_f64());
+            }
+            match handled {
+                Ok(refused) => {
+                    let refused = refused?.into_iter().filter_map(|Refused { index, problem }| {
+                        Some((*readable.get(index)?, problem))
+                    });
+                    Ok(unreadable.chain(refused).collect())
+                }
+                Err(panic) if readable.len() <= 1 => {
+                    let problem = problem_of_panic(panic.as_ref());
+                    Ok(unreadable.chain(readable.first().map(|&index| (index, problem))).collect())
+                }
+                Err(_) => {
+                    let (first, second) = items.split_at(items.len() / 2);
+                    let mut problems = self.make_durable(desk, first).await?;
+                    let offset = first.len();
+                    let rest = self.make_durable(desk, second).await?;
+                    problems.extend(rest.into_iter().map(|(index, problem)| (offset + index, problem)));
+                    Ok(problems)
+                }
+            }
+        })
+    }
+
+    /// Dead letters of refused records, by index.
+    fn dispose(desk: &Desk, items: &[&Item<H::Input>], problems: &[(usize, Problem)]) -> BTreeMap<usize, Disposed> {
+        let now = desk.clock.now();
+        problems
+            .iter()
+            .map(|(index, problem)| {
+                let item = items[*index];
+                let trace_id = item
+                    .read
+                    .as_ref()
+                    .map_or_else(|_| item.record.key.clone(), |read| Some(read.input.trace_id().to_owned()));
+                let on = Occasion {
+                    record: &item.record,
+                    trace: &item.record.trace.child(),
+                    now,
+                };
+                let disposed = desk.disposition.failed(None, trace_id, problem, None, on);
+                (*index, disposed)
+            })
+            .collect()
+    }
+
+    /// Sees one batch through to its end. Records of partitions that go meanwhile are left to their next owner.
+    async fn see_through(&self, desk: &Desk, taken: Vec<Taken>) {
+        let mut waits = backoff::dependency();
+        let mut pending: Vec<(Taken, Item<H::Input>)> = taken
+            .into_iter()
+            .map(|mut taken| {
+                // The item owns the record from here on.
+                let record = std::mem::replace(&mut taken.record, Record::empty());
+                let app_id = taken.partition.app_id.clone();
+                (taken, Self::item(record, Some(app_id)))
+            })
+            .collect();
+        loop {
+            let mut running: Vec<Running> = Vec::with_capacity(pending.len());
+            pending.retain(|(taken, _)| match taken.partition.start() {
+                Some(started) => {
+                    running.push(started);
+                    true
+                }
+                None => false,
+            });
+            if pending.is_empty() {
+                return;
+            }
+            let items: Vec<&Item<H::Input>> = pending.iter().map(|(_, item)| item).collect();
+            match self.make_durable(desk, &items).await {
+                Ok(problems) => {
+                    let disposed = Self::dispose(desk, &items, &problems);
+                    for disposed in disposed.values() {
+                        if desk.deliver(disposed, &desk.drain).await.is_err() {
+                            return;
+                        }
+                    }
+                    desk.available();
+                    let nothing = Disposed::default();
+                    for (index, (taken, item)) in pending.iter().enumerate() {
+                        let disposed = disposed.get(&index).unwrap_or(&nothing);
+                        desk.count(&item.record, disposed, item.read.is_ok());
+                        taken.partition.done(item.record.offset);
+                    }
+                    return;
+                }
+                Err(unavailable) => desk.unavailable(&unavailable),
+            }
+            drop(running);
+            let wait = waits.next().unwrap_or_default();
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = desk.drain.cancelled() => return,
+            }
+        }
+    }
+
+    async fn collect(self: Arc<Self>, desk: Arc<Desk>, mut taken: UnboundedReceiver<Taken>) {
+        while let Some(first) = taken.recv().await {
+            let deadline = tokio::time::Instant::now() + self.batch.wait;
+            let mut bytes = first.record.payload.len();
+            let mut batch = vec![first];
+            while batch.len() < self.batch.records && bytes < BATCH_BYTES {
+                let next = tokio::select! {
+                    next = taken.recv() => next,
+                    () = tokio::time::sleep_until(deadline) => break,
+                    () = desk.drain.cancelled() => break,
+                };
+                let Some(next) = next else { break };
+                bytes += next.record.payload.len();
+                batch.push(next);
+            }
+            self.see_through(&desk, batch).await;
+        }
+    }
+}
+
+/// The next offset of each partition in the batch.
+fn positions<I>(items: &[&Item<I>]) -> BTreeMap<String, i64> {
+    let mut positions = BTreeMap::new();
+    // An unreadable record moves the position as well; its app id is that of its neighbours from the same partition.
+    let app_ids: BTreeMap<(&str, i32), &str> = items
+        .iter()
+        .filter_map(|item| {
+            let app_id = item.read.as_ref().ok()?.app_id.as_deref()?;
+            Some(((&*item.record.topic, item.record.partition), app_id))
+        })
+        .collect();
+    for item in items {
+        if let Some(&app_id) = app_ids.get(&(&*item.record.topic, item.record.partition)) {
+            let next = item.record.offset + 1;
+            let position = positions.entry(app_id.to_owned()).or_insert(next);
+            *position = next.max(*position);
+        }
+    }
+    positions
+}
+
+impl<H: BatchHandler> Service for BatchService<H> {
+    fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    fn limits(&self) -> Limits {
+        // One batch is written while the next one fills.
+        Limits::of_concurrency(1).with_records((2 * self.batch.records).max(1000))
+    }
+
+    fn assigned<'a>(&'a self, partitions: &'a [Assigned]) -> Boxed<'a, Result<(), AssignError>> {
+        Box::pin(self.handler.assigned(partitions))
+    }
+
+    fn invoke(self: Arc<Self>, desk: Arc<Desk>, records: Vec<Record>) -> Boxed<'static, Vec<bool>> {
+        Box::pin(async move {
+            let items: Vec<_> = records.into_iter().map(|record| Self::item(record, None)).collect();
+            let items: Vec<&Item<H::Input>> = items.iter().collect();
+            match self.make_durable(&desk, &items).await {
+                Ok(problems) => {
+                    let disposed = Self::dispose(&desk, &items, &problems);
+                    let mut finished = vec![true; items.len()];
+                    for (index, disposed) in disposed {
+                        finished[index] = desk.deliver(&disposed, &desk.drain).await.is_ok();
+                    }
+                    finished
+                }
+                Err(unavailable) => {
+                    tracing::warn!(%unavailable, "invoke");
+                    vec![false; items.len()]
+                }
+            }
+        })
+    }
+
+    fn sink(self: Arc<Self>, desk: Arc<Desk>, handle: Handle) -> SinkBox {
+        let (sender, receiver) = unbounded_channel();
+        handle.spawn(self.collect(desk, receiver));
+        SinkBox(Box::new(BatchSink(sender)))
+    }
+}
+
+/// The channel is bounded by the consumer's limits, which count every record that is in it.
+struct BatchSink(UnboundedSender<Taken>);
+
+impl Sink for BatchSink {
+    fn take(&self, taken: Taken) {
+        // The receiver ends with the worker: what it leaves is uncommitted and will be read again.
+        let _ = self.0.send(taken);
+    }
+}

@@ -1,0 +1,271 @@
+//! Records one by one, many at the same time: a slow one holds up no other.
+
+use super::step::problem_of_panic;
+use super::{Boxed, Desk, Service, SinkBox};
+use crate::backoff;
+use crate::consume::{Limits, Sink, Taken};
+use crate::disposition::{Disposed, Occasion, problem_of};
+use crate::handler::{AfterDelivery, AssignError, Assigned, Context, Handler, Outcome, Unavailable};
+use crate::metrics::metrics;
+use crate::record::Record;
+use contracts::category::Category;
+use contracts::messages::{Message, Problem};
+use contracts::topology::Stage;
+use futures::FutureExt;
+use jiff::Timestamp;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+/// A [`Handler`] as a [`Service`].
+pub struct EachService<H> {
+    stage: Stage,
+    handler: H,
+    limits: Limits,
+}
+
+impl<H: Handler> EachService<H> {
+    /// Serves a handler.
+    pub fn new(stage: Stage, handler: H, limits: Limits) -> Arc<Self> {
+        Arc::new(Self {
+            stage,
+            handler,
+            limits,
+        })
+    }
+
+    /// One attempt at a record.
+    async fn attempt(&self, desk: &Desk, record: &Record) -> Step {
+        let now = desk.clock.now();
+        let input = match H::Input::decode(&record.payload) {
+            Ok(input) => input,
+            Err(error) => {
+                tracing::warn!(topic = &*record.topic, partition = record.partition, offset = record.offset, %error, "unreadable message");
+                let problem = Problem::new(Category::Permanent, error.to_string());
+                let on = Occasion {
+                    record,
+                    trace: &record.trace.child(),
+                    now,
+                };
+                return Step::Finished {
+                    disposed: desk.disposition.failed(None, record.key.clone(), &problem, None, on),
+                    readable: false,
+                    then: None,
+                };
+            }
+        };
+        let task = input.task();
+        let trace_id = Some(input.trace_id().to_owned()).filter(|id| !id.is_empty());
+        let span = tracing::info_span!(
+            "message",
+            stage = self.stage.name(),
+            trace_id = trace_id.as_deref(),
+            media_id = input.media_id().map(tracing::field::display),
+            topic = &*record.topic,
+            partition = record.partition,
+            offset = record.offset,
+        );
+        let trace = crate::telemetry::continue_trace(&span, &record.trace);
+        let on = Occasion {
+            record,
+            trace: &trace,
+            now,
+        };
+        let failed = |task, trace_id, problem: &Problem, retry_after| {
+            desk.disposition.failed(task, trace_id, problem, retry_after, on)
+        };
+        let context = Context {
+            now,
+            record_timestamp: record.timestamp,
+            max_retries: desk.disposition.max_retries,
+        };
+        let started = Instant::now();
+        let handled = AssertUnwindSafe(self.handler.handle(input, &context).instrument(span.clone()))
+            .catch_unwind()
+            .await;
+        metrics()
+            .processing_duration
+            .with_label_values(&[&record.topic, desk.group.as_str()])
+            .observe(started.elapsed().as_secs_f64());
+        let mut then = None;
+        let disposed = match handled {
+            Ok(Ok(Outcome::Emit(emit))) => {
+                then = emit.then;
+                desk.disposition.emitted(emit.messages, on)
+            }
+            Ok(Ok(Outcome::NotBefore(due))) => return Step::NotBefore(due),
+            Ok(Err(failure)) => match problem_of(failure) {
+                Ok((problem, retry_after)) => {
+                    span.in_scope(|| {
+                        tracing::info!(category = %problem.category, error = problem.message(), "message failed");
+                    });
+                    failed(task, trace_id, &problem, retry_after)
+                }
+                Err(unavailable) => return Step::Unavailable(unavailable),
+            },
+            Err(panic) => failed(task, trace_id, &problem_of_panic(panic.as_ref()), None),
+        };
+        Step::Finished {
+            disposed,
+            readable: true,
+            then,
+        }
+    }
+
+    /// Sees one record through to its end, or leaves it when its partition goes.
+    async fn see_through(&self, desk: &Desk, permits: &Arc<Semaphore>, taken: &Taken) {
+        let revoked = &taken.partition.revoked;
+        let mut waits = backoff::dependency();
+        loop {
+            let permit = tokio::select! {
+                permit = Arc::clone(permits).acquire_owned() => permit,
+                () = revoked.cancelled() => return,
+            };
+            let Some(running) = taken.partition.start() else {
+                return;
+            };
+            let wait = match self.attempt(desk, &taken.record).await {
+                Step::Finished { disposed, readable, then } => {
+                    // The next record may begin while this one waits for its acknowledgements.
+                    drop(permit);
+                    if desk.deliver(&disposed, revoked).await.is_ok() {
+                        desk.available();
+                        desk.count(&taken.record, &disposed, readable);
+                        if let Some(then) = then {
+                            then();
+                        }
+                        taken.partition.done(taken.record.offset);
+                    }
+                    return;
+                }
+                Step::NotBefore(due) => {
+                    drop(permit);
+                    until(due, desk.clock.now())
+                }
+                Step::Unavailable(unavailable) => {
+                    desk.unavailable(&unavailable);
+                    drop(running);
+                    // The permit is kept: while a dependency is away, only so many messages knock at its door.
+                    let wait = waits.next().unwrap_or(HOLD_STEP);
+                    if !sleep(wait, revoked).await {
+                        return;
+                    }
+                    continue;
+                }
+            };
+            drop(running);
+            if !sleep(wait, revoked).await {
+                return;
+            }
+        }
+    }
+}
+
+/// What one attempt came to.
+enum Step {
+    Finished {
+        disposed: Disposed,
+        readable: bool,
+        then: Option<AfterDelivery>,
+    },
+    NotBefore(Timestamp),
+    Unavailable(Unavailable),
+}
+
+/// Longest single sleep for a held message: the wall clock may be set while it sleeps.
+const HOLD_STEP: Duration = Duration::from_secs(60);
+
+fn until(due: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(due.duration_since(now))
+        .unwrap_or_default()
+        .min(HOLD_STEP)
+        // Timers have millisecond ticks: asking once a tick is enough.
+        .max(Duration::from_millis(1))
+}
+
+/// False when the partition went meanwhile.
+async fn sleep(wait: Duration, revoked: &CancellationToken) -> bool {
+    tokio::select! {
+        () = tokio::time::sleep(wait) => true,
+        () = revoked.cancelled() => false,
+    }
+}
+
+impl<H: Handler> Service for EachService<H> {
+    fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    fn assigned<'a>(&'a self, _: &'a [Assigned]) -> Boxed<'a, Result<(), AssignError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn invoke(self: Arc<Self>, desk: Arc<Desk>, records: Vec<Record>) -> Boxed<'static, Vec<bool>> {
+        Box::pin(async move {
+            let mut finished = Vec::with_capacity(records.len());
+            for record in &records {
+                // What is not due yet, or waits for a dependency, is the caller's to send again.
+                finished.push(match self.attempt(&desk, record).await {
+                    Step::Finished { disposed, readable, then } => {
+                        let delivered = desk.deliver(&disposed, &desk.drain).await.is_ok();
+                        desk.count(record, &disposed, readable);
+                        if let (true, Some(then)) = (delivered, then) {
+                            then();
+                        }
+                        delivered
+                    }
+                    Step::NotBefore(_) => false,
+                    Step::Unavailable(unavailable) => {
+                        tracing::warn!(%unavailable, "invoke");
+                        false
+                    }
+                });
+            }
+            finished
+        })
+    }
+
+    fn sink(self: Arc<Self>, desk: Arc<Desk>, handle: Handle) -> SinkBox {
+        let (service, drain) = (Arc::clone(&self), desk.drain.clone());
+        handle.spawn(async move {
+            tokio::select! {
+                () = service.handler.upkeep() => {}
+                () = drain.cancelled() => {}
+            }
+        });
+        SinkBox(Box::new(EachSink {
+            permits: Arc::new(Semaphore::new(self.limits.concurrency)),
+            service: self,
+            desk,
+            handle,
+        }))
+    }
+}
+
+struct EachSink<H> {
+    service: Arc<EachService<H>>,
+    desk: Arc<Desk>,
+    permits: Arc<Semaphore>,
+    handle: Handle,
+}
+
+impl<H: Handler> Sink for EachSink<H> {
+    fn take(&self, taken: Taken) {
+        let (service, desk, permits) = (
+            Arc::clone(&self.service),
+            Arc::clone(&self.desk),
+            Arc::clone(&self.permits),
+        );
+        self.handle.spawn(async move {
+            service.see_through(&desk, &permits, &taken).await;
+        });
+    }
+}

@@ -1,0 +1,165 @@
+//! One worker: a stage's service on its consumer, restarted with backoff when it fails as a whole.
+
+use crate::backoff;
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::consume::Consumer;
+use crate::disposition::Disposition;
+use crate::health::Health;
+use crate::metrics::metrics;
+use crate::produce::Producer;
+use crate::work::{Desk, Service};
+use contracts::topology::{Stage, TopicRole};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use tokio_util::sync::CancellationToken;
+
+/// A handler could not be made: bad configuration, or a folder or table that cannot be used. Says what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct SetupError(String);
+
+impl SetupError {
+    /// With a text for the operator.
+    #[must_use]
+    pub fn new(text: impl std::fmt::Display) -> Self {
+        Self(contracts::redaction::redact_text(&text.to_string()))
+    }
+}
+
+/// Makes a stage's service; called again when the worker restarts.
+pub type Factory = Arc<dyn Fn(&Settings) -> Result<Arc<dyn Service>, SetupError> + Send + Sync>;
+
+/// What all workers of a process share.
+#[derive(Clone)]
+pub struct Shared {
+    /// Configuration.
+    pub settings: Arc<Settings>,
+    /// Health of the process.
+    pub health: Health,
+    /// Producer for the internal topics.
+    pub producer: Arc<Producer>,
+    /// The time.
+    pub clock: Clock,
+    /// Cancelled when the process drains.
+    pub drain: CancellationToken,
+}
+
+/// One worker of a process.
+pub struct Worker {
+    /// Name in health and logs: the stage's, with a number when there are several.
+    pub name: String,
+    /// The stage.
+    pub stage: Stage,
+    factory: Factory,
+    shared: Shared,
+    /// The service while it runs, for `/invoke`.
+    current: RwLock<Option<(Arc<dyn Service>, Arc<Desk>)>>,
+}
+
+impl Worker {
+    /// A worker that does not run yet.
+    #[must_use]
+    pub fn new(name: String, stage: Stage, factory: Factory, shared: Shared) -> Arc<Self> {
+        Arc::new(Self {
+            name,
+            stage,
+            factory,
+            shared,
+            current: RwLock::new(None),
+        })
+    }
+
+    /// The running service.
+    #[must_use]
+    pub fn service(&self) -> Option<(Arc<dyn Service>, Arc<Desk>)> {
+        self.current
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Runs until the process drains. What fails is started again: the other workers go on meanwhile.
+    pub async fn run(self: Arc<Self>) {
+        let mut waits = backoff::restart();
+        let drain = self.shared.drain.clone();
+        while !drain.is_cancelled() {
+            let started = std::time::Instant::now();
+            let Err(error) = self.run_once().await else {
+                continue;
+            };
+            metrics().worker_restarts.with_label_values(&[self.name.as_str()]).inc();
+            // A worker that ran for long starts its waits anew.
+            if started.elapsed() > std::time::Duration::from_secs(300) {
+                waits = backoff::restart();
+            }
+            let wait = waits.next().unwrap_or_default();
+            self.shared
+                .health
+                .down(&self.name, format!("{error}; next start in {} s", wait.as_secs()));
+            tracing::error!(worker = self.name, error = error.to_string(), "worker failed; it starts again");
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = drain.cancelled() => {}
+            }
+        }
+        self.shared.health.forget(&self.name);
+    }
+
+    async fn run_once(&self) -> Result<(), SetupError> {
+        let shared = &self.shared;
+        let settings = &shared.settings;
+        let service = (self.factory)(settings)?;
+        // Ends the tasks of this run, not those of the process.
+        let run = shared.drain.child_token();
+        let _end = run.clone().drop_guard();
+        let desk = Arc::new(Desk {
+            worker: self.name.clone(),
+            group: settings.groups.of(self.stage),
+            disposition: Disposition {
+                stage: self.stage,
+                topics: settings.topics.clone(),
+                max_retries: settings.max_retries,
+            },
+            producer: Arc::clone(&shared.producer),
+            health: shared.health.clone(),
+            clock: shared.clock.clone(),
+            drain: run.clone(),
+            down: Mutex::default(),
+        });
+        let role = self.stage.row().consumes;
+        let cluster = match role {
+            TopicRole::Raw => settings.cluster_of_events(),
+            _ => &settings.internal_cluster,
+        };
+        let consumer = Consumer::new(
+            &self.name,
+            settings,
+            cluster,
+            &desk.group,
+            &settings.topics.of(role),
+            service.limits(),
+            shared.health.clone(),
+            run,
+        )
+        .map_err(SetupError::new)?;
+        let handle = tokio::runtime::Handle::current();
+        let sink = Arc::clone(&service).sink(Arc::clone(&desk), handle.clone());
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) =
+            Some((Arc::clone(&service), desk));
+        let (send, receive) = tokio::sync::oneshot::channel();
+        std::thread::Builder::new()
+            .name(self.name.clone())
+            .spawn(move || {
+                let on_assigned = |partitions: &[_]| handle.block_on(service.assigned(partitions));
+                // The receiver is gone only with the process.
+                let _ = send.send(consumer.run(&*sink.0, &on_assigned));
+            })
+            .map_err(|error| SetupError::new(format_args!("no thread for the worker: {error}")))?;
+        match receive.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(SetupError::new(error)),
+            // The sender was dropped without a word: the thread panicked.
+            Err(_) => Err(SetupError::new("the polling thread panicked; its last words are in the log")),
+        }
+    }
+}

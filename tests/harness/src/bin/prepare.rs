@@ -1,0 +1,24 @@
+//! `xact-test-prepare`: fills the test cache before the tests, so that a download counts against no test's time and a
+//! missing program is reported once.
+
+use std::process::ExitCode;
+
+use xact_harness::{kafka, python};
+
+fn main() -> ExitCode {
+    let steps = [
+        ("Kafka", kafka::install().map(drop)),
+        ("Python", python::interpreter().map(drop)),
+    ];
+    let mut code = ExitCode::SUCCESS;
+    for (name, result) in steps {
+        match result {
+            Ok(()) => eprintln!("{name}: ready"),
+            Err(error) => {
+                eprintln!("{name}: {error}");
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    code
+}

@@ -1,0 +1,40 @@
+//! Finds the workspace's own binaries, as `cargo build` left them.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use crate::{Error, Result};
+
+/// The path of the workspace binary `name`, from the same profile as the running test: `target/<profile>/<name>`.
+///
+/// Cargo tells a test only the binaries of its own package (`CARGO_BIN_EXE_…`); a test of the whole pipeline needs
+/// those of its neighbours. It does not build them either: `tests/run` does, before the tests.
+pub fn binary(name: &str) -> Result<PathBuf> {
+    let test = env::current_exe().map_err(Error::io("find the running test's own path"))?;
+    // target/<profile>/deps/<test>-<hash>
+    let profile = test.ancestors().nth(2).unwrap_or(Path::new("."));
+    let path = profile.join(name);
+    if path.is_file() {
+        return Ok(path);
+    }
+    Err(Error::failed(
+        format!("the binary {name} is not built: run `cargo build --workspace` first"),
+        format!("looked for {}", path.display()),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_binary_says_how_to_build_it() {
+        let error = binary("no-such-handler").unwrap_err().to_string();
+        assert!(
+            error.contains("cargo build --workspace") && error.contains("no-such-handler"),
+            "{error}"
+        );
+    }
+}

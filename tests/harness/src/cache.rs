@@ -1,0 +1,98 @@
+//! What is expensive to make and the same for every test: Kafka's jars, the Python environment. Made once a
+//! machine, under a lock, because several test processes start at the same time.
+
+use std::{
+    env, fs,
+    fs::File,
+    path::{Path, PathBuf},
+};
+
+use crate::{Error, Result};
+
+/// The cache folder: `$XACT_TEST_CACHE`, else `$HOME/.cache/xact-pipeline-tests`. It may be deleted at any time
+/// when no test runs.
+pub fn dir() -> Result<PathBuf> {
+    let dir = match (env::var_os("XACT_TEST_CACHE"), env::var_os("HOME")) {
+        (Some(dir), _) if !dir.is_empty() => PathBuf::from(dir),
+        (_, Some(home)) => Path::new(&home).join(".cache/xact-pipeline-tests"),
+        _ => env::temp_dir().join("xact-pipeline-tests"),
+    };
+    fs::create_dir_all(&dir).map_err(Error::io(format!(
+        "create the test cache {}",
+        dir.display()
+    )))?;
+    Ok(dir)
+}
+
+/// The folder `name` in the cache, filled by `make` unless it was filled before for the same `recipe` (whatever
+/// its content depends on: a pom.xml, a requirements.txt, the path of an interpreter).
+///
+/// A folder that was left half made, or belongs to another recipe, is deleted and made again.
+pub fn once(name: &str, recipe: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+    let folder = dir()?.join(name);
+    let marker = folder.join(".made-from");
+    let made = || fs::read_to_string(&marker).is_ok_and(|text| text == recipe);
+    if made() {
+        return Ok(folder);
+    }
+    let _lock = lock(name)?;
+    // Another process may have made it while this one waited for the lock.
+    if made() {
+        return Ok(folder);
+    }
+    if folder.exists() {
+        fs::remove_dir_all(&folder).map_err(Error::io(format!("clear {}", folder.display())))?;
+    }
+    fs::create_dir_all(&folder).map_err(Error::io(format!("create {}", folder.display())))?;
+    make(&folder)?;
+    // The marker comes last and whole: a reader without the lock must not see it half written.
+    let draft = folder.join(".made-from.part");
+    fs::write(&draft, recipe)
+        .and_then(|()| fs::rename(&draft, &marker))
+        .map_err(Error::io(format!("write {}", marker.display())))?;
+    Ok(folder)
+}
+
+/// Waits for the lock `name`; it is released when the file is dropped, and by the kernel when the process dies.
+fn lock(name: &str) -> Result<File> {
+    let path = dir()?.join(format!("{name}.lock"));
+    let lock = File::create(&path).and_then(|file| file.lock().map(|()| file));
+    lock.map_err(Error::io(format!("lock {}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_made_once_a_recipe() -> Result<()> {
+        let name = format!("self-test-{}", std::process::id());
+        let make = |content: &'static str| {
+            move |folder: &Path| fs::write(folder.join("file"), content).map_err(Error::io("write"))
+        };
+        let read = |folder: PathBuf| fs::read_to_string(folder.join("file")).unwrap();
+
+        assert_eq!(read(once(&name, "recipe 1", make("a"))?), "a");
+        assert_eq!(
+            read(once(&name, "recipe 1", make("b"))?),
+            "a",
+            "the recipe is the same, so nothing is made"
+        );
+        assert!(
+            once(&name, "recipe 2", |_| Err(Error::failed(
+                "made",
+                "on purpose"
+            )))
+            .is_err()
+        );
+        assert_eq!(
+            read(once(&name, "recipe 2", make("c"))?),
+            "c",
+            "half made is made again"
+        );
+
+        fs::remove_dir_all(dir()?.join(&name)).unwrap();
+        fs::remove_file(dir()?.join(format!("{name}.lock"))).unwrap();
+        Ok(())
+    }
+}

@@ -1,0 +1,121 @@
+//! The least HTTP client that a test needs: one request, one answer, no pool, no redirects, no TLS.
+//!
+//! It speaks HTTP/1.0, in which an answer is never chunked and the connection's end is the answer's end.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
+
+use crate::{Error, Result};
+
+/// How long each read or write may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// GETs `path` from `addr` (`127.0.0.1:8000`): the status and the body.
+pub fn get(addr: &str, path: &str) -> Result<(u16, String)> {
+    request("GET", addr, path, &[], &[])
+}
+
+/// POSTs `body` with `headers` to `path` at `addr`: the status and the body of the answer.
+pub fn post(
+    addr: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Result<(u16, String)> {
+    request("POST", addr, path, headers, body)
+}
+
+fn request(
+    method: &str,
+    addr: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Result<(u16, String)> {
+    let what = || format!("{method} http://{addr}{path}");
+    let mut head = format!(
+        "{method} {path} HTTP/1.0\r\nHost: {addr}\r\nContent-Length: {}\r\n",
+        body.len()
+    );
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str("\r\n");
+    let exchange = || {
+        let mut stream = TcpStream::connect(addr)?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
+        stream.set_write_timeout(Some(TIMEOUT))?;
+        stream.write_all(head.as_bytes())?;
+        stream.write_all(body)?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        Ok(answer)
+    };
+    let answer = exchange().map_err(Error::io(what()))?;
+    parse(&String::from_utf8_lossy(&answer)).ok_or_else(|| {
+        Error::failed(
+            format!("{} was not answered in HTTP", what()),
+            String::from_utf8_lossy(&answer).into_owned(),
+        )
+    })
+}
+
+/// Status and body of a whole answer.
+fn parse(answer: &str) -> Option<(u16, String)> {
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let status = head
+        .strip_prefix("HTTP/1.")?
+        .split(' ')
+        .nth(1)?
+        .parse()
+        .ok()?;
+    Some((status, body.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::BufRead, io::BufReader, net::TcpListener, thread};
+
+    use super::*;
+
+    #[test]
+    fn a_post_carries_headers_and_body_and_brings_back_status_and_body() -> Result<()> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap().to_string();
+        let server = thread::spawn(move || {
+            let mut stream = BufReader::new(listener.accept().unwrap().0);
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") {
+                stream.read_line(&mut head).unwrap();
+            }
+            let mut body = [0; 4];
+            stream.read_exact(&mut body).unwrap();
+            stream
+                .get_mut()
+                .write_all(b"HTTP/1.0 202 Accepted\r\nX: y\r\n\r\ndone\r\n\r\nreally")
+                .unwrap();
+            (head, String::from_utf8(body.to_vec()).unwrap())
+        });
+
+        let answer = post(&addr, "/invoke", &[("Authorization", "Bearer t")], b"work")?;
+        assert_eq!(answer, (202, "done\r\n\r\nreally".to_owned()));
+        let (head, body) = server.join().unwrap();
+        assert!(
+            head.starts_with("POST /invoke HTTP/1.0\r\n")
+                && head.contains("Authorization: Bearer t\r\n"),
+            "{head}"
+        );
+        assert_eq!(body, "work");
+        Ok(())
+    }
+
+    #[test]
+    fn nobody_there_is_an_error_that_names_the_address() {
+        let addr = format!("127.0.0.1:{}", crate::ports::free().unwrap());
+        let error = get(&addr, "/health/live").unwrap_err().to_string();
+        assert!(error.contains(&addr), "{error}");
+    }
+}

@@ -1,0 +1,75 @@
+//! The broker's `server.properties`, and why each setting differs from Kafka's default.
+
+use std::path::Path;
+
+/// What differs from broker to broker.
+#[derive(Debug)]
+pub(super) struct Config {
+    /// Where clients connect.
+    pub(super) port: u16,
+    /// Where the broker finds its controller, in the same JVM.
+    pub(super) controller_port: u16,
+    /// Kafka's base64 form of a UUID.
+    pub(super) cluster_id: String,
+}
+
+impl Config {
+    /// The text of `server.properties` for a broker whose log is in `data`.
+    pub(super) fn properties(&self, data: &Path) -> String {
+        let Config {
+            port,
+            controller_port,
+            ..
+        } = self;
+        let data = data.display();
+        format!(
+            "\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller_port}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={data}
+
+# As on Event Hubs: topics are made on purpose, messages are at most 1 MiB.
+auto.create.topics.enable=false
+message.max.bytes=1048576
+
+# One broker: every internal topic has one replica, and few partitions, which are made when first used.
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=6
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=3
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+
+# A group needs no time to gather, and a test of a dead member need not wait 6 s for its session to end.
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+
+# A killed broker is let in again once its old registration has expired: after one second instead of nine.
+broker.session.timeout.ms=1000
+broker.heartbeat.interval.ms=200
+
+# Several brokers share this machine with what they test.
+num.network.threads=2
+num.io.threads=4
+background.threads=2
+log.cleaner.dedupe.buffer.size=2097152
+"
+        )
+    }
+}
+
+/// A random UUID in the form that Kafka gives it: 16 bytes as URL-safe base64 without padding, 22 characters.
+pub(super) fn new_cluster_id() -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    // 22 characters carry 132 bits: the last one holds only two of the 128. A leading dash would read as an option.
+    let first = char::from(ALPHABET[fastrand::usize(..62)]);
+    let middle = (0..20).map(|_| char::from(ALPHABET[fastrand::usize(..64)]));
+    let last = char::from(ALPHABET[fastrand::usize(..4) * 16]);
+    std::iter::once(first).chain(middle).chain([last]).collect()
+}

@@ -1,0 +1,244 @@
+//! Kafka's files in the test cache: the jars from Maven, a formatted but empty storage, and an archive of the loaded
+//! classes. The last two are why a broker starts in about a second: formatting takes a JVM of its own, and loading
+//! 6,000 classes from jars takes longer than everything else.
+
+use std::{
+    env,
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use super::{Kafka, config::Config, read};
+use crate::{Error, Process, Result, WorkDir, cache};
+
+/// Names the jars; its text is the recipe of the cache folder, so that another version gets a fresh one.
+const POM: &str = include_str!("../../../kafka/pom.xml");
+/// Present once the class archive is made.
+const ARCHIVE: &str = "classes.jsa";
+/// The cluster id of the template: every broker replaces it with its own.
+const TEMPLATE_ID: &str = "xactTemplateClusterIdA";
+/// What starts a broker quickly in little memory: no optimising compiler, the simplest collector.
+const JVM: [&str; 4] = [
+    "-Xms64m",
+    "-Xmx256m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+];
+/// What the broker says, with the time, without what would push it out of an error's last lines: 300 settings at each
+/// start, and several lines a partition whenever a leader changes.
+const LOGGING: [&str; 6] = [
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
+    "-Dorg.slf4j.simpleLogger.log.org.apache.kafka.common.config=warn",
+    "-Dorg.slf4j.simpleLogger.log.org.apache.kafka.controller=warn",
+    "-Dorg.slf4j.simpleLogger.log.state.change.logger=warn",
+    "-Dorg.slf4j.simpleLogger.log.kafka.cluster.Partition=warn",
+];
+
+/// The broker's settings are all in its file.
+const NO_ENV: [(&str, &str); 0] = [];
+
+/// Where Kafka's files are.
+#[derive(Debug, Clone)]
+pub struct Installation {
+    java: PathBuf,
+    folder: PathBuf,
+}
+
+/// Puts Kafka into the test cache, unless it is there: about 10 s for the jars and 10 s for the class archive.
+pub fn install() -> Result<Installation> {
+    let java = on_path("java").ok_or(Error::Missing {
+        program: "java",
+        remedy: "apt-get install openjdk-17-jre-headless (or any Java 17 or later)",
+    })?;
+    let version = version();
+    // A class archive belongs to the very JVM that wrote it.
+    let recipe = format!("{POM}\n{}", java.display());
+    let make = |folder: &Path| {
+        Installation {
+            java: java.clone(),
+            folder: folder.to_owned(),
+        }
+        .make()
+    };
+    let folder = cache::once(&format!("kafka-{version}"), &recipe, make)?;
+    Ok(Installation { java, folder })
+}
+
+impl Installation {
+    fn make(&self) -> Result<()> {
+        self.fetch_jars()?;
+        self.make_template()?;
+        self.make_archive()
+    }
+
+    fn fetch_jars(&self) -> Result<()> {
+        let mvn = on_path("mvn").ok_or(Error::Missing {
+            program: "mvn",
+            remedy: "apt-get install maven (or Apache Maven 3.8 or later)",
+        })?;
+        let pom = self.folder.join("pom.xml");
+        fs::write(&pom, POM).map_err(Error::io(format!("write {}", pom.display())))?;
+        let mut command = Command::new(mvn);
+        command
+            .args([
+                "-q",
+                "-B",
+                "dependency:copy-dependencies",
+                "-DincludeScope=runtime",
+                "-DoutputDirectory=lib",
+            ])
+            .current_dir(&self.folder);
+        output(&mut command, "Maven could not fetch Kafka's jars").map(drop)
+    }
+
+    fn make_template(&self) -> Result<()> {
+        let config = Config {
+            port: 9092,
+            controller_port: 9093,
+            cluster_id: TEMPLATE_ID.to_owned(),
+        };
+        let properties = self.folder.join("template.properties");
+        fs::write(&properties, config.properties(&self.template()))
+            .map_err(Error::io(format!("write {}", properties.display())))?;
+        let mut command = self.java();
+        command
+            .args(["kafka.tools.StorageTool", "format", "-t", TEMPLATE_ID, "-c"])
+            .arg(properties);
+        output(&mut command, "Kafka could not format a storage").map(drop)
+    }
+
+    /// Runs a broker once, has a topic made so that those classes are loaded too, and lets the JVM write down what it
+    /// has loaded when it stops.
+    fn make_archive(&self) -> Result<()> {
+        // The JVM writes it while it stops; under its final name only when it is whole.
+        let draft = self.folder.join("classes.part");
+        let mut kafka = Kafka::start_own(
+            self.clone(),
+            &[format!("-XX:ArchiveClassesAtExit={}", draft.display())],
+        )?;
+        kafka.create_topic("training", 1)?;
+        kafka.stop()?;
+        fs::rename(&draft, self.folder.join(ARCHIVE))
+            .map_err(Error::io("keep Kafka's class archive"))
+    }
+
+    /// Makes `dir` a broker's: its settings, and an empty log of its own cluster.
+    pub(super) fn format(&self, dir: &WorkDir, config: &Config) -> Result<()> {
+        let data = dir.join("data");
+        copy(&self.template(), &data)?;
+        let meta = data.join("meta.properties");
+        let text = read(&meta)?.replace(TEMPLATE_ID, &config.cluster_id);
+        fs::write(&meta, text).map_err(Error::io(format!("write {}", meta.display())))?;
+        let properties = dir.join("server.properties");
+        fs::write(&properties, config.properties(&data))
+            .map_err(Error::io(format!("write {}", properties.display())))
+    }
+
+    /// Starts the broker of `dir`. It logs to `kafka.log` there.
+    pub(super) fn broker(&self, dir: &WorkDir, jvm: &[String]) -> Result<Process> {
+        let mut args: Vec<OsString> = [&JVM[..], &LOGGING[..]]
+            .concat()
+            .into_iter()
+            .map(OsString::from)
+            .collect();
+        args.extend(self.class_args());
+        args.extend(jvm.iter().map(OsString::from));
+        args.extend(["kafka.Kafka".into(), "server.properties".into()]);
+        Process::spawn("kafka", &self.java, args, NO_ENV, dir.path())
+    }
+
+    /// Runs the tool of class `class` and returns its stdout.
+    pub(super) fn tool(&self, class: &str, bootstrap: &str, args: &[&str]) -> Result<String> {
+        let mut command = self.java();
+        // Their own messages go to stdout; what they log is noise unless it is an error.
+        command.args([
+            "-Dorg.slf4j.simpleLogger.defaultLogLevel=error",
+            class,
+            "--bootstrap-server",
+            bootstrap,
+        ]);
+        output(command.args(args), &format!("{class} {}", args.join(" ")))
+    }
+
+    /// A JVM with Kafka's classes.
+    fn java(&self) -> Command {
+        let mut command = Command::new(&self.java);
+        command.args(JVM).args(self.class_args());
+        command
+    }
+
+    fn class_args(&self) -> Vec<OsString> {
+        let mut jars = self.folder.join("lib").into_os_string();
+        // The JVM expands the star itself.
+        jars.push("/*");
+        let mut args = vec!["-cp".into(), jars];
+        let archive = self.folder.join(ARCHIVE);
+        if archive.is_file() {
+            let mut flag = OsString::from("-XX:SharedArchiveFile=");
+            flag.push(archive);
+            // An archive that does not fit (the JVM was upgraded) is no reason to fail or to warn: it is only slower.
+            args.extend([
+                flag,
+                "-Xshare:auto".into(),
+                "-Xlog:cds=off".into(),
+                "-Xlog:cds+dynamic=off".into(),
+            ]);
+        }
+        args
+    }
+
+    fn template(&self) -> PathBuf {
+        self.folder.join("template")
+    }
+}
+
+/// The Kafka version in the pom.
+fn version() -> &'static str {
+    let (_, rest) = POM.split_once("<kafka.version>").unwrap_or_default();
+    rest.split('<').next().unwrap_or_default()
+}
+
+/// The real path of `program`, links resolved, as a shell would find it.
+fn on_path(program: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path)
+        .map(|dir| dir.join(program))
+        .find(|file| file.is_file())?
+        .canonicalize()
+        .ok()
+}
+
+/// Runs `command` to its end: its stdout, or an error with everything that it said.
+fn output(command: &mut Command, what: &str) -> Result<String> {
+    let output = command.output().map_err(Error::io(format!(
+        "start {}",
+        command.get_program().display()
+    )))?;
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() {
+        return Ok(stdout);
+    }
+    Err(Error::failed(
+        format!("{what} ({})", output.status),
+        stdout + &String::from_utf8_lossy(&output.stderr),
+    ))
+}
+
+/// Copies the folder `from` to `to`, which does not exist yet.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let failed = || Error::io(format!("copy {} to {}", from.display(), to.display()));
+    fs::create_dir(to).map_err(failed())?;
+    for entry in fs::read_dir(from).map_err(failed())? {
+        let entry = entry.map_err(failed())?;
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), &target).map_err(failed())?;
+        }
+    }
+    Ok(())
+}

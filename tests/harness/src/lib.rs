@@ -1,0 +1,38 @@
+//! The test machinery: real processes, a real Kafka, independent readers, and nothing left behind.
+//!
+//! Everything here blocks, on purpose: a test reads from top to bottom. From an async test, call it in
+//! `tokio::task::spawn_blocking`.
+//!
+//! - [`kafka`]: a real Apache Kafka as a child process; killed, paused and restarted at will
+//! - [`process`]: any other child process, its output in a log file
+//! - [`binary`]: where the workspace's own binaries are
+//! - [`tables`]: what the Delta tables hold, as deltalake and polars for Python read them
+//! - [`python`]: the Python environment behind that
+//! - [`http`], [`wait`]: a GET, a POST, and "until this is so"
+//! - [`ports`], [`workdir`], [`cache`], [`watchdog`]: ports, directories, downloads, and the cleaning up
+
+// Tests say `unwrap` where the product may not.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod binary;
+pub mod cache;
+pub mod error;
+pub mod http;
+pub mod kafka;
+pub mod ports;
+pub mod process;
+pub mod python;
+pub mod tables;
+pub mod wait;
+pub mod watchdog;
+pub mod workdir;
+
+pub use binary::binary;
+pub use error::Error;
+pub use kafka::Kafka;
+pub use process::Process;
+pub use wait::wait_until;
+pub use workdir::WorkDir;
+
+/// What most of the harness returns.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,70 @@
+//! A Python of the tests' own, with the libraries of `tests/requirements.txt`: an independent judge of what the
+//! pipeline wrote must not share code with it.
+
+use std::{
+    env,
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::{Error, Result, cache};
+
+const REQUIREMENTS: &str = include_str!("../../requirements.txt");
+
+/// The interpreter of the virtual environment in the test cache, which the first call on a machine makes (about 15 s
+/// and 500 MB). It is made from `$XACT_TEST_PYTHON`, else `python3`.
+pub fn interpreter() -> Result<PathBuf> {
+    let python = env::var("XACT_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    // Another Python needs another environment: the libraries are built for one version.
+    let version = run(
+        Command::new(&python).arg("--version"),
+        "python3 is missing: apt-get install python3-venv",
+    )?;
+    let recipe = format!("{REQUIREMENTS}\n{python} {version}");
+    let folder = cache::once("python", &recipe, |folder| {
+        let remedy = "Python could not make a virtual environment: apt-get install python3-venv";
+        run(
+            Command::new(&python).args(["-m", "venv"]).arg(folder),
+            remedy,
+        )?;
+        let requirements = folder.join("requirements.txt");
+        std::fs::write(&requirements, REQUIREMENTS)
+            .map_err(Error::io(format!("write {}", requirements.display())))?;
+        let mut pip = Command::new(folder.join("bin/python"));
+        pip.args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "-r",
+        ])
+        .arg(requirements);
+        run(&mut pip, "pip could not install tests/requirements.txt").map(drop)
+    })?;
+    Ok(folder.join("bin/python"))
+}
+
+/// Runs the Python script `script` with `args`: its stdout, or an error with its stderr.
+pub fn run_script<A: AsRef<OsStr>>(
+    script: &Path,
+    args: impl IntoIterator<Item = A>,
+) -> Result<String> {
+    let mut command = Command::new(interpreter()?);
+    run(
+        command.arg(script).args(args),
+        &format!("{} failed", script.display()),
+    )
+}
+
+fn run(command: &mut Command, what: &str) -> Result<String> {
+    let output = command
+        .output()
+        .map_err(|error| Error::failed(what, error.to_string()))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    Err(Error::failed(format!("{what} ({})", output.status), stderr))
+}

@@ -1,0 +1,55 @@
+//! What the three Delta tables hold, as two readers that are not ours see it (`tests/read_tables.py`).
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::{Error, Result, python};
+
+/// The rows of the tables, each row an object by column name: timestamps as RFC 3339 text in UTC with microseconds,
+/// dates as `YYYY-MM-DD`.
+#[derive(Debug, Default)]
+pub struct Tables {
+    /// The rows of `xact_events`.
+    pub events: Vec<Value>,
+    /// The rows of `xact_attachments`.
+    pub attachments: Vec<Value>,
+    /// The rows of `xact_attachments_failed`.
+    pub failed: Vec<Value>,
+}
+
+/// Reads `xact_events`, `xact_attachments` and `xact_attachments_failed` in `lake`, and checks on the way that deltalake
+/// and polars agree, that schema, column order and partition columns are as promised, and that every key is there once.
+/// A table that nobody has written yet is empty.
+pub fn read(lake: &Path) -> Result<Tables> {
+    let table = |name: &str| lake.join(name).into_os_string();
+    let args = [
+        "--events".into(),
+        table("xact_events"),
+        "--attachments".into(),
+        table("xact_attachments"),
+        "--failed".into(),
+        table("xact_attachments_failed"),
+        "--allow-missing".into(),
+    ];
+    let text = python::run_script(&script(), args)?;
+    let mut json: Value = serde_json::from_str(&text)
+        .map_err(|error| Error::failed(format!("read_tables.py: {error}"), &text[..]))?;
+    let mut rows = |name: &str| match json[name].take() {
+        Value::Array(rows) => Ok(rows),
+        _ => Err(Error::failed(
+            format!("read_tables.py printed no rows of {name}"),
+            &text[..],
+        )),
+    };
+    Ok(Tables {
+        events: rows("xact_events")?,
+        attachments: rows("xact_attachments")?,
+        failed: rows("xact_attachments_failed")?,
+    })
+}
+
+/// Where the script is: tests run from the checkout that they were built in.
+fn script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../read_tables.py")
+}

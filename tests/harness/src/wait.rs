@@ -1,0 +1,52 @@
+//! Waiting for something that will be so, instead of sleeping and hoping.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{Error, Result};
+
+/// Asks `check` again and again until it answers with a value, at most for `timeout`.
+///
+/// `what` finishes the sentence "not so after 10s: …". Polls every 10 ms at first, every 100 ms later, so that
+/// neither a quick answer waits nor a slow one costs the CPU that the product needs.
+pub fn wait_until<T>(
+    timeout: Duration,
+    what: &str,
+    mut check: impl FnMut() -> Option<T>,
+) -> Result<T> {
+    let deadline = Instant::now() + timeout;
+    let mut pause = Duration::from_millis(10);
+    loop {
+        if let Some(value) = check() {
+            return Ok(value);
+        }
+        if Instant::now() >= deadline {
+            return Err(Error::Timeout {
+                what: what.to_owned(),
+                after: timeout,
+            });
+        }
+        thread::sleep(pause);
+        pause = (pause * 5 / 4).min(Duration::from_millis(100));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_ends_the_wait_and_its_absence_names_what_was_missing() {
+        let mut calls = 0;
+        let third = wait_until(Duration::from_secs(10), "three calls", || {
+            calls += 1;
+            (calls == 3).then_some("third")
+        });
+        assert_eq!(third.unwrap(), "third");
+
+        let never = wait_until(Duration::from_millis(20), "pigs fly", || None::<()>).unwrap_err();
+        assert_eq!(never.to_string(), "not so after 20ms: pigs fly");
+    }
+}

@@ -1,0 +1,70 @@
+//! A directory a test: gone when the test passes, kept and named when it fails.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    thread,
+};
+
+use crate::{Error, Result, watchdog};
+
+/// A fresh directory. Dropping it removes it, unless the test is panicking or `XACT_TEST_KEEP` is set: then its
+/// path is printed. (A test that returns an error does not panic: its error carries the log's end already.)
+#[derive(Debug)]
+pub struct WorkDir {
+    path: PathBuf,
+}
+
+impl WorkDir {
+    /// Makes a directory whose name begins with `name` in the system's temporary directory.
+    pub fn new(name: &str) -> Result<WorkDir> {
+        let dir = tempfile::Builder::new()
+            .prefix(&format!("xact-{name}-"))
+            .tempdir()
+            .map_err(Error::io("make a temporary directory"))?;
+        // The watchdog removes it when the test is killed, so tempfile need not.
+        let path = dir.keep();
+        watchdog::add_dir(&path);
+        Ok(WorkDir { path })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A path in it.
+    pub fn join(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.path.join(name)
+    }
+}
+
+impl Drop for WorkDir {
+    fn drop(&mut self) {
+        watchdog::forget_dir(&self.path);
+        if thread::panicking() || env::var_os("XACT_TEST_KEEP").is_some() {
+            eprintln!("kept: {}", self.path.display());
+        } else if let Err(error) = std::fs::remove_dir_all(&self.path) {
+            eprintln!("cannot remove {}: {error}", self.path.display());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_goes_with_a_test_that_passes_and_stays_with_one_that_fails() -> Result<()> {
+        let passed = WorkDir::new("passed")?.path().to_owned();
+        assert!(!passed.exists());
+
+        let failed = thread::spawn(|| {
+            let dir = WorkDir::new("failed").unwrap();
+            std::panic::panic_any(dir.path().to_owned());
+        });
+        let failed = failed.join().unwrap_err().downcast::<PathBuf>().unwrap();
+        assert!(failed.exists());
+        std::fs::remove_dir(*failed).map_err(Error::io("remove the kept directory"))
+    }
+}
