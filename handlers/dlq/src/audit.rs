@@ -14,7 +14,9 @@ pub(crate) enum AuditLog {
 
 /// The audit log cannot be written.
 #[derive(Debug, thiserror::Error)]
-#[error("the audit log {path} cannot be {what}: {error}; check AUDIT_LOG_PATH, its folder's permissions and the free space")]
+#[error(
+    "the audit log {path} cannot be {what}: {error}; check AUDIT_LOG_PATH, its folder's permissions and the free space"
+)]
 pub(crate) struct AuditError {
     path: String,
     what: &'static str,
@@ -35,7 +37,11 @@ impl AuditLog {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(failed)?;
         }
-        let file = OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .map_err(failed)?;
         Ok(Self::File(path.to_owned(), Mutex::new(file)))
     }
 

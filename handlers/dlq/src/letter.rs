@@ -10,7 +10,7 @@ use uuid::Uuid;
 /// A record of the dead-letter topic.
 pub enum Letter {
     /// A dead letter.
-    Letter(Box<DeadLetter>),
+    Dead(Box<DeadLetter>),
     /// Something else that somebody wrote there.
     Foreign(Vec<u8>),
     /// A record without a value marks an entry as settled.
@@ -24,20 +24,20 @@ impl Message for Letter {
         Ok(match bytes {
             [] => Self::Tombstone,
             bytes => DeadLetter::decode(bytes)
-                .map_or_else(|_| Self::Foreign(bytes.to_vec()), |letter| Self::Letter(Box::new(letter))),
+                .map_or_else(|_| Self::Foreign(bytes.to_vec()), |letter| Self::Dead(Box::new(letter))),
         })
     }
 
     fn trace_id(&self) -> &str {
         match self {
-            Self::Letter(letter) => letter.trace_id(),
+            Self::Dead(letter) => letter.trace_id(),
             Self::Foreign(_) | Self::Tombstone => "",
         }
     }
 
     fn media_id(&self) -> Option<Uuid> {
         match self {
-            Self::Letter(letter) => letter.media_id,
+            Self::Dead(letter) => letter.media_id,
             Self::Foreign(_) | Self::Tombstone => None,
         }
     }
@@ -48,7 +48,7 @@ impl Letter {
     pub(crate) fn labels(&self) -> (&str, &'static str) {
         match self {
             // Any text may be in a message's stage, and each new one would be a new series for ever.
-            Self::Letter(letter) => {
+            Self::Dead(letter) => {
                 let stage = contracts::topology::STAGES
                     .iter()
                     .find(|row| row.name == letter.stage)
@@ -62,7 +62,7 @@ impl Letter {
     /// One JSON object: what happened, without the parts that hold secrets.
     pub(crate) fn audit_line(&self, now: Timestamp) -> Value {
         match self {
-            Self::Letter(letter) => json!({
+            Self::Dead(letter) => json!({
                 "audited_at": time::format(now),
                 "trace_id": letter.trace_id,
                 "media_id": letter.media_id,

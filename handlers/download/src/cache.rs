@@ -30,7 +30,9 @@ pub(crate) struct Cached {
 
 /// The cache folder cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("CACHE_DIR {path} cannot be written: {error}; check that the volume is mounted, has space, and that this process may write there")]
+#[error(
+    "CACHE_DIR {path} cannot be written: {error}; check that the volume is mounted, has space, and that this process may write there"
+)]
 pub(crate) struct CacheError {
     path: String,
     error: io::Error,
@@ -101,7 +103,10 @@ impl Drop for Turn {
         let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
         drop(self.guard.take());
         // Only the map itself still knows the lock: whoever waits holds another reference.
-        if busy.get(&self.media_id).is_some_and(|lock| Arc::strong_count(lock) == 1) {
+        if busy
+            .get(&self.media_id)
+            .is_some_and(|lock| Arc::strong_count(lock) == 1)
+        {
             busy.remove(&self.media_id);
         }
     }
@@ -125,7 +130,9 @@ impl Slot {
 
     /// Begins a new file.
     pub(crate) async fn begin(&self) -> Result<Part, CacheError> {
-        fs::create_dir_all(&self.folder).await.map_err(CacheError::of(&self.folder))?;
+        fs::create_dir_all(&self.folder)
+            .await
+            .map_err(CacheError::of(&self.folder))?;
         let name = format!("{}-{}{PART_SUFFIX}", Uuid::new_v4().simple(), self.media_id);
         let path = self.folder.join(name);
         let file = fs::OpenOptions::new()
@@ -193,8 +200,12 @@ impl Part {
         let note = self.path.with_extension("note");
         let text = serde_json::to_vec(&cached).map_err(|error| CacheError::of(&note)(error.into()))?;
         fs::write(&note, text).await.map_err(CacheError::of(&note))?;
-        fs::rename(&note, self.folder.join(NOTE)).await.map_err(CacheError::of(&note))?;
-        fs::rename(&self.path, self.folder.join(FILE)).await.map_err(CacheError::of(&self.path))?;
+        fs::rename(&note, self.folder.join(NOTE))
+            .await
+            .map_err(CacheError::of(&note))?;
+        fs::rename(&self.path, self.folder.join(FILE))
+            .await
+            .map_err(CacheError::of(&self.path))?;
         Ok(cached)
     }
 }
@@ -217,7 +228,10 @@ mod tests {
         let mut part = slot.begin().await.unwrap();
         part.write(b"hello").await.unwrap();
         let cached = part.finish(None, now()).await.unwrap();
-        assert_eq!(cached.sha256, "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824");
+        assert_eq!(
+            cached.sha256,
+            "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+        );
         assert_eq!(slot.finished().await, Some(cached));
         std::fs::write(root.path().join(cache_path::file(id)), b"hell").unwrap();
         assert_eq!(slot.finished().await, None);

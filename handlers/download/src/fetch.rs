@@ -54,7 +54,9 @@ impl From<CacheError> for FetchError {
 /// The HTTP client could not be made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
-    #[error("the HTTP client cannot be made: {0}; check that the system's CA certificates are installed (package ca-certificates)")]
+    #[error(
+        "the HTTP client cannot be made: {0}; check that the system's CA certificates are installed (package ca-certificates)"
+    )]
     Client(#[from] reqwest::Error),
     #[error("DEV_CA_FILE cannot be read: {0}")]
     CaFile(std::io::Error),
@@ -131,9 +133,12 @@ impl Fetcher {
                 return Err(refused_status(&response));
             }
             let Some(location) = header(response.headers(), LOCATION.as_str()) else {
-                return Err(Problem::new(Category::Unknown, format!("redirect {status} without a readable Location"))
-                    .with_status(status.as_u16())
-                    .into());
+                return Err(Problem::new(
+                    Category::Unknown,
+                    format!("redirect {status} without a readable Location"),
+                )
+                .with_status(status.as_u16())
+                .into());
             };
             url = policy.check_redirect(&url, location).map_err(|refusal| {
                 Problem::new(Category::Permanent, format!("redirected to a refused URL: {refusal}"))
@@ -155,7 +160,10 @@ impl Fetcher {
         if let Some(encoding) = header(response.headers(), CONTENT_ENCODING.as_str())
             && !encoding.eq_ignore_ascii_case("identity")
         {
-            return Err(permanent(format!("the server sent the file with content encoding {encoding:?}, unasked")).into());
+            return Err(permanent(format!(
+                "the server sent the file with content encoding {encoding:?}, unasked"
+            ))
+            .into());
         }
         file_type
             .check_declared(content_type)
@@ -203,9 +211,11 @@ impl Body {
     }
 
     fn judge(&self) -> Result<(), FetchError> {
-        self.file_type
-            .check_content(&self.head)
-            .map_err(|refusal| Problem::new(Category::Permanent, refusal.to_string()).with_status(200).into())
+        self.file_type.check_content(&self.head).map_err(|refusal| {
+            Problem::new(Category::Permanent, refusal.to_string())
+                .with_status(200)
+                .into()
+        })
     }
 
     /// hyper ends a short body with an error itself; this holds also where it does not.
@@ -293,7 +303,11 @@ fn request_problem(error: &reqwest::Error) -> Problem {
 }
 
 fn body_problem(error: &reqwest::Error) -> Problem {
-    let what = if error.is_timeout() { "the body stopped coming" } else { "the body was cut short" };
+    let what = if error.is_timeout() {
+        "the body stopped coming"
+    } else {
+        "the body was cut short"
+    };
     Problem::new(Category::Transient, format!("{what}: {}", innermost(error))).with_status(200)
 }
 
@@ -306,7 +320,7 @@ fn innermost(error: &reqwest::Error) -> String {
     cause.to_string()
 }
 
-fn cause<'a, E: Error + 'static>(error: &'a reqwest::Error) -> Option<&'a E> {
+fn cause<E: Error + 'static>(error: &reqwest::Error) -> Option<&E> {
     let mut cause: Option<&(dyn Error + 'static)> = error.source();
     while let Some(error) = cause {
         if let Some(found) = error.downcast_ref::<E>() {
@@ -324,10 +338,22 @@ mod tests {
     #[test]
     fn statuses_are_those_of_the_specification() {
         for (status, category) in [
-            (400, Category::Permanent), (401, Category::Auth), (403, Category::Permanent), (404, Category::Permanent),
-            (407, Category::Auth), (408, Category::Transient), (410, Category::Permanent), (425, Category::Transient),
-            (429, Category::Transient), (500, Category::Transient), (503, Category::Transient), (599, Category::Transient),
-            (204, Category::Unknown), (206, Category::Unknown), (304, Category::Unknown), (600, Category::Unknown),
+            (400, Category::Permanent),
+            (401, Category::Auth),
+            (403, Category::Permanent),
+            (404, Category::Permanent),
+            (407, Category::Auth),
+            (408, Category::Transient),
+            (410, Category::Permanent),
+            (425, Category::Transient),
+            (429, Category::Transient),
+            (500, Category::Transient),
+            (503, Category::Transient),
+            (599, Category::Transient),
+            (204, Category::Unknown),
+            (206, Category::Unknown),
+            (304, Category::Unknown),
+            (600, Category::Unknown),
         ] {
             assert_eq!(category_of(status), category, "{status}");
         }

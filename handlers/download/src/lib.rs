@@ -21,9 +21,7 @@ use contracts::url_guard::UrlPolicy;
 use fetch::{FetchError, Fetcher};
 use runtime::config::Settings;
 use runtime::metrics::metrics;
-use runtime::{
-    Context, EachService, Emit, Factory, Failure, Handler, Limits, Outcome, SetupError, Unavailable,
-};
+use runtime::{Context, EachService, Emit, Factory, Failure, Handler, Limits, Outcome, SetupError, Unavailable};
 use std::sync::Arc;
 
 /// The handler.
@@ -89,7 +87,10 @@ impl Handler for Download {
         let Some(attempt) = self.breakers.admit(&host) else {
             return Err(Failure::message(
                 Category::CircuitOpen,
-                format!("{host} failed {} times in a row: no request is made for a while", breaker::FAILURES),
+                format!(
+                    "{host} failed {} times in a row: no request is made for a while",
+                    breaker::FAILURES
+                ),
             ));
         };
         let running = metrics().downloads_concurrent.with_label_values(&[WORKER]);

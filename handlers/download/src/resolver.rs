@@ -30,9 +30,7 @@ pub(crate) struct PublicResolver {
 
 impl PublicResolver {
     pub(crate) fn new(dev: Option<DevSettings>) -> Self {
-        Self {
-            dev: dev.map(Arc::new),
-        }
+        Self { dev: dev.map(Arc::new) }
     }
 }
 
@@ -57,7 +55,11 @@ impl Resolve for PublicResolver {
                 })?
                 .collect();
             if answers.is_empty() {
-                return Err(NoAddress { host, reason: "the answer is empty".to_owned() }.into());
+                return Err(NoAddress {
+                    host,
+                    reason: "the answer is empty".to_owned(),
+                }
+                .into());
             }
             // One private answer among public ones is an attack or a mistake: none of them is used.
             for answer in &answers {

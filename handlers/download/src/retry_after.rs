@@ -28,7 +28,10 @@ mod tests {
     fn seconds_and_dates_are_read() {
         let now = "2015-10-21T07:27:00Z".parse().unwrap();
         assert_eq!(parse("120", now), Some(Duration::from_secs(120)));
-        assert_eq!(parse("Wed, 21 Oct 2015 07:28:00 GMT", now), Some(Duration::from_secs(60)));
+        assert_eq!(
+            parse("Wed, 21 Oct 2015 07:28:00 GMT", now),
+            Some(Duration::from_secs(60))
+        );
         assert_eq!(parse("Wed, 21 Oct 2015 07:00:00 GMT", now), Some(Duration::ZERO));
         assert_eq!(parse("99999999999", now), Some(LONGEST));
         assert_eq!(parse("soon", now), None);

@@ -56,10 +56,7 @@ impl EventIngester {
     }
 
     fn expand(&self, event: &Event, context: &Context) -> Emit {
-        let original_timestamp = event
-            .timestamp
-            .or(context.record_timestamp)
-            .unwrap_or(context.now);
+        let original_timestamp = event.timestamp.or(context.record_timestamp).unwrap_or(context.now);
         let parsed: Vec<Attachment<'_>> = event
             .attachments
             .iter()
@@ -84,7 +81,8 @@ impl EventIngester {
             .fold(Emit::nothing(), |emit, (attachment, blob_path)| {
                 let refused = attachment.refused.or_else(|| {
                     event.assignment_id.is_none().then(|| {
-                        "the event names no assignment: payload.assignmentId or payload.assignment_id is missing".to_owned()
+                        "the event names no assignment: payload.assignmentId or payload.assignment_id is missing"
+                            .to_owned()
                     })
                 });
                 let task = DownloadTask {
@@ -129,9 +127,7 @@ impl Handler for EventIngester {
         } else {
             let (seen, now) = (Arc::clone(&self.seen), context.now);
             // Only once its tasks are safe: a redelivery before that must expand it again.
-            let emit = self
-                .expand(&event, context)
-                .then(move || seen.insert(fingerprint, now));
+            let emit = self.expand(&event, context).then(move || seen.insert(fingerprint, now));
             (emit, "success")
         };
         metrics().events_ingested.with_label_values(&[DOMAIN, status]).inc();
@@ -184,4 +180,142 @@ fn expiry_notes(url: &Url, now: Timestamp) -> Map<String, serde_json::Value> {
         notes.insert(metadata::EXPIRED_AT_INGEST.to_owned(), expiry.is_expired(now).into());
     }
     notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contracts::messages::Message;
+    use runtime::config::Environment;
+    use runtime::disposition::{Disposition, Occasion};
+    use serde_json::{Value, json};
+
+    fn ingester() -> EventIngester {
+        EventIngester::new(&Settings::from_environment(&Environment::default()).unwrap())
+    }
+
+    fn context() -> Context {
+        Context {
+            now: "2025-01-01T00:00:00Z".parse().unwrap(),
+            record_timestamp: "2024-06-01T00:00:00Z".parse().ok(),
+            max_retries: 4,
+        }
+    }
+
+    fn event(assignment: &Value, attachments: &[&str]) -> Event {
+        Event::from_value(
+            json!({"trace_id": "test-001", "event_type": "documentsReceived", "timestamp": "2024-12-31T12:00:00Z",
+            "payload": {"assignmentId": assignment}, "attachments": attachments}),
+        )
+        .unwrap()
+    }
+
+    /// Topics and messages that the runtime makes of what the handler emitted.
+    async fn produced(ingester: &EventIngester, event: Event) -> Vec<(String, Value)> {
+        let Outcome::Emit(emit) = ingester.handle(event, &context()).await.unwrap() else {
+            panic!("an event is never held");
+        };
+        let record = runtime::invoke::records(
+            br#"{"records":{"t-0":[{"topic":"xact.events.raw","partition":0,"offset":1,"value":""}]}}"#,
+        )
+        .unwrap()
+        .remove(0);
+        let disposition = Disposition {
+            stage: Stage::EventIngester,
+            topics: contracts::topology::Topics::default(),
+            max_retries: 4,
+        };
+        let on = Occasion {
+            record: &record,
+            trace: &record.trace,
+            now: context().now,
+        };
+        let disposed = disposition.delivered(emit, on);
+        disposed
+            .outgoing
+            .into_iter()
+            .map(|out| (out.topic, serde_json::from_slice(&out.value).unwrap()))
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn each_attachment_becomes_a_task_with_the_ids_of_the_specification() {
+        let out = produced(
+            &ingester(),
+            event(&json!("A123"), &["https://claimxperience.com/test.pdf"]),
+        )
+        .await;
+        assert_eq!(out.len(), 1);
+        let (topic, task) = &out[0];
+        assert_eq!(topic, "xact.downloads.pending");
+        assert_eq!(task["media_id"], "13bb61f0-41d1-548c-97c8-ebdee367da68");
+        assert_eq!(task["blob_path"], "documentsReceived/A123/test-001/A123_test.pdf");
+        assert_eq!(task["file_type"], "PDF");
+        assert_eq!(task["original_timestamp"], "2024-12-31T12:00:00.000000Z");
+        assert_eq!((&task["retry_count"], &task["event_type"]), (&json!(0), &json!("xact")));
+    }
+
+    #[tokio::test]
+    async fn a_refused_url_fails_alone_and_aloud() {
+        let good = "https://claimxperience.com/a.pdf";
+        for (bad, reason) in [
+            ("https://example.com/test.pdf", "example.com"),
+            ("http://claimxperience.com/a.pdf", "http"),
+            ("https://claimxperience.com/setup.exe", "exe"),
+            ("not a url", ""),
+            ("5", ""),
+        ] {
+            let out = produced(&ingester(), event(&json!("A"), &[bad, good])).await;
+            let topics: Vec<_> = out.iter().map(|(topic, _)| topic.as_str()).collect();
+            assert_eq!(
+                topics,
+                ["xact.downloads.results", "xact.downloads.dlq", "xact.downloads.pending"],
+                "{bad}"
+            );
+            assert_eq!(out[0].1["status"], "failed_permanent");
+            assert_eq!(out[1].1["error_category"], "permanent");
+            let text = out[1].1["final_error"].as_str().unwrap();
+            assert!(text.contains(reason), "{text}");
+            assert_eq!(out[1].1["original_task"]["attachment_url"], bad);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_missing_assignment_fails_every_attachment() {
+        let out = produced(&ingester(), event(&Value::Null, &["https://claimxperience.com/a.pdf"])).await;
+        assert_eq!(out.len(), 2);
+        assert!(
+            out[1].1["final_error"]
+                .as_str()
+                .unwrap()
+                .contains("names no assignment")
+        );
+        // The dead letter must be readable, to be replayed once the event is mended.
+        assert!(contracts::messages::DeadLetter::decode(out[1].1.to_string().as_bytes()).is_ok());
+    }
+
+    #[tokio::test]
+    async fn expiry_is_noted_and_the_download_stage_judges_it() {
+        let url = "https://claimxperience.com/a.pdf?systemDate=1704067200000&expires=1000";
+        let out = produced(&ingester(), event(&json!("A"), &[url])).await;
+        let notes = &out[0].1["metadata"];
+        assert_eq!(notes["expires_at"], "2024-01-01T00:00:01.000000Z");
+        assert_eq!(notes["expired_at_ingest"], true);
+    }
+
+    #[tokio::test]
+    async fn an_event_is_expanded_once_and_again_until_its_tasks_are_safe() {
+        let ingester = ingester();
+        let event = event(&json!("A"), &["https://claimxperience.com/a.pdf"]);
+        // Nothing was acknowledged: a redelivery must expand it again.
+        let Outcome::Emit(first) = ingester.handle(event.clone(), &context()).await.unwrap() else {
+            panic!();
+        };
+        drop(first);
+        assert_eq!(produced(&ingester, event.clone()).await.len(), 1);
+        assert_eq!(produced(&ingester, event.clone()).await.len(), 0);
+        let mut other = event;
+        other.attachments.push("https://claimxperience.com/b.pdf".to_owned());
+        assert_eq!(produced(&ingester, other).await.len(), 2);
+    }
 }

@@ -6,7 +6,7 @@ use contracts::messages::Event;
 use contracts::topology::Stage;
 use jiff::Timestamp;
 use lake::{EventRow, Source, Sourced};
-use runtime::{Assigned, AssignError, Batch, BatchHandler, BatchService, Context, Factory, Refused, Unavailable};
+use runtime::{AssignError, Assigned, Batch, BatchHandler, BatchService, Context, Factory, Refused, Unavailable};
 use std::sync::Arc;
 use table_sink::TableSink;
 
@@ -20,7 +20,11 @@ pub struct EventWriter {
 pub fn factory() -> Factory {
     Arc::new(|settings| {
         let events = TableSink::open("DELTA_EVENTS_TABLE_PATH", &settings.events_table, settings.delta_writes)?;
-        Ok(BatchService::new(Stage::EventWriter, EventWriter { events }, settings.event_batch))
+        Ok(BatchService::new(
+            Stage::EventWriter,
+            EventWriter { events },
+            settings.event_batch,
+        ))
     })
 }
 

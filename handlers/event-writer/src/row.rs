@@ -118,6 +118,9 @@ mod tests {
     fn an_event_without_a_timestamp_takes_the_records() {
         let event = Event::from_value(json!({"trace_id": "t", "event_type": "x"})).unwrap();
         let written: Timestamp = "2024-05-01T00:00:00Z".parse().unwrap();
-        assert_eq!(of_event(&event, Some(written), Timestamp::UNIX_EPOCH).event_timestamp, written);
+        assert_eq!(
+            of_event(&event, Some(written), Timestamp::UNIX_EPOCH).event_timestamp,
+            written
+        );
     }
 }

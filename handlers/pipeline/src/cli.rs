@@ -145,6 +145,10 @@ mod tests {
         for row in &STAGES {
             assert_eq!(parse_worker(row.name), Ok(WorkerChoice::One(row.stage)));
         }
-        assert!(parse_worker("uploads").unwrap_err().contains("result-processor, retry-scheduler, dlq, or all"));
+        assert!(
+            parse_worker("uploads")
+                .unwrap_err()
+                .contains("result-processor, retry-scheduler, dlq, or all")
+        );
     }
 }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use lake::{AttachmentRow, FailedRow, Key, Source, Sourced, TableRow};
 use runtime::{
-    Assigned, AssignError, Batch, BatchHandler, BatchService, Context, Delivered, Factory, Refused, Unavailable,
+    AssignError, Assigned, Batch, BatchHandler, BatchService, Context, Delivered, Factory, Refused, Unavailable,
 };
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -33,7 +33,11 @@ pub fn factory() -> Factory {
             attachments: TableSink::open("DELTA_INVENTORY_TABLE_PATH", &settings.attachments_table, enabled)?,
             failed: TableSink::open("DELTA_FAILED_TABLE_PATH", &settings.failed_table, enabled)?,
         };
-        Ok(BatchService::new(Stage::ResultProcessor, handler, settings.result_batch))
+        Ok(BatchService::new(
+            Stage::ResultProcessor,
+            handler,
+            settings.result_batch,
+        ))
     })
 }
 
@@ -46,7 +50,13 @@ impl BatchHandler for ResultProcessor {
     }
 
     async fn handle(&self, batch: &Batch<'_, DownloadResult>, context: &Context) -> Result<Vec<Refused>, Unavailable> {
-        let of = |status| batch.records.iter().copied().filter(move |record| record.input.status == status);
+        let of = |status| {
+            batch
+                .records
+                .iter()
+                .copied()
+                .filter(move |record| record.input.status == status)
+        };
         let completed: Vec<_> = of(Status::Completed)
             .map(|record| sourced(record, rows::attachment(&record.input, context.now)))
             .collect();
@@ -54,7 +64,9 @@ impl BatchHandler for ResultProcessor {
             .map(|record| sourced(record, rows::failed(&record.input, context.now)))
             .collect();
         // First the files: the look-up below must see those of this very batch.
-        let happened: Vec<Timestamp> = of(Status::Completed).map(|record| record.input.original_timestamp).collect();
+        let happened: Vec<Timestamp> = of(Status::Completed)
+            .map(|record| record.input.original_timestamp)
+            .collect();
         self.attachments.append(completed, &batch.positions, &happened).await?;
         let failed = self.without_completed(failed).await?;
         let happened: Vec<Timestamp> = of(Status::FailedPermanent)

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use lake::{Appended, Key, Location, Sourced, Table, TableError, TableOptions, TableRow};
 use runtime::metrics::metrics;
-use runtime::{Assigned, AssignError, SetupError, Unavailable};
+use runtime::{AssignError, Assigned, SetupError, Unavailable};
 use std::collections::{BTreeMap, HashSet};
 use std::time::Instant;
 
@@ -19,7 +19,10 @@ impl<R: TableRow> TableSink<R> {
     /// When `path`, the value of `variable`, is no location.
     pub fn open(variable: &str, path: &str, enabled: bool) -> Result<Self, SetupError> {
         if !enabled {
-            tracing_off(R::NAME);
+            tracing::warn!(
+                table = R::NAME,
+                "ENABLE_DELTA_WRITES=false: nothing is written to this table"
+            );
             return Ok(Self(None));
         }
         if path.is_empty() {
@@ -41,14 +44,17 @@ impl<R: TableRow> TableSink<R> {
             return Ok(());
         };
         let app_ids: Vec<String> = partitions.iter().map(|partition| partition.app_id.clone()).collect();
-        let positions = table.positions(&app_ids).await.map_err(unavailable)?;
+        let positions = table.positions(&app_ids).await.map_err(|error| unavailable(&error))?;
         for partition in partitions {
             let position = positions.get(&partition.app_id).copied().unwrap_or(0);
             if position > partition.end {
                 return Err(AssignError::Refused(format!(
                     "table {} has rows up to offset {position} of {}[{}], but the topic ends at {}: the topic was recreated, or the table is another broker's. \
                      Going on would skip messages. Use a new consumer group prefix (KAFKA_CONSUMER_GROUP_PREFIX), which starts positions anew (the rows' keys still keep them single), or a new table path",
-                    R::NAME, partition.topic, partition.partition, partition.end
+                    R::NAME,
+                    partition.topic,
+                    partition.partition,
+                    partition.end
                 )));
             }
         }
@@ -77,7 +83,7 @@ impl<R: TableRow> TableSink<R> {
             .observe(started.elapsed().as_secs_f64());
         let status = if appended.is_ok() { "success" } else { "error" };
         metrics().delta_writes.with_label_values(&[R::NAME, status]).inc();
-        let appended = appended.map_err(unavailable)?;
+        let appended = appended.map_err(|error| unavailable(&error))?;
         count(R::NAME, &appended);
         let now = Timestamp::now();
         for happened in happened {
@@ -96,19 +102,21 @@ impl<R: TableRow> TableSink<R> {
     /// When the table cannot be read now.
     pub async fn existing_keys(&self, date: jiff::civil::Date, keys: &[Key]) -> Result<HashSet<Key>, Unavailable> {
         match &self.0 {
-            Some(table) => table.existing_keys(date, keys).await.map_err(unavailable),
+            Some(table) => table
+                .existing_keys(date, keys)
+                .await
+                .map_err(|error| unavailable(&error)),
             None => Ok(HashSet::new()),
         }
     }
 }
 
-fn tracing_off(table: &str) {
-    tracing::warn!(table, "ENABLE_DELTA_WRITES=false: nothing is written to this table");
-}
-
 fn count(table: &str, appended: &Appended) {
     let rows = |count: usize| count as u64;
-    metrics().delta_rows.with_label_values(&[table]).inc_by(rows(appended.added));
+    metrics()
+        .delta_rows
+        .with_label_values(&[table])
+        .inc_by(rows(appended.added));
     for (reason, skipped) in [("offset", appended.skipped_by_offset), ("key", appended.skipped_by_key)] {
         metrics()
             .delta_duplicates
@@ -118,6 +126,6 @@ fn count(table: &str, appended: &Appended) {
 }
 
 /// Every table error is waited for: the rows are good, and none may be lost, however long the mending takes.
-fn unavailable(error: TableError) -> Unavailable {
+fn unavailable(error: &TableError) -> Unavailable {
     Unavailable::new("delta", error.to_string())
 }

@@ -107,7 +107,10 @@ mod tests {
         assert!(!folder.exists());
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(&path, "hellx").unwrap();
-        assert!(matches!(look(5).await.unwrap(), Found::Unusable("its hash is not the announced one")));
+        assert!(matches!(
+            look(5).await.unwrap(),
+            Found::Unusable("its hash is not the announced one")
+        ));
     }
 
     #[tokio::test]

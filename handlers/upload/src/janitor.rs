@@ -91,9 +91,12 @@ fn is_older(folder: &Path, limit: Timestamp) -> bool {
     let Ok(entries) = std::fs::read_dir(folder) else {
         return false;
     };
-    let files_are_older = entries
-        .into_iter()
-        .all(|entry| entry.ok().and_then(|entry| written(&entry.path())).is_some_and(|time| time < limit));
+    let files_are_older = entries.into_iter().all(|entry| {
+        entry
+            .ok()
+            .and_then(|entry| written(&entry.path()))
+            .is_some_and(|time| time < limit)
+    });
     files_are_older && written(folder).is_some_and(|time| time < limit)
 }
 
@@ -108,10 +111,16 @@ mod tests {
     #[test]
     fn what_waits_for_upload_is_never_removed_however_old() {
         let waiting: Timestamp = "2025-06-01T00:00:00Z".parse().unwrap();
-        assert_eq!(limit(&Oldest::NothingWaits, now()), "2025-06-09T00:00:00Z".parse().unwrap());
+        assert_eq!(
+            limit(&Oldest::NothingWaits, now()),
+            "2025-06-09T00:00:00Z".parse().unwrap()
+        );
         assert!(limit(&Oldest::Since(waiting), now()) < waiting);
         assert_eq!(limit(&Oldest::Unknown, now()), Timestamp::MIN);
-        assert_eq!(limit(&Oldest::Since(now()), now()), "2025-06-09T00:00:00Z".parse().unwrap());
+        assert_eq!(
+            limit(&Oldest::Since(now()), now()),
+            "2025-06-09T00:00:00Z".parse().unwrap()
+        );
     }
 
     #[test]

@@ -77,7 +77,10 @@ impl Upload {
             .with_label_values(&["upload"])
             .observe(started.elapsed().as_secs_f64());
         let status = if put.is_ok() { "success" } else { "error" };
-        metrics().onelake_operations.with_label_values(&["upload", status]).inc();
+        metrics()
+            .onelake_operations
+            .with_label_values(&["upload", status])
+            .inc();
         match &put {
             Ok(()) => metrics()
                 .onelake_bytes
@@ -93,18 +96,29 @@ impl Upload {
 
     /// The cached file is gone or not what it was: if it is in OneLake all the same, the upload was done before.
     async fn without_file(&self, cached: &CachedDownload, why: &str, context: &Context) -> Result<Outcome, Failure> {
-        let there = self.files.size(&cached.destination_path).await.map_err(failure)?;
+        let there = self
+            .files
+            .size(&cached.destination_path)
+            .await
+            .map_err(|error| failure(&error))?;
         if there == Some(cached.bytes_downloaded) {
             return Ok(Emit::nothing()
                 .result(DownloadResult::completed(cached, context.now))
                 .into());
         }
         let mut task = cached.to_task();
-        let misses = task.metadata.get(CACHE_MISSES).and_then(serde_json::Value::as_u64).unwrap_or(0) + 1;
+        let misses = task
+            .metadata
+            .get(CACHE_MISSES)
+            .and_then(serde_json::Value::as_u64)
+            .unwrap_or(0)
+            + 1;
         if misses > MOST_CACHE_MISSES {
             return Err(Failure::message(
                 Category::Transient,
-                format!("the cached file was lost {misses} times ({why}): check that CACHE_DIR of the download and upload workers is one volume"),
+                format!(
+                    "the cached file was lost {misses} times ({why}): check that CACHE_DIR of the download and upload workers is one volume"
+                ),
             ));
         }
         tracing::warn!(why, misses, "the cached file cannot be used: it is downloaded again");
@@ -131,9 +145,10 @@ impl Handler for Upload {
                 .then(move || file.forget())
                 .into()),
             Err(FileError::SourceMissing { .. } | FileError::SourceChanged { .. }) => {
-                self.without_file(&cached, "it changed during the upload", context).await
+                self.without_file(&cached, "it changed during the upload", context)
+                    .await
             }
-            Err(error) => Err(failure(error)),
+            Err(error) => Err(failure(&error)),
         }
     }
 
@@ -151,7 +166,7 @@ fn kind(error: &FileError) -> &'static str {
     }
 }
 
-fn failure(error: FileError) -> Failure {
+fn failure(error: &FileError) -> Failure {
     match error {
         FileError::InvalidPath { .. } => Failure::message(Category::Permanent, error.to_string()),
         // The storage's trouble is waited for, and so is anything else that is no fault of the message.

@@ -28,15 +28,7 @@ struct Block<A> {
     name: &'static str,
 }
 
-const fn v4(
-    a: u8,
-    b: u8,
-    c: u8,
-    d: u8,
-    prefix: u32,
-    kind: &'static str,
-    name: &'static str,
-) -> Block<Ipv4Addr> {
+const fn v4(a: u8, b: u8, c: u8, d: u8, prefix: u32, kind: &'static str, name: &'static str) -> Block<Ipv4Addr> {
     Block {
         network: Ipv4Addr::new(a, b, c, d),
         prefix,
@@ -45,12 +37,7 @@ const fn v4(
     }
 }
 
-const fn v6(
-    network: [u16; 8],
-    prefix: u32,
-    kind: &'static str,
-    name: &'static str,
-) -> Block<Ipv6Addr> {
+const fn v6(network: [u16; 8], prefix: u32, kind: &'static str, name: &'static str) -> Block<Ipv6Addr> {
     let [a, b, c, d, e, f, g, h] = network;
     Block {
         network: Ipv6Addr::new(a, b, c, d, e, f, g, h),
@@ -121,13 +108,7 @@ const GLOBAL_UNICAST: Block<Ipv6Addr> = v6(
 /// # Errors
 /// The registered block that it belongs to.
 pub fn check_public(address: IpAddr) -> Result<(), AddressRefusal> {
-    let refuse = |kind, block| {
-        Err(AddressRefusal {
-            address,
-            kind,
-            block,
-        })
-    };
+    let refuse = |kind, block| Err(AddressRefusal { address, kind, block });
     match address {
         IpAddr::V4(v4) => match V4_BLOCKS.iter().find(|block| holds_v4(block, v4)) {
             Some(block) => refuse(block.kind, block.name),
@@ -135,9 +116,7 @@ pub fn check_public(address: IpAddr) -> Result<(), AddressRefusal> {
         },
         IpAddr::V6(v6) => match V6_BLOCKS.iter().find(|block| holds_v6(block, v6)) {
             Some(block) => refuse(block.kind, block.name),
-            None if !holds_v6(&GLOBAL_UNICAST, v6) => {
-                refuse(GLOBAL_UNICAST.kind, GLOBAL_UNICAST.name)
-            }
+            None if !holds_v6(&GLOBAL_UNICAST, v6) => refuse(GLOBAL_UNICAST.kind, GLOBAL_UNICAST.name),
             None => Ok(()),
         },
     }

@@ -100,9 +100,7 @@ fn distinct_component(text: &str) -> String {
     if safe == text {
         return safe;
     }
-    let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, text.as_bytes())
-        .simple()
-        .to_string();
+    let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, text.as_bytes()).simple().to_string();
     shortened(&safe, &format!("~{}", &hash[..8]))
 }
 

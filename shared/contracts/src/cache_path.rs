@@ -65,7 +65,17 @@ mod tests {
 
     #[test]
     fn paths_that_leave_the_cache_are_refused() {
-        for path in ["", "/etc/passwd", "../x/y/z", "aa/../../x", "aa/./b/..", "file", "aa/file", "a\\b/c/d", "a/b/c\0"] {
+        for path in [
+            "",
+            "/etc/passwd",
+            "../x/y/z",
+            "aa/../../x",
+            "aa/./b/..",
+            "file",
+            "aa/file",
+            "a\\b/c/d",
+            "a/b/c\0",
+        ] {
             assert_eq!(resolve(Path::new("/cache"), path), Err(OutsideCache), "{path}");
         }
     }

@@ -277,10 +277,7 @@ pub fn allowed_type(url: &Url) -> Result<FileType, FileRefusal> {
 /// The `file_type` of messages and tables: the extension in upper case, or `UNKNOWN`.
 #[must_use]
 pub fn file_type_label(url: &Url) -> String {
-    extension_of(url).map_or_else(
-        || "UNKNOWN".to_owned(),
-        |extension| extension.to_ascii_uppercase(),
-    )
+    extension_of(url).map_or_else(|| "UNKNOWN".to_owned(), |extension| extension.to_ascii_uppercase())
 }
 
 /// The last segment of a URL's path, percent-decoded, without the white space and dots at its ends
@@ -294,9 +291,8 @@ pub(crate) fn file_name_of(url: &Url) -> Option<String> {
 /// Splits `name` into what stands before the extension, and the extension; `None` if it has none.
 pub(crate) fn split_extension(name: &str) -> Option<(&str, &str)> {
     let (stem, extension) = name.rsplit_once('.')?;
-    let plain = !extension.is_empty()
-        && extension.len() <= 16
-        && extension.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let plain =
+        !extension.is_empty() && extension.len() <= 16 && extension.bytes().all(|byte| byte.is_ascii_alphanumeric());
     plain.then_some((stem, extension))
 }
 
@@ -305,8 +301,7 @@ fn extension(name: &str) -> Option<String> {
 }
 
 fn trim_name(name: &str) -> &str {
-    name.trim()
-        .trim_end_matches(|c: char| c == '.' || c.is_whitespace())
+    name.trim().trim_end_matches(|c: char| c == '.' || c.is_whitespace())
 }
 
 fn accepted_extensions() -> String {

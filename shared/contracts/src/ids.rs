@@ -21,10 +21,7 @@ pub fn event_id(trace_id: &str) -> Uuid {
 /// `attachment_url` is the URL as the event spells it, query string included.
 #[must_use]
 pub fn media_id(trace_id: &str, attachment_url: &str) -> Uuid {
-    Uuid::new_v5(
-        &MEDIA_NAMESPACE,
-        format!("{trace_id}:{attachment_url}").as_bytes(),
-    )
+    Uuid::new_v5(&MEDIA_NAMESPACE, format!("{trace_id}:{attachment_url}").as_bytes())
 }
 
 #[cfg(test)]
@@ -33,10 +30,7 @@ mod tests {
 
     #[test]
     fn vectors_of_the_specification() {
-        assert_eq!(
-            event_id("test-001").to_string(),
-            "33034601-4cde-5f33-b8b6-03dfba430b15"
-        );
+        assert_eq!(event_id("test-001").to_string(), "33034601-4cde-5f33-b8b6-03dfba430b15");
         assert_eq!(
             media_id("test-001", "https://claimxperience.com/test.pdf").to_string(),
             "13bb61f0-41d1-548c-97c8-ebdee367da68"

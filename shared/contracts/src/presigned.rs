@@ -77,9 +77,7 @@ fn s3_v4(query: &Query) -> Option<Timestamp> {
         return None;
     }
     let signed_at = DateTime::strptime("%Y%m%dT%H%M%SZ", signed_at).ok()?;
-    utc(signed_at)?
-        .checked_add(SignedDuration::from_secs(seconds))
-        .ok()
+    utc(signed_at)?.checked_add(SignedDuration::from_secs(seconds)).ok()
 }
 
 fn s3_v2(query: &Query) -> Option<Timestamp> {
@@ -103,10 +101,7 @@ fn azure_sas(query: &Query) -> Option<Timestamp> {
         return Some(timestamp);
     }
     let local = match text.len() {
-        10 => text
-            .parse::<Date>()
-            .ok()?
-            .to_datetime(jiff::civil::Time::midnight()),
+        10 => text.parse::<Date>().ok()?.to_datetime(jiff::civil::Time::midnight()),
         _ => text.parse::<DateTime>().ok()?,
     };
     utc(local)

@@ -68,10 +68,7 @@ pub fn truncate_error(text: &str) -> String {
     if text.chars().count() <= MAX_ERROR_CHARS {
         return text.to_owned();
     }
-    text.chars()
-        .take(MAX_ERROR_CHARS - 3)
-        .chain("...".chars())
-        .collect()
+    text.chars().take(MAX_ERROR_CHARS - 3).chain("...".chars()).collect()
 }
 
 fn redact_in_place(text: &mut String) {

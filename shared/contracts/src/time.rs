@@ -97,10 +97,7 @@ pub mod optional {
     ///
     /// # Errors
     /// When the serializer fails.
-    pub fn serialize<S: Serializer>(
-        timestamp: &Option<Timestamp>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub fn serialize<S: Serializer>(timestamp: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
         match timestamp {
             Some(timestamp) => super::serialize(timestamp, serializer),
             None => serializer.serialize_none(),
@@ -111,9 +108,7 @@ pub mod optional {
     ///
     /// # Errors
     /// When the input is not JSON.
-    pub fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Timestamp>, D::Error> {
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
         Ok(super::parse(&Value::deserialize(deserializer)?))
     }
 }

@@ -382,6 +382,9 @@ mod tests {
     #[test]
     fn an_unknown_worker_is_told_the_known_ones() {
         let error = "uploads".parse::<Stage>().unwrap_err().to_string();
-        assert!(error.contains("\"uploads\"") && error.contains("result-processor"), "{error}");
+        assert!(
+            error.contains("\"uploads\"") && error.contains("result-processor"),
+            "{error}"
+        );
     }
 }

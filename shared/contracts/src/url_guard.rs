@@ -155,19 +155,14 @@ impl UrlPolicy {
             };
             Some(UrlRefusal::Character { what, position })
         });
-        found.map_or_else(
-            || Ok("no white space, control character or backslash".to_owned()),
-            Err,
-        )
+        found.map_or_else(|| Ok("no white space, control character or backslash".to_owned()), Err)
     }
 
     fn scheme(&self, candidate: &Candidate<'_>) -> Result<String, UrlRefusal> {
         let localhost = candidate.host.map(fold_host).as_deref() == Some("localhost");
         match candidate.scheme.as_deref() {
             Some("https") => Ok("https".to_owned()),
-            Some("http") if self.dev && localhost => {
-                Ok("http to localhost, in dev mode".to_owned())
-            }
+            Some("http") if self.dev && localhost => Ok("http to localhost, in dev mode".to_owned()),
             found => Err(UrlRefusal::Scheme {
                 found: scheme_name(found),
             }),
@@ -212,12 +207,9 @@ impl UrlPolicy {
             None => return Err(UrlRefusal::NoHost),
         };
         // A written port must be the parser's to the digit: no `:`, `:0443` or `:+443`.
-        let port_agrees = candidate.port.is_none_or(|written| {
-            url.port_or_known_default()
-                .map(|port| port.to_string())
-                .as_deref()
-                == Some(written)
-        });
+        let port_agrees = candidate
+            .port
+            .is_none_or(|written| url.port_or_known_default().map(|port| port.to_string()).as_deref() == Some(written));
         if !parsed.eq_ignore_ascii_case(host) || !port_agrees {
             return Err(UrlRefusal::Ambiguous);
         }
@@ -246,9 +238,7 @@ impl UrlPolicy {
         if self.allowed_hosts.contains(&host) {
             return Ok(format!("{} is in the list", shortened(&host)));
         }
-        Err(UrlRefusal::HostNotAllowed {
-            host: shortened(&host),
-        })
+        Err(UrlRefusal::HostNotAllowed { host: shortened(&host) })
     }
 }
 

@@ -97,13 +97,7 @@ impl<R: TableRow> Table<R> {
         let mut progress = Progress::default();
         loop {
             match self
-                .round(
-                    &mut handle,
-                    &candidates,
-                    &app_ids,
-                    &positions,
-                    &mut progress,
-                )
+                .round(&mut handle, &candidates, &app_ids, &positions, &mut progress)
                 .await
             {
                 Ok(Some(appended)) => return Ok(appended),
@@ -114,11 +108,9 @@ impl<R: TableRow> Table<R> {
                 Err(error) => {
                     handle.forget();
                     // Files of an open attempt may be named by the log any moment: those are never deleted.
-                    if let (None, Some(staged), Ok(table)) = (
-                        progress.open,
-                        progress.staged,
-                        handle.unloaded(&self.options),
-                    ) {
+                    if let (None, Some(staged), Ok(table)) =
+                        (progress.open, progress.staged, handle.unloaded(&self.options))
+                    {
                         data_files::discard(&table, &staged.files).await;
                     }
                     return Err(error);
@@ -150,21 +142,15 @@ impl<R: TableRow> Table<R> {
             .collect();
         let lookup = Lookup::<R>::new(&table, &self.filters, &at);
         for (date, keys) in candidates.wanted(&known) {
-            let found = lookup
-                .find(date, &Wanted::new(&keys), &mut progress.checked)
-                .await?;
+            let found = lookup.find(date, &Wanted::new(&keys), &mut progress.checked).await?;
             progress.present.entry(date).or_default().extend(found);
         }
         let selection = candidates.select(&known, &progress.present);
-        self.stage(&table, &at, candidates, &selection, progress)
-            .await?;
+        self.stage(&table, &at, candidates, &selection, progress).await?;
         if selection.chosen.is_empty() && advancing.is_empty() {
             return Ok(Some(appended(&selection, None)));
         }
-        let files = progress
-            .staged
-            .as_ref()
-            .map_or(&[][..], |staged| &staged.files);
+        let files = progress.staged.as_ref().map_or(&[][..], |staged| &staged.files);
         let contents = Contents {
             files,
             advancing: &advancing,
@@ -216,10 +202,7 @@ impl<R: TableRow> Table<R> {
                 if progress.overtaken < self.options.conflict_attempts {
                     return Ok(None);
                 }
-                let reason = format!(
-                    "other writers were faster {} times in a row",
-                    progress.overtaken
-                );
+                let reason = format!("other writers were faster {} times in a row", progress.overtaken);
                 Err(TableError::unavailable(&handle.at, "commit to", reason))
             }
             Fate::Open => {
@@ -252,8 +235,7 @@ impl<R: TableRow> Table<R> {
             data_files::discard(table, &staged.files).await;
         }
         if !selection.chosen.is_empty() {
-            let files =
-                data_files::write(table, at, &candidates.rows_of(&selection.chosen)).await?;
+            let files = data_files::write(table, at, &candidates.rows_of(&selection.chosen)).await?;
             progress.staged = Some(Staged {
                 rows: selection.chosen.clone(),
                 files,

@@ -43,20 +43,14 @@ impl<'a, R: TableRow> Candidates<'a, R> {
     }
 
     /// The rows to add: not below their source's position, not there by key, and of equal ones the first.
-    pub(crate) fn select(
-        &self,
-        positions: &BTreeMap<String, i64>,
-        present: &HashMap<Date, HashSet<Key>>,
-    ) -> Selection {
+    pub(crate) fn select(&self, positions: &BTreeMap<String, i64>, present: &HashMap<Date, HashSet<Key>>) -> Selection {
         let mut selection = Selection::default();
         let mut seen = HashSet::new();
         for (index, identity) in self.identities.iter().enumerate() {
             let (date, key) = identity;
             if self.written_by_offset(index, positions) {
                 selection.skipped_by_offset += 1;
-            } else if present.get(date).is_some_and(|keys| keys.contains(key))
-                || !seen.insert(identity)
-            {
+            } else if present.get(date).is_some_and(|keys| keys.contains(key)) || !seen.insert(identity) {
                 selection.skipped_by_key += 1;
             } else {
                 selection.chosen.push(index);
@@ -74,14 +68,7 @@ impl<'a, R: TableRow> Candidates<'a, R> {
     }
 
     fn written_by_offset(&self, index: usize, positions: &BTreeMap<String, i64>) -> bool {
-        let source = self
-            .rows
-            .get(index)
-            .and_then(|sourced| sourced.source.as_ref());
-        source.is_some_and(|source| {
-            positions
-                .get(&source.app_id)
-                .is_some_and(|next| source.offset < *next)
-        })
+        let source = self.rows.get(index).and_then(|sourced| sourced.source.as_ref());
+        source.is_some_and(|source| positions.get(&source.app_id).is_some_and(|next| source.offset < *next))
     }
 }

@@ -94,8 +94,7 @@ impl Attempt {
     /// Reads what the log says of this attempt.
     pub(crate) async fn fate(&self, table: &DeltaTable, at: &str) -> Result<Fate, TableError> {
         let entry = table.log_store().read_commit_entry(self.version).await;
-        let entry =
-            entry.map_err(|error| TableError::delta(at, "read the last commit of", &error))?;
+        let entry = entry.map_err(|error| TableError::delta(at, "read the last commit of", &error))?;
         let fate = match entry {
             None => Fate::Open,
             Some(commit) if self.wrote(&commit) => Fate::Landed,

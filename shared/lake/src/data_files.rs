@@ -38,11 +38,7 @@ pub fn writer_properties<R: TableRow>(rows: usize) -> WriterProperties {
 }
 
 /// Writes the rows, one file for each date among them, and returns the actions that would add them.
-pub(crate) async fn write<R: TableRow>(
-    table: &DeltaTable,
-    at: &str,
-    rows: &[&R],
-) -> Result<Vec<Add>, TableError> {
+pub(crate) async fn write<R: TableRow>(table: &DeltaTable, at: &str, rows: &[&R]) -> Result<Vec<Add>, TableError> {
     let mut by_date: BTreeMap<Date, Vec<&R>> = BTreeMap::new();
     for row in rows {
         by_date.entry(row.event_date()).or_default().push(row);
@@ -55,11 +51,7 @@ pub(crate) async fn write<R: TableRow>(
     Ok(files)
 }
 
-async fn write_dates<R: TableRow>(
-    table: &DeltaTable,
-    at: &str,
-    rows: &[&R],
-) -> Result<Vec<Add>, TableError> {
+async fn write_dates<R: TableRow>(table: &DeltaTable, at: &str, rows: &[&R]) -> Result<Vec<Add>, TableError> {
     let batch = R::to_record_batch(rows).map_err(|error| TableError::schema(at, error))?;
     let batch = schema::conform(&batch, &schema::table_schema(table, at)?, at)?;
     let written = async {
@@ -85,10 +77,7 @@ pub(crate) async fn discard(table: &DeltaTable, files: &[Add]) {
             Err(error) => Err(error.to_string()),
         };
         if let Err(error) = deleted {
-            debug!(
-                file = file.path,
-                error, "left an unused data file to vacuum"
-            );
+            debug!(file = file.path, error, "left an unused data file to vacuum");
         }
     }
 }

@@ -23,12 +23,7 @@ pub trait FileStore: Send + Sync {
     ///
     /// # Errors
     /// Any [`FileError`]; nothing has changed at `path` then, unless the answer alone was lost.
-    fn put_file<'a>(
-        &'a self,
-        path: &'a str,
-        source: &'a Path,
-        expected_bytes: u64,
-    ) -> FileFuture<'a, ()>;
+    fn put_file<'a>(&'a self, path: &'a str, source: &'a Path, expected_bytes: u64) -> FileFuture<'a, ()>;
 
     /// Bytes of the file at `path`, or `None` if there is none.
     ///
@@ -65,9 +60,7 @@ pub enum FileError {
         reason: String,
     },
     /// This message's path can never be written: dead-letter it.
-    #[error(
-        "the path {path:?} is refused: {reason}; the event that names it must be corrected at its source"
-    )]
+    #[error("the path {path:?} is refused: {reason}; the event that names it must be corrected at its source")]
     InvalidPath {
         /// The path as it was given.
         path: String,
@@ -83,9 +76,7 @@ pub enum FileError {
         source_path: String,
     },
     /// The local file to put is not the one that was announced: download it again.
-    #[error(
-        "the cached file {source_path} has {found} bytes and not {expected}: it must be downloaded again"
-    )]
+    #[error("the cached file {source_path} has {found} bytes and not {expected}: it must be downloaded again")]
     SourceChanged {
         /// The local file.
         source_path: String,
@@ -95,9 +86,7 @@ pub enum FileError {
         found: u64,
     },
     /// Storage of this kind is not built in.
-    #[error(
-        "{location} is in OneLake, which this build cannot open yet: use a local folder or file:///… for now"
-    )]
+    #[error("{location} is in OneLake, which this build cannot open yet: use a local folder or file:///… for now")]
     Unsupported {
         /// What was to be opened.
         location: String,
@@ -176,12 +165,8 @@ mod tests {
 
     #[test]
     fn one_lake_is_refused_clearly_for_now() {
-        let location =
-            Location::parse("abfss://ws@onelake.dfs.fabric.microsoft.com/item/Files").unwrap();
+        let location = Location::parse("abfss://ws@onelake.dfs.fabric.microsoft.com/item/Files").unwrap();
         let error = open(&location).err().unwrap().to_string();
-        assert!(
-            error.contains("abfss://ws@") && error.contains("file:///"),
-            "{error}"
-        );
+        assert!(error.contains("abfss://ws@") && error.contains("file:///"), "{error}");
     }
 }

@@ -115,10 +115,7 @@ impl Handle {
             .map_err(|error| TableError::delta(&self.at, "open", &error))
     }
 
-    async fn load<R: TableRow>(
-        &mut self,
-        options: &TableOptions,
-    ) -> Result<Option<DeltaTable>, TableError> {
+    async fn load<R: TableRow>(&mut self, options: &TableOptions) -> Result<Option<DeltaTable>, TableError> {
         let mut table = self.unloaded(options)?;
         let there = table
             .verify_deltatable_existence()
@@ -132,11 +129,7 @@ impl Handle {
             .await
             .map_err(|error| TableError::delta(&self.at, "read the log of", &error))?;
         schema::check::<R>(&table, &self.at)?;
-        debug!(
-            table = self.at,
-            version = table.version(),
-            "opened the table"
-        );
+        debug!(table = self.at, version = table.version(), "opened the table");
         Ok(Some(table))
     }
 
@@ -163,16 +156,10 @@ impl Handle {
             .with_columns(R::delta_schema())
             .with_partition_columns([EVENT_DATE])
             .with_configuration([
-                (
-                    "delta.checkpointInterval",
-                    Some(options.checkpoint_every.to_string()),
-                ),
+                ("delta.checkpointInterval", Some(options.checkpoint_every.to_string())),
                 // Cleaning up after every commit deletes in batches, which OneLake refuses: `table vacuum` does it on purpose.
                 ("delta.enableExpiredLogCleanup", Some("false".to_owned())),
-                (
-                    "delta.dataSkippingStatsColumns",
-                    Some(R::STATISTICS.join(",")),
-                ),
+                ("delta.dataSkippingStatsColumns", Some(R::STATISTICS.join(","))),
             ])
             .with_commit_properties(
                 CommitProperties::default()
@@ -203,10 +190,7 @@ mod tests {
         let mut handle = Handle::new(location);
         let mut open_after = Vec::new();
         for _ in 0..6 {
-            let table = handle
-                .refresh_or_create::<FailedRow>(&options)
-                .await
-                .unwrap();
+            let table = handle.refresh_or_create::<FailedRow>(&options).await.unwrap();
             handle.committed(table, &options);
             open_after.push(handle.table.is_some());
         }
@@ -218,21 +202,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let location = Location::parse(folder.path().to_str().unwrap()).unwrap();
         std::fs::create_dir(folder.path().join("_delta_log")).unwrap();
-        std::fs::write(
-            folder.path().join("_delta_log/_last_checkpoint"),
-            "{\"version\":99}",
-        )
-        .unwrap();
+        std::fs::write(folder.path().join("_delta_log/_last_checkpoint"), "{\"version\":99}").unwrap();
         let mut handle = Handle::new(location);
-        let refused = handle
-            .refresh_or_create::<FailedRow>(&TableOptions::default())
-            .await;
+        let refused = handle.refresh_or_create::<FailedRow>(&TableOptions::default()).await;
         assert!(refused.unwrap_err().is_transient());
-        assert_eq!(
-            std::fs::read_dir(folder.path().join("_delta_log"))
-                .unwrap()
-                .count(),
-            1
-        );
+        assert_eq!(std::fs::read_dir(folder.path().join("_delta_log")).unwrap().count(), 1);
     }
 }

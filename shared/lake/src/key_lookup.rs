@@ -64,8 +64,7 @@ impl<'a, R: TableRow> Lookup<'a, R> {
         wanted: &Wanted<'_>,
         checked: &mut HashSet<String>,
     ) -> Result<HashSet<Key>, TableError> {
-        let mut files =
-            parquet_read::files_between(self.table, self.at, Some((date, date))).await?;
+        let mut files = parquet_read::files_between(self.table, self.at, Some((date, date))).await?;
         files.retain(|file| !checked.contains(file.path.as_ref()));
         let mut found = HashSet::new();
         let mut looked_into = stream::iter(files)
@@ -78,11 +77,7 @@ impl<'a, R: TableRow> Lookup<'a, R> {
         Ok(found)
     }
 
-    async fn find_in_file(
-        &self,
-        file: DataFile,
-        wanted: &Wanted<'_>,
-    ) -> Result<(DataFile, HashSet<Key>), TableError> {
+    async fn find_in_file(&self, file: DataFile, wanted: &Wanted<'_>) -> Result<(DataFile, HashSet<Key>), TableError> {
         // With every filter in memory nothing here waits: let other tasks have their turn between two files.
         tokio::task::yield_now().await;
         let filters = match self.filters.get(file.path.as_ref()) {
@@ -124,9 +119,7 @@ impl<'a, R: TableRow> Lookup<'a, R> {
         for row_group in 0..row_groups {
             let fits = column.filter(|column| {
                 let chunk = reader.metadata().row_group(row_group).column(*column);
-                chunk
-                    .bloom_filter_length()
-                    .is_none_or(|bytes| bytes <= FILTER_BYTES)
+                chunk.bloom_filter_length().is_none_or(|bytes| bytes <= FILTER_BYTES)
             });
             filters.push(match fits {
                 Some(column) => reader
@@ -147,10 +140,7 @@ impl<'a, R: TableRow> Lookup<'a, R> {
         wanted: &Wanted<'_>,
     ) -> Result<HashSet<Key>, TableError> {
         let reader = self.open(file).await?;
-        let names: Vec<&str> = [Some(R::KEY_COLUMN), R::REPLAY_COLUMN]
-            .into_iter()
-            .flatten()
-            .collect();
+        let names: Vec<&str> = [Some(R::KEY_COLUMN), R::REPLAY_COLUMN].into_iter().flatten().collect();
         let columns = parquet_read::columns_named(reader.parquet_schema(), &names);
         let mut batches = reader
             .with_projection(columns)

@@ -46,16 +46,9 @@ impl LocalFiles {
 }
 
 impl FileStore for LocalFiles {
-    fn put_file<'a>(
-        &'a self,
-        path: &'a str,
-        source: &'a Path,
-        expected_bytes: u64,
-    ) -> FileFuture<'a, ()> {
+    fn put_file<'a>(&'a self, path: &'a str, source: &'a Path, expected_bytes: u64) -> FileFuture<'a, ()> {
         let (path, source) = (path.to_owned(), source.to_owned());
-        self.blocking("write", move |root| {
-            put(root, &path, &source, expected_bytes)
-        })
+        self.blocking("write", move |root| put(root, &path, &source, expected_bytes))
     }
 
     fn size<'a>(&'a self, path: &'a str) -> FileFuture<'a, Option<u64>> {
@@ -107,13 +100,11 @@ fn put(root: &Path, path: &str, source: &Path, expected: u64) -> Result<(), File
     }
     // The store's own folder first: trouble with it is not the message's.
     fs::create_dir_all(root).map_err(|error| unavailable("create", root, &error))?;
-    fs::create_dir_all(folder)
-        .map_err(|error| trouble("create the folder of", path, &target, &error))?;
+    fs::create_dir_all(folder).map_err(|error| trouble("create the folder of", path, &target, &error))?;
 
     let temporary = folder.join(temporary_name());
-    let written = write_temporary(&mut from, source, &temporary, path, expected).and_then(|()| {
-        fs::rename(&temporary, &target).map_err(|error| trouble("rename", path, &target, &error))
-    });
+    let written = write_temporary(&mut from, source, &temporary, path, expected)
+        .and_then(|()| fs::rename(&temporary, &target).map_err(|error| trouble("rename", path, &target, &error)));
     if written.is_err() {
         // Best effort: a leftover is invisible to `list`, and the error to report is the first one.
         let _ = fs::remove_file(&temporary);
@@ -132,9 +123,7 @@ fn open_source(source: &Path, expected: u64) -> Result<File, FileError> {
         },
         _ => unavailable("read", source, &error),
     })?;
-    let metadata = file
-        .metadata()
-        .map_err(|error| unavailable("read", source, &error))?;
+    let metadata = file.metadata().map_err(|error| unavailable("read", source, &error))?;
     if !metadata.is_file() {
         return Err(FileError::SourceMissing {
             source_path: source.display().to_string(),
@@ -237,15 +226,11 @@ fn unavailable(action: &'static str, at: &Path, error: &io::Error) -> FileError 
 /// An error at the target: what the name itself causes belongs to the message, all else to the storage.
 fn trouble(action: &'static str, path: &str, at: &Path, error: &io::Error) -> FileError {
     match error.kind() {
-        ErrorKind::NotADirectory | ErrorKind::IsADirectory | ErrorKind::AlreadyExists => {
-            FileError::invalid(
-                path,
-                "a file is where it needs a folder, or a folder where it needs the file",
-            )
-        }
-        ErrorKind::InvalidFilename | ErrorKind::InvalidInput => {
-            FileError::invalid(path, error.to_string())
-        }
+        ErrorKind::NotADirectory | ErrorKind::IsADirectory | ErrorKind::AlreadyExists => FileError::invalid(
+            path,
+            "a file is where it needs a folder, or a folder where it needs the file",
+        ),
+        ErrorKind::InvalidFilename | ErrorKind::InvalidInput => FileError::invalid(path, error.to_string()),
         _ => unavailable(action, at, error),
     }
 }

@@ -37,9 +37,7 @@ pub enum LocationError {
     )]
     Scheme(String),
     /// A `file:` URL that is not an absolute local path.
-    #[error(
-        "{0:?} is not a local file URL: write file:/// and an absolute path, with three slashes"
-    )]
+    #[error("{0:?} is not a local file URL: write file:/// and an absolute path, with three slashes")]
     FileUrl(String),
     /// An `abfss:` URL without one of its parts, or with one that cannot be.
     #[error(
@@ -50,9 +48,7 @@ pub enum LocationError {
     #[error("the working directory cannot be read ({0}): give an absolute path")]
     WorkingDirectory(String),
     /// A part that would leave the location.
-    #[error(
-        "{0:?} cannot be appended to a location: it must be a relative path without '..' or NUL"
-    )]
+    #[error("{0:?} cannot be appended to a location: it must be a relative path without '..' or NUL")]
     Part(String),
 }
 
@@ -74,9 +70,7 @@ impl Location {
             return parse_one_lake(text, rest);
         }
         if strip_scheme(text, "file").is_some() {
-            let path = Url::parse(text)
-                .ok()
-                .and_then(|url| url.to_file_path().ok());
+            let path = Url::parse(text).ok().and_then(|url| url.to_file_path().ok());
             return path
                 .map(|path| Self::local(&path))
                 .ok_or_else(|| LocationError::FileUrl(text.to_owned()));
@@ -99,10 +93,7 @@ impl Location {
             return Err(refuse());
         }
         let mut joined = self.clone();
-        for part in parts
-            .split('/')
-            .filter(|part| !part.is_empty() && *part != ".")
-        {
+        for part in parts.split('/').filter(|part| !part.is_empty() && *part != ".") {
             if part == ".." {
                 return Err(refuse());
             }
@@ -149,11 +140,7 @@ impl fmt::Display for Location {
                 Ok(url) => write!(f, "{url}"),
                 Err(()) => write!(f, "{}", path.display()),
             },
-            Self::OneLake {
-                workspace,
-                host,
-                path,
-            } => write!(f, "abfss://{workspace}@{host}/{path}"),
+            Self::OneLake { workspace, host, path } => write!(f, "abfss://{workspace}@{host}/{path}"),
         }
     }
 }
@@ -174,22 +161,16 @@ fn strip_scheme<'a>(text: &'a str, scheme: &str) -> Option<&'a str> {
 
 fn parse_one_lake(text: &str, rest: &str) -> Result<Location, LocationError> {
     let refuse = |why| LocationError::OneLake(text.to_owned(), why);
-    let (authority, path) = rest
-        .split_once('/')
-        .ok_or_else(|| refuse("the item is missing"))?;
+    let (authority, path) = rest.split_once('/').ok_or_else(|| refuse("the item is missing"))?;
     let (workspace, host) = authority
         .split_once('@')
         .ok_or_else(|| refuse("the workspace is missing"))?;
     if workspace.is_empty() || workspace.contains(['?', '#', '\\']) {
-        return Err(refuse(
-            "the workspace is missing or holds characters that cannot be",
-        ));
+        return Err(refuse("the workspace is missing or holds characters that cannot be"));
     }
     let host_fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
     if host.is_empty() || !host.chars().all(host_fits) {
-        return Err(refuse(
-            "the host is missing or holds characters that cannot be",
-        ));
+        return Err(refuse("the host is missing or holds characters that cannot be"));
     }
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     if parts.is_empty() {
@@ -251,10 +232,7 @@ mod tests {
         let location = Location::parse(text).unwrap();
         assert_eq!(location.to_string(), text);
         assert_eq!(location.as_local(), None);
-        assert_eq!(
-            location.join("a/b").unwrap().to_string(),
-            format!("{text}/a/b")
-        );
+        assert_eq!(location.join("a/b").unwrap().to_string(), format!("{text}/a/b"));
         assert_eq!(Location::parse(&format!("{text}/")).unwrap(), location);
     }
 

@@ -71,9 +71,10 @@ fn data_file(view: &LogicalFileView, at: &str) -> Result<DataFile, TableError> {
     }
     let date = match view.partition_values_map().remove(EVENT_DATE).flatten() {
         None => None,
-        Some(text) => Some(text.parse().map_err(|error| {
-            TableError::corrupt(at, format!("{path} has the partition {text:?}: {error}"))
-        })?),
+        Some(text) => Some(
+            text.parse()
+                .map_err(|error| TableError::corrupt(at, format!("{path} has the partition {text:?}: {error}")))?,
+        ),
     };
     let bytes = u64::try_from(view.size())
         .map_err(|_| TableError::corrupt(at, format!("{path} has the size {}", view.size())))?;
@@ -84,11 +85,7 @@ fn data_file(view: &LogicalFileView, at: &str) -> Result<DataFile, TableError> {
 pub(crate) type Reader = ParquetRecordBatchStreamBuilder<FileReader>;
 
 /// Opens a file: its footer is read.
-pub(crate) async fn open(
-    store: Arc<dyn ObjectStore>,
-    file: &DataFile,
-    at: &str,
-) -> Result<Reader, TableError> {
+pub(crate) async fn open(store: Arc<dyn ObjectStore>, file: &DataFile, at: &str) -> Result<Reader, TableError> {
     let reader = FileReader {
         store,
         path: file.path.clone(),
@@ -110,24 +107,11 @@ pub(crate) struct FileReader {
 
 impl AsyncFileReader for FileReader {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, ParquetResult<Bytes>> {
-        Box::pin(async move {
-            self.store
-                .get_range(&self.path, range)
-                .await
-                .map_err(external)
-        })
+        Box::pin(async move { self.store.get_range(&self.path, range).await.map_err(external) })
     }
 
-    fn get_byte_ranges(
-        &mut self,
-        ranges: Vec<Range<u64>>,
-    ) -> BoxFuture<'_, ParquetResult<Vec<Bytes>>> {
-        Box::pin(async move {
-            self.store
-                .get_ranges(&self.path, &ranges)
-                .await
-                .map_err(external)
-        })
+    fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, ParquetResult<Vec<Bytes>>> {
+        Box::pin(async move { self.store.get_ranges(&self.path, &ranges).await.map_err(external) })
     }
 
     fn get_metadata<'a>(

@@ -62,11 +62,8 @@ impl Positions {
     pub(crate) fn committed(&mut self, version: u64, advanced: &BTreeMap<String, i64>) {
         if self.version.is_some_and(|known| known + 1 == version) {
             self.version = Some(version);
-            self.known.extend(
-                advanced
-                    .iter()
-                    .map(|(app_id, next)| (app_id.clone(), Some(*next))),
-            );
+            self.known
+                .extend(advanced.iter().map(|(app_id, next)| (app_id.clone(), Some(*next))));
         }
     }
 
@@ -83,10 +80,7 @@ impl Positions {
         }
         self.version = version;
         // An older version than we knew is another table at the same place.
-        if now < known
-            || now - known > TAIL_COMMITS
-            || self.read_tail(table, known + 1, now).await.is_none()
-        {
+        if now < known || now - known > TAIL_COMMITS || self.read_tail(table, known + 1, now).await.is_none() {
             self.known.clear();
         }
     }
@@ -109,12 +103,7 @@ impl Positions {
 }
 
 async fn ask(table: &DeltaTable, at: &str, app_id: &str) -> Result<Option<i64>, TableError> {
-    let read = async {
-        table
-            .snapshot()?
-            .transaction_version(&table.log_store(), app_id)
-            .await
-    };
+    let read = async { table.snapshot()?.transaction_version(&table.log_store(), app_id).await };
     read.await
         .map_err(|error| TableError::delta(at, "read the positions of", &error))
 }

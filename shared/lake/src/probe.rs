@@ -23,9 +23,9 @@ impl<R: TableRow> Table<R> {
         // A leading underscore hides it from every reader, should the delete fail.
         let path = Path::from(format!("_xact_probe_{}", Uuid::new_v4()));
         let create = || store.put_opts(&path, "probe".into(), PutMode::Create.into());
-        create().await.map_err(|error| {
-            TableError::unavailable(&at, "write a test file in the folder of", error)
-        })?;
+        create()
+            .await
+            .map_err(|error| TableError::unavailable(&at, "write a test file in the folder of", error))?;
         let again = create().await;
         let deleted = store.delete(&path).await;
         match again {
@@ -42,8 +42,6 @@ impl<R: TableRow> Table<R> {
                 ));
             }
         }
-        deleted.map_err(|error| {
-            TableError::unavailable(&at, "delete a test file in the folder of", error)
-        })
+        deleted.map_err(|error| TableError::unavailable(&at, "delete a test file in the folder of", error))
     }
 }

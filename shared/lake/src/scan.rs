@@ -27,20 +27,11 @@ impl<R: TableRow> Table<R> {
     ///
     /// # Errors
     /// As [`Table::scan`].
-    pub async fn scan_dates(
-        &self,
-        columns: &[&str],
-        from: Date,
-        to: Date,
-    ) -> Result<Vec<RecordBatch>, TableError> {
+    pub async fn scan_dates(&self, columns: &[&str], from: Date, to: Date) -> Result<Vec<RecordBatch>, TableError> {
         self.read(columns, Some((from, to))).await
     }
 
-    async fn read(
-        &self,
-        columns: &[&str],
-        dates: Option<(Date, Date)>,
-    ) -> Result<Vec<RecordBatch>, TableError> {
+    async fn read(&self, columns: &[&str], dates: Option<(Date, Date)>) -> Result<Vec<RecordBatch>, TableError> {
         let (table, at) = {
             let mut handle = self.handle.lock().await;
             match handle.refresh::<R>(&self.options).await? {
@@ -66,42 +57,28 @@ async fn read_file(
 ) -> Result<Vec<RecordBatch>, TableError> {
     let damaged = |error| TableError::parquet(at, file.path.as_ref(), &error);
     let reader = parquet_read::open(table.object_store(), file, at).await?;
-    let names: Vec<&str> = schema
-        .fields()
-        .iter()
-        .map(|field| field.name().as_str())
-        .collect();
+    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     let columns = parquet_read::columns_named(reader.parquet_schema(), &names);
     let mut read = reader.with_projection(columns).build().map_err(damaged)?;
     let mut batches = Vec::new();
     while let Some(batch) = read.try_next().await.map_err(damaged)? {
         let batch = in_order(&batch, file.date, schema);
-        batches.push(
-            batch.map_err(|error| TableError::schema(at, format!("{}: {error}", file.path)))?,
-        );
+        batches.push(batch.map_err(|error| TableError::schema(at, format!("{}: {error}", file.path)))?);
     }
     Ok(batches)
 }
 
 /// The file's columns in the order asked for; the partition column comes from the log, and what the file does not have is null.
-fn in_order(
-    batch: &RecordBatch,
-    date: Option<Date>,
-    schema: &SchemaRef,
-) -> Result<RecordBatch, ArrowError> {
+fn in_order(batch: &RecordBatch, date: Option<Date>, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
     let rows = batch.num_rows();
     let column = |name: &str| -> Result<ArrayRef, ArrowError> {
         if name == EVENT_DATE {
-            let dates: Date32Array =
-                std::iter::repeat_n(date.map(days_since_epoch), rows).collect();
+            let dates: Date32Array = std::iter::repeat_n(date.map(days_since_epoch), rows).collect();
             return Ok(Arc::new(dates));
         }
         match batch.column_by_name(name) {
             Some(column) => schema::as_declared(column, schema, name),
-            None => Ok(new_null_array(
-                schema.field_with_name(name)?.data_type(),
-                rows,
-            )),
+            None => Ok(new_null_array(schema.field_with_name(name)?.data_type(), rows)),
         }
     };
     let columns = schema
@@ -122,7 +99,5 @@ fn projected(table: &Schema, columns: &[&str]) -> Result<SchemaRef, ArrowError> 
         .copied()
         .chain(date)
         .map(|name| table.field_with_name(name).cloned());
-    Ok(Arc::new(Schema::new(
-        fields.collect::<Result<Vec<_>, _>>()?,
-    )))
+    Ok(Arc::new(Schema::new(fields.collect::<Result<Vec<_>, _>>()?)))
 }

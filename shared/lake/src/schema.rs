@@ -15,8 +15,7 @@ use crate::{TableError, TableRow};
 
 /// The columns of a row as arrow knows them.
 pub(crate) fn arrow_schema<R: TableRow>() -> Result<SchemaRef, ArrowError> {
-    let schema = StructType::try_new(R::delta_schema())
-        .map_err(|error| ArrowError::SchemaError(error.to_string()))?;
+    let schema = StructType::try_new(R::delta_schema()).map_err(|error| ArrowError::SchemaError(error.to_string()))?;
     let schema: Schema = (&schema).try_into_arrow()?;
     Ok(Arc::new(schema))
 }
@@ -53,21 +52,14 @@ pub(crate) fn check<R: TableRow>(table: &DeltaTable, at: &str) -> Result<(), Tab
 }
 
 /// The batch in the table's column order, with nulls for columns that it does not know.
-pub(crate) fn conform(
-    batch: &RecordBatch,
-    table: &SchemaRef,
-    at: &str,
-) -> Result<RecordBatch, TableError> {
+pub(crate) fn conform(batch: &RecordBatch, table: &SchemaRef, at: &str) -> Result<RecordBatch, TableError> {
     if let Some(missing) = batch
         .schema_ref()
         .fields()
         .iter()
         .find(|field| table.field_with_name(field.name()).is_err())
     {
-        return Err(TableError::schema(
-            at,
-            format!("it has no column {:?}", missing.name()),
-        ));
+        return Err(TableError::schema(at, format!("it has no column {:?}", missing.name())));
     }
     let column = |field: &deltalake::arrow::datatypes::FieldRef| -> Result<ArrayRef, TableError> {
         match batch.column_by_name(field.name()) {
@@ -91,19 +83,11 @@ pub(crate) fn conform(
             )),
         }
     };
-    let columns = table
-        .fields()
-        .iter()
-        .map(column)
-        .collect::<Result<Vec<_>, _>>()?;
+    let columns = table.fields().iter().map(column).collect::<Result<Vec<_>, _>>()?;
     RecordBatch::try_new(Arc::clone(table), columns).map_err(|error| TableError::schema(at, error))
 }
 
 /// A column as the type that the table declares, whatever physical type the file's writer chose.
-pub(crate) fn as_declared(
-    column: &ArrayRef,
-    schema: &Schema,
-    name: &str,
-) -> Result<ArrayRef, ArrowError> {
+pub(crate) fn as_declared(column: &ArrayRef, schema: &Schema, name: &str) -> Result<ArrayRef, ArrowError> {
     cast(column, schema.field_with_name(name)?.data_type())
 }

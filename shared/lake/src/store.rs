@@ -19,9 +19,8 @@ pub(crate) fn open_store(
     let table = location.to_string();
     let (store, url): (Arc<dyn ObjectStore>, Url) = match location {
         Location::Local(path) => {
-            let url = Url::from_directory_path(path).map_err(|()| {
-                TableError::unavailable(&table, "open", "its path is not absolute")
-            })?;
+            let url = Url::from_directory_path(path)
+                .map_err(|()| TableError::unavailable(&table, "open", "its path is not absolute"))?;
             (Arc::new(LocalFileSystem::new()), url)
         }
         // The OneLake store goes here: the Blob endpoint, our credential, single deletes.

@@ -94,11 +94,7 @@ impl<R: TableRow> Table<R> {
     ///
     /// # Errors
     /// [`TableError`], if the log or a file cannot be read.
-    pub async fn existing_keys(
-        &self,
-        date: Date,
-        keys: &[Key],
-    ) -> Result<HashSet<Key>, TableError> {
+    pub async fn existing_keys(&self, date: Date, keys: &[Key]) -> Result<HashSet<Key>, TableError> {
         let (table, at) = {
             let mut handle = self.handle.lock().await;
             match handle.refresh::<R>(&self.options).await? {
@@ -107,9 +103,7 @@ impl<R: TableRow> Table<R> {
             }
         };
         let lookup = key_lookup::Lookup::<R>::new(&table, &self.filters, &at);
-        lookup
-            .find(date, &Wanted::new(keys), &mut HashSet::new())
-            .await
+        lookup.find(date, &Wanted::new(keys), &mut HashSet::new()).await
     }
 }
 

@@ -43,9 +43,7 @@ pub enum TableError {
         reason: String,
     },
     /// Storage of this kind is not built in.
-    #[error(
-        "{table} is in OneLake, which this build cannot open yet: use a local folder or file:///… for now"
-    )]
+    #[error("{table} is in OneLake, which this build cannot open yet: use a local folder or file:///… for now")]
     Unsupported {
         /// The table's location.
         table: String,
@@ -59,10 +57,7 @@ impl TableError {
         matches!(self, Self::Unavailable { .. })
     }
 
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "an error or a text, as it comes"
-    )]
+    #[expect(clippy::needless_pass_by_value, reason = "an error or a text, as it comes")]
     pub(crate) fn unavailable(table: &str, action: &'static str, reason: impl ToString) -> Self {
         Self::Unavailable {
             action,
@@ -71,10 +66,7 @@ impl TableError {
         }
     }
 
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "an error or a text, as it comes"
-    )]
+    #[expect(clippy::needless_pass_by_value, reason = "an error or a text, as it comes")]
     pub(crate) fn schema(table: &str, reason: impl ToString) -> Self {
         Self::Schema {
             table: table.to_owned(),
@@ -82,10 +74,7 @@ impl TableError {
         }
     }
 
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "an error or a text, as it comes"
-    )]
+    #[expect(clippy::needless_pass_by_value, reason = "an error or a text, as it comes")]
     pub(crate) fn corrupt(table: &str, reason: impl ToString) -> Self {
         Self::Corrupt {
             table: table.to_owned(),
@@ -113,13 +102,11 @@ impl TableError {
 
     /// An error from reading a data file that the log names.
     pub(crate) fn parquet(table: &str, file: &str, error: &ParquetError) -> Self {
-        let of_storage =
-            causes(error).find_map(|cause| cause.downcast_ref::<object_store::Error>());
+        let of_storage = causes(error).find_map(|cause| cause.downcast_ref::<object_store::Error>());
         match of_storage {
-            Some(object_store::Error::NotFound { .. }) => Self::corrupt(
-                table,
-                format!("{file} is in its log but not in the storage"),
-            ),
+            Some(object_store::Error::NotFound { .. }) => {
+                Self::corrupt(table, format!("{file} is in its log but not in the storage"))
+            }
             Some(_) => Self::unavailable(table, "read a file of", format!("{file}: {error}")),
             // The footer or a page says something that cannot be.
             None => Self::corrupt(table, format!("{file}: {error}")),
@@ -152,11 +139,7 @@ impl TableError {
     }
 }
 
-const NOT_OURS: [&str; 3] = [
-    "Unsupported: ",
-    "Schema error: ",
-    "Invalid column mapping mode: ",
-];
+const NOT_OURS: [&str; 3] = ["Unsupported: ", "Schema error: ", "Invalid column mapping mode: "];
 const DAMAGE: [&str; 8] = [
     "Json error: ",
     "Parser error: ",

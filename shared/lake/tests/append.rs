@@ -32,10 +32,7 @@ async fn a_batch_that_is_there_whole_makes_no_commit() {
     let again = table.append(sourced("a", 0..3), at(3)).await.unwrap();
     assert_eq!((counts(&again), again.version), ((0, 3, 0), None));
     let by_key = table
-        .append(
-            unsourced(sourced("a", 0..3).into_iter().map(|s| s.row)),
-            none(),
-        )
+        .append(unsourced(sourced("a", 0..3).into_iter().map(|s| s.row)), none())
         .await
         .unwrap();
     assert_eq!((counts(&by_key), by_key.version), ((0, 0, 3), None));
@@ -61,15 +58,8 @@ async fn a_key_is_added_once_in_a_batch_across_batches_across_handles_and_after_
 
     let mut twice = vec![attachment("a"), attachment("b"), attachment("a")];
     twice[2].file_type = Some("SECOND".to_owned());
-    assert_eq!(
-        counts(&one.append(unsourced(twice), none()).await.unwrap()),
-        (2, 0, 1)
-    );
-    assert_eq!(
-        texts(&one, "file_type").await,
-        ["PDF", "PDF"],
-        "the first of two wins"
-    );
+    assert_eq!(counts(&one.append(unsourced(twice), none()).await.unwrap()), (2, 0, 1));
+    assert_eq!(texts(&one, "file_type").await, ["PDF", "PDF"], "the first of two wins");
 
     assert_eq!(
         counts(
@@ -97,10 +87,7 @@ async fn a_key_is_added_once_in_a_batch_across_batches_across_handles_and_after_
     );
     let fresh = table::<AttachmentRow>(&location);
     let all = ["a", "b", "c", "d", "e"].map(attachment);
-    assert_eq!(
-        counts(&fresh.append(unsourced(all), none()).await.unwrap()),
-        (0, 0, 5)
-    );
+    assert_eq!(counts(&fresh.append(unsourced(all), none()).await.unwrap()), (0, 0, 5));
     assert_eq!(texts(&fresh, "media_id").await, ["a", "b", "c", "d", "e"]);
 }
 
@@ -117,10 +104,7 @@ async fn the_same_file_arriving_as_two_messages_makes_one_row() {
             }),
         }]
     };
-    assert_eq!(
-        counts(&table.append(message(4), at(5)).await.unwrap()),
-        (1, 0, 0)
-    );
+    assert_eq!(counts(&table.append(message(4), at(5)).await.unwrap()), (1, 0, 0));
     let second = table.append(message(5), at(6)).await.unwrap();
     assert_eq!(counts(&second), (0, 0, 1));
     assert!(second.version.is_some(), "the position still moves");
@@ -166,10 +150,7 @@ async fn failures_of_different_replays_are_different_rows() {
     assert_eq!(
         counts(
             &table
-                .append(
-                    unsourced([failed("a", 0), failed("a", 1), failed("a", 0)]),
-                    none()
-                )
+                .append(unsourced([failed("a", 0), failed("a", 1), failed("a", 0)]), none())
                 .await
                 .unwrap()
         ),
@@ -184,11 +165,7 @@ async fn failures_of_different_replays_are_different_rows() {
         ),
         (1, 0, 1)
     );
-    let wanted = [
-        Key::with_replay("a", 2),
-        Key::with_replay("a", 3),
-        Key::new("a"),
-    ];
+    let wanted = [Key::with_replay("a", 2), Key::with_replay("a", 3), Key::new("a")];
     assert_eq!(
         table.existing_keys(DAY, &wanted).await.unwrap(),
         HashSet::from([Key::with_replay("a", 2)])
@@ -205,10 +182,7 @@ async fn the_position_moves_without_rows_and_never_backwards() {
     assert_eq!(table.append(vec![], at(3)).await.unwrap().version, None);
     assert_eq!(table.append(vec![], none()).await.unwrap().version, None);
     assert_eq!(
-        table
-            .positions(&[APP.to_owned(), "other".to_owned()])
-            .await
-            .unwrap(),
+        table.positions(&[APP.to_owned(), "other".to_owned()]).await.unwrap(),
         at(7)
     );
     assert_eq!(
@@ -243,11 +217,7 @@ async fn positions_of_several_partitions_move_in_one_commit() {
         }),
     };
     assert_eq!(
-        counts(
-            &one.append(apps.iter().map(row).collect(), next(51))
-                .await
-                .unwrap()
-        ),
+        counts(&one.append(apps.iter().map(row).collect(), next(51)).await.unwrap()),
         (5, 1, 0)
     );
     assert_eq!(one.positions(&apps).await.unwrap()[&apps[3]], 90);
@@ -263,8 +233,7 @@ async fn six_writers_with_overlapping_keys_leave_each_key_once() {
             let mut added = 0;
             for batch in 0..5_i64 {
                 // Batch b of every writer has keys 8b to 8b+12: each overlaps with the next and with those of all others.
-                let rows =
-                    (batch * 8..batch * 8 + 12).map(|key| attachment(&format!("key-{key:03}")));
+                let rows = (batch * 8..batch * 8 + 12).map(|key| attachment(&format!("key-{key:03}")));
                 let app = format!("g:t:{writer}");
                 let rows: Vec<_> = rows
                     .enumerate()
@@ -289,19 +258,9 @@ async fn six_writers_with_overlapping_keys_leave_each_key_once() {
     let expected: Vec<String> = (0..44).map(|key| format!("key-{key:03}")).collect();
     let table = table::<AttachmentRow>(&location);
     assert_eq!(texts(&table, "media_id").await, expected);
-    assert_eq!(
-        added, 44,
-        "what the writers say they added is what is there"
-    );
+    assert_eq!(added, 44, "what the writers say they added is what is there");
     let apps: Vec<String> = (0..6).map(|writer| format!("g:t:{writer}")).collect();
-    assert!(
-        table
-            .positions(&apps)
-            .await
-            .unwrap()
-            .values()
-            .all(|next| *next == 60)
-    );
+    assert!(table.positions(&apps).await.unwrap().values().all(|next| *next == 60));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -318,13 +277,7 @@ async fn handles_that_create_the_table_at_once_all_succeed() {
                     .unwrap()
             });
         }
-        assert!(
-            writers
-                .join_all()
-                .await
-                .iter()
-                .all(|appended| appended.added == 1)
-        );
+        assert!(writers.join_all().await.iter().all(|appended| appended.added == 1));
         assert_eq!(
             texts(&table::<AttachmentRow>(&location), "media_id").await,
             ["0", "1", "2", "3"]
@@ -360,10 +313,7 @@ async fn a_hundred_commits_make_a_checkpoint_that_others_can_read() {
     assert_eq!(
         counts(
             &fresh
-                .append(
-                    unsourced(sourced("a", 0..105).into_iter().map(|s| s.row)),
-                    none()
-                )
+                .append(unsourced(sourced("a", 0..105).into_iter().map(|s| s.row)), none())
                 .await
                 .unwrap()
         ),
@@ -474,9 +424,7 @@ async fn a_folder_that_cannot_be_written_is_storage_trouble() {
 
 #[tokio::test]
 async fn one_lake_is_refused_clearly_for_now() {
-    let location =
-        xact_lake::Location::parse("abfss://ws@onelake.dfs.fabric.microsoft.com/item/Tables/x")
-            .unwrap();
+    let location = xact_lake::Location::parse("abfss://ws@onelake.dfs.fabric.microsoft.com/item/Tables/x").unwrap();
     let error = table::<AttachmentRow>(&location)
         .append(sourced("a", 0..1), at(1))
         .await

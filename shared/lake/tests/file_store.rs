@@ -44,36 +44,22 @@ async fn a_file_is_put_looked_up_listed_and_overwritten() {
     let old = lake.source("old", b"old content");
     lake.put("a/b/x.pdf", &old, 11).await.unwrap();
     lake.put("a/b/x.pdf", &old, 11).await.unwrap();
-    lake.put("a/y.pdf", &lake.source("new", b"new"), 3)
-        .await
-        .unwrap();
-    lake.put("a/b/x.pdf", &lake.source("new", b"new"), 3)
-        .await
-        .unwrap();
+    lake.put("a/y.pdf", &lake.source("new", b"new"), 3).await.unwrap();
+    lake.put("a/b/x.pdf", &lake.source("new", b"new"), 3).await.unwrap();
     assert_eq!(lake.store.size("a/b/x.pdf").await.unwrap(), Some(3));
-    assert_eq!(
-        lake.store.size("a/b").await.unwrap(),
-        None,
-        "a folder is no file"
-    );
+    assert_eq!(lake.store.size("a/b").await.unwrap(), None, "a folder is no file");
     assert_eq!(lake.read("a/b/x.pdf"), b"new");
     let all = vec![("a/b/x.pdf".to_owned(), 3), ("a/y.pdf".to_owned(), 3)];
     assert_eq!(lake.store.list("").await.unwrap(), all);
     assert_eq!(lake.store.list("a/b/").await.unwrap(), all[..1]);
     assert_eq!(lake.store.list("nothing").await.unwrap(), []);
-    assert_eq!(
-        std::fs::read(&old).unwrap(),
-        b"old content",
-        "the source is left alone"
-    );
+    assert_eq!(std::fs::read(&old).unwrap(), b"old content", "the source is left alone");
 }
 
 #[tokio::test]
 async fn an_empty_file_and_one_of_many_pieces_arrive_whole() {
     let lake = lake();
-    lake.put("empty", &lake.source("empty", b""), 0)
-        .await
-        .unwrap();
+    lake.put("empty", &lake.source("empty", b""), 0).await.unwrap();
     assert_eq!(lake.store.size("empty").await.unwrap(), Some(0));
     let content: Vec<u8> = (0..1_000_003_u32).flat_map(u32::to_le_bytes).collect();
     lake.put("big", &lake.source("big", &content), content.len())
@@ -105,15 +91,10 @@ async fn concurrent_puts_of_one_path_leave_one_of_them_whole_and_readers_never_s
     }) {
         let seen = lake.read("a/x");
         assert_eq!(seen.len(), BYTES);
-        assert!(
-            seen.iter().all(|byte| *byte == seen[0]),
-            "two writers are mixed"
-        );
+        assert!(seen.iter().all(|byte| *byte == seen[0]), "two writers are mixed");
         tokio::task::yield_now().await;
     }
-    let inside = std::fs::read_dir(lake.folder.path().join("lake/a"))
-        .unwrap()
-        .count();
+    let inside = std::fs::read_dir(lake.folder.path().join("lake/a")).unwrap().count();
     assert_eq!(inside, 1, "no temporary file is left");
 }
 
@@ -132,29 +113,13 @@ async fn leftovers_of_a_crash_are_not_listed_and_disturb_nothing() {
 async fn refused_paths_touch_nothing() {
     let lake = lake();
     let source = lake.source("s", b"abc");
-    for path in [
-        "",
-        "/abs",
-        "../x",
-        "a/../../x",
-        "a//b",
-        "a/",
-        "a\0b",
-        "a\\b",
-        ".",
-    ] {
+    for path in ["", "/abs", "../x", "a/../../x", "a//b", "a/", "a\0b", "a\\b", "."] {
         assert!(
-            matches!(
-                lake.put(path, &source, 3).await,
-                Err(FileError::InvalidPath { .. })
-            ),
+            matches!(lake.put(path, &source, 3).await, Err(FileError::InvalidPath { .. })),
             "{path:?}"
         );
         assert!(
-            matches!(
-                lake.store.size(path).await,
-                Err(FileError::InvalidPath { .. })
-            ),
+            matches!(lake.store.size(path).await, Err(FileError::InvalidPath { .. })),
             "{path:?}"
         );
     }
@@ -173,10 +138,7 @@ async fn a_name_that_is_taken_by_the_other_kind_is_the_messages_trouble() {
     lake.put("a/x", &source, 3).await.unwrap();
     for path in ["a", "a/x/y", "a/x/y/z"] {
         assert!(
-            matches!(
-                lake.put(path, &source, 3).await,
-                Err(FileError::InvalidPath { .. })
-            ),
+            matches!(lake.put(path, &source, 3).await, Err(FileError::InvalidPath { .. })),
             "{path:?}"
         );
     }
@@ -207,12 +169,7 @@ async fn a_source_that_is_missing_or_changed_is_told_apart_and_leaves_the_old_fi
         ));
     }
     assert_eq!(lake.read("x"), b"abc");
-    assert_eq!(
-        std::fs::read_dir(lake.folder.path().join("lake"))
-            .unwrap()
-            .count(),
-        1
-    );
+    assert_eq!(std::fs::read_dir(lake.folder.path().join("lake")).unwrap().count(), 1);
 }
 
 #[tokio::test]
@@ -233,10 +190,5 @@ async fn a_lake_that_is_not_a_folder_is_the_storages_trouble() {
 async fn the_probe_leaves_nothing_behind() {
     let lake = lake();
     lake.store.probe().await.unwrap();
-    assert_eq!(
-        std::fs::read_dir(lake.folder.path().join("lake"))
-            .unwrap()
-            .count(),
-        0
-    );
+    assert_eq!(std::fs::read_dir(lake.folder.path().join("lake")).unwrap().count(), 0);
 }

@@ -17,38 +17,24 @@ fn rows(prefix: &str, count: usize) -> Vec<Sourced<AttachmentRow>> {
 
 fn resident_mib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .unwrap();
-    line.split_whitespace()
-        .nth(1)
-        .unwrap()
-        .parse::<u64>()
-        .unwrap()
-        / 1024
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
 }
 
 async fn measure(label: &str, location: &Location) {
     let cold = table::<AttachmentRow>(location);
     let start = Instant::now();
-    cold.append(rows(&format!("cold {label}"), 500), none())
-        .await
-        .unwrap();
+    cold.append(rows(&format!("cold {label}"), 500), none()).await.unwrap();
     let first = start.elapsed();
     let mut times = Vec::new();
     for n in 0..9 {
         let start = Instant::now();
-        cold.append(rows(&format!("{n} {label}"), 500), none())
-            .await
-            .unwrap();
+        cold.append(rows(&format!("{n} {label}"), 500), none()).await.unwrap();
         times.push(start.elapsed());
     }
     times.sort();
     let start = Instant::now();
-    cold.append(rows(&format!("0 {label}"), 500), none())
-        .await
-        .unwrap();
+    cold.append(rows(&format!("0 {label}"), 500), none()).await.unwrap();
     println!(
         "{label:>40}: first on a fresh handle {first:?}, then median {:?}, worst {:?}; 500 rows all there {:?}; {} MiB",
         times[4],
@@ -76,19 +62,14 @@ async fn append_of_500_rows() {
         }
         println!(
             "made {made} files, {:?} each",
-            start
-                .elapsed()
-                .checked_div(made.max(1))
-                .unwrap_or(Duration::ZERO)
+            start.elapsed().checked_div(made.max(1)).unwrap_or(Duration::ZERO)
         );
         measure(&format!("{files} files in the date"), &location).await;
     }
 
     let (_folder, location) = folder();
     let dates = (0..3000).map(|day| AttachmentRow {
-        event_date: date(2000, 1, 1)
-            .checked_add(jiff::Span::new().days(day))
-            .unwrap(),
+        event_date: date(2000, 1, 1).checked_add(jiff::Span::new().days(day)).unwrap(),
         ..attachment("x")
     });
     table::<AttachmentRow>(&location)

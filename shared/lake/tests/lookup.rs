@@ -16,11 +16,7 @@ use xact_lake::{AttachmentRow, Location, Table, TableRow};
 /// The table as a program of others would open it.
 async fn opened_by_others(location: &Location) -> deltalake::DeltaTable {
     let url = url::Url::from_directory_path(location.as_local().unwrap()).unwrap();
-    DeltaTableBuilder::from_url(url)
-        .unwrap()
-        .load()
-        .await
-        .unwrap()
+    DeltaTableBuilder::from_url(url).unwrap().load().await.unwrap()
 }
 
 #[tokio::test]
@@ -40,15 +36,10 @@ async fn a_look_up_opens_no_file_of_another_date_and_no_file_twice() {
     let plan = Faults::new([]);
     let table = Table::<AttachmentRow>::new(location.clone(), plan.options());
 
-    table
-        .append(unsourced([attachment("new 1")]), none())
-        .await
-        .unwrap();
+    table.append(unsourced([attachment("new 1")]), none()).await.unwrap();
     let mut reads = plan.reads();
     assert!(
-        reads
-            .iter()
-            .all(|file| file.contains("event_date=2024-12-31")),
+        reads.iter().all(|file| file.contains("event_date=2024-12-31")),
         "{reads:?}"
     );
     reads.dedup();
@@ -56,10 +47,7 @@ async fn a_look_up_opens_no_file_of_another_date_and_no_file_twice() {
     reads.dedup();
     assert_eq!(reads.len(), 4, "every file of the date is asked");
 
-    table
-        .append(unsourced([attachment("new 2")]), none())
-        .await
-        .unwrap();
+    table.append(unsourced([attachment("new 2")]), none()).await.unwrap();
     let mut reads = plan.reads();
     reads.dedup();
     assert_eq!(reads.len(), 1, "only the file that came since: {reads:?}");
@@ -82,9 +70,7 @@ async fn a_look_up_opens_no_file_of_another_date_and_no_file_twice() {
 async fn keys_in_files_without_a_filter_are_found() {
     let (_folder, location) = folder();
     let one = table::<AttachmentRow>(&location);
-    one.append(unsourced([attachment("ours")]), none())
-        .await
-        .unwrap();
+    one.append(unsourced([attachment("ours")]), none()).await.unwrap();
 
     let mut others = opened_by_others(&location).await;
     let mut writer = RecordBatchWriter::for_table(&others).unwrap();
@@ -95,17 +81,9 @@ async fn keys_in_files_without_a_filter_are_found() {
     writer.flush_and_commit(&mut others).await.unwrap();
 
     let rows = || unsourced(["ours", "theirs", "new"].map(attachment));
+    assert_eq!(counts(&one.append(rows(), none()).await.unwrap()), (1, 0, 2));
     assert_eq!(
-        counts(&one.append(rows(), none()).await.unwrap()),
-        (1, 0, 2)
-    );
-    assert_eq!(
-        counts(
-            &table::<AttachmentRow>(&location)
-                .append(rows(), none())
-                .await
-                .unwrap()
-        ),
+        counts(&table::<AttachmentRow>(&location).append(rows(), none()).await.unwrap()),
         (0, 0, 3)
     );
 }
@@ -114,9 +92,7 @@ async fn keys_in_files_without_a_filter_are_found() {
 async fn a_column_that_others_add_is_filled_with_null() {
     let (_folder, location) = folder();
     let one = table::<AttachmentRow>(&location);
-    one.append(unsourced([attachment("before")]), none())
-        .await
-        .unwrap();
+    one.append(unsourced([attachment("before")]), none()).await.unwrap();
     let others = opened_by_others(&location).await;
     others
         .add_columns()
@@ -124,9 +100,7 @@ async fn a_column_that_others_add_is_filled_with_null() {
         .await
         .unwrap();
 
-    one.append(unsourced([attachment("after")]), none())
-        .await
-        .unwrap();
+    one.append(unsourced([attachment("after")]), none()).await.unwrap();
     assert_eq!(texts(&one, "media_id").await, ["after", "before"]);
     let batches = one.scan(&["remark"]).await.unwrap();
     assert!(

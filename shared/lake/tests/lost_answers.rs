@@ -86,29 +86,16 @@ async fn an_overtaken_append_writes_anew_only_if_its_rows_changed() {
     for (theirs, added, files_written) in [("c", 2, 1), ("a", 1, 2)] {
         let (_folder, location) = folder();
         let other = table::<AttachmentRow>(&location);
-        other
-            .append(unsourced([attachment("x")]), none())
-            .await
-            .unwrap();
+        other.append(unsourced([attachment("x")]), none()).await.unwrap();
         let plan = Faults::new([]);
         let one = Table::<AttachmentRow>::new(location.clone(), plan.options());
         plan.before_commit(async move {
-            other
-                .append(unsourced([attachment(theirs)]), none())
-                .await
-                .unwrap();
+            other.append(unsourced([attachment(theirs)]), none()).await.unwrap();
         });
-        let appended = one
-            .append(unsourced(["a", "b"].map(attachment)), none())
-            .await
-            .unwrap();
+        let appended = one.append(unsourced(["a", "b"].map(attachment)), none()).await.unwrap();
         assert_eq!(counts(&appended), (added, 0, 2 - added));
         assert_eq!(plan.writes().len(), files_written, "{theirs}");
-        assert_eq!(
-            data_files(&location),
-            3,
-            "the file that was not used is gone"
-        );
+        assert_eq!(data_files(&location), 3, "the file that was not used is gone");
         assert_eq!(texts(&one, "media_id").await.len(), 2 + added);
     }
 }
@@ -143,26 +130,15 @@ async fn an_append_that_is_overtaken_for_ever_gives_up_and_tidies_up() {
     plan.before_commit(async move {
         other.append(vec![], at(2)).await.unwrap();
     });
-    let error = one
-        .append(unsourced([attachment("a")]), none())
-        .await
-        .unwrap_err();
-    assert!(
-        error.is_transient() && error.to_string().contains("faster"),
-        "{error}"
-    );
+    let error = one.append(unsourced([attachment("a")]), none()).await.unwrap_err();
+    assert!(error.is_transient() && error.to_string().contains("faster"), "{error}");
     assert_eq!(plan.writes().len(), 1);
     assert_eq!(data_files(&location), 0);
 }
 
 #[tokio::test]
 async fn a_position_alone_survives_a_lost_answer() {
-    for fault in [
-        Fault::AnswerLost,
-        Fault::AnswerMistaken,
-        Fault::Refused,
-        Fault::Late,
-    ] {
+    for fault in [Fault::AnswerLost, Fault::AnswerMistaken, Fault::Refused, Fault::Late] {
         let (_folder, location) = folder();
         let plan = Faults::new([fault]);
         let table = Table::<AttachmentRow>::new(location.clone(), plan.options());
@@ -214,10 +190,7 @@ async fn a_storage_that_goes_on_refusing_is_reported_and_keeps_the_rows_with_the
     let plan = Faults::new([Fault::Refused; 3]);
     let table = Table::<AttachmentRow>::new(location.clone(), plan.options());
     let error = table.append(sourced("a", 0..3), at(3)).await.unwrap_err();
-    assert!(
-        error.is_transient() && error.to_string().contains("refused"),
-        "{error}"
-    );
+    assert!(error.is_transient() && error.to_string().contains("refused"), "{error}");
     assert_eq!(
         counts(&table.append(sourced("a", 0..3), at(3)).await.unwrap()),
         (3, 0, 0)
@@ -230,15 +203,10 @@ async fn another_writer_in_the_gap_of_a_lost_answer_is_told_apart() {
     for fault in [Fault::AnswerLost, Fault::Refused, Fault::Late] {
         let (_folder, location) = folder();
         let other = table::<AttachmentRow>(&location);
-        other
-            .append(unsourced([attachment("x")]), none())
-            .await
-            .unwrap();
+        other.append(unsourced([attachment("x")]), none()).await.unwrap();
         let plan = Faults::new([]);
         let one = Table::<AttachmentRow>::new(location.clone(), plan.options());
-        one.append(unsourced([attachment("y")]), none())
-            .await
-            .unwrap();
+        one.append(unsourced([attachment("y")]), none()).await.unwrap();
         plan.add(fault);
         // Both add "a"; whoever is second must see the first's row.
         let (mine, theirs) = tokio::join!(
@@ -246,10 +214,6 @@ async fn another_writer_in_the_gap_of_a_lost_answer_is_told_apart() {
             other.append(unsourced([attachment("a"), attachment("c")]), none()),
         );
         assert_eq!(mine.unwrap().added + theirs.unwrap().added, 3, "{fault:?}");
-        assert_eq!(
-            texts(&one, "media_id").await,
-            ["a", "b", "c", "x", "y"],
-            "{fault:?}"
-        );
+        assert_eq!(texts(&one, "media_id").await, ["a", "b", "c", "x", "y"], "{fault:?}");
     }
 }

@@ -7,9 +7,7 @@ mod support;
 use jiff::civil::date;
 use lake::arrow::array::AsArray;
 use lake::arrow::compute::concat_batches;
-use lake::arrow::datatypes::{
-    DataType, Date32Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType,
-};
+use lake::arrow::datatypes::{DataType, Date32Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType};
 use support::*;
 use xact_lake as lake;
 use xact_lake::{AttachmentRow, EventRow, FailedRow, Location, Table, TableOptions, TableRow};
@@ -74,10 +72,7 @@ async fn rows_come_back_with_every_value_and_the_tables_types() {
     }
     assert_eq!(read, expected);
     assert_eq!(
-        read.schema()
-            .field_with_name("event_timestamp")
-            .unwrap()
-            .data_type(),
+        read.schema().field_with_name("event_timestamp").unwrap().data_type(),
         &DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
     );
 }
@@ -95,10 +90,7 @@ async fn rows_written_and_read_by_the_week_keep_their_dates_apart() {
         .scan_dates(&["media_id"], date(2025, 3, 2), date(2025, 3, 4))
         .await
         .unwrap();
-    let mut ids: Vec<String> = batches
-        .iter()
-        .flat_map(|batch| strings(batch, "media_id"))
-        .collect();
+    let mut ids: Vec<String> = batches.iter().flat_map(|batch| strings(batch, "media_id")).collect();
     ids.sort();
     assert_eq!(ids, ["day 2", "day 3", "day 4"]);
     assert_eq!(
@@ -125,11 +117,7 @@ async fn a_batch_of_many_dates_arrives_whole() {
             ..attachment("60")
         }])
         .collect();
-    let added = table
-        .append(unsourced(rows.clone()), none())
-        .await
-        .unwrap()
-        .added;
+    let added = table.append(unsourced(rows.clone()), none()).await.unwrap().added;
     assert_eq!(added, 61);
     let expected: Vec<String> = (0..61).map(|n| format!("{n:02}")).collect();
     assert_eq!(texts(&table, "media_id").await, expected);
@@ -143,10 +131,7 @@ async fn a_batch_of_many_dates_arrives_whole() {
 async fn columns_come_in_the_order_asked_for_with_the_date_added() {
     let (_folder, location) = folder();
     let table = table::<AttachmentRow>(&location);
-    table
-        .append(unsourced([attachment("a")]), none())
-        .await
-        .unwrap();
+    table.append(unsourced([attachment("a")]), none()).await.unwrap();
     let batch = table
         .scan(&["retry_count", "bytes_downloaded", "created_at"])
         .await
@@ -158,31 +143,14 @@ async fn columns_come_in_the_order_asked_for_with_the_date_added() {
         .iter()
         .map(|field| field.name().as_str())
         .collect();
-    assert_eq!(
-        names,
-        [
-            "retry_count",
-            "bytes_downloaded",
-            "created_at",
-            "event_date"
-        ]
-    );
+    assert_eq!(names, ["retry_count", "bytes_downloaded", "created_at", "event_date"]);
     assert_eq!(batch.column(0).as_primitive::<Int32Type>().value(0), 0);
+    assert_eq!(batch.column(1).as_primitive::<Int64Type>().value(0), 5_000_000_000);
     assert_eq!(
-        batch.column(1).as_primitive::<Int64Type>().value(0),
-        5_000_000_000
-    );
-    assert_eq!(
-        batch
-            .column(2)
-            .as_primitive::<TimestampMicrosecondType>()
-            .value(0),
+        batch.column(2).as_primitive::<TimestampMicrosecondType>().value(0),
         noon().as_microsecond()
     );
-    assert_eq!(
-        batch.column(3).as_primitive::<Date32Type>().value(0),
-        20_088
-    );
+    assert_eq!(batch.column(3).as_primitive::<Date32Type>().value(0), 20_088);
     assert!(table.scan(&["no such"]).await.is_err());
 }
 
@@ -207,21 +175,11 @@ async fn the_probe_leaves_nothing_behind() {
     let (_folder, location) = folder();
     let table = table::<FailedRow>(&location);
     table.probe().await.unwrap();
-    assert_eq!(
-        std::fs::read_dir(location.as_local().unwrap())
-            .unwrap()
-            .count(),
-        0
-    );
-    table
-        .append(unsourced([failed("a", 0)]), none())
-        .await
-        .unwrap();
+    assert_eq!(std::fs::read_dir(location.as_local().unwrap()).unwrap().count(), 0);
+    table.append(unsourced([failed("a", 0)]), none()).await.unwrap();
     table.probe().await.unwrap();
     assert_eq!(
-        std::fs::read_dir(location.as_local().unwrap())
-            .unwrap()
-            .count(),
+        std::fs::read_dir(location.as_local().unwrap()).unwrap().count(),
         2,
         "the log and one date"
     );
@@ -258,10 +216,7 @@ async fn the_schemas_are_those_of_the_specification() {
         .filter(|field| !field.is_nullable())
         .map(|field| field.name().clone())
         .collect();
-    assert_eq!(
-        required,
-        ["event_id", "event_date", "event_timestamp", "ingested_at"]
-    );
+    assert_eq!(required, ["event_id", "event_date", "event_timestamp", "ingested_at"]);
 }
 
 /// Writes a few rows into the folder that `LAKE_SAMPLE` names, for readers that are not ours.
@@ -284,13 +239,9 @@ async fn write_a_sample_for_other_readers() {
         )
         .await
         .unwrap();
-    let attachments =
-        Table::<AttachmentRow>::new(root.join(AttachmentRow::NAME).unwrap(), options());
+    let attachments = Table::<AttachmentRow>::new(root.join(AttachmentRow::NAME).unwrap(), options());
     for n in 0..105 {
-        attachments
-            .append(sourced("a", n..n + 1), at(n + 1))
-            .await
-            .unwrap();
+        attachments.append(sourced("a", n..n + 1), at(n + 1)).await.unwrap();
     }
     let failures = Table::<FailedRow>::new(root.join(FailedRow::NAME).unwrap(), options());
     failures

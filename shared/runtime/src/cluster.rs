@@ -7,6 +7,9 @@ use secrecy::ExposeSecret;
 /// Event Hubs takes 1 MB for value, key and headers together.
 const MAX_MESSAGE_BYTES: &str = "1000000";
 
+/// How often lag and connection state are looked at, for clients that listen to them.
+const STATISTICS_MS: &str = "1000";
+
 /// Settings that every client of the cluster shares.
 #[must_use]
 pub fn client(cluster: &ClusterSettings) -> ClientConfig {
@@ -19,8 +22,7 @@ pub fn client(cluster: &ClusterSettings) -> ClientConfig {
         .set("metadata.max.age.ms", "180000")
         .set("connections.max.idle.ms", "180000")
         .set("allow.auto.create.topics", "false")
-        .set("reconnect.backoff.max.ms", "5000")
-        .set("statistics.interval.ms", "1000");
+        .set("reconnect.backoff.max.ms", "5000");
     match &cluster.security {
         Security::Plaintext => {}
         Security::Tls => {
@@ -43,6 +45,7 @@ pub fn consumer(cluster: &ClusterSettings, settings: &Settings, group: &str) -> 
     let mut config = client(cluster);
     config
         .set("group.id", group)
+        .set("statistics.interval.ms", STATISTICS_MS)
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set(
@@ -56,7 +59,10 @@ pub fn consumer(cluster: &ClusterSettings, settings: &Settings, group: &str) -> 
         // so every broker allows it, Event Hubs included.
         .set("partition.assignment.strategy", "cooperative-sticky")
         .set("session.timeout.ms", settings.session_timeout.as_millis().to_string())
-        .set("heartbeat.interval.ms", (settings.session_timeout.as_millis() / 10).min(3000).to_string())
+        .set(
+            "heartbeat.interval.ms",
+            (settings.session_timeout.as_millis() / 10).min(3000).to_string(),
+        )
         .set("fetch.wait.max.ms", settings.fetch_wait.as_millis().to_string())
         // Prefetched messages are memory: a tenth of librdkafka's default is ample for a process of 128 MiB.
         .set("queued.max.messages.kbytes", "6144")
@@ -71,6 +77,7 @@ pub fn producer(cluster: &ClusterSettings) -> ClientConfig {
     let mut config = client(cluster);
     config
         .set("enable.idempotence", "true")
+        .set("statistics.interval.ms", STATISTICS_MS)
         .set("acks", "all")
         // As Java clients do, so that one event's messages meet in one partition whoever sends them.
         .set("partitioner", "murmur2_random")

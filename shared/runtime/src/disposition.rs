@@ -1,12 +1,10 @@
 //! The one table that says where a failed message goes: retry topic, dead letter with result, or dead letter alone.
 
-use crate::handler::{Emitted, Failure};
+use crate::handler::{Emit, Emitted, Failure};
 use crate::produce::Outgoing;
 use crate::record::Record;
 use crate::trace_context::TraceContext;
-use contracts::messages::{
-    DeadLetter, DownloadResult, DownloadTask, Message, Problem, encode, metadata,
-};
+use contracts::messages::{DeadLetter, DownloadResult, DownloadTask, Message, Problem, encode, metadata};
 use contracts::time;
 use contracts::topology::{Stage, TopicRole, Topics};
 use jiff::{SignedDuration, Timestamp};
@@ -90,6 +88,17 @@ impl Disposition {
         disposed
     }
 
+    /// What becomes of an emit when the broker takes all of it: for tests of handlers, its after-work included.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn delivered(&self, emit: Emit, on: Occasion<'_>) -> Disposed {
+        let disposed = self.emitted(emit.messages, on);
+        if let Some(then) = emit.then {
+            then();
+        }
+        disposed
+    }
+
     /// A message whose handler failed. Not for [`Failure::Unavailable`]: that one is waited for.
     #[must_use]
     pub fn failed(
@@ -163,13 +172,7 @@ impl Disposition {
     }
 
     /// A message without a task: its own bytes are the dead letter.
-    fn dead_letter(
-        &self,
-        disposed: &mut Disposed,
-        trace_id: Option<String>,
-        problem: &Problem,
-        on: Occasion<'_>,
-    ) {
+    fn dead_letter(&self, disposed: &mut Disposed, trace_id: Option<String>, problem: &Problem, on: Occasion<'_>) {
         let may_dead_letter = self.stage.row().produces.contains(&TopicRole::Dlq);
         if may_dead_letter {
             let letter = DeadLetter::of_payload(
@@ -197,8 +200,7 @@ impl Disposition {
         retry_after: Option<Duration>,
     ) -> Option<(usize, Duration)> {
         let retries = &self.topics.retries;
-        if !problem.category.is_retryable() || retry_count >= self.max_retries || retries.is_empty()
-        {
+        if !problem.category.is_retryable() || retry_count >= self.max_retries || retries.is_empty() {
             return None;
         }
         let index = match retry_after {
@@ -285,10 +287,7 @@ fn shortened_letter(value: &[u8]) -> Vec<u8> {
 /// The failure itself when it is a dependency's.
 pub fn problem_of(failure: Failure) -> Result<(Problem, Option<Duration>), crate::handler::Unavailable> {
     match failure {
-        Failure::Message {
-            problem,
-            retry_after,
-        } => Ok((problem, retry_after)),
+        Failure::Message { problem, retry_after } => Ok((problem, retry_after)),
         Failure::Unavailable(unavailable) => Err(unavailable),
     }
 }
@@ -329,7 +328,11 @@ mod tests {
     }
 
     fn on(record: &Record) -> Occasion<'_> {
-        Occasion { record, trace: &record.trace, now: now() }
+        Occasion {
+            record,
+            trace: &record.trace,
+            now: now(),
+        }
     }
 
     fn fail(retry_count: u32, category: Category, retry_after: Option<u64>) -> Disposed {
@@ -349,15 +352,26 @@ mod tests {
     #[test]
     fn each_attempt_waits_in_the_next_topic() {
         for (count, label) in [(0, "5m"), (1, "10m"), (2, "20m"), (3, "40m")] {
-            for category in [Category::Transient, Category::Auth, Category::CircuitOpen, Category::Unknown] {
+            for category in [
+                Category::Transient,
+                Category::Auth,
+                Category::CircuitOpen,
+                Category::Unknown,
+            ] {
                 let disposed = fail(count, category, None);
                 assert_eq!(
                     topics(&disposed),
-                    ["xact.downloads.results", &format!("xact.downloads.pending.retry.{label}")]
+                    [
+                        "xact.downloads.results",
+                        &format!("xact.downloads.pending.retry.{label}")
+                    ]
                 );
                 let retry = DownloadTask::decode(&disposed.outgoing[1].value).unwrap();
                 assert_eq!(retry.retry_count, count + 1);
-                assert_eq!(retry.retry_at(), now().checked_add(SignedDuration::from_mins(5 * 2_i64.pow(count))).ok());
+                assert_eq!(
+                    retry.retry_at(),
+                    now().checked_add(SignedDuration::from_mins(5 * 2_i64.pow(count))).ok()
+                );
                 assert_eq!(retry.metadata[metadata::ERROR_CATEGORY], category.as_str());
                 let result = DownloadResult::decode(&disposed.outgoing[0].value).unwrap();
                 assert_eq!(result.status, Status::Failed);
@@ -385,7 +399,12 @@ mod tests {
 
     #[test]
     fn retry_after_picks_the_first_topic_that_is_long_enough() {
-        for (wait, label, due) in [(1, "5m", 300), (301, "10m", 600), (2400, "40m", 2400), (9000, "40m", 9000)] {
+        for (wait, label, due) in [
+            (1, "5m", 300),
+            (301, "10m", 600),
+            (2400, "40m", 2400),
+            (9000, "40m", 9000),
+        ] {
             let disposed = fail(0, Category::Transient, Some(wait));
             assert!(topics(&disposed)[1].ends_with(label), "{wait}");
             let retry = DownloadTask::decode(&disposed.outgoing[1].value).unwrap();
@@ -396,8 +415,7 @@ mod tests {
     #[test]
     fn an_unreadable_message_keeps_its_bytes() {
         let problem = Problem::new(Category::Permanent, "unreadable");
-        let disposed =
-            disposition(Stage::EventIngester).failed(None, None, &problem, None, on(&record(b"\xff\x00")));
+        let disposed = disposition(Stage::EventIngester).failed(None, None, &problem, None, on(&record(b"\xff\x00")));
         let letter = DeadLetter::decode(&disposed.outgoing[0].value).unwrap();
         assert_eq!(letter.original_bytes().unwrap().unwrap(), b"\xff\x00");
         assert_eq!(disposed.outgoing[0].key, "key");
@@ -415,8 +433,7 @@ mod tests {
     fn a_dead_letter_always_fits_the_broker() {
         for payload in [vec![0xff_u8; 1_000_000], vec![b'x'; 1_000_000], vec![1_u8; 1_000_000]] {
             let problem = Problem::new(Category::Permanent, "unreadable");
-            let disposed =
-                disposition(Stage::EventIngester).failed(None, None, &problem, None, on(&record(&payload)));
+            let disposed = disposition(Stage::EventIngester).failed(None, None, &problem, None, on(&record(&payload)));
             assert!(disposed.outgoing[0].value.len() <= MAX_VALUE_BYTES);
             let letter = DeadLetter::decode(&disposed.outgoing[0].value).unwrap();
             assert!(letter.original_payload.unwrap().starts_with("[cut"));

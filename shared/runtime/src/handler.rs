@@ -29,11 +29,7 @@ pub trait Handler: Send + Sync + 'static {
 
     /// Handles one message. May be called again with the same message at any time: after a crash, a rebalance, or
     /// a failed dependency.
-    fn handle(
-        &self,
-        input: Self::Input,
-        context: &Context,
-    ) -> impl Future<Output = Result<Outcome, Failure>> + Send;
+    fn handle(&self, input: Self::Input, context: &Context) -> impl Future<Output = Result<Outcome, Failure>> + Send;
 
     /// Runs beside the messages until the worker ends: for upkeep. Most stages have none.
     fn upkeep(&self) -> impl Future<Output = ()> + Send {
@@ -48,10 +44,7 @@ pub trait BatchHandler: Send + Sync + 'static {
 
     /// Told which partitions it is about to read, before their first record. An error stops the worker: it is for
     /// positions that disagree, where going on would skip messages in silence.
-    fn assigned(
-        &self,
-        partitions: &[Assigned],
-    ) -> impl Future<Output = Result<(), AssignError>> + Send {
+    fn assigned(&self, partitions: &[Assigned]) -> impl Future<Output = Result<(), AssignError>> + Send {
         let _ = partitions;
         async { Ok(()) }
     }
@@ -85,7 +78,9 @@ pub(crate) type AfterDelivery = Box<dyn FnOnce() + Send>;
 
 impl fmt::Debug for Emit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Emit").field("messages", &self.messages).finish_non_exhaustive()
+        f.debug_struct("Emit")
+            .field("messages", &self.messages)
+            .finish_non_exhaustive()
     }
 }
 

@@ -29,10 +29,7 @@ impl Health {
     /// The component does not work; logged when it is new or its reason changed.
     pub fn down(&self, component: &str, reason: impl Into<String>) {
         let reason = reason.into();
-        let before = self
-            .state()
-            .troubles
-            .insert(component.to_owned(), reason.clone());
+        let before = self.state().troubles.insert(component.to_owned(), reason.clone());
         match before {
             None => tracing::warn!(component, reason, "not ready"),
             // Reasons that differ in a detail (an address, a count) would fill the log: only the first is a warning.
@@ -43,9 +40,7 @@ impl Health {
 
     /// The component is expected to come up; nothing is wrong yet, so nothing is logged.
     pub fn starting(&self, component: &str, reason: &str) {
-        self.state()
-            .troubles
-            .insert(component.to_owned(), reason.to_owned());
+        self.state().troubles.insert(component.to_owned(), reason.to_owned());
     }
 
     /// The component works; logged when it did not before.

@@ -83,13 +83,21 @@ fn router(app: App) -> Router {
 
 async fn live(State(app): State<App>) -> Response {
     let stuck = app.health.stuck();
-    let status = if stuck.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if stuck.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     (status, Json(json!({ "live": stuck.is_empty(), "stuck": stuck }))).into_response()
 }
 
 async fn ready(State(app): State<App>) -> Response {
     let reasons = app.health.not_ready();
-    let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if reasons.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     (status, Json(json!({ "ready": reasons.is_empty(), "reasons": reasons }))).into_response()
 }
 
@@ -97,22 +105,20 @@ async fn invoke_only(State(app): State<App>, headers: HeaderMap, body: Bytes) ->
     let Some(first) = app.workers.first().cloned() else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    if let Err(refused) = authorize(&app, &headers) {
+    if let Some(refused) = refusal(&app, &headers) {
         return refused;
     }
     if app.workers.iter().any(|worker| worker.stage != first.stage) {
-        return error(StatusCode::BAD_REQUEST, "several workers run here: post to /invoke/{worker}");
+        return error(
+            StatusCode::BAD_REQUEST,
+            "several workers run here: post to /invoke/{worker}",
+        );
     }
     call(&first, &body).await
 }
 
-async fn invoke_named(
-    State(app): State<App>,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    if let Err(refused) = authorize(&app, &headers) {
+async fn invoke_named(State(app): State<App>, Path(name): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
+    if let Some(refused) = refusal(&app, &headers) {
         return refused;
     }
     match app.workers.iter().find(|worker| worker.stage.name() == name) {
@@ -121,10 +127,10 @@ async fn invoke_named(
     }
 }
 
-/// 404 as long as no token is configured: then there is nothing here.
-fn authorize(app: &App, headers: &HeaderMap) -> Result<(), Response> {
+/// Why the caller may not invoke. 404 as long as no token is configured: then there is nothing here.
+fn refusal(app: &App, headers: &HeaderMap) -> Option<Response> {
     let Some(expected) = &app.invoke_token else {
-        return Err(StatusCode::NOT_FOUND.into_response());
+        return Some(StatusCode::NOT_FOUND.into_response());
     };
     let given = headers
         .get(header::AUTHORIZATION)
@@ -132,11 +138,13 @@ fn authorize(app: &App, headers: &HeaderMap) -> Result<(), Response> {
         .and_then(|value| value.strip_prefix("Bearer "))
         .unwrap_or_default();
     if same(given.as_bytes(), expected.expose_secret().as_bytes()) {
-        Ok(())
-    } else {
-        let refused = error(StatusCode::UNAUTHORIZED, "send the token of INVOKE_TOKEN: Authorization: Bearer …");
-        Err(([(header::WWW_AUTHENTICATE, "Bearer")], refused).into_response())
+        return None;
     }
+    let refused = error(
+        StatusCode::UNAUTHORIZED,
+        "send the token of INVOKE_TOKEN: Authorization: Bearer …",
+    );
+    Some(([(header::WWW_AUTHENTICATE, "Bearer")], refused).into_response())
 }
 
 /// Compares in a time that does not tell how much of the token was right.
@@ -154,7 +162,10 @@ async fn call(worker: &Worker, body: &[u8]) -> Response {
         Err(refused) => return error(StatusCode::BAD_REQUEST, &refused.to_string()),
     };
     let Some((service, desk)) = worker.service() else {
-        return error(StatusCode::SERVICE_UNAVAILABLE, "the worker does not run now: see /health/ready");
+        return error(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the worker does not run now: see /health/ready",
+        );
     };
     let identifiers = invoke::identifiers(&records);
     let finished = service.invoke(desk, records).await;

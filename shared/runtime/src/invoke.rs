@@ -84,13 +84,16 @@ pub fn records(body: &[u8]) -> Result<Vec<Record>, InvokeError> {
 
 fn record(from: InvokeRecord) -> Result<Record, InvokeError> {
     let bytes = |field: &'static str, text: &Option<String>| {
-        text.as_deref().map(|text| STANDARD.decode(text)).transpose().map_err(|error| InvokeError::Base64 {
-            field,
-            topic: from.topic.clone(),
-            partition: from.partition,
-            offset: from.offset,
-            error,
-        })
+        text.as_deref()
+            .map(|text| STANDARD.decode(text))
+            .transpose()
+            .map_err(|error| InvokeError::Base64 {
+                field,
+                topic: from.topic.clone(),
+                partition: from.partition,
+                offset: from.offset,
+                error,
+            })
     };
     let key = bytes("key", &from.key)?.and_then(|key| String::from_utf8(key).ok());
     let payload = bytes("value", &from.value)?.unwrap_or_default();
@@ -151,7 +154,10 @@ mod tests {
             "timestampType":"CREATE_TIME","key":"cmVjb3JkS2V5","value":"SGVsbG8=","headers":[{"headerKey":[104,101]}]}]}}"#;
         let records = records(body).unwrap();
         assert_eq!(records.len(), 1);
-        assert_eq!((records[0].payload.as_slice(), records[0].key.as_deref()), (&b"Hello"[..], Some("recordKey")));
+        assert_eq!(
+            (records[0].payload.as_slice(), records[0].key.as_deref()),
+            (&b"Hello"[..], Some("recordKey"))
+        );
         assert_eq!(
             serde_json::to_string(&response(identifiers(&records), &[false])).unwrap(),
             r#"{"batchItemFailures":[{"itemIdentifier":{"topic":"mytopic","partition":0,"offset":15}}]}"#
@@ -161,7 +167,12 @@ mod tests {
     #[test]
     fn a_value_that_is_no_base64_is_told_by_its_offset() {
         let body = br#"{"records":{"t-0":[{"topic":"t","partition":0,"offset":3,"value":"%%"}]}}"#;
-        assert!(records(body).unwrap_err().to_string().contains("value of t[0] at offset 3"));
+        assert!(
+            records(body)
+                .unwrap_err()
+                .to_string()
+                .contains("value of t[0] at offset 3")
+        );
         assert!(records(b"[]").is_err());
     }
 }

@@ -33,11 +33,11 @@ pub mod trace_context;
 pub mod work;
 pub mod worker;
 
+pub use consume::Limits;
 pub use handler::{
     AssignError, Assigned, Batch, BatchHandler, Context, Delivered, Emit, Failure, Handler, Outcome, Refused,
     Unavailable,
 };
-pub use consume::Limits;
 pub use process::run;
 pub use work::{BatchService, EachService, Service};
 pub use worker::{Factory, SetupError};

@@ -29,10 +29,7 @@ impl OffsetTracker {
 
     /// Notes that a record is done: produced on, written, retried or dead-lettered, and acknowledged.
     pub fn done(&mut self, offset: i64) {
-        let Ok(index) = self
-            .window
-            .binary_search_by_key(&offset, |&(offset, _)| offset)
-        else {
+        let Ok(index) = self.window.binary_search_by_key(&offset, |&(offset, _)| offset) else {
             return;
         };
         if std::mem::replace(&mut self.window[index].1, true) {

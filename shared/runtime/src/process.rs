@@ -62,7 +62,11 @@ impl Process {
         drain: CancellationToken,
     ) -> Result<Self, StartError> {
         // In development nobody else on the network needs to see it.
-        let host = if settings.dev.is_some() { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED };
+        let host = if settings.dev.is_some() {
+            Ipv4Addr::LOCALHOST
+        } else {
+            Ipv4Addr::UNSPECIFIED
+        };
         let listener = http::bind(SocketAddr::new(IpAddr::V4(host), settings.metrics_port)).await?;
         let address = listener.local_addr()?;
         let health = Health::default();
@@ -78,7 +82,11 @@ impl Process {
             .flat_map(|(stage, factory)| {
                 let shared = shared.clone();
                 (1..=count).map(move |number| {
-                    let name = if count == 1 { stage.to_string() } else { format!("{stage}-{number}") };
+                    let name = if count == 1 {
+                        stage.to_string()
+                    } else {
+                        format!("{stage}-{number}")
+                    };
                     // Known to be on its way before anybody can ask for readiness.
                     shared.health.starting(&name, "starting");
                     Worker::new(name, stage, Arc::clone(&factory), shared.clone())

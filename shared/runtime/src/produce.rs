@@ -118,7 +118,10 @@ impl Producer {
             match delivery.await {
                 Ok(Ok(_)) => {
                     let metrics = metrics();
-                    metrics.produced.with_label_values(&[out.topic.as_str(), "success"]).inc();
+                    metrics
+                        .produced
+                        .with_label_values(&[out.topic.as_str(), "success"])
+                        .inc();
                     metrics
                         .produced_bytes
                         .with_label_values(&[&out.topic])
@@ -136,25 +139,35 @@ impl Producer {
     }
 
     fn client(&self) -> FutureProducer<Context> {
-        self.client
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.client.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn trouble(&self, client: &FutureProducer<Context>, out: &Outgoing, error: &KafkaError) {
         let code = error
             .rdkafka_error_code()
             .map_or_else(|| "other".to_owned(), |code| format!("{code:?}"));
-        metrics().produced.with_label_values(&[out.topic.as_str(), "error"]).inc();
-        metrics().producer_errors.with_label_values(&[out.topic.as_str(), &code]).inc();
+        metrics()
+            .produced
+            .with_label_values(&[out.topic.as_str(), "error"])
+            .inc();
+        metrics()
+            .producer_errors
+            .with_label_values(&[out.topic.as_str(), &code])
+            .inc();
         self.troubled.store(true, Ordering::Relaxed);
         self.health.down(
             self.component,
-            format!("the broker did not take a record for {}: {error}; it is sent again until it does", out.topic),
+            format!(
+                "the broker did not take a record for {}: {error}; it is sent again until it does",
+                out.topic
+            ),
         );
         if let Some((code, reason)) = client.client().fatal_error() {
-            tracing::warn!(?code, reason, "the idempotent producer is beyond repair: making a new one");
+            tracing::warn!(
+                ?code,
+                reason,
+                "the idempotent producer is beyond repair: making a new one"
+            );
             match make_client(&self.cluster) {
                 Ok(new) => *self.client.write().unwrap_or_else(PoisonError::into_inner) = new,
                 Err(error) => tracing::error!(%error, "no new producer could be made; trying again"),
@@ -173,7 +186,11 @@ fn record_of(out: &Outgoing) -> FutureRecord<'_, String, Vec<u8>> {
         headers = headers.insert(header(TRACESTATE, state));
     }
     let record = FutureRecord::to(&out.topic).payload(&out.value).headers(headers);
-    if out.key.is_empty() { record } else { record.key(&out.key) }
+    if out.key.is_empty() {
+        record
+    } else {
+        record.key(&out.key)
+    }
 }
 
 fn header<'a>(key: &'a str, value: &'a str) -> Header<'a, &'a str> {

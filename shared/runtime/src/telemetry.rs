@@ -29,8 +29,6 @@ pub enum TelemetryError {
 /// # Errors
 /// When the exporter cannot be made.
 pub fn init(settings: &Settings) -> Result<(), TelemetryError> {
-    // LOG_LEVEL was checked with the configuration; librdkafka and hyper speak only when asked by name.
-    let filter = || EnvFilter::try_new(&settings.log_level).unwrap_or_default();
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = if settings.json_logs {
         lines
@@ -55,11 +53,40 @@ pub fn init(settings: &Settings) -> Result<(), TelemetryError> {
     };
     // Fails only when a test has set up its own.
     let _ = tracing_subscriber::registry()
-        .with(lines.with_filter(filter()))
+        .with(lines.with_filter(filter(&settings.log_level)))
         .with(spans)
         .try_init();
     Ok(())
 }
+
+/// A level alone is for our own crates: libraries log for their developers. A filter is taken as it is.
+fn filter(log_level: &str) -> EnvFilter {
+    let directives = match log_level.parse::<tracing::Level>() {
+        Ok(level) => OURS.iter().fold("warn".to_owned(), |directives, name| {
+            format!("{directives},{name}={level}")
+        }),
+        Err(_) => log_level.to_owned(),
+    };
+    // LOG_LEVEL was checked with the configuration.
+    EnvFilter::try_new(directives).unwrap_or_default()
+}
+
+/// Crates whose log is for operators; `audit` is the dead-letter audit when it has no file.
+const OURS: [&str; 13] = [
+    "audit",
+    "xact_runtime",
+    "xact_contracts",
+    "xact_lake",
+    "xact_pipeline",
+    "table_sink",
+    "event_ingester",
+    "event_writer",
+    "download",
+    "upload",
+    "result_processor",
+    "retry_scheduler",
+    "dlq",
+];
 
 fn exporter() -> Result<SdkTracerProvider, TelemetryError> {
     // The exporter reads endpoint, headers, time-out and protocol from the OTEL_* variables itself.

@@ -3,11 +3,11 @@
 use crate::cluster;
 use crate::config::{ClusterSettings, Settings};
 use contracts::topology::{Stage, TopicRole};
+use jiff::Timestamp;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use jiff::Timestamp;
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -26,7 +26,7 @@ pub enum TopicsError {
         /// Where.
         bootstrap: String,
         /// Its answer.
-        error: KafkaError,
+        error: Box<KafkaError>,
     },
     /// The broker refused to create a topic.
     #[error("topic {topic} cannot be created: {code}; on Event Hubs, topics are created by the deployment")]
@@ -84,7 +84,7 @@ fn broker_error<'a>(
     move |error| TopicsError::Broker {
         what: what.into(),
         bootstrap: cluster.bootstrap_servers.clone(),
-        error,
+        error: Box::new(error),
     }
 }
 
@@ -165,7 +165,16 @@ pub fn list(settings: &Settings) -> Result<Vec<TopicState>, TopicsError> {
 
 /// Asks for lag, again and again, over connections that it keeps.
 pub struct LagReader {
-    groups: Vec<(Stage, String, BaseConsumer, ClusterSettings, Vec<(String, i32)>)>,
+    groups: Vec<Group>,
+}
+
+/// One stage's group and the partitions that it reads.
+struct Group {
+    stage: Stage,
+    name: String,
+    client: BaseConsumer,
+    cluster: ClusterSettings,
+    partitions: Vec<(String, i32)>,
 }
 
 impl LagReader {
@@ -197,7 +206,13 @@ impl LagReader {
                     .unwrap_or(0);
                 (0..i32::try_from(count).unwrap_or(0)).map(move |partition| (topic.to_owned(), partition))
             });
-            groups.push((stage, group, client, cluster.clone(), topics.collect()));
+            groups.push(Group {
+                stage,
+                name: group,
+                client,
+                cluster: cluster.clone(),
+                partitions: topics.collect(),
+            });
         }
         Ok(Self { groups })
     }
@@ -208,7 +223,14 @@ impl LagReader {
     /// When a broker cannot be reached.
     pub fn read(&self) -> Result<Vec<PartitionLag>, TopicsError> {
         let mut lags = Vec::new();
-        for (stage, group, client, cluster, partitions) in &self.groups {
+        for Group {
+            stage,
+            name,
+            client,
+            cluster,
+            partitions,
+        } in &self.groups
+        {
             if partitions.is_empty() {
                 continue;
             }
@@ -218,14 +240,14 @@ impl LagReader {
             }
             let committed = client
                 .committed_offsets(wanted, ANSWER)
-                .map_err(broker_error(format!("positions of group {group}"), cluster))?;
+                .map_err(broker_error(format!("positions of group {name}"), cluster))?;
             for (topic, partition) in partitions {
                 let (start, end) = client
                     .fetch_watermarks(topic, *partition, ANSWER)
                     .map_err(broker_error(format!("end of {topic}[{partition}]"), cluster))?;
                 lags.push(PartitionLag {
                     stage: *stage,
-                    group: group.clone(),
+                    group: name.clone(),
                     topic: topic.clone(),
                     partition: *partition,
                     committed: committed
@@ -287,8 +309,7 @@ pub fn oldest_unfinished(settings: &Settings, stage: Stage) -> Result<Oldest, To
         .assign(&heads)
         .map_err(broker_error("a position cannot be read", cluster))?;
     let mut oldest = None;
-    let mut waiting: HashSet<(String, i32)> =
-        behind.into_iter().map(|lag| (lag.topic, lag.partition)).collect();
+    let mut waiting: HashSet<(String, i32)> = behind.into_iter().map(|lag| (lag.topic, lag.partition)).collect();
     let deadline = Instant::now() + ANSWER;
     while !waiting.is_empty() && Instant::now() < deadline {
         let Some(Ok(message)) = client.poll(Duration::from_millis(100)) else {

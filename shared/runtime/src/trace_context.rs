@@ -28,16 +28,19 @@ impl TraceContext {
     #[must_use]
     pub fn parse(traceparent: &str, tracestate: Option<&str>) -> Option<Self> {
         let mut parts = traceparent.trim().split('-');
-        let (version, trace, span, flags) =
-            (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
         let lower_hex = |text: &str, length: usize| {
             text.len() == length
                 && text
                     .bytes()
                     .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
         };
-        if !lower_hex(version, 2) || version == "ff" || (version == "00" && parts.next().is_some())
-            || !lower_hex(trace, 32) || !lower_hex(span, 16) || !lower_hex(flags, 2)
+        if !lower_hex(version, 2)
+            || version == "ff"
+            || (version == "00" && parts.next().is_some())
+            || !lower_hex(trace, 32)
+            || !lower_hex(span, 16)
+            || !lower_hex(flags, 2)
         {
             return None;
         }
@@ -68,10 +71,7 @@ impl TraceContext {
         if span == 0 {
             return self.child();
         }
-        Self {
-            span,
-            ..self.clone()
-        }
+        Self { span, ..self.clone() }
     }
 
     /// `tracestate`, if any.

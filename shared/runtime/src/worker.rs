@@ -3,7 +3,7 @@
 use crate::backoff;
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::consume::Consumer;
+use crate::consume::{Consumer, Subscription};
 use crate::disposition::Disposition;
 use crate::health::Health;
 use crate::metrics::metrics;
@@ -44,6 +44,9 @@ pub struct Shared {
     pub drain: CancellationToken,
 }
 
+/// A running service with its desk.
+pub type Current = (Arc<dyn Service>, Arc<Desk>);
+
 /// One worker of a process.
 pub struct Worker {
     /// Name in health and logs: the stage's, with a number when there are several.
@@ -53,7 +56,7 @@ pub struct Worker {
     factory: Factory,
     shared: Shared,
     /// The service while it runs, for `/invoke`.
-    current: RwLock<Option<(Arc<dyn Service>, Arc<Desk>)>>,
+    current: RwLock<Option<Current>>,
 }
 
 impl Worker {
@@ -71,11 +74,8 @@ impl Worker {
 
     /// The running service.
     #[must_use]
-    pub fn service(&self) -> Option<(Arc<dyn Service>, Arc<Desk>)> {
-        self.current
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    pub fn service(&self) -> Option<Current> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Runs until the process drains. What fails is started again: the other workers go on meanwhile.
@@ -96,7 +96,11 @@ impl Worker {
             self.shared
                 .health
                 .down(&self.name, format!("{error}; next start in {} s", wait.as_secs()));
-            tracing::error!(worker = self.name, error = error.to_string(), "worker failed; it starts again");
+            tracing::error!(
+                worker = self.name,
+                error = error.to_string(),
+                "worker failed; it starts again"
+            );
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = drain.cancelled() => {}
@@ -131,21 +135,20 @@ impl Worker {
             TopicRole::Raw => settings.cluster_of_events(),
             _ => &settings.internal_cluster,
         };
-        let consumer = Consumer::new(
-            &self.name,
+        let consumer = Consumer::new(Subscription {
+            worker: &self.name,
             settings,
             cluster,
-            &desk.group,
-            &settings.topics.of(role),
-            service.limits(),
-            shared.health.clone(),
-            run,
-        )
+            group: &desk.group,
+            topics: &settings.topics.of(role),
+            limits: service.limits(),
+            health: shared.health.clone(),
+            drain: run,
+        })
         .map_err(SetupError::new)?;
         let handle = tokio::runtime::Handle::current();
         let sink = Arc::clone(&service).sink(Arc::clone(&desk), handle.clone());
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) =
-            Some((Arc::clone(&service), desk));
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some((Arc::clone(&service), desk));
         let (send, receive) = tokio::sync::oneshot::channel();
         std::thread::Builder::new()
             .name(self.name.clone())
@@ -159,7 +162,9 @@ impl Worker {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(SetupError::new(error)),
             // The sender was dropped without a word: the thread panicked.
-            Err(_) => Err(SetupError::new("the polling thread panicked; its last words are in the log")),
+            Err(_) => Err(SetupError::new(
+                "the polling thread panicked; its last words are in the log",
+            )),
         }
     }
 }

@@ -1,1 +1,48 @@
-//! Placeholder.
+//! What the end-to-end tests share: real processes started as an operator starts them, and expectations that are derived
+//! from what was sent, without a line of the product.
+//!
+//! - [`running`]: a process that serves `/health`, `/metrics` and `/invoke`
+//! - [`pipeline`]: `xact-pipeline --dev`, and where it keeps things
+//! - [`stages`]: the handlers as processes of their own, with one environment for all
+//! - [`command`]: an operator's command, run to its end
+//! - [`kcat`]: Kafka seen by somebody else's client
+//! - [`metrics`]: a scrape, read
+//! - [`sent`] → [`rows`] → [`compare`]: what was sent, the rows that must come of it, and whether they did
+//! - [`ids`]: the specification's ids, computed anew
+
+pub mod command;
+pub mod compare;
+pub mod ids;
+pub mod kcat;
+pub mod metrics;
+pub mod pipeline;
+pub mod rows;
+pub mod running;
+pub mod sent;
+pub mod stages;
+
+pub use command::{Answer, command};
+pub use metrics::Metrics;
+pub use pipeline::Pipeline;
+pub use running::Running;
+
+/// Environment variables for a child process.
+pub type Variables = Vec<(String, String)>;
+
+/// Variables from pairs of texts.
+#[must_use]
+pub fn variables<V: ToString>(pairs: &[(&str, V)]) -> Variables {
+    pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.to_string()))
+        .collect()
+}
+
+/// A failed set-up, said so that the reader knows what to do next.
+#[must_use]
+pub fn failed(what: impl Into<String>, detail: impl Into<String>) -> harness::Error {
+    harness::Error::Failed {
+        what: what.into(),
+        detail: detail.into(),
+    }
+}

@@ -17,10 +17,7 @@ pub fn dir() -> Result<PathBuf> {
         (_, Some(home)) => Path::new(&home).join(".cache/xact-pipeline-tests"),
         _ => env::temp_dir().join("xact-pipeline-tests"),
     };
-    fs::create_dir_all(&dir).map_err(Error::io(format!(
-        "create the test cache {}",
-        dir.display()
-    )))?;
+    fs::create_dir_all(&dir).map_err(Error::io(format!("create the test cache {}", dir.display())))?;
     Ok(dir)
 }
 
@@ -78,13 +75,7 @@ mod tests {
             "a",
             "the recipe is the same, so nothing is made"
         );
-        assert!(
-            once(&name, "recipe 2", |_| Err(Error::failed(
-                "made",
-                "on purpose"
-            )))
-            .is_err()
-        );
+        assert!(once(&name, "recipe 2", |_| Err(Error::failed("made", "on purpose"))).is_err());
         assert_eq!(
             read(once(&name, "recipe 2", make("c"))?),
             "c",

@@ -19,22 +19,11 @@ pub fn get(addr: &str, path: &str) -> Result<(u16, String)> {
 }
 
 /// POSTs `body` with `headers` to `path` at `addr`: the status and the body of the answer.
-pub fn post(
-    addr: &str,
-    path: &str,
-    headers: &[(&str, &str)],
-    body: &[u8],
-) -> Result<(u16, String)> {
+pub fn post(addr: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<(u16, String)> {
     request("POST", addr, path, headers, body)
 }
 
-fn request(
-    method: &str,
-    addr: &str,
-    path: &str,
-    headers: &[(&str, &str)],
-    body: &[u8],
-) -> Result<(u16, String)> {
+fn request(method: &str, addr: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<(u16, String)> {
     let what = || format!("{method} http://{addr}{path}");
     let mut head = format!(
         "{method} {path} HTTP/1.0\r\nHost: {addr}\r\nContent-Length: {}\r\n",
@@ -66,12 +55,7 @@ fn request(
 /// Status and body of a whole answer.
 fn parse(answer: &str) -> Option<(u16, String)> {
     let (head, body) = answer.split_once("\r\n\r\n")?;
-    let status = head
-        .strip_prefix("HTTP/1.")?
-        .split(' ')
-        .nth(1)?
-        .parse()
-        .ok()?;
+    let status = head.strip_prefix("HTTP/1.")?.split(' ').nth(1)?.parse().ok()?;
     Some((status, body.to_owned()))
 }
 
@@ -104,8 +88,7 @@ mod tests {
         assert_eq!(answer, (202, "done\r\n\r\nreally".to_owned()));
         let (head, body) = server.join().unwrap();
         assert!(
-            head.starts_with("POST /invoke HTTP/1.0\r\n")
-                && head.contains("Authorization: Bearer t\r\n"),
+            head.starts_with("POST /invoke HTTP/1.0\r\n") && head.contains("Authorization: Bearer t\r\n"),
             "{head}"
         );
         assert_eq!(body, "work");

@@ -93,10 +93,7 @@ impl Kafka {
 
     /// The end of the broker's log, for an error message; empty for an external broker.
     pub fn tail(&self) -> String {
-        self.own
-            .as_ref()
-            .map(|own| own.process.tail())
-            .unwrap_or_default()
+        self.own.as_ref().map(|own| own.process.tail()).unwrap_or_default()
     }
 
     /// Creates `topic`. Independent of the product: Kafka's own tool does it.
@@ -122,14 +119,9 @@ impl Kafka {
     pub fn end_offsets(&self, topic: &str) -> Result<Vec<u64>> {
         let lines = self.tool("GetOffsetShell", &["--topic", topic])?;
         // topic:partition:offset
-        let offset = |line: &str| {
-            line.rsplit(':')
-                .next()
-                .and_then(|offset| offset.parse().ok())
-        };
+        let offset = |line: &str| line.rsplit(':').next().and_then(|offset| offset.parse().ok());
         let offsets: Option<Vec<u64>> = lines.lines().map(offset).collect();
-        offsets
-            .ok_or_else(|| Error::failed(format!("cannot read the end offsets of {topic}"), lines))
+        offsets.ok_or_else(|| Error::failed(format!("cannot read the end offsets of {topic}"), lines))
     }
 
     /// Runs one of Kafka's own tools against this broker and returns its stdout: `tool` is a class in
@@ -140,11 +132,7 @@ impl Kafka {
             Some(own) => own.install.clone(),
             None => install()?,
         };
-        install.tool(
-            &format!("org.apache.kafka.tools.{tool}"),
-            &self.bootstrap,
-            args,
-        )
+        install.tool(&format!("org.apache.kafka.tools.{tool}"), &self.bootstrap, args)
     }
 
     fn external(bootstrap: &str) -> Result<Kafka> {
@@ -152,11 +140,7 @@ impl Kafka {
         let answered = wait_until(
             READY,
             &format!("the Kafka at {first} (KAFKA_BOOTSTRAP_SERVERS) answers"),
-            || {
-                probe::cluster(first)
-                    .ok()
-                    .filter(|cluster| cluster.brokers > 0)
-            },
+            || probe::cluster(first).ok().filter(|cluster| cluster.brokers > 0),
         );
         answered.map(|_| Kafka {
             bootstrap: bootstrap.to_owned(),
@@ -253,10 +237,7 @@ mod tests {
         kafka.create_topic("kept", 3)?;
         assert_eq!(kafka.topics()?, ["kept"]);
         let produce = "--topic kept --num-records 1000 --record-size 100 --throughput -1 --command-property acks=all";
-        kafka.tool(
-            "ProducerPerformance",
-            &produce.split(' ').collect::<Vec<_>>(),
-        )?;
+        kafka.tool("ProducerPerformance", &produce.split(' ').collect::<Vec<_>>())?;
 
         kafka.kill()?;
         assert!(
@@ -266,11 +247,7 @@ mod tests {
         kafka.restart()?;
         assert_eq!(kafka.topics()?, ["kept"], "after SIGKILL");
         let offsets = kafka.end_offsets("kept")?;
-        assert_eq!(
-            (offsets.len(), offsets.iter().sum()),
-            (3, 1000),
-            "{offsets:?}"
-        );
+        assert_eq!((offsets.len(), offsets.iter().sum()), (3, 1000), "{offsets:?}");
 
         let status = kafka.stop()?;
         // 128 + SIGTERM: how a JVM ends that was asked to.

@@ -32,19 +32,13 @@ pub fn free() -> Result<u16> {
             continue;
         };
         if file.try_lock().is_ok() && TcpListener::bind(("0.0.0.0", port)).is_ok() {
-            RESERVED
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(file);
+            RESERVED.lock().unwrap_or_else(PoisonError::into_inner).push(file);
             return Ok(port);
         }
     }
     Err(Error::failed(
         format!("no free port from {FIRST} to {LAST}"),
-        format!(
-            "another user may own the lock files: delete {}",
-            locks.display()
-        ),
+        format!("another user may own the lock files: delete {}", locks.display()),
     ))
 }
 
@@ -54,8 +48,7 @@ mod tests {
 
     #[test]
     fn a_port_is_given_once() -> Result<()> {
-        let ports: std::collections::BTreeSet<u16> =
-            (0..50).map(|_| free()).collect::<Result<_>>()?;
+        let ports: std::collections::BTreeSet<u16> = (0..50).map(|_| free()).collect::<Result<_>>()?;
         assert_eq!(ports.len(), 50);
         assert!(ports.iter().all(|port| (FIRST..=LAST).contains(port)));
         Ok(())

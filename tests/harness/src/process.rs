@@ -51,9 +51,7 @@ impl Process {
             .append(true)
             .open(&log)
             .map_err(Error::io(format!("open {}", log.display())))?;
-        let err = out
-            .try_clone()
-            .map_err(Error::io(format!("open {}", log.display())))?;
+        let err = out.try_clone().map_err(Error::io(format!("open {}", log.display())))?;
         let child = Command::new(&program)
             .args(args)
             .envs(envs)
@@ -63,10 +61,7 @@ impl Process {
             .stderr(err)
             .process_group(0)
             .spawn()
-            .map_err(Error::io(format!(
-                "start {name} ({})",
-                program.as_ref().display()
-            )))?;
+            .map_err(Error::io(format!("start {name} ({})", program.as_ref().display())))?;
         watchdog::add_group(child.id());
         let group = Pid::from_child(&child);
         Ok(Process {
@@ -110,10 +105,7 @@ impl Process {
     /// An error that says what `what` found wrong with this process, with its last lines.
     pub fn error(&self, what: &str) -> Error {
         let log = self.log.display();
-        Error::failed(
-            format!("{}: {what}; the end of {log}:", self.name),
-            self.tail(),
-        )
+        Error::failed(format!("{}: {what}; the end of {log}:", self.name), self.tail())
     }
 
     /// How it ended, or `None` while it runs (or is paused).
@@ -137,9 +129,7 @@ impl Process {
     /// Waits until it has ended; an error with its last lines if it has not after `timeout`.
     pub fn wait(&mut self, timeout: Duration) -> Result<ExitStatus> {
         let name = self.name.clone();
-        let ended = wait_until(timeout, &format!("{name} has ended"), || {
-            self.ended().transpose()
-        });
+        let ended = wait_until(timeout, &format!("{name} has ended"), || self.ended().transpose());
         match ended {
             Ok(status) => status,
             Err(error) => Err(self.error(&error.to_string())),

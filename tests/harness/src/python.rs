@@ -24,38 +24,21 @@ pub fn interpreter() -> Result<PathBuf> {
     let recipe = format!("{REQUIREMENTS}\n{python} {version}");
     let folder = cache::once("python", &recipe, |folder| {
         let remedy = "Python could not make a virtual environment: apt-get install python3-venv";
-        run(
-            Command::new(&python).args(["-m", "venv"]).arg(folder),
-            remedy,
-        )?;
+        run(Command::new(&python).args(["-m", "venv"]).arg(folder), remedy)?;
         let requirements = folder.join("requirements.txt");
-        std::fs::write(&requirements, REQUIREMENTS)
-            .map_err(Error::io(format!("write {}", requirements.display())))?;
+        std::fs::write(&requirements, REQUIREMENTS).map_err(Error::io(format!("write {}", requirements.display())))?;
         let mut pip = Command::new(folder.join("bin/python"));
-        pip.args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "-r",
-        ])
-        .arg(requirements);
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
+            .arg(requirements);
         run(&mut pip, "pip could not install tests/requirements.txt").map(drop)
     })?;
     Ok(folder.join("bin/python"))
 }
 
 /// Runs the Python script `script` with `args`: its stdout, or an error with its stderr.
-pub fn run_script<A: AsRef<OsStr>>(
-    script: &Path,
-    args: impl IntoIterator<Item = A>,
-) -> Result<String> {
+pub fn run_script<A: AsRef<OsStr>>(script: &Path, args: impl IntoIterator<Item = A>) -> Result<String> {
     let mut command = Command::new(interpreter()?);
-    run(
-        command.arg(script).args(args),
-        &format!("{} failed", script.display()),
-    )
+    run(command.arg(script).args(args), &format!("{} failed", script.display()))
 }
 
 fn run(command: &mut Command, what: &str) -> Result<String> {

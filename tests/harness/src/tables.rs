@@ -33,8 +33,8 @@ pub fn read(lake: &Path) -> Result<Tables> {
         "--allow-missing".into(),
     ];
     let text = python::run_script(&script(), args)?;
-    let mut json: Value = serde_json::from_str(&text)
-        .map_err(|error| Error::failed(format!("read_tables.py: {error}"), &text[..]))?;
+    let mut json: Value =
+        serde_json::from_str(&text).map_err(|error| Error::failed(format!("read_tables.py: {error}"), &text[..]))?;
     let mut rows = |name: &str| match json[name].take() {
         Value::Array(rows) => Ok(rows),
         _ => Err(Error::failed(

@@ -11,11 +11,7 @@ use crate::{Error, Result};
 ///
 /// `what` finishes the sentence "not so after 10s: …". Polls every 10 ms at first, every 100 ms later, so that
 /// neither a quick answer waits nor a slow one costs the CPU that the product needs.
-pub fn wait_until<T>(
-    timeout: Duration,
-    what: &str,
-    mut check: impl FnMut() -> Option<T>,
-) -> Result<T> {
+pub fn wait_until<T>(timeout: Duration, what: &str, mut check: impl FnMut() -> Option<T>) -> Result<T> {
     let deadline = Instant::now() + timeout;
     let mut pause = Duration::from_millis(10);
     loop {

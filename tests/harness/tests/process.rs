@@ -41,25 +41,12 @@ fn lives(id: u32) -> bool {
 fn environment_directory_exit_status_and_output_are_as_given() -> Result<()> {
     let dir = WorkDir::new("process")?;
     let script = "echo $GREETING from $PWD; echo oops >&2; exit 7";
-    let mut process = Process::spawn(
-        "shell",
-        "sh",
-        ["-c", script],
-        [("GREETING", "hello")],
-        dir.path(),
-    )?;
+    let mut process = Process::spawn("shell", "sh", ["-c", script], [("GREETING", "hello")], dir.path())?;
     assert_eq!(process.wait(SOON)?.code(), Some(7));
-    assert_eq!(
-        process.log(),
-        format!("hello from {}\noops\n", dir.path().display())
-    );
+    assert_eq!(process.log(), format!("hello from {}\noops\n", dir.path().display()));
     assert!(!process.is_running());
     assert!(
-        process
-            .terminate()
-            .unwrap_err()
-            .to_string()
-            .contains("oops"),
+        process.terminate().unwrap_err().to_string().contains("oops"),
         "the error shows the log"
     );
     Ok(())
@@ -68,10 +55,7 @@ fn environment_directory_exit_status_and_output_are_as_given() -> Result<()> {
 #[test]
 fn the_tail_is_the_end_of_a_long_log() -> Result<()> {
     let dir = WorkDir::new("process")?;
-    let mut process = shell(
-        &dir,
-        "i=0; while [ $i -lt 100 ]; do i=$((i+1)); echo line $i; done",
-    )?;
+    let mut process = shell(&dir, "i=0; while [ $i -lt 100 ]; do i=$((i+1)); echo line $i; done")?;
     process.wait(SOON)?;
     assert!(
         process.tail().starts_with("line 61\n") && process.tail().ends_with("line 100"),
@@ -86,20 +70,11 @@ fn a_process_that_is_killed_takes_its_children_along() -> Result<()> {
     let dir = WorkDir::new("process")?;
     let mut process = shell(&dir, "sleep 1000 & echo child $!; wait")?;
     said(&process, "child")?;
-    let child: u32 = process
-        .log()
-        .trim()
-        .rsplit(' ')
-        .next()
-        .unwrap()
-        .parse()
-        .unwrap();
+    let child: u32 = process.log().trim().rsplit(' ').next().unwrap().parse().unwrap();
     assert!(lives(child));
     process.kill()?;
     assert_eq!(process.wait(SOON)?.signal(), Some(9));
-    wait_until(SOON, "the grandchild is gone", || {
-        (!lives(child)).then_some(())
-    })?;
+    wait_until(SOON, "the grandchild is gone", || (!lives(child)).then_some(()))?;
     process.kill()
 }
 
@@ -147,10 +122,7 @@ fn waiting_too_long_shows_what_the_process_said_last() -> Result<()> {
     let dir = WorkDir::new("process")?;
     let mut process = shell(&dir, "echo stuck in a queue; sleep 1000")?;
     said(&process, "queue")?;
-    let error = process
-        .wait(Duration::from_millis(50))
-        .unwrap_err()
-        .to_string();
+    let error = process.wait(Duration::from_millis(50)).unwrap_err().to_string();
     assert!(
         error.contains("shell has ended") && error.contains("stuck in a queue"),
         "{error}"
@@ -167,11 +139,7 @@ fn a_test_run_that_is_killed_leaves_nothing_behind() -> Result<()> {
         let ended = shell(&dir, "exit 0")?.wait(SOON)?;
         let child = shell(&dir, "trap '' TERM; sleep 1000")?;
         let draft = Path::new(&report).with_extension("part");
-        fs::write(
-            &draft,
-            format!("{ended}\n{}\n{}", child.id(), dir.path().display()),
-        )
-        .unwrap();
+        fs::write(&draft, format!("{ended}\n{}\n{}", child.id(), dir.path().display())).unwrap();
         fs::rename(draft, report).unwrap();
         loop {
             thread::park();
@@ -197,9 +165,7 @@ fn a_test_run_that_is_killed_leaves_nothing_behind() -> Result<()> {
     assert!(lives(child) && orphaned.is_dir());
 
     run.kill()?;
-    wait_until(SOON, "the orphaned child is killed", || {
-        (!lives(child)).then_some(())
-    })?;
+    wait_until(SOON, "the orphaned child is killed", || (!lives(child)).then_some(()))?;
     wait_until(SOON, "the orphaned directory is removed", || {
         (!orphaned.exists()).then_some(())
     })

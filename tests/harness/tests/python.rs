@@ -24,10 +24,7 @@ for module in (deltalake, polars, pyarrow):
     let versions = python(&dir, code, &[])?;
     let pinned = include_str!("../../requirements.txt");
     for line in pinned.lines().filter(|line| line.contains("==")) {
-        assert!(
-            versions.contains(line),
-            "{line} is pinned, installed is\n{versions}"
-        );
+        assert!(versions.contains(line), "{line} is pinned, installed is\n{versions}");
     }
     Ok(())
 }
@@ -78,17 +75,10 @@ fn write_tables(lake: &WorkDir, how: &str) -> Result<()> {
 #[test]
 fn rows_come_back_in_their_types_and_a_missing_table_is_empty() -> Result<()> {
     let lake = WorkDir::new("lake")?;
-    write_tables(
-        &lake,
-        "write('xact_events', 3); write('xact_attachments', 2)",
-    )?;
+    write_tables(&lake, "write('xact_events', 3); write('xact_attachments', 2)")?;
     let tables = tables::read(lake.path())?;
     assert_eq!(
-        (
-            tables.events.len(),
-            tables.attachments.len(),
-            tables.failed.len()
-        ),
+        (tables.events.len(), tables.attachments.len(), tables.failed.len()),
         (3, 2, 0)
     );
     let row = &tables.attachments[0];
@@ -102,10 +92,7 @@ fn rows_come_back_in_their_types_and_a_missing_table_is_empty() -> Result<()> {
 #[test]
 fn tables_that_break_the_promise_are_refused() -> Result<()> {
     let refused = [
-        (
-            "write('xact_events', 1); write('xact_events', 1)",
-            "event_id",
-        ),
+        ("write('xact_events', 1); write('xact_events', 1)", "event_id"),
         (
             "write('xact_attachments', 1, lambda data: data.rename_columns(['medium', *data.column_names[1:]]))",
             "media_id",

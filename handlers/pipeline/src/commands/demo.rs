@@ -23,6 +23,9 @@ pub(crate) async fn run(environment: &Environment, events: u64) -> Outcome {
         sent += 1;
     }
     sender.finish(&stop).await?;
-    println!("{sent} events sent to {}: their trace ids begin with demo-{run}-", settings.topics.raw);
+    println!(
+        "{sent} events sent to {}: their trace ids begin with demo-{run}-",
+        settings.topics.raw
+    );
     Ok(sent == events)
 }

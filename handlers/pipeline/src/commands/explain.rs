@@ -27,14 +27,20 @@ pub(crate) fn run(environment: &Environment, url: &str, media_type: Option<&str>
             let declared = file_type.check_declared(Some(media_type));
             verdicts.push((
                 "declared type".to_owned(),
-                declared.map(|()| format!("{media_type} fits")).map_err(|refusal| refusal.to_string()),
+                declared
+                    .map(|()| format!("{media_type} fits"))
+                    .map_err(|refusal| refusal.to_string()),
             ));
         }
         let expiry = presigned::expiry(&parsed).map_or_else(
             || Ok("not presigned, or without a readable expiry".to_owned()),
             |expiry| {
                 let at = format!("{}, {}", expiry.kind.as_str(), time::format(expiry.expires_at));
-                if expiry.is_expired(Timestamp::now()) { Err(format!("expired: {at}")) } else { Ok(at) }
+                if expiry.is_expired(Timestamp::now()) {
+                    Err(format!("expired: {at}"))
+                } else {
+                    Ok(at)
+                }
             },
         );
         verdicts.push(("expiry".to_owned(), expiry));

@@ -30,17 +30,31 @@ pub(crate) async fn run(environment: &Environment, source: &str) -> Outcome {
         })
         .collect();
     send(&settings, &outgoing).await?;
-    println!("{} sent to {} at {}", plural(outgoing.len()), settings.topics.raw, settings.cluster_of_events().bootstrap_servers);
+    println!(
+        "{} sent to {} at {}",
+        plural(outgoing.len()),
+        settings.topics.raw,
+        settings.cluster_of_events().bootstrap_servers
+    );
     Ok(true)
 }
 
 /// Sends records to the events cluster and waits for the acknowledgements.
-pub(crate) async fn send(settings: &Settings, outgoing: &[Outgoing]) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+pub(crate) async fn send(
+    settings: &Settings,
+    outgoing: &[Outgoing],
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let health = Health::default();
     let producer = Producer::new(settings.cluster_of_events(), health.clone(), "producer")?;
     let stop = CancellationToken::new();
-    if tokio::time::timeout(LIMIT, producer.deliver(outgoing, &stop)).await.is_err() {
-        let reason = health.not_ready().remove("producer").unwrap_or_else(|| "it does not answer".to_owned());
+    if tokio::time::timeout(LIMIT, producer.deliver(outgoing, &stop))
+        .await
+        .is_err()
+    {
+        let reason = health
+            .not_ready()
+            .remove("producer")
+            .unwrap_or_else(|| "it does not answer".to_owned());
         return Err(format!(
             "not sent within {} s to {}: {reason}. Check the bootstrap servers and that the topic exists (`topics list`)",
             LIMIT.as_secs(),
@@ -52,7 +66,11 @@ pub(crate) async fn send(settings: &Settings, outgoing: &[Outgoing]) -> Result<(
 }
 
 fn plural(count: usize) -> String {
-    if count == 1 { "1 event".to_owned() } else { format!("{count} events") }
+    if count == 1 {
+        "1 event".to_owned()
+    } else {
+        format!("{count} events")
+    }
 }
 
 fn read(source: &str) -> Result<String, String> {
@@ -68,13 +86,18 @@ fn read(source: &str) -> Result<String, String> {
 /// Trace id and bytes of each event. Only readable ones: whoever sends by hand wants to know at once.
 fn events(text: &str) -> Result<Vec<(String, Vec<u8>)>, String> {
     let mut events = Vec::new();
-    for (number, value) in serde_json::Deserializer::from_str(text).into_iter::<Value>().enumerate() {
+    for (number, value) in serde_json::Deserializer::from_str(text)
+        .into_iter::<Value>()
+        .enumerate()
+    {
         match value.map_err(|error| format!("no JSON: {error}"))? {
             Value::Array(list) => events.extend(list),
             value => events.push(value),
         }
         if events.len() > 1_000_000 {
-            return Err(format!("too many events at once (more than a million, at value {number}): split the file"));
+            return Err(format!(
+                "too many events at once (more than a million, at value {number}): split the file"
+            ));
         }
     }
     if events.is_empty() {
@@ -111,6 +134,10 @@ mod tests {
     fn what_is_no_event_is_refused_by_its_number() {
         assert!(events("").unwrap_err().contains("no event"));
         assert!(events("{").unwrap_err().contains("no JSON"));
-        assert!(events(r#"{"trace_id":"t","event_type":"x"} {"event_type":"x"}"#).unwrap_err().starts_with("event 2: "));
+        assert!(
+            events(r#"{"trace_id":"t","event_type":"x"} {"event_type":"x"}"#)
+                .unwrap_err()
+                .starts_with("event 2: ")
+        );
     }
 }

@@ -25,7 +25,9 @@ pub(crate) async fn run(environment: &Environment, action: Topics) -> Outcome {
             let states = tokio::task::spawn_blocking(move || topics::list(&settings)).await??;
             let mut table = table(&["topic", "partitions", "expected"]);
             for state in &states {
-                let partitions = state.partitions.map_or_else(|| "missing".to_owned(), |count| count.to_string());
+                let partitions = state
+                    .partitions
+                    .map_or_else(|| "missing".to_owned(), |count| count.to_string());
                 table.add_row([state.name.clone(), partitions, state.wanted.to_string()]);
             }
             println!("{table}");
@@ -43,7 +45,8 @@ pub(crate) async fn run(environment: &Environment, action: Topics) -> Outcome {
                     lag.group.clone(),
                     lag.topic.clone(),
                     lag.partition.to_string(),
-                    lag.committed.map_or_else(|| "-".to_owned(), |offset| offset.to_string()),
+                    lag.committed
+                        .map_or_else(|| "-".to_owned(), |offset| offset.to_string()),
                     lag.end.to_string(),
                     lag.lag().to_string(),
                 ]);

@@ -135,11 +135,22 @@ const HOSTS: [&str; 3] = [
 ];
 const REFUSED_HOST: &str = "files.example.net";
 const NAMES: [&str; 10] = [
-    "Estimate.pdf", "Photo Report.pdf", "IMG_0412.JPG", "kitchen ceiling.jpg", "roof.png", "notes.txt", "line-items.csv",
-    "Statement of Loss.docx", "walkthrough.mov", "Floor plan.PNG",
+    "Estimate.pdf",
+    "Photo Report.pdf",
+    "IMG_0412.JPG",
+    "kitchen ceiling.jpg",
+    "roof.png",
+    "notes.txt",
+    "line-items.csv",
+    "Statement of Loss.docx",
+    "walkthrough.mov",
+    "Floor plan.PNG",
 ];
 const TYPES: [&str; 4] = [
-    "documentsReceived", "firstNoticeOfLossReceived", "estimatePackageReceived", "notesAdded",
+    "documentsReceived",
+    "firstNoticeOfLossReceived",
+    "estimatePackageReceived",
+    "notesAdded",
 ];
 
 impl Sample {
@@ -199,8 +210,12 @@ impl Sample {
         };
         let mut url = Url::parse(&format!("https://{host}/")).unwrap_or_else(|_| unreachable_host());
         if let Ok(mut path) = url.path_segments_mut() {
-            path.clear()
-                .extend([kind.server_kind(), &bytes.to_string(), &format!("{trace_id}-{place}"), name]);
+            path.clear().extend([
+                kind.server_kind(),
+                &bytes.to_string(),
+                &format!("{trace_id}-{place}"),
+                name,
+            ]);
         }
         sign(&mut url, random, kind == Kind::Expired);
         let url = url.to_string();
@@ -224,7 +239,11 @@ impl Sample {
     }
 
     fn event(&self, now: Timestamp) -> Value {
-        let urls: Vec<&str> = self.attachments.iter().map(|attachment| attachment.url.as_str()).collect();
+        let urls: Vec<&str> = self
+            .attachments
+            .iter()
+            .map(|attachment| attachment.url.as_str())
+            .collect();
         let kind = TYPES[usize::try_from(self.index).unwrap_or(0) % TYPES.len()];
         let assignment = format!("A{:07}", self.index / 3);
         let mut data = json!({
@@ -235,7 +254,7 @@ impl Sample {
             "xnAddress": "DEMO.XN",
             "estimateVersion": self.index % 4,
             // A number where text belongs: real sources do that.
-            "note": if self.index % 5 == 0 { json!(self.index) } else { json!("water damage, see photos — Küche") },
+            "note": if self.index.is_multiple_of(5) { json!(self.index) } else { json!("water damage, see photos — Küche") },
             "author": "Ada Adjuster",
             "senderReviewerName": "Rita Reviewer",
             "senderReviewerEmail": "rita@example.com",
@@ -245,14 +264,18 @@ impl Sample {
                 "phone": {"type": "cell", "number": "555-0100", "extension": "7"},
                 "email": {"address": "ivan@example.com"}}},
         });
-        if self.index % 2 == 0 {
+        if self.index.is_multiple_of(2) {
             return json!({
                 "trace_id": self.trace_id, "event_type": kind, "event_subtype": "xact", "timestamp": time::format(now),
                 "source_system": "demo", "payload": data, "attachments": urls, "metadata": {"sample": true},
             });
         }
         data["attachments"] = json!(urls);
-        let data = if self.index % 4 == 1 { json!(data.to_string()) } else { data };
+        let data = if self.index % 4 == 1 {
+            json!(data.to_string())
+        } else {
+            data
+        };
         json!({
             "type": format!("verisk.claims.property.xn.{kind}"),
             "version": if self.index % 8 == 1 { json!(1) } else { json!("1.2") },
@@ -296,11 +319,17 @@ fn sign(url: &mut Url, random: &mut fastrand::Rng, expired: bool) {
     let from = from.unwrap_or(Timestamp::UNIX_EPOCH);
     url.query_pairs_mut()
         .append_pair("X-Amz-Algorithm", "AWS4-HMAC-SHA256")
-        .append_pair("X-Amz-Credential", &format!("DEMO/{}/us-east-1/s3/aws4_request", from.strftime("%Y%m%d")))
+        .append_pair(
+            "X-Amz-Credential",
+            &format!("DEMO/{}/us-east-1/s3/aws4_request", from.strftime("%Y%m%d")),
+        )
         .append_pair("X-Amz-Date", &from.strftime("%Y%m%dT%H%M%SZ").to_string())
         .append_pair("X-Amz-Expires", &seconds.to_string())
         .append_pair("X-Amz-SignedHeaders", "host")
-        .append_pair("X-Amz-Signature", &format!("{:032x}{:032x}", random.u128(..), random.u128(..)));
+        .append_pair(
+            "X-Amz-Signature",
+            &format!("{:032x}{:032x}", random.u128(..), random.u128(..)),
+        );
 }
 
 /// The hosts above are constants that parse.
@@ -322,7 +351,11 @@ mod tests {
         for mut sample in Sample::series("test", 50) {
             kinds.insert(sample.kind);
             let message = sample.message(Timestamp::UNIX_EPOCH);
-            assert!(message.len() < 6_000, "{}: the embedded broker keeps 5 MiB a partition", message.len());
+            assert!(
+                message.len() < 6_000,
+                "{}: the embedded broker keeps 5 MiB a partition",
+                message.len()
+            );
             let event = Event::decode(&message);
             assert_eq!(event.is_err(), sample.kind == Kind::Unreadable);
             let Ok(event) = event else { continue };
@@ -330,7 +363,11 @@ mod tests {
             assert_eq!(event.attachments.len(), sample.attachments.len());
             for (url, attachment) in event.attachments.iter().zip(&sample.attachments) {
                 assert_eq!(ids::media_id(&event.trace_id, url), attachment.media_id);
-                assert_eq!(policy.check(url).is_err(), attachment.kind == Kind::RefusedHost, "{url}");
+                assert_eq!(
+                    policy.check(url).is_err(),
+                    attachment.kind == Kind::RefusedHost,
+                    "{url}"
+                );
             }
         }
         assert_eq!(kinds.len(), 10);

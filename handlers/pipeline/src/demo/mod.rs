@@ -40,7 +40,11 @@ pub(crate) async fn run(
     let samples = Sample::series(&run, count);
     let started = Instant::now();
     let progress = progress::Progress::start(count);
-    let most = if dev.is_embedded() { sender::EMBEDDED_LAG } else { sender::BROKER_LAG };
+    let most = if dev.is_embedded() {
+        sender::EMBEDDED_LAG
+    } else {
+        sender::BROKER_LAG
+    };
     let mut sender = Sender::connect(settings, most).await?;
     let mut sent: Vec<Sample> = Vec::new();
     wait_ready(process, drain).await;
@@ -73,7 +77,10 @@ async fn wait_ready(process: &Process, drain: &CancellationToken) {
 }
 
 /// Waits until no group has lag; false when nothing moves any more.
-async fn finish(sender: &mut Sender, drain: &CancellationToken) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
+async fn finish(
+    sender: &mut Sender,
+    drain: &CancellationToken,
+) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
     let mut quiet = 0;
     let mut last = (u64::MAX, Instant::now());
     while !drain.is_cancelled() {

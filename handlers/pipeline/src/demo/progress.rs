@@ -22,7 +22,11 @@ impl Progress {
         let is_live = std::io::stderr().is_terminal();
         let bar = ProgressBar::with_draw_target(
             Some(events),
-            if is_live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() },
+            if is_live {
+                ProgressDrawTarget::stderr()
+            } else {
+                ProgressDrawTarget::hidden()
+            },
         );
         if let Ok(style) = ProgressStyle::with_template("{elapsed_precise} {bar:24} {msg}") {
             bar.set_style(style);
@@ -79,7 +83,10 @@ pub(super) fn by_label(
     for family in counter.collect() {
         for metric in family.get_metric() {
             let has = |name: &str, value: &str| {
-                metric.get_label().iter().any(|pair| pair.name() == name && pair.value() == value)
+                metric
+                    .get_label()
+                    .iter()
+                    .any(|pair| pair.name() == name && pair.value() == value)
             };
             if only.is_some_and(|(name, value)| !has(name, value)) {
                 continue;

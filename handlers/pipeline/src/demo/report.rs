@@ -12,8 +12,23 @@ use std::time::Duration;
 
 /// Prints what was counted.
 #[allow(clippy::print_stdout)]
-pub(crate) fn print(dev: &Dev, settings: &Settings, verified: &Verified, elapsed: Duration, manifest: &Path, complete: bool) {
-    let mut kinds = table(&["attachments", "sent", "files", "failed rows", "retried", "lost", "not as expected"]);
+pub(crate) fn print(
+    dev: &Dev,
+    settings: &Settings,
+    verified: &Verified,
+    elapsed: Duration,
+    manifest: &Path,
+    complete: bool,
+) {
+    let mut kinds = table(&[
+        "attachments",
+        "sent",
+        "files",
+        "failed rows",
+        "retried",
+        "lost",
+        "not as expected",
+    ]);
     for (kind, tally) in &verified.attachments {
         kinds.add_row([
             kind.to_string(),
@@ -31,17 +46,45 @@ pub(crate) fn print(dev: &Dev, settings: &Settings, verified: &Verified, elapsed
     let mut row = |name: &str, value: String| {
         totals.add_row([name.to_owned(), value]);
     };
-    row("events in", format!("{} ({} messages, repeated and unreadable ones included)", verified.events, verified.messages));
+    row(
+        "events in",
+        format!(
+            "{} ({} messages, repeated and unreadable ones included)",
+            verified.events, verified.messages
+        ),
+    );
     row("rows in xact_events", verified.event_rows.to_string());
     row("rows in xact_attachments", verified.attachment_rows.to_string());
     row("rows in xact_attachments_failed", verified.failed_rows.to_string());
-    row("files in the lake", format!("{}, {}", verified.files, indicatif::HumanBytes(verified.bytes)));
-    row("retries by category", list(&by_label(&metrics().retry_attempts, "error_category", None)));
+    row(
+        "files in the lake",
+        format!("{}, {}", verified.files, indicatif::HumanBytes(verified.bytes)),
+    );
+    row(
+        "retries by category",
+        list(&by_label(&metrics().retry_attempts, "error_category", None)),
+    );
     row("dead letters by category", list(&verified.dead_letters));
-    row("unreadable messages", format!("{} sent, {} dead-lettered", verified.unreadable_sent, verified.unreadable_letters));
-    row("lost", format!("{} attachments, {} events", verified.lost(), verified.lost_events));
+    row(
+        "unreadable messages",
+        format!(
+            "{} sent, {} dead-lettered",
+            verified.unreadable_sent, verified.unreadable_letters
+        ),
+    );
+    row(
+        "lost",
+        format!("{} attachments, {} events", verified.lost(), verified.lost_events),
+    );
     row("duplicate keys", verified.duplicates.to_string());
-    row("event to row", format!("p50 {}, p95 {}", percentile(&verified.latencies, 50), percentile(&verified.latencies, 95)));
+    row(
+        "event to row",
+        format!(
+            "p50 {}, p95 {}",
+            percentile(&verified.latencies, 50),
+            percentile(&verified.latencies, 95)
+        ),
+    );
     #[allow(clippy::cast_precision_loss)]
     row(
         "throughput",
@@ -56,8 +99,12 @@ pub(crate) fn print(dev: &Dev, settings: &Settings, verified: &Verified, elapsed
     places(dev, settings, manifest);
     match (complete, verified.is_well()) {
         (true, true) => println!("\nEvery attachment is accounted for exactly once."),
-        (true, false) => println!("\nNOT WELL: see the columns lost and not as expected, and the rows lost, duplicate keys and unreadable."),
-        (false, _) => println!("\nNOT COMPLETE: the pipeline stopped moving before everything was done; /health/ready and the log say why."),
+        (true, false) => println!(
+            "\nNOT WELL: see the columns lost and not as expected, and the rows lost, duplicate keys and unreadable."
+        ),
+        (false, _) => println!(
+            "\nNOT COMPLETE: the pipeline stopped moving before everything was done; /health/ready and the log say why."
+        ),
     }
 }
 
@@ -66,7 +113,9 @@ pub(crate) fn print(dev: &Dev, settings: &Settings, verified: &Verified, elapsed
 pub(crate) fn interrupted(dev: &Dev, settings: &Settings, sent: usize, count: u64, manifest: &Path) {
     println!("stopped after {sent} of {count} events; draining and committing.");
     if dev.is_embedded() {
-        println!("What was not finished is gone with the embedded broker; on a broker of your own (LOCAL_KAFKA_BOOTSTRAP_SERVERS) --dev would go on with it.");
+        println!(
+            "What was not finished is gone with the embedded broker; on a broker of your own (LOCAL_KAFKA_BOOTSTRAP_SERVERS) --dev would go on with it."
+        );
     } else {
         println!("Run --dev again on the same broker to finish what is left.");
     }
@@ -101,7 +150,9 @@ fn list<N: std::fmt::Display>(counts: &BTreeMap<String, N>) -> String {
 /// By nearest rank, of sorted values.
 fn percentile(sorted: &[f64], percent: usize) -> String {
     let rank = (sorted.len() * percent).div_ceil(100).max(1) - 1;
-    sorted.get(rank).map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.2} s"))
+    sorted
+        .get(rank)
+        .map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.2} s"))
 }
 
 #[cfg(test)]

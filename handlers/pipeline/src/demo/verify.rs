@@ -137,7 +137,9 @@ fn count(
             let tally = verified.attachments.entry(attachment.kind).or_default();
             tally.sent += 1;
             tally.failed += gone.len();
-            let bytes = done.first().and_then(|row| good_file(files, row.file.as_ref()?, attachment));
+            let bytes = done
+                .first()
+                .and_then(|row| good_file(files, row.file.as_ref()?, attachment));
             tally.files += usize::from(bytes.is_some());
             tally.lost += usize::from(bytes.is_none() && gone.is_empty());
             tally.unexpected += usize::from(match attachment.kind.expected() {
@@ -189,7 +191,10 @@ fn good_file(root: &Path, claim: &FileClaim, attachment: &Attachment) -> Option<
 
 /// Dead letters of this run by category; an unreadable message has no media id, so its trace id is the record's key.
 fn count_dead_letters(audit: &Path, sent: &[Sample], verified: &mut Verified) -> Result<(), Error> {
-    let ours: HashMap<&str, Kind> = sent.iter().map(|sample| (sample.trace_id.as_str(), sample.kind)).collect();
+    let ours: HashMap<&str, Kind> = sent
+        .iter()
+        .map(|sample| (sample.trace_id.as_str(), sample.kind))
+        .collect();
     let Ok(file) = std::fs::File::open(audit) else {
         return Ok(());
     };
@@ -219,14 +224,23 @@ async fn read_events(settings: &Settings) -> Result<HashMap<String, Vec<Timestam
     let mut rows: HashMap<String, Vec<Timestamp>> = HashMap::new();
     for batch in scan::<EventRow>(&settings.events_table, &["event_id", "ingested_at"]).await? {
         for row in 0..batch.num_rows() {
-            rows.entry(text(&batch, "event_id", row)).or_default().push(instant(&batch, "ingested_at", row));
+            rows.entry(text(&batch, "event_id", row))
+                .or_default()
+                .push(instant(&batch, "ingested_at", row));
         }
     }
     Ok(rows)
 }
 
 async fn read_attachments(settings: &Settings) -> Result<HashMap<String, Vec<Row>>, Error> {
-    let columns = ["media_id", "created_at", "retry_count", "blob_path", "bytes_downloaded", "sha256"];
+    let columns = [
+        "media_id",
+        "created_at",
+        "retry_count",
+        "blob_path",
+        "bytes_downloaded",
+        "sha256",
+    ];
     let mut rows: HashMap<String, Vec<Row>> = HashMap::new();
     for batch in scan::<AttachmentRow>(&settings.attachments_table, &columns).await? {
         for row in 0..batch.num_rows() {

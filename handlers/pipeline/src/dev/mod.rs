@@ -27,8 +27,12 @@ impl Dev {
     pub(crate) async fn prepare(options: &Run, environment: &mut Environment) -> Result<Self, Error> {
         let external = environment.get("LOCAL_KAFKA_BOOTSTRAP_SERVERS").map(str::to_owned);
         let folder = folder(options.dev_dir.as_deref(), external.as_deref())?;
-        std::fs::create_dir_all(&folder)
-            .map_err(|error| format!("{} cannot be made: {error}; name another folder with --dev-dir", folder.display()))?;
+        std::fs::create_dir_all(&folder).map_err(|error| {
+            format!(
+                "{} cannot be made: {error}; name another folder with --dev-dir",
+                folder.display()
+            )
+        })?;
         environment.set("DEV_MODE", "true");
         let place = |name: &str| folder.join(name).display().to_string();
         for (variable, value) in [
@@ -45,7 +49,11 @@ impl Dev {
             ("COMMIT_INTERVAL_MS", "200".to_owned()),
             ("KAFKA_SESSION_TIMEOUT_MS", "6000".to_owned()),
             ("JSON_LOGS", "false".to_owned()),
-            ("LOG_LEVEL", "WARN".to_owned()),
+            // The demo's faults would tear its progress line apart; its table tells them all.
+            (
+                "LOG_LEVEL",
+                if options.demo.is_some() { "ERROR" } else { "INFO" }.to_owned(),
+            ),
         ] {
             environment.set_default(variable, value);
         }
@@ -57,11 +65,7 @@ impl Dev {
             Some(_) => None,
             None => Some(embedded_broker(environment)?),
         };
-        Ok(Self {
-            folder,
-            broker,
-            source,
-        })
+        Ok(Self { folder, broker, source })
     }
 
     /// Creates the topics on a broker of its own; the embedded one has them already.
@@ -82,7 +86,11 @@ impl Dev {
     pub(crate) fn print_places(&self, settings: &Settings, process: &Process) {
         let bootstrap = &settings.internal_cluster.bootstrap_servers;
         let topic = &settings.topics.raw;
-        let kind = if self.is_embedded() { "embedded, gone with this process" } else { "yours" };
+        let kind = if self.is_embedded() {
+            "embedded, gone with this process"
+        } else {
+            "yours"
+        };
         println!("xact-pipeline runs in development mode.\n");
         println!("  broker           {bootstrap} ({kind})");
         println!("  files            {}", settings.onelake_base_path);
@@ -100,7 +108,10 @@ impl Dev {
                 settings.allowed_hosts.join(", ")
             );
         }
-        println!("  health, metrics  http://{0}/health/ready  http://{0}/metrics\n", process.address);
+        println!(
+            "  health, metrics  http://{0}/health/ready  http://{0}/metrics\n",
+            process.address
+        );
         println!("Send an event:");
         println!("  LOCAL_KAFKA_BOOTSTRAP_SERVERS={bootstrap} cargo run -- produce event.json");
         println!("  kcat -b {bootstrap} -t {topic} -P -k test-001 event.json\n");

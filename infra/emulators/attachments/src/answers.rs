@@ -33,19 +33,13 @@ const ELSEWHERE: &str = "https://elsewhere.invalid";
 pub(crate) async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     shared.requests.fetch_add(1, Ordering::Relaxed);
     if shared.outage.load(Ordering::Relaxed) {
-        return refusal(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the attachment source has an outage",
-        );
+        return refusal(StatusCode::SERVICE_UNAVAILABLE, "the attachment source has an outage");
     }
     let body_wanted = match *request.method() {
         Method::GET => true,
         Method::HEAD => false,
         _ => {
-            let refused = refusal(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "only GET and HEAD are served",
-            );
+            let refused = refusal(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are served");
             return with_header(refused, ALLOW, HeaderValue::from_static("GET, HEAD"));
         }
     };
@@ -86,19 +80,12 @@ fn faulty(fault: Fault, path: &str, uri: &Uri) -> Response {
             let refused = refusal(StatusCode::TOO_MANY_REQUESTS, "too many requests");
             with_header(refused, RETRY_AFTER, HeaderValue::from_static("1"))
         }
-        Fault::UnauthorizedOnce => refusal(
-            StatusCode::UNAUTHORIZED,
-            "the credentials are not valid yet",
-        ),
+        Fault::UnauthorizedOnce => refusal(StatusCode::UNAUTHORIZED, "the credentials are not valid yet"),
         Fault::Truncated | Fault::TruncatedOnce => truncated(content_for(path)),
         Fault::Html => error_page(content_for(path).content_type),
         Fault::WrongType => error_page("text/html"),
         Fault::Redirect => redirect(&format!("/{}{}", faults::OK, below_the_kind(uri))),
-        Fault::RedirectAway => redirect(&format!(
-            "{ELSEWHERE}/{}{}",
-            faults::OK,
-            below_the_kind(uri)
-        )),
+        Fault::RedirectAway => redirect(&format!("{ELSEWHERE}/{}{}", faults::OK, below_the_kind(uri))),
         Fault::Slow => slow(content_for(path)),
         Fault::Endless => endless(content_for(path)),
         Fault::Octet => {
@@ -144,9 +131,7 @@ fn truncated(content: Content) -> Response {
 /// The file at an even pace over [`SLOW_TIME`].
 fn slow(content: Content) -> Response {
     let (content_type, length) = (content.content_type, content.len());
-    let piece = usize::try_from(length / SLOW_PIECES)
-        .unwrap_or(usize::MAX)
-        .max(1);
+    let piece = usize::try_from(length / SLOW_PIECES).unwrap_or(usize::MAX).max(1);
     let start = Instant::now();
     let mut sent = 0;
     let paced = stream::iter(content.into_chunks())
@@ -172,12 +157,7 @@ fn endless(content: Content) -> Response {
     let beginning = content.into_chunks().next().unwrap_or_default();
     let filler = Bytes::from_static(&[b'.'; 16 * 1024]);
     let body = stream::once(async { beginning }).chain(stream::repeat(filler));
-    (
-        StatusCode::OK,
-        [(CONTENT_TYPE, content_type)],
-        unannounced(body),
-    )
-        .into_response()
+    (StatusCode::OK, [(CONTENT_TYPE, content_type)], unannounced(body)).into_response()
 }
 
 fn unannounced(chunks: impl Stream<Item = Bytes> + Send + 'static) -> Body {
@@ -194,10 +174,7 @@ fn error_page(content_type: &'static str) -> Response {
 fn redirect(location: &str) -> Response {
     match HeaderValue::from_str(location) {
         Ok(location) => with_header(refusal(StatusCode::FOUND, "moved"), LOCATION, location),
-        Err(_) => refusal(
-            StatusCode::BAD_REQUEST,
-            "this path cannot be a redirect's target",
-        ),
+        Err(_) => refusal(StatusCode::BAD_REQUEST, "this path cannot be a redirect's target"),
     }
 }
 

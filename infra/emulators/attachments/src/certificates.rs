@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose, date_time_ymd,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose, date_time_ymd,
 };
 use rustls::ServerConfig;
 use rustls::pki_types::PrivatePkcs8KeyDer;
@@ -29,27 +29,19 @@ impl Identity {
     pub(crate) fn new(hosts: &[String]) -> Result<Self, StartError> {
         let ca = authority()?;
 
-        let names: Vec<String> = hosts
-            .iter()
-            .cloned()
-            .chain(LOCAL_NAMES.map(str::to_owned))
-            .collect();
+        let names: Vec<String> = hosts.iter().cloned().chain(LOCAL_NAMES.map(str::to_owned)).collect();
         let mut params = CertificateParams::new(names).map_err(|source| StartError::HostName {
             hosts: hosts.join(", "),
             source,
         })?;
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "attachment-source");
+        params.distinguished_name.push(DnType::CommonName, "attachment-source");
         params.not_before = date_time_ymd(2020, 1, 1);
         params.not_after = date_time_ymd(2049, 12, 31);
         params.use_authority_key_identifier_extension = true;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let key = KeyPair::generate().map_err(StartError::Certificate)?;
-        let certificate = params
-            .signed_by(&key, &ca)
-            .map_err(StartError::Certificate)?;
+        let certificate = params.signed_by(&key, &ca).map_err(StartError::Certificate)?;
 
         // The provider is named here: another crate in the process may have installed another one, or none.
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

@@ -84,22 +84,10 @@ mod tests {
     fn a_connection_waits_until_another_is_gone() {
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
         let mut limited = Limited::new((), 1);
-        assert!(
-            poll_fn(|cx| limited.poll_ready(cx))
-                .now_or_never()
-                .is_some()
-        );
+        assert!(poll_fn(|cx| limited.poll_ready(cx)).now_or_never().is_some());
         let first = limited.call(peer).into_inner();
-        assert!(
-            poll_fn(|cx| limited.poll_ready(cx))
-                .now_or_never()
-                .is_none()
-        );
+        assert!(poll_fn(|cx| limited.poll_ready(cx)).now_or_never().is_none());
         drop(first);
-        assert!(
-            poll_fn(|cx| limited.poll_ready(cx))
-                .now_or_never()
-                .is_some()
-        );
+        assert!(poll_fn(|cx| limited.poll_ready(cx)).now_or_never().is_some());
     }
 }

@@ -63,10 +63,7 @@ pub fn content_for(path: &str) -> Content {
             "video/quicktime",
             movie::pieces(movie::Kind::QuickTime, &identity, sample.bytes),
         ),
-        "mp4" => (
-            "video/mp4",
-            movie::pieces(movie::Kind::Mp4, &identity, sample.bytes),
-        ),
+        "mp4" => ("video/mp4", movie::pieces(movie::Kind::Mp4, &identity, sample.bytes)),
         "docx" => (office::DOCX_TYPE, office::docx(&identity, sample.bytes)),
         "xlsx" => (office::XLSX_TYPE, office::xlsx(&identity, sample.bytes)),
         "csv" => ("text/csv", text::csv(&identity, sample.bytes)),
@@ -74,10 +71,7 @@ pub fn content_for(path: &str) -> Content {
         "xml" => ("application/xml", text::xml(&identity, sample.bytes)),
         "html" | "htm" => ("text/html", text::html(&identity, sample.bytes)),
         "txt" => ("text/plain", text::plain(&identity, sample.bytes)),
-        _ => (
-            "application/octet-stream",
-            text::plain(&identity, sample.bytes),
-        ),
+        _ => ("application/octet-stream", text::plain(&identity, sample.bytes)),
     };
     let bytes = pieces.iter().map(Piece::len).sum();
     Content {
@@ -116,9 +110,7 @@ impl Content {
                 Piece::Bytes(bytes) => (Some(bytes), None),
                 Piece::Fill(fill) => (None, Some(fill)),
             };
-            bytes
-                .into_iter()
-                .chain(fill.into_iter().flat_map(Fill::into_chunks))
+            bytes.into_iter().chain(fill.into_iter().flat_map(Fill::into_chunks))
         })
     }
 

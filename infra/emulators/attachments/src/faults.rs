@@ -103,22 +103,10 @@ const TABLE: [(Fault, &str, &str); 15] = [
         "200 with text/html and an HTML error page",
     ),
     (Fault::Redirect, "redirect", "302 to the same path under ok"),
-    (
-        Fault::RedirectAway,
-        "redirect-away",
-        "302 to https://elsewhere.invalid",
-    ),
-    (
-        Fault::Slow,
-        "slow",
-        "the file in small pieces over 3 seconds",
-    ),
+    (Fault::RedirectAway, "redirect-away", "302 to https://elsewhere.invalid"),
+    (Fault::Slow, "slow", "the file in small pieces over 3 seconds"),
     (Fault::Endless, "endless", "a chunked body without an end"),
-    (
-        Fault::Octet,
-        "octet",
-        "the file as application/octet-stream",
-    ),
+    (Fault::Octet, "octet", "the file as application/octet-stream"),
 ];
 
 /// A path segment that names no fault.
@@ -137,19 +125,13 @@ impl Fault {
     pub fn is_once(self) -> bool {
         matches!(
             self,
-            Self::UnavailableOnce
-                | Self::ThrottledOnce
-                | Self::UnauthorizedOnce
-                | Self::TruncatedOnce
+            Self::UnavailableOnce | Self::ThrottledOnce | Self::UnauthorizedOnce | Self::TruncatedOnce
         )
     }
 
     fn row(self) -> &'static (Self, &'static str, &'static str) {
         // The test below holds the table complete; the first row is never taken for a fault that is missing from it.
-        TABLE
-            .iter()
-            .find(|(fault, _, _)| *fault == self)
-            .unwrap_or(&TABLE[0])
+        TABLE.iter().find(|(fault, _, _)| *fault == self).unwrap_or(&TABLE[0])
     }
 }
 

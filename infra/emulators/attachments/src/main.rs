@@ -74,10 +74,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     )?;
     match &ca_file {
         Some(path) => writeln!(out, "ca    {}", path.display())?,
-        None => writeln!(
-            out,
-            "ca    not written; give --ca-file PATH for HTTPS clients to trust"
-        )?,
+        None => writeln!(out, "ca    not written; give --ca-file PATH for HTTPS clients to trust")?,
     }
     out.flush()?;
 

@@ -86,11 +86,7 @@ mod tests {
     fn any_other_path_is_a_good_file_of_the_default_size() {
         let default = |extension: &str| (None, DEFAULT_BYTES, Some(extension.to_owned()));
         assert_eq!(read("/test.pdf"), default("pdf"));
-        assert_eq!(
-            read("/missing/many/a/b.txt"),
-            default("txt"),
-            "the size is no number"
-        );
+        assert_eq!(read("/missing/many/a/b.txt"), default("txt"), "the size is no number");
         assert_eq!(
             read("/missing/5/b.txt"),
             default("txt"),
@@ -108,9 +104,6 @@ mod tests {
 
     #[test]
     fn decoding_drops_the_query_and_the_escapes() {
-        assert_eq!(
-            decode_path("/a%20b/%C3%BC.pdf?X-Amz-Signature=%2F"),
-            "/a b/ü.pdf"
-        );
+        assert_eq!(decode_path("/a%20b/%C3%BC.pdf?X-Amz-Signature=%2F"), "/a b/ü.pdf");
     }
 }

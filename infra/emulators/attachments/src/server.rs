@@ -138,12 +138,9 @@ impl AttachmentSource {
             outage: AtomicBool::new(false),
             seen: SeenPaths::new(REMEMBERED_PATHS),
         });
-        let app = Router::new()
-            .fallback(answers::answer)
-            .with_state(Arc::clone(&shared));
+        let app = Router::new().fallback(answers::answer).with_state(Arc::clone(&shared));
         let control = Control::new();
-        let tls = RustlsAcceptor::new(RustlsConfig::from_config(identity.tls))
-            .acceptor(NoDelayAcceptor::new());
+        let tls = RustlsAcceptor::new(RustlsConfig::from_config(identity.tls)).acceptor(NoDelayAcceptor::new());
         let http = configured(http, &control).acceptor(NoDelayAcceptor::new());
         let https = configured(https, &control).acceptor(tls);
         let serving = [
@@ -199,20 +196,14 @@ impl AttachmentSource {
         control.graceful_shutdown(None);
         // A server ends with an error only if it could not bind, and it was bound before.
         let mut drained = future::join_all(serving);
-        if tokio::time::timeout(STOP_GRACE, &mut drained)
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(STOP_GRACE, &mut drained).await.is_err() {
             control.shutdown();
             drained.await;
         }
     }
 }
 
-async fn bind(
-    scheme: &'static str,
-    address: SocketAddr,
-) -> Result<(TcpListener, SocketAddr), StartError> {
+async fn bind(scheme: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
     let failed = |source| StartError::Bind {
         scheme,
         address,
@@ -228,10 +219,9 @@ fn configured(listener: TcpListener, control: &Control) -> Server<SocketAddr> {
     let mut server = Server::from_listener(listener)
         .handle(Handle::with_control(control.clone()))
         .http1_only()
-        .accept_error_handler(|peer, error| tracing::debug!(?peer, %error, "attachment source: connection not accepted"));
-    server
-        .http_builder()
-        .http1()
-        .header_read_timeout(IDLE_LIMIT);
+        .accept_error_handler(
+            |peer, error| tracing::debug!(?peer, %error, "attachment source: connection not accepted"),
+        );
+    server.http_builder().http1().header_read_timeout(IDLE_LIMIT);
     server
 }

@@ -43,16 +43,9 @@ impl Fixture {
         let response = self.get(path).await;
         assert_eq!(response.status(), StatusCode::OK, "{path}");
         let expected = content_for(path);
-        assert_eq!(
-            header(&response, "content-type"),
-            expected.content_type,
-            "{path}"
-        );
+        assert_eq!(header(&response, "content-type"), expected.content_type, "{path}");
         assert_eq!(response.content_length(), Some(expected.len()), "{path}");
-        assert!(
-            response.bytes().await.unwrap() == expected.to_bytes(),
-            "{path}"
-        );
+        assert!(response.bytes().await.unwrap() == expected.to_bytes(), "{path}");
     }
 }
 
@@ -69,10 +62,7 @@ fn client(source: &AttachmentSource) -> Client {
 }
 
 fn header<'a>(response: &'a Response, name: &str) -> &'a str {
-    response
-        .headers()
-        .get(name)
-        .map_or("", |value| value.to_str().unwrap())
+    response.headers().get(name).map_or("", |value| value.to_str().unwrap())
 }
 
 #[tokio::test]
@@ -80,8 +70,7 @@ async fn files_are_served_over_http_and_https_as_content_for_tells() {
     let fixture = Fixture::start().await;
     let port = fixture.source.https_addr().port();
     for extension in [
-        "pdf", "jpg", "png", "gif", "txt", "csv", "docx", "xlsx", "mov", "mp4", "json", "xml",
-        "html", "esx",
+        "pdf", "jpg", "png", "gif", "txt", "csv", "docx", "xlsx", "mov", "mp4", "json", "xml", "html", "esx",
     ] {
         for size in [0, 10_240, 1_000_003] {
             let path = format!("/ok/{size}/u/file.{extension}");
@@ -107,18 +96,8 @@ async fn files_are_served_over_http_and_https_as_content_for_tells() {
 async fn a_client_that_does_not_trust_the_authority_gets_nothing() {
     let fixture = Fixture::start().await;
     let other = AttachmentSource::start(Options::default()).await.unwrap();
-    let url = format!(
-        "https://localhost:{}/a.pdf",
-        fixture.source.https_addr().port()
-    );
-    assert!(
-        client(&other)
-            .get(url)
-            .send()
-            .await
-            .unwrap_err()
-            .is_connect()
-    );
+    let url = format!("https://localhost:{}/a.pdf", fixture.source.https_addr().port());
+    assert!(client(&other).get(url).send().await.unwrap_err().is_connect());
 }
 
 #[tokio::test]
@@ -135,15 +114,7 @@ async fn escapes_in_the_path_are_decoded_and_the_query_is_ignored() {
 async fn a_path_without_an_extension_is_not_found_and_the_root_explains() {
     let fixture = Fixture::start().await;
     assert_eq!(fixture.status("/ok/5/u/name").await, 404);
-    assert!(
-        fixture
-            .get("/")
-            .await
-            .text()
-            .await
-            .unwrap()
-            .contains("truncated-once")
-    );
+    assert!(fixture.get("/").await.text().await.unwrap().contains("truncated-once"));
     let url = format!("http://{}/a.pdf", fixture.source.http_addr());
     let refused = fixture.client.post(url).send().await.unwrap();
     assert_eq!(
@@ -157,10 +128,7 @@ async fn statuses_are_answered_always_or_once_a_path() {
     let fixture = Fixture::start().await;
     for (kind, status) in [("missing", 404), ("forbidden", 403), ("unavailable", 503)] {
         for _ in 0..2 {
-            assert_eq!(
-                fixture.status(&format!("/{kind}/9000/u/a.pdf")).await,
-                status
-            );
+            assert_eq!(fixture.status(&format!("/{kind}/9000/u/a.pdf")).await, status);
         }
     }
     for (kind, status) in [
@@ -172,10 +140,7 @@ async fn statuses_are_answered_always_or_once_a_path() {
             let path = format!("/{kind}/9000/{unique}/a.pdf");
             let refused = fixture.get(&format!("{path}?attempt=1")).await;
             assert_eq!(refused.status().as_u16(), status);
-            assert_eq!(
-                header(&refused, "retry-after"),
-                if status == 429 { "1" } else { "" }
-            );
+            assert_eq!(header(&refused, "retry-after"), if status == 429 { "1" } else { "" });
             fixture.assert_file(&path).await;
             fixture.assert_file(&path).await;
         }
@@ -188,41 +153,23 @@ async fn head_shows_what_get_would_get_and_leaves_the_fault_for_it() {
     let head = |path: &str| {
         fixture
             .client
-            .request(
-                Method::HEAD,
-                format!("http://{}{path}", fixture.source.http_addr()),
-            )
+            .request(Method::HEAD, format!("http://{}{path}", fixture.source.http_addr()))
             .send()
     };
     let good = head("/ok/9000000/u/a.pdf").await.unwrap();
     assert_eq!(header(&good, "content-length"), "9000000");
     assert_eq!(header(&good, "content-type"), "application/pdf");
     for _ in 0..2 {
-        assert_eq!(
-            head("/unavailable-once/9000/u/a.pdf")
-                .await
-                .unwrap()
-                .status(),
-            503
-        );
+        assert_eq!(head("/unavailable-once/9000/u/a.pdf").await.unwrap().status(), 503);
     }
     assert_eq!(fixture.status("/unavailable-once/9000/u/a.pdf").await, 503);
     assert_eq!(
-        head("/unavailable-once/9000/u/a.pdf")
-            .await
-            .unwrap()
-            .status(),
+        head("/unavailable-once/9000/u/a.pdf").await.unwrap().status(),
         200,
         "the GET spent the fault"
     );
     fixture.assert_file("/unavailable-once/9000/u/a.pdf").await;
-    assert!(
-        header(
-            &head("/endless/9000/u/a.pdf").await.unwrap(),
-            "content-length"
-        )
-        .is_empty()
-    );
+    assert!(header(&head("/endless/9000/u/a.pdf").await.unwrap(), "content-length").is_empty());
 }
 
 /// Speaks HTTP/1.1 by hand, and returns all that comes until the server closes.
@@ -247,15 +194,10 @@ async fn truncated_announces_all_sends_half_and_closes() {
         "/truncated-once/20000/u/a.jpg",
     ] {
         let answer = raw(fixture.source.http_addr(), path).await;
-        let head_end = answer
-            .windows(4)
-            .position(|window| window == b"\r\n\r\n")
-            .unwrap()
-            + 4;
+        let head_end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
         let head = String::from_utf8_lossy(&answer[..head_end]).to_lowercase();
         assert!(
-            head.contains("content-length: 20000\r\n")
-                && head.contains("content-type: image/jpeg\r\n"),
+            head.contains("content-length: 20000\r\n") && head.contains("content-type: image/jpeg\r\n"),
             "{head}"
         );
         assert!(
@@ -277,16 +219,11 @@ async fn html_pages_come_under_a_false_and_under_a_true_type() {
     for (kind, content_type) in [("html", "application/pdf"), ("wrong-type", "text/html")] {
         let response = fixture.get(&format!("/{kind}/9000/u/a.pdf")).await;
         assert_eq!(
-            (
-                response.status().as_u16(),
-                header(&response, "content-type")
-            ),
+            (response.status().as_u16(), header(&response, "content-type")),
             (200, content_type)
         );
         assert_eq!(
-            infer::get(&response.bytes().await.unwrap())
-                .unwrap()
-                .mime_type(),
+            infer::get(&response.bytes().await.unwrap()).unwrap().mime_type(),
             "text/html"
         );
     }
@@ -311,10 +248,7 @@ async fn redirects_keep_path_and_query() {
 async fn octet_serves_the_file_under_the_general_type() {
     let fixture = Fixture::start().await;
     let response = fixture.get("/octet/9000/u/a.pdf").await;
-    assert_eq!(
-        header(&response, "content-type"),
-        "application/octet-stream"
-    );
+    assert_eq!(header(&response, "content-type"), "application/octet-stream");
     assert!(response.bytes().await.unwrap() == content_for("/octet/9000/u/a.pdf").to_bytes());
 }
 
@@ -373,9 +307,7 @@ async fn in_an_outage_every_answer_is_503_and_faults_stay_unspent() {
 #[tokio::test]
 async fn a_connection_serves_many_requests() {
     let fixture = Fixture::start().await;
-    let mut stream = TcpStream::connect(fixture.source.http_addr())
-        .await
-        .unwrap();
+    let mut stream = TcpStream::connect(fixture.source.http_addr()).await.unwrap();
     for _ in 0..3 {
         stream
             .write_all(b"GET /ok/9000/u/a.txt HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -427,8 +359,7 @@ async fn a_start_that_fails_tells_why() {
     };
     let error = AttachmentSource::start(taken).await.err().unwrap();
     assert!(
-        matches!(error, StartError::Bind { scheme: "http", .. })
-            && error.to_string().contains("port 0"),
+        matches!(error, StartError::Bind { scheme: "http", .. }) && error.to_string().contains("port 0"),
         "{error}"
     );
     let unusable = Options {

@@ -57,14 +57,7 @@ fn every_size_from_the_least_on_is_met_exactly() {
     for (extension, _, _, most) in FORMATS {
         let least = content_for(&format!("/ok/0/u/file.{extension}")).len();
         assert!(least <= most, "{extension} takes {least} bytes at least");
-        let blocks = [
-            65_535,
-            65_536,
-            65_537,
-            131_072 + 3,
-            1_048_576 + 5,
-            5_000_001,
-        ];
+        let blocks = [65_535, 65_536, 65_537, 131_072 + 3, 1_048_576 + 5, 5_000_001];
         // The digits of a size are part of the path, and so of the file: from 2,000 on no format's least is in the way.
         for size in (least + 40..least + 400)
             .chain(4_000..4_600)
@@ -87,17 +80,8 @@ fn every_size_from_the_least_on_is_met_exactly() {
 fn the_largest_file_is_planned_without_being_made() {
     for (extension, ..) in FORMATS {
         let content = content_for(&format!("/ok/99999999999/u/file.{extension}"));
-        assert_eq!(
-            content.len(),
-            attachment_source::sample_path::MAX_BYTES,
-            "{extension}"
-        );
-        assert!(
-            content
-                .into_chunks()
-                .take(50)
-                .all(|chunk| chunk.len() <= 65_536)
-        );
+        assert_eq!(content.len(), attachment_source::sample_path::MAX_BYTES, "{extension}");
+        assert!(content.into_chunks().take(50).all(|chunk| chunk.len() <= 65_536));
     }
 }
 
@@ -106,9 +90,7 @@ fn the_same_path_gives_the_same_bytes_and_another_path_others() {
     for (extension, ..) in FORMATS {
         let path = |unique: u32| format!("/ok/200000/{unique}/file.{extension}");
         assert_eq!(bytes(&path(1)), bytes(&path(1)));
-        let hashes: HashSet<String> = (0..50)
-            .map(|unique| content_for(&path(unique)).sha256())
-            .collect();
+        let hashes: HashSet<String> = (0..50).map(|unique| content_for(&path(unique)).sha256()).collect();
         assert_eq!(hashes.len(), 50, "{extension}");
     }
     let long = "x".repeat(60_000);
@@ -125,11 +107,9 @@ fn the_same_path_gives_the_same_bytes_and_another_path_others() {
 fn the_text_of_the_path_is_in_the_file() {
     for (extension, ..) in FORMATS {
         let file = bytes(&format!("/ok/9000/Müller & Söhne/(roof) \"1\".{extension}"));
-        let text =
-            format!("/ok/9000/M%C3%BCller%20%26%20S%C3%B6hne/%28roof%29%20%221%22.{extension}");
+        let text = format!("/ok/9000/M%C3%BCller%20%26%20S%C3%B6hne/%28roof%29%20%221%22.{extension}");
         assert!(
-            file.windows(text.len())
-                .any(|window| window == text.as_bytes()),
+            file.windows(text.len()).any(|window| window == text.as_bytes()),
             "{extension}"
         );
     }
@@ -151,8 +131,7 @@ fn the_hash_of_the_chunks_is_that_of_the_whole() {
 #[test]
 fn json_csv_xml_and_html_stay_well_formed() {
     for size in [0, 500, 501, 563, 100_000] {
-        let json: serde_json::Value =
-            serde_json::from_slice(&bytes(&format!("/ok/{size}/u/a.json"))).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&bytes(&format!("/ok/{size}/u/a.json"))).unwrap();
         assert!(
             json["path"]
                 .as_str()
@@ -162,10 +141,7 @@ fn json_csv_xml_and_html_stay_well_formed() {
         let csv = String::from_utf8(bytes(&format!("/ok/{size}/u/a.csv"))).unwrap();
         assert!(csv.ends_with('\n') && csv.lines().all(|row| row.split(',').count() == 2));
         let xml = String::from_utf8(bytes(&format!("/ok/{size}/u/a.xml"))).unwrap();
-        assert_eq!(
-            xml.matches("<row>").count(),
-            xml.matches("</row>\n").count()
-        );
+        assert_eq!(xml.matches("<row>").count(), xml.matches("</row>\n").count());
         assert!(xml.ends_with("</attachment>\n"));
         let html = String::from_utf8(bytes(&format!("/ok/{size}/u/a.html"))).unwrap();
         assert_eq!(html.matches("<p>").count(), html.matches("</p>").count());
@@ -176,23 +152,13 @@ fn json_csv_xml_and_html_stay_well_formed() {
 fn office_files_are_archives_whose_every_entry_has_the_right_crc() {
     for (extension, part) in [("docx", "word/document.xml"), ("xlsx", "xl/sheet1.xml")] {
         for size in [0, 20_000, 3_000_000] {
-            let mut archive =
-                zip::ZipArchive::new(Cursor::new(bytes(&format!("/ok/{size}/u/a.{extension}"))))
-                    .unwrap();
+            let mut archive = zip::ZipArchive::new(Cursor::new(bytes(&format!("/ok/{size}/u/a.{extension}")))).unwrap();
             for index in 0..archive.len() {
                 // Reading to the end checks the CRC.
-                archive
-                    .by_index(index)
-                    .unwrap()
-                    .read_to_end(&mut Vec::new())
-                    .unwrap();
+                archive.by_index(index).unwrap().read_to_end(&mut Vec::new()).unwrap();
             }
             let mut text = String::new();
-            archive
-                .by_name(part)
-                .unwrap()
-                .read_to_string(&mut text)
-                .unwrap();
+            archive.by_name(part).unwrap().read_to_string(&mut text).unwrap();
             assert!(text.contains(&format!("/ok/{size}/u/a.{extension}")));
         }
     }
@@ -205,18 +171,12 @@ fn png_files_decode_with_every_crc_checked() {
         options.set_ignore_crc(false);
         options.set_skip_ancillary_crc_failures(false);
         let file = Cursor::new(bytes(&format!("/ok/{size}/u/a.png")));
-        let mut reader = png::Decoder::new_with_options(file, options)
-            .read_info()
-            .unwrap();
+        let mut reader = png::Decoder::new_with_options(file, options).read_info().unwrap();
         let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
         reader.next_frame(&mut pixels).unwrap();
         reader.finish().unwrap();
         assert_eq!(pixels.len(), 32 * 32 * 3);
-        assert!(
-            reader.info().uncompressed_latin1_text[0]
-                .text
-                .contains("/u/a.png")
-        );
+        assert!(reader.info().uncompressed_latin1_text[0].text.contains("/u/a.png"));
     }
 }
 
@@ -226,14 +186,7 @@ fn pdf_offsets_point_at_their_objects() {
         let file = bytes(&format!("/ok/{size}/u/a.pdf"));
         let text = String::from_utf8_lossy(&file[file.len() - 400..]).into_owned();
         let number = |text: &str| text.trim().parse::<usize>().unwrap();
-        let table = number(
-            text.split("startxref\n")
-                .nth(1)
-                .unwrap()
-                .lines()
-                .next()
-                .unwrap(),
-        );
+        let table = number(text.split("startxref\n").nth(1).unwrap().lines().next().unwrap());
         assert!(file[table..].starts_with(b"xref\n0 7\n"));
         for object in 1..7 {
             let entry = table + "xref\n0 7\n".len() + object * 20;

@@ -39,9 +39,7 @@ pub(super) fn check(expected: FileType, head: &[u8]) -> Result<(), FileRefusal> 
         return Err(FileRefusal::HtmlPage { expected });
     }
     let contradiction = match expected {
-        FileType::Txt | FileType::Csv | FileType::Json | FileType::Xml | FileType::Html => {
-            binary_format(head)
-        }
+        FileType::Txt | FileType::Csv | FileType::Json | FileType::Xml | FileType::Html => binary_format(head),
         FileType::Esx => binary_format(head).filter(|found| *found != ZIP_ARCHIVE),
         FileType::Pdf => (!is_pdf(head)).then(|| describe(head)),
         _ => (!has_signature(expected, head)).then(|| describe(head)),
@@ -61,9 +59,7 @@ fn has_signature(expected: FileType, head: &[u8]) -> bool {
         FileType::Gif => starts(b"GIF87a") || starts(b"GIF89a"),
         FileType::Bmp => starts(b"BM"),
         // TIFF 6.0, section 2, and BigTIFF (version 43).
-        FileType::Tiff => {
-            starts(b"II*\0") || starts(b"MM\0*") || starts(b"II+\0") || starts(b"MM\0+")
-        }
+        FileType::Tiff => starts(b"II*\0") || starts(b"MM\0*") || starts(b"II+\0") || starts(b"MM\0+"),
         FileType::Webp => starts(b"RIFF") && head.get(8..12) == Some(b"WEBP"),
         FileType::Mov | FileType::Mp4 => is_film(head),
         // An encrypted Office Open XML file is an OLE2 file ([MS-OFFCRYPTO], section 2.3).
@@ -77,20 +73,14 @@ fn has_signature(expected: FileType, head: &[u8]) -> bool {
 fn is_pdf(head: &[u8]) -> bool {
     let window = &head[..head.len().min(1024)];
     let found = window.windows(5).position(|bytes| bytes == b"%PDF-");
-    found.is_some_and(|at| {
-        at == 0 || binary_format(head).is_none_or(|format| format == "application/pdf")
-    })
+    found.is_some_and(|at| at == 0 || binary_format(head).is_none_or(|format| format == "application/pdf"))
 }
 
 /// An ISO base media file (ISO/IEC 14496-12) or a QuickTime file of before there was `ftyp`.
 fn is_film(head: &[u8]) -> bool {
-    const STILL_IMAGES: [&[u8]; 8] = [
-        b"heic", b"heix", b"heim", b"heis", b"mif1", b"avif", b"avis", b"jp2 ",
-    ];
+    const STILL_IMAGES: [&[u8]; 8] = [b"heic", b"heix", b"heim", b"heis", b"mif1", b"avif", b"avis", b"jp2 "];
     match head.get(4..8) {
-        Some(b"ftyp") => head
-            .get(8..12)
-            .is_none_or(|brand| !STILL_IMAGES.contains(&brand)),
+        Some(b"ftyp") => head.get(8..12).is_none_or(|brand| !STILL_IMAGES.contains(&brand)),
         Some(b"moov" | b"mdat" | b"free" | b"skip" | b"wide" | b"pnot") => true,
         _ => false,
     }
@@ -101,14 +91,10 @@ fn executable(head: &[u8]) -> Option<&'static str> {
     let text = head.strip_prefix(UTF8_BOM).unwrap_or(head);
     match head {
         // Every DOS header holds zeros, a text that begins with these letters does not.
-        [b'M', b'Z', ..] if head.iter().take(64).any(|byte| is_binary(*byte)) => {
-            Some("a Windows program (PE)")
-        }
+        [b'M', b'Z', ..] if head.iter().take(64).any(|byte| is_binary(*byte)) => Some("a Windows program (PE)"),
         [0x7F, b'E', b'L', b'F', ..] => Some("a Linux program (ELF)"),
         // <mach-o/loader.h>, either byte order, 32 and 64 bits.
-        [0xFE, 0xED, 0xFA, 0xCE | 0xCF, ..] | [0xCE | 0xCF, 0xFA, 0xED, 0xFE, ..] => {
-            Some("a macOS program (Mach-O)")
-        }
+        [0xFE, 0xED, 0xFA, 0xCE | 0xCF, ..] | [0xCE | 0xCF, 0xFA, 0xED, 0xFE, ..] => Some("a macOS program (Mach-O)"),
         // Shared by Java classes and Mach-O universal binaries (<mach-o/fat.h>).
         [0xCA, 0xFE, 0xBA, 0xBE | 0xBF, ..] | [0xBE | 0xBF, 0xBA, 0xFE, 0xCA, ..] => {
             Some("a Java class or macOS program")
@@ -132,9 +118,7 @@ fn is_program_archive(head: &[u8]) -> bool {
 
 /// An OLE2 file whose root storage has the class of the Windows installer, if its directory lies in the head ([MS-CFB], sections 2.2 and 2.6).
 fn is_installer(head: &[u8]) -> bool {
-    const INSTALLER_CLASS: [u8; 16] = [
-        0x84, 0x10, 0x0C, 0, 0, 0, 0, 0, 0xC0, 0, 0, 0, 0, 0, 0, 0x46,
-    ];
+    const INSTALLER_CLASS: [u8; 16] = [0x84, 0x10, 0x0C, 0, 0, 0, 0, 0, 0xC0, 0, 0, 0, 0, 0, 0, 0x46];
     let (Some(&[low, high]), Some(&[a, b, c, d])) = (
         head.get(30..32).and_then(<[u8]>::first_chunk),
         head.get(48..52).and_then(<[u8]>::first_chunk),
@@ -156,12 +140,11 @@ fn is_installer(head: &[u8]) -> bool {
 /// A web page, behind whatever browsers skip: byte order mark, white space, comments, XML prolog.
 fn is_html(head: &[u8]) -> bool {
     const TAGS: [&str; 16] = [
-        "html", "head", "script", "iframe", "h1", "div", "font", "table", "a", "style", "title",
-        "b", "body", "br", "p", "meta",
+        "html", "head", "script", "iframe", "h1", "div", "font", "table", "a", "style", "title", "b", "body", "br",
+        "p", "meta",
     ];
     let text = decode(head).to_ascii_lowercase();
-    let mut rest =
-        text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{FEFF}' || c == '\0');
+    let mut rest = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{FEFF}' || c == '\0');
     // With a prolog it is XML, where `<table>` may mean anything: only XHTML is a page then.
     let mut is_xml = false;
     loop {
@@ -214,9 +197,7 @@ fn binary_format(head: &[u8]) -> Option<&'static str> {
     if head.starts_with(OLE2) {
         return Some("an OLE2 file (old Office)");
     }
-    let picture = PICTURES
-        .into_iter()
-        .find(|(kind, _)| has_signature(*kind, head));
+    let picture = PICTURES.into_iter().find(|(kind, _)| has_signature(*kind, head));
     if let Some((_, name)) = picture {
         return Some(name);
     }
@@ -251,9 +232,6 @@ fn decode(head: &[u8]) -> Cow<'_, str> {
         [0xFE, 0xFF, ..] | [0, b'<', ..] => u16::from_be_bytes,
         _ => return String::from_utf8_lossy(head),
     };
-    let units: Vec<u16> = head
-        .chunks_exact(2)
-        .map(|pair| unit([pair[0], pair[1]]))
-        .collect();
+    let units: Vec<u16> = head.chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect();
     Cow::Owned(String::from_utf16_lossy(&units))
 }

@@ -28,7 +28,11 @@ pub struct CachedDownload {
     /// Size of the file in bytes.
     pub bytes_downloaded: u64,
     /// As the server declared it.
-    #[serde(default, deserialize_with = "fields::optional", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "fields::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub content_type: Option<String>,
     /// Hash of the file, in hex.
     #[serde(deserialize_with = "fields::required")]
@@ -43,7 +47,11 @@ pub struct CachedDownload {
     #[serde(deserialize_with = "fields::required")]
     pub assignment_id: String,
     /// Version of the estimate.
-    #[serde(default, deserialize_with = "fields::optional", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "fields::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub estimate_version: Option<String>,
     /// Attempts that failed before this download.
     #[serde(default, deserialize_with = "fields::count")]

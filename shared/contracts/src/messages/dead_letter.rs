@@ -53,13 +53,21 @@ impl Payload {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DeadLetter {
     /// The event's id, when the message could be read.
-    #[serde(default, deserialize_with = "fields::optional", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "fields::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub trace_id: Option<String>,
     /// The attachment's id, when it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_id: Option<Uuid>,
     /// The attachment's URL without its query string.
-    #[serde(default, deserialize_with = "fields::optional", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "fields::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub attachment_url: Option<String>,
     /// Stage that gave up.
     #[serde(deserialize_with = "fields::required")]

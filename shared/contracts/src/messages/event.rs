@@ -161,8 +161,10 @@ mod tests {
     fn a_dotted_event_with_data_as_object_or_as_string_reads_the_same() {
         let data = json!({"assignmentId": 4711, "estimateVersion": 2, "attachments": ["https://a/b.pdf"]});
         let shape = |data: Value| {
-            event(json!({"type": "verisk.claims.property.xn.estimatePackageReceived", "version": 3,
-                "utcDateTime": "2024-12-31T12:00:00Z", "traceId": "t", "data": data}))
+            event(
+                json!({"type": "verisk.claims.property.xn.estimatePackageReceived", "version": 3,
+                "utcDateTime": "2024-12-31T12:00:00Z", "traceId": "t", "data": data}),
+            )
         };
         let (object, string) = (shape(data.clone()), shape(json!(data.to_string())));
         assert_eq!(object.status_subtype, "estimatePackageReceived");
@@ -190,12 +192,18 @@ mod tests {
         let event = event(json!({"trace_id": 7, "event_type": "x",
             "attachments": ["https://a/1.pdf", " https://a/1.pdf ", 5, null, {"url": "u"}, ""]}));
         assert_eq!(event.trace_id, "7");
-        assert_eq!(event.attachments, ["https://a/1.pdf", "5", "null", "{\"url\":\"u\"}", "\"\""]);
+        assert_eq!(
+            event.attachments,
+            ["https://a/1.pdf", "5", "null", "{\"url\":\"u\"}", "\"\""]
+        );
     }
 
     #[test]
     fn an_unreadable_timestamp_counts_as_none() {
-        assert_eq!(event(json!({"trace_id": "t", "event_type": "x", "timestamp": "soon"})).timestamp, None);
+        assert_eq!(
+            event(json!({"trace_id": "t", "event_type": "x", "timestamp": "soon"})).timestamp,
+            None
+        );
     }
 
     #[test]
@@ -206,7 +214,10 @@ mod tests {
             (b"{}", "trace_id / traceId is missing or blank"),
             (br#"{"trace_id":"  ","event_type":"x"}"#, "trace_id"),
             (br#"{"trace_id":"t"}"#, "event_type / type is missing"),
-            (br#"{"trace_id":"t","type":"x","data":"{"}"#, "data is a string that is no JSON"),
+            (
+                br#"{"trace_id":"t","type":"x","data":"{"}"#,
+                "data is a string that is no JSON",
+            ),
             (br#"{"trace_id":"t","type":"x","data":[]}"#, "data is a list"),
         ] {
             let error = Event::decode(bytes).unwrap_err().to_string();

@@ -36,9 +36,7 @@ pub(super) fn required<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Str
 }
 
 /// An optional string: blank, null and other types count as absent.
-pub(super) fn optional<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<String>, D::Error> {
+pub(super) fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(text_of(&Value::deserialize(deserializer)?))
 }
 
@@ -58,9 +56,7 @@ pub(super) fn count_of(value: &Value) -> u32 {
 }
 
 /// An object; null or anything else is an empty one.
-pub(super) fn object<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Map<String, Value>, D::Error> {
+pub(super) fn object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
     Ok(match Value::deserialize(deserializer)? {
         Value::Object(object) => object,
         _ => Map::new(),

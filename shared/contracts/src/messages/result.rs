@@ -53,10 +53,18 @@ pub struct DownloadResult {
     #[serde(default)]
     pub bytes_downloaded: u64,
     /// Hash of the file, in hex.
-    #[serde(default, deserialize_with = "fields::optional", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "fields::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub sha256: Option<String>,
     /// As the server declared it.
-    #[serde(default, deserialize_with = "fields::optional", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "fields::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub content_type: Option<String>,
     /// Attempts that failed before this result.
     #[serde(default, deserialize_with = "fields::count")]
@@ -68,7 +76,11 @@ pub struct DownloadResult {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_category: Option<Category>,
     /// Text of the failure, at most 500 characters.
-    #[serde(default, deserialize_with = "fields::optional", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "fields::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub error_message: Option<String>,
     /// The event's own timestamp.
     #[serde(with = "time")]
@@ -134,10 +146,7 @@ impl DownloadResult {
             original_timestamp: task.original_timestamp,
             downloaded_at: None,
             created_at: time::to_microseconds(now),
-            expires_at: task
-                .metadata
-                .get(metadata::EXPIRES_AT)
-                .and_then(time::parse),
+            expires_at: task.metadata.get(metadata::EXPIRES_AT).and_then(time::parse),
             expired_at_ingest: task
                 .metadata
                 .get(metadata::EXPIRED_AT_INGEST)

@@ -54,7 +54,11 @@ pub struct DownloadTask {
     #[serde(deserialize_with = "fields::required")]
     pub assignment_id: String,
     /// Version of the estimate.
-    #[serde(default, deserialize_with = "fields::optional", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "fields::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub estimate_version: Option<String>,
     /// Attempts that failed so far.
     #[serde(default, deserialize_with = "fields::count")]
@@ -81,9 +85,7 @@ impl DownloadTask {
     /// How often the task was replayed from the dead-letter topic.
     #[must_use]
     pub fn replay_count(&self) -> u32 {
-        self.metadata
-            .get(metadata::REPLAY_COUNT)
-            .map_or(0, fields::count_of)
+        self.metadata.get(metadata::REPLAY_COUNT).map_or(0, fields::count_of)
     }
 
     /// When the task is due. `None`, also for what cannot be read, means now.
@@ -172,7 +174,8 @@ pub(super) mod tests {
         assert_eq!(task.retry_at(), None);
         task.metadata.insert(metadata::RETRY_AT.to_owned(), "tomorrow".into());
         assert_eq!(task.retry_at(), None);
-        task.metadata.insert(metadata::RETRY_AT.to_owned(), "2025-01-01T00:00:00Z".into());
+        task.metadata
+            .insert(metadata::RETRY_AT.to_owned(), "2025-01-01T00:00:00Z".into());
         assert_eq!(task.retry_at(), "2025-01-01T00:00:00Z".parse().ok());
     }
 

@@ -122,11 +122,7 @@ fn begins_word(before: &str) -> bool {
         .len()
         .checked_sub(2)
         .and_then(|end| before.get(..end))
-        .is_some_and(|start| {
-            ["%", "%25", "\\u00"]
-                .iter()
-                .any(|escape| start.ends_with(escape))
-        });
+        .is_some_and(|start| ["%", "%25", "\\u00"].iter().any(|escape| start.ends_with(escape)));
     escaped || !before.ends_with(char::is_alphanumeric)
 }
 
@@ -153,11 +149,8 @@ fn separator(rest: &str) -> Option<(usize, Option<Quote>)> {
         _ => None,
     };
     // Without a quote it may be any value of JSON, and `sig="` may end the string that it stands in.
-    let opens = |quote: &Quote| {
-        is_field
-            || *quote == Quote::Single
-            || quoted[1..].starts_with(|c: char| c.is_alphanumeric())
-    };
+    let opens =
+        |quote: &Quote| is_field || *quote == Quote::Single || quoted[1..].starts_with(|c: char| c.is_alphanumeric());
     match quote.filter(opens) {
         Some(quote) => Some((rest.len() - quoted.len() + 1, Some(quote))),
         None if is_field => None,

@@ -42,8 +42,7 @@ fn split_scheme(url: &str) -> (&str, &str) {
 }
 
 fn is_scheme(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.bytes().all(|byte| is_scheme_byte(&byte))
+    text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.bytes().all(|byte| is_scheme_byte(&byte))
 }
 
 /// Redacts each URL of a text. A URL ends at white space, a quote or an angle bracket, or where a list goes on with the next one.
@@ -55,14 +54,11 @@ pub(super) fn strip_urls(text: &str) -> Cow<'_, str> {
     while let Some(start) = next_url(text, done) {
         if start >= word_end {
             let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '<' | '>' | '`');
-            word_end = text[start..]
-                .find(ends)
-                .map_or(text.len(), |length| start + length);
+            word_end = text[start..].find(ends).map_or(text.len(), |length| start + length);
         }
         let end = next_listed_url(text, start, word_end).unwrap_or(word_end);
         // Punctuation at the end belongs to the sentence; a backslash there to a quote in JSON text.
-        let url = text[start..end]
-            .trim_end_matches(['.', ',', ';', ':', '!', ')', ']', '}', '\'', '\\', '|']);
+        let url = text[start..end].trim_end_matches(['.', ',', ';', ':', '!', ')', ']', '}', '\'', '\\', '|']);
         out.push_str(&text[done..start]);
         out.push_str(&strip_url(url));
         out.push_str(&text[start + url.len()..end]);

@@ -14,9 +14,7 @@ pub enum UrlRefusal {
         bytes: usize,
     },
     /// Holds a character on which URL parsers disagree.
-    #[error(
-        "the URL holds {what} at byte {position}; the sender must percent-encode it or leave it out"
-    )]
+    #[error("the URL holds {what} at byte {position}; the sender must percent-encode it or leave it out")]
     Character {
         /// What was found.
         what: &'static str,
@@ -24,9 +22,7 @@ pub enum UrlRefusal {
         position: usize,
     },
     /// Not `https://…`.
-    #[error(
-        "the URL is not https ({found}); only `https://` is accepted, and in dev mode `http://localhost`"
-    )]
+    #[error("the URL is not https ({found}); only `https://` is accepted, and in dev mode `http://localhost`")]
     Scheme {
         /// The scheme if it is a well-known one, else a description.
         found: &'static str,
@@ -52,9 +48,7 @@ pub enum UrlRefusal {
         reason: ParseError,
     },
     /// An address in any notation instead of a name.
-    #[error(
-        "the URL's host is the address {address}; attachments are fetched from named hosts only"
-    )]
+    #[error("the URL's host is the address {address}; attachments are fetched from named hosts only")]
     IpLiteral {
         /// The address as the parser reads it.
         address: IpAddr,

@@ -47,10 +47,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("64:ff9b::7f00:1", "a NAT64 address"),
     ("64:ff9b::808:808", "a NAT64 address"),
     ("64:ff9b:1::1", "a local NAT64 address"),
-    (
-        "64:ff9b:1:ffff:ffff:ffff:ffff:ffff",
-        "a local NAT64 address",
-    ),
+    ("64:ff9b:1:ffff:ffff:ffff:ffff:ffff", "a local NAT64 address"),
     ("100::1", "a discard address"),
     ("100:0:0:1::1", "not global unicast"),
     ("2001::1", "a Teredo address"),
@@ -59,10 +56,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("2001:10::1", "for protocols, not hosts"),
     ("2001:1ff:ffff::1", "for protocols, not hosts"),
     ("2001:db8::1", "for documentation"),
-    (
-        "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff",
-        "for documentation",
-    ),
+    ("2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", "for documentation"),
     ("2002::1", "a 6to4 address"),
     ("2002:7f00:1::1", "a 6to4 address"),
     ("3fff::1", "for documentation"),
@@ -109,9 +103,7 @@ fn public_addresses_pass() {
 
 #[test]
 fn the_refusal_names_address_and_block() {
-    let text = check_public("10.1.2.3".parse().unwrap())
-        .unwrap_err()
-        .to_string();
+    let text = check_public("10.1.2.3".parse().unwrap()).unwrap_err().to_string();
     assert!(
         text.contains("10.1.2.3") && text.contains("10.0.0.0/8, RFC 1918"),
         "{text}"

@@ -117,11 +117,7 @@ fn hostile_ids_stay_inside_their_folder() {
         let folder = path.split('/').nth(2).unwrap();
         match expected.strip_suffix('~') {
             Some(start) => {
-                let hash = folder
-                    .strip_prefix(start)
-                    .unwrap()
-                    .strip_prefix('~')
-                    .unwrap();
+                let hash = folder.strip_prefix(start).unwrap().strip_prefix('~').unwrap();
                 assert_eq!(hash.len(), 8, "{trace_id:?}: {folder}");
             }
             None => assert_eq!(folder, expected, "{trace_id:?}"),
@@ -140,13 +136,7 @@ fn trace_ids_that_look_alike_once_safe_do_not_share_a_folder() {
     };
     let long = "t".repeat(300);
     let ids = ["a/b", "a_b", "a:b", "a\\b", &long, &long[1..], &long[..200]];
-    assert_eq!(
-        ids.iter()
-            .map(|id| folder(id))
-            .collect::<HashSet<_>>()
-            .len(),
-        ids.len()
-    );
+    assert_eq!(ids.iter().map(|id| folder(id)).collect::<HashSet<_>>().len(), ids.len());
 }
 
 #[test]
@@ -230,10 +220,7 @@ fn a_name_that_imitates_a_suffix_is_no_collision() {
     .map(|file| Url::parse(&format!("https://claimxperience.com/{file}")).unwrap());
     let attachments: Vec<_> = ids.into_iter().map(Uuid::from_u128).zip(&urls).collect();
     let found = blob_paths(&parts("documentsReceived"), &attachments);
-    let names: Vec<_> = found
-        .iter()
-        .map(|path| path.rsplit('/').next().unwrap())
-        .collect();
+    let names: Vec<_> = found.iter().map(|path| path.rsplit('/').next().unwrap()).collect();
     assert_eq!(
         names,
         [
@@ -265,23 +252,10 @@ fn every_variation_taken_still_leaves_a_name() {
     let attachments: Vec<_> = urls
         .iter()
         .enumerate()
-        .map(|(index, url)| {
-            (
-                if index == 5 {
-                    id
-                } else {
-                    Uuid::from_u128(index as u128)
-                },
-                url,
-            )
-        })
+        .map(|(index, url)| (if index == 5 { id } else { Uuid::from_u128(index as u128) }, url))
         .collect();
     let found = blob_paths(&parts("documentsReceived"), &attachments);
-    assert!(
-        found[5].ends_with(&format!("A123_a-{full}-3.pdf")),
-        "{}",
-        found[5]
-    );
+    assert!(found[5].ends_with(&format!("A123_a-{full}-3.pdf")), "{}", found[5]);
 }
 
 #[test]
@@ -333,11 +307,7 @@ fn hostile() -> impl Strategy<Value = String> {
 
 fn assert_safe(component: &str) {
     assert!(!component.is_empty());
-    assert!(
-        component.len() <= MAX_COMPONENT_BYTES,
-        "{} bytes",
-        component.len()
-    );
+    assert!(component.len() <= MAX_COMPONENT_BYTES, "{} bytes", component.len());
     assert!(!component.contains(".."), "{component:?}");
     assert!(
         !component.ends_with(['.', ' ']) && !component.starts_with(' '),

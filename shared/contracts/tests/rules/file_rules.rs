@@ -7,8 +7,8 @@ use xact_contracts::file_rules::{
 };
 
 const SPECIFIED: [&str; 22] = [
-    "pdf", "xml", "txt", "csv", "json", "html", "htm", "xls", "xlsx", "doc", "docx", "esx", "jpg",
-    "jpeg", "png", "gif", "bmp", "tiff", "tif", "webp", "mov", "mp4",
+    "pdf", "xml", "txt", "csv", "json", "html", "htm", "xls", "xlsx", "doc", "docx", "esx", "jpg", "jpeg", "png",
+    "gif", "bmp", "tiff", "tif", "webp", "mov", "mp4",
 ];
 
 fn url(rest: &str) -> Url {
@@ -41,7 +41,9 @@ fn sample(extension: &str) -> &'static [u8] {
         "json" => b"{\"a\":1}",
         "html" | "htm" => b"<!DOCTYPE html><html></html>",
         "xls" | "doc" => b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1\0\0\0\0\0\0\0\0",
-        "xlsx" | "docx" | "esx" => b"PK\x03\x04\x14\0\x06\0\x08\0\0\0!\0\0\0\0\0\0\0\0\0\0\0\0\0\x13\0\0\0[Content_Types].xml",
+        "xlsx" | "docx" | "esx" => {
+            b"PK\x03\x04\x14\0\x06\0\x08\0\0\0!\0\0\0\0\0\0\0\0\0\0\0\0\0\x13\0\0\0[Content_Types].xml"
+        }
         "jpg" | "jpeg" => b"\xFF\xD8\xFF\xE0\0\x10JFIF\0",
         "png" => b"\x89PNG\r\n\x1A\n\0\0\0\rIHDR",
         "gif" => b"GIF89a\x01\0\x01\0\x80\0\0",
@@ -153,10 +155,7 @@ fn unknown_and_missing_extensions_are_refused_and_told_apart() {
                 extension: extension.to_owned()
             }
         );
-        assert!(
-            refusal.to_string().contains("accepted are pdf, xml"),
-            "{refusal}"
-        );
+        assert!(refusal.to_string().contains("accepted are pdf, xml"), "{refusal}");
     }
 }
 
@@ -264,9 +263,7 @@ fn other_media_types_are_refused() {
         ("pdf", "application/octet-streams"),
     ];
     for (extension, declared) in table {
-        let refusal = file_type(extension)
-            .check_declared(Some(declared))
-            .unwrap_err();
+        let refusal = file_type(extension).check_declared(Some(declared)).unwrap_err();
         assert!(
             matches!(refusal, FileRefusal::DeclaredType { .. }),
             "{extension} as {declared}"
@@ -305,12 +302,7 @@ fn each_kind_accepts_its_own_content() {
         ("html", b"no tag at all"),
     ];
     for (extension, head) in table {
-        assert_eq!(
-            content(extension, head),
-            "ok",
-            "{extension}: {}",
-            head.escape_ascii()
-        );
+        assert_eq!(content(extension, head), "ok", "{extension}: {}", head.escape_ascii());
     }
 }
 
@@ -342,9 +334,7 @@ fn a_windows_installer_is_refused_although_it_is_an_ole2_file() {
     installer[30..32].copy_from_slice(&9_u16.to_le_bytes());
     installer[48..52].copy_from_slice(&2_u32.to_le_bytes());
     assert_eq!(content("doc", &installer), "ok");
-    let class = [
-        0x84, 0x10, 0x0C, 0, 0, 0, 0, 0, 0xC0, 0, 0, 0, 0, 0, 0, 0x46,
-    ];
+    let class = [0x84, 0x10, 0x0C, 0, 0, 0, 0, 0, 0xC0, 0, 0, 0, 0, 0, 0, 0x46];
     let at = 3 * 512 + 80;
     installer[at..at + 16].copy_from_slice(&class);
     assert_eq!(content("doc", &installer), "executable");
@@ -400,11 +390,7 @@ fn content_of_another_kind_is_refused() {
                     .iter()
                     .any(|twin| twin.contains(&expected) && twin.contains(&served));
             let outcome = if same { "ok" } else { "content" };
-            assert_eq!(
-                content(expected, sample(served)),
-                outcome,
-                "{served} as {expected}"
-            );
+            assert_eq!(content(expected, sample(served)), outcome, "{served} as {expected}");
         }
         for text in [
             &b"just text"[..],
@@ -417,11 +403,7 @@ fn content_of_another_kind_is_refused() {
     }
     for text in ["xml", "txt", "csv", "json", "html"] {
         for served in binary {
-            assert_eq!(
-                content(text, sample(served)),
-                "content",
-                "{served} as {text}"
-            );
+            assert_eq!(content(text, sample(served)), "content", "{served} as {text}");
         }
         assert_eq!(content(text, b"{\\rtf1"), "content");
         assert_eq!(content(text, b"\x1F\x8B\x08\0\0\0\0\0"), "content");

@@ -296,17 +296,10 @@ fn real_urls_are_accepted_as_the_url_that_is_fetched() {
         ),
     ];
     for (raw, fetched) in table {
-        assert_eq!(
-            policy.check(raw).map(String::from),
-            Ok(fetched.to_owned()),
-            "{raw}"
-        );
+        assert_eq!(policy.check(raw).map(String::from), Ok(fetched.to_owned()), "{raw}");
     }
     for host in DEFAULT_ALLOWED_HOSTS {
-        assert!(
-            policy.check(&format!("https://{host}/a.pdf")).is_ok(),
-            "{host}"
-        );
+        assert!(policy.check(&format!("https://{host}/a.pdf")).is_ok(), "{host}");
     }
 }
 
@@ -334,11 +327,7 @@ fn dev_mode_adds_localhost_and_ports_and_nothing_else() {
     ];
     for (url, expected) in table {
         let found = policy.check(url);
-        assert_eq!(
-            found.as_ref().map_or_else(reason, |_| "accepted"),
-            expected,
-            "{url}"
-        );
+        assert_eq!(found.as_ref().map_or_else(reason, |_| "accepted"), expected, "{url}");
     }
 }
 
@@ -364,19 +353,11 @@ fn a_foreign_name_is_allowed_by_its_exact_punycode() {
 
 #[test]
 fn listed_hosts_are_folded_and_blank_ones_dropped() {
-    let policy = UrlPolicy::new(
-        [" B.Example. ", "", "  ", ".", "a.example", "A.EXAMPLE"],
-        false,
-    );
-    assert_eq!(
-        policy.allowed_hosts().collect::<Vec<_>>(),
-        ["a.example", "b.example"]
-    );
+    let policy = UrlPolicy::new([" B.Example. ", "", "  ", ".", "a.example", "A.EXAMPLE"], false);
+    assert_eq!(policy.allowed_hosts().collect::<Vec<_>>(), ["a.example", "b.example"]);
     assert!(policy.check("https://b.example/").is_ok());
     assert_eq!(
-        policy
-            .check("https://./")
-            .map_err(|refusal| reason(&refusal)),
+        policy.check("https://./").map_err(|refusal| reason(&refusal)),
         Err("host")
     );
 }
@@ -468,13 +449,7 @@ fn explain_has_one_verdict_a_rule_and_names_the_host() {
         .collect();
     assert_eq!(
         refused,
-        [
-            "scheme",
-            "user information",
-            "host name",
-            "port",
-            "allowed host"
-        ]
+        ["scheme", "user information", "host name", "port", "allowed host"]
     );
 }
 
@@ -534,18 +509,11 @@ fn url_like() -> impl Strategy<Value = String> {
 fn assert_harmless(url: &Url, policy: &UrlPolicy) {
     assert_eq!(url.scheme(), "https");
     let host = url.host_str().unwrap();
-    assert!(
-        policy.allowed_hosts().any(|allowed| allowed == host),
-        "{host}"
-    );
+    assert!(policy.allowed_hosts().any(|allowed| allowed == host), "{host}");
     assert_eq!((url.username(), url.password()), ("", None));
     assert_eq!(url.port_or_known_default(), Some(443));
     assert_eq!(url.fragment(), None);
-    assert_eq!(
-        Url::parse(url.as_str()).as_ref(),
-        Ok(url),
-        "reads back as the same URL"
-    );
+    assert_eq!(Url::parse(url.as_str()).as_ref(), Ok(url), "reads back as the same URL");
 }
 
 proptest! {

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use deltalake::arrow::array::{
-    ArrayRef, Date32Array, Int32Array, Int64Array, StringArray, TimestampMicrosecondArray,
-};
+use deltalake::arrow::array::{ArrayRef, Date32Array, Int32Array, Int64Array, StringArray, TimestampMicrosecondArray};
 use deltalake::kernel::{DataType, StructField};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -57,40 +55,32 @@ macro_rules! column {
     };
 }
 
-column!(
-    String,
-    DataType::STRING,
-    |value| value.as_str(),
-    |values: Vec<Option<&str>>| StringArray::from(values)
-);
-column!(i64, DataType::LONG, |value| *value, |values: Vec<
-    Option<i64>,
->| Int64Array::from(
+column!(String, DataType::STRING, |value| value.as_str(), |values: Vec<
+    Option<&str>,
+>| StringArray::from(
     values
 ));
-column!(i32, DataType::INTEGER, |value| *value, |values: Vec<
-    Option<i32>,
->| Int32Array::from(
-    values
-));
+column!(i64, DataType::LONG, |value| *value, |values: Vec<Option<i64>>| {
+    Int64Array::from(values)
+});
+column!(i32, DataType::INTEGER, |value| *value, |values: Vec<Option<i32>>| {
+    Int32Array::from(values)
+});
 column!(
     Timestamp,
     DataType::TIMESTAMP,
     |value| value.as_microsecond(),
     |values: Vec<Option<i64>>| { TimestampMicrosecondArray::from(values).with_timezone(UTC) }
 );
-column!(
-    Date,
-    DataType::DATE,
-    |value| days_since_epoch(*value),
-    |values: Vec<Option<i32>>| Date32Array::from(values)
-);
+column!(Date, DataType::DATE, |value| days_since_epoch(*value), |values: Vec<
+    Option<i32>,
+>| {
+    Date32Array::from(values)
+});
 
 /// Days since 1970-01-01, as arrow and Delta count dates.
 pub(crate) fn days_since_epoch(date: Date) -> i32 {
-    let hours = date
-        .duration_since(jiff::civil::date(1970, 1, 1))
-        .as_hours();
+    let hours = date.duration_since(jiff::civil::date(1970, 1, 1)).as_hours();
     // jiff's dates span the years -9999 to 9999: fewer than four million days either way.
     i32::try_from(hours / 24).unwrap_or_default()
 }

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use deltalake::logstore::object_store::path::Path;
 use deltalake::logstore::object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
@@ -125,9 +125,7 @@ fn broken(what: &'static str) -> Error {
 /// Commits after the first: creating the table is left alone.
 fn is_commit(path: &Path) -> bool {
     let name = path.filename().unwrap_or_default();
-    path.as_ref().contains("_delta_log/")
-        && name.ends_with(".json")
-        && name != "00000000000000000000.json"
+    path.as_ref().contains("_delta_log/") && name.ends_with(".json") && name != "00000000000000000000.json"
 }
 
 fn is_data(path: &Path) -> bool {
@@ -136,12 +134,7 @@ fn is_data(path: &Path) -> bool {
 
 #[async_trait]
 impl ObjectStore for FaultyStore {
-    async fn put_opts(
-        &self,
-        path: &Path,
-        payload: PutPayload,
-        options: PutOptions,
-    ) -> Result<PutResult> {
+    async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
         if !is_commit(path) {
             self.faults.note_write(path);
             return self.inner.put_opts(path, payload, options).await;
@@ -200,33 +193,19 @@ impl ObjectStore for FaultyStore {
             self.faults.reads.lock().unwrap().push(path.to_string());
         }
         let looked = self.inner.get_opts(path, options).await;
-        let landing = self
-            .faults
-            .after_look
-            .lock()
-            .unwrap()
-            .take_if(|(late, _)| late == path);
+        let landing = self.faults.after_look.lock().unwrap().take_if(|(late, _)| late == path);
         if let Some((path, payload)) = landing {
-            self.inner
-                .put_opts(&path, payload, PutOptions::default())
-                .await?;
+            self.inner.put_opts(&path, payload, PutOptions::default()).await?;
         }
         looked
     }
 
-    async fn put_multipart_opts(
-        &self,
-        path: &Path,
-        options: PutMultipartOptions,
-    ) -> Result<Box<dyn MultipartUpload>> {
+    async fn put_multipart_opts(&self, path: &Path, options: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
         self.faults.note_write(path);
         self.inner.put_multipart_opts(path, options).await
     }
 
-    fn delete_stream(
-        &self,
-        paths: BoxStream<'static, Result<Path>>,
-    ) -> BoxStream<'static, Result<Path>> {
+    fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
         self.inner.delete_stream(paths)
     }
 
@@ -234,11 +213,7 @@ impl ObjectStore for FaultyStore {
         self.inner.list(prefix)
     }
 
-    fn list_with_offset(
-        &self,
-        prefix: Option<&Path>,
-        offset: &Path,
-    ) -> BoxStream<'static, Result<ObjectMeta>> {
+    fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
         self.inner.list_with_offset(prefix, offset)
     }
 

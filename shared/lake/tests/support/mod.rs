@@ -10,9 +10,7 @@ use jiff::Timestamp;
 use jiff::civil::{Date, date};
 use lake::arrow::array::{Array, AsArray, RecordBatch};
 use xact_lake as lake;
-use xact_lake::{
-    Appended, AttachmentRow, FailedRow, Location, Source, Sourced, Table, TableOptions, TableRow,
-};
+use xact_lake::{Appended, AttachmentRow, FailedRow, Location, Source, Sourced, Table, TableOptions, TableRow};
 
 pub const DAY: Date = date(2024, 12, 31);
 pub const APP: &str = "xact-result-processor:xact.downloads.results:0";
@@ -60,16 +58,11 @@ pub fn failed(media_id: &str, replay_count: i32) -> FailedRow {
 
 /// Rows without a source: the key alone counts.
 pub fn unsourced<R>(rows: impl IntoIterator<Item = R>) -> Vec<Sourced<R>> {
-    rows.into_iter()
-        .map(|row| Sourced { row, source: None })
-        .collect()
+    rows.into_iter().map(|row| Sourced { row, source: None }).collect()
 }
 
 /// Attachments with these offsets, each with a key of its own made of `prefix` and the offset.
-pub fn sourced(
-    prefix: &str,
-    offsets: impl IntoIterator<Item = i64>,
-) -> Vec<Sourced<AttachmentRow>> {
+pub fn sourced(prefix: &str, offsets: impl IntoIterator<Item = i64>) -> Vec<Sourced<AttachmentRow>> {
     let row = |offset| Sourced {
         row: attachment(&format!("{prefix}-{offset}")),
         source: Some(Source {
@@ -121,11 +114,7 @@ pub fn strings(batch: &RecordBatch, column: &str) -> Vec<String> {
 }
 
 pub fn counts(appended: &Appended) -> (usize, usize, usize) {
-    (
-        appended.added,
-        appended.skipped_by_offset,
-        appended.skipped_by_key,
-    )
+    (appended.added, appended.skipped_by_offset, appended.skipped_by_key)
 }
 
 /// Entries of the table's log, as file names.
@@ -145,13 +134,7 @@ pub fn data_files(location: &Location) -> usize {
     let dates = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap())
-        .filter(|entry| {
-            entry
-                .file_name()
-                .to_str()
-                .unwrap()
-                .starts_with("event_date=")
-        });
+        .filter(|entry| entry.file_name().to_str().unwrap().starts_with("event_date="));
     dates
         .map(|date| {
             std::fs::read_dir(date.path())

@@ -1,8 +1,7 @@
 //! From variables to [`Settings`]: every bad value is collected, none stops the reading of the others.
 
 use super::{
-    BatchSettings, ClusterSettings, ConfigError, DevSettings, OffsetReset, Security, Settings,
-    VARIABLES, Variable,
+    BatchSettings, ClusterSettings, ConfigError, DevSettings, OffsetReset, Security, Settings, VARIABLES, Variable,
 };
 use contracts::topology::{Groups, Topics};
 use secrecy::SecretString;
@@ -114,7 +113,12 @@ impl Reader<'_> {
             .iter()
             .copied()
             .find(|variable| variable.name == name)
-            .unwrap_or(Variable { name: "", default: "", help: "", secret: true })
+            .unwrap_or(Variable {
+                name: "",
+                default: "",
+                help: "",
+                secret: true,
+            })
     }
 
     fn text(&self, name: &str) -> String {
@@ -189,7 +193,10 @@ impl Reader<'_> {
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
         if !fits {
-            self.reject(name, "must be a topic name: at most 200 letters, digits, '.', '_' or '-'");
+            self.reject(
+                name,
+                "must be a topic name: at most 200 letters, digits, '.', '_' or '-'",
+            );
         }
         topic
     }
@@ -234,7 +241,9 @@ pub(super) fn settings(environment: &Environment) -> Result<Settings, ConfigErro
         cache_dir: PathBuf::from(reader.text("CACHE_DIR")),
         allowed_hosts: allowed_hosts(&mut reader),
         max_file_bytes: reader
-            .parsed("MAX_FILE_BYTES", "a whole number of bytes, at least 1", |bytes| *bytes >= 1)
+            .parsed("MAX_FILE_BYTES", "a whole number of bytes, at least 1", |bytes| {
+                *bytes >= 1
+            })
             .unwrap_or(1),
         audit_log: reader.optional("AUDIT_LOG_PATH").map(PathBuf::from),
         log_level: log_level(&mut reader),
@@ -295,9 +304,10 @@ fn distinct_topics(reader: &mut Reader<'_>, topics: &Topics) {
     names.sort_unstable();
     for pair in names.windows(2) {
         if pair[0] == pair[1] {
-            reader
-                .errors
-                .push(format!("the topic {:?} is used twice: every topic needs a name of its own", pair[0]));
+            reader.errors.push(format!(
+                "the topic {:?} is used twice: every topic needs a name of its own",
+                pair[0]
+            ));
         }
     }
 }
@@ -419,7 +429,10 @@ fn allowed_hosts(reader: &mut Reader<'_>) -> Vec<String> {
 fn log_level(reader: &mut Reader<'_>) -> String {
     let level = reader.text("LOG_LEVEL");
     if tracing_subscriber::EnvFilter::builder().parse(&level).is_err() {
-        reader.reject("LOG_LEVEL", "must be ERROR, WARN, INFO, DEBUG, TRACE, or a filter such as info,download=debug");
+        reader.reject(
+            "LOG_LEVEL",
+            "must be ERROR, WARN, INFO, DEBUG, TRACE, or a filter such as info,download=debug",
+        );
     }
     level
 }
@@ -428,7 +441,11 @@ fn dev(reader: &mut Reader<'_>) -> Option<DevSettings> {
     let dev_mode = reader.flag("DEV_MODE");
     let ca_file = reader.optional("DEV_CA_FILE").map(PathBuf::from);
     let mut resolve = Vec::new();
-    for entry in reader.text("DEV_RESOLVE").split(',').filter(|entry| !entry.trim().is_empty()) {
+    for entry in reader
+        .text("DEV_RESOLVE")
+        .split(',')
+        .filter(|entry| !entry.trim().is_empty())
+    {
         let parsed = entry
             .trim()
             .split_once('=')
@@ -496,9 +513,17 @@ mod tests {
         ]);
         for part in [
             "DOWNLOAD_CONCURRENCY=\"51\": must be a whole number from 1 to 50",
-            "UPLOAD_CONCURRENCY", "RETRY_DELAYS", "MAX_RETRIES", "ENABLE_DELTA_WRITES=\"perhaps\": must be true or false",
-            "KAFKA_DLQ_TOPIC", "EVENTHUB_AUTO_OFFSET_RESET", "METRICS_PORT", "LOG_LEVEL", "ALLOWED_ATTACHMENT_DOMAINS",
-            "RESULT_BATCH_SECONDS", "used twice",
+            "UPLOAD_CONCURRENCY",
+            "RETRY_DELAYS",
+            "MAX_RETRIES",
+            "ENABLE_DELTA_WRITES=\"perhaps\": must be true or false",
+            "KAFKA_DLQ_TOPIC",
+            "EVENTHUB_AUTO_OFFSET_RESET",
+            "METRICS_PORT",
+            "LOG_LEVEL",
+            "ALLOWED_ATTACHMENT_DOMAINS",
+            "RESULT_BATCH_SECONDS",
+            "used twice",
         ] {
             assert!(text.contains(part), "{part} not in {text}");
         }
@@ -508,16 +533,25 @@ mod tests {
     fn a_connection_string_is_checked_and_never_shown() {
         let text = errors(&[
             ("EVENTHUB_BOOTSTRAP_SERVERS", "ns.servicebus.windows.net:9093"),
-            ("EVENTHUB_CONNECTION_STRING", "Endpoint=sb://ns/;SharedAccessKey=PLANTED;EntityPath=other"),
+            (
+                "EVENTHUB_CONNECTION_STRING",
+                "Endpoint=sb://ns/;SharedAccessKey=PLANTED;EntityPath=other",
+            ),
         ]);
-        assert!(text.contains("has no SharedAccessKeyName") && text.contains("EntityPath is \"other\""), "{text}");
+        assert!(
+            text.contains("has no SharedAccessKeyName") && text.contains("EntityPath is \"other\""),
+            "{text}"
+        );
         assert!(!text.contains("PLANTED"), "{text}");
     }
 
     #[test]
     fn development_variables_need_development_mode() {
         assert!(errors(&[("DEV_RESOLVE", "a=127.0.0.1:1")]).contains("DEV_MODE=true"));
-        let dev = read(&[("DEV_MODE", "true"), ("DEV_RESOLVE", "A.example=127.0.0.1:1")]).unwrap().dev.unwrap();
+        let dev = read(&[("DEV_MODE", "true"), ("DEV_RESOLVE", "A.example=127.0.0.1:1")])
+            .unwrap()
+            .dev
+            .unwrap();
         assert_eq!(dev.resolve, [("a.example".to_owned(), "127.0.0.1:1".parse().unwrap())]);
     }
 
@@ -532,6 +566,10 @@ mod tests {
     #[test]
     fn the_example_file_lists_every_variable() {
         let file = include_str!("../../../../.env.example");
-        assert_eq!(file, env_example(), "write it anew: cargo run -- env-example > .env.example");
+        assert_eq!(
+            file,
+            env_example(),
+            "write it anew: cargo run -- env-example > .env.example"
+        );
     }
 }

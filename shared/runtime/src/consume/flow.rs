@@ -56,8 +56,7 @@ impl Held {
 
     /// At or over a bound: stop reading.
     pub(crate) fn is_full(&self, limits: &Limits) -> bool {
-        self.records.load(Ordering::Relaxed) >= limits.records
-            || self.bytes.load(Ordering::Relaxed) >= limits.bytes
+        self.records.load(Ordering::Relaxed) >= limits.records || self.bytes.load(Ordering::Relaxed) >= limits.bytes
     }
 
     /// Well under the bounds: read on. The gap to [`Held::is_full`] keeps pausing rare, for each pause throws

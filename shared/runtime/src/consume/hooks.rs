@@ -64,7 +64,12 @@ impl Hooks {
         }
         self.joined.store(true, Ordering::Relaxed);
         self.count(partitions.len());
-        tracing::info!(worker = self.worker, new = list.count(), now = partitions.len(), "partitions assigned");
+        tracing::info!(
+            worker = self.worker,
+            new = list.count(),
+            now = partitions.len(),
+            "partitions assigned"
+        );
     }
 
     fn revoked(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {
@@ -76,7 +81,8 @@ impl Hooks {
                 .filter_map(|element| partitions.remove(&(element.topic().into(), element.partition())))
                 .collect()
         };
-        self.fresh().retain(|fresh| !leaving.iter().any(|left| Arc::ptr_eq(left, fresh)));
+        self.fresh()
+            .retain(|fresh| !leaving.iter().any(|left| Arc::ptr_eq(left, fresh)));
         for partition in &leaving {
             partition.revoke();
         }
@@ -85,13 +91,23 @@ impl Hooks {
             let deadline = Instant::now() + self.revoke_grace;
             let idle = leaving.iter().filter(|partition| partition.wait_idle(deadline)).count();
             if idle < leaving.len() {
-                tracing::warn!(worker = self.worker, abandoned = leaving.len() - idle, "work still ran when its partitions went: it will be done again elsewhere");
+                tracing::warn!(
+                    worker = self.worker,
+                    abandoned = leaving.len() - idle,
+                    "work still ran when its partitions went: it will be done again elsewhere"
+                );
             }
             commit(consumer, leaving.iter(), CommitMode::Sync);
         }
         let left = self.partitions().len();
         self.count(left);
-        tracing::info!(worker = self.worker, gone = leaving.len(), now = left, lost, "partitions revoked");
+        tracing::info!(
+            worker = self.worker,
+            gone = leaving.len(),
+            now = left,
+            lost,
+            "partitions revoked"
+        );
     }
 
     fn count(&self, assigned: usize) {
@@ -147,12 +163,16 @@ impl ClientContext for Hooks {
                 return;
             }
         };
-        self.health.down(&self.broker_component(), format!("{advice} ({reason})"));
+        self.health
+            .down(&self.broker_component(), format!("{advice} ({reason})"));
     }
 
     fn stats(&self, statistics: Statistics) {
         let connected = is_connected(&statistics);
-        metrics().connection.with_label_values(&["consumer"]).set(i64::from(connected));
+        metrics()
+            .connection
+            .with_label_values(&["consumer"])
+            .set(i64::from(connected));
         if connected {
             self.health.up(&self.broker_component());
         }
@@ -168,7 +188,10 @@ impl ClientContext for Hooks {
                     partition.lo_offset.max(0)
                 };
                 let labels = [topic.as_str(), &id.to_string(), &self.group];
-                metrics().lag.with_label_values(&labels).set((partition.hi_offset - position).max(0));
+                metrics()
+                    .lag
+                    .with_label_values(&labels)
+                    .set((partition.hi_offset - position).max(0));
                 metrics().offset.with_label_values(&labels).set(position);
             }
         }
@@ -185,7 +208,9 @@ impl ConsumerContext for Hooks {
     fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         match rebalance {
             Rebalance::Assign(list) => self.assigned(consumer, list),
-            Rebalance::Error(error) => tracing::warn!(worker = self.worker, %error, "rebalance failed; the group tries again"),
+            Rebalance::Error(error) => {
+                tracing::warn!(worker = self.worker, %error, "rebalance failed; the group tries again")
+            }
             Rebalance::Revoke(_) => {}
         }
     }

@@ -13,7 +13,7 @@ mod prime;
 pub use flow::Limits;
 pub(crate) use flow::Outstanding;
 pub(crate) use partition::{Partition, Running};
-pub(crate) use poller::Consumer;
+pub(crate) use poller::{Consumer, Subscription};
 
 use crate::record::Record;
 use std::sync::Arc;

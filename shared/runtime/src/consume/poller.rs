@@ -43,6 +43,18 @@ pub(crate) enum ConsumeError {
 /// Asks the stage about its new partitions.
 pub(crate) type OnAssigned<'a> = dyn Fn(&[Assigned]) -> Result<(), AssignError> + 'a;
 
+/// What a worker reads, and within which bounds.
+pub(crate) struct Subscription<'a> {
+    pub(crate) worker: &'a str,
+    pub(crate) settings: &'a Settings,
+    pub(crate) cluster: &'a ClusterSettings,
+    pub(crate) group: &'a str,
+    pub(crate) topics: &'a [&'a str],
+    pub(crate) limits: Limits,
+    pub(crate) health: Health,
+    pub(crate) drain: CancellationToken,
+}
+
 /// One worker's consumer.
 pub(crate) struct Consumer {
     client: BaseConsumer<Hooks>,
@@ -60,16 +72,17 @@ pub(crate) struct Consumer {
 }
 
 impl Consumer {
-    pub(crate) fn new(
-        worker: &str,
-        settings: &Settings,
-        cluster: &ClusterSettings,
-        group: &str,
-        topics: &[&str],
-        limits: Limits,
-        health: Health,
-        drain: CancellationToken,
-    ) -> Result<Self, ConsumeError> {
+    pub(crate) fn new(subscription: Subscription<'_>) -> Result<Self, ConsumeError> {
+        let Subscription {
+            worker,
+            settings,
+            cluster,
+            group,
+            topics,
+            limits,
+            health,
+            drain,
+        } = subscription;
         let hooks = Hooks {
             worker: worker.to_owned(),
             group: group.to_owned(),
@@ -100,7 +113,9 @@ impl Consumer {
     /// Reads until told to drain; then waits for running work, commits and leaves the group.
     pub(crate) fn run(mut self, sink: &dyn Sink, on_assigned: &OnAssigned<'_>) -> Result<(), ConsumeError> {
         let worker = self.hooks().worker.clone();
-        self.hooks().health.starting(&worker, "waiting for the consumer group's assignment");
+        self.hooks()
+            .health
+            .starting(&worker, "waiting for the consumer group's assignment");
         let mut next_commit = Instant::now() + self.commit_interval;
         let mut result = Ok(());
         let mut since_upkeep = 0;
@@ -199,7 +214,10 @@ impl Consumer {
         let positions = match prime::positions(&self.client, &fresh, self.reset) {
             Ok(positions) => positions,
             Err(error) => {
-                hooks.health.down(&hooks.worker, format!("the positions of new partitions cannot be read: {error}"));
+                hooks.health.down(
+                    &hooks.worker,
+                    format!("the positions of new partitions cannot be read: {error}"),
+                );
                 self.next_prime = Instant::now() + Duration::from_secs(1);
                 return Ok(());
             }
@@ -227,7 +245,9 @@ impl Consumer {
             return Ok(());
         }
         let mut list = TopicPartitionList::new();
-        hooks.fresh().retain(|waiting| !fresh.iter().any(|primed| Arc::ptr_eq(primed, waiting)));
+        hooks
+            .fresh()
+            .retain(|waiting| !fresh.iter().any(|primed| Arc::ptr_eq(primed, waiting)));
         for partition in &fresh {
             if !self.full {
                 list.add_partition(&partition.topic, partition.id);
@@ -253,7 +273,12 @@ impl Consumer {
             let hooks = self.client.context();
             let partitions = hooks.partitions();
             self.paused.retain(|key| partitions.contains_key(key));
-            if !self.full && self.paused.is_empty() && !partitions.values().any(|partition| partition.window() >= self.limits.window) {
+            if !self.full
+                && self.paused.is_empty()
+                && !partitions
+                    .values()
+                    .any(|partition| partition.window() >= self.limits.window)
+            {
                 return;
             }
             let fresh = hooks.fresh();
@@ -293,9 +318,16 @@ impl Consumer {
             partition.revoke();
         }
         let deadline = Instant::now() + self.grace;
-        let idle = partitions.iter().filter(|partition| partition.wait_idle(deadline)).count();
+        let idle = partitions
+            .iter()
+            .filter(|partition| partition.wait_idle(deadline))
+            .count();
         if idle < partitions.len() {
-            tracing::warn!(worker = hooks.worker, partitions = partitions.len() - idle, "the grace period is over: unfinished work will be read again");
+            tracing::warn!(
+                worker = hooks.worker,
+                partitions = partitions.len() - idle,
+                "the grace period is over: unfinished work will be read again"
+            );
         }
         commit(&self.client, partitions.iter(), CommitMode::Sync);
         hooks.health.forget(&hooks.worker);

@@ -39,11 +39,7 @@ struct Item<I> {
 impl<H: BatchHandler> BatchService<H> {
     /// Serves a handler.
     pub fn new(stage: Stage, handler: H, batch: BatchSettings) -> Arc<Self> {
-        Arc::new(Self {
-            stage,
-            handler,
-            batch,
-        })
+        Arc::new(Self { stage, handler, batch })
     }
 
     fn item(record: Record, app_id: Option<String>) -> Item<H::Input> {
@@ -55,7 +51,8 @@ impl<H: BatchHandler> BatchService<H> {
                 app_id,
             }),
             Err(error) => {
-                tracing::warn!(topic = &*record.topic, partition = record.partition, offset = record.offset, %error, "unreadable message");
+                // Told once, by the stage that dead-letters it; here it may be another's to tell.
+                tracing::debug!(topic = &*record.topic, partition = record.partition, offset = record.offset, %error, "unreadable message");
                 Err(Problem::new(Category::Permanent, error.to_string()))
             }
         };
@@ -98,14 +95,16 @@ impl<H: BatchHandler> BatchService<H> {
             }
             match handled {
                 Ok(refused) => {
-                    let refused = refused?.into_iter().filter_map(|Refused { index, problem }| {
-                        Some((*readable.get(index)?, problem))
-                    });
+                    let refused = refused?
+                        .into_iter()
+                        .filter_map(|Refused { index, problem }| Some((*readable.get(index)?, problem)));
                     Ok(unreadable.chain(refused).collect())
                 }
                 Err(panic) if readable.len() <= 1 => {
                     let problem = problem_of_panic(panic.as_ref());
-                    Ok(unreadable.chain(readable.first().map(|&index| (index, problem))).collect())
+                    Ok(unreadable
+                        .chain(readable.first().map(|&index| (index, problem)))
+                        .collect())
                 }
                 Err(_) => {
                     let (first, second) = items.split_at(items.len() / 2);
@@ -126,10 +125,10 @@ impl<H: BatchHandler> BatchService<H> {
             .iter()
             .map(|(index, problem)| {
                 let item = items[*index];
-                let trace_id = item
-                    .read
-                    .as_ref()
-                    .map_or_else(|_| item.record.key.clone(), |read| Some(read.input.trace_id().to_owned()));
+                let trace_id = item.read.as_ref().map_or_else(
+                    |_| item.record.key.clone(),
+                    |read| Some(read.input.trace_id().to_owned()),
+                );
                 let on = Occasion {
                     record: &item.record,
                     trace: &item.record.trace.child(),

@@ -31,11 +31,7 @@ pub struct EachService<H> {
 impl<H: Handler> EachService<H> {
     /// Serves a handler.
     pub fn new(stage: Stage, handler: H, limits: Limits) -> Arc<Self> {
-        Arc::new(Self {
-            stage,
-            handler,
-            limits,
-        })
+        Arc::new(Self { stage, handler, limits })
     }
 
     /// One attempt at a record.
@@ -129,7 +125,11 @@ impl<H: Handler> EachService<H> {
                 return;
             };
             let wait = match self.attempt(desk, &taken.record).await {
-                Step::Finished { disposed, readable, then } => {
+                Step::Finished {
+                    disposed,
+                    readable,
+                    then,
+                } => {
                     // The next record may begin while this one waits for its acknowledgements.
                     drop(permit);
                     if desk.deliver(&disposed, revoked).await.is_ok() {
@@ -214,7 +214,11 @@ impl<H: Handler> Service for EachService<H> {
             for record in &records {
                 // What is not due yet, or waits for a dependency, is the caller's to send again.
                 finished.push(match self.attempt(&desk, record).await {
-                    Step::Finished { disposed, readable, then } => {
+                    Step::Finished {
+                        disposed,
+                        readable,
+                        then,
+                    } => {
                         let delivered = desk.deliver(&disposed, &desk.drain).await.is_ok();
                         desk.count(record, &disposed, readable);
                         if let (true, Some(then)) = (delivered, then) {

@@ -11,6 +11,12 @@ pub(super) fn problem_of_panic(panic: &(dyn Any + Send)) -> Problem {
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no text");
-    tracing::error!(panic = contracts::redaction::redact_text(text), "a handler panicked on a message");
-    Problem::new(Category::Permanent, format!("the handler panicked on this message: {text}"))
+    tracing::error!(
+        panic = contracts::redaction::redact_text(text),
+        "a handler panicked on a message"
+    );
+    Problem::new(
+        Category::Permanent,
+        format!("the handler panicked on this message: {text}"),
+    )
 }

@@ -17,9 +17,7 @@ impl Config {
     /// The text of `server.properties` for a broker whose log is in `data`.
     pub(super) fn properties(&self, data: &Path) -> String {
         let Config {
-            port,
-            controller_port,
-            ..
+            port, controller_port, ..
         } = self;
         let data = data.display();
         format!(

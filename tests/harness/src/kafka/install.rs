@@ -20,12 +20,7 @@ const ARCHIVE: &str = "classes.jsa";
 /// The cluster id of the template: every broker replaces it with its own.
 const TEMPLATE_ID: &str = "xactTemplateClusterIdA";
 /// What starts a broker quickly in little memory: no optimising compiler, the simplest collector.
-const JVM: [&str; 4] = [
-    "-Xms64m",
-    "-Xmx256m",
-    "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=1",
-];
+const JVM: [&str; 4] = ["-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
 /// What the broker says, with the time, without what would push it out of an error's last lines: 300 settings at each
 /// start, and several lines a partition whenever a leader changes.
 const LOGGING: [&str; 6] = [
@@ -115,14 +110,10 @@ impl Installation {
     fn make_archive(&self) -> Result<()> {
         // The JVM writes it while it stops; under its final name only when it is whole.
         let draft = self.folder.join("classes.part");
-        let mut kafka = Kafka::start_own(
-            self.clone(),
-            &[format!("-XX:ArchiveClassesAtExit={}", draft.display())],
-        )?;
+        let mut kafka = Kafka::start_own(self.clone(), &[format!("-XX:ArchiveClassesAtExit={}", draft.display())])?;
         kafka.create_topic("training", 1)?;
         kafka.stop()?;
-        fs::rename(&draft, self.folder.join(ARCHIVE))
-            .map_err(Error::io("keep Kafka's class archive"))
+        fs::rename(&draft, self.folder.join(ARCHIVE)).map_err(Error::io("keep Kafka's class archive"))
     }
 
     /// Makes `dir` a broker's: its settings, and an empty log of its own cluster.
@@ -133,8 +124,7 @@ impl Installation {
         let text = read(&meta)?.replace(TEMPLATE_ID, &config.cluster_id);
         fs::write(&meta, text).map_err(Error::io(format!("write {}", meta.display())))?;
         let properties = dir.join("server.properties");
-        fs::write(&properties, config.properties(&data))
-            .map_err(Error::io(format!("write {}", properties.display())))
+        fs::write(&properties, config.properties(&data)).map_err(Error::io(format!("write {}", properties.display())))
     }
 
     /// Starts the broker of `dir`. It logs to `kafka.log` there.
@@ -213,10 +203,9 @@ fn on_path(program: &str) -> Option<PathBuf> {
 
 /// Runs `command` to its end: its stdout, or an error with everything that it said.
 fn output(command: &mut Command, what: &str) -> Result<String> {
-    let output = command.output().map_err(Error::io(format!(
-        "start {}",
-        command.get_program().display()
-    )))?;
+    let output = command
+        .output()
+        .map_err(Error::io(format!("start {}", command.get_program().display())))?;
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     if output.status.success() {
         return Ok(stdout);

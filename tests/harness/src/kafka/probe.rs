@@ -24,10 +24,7 @@ pub(super) struct Cluster {
 
 /// Asks the broker at `addr`.
 pub(super) fn cluster(addr: &str) -> io::Result<Cluster> {
-    let addr: SocketAddr = addr
-        .to_socket_addrs()?
-        .next()
-        .ok_or(io::ErrorKind::AddrNotAvailable)?;
+    let addr: SocketAddr = addr.to_socket_addrs()?.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
     let mut stream = TcpStream::connect_timeout(&addr, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
@@ -40,8 +37,7 @@ pub(super) fn cluster(addr: &str) -> io::Result<Cluster> {
         .min(1 << 20);
     let mut body = vec![0; size];
     stream.read_exact(&mut body)?;
-    parse(&body)
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the answer is not Kafka's"))
+    parse(&body).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the answer is not Kafka's"))
 }
 
 /// Metadata v2 for no topics.

@@ -54,11 +54,7 @@ impl Style {
             Self::HtmlParagraphs => (64, b"<p>", b"</p>\n"),
             Self::GifSubBlocks => (256, &[255], b"\n"),
         };
-        Cell {
-            bytes,
-            prefix,
-            suffix,
-        }
+        Cell { bytes, prefix, suffix }
     }
 
     /// Filler of this style is well-formed in multiples of this many bytes.
@@ -117,10 +113,7 @@ impl Fill {
 
     /// The same, with block numbers from `first_block` on: for a format that cuts its filler into several runs.
     pub(super) fn starting_at(self, first_block: u64) -> Self {
-        Self {
-            first_block,
-            ..self
-        }
+        Self { first_block, ..self }
     }
 
     /// The length in bytes.
@@ -202,18 +195,7 @@ mod tests {
     #[test]
     fn filler_has_the_length_asked_for_and_the_crc_of_its_bytes() {
         for style in STYLES {
-            for bytes in [
-                0,
-                4,
-                63,
-                64,
-                65,
-                300,
-                BLOCK - 1,
-                BLOCK,
-                BLOCK + 5,
-                3 * BLOCK + 777,
-            ] {
+            for bytes in [0, 4, 63, 64, 65, 300, BLOCK - 1, BLOCK, BLOCK + 5, 3 * BLOCK + 777] {
                 let fill = Fill::new(style, 42, bytes).starting_at(9);
                 let bytes_made = made(fill);
                 assert_eq!(bytes_made.len() as u64, bytes, "{style:?}");

@@ -28,11 +28,7 @@ pub(super) fn pieces(identity: &Identity, bytes: u64) -> Vec<Piece> {
     }
     vec![
         head.into(),
-        Piece::Fill(Fill::new(
-            Style::GifSubBlocks,
-            identity.hash,
-            lacking - rest,
-        )),
+        Piece::Fill(Fill::new(Style::GifSubBlocks, identity.hash, lacking - rest)),
         Piece::Bytes(AFTER.into()),
     ]
 }

@@ -18,12 +18,7 @@ pub(super) fn picture() -> &'static Bytes {
     PICTURE.get_or_init(|| {
         let mut encoded = Vec::new();
         Encoder::new(&mut encoded, 60)
-            .encode(
-                &picture::rgb(),
-                picture::SIDE,
-                picture::SIDE,
-                ColorType::Rgb,
-            )
+            .encode(&picture::rgb(), picture::SIDE, picture::SIDE, ColorType::Rgb)
             .expect("a constant picture is encoded into memory: there is nothing to fail");
         encoded.into()
     })
@@ -51,11 +46,7 @@ pub(super) fn pieces(identity: &Identity, bytes: u64) -> Vec<Piece> {
     head.extend_from_slice(&comment(spaces));
     vec![
         head.into(),
-        Piece::Fill(Fill::new(
-            Style::JpegComments,
-            identity.hash,
-            lacking - spaces,
-        )),
+        Piece::Fill(Fill::new(Style::JpegComments, identity.hash, lacking - spaces)),
         Piece::Bytes(picture.slice(after_app0..)),
     ]
 }

@@ -38,9 +38,7 @@ pub(super) fn pieces(kind: Kind, identity: &Identity, bytes: u64) -> Vec<Piece> 
 
     let text = format!("{}\n", identity.text);
     let filler = lacking(bytes, frame.len() + 8 + text.len());
-    let mut free = ((8 + text.len() as u64 + filler) as u32)
-        .to_be_bytes()
-        .to_vec();
+    let mut free = ((8 + text.len() as u64 + filler) as u32).to_be_bytes().to_vec();
     free.extend_from_slice(b"free");
     free.extend_from_slice(text.as_bytes());
     vec![
@@ -54,20 +52,12 @@ pub(super) fn pieces(kind: Kind, identity: &Identity, bytes: u64) -> Vec<Piece> 
 fn one_frame(kind: Kind) -> Vec<u8> {
     let file_type = match kind {
         Kind::QuickTime => boxed(b"ftyp", &[b"qt  ", &[0x20, 0x05, 0x03, 0x00], b"qt  "]),
-        Kind::Mp4 => boxed(
-            b"ftyp",
-            &[b"isom", &[0, 0, 2, 0], b"isom", b"iso2", b"mp41"],
-        ),
+        Kind::Mp4 => boxed(b"ftyp", &[b"isom", &[0, 0, 2, 0], b"isom", b"iso2", b"mp41"]),
     };
     let picture = jpeg::picture();
     // The description holds the frame's offset, and its length does not depend on it.
     let offset = file_type.len() + description(kind, 0).len() + 8;
-    [
-        file_type,
-        description(kind, offset as u32),
-        boxed(b"mdat", &[picture]),
-    ]
-    .concat()
+    [file_type, description(kind, offset as u32), boxed(b"mdat", &[picture])].concat()
 }
 
 /// `moov`: one video track of one sample, which lies at `offset`.
@@ -94,11 +84,7 @@ fn description(kind: Kind, offset: u32) -> Vec<u8> {
         ],
     );
     // Times, timescale, duration, language `und`.
-    let media_header = full_box(
-        b"mdhd",
-        0,
-        &[&numbers(&[0, 0, TIMESCALE, DURATION, 0x55C4_0000])],
-    );
+    let media_header = full_box(b"mdhd", 0, &[&numbers(&[0, 0, TIMESCALE, DURATION, 0x55C4_0000])]);
     let media_handler = match kind {
         Kind::QuickTime => full_box(b"hdlr", 0, &[b"mhlrvide", &[0; 12], b"\x05Video"]),
         Kind::Mp4 => full_box(b"hdlr", 0, &[&[0; 4], b"vide", &[0; 12], b"Video\0"]),
@@ -113,33 +99,20 @@ fn description(kind: Kind, offset: u32) -> Vec<u8> {
         Kind::QuickTime => full_box(b"alis", 1, &[]),
         Kind::Mp4 => full_box(b"url ", 1, &[]),
     };
-    let data_information = boxed(
-        b"dinf",
-        &[&full_box(b"dref", 0, &[&numbers(&[1]), &data_reference])],
-    );
+    let data_information = boxed(b"dinf", &[&full_box(b"dref", 0, &[&numbers(&[1]), &data_reference])]);
     let samples = boxed(
         b"stbl",
         &[
             &full_box(b"stsd", 0, &[&numbers(&[1]), &sample_entry(kind)]),
             &full_box(b"stts", 0, &[&numbers(&[1, 1, DURATION])]),
             &full_box(b"stsc", 0, &[&numbers(&[1, 1, 1, 1])]),
-            &full_box(
-                b"stsz",
-                0,
-                &[&numbers(&[0, 1, jpeg::picture().len() as u32])],
-            ),
+            &full_box(b"stsz", 0, &[&numbers(&[0, 1, jpeg::picture().len() as u32])]),
             &full_box(b"stco", 0, &[&numbers(&[1, offset])]),
         ],
     );
-    let information = boxed(
-        b"minf",
-        &[&video_header, &data_handler, &data_information, &samples],
-    );
+    let information = boxed(b"minf", &[&video_header, &data_handler, &data_information, &samples]);
     let media = boxed(b"mdia", &[&media_header, &media_handler, &information]);
-    boxed(
-        b"moov",
-        &[&movie_header, &boxed(b"trak", &[&track_header, &media])],
-    )
+    boxed(b"moov", &[&movie_header, &boxed(b"trak", &[&track_header, &media])])
 }
 
 /// How the sample is coded: JPEG, which QuickTime names outright and MP4 by an MPEG-4 object type.
@@ -173,12 +146,7 @@ fn sample_entry(kind: Kind) -> Vec<u8> {
 /// A box: its length with this header, its type, its contents.
 fn boxed(name: &[u8; 4], contents: &[&[u8]]) -> Vec<u8> {
     let contents = contents.concat();
-    [
-        &(8 + contents.len() as u32).to_be_bytes(),
-        name.as_slice(),
-        &contents,
-    ]
-    .concat()
+    [&(8 + contents.len() as u32).to_be_bytes(), name.as_slice(), &contents].concat()
 }
 
 /// A box of version 0 with flags.
@@ -187,8 +155,5 @@ fn full_box(name: &[u8; 4], flags: u32, contents: &[&[u8]]) -> Vec<u8> {
 }
 
 fn numbers(numbers: &[u32]) -> Vec<u8> {
-    numbers
-        .iter()
-        .flat_map(|number| number.to_be_bytes())
-        .collect()
+    numbers.iter().flat_map(|number| number.to_be_bytes()).collect()
 }

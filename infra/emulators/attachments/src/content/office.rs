@@ -8,12 +8,10 @@ use super::identity::Identity;
 use super::{Piece, lacking, stored_zip};
 
 /// The content type of a Word document.
-pub(super) const DOCX_TYPE: &str =
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
+pub(super) const DOCX_TYPE: &str = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
 
 /// The content type of an Excel workbook.
-pub(super) const XLSX_TYPE: &str =
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+pub(super) const XLSX_TYPE: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 
 const XML: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n";
 const PACKAGE: &str = "http://schemas.openxmlformats.org/package/2006";
@@ -32,10 +30,7 @@ pub(super) fn docx(identity: &Identity, bytes: u64) -> Vec<Piece> {
             "[Content_Types].xml",
             content_types(&[("word/document.xml", &format!("{DOCX_TYPE}.main+xml"))]),
         ),
-        (
-            "_rels/.rels",
-            relationship("officeDocument", "word/document.xml"),
-        ),
+        ("_rels/.rels", relationship("officeDocument", "word/document.xml")),
         ("word/document.xml", document),
     ];
     package(identity, bytes, &parts, "word/filler.txt")
@@ -61,32 +56,17 @@ pub(super) fn xlsx(identity: &Identity, bytes: u64) -> Vec<Piece> {
     ];
     let parts = [
         ("[Content_Types].xml", content_types(&types)),
-        (
-            "_rels/.rels",
-            relationship("officeDocument", "xl/workbook.xml"),
-        ),
+        ("_rels/.rels", relationship("officeDocument", "xl/workbook.xml")),
         ("xl/workbook.xml", workbook),
         ("xl/sheet1.xml", sheet),
-        (
-            "xl/_rels/workbook.xml.rels",
-            relationship("worksheet", "sheet1.xml"),
-        ),
+        ("xl/_rels/workbook.xml.rels", relationship("worksheet", "sheet1.xml")),
     ];
     package(identity, bytes, &parts, "xl/filler.txt")
 }
 
-fn package(
-    identity: &Identity,
-    bytes: u64,
-    parts: &[(&str, String)],
-    filler_name: &str,
-) -> Vec<Piece> {
+fn package(identity: &Identity, bytes: u64, parts: &[(&str, String)], filler_name: &str) -> Vec<Piece> {
     let filler = lacking(bytes, stored_zip::least(parts, filler_name));
-    stored_zip::pieces(
-        parts,
-        filler_name,
-        Fill::new(Style::Lines, identity.hash, filler),
-    )
+    stored_zip::pieces(parts, filler_name, Fill::new(Style::Lines, identity.hash, filler))
 }
 
 /// The types by extension, and those of the given parts.

@@ -45,9 +45,7 @@ pub(super) fn pieces(identity: &Identity, bytes: u64) -> Vec<Piece> {
     vec![
         head.into(),
         Piece::Fill(Fill::new(Style::Lines, identity.hash, filler)),
-        format!("{END_OF_FILLER}{}", end(&offsets, table))
-            .into_bytes()
-            .into(),
+        format!("{END_OF_FILLER}{}", end(&offsets, table)).into_bytes().into(),
     ]
 }
 

@@ -62,8 +62,7 @@ pub(super) fn pieces(identity: &Identity, bytes: u64) -> Vec<Piece> {
     let mut pieces = vec![Piece::from(head)];
     for number in 0..filler.div_ceil(LONGEST_CHUNK) {
         let length = (filler - number * LONGEST_CHUNK).min(LONGEST_CHUNK) - CHUNK_FRAME;
-        let fill = Fill::new(Style::Lines, identity.hash, length)
-            .starting_at(number * LONGEST_CHUNK / BLOCK);
+        let fill = Fill::new(Style::Lines, identity.hash, length).starting_at(number * LONGEST_CHUNK / BLOCK);
         let mut crc = Hasher::new();
         crc.update(FILLER_TYPE);
         fill.add_to(&mut crc);

@@ -5,14 +5,7 @@ use super::identity::Identity;
 use super::{Piece, lacking};
 
 /// Text before the filler, spaces to the filler's grain, the filler, text after it.
-fn framed(
-    identity: &Identity,
-    bytes: u64,
-    style: Style,
-    before: &str,
-    after_spaces: &str,
-    end: &str,
-) -> Vec<Piece> {
+fn framed(identity: &Identity, bytes: u64, style: Style, before: &str, after_spaces: &str, end: &str) -> Vec<Piece> {
     let least = before.len() + after_spaces.len() + end.len();
     let lacking = lacking(bytes, least);
     let spaces = lacking % style.grain();
@@ -67,14 +60,7 @@ pub(super) fn xml(identity: &Identity, bytes: u64) -> Vec<Piece> {
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<attachment path=\"{}\"",
         identity.text
     );
-    framed(
-        identity,
-        bytes,
-        Style::XmlRows,
-        &before,
-        ">\n",
-        "</attachment>\n",
-    )
+    framed(identity, bytes, Style::XmlRows, &before, ">\n", "</attachment>\n")
 }
 
 /// A page with the path as its title, and paragraphs.

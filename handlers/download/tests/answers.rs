@@ -1,0 +1,215 @@
+//! The download handler against the sample server: each kind of answer ends in its category, and nothing stays behind.
+
+use attachment_source::{AttachmentSource, Options, content_for};
+use contracts::category::Category;
+use contracts::messages::{DownloadTask, Message};
+use download::Download;
+use jiff::Timestamp;
+use runtime::config::{Environment, Settings};
+use runtime::{Context, Failure, Handler, Outcome};
+use std::path::Path;
+use std::time::Duration;
+
+struct Bench {
+    source: AttachmentSource,
+    download: Download,
+    cache: tempfile::TempDir,
+}
+
+const HOST: &str = "claimxperience.com";
+
+impl Bench {
+    async fn start(variables: &[(&str, &str)]) -> Self {
+        let source = AttachmentSource::start(Options {
+            https_hosts: vec![HOST.to_owned()],
+            ..Options::default()
+        })
+        .await
+        .unwrap();
+        let cache = tempfile::tempdir().unwrap();
+        let ca_file = cache.path().join("ca.pem");
+        std::fs::write(&ca_file, source.ca_pem()).unwrap();
+        let mut environment = Environment::default();
+        environment.set("DEV_MODE", "true");
+        environment.set("DEV_RESOLVE", format!("{HOST}={}", source.https_addr()));
+        environment.set("DEV_CA_FILE", ca_file.display().to_string());
+        environment.set("CACHE_DIR", cache.path().join("cache").display().to_string());
+        for (name, value) in variables {
+            environment.set(name, *value);
+        }
+        let download = Download::new(&Settings::from_environment(&environment).unwrap()).unwrap();
+        Self {
+            source,
+            download,
+            cache,
+        }
+    }
+
+    async fn handle(&self, path: &str) -> Result<Outcome, Failure> {
+        self.handle_url(&format!("https://{HOST}{path}")).await
+    }
+
+    async fn handle_url(&self, url: &str) -> Result<Outcome, Failure> {
+        let task = serde_json::json!({"trace_id": "t", "media_id": contracts::ids::media_id("t", url), "attachment_url": url,
+            "blob_path": "s/a/t/a_b.pdf", "status_subtype": "s", "file_type": "PDF", "assignment_id": "a",
+            "original_timestamp": "2024-12-31T12:00:00Z"});
+        let task = DownloadTask::decode(task.to_string().as_bytes()).unwrap();
+        let context = Context {
+            now: Timestamp::now(),
+            record_timestamp: None,
+            max_retries: 4,
+        };
+        self.download.handle(task, &context).await
+    }
+
+    /// Category, status and text of a failure.
+    async fn failure(&self, path: &str) -> (Category, Option<u16>, String, Option<Duration>) {
+        match self.handle(path).await {
+            Err(Failure::Message { problem, retry_after }) => (
+                problem.category,
+                problem.http_status,
+                problem.message().to_owned(),
+                retry_after,
+            ),
+            other => panic!("{path}: {other:?}"),
+        }
+    }
+
+    fn files(&self) -> Vec<std::path::PathBuf> {
+        fn walk(folder: &Path, files: &mut Vec<std::path::PathBuf>) {
+            for entry in std::fs::read_dir(folder).unwrap().flatten() {
+                if entry.path().is_dir() {
+                    walk(&entry.path(), files);
+                } else {
+                    files.push(entry.path());
+                }
+            }
+        }
+        let mut files = Vec::new();
+        walk(&self.cache.path().join("cache"), &mut files);
+        files
+    }
+}
+
+#[tokio::test]
+async fn a_good_file_is_cached_with_its_hash() {
+    let bench = Bench::start(&[]).await;
+    assert!(bench.handle("/ok/300000/x/b.pdf").await.is_ok());
+    let expected = content_for("/ok/300000/x/b.pdf");
+    let file = bench.files().into_iter().find(|file| file.ends_with("file")).unwrap();
+    assert_eq!(std::fs::read(file).unwrap(), expected.to_bytes());
+}
+
+#[tokio::test]
+async fn a_finished_file_is_not_downloaded_again() {
+    let bench = Bench::start(&[]).await;
+    bench.handle("/ok/1000/x/b.pdf").await.unwrap();
+    let requests = bench.source.requests();
+    bench.handle("/ok/1000/x/b.pdf").await.unwrap();
+    assert_eq!(bench.source.requests(), requests);
+}
+
+#[tokio::test]
+async fn each_answer_has_its_category_and_leaves_no_file() {
+    let bench = Bench::start(&[("MAX_FILE_BYTES", "1000000")]).await;
+    for (path, category, status, text) in [
+        ("/missing/1000/x/b.pdf", Category::Permanent, Some(404), "404"),
+        ("/forbidden/1000/x/b.pdf", Category::Permanent, Some(403), "403"),
+        ("/unauthorized-once/1000/x/b.pdf", Category::Auth, Some(401), "401"),
+        ("/unavailable/1000/x/b.pdf", Category::Transient, Some(503), "503"),
+        ("/truncated/100000/x/b.pdf", Category::Transient, Some(200), "cut short"),
+        ("/html/1000/x/b.pdf", Category::Permanent, Some(200), "HTML"),
+        ("/wrong-type/1000/x/b.pdf", Category::Permanent, Some(200), "text/html"),
+        (
+            "/redirect-away/1000/x/b.pdf",
+            Category::Permanent,
+            Some(302),
+            "redirected to a refused URL",
+        ),
+        (
+            "/endless/1000/x/b.pdf",
+            Category::Permanent,
+            Some(200),
+            "MAX_FILE_BYTES",
+        ),
+        ("/ok/2000000/x/b.pdf", Category::Permanent, Some(200), "MAX_FILE_BYTES"),
+    ] {
+        let (found, found_status, message, _) = bench.failure(path).await;
+        assert_eq!((found, found_status), (category, status), "{path}: {message}");
+        assert!(message.contains(text), "{path}: {message}");
+        assert_eq!(bench.files(), Vec::<std::path::PathBuf>::new(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_good_file_follows_a_fault_that_passes_and_a_redirect_is_followed() {
+    let bench = Bench::start(&[]).await;
+    for path in [
+        "/unavailable-once/1000/x/b.pdf",
+        "/truncated-once/90000/x/b.pdf",
+        "/throttled-once/1000/x/b.pdf",
+    ] {
+        let (category, ..) = bench.failure(path).await;
+        assert_eq!(category, Category::Transient, "{path}");
+        assert!(bench.handle(path).await.is_ok(), "{path}");
+    }
+    assert!(bench.handle("/redirect/1000/x/b.pdf").await.is_ok());
+    assert!(bench.handle("/octet/1000/x/b.pdf").await.is_ok());
+}
+
+#[tokio::test]
+async fn retry_after_is_handed_on() {
+    let bench = Bench::start(&[]).await;
+    let (_, status, _, retry_after) = bench.failure("/throttled-once/1000/x/b.pdf").await;
+    assert_eq!((status, retry_after), (Some(429), Some(Duration::from_secs(1))));
+}
+
+#[tokio::test]
+async fn a_refused_url_is_refused_before_any_request() {
+    let bench = Bench::start(&[]).await;
+    for url in [
+        "https://example.com/b.pdf",
+        "http://claimxperience.com/b.pdf",
+        "https://claimxperience.com/b.exe",
+        "https://claimxperience.com/b.pdf?X-Amz-Date=20200101T000000Z&X-Amz-Expires=60&X-Amz-Signature=PLANTED",
+    ] {
+        let Err(Failure::Message { problem, .. }) = bench.handle_url(url).await else {
+            panic!("{url}");
+        };
+        assert_eq!(problem.category, Category::Permanent, "{url}");
+        assert!(!problem.message().contains("PLANTED"));
+    }
+    assert_eq!(bench.source.requests(), 0);
+}
+
+#[tokio::test]
+async fn a_host_that_fails_ten_times_is_left_alone() {
+    let bench = Bench::start(&[]).await;
+    for number in 0..10 {
+        let (category, ..) = bench.failure(&format!("/unavailable/1000/{number}/b.pdf")).await;
+        assert_eq!(category, Category::Transient);
+    }
+    let requests = bench.source.requests();
+    let (category, ..) = bench.failure("/ok/1000/x/b.pdf").await;
+    assert_eq!(category, Category::CircuitOpen);
+    assert_eq!(bench.source.requests(), requests);
+}
+
+#[tokio::test]
+async fn one_slow_file_holds_up_no_other() {
+    let bench = Bench::start(&[]).await;
+    let slow = bench.handle("/slow/20000/x/b.pdf");
+    tokio::pin!(slow);
+    // The slow one takes three seconds; the good ones must all be there before it.
+    let good = async {
+        for number in 0..20 {
+            bench.handle(&format!("/ok/1000/{number}/b.pdf")).await.unwrap();
+        }
+    };
+    tokio::select! {
+        biased;
+        _ = &mut slow => panic!("the slow file was first"),
+        () = good => {}
+    }
+    assert!(slow.await.is_ok());
+}

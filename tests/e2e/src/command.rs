@@ -1,0 +1,97 @@
+//! An operator's command, run to its end.
+
+use crate::{Variables, failed};
+use harness::{Process, Result, WorkDir, binary, wait_until};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// Longest run of a command. `produce` gives up on a dead broker after 30 s.
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its exit code; `None` if a signal ended it.
+    pub code: Option<i32>,
+    /// What it printed, standard output and error together.
+    pub text: String,
+}
+
+impl Answer {
+    /// The text, if the command succeeded.
+    ///
+    /// # Errors
+    /// With the text, if it did not.
+    pub fn success(self) -> Result<String> {
+        match self.code {
+            Some(0) => Ok(self.text),
+            code => Err(failed(format!("the command ended with {code:?}"), self.text)),
+        }
+    }
+}
+
+/// Runs `xact-pipeline` with `args` in `dir`.
+///
+/// # Errors
+/// When it cannot be started or does not end.
+pub fn command(args: &[&str], environment: Variables, dir: &WorkDir) -> Result<Answer> {
+    run("xact-pipeline", args, environment, dir)
+}
+
+/// Runs a workspace binary with `args` in `dir`.
+///
+/// # Errors
+/// When it cannot be started or does not end.
+pub fn run(program: &str, args: &[&str], environment: Variables, dir: &WorkDir) -> Result<Answer> {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let name = format!("command-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    let mut process = Process::spawn(&name, binary(program)?, args, environment, dir.path())?;
+    let status = process.wait(LIMIT)?;
+    Ok(Answer {
+        code: status.code(),
+        text: process.log(),
+    })
+}
+
+/// Messages that the groups on a broker have not finished, by `xact-pipeline topics lag`: group, topic and lag.
+///
+/// # Errors
+/// When the command fails or prints no table.
+pub fn lag(broker: &str, dir: &WorkDir) -> Result<Vec<(String, String, u64)>> {
+    let environment = crate::variables(&[("LOCAL_KAFKA_BOOTSTRAP_SERVERS", broker)]);
+    let text = command(&["topics", "lag"], environment, dir)?.success()?;
+    let rows: Vec<_> = text
+        .lines()
+        .filter_map(|line| {
+            let cells: Vec<&str> = line.split_whitespace().collect();
+            match cells.as_slice() {
+                [group, topic, _partition, _committed, _end, lag] => {
+                    Some(((*group).to_owned(), (*topic).to_owned(), lag.parse().ok()?))
+                }
+                _ => None,
+            }
+        })
+        .collect();
+    if rows.is_empty() {
+        return Err(failed("`topics lag` prints no table", text));
+    }
+    Ok(rows)
+}
+
+/// Waits until no group has lag: two looks in a row, for what one stage has just finished may be on its way to the next.
+///
+/// # Errors
+/// When there still is some after `limit`.
+pub fn wait_no_lag(limit: Duration, broker: &str, dir: &WorkDir) -> Result<()> {
+    let mut quiet = 0;
+    let mut left = Vec::new();
+    let done = wait_until(limit, "no group has lag", || {
+        left = match lag(broker, dir) {
+            Ok(rows) => rows.into_iter().filter(|row| row.2 > 0).collect(),
+            Err(error) => return Some(Err(error)),
+        };
+        quiet = if left.is_empty() { quiet + 1 } else { 0 };
+        (quiet == 2).then_some(Ok(()))
+    });
+    done.unwrap_or_else(|error| Err(failed(error.to_string(), format!("{left:?}"))))
+}

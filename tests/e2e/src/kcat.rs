@@ -1,0 +1,114 @@
+//! Kafka seen by somebody else's client: kcat.
+
+use crate::failed;
+use harness::Result;
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+/// A record, as kcat reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Its key; empty without one.
+    pub key: String,
+    /// Partition.
+    pub partition: i32,
+    /// Offset.
+    pub offset: i64,
+    /// Its value.
+    pub value: Vec<u8>,
+}
+
+/// Runs kcat with `input` as standard input.
+///
+/// # Errors
+/// When kcat fails.
+///
+/// # Panics
+/// When kcat is not installed: then nothing here can be tested, and the reader is told how to get it.
+pub fn kcat(args: &[&str], input: &[u8]) -> Result<Vec<u8>> {
+    let child = Command::new("kcat")
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = match child {
+        Ok(child) => child,
+        Err(error) => panic!("kcat is missing ({error}): apt-get install kcat"),
+    };
+    let mut stdin = child.stdin.take();
+    let input = input.to_vec();
+    let writer = std::thread::spawn(move || {
+        // Broken pipe: kcat ended, and its own error tells why.
+        stdin.as_mut().map(|stdin| stdin.write_all(&input))
+    });
+    let Output { status, stdout, stderr } = child
+        .wait_with_output()
+        .map_err(|error| failed("kcat", error.to_string()))?;
+    let _ = writer.join();
+    let stderr = String::from_utf8_lossy(&stderr);
+    // It reports what it could not deliver, and exits with 0 all the same.
+    if !status.success() || stderr.contains("Delivery failed") || stderr.contains("ERROR") {
+        return Err(failed(format!("kcat {} ({status})", args.join(" ")), stderr));
+    }
+    Ok(stdout)
+}
+
+/// Sends one record whose value are exactly these bytes.
+///
+/// # Errors
+/// When kcat fails.
+pub fn produce(broker: &str, topic: &str, key: &str, value: &[u8]) -> Result<()> {
+    // The whole input is one message: its delimiter is nowhere in it.
+    let args = ["-P", "-b", broker, "-t", topic, "-k", key, "-D", "\u{1}xact-e2e-no-such-delimiter\u{1}"];
+    kcat(&args, value).map(drop)
+}
+
+/// Sends a record without a value.
+///
+/// # Errors
+/// When kcat fails.
+pub fn produce_tombstone(broker: &str, topic: &str, key: &str) -> Result<()> {
+    // `-Z`: an empty value is none.
+    let input = format!("{key}|\n");
+    kcat(&["-P", "-b", broker, "-t", topic, "-Z", "-K", "|"], input.as_bytes()).map(drop)
+}
+
+/// All records of a topic from its beginning to its present end.
+///
+/// # Errors
+/// When kcat fails or prints what cannot be read.
+pub fn consume(broker: &str, topic: &str) -> Result<Vec<Record>> {
+    // Values may hold anything: their length says where they end. -1 is a value that is none.
+    let format = "%p %o %K %S %k%s";
+    let args = ["-C", "-b", broker, "-t", topic, "-o", "beginning", "-e", "-q", "-f", format];
+    let out = kcat(&args, &[])?;
+    let mut records = Vec::new();
+    let mut rest = out.as_slice();
+    while !rest.is_empty() {
+        let (record, behind) =
+            record(rest).ok_or_else(|| failed("kcat printed no record", String::from_utf8_lossy(rest)))?;
+        records.push(record);
+        rest = behind;
+    }
+    Ok(records)
+}
+
+fn record(mut rest: &[u8]) -> Option<(Record, &[u8])> {
+    let mut numbers = [0_i64; 4];
+    for number in &mut numbers {
+        let end = rest.iter().position(|&byte| byte == b' ')?;
+        *number = std::str::from_utf8(&rest[..end]).ok()?.parse().ok()?;
+        rest = &rest[end + 1..];
+    }
+    let [partition, offset, key_bytes, value_bytes] = numbers;
+    let (key, rest) = rest.split_at_checked(usize::try_from(key_bytes).unwrap_or(0))?;
+    let (value, rest) = rest.split_at_checked(usize::try_from(value_bytes).unwrap_or(0))?;
+    let record = Record {
+        key: String::from_utf8_lossy(key).into_owned(),
+        partition: i32::try_from(partition).ok()?,
+        offset,
+        value: value.to_vec(),
+    };
+    Some((record, rest))
+}

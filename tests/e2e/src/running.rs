@@ -1,0 +1,91 @@
+//! A process that serves `/health`, `/metrics` and `/invoke`: the whole pipeline, one worker, or a handler's binary.
+
+use crate::{Metrics, Variables};
+use harness::{Process, Result, WorkDir, binary, http, ports, wait_until};
+use serde_json::Value;
+use std::time::Duration;
+
+/// How long a process may take until it is ready: a group's first rebalance takes the broker about 3 s.
+const READY: Duration = Duration::from_secs(60);
+
+/// The process, and where it answers.
+pub struct Running {
+    /// The child process.
+    pub process: Process,
+    /// `127.0.0.1:port` of `METRICS_PORT`.
+    pub address: String,
+}
+
+impl Running {
+    /// Starts the workspace binary `program` in `dir` with a free `METRICS_PORT`; its output goes to `{name}.log`.
+    ///
+    /// # Errors
+    /// When the binary is not built or cannot be started.
+    pub fn start(name: &str, program: &str, args: &[&str], environment: Variables, dir: &WorkDir) -> Result<Self> {
+        let port = ports::free()?;
+        let mut environment = environment;
+        environment.push(("METRICS_PORT".to_owned(), port.to_string()));
+        Ok(Self {
+            process: Process::spawn(name, binary(program)?, args, environment, dir.path())?,
+            address: format!("127.0.0.1:{port}"),
+        })
+    }
+
+    /// Waits until `/health/ready` says 200.
+    ///
+    /// # Errors
+    /// When the process ends before, or is not ready in time: with its reasons and the end of its log.
+    pub fn wait_ready(&mut self) -> Result<()> {
+        let name = self.process.name().to_owned();
+        let mut last = String::from("no answer");
+        let ready = wait_until(READY, &format!("{name} is ready"), || {
+            if !self.process.is_running() {
+                return Some(Err(self.process.error("ended before it was ready")));
+            }
+            match self.get("/health/ready") {
+                Ok((200, _)) => Some(Ok(())),
+                Ok((_, reasons)) => {
+                    last = reasons;
+                    None
+                }
+                Err(_) => None,
+            }
+        });
+        ready.unwrap_or_else(|error| Err(self.process.error(&format!("{error}: {last}"))))
+    }
+
+    /// GETs a path: status and body.
+    ///
+    /// # Errors
+    /// When nobody answers.
+    pub fn get(&self, path: &str) -> Result<(u16, String)> {
+        http::get(&self.address, path)
+    }
+
+    /// Why it is not ready, by component; `None` when it is, or does not answer.
+    #[must_use]
+    pub fn reasons(&self) -> Option<Value> {
+        let (status, body) = self.get("/health/ready").ok()?;
+        let reasons = serde_json::from_str::<Value>(&body).ok()?["reasons"].take();
+        (status == 503).then_some(reasons)
+    }
+
+    /// A scrape of `/metrics`.
+    ///
+    /// # Errors
+    /// When there is no answer, or it is no Prometheus text.
+    pub fn metrics(&self) -> Result<Metrics> {
+        let (status, text) = self.get("/metrics")?;
+        assert_eq!(status, 200, "{text}");
+        Metrics::parse(&text)
+    }
+
+    /// Sends SIGTERM and waits for its end: the exit code, `None` if a signal ended it.
+    ///
+    /// # Errors
+    /// When it has ended already, or does not within `limit`.
+    pub fn terminate(&mut self, limit: Duration) -> Result<Option<i32>> {
+        self.process.terminate()?;
+        Ok(self.process.wait(limit)?.code())
+    }
+}
