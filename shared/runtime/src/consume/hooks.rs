@@ -4,6 +4,7 @@ use super::partition::Partition;
 use crate::health::Health;
 use crate::metrics::metrics;
 use crate::produce::{is_connected, log_librdkafka};
+use prometheus::IntGauge;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
@@ -63,7 +64,7 @@ impl Hooks {
             self.fresh().push(partition);
         }
         self.joined.store(true, Ordering::Relaxed);
-        self.count(partitions.len());
+        self.gauge().add(count(list.count()));
         tracing::info!(
             worker = self.worker,
             new = list.count(),
@@ -100,7 +101,7 @@ impl Hooks {
             commit(consumer, leaving.iter(), CommitMode::Sync);
         }
         let left = self.partitions().len();
-        self.count(left);
+        self.gauge().sub(count(leaving.len()));
         tracing::info!(
             worker = self.worker,
             gone = leaving.len(),
@@ -110,12 +111,21 @@ impl Hooks {
         );
     }
 
-    fn count(&self, assigned: usize) {
-        metrics()
-            .assigned_partitions
-            .with_label_values(&[&self.group])
-            .set(i64::try_from(assigned).unwrap_or(i64::MAX));
+    /// Several workers of one process may be in the same group: each adds what it has.
+    fn gauge(&self) -> IntGauge {
+        metrics().assigned_partitions.with_label_values(&[self.group.as_str()])
     }
+}
+
+impl Drop for Hooks {
+    fn drop(&mut self) {
+        let left = self.partitions().len();
+        self.gauge().sub(count(left));
+    }
+}
+
+fn count(partitions: usize) -> i64 {
+    i64::try_from(partitions).unwrap_or(i64::MAX)
 }
 
 /// Sends the positions of these partitions that moved since the last commit.

@@ -1,0 +1,180 @@
+//! What was sent, and what must come of it: read from the messages themselves, by the specification.
+
+use crate::ids;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// The only host that samples use and the default allow-list does not hold.
+const REFUSED_HOST: &str = "files.example.net";
+
+/// A message of the raw topic.
+#[derive(Debug, Clone)]
+pub struct Sent {
+    /// Its key, which is the event's trace id.
+    pub trace_id: String,
+    /// Its bytes as text.
+    pub text: String,
+    /// The event; `None`: it is unreadable.
+    pub event: Option<Value>,
+    /// Its attachments in their order.
+    pub attachments: Vec<Attachment>,
+}
+
+/// An attachment of a message.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attachment {
+    /// Recomputed.
+    pub media_id: String,
+    /// As the event spells it.
+    pub url: String,
+    /// What must come of it.
+    pub end: End,
+}
+
+/// How an attachment must end.
+#[derive(Debug, Clone, PartialEq)]
+pub enum End {
+    /// As a file in the lake with a row in `xact_attachments`.
+    File {
+        /// What the server serves; `None` as long as nobody has said.
+        content: Option<Content>,
+        /// Whether the first download fails.
+        retried: bool,
+    },
+    /// As a row in `xact_attachments_failed`.
+    Failed {
+        /// Part of the row's error text.
+        message: &'static str,
+        /// The server's answer, if it was asked.
+        http_status: Option<u16>,
+    },
+}
+
+/// A file as the sample server serves it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    /// Size.
+    pub bytes: u64,
+    /// Hash.
+    pub sha256: String,
+}
+
+impl Sent {
+    /// Reads a message.
+    #[must_use]
+    pub fn read(key: &str, bytes: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let event: Option<Value> = serde_json::from_slice(bytes).ok();
+        let urls = event.as_ref().map(urls_of).unwrap_or_default();
+        Self {
+            trace_id: key.to_owned(),
+            attachments: urls.into_iter().map(|url| Attachment::of_sample(key, url)).collect(),
+            text,
+            event,
+        }
+    }
+
+    /// The events of a demo's manifest; each of them once, however often it was sent.
+    #[must_use]
+    pub fn of_manifest(manifest: &[Value]) -> Vec<Self> {
+        let text = |value: &Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();
+        let content = |claim: &Value| {
+            Some(Content {
+                bytes: claim["bytes"].as_u64()?,
+                sha256: text(claim, "sha256"),
+            })
+        };
+        let read = |event: &Value| {
+            let mut sent = Self::read(&text(event, "trace_id"), text(event, "message").as_bytes());
+            for (attachment, claim) in sent.attachments.iter_mut().zip(event["attachments"].as_array().into_iter().flatten()) {
+                if let End::File { content: served, .. } = &mut attachment.end {
+                    *served = content(claim);
+                }
+            }
+            sent
+        };
+        manifest.iter().map(read).collect()
+    }
+
+    /// The events on the raw topic; each of them once, however often it is there.
+    #[must_use]
+    pub fn of_records(records: &[crate::kcat::Record]) -> Vec<Self> {
+        let by_key: BTreeMap<&str, &[u8]> =
+            records.iter().map(|record| (record.key.as_str(), record.value.as_slice())).collect();
+        by_key.into_iter().map(|(key, value)| Self::read(key, value)).collect()
+    }
+
+    /// The message with every query string taken off its URLs.
+    #[must_use]
+    pub fn text_without_queries(&self) -> String {
+        let mut text = self.text.clone();
+        for attachment in &self.attachments {
+            text = text.replace(&attachment.url, without_query(&attachment.url));
+        }
+        text
+    }
+
+    /// `payload`, or `data`, which may be a string that holds JSON.
+    #[must_use]
+    pub fn payload(&self) -> Value {
+        self.event.as_ref().map(payload_of).unwrap_or_default()
+    }
+}
+
+impl Attachment {
+    /// What a sample server makes of a URL, by its path; and what the rules make of it before.
+    fn of_sample(trace_id: &str, url: String) -> Self {
+        let (host, path) = url
+            .split_once("://")
+            .and_then(|(_, rest)| rest.split_once('/'))
+            .unwrap_or((&url, ""));
+        let kind = path.split('/').next().unwrap_or_default();
+        let failed = |message, http_status| End::Failed { message, http_status };
+        let end = match kind {
+            _ if host == REFUSED_HOST => failed("ALLOWED_ATTACHMENT_DOMAINS", None),
+            // Samples are signed for a week, expired ones for an hour that is over.
+            _ if url.contains("X-Amz-Expires=3600") => failed("expired", None),
+            "missing" => failed("404", Some(404)),
+            "html" => failed("HTML", Some(200)),
+            _ => End::File {
+                content: None,
+                retried: kind.ends_with("-once"),
+            },
+        };
+        Self {
+            media_id: ids::media_id(trace_id, &url),
+            url,
+            end,
+        }
+    }
+
+    /// The secret part of the URL; empty if it is not signed.
+    #[must_use]
+    pub fn signature(&self) -> &str {
+        self.url.split_once("X-Amz-Signature=").map_or("", |(_, signature)| signature)
+    }
+}
+
+/// A URL up to its query.
+#[must_use]
+pub fn without_query(url: &str) -> &str {
+    url.split('?').next().unwrap_or(url)
+}
+
+fn payload_of(event: &Value) -> Value {
+    match &event["data"] {
+        Value::Null => event["payload"].clone(),
+        Value::String(text) => serde_json::from_str(text).unwrap_or_default(),
+        data => data.clone(),
+    }
+}
+
+fn urls_of(event: &Value) -> Vec<String> {
+    let payload = payload_of(event);
+    let list = match &event["attachments"] {
+        Value::Null => &payload["attachments"],
+        list => list,
+    };
+    let urls = list.as_array().map(Vec::as_slice).unwrap_or_default();
+    urls.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+}

@@ -1,0 +1,112 @@
+//! The handlers as processes of their own: their names, and one environment for all of them.
+
+use crate::{Running, Variables, variables};
+use harness::{Process, Result, WorkDir, binary, wait_until};
+use std::time::Duration;
+
+/// Each handler with its consumer group and the partitions that the group reads (specification, section 1).
+pub const STAGES: [(&str, &str, u32); 7] = [
+    ("event-ingester", "xact-event-ingester", 6),
+    ("event-writer", "xact-event-writer", 6),
+    ("download", "xact-download-worker", 6),
+    ("upload", "xact-upload-worker", 6),
+    ("result-processor", "xact-result-processor", 6),
+    ("retry-scheduler", "xact-retry-scheduler", 12),
+    ("dlq", "xact-dlq-handler", 3),
+];
+
+/// Every topic with its partitions, for the delays of [`environment`].
+pub const TOPICS: [(&str, u32); 9] = [
+    ("xact.events.raw", 6),
+    ("xact.downloads.pending", 6),
+    ("xact.downloads.cached", 6),
+    ("xact.downloads.results", 6),
+    ("xact.downloads.dlq", 3),
+    ("xact.downloads.pending.retry.1s", 3),
+    ("xact.downloads.pending.retry.2s", 3),
+    ("xact.downloads.pending.retry.4s", 3),
+    ("xact.downloads.pending.retry.8s", 3),
+];
+
+/// The default allow-list (specification, section 4).
+const HOSTS: [&str; 6] = [
+    "usw2-prod-xn-exportreceiver-publish.s3.us-west-2.amazonaws.com",
+    "claimxperience.s3.amazonaws.com",
+    "claimxperience.s3.us-east-1.amazonaws.com",
+    "www.claimxperience.com",
+    "claimxperience.com",
+    "xactware-claimx-us-prod.s3.us-west-1.amazonaws.com",
+];
+
+/// The sample server as a process of its own, for the hosts of the default allow-list.
+pub struct SampleServer {
+    _process: Process,
+    /// `127.0.0.1:port` of HTTPS.
+    pub https: String,
+    /// The certificate authority to trust.
+    pub ca_file: String,
+}
+
+impl SampleServer {
+    /// Starts it and waits until it tells its addresses.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start(dir: &WorkDir) -> Result<Self> {
+        let ca_file = dir.join("ca.pem").display().to_string();
+        let mut args = vec!["--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--ca-file", &ca_file];
+        args.extend(HOSTS.iter().flat_map(|host| ["--host", host]));
+        let none: [(&str, &str); 0] = [];
+        let process = Process::spawn("attachment-source", binary("attachment-source")?, args, none, dir.path())?;
+        // Its last line: by then all is written.
+        let https = wait_until(Duration::from_secs(30), "the sample server tells its addresses", || {
+            let log = process.log();
+            log.contains("\nca ").then_some(())?;
+            Some(log.split_once("https://")?.1.lines().next()?.trim().to_owned())
+        })
+        .map_err(|error| process.error(&error.to_string()))?;
+        Ok(Self { _process: process, https, ca_file })
+    }
+}
+
+/// What the handlers' processes share, by environment alone: broker, sample server, cache, lake, and waits that are
+/// short enough for a test.
+#[must_use]
+pub fn environment(broker: &str, samples: &SampleServer, dir: &WorkDir) -> Variables {
+    let place = |name: &str| dir.join(name).display().to_string();
+    let resolve: Vec<String> = HOSTS.iter().map(|host| format!("{host}={}", samples.https)).collect();
+    variables(&[
+        ("LOCAL_KAFKA_BOOTSTRAP_SERVERS", broker.to_owned()),
+        ("DEV_MODE", "true".to_owned()),
+        ("DEV_RESOLVE", resolve.join(",")),
+        ("DEV_CA_FILE", samples.ca_file.clone()),
+        ("CACHE_DIR", place("cache")),
+        ("ONELAKE_BASE_PATH", format!("file://{}", place("files"))),
+        ("DELTA_EVENTS_TABLE_PATH", format!("file://{}", place("tables/xact_events"))),
+        ("DELTA_INVENTORY_TABLE_PATH", format!("file://{}", place("tables/xact_attachments"))),
+        ("DELTA_FAILED_TABLE_PATH", format!("file://{}", place("tables/xact_attachments_failed"))),
+        ("AUDIT_LOG_PATH", place("audit.jsonl")),
+        ("RETRY_DELAYS", "1,2,4,8".to_owned()),
+        ("EVENT_BATCH_SECONDS", "0.5".to_owned()),
+        ("RESULT_BATCH_SECONDS", "0.5".to_owned()),
+        ("COMMIT_INTERVAL_MS", "200".to_owned()),
+        ("KAFKA_SESSION_TIMEOUT_MS", "6000".to_owned()),
+    ])
+}
+
+/// Partitions that each of these processes reads for a group, by its own metric.
+///
+/// # Errors
+/// When one does not answer.
+pub fn assigned(processes: &[Running], group: &str) -> Result<Vec<u32>> {
+    processes
+        .iter()
+        .map(|running| {
+            let count = running
+                .metrics()?
+                .sum("kafka_consumer_assigned_partitions", &[("consumer_group", group)]);
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            Ok(count as u32)
+        })
+        .collect()
+}
