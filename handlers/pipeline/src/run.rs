@@ -6,7 +6,7 @@ use crate::demo;
 use crate::dev::Dev;
 use crate::stages;
 use runtime::config::{Environment, Settings};
-use runtime::process::{Process, print_configuration};
+use runtime::process::{Process, exit_undrained, print_configuration};
 use runtime::{shutdown, telemetry};
 use tokio_util::sync::CancellationToken;
 
@@ -42,10 +42,12 @@ pub(crate) async fn run(options: &Run, mut environment: Environment) -> Outcome 
             Ok(true)
         }
     };
-    let drained = process.wait().await;
+    if !process.wait().await {
+        exit_undrained();
+    }
     if let Some(dev) = dev {
         dev.stop().await;
     }
     telemetry::flush();
-    Ok(well? && drained)
+    well
 }

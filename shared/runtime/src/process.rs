@@ -114,9 +114,11 @@ impl Process {
         })
     }
 
-    /// Waits until told to drain and all workers have; false if some took longer than the grace period.
+    /// Waits until told to drain and all workers have; false if some took longer than the grace period. Then the caller
+    /// should end the process ([`exit_undrained`]), for the async runtime itself would wait for what still runs.
     pub async fn wait(mut self) -> bool {
         self.shared.drain.cancelled().await;
+        self.shared.health.starting("process", "draining");
         let grace = self.shared.settings.shutdown_grace + LEAVE;
         let drained = tokio::time::timeout(grace, async { while self.workers.join_next().await.is_some() {} })
             .await
@@ -130,19 +132,24 @@ impl Process {
     }
 }
 
+/// Ends a process of which some work did not drain.
+pub fn exit_undrained() -> ! {
+    telemetry::flush();
+    std::process::exit(1)
+}
+
 /// Logs what is in force, secrets hidden.
 pub fn print_configuration(environment: &Environment, what: &str) {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), what, "starting");
     for (name, value) in environment.describe() {
-        tracing::info!(name, value = contracts::redaction::redact_text(&value), "configuration");
+        tracing::info!(name, value, "configuration");
     }
 }
 
 /// `main` of a handler's own binary.
 pub async fn run(stage: Stage, factory: Factory) -> ExitCode {
     match run_stage(stage, factory).await {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             #[allow(clippy::print_stderr)]
             {
@@ -153,7 +160,7 @@ pub async fn run(stage: Stage, factory: Factory) -> ExitCode {
     }
 }
 
-async fn run_stage(stage: Stage, factory: Factory) -> Result<bool, StartError> {
+async fn run_stage(stage: Stage, factory: Factory) -> Result<(), StartError> {
     let mut environment = Environment::of_process();
     load_dotenv(&mut environment)?;
     let settings = Settings::from_environment(&environment)?;
@@ -163,7 +170,9 @@ async fn run_stage(stage: Stage, factory: Factory) -> Result<bool, StartError> {
     shutdown::on_signals(drain.clone())?;
     let process = Process::start(settings, vec![(stage, factory)], 1, drain).await?;
     tracing::info!(address = %process.address, "serving /health, /metrics and /invoke");
-    let drained = process.wait().await;
+    if !process.wait().await {
+        exit_undrained();
+    }
     telemetry::flush();
-    Ok(drained)
+    Ok(())
 }

@@ -53,13 +53,18 @@ pub fn run(program: &str, args: &[&str], environment: Variables, dir: &WorkDir) 
     })
 }
 
+/// What a command must know of a broker whose pipeline retries as `--dev` does.
+#[must_use]
+pub fn client(broker: &str) -> Variables {
+    crate::variables(&[("LOCAL_KAFKA_BOOTSTRAP_SERVERS", broker), ("RETRY_DELAYS", "1,2,4,8")])
+}
+
 /// Messages that the groups on a broker have not finished, by `xact-pipeline topics lag`: group, topic and lag.
 ///
 /// # Errors
 /// When the command fails or prints no table.
 pub fn lag(broker: &str, dir: &WorkDir) -> Result<Vec<(String, String, u64)>> {
-    let environment = crate::variables(&[("LOCAL_KAFKA_BOOTSTRAP_SERVERS", broker)]);
-    let text = command(&["topics", "lag"], environment, dir)?.success()?;
+    let text = command(&["topics", "lag"], client(broker), dir)?.success()?;
     let rows: Vec<_> = text
         .lines()
         .filter_map(|line| {

@@ -31,6 +31,8 @@ pub(super) struct Hooks {
     pub(super) fresh: Mutex<Vec<Arc<Partition>>>,
     /// The group has answered at least once.
     pub(super) joined: AtomicBool,
+    /// The worker has drained: what still runs was waited for long enough.
+    pub(super) finished: AtomicBool,
 }
 
 impl Hooks {
@@ -88,7 +90,7 @@ impl Hooks {
             partition.revoke();
         }
         // A lost assignment is someone else's already: nothing to wait for, nothing to commit.
-        if !lost {
+        if !lost && !self.finished.load(Ordering::Relaxed) {
             let deadline = Instant::now() + self.revoke_grace;
             let idle = leaving.iter().filter(|partition| partition.wait_idle(deadline)).count();
             if idle < leaving.len() {

@@ -91,6 +91,7 @@ impl Consumer {
             partitions: std::sync::Mutex::default(),
             fresh: std::sync::Mutex::default(),
             joined: AtomicBool::new(false),
+            finished: AtomicBool::new(false),
         };
         let client: BaseConsumer<Hooks> = cluster::consumer(cluster, settings, group)
             .create_with_context(hooks)
@@ -188,11 +189,16 @@ impl Consumer {
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::Fatal) => return Err(ConsumeError::Fatal(error)),
             Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
-                hooks.health.down(
-                    &hooks.worker,
-                    format!("a topic is missing ({error}): create the topics with `xact-pipeline topics create`, or by the deployment"),
+                let advice = format!(
+                    "a topic is missing ({error}): create the topics with `xact-pipeline topics create`, or by the deployment"
                 );
-                hooks.joined.store(false, Ordering::Relaxed);
+                // A restarting broker may say so of topics that it has: then there is an assignment, and it goes on.
+                if hooks.partitions().is_empty() {
+                    hooks.joined.store(false, Ordering::Relaxed);
+                    hooks.health.down(&hooks.worker, advice);
+                } else {
+                    tracing::warn!(worker = hooks.worker, advice);
+                }
             }
             _ => tracing::debug!(worker = hooks.worker, %error, "poll"),
         }
@@ -330,6 +336,7 @@ impl Consumer {
             );
         }
         commit(&self.client, partitions.iter(), CommitMode::Sync);
+        hooks.finished.store(true, Ordering::Relaxed);
         hooks.health.forget(&hooks.worker);
         hooks.health.forget(&hooks.broker_component());
         tracing::info!(worker = hooks.worker, "drained and committed");

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use crc32fast::Hasher;
-use png::{BitDepth, ColorType, Encoder};
+use png::{BitDepth, ColorType, Compression, Encoder};
 
 use super::fill::{BLOCK, Fill, Style};
 use super::identity::Identity;
@@ -30,6 +30,8 @@ fn picture() -> &'static Bytes {
         let mut encoder = Encoder::new(&mut encoded, picture::SIDE.into(), picture::SIDE.into());
         encoder.set_color(ColorType::Rgb);
         encoder.set_depth(BitDepth::Eight);
+        // By the encoder itself: what flate2 makes of it depends on which backend is linked, and a path has one content everywhere.
+        encoder.set_compression(Compression::Fast);
         encoder
             .write_header()
             .and_then(|mut writer| writer.write_image_data(&picture::rgb()))
