@@ -9,11 +9,13 @@ const FIRST_MILLISECOND_VALUE: f64 = 1e11;
 
 /// Reads a timestamp in any of the accepted forms: RFC 3339 with `Z` or an offset, a space for the `T`, no zone (UTC),
 /// a date alone (midnight UTC), Unix seconds or milliseconds, as a number or as digits in a string.
+///
+/// Only the years 1 to 9999 are read: others are mistakes, and the tables could not hold them.
 #[must_use]
 pub fn parse(value: &Value) -> Option<Timestamp> {
     match value {
         Value::String(text) => parse_text(text),
-        Value::Number(number) => from_unix(number.as_f64()?),
+        Value::Number(number) => from_unix(number.as_f64()?).filter(is_of_our_era),
         _ => None,
     }
 }
@@ -21,7 +23,14 @@ pub fn parse(value: &Value) -> Option<Timestamp> {
 /// [`parse`] for text.
 #[must_use]
 pub fn parse_text(text: &str) -> Option<Timestamp> {
-    let text = text.trim();
+    any_form(text.trim()).filter(is_of_our_era)
+}
+
+fn is_of_our_era(timestamp: &Timestamp) -> bool {
+    utc_date(*timestamp).year() >= 1
+}
+
+fn any_form(text: &str) -> Option<Timestamp> {
     if let Ok(timestamp) = text.parse::<Timestamp>() {
         return Some(to_microseconds(timestamp));
     }
@@ -155,6 +164,8 @@ mod tests {
             json!(1e300),
             json!("NaN"),
             json!("2024-13-01T00:00:00Z"),
+            json!("-000001-01-01T00:00:00Z"),
+            json!(-9e10),
         ] {
             assert_eq!(parse(&value), None, "{value}");
         }

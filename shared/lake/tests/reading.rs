@@ -10,7 +10,7 @@ use lake::arrow::compute::concat_batches;
 use lake::arrow::datatypes::{DataType, Date32Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType};
 use support::*;
 use xact_lake as lake;
-use xact_lake::{AttachmentRow, EventRow, FailedRow, Location, Table, TableOptions, TableRow};
+use xact_lake::{AttachmentRow, EventRow, FailedRow, TableRow};
 
 /// An event with every text filled with something hard.
 fn event(event_id: &str) -> EventRow {
@@ -217,35 +217,4 @@ async fn the_schemas_are_those_of_the_specification() {
         .map(|field| field.name().clone())
         .collect();
     assert_eq!(required, ["event_id", "event_date", "event_timestamp", "ingested_at"]);
-}
-
-/// Writes a few rows into the folder that `LAKE_SAMPLE` names, for readers that are not ours.
-#[tokio::test]
-#[ignore = "writes where LAKE_SAMPLE says"]
-async fn write_a_sample_for_other_readers() {
-    let root = Location::parse(&std::env::var("LAKE_SAMPLE").unwrap()).unwrap();
-    let options = TableOptions::default;
-    let events = Table::<EventRow>::new(root.join(EventRow::NAME).unwrap(), options());
-    events
-        .append(
-            unsourced([
-                event("a"),
-                EventRow {
-                    event_date: date(2025, 1, 1),
-                    ..event("b")
-                },
-            ]),
-            at(2),
-        )
-        .await
-        .unwrap();
-    let attachments = Table::<AttachmentRow>::new(root.join(AttachmentRow::NAME).unwrap(), options());
-    for n in 0..105 {
-        attachments.append(sourced("a", n..n + 1), at(n + 1)).await.unwrap();
-    }
-    let failures = Table::<FailedRow>::new(root.join(FailedRow::NAME).unwrap(), options());
-    failures
-        .append(unsourced([failed("a", 0), failed("a", 1)]), none())
-        .await
-        .unwrap();
 }

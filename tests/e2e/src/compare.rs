@@ -38,9 +38,15 @@ pub fn assert_exactly_what_was_sent(sent: &[Sent], tables: &Tables, files: &Path
             comparison.attachment(message, attachment, &mut completed, &mut failed);
         }
     }
-    for (table, left) in [("events", events), ("attachments", completed), ("attachments_failed", failed)] {
+    for (table, left) in [
+        ("events", events),
+        ("attachments", completed),
+        ("attachments_failed", failed),
+    ] {
         for row in left.values() {
-            comparison.differences.push(format!("xact_{table} has a row that nothing was sent for: {row:?}"));
+            comparison
+                .differences
+                .push(format!("xact_{table} has a row that nothing was sent for: {row:?}"));
         }
     }
     let differences = comparison.differences;
@@ -58,12 +64,15 @@ impl Comparison<'_> {
         let expected = rows::event_row(sent);
         let (Some(mut row), Some(expected)) = (row.clone(), expected.clone()) else {
             if row.is_some() != expected.is_some() {
-                self.differences.push(format!("event {}: row {row:?}, expected {expected:?}", sent.trace_id));
+                self.differences
+                    .push(format!("event {}: row {row:?}, expected {expected:?}", sent.trace_id));
             }
             return;
         };
         // As JSON: the text may be spelled otherwise.
-        let raw: Option<Value> = row["raw_json"].as_str().and_then(|text| serde_json::from_str(text).ok());
+        let raw: Option<Value> = row["raw_json"]
+            .as_str()
+            .and_then(|text| serde_json::from_str(text).ok());
         row.insert("raw_json".into(), raw.unwrap_or_default());
         self.columns(&sent.trace_id, row, expected, rows::EVENT_CLOCK);
     }
@@ -88,19 +97,23 @@ impl Comparison<'_> {
                 self.file(url, &row);
                 match rows::attachment_row(sent, attachment) {
                     Some(expected) => self.columns(url, row, expected, rows::ATTACHMENT_CLOCK),
-                    None => self.differences.push(format!("{url}: nobody says what is served there")),
+                    None => self
+                        .differences
+                        .push(format!("{url}: nobody says what is served there")),
                 }
             }
             (End::Failed { message, .. }, None, Some(row)) => {
                 if !row["error_message"].as_str().is_some_and(|text| text.contains(message)) {
-                    self.differences.push(format!("{url}: error_message is {}", row["error_message"]));
+                    self.differences
+                        .push(format!("{url}: error_message is {}", row["error_message"]));
                 }
                 if let Some(expected) = rows::failed_row(sent, attachment) {
                     self.columns(url, row, expected, rows::FAILED_CLOCK);
                 }
             }
             (end, done, gone) => {
-                self.differences.push(format!("{url} must end as {end:?}; row {done:?}, failed row {gone:?}"));
+                self.differences
+                    .push(format!("{url} must end as {end:?}; row {done:?}, failed row {gone:?}"));
             }
         }
     }
@@ -118,7 +131,9 @@ impl Comparison<'_> {
         let sha256 = hex::encode(Sha256::digest(&bytes));
         if row["bytes_downloaded"] != bytes.len() || row["sha256"] != sha256 {
             let size = bytes.len();
-            self.differences.push(format!("{url}: the file has {size} bytes and hashes to {sha256}, its row is {row:?}"));
+            self.differences.push(format!(
+                "{url}: the file has {size} bytes and hashes to {sha256}, its row is {row:?}"
+            ));
         }
     }
 
@@ -133,18 +148,21 @@ impl Comparison<'_> {
             let text = value.as_str().unwrap_or_default().to_owned();
             // RFC 3339 in UTC with microseconds sorts as text.
             if text.len() != "2024-12-31T12:00:00.000000Z".len() || text < before {
-                self.differences.push(format!("{what}: {column} is {value}, after {before:?}"));
+                self.differences
+                    .push(format!("{what}: {column} is {value}, after {before:?}"));
             }
             before = text;
         }
         for (column, expected) in &expected {
             let found = row.remove(column);
             if found.as_ref() != Some(expected) {
-                self.differences.push(format!("{what}: {column} is {found:?}, expected {expected}"));
+                self.differences
+                    .push(format!("{what}: {column} is {found:?}, expected {expected}"));
             }
         }
         for (column, value) in row {
-            self.differences.push(format!("{what}: {column} is {value}, which nothing here expects"));
+            self.differences
+                .push(format!("{what}: {column} is {value}, which nothing here expects"));
         }
     }
 }

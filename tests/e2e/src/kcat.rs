@@ -60,7 +60,17 @@ pub fn kcat(args: &[&str], input: &[u8]) -> Result<Vec<u8>> {
 /// When kcat fails.
 pub fn produce(broker: &str, topic: &str, key: &str, value: &[u8]) -> Result<()> {
     // The whole input is one message: its delimiter is nowhere in it.
-    let args = ["-P", "-b", broker, "-t", topic, "-k", key, "-D", "\u{1}xact-e2e-no-such-delimiter\u{1}"];
+    let args = [
+        "-P",
+        "-b",
+        broker,
+        "-t",
+        topic,
+        "-k",
+        key,
+        "-D",
+        "\u{1}xact-e2e-no-such-delimiter\u{1}",
+    ];
     kcat(&args, value).map(drop)
 }
 
@@ -81,7 +91,19 @@ pub fn produce_tombstone(broker: &str, topic: &str, key: &str) -> Result<()> {
 pub fn consume(broker: &str, topic: &str) -> Result<Vec<Record>> {
     // Values may hold anything: their length says where they end. -1 is a value that is none.
     let format = "%p %o %K %S %k%s";
-    let args = ["-C", "-b", broker, "-t", topic, "-o", "beginning", "-e", "-q", "-f", format];
+    let args = [
+        "-C",
+        "-b",
+        broker,
+        "-t",
+        topic,
+        "-o",
+        "beginning",
+        "-e",
+        "-q",
+        "-f",
+        format,
+    ];
     let out = kcat(&args, &[])?;
     let mut records = Vec::new();
     let mut rest = out.as_slice();

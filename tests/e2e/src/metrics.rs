@@ -44,7 +44,9 @@ impl Metrics {
     /// The values of one label over the samples of a metric.
     #[must_use]
     pub fn values_of(&self, name: &str, label: &str) -> Vec<String> {
-        self.samples(name, &[]).filter_map(|sample| sample.labels.get(label).cloned()).collect()
+        self.samples(name, &[])
+            .filter_map(|sample| sample.labels.get(label).cloned())
+            .collect()
     }
 
     fn samples<'a>(&'a self, name: &'a str, labels: &'a [(&str, &str)]) -> impl Iterator<Item = &'a Sample> {

@@ -128,9 +128,7 @@ impl Pipeline {
 pub fn json_lines(path: &Path) -> Result<Vec<Value>> {
     let text = fs::read_to_string(path).unwrap_or_default();
     text.lines()
-        .map(|line| {
-            serde_json::from_str(line).map_err(|error| failed(format!("{}: {error}", path.display()), line))
-        })
+        .map(|line| serde_json::from_str(line).map_err(|error| failed(format!("{}: {error}", path.display()), line)))
         .collect()
 }
 

@@ -55,18 +55,32 @@ pub fn event_row(sent: &Sent) -> Option<Row> {
     for (column, place) in PLACES {
         row.insert(column.into(), payload.pointer(place).map_or(Value::Null, as_text));
     }
-    let urls: Vec<&str> = sent.attachments.iter().map(|attachment| without_query(&attachment.url)).collect();
-    let joined = if urls.is_empty() { Value::Null } else { urls.join(",").into() };
+    let urls: Vec<&str> = sent
+        .attachments
+        .iter()
+        .map(|attachment| without_query(&attachment.url))
+        .collect();
+    let joined = if urls.is_empty() {
+        Value::Null
+    } else {
+        urls.join(",").into()
+    };
     row.insert("attachments".into(), joined);
     row.insert("source_system".into(), as_text(&event["source_system"]));
-    row.insert("raw_json".into(), serde_json::from_str(&sent.text_without_queries()).unwrap_or_default());
+    row.insert(
+        "raw_json".into(),
+        serde_json::from_str(&sent.text_without_queries()).unwrap_or_default(),
+    );
     Some(row)
 }
 
 /// The row of an attachment that must end as a file, without the columns of the clock.
 #[must_use]
 pub fn attachment_row(sent: &Sent, attachment: &Attachment) -> Option<Row> {
-    let End::File { content: Some(content), .. } = &attachment.end else {
+    let End::File {
+        content: Some(content), ..
+    } = &attachment.end
+    else {
         return None;
     };
     let mut row = common(sent, attachment)?;
@@ -110,7 +124,10 @@ pub fn blob_path(sent: &Sent, attachment: &Attachment) -> Option<String> {
         }
     };
     let own = name(&attachment.url);
-    let mut before = sent.attachments.iter().take_while(|other| other.media_id != attachment.media_id);
+    let mut before = sent
+        .attachments
+        .iter()
+        .take_while(|other| other.media_id != attachment.media_id);
     // The first of a name keeps it.
     let name = match before.any(|other| name(&other.url) == own) {
         true => {
@@ -171,7 +188,10 @@ fn status_subtype(event: &Value) -> String {
 
 /// Samples and tests write it as the tables do, but for microseconds of zero.
 fn timestamp(event: &Value) -> String {
-    let text = event["timestamp"].as_str().or(event["utcDateTime"].as_str()).unwrap_or("1970-01-01T00:00:00Z");
+    let text = event["timestamp"]
+        .as_str()
+        .or(event["utcDateTime"].as_str())
+        .unwrap_or("1970-01-01T00:00:00Z");
     match text.strip_suffix('Z') {
         Some(seconds) if !text.contains('.') => format!("{seconds}.000000Z"),
         _ => text.to_owned(),

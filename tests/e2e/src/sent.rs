@@ -86,7 +86,11 @@ impl Sent {
         };
         let read = |event: &Value| {
             let mut sent = Self::read(&text(event, "trace_id"), text(event, "message").as_bytes());
-            for (attachment, claim) in sent.attachments.iter_mut().zip(event["attachments"].as_array().into_iter().flatten()) {
+            for (attachment, claim) in sent
+                .attachments
+                .iter_mut()
+                .zip(event["attachments"].as_array().into_iter().flatten())
+            {
                 if let End::File { content: served, .. } = &mut attachment.end {
                     *served = content(claim);
                 }
@@ -99,8 +103,10 @@ impl Sent {
     /// The events on the raw topic; each of them once, however often it is there.
     #[must_use]
     pub fn of_records(records: &[crate::kcat::Record]) -> Vec<Self> {
-        let by_key: BTreeMap<&str, &[u8]> =
-            records.iter().map(|record| (record.key.as_str(), record.value.as_slice())).collect();
+        let by_key: BTreeMap<&str, &[u8]> = records
+            .iter()
+            .map(|record| (record.key.as_str(), record.value.as_slice()))
+            .collect();
         by_key.into_iter().map(|(key, value)| Self::read(key, value)).collect()
     }
 
@@ -151,7 +157,9 @@ impl Attachment {
     /// The secret part of the URL; empty if it is not signed.
     #[must_use]
     pub fn signature(&self) -> &str {
-        self.url.split_once("X-Amz-Signature=").map_or("", |(_, signature)| signature)
+        self.url
+            .split_once("X-Amz-Signature=")
+            .map_or("", |(_, signature)| signature)
     }
 }
 

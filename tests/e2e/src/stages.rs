@@ -1,7 +1,11 @@
 //! The handlers as processes of their own: their names, and one environment for all of them.
 
-use crate::{Running, Variables, variables};
+use crate::sent::{Content, End, Sent};
+use crate::{Running, Variables, failed, variables};
 use harness::{Process, Result, WorkDir, binary, wait_until};
+use sha2::{Digest, Sha256};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::Duration;
 
 /// Each handler with its consumer group and the partitions that the group reads (specification, section 1).
@@ -41,6 +45,8 @@ const HOSTS: [&str; 6] = [
 /// The sample server as a process of its own, for the hosts of the default allow-list.
 pub struct SampleServer {
     _process: Process,
+    /// `127.0.0.1:port` of HTTP.
+    http: String,
     /// `127.0.0.1:port` of HTTPS.
     pub https: String,
     /// The certificate authority to trust.
@@ -57,7 +63,13 @@ impl SampleServer {
         let mut args = vec!["--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--ca-file", &ca_file];
         args.extend(HOSTS.iter().flat_map(|host| ["--host", host]));
         let none: [(&str, &str); 0] = [];
-        let process = Process::spawn("attachment-source", binary("attachment-source")?, args, none, dir.path())?;
+        let process = Process::spawn(
+            "attachment-source",
+            binary("attachment-source")?,
+            args,
+            none,
+            dir.path(),
+        )?;
         // Its last line: by then all is written.
         let https = wait_until(Duration::from_secs(30), "the sample server tells its addresses", || {
             let log = process.log();
@@ -65,7 +77,11 @@ impl SampleServer {
             Some(log.split_once("https://")?.1.lines().next()?.trim().to_owned())
         })
         .map_err(|error| process.error(&error.to_string()))?;
-        Ok(Self { _process: process, https, ca_file })
+        Ok(Self {
+            _process: process,
+            https,
+            ca_file,
+        })
     }
 }
 
@@ -82,9 +98,18 @@ pub fn environment(broker: &str, samples: &SampleServer, dir: &WorkDir) -> Varia
         ("DEV_CA_FILE", samples.ca_file.clone()),
         ("CACHE_DIR", place("cache")),
         ("ONELAKE_BASE_PATH", format!("file://{}", place("files"))),
-        ("DELTA_EVENTS_TABLE_PATH", format!("file://{}", place("tables/xact_events"))),
-        ("DELTA_INVENTORY_TABLE_PATH", format!("file://{}", place("tables/xact_attachments"))),
-        ("DELTA_FAILED_TABLE_PATH", format!("file://{}", place("tables/xact_attachments_failed"))),
+        (
+            "DELTA_EVENTS_TABLE_PATH",
+            format!("file://{}", place("tables/xact_events")),
+        ),
+        (
+            "DELTA_INVENTORY_TABLE_PATH",
+            format!("file://{}", place("tables/xact_attachments")),
+        ),
+        (
+            "DELTA_FAILED_TABLE_PATH",
+            format!("file://{}", place("tables/xact_attachments_failed")),
+        ),
         ("AUDIT_LOG_PATH", place("audit.jsonl")),
         ("RETRY_DELAYS", "1,2,4,8".to_owned()),
         ("EVENT_BATCH_SECONDS", "0.5".to_owned()),

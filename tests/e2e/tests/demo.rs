@@ -32,7 +32,11 @@ fn a_demo_ends_with_exactly_what_was_sent_and_without_a_secret() -> Result<()> {
     assert_exactly_what_was_sent(&sent, &tables, &pipeline.files());
     the_printed_table_is_true(&log, &sent);
     every_failure_has_its_dead_letter(&pipeline, &sent)?;
-    assert_eq!(pipeline.cached(), Vec::<std::path::PathBuf>::new(), "the cache is empty");
+    assert_eq!(
+        pipeline.cached(),
+        Vec::<std::path::PathBuf>::new(),
+        "the cache is empty"
+    );
     no_signature_is_anywhere(&pipeline, &sent, &log, &format!("{tables:?}"));
     Ok(())
 }
@@ -61,7 +65,10 @@ fn the_samples_are_like_real_events(sent: &[Sent]) {
     let events = || sent.iter().filter_map(|sent| sent.event.as_ref());
     assert!(events().any(|event| event["payload"].is_object()), "the flat shape");
     assert!(events().any(|event| event["data"].is_object()), "the dotted shape");
-    assert!(events().any(|event| event["data"].is_string()), "data as a string that holds JSON");
+    assert!(
+        events().any(|event| event["data"].is_string()),
+        "data as a string that holds JSON"
+    );
     assert!(sent.iter().any(|sent| sent.event.is_none()), "an unreadable message");
     for count in 0..=5 {
         let has = |sent: &Sent| sent.event.is_some() && sent.attachments.len() == count;
@@ -70,16 +77,31 @@ fn the_samples_are_like_real_events(sent: &[Sent]) {
     let attachments = || sent.iter().flat_map(|sent| &sent.attachments);
     let path = |url: &str| xact_e2e::sent::without_query(url).to_lowercase();
     for extension in ["pdf", "jpg", "png", "txt", "csv", "docx", "mov"] {
-        assert!(attachments().any(|attachment| path(&attachment.url).ends_with(extension)), "{extension}");
+        assert!(
+            attachments().any(|attachment| path(&attachment.url).ends_with(extension)),
+            "{extension}"
+        );
     }
-    for fault in ["missing", "unavailable-once", "truncated-once", "html", "files.example.net", "X-Amz-Expires=3600"] {
-        assert!(attachments().any(|attachment| attachment.url.contains(fault)), "{fault}");
+    for fault in [
+        "missing",
+        "unavailable-once",
+        "truncated-once",
+        "html",
+        "files.example.net",
+        "X-Amz-Expires=3600",
+    ] {
+        assert!(
+            attachments().any(|attachment| attachment.url.contains(fault)),
+            "{fault}"
+        );
     }
     let sizes = attachments().filter_map(|attachment| match &attachment.end {
         End::File { content, .. } => Some(content.as_ref()?.bytes),
         End::Failed { .. } => None,
     });
-    let (least, most) = sizes.fold((u64::MAX, 0), |(least, most), bytes| (least.min(bytes), most.max(bytes)));
+    let (least, most) = sizes.fold((u64::MAX, 0), |(least, most), bytes| {
+        (least.min(bytes), most.max(bytes))
+    });
     assert!(least < 10_000 && most > 1_000_000, "{least} to {most} bytes");
 }
 
@@ -100,14 +122,20 @@ fn the_printed_table_is_true(log: &str, sent: &[Sent]) {
         ("files in the lake", format!("{files}, ")),
         ("lost", "0 attachments, 0 events".to_owned()),
         ("duplicate keys", "0".to_owned()),
-        ("unreadable messages", format!("{0} sent, {0} dead-lettered", sent.len() - readable)),
+        (
+            "unreadable messages",
+            format!("{0} sent, {0} dead-lettered", sent.len() - readable),
+        ),
         ("event to row", "p50 ".to_owned()),
         ("throughput", String::new()),
     ]);
     for (name, value) in numbers {
         let line = log.lines().find(|line| line.trim().starts_with(&format!("{name}  ")));
         let found = line.and_then(|line| line.trim().strip_prefix(name)).map(str::trim);
-        assert!(found.is_some_and(|found| found.starts_with(&value)), "{name}: {found:?}, expected {value}");
+        assert!(
+            found.is_some_and(|found| found.starts_with(&value)),
+            "{name}: {found:?}, expected {value}"
+        );
     }
     assert!(log.contains("Every attachment is accounted for exactly once."), "{log}");
 }
@@ -125,7 +153,10 @@ fn every_failure_has_its_dead_letter(pipeline: &Pipeline, sent: &[Sent]) -> Resu
         if sent.event.is_none() {
             expected.push((sent.trace_id.clone(), String::new()));
         }
-        let failed = sent.attachments.iter().filter(|attachment| matches!(attachment.end, End::Failed { .. }));
+        let failed = sent
+            .attachments
+            .iter()
+            .filter(|attachment| matches!(attachment.end, End::Failed { .. }));
         expected.extend(failed.map(|attachment| (sent.trace_id.clone(), attachment.media_id.clone())));
     }
     letters.sort();
@@ -143,7 +174,10 @@ fn no_signature_is_anywhere(pipeline: &Pipeline, sent: &[Sent], log: &str, rows:
         .collect();
     assert!(signatures.len() > EVENTS && signatures.iter().all(|signature| signature.len() == 64));
     let read = |path: &std::path::PathBuf| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
-    let mut texts = vec![("the log".to_owned(), log.to_owned()), ("the rows".to_owned(), rows.to_owned())];
+    let mut texts = vec![
+        ("the log".to_owned(), log.to_owned()),
+        ("the rows".to_owned(), rows.to_owned()),
+    ];
     let mut files = files_below(&pipeline.folder().join("lake/Tables"));
     files.push(pipeline.folder().join("audit.jsonl"));
     assert!(files.len() > 6, "{files:?}");

@@ -23,12 +23,18 @@ fn send_both(pipeline: &Pipeline, dir: &WorkDir) -> Result<()> {
     fs::write(&ours, EVENT).unwrap();
     let environment = variables(&[("LOCAL_KAFKA_BOOTSTRAP_SERVERS", &broker)]);
     let said = command(&["produce", "event.json"], environment, dir)?.success()?;
-    assert!(said.contains("1 event sent to xact.events.raw") && said.contains(&broker), "{said}");
+    assert!(
+        said.contains("1 event sent to xact.events.raw") && said.contains(&broker),
+        "{said}"
+    );
 
     let theirs = dir.join("event-2.json");
     fs::write(&theirs, EVENT.replace("test-001", "test-002")).unwrap();
     let path = theirs.display().to_string();
-    kcat::kcat(&["-b", &broker, "-t", "xact.events.raw", "-P", "-k", "test-002", &path], &[])?;
+    kcat::kcat(
+        &["-b", &broker, "-t", "xact.events.raw", "-P", "-k", "test-002", &path],
+        &[],
+    )?;
     wait_no_lag(DONE, &broker, dir)
 }
 
@@ -50,14 +56,20 @@ fn assert_columns(row: &Value, columns: Value) {
 
 fn assert_event_rows(rows: &[Value]) {
     assert_eq!(rows.len(), 2);
-    assert_columns(row(rows, "test-001"), json!({"event_id": "33034601-4cde-5f33-b8b6-03dfba430b15"}));
+    assert_columns(
+        row(rows, "test-001"),
+        json!({"event_id": "33034601-4cde-5f33-b8b6-03dfba430b15"}),
+    );
     for trace_id in ["test-001", "test-002"] {
         let row = row(rows, trace_id);
-        assert_columns(row, json!({
-            "event_id": ids::event_id(trace_id), "type": "documentsReceived", "status_subtype": "documentsReceived",
-            "version": null, "event_date": "2024-12-31", "event_timestamp": "2024-12-31T12:00:00.000000Z",
-            "assignment_id": "A123", "attachments": URL, "source_system": "test", "note": null,
-        }));
+        assert_columns(
+            row,
+            json!({
+                "event_id": ids::event_id(trace_id), "type": "documentsReceived", "status_subtype": "documentsReceived",
+                "version": null, "event_date": "2024-12-31", "event_timestamp": "2024-12-31T12:00:00.000000Z",
+                "assignment_id": "A123", "attachments": URL, "source_system": "test", "note": null,
+            }),
+        );
         let raw: Value = serde_json::from_str(row["raw_json"].as_str().unwrap()).unwrap();
         let sent: Value = serde_json::from_str(&EVENT.replace("test-001", trace_id)).unwrap();
         assert_eq!(raw, sent);
@@ -78,18 +90,27 @@ fn with_the_default_hosts_the_event_ends_as_a_dead_letter_that_says_why() -> Res
     for trace_id in ["test-001", "test-002"] {
         let failed = row(&tables.failed, trace_id);
         let letter = row(&audit, trace_id);
-        assert_columns(failed, json!({
-            "media_id": ids::media_id(trace_id, URL), "attachment_url": URL, "status_subtype": "documentsReceived",
-            "assignment_id": "A123", "error_category": "permanent", "http_status": null, "retry_count": 0,
-            "replay_count": 0, "event_date": "2024-12-31",
-        }));
-        assert_columns(letter, json!({
-            "media_id": ids::media_id(trace_id, URL), "attachment_url": URL, "stage": "event-ingester",
-            "error_category": "permanent",
-        }));
+        assert_columns(
+            failed,
+            json!({
+                "media_id": ids::media_id(trace_id, URL), "attachment_url": URL, "status_subtype": "documentsReceived",
+                "assignment_id": "A123", "error_category": "permanent", "http_status": null, "retry_count": 0,
+                "replay_count": 0, "event_date": "2024-12-31",
+            }),
+        );
+        assert_columns(
+            letter,
+            json!({
+                "media_id": ids::media_id(trace_id, URL), "attachment_url": URL, "stage": "event-ingester",
+                "error_category": "permanent",
+            }),
+        );
         for text in [&failed["error_message"], &letter["final_error"]] {
             let text = text.as_str().unwrap();
-            assert!(text.contains("example.com") && text.contains("ALLOWED_ATTACHMENT_DOMAINS"), "{text}");
+            assert!(
+                text.contains("example.com") && text.contains("ALLOWED_ATTACHMENT_DOMAINS"),
+                "{text}"
+            );
         }
     }
     assert_eq!(files_below(&pipeline.files()), Vec::<std::path::PathBuf>::new());
@@ -110,15 +131,27 @@ fn with_the_host_allowed_the_event_ends_as_a_file_and_a_row() -> Result<()> {
         let path = format!("documentsReceived/A123/{trace_id}/A123_test.pdf");
         let file = fs::read(pipeline.files().join(&path)).unwrap();
         assert!(file.starts_with(b"%PDF-"), "it is a PDF");
-        assert_columns(row(&tables.attachments, trace_id), json!({
-            "media_id": ids::media_id(trace_id, URL), "attachment_url": URL, "blob_path": path, "file_type": "PDF",
-            "status_subtype": "documentsReceived", "assignment_id": "A123", "content_type": "application/pdf",
-            "sha256": hex::encode(Sha256::digest(&file)), "bytes_downloaded": file.len(), "retry_count": 0,
-            "event_date": "2024-12-31",
-        }));
+        assert_columns(
+            row(&tables.attachments, trace_id),
+            json!({
+                "media_id": ids::media_id(trace_id, URL), "attachment_url": URL, "blob_path": path, "file_type": "PDF",
+                "status_subtype": "documentsReceived", "assignment_id": "A123", "content_type": "application/pdf",
+                "sha256": hex::encode(Sha256::digest(&file)), "bytes_downloaded": file.len(), "retry_count": 0,
+                "event_date": "2024-12-31",
+            }),
+        );
     }
     assert_eq!(files_below(&pipeline.files()).len(), 2, "no other file");
-    assert_eq!(pipeline.cached(), Vec::<std::path::PathBuf>::new(), "the cache is empty");
-    assert_eq!(pipeline.running.terminate(Duration::from_secs(40))?, Some(0), "{}", pipeline.running.process.tail());
+    assert_eq!(
+        pipeline.cached(),
+        Vec::<std::path::PathBuf>::new(),
+        "the cache is empty"
+    );
+    assert_eq!(
+        pipeline.running.terminate(Duration::from_secs(40))?,
+        Some(0),
+        "{}",
+        pipeline.running.process.tail()
+    );
     Ok(())
 }

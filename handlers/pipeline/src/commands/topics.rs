@@ -34,9 +34,13 @@ pub(crate) async fn run(environment: &Environment, action: Topics) -> Outcome {
             Ok(states.iter().all(|state| state.partitions.is_some()))
         }
         Topics::Lag => {
-            let (lags, complete) = tokio::task::spawn_blocking(move || {
-                let complete = topics::list(&settings)?.iter().all(|state| state.partitions.is_some());
-                Ok::<_, topics::TopicsError>((LagReader::new(&settings)?.read()?, complete))
+            let (lags, missing) = tokio::task::spawn_blocking(move || {
+                let states = topics::list(&settings)?.into_iter();
+                let missing: Vec<String> = states
+                    .filter(|state| state.partitions.is_none())
+                    .map(|state| state.name)
+                    .collect();
+                Ok::<_, topics::TopicsError>((LagReader::new(&settings)?.read()?, missing))
             })
             .await??;
             let mut table = table(&["group", "topic", "partition", "committed", "end", "lag"]);
@@ -52,7 +56,13 @@ pub(crate) async fn run(environment: &Environment, action: Topics) -> Outcome {
                 ]);
             }
             println!("{table}");
-            Ok(complete)
+            if !missing.is_empty() {
+                println!(
+                    "missing: {}. Create them (`topics create`), or set the pipeline's own RETRY_DELAYS and topic names",
+                    missing.join(", ")
+                );
+            }
+            Ok(missing.is_empty())
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::cli::Run;
 use attachment_source::{AttachmentSource, Options};
 use contracts::topology::Topics;
 use jiff::Timestamp;
-use runtime::config::{Environment, Settings};
+use runtime::config::{Environment, Settings, VARIABLES};
 use runtime::embedded::EmbeddedBroker;
 use runtime::process::Process;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,9 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// Where development runs keep their files, below the working directory.
 const FOLDER: &str = ".xact-dev";
+
+/// File of settings in a run's folder.
+const ENVIRONMENT: &str = "environment";
 
 /// The parts that run beside the workers.
 pub(crate) struct Dev {
@@ -65,6 +68,7 @@ impl Dev {
             Some(_) => None,
             None => Some(embedded_broker(environment)?),
         };
+        write_environment(&folder.join(ENVIRONMENT), environment)?;
         Ok(Self { folder, broker, source })
     }
 
@@ -115,6 +119,8 @@ impl Dev {
         println!("Send an event:");
         println!("  LOCAL_KAFKA_BOOTSTRAP_SERVERS={bootstrap} cargo run -- produce event.json");
         println!("  kcat -b {bootstrap} -t {topic} -P -k test-001 event.json\n");
+        println!("Other commands and workers, with the same settings (topics lag, --worker NAME):");
+        println!("  set -a; . {}; set +a\n", self.folder.join(ENVIRONMENT).display());
         println!("Ctrl-C drains and stops; a second one stops at once.");
     }
 
@@ -124,6 +130,24 @@ impl Dev {
             source.stop().await;
         }
     }
+}
+
+/// The settings of this run for other processes, as a shell reads them. Secrets are not in it.
+fn write_environment(path: &Path, environment: &Environment) -> Result<(), Error> {
+    let lines: String = environment
+        .describe()
+        .into_iter()
+        // The port is this process's own.
+        .filter(|(name, _)| *name != "METRICS_PORT" && !is_secret(name))
+        .map(|(name, value)| format!("{name}='{}'\n", value.replace('\'', r"'\''")))
+        .collect();
+    std::fs::write(path, lines).map_err(|error| format!("{} cannot be written: {error}", path.display()).into())
+}
+
+fn is_secret(name: &str) -> bool {
+    VARIABLES
+        .iter()
+        .any(|variable| variable.name == name && variable.secret)
 }
 
 /// One folder a run on an embedded broker, for the tables remember positions that no new broker has; one a broker else.

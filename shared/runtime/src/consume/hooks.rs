@@ -221,7 +221,7 @@ impl ConsumerContext for Hooks {
         match rebalance {
             Rebalance::Assign(list) => self.assigned(consumer, list),
             Rebalance::Error(error) => {
-                tracing::warn!(worker = self.worker, %error, "rebalance failed; the group tries again")
+                tracing::warn!(worker = self.worker, %error, "rebalance failed; the group tries again");
             }
             Rebalance::Revoke(_) => {}
         }

@@ -1,8 +1,7 @@
-//! How long an append takes, by the number of files there are. Prints; run it by hand:
-//! `cargo test -p xact-lake --all-features --test latency -- --ignored --nocapture`
-#![cfg(feature = "delta")]
+//! How long an append of 500 rows takes, by the number of files there are: `cargo bench -p xact-lake --features delta`
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+#[path = "../tests/support/mod.rs"]
 mod support;
 
 use std::time::{Duration, Instant};
@@ -44,9 +43,8 @@ async fn measure(label: &str, location: &Location) {
     );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "measures"]
-async fn append_of_500_rows() {
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() {
     let (_folder, location) = folder();
     measure("new table", &location).await;
     let filler = table::<AttachmentRow>(&location);

@@ -1,0 +1,239 @@
+//! Signals: the first one drains and commits, the second one stops at once; either way a restart on the same broker
+//! finishes the work, nothing is lost, and no row is there twice.
+
+#![allow(clippy::unwrap_used)]
+
+use harness::{Kafka, Result, WorkDir, wait_until};
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use xact_e2e::command::wait_no_lag;
+use xact_e2e::compare::assert_exactly_what_was_sent;
+use xact_e2e::sent::Sent;
+use xact_e2e::{Pipeline, kcat};
+
+/// The default of `SHUTDOWN_GRACE_SECONDS`, and what leaving the groups and ending may take beyond it.
+const GRACE: Duration = Duration::from_secs(25 + 7);
+/// The embedded part of a restart (6 s until the dead members are forgotten) and the rest of the work.
+const FINISHED: Duration = Duration::from_secs(120);
+const SOON: Duration = Duration::from_secs(60);
+
+/// Committed position and lag of each group, summed over its partitions, by Kafka's own tool.
+fn positions(kafka: &Kafka) -> Result<BTreeMap<String, (u64, u64)>> {
+    let text = kafka.tool("consumer.group.ConsumerGroupCommand", &["--describe", "--all-groups"])?;
+    let mut groups: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    for line in text.lines() {
+        // GROUP TOPIC PARTITION CURRENT-OFFSET LOG-END-OFFSET LAG CONSUMER-ID HOST CLIENT-ID
+        let cells: Vec<&str> = line.split_whitespace().collect();
+        if let [group, _, _, current, _, lag, ..] = cells.as_slice()
+            && let (Ok(current), Ok(lag)) = (current.parse::<u64>(), lag.parse::<u64>())
+        {
+            let sums = groups.entry((*group).to_owned()).or_default();
+            *sums = (sums.0 + current, sums.1 + lag);
+        }
+    }
+    Ok(groups)
+}
+
+#[test]
+fn a_demo_stopped_half_way_drains_and_a_restart_finishes_it() -> Result<()> {
+    let kafka = Kafka::start()?;
+    let dir = WorkDir::new("stopping")?;
+    let broker = [("LOCAL_KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrap())];
+    let mut first = Pipeline::spawn("first", &["--demo", "2000"], &broker, &dir)?;
+    wait_until(SOON, "some files and rows are there", || {
+        let metrics = first.running.metrics().ok()?;
+        let files = metrics.sum("onelake_operations_total", &[("status", "success")]);
+        let rows = metrics.sum("delta_events_written_total", &[("table", "xact_attachments")]);
+        (files >= 200.0 && rows >= 50.0).then_some(())
+    })
+    .map_err(|error| first.running.process.error(&error.to_string()))?;
+
+    let told = Instant::now();
+    let code = first.running.terminate(GRACE)?;
+    let log = first.running.process.log();
+    // Not everything was done, and it says so.
+    assert_eq!(code, Some(1), "{log}");
+    assert!(log.contains("of 2000 events; draining and committing"), "{log}");
+    assert!(
+        !log.contains("did not drain in time"),
+        "after {:?}: {log}",
+        told.elapsed()
+    );
+    assert_stopped_half_way(&kafka)?;
+
+    let manifest = first.manifest()?;
+    let on_the_topic: BTreeSet<String> = kcat::consume(kafka.bootstrap(), "xact.events.raw")?
+        .into_iter()
+        .map(|record| record.key)
+        .collect();
+    let claimed: BTreeSet<String> = manifest
+        .iter()
+        .map(|event| event["trace_id"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        claimed, on_the_topic,
+        "the manifest holds what was sent, no more and no less"
+    );
+    drop(first);
+
+    let mut second = Pipeline::spawn("second", &[], &broker, &dir)?;
+    second.running.wait_ready()?;
+    wait_no_lag(FINISHED, kafka.bootstrap(), &dir)?;
+    assert_exactly_what_was_sent(&Sent::of_manifest(&manifest), &second.tables()?, &second.files());
+    assert_eq!(second.cached(), Vec::<PathBuf>::new(), "the cache is empty");
+    assert_eq!(
+        second.running.terminate(GRACE)?,
+        Some(0),
+        "{}",
+        second.running.process.tail()
+    );
+    Ok(())
+}
+
+/// Every group has committed what it has done, and there is work left.
+fn assert_stopped_half_way(kafka: &Kafka) -> Result<()> {
+    let positions = positions(kafka)?;
+    for group in [
+        "event-ingester",
+        "event-writer",
+        "download-worker",
+        "upload-worker",
+        "result-processor",
+    ] {
+        let committed = positions.get(&format!("xact-{group}")).map_or(0, |position| position.0);
+        assert!(committed > 0, "{group} has committed nothing: {positions:?}");
+    }
+    let left: u64 = positions.values().map(|position| position.1).sum();
+    assert!(left > 0, "nothing was left to do: {positions:?}");
+    Ok(())
+}
+
+/// An event with `count` attachments of one kind at the sample server.
+fn event(trace_id: &str, kind: &str, count: usize) -> String {
+    let urls: Vec<String> = (0..count)
+        .map(|index| format!("https://claimxperience.com/{kind}/60000/{trace_id}-{index}/photo-{index}.jpg"))
+        .collect();
+    json!({
+        "trace_id": trace_id, "event_type": "documentsReceived", "event_subtype": "xact",
+        "timestamp": "2025-01-02T03:04:05Z", "payload": {"assignmentId": "A1"}, "attachments": urls,
+    })
+    .to_string()
+}
+
+/// Sends events among which some take three seconds to download, and waits until such downloads are under way.
+fn send_slow_ones(pipeline: &Pipeline, broker: &str) -> Result<()> {
+    for (trace_id, kind, count) in [("slow", "slow", 3), ("good", "ok", 5)] {
+        let value = event(trace_id, kind, count);
+        kcat::produce(broker, "xact.events.raw", trace_id, value.as_bytes())?;
+    }
+    wait_until(SOON, "the slow downloads are all that is left of the downloads", || {
+        let metrics = pipeline.running.metrics().ok()?;
+        let running = metrics.sum("kafka_downloads_concurrent", &[]);
+        let done = metrics.sum("onelake_operations_total", &[("status", "success")]);
+        (running >= 3.0 && done >= 5.0).then_some(())
+    })
+    .map_err(|error| pipeline.running.process.error(&error.to_string()))
+}
+
+/// All eight files and rows of [`send_slow_ones`] come, in a new process on the same broker, after at most `retries`.
+fn assert_a_restart_recovers(broker: &str, retries: u64, dir: &WorkDir) -> Result<()> {
+    let mut again = Pipeline::spawn("again", &[], &[("LOCAL_KAFKA_BOOTSTRAP_SERVERS", broker)], dir)?;
+    again.running.wait_ready()?;
+    wait_no_lag(FINISHED, broker, dir)?;
+    let tables = again.tables()?;
+    let mut paths: Vec<&str> = tables
+        .attachments
+        .iter()
+        .map(|row| row["blob_path"].as_str().unwrap())
+        .collect();
+    paths.sort_unstable();
+    let expected: Vec<String> = [("good", 5), ("slow", 3)]
+        .iter()
+        .flat_map(|(trace_id, count)| (0..*count).map(move |index| (trace_id, index)))
+        .map(|(trace_id, index)| format!("documentsReceived/A1/{trace_id}/A1_photo-{index}.jpg"))
+        .collect();
+    assert_eq!(paths, expected);
+    assert_eq!(
+        (tables.events.len(), tables.failed.len()),
+        (2, 0),
+        "{:?}",
+        tables.failed
+    );
+    for row in &tables.attachments {
+        let size = again
+            .files()
+            .join(row["blob_path"].as_str().unwrap())
+            .metadata()
+            .unwrap()
+            .len();
+        assert_eq!(
+            (&row["bytes_downloaded"], &row["retry_count"]),
+            (&size.into(), &0.into()),
+            "{row}"
+        );
+    }
+    assert_eq!(again.cached(), Vec::<PathBuf>::new(), "the cache is empty");
+    Ok(())
+}
+
+#[test]
+fn a_second_signal_stops_at_once_and_a_restart_recovers() -> Result<()> {
+    let kafka = Kafka::start()?;
+    let dir = WorkDir::new("stopping")?;
+    let mut pipeline = Pipeline::start(&[("LOCAL_KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrap())], &dir)?;
+    send_slow_ones(&pipeline, kafka.bootstrap())?;
+
+    pipeline.running.process.terminate()?;
+    wait_until(SOON, "it drains", || {
+        pipeline
+            .running
+            .process
+            .log()
+            .contains("a second signal stops at once")
+            .then_some(())
+    })?;
+    assert!(
+        pipeline.running.process.is_running(),
+        "{}",
+        pipeline.running.process.tail()
+    );
+    let told = Instant::now();
+    // 128 + SIGINT, as shells have it; a drain would end with 0.
+    assert_eq!(
+        pipeline.running.terminate(SOON)?,
+        Some(130),
+        "{}",
+        pipeline.running.process.tail()
+    );
+    assert!(
+        told.elapsed() < Duration::from_secs(2),
+        "at once, not after {:?}",
+        told.elapsed()
+    );
+    drop(pipeline);
+    assert_a_restart_recovers(kafka.bootstrap(), 0, &dir)
+}
+
+#[test]
+fn a_download_that_outlasts_the_grace_period_is_left_to_the_next_run() -> Result<()> {
+    let kafka = Kafka::start()?;
+    let dir = WorkDir::new("stopping")?;
+    let environment = [
+        ("LOCAL_KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrap()),
+        ("SHUTDOWN_GRACE_SECONDS", "1"),
+    ];
+    let mut pipeline = Pipeline::start(&environment, &dir)?;
+    send_slow_ones(&pipeline, kafka.bootstrap())?;
+    // One second of grace, five to leave the groups.
+    let code = pipeline.running.terminate(Duration::from_secs(10))?;
+    assert!(
+        code.is_some(),
+        "it ended by itself: {}",
+        pipeline.running.process.tail()
+    );
+    drop(pipeline);
+    // The downloads that were cut off may count as an attempt.
+    assert_a_restart_recovers(kafka.bootstrap(), 1, &dir)
+}
