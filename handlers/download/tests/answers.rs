@@ -1,5 +1,8 @@
 //! The download handler against the sample server: each kind of answer ends in its category, and nothing stays behind.
 
+// Test code outside of a test function: a failed step is a failed test.
+#![allow(clippy::unwrap_used, clippy::panic, unreachable_pub)]
+
 use attachment_source::{AttachmentSource, Options, content_for};
 use contracts::category::Category;
 use contracts::messages::{DownloadTask, Message};

@@ -12,6 +12,7 @@ use contracts::topology::Stage;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -76,6 +77,7 @@ impl Process {
             clock: Clock::system(),
             health,
             drain,
+            undrained: Arc::default(),
         };
         let workers: Vec<Arc<Worker>> = stages
             .into_iter()
@@ -122,7 +124,8 @@ impl Process {
         let grace = self.shared.settings.shutdown_grace + LEAVE;
         let drained = tokio::time::timeout(grace, async { while self.workers.join_next().await.is_some() {} })
             .await
-            .is_ok();
+            .is_ok()
+            && !self.shared.undrained.load(Ordering::Relaxed);
         self.stop_http.cancel();
         let _ = tokio::time::timeout(Duration::from_secs(1), self.http).await;
         if !drained {

@@ -10,6 +10,7 @@ use crate::metrics::metrics;
 use crate::produce::Producer;
 use crate::work::{Desk, Service};
 use contracts::topology::{Stage, TopicRole};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio_util::sync::CancellationToken;
 
@@ -42,6 +43,8 @@ pub struct Shared {
     pub clock: Clock,
     /// Cancelled when the process drains.
     pub drain: CancellationToken,
+    /// Some worker's work outlasted the grace period.
+    pub undrained: Arc<AtomicBool>,
 }
 
 /// A running service with its desk.
@@ -159,7 +162,10 @@ impl Worker {
             })
             .map_err(|error| SetupError::new(format_args!("no thread for the worker: {error}")))?;
         match receive.await {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(drained)) => {
+                shared.undrained.fetch_or(!drained, Ordering::Relaxed);
+                Ok(())
+            }
             Ok(Err(error)) => Err(SetupError::new(error)),
             // The sender was dropped without a word: the thread panicked.
             Err(_) => Err(SetupError::new(

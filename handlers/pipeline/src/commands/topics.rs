@@ -70,6 +70,6 @@ pub(crate) async fn run(environment: &Environment, action: Topics) -> Outcome {
 /// An empty table in the style of all commands.
 pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(header);
+    table.load_style(presets::UTF8_BORDERS_ONLY).set_header(header);
     table
 }

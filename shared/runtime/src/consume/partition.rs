@@ -14,6 +14,8 @@ pub(crate) struct Partition {
     pub(crate) app_id: String,
     /// Cancelled when the partition is no longer ours, or the process drains: work that has not begun must not begin.
     pub(crate) revoked: CancellationToken,
+    /// Cancelled when running work was waited for long enough: it must end where it is.
+    pub(crate) abandoned: CancellationToken,
     tracker: Mutex<OffsetTracker>,
     running: AtomicUsize,
     /// Position of the newest commit that was sent.
@@ -29,6 +31,7 @@ impl Partition {
             topic,
             id,
             revoked: CancellationToken::new(),
+            abandoned: CancellationToken::new(),
             tracker: Mutex::default(),
             running: AtomicUsize::new(0),
             requested: AtomicI64::new(NO_COMMIT),
@@ -66,10 +69,12 @@ impl Partition {
         self.revoked.cancel();
     }
 
-    /// Waits for running work until the deadline; false if some still runs. Blocks: for the polling thread.
+    /// Waits for running work until the deadline, then abandons it; false if some still ran. Blocks: for the polling
+    /// thread.
     pub(crate) fn wait_idle(&self, deadline: Instant) -> bool {
         while self.running.load(Ordering::SeqCst) > 0 {
             if Instant::now() >= deadline {
+                self.abandoned.cancel();
                 return false;
             }
             // The thread has nothing else to do, and 5 ms are nothing against a rebalance.

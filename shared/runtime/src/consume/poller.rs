@@ -111,8 +111,9 @@ impl Consumer {
         })
     }
 
-    /// Reads until told to drain; then waits for running work, commits and leaves the group.
-    pub(crate) fn run(mut self, sink: &dyn Sink, on_assigned: &OnAssigned<'_>) -> Result<(), ConsumeError> {
+    /// Reads until told to drain; then waits for running work, commits and leaves the group. False if some work still ran
+    /// at the end of the grace period.
+    pub(crate) fn run(mut self, sink: &dyn Sink, on_assigned: &OnAssigned<'_>) -> Result<bool, ConsumeError> {
         let worker = self.hooks().worker.clone();
         self.hooks()
             .health
@@ -150,8 +151,8 @@ impl Consumer {
                 next_commit = Instant::now() + self.commit_interval;
             }
         }
-        self.finish();
-        result
+        let drained = self.finish();
+        result.map(|()| drained)
     }
 
     fn hooks(&self) -> &Hooks {
@@ -317,7 +318,7 @@ impl Consumer {
     }
 
     /// Drains: nothing new begins, what runs may end within the grace period, its position is committed.
-    fn finish(self) {
+    fn finish(self) -> bool {
         let hooks = self.hooks();
         let partitions: Vec<Arc<Partition>> = hooks.partitions().values().cloned().collect();
         for partition in &partitions {
@@ -341,5 +342,6 @@ impl Consumer {
         hooks.health.forget(&hooks.broker_component());
         tracing::info!(worker = hooks.worker, "drained and committed");
         // Dropping the client leaves the group.
+        idle == partitions.len()
     }
 }

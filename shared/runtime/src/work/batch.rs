@@ -140,6 +140,25 @@ impl<H: BatchHandler> BatchService<H> {
             .collect()
     }
 
+    /// The end of each message's trace: a batch is one work, but its messages have their own ways behind them.
+    fn trace(&self, items: &[&Item<H::Input>]) {
+        if !crate::telemetry::is_tracing() {
+            return;
+        }
+        for item in items {
+            let trace_id = item.read.as_ref().ok().map(|read| read.input.trace_id());
+            let span = tracing::info_span!(
+                "written",
+                stage = self.stage.name(),
+                trace_id,
+                topic = &*item.record.topic,
+                partition = item.record.partition,
+                offset = item.record.offset,
+            );
+            let _ = crate::telemetry::continue_trace(&span, &item.record.trace);
+        }
+    }
+
     /// Sees one batch through to its end. Records of partitions that go meanwhile are left to their next owner.
     async fn see_through(&self, desk: &Desk, taken: Vec<Taken>) {
         let mut waits = backoff::dependency();
@@ -175,6 +194,7 @@ impl<H: BatchHandler> BatchService<H> {
                     }
                     desk.available();
                     let nothing = Disposed::default();
+                    self.trace(&items);
                     for (index, (taken, item)) in pending.iter().enumerate() {
                         let disposed = disposed.get(&index).unwrap_or(&nothing);
                         desk.count(&item.record, disposed, item.read.is_ok());

@@ -124,7 +124,11 @@ impl<H: Handler> EachService<H> {
             let Some(running) = taken.partition.start() else {
                 return;
             };
-            let wait = match self.attempt(desk, &taken.record).await {
+            let step = tokio::select! {
+                step = self.attempt(desk, &taken.record) => step,
+                () = taken.partition.abandoned.cancelled() => return,
+            };
+            let wait = match step {
                 Step::Finished {
                     disposed,
                     readable,

@@ -1,5 +1,8 @@
 //! One worker on an embedded broker, with raw Kafka clients beside it.
 
+// Test code outside of a test function: a failed step is a failed test.
+#![allow(clippy::unwrap_used)]
+
 use contracts::messages::{Message, encode};
 use contracts::topology::Stage;
 use rdkafka::consumer::{BaseConsumer, Consumer};

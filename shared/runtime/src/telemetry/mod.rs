@@ -1,7 +1,10 @@
 //! Logs and traces: JSON lines with the ids of the message at hand, and spans over OTLP when a collector is named.
 
+mod json_lines;
+
 use crate::config::Settings;
 use crate::trace_context::TraceContext;
+use json_lines::JsonLines;
 use opentelemetry::trace::{
     SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState, TracerProvider as _,
 };
@@ -10,6 +13,7 @@ use std::io::IsTerminal;
 use std::sync::OnceLock;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
@@ -31,12 +35,7 @@ pub enum TelemetryError {
 pub fn init(settings: &Settings) -> Result<(), TelemetryError> {
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = if settings.json_logs {
-        lines
-            .json()
-            .flatten_event(true)
-            .with_current_span(true)
-            .with_span_list(false)
-            .boxed()
+        lines.fmt_fields(JsonFields::new()).event_format(JsonLines).boxed()
     } else {
         lines.with_ansi(std::io::stderr().is_terminal()).boxed()
     };
@@ -109,6 +108,12 @@ pub fn flush() {
     if let Some(exporter) = EXPORTER.get() {
         let _ = exporter.shutdown();
     }
+}
+
+/// Whether spans are exported: where they are not, none need be made for each record of a batch.
+#[must_use]
+pub fn is_tracing() -> bool {
+    EXPORTER.get().is_some()
 }
 
 /// Makes `span` a part of the message's trace, and returns the context for what it produces.
