@@ -16,7 +16,8 @@ pub struct OffsetTracker {
 }
 
 impl OffsetTracker {
-    /// Notes that a record was taken. False if it, or a later one, was taken before: then it must not be worked on again.
+    /// Notes that a record was taken. False if it, or a later one, was taken before: the
+    /// topic has gone back.
     pub fn take(&mut self, offset: i64) -> bool {
         if self.last_taken.is_some_and(|last| offset <= last) {
             return false;
@@ -83,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_comes_again_is_not_taken_again() {
+    fn offsets_that_go_back_are_noticed() {
         let mut tracker = OffsetTracker::default();
         assert!(tracker.take(5));
         assert!(!tracker.take(5));

@@ -67,6 +67,10 @@ struct Run {
 
 /// Starts a download worker that obeys.
 async fn start() -> Run {
+    start_within(Limits::of_concurrency(4)).await
+}
+
+async fn start_within(limits: Limits) -> Run {
     let gate = Gate::default();
     let attempts = Arc::new(AtomicUsize::new(0));
     let (shared_gate, shared_attempts) = (gate.clone(), Arc::clone(&attempts));
@@ -77,7 +81,7 @@ async fn start() -> Run {
                 gate: shared_gate.clone(),
                 attempts: Arc::clone(&shared_attempts),
             };
-            Ok(EachService::new(Stage::Download, handler, Limits::of_concurrency(4)))
+            Ok(EachService::new(Stage::Download, handler, limits))
         }),
     )
     .await;
@@ -211,4 +215,36 @@ async fn stopping_waits_for_running_work_and_commits_it() {
     open.await.unwrap();
     assert_eq!(bench.records(RESULTS).await.len(), 1);
     assert_eq!(bench.committed(PENDING, 0).await, Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tight_limits_pause_partitions_and_lose_nothing() {
+    let limits = Limits {
+        concurrency: 2,
+        records: 8,
+        bytes: 1 << 20,
+        window: 5,
+    };
+    let run = start_within(limits).await;
+    // A held record in front: the window of its partition stays full until it is due.
+    run.bench.send_to(PENDING, 0, &task("slow", "wait")).await;
+    for number in 0..300 {
+        run.bench
+            .send_to(PENDING, number % 6, &task(&format!("t-{number}"), "go"))
+            .await;
+    }
+    // The other partitions are done, and of this one no more than its window and what was on its way.
+    for partition in 1..6 {
+        run.bench.wait_committed(PENDING, partition, 50).await;
+    }
+    assert!(run.bench.records(RESULTS).await.len() < 250 + 40);
+    run.gate.open();
+    run.bench.wait_for_records(RESULTS, 301).await;
+    for partition in 0..6 {
+        run.bench
+            .wait_committed(PENDING, partition, if partition == 0 { 51 } else { 50 })
+            .await;
+    }
+    assert_eq!(run.attempts.load(Ordering::SeqCst), 301, "none was worked on twice");
+    run.bench.stop().await;
 }

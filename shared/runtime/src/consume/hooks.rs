@@ -23,6 +23,8 @@ pub(super) struct Hooks {
     pub(super) worker: String,
     pub(super) group: String,
     pub(super) health: Health,
+    /// For messages about the connection.
+    pub(super) bootstrap_servers: String,
     /// Longest wait for running work when partitions are taken away.
     pub(super) revoke_grace: Duration,
     /// Ours now.
@@ -175,8 +177,10 @@ impl ClientContext for Hooks {
                 return;
             }
         };
-        self.health
-            .down(&self.broker_component(), format!("{advice} ({reason})"));
+        self.health.down(
+            &self.broker_component(),
+            format!("{}: {advice} ({reason})", self.bootstrap_servers),
+        );
     }
 
     fn stats(&self, statistics: Statistics) {

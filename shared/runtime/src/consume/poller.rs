@@ -36,6 +36,10 @@ pub(crate) enum ConsumeError {
     Create(KafkaError),
     #[error("the consumer is beyond repair: {0}")]
     Fatal(KafkaError),
+    #[error(
+        "{topic}[{partition}] went back to offset {offset}: the topic was recreated, or its offsets were reset under the running worker"
+    )]
+    Rewound { topic: String, partition: i32, offset: i64 },
     #[error("{0}")]
     Refused(String),
 }
@@ -87,6 +91,7 @@ impl Consumer {
             worker: worker.to_owned(),
             group: group.to_owned(),
             health,
+            bootstrap_servers: cluster.bootstrap_servers.clone(),
             revoke_grace: settings.shutdown_grace.min(REVOKE_GRACE),
             partitions: std::sync::Mutex::default(),
             fresh: std::sync::Mutex::default(),
@@ -124,7 +129,10 @@ impl Consumer {
         while !self.drain.is_cancelled() {
             match self.client.poll(POLL) {
                 Some(Ok(message)) => {
-                    self.accept(&message, sink);
+                    if let Err(rewound) = self.accept(&message, sink) {
+                        result = Err(rewound);
+                        break;
+                    }
                     since_upkeep += 1;
                     if since_upkeep < UPKEEP_EVERY {
                         continue;
@@ -159,17 +167,22 @@ impl Consumer {
         self.client.context()
     }
 
-    fn accept(&self, message: &BorrowedMessage<'_>, sink: &dyn Sink) {
+    fn accept(&self, message: &BorrowedMessage<'_>, sink: &dyn Sink) -> Result<(), ConsumeError> {
         let partition = {
             let partitions = self.hooks().partitions();
             partitions.get(&(message.topic().into(), message.partition())).cloned()
         };
         let Some(partition) = partition else {
-            return;
+            return Ok(());
         };
-        // After a pause librdkafka may deliver again what is held here already.
+        // The tracker cannot follow offsets that go back, and skipping them would be loss: begin anew from what is
+        // committed, and let the tables say whether they agree.
         if !partition.take(message.offset()) {
-            return;
+            return Err(ConsumeError::Rewound {
+                topic: message.topic().to_owned(),
+                partition: message.partition(),
+                offset: message.offset(),
+            });
         }
         let record = Record::of_message(message, Arc::clone(&partition.topic));
         metrics()
@@ -183,6 +196,7 @@ impl Consumer {
             partition,
             _outstanding: outstanding,
         });
+        Ok(())
     }
 
     fn poll_error(&self, error: KafkaError) -> Result<(), ConsumeError> {

@@ -44,7 +44,7 @@ pub fn init(settings: &Settings) -> Result<(), TelemetryError> {
             let provider = exporter()?;
             let layer = tracing_opentelemetry::layer()
                 .with_tracer(provider.tracer("xact-pipeline"))
-                .with_filter(tracing_subscriber::filter::LevelFilter::INFO);
+                .with_filter(filter("INFO"));
             let _ = EXPORTER.set(provider);
             Some(layer)
         }
