@@ -4,12 +4,20 @@ use serde_json::Value;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A file, or the process's log.
+#[derive(Clone)]
 pub(crate) enum AuditLog {
-    File(PathBuf, Mutex<File>),
+    File(PathBuf, Arc<Mutex<Writer>>),
     Log,
+}
+
+/// The open file.
+pub(crate) struct Writer {
+    file: File,
+    /// The last line was cut short, by a full disk perhaps: the next one begins a new line.
+    is_cut: bool,
 }
 
 /// The audit log cannot be written.
@@ -42,24 +50,25 @@ impl AuditLog {
             .append(true)
             .open(path)
             .map_err(failed)?;
-        Ok(Self::File(path.to_owned(), Mutex::new(file)))
+        let writer = Writer { file, is_cut: false };
+        Ok(Self::File(path.to_owned(), Arc::new(Mutex::new(writer))))
     }
 
-    /// Writes a line. A redelivered dead letter is a second line: the log tells what happened, and that did.
+    /// Writes a line; blocks for the disk. A redelivered dead letter is a second line: the log tells what happened, and that did.
     pub(crate) fn write(&self, line: &Value) -> Result<(), AuditError> {
         match self {
-            Self::File(path, file) => {
-                let mut bytes = line.to_string().into_bytes();
-                bytes.push(b'\n');
-                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+            Self::File(path, writer) => {
+                let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+                let begin = if writer.is_cut { "\n" } else { "" };
+                let bytes = format!("{begin}{line}\n").into_bytes();
                 // One write: lines of two processes do not mix.
-                file.write_all(&bytes)
-                    .and_then(|()| file.sync_data())
-                    .map_err(|error| AuditError {
-                        path: path.display().to_string(),
-                        what: "written",
-                        error,
-                    })
+                let written = writer.file.write_all(&bytes).and_then(|()| writer.file.sync_data());
+                writer.is_cut = written.is_err();
+                written.map_err(|error| AuditError {
+                    path: path.display().to_string(),
+                    what: "written",
+                    error,
+                })
             }
             Self::Log => {
                 tracing::info!(target: "audit", line = line.to_string(), "dead letter");

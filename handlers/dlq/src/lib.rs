@@ -33,9 +33,11 @@ impl Handler for Dlq {
             return Ok(Emit::nothing().into());
         }
         let line = letter.audit_line(context.now);
-        self.audit
-            .write(&line)
-            .map_err(|error| Unavailable::new("audit log", error.to_string()))?;
+        let audit = self.audit.clone();
+        tokio::task::spawn_blocking(move || audit.write(&line).map_err(|error| error.to_string()))
+            .await
+            .unwrap_or_else(|error| Err(error.to_string()))
+            .map_err(|reason| Unavailable::new("audit log", reason))?;
         let (stage, category) = letter.labels();
         metrics()
             .dead_letters_audited

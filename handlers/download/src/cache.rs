@@ -69,8 +69,12 @@ impl Cache {
     }
 
     /// Pauses when the volume is too full.
-    pub(crate) fn check_volume(&self) -> Result<(), Unavailable> {
-        volume::check(&self.root)
+    pub(crate) async fn check_volume(&self) -> Result<(), Unavailable> {
+        let root = self.root.clone();
+        // Asking a share that hangs would hang the thread.
+        tokio::task::spawn_blocking(move || volume::check(&root))
+            .await
+            .map_err(|error| Unavailable::new("cache volume", error.to_string()))?
     }
 
     /// The place of an attachment; waits while another task of this process works on it.

@@ -20,7 +20,7 @@ use contracts::topology::Stage;
 use contracts::url_guard::UrlPolicy;
 use fetch::{FetchError, Fetcher};
 use runtime::config::Settings;
-use runtime::metrics::metrics;
+use runtime::metrics::{InProgress, metrics};
 use runtime::{Context, EachService, Emit, Factory, Failure, Handler, Limits, Outcome, SetupError, Unavailable};
 use std::sync::Arc;
 
@@ -82,7 +82,7 @@ impl Handler for Download {
                 contracts::time::format(expiry.expires_at)
             )));
         }
-        self.cache.check_volume()?;
+        self.cache.check_volume().await?;
         let host = url.host_str().unwrap_or_default().to_owned();
         let Some(attempt) = self.breakers.admit(&host) else {
             return Err(Failure::message(
@@ -93,10 +93,9 @@ impl Handler for Download {
                 ),
             ));
         };
-        let running = metrics().downloads_concurrent.with_label_values(&[WORKER]);
-        running.inc();
+        let running = InProgress::start(&metrics().downloads_concurrent, WORKER);
         let fetched = self.fetcher.fetch(&self.policy, url, file_type, &slot).await;
-        running.dec();
+        drop(running);
         match fetched {
             Ok(cached) => {
                 attempt.succeeded();

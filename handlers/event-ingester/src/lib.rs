@@ -8,7 +8,7 @@ use contracts::blob_path::{PathParts, blob_paths};
 use contracts::category::Category;
 use contracts::file_rules;
 use contracts::ids;
-use contracts::messages::{DownloadTask, Event, Problem, metadata};
+use contracts::messages::{DownloadTask, Event, MAX_ATTACHMENTS, Problem, metadata};
 use contracts::presigned;
 use contracts::time;
 use contracts::topology::Stage;
@@ -120,6 +120,15 @@ impl Handler for EventIngester {
     type Input = Event;
 
     async fn handle(&self, event: Event, context: &Context) -> Result<Outcome, Failure> {
+        if event.attachments.len() > MAX_ATTACHMENTS {
+            return Err(Failure::message(
+                Category::Permanent,
+                format!(
+                    "the event names {} attachments, at most {MAX_ATTACHMENTS} are taken",
+                    event.attachments.len()
+                ),
+            ));
+        }
         let started = Instant::now();
         let fingerprint = Seen::fingerprint(&event.trace_id, &event.attachments);
         let (emit, status) = if self.seen.contains(fingerprint, context.now) {
@@ -127,7 +136,9 @@ impl Handler for EventIngester {
         } else {
             let (seen, now) = (Arc::clone(&self.seen), context.now);
             // Only once its tasks are safe: a redelivery before that must expand it again.
-            let emit = self.expand(&event, context).then(move || seen.insert(fingerprint, now));
+            let emit = self
+                .expand(&event, context)
+                .then(async move { seen.insert(fingerprint, now) });
             (emit, "success")
         };
         metrics().events_ingested.with_label_values(&[DOMAIN, status]).inc();
@@ -230,7 +241,7 @@ mod tests {
             trace: &record.trace,
             now: context().now,
         };
-        let disposed = disposition.delivered(emit, on);
+        let disposed = disposition.delivered(emit, on).await;
         disposed
             .outgoing
             .into_iter()
@@ -278,6 +289,16 @@ mod tests {
             assert!(text.contains(reason), "{text}");
             assert_eq!(out[1].1["original_task"]["attachment_url"], bad);
         }
+    }
+
+    #[tokio::test]
+    async fn an_event_with_a_mass_of_attachments_fails_as_a_whole() {
+        let mut event = event(&json!("A"), &[]);
+        event.attachments = (0..=MAX_ATTACHMENTS).map(|number| number.to_string()).collect();
+        let Err(Failure::Message { problem, .. }) = ingester().handle(event, &context()).await else {
+            panic!("it must be refused");
+        };
+        assert!(problem.message().contains("1001 attachments"));
     }
 
     #[tokio::test]

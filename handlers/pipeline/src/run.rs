@@ -6,7 +6,7 @@ use crate::demo;
 use crate::dev::Dev;
 use crate::stages;
 use runtime::config::{Environment, Settings};
-use runtime::process::{Process, exit_undrained, print_configuration};
+use runtime::process::{Process, exit, print_configuration};
 use runtime::{shutdown, telemetry};
 use tokio_util::sync::CancellationToken;
 
@@ -43,11 +43,10 @@ pub(crate) async fn run(options: &Run, mut environment: Environment) -> Outcome 
         }
     };
     if !process.wait().await {
-        exit_undrained();
+        exit(1);
     }
     if let Some(dev) = dev {
         dev.stop().await;
     }
-    telemetry::flush();
-    well
+    exit(if well? { 0 } else { crate::NO })
 }

@@ -3,21 +3,29 @@
 //! It only says when; the runtime holds the message until then, and its offset stays uncommitted all the while.
 
 use contracts::messages::DownloadTask;
-use contracts::topology::Stage;
+use contracts::topology::{Stage, TopicRole};
 use runtime::{Context, EachService, Emit, Factory, Failure, Handler, Limits, Outcome};
 use std::sync::Arc;
 
 /// The handler.
 pub struct RetryScheduler;
 
-/// Tasks held in memory until they are due, about 2 KB each.
-const HELD: usize = 20_000;
+/// Tasks of one partition that are held in memory until they are due, about 2 KB each. The bound is each partition's
+/// own: tasks that are due in an hour never keep those waiting that are due in a minute.
+const HELD_PER_PARTITION: usize = 1_500;
 
 /// Makes the stage.
 #[must_use]
 pub fn factory() -> Factory {
-    Arc::new(|_| {
-        let limits = Limits::of_concurrency(Stage::RetryScheduler.row().concurrency).with_records(HELD);
+    Arc::new(|settings| {
+        let partitions = settings.topics.retries.len() * usize::try_from(TopicRole::Retry.partitions()).unwrap_or(1);
+        let limits = Limits {
+            concurrency: Stage::RetryScheduler.row().concurrency,
+            window: HELD_PER_PARTITION,
+            // What has been fetched when a partition pauses comes on top.
+            records: 2 * HELD_PER_PARTITION * partitions,
+            bytes: 64 * 1024 * 1024,
+        };
         Ok(EachService::new(Stage::RetryScheduler, RetryScheduler, limits))
     })
 }

@@ -2,11 +2,13 @@
 //!
 //! It is no stage; it stands beside them because `runtime` must not know the lake, nor the lake the runtime.
 
+use futures::FutureExt;
 use jiff::Timestamp;
 use lake::{Appended, Key, Location, Sourced, Table, TableError, TableOptions, TableRow};
 use runtime::metrics::metrics;
 use runtime::{AssignError, Assigned, SetupError, Unavailable};
 use std::collections::{BTreeMap, HashSet};
+use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
 /// A table that a stage appends to; none when Delta writes are switched off.
@@ -44,7 +46,7 @@ impl<R: TableRow> TableSink<R> {
             return Ok(());
         };
         let app_ids: Vec<String> = partitions.iter().map(|partition| partition.app_id.clone()).collect();
-        let positions = table.positions(&app_ids).await.map_err(|error| unavailable(&error))?;
+        let positions = guarded(table.positions(&app_ids)).await?;
         for partition in partitions {
             let position = positions.get(&partition.app_id).copied().unwrap_or(0);
             if position > partition.end {
@@ -76,14 +78,14 @@ impl<R: TableRow> TableSink<R> {
             return Ok(());
         };
         let started = Instant::now();
-        let appended = table.append(rows, positions.clone()).await;
+        let appended = guarded(table.append(rows, positions.clone())).await;
         metrics()
             .delta_write_duration
             .with_label_values(&[R::NAME])
             .observe(started.elapsed().as_secs_f64());
         let status = if appended.is_ok() { "success" } else { "error" };
         metrics().delta_writes.with_label_values(&[R::NAME, status]).inc();
-        let appended = appended.map_err(|error| unavailable(&error))?;
+        let appended = appended?;
         count(R::NAME, &appended);
         let now = Timestamp::now();
         for happened in happened {
@@ -102,10 +104,7 @@ impl<R: TableRow> TableSink<R> {
     /// When the table cannot be read now.
     pub async fn existing_keys(&self, date: jiff::civil::Date, keys: &[Key]) -> Result<HashSet<Key>, Unavailable> {
         match &self.0 {
-            Some(table) => table
-                .existing_keys(date, keys)
-                .await
-                .map_err(|error| unavailable(&error)),
+            Some(table) => guarded(table.existing_keys(date, keys)).await,
             None => Ok(HashSet::new()),
         }
     }
@@ -125,7 +124,26 @@ fn count(table: &str, appended: &Appended) {
     }
 }
 
-/// Every table error is waited for: the rows are good, and none may be lost, however long the mending takes.
-fn unavailable(error: &TableError) -> Unavailable {
-    Unavailable::new("delta", error.to_string())
+/// Every table error is waited for: the rows are good, and none may be lost, however long the mending takes. So is a
+/// panic below: it is the table's or the library's trouble, and blaming the batch's records would drop them.
+async fn guarded<T>(work: impl Future<Output = Result<T, TableError>>) -> Result<T, Unavailable> {
+    match AssertUnwindSafe(work).catch_unwind().await {
+        Ok(done) => done.map_err(|error| Unavailable::new("delta", error.to_string())),
+        Err(_) => Err(Unavailable::new(
+            "delta",
+            "the table layer panicked; its last words are in the log. The batch is kept and tried again",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_in_the_table_layer_is_waited_for() {
+        let panics = async { panic!("damaged file") };
+        let error = guarded::<()>(panics).await.unwrap_err();
+        assert_eq!(error.dependency, "delta");
+    }
 }

@@ -34,7 +34,12 @@ impl CacheFile {
     }
 
     /// Removes the file and what else attempts left in its folder. Best effort: the janitor takes what stays.
-    pub(crate) fn forget(&self) {
+    pub(crate) async fn forget(self) {
+        // Only fails when the process ends: the janitor comes.
+        let _ = tokio::task::spawn_blocking(move || self.remove()).await;
+    }
+
+    fn remove(&self) {
         // The file first: a note without its file means nothing, a file without its note would.
         let removed = std::fs::remove_file(&self.0).and_then(|()| match self.0.parent() {
             Some(folder) => std::fs::remove_dir_all(folder),
@@ -61,7 +66,7 @@ fn look(path: PathBuf, bytes: u64, sha256: &str) -> io::Result<Found> {
         return Ok(Found::Unusable("it is no file"));
     }
     if metadata.len() != bytes {
-        return Ok(Found::Unusable("its size is not the announced one"));
+        return Ok(damaged(&path, "its size is not the announced one"));
     }
     let mut file = match std::fs::File::open(&path) {
         Ok(file) => file,
@@ -78,9 +83,17 @@ fn look(path: PathBuf, bytes: u64, sha256: &str) -> io::Result<Found> {
         hash.update(&buffer[..read]);
     }
     if hex::encode(hash.finalize()) != sha256 {
-        return Ok(Found::Unusable("its hash is not the announced one"));
+        return Ok(damaged(&path, "its hash is not the announced one"));
     }
     Ok(Found::Good(CacheFile(path)))
+}
+
+/// A damaged file must go: the download stage would take it for finished, by its size alone, and hand it on again.
+fn damaged(path: &Path, why: &'static str) -> Found {
+    if let Err(error) = std::fs::remove_file(path) {
+        tracing::warn!(path = %path.display(), %error, "a damaged cached file cannot be removed");
+    }
+    Found::Unusable(why)
 }
 
 #[cfg(test)]
@@ -100,10 +113,15 @@ mod tests {
         std::fs::write(&path, "hello").unwrap();
         std::fs::write(folder.join("other.part"), "left by a crash").unwrap();
         assert!(matches!(look(4).await.unwrap(), Found::Unusable(_)));
+        assert!(
+            !path.exists(),
+            "a damaged file is not left for the download stage to find"
+        );
+        std::fs::write(&path, "hello").unwrap();
         let Found::Good(file) = look(5).await.unwrap() else {
             panic!("it is the file");
         };
-        file.forget();
+        file.forget().await;
         assert!(!folder.exists());
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(&path, "hellx").unwrap();

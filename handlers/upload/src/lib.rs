@@ -11,7 +11,7 @@ use contracts::topology::Stage;
 use janitor::Janitor;
 use lake::{FileError, FileStore, Location};
 use runtime::config::Settings;
-use runtime::metrics::metrics;
+use runtime::metrics::{InProgress, metrics};
 use runtime::{Context, EachService, Emit, Factory, Failure, Handler, Limits, Outcome, SetupError, Unavailable};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -64,14 +64,13 @@ impl Upload {
 
     /// Puts the file; counts and times it.
     async fn put(&self, cached: &CachedDownload, file: &CacheFile) -> Result<(), FileError> {
-        let running = metrics().uploads_concurrent.with_label_values(&[WORKER]);
+        let running = InProgress::start(&metrics().uploads_concurrent, WORKER);
         let started = Instant::now();
-        running.inc();
         let put = self
             .files
             .put_file(&cached.destination_path, file.path(), cached.bytes_downloaded)
             .await;
-        running.dec();
+        drop(running);
         metrics()
             .onelake_duration
             .with_label_values(&["upload"])
@@ -142,7 +141,7 @@ impl Handler for Upload {
             Ok(()) => Ok(Emit::nothing()
                 .result(DownloadResult::completed(&cached, context.now))
                 // Not before the result is safe: a redelivery would need the file again.
-                .then(move || file.forget())
+                .then(file.forget())
                 .into()),
             Err(FileError::SourceMissing { .. } | FileError::SourceChanged { .. }) => {
                 self.without_file(&cached, "it changed during the upload", context)

@@ -41,7 +41,7 @@ pub fn client(cluster: &ClusterSettings) -> ClientConfig {
 
 /// Settings of a stage's consumer.
 #[must_use]
-pub fn consumer(cluster: &ClusterSettings, settings: &Settings, group: &str) -> ClientConfig {
+pub fn consumer(cluster: &ClusterSettings, settings: &Settings, group: &str, reset: OffsetReset) -> ClientConfig {
     let mut config = client(cluster);
     config
         .set("group.id", group)
@@ -50,7 +50,7 @@ pub fn consumer(cluster: &ClusterSettings, settings: &Settings, group: &str) -> 
         .set("enable.auto.offset.store", "false")
         .set(
             "auto.offset.reset",
-            match settings.offset_reset {
+            match reset {
                 OffsetReset::Earliest => "earliest",
                 OffsetReset::Latest => "latest",
             },

@@ -1,5 +1,7 @@
 //! The one table that says where a failed message goes: retry topic, dead letter with result, or dead letter alone.
 
+mod fit;
+
 use crate::handler::{Emit, Emitted, Failure};
 use crate::produce::Outgoing;
 use crate::record::Record;
@@ -22,7 +24,10 @@ pub struct Disposition {
 }
 
 /// Largest value that we produce, in bytes: Event Hubs Standard takes 1 MB with key and headers.
-pub const MAX_VALUE_BYTES: usize = 1_000_000 - 8 * 1024;
+pub const MAX_VALUE_BYTES: usize = 1_000_000 - 16 * 1024;
+
+/// Longest key in bytes. It travels as a header too; the ids that sources use are a fraction of this.
+const MAX_KEY_BYTES: usize = 4 * 1024;
 
 /// What a failure or a message belongs to.
 #[derive(Debug, Clone, Copy)]
@@ -91,10 +96,10 @@ impl Disposition {
     /// What becomes of an emit when the broker takes all of it: for tests of handlers, its after-work included.
     #[doc(hidden)]
     #[must_use]
-    pub fn delivered(&self, emit: Emit, on: Occasion<'_>) -> Disposed {
+    pub async fn delivered(&self, emit: Emit, on: Occasion<'_>) -> Disposed {
         let disposed = self.emitted(emit.messages, on);
         if let Some(then) = emit.then {
-            then();
+            then.await;
         }
         disposed
     }
@@ -141,8 +146,8 @@ impl Disposition {
                 let task = retried(task, problem, delay, on.now);
                 disposed.outgoing.push(Outgoing {
                     topic,
-                    key: task.trace_id.clone(),
-                    value: encode(&task),
+                    key: fit::cut(&task.trace_id, MAX_KEY_BYTES),
+                    value: fit::into_limit(&task),
                     trace: on.trace.clone(),
                 });
                 disposed.failures.push(Counted {
@@ -230,13 +235,14 @@ impl Disposition {
             self.stage
         );
         let mut value = encode(message);
-        if role == TopicRole::Dlq && value.len() > MAX_VALUE_BYTES {
-            value = shortened_letter(&value);
+        if value.len() > MAX_VALUE_BYTES {
+            value = fit::into_limit(message);
         }
         let key = match message.trace_id() {
-            "" => on.record.key.clone().unwrap_or_default(),
-            trace_id => trace_id.to_owned(),
+            "" => on.record.key.as_deref().unwrap_or_default(),
+            trace_id => trace_id,
         };
+        let key = fit::cut(key, MAX_KEY_BYTES);
         disposed.outgoing.push(Outgoing {
             topic: self.topics.of(role)[0].to_owned(),
             key,
@@ -258,27 +264,6 @@ fn retried(mut task: DownloadTask, problem: &Problem, delay: Duration, now: Time
     note(metadata::LAST_ERROR, problem.message().to_owned());
     note(metadata::ERROR_CATEGORY, problem.category.to_string());
     task
-}
-
-/// A dead letter that fits the broker: its payload is cut, its source says where the whole message is.
-fn shortened_letter(value: &[u8]) -> Vec<u8> {
-    let Ok(mut letter) = DeadLetter::decode(value) else {
-        return value.to_vec();
-    };
-    let note = |size: usize| format!("[cut: the whole message of {size} characters is at the source] ");
-    if let Some(payload) = &mut letter.original_payload {
-        // JSON escapes a control character with six bytes: an eighth of the limit fits whatever it holds.
-        let mut end = (MAX_VALUE_BYTES / 8).min(payload.len());
-        while !payload.is_char_boundary(end) {
-            end -= 1;
-        }
-        *payload = format!("{}{}", note(payload.len()), &payload[..end]);
-        letter.original_encoding = letter.original_encoding.map(|encoding| format!("{encoding}, cut"));
-    }
-    if let Some(task) = &mut letter.original_task {
-        task.metadata.clear();
-    }
-    encode(&letter)
 }
 
 /// Splits a failure into its problem and the wait that the server asked for; a dependency's trouble comes back whole.
@@ -436,7 +421,41 @@ mod tests {
             let disposed = disposition(Stage::EventIngester).failed(None, None, &problem, None, on(&record(&payload)));
             assert!(disposed.outgoing[0].value.len() <= MAX_VALUE_BYTES);
             let letter = DeadLetter::decode(&disposed.outgoing[0].value).unwrap();
-            assert!(letter.original_payload.unwrap().starts_with("[cut"));
+            assert!(letter.original_payload.unwrap().ends_with(" cut]"));
+            assert_eq!(letter.source, record(&payload).source());
+        }
+    }
+
+    #[test]
+    fn whatever_is_huge_in_a_task_its_messages_fit_the_broker_and_stay_readable() {
+        let huge = "x".repeat(900_000);
+        let problem = Problem::new(Category::Permanent, "refused");
+        for field in ["attachment_url", "trace_id", "blob_path", "metadata"] {
+            let mut task = task(0);
+            match field {
+                "attachment_url" => task.attachment_url = format!("data:{huge}"),
+                "trace_id" => task.trace_id.clone_from(&huge),
+                "blob_path" => task.blob_path.clone_from(&huge),
+                _ => {
+                    task.metadata.insert("note".to_owned(), huge.clone().into());
+                }
+            }
+            for category in [Category::Permanent, Category::Transient] {
+                let problem = Problem::new(category, problem.message());
+                let disposed =
+                    disposition(Stage::Download).failed(Some(task.clone()), None, &problem, None, on(&record(b"")));
+                assert_eq!(disposed.outgoing.len(), 2);
+                for out in disposed.outgoing {
+                    let bytes = out.value.len() + 2 * out.key.len();
+                    assert!(bytes < 1_000_000, "{field}: {bytes} bytes for {}", out.topic);
+                    let readable = match out.topic.as_str() {
+                        "xact.downloads.dlq" => DeadLetter::decode(&out.value).map(drop),
+                        "xact.downloads.results" => DownloadResult::decode(&out.value).map(drop),
+                        _ => DownloadTask::decode(&out.value).map(drop),
+                    };
+                    assert_eq!(readable, Ok(()), "{field} for {}", out.topic);
+                }
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 /// What a handler may know about the message besides its content.
@@ -74,7 +75,7 @@ pub struct Emit {
 }
 
 /// Runs once the broker has acknowledged everything that was emitted.
-pub(crate) type AfterDelivery = Box<dyn FnOnce() + Send>;
+pub(crate) type AfterDelivery = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl fmt::Debug for Emit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -132,8 +133,8 @@ impl Emit {
     /// What to do once the broker has acknowledged all of it, and not before: to forget what a redelivery would
     /// need. It must be short, and harmless when it never comes to it.
     #[must_use]
-    pub fn then(mut self, after: impl FnOnce() + Send + 'static) -> Self {
-        self.then = Some(Box::new(after));
+    pub fn then(mut self, after: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.then = Some(Box::pin(after));
         self
     }
 }

@@ -19,6 +19,33 @@ struct State {
     troubles: BTreeMap<String, String>,
     /// Worker threads and when they last came round.
     heartbeats: BTreeMap<String, Instant>,
+    /// How many wait for a component, where that is what decides.
+    waiting: BTreeMap<String, usize>,
+}
+
+/// Somebody waits for a component: it counts as down until the last one that waits has dropped this.
+#[derive(Debug)]
+pub struct Waiting {
+    health: Health,
+    component: String,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let is_last = {
+            let mut state = self.health.state();
+            let waiting = state.waiting.entry(self.component.clone()).or_default();
+            *waiting = waiting.saturating_sub(1);
+            let is_last = *waiting == 0;
+            if is_last {
+                state.waiting.remove(&self.component);
+            }
+            is_last
+        };
+        if is_last {
+            self.health.up(&self.component);
+        }
+    }
 }
 
 impl Health {
@@ -35,6 +62,18 @@ impl Health {
             // Reasons that differ in a detail (an address, a count) would fill the log: only the first is a warning.
             Some(before) if before != reason => tracing::debug!(component, reason, "still not ready"),
             Some(_) => {}
+        }
+    }
+
+    /// The component does not work, and the caller waits for it. It works again when nobody waits any more: what
+    /// succeeds without it says nothing about it.
+    #[must_use]
+    pub fn wait_for(&self, component: &str, reason: impl Into<String>) -> Waiting {
+        *self.state().waiting.entry(component.to_owned()).or_default() += 1;
+        self.down(component, reason);
+        Waiting {
+            health: self.clone(),
+            component: component.to_owned(),
         }
     }
 
@@ -90,6 +129,17 @@ impl Health {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_component_is_down_as_long_as_somebody_waits_for_it() {
+        let health = Health::default();
+        let first = health.wait_for("lake", "refused");
+        let second = health.wait_for("lake", "refused again");
+        drop(first);
+        assert_eq!(health.not_ready()["lake"], "refused again");
+        drop(second);
+        assert!(health.not_ready().is_empty());
+    }
 
     #[test]
     fn ready_when_every_component_is() {

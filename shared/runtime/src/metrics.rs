@@ -153,6 +153,25 @@ metrics! {
     cache_used: GaugeVec("xact_cache_used_ratio", ["worker"]);
 }
 
+/// Counts something that is going on in a gauge, until it is dropped: also when its task is.
+pub struct InProgress(prometheus::IntGauge);
+
+impl InProgress {
+    /// Begins.
+    #[must_use]
+    pub fn start(gauge: &IntGaugeVec, worker: &str) -> Self {
+        let gauge = gauge.with_label_values(&[worker]);
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for InProgress {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 /// The `domain` label of the predecessor's metrics.
 pub const DOMAIN: &str = "xact";
 

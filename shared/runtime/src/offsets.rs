@@ -2,6 +2,17 @@
 
 use std::collections::VecDeque;
 
+/// What a record's offset says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Take {
+    /// It is the next one: to be worked on.
+    New,
+    /// It is the one that was taken last: already worked on.
+    Again,
+    /// It is before that: the topic is not the one that it was.
+    WentBack,
+}
+
 /// Offsets of one partition that were taken, in the order in which they came.
 ///
 /// Offsets may have gaps (compaction, transactions), so it is the order of delivery that counts, not the numbers.
@@ -16,16 +27,18 @@ pub struct OffsetTracker {
 }
 
 impl OffsetTracker {
-    /// Notes that a record was taken. False if it, or a later one, was taken before: the
-    /// topic has gone back.
-    pub fn take(&mut self, offset: i64) -> bool {
-        if self.last_taken.is_some_and(|last| offset <= last) {
-            return false;
+    /// Notes that a record was taken, unless it was before.
+    pub fn take(&mut self, offset: i64) -> Take {
+        match self.last_taken {
+            // The client may hand out its last record twice, when a pause overtakes its bookkeeping.
+            Some(last) if offset == last => return Take::Again,
+            Some(last) if offset < last => return Take::WentBack,
+            _ => {}
         }
         self.last_taken = Some(offset);
         self.window.push_back((offset, false));
         self.undone += 1;
-        true
+        Take::New
     }
 
     /// Notes that a record is done: produced on, written, retried or dead-lettered, and acknowledged.
@@ -71,7 +84,7 @@ mod tests {
     fn the_position_never_passes_a_slow_record() {
         let mut tracker = OffsetTracker::default();
         for offset in [10, 11, 12, 20] {
-            assert!(tracker.take(offset));
+            assert_eq!(tracker.take(offset), Take::New);
         }
         tracker.done(11);
         tracker.done(20);
@@ -86,13 +99,13 @@ mod tests {
     #[test]
     fn offsets_that_go_back_are_noticed() {
         let mut tracker = OffsetTracker::default();
-        assert!(tracker.take(5));
-        assert!(!tracker.take(5));
-        assert!(!tracker.take(4));
+        assert_eq!(tracker.take(5), Take::New);
+        assert_eq!(tracker.take(5), Take::Again);
+        assert_eq!(tracker.take(4), Take::WentBack);
         tracker.done(5);
         tracker.done(5);
         assert_eq!(tracker.undone(), 0);
-        assert!(!tracker.take(5));
+        assert_eq!(tracker.take(5), Take::Again);
     }
 
     proptest! {

@@ -117,7 +117,7 @@ impl Process {
     }
 
     /// Waits until told to drain and all workers have; false if some took longer than the grace period. Then the caller
-    /// should end the process ([`exit_undrained`]), for the async runtime itself would wait for what still runs.
+    /// should end the process ([`exit`]), for the async runtime itself would wait for what still runs.
     pub async fn wait(mut self) -> bool {
         self.shared.drain.cancelled().await;
         self.shared.health.starting("process", "draining");
@@ -135,10 +135,11 @@ impl Process {
     }
 }
 
-/// Ends a process of which some work did not drain.
-pub fn exit_undrained() -> ! {
+/// Ends the process now. The async runtime would wait, without limit and deaf to signals, for blocking work that hangs
+/// on a share: what matters was drained before.
+pub fn exit(code: u8) -> ! {
     telemetry::flush();
-    std::process::exit(1)
+    std::process::exit(code.into())
 }
 
 /// Logs what is in force, secrets hidden.
@@ -152,7 +153,7 @@ pub fn print_configuration(environment: &Environment, what: &str) {
 /// `main` of a handler's own binary.
 pub async fn run(stage: Stage, factory: Factory) -> ExitCode {
     match run_stage(stage, factory).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => exit(0),
         Err(error) => {
             #[allow(clippy::print_stderr)]
             {
@@ -174,8 +175,7 @@ async fn run_stage(stage: Stage, factory: Factory) -> Result<(), StartError> {
     let process = Process::start(settings, vec![(stage, factory)], 1, drain).await?;
     tracing::info!(address = %process.address, "serving /health, /metrics and /invoke");
     if !process.wait().await {
-        exit_undrained();
+        exit(1);
     }
-    telemetry::flush();
     Ok(())
 }

@@ -12,7 +12,6 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer as _};
 use rdkafka::statistics::Statistics;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -30,7 +29,7 @@ pub struct Outgoing {
     pub trace: TraceContext,
 }
 
-/// The producer did not exist or was told to stop before everything was acknowledged.
+/// Told to stop before everything was acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("stopped before the broker acknowledged everything")]
 pub struct Unfinished;
@@ -42,11 +41,10 @@ pub struct ProducerError(#[from] KafkaError);
 
 /// A producer for one cluster, shared by all workers of a process.
 pub struct Producer {
-    client: RwLock<FutureProducer<Context>>,
+    client: RwLock<Arc<FutureProducer<Context>>>,
     cluster: ClusterSettings,
     health: Health,
     component: &'static str,
-    troubled: AtomicBool,
 }
 
 /// Longest wait for room in librdkafka's queue before trying again.
@@ -59,11 +57,10 @@ impl Producer {
     /// When librdkafka refuses the settings.
     pub fn new(cluster: &ClusterSettings, health: Health, component: &'static str) -> Result<Arc<Self>, ProducerError> {
         Ok(Arc::new(Self {
-            client: RwLock::new(make_client(cluster)?),
+            client: RwLock::new(Arc::new(make_client(cluster)?)),
             cluster: cluster.clone(),
             health,
             component,
-            troubled: AtomicBool::new(false),
         }))
     }
 
@@ -75,43 +72,40 @@ impl Producer {
     pub async fn deliver(&self, outgoing: &[Outgoing], stop: &CancellationToken) -> Result<(), Unfinished> {
         let mut left: Vec<&Outgoing> = outgoing.iter().collect();
         let mut waits = backoff::dependency();
+        // Shown in readiness until this delivery has gone through or was given up.
+        let mut waiting = None;
         while !left.is_empty() {
-            let (failed, full) = self.attempt(&left).await;
-            if failed.is_empty() {
+            let Attempt { failed, trouble } = self.attempt(&left).await;
+            left = failed;
+            if left.is_empty() {
                 break;
             }
-            left = failed;
-            let wait = if full {
-                QUEUE_FULL_WAIT
-            } else {
-                waits.next().unwrap_or(QUEUE_FULL_WAIT)
+            let wait = match trouble {
+                Some(reason) => {
+                    waiting = Some(self.health.wait_for(self.component, reason));
+                    waits.next().unwrap_or(QUEUE_FULL_WAIT)
+                }
+                None => QUEUE_FULL_WAIT,
             };
             tokio::select! {
                 () = stop.cancelled() => return Err(Unfinished),
                 () = tokio::time::sleep(wait) => {}
             }
         }
-        if self.troubled.swap(false, Ordering::Relaxed) {
-            self.health.up(self.component);
-        }
+        drop(waiting);
         Ok(())
     }
 
-    /// One attempt; returns what was not acknowledged, and whether that was only for want of room in the queue.
-    async fn attempt<'a>(&self, outgoing: &[&'a Outgoing]) -> (Vec<&'a Outgoing>, bool) {
+    /// One attempt at sending all.
+    async fn attempt<'a>(&self, outgoing: &[&'a Outgoing]) -> Attempt<'a> {
         let client = self.client();
         let mut sent: Vec<(&Outgoing, DeliveryFuture)> = Vec::with_capacity(outgoing.len());
-        let mut failed = Vec::new();
-        let mut full = true;
+        let mut attempt = Attempt::default();
         for &out in outgoing {
             match client.send_result(record_of(out)) {
                 Ok(delivery) => sent.push((out, delivery)),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => failed.push(out),
-                Err((error, _)) => {
-                    full = false;
-                    self.trouble(&client, out, &error);
-                    failed.push(out);
-                }
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => attempt.failed.push(out),
+                Err((error, _)) => attempt.fail(out, &error),
             }
         }
         for (out, delivery) in sent {
@@ -127,52 +121,70 @@ impl Producer {
                         .with_label_values(&[&out.topic])
                         .inc_by(out.value.len() as u64);
                 }
-                Ok(Err((error, _))) => {
-                    full = false;
-                    self.trouble(&client, out, &error);
-                    failed.push(out);
-                }
-                Err(_) => failed.push(out),
+                Ok(Err((error, _))) => attempt.fail(out, &error),
+                Err(_) => attempt.failed.push(out),
             }
         }
-        (failed, full)
+        if attempt.trouble.is_some() {
+            self.replace_if_fatal(&client);
+        }
+        attempt
     }
 
-    fn client(&self) -> FutureProducer<Context> {
-        self.client.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn client(&self) -> Arc<FutureProducer<Context>> {
+        Arc::clone(&self.client.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn trouble(&self, client: &FutureProducer<Context>, out: &Outgoing, error: &KafkaError) {
+    /// An idempotent producer may end for good; a new one starts with a new id. Only the first who notices makes it.
+    fn replace_if_fatal(&self, failed: &Arc<FutureProducer<Context>>) {
+        let Some((code, reason)) = failed.client().fatal_error() else {
+            return;
+        };
+        let mut current = self.client.write().unwrap_or_else(PoisonError::into_inner);
+        if !Arc::ptr_eq(&current, failed) {
+            return;
+        }
+        tracing::warn!(
+            ?code,
+            reason,
+            "the idempotent producer is beyond repair: making a new one"
+        );
+        match make_client(&self.cluster) {
+            Ok(new) => {
+                let old = std::mem::replace(&mut *current, Arc::new(new));
+                drop(current);
+                // Whoever drops it last waits for its thread: not on one of ours.
+                tokio::task::spawn_blocking(move || drop(old));
+            }
+            Err(error) => tracing::error!(%error, "no new producer could be made; trying again"),
+        }
+    }
+}
+
+/// What one attempt at sending left.
+#[derive(Default)]
+struct Attempt<'a> {
+    failed: Vec<&'a Outgoing>,
+    /// Why, unless it was only for want of room in the queue.
+    trouble: Option<String>,
+}
+
+impl<'a> Attempt<'a> {
+    fn fail(&mut self, out: &'a Outgoing, error: &KafkaError) {
         let code = error
             .rdkafka_error_code()
             .map_or_else(|| "other".to_owned(), |code| format!("{code:?}"));
-        metrics()
-            .produced
-            .with_label_values(&[out.topic.as_str(), "error"])
-            .inc();
-        metrics()
+        let metrics = metrics();
+        metrics.produced.with_label_values(&[out.topic.as_str(), "error"]).inc();
+        metrics
             .producer_errors
             .with_label_values(&[out.topic.as_str(), &code])
             .inc();
-        self.troubled.store(true, Ordering::Relaxed);
-        self.health.down(
-            self.component,
-            format!(
-                "the broker did not take a record for {}: {error}; it is sent again until it does",
-                out.topic
-            ),
-        );
-        if let Some((code, reason)) = client.client().fatal_error() {
-            tracing::warn!(
-                ?code,
-                reason,
-                "the idempotent producer is beyond repair: making a new one"
-            );
-            match make_client(&self.cluster) {
-                Ok(new) => *self.client.write().unwrap_or_else(PoisonError::into_inner) = new,
-                Err(error) => tracing::error!(%error, "no new producer could be made; trying again"),
-            }
-        }
+        self.failed.push(out);
+        self.trouble = Some(format!(
+            "the broker did not take a record for {}: {error}; it is sent again until it does",
+            out.topic
+        ));
     }
 }
 

@@ -279,11 +279,16 @@ pub enum Oldest {
 /// # Errors
 /// When a broker cannot be reached.
 pub fn oldest_unfinished(settings: &Settings, stage: Stage) -> Result<Oldest, TopicsError> {
-    let behind: Vec<PartitionLag> = LagReader::new(settings)?
+    let lags: Vec<PartitionLag> = LagReader::new(settings)?
         .read()?
         .into_iter()
-        .filter(|lag| lag.stage == stage && lag.lag() > 0)
+        .filter(|lag| lag.stage == stage)
         .collect();
+    // A broker that restarts may not know its topics for a moment: that is no word that nothing waits.
+    if lags.is_empty() {
+        return Ok(Oldest::Unknown);
+    }
+    let behind: Vec<PartitionLag> = lags.into_iter().filter(|lag| lag.lag() > 0).collect();
     if behind.is_empty() {
         return Ok(Oldest::NothingWaits);
     }

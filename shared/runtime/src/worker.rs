@@ -2,17 +2,22 @@
 
 use crate::backoff;
 use crate::clock::Clock;
-use crate::config::Settings;
+use crate::config::{OffsetReset, Settings};
 use crate::consume::{Consumer, Subscription};
 use crate::disposition::Disposition;
+use crate::handler::Unavailable;
 use crate::health::Health;
 use crate::metrics::metrics;
 use crate::produce::Producer;
 use crate::work::{Desk, Service};
 use contracts::topology::{Stage, TopicRole};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+
+/// Longest wait for a stage to look at its new partitions.
+const ASSIGN: Duration = Duration::from_secs(30);
 
 /// A handler could not be made: bad configuration, or a folder or table that cannot be used. Says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -92,7 +97,7 @@ impl Worker {
             };
             metrics().worker_restarts.with_label_values(&[self.name.as_str()]).inc();
             // A worker that ran for long starts its waits anew.
-            if started.elapsed() > std::time::Duration::from_secs(300) {
+            if started.elapsed() > Duration::from_secs(300) {
                 waits = backoff::restart();
             }
             let wait = waits.next().unwrap_or_default();
@@ -115,7 +120,13 @@ impl Worker {
     async fn run_once(&self) -> Result<(), SetupError> {
         let shared = &self.shared;
         let settings = &shared.settings;
-        let service = (self.factory)(settings)?;
+        let service = {
+            // It may look at folders: on a share that hangs, that must not hold up the others.
+            let (factory, settings) = (Arc::clone(&self.factory), Arc::clone(settings));
+            tokio::task::spawn_blocking(move || factory(&settings))
+                .await
+                .map_err(|error| SetupError::new(format_args!("the handler cannot be made: {error}")))??
+        };
         // Ends the tasks of this run, not those of the process.
         let run = shared.drain.child_token();
         let _end = run.clone().drop_guard();
@@ -131,7 +142,6 @@ impl Worker {
             health: shared.health.clone(),
             clock: shared.clock.clone(),
             drain: run.clone(),
-            down: Mutex::default(),
         });
         let role = self.stage.row().consumes;
         let cluster = match role {
@@ -145,6 +155,11 @@ impl Worker {
             group: &desk.group,
             topics: &settings.topics.of(role),
             limits: service.limits(),
+            // An internal topic holds our own messages: to begin at its end would lose them.
+            reset: match role {
+                TopicRole::Raw => settings.offset_reset,
+                _ => OffsetReset::Earliest,
+            },
             health: shared.health.clone(),
             drain: run,
         })
@@ -156,7 +171,16 @@ impl Worker {
         std::thread::Builder::new()
             .name(self.name.clone())
             .spawn(move || {
-                let on_assigned = |partitions: &[_]| handle.block_on(service.assigned(partitions));
+                let on_assigned = |partitions: &[_]| {
+                    handle.block_on(async {
+                        // The polling thread must come round, whatever the tables do.
+                        let asked = tokio::time::timeout(ASSIGN, service.assigned(partitions)).await;
+                        asked.unwrap_or_else(|_| {
+                            let reason = format!("no answer within {} s", ASSIGN.as_secs());
+                            Err(Unavailable::new("delta", reason).into())
+                        })
+                    })
+                };
                 // The receiver is gone only with the process.
                 let _ = send.send(consumer.run(&*sink.0, &on_assigned));
             })

@@ -5,6 +5,7 @@ use super::{DecodeError, Message};
 use crate::time;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
+use std::collections::HashSet;
 
 /// An event as it was understood. [`Event::raw`] keeps all of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +36,12 @@ pub struct Event {
     /// The whole event as it came.
     pub raw: Value,
 }
+
+/// Most attachments of one event. Real ones have a handful; each becomes a message of its own.
+pub const MAX_ATTACHMENTS: usize = 1000;
+
+/// Longest id in bytes: it is repeated in every message and path, and real ones are under a hundred.
+pub const MAX_ID_BYTES: usize = 1024;
 
 /// The domain word: as a last type part it says nothing, so the subtype counts.
 const DOMAIN: &str = "xact";
@@ -81,6 +88,21 @@ impl Event {
             payload,
             raw: Value::Null,
         };
+        let ids = [
+            ("trace_id", Some(&event.trace_id)),
+            ("event_type", Some(&event.event_type)),
+            ("event_subtype", event.event_subtype.as_ref()),
+            ("assignmentId", event.assignment_id.as_ref()),
+            ("estimateVersion", event.estimate_version.as_ref()),
+        ];
+        for (name, id) in ids {
+            if let Some(id) = id.filter(|id| id.len() > MAX_ID_BYTES) {
+                return Err(fail(format!(
+                    "{name} has {} bytes, at most {MAX_ID_BYTES} are taken",
+                    id.len()
+                )));
+            }
+        }
         Ok(Self { raw, ..event })
     }
 }
@@ -124,17 +146,15 @@ fn attachments_of(value: Option<&Value>) -> Vec<String> {
         Some(Value::Array(entries)) => entries.as_slice(),
         Some(other) => std::slice::from_ref(other),
     };
-    let mut urls: Vec<String> = Vec::with_capacity(entries.len());
-    for entry in entries {
-        let url = match entry {
+    let mut seen = HashSet::new();
+    entries
+        .iter()
+        .map(|entry| match entry {
             Value::String(text) if !text.trim().is_empty() => text.trim().to_owned(),
             other => other.to_string(),
-        };
-        if !urls.contains(&url) {
-            urls.push(url);
-        }
-    }
-    urls
+        })
+        .filter(|url| seen.insert(url.clone()))
+        .collect()
 }
 
 #[cfg(test)]
@@ -222,6 +242,16 @@ mod tests {
         ] {
             let error = Event::decode(bytes).unwrap_err().to_string();
             assert!(error.contains(reason), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_id_of_absurd_length_is_refused_and_named() {
+        for name in ["trace_id", "event_type", "event_subtype"] {
+            let mut value = json!({"trace_id": "t", "event_type": "x"});
+            value[name] = "x".repeat(MAX_ID_BYTES + 1).into();
+            let error = Event::from_value(value).unwrap_err().to_string();
+            assert!(error.contains(&format!("{name} has 1025 bytes")), "{error}");
         }
     }
 

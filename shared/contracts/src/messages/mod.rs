@@ -12,7 +12,7 @@ mod task;
 
 pub use cached::CachedDownload;
 pub use dead_letter::{DeadLetter, Payload, Source};
-pub use event::Event;
+pub use event::{Event, MAX_ATTACHMENTS};
 pub use result::{DownloadResult, Status};
 pub use task::{DownloadTask, metadata};
 

@@ -59,10 +59,18 @@ impl Environment {
             .iter()
             .filter_map(|variable| {
                 let value = self.get(variable.name).unwrap_or(variable.default);
-                let shown = if variable.secret { "[set]" } else { value };
+                let shown = if variable.secret { "[set]" } else { without_query(value) };
                 (!value.is_empty()).then(|| (variable.name, shown.to_owned()))
             })
             .collect()
+    }
+}
+
+/// A URL may carry a key in its query (a SAS token): what is printed ends before it.
+fn without_query(value: &str) -> &str {
+    match value.split_once("://") {
+        Some(_) => value.split(['?', '#']).next().unwrap_or_default(),
+        None => value,
     }
 }
 

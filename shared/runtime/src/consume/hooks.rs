@@ -90,6 +90,7 @@ impl Hooks {
             .retain(|fresh| !leaving.iter().any(|left| Arc::ptr_eq(left, fresh)));
         for partition in &leaving {
             partition.revoke();
+            self.forget_lag(partition);
         }
         // A lost assignment is someone else's already: nothing to wait for, nothing to commit.
         if !lost && !self.finished.load(Ordering::Relaxed) {
@@ -102,7 +103,7 @@ impl Hooks {
                     "work still ran when its partitions went: it will be done again elsewhere"
                 );
             }
-            commit(consumer, leaving.iter(), CommitMode::Sync);
+            commit_all(consumer, &leaving);
         }
         let left = self.partitions().len();
         self.gauge().sub(count(leaving.len()));
@@ -115,6 +116,14 @@ impl Hooks {
         );
     }
 
+    /// Another process tells the lag from now on: a last value that stays would raise alarms for ever.
+    fn forget_lag(&self, partition: &Partition) {
+        let labels = [&*partition.topic, &partition.id.to_string(), &self.group];
+        // Fails where nothing was told yet.
+        let _ = metrics().lag.remove_label_values(&labels);
+        let _ = metrics().offset.remove_label_values(&labels);
+    }
+
     /// Several workers of one process may be in the same group: each adds what it has.
     fn gauge(&self) -> IntGauge {
         metrics().assigned_partitions.with_label_values(&[self.group.as_str()])
@@ -123,8 +132,11 @@ impl Hooks {
 
 impl Drop for Hooks {
     fn drop(&mut self) {
-        let left = self.partitions().len();
-        self.gauge().sub(count(left));
+        let partitions = std::mem::take(&mut *self.partitions());
+        self.gauge().sub(count(partitions.len()));
+        for partition in partitions.values() {
+            self.forget_lag(partition);
+        }
     }
 }
 
@@ -132,30 +144,60 @@ fn count(partitions: usize) -> i64 {
     i64::try_from(partitions).unwrap_or(i64::MAX)
 }
 
-/// Sends the positions of these partitions that moved since the last commit.
-pub(super) fn commit<'a>(
-    consumer: &BaseConsumer<Hooks>,
-    partitions: impl Iterator<Item = &'a Arc<Partition>>,
-    mode: CommitMode,
-) {
-    let mut list = TopicPartitionList::new();
-    let mut moved = Vec::new();
-    for partition in partitions {
-        if let Some(position) = partition.next_commit() {
-            // Fails only for an offset that is none.
-            let _ = list.add_partition_offset(&partition.topic, partition.id, Offset::Offset(position));
-            moved.push(partition);
-        }
-    }
-    if moved.is_empty() {
-        return;
-    }
-    if let Err(error) = consumer.commit(&list, mode) {
+/// Sends the positions that moved since the last commit, and does not wait for the answer: [`Partition::committed`]
+/// notices what is lost.
+pub(super) fn commit_moved(consumer: &BaseConsumer<Hooks>, partitions: &[Arc<Partition>]) {
+    let now = Instant::now();
+    let moved = |partition: &Arc<Partition>| Some((Arc::clone(partition), partition.next_commit(now)?));
+    let moved: Vec<_> = partitions.iter().filter_map(moved).collect();
+    if let Err(error) = send(consumer, &moved, CommitMode::Async) {
         tracing::debug!(%error, "commit not sent; it is sent again");
-        for partition in moved {
+        for (partition, _) in moved {
             partition.commit_failed();
         }
     }
+}
+
+/// Sends all positions and waits until the broker has them: before partitions go.
+pub(super) fn commit_all(consumer: &BaseConsumer<Hooks>, partitions: &[Arc<Partition>]) {
+    let all = |partition: &Arc<Partition>| Some((Arc::clone(partition), partition.position()?));
+    let all: Vec<_> = partitions.iter().filter_map(all).collect();
+    for _ in 0..COMMIT_TRIES {
+        match send(consumer, &all, CommitMode::Sync) {
+            Ok(()) => return,
+            Err(error) => tracing::debug!(%error, "last commit refused"),
+        }
+        std::thread::sleep(COMMIT_PAUSE);
+    }
+    tracing::warn!("the last positions could not be committed: what is behind the committed ones will be read again");
+}
+
+fn send(consumer: &BaseConsumer<Hooks>, positions: &[(Arc<Partition>, i64)], mode: CommitMode) -> KafkaResult<()> {
+    if positions.is_empty() {
+        return Ok(());
+    }
+    let mut list = TopicPartitionList::new();
+    for (partition, position) in positions {
+        list.add_partition_offset(&partition.topic, partition.id, Offset::Offset(*position))?;
+    }
+    consumer.commit(&list, mode)
+}
+
+/// Tries of the last commit, and the pause between them: a coordinator that moves needs a moment.
+const COMMIT_TRIES: usize = 3;
+const COMMIT_PAUSE: Duration = Duration::from_millis(200);
+
+/// What to do about [`is_authorization`].
+pub(super) const NOT_ALLOWED: &str =
+    "access is refused: the identity or policy needs the right to Listen on the topic and to use the consumer group";
+
+pub(super) const fn is_authorization(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::TopicAuthorizationFailed
+            | RDKafkaErrorCode::GroupAuthorizationFailed
+            | RDKafkaErrorCode::ClusterAuthorizationFailed
+    )
 }
 
 impl ClientContext for Hooks {
@@ -172,6 +214,7 @@ impl ClientContext for Hooks {
             Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::BrokerTransportFailure) => {
                 "no broker answers: check that it runs, the bootstrap servers and the network"
             }
+            Some(code) if is_authorization(code) => NOT_ALLOWED,
             _ => {
                 tracing::debug!(worker = self.worker, %error, reason, "librdkafka consumer");
                 return;
@@ -193,9 +236,14 @@ impl ClientContext for Hooks {
             self.health.up(&self.broker_component());
         }
         let partitions = self.partitions();
+        let now = Instant::now();
         for (topic, stats) in &statistics.topics {
             for (id, partition) in &stats.partitions {
-                if partition.hi_offset < 0 || !partitions.contains_key(&(topic.as_str().into(), *id)) {
+                let Some(ours) = partitions.get(&(topic.as_str().into(), *id)) else {
+                    continue;
+                };
+                ours.committed(partition.committed_offset, now);
+                if partition.hi_offset < 0 {
                     continue;
                 }
                 let position = if partition.committed_offset >= 0 {
@@ -228,21 +276,6 @@ impl ConsumerContext for Hooks {
                 tracing::warn!(worker = self.worker, %error, "rebalance failed; the group tries again");
             }
             Rebalance::Revoke(_) => {}
-        }
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        let partitions = self.partitions();
-        for element in offsets.elements() {
-            let failed = element.error().err().or_else(|| result.clone().err());
-            let Some(partition) = partitions.get(&(element.topic().into(), element.partition())) else {
-                continue;
-            };
-            if let Some(error) = failed {
-                // A rebalance in progress refuses commits: the position is kept and sent again with the next tick.
-                tracing::debug!(worker = self.worker, topic = element.topic(), partition = element.partition(), %error, "commit refused; it is sent again");
-                partition.commit_failed();
-            }
         }
     }
 }

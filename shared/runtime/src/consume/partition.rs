@@ -1,7 +1,7 @@
 //! One partition while it is ours: what of it is done, what runs, and whether it was taken away.
 
-use crate::offsets::OffsetTracker;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use crate::offsets::{OffsetTracker, Take};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -18,11 +18,14 @@ pub(crate) struct Partition {
     pub(crate) abandoned: CancellationToken,
     tracker: Mutex<OffsetTracker>,
     running: AtomicUsize,
-    /// Position of the newest commit that was sent.
-    requested: AtomicI64,
+    /// The newest commit that was sent, and when.
+    requested: Mutex<Option<(i64, Instant)>>,
+    /// Its offsets are another topic's: they must not be committed.
+    is_stale: AtomicBool,
 }
 
-const NO_COMMIT: i64 = -1;
+/// A commit that the broker does not show after so long is sent again: librdkafka does not tell of failed ones.
+const CONFIRM_WITHIN: Duration = Duration::from_secs(5);
 
 impl Partition {
     pub(crate) fn new(group: &str, topic: Arc<str>, id: i32) -> Arc<Self> {
@@ -34,7 +37,8 @@ impl Partition {
             abandoned: CancellationToken::new(),
             tracker: Mutex::default(),
             running: AtomicUsize::new(0),
-            requested: AtomicI64::new(NO_COMMIT),
+            requested: Mutex::default(),
+            is_stale: AtomicBool::new(false),
         })
     }
 
@@ -43,7 +47,7 @@ impl Partition {
     }
 
     /// See [`OffsetTracker::take`].
-    pub(crate) fn take(&self, offset: i64) -> bool {
+    pub(crate) fn take(&self, offset: i64) -> Take {
         self.tracker().take(offset)
     }
 
@@ -83,20 +87,49 @@ impl Partition {
         true
     }
 
+    fn requested(&self) -> MutexGuard<'_, Option<(i64, Instant)>> {
+        self.requested.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What may be committed now.
+    pub(crate) fn position(&self) -> Option<i64> {
+        self.tracker()
+            .position()
+            .filter(|_| !self.is_stale.load(Ordering::Relaxed))
+    }
+
     /// A position that was not sent for commit yet, marked as sent.
-    pub(crate) fn next_commit(&self) -> Option<i64> {
-        let position = self.tracker().position()?;
-        (self.requested.swap(position, Ordering::Relaxed) != position).then_some(position)
+    pub(crate) fn next_commit(&self, now: Instant) -> Option<i64> {
+        let position = self.position()?;
+        let mut requested = self.requested();
+        let is_new = requested.is_none_or(|(sent, _)| sent != position);
+        if is_new {
+            *requested = Some((position, now));
+        }
+        is_new.then_some(position)
+    }
+
+    /// What the broker has: a commit that it should have by now is sent again.
+    pub(crate) fn committed(&self, committed: i64, now: Instant) {
+        let mut requested = self.requested();
+        if requested.is_some_and(|(sent, at)| committed < sent && now.duration_since(at) > CONFIRM_WITHIN) {
+            *requested = None;
+        }
     }
 
     /// The commit failed: send it again.
     pub(crate) fn commit_failed(&self) {
-        self.requested.store(NO_COMMIT, Ordering::Relaxed);
+        *self.requested() = None;
+    }
+
+    /// The topic is not the one whose offsets were taken here.
+    pub(crate) fn went_back(&self) {
+        self.is_stale.store(true, Ordering::Relaxed);
     }
 
     /// Whether anything was done since the assignment.
     pub(crate) fn has_position(&self) -> bool {
-        self.tracker().position().is_some()
+        self.position().is_some()
     }
 }
 
@@ -121,15 +154,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_position_is_sent_once_unless_its_commit_failed() {
+    fn a_position_is_sent_once_unless_the_broker_does_not_show_it() {
         let partition = Partition::new("g", "t".into(), 0);
-        assert_eq!(partition.next_commit(), None);
+        let now = Instant::now();
+        assert_eq!(partition.next_commit(now), None);
         partition.take(4);
         partition.done(4);
-        assert_eq!(partition.next_commit(), Some(5));
-        assert_eq!(partition.next_commit(), None);
+        assert_eq!(partition.next_commit(now), Some(5));
+        assert_eq!(partition.next_commit(now), None);
+        partition.committed(4, now);
+        assert_eq!(partition.next_commit(now), None, "it may still be on its way");
+        let later = now + CONFIRM_WITHIN + Duration::from_millis(1);
+        partition.committed(5, later);
+        assert_eq!(partition.next_commit(later), None, "it arrived");
+        partition.committed(4, later);
+        assert_eq!(partition.next_commit(later), Some(5), "it was lost");
         partition.commit_failed();
-        assert_eq!(partition.next_commit(), Some(5));
+        assert_eq!(partition.next_commit(later), Some(5));
+        partition.went_back();
+        assert_eq!(partition.position(), None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The polling loop of one worker.
 
 use super::flow::{Held, Limits};
-use super::hooks::{Hooks, commit};
+use super::hooks::{Hooks, NOT_ALLOWED, commit_all, commit_moved, is_authorization};
 use super::partition::Partition;
 use super::{Sink, Taken, prime};
 use crate::cluster;
@@ -9,11 +9,12 @@ use crate::config::{ClusterSettings, OffsetReset, Settings};
 use crate::handler::{AssignError, Assigned};
 use crate::health::Health;
 use crate::metrics::metrics;
+use crate::offsets::Take;
 use crate::record::Record;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
-use rdkafka::{Message as _, TopicPartitionList};
+use rdkafka::{Message as _, Offset, TopicPartitionList};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -55,6 +56,7 @@ pub(crate) struct Subscription<'a> {
     pub(crate) group: &'a str,
     pub(crate) topics: &'a [&'a str],
     pub(crate) limits: Limits,
+    pub(crate) reset: OffsetReset,
     pub(crate) health: Health,
     pub(crate) drain: CancellationToken,
 }
@@ -84,6 +86,7 @@ impl Consumer {
             group,
             topics,
             limits,
+            reset,
             health,
             drain,
         } = subscription;
@@ -98,7 +101,7 @@ impl Consumer {
             joined: AtomicBool::new(false),
             finished: AtomicBool::new(false),
         };
-        let client: BaseConsumer<Hooks> = cluster::consumer(cluster, settings, group)
+        let client: BaseConsumer<Hooks> = cluster::consumer(cluster, settings, group, reset)
             .create_with_context(hooks)
             .map_err(ConsumeError::Create)?;
         client.subscribe(topics).map_err(ConsumeError::Create)?;
@@ -106,7 +109,7 @@ impl Consumer {
             client,
             limits,
             held: Arc::default(),
-            reset: settings.offset_reset,
+            reset,
             commit_interval: settings.commit_interval,
             grace: settings.shutdown_grace,
             drain,
@@ -155,7 +158,7 @@ impl Consumer {
             self.control_flow();
             if Instant::now() >= next_commit {
                 let partitions: Vec<_> = self.hooks().partitions().values().cloned().collect();
-                commit(&self.client, partitions.iter(), CommitMode::Async);
+                commit_moved(&self.client, &partitions);
                 next_commit = Instant::now() + self.commit_interval;
             }
         }
@@ -177,12 +180,18 @@ impl Consumer {
         };
         // The tracker cannot follow offsets that go back, and skipping them would be loss: begin anew from what is
         // committed, and let the tables say whether they agree.
-        if !partition.take(message.offset()) {
-            return Err(ConsumeError::Rewound {
-                topic: message.topic().to_owned(),
-                partition: message.partition(),
-                offset: message.offset(),
-            });
+        match partition.take(message.offset()) {
+            Take::New => {}
+            Take::Again => return Ok(()),
+            Take::WentBack => {
+                partition.went_back();
+                self.commit_rewound(message);
+                return Err(ConsumeError::Rewound {
+                    topic: message.topic().to_owned(),
+                    partition: message.partition(),
+                    offset: message.offset(),
+                });
+            }
         }
         let record = Record::of_message(message, Arc::clone(&partition.topic));
         metrics()
@@ -197,6 +206,18 @@ impl Consumer {
             _outstanding: outstanding,
         });
         Ok(())
+    }
+
+    /// The committed position is the old topic's: what came since would be skipped.
+    fn commit_rewound(&self, message: &BorrowedMessage<'_>) {
+        let mut list = TopicPartitionList::new();
+        let offset = Offset::Offset(message.offset());
+        let committed = list
+            .add_partition_offset(message.topic(), message.partition(), offset)
+            .and_then(|()| self.client.commit(&list, CommitMode::Sync));
+        if let Err(error) = committed {
+            tracing::warn!(worker = self.hooks().worker, %error, "the position of a topic that went back was not committed");
+        }
     }
 
     fn poll_error(&self, error: KafkaError) -> Result<(), ConsumeError> {
@@ -214,6 +235,10 @@ impl Consumer {
                 } else {
                     tracing::warn!(worker = hooks.worker, advice);
                 }
+            }
+            Some(code) if is_authorization(code) => {
+                hooks.joined.store(false, Ordering::Relaxed);
+                hooks.health.down(&hooks.worker, format!("{NOT_ALLOWED} ({error})"));
             }
             _ => tracing::debug!(worker = hooks.worker, %error, "poll"),
         }
@@ -233,8 +258,11 @@ impl Consumer {
             return Ok(());
         }
         let positions = match prime::positions(&self.client, &fresh, self.reset) {
-            Ok(positions) => positions,
-            Err(error) => {
+            Ok(positions) if !positions.is_empty() => positions,
+            answer => {
+                let error = answer
+                    .err()
+                    .map_or_else(|| "no partition has a leader".to_owned(), |error| error.to_string());
                 hooks.health.down(
                     &hooks.worker,
                     format!("the positions of new partitions cannot be read: {error}"),
@@ -243,7 +271,7 @@ impl Consumer {
                 return Ok(());
             }
         };
-        let assigned: Vec<Assigned> = positions.iter().map(|(assigned, _)| assigned.clone()).collect();
+        let assigned: Vec<Assigned> = positions.iter().map(|start| start.assigned.clone()).collect();
         match on_assigned(&assigned) {
             Ok(()) => {}
             Err(AssignError::Unavailable(unavailable)) => {
@@ -255,11 +283,10 @@ impl Consumer {
         }
         let starts: Vec<&Assigned> = positions
             .iter()
-            .zip(&fresh)
-            .filter(|((_, new), partition)| *new && !partition.has_position())
-            .map(|((assigned, _), _)| assigned)
+            .filter(|start| start.is_new && !start.partition.has_position())
+            .map(|start| &start.assigned)
             .collect();
-        if let Err(error) = prime::commit_start(&self.client, &starts) {
+        if let Err(error) = prime::begin_at(&self.client, &starts) {
             // The group is still rebalancing: nothing is read before the positions are there.
             tracing::debug!(worker = hooks.worker, %error, "start positions not committed yet");
             self.next_prime = Instant::now() + Duration::from_millis(200);
@@ -268,8 +295,8 @@ impl Consumer {
         let mut list = TopicPartitionList::new();
         hooks
             .fresh()
-            .retain(|waiting| !fresh.iter().any(|primed| Arc::ptr_eq(primed, waiting)));
-        for partition in &fresh {
+            .retain(|waiting| !positions.iter().any(|start| Arc::ptr_eq(&start.partition, waiting)));
+        for partition in positions.iter().map(|start| &start.partition) {
             if !self.full {
                 list.add_partition(&partition.topic, partition.id);
             } else {
@@ -277,7 +304,9 @@ impl Consumer {
             }
         }
         let _ = self.client.resume(&list);
-        hooks.health.up(&hooks.worker);
+        if hooks.fresh().is_empty() {
+            hooks.health.up(&hooks.worker);
+        }
         Ok(())
     }
 
@@ -334,6 +363,8 @@ impl Consumer {
     /// Drains: nothing new begins, what runs may end within the grace period, its position is committed.
     fn finish(self) -> bool {
         let hooks = self.hooks();
+        // A long grace period is no stuck thread.
+        hooks.health.forget(&hooks.worker);
         let partitions: Vec<Arc<Partition>> = hooks.partitions().values().cloned().collect();
         for partition in &partitions {
             partition.revoke();
@@ -350,9 +381,8 @@ impl Consumer {
                 "the grace period is over: unfinished work will be read again"
             );
         }
-        commit(&self.client, partitions.iter(), CommitMode::Sync);
+        commit_all(&self.client, &partitions);
         hooks.finished.store(true, Ordering::Relaxed);
-        hooks.health.forget(&hooks.worker);
         hooks.health.forget(&hooks.broker_component());
         tracing::info!(worker = hooks.worker, "drained and committed");
         // Dropping the client leaves the group.

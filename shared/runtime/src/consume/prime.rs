@@ -13,46 +13,61 @@ use rdkafka::{Offset, TopicPartitionList};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Longest wait for the broker's answer to one question.
-const ANSWER: Duration = Duration::from_secs(5);
+/// Longest wait for the broker's answer to one question: the polling thread has other partitions as well.
+const ANSWER: Duration = Duration::from_secs(3);
 
-/// Start and end of the partitions; `reset` decides where one without a committed position begins.
+/// Where reading of a partition begins.
+pub(super) struct Start {
+    pub(super) partition: Arc<Partition>,
+    pub(super) assigned: Assigned,
+    /// No position was committed.
+    pub(super) is_new: bool,
+}
+
+/// Start and end of the partitions; `reset` decides where one without a committed position begins. Partitions that
+/// have no leader now are left out.
 pub(super) fn positions(
     consumer: &BaseConsumer<Hooks>,
     partitions: &[Arc<Partition>],
     reset: OffsetReset,
-) -> KafkaResult<Vec<(Assigned, bool)>> {
+) -> KafkaResult<Vec<Start>> {
     let mut list = TopicPartitionList::new();
     for partition in partitions {
         list.add_partition(&partition.topic, partition.id);
     }
     let committed = consumer.committed_offsets(list, ANSWER)?;
-    partitions
-        .iter()
-        .map(|partition| {
-            let (low, high) = consumer.fetch_watermarks(&partition.topic, partition.id, ANSWER)?;
-            let position = committed
-                .find_partition(&partition.topic, partition.id)
-                .and_then(|element| element.offset().to_raw())
-                .filter(|&offset| offset >= 0);
-            let start = position.unwrap_or(match reset {
-                OffsetReset::Earliest => low,
-                OffsetReset::Latest => high,
-            });
-            let assigned = Assigned {
+    let mut starts = Vec::with_capacity(partitions.len());
+    for partition in partitions {
+        let Ok((low, high)) = consumer.fetch_watermarks(&partition.topic, partition.id, ANSWER) else {
+            continue;
+        };
+        let Some(element) = committed.find_partition(&partition.topic, partition.id) else {
+            continue;
+        };
+        // An error here is no "nothing was committed": taken for that, it would move the group.
+        element.error()?;
+        let position = element.offset().to_raw().filter(|&offset| offset >= 0);
+        let start = position.unwrap_or(match reset {
+            OffsetReset::Earliest => low,
+            OffsetReset::Latest => high,
+        });
+        starts.push(Start {
+            partition: Arc::clone(partition),
+            assigned: Assigned {
                 app_id: partition.app_id.clone(),
                 topic: partition.topic.to_string(),
                 partition: partition.id,
                 start,
                 end: high,
-            };
-            Ok((assigned, position.is_none()))
-        })
-        .collect()
+            },
+            is_new: position.is_none(),
+        });
+    }
+    Ok(starts)
 }
 
-/// Commits the start positions of partitions that have none.
-pub(super) fn commit_start(consumer: &BaseConsumer<Hooks>, starts: &[&Assigned]) -> KafkaResult<()> {
+/// Commits the start positions of partitions that have none, and reads from exactly there.
+pub(super) fn begin_at(consumer: &BaseConsumer<Hooks>, starts: &[&Assigned]) -> KafkaResult<()> {
     if starts.is_empty() {
         return Ok(());
     }
@@ -60,5 +75,7 @@ pub(super) fn commit_start(consumer: &BaseConsumer<Hooks>, starts: &[&Assigned])
     for assigned in starts {
         list.add_partition_offset(&assigned.topic, assigned.partition, Offset::Offset(assigned.start))?;
     }
-    consumer.commit(&list, CommitMode::Sync)
+    consumer.commit(&list, CommitMode::Sync)?;
+    consumer.seek_partitions(list, ANSWER)?;
+    Ok(())
 }

@@ -39,6 +39,7 @@ pub fn init(settings: &Settings) -> Result<(), TelemetryError> {
     } else {
         lines.with_ansi(std::io::stderr().is_terminal()).boxed()
     };
+    std::panic::set_hook(Box::new(log_panic));
     let spans = match &settings.otlp_endpoint {
         Some(_) => {
             let provider = exporter()?;
@@ -58,10 +59,23 @@ pub fn init(settings: &Settings) -> Result<(), TelemetryError> {
     Ok(())
 }
 
+/// A panic as a log line like any other: its text may hold what the message held.
+fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let text = panic.payload_as_str().unwrap_or("no text");
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    tracing::error!(
+        place,
+        panic = contracts::redaction::redact_text(text),
+        backtrace = %std::backtrace::Backtrace::capture(),
+        "panic"
+    );
+}
+
 /// A level alone is for our own crates: libraries log for their developers. A filter is taken as it is.
 fn filter(log_level: &str) -> EnvFilter {
     let directives = match log_level.parse::<tracing::Level>() {
-        Ok(level) => OURS.iter().fold("warn".to_owned(), |directives, name| {
+        // The audit is no chatter: it is written whatever the level.
+        Ok(level) => OURS.iter().fold("warn,audit=info".to_owned(), |directives, name| {
             format!("{directives},{name}={level}")
         }),
         Err(_) => log_level.to_owned(),
@@ -70,9 +84,8 @@ fn filter(log_level: &str) -> EnvFilter {
     EnvFilter::try_new(directives).unwrap_or_default()
 }
 
-/// Crates whose log is for operators; `audit` is the dead-letter audit when it has no file.
-const OURS: [&str; 13] = [
-    "audit",
+/// Crates whose log is for operators.
+const OURS: [&str; 12] = [
     "xact_runtime",
     "xact_contracts",
     "xact_lake",

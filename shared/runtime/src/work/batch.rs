@@ -162,6 +162,8 @@ impl<H: BatchHandler> BatchService<H> {
     /// Sees one batch through to its end. Records of partitions that go meanwhile are left to their next owner.
     async fn see_through(&self, desk: &Desk, taken: Vec<Taken>) {
         let mut waits = backoff::dependency();
+        // Shown in readiness until this batch has gone through or gone away.
+        let mut waiting = None;
         let mut pending: Vec<(Taken, Item<H::Input>)> = taken
             .into_iter()
             .map(|mut taken| {
@@ -192,7 +194,7 @@ impl<H: BatchHandler> BatchService<H> {
                             return;
                         }
                     }
-                    desk.available();
+                    drop(waiting);
                     let nothing = Disposed::default();
                     self.trace(&items);
                     for (index, (taken, item)) in pending.iter().enumerate() {
@@ -202,7 +204,7 @@ impl<H: BatchHandler> BatchService<H> {
                     }
                     return;
                 }
-                Err(unavailable) => desk.unavailable(&unavailable),
+                Err(unavailable) => waiting = Some(desk.wait_for(&unavailable)),
             }
             drop(running);
             let wait = waits.next().unwrap_or_default();

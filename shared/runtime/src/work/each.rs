@@ -116,6 +116,8 @@ impl<H: Handler> EachService<H> {
     async fn see_through(&self, desk: &Desk, permits: &Arc<Semaphore>, taken: &Taken) {
         let revoked = &taken.partition.revoked;
         let mut waits = backoff::dependency();
+        // Shown in readiness until this message has gone through or gone away.
+        let mut waiting = None;
         loop {
             let permit = tokio::select! {
                 permit = Arc::clone(permits).acquire_owned() => permit,
@@ -136,11 +138,11 @@ impl<H: Handler> EachService<H> {
                 } => {
                     // The next record may begin while this one waits for its acknowledgements.
                     drop(permit);
+                    drop(waiting);
                     if desk.deliver(&disposed, revoked).await.is_ok() {
-                        desk.available();
                         desk.count(&taken.record, &disposed, readable);
                         if let Some(then) = then {
-                            then();
+                            then.await;
                         }
                         taken.partition.done(taken.record.offset);
                     }
@@ -151,7 +153,7 @@ impl<H: Handler> EachService<H> {
                     until(due, desk.clock.now())
                 }
                 Step::Unavailable(unavailable) => {
-                    desk.unavailable(&unavailable);
+                    waiting = Some(desk.wait_for(&unavailable));
                     drop(running);
                     // The permit is kept: while a dependency is away, only so many messages knock at its door.
                     let wait = waits.next().unwrap_or(HOLD_STEP);
@@ -226,7 +228,7 @@ impl<H: Handler> Service for EachService<H> {
                         let delivered = desk.deliver(&disposed, &desk.drain).await.is_ok();
                         desk.count(record, &disposed, readable);
                         if let (true, Some(then)) = (delivered, then) {
-                            then();
+                            then.await;
                         }
                         delivered
                     }

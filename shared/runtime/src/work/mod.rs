@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::consume::{Limits, Sink};
 use crate::disposition::{Disposed, Disposition, End};
 use crate::handler::{AssignError, Assigned, Unavailable};
-use crate::health::Health;
+use crate::health::{Health, Waiting};
 use crate::metrics::{DOMAIN, metrics};
 use crate::produce::{Producer, Unfinished};
 use crate::record::Record;
@@ -19,8 +19,6 @@ use contracts::topology::Stage;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -66,31 +64,13 @@ pub struct Desk {
     pub clock: Clock,
     /// Stops waiting.
     pub drain: CancellationToken,
-    /// Dependencies that this worker reported as down.
-    pub down: Mutex<Vec<&'static str>>,
 }
 
 impl Desk {
-    fn dependency_component(&self, dependency: &str) -> String {
-        format!("{}/{dependency}", self.worker)
-    }
-
-    /// A dependency is not there.
-    pub(crate) fn unavailable(&self, unavailable: &Unavailable) {
-        let mut down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
-        if !down.contains(&unavailable.dependency) {
-            down.push(unavailable.dependency);
-        }
-        self.health
-            .down(&self.dependency_component(unavailable.dependency), &unavailable.reason);
-    }
-
-    /// Work went through: whatever was down is back.
-    pub(crate) fn available(&self) {
-        let down = std::mem::take(&mut *self.down.lock().unwrap_or_else(PoisonError::into_inner));
-        for dependency in down {
-            self.health.up(&self.dependency_component(dependency));
-        }
+    /// A dependency is not there, and a message waits for it until the guard is dropped.
+    pub(crate) fn wait_for(&self, unavailable: &Unavailable) -> Waiting {
+        let component = format!("{}/{}", self.worker, unavailable.dependency);
+        self.health.wait_for(&component, &unavailable.reason)
     }
 
     /// Sends what came of a record and counts its failures.
