@@ -23,30 +23,54 @@ pub struct Source {
     pub timestamp: Option<Timestamp>,
 }
 
-/// The original bytes of a message, as text where they are UTF-8.
+/// Most that a dead letter keeps of a message's bytes, as they stand in its JSON: with the other fields it fits the
+/// 1 MB that Event Hubs takes.
+pub const MAX_PAYLOAD_BYTES: usize = 900_000;
+
+/// The original bytes of a message: as text where they are UTF-8, unless base64 is shorter than the escaped text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payload {
-    /// Text or base64.
+    /// Text or base64; of the first bytes only if all of them do not fit.
     pub text: String,
     /// `Some("base64")` when it is base64.
     pub encoding: Option<String>,
+    /// Size of the whole message, when it does not fit.
+    pub cut_from: Option<usize>,
 }
 
 impl Payload {
-    /// Keeps bytes losslessly.
+    /// Keeps bytes losslessly up to [`MAX_PAYLOAD_BYTES`].
     #[must_use]
     pub fn of_bytes(bytes: &[u8]) -> Self {
-        match std::str::from_utf8(bytes) {
-            Ok(text) => Self {
+        let encoded_length = bytes.len().div_ceil(3) * 4;
+        let text = std::str::from_utf8(bytes)
+            .ok()
+            .filter(|text| escaped_length(text) <= encoded_length.max(MAX_PAYLOAD_BYTES / 100));
+        if let Some(text) = text.filter(|text| escaped_length(text) <= MAX_PAYLOAD_BYTES) {
+            return Self {
                 text: text.to_owned(),
                 encoding: None,
-            },
-            Err(_) => Self {
-                text: STANDARD.encode(bytes),
-                encoding: Some("base64".to_owned()),
-            },
+                cut_from: None,
+            };
+        }
+        let fits = MAX_PAYLOAD_BYTES / 4 * 3;
+        Self {
+            text: STANDARD.encode(&bytes[..bytes.len().min(fits)]),
+            encoding: Some("base64".to_owned()),
+            cut_from: (bytes.len() > fits).then_some(bytes.len()),
         }
     }
+}
+
+/// Bytes that the text takes in JSON.
+fn escaped_length(text: &str) -> usize {
+    text.bytes()
+        .map(|byte| match byte {
+            b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
+            0..0x20 => 6,
+            _ => 1,
+        })
+        .sum()
 }
 
 /// One dead letter (topic dlq).
@@ -91,9 +115,12 @@ pub struct DeadLetter {
     /// The message's bytes, when it could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original_payload: Option<String>,
-    /// `base64` when the bytes were no UTF-8.
+    /// `base64` when the payload is base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original_encoding: Option<String>,
+    /// Size of the whole message in bytes, when only its beginning fits here: the source has all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original_cut_from: Option<usize>,
 }
 
 impl DeadLetter {
@@ -125,6 +152,7 @@ impl DeadLetter {
             trace_id,
             original_payload: Some(payload.text),
             original_encoding: payload.encoding,
+            original_cut_from: payload.cut_from,
             ..Self::blank(problem, stage, source, now)
         }
     }
@@ -143,10 +171,11 @@ impl DeadLetter {
             original_task: None,
             original_payload: None,
             original_encoding: None,
+            original_cut_from: None,
         }
     }
 
-    /// The unreadable message's bytes as they came.
+    /// The unreadable message's bytes as they came; their beginning when [`Self::original_cut_from`] is set.
     ///
     /// # Errors
     /// When the base64 is damaged.
@@ -189,6 +218,26 @@ mod tests {
             partition: 1,
             offset: 7,
             timestamp: None,
+        }
+    }
+
+    #[test]
+    fn large_messages_are_kept_whole_where_they_fit_and_marked_where_they_do_not() {
+        let problem = Problem::new(Category::Permanent, "unreadable");
+        for (bytes, cut) in [
+            (vec![b'x'; 900_000], None),
+            // Escaped it would be twice as long; as base64 it is only a third longer, and fits.
+            (vec![b'"'; 600_000], None),
+            (vec![0xff; 670_000], None),
+            (vec![1; 1_000_000], Some(1_000_000)),
+            (vec![b'x'; 1_000_000], Some(1_000_000)),
+        ] {
+            let letter = DeadLetter::of_payload(&bytes, None, &problem, "download", source(), Timestamp::UNIX_EPOCH);
+            assert_eq!(letter.original_cut_from, cut);
+            assert!(encode(&letter).len() < 950_000);
+            let kept = letter.original_bytes().unwrap().unwrap();
+            assert!(bytes.starts_with(&kept) && kept.len() > 600_000.min(bytes.len() - 1));
+            assert_eq!(kept.len() == bytes.len(), cut.is_none());
         }
     }
 
