@@ -53,6 +53,17 @@ pub fn run(program: &str, args: &[&str], environment: Variables, dir: &WorkDir) 
     })
 }
 
+/// The cells of a printed table's line, whatever lines it is drawn with.
+#[must_use]
+pub fn cells(line: &str) -> Vec<&str> {
+    let is_drawn = |letter: char| ('\u{2500}'..='\u{257f}').contains(&letter) || letter == '|';
+    line.split(is_drawn)
+        .flat_map(|part| part.split("  "))
+        .map(str::trim)
+        .filter(|cell| !cell.is_empty())
+        .collect()
+}
+
 /// What a command must know of a broker whose pipeline retries as `--dev` does.
 #[must_use]
 pub fn client(broker: &str) -> Variables {
@@ -63,35 +74,38 @@ pub fn client(broker: &str) -> Variables {
 ///
 /// # Errors
 /// When the command fails or prints no table.
-pub fn lag(broker: &str, dir: &WorkDir) -> Result<Vec<(String, String, u64)>> {
-    let text = command(&["topics", "lag"], client(broker), dir)?.success()?;
-    let rows: Vec<_> = text
-        .lines()
-        .filter_map(|line| {
-            let cells: Vec<&str> = line.split_whitespace().collect();
-            match cells.as_slice() {
-                [group, topic, _partition, _committed, _end, lag] => {
-                    Some(((*group).to_owned(), (*topic).to_owned(), lag.parse().ok()?))
-                }
-                _ => None,
-            }
-        })
-        .collect();
-    if rows.is_empty() {
-        return Err(failed("`topics lag` prints no table", text));
+pub fn lag(client: &Variables, dir: &WorkDir) -> Result<Vec<(String, String, u64)>> {
+    let text = command(&["topics", "lag"], client.clone(), dir)?.success()?;
+    let row = |line| match cells(line).as_slice() {
+        [group, topic, _partition, _committed, _end, lag] => {
+            Some(((*group).to_owned(), (*topic).to_owned(), lag.parse().ok()?))
+        }
+        _ => None,
+    };
+    let rows: Vec<_> = text.lines().filter_map(row).collect();
+    match rows.is_empty() {
+        true => Err(failed("`topics lag` prints no table", text)),
+        false => Ok(rows),
     }
-    Ok(rows)
 }
 
-/// Waits until no group has lag: two looks in a row, for what one stage has just finished may be on its way to the next.
+/// Waits until no group has lag, on a broker whose pipeline retries as `--dev` does.
 ///
 /// # Errors
 /// When there still is some after `limit`.
 pub fn wait_no_lag(limit: Duration, broker: &str, dir: &WorkDir) -> Result<()> {
+    wait_no_lag_of(limit, &client(broker), dir)
+}
+
+/// Waits until no group has lag: two looks in a row, for what a retry has just given back is behind the first look.
+///
+/// # Errors
+/// When there still is some after `limit`.
+pub fn wait_no_lag_of(limit: Duration, client: &Variables, dir: &WorkDir) -> Result<()> {
     let mut quiet = 0;
     let mut left = Vec::new();
     let done = wait_until(limit, "no group has lag", || {
-        left = match lag(broker, dir) {
+        left = match lag(client, dir) {
             Ok(rows) => rows.into_iter().filter(|row| row.2 > 0).collect(),
             Err(error) => return Some(Err(error)),
         };

@@ -25,6 +25,17 @@ struct Comparison<'a> {
 /// # Panics
 /// When anything differs.
 pub fn assert_exactly_what_was_sent(sent: &[Sent], tables: &Tables, files: &Path) {
+    let differences = differences(sent, tables, files);
+    assert!(
+        differences.is_empty(),
+        "{} differences, such as\n{}",
+        differences.len(),
+        differences[..differences.len().min(SHOWN)].join("\n")
+    );
+}
+
+/// All that differs, in words.
+fn differences(sent: &[Sent], tables: &Tables, files: &Path) -> Vec<String> {
     let mut comparison = Comparison {
         files,
         differences: Vec::new(),
@@ -44,18 +55,11 @@ pub fn assert_exactly_what_was_sent(sent: &[Sent], tables: &Tables, files: &Path
         ("attachments_failed", failed),
     ] {
         for row in left.values() {
-            comparison
-                .differences
-                .push(format!("xact_{table} has a row that nothing was sent for: {row:?}"));
+            let text = format!("xact_{table} has a row that nothing was sent for: {row:?}");
+            comparison.differences.push(text);
         }
     }
-    let differences = comparison.differences;
-    assert!(
-        differences.is_empty(),
-        "{} differences, such as\n{}",
-        differences.len(),
-        differences[..differences.len().min(SHOWN)].join("\n")
-    );
+    comparison.differences
 }
 
 impl Comparison<'_> {
@@ -74,7 +78,7 @@ impl Comparison<'_> {
             .as_str()
             .and_then(|text| serde_json::from_str(text).ok());
         row.insert("raw_json".into(), raw.unwrap_or_default());
-        self.columns(&sent.trace_id, row, expected, rows::EVENT_CLOCK);
+        self.columns(&sent.trace_id, row, &expected, rows::EVENT_CLOCK);
     }
 
     fn attachment(
@@ -96,7 +100,7 @@ impl Comparison<'_> {
                 }
                 self.file(url, &row);
                 match rows::attachment_row(sent, attachment) {
-                    Some(expected) => self.columns(url, row, expected, rows::ATTACHMENT_CLOCK),
+                    Some(expected) => self.columns(url, row, &expected, rows::ATTACHMENT_CLOCK),
                     None => self
                         .differences
                         .push(format!("{url}: nobody says what is served there")),
@@ -108,7 +112,7 @@ impl Comparison<'_> {
                         .push(format!("{url}: error_message is {}", row["error_message"]));
                 }
                 if let Some(expected) = rows::failed_row(sent, attachment) {
-                    self.columns(url, row, expected, rows::FAILED_CLOCK);
+                    self.columns(url, row, &expected, rows::FAILED_CLOCK);
                 }
             }
             (end, done, gone) => {
@@ -138,7 +142,7 @@ impl Comparison<'_> {
     }
 
     /// Every column is as expected; those of the clock are there, and in order.
-    fn columns(&mut self, what: &str, mut row: Row, expected: Row, clock: &[&str]) {
+    fn columns(&mut self, what: &str, mut row: Row, expected: &Row, clock: &[&str]) {
         let mut before = String::new();
         for column in clock {
             let value = row.remove(*column).unwrap_or_default();
@@ -153,7 +157,7 @@ impl Comparison<'_> {
             }
             before = text;
         }
-        for (column, expected) in &expected {
+        for (column, expected) in expected {
             let found = row.remove(column);
             if found.as_ref() != Some(expected) {
                 self.differences
@@ -171,4 +175,100 @@ fn by_key(rows: &[Value], key: &str) -> BTreeMap<String, Row> {
     rows.iter()
         .filter_map(|row| Some((row[key].as_str()?.to_owned(), row.as_object()?.clone())))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::sent::Content;
+    use harness::{Result, WorkDir};
+    use serde_json::json;
+
+    const FILE: &str = "documentsReceived/A1/t/A1_a.pdf";
+
+    /// One event with a file and a failure, the right tables, and the file in `dir`.
+    fn well(dir: &WorkDir) -> (Vec<Sent>, Tables) {
+        let urls = [
+            "https://claimxperience.com/ok/5/x/a.PDF?X-Amz-Signature=s",
+            "https://claimxperience.com/missing/5/x/b.pdf",
+        ];
+        let event = crate::events::event("t", &json!(urls));
+        let mut sent = Sent::read("t", &event);
+        if let End::File { content, .. } = &mut sent.attachments[0].end {
+            let sha256 = hex::encode(Sha256::digest(b"bytes"));
+            *content = Some(Content { bytes: 5, sha256 });
+        }
+        let now = "2025-01-01T00:00:00.000000Z";
+        let with = |row: Option<Row>, columns: Value| {
+            let mut row = row.unwrap();
+            row.extend(columns.as_object().unwrap().clone());
+            vec![Value::Object(row)]
+        };
+        let mut events = with(rows::event_row(&sent), json!({"ingested_at": now}));
+        events[0]["raw_json"] = sent.text_without_queries().into();
+        let clock = json!({"downloaded_at": now, "created_at": now, "retry_count": 0});
+        let attachments = with(rows::attachment_row(&sent, &sent.attachments[0]), clock);
+        let clock = json!({"failed_at": now, "created_at": now, "error_message": "404 Not Found"});
+        let failed = with(rows::failed_row(&sent, &sent.attachments[1]), clock);
+        let path = dir.join(FILE);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "bytes").unwrap();
+        let tables = Tables {
+            events,
+            attachments,
+            failed,
+        };
+        (vec![sent], tables)
+    }
+
+    #[test]
+    fn what_is_right_has_no_difference() -> Result<()> {
+        let dir = WorkDir::new("compare")?;
+        let (sent, tables) = well(&dir);
+        assert_eq!(differences(&sent, &tables, dir.path()), Vec::<String>::new());
+        Ok(())
+    }
+
+    #[test]
+    fn every_kind_of_damage_is_a_difference() -> Result<()> {
+        type Damage = fn(&mut Tables, &WorkDir);
+        let damages: [(&str, Damage); 11] = [
+            ("an event is lost", |tables, _| tables.events.clear()),
+            ("a file's row is lost", |tables, _| tables.attachments.clear()),
+            ("a failure is lost", |tables, _| tables.failed.clear()),
+            ("a file counts as failed as well", |tables, _| {
+                let mut row = tables.failed[0].clone();
+                row["media_id"] = tables.attachments[0]["media_id"].clone();
+                tables.failed.push(row);
+            }),
+            ("a row of nothing", |tables, _| {
+                let mut row = tables.events[0].clone();
+                row["event_id"] = "another".into();
+                tables.events.push(row);
+            }),
+            ("a column is wrong", |tables, _| {
+                tables.events[0]["source_system"] = Value::Null;
+            }),
+            ("a column is new", |tables, _| tables.attachments[0]["new"] = 1.into()),
+            ("a clock runs backwards", |tables, _| {
+                tables.failed[0]["failed_at"] = "2025-01-02T00:00:00.000000Z".into();
+            }),
+            ("it was retried for nothing", |tables, _| {
+                tables.attachments[0]["retry_count"] = 1.into();
+            }),
+            ("the file is gone", |_, dir| fs::remove_file(dir.join(FILE)).unwrap()),
+            ("the file is damaged", |_, dir| {
+                fs::write(dir.join(FILE), "bytex").unwrap();
+            }),
+        ];
+        for (what, damage) in damages {
+            let dir = WorkDir::new("compare")?;
+            let (sent, mut tables) = well(&dir);
+            damage(&mut tables, &dir);
+            assert_ne!(differences(&sent, &tables, dir.path()), Vec::<String>::new(), "{what}");
+        }
+        Ok(())
+    }
 }

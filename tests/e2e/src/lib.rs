@@ -4,20 +4,24 @@
 //! - [`running`]: a process that serves `/health`, `/metrics` and `/invoke`
 //! - [`pipeline`]: `xact-pipeline --dev`, and where it keeps things
 //! - [`stages`]: the handlers as processes of their own, with one environment for all
+//! - [`samples`]: the sample server as a process of its own
 //! - [`command`]: an operator's command, run to its end
 //! - [`kcat`]: Kafka seen by somebody else's client
 //! - [`metrics`]: a scrape, read
+//! - [`events`]: events that tests make themselves
 //! - [`sent`] → [`rows`] → [`compare`]: what was sent, the rows that must come of it, and whether they did
 //! - [`ids`]: the specification's ids, computed anew
 
 pub mod command;
 pub mod compare;
+pub mod events;
 pub mod ids;
 pub mod kcat;
 pub mod metrics;
 pub mod pipeline;
 pub mod rows;
 pub mod running;
+pub mod samples;
 pub mod sent;
 pub mod stages;
 

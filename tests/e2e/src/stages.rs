@@ -1,12 +1,8 @@
 //! The handlers as processes of their own: their names, and one environment for all of them.
 
-use crate::sent::{Content, End, Sent};
-use crate::{Running, Variables, failed, variables};
-use harness::{Process, Result, WorkDir, binary, wait_until};
-use sha2::{Digest, Sha256};
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::time::Duration;
+use crate::samples::{HOSTS, SampleServer};
+use crate::{Running, Variables, variables};
+use harness::{Result, WorkDir};
 
 /// Each handler with its consumer group and the partitions that the group reads (specification, section 1).
 pub const STAGES: [(&str, &str, u32); 7] = [
@@ -31,59 +27,6 @@ pub const TOPICS: [(&str, u32); 9] = [
     ("xact.downloads.pending.retry.4s", 3),
     ("xact.downloads.pending.retry.8s", 3),
 ];
-
-/// The default allow-list (specification, section 4).
-const HOSTS: [&str; 6] = [
-    "usw2-prod-xn-exportreceiver-publish.s3.us-west-2.amazonaws.com",
-    "claimxperience.s3.amazonaws.com",
-    "claimxperience.s3.us-east-1.amazonaws.com",
-    "www.claimxperience.com",
-    "claimxperience.com",
-    "xactware-claimx-us-prod.s3.us-west-1.amazonaws.com",
-];
-
-/// The sample server as a process of its own, for the hosts of the default allow-list.
-pub struct SampleServer {
-    _process: Process,
-    /// `127.0.0.1:port` of HTTP.
-    http: String,
-    /// `127.0.0.1:port` of HTTPS.
-    pub https: String,
-    /// The certificate authority to trust.
-    pub ca_file: String,
-}
-
-impl SampleServer {
-    /// Starts it and waits until it tells its addresses.
-    ///
-    /// # Errors
-    /// When it does not start.
-    pub fn start(dir: &WorkDir) -> Result<Self> {
-        let ca_file = dir.join("ca.pem").display().to_string();
-        let mut args = vec!["--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--ca-file", &ca_file];
-        args.extend(HOSTS.iter().flat_map(|host| ["--host", host]));
-        let none: [(&str, &str); 0] = [];
-        let process = Process::spawn(
-            "attachment-source",
-            binary("attachment-source")?,
-            args,
-            none,
-            dir.path(),
-        )?;
-        // Its last line: by then all is written.
-        let https = wait_until(Duration::from_secs(30), "the sample server tells its addresses", || {
-            let log = process.log();
-            log.contains("\nca ").then_some(())?;
-            Some(log.split_once("https://")?.1.lines().next()?.trim().to_owned())
-        })
-        .map_err(|error| process.error(&error.to_string()))?;
-        Ok(Self {
-            _process: process,
-            https,
-            ca_file,
-        })
-    }
-}
 
 /// What the handlers' processes share, by environment alone: broker, sample server, cache, lake, and waits that are
 /// short enough for a test.

@@ -6,6 +6,7 @@ use harness::{Result, WorkDir};
 use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
+use xact_e2e::command::cells;
 use xact_e2e::compare::assert_exactly_what_was_sent;
 use xact_e2e::pipeline::{Pipeline, files_below};
 use xact_e2e::sent::{End, Sent};
@@ -130,8 +131,11 @@ fn the_printed_table_is_true(log: &str, sent: &[Sent]) {
         ("throughput", String::new()),
     ]);
     for (name, value) in numbers {
-        let line = log.lines().find(|line| line.trim().starts_with(&format!("{name}  ")));
-        let found = line.and_then(|line| line.trim().strip_prefix(name)).map(str::trim);
+        let found = log
+            .lines()
+            .map(cells)
+            .find(|cells| cells.len() == 2 && cells[0] == name)
+            .map(|cells| cells[1]);
         assert!(
             found.is_some_and(|found| found.starts_with(&value)),
             "{name}: {found:?}, expected {value}"
@@ -170,7 +174,7 @@ fn no_signature_is_anywhere(pipeline: &Pipeline, sent: &[Sent], log: &str, rows:
     let signatures: Vec<&str> = sent
         .iter()
         .flat_map(|sent| &sent.attachments)
-        .map(|attachment| attachment.signature())
+        .map(xact_e2e::sent::Attachment::signature)
         .collect();
     assert!(signatures.len() > EVENTS && signatures.iter().all(|signature| signature.len() == 64));
     let read = |path: &std::path::PathBuf| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();

@@ -48,7 +48,7 @@ fn row<'a>(rows: &'a [Value], trace_id: &str) -> &'a Value {
 }
 
 /// Every one of `columns` is as expected in the row.
-fn assert_columns(row: &Value, columns: Value) {
+fn assert_columns(row: &Value, columns: &Value) {
     for (column, expected) in columns.as_object().unwrap() {
         assert_eq!(&row[column], expected, "{column} of {row}");
     }
@@ -58,13 +58,13 @@ fn assert_event_rows(rows: &[Value]) {
     assert_eq!(rows.len(), 2);
     assert_columns(
         row(rows, "test-001"),
-        json!({"event_id": "33034601-4cde-5f33-b8b6-03dfba430b15"}),
+        &json!({"event_id": "33034601-4cde-5f33-b8b6-03dfba430b15"}),
     );
     for trace_id in ["test-001", "test-002"] {
         let row = row(rows, trace_id);
         assert_columns(
             row,
-            json!({
+            &json!({
                 "event_id": ids::event_id(trace_id), "type": "documentsReceived", "status_subtype": "documentsReceived",
                 "version": null, "event_date": "2024-12-31", "event_timestamp": "2024-12-31T12:00:00.000000Z",
                 "assignment_id": "A123", "attachments": URL, "source_system": "test", "note": null,
@@ -92,7 +92,7 @@ fn with_the_default_hosts_the_event_ends_as_a_dead_letter_that_says_why() -> Res
         let letter = row(&audit, trace_id);
         assert_columns(
             failed,
-            json!({
+            &json!({
                 "media_id": ids::media_id(trace_id, URL), "attachment_url": URL, "status_subtype": "documentsReceived",
                 "assignment_id": "A123", "error_category": "permanent", "http_status": null, "retry_count": 0,
                 "replay_count": 0, "event_date": "2024-12-31",
@@ -100,7 +100,7 @@ fn with_the_default_hosts_the_event_ends_as_a_dead_letter_that_says_why() -> Res
         );
         assert_columns(
             letter,
-            json!({
+            &json!({
                 "media_id": ids::media_id(trace_id, URL), "attachment_url": URL, "stage": "event-ingester",
                 "error_category": "permanent",
             }),
@@ -133,7 +133,7 @@ fn with_the_host_allowed_the_event_ends_as_a_file_and_a_row() -> Result<()> {
         assert!(file.starts_with(b"%PDF-"), "it is a PDF");
         assert_columns(
             row(&tables.attachments, trace_id),
-            json!({
+            &json!({
                 "media_id": ids::media_id(trace_id, URL), "attachment_url": URL, "blob_path": path, "file_type": "PDF",
                 "status_subtype": "documentsReceived", "assignment_id": "A123", "content_type": "application/pdf",
                 "sha256": hex::encode(Sha256::digest(&file)), "bytes_downloaded": file.len(), "retry_count": 0,

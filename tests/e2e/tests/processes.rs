@@ -10,8 +10,9 @@ use std::time::Duration;
 use xact_e2e::command::{client, wait_no_lag};
 use xact_e2e::compare::assert_exactly_what_was_sent;
 use xact_e2e::pipeline::{files_below, json_lines};
+use xact_e2e::samples::SampleServer;
 use xact_e2e::sent::{End, Sent};
-use xact_e2e::stages::{STAGES, SampleServer, TOPICS, assigned, environment};
+use xact_e2e::stages::{STAGES, TOPICS, assigned, environment};
 use xact_e2e::{Running, Variables, command, kcat};
 
 /// Six of each kind of fault.
@@ -38,7 +39,10 @@ impl Cluster {
         let dir = WorkDir::new("processes")?;
         let created = command(&["topics", "create"], client(kafka.bootstrap()), &dir)?.success()?;
         for (topic, _) in TOPICS {
-            assert!(created.lines().any(|line| line == format!("created {topic}")), "{created}");
+            assert!(
+                created.lines().any(|line| line == format!("created {topic}")),
+                "{created}"
+            );
         }
         let again = command(&["topics", "create"], client(kafka.bootstrap()), &dir)?.success()?;
         assert!(again.contains("all topics were there already"), "{again}");
@@ -53,7 +57,13 @@ impl Cluster {
         for running in processes.values_mut().flatten() {
             running.wait_ready()?;
         }
-        Ok(Self { processes, environment, samples, kafka, dir })
+        Ok(Self {
+            processes,
+            environment,
+            samples,
+            kafka,
+            dir,
+        })
     }
 
     /// Sends sample events with `demo`, waits until nothing is left to do, and compares everything with the raw topic.
@@ -61,7 +71,10 @@ impl Cluster {
         let broker = self.kafka.bootstrap();
         let events = EVENTS.to_string();
         let said = command(&["demo", "--events", &events], self.environment.clone(), &self.dir)?.success()?;
-        assert!(said.contains(&format!("{events} events sent to xact.events.raw")), "{said}");
+        assert!(
+            said.contains(&format!("{events} events sent to xact.events.raw")),
+            "{said}"
+        );
         wait_no_lag(FINISHED, broker, &self.dir)?;
 
         let mut sent = Sent::of_records(&kcat::consume(broker, "xact.events.raw")?);
@@ -69,7 +82,11 @@ impl Cluster {
         self.samples.fill_in(&mut sent)?;
         let tables = tables::read(&self.dir.join("tables"))?;
         assert_exactly_what_was_sent(&sent, &tables, &self.dir.join("files"));
-        assert_eq!(files_below(&self.dir.join("cache")), Vec::<PathBuf>::new(), "the cache is empty");
+        assert_eq!(
+            files_below(&self.dir.join("cache")),
+            Vec::<PathBuf>::new(),
+            "the cache is empty"
+        );
         // Both processes of the dlq stage write to one file: every line is whole, and there once.
         let unreadable = sent.iter().filter(|sent| sent.event.is_none()).count();
         let failed = sent
@@ -88,7 +105,13 @@ impl Cluster {
         }
         for running in self.processes.values_mut().flatten() {
             let status = running.process.wait(STOPPED)?;
-            assert_eq!(status.code(), Some(0), "{}: {}", running.process.name(), running.process.tail());
+            assert_eq!(
+                status.code(),
+                Some(0),
+                "{}: {}",
+                running.process.name(),
+                running.process.tail()
+            );
         }
         Ok(())
     }
@@ -98,7 +121,9 @@ impl Cluster {
 fn assert_topics(kafka: &Kafka) -> Result<()> {
     let described = kafka.tool("TopicCommand", &["--describe"])?;
     for (topic, partitions) in TOPICS {
-        let line = described.lines().find(|line| line.split_whitespace().nth(1) == Some(topic));
+        let line = described
+            .lines()
+            .find(|line| line.split_whitespace().nth(1) == Some(topic));
         let has = line.is_some_and(|line| line.contains(&format!("PartitionCount: {partitions}\t")));
         assert!(has, "{topic} should have {partitions} partitions: {described}");
     }
@@ -123,8 +148,13 @@ fn two_processes_of_each_handler_share_the_work() -> Result<()> {
     cluster.run_a_demo()?;
     for (stage, group, _) in STAGES {
         // Keys spread over all partitions; only the retry and dead-letter topics have few records.
-        for running in cluster.processes[stage].iter().filter(|_| !matches!(stage, "dlq" | "retry-scheduler")) {
-            let consumed = running.metrics()?.sum("kafka_messages_consumed_total", &[("consumer_group", group)]);
+        for running in cluster.processes[stage]
+            .iter()
+            .filter(|_| !matches!(stage, "dlq" | "retry-scheduler"))
+        {
+            let consumed = running
+                .metrics()?
+                .sum("kafka_messages_consumed_total", &[("consumer_group", group)]);
             assert!(consumed > 0.0, "{} has done nothing", running.process.name());
         }
     }
@@ -135,16 +165,29 @@ fn two_processes_of_each_handler_share_the_work() -> Result<()> {
 fn a_worker_with_count_two_does_the_work_of_two_processes() -> Result<()> {
     let mut cluster = Cluster::start(|stage, environment, dir| {
         let args = ["--worker", stage, "--count", "2"];
-        Ok(vec![Running::start(stage, "xact-pipeline", &args, environment.clone(), dir)?])
+        Ok(vec![Running::start(
+            stage,
+            "xact-pipeline",
+            &args,
+            environment.clone(),
+            dir,
+        )?])
     })?;
     for (stage, _, partitions) in STAGES {
         let running = &cluster.processes[stage][0];
         // Each of the two tells its own share in the log.
         let assigned = || -> BTreeMap<String, u32> {
             let log = running.process.log();
-            let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+            let lines = log
+                .lines()
+                .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
             lines
-                .filter_map(|line| Some((line["worker"].as_str()?.to_owned(), u32::try_from(line["now"].as_u64()?).ok()?)))
+                .filter_map(|line| {
+                    Some((
+                        line["worker"].as_str()?.to_owned(),
+                        u32::try_from(line["now"].as_u64()?).ok()?,
+                    ))
+                })
                 .collect()
         };
         let shared = wait_until(SHARED, "both workers read partitions", || {

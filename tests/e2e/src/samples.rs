@@ -1,0 +1,100 @@
+//! The sample server as a process of its own, for handlers that are processes of their own.
+
+use crate::failed;
+use crate::sent::{Content, End, Sent};
+use harness::{Process, Result, WorkDir, binary, wait_until};
+use sha2::{Digest, Sha256};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+/// The default allow-list (specification, section 4).
+pub const HOSTS: [&str; 6] = [
+    "usw2-prod-xn-exportreceiver-publish.s3.us-west-2.amazonaws.com",
+    "claimxperience.s3.amazonaws.com",
+    "claimxperience.s3.us-east-1.amazonaws.com",
+    "www.claimxperience.com",
+    "claimxperience.com",
+    "xactware-claimx-us-prod.s3.us-west-1.amazonaws.com",
+];
+
+/// The server, for the hosts of the default allow-list.
+pub struct SampleServer {
+    _process: Process,
+    /// `127.0.0.1:port` of HTTP.
+    pub http: String,
+    /// `127.0.0.1:port` of HTTPS.
+    pub https: String,
+    /// The certificate authority to trust.
+    pub ca_file: String,
+}
+
+impl SampleServer {
+    /// Starts it and waits until it tells its addresses.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start(dir: &WorkDir) -> Result<Self> {
+        let ca_file = dir.join("ca.pem").display().to_string();
+        let mut args = vec!["--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--ca-file", &ca_file];
+        args.extend(HOSTS.iter().flat_map(|host| ["--host", host]));
+        let none: [(&str, &str); 0] = [];
+        let process = Process::spawn(
+            "attachment-source",
+            binary("attachment-source")?,
+            args,
+            none,
+            dir.path(),
+        )?;
+        let (http, https) = wait_until(Duration::from_secs(30), "the sample server tells its addresses", || {
+            let log = process.log();
+            // Its last line: by then all is written.
+            log.contains("\nca ").then_some(())?;
+            let address = |scheme| Some(log.split_once(scheme)?.1.lines().next()?.trim().to_owned());
+            Some((address("http://")?, address("https://")?))
+        })
+        .map_err(|error| process.error(&error.to_string()))?;
+        Ok(Self {
+            _process: process,
+            http,
+            https,
+            ca_file,
+        })
+    }
+
+    /// Fetches every attachment that must end as a file, to know what is served. After the pipeline has: a fault that
+    /// comes once comes to whoever asks first.
+    ///
+    /// # Errors
+    /// When the server does not answer with a file.
+    pub fn fill_in(&self, sent: &mut [Sent]) -> Result<()> {
+        for attachment in sent.iter_mut().flat_map(|sent| &mut sent.attachments) {
+            if let End::File { content, .. } = &mut attachment.end {
+                let rest = attachment.url.split_once("://").map_or("", |(_, rest)| rest);
+                let path = rest.find('/').map_or("/", |slash| &rest[slash..]);
+                let body = self.get(path).map_err(|error| failed(path, error.to_string()))?;
+                *content = Some(Content {
+                    bytes: body.len() as u64,
+                    sha256: hex::encode(Sha256::digest(&body)),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The body at `path`, which must be there.
+    fn get(&self, path: &str) -> std::io::Result<Vec<u8>> {
+        let mut stream = TcpStream::connect(&self.http)?;
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        let end = answer.windows(4).position(|window| window == b"\r\n\r\n");
+        match end {
+            Some(end) if answer.starts_with(b"HTTP/1.0 200") => Ok(answer.split_off(end + 4)),
+            _ => {
+                let beginning = String::from_utf8_lossy(&answer[..answer.len().min(200)]);
+                Err(std::io::Error::other(beginning.into_owned()))
+            }
+        }
+    }
+}

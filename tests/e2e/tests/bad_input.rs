@@ -1,0 +1,221 @@
+//! What an operator may get wrong on the command line, in the environment and in a file: each time exit code 2 and a
+//! text that says what to do.
+
+#![allow(clippy::unwrap_used)]
+
+use harness::{Result, WorkDir, ports};
+use std::fs;
+use std::net::TcpListener;
+use std::time::Instant;
+use xact_e2e::command::run;
+use xact_e2e::{command, variables};
+
+const SECRET: &str = "Hunter2-planted-secret";
+
+/// Bad values with a part of what must be said of each.
+const BAD: [(&str, &str, &str); 12] = [
+    ("METRICS_PORT", "70000", "0 to 65535"),
+    ("DOWNLOAD_CONCURRENCY", "51", "1 to 50"),
+    ("UPLOAD_CONCURRENCY", "many", "1 to 50"),
+    ("RETRY_DELAYS", "300,soon", "seconds"),
+    ("MAX_RETRIES", "-1", "0 to 100"),
+    ("MAX_FILE_BYTES", "2 GiB", "bytes"),
+    ("ENABLE_DELTA_WRITES", "perhaps", "true or false"),
+    ("EVENTHUB_AUTO_OFFSET_RESET", "yesterday", "earliest or latest"),
+    ("KAFKA_SESSION_TIMEOUT_MS", "1", "6000 to 300000"),
+    ("ALLOWED_ATTACHMENT_DOMAINS", "https://example.com/", "host names"),
+    ("KAFKA_DLQ_TOPIC", "dead letters", "topic name"),
+    ("EVENTHUB_CONNECTION_STRING", SECRET, "EVENTHUB_BOOTSTRAP_SERVERS"),
+];
+
+#[test]
+fn a_bad_configuration_is_told_whole_and_without_secrets() -> Result<()> {
+    let dir = WorkDir::new("configuration")?;
+    let values: Vec<(&str, &str)> = BAD.iter().map(|(name, value, _)| (*name, *value)).collect();
+    let ways: [(&str, &[&str]); 5] = [
+        ("xact-pipeline", &[]),
+        ("xact-pipeline", &["--dev"]),
+        ("xact-pipeline", &["topics", "list"]),
+        ("xact-pipeline", &["demo", "--events", "1"]),
+        ("download", &[]),
+    ];
+    for (program, args) in ways {
+        let answer = run(program, args, variables(&values), &dir)?;
+        assert_eq!(answer.code, Some(2), "{program} {args:?}: {}", answer.text);
+        for (name, value, allowed) in BAD {
+            let line = answer
+                .text
+                .lines()
+                .find(|line| line.trim().starts_with(&format!("{name}=")));
+            let line = line.unwrap_or_else(|| panic!("{program} {args:?} says nothing of {name}: {}", answer.text));
+            assert!(line.contains(allowed), "{line} should say {allowed:?}");
+            assert!(
+                value == SECRET || line.contains(value),
+                "{line} should repeat {value:?}"
+            );
+        }
+        assert!(!answer.text.contains(SECRET), "{}", answer.text);
+    }
+    Ok(())
+}
+
+#[test]
+fn dotenv_is_read_and_the_real_environment_wins() -> Result<()> {
+    let dir = WorkDir::new("configuration")?;
+    fs::write(dir.join(".env"), "# ours\nMAX_RETRIES=lots\nCOMMIT_INTERVAL_MS=\"1\"\n").unwrap();
+    let answer = run("dlq", &[], variables(&[("COMMIT_INTERVAL_MS", "200")]), &dir)?;
+    assert_eq!(answer.code, Some(2), "{}", answer.text);
+    assert!(answer.text.contains("MAX_RETRIES=\"lots\""), "{}", answer.text);
+    assert!(!answer.text.contains("COMMIT_INTERVAL_MS="), "{}", answer.text);
+
+    fs::write(dir.join(".env"), format!("INVOKE_TOKEN={SECRET} and more\n")).unwrap();
+    let answer = run("dlq", &[], variables::<&str>(&[]), &dir)?;
+    assert_eq!(answer.code, Some(2), "{}", answer.text);
+    assert!(
+        answer.text.contains(".env") && !answer.text.contains(SECRET),
+        "{}",
+        answer.text
+    );
+    Ok(())
+}
+
+#[test]
+fn unknown_options_and_workers_are_refused_with_help() -> Result<()> {
+    let dir = WorkDir::new("usage")?;
+    let cases: [(&[&str], &str); 9] = [
+        (&["--verbose"], "--verbose"),
+        (
+            &["--worker", "uploads"],
+            "result-processor, retry-scheduler, dlq, or all",
+        ),
+        (&["--worker"], "--worker"),
+        (&["--count", "0"], "1..=64"),
+        (&["--metrics-port", "70000"], "70000"),
+        (&["--demo", "10"], "--dev"),
+        (&["--dev", "--demo", "10", "--worker", "dlq"], "cannot be used with"),
+        (&["frobnicate"], "frobnicate"),
+        (&["topics", "delete"], "delete"),
+    ];
+    for (args, complaint) in cases {
+        let answer = command(args, variables::<&str>(&[]), &dir)?;
+        assert_eq!(answer.code, Some(2), "{args:?}: {}", answer.text);
+        assert!(answer.text.contains(complaint), "{args:?}: {}", answer.text);
+        assert!(answer.text.contains("--help"), "{args:?}: {}", answer.text);
+    }
+    let help = command(&["--help"], variables::<&str>(&[]), &dir)?.success()?;
+    for word in [
+        "--dev",
+        "--demo",
+        "--worker",
+        "--count",
+        "--metrics-port",
+        "--log-level",
+        "--no-delta",
+        "produce",
+        "topics",
+    ] {
+        assert!(help.contains(word), "{word}: {help}");
+    }
+    Ok(())
+}
+
+/// A file's name, its content if it is there, and what must be said of it.
+type Case<'a> = (&'a str, Option<&'a [u8]>, &'a [&'a str]);
+
+#[test]
+fn produce_refuses_what_is_no_event_before_it_asks_for_a_broker() -> Result<()> {
+    let dir = WorkDir::new("produce")?;
+    let good = r#"{"trace_id":"t","event_type":"documentsReceived"}"#;
+    let mixed = format!("{good}\n{{\"event_type\":\"x\"}}");
+    let cases: [Case<'_>; 7] = [
+        ("missing.json", None, &["cannot be read"]),
+        (".", None, &["cannot be read"]),
+        ("empty.json", Some(b""), &["no event"]),
+        ("text.json", Some(b"Dear Sirs"), &["no JSON"]),
+        ("bytes.json", Some(b"\xff\xfe{}"), &["UTF-8"]),
+        ("other.json", Some(b"{\"event_type\":\"x\"}"), &["event 1", "trace_id"]),
+        ("mixed.json", Some(mixed.as_bytes()), &["event 2", "trace_id"]),
+    ];
+    let nobody = variables(&[("LOCAL_KAFKA_BOOTSTRAP_SERVERS", format!("127.0.0.1:{}", ports::free()?))]);
+    for (name, content, complaints) in cases {
+        if let Some(content) = content {
+            fs::write(dir.join(name), content).unwrap();
+        }
+        let started = Instant::now();
+        let answer = command(&["produce", name], nobody.clone(), &dir)?;
+        assert_eq!(answer.code, Some(2), "{name}: {}", answer.text);
+        for complaint in complaints.iter().chain(&[name]) {
+            assert!(
+                answer.text.contains(complaint),
+                "{name} should say {complaint:?}: {}",
+                answer.text
+            );
+        }
+        assert!(
+            started.elapsed().as_secs() < 20,
+            "{name}: it waited for the broker first"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn produce_without_a_broker_gives_up_and_says_what_to_check() -> Result<()> {
+    let dir = WorkDir::new("produce")?;
+    let nobody = format!("127.0.0.1:{}", ports::free()?);
+    fs::write(
+        dir.join("event.json"),
+        r#"{"trace_id":"t","event_type":"documentsReceived"}"#,
+    )
+    .unwrap();
+    let environment = variables(&[("LOCAL_KAFKA_BOOTSTRAP_SERVERS", &nobody)]);
+    let started = Instant::now();
+    let answer = command(&["produce", "event.json"], environment, &dir)?;
+    assert_eq!(answer.code, Some(2), "{}", answer.text);
+    assert!(
+        answer.text.contains("not sent within 30 s") && answer.text.contains(&nobody),
+        "{}",
+        answer.text
+    );
+    assert!(answer.text.contains("Check the bootstrap servers"), "{}", answer.text);
+    assert!(
+        (29..45).contains(&started.elapsed().as_secs()),
+        "after {:?}",
+        started.elapsed()
+    );
+    Ok(())
+}
+
+#[test]
+fn topics_without_a_broker_say_which_one_was_asked() -> Result<()> {
+    let dir = WorkDir::new("topics")?;
+    let nobody = format!("127.0.0.1:{}", ports::free()?);
+    for action in ["list", "lag", "create"] {
+        let environment = variables(&[("LOCAL_KAFKA_BOOTSTRAP_SERVERS", &nobody)]);
+        let answer = command(&["topics", action], environment, &dir)?;
+        assert_eq!(answer.code, Some(2), "{action}: {}", answer.text);
+        assert!(
+            answer.text.contains(&nobody) && answer.text.contains("check that the broker"),
+            "{}",
+            answer.text
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_port_that_is_taken_is_told_with_the_variable_to_change() -> Result<()> {
+    let dir = WorkDir::new("port")?;
+    let taken = TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    for (program, args) in [("xact-pipeline", &["--worker", "dlq"][..]), ("dlq", &[])] {
+        let answer = run(program, args, variables(&[("METRICS_PORT", port)]), &dir)?;
+        assert_eq!(answer.code, Some(2), "{}", answer.text);
+        assert!(
+            answer.text.contains(&port.to_string()) && answer.text.contains("METRICS_PORT"),
+            "{}",
+            answer.text
+        );
+    }
+    Ok(())
+}
