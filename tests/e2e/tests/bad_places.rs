@@ -161,5 +161,24 @@ fn tables_that_are_ahead_of_a_new_broker_are_refused_with_advice() -> Result<()>
         "{}",
         second.running.process.tail()
     );
+
+    // The advice, taken: new positions, and the keys keep the rows single all the same.
+    let mut third = Pipeline::spawn("third", &[], &[("KAFKA_CONSUMER_GROUP_PREFIX", "anew")], &dir)?;
+    third.running.wait_ready()?;
+    for trace_id in ["one", "four"] {
+        kcat::produce(&third.broker()?, RAW, trace_id, &good_event(trace_id))?;
+    }
+    wait_until(SOON, "both tables have their new row, and know the other one", || {
+        let metrics = third.running.metrics().ok()?;
+        let is_done = |table: &&str| {
+            let by_key = [("table", *table), ("reason", "key")];
+            metrics.sum("delta_events_written_total", &[("table", table)]) == 1.0
+                && metrics.sum("delta_duplicate_rows_skipped_total", &by_key) == 1.0
+        };
+        ["xact_events", "xact_attachments"].iter().all(is_done).then_some(())
+    })
+    .map_err(|error| third.running.process.error(&error.to_string()))?;
+    let tables = third.tables()?;
+    assert_eq!((tables.events.len(), tables.attachments.len()), (4, 4));
     Ok(())
 }
