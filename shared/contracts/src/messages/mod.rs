@@ -11,8 +11,8 @@ mod result;
 mod task;
 
 pub use cached::CachedDownload;
-pub use dead_letter::{DeadLetter, Payload, Source};
-pub use event::{Event, MAX_ATTACHMENTS};
+pub use dead_letter::{DeadLetter, MAX_PAYLOAD_BYTES, Payload, Source};
+pub use event::{Event, MAX_ATTACHMENTS, MAX_ID_BYTES};
 pub use result::{DownloadResult, Status};
 pub use task::{DownloadTask, metadata};
 
