@@ -1,0 +1,209 @@
+//! The upload handler on a local lake: what it does when the cached file is there, gone, damaged, or somewhere else.
+
+// Test code outside of a test function: a failed step is a failed test.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use contracts::category::Category;
+use contracts::messages::{CachedDownload, DownloadTask, Message};
+use jiff::Timestamp;
+use runtime::config::{Environment, Settings};
+use runtime::disposition::{Disposition, Occasion};
+use runtime::{Context, Failure, Handler, Outcome};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::path::PathBuf;
+use upload::Upload;
+
+const DESTINATION: &str = "documentsReceived/A1/t/A1_a.pdf";
+
+struct Bench {
+    upload: Upload,
+    folder: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut environment = Environment::default();
+        environment.set("ONELAKE_BASE_PATH", folder.path().join("lake").display().to_string());
+        environment.set("CACHE_DIR", folder.path().join("cache").display().to_string());
+        let upload = Upload::new(&Settings::from_environment(&environment).unwrap()).unwrap();
+        Self { upload, folder }
+    }
+
+    fn cached_file(&self) -> PathBuf {
+        self.folder.path().join("cache").join(local_cache_path())
+    }
+
+    fn lake_file(&self) -> PathBuf {
+        self.folder.path().join("lake").join(DESTINATION)
+    }
+
+    fn put_in_cache(&self, content: &[u8]) {
+        std::fs::create_dir_all(self.cached_file().parent().unwrap()).unwrap();
+        std::fs::write(self.cached_file(), content).unwrap();
+    }
+
+    async fn handle(&self, cached: CachedDownload) -> Result<Outcome, Failure> {
+        let context = Context {
+            now: now(),
+            record_timestamp: None,
+            max_retries: 4,
+        };
+        self.upload.handle(cached, &context).await
+    }
+
+    /// Topics and messages that come of it, once the broker has them.
+    async fn produced(&self, cached: CachedDownload) -> Vec<(String, Value)> {
+        let Outcome::Emit(emit) = self.handle(cached).await.unwrap() else {
+            panic!("an upload is never held");
+        };
+        let record = runtime::invoke::records(
+            br#"{"records":{"t-0":[{"topic":"xact.downloads.cached","partition":0,"offset":1,"value":""}]}}"#,
+        )
+        .unwrap()
+        .remove(0);
+        let disposition = Disposition {
+            stage: contracts::topology::Stage::Upload,
+            topics: contracts::topology::Topics::default(),
+            max_retries: 4,
+        };
+        let on = Occasion {
+            record: &record,
+            trace: &record.trace,
+            now: now(),
+        };
+        let disposed = disposition.delivered(emit, on).await;
+        disposed
+            .outgoing
+            .into_iter()
+            .map(|out| (out.topic, serde_json::from_slice(&out.value).unwrap()))
+            .collect()
+    }
+}
+
+fn now() -> Timestamp {
+    "2025-01-01T00:00:00Z".parse().unwrap()
+}
+
+fn local_cache_path() -> String {
+    contracts::cache_path::file(contracts::ids::media_id("t", "https://claimxperience.com/a.pdf"))
+}
+
+/// The message for a file of this content.
+fn cached(content: &[u8]) -> CachedDownload {
+    let task = json!({"trace_id": "t", "media_id": contracts::ids::media_id("t", "https://claimxperience.com/a.pdf"),
+        "attachment_url": "https://claimxperience.com/a.pdf?sig=S", "blob_path": DESTINATION, "status_subtype": "documentsReceived",
+        "file_type": "PDF", "assignment_id": "A1", "original_timestamp": "2024-12-31T12:00:00Z", "metadata": {"note": "kept"}});
+    let task = DownloadTask::decode(task.to_string().as_bytes()).unwrap();
+    let sha256 = hex::encode(Sha256::digest(content));
+    CachedDownload::of_task(task, local_cache_path(), content.len() as u64, None, sha256, now())
+}
+
+#[tokio::test]
+async fn a_good_file_goes_into_the_lake_then_its_result_then_the_cache_is_empty() {
+    let bench = Bench::new();
+    bench.put_in_cache(b"hello");
+    let out = bench.produced(cached(b"hello")).await;
+    assert_eq!(std::fs::read(bench.lake_file()).unwrap(), b"hello");
+    assert_eq!(out.len(), 1);
+    assert_eq!(
+        (out[0].0.as_str(), &out[0].1["status"]),
+        ("xact.downloads.results", &json!("completed"))
+    );
+    assert!(!out[0].1.to_string().contains("sig="));
+    assert!(!bench.cached_file().parent().unwrap().exists());
+}
+
+#[tokio::test]
+async fn the_cached_file_stays_until_the_result_is_safe() {
+    let bench = Bench::new();
+    bench.put_in_cache(b"hello");
+    let outcome = bench.handle(cached(b"hello")).await.unwrap();
+    // The broker never answered: the message comes again and needs the file.
+    drop(outcome);
+    assert!(bench.cached_file().exists());
+    assert_eq!(bench.produced(cached(b"hello")).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_file_that_is_gone_after_its_upload_is_reported_again_and_not_downloaded() {
+    let bench = Bench::new();
+    bench.put_in_cache(b"hello");
+    bench.produced(cached(b"hello")).await;
+    let again = bench.produced(cached(b"hello")).await;
+    assert_eq!(again[0].0, "xact.downloads.results");
+    assert_eq!(again[0].1["status"], "completed");
+}
+
+#[tokio::test]
+async fn a_file_that_is_gone_or_damaged_is_downloaded_again() {
+    for content in [None, Some(&b"hell"[..]), Some(b"hellx")] {
+        let bench = Bench::new();
+        if let Some(content) = content {
+            bench.put_in_cache(content);
+        }
+        let out = bench.produced(cached(b"hello")).await;
+        assert_eq!((out.len(), out[0].0.as_str()), (1, "xact.downloads.pending"));
+        assert_eq!(out[0].1["metadata"], json!({"note": "kept", "cache_misses": 1}));
+        assert_eq!(out[0].1["attachment_url"], "https://claimxperience.com/a.pdf?sig=S");
+        assert!(
+            !bench.cached_file().exists(),
+            "the download stage must not take it for finished"
+        );
+        assert!(!bench.lake_file().exists());
+    }
+}
+
+#[tokio::test]
+async fn a_cache_that_loses_every_file_ends_in_the_retry_topics() {
+    let bench = Bench::new();
+    let mut lost = cached(b"hello");
+    lost.metadata.insert("cache_misses".to_owned(), 3.into());
+    let Err(Failure::Message { problem, .. }) = bench.handle(lost).await else {
+        panic!("it must slow down");
+    };
+    assert_eq!(problem.category, Category::Transient);
+    assert!(problem.message().contains("one volume"), "{}", problem.message());
+}
+
+#[tokio::test]
+async fn a_path_outside_the_cache_is_refused_and_nothing_is_read() {
+    let bench = Bench::new();
+    std::fs::write(bench.folder.path().join("secret"), b"hello").unwrap();
+    for path in ["../secret", "/etc/passwd", "aa/../../secret"] {
+        let mut outside = cached(b"hello");
+        outside.local_cache_path = path.to_owned();
+        let Err(Failure::Message { problem, .. }) = bench.handle(outside).await else {
+            panic!("{path} must be refused");
+        };
+        assert_eq!(problem.category, Category::Permanent, "{path}");
+    }
+    assert!(!bench.lake_file().exists());
+}
+
+#[tokio::test]
+async fn a_destination_that_leaves_the_lake_is_refused() {
+    let bench = Bench::new();
+    bench.put_in_cache(b"hello");
+    let mut away = cached(b"hello");
+    away.destination_path = "../away.pdf".to_owned();
+    let Err(Failure::Message { problem, .. }) = bench.handle(away).await else {
+        panic!("it must be refused");
+    };
+    assert_eq!(problem.category, Category::Permanent);
+    assert!(!bench.folder.path().join("away.pdf").exists());
+}
+
+#[tokio::test]
+async fn a_lake_that_cannot_be_written_keeps_the_message() {
+    let bench = Bench::new();
+    bench.put_in_cache(b"hello");
+    // A file where the lake's folder must be.
+    std::fs::write(bench.folder.path().join("lake"), b"").unwrap();
+    let Err(Failure::Unavailable(unavailable)) = bench.handle(cached(b"hello")).await else {
+        panic!("it must wait");
+    };
+    assert_eq!(unavailable.dependency, "lake");
+    assert!(bench.cached_file().exists());
+}
