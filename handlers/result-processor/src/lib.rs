@@ -11,8 +11,10 @@ use contracts::topology::Stage;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use lake::{AttachmentRow, FailedRow, Key, Source, Sourced, TableRow};
+use runtime::config::Settings;
 use runtime::{
-    AssignError, Assigned, Batch, BatchHandler, BatchService, Context, Delivered, Factory, Refused, Unavailable,
+    AssignError, Assigned, Batch, BatchHandler, BatchService, Context, Delivered, Factory, Refused, SetupError,
+    Unavailable,
 };
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -28,17 +30,26 @@ pub struct ResultProcessor {
 #[must_use]
 pub fn factory() -> Factory {
     Arc::new(|settings| {
-        let enabled = settings.delta_writes;
-        let handler = ResultProcessor {
-            attachments: TableSink::open("DELTA_INVENTORY_TABLE_PATH", &settings.attachments_table, enabled)?,
-            failed: TableSink::open("DELTA_FAILED_TABLE_PATH", &settings.failed_table, enabled)?,
-        };
         Ok(BatchService::new(
             Stage::ResultProcessor,
-            handler,
+            ResultProcessor::new(settings)?,
             settings.result_batch,
         ))
     })
+}
+
+impl ResultProcessor {
+    /// With the configured tables. No I/O happens yet.
+    ///
+    /// # Errors
+    /// When a table's path is missing or no location.
+    pub fn new(settings: &Settings) -> Result<Self, SetupError> {
+        let enabled = settings.delta_writes;
+        Ok(Self {
+            attachments: TableSink::open("DELTA_INVENTORY_TABLE_PATH", &settings.attachments_table, enabled)?,
+            failed: TableSink::open("DELTA_FAILED_TABLE_PATH", &settings.failed_table, enabled)?,
+        })
+    }
 }
 
 impl BatchHandler for ResultProcessor {

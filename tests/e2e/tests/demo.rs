@@ -31,6 +31,7 @@ fn a_demo_ends_with_exactly_what_was_sent_and_without_a_secret() -> Result<()> {
 
     let tables = pipeline.tables()?;
     assert_exactly_what_was_sent(&sent, &tables, &pipeline.files());
+    the_progress_is_shown(&log);
     the_printed_table_is_true(&log, &sent);
     every_failure_has_its_dead_letter(&pipeline, &sent)?;
     assert_eq!(
@@ -104,6 +105,15 @@ fn the_samples_are_like_real_events(sent: &[Sent]) {
         (least.min(bytes), most.max(bytes))
     });
     assert!(least < 10_000 && most > 1_000_000, "{least} to {most} bytes");
+}
+
+/// One live line; in a log, where it cannot live, a line now and then.
+fn the_progress_is_shown(log: &str) {
+    let line = log.lines().find(|line| line.starts_with("events "));
+    let line = line.unwrap_or_else(|| panic!("no progress: {log}"));
+    for word in ["/150", "files ", "bytes ", "rows ", "retries ", "dead letters "] {
+        assert!(line.contains(word), "{word}: {line}");
+    }
 }
 
 /// Exit code 0 alone would believe the demo; its numbers are counted again here.

@@ -19,6 +19,13 @@ const DONE: Duration = Duration::from_secs(60);
 /// Sends the event with `produce`, and once more as `test-002` with kcat; waits until all is done.
 fn send_both(pipeline: &Pipeline, dir: &WorkDir) -> Result<()> {
     let broker = pipeline.broker()?;
+    // It tells how to do what follows.
+    let log = pipeline.running.process.log();
+    assert!(
+        log.contains("produce event.json") && log.contains(&format!("kcat -b {broker}")),
+        "{log}"
+    );
+
     let ours = dir.join("event.json");
     fs::write(&ours, EVENT).unwrap();
     let environment = variables(&[("LOCAL_KAFKA_BOOTSTRAP_SERVERS", &broker)]);

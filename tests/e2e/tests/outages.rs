@@ -1,16 +1,17 @@
-//! A lake that refuses and a topic that is missing: both are waited for, told and counted; no message fails for them.
+//! A lake that refuses and a topic that is missing: both are waited for, told and counted; no message fails for them. Who
+//! sends by hand is not kept waiting for ever.
 
 #![allow(clippy::unwrap_used)]
 
-use harness::{Kafka, Result, WorkDir, wait_until};
+use harness::{Kafka, Result, WorkDir, ports, wait_until};
 use serde_json::Value;
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use xact_e2e::command::{client, wait_no_lag};
 use xact_e2e::events::{RAW, good_event};
 use xact_e2e::samples::SampleServer;
 use xact_e2e::stages::environment;
-use xact_e2e::{Pipeline, Running, command, kcat};
+use xact_e2e::{Pipeline, Running, command, kcat, variables};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -98,5 +99,32 @@ fn a_topic_that_is_missing_is_waited_for_and_counted() -> Result<()> {
     let task: Value = serde_json::from_slice(&tasks[0].value).unwrap();
     assert_eq!((&task["trace_id"], &task["retry_count"]), (&"waits".into(), &0.into()));
     ingester.wait_ready()?;
+    Ok(())
+}
+
+#[test]
+fn produce_without_a_broker_gives_up_and_says_what_to_check() -> Result<()> {
+    let dir = WorkDir::new("produce")?;
+    let nobody = format!("127.0.0.1:{}", ports::free()?);
+    fs::write(
+        dir.join("event.json"),
+        r#"{"trace_id":"t","event_type":"documentsReceived"}"#,
+    )
+    .unwrap();
+    let environment = variables(&[("LOCAL_KAFKA_BOOTSTRAP_SERVERS", &nobody)]);
+    let started = Instant::now();
+    let answer = command(&["produce", "event.json"], environment, &dir)?;
+    assert_eq!(answer.code, Some(2), "{}", answer.text);
+    assert!(
+        answer.text.contains("not sent within 30 s") && answer.text.contains(&nobody),
+        "{}",
+        answer.text
+    );
+    assert!(answer.text.contains("Check the bootstrap servers"), "{}", answer.text);
+    assert!(
+        (29..45).contains(&started.elapsed().as_secs()),
+        "after {:?}",
+        started.elapsed()
+    );
     Ok(())
 }

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use xact_e2e::command::{client, wait_no_lag};
 use xact_e2e::compare::assert_exactly_what_was_sent;
+use xact_e2e::events::RAW;
 use xact_e2e::pipeline::{files_below, json_lines};
 use xact_e2e::samples::SampleServer;
 use xact_e2e::sent::{End, Sent};
@@ -77,7 +78,7 @@ impl Cluster {
         );
         wait_no_lag(FINISHED, broker, &self.dir)?;
 
-        let mut sent = Sent::of_records(&kcat::consume(broker, "xact.events.raw")?);
+        let mut sent = Sent::of_records(&kcat::consume(broker, RAW)?);
         assert_eq!(sent.len(), EVENTS);
         self.samples.fill_in(&mut sent)?;
         let tables = tables::read(&self.dir.join("tables"))?;
