@@ -1,11 +1,6 @@
 //! What the runtime promises batch handlers.
 
-// Test code outside of a test function: a failed step is a failed test.
-#![allow(clippy::unwrap_used, clippy::panic, unreachable_pub)]
-
-mod bench;
-
-use bench::{Bench, Gate};
+use crate::bench::{Bench, Gate};
 use contracts::messages::Event;
 use contracts::topology::Stage;
 use std::collections::BTreeMap;

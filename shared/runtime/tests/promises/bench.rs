@@ -1,8 +1,5 @@
 //! One worker on an embedded broker, with raw Kafka clients beside it.
 
-// Test code outside of a test function: a failed step is a failed test.
-#![allow(clippy::unwrap_used)]
-
 use contracts::messages::{Message, encode};
 use contracts::topology::Stage;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -31,7 +28,6 @@ impl Default for Gate {
     }
 }
 
-#[allow(dead_code)]
 impl Gate {
     pub fn open(&self) {
         self.0.send_replace(true);
@@ -56,7 +52,6 @@ pub struct Bench {
     factory: Factory,
 }
 
-#[allow(dead_code)]
 impl Bench {
     /// Starts a worker and waits until it reads.
     pub async fn start(stage: Stage, factory: Factory) -> Self {

@@ -1,11 +1,6 @@
-//! What the runtime promises every handler, on the embedded broker: real protocol, real groups.
+//! What it promises handlers that take messages one by one.
 
-// Test code outside of a test function: a failed step is a failed test.
-#![allow(clippy::unwrap_used, clippy::panic, unreachable_pub)]
-
-mod bench;
-
-use bench::{Bench, Gate};
+use crate::bench::{Bench, Gate};
 use contracts::category::Category;
 use contracts::messages::{DeadLetter, DownloadTask, Message};
 use contracts::topology::Stage;
