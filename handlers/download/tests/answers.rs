@@ -60,7 +60,6 @@ impl Bench {
         let context = Context {
             now: Timestamp::now(),
             record_timestamp: None,
-            max_retries: 4,
         };
         self.download.handle(task, &context).await
     }

@@ -198,7 +198,6 @@ mod tests {
     use super::*;
     use contracts::messages::Message;
     use runtime::config::Environment;
-    use runtime::disposition::{Disposition, Occasion};
     use serde_json::{Value, json};
 
     fn ingester() -> EventIngester {
@@ -209,7 +208,6 @@ mod tests {
         Context {
             now: "2025-01-01T00:00:00Z".parse().unwrap(),
             record_timestamp: "2024-06-01T00:00:00Z".parse().ok(),
-            max_retries: 4,
         }
     }
 
@@ -226,27 +224,7 @@ mod tests {
         let Outcome::Emit(emit) = ingester.handle(event, &context()).await.unwrap() else {
             panic!("an event is never held");
         };
-        let record = runtime::invoke::records(
-            br#"{"records":{"t-0":[{"topic":"xact.events.raw","partition":0,"offset":1,"value":""}]}}"#,
-        )
-        .unwrap()
-        .remove(0);
-        let disposition = Disposition {
-            stage: Stage::EventIngester,
-            topics: contracts::topology::Topics::default(),
-            max_retries: 4,
-        };
-        let on = Occasion {
-            record: &record,
-            trace: &record.trace,
-            now: context().now,
-        };
-        let disposed = disposition.delivered(emit, on).await;
-        disposed
-            .outgoing
-            .into_iter()
-            .map(|out| (out.topic, serde_json::from_slice(&out.value).unwrap()))
-            .collect()
+        runtime::disposition::produced(Stage::EventIngester, emit, context().now).await
     }
 
     #[tokio::test]

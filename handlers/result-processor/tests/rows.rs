@@ -61,7 +61,6 @@ impl Bench {
         let context = Context {
             now: "2025-01-01T00:00:10Z".parse().unwrap(),
             record_timestamp: None,
-            max_retries: 4,
         };
         assert!(self.processor.handle(&batch, &context).await.unwrap().is_empty());
     }

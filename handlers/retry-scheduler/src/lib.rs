@@ -53,7 +53,6 @@ mod tests {
         let context = Context {
             now: "2025-01-01T00:00:00Z".parse().unwrap(),
             record_timestamp: None,
-            max_retries: 4,
         };
         RetryScheduler.handle(task, &context).await.unwrap()
     }

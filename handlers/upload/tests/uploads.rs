@@ -5,9 +5,9 @@
 
 use contracts::category::Category;
 use contracts::messages::{CachedDownload, DownloadTask, Message};
+use contracts::topology::Stage;
 use jiff::Timestamp;
 use runtime::config::{Environment, Settings};
-use runtime::disposition::{Disposition, Occasion};
 use runtime::{Context, Failure, Handler, Outcome};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -48,7 +48,6 @@ impl Bench {
         let context = Context {
             now: now(),
             record_timestamp: None,
-            max_retries: 4,
         };
         self.upload.handle(cached, &context).await
     }
@@ -58,27 +57,7 @@ impl Bench {
         let Outcome::Emit(emit) = self.handle(cached).await.unwrap() else {
             panic!("an upload is never held");
         };
-        let record = runtime::invoke::records(
-            br#"{"records":{"t-0":[{"topic":"xact.downloads.cached","partition":0,"offset":1,"value":""}]}}"#,
-        )
-        .unwrap()
-        .remove(0);
-        let disposition = Disposition {
-            stage: contracts::topology::Stage::Upload,
-            topics: contracts::topology::Topics::default(),
-            max_retries: 4,
-        };
-        let on = Occasion {
-            record: &record,
-            trace: &record.trace,
-            now: now(),
-        };
-        let disposed = disposition.delivered(emit, on).await;
-        disposed
-            .outgoing
-            .into_iter()
-            .map(|out| (out.topic, serde_json::from_slice(&out.value).unwrap()))
-            .collect()
+        runtime::disposition::produced(Stage::Upload, emit, now()).await
     }
 }
 

@@ -6,7 +6,7 @@ use crate::handler::{Emit, Emitted, Failure};
 use crate::produce::Outgoing;
 use crate::record::Record;
 use crate::trace_context::TraceContext;
-use contracts::messages::{DeadLetter, DownloadResult, DownloadTask, Message, Problem, encode, metadata};
+use contracts::messages::{DeadLetter, DownloadResult, DownloadTask, Message, Problem, metadata};
 use contracts::time;
 use contracts::topology::{Stage, TopicRole, Topics};
 use jiff::{SignedDuration, Timestamp};
@@ -89,17 +89,6 @@ impl Disposition {
                     self.failed_task(&mut disposed, task, &problem, None, on);
                 }
             }
-        }
-        disposed
-    }
-
-    /// What becomes of an emit when the broker takes all of it: for tests of handlers, its after-work included.
-    #[doc(hidden)]
-    #[must_use]
-    pub async fn delivered(&self, emit: Emit, on: Occasion<'_>) -> Disposed {
-        let disposed = self.emitted(emit.messages, on);
-        if let Some(then) = emit.then {
-            then.await;
         }
         disposed
     }
@@ -234,10 +223,6 @@ impl Disposition {
             "{} may not produce to {role:?}: see the topology",
             self.stage
         );
-        let mut value = encode(message);
-        if value.len() > MAX_VALUE_BYTES {
-            value = fit::into_limit(message);
-        }
         let key = match message.trace_id() {
             "" => on.record.key.as_deref().unwrap_or_default(),
             trace_id => trace_id,
@@ -246,10 +231,34 @@ impl Disposition {
         disposed.outgoing.push(Outgoing {
             topic: self.topics.of(role)[0].to_owned(),
             key,
-            value,
+            value: fit::into_limit(message),
             trace: on.trace.clone(),
         });
     }
+}
+
+/// Topics and messages that a stage produces for what its handler emitted, and what follows once the broker has taken
+/// them: for tests of handlers.
+#[doc(hidden)]
+pub async fn produced(stage: Stage, emit: Emit, now: Timestamp) -> Vec<(String, serde_json::Value)> {
+    let record = Record::empty();
+    let disposition = Disposition {
+        stage,
+        topics: Topics::default(),
+        max_retries: 4,
+    };
+    let on = Occasion {
+        record: &record,
+        trace: &record.trace,
+        now,
+    };
+    let disposed = disposition.emitted(emit.messages, on);
+    if let Some(then) = emit.then {
+        then.await;
+    }
+    let value = |bytes: &[u8]| serde_json::from_slice(bytes).unwrap_or_default();
+    let outgoing = disposed.outgoing.into_iter();
+    outgoing.map(|out| (out.topic, value(&out.value))).collect()
 }
 
 /// The task for its next attempt.

@@ -19,8 +19,6 @@ pub struct Context {
     pub now: Timestamp,
     /// When the record was written: stands in for a timestamp that an event lacks.
     pub record_timestamp: Option<Timestamp>,
-    /// The largest `retry_count` with which a task may still be sent to a retry topic, plus one.
-    pub max_retries: u32,
 }
 
 /// A stage that handles its messages one by one, many at the same time.

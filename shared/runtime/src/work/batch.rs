@@ -1,6 +1,6 @@
 //! Records in batches: collected by size or time, made durable together.
 
-use super::step::problem_of_panic;
+use super::panicked::problem_of_panic;
 use super::{Boxed, Desk, Service, SinkBox};
 use crate::backoff;
 use crate::config::BatchSettings;
@@ -81,7 +81,6 @@ impl<H: BatchHandler> BatchService<H> {
             let context = Context {
                 now: desk.clock.now(),
                 record_timestamp: None,
-                max_retries: desk.disposition.max_retries,
             };
             let started = Instant::now();
             let handled = AssertUnwindSafe(self.handler.handle(&batch, &context))

@@ -1,6 +1,6 @@
 //! Records one by one, many at the same time: a slow one holds up no other.
 
-use super::step::problem_of_panic;
+use super::panicked::problem_of_panic;
 use super::{Boxed, Desk, Service, SinkBox};
 use crate::backoff;
 use crate::consume::{Limits, Sink, Taken};
@@ -77,7 +77,6 @@ impl<H: Handler> EachService<H> {
         let context = Context {
             now,
             record_timestamp: record.timestamp,
-            max_retries: desk.disposition.max_retries,
         };
         let started = Instant::now();
         let handled = AssertUnwindSafe(self.handler.handle(input, &context).instrument(span.clone()))

@@ -2,7 +2,7 @@
 
 mod batch;
 mod each;
-mod step;
+mod panicked;
 
 pub use batch::BatchService;
 pub use each::EachService;

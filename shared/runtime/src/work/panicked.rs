@@ -4,17 +4,13 @@ use contracts::category::Category;
 use contracts::messages::Problem;
 use std::any::Any;
 
-/// The problem that a panic is.
+/// The problem that a panic is. The log has it already, with its place, from the process's panic hook.
 pub(super) fn problem_of_panic(panic: &(dyn Any + Send)) -> Problem {
     let text = panic
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no text");
-    tracing::error!(
-        panic = contracts::redaction::redact_text(text),
-        "a handler panicked on a message"
-    );
     Problem::new(
         Category::Permanent,
         format!("the handler panicked on this message: {text}"),
