@@ -147,6 +147,11 @@ impl Handler for Upload {
                 self.without_file(&cached, "it changed during the upload", context)
                     .await
             }
+            Err(error @ FileError::InvalidPath { .. }) => {
+                // No upload will ever want it; a replay downloads it again.
+                file.forget().await;
+                Err(failure(&error))
+            }
             Err(error) => Err(failure(&error)),
         }
     }

@@ -1,5 +1,6 @@
-//! Events that tests make themselves.
+//! Messages that tests make themselves: events, and what the stages send each other.
 
+use crate::ids;
 use serde_json::{Value, json};
 
 /// The raw topic.
@@ -24,4 +25,31 @@ pub fn good_event(trace_id: &str) -> Vec<u8> {
         trace_id,
         &json!([format!("https://claimxperience.com/ok/9000/{trace_id}/a.pdf")]),
     )
+}
+
+/// The download task of an attachment of [`event`], with `metadata`.
+#[must_use]
+pub fn task(trace_id: &str, url: &str, metadata: &Value) -> Vec<u8> {
+    let name = url.rsplit('/').next().unwrap_or_default();
+    json!({
+        "trace_id": trace_id, "media_id": ids::media_id(trace_id, url), "attachment_url": url,
+        "blob_path": format!("documentsReceived/A1/{trace_id}/A1_{name}"), "status_subtype": "documentsReceived",
+        "file_type": "PDF", "assignment_id": "A1", "original_timestamp": "2024-12-31T12:00:00Z", "metadata": metadata,
+    })
+    .to_string()
+    .into_bytes()
+}
+
+/// The result of an attachment of [`event`] whose file is in the lake.
+#[must_use]
+pub fn completed(trace_id: &str, url: &str) -> Vec<u8> {
+    json!({
+        "trace_id": trace_id, "media_id": ids::media_id(trace_id, url), "attachment_url": url,
+        "blob_path": format!("documentsReceived/A1/{trace_id}/A1_a.pdf"), "status_subtype": "documentsReceived",
+        "file_type": "PDF", "assignment_id": "A1", "status": "completed", "bytes_downloaded": 5, "sha256": "00",
+        "original_timestamp": "2024-12-31T12:00:00Z", "downloaded_at": "2024-12-31T12:00:01Z",
+        "created_at": "2024-12-31T12:00:02Z",
+    })
+    .to_string()
+    .into_bytes()
 }

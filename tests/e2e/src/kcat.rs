@@ -14,6 +14,8 @@ pub struct Record {
     pub partition: i32,
     /// Offset.
     pub offset: i64,
+    /// When it was written, in milliseconds.
+    pub timestamp: i64,
     /// Its value.
     pub value: Vec<u8>,
 }
@@ -74,6 +76,18 @@ pub fn produce(broker: &str, topic: &str, key: &str, value: &[u8]) -> Result<()>
     kcat(&args, value).map(drop)
 }
 
+/// Sends many records, whose values hold no line breaks, in this order.
+///
+/// # Errors
+/// When kcat fails.
+pub fn produce_all(broker: &str, topic: &str, records: &[(String, Vec<u8>)]) -> Result<()> {
+    let lines = records
+        .iter()
+        .map(|(key, value)| [key.as_bytes(), b"\x01", value, b"\n"].concat());
+    let input = lines.collect::<Vec<_>>().concat();
+    kcat(&["-P", "-b", broker, "-t", topic, "-K", "\u{1}"], &input).map(drop)
+}
+
 /// Sends a record without a value.
 ///
 /// # Errors
@@ -90,7 +104,7 @@ pub fn produce_tombstone(broker: &str, topic: &str, key: &str) -> Result<()> {
 /// When kcat fails or prints what cannot be read.
 pub fn consume(broker: &str, topic: &str) -> Result<Vec<Record>> {
     // Values may hold anything: their length says where they end. -1 is a value that is none.
-    let format = "%p %o %K %S %k%s";
+    let format = "%p %o %T %K %S %k%s";
     let args = [
         "-C",
         "-b",
@@ -117,19 +131,20 @@ pub fn consume(broker: &str, topic: &str) -> Result<Vec<Record>> {
 }
 
 fn record(mut rest: &[u8]) -> Option<(Record, &[u8])> {
-    let mut numbers = [0_i64; 4];
+    let mut numbers = [0_i64; 5];
     for number in &mut numbers {
         let end = rest.iter().position(|&byte| byte == b' ')?;
         *number = std::str::from_utf8(&rest[..end]).ok()?.parse().ok()?;
         rest = &rest[end + 1..];
     }
-    let [partition, offset, key_bytes, value_bytes] = numbers;
+    let [partition, offset, timestamp, key_bytes, value_bytes] = numbers;
     let (key, rest) = rest.split_at_checked(usize::try_from(key_bytes).unwrap_or(0))?;
     let (value, rest) = rest.split_at_checked(usize::try_from(value_bytes).unwrap_or(0))?;
     let record = Record {
         key: String::from_utf8_lossy(key).into_owned(),
         partition: i32::try_from(partition).ok()?,
         offset,
+        timestamp,
         value: value.to_vec(),
     };
     Some((record, rest))

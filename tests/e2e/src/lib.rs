@@ -4,9 +4,10 @@
 //! - [`running`]: a process that serves `/health`, `/metrics` and `/invoke`
 //! - [`pipeline`]: `xact-pipeline --dev`, and where it keeps things
 //! - [`stages`]: the handlers as processes of their own, with one environment for all
+//! - [`fleet`]: some of them with topics, groups and a lake of their own, so that tests share a broker
 //! - [`samples`]: the sample server as a process of its own
 //! - [`command`]: an operator's command, run to its end
-//! - [`kcat`]: Kafka seen by somebody else's client
+//! - [`kcat`], [`groups`]: Kafka seen by somebody else's clients
 //! - [`metrics`]: a scrape, read
 //! - [`events`]: events that tests make themselves
 //! - [`sent`] → [`rows`] → [`compare`]: what was sent, the rows that must come of it, and whether they did
@@ -15,6 +16,8 @@
 pub mod command;
 pub mod compare;
 pub mod events;
+pub mod fleet;
+pub mod groups;
 pub mod ids;
 pub mod kcat;
 pub mod metrics;
@@ -26,6 +29,7 @@ pub mod sent;
 pub mod stages;
 
 pub use command::{Answer, command};
+pub use fleet::Fleet;
 pub use metrics::Metrics;
 pub use pipeline::Pipeline;
 pub use running::Running;

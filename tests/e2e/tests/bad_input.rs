@@ -160,6 +160,33 @@ fn produce_refuses_what_is_no_event_before_it_asks_for_a_broker() -> Result<()> 
 }
 
 #[test]
+fn produce_without_a_broker_gives_up_and_says_what_to_check() -> Result<()> {
+    let dir = WorkDir::new("produce")?;
+    let nobody = format!("127.0.0.1:{}", ports::free()?);
+    fs::write(
+        dir.join("event.json"),
+        r#"{"trace_id":"t","event_type":"documentsReceived"}"#,
+    )
+    .unwrap();
+    let environment = variables(&[("LOCAL_KAFKA_BOOTSTRAP_SERVERS", &nobody)]);
+    let started = Instant::now();
+    let answer = command(&["produce", "event.json"], environment, &dir)?;
+    assert_eq!(answer.code, Some(2), "{}", answer.text);
+    assert!(
+        answer.text.contains("not sent within 30 s") && answer.text.contains(&nobody),
+        "{}",
+        answer.text
+    );
+    assert!(answer.text.contains("Check the bootstrap servers"), "{}", answer.text);
+    assert!(
+        (29..45).contains(&started.elapsed().as_secs()),
+        "after {:?}",
+        started.elapsed()
+    );
+    Ok(())
+}
+
+#[test]
 fn topics_without_a_broker_say_which_one_was_asked() -> Result<()> {
     let dir = WorkDir::new("topics")?;
     let nobody = format!("127.0.0.1:{}", ports::free()?);

@@ -43,12 +43,12 @@ const FED: [&str; 27] = [
     "kafka_retry_delay_seconds",
 ];
 
-/// Failures of a broker and of a lake: `outages.rs` provokes them.
-const FED_BY_OUTAGES: [&str; 2] = ["kafka_producer_errors_total", "onelake_operation_errors_total"];
+/// Failures of a broker and of a lake: `predecessor_faults.rs` provokes them.
+const FED_BY_FAULTS: [&str; 2] = ["kafka_producer_errors_total", "onelake_operation_errors_total"];
 
 #[test]
 fn every_metric_of_the_predecessor_is_fed() -> Result<()> {
-    assert_eq!(FED.len() + FED_BY_OUTAGES.len(), 29, "predecessor.md lists so many");
+    assert_eq!(FED.len() + FED_BY_FAULTS.len(), 29, "predecessor.md lists so many");
     let dir = WorkDir::new("metrics")?;
     // One retry after one second, so that tasks run out of attempts within the test.
     let environment = [("RETRY_DELAYS", "1"), ("MAX_RETRIES", "1")];

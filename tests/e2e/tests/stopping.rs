@@ -5,12 +5,13 @@
 
 use harness::{Kafka, Result, WorkDir, wait_until};
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use xact_e2e::command::wait_no_lag;
 use xact_e2e::compare::assert_exactly_what_was_sent;
 use xact_e2e::events::{RAW, event};
+use xact_e2e::groups::positions;
 use xact_e2e::sent::Sent;
 use xact_e2e::{Pipeline, kcat};
 
@@ -19,23 +20,6 @@ const GRACE: Duration = Duration::from_secs(25 + 7);
 /// The rest of the work, after the 6 s in which the broker forgets members that died.
 const FINISHED: Duration = Duration::from_secs(120);
 const SOON: Duration = Duration::from_secs(60);
-
-/// Committed position and lag of each group, summed over its partitions, by Kafka's own tool.
-fn positions(kafka: &Kafka) -> Result<BTreeMap<String, (u64, u64)>> {
-    let text = kafka.tool("consumer.group.ConsumerGroupCommand", &["--describe", "--all-groups"])?;
-    let mut groups: BTreeMap<String, (u64, u64)> = BTreeMap::new();
-    for line in text.lines() {
-        // GROUP TOPIC PARTITION CURRENT-OFFSET LOG-END-OFFSET LAG CONSUMER-ID HOST CLIENT-ID
-        let cells: Vec<&str> = line.split_whitespace().collect();
-        if let [group, _, _, current, _, lag, ..] = cells.as_slice()
-            && let (Ok(current), Ok(lag)) = (current.parse::<u64>(), lag.parse::<u64>())
-        {
-            let sums = groups.entry((*group).to_owned()).or_default();
-            *sums = (sums.0 + current, sums.1 + lag);
-        }
-    }
-    Ok(groups)
-}
 
 #[test]
 fn a_demo_stopped_half_way_drains_and_a_restart_finishes_it() -> Result<()> {
