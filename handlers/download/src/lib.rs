@@ -18,6 +18,7 @@ use contracts::messages::{CachedDownload, DownloadTask, Problem};
 use contracts::presigned;
 use contracts::topology::Stage;
 use contracts::url_guard::UrlPolicy;
+use fail::fail_point;
 use fetch::{FetchError, Fetcher};
 use runtime::config::Settings;
 use runtime::metrics::{InProgress, metrics};
@@ -103,6 +104,7 @@ impl Handler for Download {
                     .download_bytes
                     .with_label_values(&[WORKER])
                     .inc_by(cached.bytes);
+                fail_point!("renamed", |_| std::process::abort());
                 Ok(emit(task, cached))
             }
             Err(FetchError::Cache(error)) => {

@@ -7,7 +7,7 @@ use crate::dev::Dev;
 use crate::stages;
 use runtime::config::{Environment, Settings};
 use runtime::process::{Process, exit, print_configuration};
-use runtime::{shutdown, telemetry};
+use runtime::{fail_points, shutdown, telemetry};
 use tokio_util::sync::CancellationToken;
 
 /// Runs the chosen workers until told to stop.
@@ -19,6 +19,7 @@ pub(crate) async fn run(options: &Run, mut environment: Environment) -> Outcome 
     let settings = Settings::from_environment(&environment)?;
     telemetry::init(&settings)?;
     print_configuration(&environment, "pipeline");
+    fail_points::arm();
     let drain = CancellationToken::new();
     shutdown::on_signals(drain.clone())?;
     if let Some(dev) = &dev {

@@ -8,6 +8,7 @@ use contracts::cache_path;
 use contracts::category::Category;
 use contracts::messages::{CachedDownload, DownloadResult, Problem};
 use contracts::topology::Stage;
+use fail::fail_point;
 use janitor::Janitor;
 use lake::{FileError, FileStore, Location};
 use runtime::config::Settings;
@@ -138,11 +139,14 @@ impl Handler for Upload {
             Err(error) => return Err(Unavailable::new("cache volume", error.to_string()).into()),
         };
         match self.put(&cached, &file).await {
-            Ok(()) => Ok(Emit::nothing()
-                .result(DownloadResult::completed(&cached, context.now))
-                // Not before the result is safe: a redelivery would need the file again.
-                .then(file.forget())
-                .into()),
+            Ok(()) => {
+                fail_point!("uploaded", |_| std::process::abort());
+                Ok(Emit::nothing()
+                    .result(DownloadResult::completed(&cached, context.now))
+                    // Not before the result is safe: a redelivery would need the file again.
+                    .then(file.forget())
+                    .into())
+            }
             Err(FileError::SourceMissing { .. } | FileError::SourceChanged { .. }) => {
                 self.without_file(&cached, "it changed during the upload", context)
                     .await

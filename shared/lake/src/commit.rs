@@ -6,6 +6,7 @@ use deltalake::DeltaTable;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake::kernel::{Action, Add, Transaction};
 use deltalake::protocol::{DeltaOperation, SaveMode};
+use fail::fail_point;
 use serde::Deserialize;
 use tracing::debug;
 use uuid::Uuid;
@@ -72,6 +73,7 @@ impl Attempt {
                     .map(|(app_id, next)| Transaction::new(app_id, *next))
                     .collect(),
             );
+        fail_point!("delta::written", |_| std::process::abort());
         let operation = DeltaOperation::Write {
             mode: SaveMode::Append,
             partition_by: Some(vec![EVENT_DATE.to_owned()]),
@@ -86,6 +88,7 @@ impl Attempt {
         let committed = committed
             .await
             .map_err(|error| TableError::delta(at, "commit to", &error))?;
+        fail_point!("delta::committed", |_| std::process::abort());
         let mut table = table.clone();
         table.state = Some(committed.snapshot);
         Ok(table)

@@ -17,6 +17,7 @@ pub mod config;
 pub mod consume;
 pub mod disposition;
 pub mod embedded;
+pub mod fail_points;
 pub mod handler;
 pub mod health;
 pub mod http;

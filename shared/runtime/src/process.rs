@@ -170,6 +170,7 @@ async fn run_stage(stage: Stage, factory: Factory) -> Result<(), StartError> {
     let settings = Settings::from_environment(&environment)?;
     telemetry::init(&settings)?;
     print_configuration(&environment, stage.name());
+    crate::fail_points::arm();
     let drain = CancellationToken::new();
     shutdown::on_signals(drain.clone())?;
     let process = Process::start(settings, vec![(stage, factory)], 1, drain).await?;

@@ -12,6 +12,7 @@ use crate::record::Record;
 use contracts::category::Category;
 use contracts::messages::{Message, Problem};
 use contracts::topology::Stage;
+use fail::fail_point;
 use futures::FutureExt;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -83,9 +84,11 @@ impl<H: BatchHandler> BatchService<H> {
                 record_timestamp: None,
             };
             let started = Instant::now();
-            let handled = AssertUnwindSafe(self.handler.handle(&batch, &context))
-                .catch_unwind()
-                .await;
+            let handle = async {
+                fail_point!(&format!("handle::{}", self.stage));
+                self.handler.handle(&batch, &context).await
+            };
+            let handled = AssertUnwindSafe(handle).catch_unwind().await;
             if let Some(first) = items.first() {
                 metrics()
                     .processing_duration
@@ -194,6 +197,7 @@ impl<H: BatchHandler> BatchService<H> {
                         }
                     }
                     drop(waiting);
+                    fail_point!(&format!("delivered::{}", self.stage), |_| std::process::abort());
                     let nothing = Disposed::default();
                     self.trace(&items);
                     for (index, (taken, item)) in pending.iter().enumerate() {

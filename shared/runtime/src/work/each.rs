@@ -11,6 +11,7 @@ use crate::record::Record;
 use contracts::category::Category;
 use contracts::messages::{Message, Problem};
 use contracts::topology::Stage;
+use fail::fail_point;
 use futures::FutureExt;
 use jiff::Timestamp;
 use std::panic::AssertUnwindSafe;
@@ -79,9 +80,11 @@ impl<H: Handler> EachService<H> {
             record_timestamp: record.timestamp,
         };
         let started = Instant::now();
-        let handled = AssertUnwindSafe(self.handler.handle(input, &context).instrument(span.clone()))
-            .catch_unwind()
-            .await;
+        let handle = async {
+            fail_point!(&format!("handle::{}", self.stage));
+            self.handler.handle(input, &context).await
+        };
+        let handled = AssertUnwindSafe(handle.instrument(span.clone())).catch_unwind().await;
         metrics()
             .processing_duration
             .with_label_values(&[&record.topic, desk.group.as_str()])
@@ -139,6 +142,7 @@ impl<H: Handler> EachService<H> {
                     drop(permit);
                     drop(waiting);
                     if desk.deliver(&disposed, revoked).await.is_ok() {
+                        fail_point!(&format!("delivered::{}", self.stage), |_| std::process::abort());
                         desk.count(&taken.record, &disposed, readable);
                         if let Some(then) = then {
                             then.await;
