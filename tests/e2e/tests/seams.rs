@@ -1,0 +1,104 @@
+//! Killed at the seams: processes that end exactly between two steps which no transaction joins. Whatever was done is
+//! found done, whatever was not is done, and nothing is there twice.
+//!
+//! The handlers' fail points (`xact_runtime::fail_points`) end them. They are compiled in wherever the runtime's tests
+//! are built: `cargo build --workspace --all-targets`, or `tests/run`.
+
+use harness::{Kafka, Result};
+use serde_json::json;
+use std::os::unix::process::ExitStatusExt;
+use std::time::Duration;
+use xact_e2e::Fleet;
+use xact_e2e::compare::assert_exactly_what_was_sent;
+use xact_e2e::events::event;
+use xact_e2e::sent::Sent;
+
+const ABORTED: Duration = Duration::from_secs(60);
+const FINISHED: Duration = Duration::from_secs(120);
+const SIGABRT: i32 = 6;
+
+/// Events of a round.
+const EVENTS: usize = 8;
+
+/// The stages that end at a fail point in this round, in the order of the flow, with the fail point.
+type Seams = [(&'static str, &'static str)];
+
+/// Starts the stages anew with their fail points, sends events whose attachments are of these kinds, waits until each
+/// has ended there and starts it without, until nothing is left to do.
+fn end_at(fleet: &mut Fleet, round: &str, kinds: &[&str], seams: &Seams, sent: &mut Vec<Sent>) -> Result<()> {
+    for (stage, fail_point) in seams {
+        fleet.spawn(stage, stage, &[("FAILPOINTS", fail_point)])?;
+    }
+    for (stage, _) in seams {
+        fleet[stage].wait_ready()?;
+    }
+    for number in 0..EVENTS {
+        let trace_id = format!("{round}-{number}");
+        let urls: Vec<String> = kinds
+            .iter()
+            .map(|kind| format!("https://claimxperience.com/{kind}/3000/{trace_id}/{kind}.pdf"))
+            .collect();
+        let bytes = event(&trace_id, &json!(urls));
+        fleet.send("raw", &trace_id, &bytes)?;
+        sent.push(Sent::read(&trace_id, &bytes));
+    }
+    // In the order of the flow: the next stage may need what this one does after its start.
+    for (stage, fail_point) in seams {
+        let process = &mut fleet[stage].process;
+        let status = process.wait(ABORTED)?;
+        assert_eq!(
+            status.signal(),
+            Some(SIGABRT),
+            "{stage} ends at {fail_point}, not with {status}: {}",
+            process.tail()
+        );
+        fleet.start(&[stage])?;
+    }
+    fleet.wait_no_lag(FINISHED)
+}
+
+#[test]
+fn a_process_that_ends_between_any_two_steps_loses_nothing_and_doubles_nothing() -> Result<()> {
+    let kafka = Kafka::start()?;
+    let mut fleet = Fleet::whole(kafka.bootstrap(), "seams", &[])?;
+    let mut sent = Vec::new();
+
+    // What it produced is acknowledged; that it is done is not committed.
+    let delivered = [
+        ("event-ingester", "delivered::event-ingester=2*off->1*return"),
+        ("event-writer", "delivered::event-writer=1*return"),
+        ("download", "delivered::download=3*off->1*return"),
+        ("upload", "delivered::upload=1*off->1*return"),
+        ("result-processor", "delivered::result-processor=1*return"),
+        ("dlq", "delivered::dlq=1*off->1*return"),
+    ];
+    end_at(&mut fleet, "delivered", &["ok", "missing"], &delivered, &mut sent)?;
+
+    // Parquet files without a commit; a retry that is on its way again, and still in the retry topic as well.
+    let written = [
+        ("event-writer", "delta::written=1*return"),
+        ("retry-scheduler", "delivered::retry-scheduler=2*off->1*return"),
+        ("result-processor", "delta::written=1*return"),
+    ];
+    end_at(
+        &mut fleet,
+        "written",
+        &["unavailable-once", "missing"],
+        &written,
+        &mut sent,
+    )?;
+
+    // A commit, a cached file, a file in the lake, of which nobody knows yet.
+    let committed = [
+        ("event-writer", "delta::committed=1*return"),
+        ("download", "renamed=2*off->1*return"),
+        ("upload", "uploaded=2*off->1*return"),
+        ("result-processor", "delta::committed=1*return"),
+    ];
+    end_at(&mut fleet, "committed", &["ok", "missing"], &committed, &mut sent)?;
+
+    fleet.samples.fill_in(&mut sent)?;
+    assert_exactly_what_was_sent(&sent, &fleet.tables()?, &fleet.files());
+    assert!(fleet.cached().is_empty(), "left in the cache: {:?}", fleet.cached());
+    Ok(())
+}
