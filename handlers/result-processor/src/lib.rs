@@ -1,16 +1,23 @@
 //! The result processor: batches of results become one commit per table.
 //!
 //! A completed attachment is a row of `xact_attachments`, a final failure one of `xact_attachments_failed`; a failure
-//! with another attempt ahead makes no row. An attachment that was completed has no failure recorded after it: such a
-//! failure comes from work that was done twice.
+//! with another attempt ahead makes no row. An attachment that was completed has no row of a failure: such a failure
+//! comes from work that was done twice, or was mended by a replay from the DLQ.
+//!
+//! No commit spans two tables, and two owners may write at one moment (a zombie and its successor). So each first
+//! appends and then looks at the other table: who appended the file removes the failures, who appended a failure looks
+//! whether the file is there by now. Of two that meet, the later one to append sees the other's row, whichever it is.
+//! A crash between the two steps comes before the offset's commit: the records come again, and the look with them,
+//! whether or not their rows are added again.
 
 mod rows;
 
 use contracts::messages::{DownloadResult, Status};
+use contracts::time;
 use contracts::topology::Stage;
 use jiff::Timestamp;
 use jiff::civil::Date;
-use lake::{AttachmentRow, FailedRow, Key, Source, Sourced, TableRow};
+use lake::{AttachmentRow, FailedRow, Key, Source, Sourced};
 use runtime::config::Settings;
 use runtime::{
     AssignError, Assigned, Batch, BatchHandler, BatchService, Context, Delivered, Factory, Refused, SetupError,
@@ -45,10 +52,16 @@ impl ResultProcessor {
     /// When a table's path is missing or no location.
     pub fn new(settings: &Settings) -> Result<Self, SetupError> {
         let enabled = settings.delta_writes;
-        Ok(Self {
-            attachments: TableSink::open("DELTA_INVENTORY_TABLE_PATH", &settings.attachments_table, enabled)?,
-            failed: TableSink::open("DELTA_FAILED_TABLE_PATH", &settings.failed_table, enabled)?,
-        })
+        Ok(Self::with_tables(
+            TableSink::open("DELTA_INVENTORY_TABLE_PATH", &settings.attachments_table, enabled)?,
+            TableSink::open("DELTA_FAILED_TABLE_PATH", &settings.failed_table, enabled)?,
+        ))
+    }
+
+    /// With these tables.
+    #[must_use]
+    pub fn with_tables(attachments: TableSink<AttachmentRow>, failed: TableSink<FailedRow>) -> Self {
+        Self { attachments, failed }
     }
 }
 
@@ -71,41 +84,62 @@ impl BatchHandler for ResultProcessor {
         let completed: Vec<_> = of(Status::Completed)
             .map(|record| sourced(record, rows::attachment(&record.input, context.now)))
             .collect();
-        let failed: Vec<_> = of(Status::FailedPermanent)
-            .map(|record| sourced(record, rows::failed(&record.input, context.now)))
-            .collect();
-        // First the files: the look-up below must see those of this very batch.
         let happened: Vec<Timestamp> = of(Status::Completed)
             .map(|record| record.input.original_timestamp)
             .collect();
         self.attachments.append(completed, &batch.positions, &happened).await?;
-        let failed = self.without_completed(failed).await?;
-        let happened: Vec<Timestamp> = of(Status::FailedPermanent)
-            .map(|record| record.input.original_timestamp)
-            .collect();
+        // Spares most rows that would be removed again at once. It decides nothing: the look after the append does.
+        let known = self.completed(of(Status::FailedPermanent)).await?;
+        let (failed, happened): (Vec<_>, Vec<_>) = of(Status::FailedPermanent)
+            .map(|record| {
+                (
+                    sourced(record, rows::failed(&record.input, context.now)),
+                    record.input.original_timestamp,
+                )
+            })
+            .filter(|(sourced, _)| !contains(&known, sourced.row.event_date, &sourced.row.media_id))
+            .unzip();
         self.failed.append(failed, &batch.positions, &happened).await?;
+
+        let mut completed = self.completed(of(Status::FailedPermanent)).await?;
+        for record in of(Status::Completed) {
+            let (date, id) = identity(&record.input);
+            completed.entry(date).or_default().insert(id);
+        }
+        self.failed.remove(completed).await?;
         Ok(Vec::new())
     }
 }
 
+/// Ids of attachments, by the date of their rows.
+type Media = BTreeMap<Date, HashSet<Arc<str>>>;
+
 impl ResultProcessor {
-    async fn without_completed(&self, failed: Vec<Sourced<FailedRow>>) -> Result<Vec<Sourced<FailedRow>>, Unavailable> {
-        let mut by_date: BTreeMap<Date, Vec<Key>> = BTreeMap::new();
-        for row in &failed {
-            by_date
-                .entry(row.row.event_date())
-                .or_default()
-                .push(Key::new(&row.row.media_id));
+    /// Those of the records whose file is recorded as there.
+    async fn completed(&self, records: impl Iterator<Item = &Delivered<DownloadResult>>) -> Result<Media, Unavailable> {
+        let mut asked: BTreeMap<Date, Vec<Key>> = BTreeMap::new();
+        for record in records {
+            let (date, id) = identity(&record.input);
+            asked.entry(date).or_default().push(Key::new(&id));
         }
-        let mut completed: HashSet<Key> = HashSet::new();
-        for (date, keys) in by_date {
-            completed.extend(self.attachments.existing_keys(date, &keys).await?);
+        let mut completed = Media::new();
+        for (date, keys) in asked {
+            let there = self.attachments.existing_keys(date, &keys).await?;
+            completed.insert(date, there.into_iter().map(|key| key.id).collect());
         }
-        Ok(failed
-            .into_iter()
-            .filter(|row| !completed.contains(&Key::new(&row.row.media_id)))
-            .collect())
+        Ok(completed)
     }
+}
+
+fn identity(result: &DownloadResult) -> (Date, Arc<str>) {
+    (
+        time::utc_date(result.original_timestamp),
+        result.media_id.to_string().into(),
+    )
+}
+
+fn contains(media: &Media, date: Date, id: &str) -> bool {
+    media.get(&date).is_some_and(|ids| ids.contains(id))
 }
 
 fn sourced<R>(record: &Delivered<DownloadResult>, row: R) -> Sourced<R> {

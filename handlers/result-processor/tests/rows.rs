@@ -3,89 +3,13 @@
 // Test code outside of a test function: a failed step is a failed test.
 #![allow(clippy::unwrap_used)]
 
-use contracts::messages::{DownloadResult, Message, Source};
-use lake::{AttachmentRow, FailedRow, Location, Table, TableOptions, TableRow};
-use result_processor::ResultProcessor;
-use runtime::config::{Environment, Settings};
-use runtime::{AssignError, Assigned, Batch, BatchHandler, Context, Delivered};
-use serde_json::json;
-use std::collections::BTreeMap;
+// The lake's faulty storage is shared with the lake's own tests, which know the crate by its full name.
+extern crate lake as xact_lake;
 
-const APP: &str = "xact-result-processor:xact.downloads.results:0";
+mod support;
 
-struct Bench {
-    processor: ResultProcessor,
-    settings: Settings,
-    _folder: tempfile::TempDir,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut environment = Environment::default();
-        for (name, table) in [
-            ("DELTA_INVENTORY_TABLE_PATH", "attachments"),
-            ("DELTA_FAILED_TABLE_PATH", "failed"),
-        ] {
-            environment.set(name, folder.path().join(table).display().to_string());
-        }
-        let settings = Settings::from_environment(&environment).unwrap();
-        Self {
-            processor: ResultProcessor::new(&settings).unwrap(),
-            settings,
-            _folder: folder,
-        }
-    }
-
-    /// Hands over results with offsets from `first` on.
-    async fn handle(&self, first: i64, results: &[DownloadResult]) {
-        let records: Vec<Delivered<DownloadResult>> = (first..)
-            .zip(results)
-            .map(|(offset, input)| Delivered {
-                input: input.clone(),
-                source: Source {
-                    topic: "xact.downloads.results".to_owned(),
-                    partition: 0,
-                    offset,
-                    timestamp: None,
-                },
-                record_timestamp: None,
-                app_id: Some(APP.to_owned()),
-            })
-            .collect();
-        let next = first + i64::try_from(results.len()).unwrap();
-        let batch = Batch {
-            records: records.iter().collect(),
-            positions: BTreeMap::from([(APP.to_owned(), next)]),
-        };
-        let context = Context {
-            now: "2025-01-01T00:00:10Z".parse().unwrap(),
-            record_timestamp: None,
-        };
-        assert!(self.processor.handle(&batch, &context).await.unwrap().is_empty());
-    }
-
-    async fn rows<R: TableRow>(path: &str) -> usize {
-        let table = Table::<R>::new(Location::parse(path).unwrap(), TableOptions::default());
-        let batches = table.scan(&["media_id"]).await.unwrap();
-        batches.iter().map(lake::arrow::array::RecordBatch::num_rows).sum()
-    }
-
-    /// Rows of attachments and of failures.
-    async fn counts(&self) -> (usize, usize) {
-        (
-            Self::rows::<AttachmentRow>(&self.settings.attachments_table).await,
-            Self::rows::<FailedRow>(&self.settings.failed_table).await,
-        )
-    }
-}
-
-fn result(name: &str, status: &str, replay_count: u32) -> DownloadResult {
-    let text = json!({"trace_id": "t", "media_id": contracts::ids::media_id("t", name), "attachment_url": "https://h/a.pdf?sig=S",
-        "blob_path": "p", "status_subtype": "s", "file_type": "PDF", "assignment_id": "a", "status": status, "bytes_downloaded": 5,
-        "replay_count": replay_count, "original_timestamp": "2024-12-31T12:00:00Z", "created_at": "2025-01-01T00:00:00Z"});
-    DownloadResult::decode(text.to_string().as_bytes()).unwrap()
-}
+use runtime::{AssignError, Assigned, BatchHandler};
+use support::{APP, Bench, result};
 
 #[tokio::test]
 async fn each_final_result_is_one_row_and_an_attempt_that_is_tried_again_is_none() {

@@ -4,11 +4,13 @@
 
 use futures::FutureExt;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use lake::{Appended, Key, Location, Sourced, Table, TableError, TableOptions, TableRow};
 use runtime::metrics::metrics;
 use runtime::{AssignError, Assigned, SetupError, Unavailable};
 use std::collections::{BTreeMap, HashSet};
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// A table that a stage appends to; none when Delta writes are switched off.
@@ -34,7 +36,13 @@ impl<R: TableRow> TableSink<R> {
             )));
         }
         let location = Location::parse(path).map_err(|error| SetupError::new(format_args!("{variable}: {error}")))?;
-        Ok(Self(Some(Table::new(location, TableOptions::default()))))
+        Ok(Self::of(Table::new(location, TableOptions::default())))
+    }
+
+    /// A table that is open already.
+    #[must_use]
+    pub fn of(table: Table<R>) -> Self {
+        Self(Some(table))
     }
 
     /// Refuses partitions of which the table has seen more than there is: their next records would be skipped in silence.
@@ -83,8 +91,7 @@ impl<R: TableRow> TableSink<R> {
             .delta_write_duration
             .with_label_values(&[R::NAME])
             .observe(started.elapsed().as_secs_f64());
-        let status = if appended.is_ok() { "success" } else { "error" };
-        metrics().delta_writes.with_label_values(&[R::NAME, status]).inc();
+        count_write(R::NAME, appended.is_ok());
         let appended = appended?;
         count(R::NAME, &appended);
         let now = Timestamp::now();
@@ -98,16 +105,39 @@ impl<R: TableRow> TableSink<R> {
         Ok(())
     }
 
+    /// Removes the rows of these ids, each of its date, if there are any.
+    ///
+    /// # Errors
+    /// When the table cannot be read or written now; it is safe to ask again.
+    pub async fn remove(&self, ids: BTreeMap<Date, HashSet<Arc<str>>>) -> Result<(), Unavailable> {
+        let Some(table) = &self.0 else {
+            return Ok(());
+        };
+        let removed = guarded(table.remove(ids)).await;
+        // Looking and finding nothing is no write.
+        if removed.as_ref().map_or(true, |removed| removed.version.is_some()) {
+            count_write(R::NAME, removed.is_ok());
+        }
+        let rows = removed?.rows as u64;
+        metrics().delta_removed.with_label_values(&[R::NAME]).inc_by(rows);
+        Ok(())
+    }
+
     /// Which of these keys the table has for a date.
     ///
     /// # Errors
     /// When the table cannot be read now.
-    pub async fn existing_keys(&self, date: jiff::civil::Date, keys: &[Key]) -> Result<HashSet<Key>, Unavailable> {
+    pub async fn existing_keys(&self, date: Date, keys: &[Key]) -> Result<HashSet<Key>, Unavailable> {
         match &self.0 {
             Some(table) => guarded(table.existing_keys(date, keys)).await,
             None => Ok(HashSet::new()),
         }
     }
+}
+
+fn count_write(table: &str, is_ok: bool) {
+    let status = if is_ok { "success" } else { "error" };
+    metrics().delta_writes.with_label_values(&[table, status]).inc();
 }
 
 fn count(table: &str, appended: &Appended) {

@@ -4,18 +4,17 @@ use std::collections::{BTreeMap, HashMap};
 
 use deltalake::DeltaTable;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
-use deltalake::kernel::{Action, Add, Transaction};
-use deltalake::protocol::{DeltaOperation, SaveMode};
+use deltalake::kernel::{Action, Transaction};
+use deltalake::protocol::DeltaOperation;
 use fail::fail_point;
 use serde::Deserialize;
 use tracing::debug;
 use uuid::Uuid;
 
 use crate::TableError;
-use crate::rows::EVENT_DATE;
 
-/// Names the append in the commit's `commitInfo`, so that a commit is recognised whoever was told about it.
-const APPEND_ID: &str = "xactAppendId";
+/// Names the commit in its own `commitInfo`, so that it is recognised whoever was told about it.
+const COMMIT_ID: &str = "xactCommitId";
 
 /// A commit that has been tried at one version of the log, which at most one commit can take.
 ///
@@ -37,10 +36,12 @@ pub(crate) enum Fate {
 }
 
 /// What a commit carries.
-pub(crate) struct Contents<'a> {
-    pub(crate) files: &'a [Add],
+pub(crate) struct Contents {
+    pub(crate) actions: Vec<Action>,
     /// The next offset for each app id that advances.
-    pub(crate) advancing: &'a BTreeMap<String, i64>,
+    pub(crate) advancing: BTreeMap<String, i64>,
+    /// What the log's history says of it.
+    pub(crate) operation: DeltaOperation,
 }
 
 impl Attempt {
@@ -57,15 +58,15 @@ impl Attempt {
         &self,
         table: &DeltaTable,
         at: &str,
-        contents: &Contents<'_>,
+        contents: &Contents,
     ) -> Result<DeltaTable, TableError> {
         let properties = CommitProperties::default()
-            // Any commit in between means that the keys must be looked up again, so it must not be skipped over.
+            // Any commit in between means that the plan must be looked at again, so it must not be skipped over.
             .with_max_retries(0)
             .with_cleanup_expired_logs(Some(false))
             // Ours is made after the commit, where its failure is not mistaken for the commit's.
             .with_create_checkpoint(false)
-            .with_metadata([(APPEND_ID.to_owned(), self.id.to_string().into())])
+            .with_metadata([(COMMIT_ID.to_owned(), self.id.to_string().into())])
             .with_application_transactions(
                 contents
                     .advancing
@@ -74,15 +75,10 @@ impl Attempt {
                     .collect(),
             );
         fail_point!("delta::written", |_| std::process::abort());
-        let operation = DeltaOperation::Write {
-            mode: SaveMode::Append,
-            partition_by: Some(vec![EVENT_DATE.to_owned()]),
-            predicate: None,
-        };
         let committed = async {
             CommitBuilder::from(properties)
-                .with_actions(contents.files.iter().cloned().map(Action::Add).collect())
-                .build(Some(table.snapshot()?), table.log_store(), operation)
+                .with_actions(contents.actions.clone())
+                .build(Some(table.snapshot()?), table.log_store(), contents.operation.clone())
                 .await
         };
         let committed = committed
@@ -126,6 +122,6 @@ impl Attempt {
         commit
             .split(|byte| *byte == b'\n')
             .filter_map(|line| serde_json::from_slice::<LogLine>(line).ok()?.commit_info)
-            .any(|info| info.get(APPEND_ID).and_then(serde_json::Value::as_str) == Some(&id))
+            .any(|info| info.get(COMMIT_ID).and_then(serde_json::Value::as_str) == Some(&id))
     }
 }

@@ -19,7 +19,13 @@ const FALSE_POSITIVES: f64 = 1e-6;
 /// Each file that is being written holds about 300 KB: a batch of many dates is written a few dates at a time.
 const DATES_AT_ONCE: usize = 8;
 
-/// How files of this table are written: with a split-block bloom filter on the key column, sized for `rows` rows.
+/// Most rows of a row group. One holds a filter sized for it, and is written and read as a whole: this bounds memory.
+pub(crate) const ROW_GROUP_ROWS: usize = 64 * 1024;
+/// Most bytes of a row group, for rows that are long.
+const ROW_GROUP_BYTES: usize = 32 * 1024 * 1024;
+
+/// How files of this table are written: with a split-block bloom filter on the key column, sized for `rows` rows or for
+/// a full row group.
 ///
 /// Whatever rewrites files (`table optimize`) must use it too: a file without a filter has its key column read at
 /// each append.
@@ -33,7 +39,9 @@ pub fn writer_properties<R: TableRow>(rows: usize) -> WriterProperties {
         .set_column_dictionary_enabled(key(), false)
         .set_column_bloom_filter_enabled(key(), true)
         .set_column_bloom_filter_fpp(key(), FALSE_POSITIVES)
-        .set_column_bloom_filter_max_ndv(key(), rows.max(1) as u64)
+        .set_column_bloom_filter_max_ndv(key(), rows.clamp(1, ROW_GROUP_ROWS) as u64)
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
         .build()
 }
 

@@ -12,7 +12,7 @@ use deltalake::arrow::array::{Array, AsArray, RecordBatch};
 use deltalake::arrow::compute::cast;
 use deltalake::arrow::datatypes::{DataType, Int32Type};
 use deltalake::arrow::error::ArrowError;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 use jiff::civil::Date;
 
 use crate::filter_cache::{FileFilters, FilterCache};
@@ -26,16 +26,31 @@ const FILTER_BYTES: i32 = 16 * 1024 * 1024;
 
 /// Keys to look for, by id, so that a row is checked without making a [`Key`] of it.
 pub(crate) struct Wanted<'a> {
-    by_id: HashMap<&'a str, Vec<&'a Key>>,
+    by_id: HashMap<&'a str, Replays>,
+}
+
+/// Which rows of an id are meant.
+enum Replays {
+    All,
+    Of(Vec<Option<i32>>),
 }
 
 impl<'a> Wanted<'a> {
     pub(crate) fn new(keys: &'a [Key]) -> Self {
-        let mut by_id: HashMap<&str, Vec<&Key>> = HashMap::with_capacity(keys.len());
+        let mut by_id: HashMap<&str, Replays> = HashMap::with_capacity(keys.len());
         for key in keys {
-            by_id.entry(&key.id).or_default().push(key);
+            if let Replays::Of(replays) = by_id.entry(&key.id).or_insert_with(|| Replays::Of(Vec::new())) {
+                replays.push(key.replay_count);
+            }
         }
         Self { by_id }
+    }
+
+    /// All keys of these ids, whatever their `replay_count`.
+    pub(crate) fn ids(ids: &'a HashSet<Arc<str>>) -> Self {
+        Self {
+            by_id: ids.iter().map(|id| (&**id, Replays::All)).collect(),
+        }
     }
 }
 
@@ -64,17 +79,47 @@ impl<'a, R: TableRow> Lookup<'a, R> {
         wanted: &Wanted<'_>,
         checked: &mut HashSet<String>,
     ) -> Result<HashSet<Key>, TableError> {
-        let mut files = parquet_read::files_between(self.table, self.at, Some((date, date))).await?;
-        files.retain(|file| !checked.contains(file.path.as_ref()));
         let mut found = HashSet::new();
-        let mut looked_into = stream::iter(files)
-            .map(|file| self.find_in_file(file, wanted))
-            .buffer_unordered(FILES_AT_ONCE);
+        let mut looked_into = self.look_into(date, wanted, checked).await?;
         while let Some((file, keys)) = looked_into.try_next().await? {
             checked.insert(String::from(file.path));
             found.extend(keys);
         }
         Ok(found)
+    }
+
+    /// The files with a wanted key, in the order of their names; the others are added to `clean` and not looked into again.
+    pub(crate) async fn holders(
+        &self,
+        date: Date,
+        wanted: &Wanted<'_>,
+        clean: &mut HashSet<String>,
+    ) -> Result<Vec<DataFile>, TableError> {
+        let mut holders = Vec::new();
+        let mut looked_into = self.look_into(date, wanted, clean).await?;
+        while let Some((file, keys)) = looked_into.try_next().await? {
+            if keys.is_empty() {
+                clean.insert(String::from(file.path));
+            } else {
+                holders.push(file);
+            }
+        }
+        holders.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(holders)
+    }
+
+    /// The files of the date that are not in `known`, each with the wanted keys in it.
+    async fn look_into<'w>(
+        &'w self,
+        date: Date,
+        wanted: &'w Wanted<'_>,
+        known: &HashSet<String>,
+    ) -> Result<impl Stream<Item = Result<(DataFile, HashSet<Key>), TableError>> + Send + 'w, TableError> {
+        let mut files = parquet_read::files_between(self.table, self.at, Some((date, date))).await?;
+        files.retain(|file| !known.contains(file.path.as_ref()));
+        Ok(stream::iter(files)
+            .map(|file| self.find_in_file(file, wanted))
+            .buffer_unordered(FILES_AT_ONCE))
     }
 
     async fn find_in_file(&self, file: DataFile, wanted: &Wanted<'_>) -> Result<(DataFile, HashSet<Key>), TableError> {
@@ -182,17 +227,22 @@ fn collect_keys<R: TableRow>(
         .transpose()?;
     let replays = replays.as_ref().map(AsArray::as_primitive::<Int32Type>);
     for (row, id) in ids.iter().enumerate() {
-        let Some(keys) = id.and_then(|id| wanted.by_id.get(id)) else {
+        let Some((id, meant)) = id.and_then(|id| wanted.by_id.get_key_value(id)) else {
             continue;
         };
-        let replay = replays
+        let replay_count = replays
             .filter(|replays| replays.is_valid(row))
             .map(|replays| replays.value(row));
-        found.extend(
-            keys.iter()
-                .filter(|key| key.replay_count == replay)
-                .map(|key| (*key).clone()),
-        );
+        let is_meant = match meant {
+            Replays::All => true,
+            Replays::Of(counts) => counts.contains(&replay_count),
+        };
+        if is_meant {
+            found.insert(Key {
+                id: (*id).into(),
+                replay_count,
+            });
+        }
     }
     Ok(())
 }

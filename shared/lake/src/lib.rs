@@ -3,9 +3,9 @@
 //! - [`Location`]: where something lives, local or in OneLake
 //! - [`FileStore`]: puts a finished file at a path; readers never see half of one
 //! - [`Table`] (feature `delta`): append the rows whose key is not there yet, together with the offsets
-//!   that they came from, or say why not
+//!   that they came from, or say why not; remove rows by id
 //!
-//! Follow an append through `table` → `append` → `positions` and `key_lookup` → `data_files` → `commit`.
+//! Follow an append through `table` → `append` → `change` → `positions` and `key_lookup` → `data_files` → `commit`.
 
 #![forbid(unsafe_code)]
 
@@ -20,6 +20,8 @@ pub use location::{Location, LocationError};
 mod append;
 #[cfg(feature = "delta")]
 mod candidates;
+#[cfg(feature = "delta")]
+mod change;
 #[cfg(feature = "delta")]
 mod checkpoint;
 #[cfg(feature = "delta")]
@@ -39,6 +41,10 @@ mod positions;
 #[cfg(feature = "delta")]
 mod probe;
 #[cfg(feature = "delta")]
+mod remove;
+#[cfg(feature = "delta")]
+mod rewrite;
+#[cfg(feature = "delta")]
 mod rows;
 #[cfg(feature = "delta")]
 mod scan;
@@ -57,6 +63,7 @@ pub use {
     data_files::writer_properties,
     // Whoever reads what `scan` returns needs the arrow that made it.
     deltalake::arrow,
+    remove::Removed,
     rows::{AttachmentRow, EventRow, FailedRow, Key, TableRow},
     store::StoreWrapper,
     table::{Table, TableOptions},

@@ -4,6 +4,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use deltalake::arrow::array::{ArrayRef, Date32Array, RecordBatch, new_null_array};
+use deltalake::arrow::datatypes::SchemaRef;
+use deltalake::arrow::error::ArrowError;
 use deltalake::kernel::LogicalFileView;
 use deltalake::logstore::object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use deltalake::parquet::arrow::arrow_reader::ArrowReaderOptions;
@@ -13,12 +16,12 @@ use deltalake::parquet::errors::{ParquetError, Result as ParquetResult};
 use deltalake::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use deltalake::parquet::schema::types::SchemaDescriptor;
 use deltalake::{DeltaTable, FilterOp, FilterValue};
-use futures::TryStreamExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, ready};
+use futures::{Stream, TryStreamExt};
 use jiff::civil::Date;
 
-use crate::TableError;
-use crate::rows::EVENT_DATE;
+use crate::rows::{EVENT_DATE, days_since_epoch};
+use crate::{TableError, schema};
 
 /// Fetched from a file's end in one request. Enough for the footer of the files that we write.
 const FOOTER_BYTES: usize = 32 * 1024;
@@ -28,8 +31,12 @@ pub(crate) struct DataFile {
     /// Relative to the table.
     pub(crate) path: Path,
     pub(crate) bytes: u64,
+    /// `None` if its writer did not count them.
+    pub(crate) rows: Option<usize>,
     /// `None` for the null partition, which others may have made.
     pub(crate) date: Option<Date>,
+    /// As the log has it.
+    pub(crate) view: LogicalFileView,
 }
 
 /// The active files of the dates in a range, both ends included, as of the table's loaded version.
@@ -56,10 +63,10 @@ pub(crate) async fn files_between(
         .try_collect()
         .await
         .map_err(|error| TableError::delta(at, "read the file list of", &error))?;
-    views.iter().map(|view| data_file(view, at)).collect()
+    views.into_iter().map(|view| data_file(view, at)).collect()
 }
 
-fn data_file(view: &LogicalFileView, at: &str) -> Result<DataFile, TableError> {
+fn data_file(view: LogicalFileView, at: &str) -> Result<DataFile, TableError> {
     let path = view.object_store_path();
     if view.deletion_vector_descriptor().is_some() {
         return Err(TableError::schema(
@@ -78,7 +85,52 @@ fn data_file(view: &LogicalFileView, at: &str) -> Result<DataFile, TableError> {
     };
     let bytes = u64::try_from(view.size())
         .map_err(|_| TableError::corrupt(at, format!("{path} has the size {}", view.size())))?;
-    Ok(DataFile { path, bytes, date })
+    Ok(DataFile {
+        path,
+        bytes,
+        rows: view.num_records(),
+        date,
+        view,
+    })
+}
+
+/// All rows of a file, batch by batch, in the form that the table declares: its columns in their order, the partition
+/// column from the log, and null for what the file does not have.
+pub(crate) async fn batches<'a>(
+    table: &DeltaTable,
+    at: &'a str,
+    file: &'a DataFile,
+    schema: &'a SchemaRef,
+) -> Result<impl Stream<Item = Result<RecordBatch, TableError>> + Send + Unpin + 'a, TableError> {
+    let damaged = |error| TableError::parquet(at, file.path.as_ref(), &error);
+    let reader = open(table.object_store(), file, at).await?;
+    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    let columns = columns_named(reader.parquet_schema(), &names);
+    let read = reader.with_projection(columns).build().map_err(damaged)?;
+    Ok(read.map_err(damaged).and_then(move |batch| {
+        let batch = in_order(&batch, file.date, schema);
+        ready(batch.map_err(|error| TableError::schema(at, format!("{}: {error}", file.path))))
+    }))
+}
+
+fn in_order(batch: &RecordBatch, date: Option<Date>, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let rows = batch.num_rows();
+    let column = |name: &str| -> Result<ArrayRef, ArrowError> {
+        if name == EVENT_DATE {
+            let dates: Date32Array = std::iter::repeat_n(date.map(days_since_epoch), rows).collect();
+            return Ok(Arc::new(dates));
+        }
+        match batch.column_by_name(name) {
+            Some(column) => schema::as_declared(column, schema, name),
+            None => Ok(new_null_array(schema.field_with_name(name)?.data_type(), rows)),
+        }
+    };
+    let columns = schema
+        .fields()
+        .iter()
+        .map(|field| column(field.name()))
+        .collect::<Result<Vec<_>, _>>()?;
+    RecordBatch::try_new(Arc::clone(schema), columns)
 }
 
 /// The builder of a reader over a data file.

@@ -25,6 +25,8 @@ pub struct TableOptions {
     pub conflict_attempts: u32,
     /// How often a commit is tried again that the storage refused, before it answers `Unavailable`.
     pub storage_attempts: u32,
+    /// Size of a data file at which a rewrite begins the next one, in bytes.
+    pub target_file_bytes: u64,
     /// The first wait between two attempts is up to this long; it doubles, at most five times.
     pub backoff: Duration,
     #[doc(hidden)]
@@ -39,6 +41,7 @@ impl Default for TableOptions {
             checkpoint_every: 100,
             conflict_attempts: 60,
             storage_attempts: 3,
+            target_file_bytes: 128 * 1024 * 1024,
             backoff: Duration::from_millis(20),
             store_wrapper: None,
         }
@@ -117,6 +120,7 @@ mod tests {
     fn every_call_can_be_spawned() {
         fn spawnable<T: Send + 'static>(_: impl FnOnce(&'static Table<AttachmentRow>) -> T) {}
         spawnable(|table| table.append(Vec::new(), BTreeMap::new()));
+        spawnable(|table| table.remove(BTreeMap::new()));
         spawnable(|table| table.positions(&[]));
         spawnable(|table| table.existing_keys(jiff::civil::date(2024, 1, 1), &[]));
         spawnable(|table| table.scan(&[]));

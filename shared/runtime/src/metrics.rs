@@ -113,6 +113,8 @@ metrics! {
     delta_writes: IntCounterVec("delta_writes_total", ["table", "status"]);
     /// Rows added to Delta tables.
     delta_rows: IntCounterVec("delta_events_written_total", ["table"]);
+    /// Rows of failures taken out again, because the attachment was completed after all.
+    delta_removed: IntCounterVec("delta_rows_removed_total", ["table"]);
     /// Time of one Delta append, look-up of keys included.
     delta_write_duration: HistogramVec("delta_write_duration_seconds", ["table"], STORAGE);
     /// Rows that were not added because they were there: by offset or by key.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -11,8 +12,10 @@ use deltalake::logstore::object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
-use futures::future::BoxFuture;
-use futures::stream::BoxStream;
+use futures::future::{BoxFuture, TryFutureExt, ready};
+use futures::stream::{self, BoxStream, StreamExt};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use xact_lake::{StoreWrapper, TableOptions};
 
 /// What happens to the next commits, one fault each. Other requests are let through.
@@ -32,13 +35,16 @@ pub enum Fault {
     AnswerLostAndUnreadable,
 }
 
-#[derive(Default)]
 pub struct Faults {
-    commits: Mutex<VecDeque<Fault>>,
+    commits: Mutex<VecDeque<Option<Fault>>>,
     late: Mutex<Option<(Path, PutPayload)>>,
     after_look: Mutex<Option<(Path, PutPayload)>>,
     /// Runs before the next commit is sent on: time for another writer.
     before_commit: Mutex<Option<BoxFuture<'static, ()>>>,
+    /// Requests so far, and what runs before the one of that number.
+    requests: AtomicUsize,
+    dies_at: AtomicUsize,
+    at_request: Mutex<Option<(usize, BoxFuture<'static, ()>)>>,
     /// Data files written, one entry a file.
     writes: Mutex<Vec<String>>,
     unreadable: Mutex<Option<Path>>,
@@ -49,17 +55,73 @@ pub struct Faults {
 impl Faults {
     pub fn new(faults: impl IntoIterator<Item = Fault>) -> Arc<Self> {
         Arc::new(Self {
-            commits: Mutex::new(faults.into_iter().collect()),
-            ..Self::default()
+            commits: Mutex::new(faults.into_iter().map(Some).collect()),
+            late: Mutex::default(),
+            after_look: Mutex::default(),
+            before_commit: Mutex::default(),
+            requests: AtomicUsize::new(0),
+            dies_at: AtomicUsize::new(usize::MAX),
+            at_request: Mutex::default(),
+            writes: Mutex::default(),
+            unreadable: Mutex::default(),
+            reads: Mutex::default(),
         })
     }
 
     pub fn add(&self, fault: Fault) {
-        self.commits.lock().unwrap().push_back(fault);
+        self.commits.lock().unwrap().push_back(Some(fault));
+    }
+
+    /// Lets some commits through before the fault.
+    pub fn after_commits(&self, commits: usize, fault: Fault) {
+        self.commits.lock().unwrap().extend(std::iter::repeat_n(None, commits));
+        self.add(fault);
     }
 
     pub fn before_commit(&self, work: impl Future<Output = ()> + Send + 'static) {
         *self.before_commit.lock().unwrap() = Some(Box::pin(work));
+    }
+
+    /// Runs before the request of this number (from 0) is sent on: another writer at any point. The requests of all
+    /// stores with these faults are counted together. Wait for the answer: who made the request may give it up. The test
+    /// needs threads: some requests are waited for by blocking one.
+    pub fn at_request(&self, number: usize, work: impl Future<Output = ()> + Send + 'static) -> oneshot::Receiver<()> {
+        let (done, answer) = oneshot::channel();
+        let work = async move {
+            work.await;
+            let _ = done.send(());
+        };
+        // Not in the runtime of the request, which may be a passing one; and a request that is given up must not end it.
+        let runtime = Handle::current();
+        let work = async move {
+            let _ = runtime.spawn(work).await;
+        };
+        *self.at_request.lock().unwrap() = Some((number, Box::pin(work)));
+        answer
+    }
+
+    /// Whether the request of [`Faults::at_request`] is still to come.
+    pub fn is_waiting(&self) -> bool {
+        self.at_request.lock().unwrap().is_some()
+    }
+
+    /// Lets no request through from the one of this number on: for the storage the process is dead.
+    pub fn dies_at(&self, number: usize) {
+        self.dies_at.store(number, Ordering::SeqCst);
+    }
+
+    /// Whether a request was refused because of [`Faults::dies_at`].
+    pub fn is_dead(&self) -> bool {
+        self.requests.load(Ordering::SeqCst) > self.dies_at.load(Ordering::SeqCst)
+    }
+
+    async fn step(&self) -> Result<()> {
+        let number = self.requests.fetch_add(1, Ordering::SeqCst);
+        let work = self.at_request.lock().unwrap().take_if(|(at, _)| *at == number);
+        if let Some((_, work)) = work {
+            work.await;
+        }
+        if self.is_dead() { Err(broken("dead")) } else { Ok(()) }
     }
 
     /// Data files written since the last call.
@@ -132,9 +194,18 @@ fn is_data(path: &Path) -> bool {
     path.as_ref().ends_with(".parquet") && !path.as_ref().contains("_delta_log/")
 }
 
+impl FaultyStore {
+    fn after_step(&self, listed: BoxStream<'static, Result<ObjectMeta>>) -> BoxStream<'static, Result<ObjectMeta>> {
+        let faults = Arc::clone(&self.faults);
+        let step = async move { faults.step().await.map(|()| listed) };
+        step.try_flatten_stream().boxed()
+    }
+}
+
 #[async_trait]
 impl ObjectStore for FaultyStore {
     async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        self.faults.step().await?;
         if !is_commit(path) {
             self.faults.note_write(path);
             return self.inner.put_opts(path, payload, options).await;
@@ -147,7 +218,7 @@ impl ObjectStore for FaultyStore {
         if let Some((path, payload)) = late {
             self.inner.put_opts(&path, payload, options.clone()).await?;
         }
-        let fault = self.faults.commits.lock().unwrap().pop_front();
+        let fault = self.faults.commits.lock().unwrap().pop_front().flatten();
         match fault {
             None => self.inner.put_opts(path, payload, options).await,
             Some(Fault::Refused) => Err(broken("refused")),
@@ -179,6 +250,7 @@ impl ObjectStore for FaultyStore {
     }
 
     async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
+        self.faults.step().await?;
         if self
             .faults
             .unreadable
@@ -201,27 +273,33 @@ impl ObjectStore for FaultyStore {
     }
 
     async fn put_multipart_opts(&self, path: &Path, options: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        self.faults.step().await?;
         self.faults.note_write(path);
         self.inner.put_multipart_opts(path, options).await
     }
 
     fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        if self.faults.is_dead() {
+            return stream::once(ready(Err(broken("dead")))).boxed();
+        }
         self.inner.delete_stream(paths)
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.inner.list(prefix)
+        self.after_step(self.inner.list(prefix))
     }
 
     fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.inner.list_with_offset(prefix, offset)
+        self.after_step(self.inner.list_with_offset(prefix, offset))
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.faults.step().await?;
         self.inner.list_with_delimiter(prefix).await
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.faults.step().await?;
         self.inner.copy_opts(from, to, options).await
     }
 }

@@ -1,0 +1,193 @@
+//! An attachment has exactly one row in one of the two tables: whichever result comes first, whoever writes at the
+//! same moment, and wherever a process dies.
+
+// Test code outside of a test function: a failed step is a failed test.
+#![allow(clippy::unwrap_used)]
+
+// The lake's faulty storage is shared with the lake's own tests, which know the crate by its full name.
+extern crate lake as xact_lake;
+
+mod support;
+
+use contracts::messages::DownloadResult;
+use support::faulty_store::{Fault, Faults};
+use support::{Bench, handle, handle_of, media_id, result};
+
+fn completed(name: &str) -> DownloadResult {
+    result(name, "completed", 0)
+}
+
+fn failed(name: &str) -> DownloadResult {
+    result(name, "failed_permanent", 0)
+}
+
+#[tokio::test]
+async fn a_file_that_arrives_after_all_replaces_its_failures() {
+    let bench = Bench::new();
+    let failures = [failed("a"), result("a", "failed_permanent", 1), failed("b")];
+    bench.handle(0, &failures).await;
+    assert_eq!(bench.counts().await, (0, 3));
+    bench.handle(3, &[completed("a")]).await;
+    assert_eq!(bench.media().await, (vec![media_id("a")], vec![media_id("b")]));
+}
+
+#[tokio::test]
+async fn every_order_of_results_leaves_one_row() {
+    // Each sequence: its batches, of which each is a list of results.
+    let (c, f) = (|| completed("a"), || failed("a"));
+    let orders: [&[Vec<DownloadResult>]; 8] = [
+        &[vec![c()], vec![f()]],
+        &[vec![f()], vec![c()]],
+        &[vec![c(), f()]],
+        &[vec![f(), c()]],
+        &[vec![f()], vec![c()], vec![f()]],
+        &[vec![c()], vec![f()], vec![c()]],
+        &[vec![f()], vec![f(), c()], vec![f()]],
+        &[vec![f(), c(), f()], vec![result("a", "failed_permanent", 1)]],
+    ];
+    for (number, batches) in orders.iter().enumerate() {
+        let bench = Bench::new();
+        let mut offset = 0;
+        for batch in *batches {
+            bench.handle(offset, batch).await;
+            offset += i64::try_from(batch.len()).unwrap();
+        }
+        assert_eq!(bench.counts().await, (1, 0), "order {number}");
+        // All of it once more: the same offsets, then new ones.
+        bench.handle(0, &batches.concat()).await;
+        bench.handle(offset, &batches.concat()).await;
+        assert_eq!(bench.counts().await, (1, 0), "order {number}, again");
+    }
+}
+
+/// Runs `second`, a process of its own, at every point of `first`: at each of its requests to the storage.
+async fn meet_everywhere(first: (i32, &[DownloadResult]), second: (i32, &[DownloadResult]), expected: [&[&str]; 2]) {
+    let sorted = |names: &[&str]| {
+        let mut ids: Vec<String> = names.iter().map(|name| media_id(name)).collect();
+        ids.sort();
+        ids
+    };
+    for point in 0.. {
+        let bench = Bench::new();
+        // The tables have something in them, so that every kind of request occurs.
+        bench.handle(0, &[completed("x"), failed("y")]).await;
+        let faults = Faults::new([]);
+        let (one, two) = (bench.faulty(&faults), bench.another());
+        let (partition, theirs) = (second.0, second.1.to_vec());
+        let met = faults.at_request(point, async move {
+            handle_of(partition, &two, 10, &theirs).await.unwrap();
+        });
+        handle_of(first.0, &one, 10, first.1).await.unwrap();
+        if faults.is_waiting() {
+            assert!(point > 20, "there are many points: {point}");
+            break;
+        }
+        met.await.unwrap();
+        let expected = (sorted(expected[0]), sorted(expected[1]));
+        assert_eq!(bench.media().await, expected, "met at request {point}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_and_its_failure_written_at_the_same_moment_leave_the_file() {
+    let (file, failure) = ([completed("a"), failed("c")], [failed("a"), completed("d")]);
+    let expected: [&[&str]; 2] = [&["a", "d", "x"], &["c", "y"]];
+    meet_everywhere((0, &file), (1, &failure), expected).await;
+    meet_everywhere((0, &failure), (1, &file), expected).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_owners_of_the_same_offsets_leave_one_row_of_each_attachment() {
+    // A zombie has its batch from before the rebalance; its successor has cut the same records otherwise.
+    let records = [failed("a"), completed("b"), completed("a"), failed("b"), failed("c")];
+    let expected: [&[&str]; 2] = [&["a", "b", "x"], &["c", "y"]];
+    meet_everywhere((0, &records), (0, &records), expected).await;
+    for cut in 1..records.len() {
+        for point in (0..40).step_by(3) {
+            let bench = Bench::new();
+            let faults = Faults::new([]);
+            let (zombie, successor) = (bench.faulty(&faults), bench.another());
+            let theirs = records.to_vec();
+            let met = faults.at_request(point, async move {
+                handle(&successor, 0, &theirs).await.unwrap();
+            });
+            handle(&zombie, 0, &records[..cut]).await.unwrap();
+            if faults.is_waiting() {
+                break;
+            }
+            met.await.unwrap();
+            assert_eq!(bench.counts().await, (2, 1), "cut at {cut}, met at request {point}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_dies_at_any_point_leaves_one_row_once_its_batch_came_again() {
+    for batches in [
+        [vec![failed("a"), completed("b")], vec![completed("a"), failed("b")]],
+        [vec![completed("a"), failed("b")], vec![failed("a"), completed("b")]],
+    ] {
+        for point in 0.. {
+            let bench = Bench::new();
+            bench.handle(0, &batches[0]).await;
+            let faults = Faults::new([]);
+            faults.dies_at(point);
+            let dying = handle(&bench.faulty(&faults), 2, &batches[1]).await;
+            if !faults.is_dead() {
+                dying.unwrap();
+                assert!(point > 20, "there are many points: {point}");
+                break;
+            }
+            handle(&bench.another(), 2, &batches[1]).await.unwrap();
+            let mut expected = ["a", "b"].map(media_id).to_vec();
+            expected.sort();
+            assert_eq!(bench.media().await, (expected, vec![]), "died at request {point}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lost_answer_to_any_of_the_commits_leaves_one_row() {
+    for fault in [
+        Fault::AnswerLost,
+        Fault::AnswerMistaken,
+        Fault::Refused,
+        Fault::Late,
+        Fault::LandsAfterLook,
+    ] {
+        // Three commits: the attachments, the failures, and the removal of a failure.
+        for commit in 0..3 {
+            let bench = Bench::new();
+            bench.handle(0, &[failed("a"), completed("x")]).await;
+            let faults = Faults::new([]);
+            faults.after_commits(commit, fault);
+            handle(&bench.faulty(&faults), 2, &[completed("a"), failed("b")])
+                .await
+                .unwrap();
+            assert_eq!(faults.pending(), 0, "{fault:?} happened");
+            let mut attachments = ["a", "x"].map(media_id).to_vec();
+            attachments.sort();
+            assert_eq!(
+                bench.media().await,
+                (attachments, vec![media_id("b")]),
+                "{fault:?} at commit {commit}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_stays_unknown_leaves_one_row_once_the_batch_is_tried_again() {
+    for commit in 0..3 {
+        let bench = Bench::new();
+        bench.handle(0, &[failed("a"), completed("x")]).await;
+        let faults = Faults::new([]);
+        faults.after_commits(commit, Fault::AnswerLostAndUnreadable);
+        let processor = bench.faulty(&faults);
+        let results = [completed("a"), failed("b")];
+        let unavailable = handle(&processor, 2, &results).await.unwrap_err();
+        assert_eq!(unavailable.dependency, "delta");
+        handle(&processor, 2, &results).await.unwrap();
+        assert_eq!(bench.counts().await, (2, 1), "commit {commit}");
+    }
+}

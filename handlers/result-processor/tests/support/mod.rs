@@ -1,0 +1,136 @@
+//! A result processor on local tables, results to give it, and what the tables hold then.
+#![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
+
+#[path = "../../../../shared/lake/tests/support/faulty_store.rs"]
+pub mod faulty_store;
+
+use contracts::messages::{DownloadResult, Message, Source};
+use faulty_store::Faults;
+use lake::arrow::array::AsArray;
+use lake::{AttachmentRow, FailedRow, Location, Table, TableOptions, TableRow};
+use result_processor::ResultProcessor;
+use runtime::{Batch, BatchHandler, Context, Delivered, Unavailable};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use table_sink::TableSink;
+
+pub const APP: &str = "xact-result-processor:xact.downloads.results:0";
+const TOPIC: &str = "xact.downloads.results";
+
+pub struct Bench {
+    folder: tempfile::TempDir,
+    pub processor: ResultProcessor,
+}
+
+impl Bench {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let processor = open(folder.path(), &TableOptions::default());
+        Self { folder, processor }
+    }
+
+    /// Another process with the same tables.
+    pub fn another(&self) -> ResultProcessor {
+        open(self.folder.path(), &TableOptions::default())
+    }
+
+    /// Another process with the same tables, whose storage has faults.
+    pub fn faulty(&self, faults: &Arc<Faults>) -> ResultProcessor {
+        open(self.folder.path(), &faults.options())
+    }
+
+    /// Hands over results with offsets from `first` on.
+    pub async fn handle(&self, first: i64, results: &[DownloadResult]) {
+        handle(&self.processor, first, results).await.unwrap();
+    }
+
+    /// Media ids in the table of attachments and in that of failures, one entry a row, sorted.
+    pub async fn media(&self) -> (Vec<String>, Vec<String>) {
+        (
+            media(&table::<AttachmentRow>(self.folder.path(), &TableOptions::default())).await,
+            media(&table::<FailedRow>(self.folder.path(), &TableOptions::default())).await,
+        )
+    }
+
+    /// Rows of attachments and of failures.
+    pub async fn counts(&self) -> (usize, usize) {
+        let (attachments, failed) = self.media().await;
+        (attachments.len(), failed.len())
+    }
+}
+
+fn table<R: TableRow>(folder: &Path, options: &TableOptions) -> Table<R> {
+    let path = folder.join(R::NAME);
+    Table::new(Location::parse(path.to_str().unwrap()).unwrap(), options.clone())
+}
+
+fn open(folder: &Path, options: &TableOptions) -> ResultProcessor {
+    ResultProcessor::with_tables(
+        TableSink::of(table(folder, options)),
+        TableSink::of(table(folder, options)),
+    )
+}
+
+async fn media<R: TableRow>(table: &Table<R>) -> Vec<String> {
+    let batches = table.scan(&["media_id"]).await.unwrap();
+    let mut media: Vec<String> = batches
+        .iter()
+        .flat_map(|batch| batch.column(0).as_string::<i32>().iter().flatten().map(str::to_owned))
+        .collect();
+    media.sort();
+    media
+}
+
+/// Gives a processor results of partition 0 with offsets from `first` on.
+pub async fn handle(processor: &ResultProcessor, first: i64, results: &[DownloadResult]) -> Result<(), Unavailable> {
+    handle_of(0, processor, first, results).await
+}
+
+/// Gives a processor results of a partition with offsets from `first` on.
+pub async fn handle_of(
+    partition: i32,
+    processor: &ResultProcessor,
+    first: i64,
+    results: &[DownloadResult],
+) -> Result<(), Unavailable> {
+    let app_id = format!("xact-result-processor:{TOPIC}:{partition}");
+    let records: Vec<Delivered<DownloadResult>> = (first..)
+        .zip(results)
+        .map(|(offset, input)| Delivered {
+            input: input.clone(),
+            source: Source {
+                topic: TOPIC.to_owned(),
+                partition,
+                offset,
+                timestamp: None,
+            },
+            record_timestamp: None,
+            app_id: Some(app_id.clone()),
+        })
+        .collect();
+    let next = first + i64::try_from(results.len()).unwrap();
+    let batch = Batch {
+        records: records.iter().collect(),
+        positions: BTreeMap::from([(app_id, next)]),
+    };
+    let context = Context {
+        now: "2025-01-01T00:00:10Z".parse().unwrap(),
+        record_timestamp: None,
+    };
+    let refused = processor.handle(&batch, &context).await?;
+    assert!(refused.is_empty());
+    Ok(())
+}
+
+pub fn media_id(name: &str) -> String {
+    contracts::ids::media_id("t", name).to_string()
+}
+
+pub fn result(name: &str, status: &str, replay_count: u32) -> DownloadResult {
+    let text = json!({"trace_id": "t", "media_id": media_id(name), "attachment_url": "https://h/a.pdf?sig=S",
+        "blob_path": "p", "status_subtype": "s", "file_type": "PDF", "assignment_id": "a", "status": status, "bytes_downloaded": 5,
+        "replay_count": replay_count, "original_timestamp": "2024-12-31T12:00:00Z", "created_at": "2025-01-01T00:00:00Z"});
+    DownloadResult::decode(text.to_string().as_bytes()).unwrap()
+}

@@ -1,0 +1,114 @@
+//! Rewriting data files: their rows, or most of them, into new files that take their place in one commit.
+//!
+//! Rows are streamed batch by batch, and a row group is handed to the storage when it is full: the memory needed does
+//! not grow with the files.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use deltalake::DeltaTable;
+use deltalake::arrow::array::{AsArray, BooleanArray, RecordBatch};
+use deltalake::arrow::compute::{cast, filter_record_batch};
+use deltalake::arrow::datatypes::DataType;
+use deltalake::arrow::error::ArrowError;
+use deltalake::kernel::{Action, Add};
+use deltalake::writer::{DeltaWriter, RecordBatchWriter};
+use futures::TryStreamExt;
+
+use crate::data_files::{ROW_GROUP_ROWS, writer_properties};
+use crate::parquet_read::{self, DataFile};
+use crate::{TableError, TableRow, data_files, schema};
+
+/// Files to be replaced and what replaces them, not yet named by a commit.
+#[derive(Default)]
+pub(crate) struct Rewritten {
+    pub(crate) sources: Vec<DataFile>,
+    pub(crate) files: Vec<Add>,
+    /// Rows that were left out.
+    pub(crate) dropped: usize,
+}
+
+impl Rewritten {
+    /// What the commit does: the sources go, the new files come. `data_change` is false if the rows stay the same.
+    pub(crate) fn actions(&self, data_change: bool) -> Vec<Action> {
+        let removes = self
+            .sources
+            .iter()
+            .map(|file| Action::Remove(file.view.remove_action(data_change)));
+        let adds = self.files.iter().map(|file| {
+            Action::Add(Add {
+                data_change,
+                ..file.clone()
+            })
+        });
+        removes.chain(adds).collect()
+    }
+
+    /// Whether these are the files that it replaces.
+    pub(crate) fn replaces(&self, files: &[DataFile]) -> bool {
+        let paths = |files: &[DataFile]| files.iter().map(|file| file.path.clone()).collect::<Vec<_>>();
+        paths(&self.sources) == paths(files)
+    }
+
+    /// Deletes the new files; only while no commit names them.
+    pub(crate) async fn discard(&mut self, table: &DeltaTable) {
+        let discarded = std::mem::take(self);
+        data_files::discard(table, &discarded.files).await;
+    }
+}
+
+/// Writes the rows of some files of one date into new ones of about `target_bytes` each, without the rows of the ids to
+/// `drop`.
+pub(crate) async fn rewrite<R: TableRow>(
+    table: &DeltaTable,
+    at: &str,
+    sources: Vec<DataFile>,
+    drop: &HashSet<Arc<str>>,
+    target_bytes: u64,
+) -> Result<Rewritten, TableError> {
+    if sources.is_empty() {
+        return Ok(Rewritten::default());
+    }
+    let schema = schema::table_schema(table, at)?;
+    let failed = |error| TableError::delta(at, "write a file of", &error);
+    // The filter is sized for the rows that a row group will hold.
+    let rows = sources.iter().try_fold(0_usize, |sum, file| Some(sum + file.rows?));
+    let properties = writer_properties::<R>(rows.unwrap_or(ROW_GROUP_ROWS));
+    let mut writer = RecordBatchWriter::for_table(table)
+        .map_err(failed)?
+        .with_writer_properties(properties)
+        .with_target_file_size(target_bytes);
+    let mut dropped = 0;
+    for file in &sources {
+        let mut batches = parquet_read::batches(table, at, file, &schema).await?;
+        while let Some(batch) = batches.try_next().await? {
+            let kept = without::<R>(&batch, drop).map_err(|error| TableError::schema(at, error))?;
+            dropped += batch.num_rows() - kept.num_rows();
+            if kept.num_rows() > 0 {
+                writer.write(kept).await.map_err(failed)?;
+            }
+        }
+    }
+    let files = writer.flush().await.map_err(failed)?;
+    Ok(Rewritten {
+        sources,
+        files,
+        dropped,
+    })
+}
+
+fn without<R: TableRow>(batch: &RecordBatch, drop: &HashSet<Arc<str>>) -> Result<RecordBatch, ArrowError> {
+    if drop.is_empty() {
+        return Ok(batch.clone());
+    }
+    let ids = batch
+        .column_by_name(R::KEY_COLUMN)
+        .ok_or_else(|| ArrowError::SchemaError(format!("it has no column {:?}", R::KEY_COLUMN)))?;
+    let ids = cast(ids, &DataType::Utf8)?;
+    let keep: BooleanArray = ids
+        .as_string::<i32>()
+        .iter()
+        .map(|id| Some(id.is_none_or(|id| !drop.contains(id))))
+        .collect();
+    filter_record_batch(batch, &keep)
+}
