@@ -7,14 +7,19 @@ use std::{
 
 use crate::{Error, Result};
 
-/// The path of the workspace binary `name`, from the same profile as the running test: `target/<profile>/<name>`.
+/// The path of the workspace binary `name`, from the same profile as the running test or program: `target/<profile>/<name>`.
 ///
 /// Cargo tells a test only the binaries of its own package (`CARGO_BIN_EXE_…`); a test of the whole pipeline needs
 /// those of its neighbours. It does not build them either: `tests/run` does, before the tests.
 pub fn binary(name: &str) -> Result<PathBuf> {
-    let test = env::current_exe().map_err(Error::io("find the running test's own path"))?;
-    // target/<profile>/deps/<test>-<hash>
-    let profile = test.ancestors().nth(2).unwrap_or(Path::new("."));
+    let running = env::current_exe().map_err(Error::io("find the running program's own path"))?;
+    // A test is target/<profile>/deps/<test>-<hash>, a program target/<profile>/<program>.
+    let folder = running.parent().unwrap_or(Path::new("."));
+    let profile = if folder.ends_with("deps") {
+        folder.parent().unwrap_or(folder)
+    } else {
+        folder
+    };
     let path = profile.join(name);
     if path.is_file() {
         return Ok(path);

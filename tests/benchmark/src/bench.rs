@@ -1,0 +1,99 @@
+//! What every part needs: a broker with the topics, the sample server, and handlers as processes of their own.
+
+use e2e::samples::SampleServer;
+use e2e::stages::environment;
+use e2e::{Metrics, Running, Variables, command, variables};
+use harness::{Kafka, Result, WorkDir, wait_until};
+use std::time::{Duration, Instant};
+
+/// Longest time that a part may take to get through what it was given.
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// The surroundings. Dropping it ends and removes everything.
+pub(crate) struct Bench {
+    pub(crate) samples: SampleServer,
+    environment: Variables,
+    pub(crate) kafka: Kafka,
+    pub(crate) dir: WorkDir,
+}
+
+impl Bench {
+    pub(crate) fn start(name: &str) -> Result<Self> {
+        let kafka = Kafka::start()?;
+        let dir = WorkDir::new(&format!("bench-{name}"))?;
+        let samples = SampleServer::start(&dir)?;
+        let mut environment = environment(kafka.bootstrap(), &samples, &dir);
+        // As it is delivered, but for where things are.
+        environment.retain(|(name, _)| !matches!(name.as_str(), "COMMIT_INTERVAL_MS" | "KAFKA_SESSION_TIMEOUT_MS"));
+        environment.extend(variables(&[
+            ("LOG_LEVEL", "warn"),
+            ("EVENT_BATCH_SECONDS", "1"),
+            ("RESULT_BATCH_SECONDS", "1"),
+        ]));
+        command(&["topics", "create"], environment.clone(), &dir)?.success()?;
+        Ok(Self {
+            samples,
+            environment,
+            kafka,
+            dir,
+        })
+    }
+
+    /// A handler, with `settings` on top. Does not wait.
+    pub(crate) fn spawn(&self, stage: &str, settings: &[(&str, &str)]) -> Result<Running> {
+        let mut environment = self.environment.clone();
+        environment.extend(variables(settings));
+        Running::start(stage, stage, &[], environment, &self.dir)
+    }
+}
+
+/// Waits until `count` has gone through a handler: from the first that is seen to the last. Per second.
+pub(crate) fn rate(what: &str, count: u64, mut seen: impl FnMut() -> Result<u64>) -> Result<f64> {
+    let mut first: Option<(Instant, u64)> = None;
+    let mut ticks = Duration::ZERO;
+    let done = wait_until(LIMIT, what, || {
+        // Wait_until slows down to ten looks a second: too coarse for a part that takes two seconds.
+        let begun = Instant::now();
+        loop {
+            let seen = match seen() {
+                Ok(seen) => seen,
+                Err(error) => return Some(Err(error)),
+            };
+            let now = Instant::now();
+            if first.is_none() && seen > 0 {
+                first = Some((now, seen));
+            }
+            if let Some((from, already)) = first
+                && seen >= count
+            {
+                #[allow(clippy::cast_precision_loss)]
+                return Some(Ok((count - already) as f64 / now.duration_since(from).as_secs_f64()));
+            }
+            ticks = begun.elapsed();
+            if ticks > Duration::from_secs(2) {
+                return None;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
+    done?
+}
+
+/// The sum of a counter, over a process's own metrics; none while it does not answer.
+pub(crate) fn counted(running: &Running, name: &str, labels: &[(&str, &str)]) -> u64 {
+    let sum = running.metrics().map(|metrics: Metrics| metrics.sum(name, labels));
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    sum.map_or(0, |sum| sum as u64)
+}
+
+/// A value of `/proc/PID/status`, in MiB.
+pub(crate) fn memory_mib(running: &Running, field: &str) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", running.process.id())).unwrap_or_default();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    let kib: f64 = line
+        .and_then(|line| line.split_whitespace().next()?.parse().ok())
+        .unwrap_or(f64::NAN);
+    kib / 1024.0
+}

@@ -1,0 +1,81 @@
+//! Tasks to cached files.
+
+use crate::bench::{Bench, rate};
+use crate::ingest::url;
+use crate::kafka::{Sender, Topic};
+use crate::report::Report;
+use e2e::events::task;
+use e2e::failed;
+use e2e::samples::HOSTS;
+use futures::StreamExt;
+use harness::Result;
+use serde_json::json;
+use std::time::Instant;
+
+const PENDING: &str = "xact.downloads.pending";
+const CACHED: &str = "xact.downloads.cached";
+
+pub(crate) fn measure(bench: &Bench, files: u64, report: &mut Report) -> Result<()> {
+    let broker = bench.kafka.bootstrap();
+    let cached = Topic::new(broker, CACHED, 6)?;
+    let sender = Sender::new(broker)?;
+    let mut done = 0;
+    for concurrency in [10_usize, 50] {
+        let raw = requests(bench, concurrency, files)?;
+        // Not before the worker: it must not find its backlog half done by another.
+        for number in 0..files {
+            let trace_id = format!("bench-{concurrency}-{number:08}");
+            let bytes = task(&trace_id, &url(&trace_id), &json!({}));
+            sender.send(PENDING, trace_id.as_bytes(), &bytes)?;
+        }
+        sender.flush()?;
+        let mut worker = bench.spawn("download", &[("DOWNLOAD_CONCURRENCY", &concurrency.to_string())])?;
+        worker.wait_ready()?;
+        let product = rate("all files are cached", files, || {
+            Ok(cached.count()?.saturating_sub(done))
+        })?;
+        done += files;
+        worker.terminate(std::time::Duration::from_secs(30))?;
+        report.pair(
+            format!("download, 9 KB files, concurrency {concurrency}"),
+            "files/s",
+            product,
+            raw,
+        );
+    }
+    Ok(())
+}
+
+/// The same number of files of the same size from the same server over TLS, read and thrown away.
+fn requests(bench: &Bench, concurrency: usize, files: u64) -> Result<f64> {
+    let other = |error: &dyn std::fmt::Display| failed("the raw loop", error.to_string());
+    let ca = std::fs::read(&bench.samples.ca_file).map_err(|error| other(&error))?;
+    let ca = reqwest::Certificate::from_pem(&ca).map_err(|error| other(&error))?;
+    let address = bench.samples.https.parse().map_err(|error| other(&error))?;
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| other(&error))?;
+    runtime.block_on(async {
+        let mut client = reqwest::Client::builder().no_proxy().tls_certs_merge([ca]);
+        for host in HOSTS {
+            client = client.resolve(host, address);
+        }
+        let client = client.build().map_err(|error| other(&error))?;
+        let begun = Instant::now();
+        let mut answers = futures::stream::iter(0..files)
+            .map(|number| {
+                let url = url(&format!("raw-{concurrency}-{number:08}"));
+                let client = client.clone();
+                // A task each, as the product has: else one thread does it all.
+                async move {
+                    let got =
+                        tokio::spawn(async move { client.get(url).send().await?.error_for_status()?.bytes().await });
+                    got.await
+                }
+            })
+            .buffer_unordered(concurrency);
+        while let Some(answer) = answers.next().await {
+            answer.map_err(|error| other(&error))?.map_err(|error| other(&error))?;
+        }
+        #[allow(clippy::cast_precision_loss)]
+        Ok(files as f64 / begun.elapsed().as_secs_f64())
+    })
+}

@@ -1,0 +1,43 @@
+//! Events to tasks.
+
+use crate::bench::{Bench, rate};
+use crate::kafka::{Sender, Topic, consume_and_produce};
+use crate::report::Report;
+use e2e::events::{RAW, event};
+use harness::Result;
+use serde_json::json;
+
+const PENDING: &str = "xact.downloads.pending";
+const SCRATCH: &str = "scratch";
+const PARTITIONS: i32 = 6;
+
+/// A presigned URL as S3 makes it: its length is part of the cost.
+pub(crate) fn url(trace_id: &str) -> String {
+    format!(
+        "https://claimxperience.com/ok/9000/{trace_id}/a.pdf?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date=20990101T000000Z\
+         &X-Amz-Expires=604800&X-Amz-SignedHeaders=host&X-Amz-Signature={:064x}",
+        0
+    )
+}
+
+/// Puts events with one attachment each on the raw topic.
+pub(crate) fn fill(sender: &Sender, from: u64, to: u64) -> Result<()> {
+    for number in from..to {
+        let trace_id = format!("bench-{number:08}");
+        sender.send(RAW, trace_id.as_bytes(), &event(&trace_id, &json!([url(&trace_id)])))?;
+    }
+    sender.flush()
+}
+
+pub(crate) fn measure(bench: &Bench, events: u64, report: &mut Report) -> Result<()> {
+    let broker = bench.kafka.bootstrap();
+    bench.kafka.create_topic(SCRATCH, 6)?;
+    fill(&Sender::new(broker)?, 0, events)?;
+    let raw = consume_and_produce(broker, RAW, PARTITIONS, SCRATCH, events)?;
+    let pending = Topic::new(broker, PENDING, PARTITIONS)?;
+    let mut ingester = bench.spawn("event-ingester", &[])?;
+    ingester.wait_ready()?;
+    let product = rate("all tasks are produced", events, || pending.count())?;
+    report.pair("ingest", "events/s", product, raw);
+    Ok(())
+}

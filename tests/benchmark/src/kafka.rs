@@ -1,0 +1,124 @@
+//! Plain librdkafka: fills topics, counts them, and does the raw half of `ingest`.
+
+use e2e::failed;
+use harness::Result;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{Offset, TopicPartitionList};
+use std::time::{Duration, Instant};
+
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+pub(crate) fn error(error: &KafkaError) -> harness::Error {
+    failed("Kafka", error.to_string())
+}
+
+/// A topic's client: counts its records.
+pub(crate) struct Topic {
+    client: BaseConsumer,
+    name: String,
+    partitions: i32,
+}
+
+impl Topic {
+    pub(crate) fn new(broker: &str, name: &str, partitions: i32) -> Result<Self> {
+        let client = config(broker).create().map_err(|e| error(&e))?;
+        Ok(Self {
+            client,
+            name: name.to_owned(),
+            partitions,
+        })
+    }
+
+    /// Records that were ever written to it.
+    pub(crate) fn count(&self) -> Result<u64> {
+        let mut sum = 0;
+        for partition in 0..self.partitions {
+            let (_, high) = self
+                .client
+                .fetch_watermarks(&self.name, partition, TIMEOUT)
+                .map_err(|e| error(&e))?;
+            sum += u64::try_from(high).unwrap_or(0);
+        }
+        Ok(sum)
+    }
+}
+
+/// Sends records, keyed, with the same settings as the product's producer.
+pub(crate) struct Sender {
+    producer: BaseProducer,
+}
+
+impl Sender {
+    pub(crate) fn new(broker: &str) -> Result<Self> {
+        let producer = config(broker)
+            .set("enable.idempotence", "true")
+            .set("linger.ms", "5")
+            .set("partitioner", "murmur2_random")
+            .create()
+            .map_err(|e| error(&e))?;
+        Ok(Self { producer })
+    }
+
+    pub(crate) fn send(&self, topic: &str, key: &[u8], value: &[u8]) -> Result<()> {
+        let mut record = BaseRecord::to(topic).key(key).payload(value);
+        loop {
+            match self.producer.send(record) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                    record = back;
+                    self.producer.poll(Duration::from_millis(5));
+                }
+                Err((e, _)) => return Err(error(&e)),
+            }
+        }
+    }
+
+    pub(crate) fn flush(&self) -> Result<()> {
+        self.producer.flush(TIMEOUT).map_err(|e| error(&e))
+    }
+}
+
+/// Consumes `count` records of a topic and produces the same bytes to another, acknowledged. Records a second.
+pub(crate) fn consume_and_produce(broker: &str, from: &str, partitions: i32, to: &str, count: u64) -> Result<f64> {
+    let consumer: BaseConsumer = config(broker).create().map_err(|e| error(&e))?;
+    let mut all = TopicPartitionList::new();
+    for partition in 0..partitions {
+        all.add_partition_offset(from, partition, Offset::Beginning)
+            .map_err(|e| error(&e))?;
+    }
+    consumer.assign(&all).map_err(|e| error(&e))?;
+    let sender = Sender::new(broker)?;
+    let mut begun: Option<Instant> = None;
+    let mut read = 0;
+    while read < count {
+        let Some(message) = consumer.poll(TIMEOUT) else {
+            return Err(failed("the raw loop", "the broker sends nothing more"));
+        };
+        let message = message.map_err(|e| error(&e))?;
+        let _ = begun.get_or_insert_with(Instant::now);
+        sender.send(
+            to,
+            message.key().unwrap_or_default(),
+            message.payload().unwrap_or_default(),
+        )?;
+        sender.producer.poll(Duration::ZERO);
+        read += 1;
+    }
+    sender.flush()?;
+    let elapsed = begun.map_or(f64::NAN, |begun| begun.elapsed().as_secs_f64());
+    #[allow(clippy::cast_precision_loss)]
+    Ok(count as f64 / elapsed)
+}
+
+fn config(broker: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", broker)
+        .set("group.id", "xact-benchmark")
+        .set("enable.auto.commit", "false");
+    config
+}

@@ -1,0 +1,88 @@
+//! What the product can do, beside what the same work costs without it: each pair of figures from one run, on one
+//! machine, against the same broker and server. `tests/bench` builds and runs it.
+//!
+//! - [`ingest`]: events to tasks, beside a bare consume-and-produce loop of the same bytes
+//! - [`download`]: tasks to cached files, beside a bare loop of requests for the same files
+//! - [`results`]: results to rows, beside writing the same rows as parquet files
+//! - [`whole`]: events to rows through all stages; latency at half of that; memory and start of each handler
+//! - [`kafka`], [`bench`], [`report`]: clients, surroundings, and the table
+
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod bench;
+mod download;
+mod ingest;
+mod kafka;
+mod report;
+mod results;
+mod whole;
+
+use bench::Bench;
+use clap::{Parser, ValueEnum};
+use report::Report;
+use std::process::ExitCode;
+
+/// Measures the product beside the raw cost of the same work.
+#[derive(Parser)]
+#[command(name = "tests/bench")]
+struct Cli {
+    /// Events of `ingest`, and results of `results`.
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1000..=2_000_000))]
+    events: u64,
+    /// Files of `download`, and events of `whole`.
+    #[arg(long, default_value_t = 6_000, value_parser = clap::value_parser!(u64).range(200..=200_000))]
+    files: u64,
+    /// Only these parts.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Part>,
+    /// One JSON object instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Part {
+    Ingest,
+    Download,
+    Results,
+    Whole,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut report = Report::default();
+    match run(&cli, &mut report) {
+        Ok(()) => {
+            println!("{}", if cli.json { report.json() } else { report.table() });
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("tests/bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli, report: &mut Report) -> harness::Result<()> {
+    let wanted = |part| cli.only.is_empty() || cli.only.contains(&part);
+    let mut measured = |part, name: &str, measure: &dyn Fn(&Bench, &mut Report) -> harness::Result<()>| {
+        if !wanted(part) {
+            return Ok(());
+        }
+        eprintln!("measuring {name} …");
+        // A broker of its own: what one part leaves behind costs the next one nothing.
+        measure(&Bench::start(name)?, report)
+    };
+    measured(Part::Ingest, "ingest", &|bench, report| {
+        ingest::measure(bench, cli.events, report)
+    })?;
+    measured(Part::Download, "download", &|bench, report| {
+        download::measure(bench, cli.files, report)
+    })?;
+    measured(Part::Results, "results", &|bench, report| {
+        results::measure(bench, cli.events, report)
+    })?;
+    measured(Part::Whole, "whole", &|bench, report| {
+        whole::measure(bench, cli.files, report)
+    })
+}

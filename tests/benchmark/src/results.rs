@@ -1,0 +1,82 @@
+//! Results to rows.
+
+use crate::bench::{Bench, counted, rate};
+use crate::kafka::Sender;
+use crate::report::Report;
+use deltalake::arrow::record_batch::RecordBatch;
+use deltalake::parquet::arrow::ArrowWriter;
+use e2e::events::completed;
+use e2e::{failed, ids};
+use harness::Result;
+use jiff::{Timestamp, civil::date};
+use lake::{AttachmentRow, TableRow, writer_properties};
+use std::fs::File;
+use std::time::Instant;
+
+const RESULTS: &str = "xact.downloads.results";
+/// `RESULT_BATCH_SIZE` as it is delivered.
+const BATCH: u64 = 2000;
+
+pub(crate) fn measure(bench: &Bench, results: u64, report: &mut Report) -> Result<()> {
+    let raw = append(bench, results)?;
+    let sender = Sender::new(bench.kafka.bootstrap())?;
+    for number in 0..results {
+        let trace_id = format!("bench-{number:08}");
+        sender.send(RESULTS, trace_id.as_bytes(), &completed(&trace_id, &url(&trace_id)))?;
+    }
+    sender.flush()?;
+    let mut processor = bench.spawn("result-processor", &[])?;
+    processor.wait_ready()?;
+    let product = rate("all rows are written", results, || {
+        Ok(counted(
+            &processor,
+            "delta_events_written_total",
+            &[("table", "xact_attachments")],
+        ))
+    })?;
+    report.pair("results into Delta, batches of 2000", "rows/s", product, raw);
+    Ok(())
+}
+
+fn url(trace_id: &str) -> String {
+    format!("https://claimxperience.com/ok/9000/{trace_id}/a.pdf")
+}
+
+/// The same rows in batches of the same size, as parquet files with the same compression: no keys looked up, no commit.
+fn append(bench: &Bench, results: u64) -> Result<f64> {
+    let other = |error: &dyn std::fmt::Display| failed("the raw append", error.to_string());
+    let now: Timestamp = Timestamp::UNIX_EPOCH;
+    let rows: Vec<AttachmentRow> = (0..results)
+        .map(|number| {
+            let trace_id = format!("bench-{number:08}");
+            AttachmentRow {
+                media_id: ids::media_id(&trace_id, &url(&trace_id)),
+                attachment_url: Some(url(&trace_id)),
+                blob_path: Some(format!("documentsReceived/A1/{trace_id}/A1_a.pdf")),
+                trace_id: Some(trace_id),
+                file_type: Some("PDF".to_owned()),
+                status_subtype: Some("documentsReceived".to_owned()),
+                assignment_id: Some("A1".to_owned()),
+                content_type: None,
+                sha256: Some("00".to_owned()),
+                bytes_downloaded: Some(5),
+                retry_count: Some(0),
+                downloaded_at: Some(now),
+                created_at: now,
+                event_date: date(2024, 12, 31),
+            }
+        })
+        .collect();
+    let begun = Instant::now();
+    for (number, rows) in rows.chunks(usize::try_from(BATCH).unwrap_or(usize::MAX)).enumerate() {
+        let rows: Vec<&AttachmentRow> = rows.iter().collect();
+        let batch: RecordBatch = AttachmentRow::to_record_batch(&rows).map_err(|error| other(&error))?;
+        let file = File::create(bench.dir.join(format!("raw-{number}.parquet"))).map_err(|error| other(&error))?;
+        let properties = writer_properties::<AttachmentRow>(rows.len());
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).map_err(|error| other(&error))?;
+        writer.write(&batch).map_err(|error| other(&error))?;
+        writer.close().map_err(|error| other(&error))?;
+    }
+    #[allow(clippy::cast_precision_loss)]
+    Ok(results as f64 / begun.elapsed().as_secs_f64())
+}

@@ -1,0 +1,149 @@
+//! Events to rows through all stages, each a process of its own.
+
+use crate::bench::{Bench, counted, memory_mib, rate};
+use crate::ingest::{fill, url};
+use crate::kafka::Sender;
+use crate::report::Report;
+use deltalake::arrow::array::{Array, StringArray};
+use deltalake::arrow::compute::cast;
+use deltalake::arrow::datatypes::DataType;
+use deltalake::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use e2e::stages::STAGES;
+use e2e::{Running, failed, ids};
+use harness::{Result, wait_until};
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+const OFFERED_FOR: Duration = Duration::from_secs(20);
+
+pub(crate) fn measure(bench: &Bench, events: u64, report: &mut Report) -> Result<()> {
+    let mut handlers: Vec<Running> = Vec::new();
+    for (stage, _, _) in STAGES {
+        let begun = Instant::now();
+        let mut handler = bench.spawn(stage, &[])?;
+        handler.wait_ready()?;
+        report.figure(
+            format!("{stage}: start to ready"),
+            "ms",
+            begun.elapsed().as_secs_f64() * 1000.0,
+        );
+        handlers.push(handler);
+    }
+    let processor = handlers
+        .iter()
+        .find(|handler| handler.process.name() == "result-processor")
+        .ok_or_else(|| failed("the handlers", "result-processor is not among them"))?;
+    let rows = || {
+        counted(
+            processor,
+            "delta_events_written_total",
+            &[("table", "xact_attachments")],
+        )
+    };
+
+    let sender = Sender::new(bench.kafka.bootstrap())?;
+    let begun = Instant::now();
+    fill(&sender, 0, events)?;
+    rate("all events have their rows", events, || Ok(rows()))?;
+    #[allow(clippy::cast_precision_loss)]
+    let capacity = events as f64 / begun.elapsed().as_secs_f64();
+    report.figure("whole pipeline, one 9 KB file an event", "events/s", capacity);
+
+    let sent_at = offer(&sender, events, capacity / 2.0)?;
+    #[allow(clippy::cast_possible_truncation)]
+    let all = events + sent_at.len() as u64;
+    wait_until(Duration::from_secs(120), "all offered events have their rows", || {
+        (rows() >= all).then_some(())
+    })?;
+    let mut latencies = latencies(&bench.dir.join("tables/xact_attachments"), &sent_at)?;
+    latencies.sort_unstable();
+    for (name, part) in [("p50", 50), ("p95", 95)] {
+        let at = (latencies.len() * part / 100).min(latencies.len().saturating_sub(1));
+        let latency = latencies.get(at).map_or(f64::NAN, Duration::as_secs_f64);
+        report.figure(format!("event to row at half load, 1 s batches, {name}"), "s", latency);
+    }
+    for handler in &handlers {
+        report.figure(
+            format!("{}: most resident memory", handler.process.name()),
+            "MiB",
+            memory_mib(handler, "VmHWM"),
+        );
+    }
+    Ok(())
+}
+
+/// Offers events at an even rate; when each was sent, by media id.
+fn offer(sender: &Sender, from: u64, rate: f64) -> Result<HashMap<String, SystemTime>> {
+    let mut sent_at = HashMap::new();
+    let begun = Instant::now();
+    let mut number = from;
+    while begun.elapsed() < OFFERED_FOR {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let due = from + (begun.elapsed().as_secs_f64() * rate) as u64;
+        for number in number..due {
+            let trace_id = format!("bench-{number:08}");
+            sent_at.insert(ids::media_id(&trace_id, &url(&trace_id)), SystemTime::now());
+        }
+        fill(sender, number, due.max(number))?;
+        number = due.max(number);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(sent_at)
+}
+
+/// From the sending of each event to the instant at which a reader of the table could see its row: the commit that
+/// names its file.
+fn latencies(table: &Path, sent_at: &HashMap<String, SystemTime>) -> Result<Vec<Duration>> {
+    let other = |error: &dyn std::fmt::Display| failed("reading the table's log", error.to_string());
+    let mut latencies = Vec::new();
+    for entry in fs::read_dir(table.join("_delta_log"))
+        .map_err(|error| other(&error))?
+        .flatten()
+    {
+        if entry.path().extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let committed = entry
+            .metadata()
+            .and_then(|metadata| metadata.modified())
+            .map_err(|error| other(&error))?;
+        let log = fs::read_to_string(entry.path()).map_err(|error| other(&error))?;
+        for line in log.lines() {
+            let action: serde_json::Value = serde_json::from_str(line).map_err(|error| other(&error))?;
+            let Some(path) = action["add"]["path"].as_str() else {
+                continue;
+            };
+            for media_id in media_ids(&table.join(path)).map_err(|error| other(&error))? {
+                if let Some(sent) = sent_at.get(&media_id) {
+                    latencies.push(committed.duration_since(*sent).unwrap_or_default());
+                }
+            }
+        }
+    }
+    if latencies.len() == sent_at.len() {
+        Ok(latencies)
+    } else {
+        Err(failed(
+            "the table",
+            format!("{} of {} rows are there", latencies.len(), sent_at.len()),
+        ))
+    }
+}
+
+fn media_ids(file: &Path) -> std::result::Result<Vec<String>, Box<dyn std::error::Error>> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(file)?)?.build()?;
+    let mut ids = Vec::new();
+    for batch in reader {
+        let batch = batch?;
+        let column = batch.column_by_name("media_id").ok_or("no column media_id")?;
+        let column = cast(column, &DataType::Utf8)?;
+        let column = column
+            .as_any()
+            .downcast_ref::<StringArray>()
+            .ok_or("media_id is no text")?;
+        ids.extend(column.iter().flatten().map(str::to_owned));
+    }
+    Ok(ids)
+}
