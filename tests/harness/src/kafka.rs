@@ -6,11 +6,13 @@
 mod config;
 mod install;
 mod probe;
+mod proxy;
 
 use std::{env, fs, process::ExitStatus, sync::OnceLock, time::Duration};
 
 use crate::{Error, Process, Result, WorkDir, ports, wait_until};
 pub use install::{Installation, install};
+pub use proxy::Proxy;
 
 /// How long a broker may take to answer. It takes about one second alone, several on a busy machine.
 const READY: Duration = Duration::from_secs(60);
@@ -44,6 +46,14 @@ impl Kafka {
             Ok(bootstrap) if !bootstrap.trim().is_empty() => Kafka::external(bootstrap.trim()),
             _ => Kafka::start_own(install()?, &[]),
         }
+    }
+
+    /// A broker of our own behind a proxy that can lose its answers; every client is led through the proxy.
+    pub fn start_behind_proxy() -> Result<(Kafka, Proxy)> {
+        let port = ports::free()?;
+        let proxy = Proxy::start(port)?;
+        let kafka = Kafka::start_on(port, proxy.port(), install()?, &[])?;
+        Ok((kafka, proxy))
     }
 
     /// One broker for all tests of this process that need none of their own. It ends with the process.
@@ -150,15 +160,21 @@ impl Kafka {
 
     /// A broker of our own, with `jvm` as further options of its JVM.
     fn start_own(install: Installation, jvm: &[String]) -> Result<Kafka> {
+        let port = ports::free()?;
+        Kafka::start_on(port, port, install, jvm)
+    }
+
+    fn start_on(port: u16, advertised_port: u16, install: Installation, jvm: &[String]) -> Result<Kafka> {
         let dir = WorkDir::new("kafka")?;
         let config = config::Config {
-            port: ports::free()?,
+            port,
+            advertised_port,
             controller_port: ports::free()?,
             cluster_id: config::new_cluster_id(),
         };
         install.format(&dir, &config)?;
         let process = install.broker(&dir, jvm)?;
-        let bootstrap = format!("127.0.0.1:{}", config.port);
+        let bootstrap = format!("127.0.0.1:{advertised_port}");
         let mut own = Own {
             process,
             install,

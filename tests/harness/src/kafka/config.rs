@@ -7,6 +7,8 @@ use std::path::Path;
 pub(super) struct Config {
     /// Where clients connect.
     pub(super) port: u16,
+    /// Where the broker tells clients to connect: its own port, or that of a proxy before it.
+    pub(super) advertised_port: u16,
     /// Where the broker finds its controller, in the same JVM.
     pub(super) controller_port: u16,
     /// Kafka's base64 form of a UUID.
@@ -17,7 +19,10 @@ impl Config {
     /// The text of `server.properties` for a broker whose log is in `data`.
     pub(super) fn properties(&self, data: &Path) -> String {
         let Config {
-            port, controller_port, ..
+            port,
+            advertised_port,
+            controller_port,
+            ..
         } = self;
         let data = data.display();
         format!(
@@ -26,7 +31,7 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller_port}
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{advertised_port}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={data}

@@ -92,6 +92,7 @@ impl Installation {
     fn make_template(&self) -> Result<()> {
         let config = Config {
             port: 9092,
+            advertised_port: 9092,
             controller_port: 9093,
             cluster_id: TEMPLATE_ID.to_owned(),
         };

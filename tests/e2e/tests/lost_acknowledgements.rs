@@ -1,0 +1,52 @@
+//! The broker has stored what a handler produced, and the answer that says so is lost on its way: the handler must send
+//! again, for it cannot know, and the record must be there once.
+//!
+//! The same of a Delta commit is tested where storage can be made to do so: `shared/lake/tests/lost_answers.rs`.
+
+use harness::{Kafka, Result, wait_until};
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::time::Duration;
+use xact_e2e::events::event;
+use xact_e2e::{Fleet, kcat};
+
+const EVENTS: usize = 2000;
+/// Few requests carry all tasks.
+const LOST: u32 = 2;
+const FINISHED: Duration = Duration::from_secs(120);
+
+#[test]
+fn a_record_whose_acknowledgement_was_lost_is_there_once() -> Result<()> {
+    let (kafka, proxy) = Kafka::start_behind_proxy()?;
+    let mut fleet = Fleet::new(kafka.bootstrap(), "acknowledgements", &[])?;
+    fleet.create_topics()?;
+    let events: Vec<(String, Vec<u8>)> = (0..EVENTS)
+        .map(|number| {
+            let trace_id = format!("lost-{number}");
+            let url = format!("https://claimxperience.com/ok/9000/{trace_id}/a.pdf");
+            let bytes = event(&trace_id, &json!([url]));
+            (trace_id, bytes)
+        })
+        .collect();
+    kcat::produce_all(&fleet.broker, &fleet.topic("raw"), &events)?;
+
+    // From here on the handler is the only one that produces.
+    proxy.lose_acknowledgements(LOST);
+    fleet.start(&["event-ingester"])?;
+    wait_until(FINISHED, "every task is there", || {
+        let tasks = fleet.records("pending").ok()?;
+        (tasks.len() >= EVENTS).then_some(())
+    })?;
+    // It ends once all is acknowledged and committed: nothing can come any more.
+    fleet["event-ingester"].terminate(FINISHED)?;
+
+    assert_eq!(proxy.lost(), LOST, "acknowledgements that were lost");
+    let tasks = fleet.records("pending")?;
+    let traces: BTreeSet<&str> = tasks.iter().map(|record| record.key.as_str()).collect();
+    assert_eq!(
+        (tasks.len(), traces.len()),
+        (EVENTS, EVENTS),
+        "tasks, and events with tasks"
+    );
+    Ok(())
+}
