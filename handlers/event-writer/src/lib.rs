@@ -6,7 +6,9 @@ use contracts::messages::Event;
 use contracts::topology::Stage;
 use jiff::Timestamp;
 use lake::{EventRow, Source, Sourced};
-use runtime::{AssignError, Assigned, Batch, BatchHandler, BatchService, Context, Factory, Refused, Unavailable};
+use runtime::{
+    AssignError, Assigned, Batch, BatchHandler, BatchService, Context, Factory, Refused, Starts, Unavailable,
+};
 use std::sync::Arc;
 use table_sink::TableSink;
 
@@ -31,7 +33,7 @@ pub fn factory() -> Factory {
 impl BatchHandler for EventWriter {
     type Input = Event;
 
-    async fn assigned(&self, partitions: &[Assigned]) -> Result<(), AssignError> {
+    async fn assigned(&self, partitions: &[Assigned]) -> Result<Starts, AssignError> {
         self.events.check_positions(partitions).await
     }
 

@@ -20,7 +20,7 @@ use jiff::civil::Date;
 use lake::{AttachmentRow, FailedRow, Key, Source, Sourced};
 use runtime::config::Settings;
 use runtime::{
-    AssignError, Assigned, Batch, BatchHandler, BatchService, Context, Delivered, Factory, Refused, SetupError,
+    AssignError, Assigned, Batch, BatchHandler, BatchService, Context, Delivered, Factory, Refused, SetupError, Starts,
     Unavailable,
 };
 use std::collections::{BTreeMap, HashSet};
@@ -68,9 +68,14 @@ impl ResultProcessor {
 impl BatchHandler for ResultProcessor {
     type Input = DownloadResult;
 
-    async fn assigned(&self, partitions: &[Assigned]) -> Result<(), AssignError> {
-        self.attachments.check_positions(partitions).await?;
-        self.failed.check_positions(partitions).await
+    async fn assigned(&self, partitions: &[Assigned]) -> Result<Starts, AssignError> {
+        let mut starts = self.attachments.check_positions(partitions).await?;
+        // The earlier of the two: the other table skips what it has.
+        for (app_id, start) in self.failed.check_positions(partitions).await? {
+            let earliest = starts.entry(app_id).or_insert(start);
+            *earliest = start.min(*earliest);
+        }
+        Ok(starts)
     }
 
     async fn handle(&self, batch: &Batch<'_, DownloadResult>, context: &Context) -> Result<Vec<Refused>, Unavailable> {

@@ -8,8 +8,8 @@ extern crate lake as xact_lake;
 
 mod support;
 
-use runtime::{AssignError, Assigned, BatchHandler};
-use support::{APP, Bench, result};
+use runtime::{AssignError, Assigned, BatchHandler, CommitNote, Starts};
+use support::{APP, Bench, handle, result};
 
 #[tokio::test]
 async fn each_final_result_is_one_row_and_an_attempt_that_is_tried_again_is_none() {
@@ -55,22 +55,102 @@ async fn a_replay_that_fails_again_is_a_row_of_its_own() {
     assert_eq!(bench.counts().await, (0, 2));
 }
 
+/// Partition 0, of which the topic has the records from 0 to `end`.
+fn assigned(committed: Option<i64>, note: Option<CommitNote>, end: i64) -> [Assigned; 1] {
+    [Assigned {
+        app_id: APP.to_owned(),
+        topic: "xact.downloads.results".to_owned(),
+        partition: 0,
+        committed,
+        note,
+        start: committed.unwrap_or(0),
+        first: 0,
+        end,
+    }]
+}
+
+fn start(offset: i64) -> Starts {
+    Starts::from([(APP.to_owned(), offset)])
+}
+
 #[tokio::test]
 async fn a_table_that_is_ahead_of_the_topic_is_refused_with_advice() {
     let bench = Bench::new();
     bench
         .handle(0, &[result("a", "completed", 0), result("b", "completed", 0)])
         .await;
-    let assigned = |end| Assigned {
-        app_id: APP.to_owned(),
-        topic: "xact.downloads.results".to_owned(),
-        partition: 0,
-        start: 0,
-        end,
+    let assign = |end| {
+        let processor = &bench.processor;
+        async move { processor.assigned(&assigned(Some(0), None, end)).await }
     };
-    assert_eq!(bench.processor.assigned(&[assigned(2)]).await, Ok(()));
-    let Err(AssignError::Refused(advice)) = bench.processor.assigned(&[assigned(1)]).await else {
+    assert_eq!(assign(2).await, Ok(Starts::new()));
+    let Err(AssignError::Refused(advice)) = assign(1).await else {
         unreachable!("the topic was recreated");
     };
     assert!(advice.contains("KAFKA_CONSUMER_GROUP_PREFIX"), "{advice}");
+}
+
+#[tokio::test]
+async fn a_restored_table_gets_the_rows_again_that_it_lost_and_the_other_none_twice() {
+    let results = ["a", "b", "c", "d"].map(|name| result(name, "completed", 0));
+    let failures = ["e", "f"].map(|name| result(name, "failed_permanent", 0));
+    let bench = Bench::new();
+    bench.handle(0, &results[..2]).await;
+    let backup = bench.backup("xact_attachments");
+    bench.handle(2, &results[2..]).await;
+    bench.handle(4, &failures).await;
+    bench.restore("xact_attachments", &backup);
+
+    let processor = bench.another();
+    assert_eq!(processor.assigned(&assigned(Some(6), None, 6)).await, Ok(start(2)));
+    handle(&processor, 2, &[&results[2..], &failures].concat())
+        .await
+        .unwrap();
+    assert_eq!(bench.counts().await, (4, 2));
+    assert_eq!(processor.assigned(&assigned(Some(6), None, 6)).await, Ok(Starts::new()));
+}
+
+#[tokio::test]
+async fn tables_that_are_new_to_an_old_group_are_filled_from_the_first_record() {
+    let bench = Bench::new();
+    assert_eq!(
+        bench.processor.assigned(&assigned(Some(6), None, 6)).await,
+        Ok(start(0))
+    );
+}
+
+#[tokio::test]
+async fn a_recreated_topic_that_has_outrun_the_table_loses_nothing() {
+    let bench = Bench::new();
+    bench
+        .handle(0, &["a", "b"].map(|name| result(name, "completed", 0)))
+        .await;
+    // Deleting a topic deletes its groups' offsets.
+    assert_eq!(bench.processor.assigned(&assigned(None, None, 9)).await, Ok(start(0)));
+    bench
+        .handle(0, &["c", "a"].map(|name| result(name, "completed", 0)))
+        .await;
+    assert_eq!(bench.counts().await, (3, 0), "by their offsets both would be known");
+}
+
+#[tokio::test]
+async fn offsets_reset_to_the_first_double_no_row() {
+    let results = [result("a", "completed", 0), result("b", "failed_permanent", 0)];
+    let bench = Bench::new();
+    bench.handle(0, &results).await;
+    let again = assigned(Some(0), Some(CommitNote::Reset), 2);
+    assert_eq!(bench.processor.assigned(&again).await, Ok(Starts::new()));
+    bench.handle(0, &results).await;
+    assert_eq!(bench.counts().await, (1, 1));
+}
+
+#[tokio::test]
+async fn offsets_reset_forward_stay_there_over_a_restart() {
+    let bench = Bench::new();
+    bench.handle(0, &[result("a", "completed", 0)]).await;
+    let skipping = assigned(Some(7), Some(CommitNote::Reset), 9);
+    assert_eq!(bench.processor.assigned(&skipping).await, Ok(start(7)));
+    // The note goes with the next commit of the stage's own.
+    let later = bench.another();
+    assert_eq!(later.assigned(&assigned(Some(7), None, 9)).await, Ok(Starts::new()));
 }

@@ -2,12 +2,15 @@
 //!
 //! It is no stage; it stands beside them because `runtime` must not know the lake, nor the lake the runtime.
 
+pub mod agreement;
+
+use agreement::Verdict;
 use futures::FutureExt;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use lake::{Appended, Key, Location, Sourced, Table, TableError, TableOptions, TableRow};
 use runtime::metrics::metrics;
-use runtime::{AssignError, Assigned, SetupError, Unavailable};
+use runtime::{AssignError, Assigned, SetupError, Starts, Unavailable};
 use std::collections::{BTreeMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -45,30 +48,39 @@ impl<R: TableRow> TableSink<R> {
         Self(Some(table))
     }
 
-    /// Refuses partitions of which the table has seen more than there is: their next records would be skipped in silence.
+    /// Compares the table's positions with those of the group and the topic (see [`agreement`]), and answers where to
+    /// begin instead.
     ///
     /// # Errors
-    /// [`AssignError::Refused`] with the way out; [`AssignError::Unavailable`] when the table cannot be read now.
-    pub async fn check_positions(&self, partitions: &[Assigned]) -> Result<(), AssignError> {
+    /// [`AssignError::Refused`] with the way out; [`AssignError::Unavailable`] when the table cannot be read or written
+    /// now.
+    pub async fn check_positions(&self, partitions: &[Assigned]) -> Result<Starts, AssignError> {
         let Some(table) = &self.0 else {
-            return Ok(());
+            return Ok(Starts::new());
         };
         let app_ids: Vec<String> = partitions.iter().map(|partition| partition.app_id.clone()).collect();
         let positions = guarded(table.positions(&app_ids)).await?;
+        let mut starts = Starts::new();
+        let mut moved = BTreeMap::new();
         for partition in partitions {
-            let position = positions.get(&partition.app_id).copied().unwrap_or(0);
-            if position > partition.end {
-                return Err(AssignError::Refused(format!(
-                    "table {} has rows up to offset {position} of {}[{}], but the topic ends at {}: the topic was recreated, or the table is another broker's. \
-                     Going on would skip messages. Use a new consumer group prefix (KAFKA_CONSUMER_GROUP_PREFIX), which starts positions anew (the rows' keys still keep them single), or a new table path",
-                    R::NAME,
-                    partition.topic,
-                    partition.partition,
-                    partition.end
-                )));
+            let app_id = || partition.app_id.clone();
+            let (table, topic, id) = (R::NAME, &partition.topic, partition.partition);
+            match agreement::judge(R::NAME, partition, positions.get(&partition.app_id).copied()) {
+                Verdict::Agree => {}
+                Verdict::GoBack { to, why } => {
+                    tracing::warn!(table, topic, partition = id, begins_at = to, "{why}");
+                    starts.insert(app_id(), to);
+                }
+                Verdict::MoveTable { to, why } => {
+                    tracing::warn!(table, topic, partition = id, position = to, "{why}");
+                    moved.insert(app_id(), to);
+                    starts.insert(app_id(), to);
+                }
+                Verdict::Refuse(why) => return Err(AssignError::Refused(why)),
             }
         }
-        Ok(())
+        guarded(table.set_positions(&moved)).await?;
+        Ok(starts)
     }
 
     /// Appends the rows that are not there yet, with the positions that they came from. `happened` are the events'

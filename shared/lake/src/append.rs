@@ -8,16 +8,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use deltalake::DeltaTable;
 use deltalake::kernel::{Action, Add};
-use deltalake::protocol::{DeltaOperation, SaveMode};
 use jiff::civil::Date;
 
 use crate::candidates::{Candidates, Selection};
 use crate::change::{self, Change, Plan};
-use crate::commit::{Attempt, Contents};
+use crate::commit::{self, Attempt, Contents};
 use crate::filter_cache::FilterCache;
 use crate::handle::Handle;
 use crate::key_lookup::{Lookup, Wanted};
-use crate::rows::EVENT_DATE;
 use crate::{Key, Table, TableError, TableRow, data_files};
 
 /// A row and where it came from. Without a source (HTTP invoke) the key alone tells whether it is there.
@@ -132,11 +130,7 @@ impl<R: TableRow> Change for Append<'_, R> {
         let contents = Contents {
             actions: self.staged.files.iter().cloned().map(Action::Add).collect(),
             advancing,
-            operation: DeltaOperation::Write {
-                mode: SaveMode::Append,
-                partition_by: Some(vec![EVENT_DATE.to_owned()]),
-                predicate: None,
-            },
+            operation: commit::append_operation(),
         };
         let version = i64::try_from(Attempt::after(table).version).ok();
         Ok(Plan::Commit(Box::new(contents), appended(&selection, version)))

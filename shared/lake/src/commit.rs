@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, HashMap};
 use deltalake::DeltaTable;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake::kernel::{Action, Transaction};
-use deltalake::protocol::DeltaOperation;
+use deltalake::protocol::{DeltaOperation, SaveMode};
 use fail::fail_point;
 use serde::Deserialize;
 use tracing::debug;
 use uuid::Uuid;
 
 use crate::TableError;
+use crate::rows::EVENT_DATE;
 
 /// Names the commit in its own `commitInfo`, so that it is recognised whoever was told about it.
 const COMMIT_ID: &str = "xactCommitId";
@@ -42,6 +43,15 @@ pub(crate) struct Contents {
     pub(crate) advancing: BTreeMap<String, i64>,
     /// What the log's history says of it.
     pub(crate) operation: DeltaOperation,
+}
+
+/// What the log's history says of rows that were added.
+pub(crate) fn append_operation() -> DeltaOperation {
+    DeltaOperation::Write {
+        mode: SaveMode::Append,
+        partition_by: Some(vec![EVENT_DATE.to_owned()]),
+        predicate: None,
+    }
 }
 
 impl Attempt {

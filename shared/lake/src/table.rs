@@ -4,9 +4,13 @@ use std::collections::{BTreeMap, HashSet};
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use deltalake::DeltaTable;
+use deltalake::kernel::Add;
 use jiff::civil::Date;
 use tokio::sync::Mutex;
 
+use crate::change::{self, Change, Plan};
+use crate::commit::{self, Contents};
 use crate::filter_cache::FilterCache;
 use crate::handle::Handle;
 use crate::key_lookup::{self, Wanted};
@@ -93,6 +97,20 @@ impl<R: TableRow> Table<R> {
         handle.positions.of(&table, &at, app_ids).await
     }
 
+    /// Sets positions as given, back as well as forward, in a commit of its own: for when they and the topic disagree and
+    /// somebody has decided. Rows stay single: the keys tell. Nothing is committed if they are so already.
+    ///
+    /// # Errors
+    /// [`TableError`]. They may be set all the same if the storage could not be asked; repeating tells.
+    pub async fn set_positions(&self, positions: &BTreeMap<String, i64>) -> Result<(), TableError> {
+        if positions.is_empty() {
+            return Ok(());
+        }
+        let mut handle = self.handle.lock().await;
+        let mut change = SetPositions(positions);
+        change::carry_out::<R, _>(&mut change, &mut handle, &self.options).await
+    }
+
     /// Which of the keys have a row of that date. A table that is not there yet has none.
     ///
     /// # Errors
@@ -107,6 +125,34 @@ impl<R: TableRow> Table<R> {
         };
         let lookup = key_lookup::Lookup::<R>::new(&table, &self.filters, &at);
         lookup.find(date, &Wanted::new(keys), &mut HashSet::new()).await
+    }
+}
+
+struct SetPositions<'a>(&'a BTreeMap<String, i64>);
+
+impl Change for SetPositions<'_> {
+    type Outcome = ();
+
+    async fn plan(&mut self, handle: &mut Handle, table: &DeltaTable) -> Result<Plan<()>, TableError> {
+        let app_ids: Vec<String> = self.0.keys().cloned().collect();
+        let at = handle.at.clone();
+        if handle.positions.of(table, &at, &app_ids).await? == *self.0 {
+            return Ok(Plan::Done(()));
+        }
+        let contents = Contents {
+            actions: Vec::new(),
+            advancing: self.0.clone(),
+            operation: commit::append_operation(),
+        };
+        Ok(Plan::Commit(Box::new(contents), ()))
+    }
+
+    fn staged(&self) -> Vec<Add> {
+        Vec::new()
+    }
+
+    fn without_table(&self) -> Option<()> {
+        None
     }
 }
 

@@ -3,6 +3,7 @@
 //! It never sees a consumer, a producer, an offset, a topic name or a retry count to increment: all that is the
 //! runtime's. The same handler serves Kafka, `POST /invoke`, tests and `--dev`.
 
+use crate::commit_note::CommitNote;
 use contracts::category::Category;
 use contracts::messages::{CachedDownload, DownloadResult, DownloadTask, Message, Problem, Source};
 use jiff::Timestamp;
@@ -41,11 +42,12 @@ pub trait BatchHandler: Send + Sync + 'static {
     /// What it reads.
     type Input: Message + Sync;
 
-    /// Told which partitions it is about to read, before their first record. An error stops the worker: it is for
-    /// positions that disagree, where going on would skip messages in silence.
-    fn assigned(&self, partitions: &[Assigned]) -> impl Future<Output = Result<(), AssignError>> + Send {
+    /// Told which partitions it is about to read, before their first record, and answers where to begin with those that
+    /// it wants from elsewhere. An error stops the worker: it is for positions that disagree, where going on would skip
+    /// messages in silence.
+    fn assigned(&self, partitions: &[Assigned]) -> impl Future<Output = Result<Starts, AssignError>> + Send {
         let _ = partitions;
-        async { Ok(()) }
+        async { Ok(Starts::new()) }
     }
 
     /// Makes a batch durable. Returns the records that it refuses; all others are durable when it returns.
@@ -212,6 +214,9 @@ pub enum AssignError {
     Refused(String),
 }
 
+/// Where to begin, by [`Assigned::app_id`], instead of at [`Assigned::start`].
+pub type Starts = BTreeMap<String, i64>;
+
 /// A partition that a stage is about to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assigned {
@@ -221,8 +226,14 @@ pub struct Assigned {
     pub topic: String,
     /// Partition.
     pub partition: i32,
-    /// Where reading begins.
+    /// The group's committed offset.
+    pub committed: Option<i64>,
+    /// Who committed it, if it was not the stage after its work.
+    pub note: Option<CommitNote>,
+    /// Where reading begins: at the committed offset, else where the configuration says.
     pub start: i64,
+    /// The first record that the topic partition still has, or would have.
+    pub first: i64,
     /// One past the last record of the topic partition now.
     pub end: i64,
 }

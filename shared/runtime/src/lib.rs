@@ -13,6 +13,7 @@
 pub mod backoff;
 pub mod clock;
 pub mod cluster;
+mod commit_note;
 pub mod config;
 pub mod consume;
 pub mod disposition;
@@ -34,9 +35,10 @@ pub mod trace_context;
 pub mod work;
 pub mod worker;
 
+pub use commit_note::CommitNote;
 pub use consume::Limits;
 pub use handler::{
-    AssignError, Assigned, Batch, BatchHandler, Context, Delivered, Emit, Failure, Handler, Outcome, Refused,
+    AssignError, Assigned, Batch, BatchHandler, Context, Delivered, Emit, Failure, Handler, Outcome, Refused, Starts,
     Unavailable,
 };
 pub use process::run;

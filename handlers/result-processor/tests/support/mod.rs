@@ -41,6 +41,20 @@ impl Bench {
         open(self.folder.path(), &faults.options())
     }
 
+    /// A copy of a table as it is now.
+    pub fn backup(&self, table: &str) -> tempfile::TempDir {
+        let copy = tempfile::tempdir().unwrap();
+        copy_folder(&self.folder.path().join(table), copy.path());
+        copy
+    }
+
+    /// The table becomes what it was.
+    pub fn restore(&self, table: &str, backup: &tempfile::TempDir) {
+        let table = self.folder.path().join(table);
+        std::fs::remove_dir_all(&table).unwrap();
+        copy_folder(backup.path(), &table);
+    }
+
     /// Hands over results with offsets from `first` on.
     pub async fn handle(&self, first: i64, results: &[DownloadResult]) {
         handle(&self.processor, first, results).await.unwrap();
@@ -58,6 +72,19 @@ impl Bench {
     pub async fn counts(&self) -> (usize, usize) {
         let (attachments, failed) = self.media().await;
         (attachments.len(), failed.len())
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
     }
 }
 

@@ -5,8 +5,9 @@ use super::hooks::{Hooks, NOT_ALLOWED, commit_all, commit_moved, is_authorizatio
 use super::partition::Partition;
 use super::{Sink, Taken, prime};
 use crate::cluster;
+use crate::commit_note::CommitNote;
 use crate::config::{ClusterSettings, OffsetReset, Settings};
-use crate::handler::{AssignError, Assigned};
+use crate::handler::{AssignError, Assigned, Starts};
 use crate::health::Health;
 use crate::metrics::metrics;
 use crate::offsets::Take;
@@ -14,7 +15,7 @@ use crate::record::Record;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
-use rdkafka::{Message as _, Offset, TopicPartitionList};
+use rdkafka::{Message as _, TopicPartitionList};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,7 +47,7 @@ pub(crate) enum ConsumeError {
 }
 
 /// Asks the stage about its new partitions.
-pub(crate) type OnAssigned<'a> = dyn Fn(&[Assigned]) -> Result<(), AssignError> + 'a;
+pub(crate) type OnAssigned<'a> = dyn Fn(&[Assigned]) -> Result<Starts, AssignError> + 'a;
 
 /// What a worker reads, and within which bounds.
 pub(crate) struct Subscription<'a> {
@@ -211,9 +212,8 @@ impl Consumer {
     /// The committed position is the old topic's: what came since would be skipped.
     fn commit_rewound(&self, message: &BorrowedMessage<'_>) {
         let mut list = TopicPartitionList::new();
-        let offset = Offset::Offset(message.offset());
-        let committed = list
-            .add_partition_offset(message.topic(), message.partition(), offset)
+        let committed = CommitNote::WentBack
+            .add(&mut list, message.topic(), message.partition(), message.offset())
             .and_then(|()| self.client.commit(&list, CommitMode::Sync));
         if let Err(error) = committed {
             tracing::warn!(worker = self.hooks().worker, %error, "the position of a topic that went back was not committed");
@@ -272,19 +272,22 @@ impl Consumer {
             }
         };
         let assigned: Vec<Assigned> = positions.iter().map(|start| start.assigned.clone()).collect();
-        match on_assigned(&assigned) {
-            Ok(()) => {}
+        let wanted = match on_assigned(&assigned) {
+            Ok(wanted) => wanted,
             Err(AssignError::Unavailable(unavailable)) => {
                 hooks.health.down(&hooks.worker, unavailable.to_string());
                 self.next_prime = Instant::now() + Duration::from_secs(1);
                 return Ok(());
             }
             Err(AssignError::Refused(reason)) => return Err(ConsumeError::Refused(reason)),
-        }
-        let starts: Vec<&Assigned> = positions
+        };
+        let starts: Vec<(&Assigned, i64)> = positions
             .iter()
-            .filter(|start| start.is_new && !start.partition.has_position())
-            .map(|start| &start.assigned)
+            .filter(|start| !start.partition.has_position())
+            .filter_map(|prime::Start { assigned, .. }| match wanted.get(&assigned.app_id) {
+                Some(&elsewhere) => Some((assigned, elsewhere)),
+                None => assigned.committed.is_none().then_some((assigned, assigned.start)),
+            })
             .collect();
         if let Err(error) = prime::begin_at(&self.client, &starts) {
             // The group is still rebalancing: nothing is read before the positions are there.

@@ -1,10 +1,11 @@
 //! New partitions before their first record: where they begin, and whether the tables agree.
 //!
 //! A partition without a committed position gets its start position committed, so that the autoscaler never sees an
-//! invalid one; a stage with tables compares their positions with the topic's end.
+//! invalid one; a stage with tables compares their positions with the group's and the topic's, and may begin elsewhere.
 
 use super::hooks::Hooks;
 use super::partition::Partition;
+use crate::commit_note::CommitNote;
 use crate::config::OffsetReset;
 use crate::handler::Assigned;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
@@ -20,8 +21,6 @@ const ANSWER: Duration = Duration::from_secs(3);
 pub(super) struct Start {
     pub(super) partition: Arc<Partition>,
     pub(super) assigned: Assigned,
-    /// No position was committed.
-    pub(super) is_new: bool,
 }
 
 /// Start and end of the partitions; `reset` decides where one without a committed position begins. Partitions that
@@ -57,23 +56,25 @@ pub(super) fn positions(
                 app_id: partition.app_id.clone(),
                 topic: partition.topic.to_string(),
                 partition: partition.id,
+                committed: position,
+                note: position.and_then(|_| CommitNote::read(element.metadata())),
                 start,
+                first: low,
                 end: high,
             },
-            is_new: position.is_none(),
         });
     }
     Ok(starts)
 }
 
-/// Commits the start positions of partitions that have none, and reads from exactly there.
-pub(super) fn begin_at(consumer: &BaseConsumer<Hooks>, starts: &[&Assigned]) -> KafkaResult<()> {
+/// Commits start positions, and reads from exactly there.
+pub(super) fn begin_at(consumer: &BaseConsumer<Hooks>, starts: &[(&Assigned, i64)]) -> KafkaResult<()> {
     if starts.is_empty() {
         return Ok(());
     }
     let mut list = TopicPartitionList::new();
-    for assigned in starts {
-        list.add_partition_offset(&assigned.topic, assigned.partition, Offset::Offset(assigned.start))?;
+    for (assigned, start) in starts {
+        list.add_partition_offset(&assigned.topic, assigned.partition, Offset::Offset(*start))?;
     }
     consumer.commit(&list, CommitMode::Sync)?;
     consumer.seek_partitions(list, ANSWER)?;

@@ -6,7 +6,7 @@ use crate::backoff;
 use crate::config::BatchSettings;
 use crate::consume::{Limits, Running, Sink, Taken};
 use crate::disposition::{Disposed, Occasion};
-use crate::handler::{AssignError, Assigned, Batch, BatchHandler, Context, Delivered, Refused, Unavailable};
+use crate::handler::{AssignError, Assigned, Batch, BatchHandler, Context, Delivered, Refused, Starts, Unavailable};
 use crate::metrics::metrics;
 use crate::record::Record;
 use contracts::category::Category;
@@ -34,6 +34,8 @@ const BATCH_BYTES: usize = 16 * 1024 * 1024;
 /// A decoded record of a batch.
 struct Item<I> {
     record: Record,
+    /// `{group}:{topic}:{partition}`; `None` when it did not come from the topic.
+    app_id: Option<String>,
     read: Result<Delivered<I>, Problem>,
 }
 
@@ -49,7 +51,7 @@ impl<H: BatchHandler> BatchService<H> {
                 input,
                 source: record.source(),
                 record_timestamp: record.timestamp,
-                app_id,
+                app_id: app_id.clone(),
             }),
             Err(error) => {
                 // Told once, by the stage that dead-letters it; here it may be another's to tell.
@@ -57,7 +59,7 @@ impl<H: BatchHandler> BatchService<H> {
                 Err(Problem::new(Category::Permanent, error.to_string()))
             }
         };
-        Item { record, read }
+        Item { record, app_id, read }
     }
 
     /// Makes the items durable. Returns the problem of each one that never can be.
@@ -104,6 +106,17 @@ impl<H: BatchHandler> BatchService<H> {
                 }
                 Err(panic) if readable.len() <= 1 => {
                     let problem = problem_of_panic(panic.as_ref());
+                    // What is behind the record: else the tables would stay behind what is going to be committed.
+                    let empty = Batch {
+                        records: Vec::new(),
+                        positions: batch.positions,
+                    };
+                    let moved = AssertUnwindSafe(self.handler.handle(&empty, &context))
+                        .catch_unwind()
+                        .await;
+                    if let Ok(Err(unavailable)) = moved {
+                        return Err(unavailable);
+                    }
                     Ok(unreadable
                         .chain(readable.first().map(|&index| (index, problem)))
                         .collect())
@@ -241,18 +254,11 @@ impl<H: BatchHandler> BatchService<H> {
 /// The next offset of each partition in the batch.
 fn positions<I>(items: &[&Item<I>]) -> BTreeMap<String, i64> {
     let mut positions = BTreeMap::new();
-    // An unreadable record moves the position as well; its app id is that of its neighbours from the same partition.
-    let app_ids: BTreeMap<(&str, i32), &str> = items
-        .iter()
-        .filter_map(|item| {
-            let app_id = item.read.as_ref().ok()?.app_id.as_deref()?;
-            Some(((&*item.record.topic, item.record.partition), app_id))
-        })
-        .collect();
     for item in items {
-        if let Some(&app_id) = app_ids.get(&(&*item.record.topic, item.record.partition)) {
+        // An unreadable record moves the position as well: what is committed is never ahead of the tables.
+        if let Some(app_id) = &item.app_id {
             let next = item.record.offset + 1;
-            let position = positions.entry(app_id.to_owned()).or_insert(next);
+            let position = positions.entry(app_id.clone()).or_insert(next);
             *position = next.max(*position);
         }
     }
@@ -269,7 +275,7 @@ impl<H: BatchHandler> Service for BatchService<H> {
         Limits::of_concurrency(1).with_records((2 * self.batch.records).max(1000))
     }
 
-    fn assigned<'a>(&'a self, partitions: &'a [Assigned]) -> Boxed<'a, Result<(), AssignError>> {
+    fn assigned<'a>(&'a self, partitions: &'a [Assigned]) -> Boxed<'a, Result<Starts, AssignError>> {
         Box::pin(self.handler.assigned(partitions))
     }
 

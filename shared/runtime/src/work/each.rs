@@ -5,7 +5,7 @@ use super::{Boxed, Desk, Service, SinkBox};
 use crate::backoff;
 use crate::consume::{Limits, Sink, Taken};
 use crate::disposition::{Disposed, Occasion, problem_of};
-use crate::handler::{AfterDelivery, AssignError, Assigned, Context, Handler, Outcome, Unavailable};
+use crate::handler::{AfterDelivery, AssignError, Assigned, Context, Handler, Outcome, Starts, Unavailable};
 use crate::metrics::metrics;
 use crate::record::Record;
 use contracts::category::Category;
@@ -213,8 +213,8 @@ impl<H: Handler> Service for EachService<H> {
         self.limits
     }
 
-    fn assigned<'a>(&'a self, _: &'a [Assigned]) -> Boxed<'a, Result<(), AssignError>> {
-        Box::pin(async { Ok(()) })
+    fn assigned<'a>(&'a self, _: &'a [Assigned]) -> Boxed<'a, Result<Starts, AssignError>> {
+        Box::pin(async { Ok(Starts::new()) })
     }
 
     fn invoke(self: Arc<Self>, desk: Arc<Desk>, records: Vec<Record>) -> Boxed<'static, Vec<bool>> {

@@ -10,7 +10,7 @@ pub use each::EachService;
 use crate::clock::Clock;
 use crate::consume::{Limits, Sink};
 use crate::disposition::{Disposed, Disposition, End};
-use crate::handler::{AssignError, Assigned, Unavailable};
+use crate::handler::{AssignError, Assigned, Starts, Unavailable};
 use crate::health::{Health, Waiting};
 use crate::metrics::{DOMAIN, metrics};
 use crate::produce::{Producer, Unfinished};
@@ -33,8 +33,8 @@ pub trait Service: Send + Sync + 'static {
     /// How much may be held and worked on at once.
     fn limits(&self) -> Limits;
 
-    /// Tells the handler which partitions it is about to read.
-    fn assigned<'a>(&'a self, partitions: &'a [Assigned]) -> Boxed<'a, Result<(), AssignError>>;
+    /// Tells the handler which partitions it is about to read; the answer is where to begin instead.
+    fn assigned<'a>(&'a self, partitions: &'a [Assigned]) -> Boxed<'a, Result<Starts, AssignError>>;
 
     /// Works on records that did not come from a topic; for each, whether it was finished.
     fn invoke(self: Arc<Self>, desk: Arc<Desk>, records: Vec<Record>) -> Boxed<'static, Vec<bool>>;

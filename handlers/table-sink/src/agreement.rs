@@ -1,0 +1,224 @@
+//! What the three positions of a partition say together: the group's committed offset, the table's, and the topic's
+//! first and last.
+//!
+//! A batch is committed to the table first, its position with it even if it made no row, and to the group after that. So
+//! a table that is ahead of the group is the normal thing after a crash: the records come again, are skipped by offset,
+//! and what has to follow an append is done once more. Everything else has a reason, and none may skip records in
+//! silence:
+//!
+//! | seen | reason | done |
+//! |---|---|---|
+//! | table ahead of the topic's end | the topic was recreated, or is another broker's | refused |
+//! | table ahead of a group that has no offset | the topic was recreated and has outrun the table, or the group's offsets expired | read from the first record; the table's position goes back, the keys keep rows single |
+//! | table ahead of an offset that went back by itself | the topic was recreated while it was read | as above, from that offset |
+//! | table behind the group | it was restored to an earlier version, replaced by another, or writing was switched off | read again from the table's position |
+//! | table behind the group, offset reset by an operator | he skips on purpose | the table's position moves along |
+//! | table without position, new group that begins late (`EVENTHUB_AUTO_OFFSET_RESET=latest`) | the start | the table notes it, or it would later look like a table that was replaced |
+
+use runtime::{Assigned, CommitNote};
+
+/// What to do about a partition.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing: begin where the runtime would.
+    Agree,
+    /// Begin at an earlier offset.
+    GoBack {
+        /// The offset.
+        to: i64,
+        /// For the log.
+        why: String,
+    },
+    /// The table's position is set to the offset at which reading begins.
+    MoveTable {
+        /// The offset.
+        to: i64,
+        /// For the log.
+        why: String,
+    },
+    /// An operator must decide; the text says how.
+    Refuse(String),
+}
+
+/// Judges a partition; `position` is the table's next offset, if it has one.
+#[must_use]
+pub fn judge(table: &str, partition: &Assigned, position: Option<i64>) -> Verdict {
+    let Assigned {
+        topic,
+        partition: id,
+        committed,
+        note,
+        start,
+        first,
+        end,
+        ..
+    } = partition;
+    let (committed, first, end) = (*committed, *first, *end);
+    if let Some(ahead) = position.filter(|&position| position > end) {
+        return Verdict::Refuse(format!(
+            "table {table} has rows up to offset {ahead} of {topic}[{id}], but the topic ends at {end}: the topic was recreated, or the table is another broker's. \
+             Going on would skip messages. Use a new consumer group prefix (KAFKA_CONSUMER_GROUP_PREFIX), which starts positions anew (the rows' keys still keep them single), or a new table path"
+        ));
+    }
+    match (committed, position) {
+        (None, None) if *start > first => Verdict::MoveTable {
+            to: *start,
+            why: format!("a new group begins at {start} of {topic}[{id}], as EVENTHUB_AUTO_OFFSET_RESET says"),
+        },
+        (None, Some(ahead)) if ahead > first => Verdict::MoveTable {
+            to: first,
+            why: format!(
+                "table {table} has rows up to offset {ahead} of {topic}[{id}], of which the group has no offset: the topic was recreated, or the group's offsets expired. It is read from its first record, {first}; rows that are there already are not added again"
+            ),
+        },
+        (Some(committed), Some(ahead)) if ahead > committed && *note == Some(CommitNote::WentBack) => {
+            Verdict::MoveTable {
+                to: committed,
+                why: format!(
+                    "{topic}[{id}] was recreated while it was read: table {table} had rows up to offset {ahead} of the topic before. It is read from {committed}; rows that are there already are not added again"
+                ),
+            }
+        }
+        (Some(committed), _) if position.unwrap_or(first) < committed => match note {
+            Some(CommitNote::Reset) => Verdict::MoveTable {
+                to: committed,
+                why: format!(
+                    "an operator has reset {topic}[{id}] to {committed}: table {table} does not get the records from {} on",
+                    position.unwrap_or(first)
+                ),
+            },
+            _ => go_back(table, partition, committed, position),
+        },
+        _ => Verdict::Agree,
+    }
+}
+
+fn go_back(table: &str, partition: &Assigned, committed: i64, position: Option<i64>) -> Verdict {
+    let Assigned {
+        topic,
+        partition: id,
+        first,
+        ..
+    } = partition;
+    let first = *first;
+    let seen = position.map_or_else(
+        || "has no position".to_owned(),
+        |position| format!("has rows up to offset {position} only"),
+    );
+    let gone = position.filter(|&position| position < first).map_or_else(String::new, |position| {
+        format!(". The records from {position} to {first} are no longer in the topic: find what is missing with `xact-pipeline reconcile`")
+    });
+    Verdict::GoBack {
+        to: position.unwrap_or(first).max(first),
+        why: format!(
+            "table {table} {seen} of {topic}[{id}], which the group has read up to {committed}: the table was restored or replaced, or writing it was switched off. It is read again from there; rows that are there already are not added again{gone}"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A topic with the records 100 to 1000.
+    fn partition(committed: Option<i64>, note: Option<CommitNote>) -> Assigned {
+        Assigned {
+            app_id: "g:t:0".to_owned(),
+            topic: "t".to_owned(),
+            partition: 0,
+            committed,
+            note,
+            start: committed.unwrap_or(100),
+            first: 100,
+            end: 1000,
+        }
+    }
+
+    fn judged(committed: Option<i64>, note: Option<CommitNote>, position: Option<i64>) -> (&'static str, i64, String) {
+        match judge("xact_events", &partition(committed, note), position) {
+            Verdict::Agree => ("agree", -1, String::new()),
+            Verdict::GoBack { to, why } => ("go back", to, why),
+            Verdict::MoveTable { to, why } => ("move table", to, why),
+            Verdict::Refuse(why) => ("refuse", -1, why),
+        }
+    }
+
+    #[test]
+    fn a_table_at_or_ahead_of_the_group_is_the_normal_thing() {
+        for position in [500, 501, 1000] {
+            assert_eq!(judged(Some(500), None, Some(position)).0, "agree", "{position}");
+        }
+        assert_eq!(judged(None, None, None).0, "agree", "a first start");
+        assert_eq!(
+            judged(Some(100), None, None).0,
+            "agree",
+            "a first start, again before any record"
+        );
+        assert_eq!(
+            judged(Some(40), None, None).0,
+            "agree",
+            "and after its first records expired"
+        );
+        assert_eq!(judged(None, None, Some(100)).0, "agree");
+        assert_eq!(
+            judged(Some(200), Some(CommitNote::Reset), Some(900)).0,
+            "agree",
+            "reset to read again"
+        );
+    }
+
+    #[test]
+    fn a_table_ahead_of_the_topic_is_refused() {
+        for committed in [None, Some(500), Some(1001)] {
+            let (verdict, _, why) = judged(committed, None, Some(1001));
+            assert_eq!(verdict, "refuse");
+            assert!(
+                why.contains("KAFKA_CONSUMER_GROUP_PREFIX") && why.contains("1001"),
+                "{why}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_topic_that_was_recreated_is_read_from_its_first_record_even_if_it_has_outrun_the_table() {
+        let (verdict, to, _) = judged(None, None, Some(900));
+        assert_eq!((verdict, to), ("move table", 100));
+        let (verdict, to, _) = judged(Some(120), Some(CommitNote::WentBack), Some(900));
+        assert_eq!((verdict, to), ("move table", 120));
+    }
+
+    #[test]
+    fn a_table_behind_the_group_is_read_again_from_its_own_position() {
+        let (verdict, to, why) = judged(Some(500), None, Some(300));
+        assert_eq!((verdict, to), ("go back", 300));
+        assert!(
+            why.contains("300") && why.contains("500") && !why.contains("reconcile"),
+            "{why}"
+        );
+        let (verdict, to, why) = judged(Some(500), None, Some(60));
+        assert_eq!((verdict, to), ("go back", 100));
+        assert!(why.contains("from 60 to 100 are no longer in the topic"), "{why}");
+        let (verdict, to, _) = judged(Some(500), None, None);
+        assert_eq!((verdict, to), ("go back", 100), "another table");
+    }
+
+    #[test]
+    fn an_operator_who_skips_records_takes_the_table_along() {
+        for position in [Some(300), None] {
+            let (verdict, to, _) = judged(Some(500), Some(CommitNote::Reset), position);
+            assert_eq!((verdict, to), ("move table", 500));
+        }
+    }
+
+    #[test]
+    fn a_new_group_that_begins_late_leaves_its_start_in_the_table() {
+        let begins_late = Assigned {
+            start: 1000,
+            ..partition(None, None)
+        };
+        assert!(matches!(
+            judge("t", &begins_late, None),
+            Verdict::MoveTable { to: 1000, .. }
+        ));
+    }
+}
