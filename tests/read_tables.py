@@ -4,7 +4,7 @@ Neither reader shares code with the pipeline's tests. On the way it checks what 
 libraries see the same rows; columns, their order and types, and the partition column are as documented; each key is
 there once. A broken promise ends it with a message on stderr and exit code 1.
 
-    read_tables.py --events PATH --attachments PATH --failed PATH [--allow-missing]
+    read_tables.py --events PATH --attachments PATH --failed PATH [--allow-missing] [--allow-duplicates]
 """
 
 import argparse
@@ -77,7 +77,7 @@ def demand(so: bool, message: str) -> None:
         sys.exit(f"read_tables.py: {message}")
 
 
-def read(name: str, path: str, allow_missing: bool) -> list[dict]:
+def read(name: str, path: str, allow_missing: bool, allow_duplicates: bool) -> list[dict]:
     """The rows of the table `name` at `path`, checked."""
     if not DeltaTable.is_deltatable(path):
         demand(allow_missing, f"{name}: there is no Delta table at {path}")
@@ -87,7 +87,7 @@ def read(name: str, path: str, allow_missing: bool) -> list[dict]:
     by_deltalake = polars.from_arrow(table.to_pyarrow_table())
     # The same version: the pipeline may write on while it is read.
     by_polars = polars.read_delta(path, version=table.version())
-    check_rows(name, by_deltalake, by_polars)
+    check_rows(name, by_deltalake, by_polars, allow_duplicates)
     return by_polars.to_dicts()
 
 
@@ -104,17 +104,19 @@ def check_schema(name: str, table: DeltaTable) -> None:
     demand(partitions == ["event_date"], f"{name}: should be partitioned by event_date, is by {partitions}")
 
 
-def check_rows(name: str, by_deltalake: polars.DataFrame, by_polars: polars.DataFrame) -> None:
+def check_rows(name: str, by_deltalake: polars.DataFrame, by_polars: polars.DataFrame, allow_duplicates: bool) -> None:
     """The readers agree, and the keys are unique."""
     key = TABLES[name].key
     counts = (by_deltalake.height, by_polars.height)
     demand(counts[0] == counts[1], f"{name}: deltalake reads {counts[0]} rows, polars {counts[1]}")
     order = [column for column, _ in TABLES[name].columns]
-    one, other = (frame.select(order).sort(key) for frame in (by_deltalake, by_polars))
+    # By every column: rows of one key must stand in the same order.
+    by = key + [column for column in order if column not in key]
+    one, other = (frame.select(order).sort(by) for frame in (by_deltalake, by_polars))
     for column in key:
         demand(other[column].null_count() == 0, f"{name}: rows without {column}")
     duplicates = other.filter(other.select(key).is_duplicated()).select(key).unique()
-    demand(duplicates.is_empty(), f"{name}: {duplicates.height} keys {key} more than once, such as {duplicates.rows()[:3]}")
+    demand(allow_duplicates or duplicates.is_empty(), f"{name}: {duplicates.height} keys {key} more than once, such as {duplicates.rows()[:3]}")
     for column in order:
         demand(one[column].equals(other[column]), f"{name}: deltalake and polars read different values of {column}")
 
@@ -135,9 +137,10 @@ def main() -> None:
     parser.add_argument("--attachments", required=True, metavar="PATH")
     parser.add_argument("--failed", required=True, metavar="PATH")
     parser.add_argument("--allow-missing", action="store_true", help="a table that does not exist has no rows")
+    parser.add_argument("--allow-duplicates", action="store_true", help="keys that come twice are the caller's to count")
     given = parser.parse_args()
     paths = {"xact_events": given.events, "xact_attachments": given.attachments, "xact_attachments_failed": given.failed}
-    rows = {name: read(name, path, given.allow_missing) for name, path in paths.items()}
+    rows = {name: read(name, path, given.allow_missing, given.allow_duplicates) for name, path in paths.items()}
     json.dump(rows, sys.stdout, default=text)
 
 

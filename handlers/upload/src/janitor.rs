@@ -1,7 +1,7 @@
 //! The janitor: removes cache files that no message waits for.
 //!
-//! A file goes when it is older than a day *and* older than the oldest message that the upload group has not finished.
-//! However long OneLake is away, no file that is still to be uploaded is lost to it.
+//! A file goes when it is older than `CACHE_RETENTION_SECONDS` (a day) *and* older than the oldest message that the
+//! upload group has not finished. However long OneLake is away, no file that is still to be uploaded is lost to it.
 
 use contracts::topology::Stage;
 use jiff::{SignedDuration, Timestamp};
@@ -10,11 +10,9 @@ use runtime::topics::{Oldest, oldest_unfinished};
 use std::path::Path;
 use std::time::Duration;
 
-/// Between two rounds.
-const EVERY: Duration = Duration::from_secs(3600);
-
-/// Younger files are left alone: their message may not be on its topic yet.
-const YOUNG: SignedDuration = SignedDuration::from_hours(24);
+/// Between two rounds: a quarter of the retention, and within these.
+const OFTEN: Duration = Duration::from_secs(5);
+const SELDOM: Duration = Duration::from_secs(3600);
 
 /// Clears the cache folder now and then.
 pub(crate) struct Janitor {
@@ -29,12 +27,13 @@ impl Janitor {
     /// Rounds until dropped.
     pub(crate) async fn run(&self) {
         loop {
-            tokio::time::sleep(EVERY).await;
+            tokio::time::sleep((self.settings.cache_retention / 4).clamp(OFTEN, SELDOM)).await;
             let settings = self.settings.clone();
             let round = tokio::task::spawn_blocking(move || {
                 // Without the broker's word nothing is removed.
                 let oldest = oldest_unfinished(&settings, Stage::Upload)?;
-                Ok::<_, runtime::topics::TopicsError>(clear(&settings.cache_dir, limit(&oldest, Timestamp::now())))
+                let limit = limit(&oldest, settings.cache_retention, Timestamp::now());
+                Ok::<_, runtime::topics::TopicsError>(clear(&settings.cache_dir, limit))
             });
             match round.await {
                 Ok(Ok(0)) => {}
@@ -46,13 +45,16 @@ impl Janitor {
     }
 }
 
-/// Files last written before this may go.
-fn limit(oldest: &Oldest, now: Timestamp) -> Timestamp {
-    let day_ago = now.checked_sub(YOUNG).unwrap_or(Timestamp::MIN);
+/// Files last written before this may go. Younger ones are left alone: their message may not be on its topic yet.
+fn limit(oldest: &Oldest, retention: Duration, now: Timestamp) -> Timestamp {
+    let before = |timestamp: Timestamp| {
+        let retention = SignedDuration::try_from(retention).unwrap_or(SignedDuration::MAX);
+        timestamp.checked_sub(retention).unwrap_or(Timestamp::MIN)
+    };
     match oldest {
-        Oldest::NothingWaits => day_ago,
+        Oldest::NothingWaits => before(now),
         // A margin: the file was complete shortly before its message was written.
-        Oldest::Since(timestamp) => timestamp.checked_sub(YOUNG).unwrap_or(Timestamp::MIN).min(day_ago),
+        Oldest::Since(timestamp) => before(*timestamp).min(before(now)),
         Oldest::Unknown => Timestamp::MIN,
     }
 }
@@ -111,16 +113,12 @@ mod tests {
     #[test]
     fn what_waits_for_upload_is_never_removed_however_old() {
         let waiting: Timestamp = "2025-06-01T00:00:00Z".parse().unwrap();
-        assert_eq!(
-            limit(&Oldest::NothingWaits, now()),
-            "2025-06-09T00:00:00Z".parse().unwrap()
-        );
-        assert!(limit(&Oldest::Since(waiting), now()) < waiting);
-        assert_eq!(limit(&Oldest::Unknown, now()), Timestamp::MIN);
-        assert_eq!(
-            limit(&Oldest::Since(now()), now()),
-            "2025-06-09T00:00:00Z".parse().unwrap()
-        );
+        let day = Duration::from_secs(86_400);
+        let limit = |oldest| limit(&oldest, day, now());
+        assert_eq!(limit(Oldest::NothingWaits), "2025-06-09T00:00:00Z".parse().unwrap());
+        assert!(limit(Oldest::Since(waiting)) < waiting);
+        assert_eq!(limit(Oldest::Unknown), Timestamp::MIN);
+        assert_eq!(limit(Oldest::Since(now())), "2025-06-09T00:00:00Z".parse().unwrap());
     }
 
     #[test]

@@ -79,13 +79,33 @@ pub fn produce(broker: &str, topic: &str, key: &str, value: &[u8]) -> Result<()>
 /// Sends many records, whose values hold no line breaks, in this order.
 ///
 /// # Errors
-/// When kcat fails.
+/// When kcat fails: some of them may be sent all the same.
 pub fn produce_all(broker: &str, topic: &str, records: &[(String, Vec<u8>)]) -> Result<()> {
+    let records = records.iter().map(|(key, value)| (key.as_str(), value.as_slice()));
+    produce_to(broker, topic, None, records)
+}
+
+/// The same, to `partition`, or where each key belongs; gives up after 30 s.
+///
+/// # Errors
+/// When kcat fails: some of them may be sent all the same.
+pub fn produce_to<'a>(
+    broker: &str,
+    topic: &str,
+    partition: Option<u32>,
+    records: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+) -> Result<()> {
     let lines = records
-        .iter()
+        .into_iter()
         .map(|(key, value)| [key.as_bytes(), b"\x01", value, b"\n"].concat());
     let input = lines.collect::<Vec<_>>().concat();
-    kcat(&["-P", "-b", broker, "-t", topic, "-K", "\u{1}"], &input).map(drop)
+    let mut args = vec!["-P", "-b", broker, "-t", topic, "-K", "\u{1}"];
+    args.extend(["-X", "message.timeout.ms=30000"]);
+    let partition = partition.map(|partition| partition.to_string());
+    if let Some(partition) = &partition {
+        args.extend(["-p", partition]);
+    }
+    kcat(&args, &input).map(drop)
 }
 
 /// Sends a record without a value.

@@ -22,7 +22,21 @@ impl Running {
     /// # Errors
     /// When the binary is not built or cannot be started.
     pub fn start(name: &str, program: &str, args: &[&str], environment: Variables, dir: &WorkDir) -> Result<Self> {
-        let port = ports::free()?;
+        Self::start_at(ports::free()?, name, program, args, environment, dir)
+    }
+
+    /// The same with a given `METRICS_PORT`: a process that is started again keeps its place.
+    ///
+    /// # Errors
+    /// When the binary is not built or cannot be started.
+    pub fn start_at(
+        port: u16,
+        name: &str,
+        program: &str,
+        args: &[&str],
+        environment: Variables,
+        dir: &WorkDir,
+    ) -> Result<Self> {
         let mut environment = environment;
         environment.push(("METRICS_PORT".to_owned(), port.to_string()));
         Ok(Self {

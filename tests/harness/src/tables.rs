@@ -1,6 +1,9 @@
 //! What the three Delta tables hold, as two readers that are not ours see it (`tests/read_tables.py`).
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 use serde_json::Value;
 
@@ -22,8 +25,17 @@ pub struct Tables {
 /// and polars agree, that schema, column order and partition columns are as promised, and that every key is there once.
 /// A table that nobody has written yet is empty.
 pub fn read(lake: &Path) -> Result<Tables> {
+    run(lake, &[])
+}
+
+/// The same, but a key that is there more than once is left to the caller: who counts duplicates wants to see them.
+pub fn read_with_duplicates(lake: &Path) -> Result<Tables> {
+    run(lake, &["--allow-duplicates"])
+}
+
+fn run(lake: &Path, further: &[&str]) -> Result<Tables> {
     let table = |name: &str| lake.join(name).into_os_string();
-    let args = [
+    let mut args: Vec<OsString> = vec![
         "--events".into(),
         table("xact_events"),
         "--attachments".into(),
@@ -32,6 +44,7 @@ pub fn read(lake: &Path) -> Result<Tables> {
         table("xact_attachments_failed"),
         "--allow-missing".into(),
     ];
+    args.extend(further.iter().map(OsString::from));
     let text = python::run_script(&script(), args)?;
     let mut json: Value =
         serde_json::from_str(&text).map_err(|error| Error::failed(format!("read_tables.py: {error}"), &text[..]))?;

@@ -3,6 +3,7 @@
 use std::{
     env,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
     thread,
 };
 
@@ -13,6 +14,7 @@ use crate::{Error, Result, watchdog};
 #[derive(Debug)]
 pub struct WorkDir {
     path: PathBuf,
+    is_kept: AtomicBool,
 }
 
 impl WorkDir {
@@ -25,7 +27,16 @@ impl WorkDir {
         // The watchdog removes it when the test is killed, so tempfile need not.
         let path = dir.keep();
         watchdog::add_dir(&path);
-        Ok(WorkDir { path })
+        Ok(WorkDir {
+            path,
+            is_kept: AtomicBool::new(false),
+        })
+    }
+
+    /// Leaves it in place however this ends, for a failure that is no panic.
+    pub fn keep(&self) {
+        self.is_kept.store(true, Ordering::Relaxed);
+        watchdog::forget_dir(&self.path);
     }
 
     /// Where it is.
@@ -42,7 +53,8 @@ impl WorkDir {
 impl Drop for WorkDir {
     fn drop(&mut self) {
         watchdog::forget_dir(&self.path);
-        if thread::panicking() || env::var_os("XACT_TEST_KEEP").is_some() {
+        let is_kept = self.is_kept.load(Ordering::Relaxed) || env::var_os("XACT_TEST_KEEP").is_some();
+        if thread::panicking() || is_kept {
             eprintln!("kept: {}", self.path.display());
         } else if let Err(error) = std::fs::remove_dir_all(&self.path) {
             eprintln!("cannot remove {}: {error}", self.path.display());
@@ -58,6 +70,12 @@ mod tests {
     fn a_directory_goes_with_a_test_that_passes_and_stays_with_one_that_fails() -> Result<()> {
         let passed = WorkDir::new("passed")?.path().to_owned();
         assert!(!passed.exists());
+
+        let kept = WorkDir::new("kept")?;
+        kept.keep();
+        let path = kept.path().to_owned();
+        drop(kept);
+        std::fs::remove_dir(path).map_err(Error::io("remove the kept directory"))?;
 
         let failed = thread::spawn(|| {
             let dir = WorkDir::new("failed").unwrap();

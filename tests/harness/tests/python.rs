@@ -118,3 +118,12 @@ fn tables_that_break_the_promise_are_refused() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn who_counts_duplicates_sees_them() -> Result<()> {
+    let lake = WorkDir::new("lake")?;
+    write_tables(&lake, "write('xact_events', 2); write('xact_events', 1)")?;
+    assert!(tables::read(lake.path()).is_err());
+    assert_eq!(tables::read_with_duplicates(lake.path())?.events.len(), 3);
+    Ok(())
+}

@@ -57,10 +57,10 @@ pub(crate) async fn answer(State(shared): State<Arc<Shared>>, request: Request) 
     let fault = sample.fault.filter(|fault| {
         // A HEAD shows what the GET would get, and leaves the fault for it.
         let seen = || match body_wanted {
-            true => shared.seen.check_and_remember(path_hash(&path)),
-            false => shared.seen.check(path_hash(&path)),
+            true => shared.seen.count(path_hash(&path)),
+            false => shared.seen.counted(path_hash(&path)),
         };
-        !fault.is_once() || !seen()
+        fault.times().is_none_or(|times| seen() < times)
     });
     // The HTTP layer leaves out the body of an answer to HEAD; all of the bodies are lazy or small.
     match fault {
@@ -73,7 +73,7 @@ fn faulty(fault: Fault, path: &str, uri: &Uri) -> Response {
     match fault {
         Fault::Missing => refusal(StatusCode::NOT_FOUND, "no such file"),
         Fault::Forbidden => refusal(StatusCode::FORBIDDEN, "access denied"),
-        Fault::Unavailable | Fault::UnavailableOnce => {
+        Fault::Unavailable | Fault::UnavailableOnce | Fault::UnavailableThrice => {
             refusal(StatusCode::SERVICE_UNAVAILABLE, "reduce your request rate")
         }
         Fault::ThrottledOnce => {

@@ -11,6 +11,7 @@ use std::str::FromStr;
 /// | `forbidden` | 403 |
 /// | `unavailable` | 503, always |
 /// | `unavailable-once` | 503 the first time, then the file |
+/// | `unavailable-thrice` | 503 the first three times, then the file |
 /// | `throttled-once` | 429 with `Retry-After: 1` the first time, then the file |
 /// | `unauthorized-once` | 401 the first time, then the file |
 /// | `truncated` | 200 with the full `Content-Length`, half of the body, then the connection closes |
@@ -35,6 +36,8 @@ pub enum Fault {
     Unavailable,
     /// 503 the first time.
     UnavailableOnce,
+    /// 503 the first three times.
+    UnavailableThrice,
     /// 429 with `Retry-After: 1` the first time.
     ThrottledOnce,
     /// 401 the first time.
@@ -63,7 +66,7 @@ pub enum Fault {
 pub const OK: &str = "ok";
 
 /// Every fault with its name in a path and one line for the help page.
-const TABLE: [(Fault, &str, &str); 15] = [
+const TABLE: [(Fault, &str, &str); 16] = [
     (Fault::Missing, "missing", "404"),
     (Fault::Forbidden, "forbidden", "403"),
     (Fault::Unavailable, "unavailable", "503, always"),
@@ -71,6 +74,11 @@ const TABLE: [(Fault, &str, &str); 15] = [
         Fault::UnavailableOnce,
         "unavailable-once",
         "503 the first time, then the file",
+    ),
+    (
+        Fault::UnavailableThrice,
+        "unavailable-thrice",
+        "503 the first three times, then the file",
     ),
     (
         Fault::ThrottledOnce,
@@ -120,13 +128,14 @@ impl Fault {
         TABLE.iter().map(|(fault, _, _)| *fault)
     }
 
-    /// Whether the fault happens only the first time that its path is asked for.
+    /// How often the fault happens before its path is answered with the file; `None`: for ever.
     #[must_use]
-    pub fn is_once(self) -> bool {
-        matches!(
-            self,
-            Self::UnavailableOnce | Self::ThrottledOnce | Self::UnauthorizedOnce | Self::TruncatedOnce
-        )
+    pub fn times(self) -> Option<u32> {
+        match self {
+            Self::UnavailableOnce | Self::ThrottledOnce | Self::UnauthorizedOnce | Self::TruncatedOnce => Some(1),
+            Self::UnavailableThrice => Some(3),
+            _ => None,
+        }
     }
 
     fn row(self) -> &'static (Self, &'static str, &'static str) {

@@ -1,12 +1,12 @@
-//! Which paths had their `…-once` fault already: a bounded memory, so that a storm of unique paths cannot fill the process.
+//! How often a path had its passing fault already: a bounded memory, so that a storm of unique paths cannot fill the process.
 
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
 
-/// The last paths seen, by the hash of the path.
-pub(crate) struct SeenPaths(Mutex<LruCache<u64, ()>>);
+/// The last paths seen, by the hash of the path, and how often.
+pub(crate) struct SeenPaths(Mutex<LruCache<u64, u32>>);
 
 impl SeenPaths {
     /// A memory for `capacity` paths; the one seen longest ago is forgotten first.
@@ -14,17 +14,20 @@ impl SeenPaths {
         Self(Mutex::new(LruCache::new(capacity)))
     }
 
-    /// Whether the path was seen before, and remembers that it is now.
-    pub(crate) fn check_and_remember(&self, path_hash: u64) -> bool {
-        self.cache().put(path_hash, ()).is_some()
+    /// How often the path was seen before, and counts this time.
+    pub(crate) fn count(&self, path_hash: u64) -> u32 {
+        let mut cache = self.cache();
+        let before = cache.get(&path_hash).copied().unwrap_or(0);
+        cache.put(path_hash, before.saturating_add(1));
+        before
     }
 
-    /// Whether the path was seen before.
-    pub(crate) fn check(&self, path_hash: u64) -> bool {
-        self.cache().contains(&path_hash)
+    /// How often the path was seen before.
+    pub(crate) fn counted(&self, path_hash: u64) -> u32 {
+        self.cache().peek(&path_hash).copied().unwrap_or(0)
     }
 
-    fn cache(&self) -> MutexGuard<'_, LruCache<u64, ()>> {
+    fn cache(&self) -> MutexGuard<'_, LruCache<u64, u32>> {
         // A panic elsewhere leaves the cache whole: every change to it is one call.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -37,11 +40,12 @@ mod tests {
     #[test]
     fn the_oldest_path_is_forgotten_when_the_memory_is_full() {
         let seen = SeenPaths::new(NonZeroUsize::MIN.saturating_add(1));
-        assert!(!seen.check(1), "checking alone remembers nothing");
-        assert!(!seen.check_and_remember(1));
-        assert!(seen.check_and_remember(1));
-        assert!(!seen.check_and_remember(2));
-        assert!(!seen.check_and_remember(3));
-        assert!(!seen.check(1), "1 was pushed out by 2 and 3");
+        assert_eq!(seen.counted(1), 0, "looking alone counts nothing");
+        assert_eq!(seen.count(1), 0);
+        assert_eq!(seen.count(1), 1);
+        assert_eq!(seen.counted(1), 2);
+        seen.count(2);
+        seen.count(3);
+        assert_eq!(seen.counted(1), 0, "1 was pushed out by 2 and 3");
     }
 }

@@ -20,7 +20,7 @@ use crate::certificates::Identity;
 use crate::connections::Limited;
 use crate::seen_paths::SeenPaths;
 
-/// How many paths with a `…-once` fault are remembered; beyond that the oldest would fail once more.
+/// How many paths with a fault that passes are remembered; beyond that the oldest would fail once more.
 pub const REMEMBERED_PATHS: NonZeroUsize = NonZeroUsize::new(100_000).expect("not zero");
 
 /// Open connections per listener; more wait in the kernel's queue. Two listeners stay below the usual 1,024 descriptors.

@@ -145,6 +145,11 @@ async fn statuses_are_answered_always_or_once_a_path() {
             fixture.assert_file(&path).await;
         }
     }
+    let path = "/unavailable-thrice/9000/u/a.pdf";
+    for _ in 0..3 {
+        assert_eq!(fixture.status(path).await, 503);
+    }
+    fixture.assert_file(path).await;
 }
 
 #[tokio::test]

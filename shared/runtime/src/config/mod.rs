@@ -52,6 +52,8 @@ pub struct Settings {
     pub upload_window: usize,
     /// `CACHE_DIR`.
     pub cache_dir: PathBuf,
+    /// `CACHE_RETENTION_SECONDS`.
+    pub cache_retention: Duration,
     /// `ALLOWED_ATTACHMENT_DOMAINS`.
     pub allowed_hosts: Vec<String>,
     /// `MAX_FILE_BYTES`.

@@ -247,6 +247,7 @@ pub(super) fn settings(environment: &Environment) -> Result<Settings, ConfigErro
         download_window: reader.count("DOWNLOAD_BATCH_SIZE", 10_000),
         upload_window: reader.count("UPLOAD_BATCH_SIZE", 10_000),
         cache_dir: PathBuf::from(reader.text("CACHE_DIR")),
+        cache_retention: reader.seconds("CACHE_RETENTION_SECONDS", "10 to 604800 seconds", 10.0, 604_800.0),
         allowed_hosts: allowed_hosts(&mut reader),
         max_file_bytes: reader
             .parsed("MAX_FILE_BYTES", "a whole number of bytes, at least 1", |bytes| {

@@ -177,6 +177,11 @@ pub const VARIABLES: &[Variable] = &[
         "Folder of downloaded files, shared by the download and upload workers.",
     ),
     var(
+        "CACHE_RETENTION_SECONDS",
+        "86400",
+        "Seconds after which the upload worker removes cache files that no message waits for, 10 to 604800.",
+    ),
+    var(
         "ALLOWED_ATTACHMENT_DOMAINS",
         "usw2-prod-xn-exportreceiver-publish.s3.us-west-2.amazonaws.com,claimxperience.s3.amazonaws.com,claimxperience.s3.us-east-1.amazonaws.com,www.claimxperience.com,claimxperience.com,xactware-claimx-us-prod.s3.us-west-1.amazonaws.com",
         "Hosts from which attachments may be downloaded, comma-separated, exact.",

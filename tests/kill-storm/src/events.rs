@@ -1,0 +1,268 @@
+//! What is sent, and how each attachment must end: all of it by the seed alone.
+
+use attachment_source::{content_for, decode_path};
+use e2e::ids;
+use e2e::samples::HOSTS;
+use serde_json::{Value, json};
+
+/// In the signature of every URL; it must be in no log and in no table.
+pub const SIGNATURE: &str = "5ec4e75ec4e75ec4e7";
+
+/// On the allow-list of the run, and nobody listens there.
+pub const DEAD_HOST: &str = "gone.example.com";
+
+/// Answer with files, with refusals, and with failures that pass: so mixed that ten failures in a row, which open a
+/// breaker, do not come by chance.
+const GOOD_HOSTS: [&str; 4] = [HOSTS[0], HOSTS[1], HOSTS[3], HOSTS[4]];
+/// Never answers well: its breaker may open, and that must keep no good file waiting.
+const FAILING_HOST: &str = HOSTS[5];
+const REFUSED_HOST: &str = "files.example.net";
+
+/// An event of the run.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// Its trace id, which is its key.
+    pub trace_id: String,
+    /// Its row's key.
+    pub event_id: String,
+    /// What is sent.
+    pub message: String,
+    /// No event at all: it must end as a dead letter and nothing else.
+    pub is_readable: bool,
+    /// Sent a second time, to the wrong partition: two owners have it at the same time.
+    pub is_sent_again: bool,
+    /// Its attachments.
+    pub attachments: Vec<Attachment>,
+}
+
+/// An attachment of the run.
+#[derive(Debug, Clone)]
+pub struct Attachment {
+    /// Its key in the tables.
+    pub media_id: String,
+    /// As the event names it.
+    pub url: String,
+    /// Name of its kind.
+    pub kind: &'static str,
+    /// How it must end.
+    pub end: End,
+}
+
+/// How an attachment must end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// As a file in the lake with a row in `xact_attachments`.
+    File,
+    /// As a row in `xact_attachments_failed` and a dead letter.
+    Failed,
+}
+
+/// What the server is asked for.
+struct Kind {
+    name: &'static str,
+    /// How many of a thousand attachments are of this kind.
+    per_thousand: u32,
+    hosts: &'static [&'static str],
+    end: End,
+}
+
+const fn kind(name: &'static str, per_thousand: u32, hosts: &'static [&'static str], end: End) -> Kind {
+    Kind {
+        name,
+        per_thousand,
+        hosts,
+        end,
+    }
+}
+
+/// All kinds; `ok` is what remains of the thousand. Names are those of the sample server, but for the last four.
+const KINDS: [Kind; 18] = [
+    kind("octet", 30, &GOOD_HOSTS, End::File),
+    kind("redirect", 20, &GOOD_HOSTS, End::File),
+    kind("slow", 10, &GOOD_HOSTS, End::File),
+    kind("unavailable-once", 20, &GOOD_HOSTS, End::File),
+    kind("throttled-once", 15, &GOOD_HOSTS, End::File),
+    kind("unauthorized-once", 15, &GOOD_HOSTS, End::File),
+    kind("truncated-once", 20, &GOOD_HOSTS, End::File),
+    kind("unavailable-thrice", 8, &GOOD_HOSTS, End::File),
+    kind("missing", 10, &GOOD_HOSTS, End::Failed),
+    kind("forbidden", 5, &GOOD_HOSTS, End::Failed),
+    kind("html", 5, &GOOD_HOSTS, End::Failed),
+    kind("wrong-type", 5, &GOOD_HOSTS, End::Failed),
+    kind("redirect-away", 3, &GOOD_HOSTS, End::Failed),
+    kind("endless", 3, &GOOD_HOSTS, End::Failed),
+    kind("unavailable", 5, &[FAILING_HOST], End::Failed),
+    kind("truncated", 5, &[FAILING_HOST], End::Failed),
+    // Signed for an hour that is long over; asked of nobody.
+    kind("expired", 8, &GOOD_HOSTS, End::Failed),
+    // Refused before anything is asked.
+    kind("refused", 8, &[REFUSED_HOST], End::Failed),
+];
+
+/// Of a thousand: a host at which nobody listens.
+const DEAD_PER_THOUSAND: u32 = 3;
+/// Of a thousand events: what is no event.
+const UNREADABLE_PER_THOUSAND: u32 = 5;
+/// Of a thousand events: sent a second time.
+const AGAIN_PER_THOUSAND: u32 = 20;
+
+const NAMES: [&str; 8] = [
+    "Estimate.pdf",
+    "Photo%20Report.pdf",
+    "IMG_0412.JPG",
+    "kitchen.jpg",
+    "roof.png",
+    "notes.txt",
+    "line-items.csv",
+    "Statement%20of%20Loss.docx",
+];
+const TYPES: [&str; 4] = [
+    "documentsReceived",
+    "firstNoticeOfLossReceived",
+    "estimatePackageReceived",
+    "notesAdded",
+];
+
+/// The events of a run.
+#[must_use]
+pub fn of_seed(seed: u64, count: usize) -> Vec<Event> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    (0..count).map(|index| event(&mut random, seed, index)).collect()
+}
+
+fn event(random: &mut fastrand::Rng, seed: u64, index: usize) -> Event {
+    let trace_id = format!("storm-{seed}-{index:06}");
+    let is_readable = random.u32(0..1000) >= UNREADABLE_PER_THOUSAND;
+    let is_sent_again = random.u32(0..1000) < AGAIN_PER_THOUSAND;
+    let count = match is_readable {
+        true => [0, 1, 1, 1, 2, 2, 3][random.usize(0..7)],
+        false => 0,
+    };
+    let attachments: Vec<Attachment> = (0..count).map(|place| attachment(random, &trace_id, place)).collect();
+    let message = match is_readable {
+        true => message(random, &trace_id, index, &attachments).to_string(),
+        // Cut in the middle of a string, as a broken producer leaves it.
+        false => format!("{{\"trace_id\":\"{trace_id}\",\"event_type\":\"docum"),
+    };
+    Event {
+        event_id: ids::event_id(&trace_id),
+        trace_id,
+        message,
+        is_readable,
+        is_sent_again,
+        attachments,
+    }
+}
+
+fn attachment(random: &mut fastrand::Rng, trace_id: &str, place: usize) -> Attachment {
+    let good = kind("ok", 0, &GOOD_HOSTS, End::File);
+    let dead = kind("dead-host", DEAD_PER_THOUSAND, &[DEAD_HOST], End::Failed);
+    let mut drawn = random.u32(0..1000);
+    let kind = KINDS.iter().chain([&dead]).find(|kind| {
+        let is_it = drawn < kind.per_thousand;
+        drawn = drawn.saturating_sub(kind.per_thousand);
+        is_it
+    });
+    let kind = kind.unwrap_or(&good);
+    let bytes = match random.u8(0..100) {
+        0..80 => random.u32(1_000..12_000),
+        80..99 => random.u32(12_000..120_000),
+        _ => random.u32(1_000_000..2_000_000),
+    };
+    let host = kind.hosts[random.usize(0..kind.hosts.len())];
+    let served = match kind.name {
+        "expired" | "refused" | "dead-host" => "ok",
+        name => name,
+    };
+    let name = match kind.name {
+        // What an HTML page can be mistaken for, and what has a beginning to judge.
+        "html" | "wrong-type" | "endless" => NAMES[0],
+        _ => NAMES[random.usize(0..NAMES.len())],
+    };
+    let signed = match kind.name {
+        "expired" => "X-Amz-Date=20240101T000000Z&X-Amz-Expires=3600&",
+        _ => "",
+    };
+    let nonce = random.u32(..);
+    let url = format!(
+        "https://{host}/{served}/{bytes}/{trace_id}-{place}/{name}?X-Amz-Algorithm=AWS4-HMAC-SHA256&{signed}X-Amz-Signature={SIGNATURE}{nonce:08x}"
+    );
+    Attachment {
+        media_id: ids::media_id(trace_id, &url),
+        url,
+        kind: kind.name,
+        end: kind.end,
+    }
+}
+
+/// The event in one of its two shapes.
+fn message(random: &mut fastrand::Rng, trace_id: &str, index: usize, attachments: &[Attachment]) -> Value {
+    let urls: Vec<&str> = attachments.iter().map(|attachment| attachment.url.as_str()).collect();
+    let kind = TYPES[random.usize(0..TYPES.len())];
+    // A few days: the tables have several partitions.
+    let at = format!(
+        "2025-01-{:02}T12:{:02}:{:02}Z",
+        1 + index % 3,
+        index / 60 % 60,
+        index % 60
+    );
+    let mut data = json!({
+        "assignmentId": format!("A{:07}", index / 3), "description": format!("storm event {index}"),
+        "estimateVersion": index % 4, "note": "water damage — Küche",
+    });
+    if index.is_multiple_of(2) {
+        return json!({
+            "trace_id": trace_id, "event_type": kind, "event_subtype": "xact", "timestamp": at,
+            "source_system": "storm", "payload": data, "attachments": urls,
+        });
+    }
+    data["attachments"] = json!(urls);
+    json!({
+        "type": format!("verisk.claims.property.xn.{kind}"), "version": "1.2", "utcDateTime": at, "traceId": trace_id,
+        "data": data,
+    })
+}
+
+impl Attachment {
+    /// The hash of the file that the server has for it.
+    #[must_use]
+    pub fn sha256(&self) -> String {
+        let rest = self.url.split_once("://").map_or("", |(_, rest)| rest);
+        let path = decode_path(rest.find('/').map_or("/", |slash| &rest[slash..]));
+        // Whoever follows the redirect arrives at the file under `ok`.
+        let path = match path.strip_prefix("/redirect/") {
+            Some(below) => format!("/ok/{below}"),
+            None => path,
+        };
+        content_for(&path).sha256()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn a_seed_gives_the_same_events_again_and_another_seed_gives_others() {
+        let text = |seed| {
+            let events = of_seed(seed, 50);
+            events.into_iter().map(|event| event.message).collect::<Vec<_>>()
+        };
+        assert_eq!(text(1), text(1));
+        assert_ne!(text(1), text(2));
+    }
+
+    #[test]
+    fn every_kind_comes_and_most_are_good() {
+        let events = of_seed(1, 5000);
+        let attachments: Vec<_> = events.iter().flat_map(|event| &event.attachments).collect();
+        let kinds: BTreeSet<_> = attachments.iter().map(|attachment| attachment.kind).collect();
+        assert_eq!(kinds.len(), KINDS.len() + 2);
+        let good = attachments.iter().filter(|attachment| attachment.kind == "ok").count();
+        assert!(good * 10 > attachments.len() * 7, "{good} of {}", attachments.len());
+        let media: BTreeSet<_> = attachments.iter().map(|attachment| &attachment.media_id).collect();
+        assert_eq!(media.len(), attachments.len(), "keys are single");
+        assert!(events.iter().any(|event| !event.is_readable) && events.iter().any(|event| event.is_sent_again));
+    }
+}
