@@ -1,7 +1,6 @@
 //! The cached file of a message: checked before it is uploaded, removed with its folder when it is no longer needed.
 
-use sha2::{Digest, Sha256};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// A complete file with the announced size and hash.
@@ -68,21 +67,12 @@ fn look(path: PathBuf, bytes: u64, sha256: &str) -> io::Result<Found> {
     if metadata.len() != bytes {
         return Ok(damaged(&path, "its size is not the announced one"));
     }
-    let mut file = match std::fs::File::open(&path) {
+    let file = match std::fs::File::open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Unusable("it is gone")),
         Err(error) => return Err(error),
     };
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 256 * 1024];
-    loop {
-        let read = file.read(&mut buffer)?;
-        if read == 0 {
-            break;
-        }
-        hash.update(&buffer[..read]);
-    }
-    if hex::encode(hash.finalize()) != sha256 {
+    if lake::sha256_hex(file)? != sha256 {
         return Ok(damaged(&path, "its hash is not the announced one"));
     }
     Ok(Found::Good(CacheFile(path)))

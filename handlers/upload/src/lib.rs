@@ -63,8 +63,20 @@ impl Upload {
         })
     }
 
-    /// Puts the file; counts and times it.
+    /// Whether the file was uploaded before.
+    async fn is_there(&self, cached: &CachedDownload) -> Result<bool, FileError> {
+        let sha256 = cached.sha256.to_ascii_lowercase();
+        self.files
+            .holds(&cached.destination_path, cached.bytes_downloaded, &sha256)
+            .await
+    }
+
+    /// Puts the file, unless it is there: after offsets went back, readers need not see everything written anew.
+    /// Counts and times it.
     async fn put(&self, cached: &CachedDownload, file: &CacheFile) -> Result<(), FileError> {
+        if self.is_there(cached).await? {
+            return Ok(());
+        }
         let running = InProgress::start(&metrics().uploads_concurrent, WORKER);
         let started = Instant::now();
         let put = self
@@ -96,12 +108,7 @@ impl Upload {
 
     /// The cached file is gone or not what it was: if it is in OneLake all the same, the upload was done before.
     async fn without_file(&self, cached: &CachedDownload, why: &str, context: &Context) -> Result<Outcome, Failure> {
-        let there = self
-            .files
-            .size(&cached.destination_path)
-            .await
-            .map_err(|error| failure(&error))?;
-        if there == Some(cached.bytes_downloaded) {
+        if self.is_there(cached).await.map_err(|error| failure(&error))? {
             return Ok(Emit::nothing()
                 .result(DownloadResult::completed(cached, context.now))
                 .into());

@@ -11,6 +11,7 @@ use runtime::config::{Environment, Settings};
 use runtime::{Context, Failure, Handler, Outcome};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use upload::Upload;
 
@@ -113,6 +114,33 @@ async fn a_file_that_is_gone_after_its_upload_is_reported_again_and_not_download
     let again = bench.produced(cached(b"hello")).await;
     assert_eq!(again[0].0, "xact.downloads.results");
     assert_eq!(again[0].1["status"], "completed");
+}
+
+#[tokio::test]
+async fn a_file_that_is_in_the_lake_already_is_not_written_again() {
+    let bench = Bench::new();
+    bench.put_in_cache(b"hello");
+    bench.produced(cached(b"hello")).await;
+    let written = std::fs::metadata(bench.lake_file()).unwrap();
+    bench.put_in_cache(b"hello");
+    let again = bench.produced(cached(b"hello")).await;
+    assert_eq!(again[0].1["status"], "completed");
+    let now = std::fs::metadata(bench.lake_file()).unwrap();
+    assert_eq!(
+        (now.ino(), now.modified().unwrap()),
+        (written.ino(), written.modified().unwrap())
+    );
+    assert!(!bench.cached_file().exists());
+}
+
+#[tokio::test]
+async fn a_file_of_the_same_size_and_other_content_is_replaced() {
+    let bench = Bench::new();
+    bench.put_in_cache(b"hellx");
+    bench.produced(cached(b"hellx")).await;
+    bench.put_in_cache(b"hello");
+    bench.produced(cached(b"hello")).await;
+    assert_eq!(std::fs::read(bench.lake_file()).unwrap(), b"hello");
 }
 
 #[tokio::test]

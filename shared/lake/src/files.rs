@@ -25,11 +25,11 @@ pub trait FileStore: Send + Sync {
     /// Any [`FileError`]; nothing has changed at `path` then, unless the answer alone was lost.
     fn put_file<'a>(&'a self, path: &'a str, source: &'a Path, expected_bytes: u64) -> FileFuture<'a, ()>;
 
-    /// Bytes of the file at `path`, or `None` if there is none.
+    /// Whether the file at `path` has exactly this content: its size, and its SHA-256 in lower-case hex.
     ///
     /// # Errors
     /// [`FileError::InvalidPath`], [`FileError::Unavailable`].
-    fn size<'a>(&'a self, path: &'a str) -> FileFuture<'a, Option<u64>>;
+    fn holds<'a>(&'a self, path: &'a str, bytes: u64, sha256: &'a str) -> FileFuture<'a, bool>;
 
     /// Every file under the folder `prefix` (empty: all) with its bytes, sorted by path. For verification: it holds them all in memory.
     ///

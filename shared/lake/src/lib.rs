@@ -9,10 +9,12 @@
 
 #![forbid(unsafe_code)]
 
+mod content_hash;
 mod files;
 mod local_files;
 mod location;
 
+pub use content_hash::sha256_hex;
 pub use files::{FileError, FileFuture, FileStore, open};
 pub use location::{Location, LocationError};
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
+use crate::content_hash::sha256_hex;
 use crate::files::{FileError, FileFuture, FileStore, check_path};
 
 /// A copy never holds more than this in memory.
@@ -51,14 +52,14 @@ impl FileStore for LocalFiles {
         self.blocking("write", move |root| put(root, &path, &source, expected_bytes))
     }
 
-    fn size<'a>(&'a self, path: &'a str) -> FileFuture<'a, Option<u64>> {
-        let path = path.to_owned();
+    fn holds<'a>(&'a self, path: &'a str, bytes: u64, sha256: &'a str) -> FileFuture<'a, bool> {
+        let (path, sha256) = (path.to_owned(), sha256.to_owned());
         self.blocking("look up", move |root| {
             check_path(&path)?;
             let target = root.join(&path);
-            match fs::metadata(&target) {
-                Ok(metadata) => Ok(metadata.is_file().then_some(metadata.len())),
-                Err(error) if is_absence(&error) => Ok(None),
+            match has_content(&target, bytes, &sha256) {
+                Ok(same) => Ok(same),
+                Err(error) if is_absence(&error) => Ok(false),
                 Err(error) => Err(trouble("look up", &path, &target, &error)),
             }
         })
@@ -88,6 +89,14 @@ impl FileStore for LocalFiles {
             attempt().map_err(|error| unavailable("write a test file in", root, &error))
         })
     }
+}
+
+fn has_content(target: &Path, bytes: u64, sha256: &str) -> io::Result<bool> {
+    let metadata = fs::metadata(target)?;
+    if !metadata.is_file() || metadata.len() != bytes {
+        return Ok(false);
+    }
+    Ok(sha256_hex(File::open(target)?)? == sha256)
 }
 
 fn put(root: &Path, path: &str, source: &Path, expected: u64) -> Result<(), FileError> {

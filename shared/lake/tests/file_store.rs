@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
 use xact_lake::{FileError, FileStore, Location, open};
 
 struct Lake {
@@ -34,20 +35,27 @@ impl Lake {
     async fn put(&self, path: &str, source: &Path, bytes: usize) -> Result<(), FileError> {
         self.store.put_file(path, source, bytes as u64).await
     }
+
+    async fn holds(&self, path: &str, content: &[u8]) -> bool {
+        let sha256 = hex::encode(Sha256::digest(content));
+        self.store.holds(path, content.len() as u64, &sha256).await.unwrap()
+    }
 }
 
 #[tokio::test]
 async fn a_file_is_put_looked_up_listed_and_overwritten() {
     let lake = lake();
-    assert_eq!(lake.store.size("a/b/x.pdf").await.unwrap(), None);
+    assert!(!lake.holds("a/b/x.pdf", b"new").await);
     assert!(lake.store.list("").await.unwrap().is_empty());
     let old = lake.source("old", b"old content");
     lake.put("a/b/x.pdf", &old, 11).await.unwrap();
     lake.put("a/b/x.pdf", &old, 11).await.unwrap();
     lake.put("a/y.pdf", &lake.source("new", b"new"), 3).await.unwrap();
     lake.put("a/b/x.pdf", &lake.source("new", b"new"), 3).await.unwrap();
-    assert_eq!(lake.store.size("a/b/x.pdf").await.unwrap(), Some(3));
-    assert_eq!(lake.store.size("a/b").await.unwrap(), None, "a folder is no file");
+    assert!(lake.holds("a/b/x.pdf", b"new").await);
+    assert!(!lake.holds("a/b/x.pdf", b"nex").await, "as long, but another");
+    assert!(!lake.holds("a/b/x.pdf", b"newer").await);
+    assert!(!lake.holds("a/b", b"").await, "a folder is no file");
     assert_eq!(lake.read("a/b/x.pdf"), b"new");
     let all = vec![("a/b/x.pdf".to_owned(), 3), ("a/y.pdf".to_owned(), 3)];
     assert_eq!(lake.store.list("").await.unwrap(), all);
@@ -60,7 +68,7 @@ async fn a_file_is_put_looked_up_listed_and_overwritten() {
 async fn an_empty_file_and_one_of_many_pieces_arrive_whole() {
     let lake = lake();
     lake.put("empty", &lake.source("empty", b""), 0).await.unwrap();
-    assert_eq!(lake.store.size("empty").await.unwrap(), Some(0));
+    assert!(lake.holds("empty", b"").await);
     let content: Vec<u8> = (0..1_000_003_u32).flat_map(u32::to_le_bytes).collect();
     lake.put("big", &lake.source("big", &content), content.len())
         .await
@@ -119,7 +127,7 @@ async fn refused_paths_touch_nothing() {
             "{path:?}"
         );
         assert!(
-            matches!(lake.store.size(path).await, Err(FileError::InvalidPath { .. })),
+            matches!(lake.store.holds(path, 3, "").await, Err(FileError::InvalidPath { .. })),
             "{path:?}"
         );
     }
