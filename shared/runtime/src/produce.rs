@@ -245,3 +245,44 @@ pub(crate) fn log_librdkafka(level: rdkafka::config::RDKafkaLogLevel, fac: &str,
 pub(crate) fn is_connected(statistics: &Statistics) -> bool {
     statistics.brokers.values().any(|broker| broker.state == "UP")
 }
+
+/// How long the broker that is silent the longest has owed an answer; `None` if none does. Connections to a frozen
+/// broker stay open, and librdkafka itself gives up on a request only after a minute.
+pub(crate) fn silence(statistics: &Statistics) -> Option<Duration> {
+    let owing = statistics.brokers.values().filter(|broker| {
+        // The coordinator's own connection may rightly be silent for a whole rebalance.
+        broker.state == "UP" && broker.source != "logical" && broker.waitresp_cnt > 0
+    });
+    owing
+        .filter_map(|broker| u64::try_from(broker.rxidle).ok())
+        .max()
+        .map(Duration::from_micros)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rdkafka::statistics::Broker;
+
+    #[test]
+    fn only_a_broker_that_owes_an_answer_is_silent() {
+        let after = |state: &str, source: &str, waitresp_cnt, seconds: i64| {
+            let broker = Broker {
+                state: state.to_owned(),
+                source: source.to_owned(),
+                waitresp_cnt,
+                rxidle: seconds * 1_000_000,
+                ..Broker::default()
+            };
+            let statistics = Statistics {
+                brokers: [("b".to_owned(), broker)].into(),
+                ..Statistics::default()
+            };
+            silence(&statistics)
+        };
+        assert_eq!(after("UP", "learned", 1, 12), Some(Duration::from_secs(12)));
+        assert_eq!(after("UP", "learned", 0, 12), None, "nothing was asked");
+        assert_eq!(after("UP", "logical", 1, 12), None, "the group rebalances");
+        assert_eq!(after("DOWN", "learned", 1, 12), None, "told otherwise");
+    }
+}

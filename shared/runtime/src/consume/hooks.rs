@@ -3,7 +3,7 @@
 use super::partition::Partition;
 use crate::health::Health;
 use crate::metrics::metrics;
-use crate::produce::{is_connected, log_librdkafka};
+use crate::produce::{is_connected, log_librdkafka, silence};
 use prometheus::IntGauge;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
@@ -25,6 +25,8 @@ pub(super) struct Hooks {
     pub(super) health: Health,
     /// For messages about the connection.
     pub(super) bootstrap_servers: String,
+    /// A fetch is answered before that, or the broker hangs.
+    pub(super) silent_after: Duration,
     /// Longest wait for running work when partitions are taken away.
     pub(super) revoke_grace: Duration,
     /// Ours now.
@@ -227,13 +229,23 @@ impl ClientContext for Hooks {
     }
 
     fn stats(&self, statistics: Statistics) {
-        let connected = is_connected(&statistics);
+        let silence = silence(&statistics).filter(|silence| *silence > self.silent_after);
+        let connected = is_connected(&statistics) && silence.is_none();
         metrics()
             .connection
             .with_label_values(&["consumer"])
             .set(i64::from(connected));
         if connected {
             self.health.up(&self.broker_component());
+        } else if let Some(silence) = silence {
+            self.health.down(
+                &self.broker_component(),
+                format!(
+                    "{}: the broker is connected but has not answered for {} s: check whether it hangs, and the network",
+                    self.bootstrap_servers,
+                    silence.as_secs()
+                ),
+            );
         }
         let partitions = self.partitions();
         let now = Instant::now();

@@ -31,6 +31,9 @@ const UPKEEP_EVERY: u32 = 64;
 /// Part of the shutdown grace that a rebalance may wait for running work: the group waits with it.
 const REVOKE_GRACE: Duration = Duration::from_secs(20);
 
+/// What a broker may take to answer a fetch, beyond the wait that it was asked for, before it counts as hanging.
+const SILENCE: Duration = Duration::from_secs(10);
+
 /// Why a worker's consumer stopped by itself.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConsumeError {
@@ -96,6 +99,7 @@ impl Consumer {
             group: group.to_owned(),
             health,
             bootstrap_servers: cluster.bootstrap_servers.clone(),
+            silent_after: settings.fetch_wait + SILENCE,
             revoke_grace: settings.shutdown_grace.min(REVOKE_GRACE),
             partitions: std::sync::Mutex::default(),
             fresh: std::sync::Mutex::default(),
