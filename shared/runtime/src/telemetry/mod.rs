@@ -74,8 +74,7 @@ fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
 /// A level alone is for our own crates: libraries log for their developers. A filter is taken as it is.
 fn filter(log_level: &str) -> EnvFilter {
     let directives = match log_level.parse::<tracing::Level>() {
-        // The audit is no chatter: it is written whatever the level.
-        Ok(level) => OURS.iter().fold("warn,audit=info".to_owned(), |directives, name| {
+        Ok(level) => OURS.iter().fold(OTHERS.to_owned(), |directives, name| {
             format!("{directives},{name}={level}")
         }),
         Err(_) => log_level.to_owned(),
@@ -83,6 +82,10 @@ fn filter(log_level: &str) -> EnvFilter {
     // LOG_LEVEL was checked with the configuration.
     EnvFilter::try_new(directives).unwrap_or_default()
 }
+
+/// All others. The audit is no chatter: it is written whatever the level. That another writer was faster is daily
+/// business between writers of one table, and Delta warns of each time.
+const OTHERS: &str = "warn,audit=info,deltalake_core::kernel::transaction=error";
 
 /// Crates whose log is for operators.
 const OURS: [&str; 12] = [
