@@ -7,10 +7,11 @@ mod config;
 mod install;
 mod probe;
 mod proxy;
+mod secured;
 
-use std::{env, fs, process::ExitStatus, sync::OnceLock, time::Duration};
+use std::{env, fs, path::Path, process::ExitStatus, sync::OnceLock, time::Duration};
 
-use crate::{Error, Process, Result, WorkDir, ports, wait_until};
+use crate::{Error, Process, Result, WorkDir, wait_until};
 pub use install::{Installation, install};
 pub use proxy::Proxy;
 
@@ -50,10 +51,36 @@ impl Kafka {
 
     /// A broker of our own behind a proxy that can lose its answers; every client is led through the proxy.
     pub fn start_behind_proxy() -> Result<(Kafka, Proxy)> {
-        let port = ports::free()?;
-        let proxy = Proxy::start(port)?;
-        let kafka = Kafka::start_on(port, proxy.port(), install()?, &[])?;
+        let mut config = config::Config::new()?;
+        let proxy = Proxy::start(config.port)?;
+        config.advertised_port = proxy.port();
+        let kafka = Kafka::start_in(WorkDir::new("kafka")?, config, install()?, &[])?;
         Ok((kafka, proxy))
+    }
+
+    /// Starts a broker with a second listener that speaks as Event Hubs does: [`Kafka::secured`] says where. It is
+    /// always our own, whatever `KAFKA_BOOTSTRAP_SERVERS` says.
+    pub fn start_secured(connection_string: &str) -> Result<Kafka> {
+        let install = install()?;
+        let dir = WorkDir::new("kafka")?;
+        let mut config = config::Config::new()?;
+        config.secured = Some(secured::Secured::new(&install.keytool(), connection_string, &dir)?);
+        Kafka::start_in(dir, config, install, &[])
+    }
+
+    /// Where that listener is (`127.0.0.1:PORT`), and the certificate that its clients must trust.
+    pub fn secured(&self) -> Option<(String, &Path)> {
+        let secured = self.own.as_ref()?.config.secured.as_ref()?;
+        Some((format!("127.0.0.1:{}", secured.port), &secured.certificate))
+    }
+
+    /// Lets in nobody but who has this connection string, from the next [`Kafka::restart`] on.
+    pub fn set_connection_string(&mut self, connection_string: &str) -> Result<()> {
+        let own = self.own("configure")?;
+        if let Some(secured) = &mut own.config.secured {
+            connection_string.clone_into(&mut secured.connection_string);
+        }
+        install::configure(&own.dir, &own.config)
     }
 
     /// One broker for all tests of this process that need none of their own. It ends with the process.
@@ -160,21 +187,13 @@ impl Kafka {
 
     /// A broker of our own, with `jvm` as further options of its JVM.
     fn start_own(install: Installation, jvm: &[String]) -> Result<Kafka> {
-        let port = ports::free()?;
-        Kafka::start_on(port, port, install, jvm)
+        Kafka::start_in(WorkDir::new("kafka")?, config::Config::new()?, install, jvm)
     }
 
-    fn start_on(port: u16, advertised_port: u16, install: Installation, jvm: &[String]) -> Result<Kafka> {
-        let dir = WorkDir::new("kafka")?;
-        let config = config::Config {
-            port,
-            advertised_port,
-            controller_port: ports::free()?,
-            cluster_id: config::new_cluster_id(),
-        };
+    fn start_in(dir: WorkDir, config: config::Config, install: Installation, jvm: &[String]) -> Result<Kafka> {
         install.format(&dir, &config)?;
         let process = install.broker(&dir, jvm)?;
-        let bootstrap = format!("127.0.0.1:{advertised_port}");
+        let bootstrap = format!("127.0.0.1:{}", config.advertised_port);
         let mut own = Own {
             process,
             install,
@@ -234,7 +253,7 @@ impl Own {
 }
 
 /// Reads a file of the installation or of a broker, with an error that names it.
-fn read(path: &std::path::Path) -> Result<String> {
+fn read(path: &Path) -> Result<String> {
     fs::read_to_string(path).map_err(Error::io(format!("read {}", path.display())))
 }
 

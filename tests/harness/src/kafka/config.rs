@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use super::secured::Secured;
+use crate::{Result, ports};
+
 /// What differs from broker to broker.
 #[derive(Debug)]
 pub(super) struct Config {
@@ -13,9 +16,23 @@ pub(super) struct Config {
     pub(super) controller_port: u16,
     /// Kafka's base64 form of a UUID.
     pub(super) cluster_id: String,
+    /// A second listener for clients.
+    pub(super) secured: Option<Secured>,
 }
 
 impl Config {
+    /// Free ports, a cluster of its own, one listener that clients find where it is.
+    pub(super) fn new() -> Result<Config> {
+        let port = ports::free()?;
+        Ok(Config {
+            port,
+            advertised_port: port,
+            controller_port: ports::free()?,
+            cluster_id: new_cluster_id(),
+            secured: None,
+        })
+    }
+
     /// The text of `server.properties` for a broker whose log is in `data`.
     pub(super) fn properties(&self, data: &Path) -> String {
         let Config {
@@ -25,15 +42,22 @@ impl Config {
             ..
         } = self;
         let data = data.display();
+        let (sas, protocol) = match &self.secured {
+            Some(secured) => (format!(",SAS://127.0.0.1:{}", secured.port), ",SAS:SASL_SSL"),
+            None => (String::new(), ""),
+        };
+        let secured = self.secured.as_ref().map(Secured::properties).unwrap_or_default();
         format!(
             "\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller_port}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{advertised_port}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}{sas}
+advertised.listeners=PLAINTEXT://127.0.0.1:{advertised_port}{sas}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{protocol}
+inter.broker.listener.name=PLAINTEXT
+{secured}
 log.dirs={data}
 
 # As on Event Hubs: topics are made on purpose, messages are at most 1 MiB.

@@ -95,6 +95,7 @@ impl Installation {
             advertised_port: 9092,
             controller_port: 9093,
             cluster_id: TEMPLATE_ID.to_owned(),
+            secured: None,
         };
         let properties = self.folder.join("template.properties");
         fs::write(&properties, config.properties(&self.template()))
@@ -124,8 +125,12 @@ impl Installation {
         let meta = data.join("meta.properties");
         let text = read(&meta)?.replace(TEMPLATE_ID, &config.cluster_id);
         fs::write(&meta, text).map_err(Error::io(format!("write {}", meta.display())))?;
-        let properties = dir.join("server.properties");
-        fs::write(&properties, config.properties(&data)).map_err(Error::io(format!("write {}", properties.display())))
+        configure(dir, config)
+    }
+
+    /// Java's own tool for keys and certificates.
+    pub(super) fn keytool(&self) -> PathBuf {
+        self.java.with_file_name("keytool")
     }
 
     /// Starts the broker of `dir`. It logs to `kafka.log` there.
@@ -186,6 +191,13 @@ impl Installation {
     }
 }
 
+/// Writes the settings of the broker of `dir`; they count from its next start.
+pub(super) fn configure(dir: &WorkDir, config: &Config) -> Result<()> {
+    let properties = dir.join("server.properties");
+    fs::write(&properties, config.properties(&dir.join("data")))
+        .map_err(Error::io(format!("write {}", properties.display())))
+}
+
 /// The Kafka version in the pom.
 fn version() -> &'static str {
     let (_, rest) = POM.split_once("<kafka.version>").unwrap_or_default();
@@ -203,7 +215,7 @@ fn on_path(program: &str) -> Option<PathBuf> {
 }
 
 /// Runs `command` to its end: its stdout, or an error with everything that it said.
-fn output(command: &mut Command, what: &str) -> Result<String> {
+pub(super) fn output(command: &mut Command, what: &str) -> Result<String> {
     let output = command
         .output()
         .map_err(Error::io(format!("start {}", command.get_program().display())))?;
