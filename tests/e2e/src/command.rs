@@ -103,14 +103,21 @@ pub fn wait_no_lag(limit: Duration, broker: &str, dir: &WorkDir) -> Result<()> {
 /// When there still is some after `limit`.
 pub fn wait_no_lag_of(limit: Duration, client: &Variables, dir: &WorkDir) -> Result<()> {
     let mut quiet = 0;
-    let mut left = Vec::new();
+    let mut last = String::new();
     let done = wait_until(limit, "no group has lag", || {
-        left = match lag(client, dir) {
-            Ok(rows) => rows.into_iter().filter(|row| row.2 > 0).collect(),
-            Err(error) => return Some(Err(error)),
-        };
-        quiet = if left.is_empty() { quiet + 1 } else { 0 };
-        (quiet == 2).then_some(Ok(()))
+        match lag(client, dir) {
+            Ok(rows) => {
+                let left: Vec<_> = rows.into_iter().filter(|row| row.2 > 0).collect();
+                quiet = if left.is_empty() { quiet + 1 } else { 0 };
+                last = format!("{left:?}");
+            }
+            // A broker that has just come back may not answer for all partitions yet.
+            Err(error) => {
+                quiet = 0;
+                last = error.to_string();
+            }
+        }
+        (quiet == 2).then_some(())
     });
-    done.unwrap_or_else(|error| Err(failed(error.to_string(), format!("{left:?}"))))
+    done.map_err(|error| failed(error.to_string(), last))
 }

@@ -106,6 +106,11 @@ impl Fleet {
         Ok(())
     }
 
+    /// Takes in a process that was started otherwise, under its own name.
+    pub fn adopt(&mut self, running: Running) {
+        self.handlers.insert(running.process.name().to_owned(), running);
+    }
+
     /// All processes by name.
     #[must_use]
     pub const fn handlers(&self) -> &BTreeMap<String, Running> {

@@ -2,10 +2,11 @@
 
 use crate::failed;
 use crate::sent::{Content, End, Sent};
-use harness::{Process, Result, WorkDir, binary, wait_until};
+use harness::{Process, Result, WorkDir, binary, ports, wait_until};
 use sha2::{Digest, Sha256};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The default allow-list (specification, section 4).
@@ -18,48 +19,65 @@ pub const HOSTS: [&str; 6] = [
     "xactware-claimx-us-prod.s3.us-west-1.amazonaws.com",
 ];
 
+fn spawn(http: &str, https: &str, ca_file: &str, folder: &Path) -> Result<Process> {
+    let mut args = vec!["--http", http, "--https", https, "--ca-file", ca_file];
+    args.extend(HOSTS.iter().flat_map(|host| ["--host", host]));
+    let none: [(&str, &str); 0] = [];
+    let process = Process::spawn("attachment-source", binary("attachment-source")?, args, none, folder)?;
+    wait_until(Duration::from_secs(30), "the sample server answers", || {
+        // HTTPS is opened after HTTP, and the authority is written after both.
+        (TcpStream::connect(https).is_ok() && Path::new(ca_file).exists()).then_some(())
+    })
+    .map_err(|error| process.error(&error.to_string()))?;
+    Ok(process)
+}
+
 /// The server, for the hosts of the default allow-list.
 pub struct SampleServer {
-    _process: Process,
+    process: Process,
     /// `127.0.0.1:port` of HTTP.
     pub http: String,
     /// `127.0.0.1:port` of HTTPS.
     pub https: String,
     /// The certificate authority to trust.
     pub ca_file: String,
+    folder: PathBuf,
 }
 
 impl SampleServer {
-    /// Starts it and waits until it tells its addresses.
+    /// Starts it and waits until it answers.
     ///
     /// # Errors
     /// When it does not start.
     pub fn start(dir: &WorkDir) -> Result<Self> {
+        let address = || Ok(format!("127.0.0.1:{}", ports::free()?));
+        let (http, https) = (address()?, address()?);
         let ca_file = dir.join("ca.pem").display().to_string();
-        let mut args = vec!["--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--ca-file", &ca_file];
-        args.extend(HOSTS.iter().flat_map(|host| ["--host", host]));
-        let none: [(&str, &str); 0] = [];
-        let process = Process::spawn(
-            "attachment-source",
-            binary("attachment-source")?,
-            args,
-            none,
-            dir.path(),
-        )?;
-        let (http, https) = wait_until(Duration::from_secs(30), "the sample server tells its addresses", || {
-            let log = process.log();
-            // Its last line: by then all is written.
-            log.contains("\nca ").then_some(())?;
-            let address = |scheme| Some(log.split_once(scheme)?.1.lines().next()?.trim().to_owned());
-            Some((address("http://")?, address("https://")?))
-        })
-        .map_err(|error| process.error(&error.to_string()))?;
         Ok(Self {
-            _process: process,
+            process: spawn(&http, &https, &ca_file, dir.path())?,
             http,
             https,
             ca_file,
+            folder: dir.path().to_owned(),
         })
+    }
+
+    /// Ends it at once: connections are refused from then on.
+    ///
+    /// # Errors
+    /// When the signal cannot be sent.
+    pub fn kill(&mut self) -> Result<()> {
+        self.process.kill()
+    }
+
+    /// Starts it again at its addresses. Over HTTPS it has a new certificate, which its old clients do not trust.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn restart(&mut self) -> Result<()> {
+        self.process.kill()?;
+        self.process = spawn(&self.http, &self.https, &self.ca_file, &self.folder)?;
+        Ok(())
     }
 
     /// Fetches every attachment that must end as a file, to know what is served. After the pipeline has: a fault that
