@@ -2,6 +2,10 @@
 //!
 //! The note beside a file holds what a redelivered task needs to know. It is renamed into place before the file, so a
 //! complete file always has one.
+//!
+//! An attempt takes what it wrote with it when it fails or is given up. What a killed process left goes with the next
+//! failure of its attachment, with the upload of its file, or with the janitor. All of them may meet an attempt that
+//! still runs, in a process that was taken for dead: it finds its part gone and begins anew.
 
 use crate::volume;
 use contracts::cache_path::{self, FILE, NOTE, PART_SUFFIX};
@@ -134,34 +138,48 @@ impl Slot {
 
     /// Begins a new file.
     pub(crate) async fn begin(&self) -> Result<Part, CacheError> {
-        fs::create_dir_all(&self.folder)
-            .await
-            .map_err(CacheError::of(&self.folder))?;
         let name = format!("{}-{}{PART_SUFFIX}", Uuid::new_v4().simple(), self.media_id);
         let path = self.folder.join(name);
-        let file = fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&path)
-            .await
-            .map_err(CacheError::of(&path))?;
+        let leftover = Leftover {
+            note: path.with_extension(NOTE_SUFFIX),
+            part: path,
+            folder: self.folder.clone(),
+            is_moved: false,
+        };
+        let mut tries = 0;
+        let file = loop {
+            fs::create_dir_all(&self.folder)
+                .await
+                .map_err(CacheError::of(&self.folder))?;
+            let mut options = fs::OpenOptions::new();
+            match options.write(true).create_new(true).open(&leftover.part).await {
+                Ok(file) => break file,
+                // Somebody cleared the folder away just now.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && tries < 3 => tries += 1,
+                Err(error) => return Err(CacheError::of(&leftover.part)(error)),
+            }
+        };
         Ok(Part {
             // One buffer for network-sized pieces: fewer trips to the file threads.
             file: tokio::io::BufWriter::with_capacity(256 * 1024, file),
-            path,
-            folder: self.folder.clone(),
+            leftover,
             hash: Sha256::new(),
             bytes: 0,
         })
     }
 
-    /// Removes what attempts left behind, when no complete file is wanted. The folder goes with them if it is empty.
-    pub(crate) async fn clear_parts(&self) {
+    /// Removes what attempts left behind, in killed processes too. A complete file stays, with its note: its message is
+    /// on its way. The folder goes if it is empty then.
+    pub(crate) async fn clear_attempts(&self) {
+        let is_complete = fs::symlink_metadata(self.folder.join(FILE)).await.is_ok();
         let Ok(mut entries) = fs::read_dir(&self.folder).await else {
             return;
         };
         while let Ok(Some(entry)) = entries.next_entry().await {
-            if entry.file_name().to_string_lossy().ends_with(PART_SUFFIX) {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let is_attempt = name.ends_with(PART_SUFFIX) || name.ends_with(&format!(".{NOTE_SUFFIX}"));
+            if is_attempt || (name == NOTE && !is_complete) {
                 let _ = fs::remove_file(entry.path()).await;
             }
         }
@@ -170,11 +188,41 @@ impl Slot {
     }
 }
 
+/// End of the name of a note that is not in its place yet.
+const NOTE_SUFFIX: &str = "note";
+
+/// What an attempt has written, until it is in its place. Dropping it removes it: also when the attempt is given up in
+/// the middle, because its partition went.
+struct Leftover {
+    part: PathBuf,
+    note: PathBuf,
+    folder: PathBuf,
+    is_moved: bool,
+}
+
+impl Drop for Leftover {
+    fn drop(&mut self) {
+        if self.is_moved {
+            return;
+        }
+        let paths = [&mut self.part, &mut self.note, &mut self.folder].map(std::mem::take);
+        let remove = move || {
+            let [part, note, folder] = paths;
+            let _ = std::fs::remove_file(part);
+            let _ = std::fs::remove_file(note);
+            let _ = std::fs::remove_dir(folder);
+        };
+        // A share that hangs must not hang the thread. Without a runtime the process is at its end.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn_blocking(remove);
+        }
+    }
+}
+
 /// A file that is being written.
 pub(crate) struct Part {
     file: tokio::io::BufWriter<fs::File>,
-    path: PathBuf,
-    folder: PathBuf,
+    leftover: Leftover,
     hash: Sha256,
     bytes: u64,
 }
@@ -184,7 +232,8 @@ impl Part {
     pub(crate) async fn write(&mut self, piece: &[u8]) -> Result<(), CacheError> {
         self.hash.update(piece);
         self.bytes += piece.len() as u64;
-        self.file.write_all(piece).await.map_err(CacheError::of(&self.path))
+        let written = self.file.write_all(piece).await;
+        written.map_err(CacheError::of(&self.leftover.part))
     }
 
     /// Bytes written so far.
@@ -194,22 +243,23 @@ impl Part {
 
     /// Puts the complete file in its place.
     pub(crate) async fn finish(mut self, content_type: Option<String>, now: Timestamp) -> Result<Cached, CacheError> {
-        self.file.flush().await.map_err(CacheError::of(&self.path))?;
+        let Leftover { part, note, folder, .. } = &self.leftover;
+        self.file.flush().await.map_err(CacheError::of(part))?;
         let cached = Cached {
             bytes: self.bytes,
             sha256: hex::encode(self.hash.finalize()),
             content_type,
             downloaded_at: contracts::time::to_microseconds(now),
         };
-        let note = self.path.with_extension("note");
-        let text = serde_json::to_vec(&cached).map_err(|error| CacheError::of(&note)(error.into()))?;
-        fs::write(&note, text).await.map_err(CacheError::of(&note))?;
-        fs::rename(&note, self.folder.join(NOTE))
+        let text = serde_json::to_vec(&cached).map_err(|error| CacheError::of(note)(error.into()))?;
+        fs::write(note, text).await.map_err(CacheError::of(note))?;
+        fs::rename(note, folder.join(NOTE))
             .await
-            .map_err(CacheError::of(&note))?;
-        fs::rename(&self.path, self.folder.join(FILE))
+            .map_err(CacheError::of(note))?;
+        fs::rename(part, folder.join(FILE))
             .await
-            .map_err(CacheError::of(&self.path))?;
+            .map_err(CacheError::of(part))?;
+        self.leftover.is_moved = true;
         Ok(cached)
     }
 }
@@ -260,14 +310,60 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn failed_attempts_leave_nothing() {
+    async fn a_failure_clears_what_killed_attempts_left_and_leaves_a_complete_file() {
         let root = tempfile::tempdir().unwrap();
         let cache = Cache::open(root.path()).unwrap();
         let slot = cache.slot(Uuid::new_v4()).await;
-        drop(slot.begin().await.unwrap());
-        drop(slot.begin().await.unwrap());
-        slot.clear_parts().await;
+        let leave = || {
+            std::fs::create_dir_all(&slot.folder).unwrap();
+            for name in ["a-b.part", "a-b.note", NOTE] {
+                std::fs::write(slot.folder.join(name), "left by SIGKILL").unwrap();
+            }
+        };
+        leave();
+        slot.clear_attempts().await;
         assert!(!slot.folder.exists());
+
+        leave();
+        let mut part = slot.begin().await.unwrap();
+        part.write(b"hello").await.unwrap();
+        let cached = part.finish(None, now()).await.unwrap();
+        slot.clear_attempts().await;
+        assert_eq!(slot.finished().await, Some(cached), "its message is on its way");
+        assert_eq!(std::fs::read_dir(&slot.folder).unwrap().count(), 2);
+    }
+
+    #[tokio::test]
+    async fn an_attempt_that_is_given_up_takes_its_part_along() {
+        let root = tempfile::tempdir().unwrap();
+        let cache = Cache::open(root.path()).unwrap();
+        let slot = cache.slot(Uuid::new_v4()).await;
+        let mut part = slot.begin().await.unwrap();
+        part.write(b"x").await.unwrap();
+        drop(part);
+        let gone = async {
+            while slot.folder.exists() {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(30), gone)
+            .await
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_attempt_whose_folder_was_cleared_away_fails_and_the_next_one_succeeds() {
+        let root = tempfile::tempdir().unwrap();
+        let cache = Cache::open(root.path()).unwrap();
+        let slot = cache.slot(Uuid::new_v4()).await;
+        let part = slot.begin().await.unwrap();
+        // By the upload of the same file, which another process downloaded while this one was taken for dead.
+        std::fs::remove_dir_all(&slot.folder).unwrap();
+        assert!(part.finish(None, now()).await.is_err());
+        slot.clear_attempts().await;
+        assert!(!slot.folder.exists());
+        let part = slot.begin().await.unwrap();
+        assert!(part.finish(None, now()).await.is_ok());
     }
 
     #[test]

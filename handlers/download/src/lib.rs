@@ -11,9 +11,9 @@ mod retry_after;
 mod volume;
 
 use breaker::Breakers;
-use cache::Cache;
+use cache::{Cache, Cached, Slot};
 use contracts::category::Category;
-use contracts::file_rules;
+use contracts::file_rules::{self, FileType};
 use contracts::messages::{CachedDownload, DownloadTask, Problem};
 use contracts::presigned;
 use contracts::topology::Stage;
@@ -24,6 +24,7 @@ use runtime::config::Settings;
 use runtime::metrics::{InProgress, metrics};
 use runtime::{Context, EachService, Emit, Factory, Failure, Handler, Limits, Outcome, SetupError, Unavailable};
 use std::sync::Arc;
+use url::Url;
 
 /// The handler.
 pub struct Download {
@@ -65,7 +66,6 @@ impl Handler for Download {
 
     async fn handle(&self, task: DownloadTask, context: &Context) -> Result<Outcome, Failure> {
         // The message is untrusted: the same rules as at ingest.
-        let permanent = |text: String| Failure::from(Problem::new(Category::Permanent, text));
         let url = self
             .policy
             .check(&task.attachment_url)
@@ -76,6 +76,24 @@ impl Handler for Download {
         if let Some(cached) = slot.finished().await {
             return Ok(emit(task, cached));
         }
+        match self.download(url, file_type, &slot, context).await {
+            Ok(cached) => {
+                fail_point!("renamed", |_| std::process::abort());
+                Ok(emit(task, cached))
+            }
+            Err(failure) => {
+                // Also of attempts in killed processes: this may be the last one. On a full volume above all, what
+                // cannot be finished must not stay.
+                slot.clear_attempts().await;
+                Err(failure)
+            }
+        }
+    }
+}
+
+impl Download {
+    /// Fetches the file, unless its URL has expired, the volume is full, or its host is given a rest.
+    async fn download(&self, url: Url, file_type: FileType, slot: &Slot, context: &Context) -> Result<Cached, Failure> {
         if let Some(expiry) = presigned::expiry(&url).filter(|expiry| expiry.is_expired(context.now)) {
             return Err(permanent(format!(
                 "the presigned URL ({}) expired at {}",
@@ -95,7 +113,7 @@ impl Handler for Download {
             ));
         };
         let running = InProgress::start(&metrics().downloads_concurrent, WORKER);
-        let fetched = self.fetcher.fetch(&self.policy, url, file_type, &slot).await;
+        let fetched = self.fetcher.fetch(&self.policy, url, file_type, slot).await;
         drop(running);
         match fetched {
             Ok(cached) => {
@@ -104,17 +122,13 @@ impl Handler for Download {
                     .download_bytes
                     .with_label_values(&[WORKER])
                     .inc_by(cached.bytes);
-                fail_point!("renamed", |_| std::process::abort());
-                Ok(emit(task, cached))
+                Ok(cached)
             }
             Err(FetchError::Cache(error)) => {
                 attempt.undecided();
-                // On a full volume above all, what cannot be finished must not stay.
-                slot.clear_parts().await;
                 Err(Unavailable::new("cache volume", error.to_string()).into())
             }
             Err(FetchError::Refused { problem, retry_after }) => {
-                slot.clear_parts().await;
                 match problem.category {
                     Category::Transient => attempt.failed(),
                     // Any other answer is an answer: the host is there.
@@ -126,7 +140,11 @@ impl Handler for Download {
     }
 }
 
-fn emit(task: DownloadTask, cached: cache::Cached) -> Outcome {
+fn permanent(text: String) -> Failure {
+    Problem::new(Category::Permanent, text).into()
+}
+
+fn emit(task: DownloadTask, cached: Cached) -> Outcome {
     let local_cache_path = contracts::cache_path::file(task.media_id);
     Emit::nothing()
         .cached(CachedDownload::of_task(

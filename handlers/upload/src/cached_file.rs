@@ -32,24 +32,31 @@ impl CacheFile {
         &self.0
     }
 
-    /// Removes the file and what else attempts left in its folder. Best effort: the janitor takes what stays.
+    /// Removes the file and what else is in its folder.
     pub(crate) async fn forget(self) {
-        // Only fails when the process ends: the janitor comes.
-        let _ = tokio::task::spawn_blocking(move || self.remove()).await;
+        remove(self.0).await;
     }
+}
 
-    fn remove(&self) {
+/// Removes a cached file that is no longer needed, whether it is there or not, and its folder with all that attempts
+/// left in it. Best effort: the janitor takes what stays.
+pub(crate) async fn remove(file: PathBuf) {
+    let removed = tokio::task::spawn_blocking(move || {
+        let unless_gone = |removed: io::Result<()>| match removed {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
         // The file first: a note without its file means nothing, a file without its note would.
-        let removed = std::fs::remove_file(&self.0).and_then(|()| match self.0.parent() {
-            Some(folder) => std::fs::remove_dir_all(folder),
+        let removed = unless_gone(std::fs::remove_file(&file)).and_then(|()| match file.parent() {
+            Some(folder) => unless_gone(std::fs::remove_dir_all(folder)),
             None => Ok(()),
         });
-        if let Err(error) = removed
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::debug!(path = %self.0.display(), %error, "a cached file stays until the janitor comes");
+        if let Err(error) = removed {
+            tracing::debug!(path = %file.display(), %error, "a cached file stays until the janitor comes");
         }
-    }
+    });
+    // Only fails when the process ends.
+    let _ = removed.await;
 }
 
 fn look(path: PathBuf, bytes: u64, sha256: &str) -> io::Result<Found> {

@@ -109,9 +109,13 @@ impl Upload {
     /// The cached file is gone or not what it was: if it is in OneLake all the same, the upload was done before.
     async fn without_file(&self, cached: &CachedDownload, why: &str, context: &Context) -> Result<Outcome, Failure> {
         if self.is_there(cached).await.map_err(|error| failure(&error))? {
-            return Ok(Emit::nothing()
-                .result(DownloadResult::completed(cached, context.now))
-                .into());
+            let emit = Emit::nothing().result(DownloadResult::completed(cached, context.now));
+            // Nobody has checked that the file was ours: only a place that can be no other's is cleared.
+            let own = cache_path::file(cached.media_id);
+            return Ok(match cached.local_cache_path == own {
+                true => emit.then(cached_file::remove(self.cache_dir.join(own))).into(),
+                false => emit.into(),
+            });
         }
         let mut task = cached.to_task();
         let misses = task

@@ -144,6 +144,27 @@ async fn a_file_of_the_same_size_and_other_content_is_replaced() {
 }
 
 #[tokio::test]
+async fn what_a_killed_upload_left_of_the_folder_goes_when_its_message_comes_again() {
+    let bench = Bench::new();
+    bench.put_in_cache(b"hello");
+    bench.produced(cached(b"hello")).await;
+    let folder = bench.cached_file().parent().unwrap().to_owned();
+    let leave = || {
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("note.json"), "{}").unwrap();
+    };
+    leave();
+    bench.produced(cached(b"hello")).await;
+    assert!(!folder.exists());
+
+    leave();
+    let mut foreign = cached(b"hello");
+    foreign.media_id = contracts::ids::media_id("t", "https://claimxperience.com/b.pdf");
+    bench.produced(foreign).await;
+    assert!(folder.exists(), "a message that names another's folder clears nothing");
+}
+
+#[tokio::test]
 async fn a_file_that_is_gone_or_damaged_is_downloaded_again() {
     for content in [None, Some(&b"hell"[..]), Some(b"hellx")] {
         let bench = Bench::new();
