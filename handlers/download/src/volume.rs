@@ -12,15 +12,16 @@ const FULL: f64 = 0.9;
 pub(crate) fn check(path: &Path) -> Result<(), Unavailable> {
     let volume = rustix::fs::statvfs(path)
         .map_err(|error| Unavailable::new("cache volume", format!("CACHE_DIR {}: {error}", path.display())))?;
-    judge(volume.f_blocks, volume.f_bavail, path)
+    judge(volume.f_blocks.saturating_sub(volume.f_bfree), volume.f_bavail, path)
 }
 
-fn judge(blocks: u64, available: u64, path: &Path) -> Result<(), Unavailable> {
-    if blocks == 0 {
+/// As `df` has it: of what is used and what may be used. What is reserved, for root or by a quota, is neither.
+fn judge(used: u64, available: u64, path: &Path) -> Result<(), Unavailable> {
+    if used + available == 0 {
         return Ok(());
     }
     #[allow(clippy::cast_precision_loss)]
-    let used = 1.0 - available as f64 / blocks as f64;
+    let used = used as f64 / (used + available) as f64;
     metrics().cache_used.with_label_values(&[WORKER]).set(used);
     if used > FULL {
         return Err(Unavailable::new(
@@ -42,8 +43,11 @@ mod tests {
 
     #[test]
     fn a_full_volume_pauses_and_says_why() {
-        assert!(judge(100, 11, Path::new("/c")).is_ok());
-        let reason = judge(100, 5, Path::new("/c")).unwrap_err().reason;
+        assert!(judge(89, 11, Path::new("/c")).is_ok());
+        // Two thirds of the volume are reserved: what is left for us is half empty.
+        assert!(judge(15, 15, Path::new("/c")).is_ok());
+        assert!(judge(0, 0, Path::new("/c")).is_ok());
+        let reason = judge(95, 5, Path::new("/c")).unwrap_err().reason;
         assert!(reason.contains("95 % full"), "{reason}");
     }
 }
