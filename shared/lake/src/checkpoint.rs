@@ -44,7 +44,8 @@ pub(crate) async fn make_if_due(handle: &mut Handle, table: &DeltaTable, options
     }
 }
 
-async fn read_last(table: &DeltaTable) -> Option<u64> {
+/// Version of the last checkpoint, if there is one that can be read.
+pub(crate) async fn read_last(table: &DeltaTable) -> Option<u64> {
     let hint = table
         .object_store()
         .get(&Path::from("_delta_log/_last_checkpoint"))

@@ -3,7 +3,7 @@
 //! - [`Location`]: where something lives, local or in OneLake
 //! - [`FileStore`]: puts a finished file at a path; readers never see half of one
 //! - [`Table`] (feature `delta`): append the rows whose key is not there yet, together with the offsets
-//!   that they came from, or say why not; remove rows by id
+//!   that they came from, or say why not; remove rows by id; compact, vacuum, checkpoint
 //!
 //! Follow an append through `table` → `append` → `change` → `positions` and `key_lookup` → `data_files` → `commit`.
 
@@ -37,6 +37,8 @@ mod handle;
 #[cfg(feature = "delta")]
 mod key_lookup;
 #[cfg(feature = "delta")]
+mod optimize;
+#[cfg(feature = "delta")]
 mod parquet_read;
 #[cfg(feature = "delta")]
 mod positions;
@@ -58,6 +60,8 @@ mod store;
 mod table;
 #[cfg(feature = "delta")]
 mod table_error;
+#[cfg(feature = "delta")]
+mod upkeep;
 
 #[cfg(feature = "delta")]
 pub use {
@@ -65,9 +69,11 @@ pub use {
     data_files::writer_properties,
     // Whoever reads what `scan` returns needs the arrow that made it.
     deltalake::arrow,
+    optimize::Compacted,
     remove::Removed,
     rows::{AttachmentRow, EventRow, FailedRow, Key, TableRow},
     store::StoreWrapper,
     table::{Table, TableOptions},
     table_error::TableError,
+    upkeep::{TableInfo, VACUUM_RETENTION, Vacuumed},
 };

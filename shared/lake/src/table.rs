@@ -167,6 +167,9 @@ mod tests {
         fn spawnable<T: Send + 'static>(_: impl FnOnce(&'static Table<AttachmentRow>) -> T) {}
         spawnable(|table| table.append(Vec::new(), BTreeMap::new()));
         spawnable(|table| table.remove(BTreeMap::new()));
+        spawnable(|table| table.optimize(1, |_| ()));
+        spawnable(|table| table.vacuum(Duration::ZERO, false, false));
+        spawnable(Table::info);
         spawnable(|table| table.positions(&[]));
         spawnable(|table| table.existing_keys(jiff::civil::date(2024, 1, 1), &[]));
         spawnable(|table| table.scan(&[]));

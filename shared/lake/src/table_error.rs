@@ -42,6 +42,14 @@ pub enum TableError {
         /// What is damaged.
         reason: String,
     },
+    /// It was asked for something that could lose data.
+    #[error("the Delta table {table} is left alone: {reason}")]
+    Refused {
+        /// The table's location.
+        table: String,
+        /// What could happen.
+        reason: String,
+    },
     /// Storage of this kind is not built in.
     #[error("{table} is in OneLake, which this build cannot open yet: use a local folder or file:///… for now")]
     Unsupported {
