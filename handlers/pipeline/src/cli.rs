@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::commands::table::TableAction;
 use clap::{Args, Parser, Subcommand};
 use contracts::topology::{STAGES, Stage};
 use runtime::config::Environment;
@@ -105,6 +106,11 @@ pub(crate) enum Command {
     Topics {
         #[command(subcommand)]
         action: Topics,
+    },
+    /// Look after the Delta tables
+    Table {
+        #[command(subcommand)]
+        action: TableAction,
     },
     /// Say what the rules make of an attachment URL, without a request
     Explain {

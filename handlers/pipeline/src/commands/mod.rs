@@ -3,6 +3,7 @@
 pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod produce;
+pub(crate) mod table;
 pub(crate) mod topics;
 
 use crate::Outcome;

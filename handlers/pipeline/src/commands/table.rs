@@ -1,0 +1,273 @@
+//! `table info|optimize|vacuum|checkpoint`: upkeep of the Delta tables, safe beside running handlers.
+
+use super::topics::table as printed;
+use crate::Outcome;
+use clap::{Args, Subcommand, ValueEnum};
+use contracts::topology::{Stage, TopicRole};
+use lake::{AttachmentRow, EventRow, FailedRow, Location, Table, TableInfo, TableOptions, TableRow};
+use runtime::config::{Environment, Settings};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+const MIB: u64 = 1024 * 1024;
+
+/// Upkeep of the tables.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TableAction {
+    /// Show version, files, rows, dates and positions, and what would do them good
+    Info(Which),
+    /// Put small files together; safe while handlers write
+    Optimize {
+        #[command(flatten)]
+        which: Which,
+        /// Size of the files to write
+        #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u64).range(1..=4096))]
+        target_mib: u64,
+    },
+    /// List files that no version of the retention period needs; with --yes, delete them
+    Vacuum {
+        #[command(flatten)]
+        which: Which,
+        /// Age below which nothing is deleted
+        #[arg(long, value_name = "N", default_value_t = 168)]
+        retain_hours: u64,
+        /// Allow less than 168 hours: older versions, slow readers and slow writers lose their files
+        #[arg(long)]
+        allow_short_retention: bool,
+        /// Delete
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Write a checkpoint
+    Checkpoint {
+        #[command(flatten)]
+        which: Which,
+        /// Then delete log entries older than the table's delta.logRetentionDuration (30 days)
+        #[arg(long)]
+        clean_log: bool,
+    },
+}
+
+/// Which tables, and how to answer.
+#[derive(Debug, Args)]
+pub(crate) struct Which {
+    /// Which table
+    #[arg(long, value_enum, default_value_t = Choice::All)]
+    table: Choice,
+    /// Answer in JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Choice {
+    All,
+    Events,
+    Attachments,
+    Failed,
+}
+
+/// Carries out one of them; false if a table is not there.
+#[allow(clippy::print_stdout)]
+pub(crate) async fn run(environment: &Environment, action: TableAction) -> Outcome {
+    let settings = Settings::from_environment(environment)?;
+    if !settings.delta_writes {
+        return Err(
+            "ENABLE_DELTA_WRITES=false: these settings write no tables. Set it to true to look after them".into(),
+        );
+    }
+    let which = match &action {
+        TableAction::Info(which)
+        | TableAction::Optimize { which, .. }
+        | TableAction::Vacuum { which, .. }
+        | TableAction::Checkpoint { which, .. } => which,
+    };
+    let chosen = |choice| which.table == Choice::All || which.table == choice;
+    let mut answers = Vec::new();
+    if chosen(Choice::Events) {
+        let app_ids = app_ids(&settings, Stage::EventWriter, TopicRole::Raw);
+        let (variable, path) = ("DELTA_EVENTS_TABLE_PATH", &settings.events_table);
+        answers.push(one::<EventRow>(variable, path, app_ids, &action).await?);
+    }
+    let results = || app_ids(&settings, Stage::ResultProcessor, TopicRole::Results);
+    if chosen(Choice::Attachments) {
+        let (variable, path) = ("DELTA_INVENTORY_TABLE_PATH", &settings.attachments_table);
+        answers.push(one::<AttachmentRow>(variable, path, results(), &action).await?);
+    }
+    if chosen(Choice::Failed) {
+        let (variable, path) = ("DELTA_FAILED_TABLE_PATH", &settings.failed_table);
+        answers.push(one::<FailedRow>(variable, path, results(), &action).await?);
+    }
+    let all_there = answers
+        .iter()
+        .all(|answer| !answer.json["missing"].as_bool().unwrap_or(false));
+    if which.json {
+        let json: Vec<&Value> = answers.iter().map(|answer| &answer.json).collect();
+        println!("{}", serde_json::to_string_pretty(&json)?);
+    } else {
+        for answer in &answers {
+            println!("{}", answer.text);
+        }
+    }
+    Ok(all_there)
+}
+
+/// One table's answer, for people and for programs.
+struct Answer {
+    text: String,
+    json: Value,
+}
+
+async fn one<R: TableRow>(
+    variable: &str,
+    path: &str,
+    app_ids: Vec<String>,
+    action: &TableAction,
+) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
+    if path.is_empty() {
+        return Err(format!(
+            "{variable} is not set: name the place of table {} (abfss://… or file:///…)",
+            R::NAME
+        )
+        .into());
+    }
+    let location = Location::parse(path).map_err(|error| format!("{variable}: {error}"))?;
+    let at = location.to_string();
+    let table = Table::<R>::new(location, TableOptions::default());
+    let answer = match action {
+        TableAction::Info(_) => match table.info().await? {
+            Some(state) => Some(info(R::NAME, &at, &state, &table.positions(&app_ids).await?)),
+            None => None,
+        },
+        TableAction::Optimize { target_mib, .. } => match table.info().await? {
+            Some(before) => Some(optimize(&table, &before, target_mib * MIB).await?),
+            None => None,
+        },
+        TableAction::Vacuum {
+            retain_hours,
+            allow_short_retention,
+            yes,
+            ..
+        } => {
+            let retention = Duration::from_secs(retain_hours.saturating_mul(3600));
+            let vacuumed = table.vacuum(retention, *allow_short_retention, *yes).await;
+            let vacuumed = vacuumed.map_err(|error| match error {
+                lake::TableError::Refused { .. } => {
+                    format!("{error}. If nobody reads or writes it: --allow-short-retention")
+                }
+                error => error.to_string(),
+            })?;
+            vacuumed.map(|vacuumed| {
+                let files = vacuumed.files.len();
+                let text = match (files, vacuumed.is_done) {
+                    (0, _) => format!("{}: no file is unused for {retain_hours} h", R::NAME),
+                    (_, true) => format!("{}: {files} unused files deleted", R::NAME),
+                    (_, false) => format!(
+                        "{}: {files} unused files; --yes deletes them:\n  {}",
+                        R::NAME,
+                        vacuumed.files.join("\n  ")
+                    ),
+                };
+                let json = json!({"table": R::NAME, "unused_files": vacuumed.files, "deleted": vacuumed.is_done});
+                Answer { text, json }
+            })
+        }
+        TableAction::Checkpoint { clean_log, .. } => match table.checkpoint().await? {
+            Some(version) => {
+                let cleaned = if *clean_log { table.clean_log().await? } else { None };
+                let log = cleaned.map_or_else(String::new, |entries| format!(", {entries} old log entries deleted"));
+                Some(Answer {
+                    text: format!("{}: checkpoint of version {version}{log}", R::NAME),
+                    json: json!({"table": R::NAME, "checkpoint": version, "log_entries_deleted": cleaned}),
+                })
+            }
+            None => None,
+        },
+    };
+    Ok(answer.unwrap_or_else(|| Answer {
+        text: format!(
+            "{}: there is no table at {at} yet. It is created by its first row; if it should be there, check {variable}",
+            R::NAME
+        ),
+        json: json!({"table": R::NAME, "location": at, "missing": true}),
+    }))
+}
+
+fn info(name: &str, at: &str, state: &TableInfo, positions: &BTreeMap<String, i64>) -> Answer {
+    let mut advice = Vec::new();
+    if state.small_files > 100 {
+        advice.push(format!(
+            "{} small files make look-ups and reads slower: `table optimize`",
+            state.small_files
+        ));
+    }
+    let since = state.version - state.checkpoint.unwrap_or(0).min(state.version);
+    if since > 200 {
+        advice.push(format!(
+            "{since} commits since the last checkpoint make opening slower: `table checkpoint`"
+        ));
+    }
+    let date = |date: Option<jiff::civil::Date>| date.map_or_else(|| "-".to_owned(), |date| date.to_string());
+    let mut rows = printed(&[name, at]);
+    rows.add_row(["version", &state.version.to_string()]);
+    let checkpoint = state
+        .checkpoint
+        .map_or_else(|| "none".to_owned(), |version| version.to_string());
+    rows.add_row(["last checkpoint", &checkpoint]);
+    rows.add_row(["rows", &state.rows.to_string()]);
+    rows.add_row([
+        "files",
+        &format!("{}, {} of them small", state.files, state.small_files),
+    ]);
+    rows.add_row(["MiB", &format!("{:.1}", state.bytes as f64 / MIB as f64)]);
+    let (first, last) = (date(state.first_date), date(state.last_date));
+    rows.add_row(["dates", &format!("{}, {first} to {last}", state.dates)]);
+    for (app_id, next) in positions {
+        rows.add_row([app_id, &format!("written up to offset {next}")]);
+    }
+    for advice in &advice {
+        rows.add_row(["advice", advice]);
+    }
+    Answer {
+        text: rows.to_string(),
+        json: json!({"table": name, "location": at, "version": state.version, "checkpoint": state.checkpoint,
+            "rows": state.rows, "files": state.files, "small_files": state.small_files, "bytes": state.bytes,
+            "dates": state.dates, "first_date": state.first_date, "last_date": state.last_date,
+            "positions": positions, "advice": advice}),
+    }
+}
+
+async fn optimize<R: TableRow>(table: &Table<R>, before: &TableInfo, target: u64) -> Result<Answer, lake::TableError> {
+    let commits = table.optimize(target, |_| ()).await?;
+    let files_before: usize = commits.iter().map(|commit| commit.files_before).sum();
+    let files_after: usize = commits.iter().map(|commit| commit.files_after).sum();
+    let bytes = |of: fn(&lake::Compacted) -> u64| commits.iter().map(of).sum::<u64>();
+    let (bytes_before, bytes_after) = (bytes(|commit| commit.bytes_before), bytes(|commit| commit.bytes_after));
+    let text = if commits.is_empty() {
+        format!("{}: {} files, none to put together", R::NAME, before.files)
+    } else {
+        format!(
+            "{}: {files_before} files ({:.1} MiB) became {files_after} ({:.1} MiB) in {} commits; `table vacuum` deletes the old ones once they are a week old",
+            R::NAME,
+            bytes_before as f64 / MIB as f64,
+            bytes_after as f64 / MIB as f64,
+            commits.len()
+        )
+    };
+    let json = json!({"table": R::NAME, "commits": commits.len(), "files_before": files_before, "files_after": files_after,
+        "bytes_before": bytes_before, "bytes_after": bytes_after});
+    Ok(Answer { text, json })
+}
+
+/// The names under which a table keeps the positions of a stage's partitions.
+fn app_ids(settings: &Settings, stage: Stage, role: TopicRole) -> Vec<String> {
+    let group = settings.groups.of(stage);
+    // More than there are by default: partitions can be added.
+    let of_topic = |topic: &str| {
+        (0..64)
+            .map(|partition| format!("{group}:{topic}:{partition}"))
+            .collect::<Vec<_>>()
+    };
+    settings.topics.of(role).into_iter().flat_map(of_topic).collect()
+}
