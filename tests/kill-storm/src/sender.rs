@@ -8,10 +8,13 @@ use harness::Result;
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// Between two bundles: they are bursts, so that blows meet processes at work, and now and then idle ones.
+const BETWEEN: Duration = Duration::from_secs(5);
 /// Part of the storm over which events are sent.
 const SHARE: f64 = 0.75;
-/// Sends of one bundle until the run is given up: the broker is down for seconds only.
-const TRIES: u32 = 20;
+/// How long a bundle is sent again until the run is given up: the broker is down for seconds only, but on a busy machine
+/// it may take a minute to come back.
+const PATIENCE: Duration = Duration::from_secs(180);
 const PAUSE: Duration = Duration::from_secs(1);
 /// Partitions of the raw topic.
 const PARTITIONS: u32 = 6;
@@ -31,15 +34,14 @@ pub fn send(broker: &str, events: &[Event], duration: Duration) -> Result<()> {
     let began = Instant::now();
     for bundle in bundles(events, duration) {
         thread::sleep(bundle.at.saturating_sub(began.elapsed()));
-        let mut tries = 0;
+        let first = Instant::now();
         let send = || {
             let records = bundle.events.iter();
             let records = records.map(|event| (event.trace_id.as_str(), event.message.as_bytes()));
             kcat::produce_to(broker, RAW, bundle.partition, records)
         };
         while let Err(error) = send() {
-            tries += 1;
-            if tries == TRIES {
+            if first.elapsed() > PATIENCE {
                 return Err(failed("the events cannot be sent", error.to_string()));
             }
             thread::sleep(PAUSE);
@@ -50,8 +52,8 @@ pub fn send(broker: &str, events: &[Event], duration: Duration) -> Result<()> {
 
 /// The events in bundles; what is sent again comes a bundle later, to some partition of its own.
 fn bundles(events: &[Event], duration: Duration) -> Vec<Bundle<'_>> {
-    let count = (duration.as_secs() / 2).clamp(1, 200);
-    let size = events.len().div_ceil(usize::try_from(count).unwrap_or(1)).max(1);
+    let count = duration.mul_f64(SHARE).div_duration_f64(BETWEEN).ceil() as usize;
+    let size = events.len().div_ceil(count.max(1)).max(1);
     let step = duration.mul_f64(SHARE / events.len().div_ceil(size) as f64);
     let mut bundles = Vec::new();
     for (number, chunk) in events.chunks(size).enumerate() {
@@ -89,6 +91,6 @@ mod tests {
             assert_eq!(sent(event), if event.is_sent_again { 2 } else { 1 });
         }
         assert!(bundles.iter().all(|bundle| bundle.at < duration));
-        assert!(bundles.len() > 20);
+        assert!(bundles.len() > 10);
     }
 }

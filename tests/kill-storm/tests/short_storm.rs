@@ -5,7 +5,7 @@ use xact_kill_storm::Options;
 
 /// Long enough for every process to be struck, and for some to wake up as zombies.
 const STORM: Duration = Duration::from_secs(75);
-const EVENTS: usize = 500;
+const EVENTS: usize = 2000;
 const SEED: u64 = 1;
 
 #[test]

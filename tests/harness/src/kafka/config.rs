@@ -77,9 +77,10 @@ share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 
-# A killed broker is let in again once its old registration has expired: after one second instead of nine.
-broker.session.timeout.ms=1000
-broker.heartbeat.interval.ms=200
+# A killed broker is let in again once its old registration has expired: after two seconds instead of nine. The
+# heartbeat's interval is the time limit of the registration as well: with 200 ms a busy machine never gets it done.
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=500
 
 # Several brokers share this machine with what they test.
 num.network.threads=2
