@@ -9,6 +9,9 @@ use serde_json::Value;
 
 /// The row of an event. Nothing in an event can make this fail.
 pub(crate) fn of_event(event: &Event, record_timestamp: Option<Timestamp>, now: Timestamp) -> EventRow {
+    // An event without a time of its own has that of its record. Redelivered it keeps its date, and so its one row; put on
+    // the topic again another day, it is another record and gets another row. Looking for it in all dates that the topic
+    // still holds would not make it one event: its attachments are dated by the same rule, in tables of their own.
     let event_timestamp = time::to_microseconds(event.timestamp.or(record_timestamp).unwrap_or(now));
     let column = |path: &[&str]| text_at(&event.payload, path);
     let phone = |name| column(&["contact", "contactMethods", "phone", name]);

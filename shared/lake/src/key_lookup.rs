@@ -2,6 +2,10 @@
 //!
 //! The cost grows with the files of the one date, not with the table. A file of ours answers from its filter, which
 //! stays in memory; of a file that others wrote (no filter) the key column is read each time.
+//!
+//! 2,000 keys in a date of 1,000,000 rows in 500 files: cold 0.38 s and 24.7 MB read, warm 0.3 s and nothing read; all of
+//! them there 0.41 s and 18 MB. Compacted (`table optimize`): cold 0.10 s and 8 MB, warm 0.02–0.04 s. Two busy cores, dev
+//! profile: `cargo bench --profile dev -p xact-lake --features delta --bench key_lookup`.
 
 use std::collections::{HashMap, HashSet};
 use std::marker::PhantomData;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -50,6 +50,7 @@ pub struct Faults {
     unreadable: Mutex<Option<Path>>,
     /// Data files read from, one entry a request.
     reads: Mutex<Vec<String>>,
+    bytes_read: AtomicU64,
 }
 
 impl Faults {
@@ -65,6 +66,7 @@ impl Faults {
             writes: Mutex::default(),
             unreadable: Mutex::default(),
             reads: Mutex::default(),
+            bytes_read: AtomicU64::new(0),
         })
     }
 
@@ -132,6 +134,11 @@ impl Faults {
     /// Data files read from since the last call.
     pub fn reads(&self) -> Vec<String> {
         std::mem::take(&mut self.reads.lock().unwrap())
+    }
+
+    /// Bytes of data files read since the last call.
+    pub fn bytes_read(&self) -> u64 {
+        self.bytes_read.swap(0, Ordering::SeqCst)
     }
 
     pub fn pending(&self) -> usize {
@@ -265,6 +272,10 @@ impl ObjectStore for FaultyStore {
             self.faults.reads.lock().unwrap().push(path.to_string());
         }
         let looked = self.inner.get_opts(path, options).await;
+        if let (true, Ok(found)) = (is_data(path), &looked) {
+            let bytes = found.range.end - found.range.start;
+            self.faults.bytes_read.fetch_add(bytes, Ordering::SeqCst);
+        }
         let landing = self.faults.after_look.lock().unwrap().take_if(|(late, _)| late == path);
         if let Some((path, payload)) = landing {
             self.inner.put_opts(&path, payload, PutOptions::default()).await?;

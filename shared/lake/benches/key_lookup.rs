@@ -1,0 +1,84 @@
+//! What looking up a batch of 2,000 keys costs in a date with 1,000,000 rows in 500 files, and in the same date compacted:
+//! time, bytes of data files read, resident memory.
+//! `cargo bench -p xact-lake --features delta --bench key_lookup [-- --files N]`
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use std::time::Instant;
+
+use support::faulty_store::Faults;
+use support::*;
+use xact_lake::{AttachmentRow, Key, Location, Table};
+
+const ROWS: usize = 2_000;
+
+/// Ids as random as the pipeline's.
+fn id(number: usize) -> String {
+    uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, &number.to_le_bytes()).to_string()
+}
+
+fn keys(from: usize, step: usize) -> Vec<Key> {
+    (0..ROWS).map(|n| Key::new(&id(from + n * step))).collect()
+}
+
+fn resident_mib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+}
+
+async fn measure(label: &str, location: &Location, files: usize) {
+    let faults = Faults::new([]);
+    let table = Table::<AttachmentRow>::new(location.clone(), faults.options());
+    let absent = |batch: usize| keys((10 + batch) * ROWS * files, 1);
+    // One key of every file, some times over: all are there, and every file is suspect.
+    let present = keys(0, files / 2);
+    let before = resident_mib();
+    for (what, keys, found) in [
+        ("cold, none there", absent(0), 0),
+        ("warm, none there", absent(1), 0),
+        ("warm, none there", absent(2), 0),
+        ("warm, all there, in all files", present, ROWS),
+    ] {
+        faults.bytes_read();
+        let start = Instant::now();
+        assert_eq!(table.existing_keys(DAY, &keys).await.unwrap().len(), found);
+        println!(
+            "{label:>20} {what:>30}: {:>8.1?}, {:>9} bytes read, {} MiB resident ({before} before)",
+            start.elapsed(),
+            faults.bytes_read(),
+            resident_mib()
+        );
+    }
+}
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() {
+    let mut arguments = std::env::args().skip_while(|argument| argument != "--files");
+    let files: usize = arguments.nth(1).map_or(500, |files| files.parse().unwrap());
+    let (_folder, location) = folder();
+    let start = Instant::now();
+    {
+        let filler = table::<AttachmentRow>(&location);
+        for file in 0..files {
+            let rows = (0..ROWS).map(|row| attachment(&id(file * ROWS + row)));
+            filler.append(unsourced(rows), none()).await.unwrap();
+        }
+    }
+    println!("{files} files of {ROWS} rows written in {:.0?}", start.elapsed());
+    measure(&format!("{files} files"), &location, files).await;
+    let start = Instant::now();
+    let commits = table::<AttachmentRow>(&location)
+        .optimize(128 << 20, |_| ())
+        .await
+        .unwrap();
+    let left: usize = commits.iter().map(|commit| commit.files_after).sum();
+    println!(
+        "compacted into {left} in {:.1?}, {} MiB resident",
+        start.elapsed(),
+        resident_mib()
+    );
+    measure("compacted", &location, files).await;
+}
