@@ -67,6 +67,8 @@ pub fn consumer(cluster: &ClusterSettings, settings: &Settings, group: &str, res
         // Prefetched messages are memory: a tenth of librdkafka's default is ample for a process of 128 MiB.
         .set("queued.max.messages.kbytes", "6144")
         .set("queued.min.messages", "5000")
+        // Full is not for long: the default of a second would be a pause of every partition that was read ahead of.
+        .set("fetch.queue.backoff.ms", "20")
         .set("fetch.message.max.bytes", "1048576");
     config
 }

@@ -28,6 +28,10 @@ const POLL: Duration = Duration::from_millis(20);
 /// Records between two looks at limits, new partitions and commits, when they come without a pause.
 const UPKEEP_EVERY: u32 = 64;
 
+/// How long the loop waits for room before it pauses partitions. While work goes on, room comes within milliseconds, and
+/// each pause throws away what librdkafka has fetched ahead. A rebalance may wait so much longer.
+const PATIENCE: Duration = Duration::from_millis(500);
+
 /// Part of the shutdown grace that a rebalance may wait for running work: the group waits with it.
 const REVOKE_GRACE: Duration = Duration::from_secs(20);
 
@@ -317,8 +321,18 @@ impl Consumer {
         Ok(())
     }
 
+    fn wait_for_room(&self) {
+        let until = Instant::now() + PATIENCE;
+        while self.held.is_full(&self.limits) && Instant::now() < until && !self.drain.is_cancelled() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// Pauses and resumes partitions so that what is held stays within the limits.
     fn control_flow(&mut self) {
+        if !self.full {
+            self.wait_for_room();
+        }
         if self.held.is_full(&self.limits) {
             self.full = true;
         } else if self.full && self.held.has_room(&self.limits) {
