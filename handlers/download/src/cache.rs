@@ -14,11 +14,12 @@ use runtime::Unavailable;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::fs;
-use tokio::io::AsyncWriteExt;
 use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
@@ -56,7 +57,12 @@ pub(crate) struct Cache {
     root: PathBuf,
     /// One lock per attachment that is being worked on.
     busy: Arc<Mutex<HashMap<Uuid, Arc<tokio::sync::Mutex<()>>>>>,
+    /// When the volume was last seen to have room.
+    had_room: Mutex<Option<Instant>>,
 }
+
+/// So long the answer to the question whether the volume has room stays good.
+const ROOM_FOR: Duration = Duration::from_millis(250);
 
 impl Cache {
     /// Makes the folder if it is missing, and tries to write there.
@@ -69,16 +75,23 @@ impl Cache {
         Ok(Self {
             root: root.to_owned(),
             busy: Arc::default(),
+            had_room: Mutex::default(),
         })
     }
 
     /// Pauses when the volume is too full.
     pub(crate) async fn check_volume(&self) -> Result<(), Unavailable> {
+        let had_room = || self.had_room.lock().unwrap_or_else(PoisonError::into_inner);
+        if had_room().is_some_and(|at| at.elapsed() < ROOM_FOR) {
+            return Ok(());
+        }
         let root = self.root.clone();
         // Asking a share that hangs would hang the thread.
         tokio::task::spawn_blocking(move || volume::check(&root))
             .await
-            .map_err(|error| Unavailable::new("cache volume", error.to_string()))?
+            .map_err(|error| Unavailable::new("cache volume", error.to_string()))??;
+        *had_room() = Some(Instant::now());
+        Ok(())
     }
 
     /// The place of an attachment; waits while another task of this process works on it.
@@ -130,42 +143,33 @@ pub(crate) struct Slot {
 impl Slot {
     /// The complete file of an earlier attempt, if it is there with the size in its note.
     pub(crate) async fn finished(&self) -> Option<Cached> {
-        let note = fs::read(self.folder.join(NOTE)).await.ok()?;
-        let cached: Cached = serde_json::from_slice(&note).ok()?;
-        let file = fs::symlink_metadata(self.folder.join(FILE)).await.ok()?;
-        (file.is_file() && file.len() == cached.bytes).then_some(cached)
+        let folder = self.folder.clone();
+        let look = move || {
+            let note = std::fs::read(folder.join(NOTE)).ok()?;
+            let cached: Cached = serde_json::from_slice(&note).ok()?;
+            let file = std::fs::symlink_metadata(folder.join(FILE)).ok()?;
+            (file.is_file() && file.len() == cached.bytes).then_some(cached)
+        };
+        // Fails only when the process ends.
+        tokio::task::spawn_blocking(look).await.ok()?
     }
 
-    /// Begins a new file.
-    pub(crate) async fn begin(&self) -> Result<Part, CacheError> {
+    /// Begins a new file. Nothing is on the volume yet.
+    pub(crate) fn begin(&self) -> Part {
         let name = format!("{}-{}{PART_SUFFIX}", Uuid::new_v4().simple(), self.media_id);
-        let path = self.folder.join(name);
-        let leftover = Leftover {
-            note: path.with_extension(NOTE_SUFFIX),
-            part: path,
-            folder: self.folder.clone(),
-            is_moved: false,
-        };
-        let mut tries = 0;
-        let file = loop {
-            fs::create_dir_all(&self.folder)
-                .await
-                .map_err(CacheError::of(&self.folder))?;
-            let mut options = fs::OpenOptions::new();
-            match options.write(true).create_new(true).open(&leftover.part).await {
-                Ok(file) => break file,
-                // Somebody cleared the folder away just now.
-                Err(error) if error.kind() == io::ErrorKind::NotFound && tries < 3 => tries += 1,
-                Err(error) => return Err(CacheError::of(&leftover.part)(error)),
-            }
-        };
-        Ok(Part {
-            // One buffer for network-sized pieces: fewer trips to the file threads.
-            file: tokio::io::BufWriter::with_capacity(256 * 1024, file),
-            leftover,
+        let part = self.folder.join(name);
+        Part {
+            draft: Some(Draft {
+                file: None,
+                note: part.with_extension(NOTE_SUFFIX),
+                part,
+                folder: self.folder.clone(),
+                is_moved: false,
+            }),
+            buffer: Vec::new(),
             hash: Sha256::new(),
             bytes: 0,
-        })
+        }
     }
 
     /// Removes what attempts left behind, in killed processes too. A complete file stays, with its note: its message is
@@ -191,16 +195,53 @@ impl Slot {
 /// End of the name of a note that is not in its place yet.
 const NOTE_SUFFIX: &str = "note";
 
-/// What an attempt has written, until it is in its place. Dropping it removes it: also when the attempt is given up in
-/// the middle, because its partition went.
-struct Leftover {
+/// What an attempt has on the volume, until it is in its place. Dropping it removes it: also when the attempt is given up
+/// in the middle, because its partition went.
+struct Draft {
+    file: Option<File>,
     part: PathBuf,
     note: PathBuf,
     folder: PathBuf,
     is_moved: bool,
 }
 
-impl Drop for Leftover {
+impl Draft {
+    fn append(&mut self, bytes: &[u8]) -> Result<(), CacheError> {
+        let written = match &mut self.file {
+            Some(file) => file.write_all(bytes),
+            None => self.create()?.write_all(bytes),
+        };
+        written.map_err(CacheError::of(&self.part))
+    }
+
+    fn create(&mut self) -> Result<&mut File, CacheError> {
+        let mut tries = 0;
+        loop {
+            std::fs::create_dir_all(&self.folder).map_err(CacheError::of(&self.folder))?;
+            match File::create_new(&self.part) {
+                Ok(file) => return Ok(self.file.insert(file)),
+                // Somebody cleared the folder away just now.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && tries < 3 => tries += 1,
+                Err(error) => return Err(CacheError::of(&self.part)(error)),
+            }
+        }
+    }
+
+    fn move_into_place(&mut self, cached: &Cached) -> Result<(), CacheError> {
+        self.file = None;
+        let (note, part) = (CacheError::of(&self.note), CacheError::of(&self.part));
+        serde_json::to_vec(cached)
+            .map_err(io::Error::from)
+            .and_then(|text| std::fs::write(&self.note, text))
+            .and_then(|()| std::fs::rename(&self.note, self.folder.join(NOTE)))
+            .map_err(note)?;
+        std::fs::rename(&self.part, self.folder.join(FILE)).map_err(part)?;
+        self.is_moved = true;
+        Ok(())
+    }
+}
+
+impl Drop for Draft {
     fn drop(&mut self) {
         if self.is_moved {
             return;
@@ -219,48 +260,76 @@ impl Drop for Leftover {
     }
 }
 
-/// A file that is being written.
+/// A file that is being written. What comes is collected first: a small file costs one trip to the file threads, and
+/// nothing on the volume before it is known to be good.
 pub(crate) struct Part {
-    file: tokio::io::BufWriter<fs::File>,
-    leftover: Leftover,
+    /// On its way to the file threads, or gone after an error.
+    draft: Option<Draft>,
+    buffer: Vec<u8>,
     hash: Sha256,
     bytes: u64,
 }
+
+/// What is collected before it is written.
+const BUFFER_BYTES: usize = 128 * 1024;
 
 impl Part {
     /// Adds bytes.
     pub(crate) async fn write(&mut self, piece: &[u8]) -> Result<(), CacheError> {
         self.hash.update(piece);
         self.bytes += piece.len() as u64;
-        let written = self.file.write_all(piece).await;
-        written.map_err(CacheError::of(&self.leftover.part))
+        self.buffer.extend_from_slice(piece);
+        if self.buffer.len() < BUFFER_BYTES {
+            return Ok(());
+        }
+        let mut buffer = std::mem::take(&mut self.buffer);
+        self.buffer = self
+            .on_volume(move |draft| {
+                draft.append(&buffer)?;
+                buffer.clear();
+                Ok(buffer)
+            })
+            .await?;
+        Ok(())
     }
 
-    /// Bytes written so far.
+    /// Bytes so far.
     pub(crate) const fn bytes(&self) -> u64 {
         self.bytes
     }
 
     /// Puts the complete file in its place.
     pub(crate) async fn finish(mut self, content_type: Option<String>, now: Timestamp) -> Result<Cached, CacheError> {
-        let Leftover { part, note, folder, .. } = &self.leftover;
-        self.file.flush().await.map_err(CacheError::of(part))?;
         let cached = Cached {
             bytes: self.bytes,
-            sha256: hex::encode(self.hash.finalize()),
+            sha256: hex::encode(self.hash.clone().finalize()),
             content_type,
             downloaded_at: contracts::time::to_microseconds(now),
         };
-        let text = serde_json::to_vec(&cached).map_err(|error| CacheError::of(note)(error.into()))?;
-        fs::write(note, text).await.map_err(CacheError::of(note))?;
-        fs::rename(note, folder.join(NOTE))
-            .await
-            .map_err(CacheError::of(note))?;
-        fs::rename(part, folder.join(FILE))
-            .await
-            .map_err(CacheError::of(part))?;
-        self.leftover.is_moved = true;
-        Ok(cached)
+        let buffer = std::mem::take(&mut self.buffer);
+        self.on_volume(move |draft| {
+            draft.append(&buffer)?;
+            draft.move_into_place(&cached)?;
+            Ok(cached)
+        })
+        .await
+    }
+
+    /// Works where it may block. The draft goes along: if this attempt is given up meanwhile, it is removed when the
+    /// work is over, and not while something is still being written.
+    async fn on_volume<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut Draft) -> Result<T, CacheError> + Send + 'static,
+    ) -> Result<T, CacheError> {
+        let gone = || CacheError {
+            path: String::new(),
+            error: io::Error::other("the file threads have ended, or an earlier write failed"),
+        };
+        let mut draft = self.draft.take().ok_or_else(gone)?;
+        let worked = tokio::task::spawn_blocking(move || work(&mut draft).map(|done| (done, draft)));
+        let (done, draft) = worked.await.map_err(|_| gone())??;
+        self.draft = Some(draft);
+        Ok(done)
     }
 }
 
@@ -279,7 +348,7 @@ mod tests {
         let id = Uuid::new_v4();
         let slot = cache.slot(id).await;
         assert_eq!(slot.finished().await, None);
-        let mut part = slot.begin().await.unwrap();
+        let mut part = slot.begin();
         part.write(b"hello").await.unwrap();
         let cached = part.finish(None, now()).await.unwrap();
         assert_eq!(
@@ -301,7 +370,7 @@ mod tests {
             let cache = Arc::clone(&cache);
             async move { cache.slot(id).await.finished().await.is_some() }
         });
-        let mut part = first.begin().await.unwrap();
+        let mut part = first.begin();
         part.write(b"x").await.unwrap();
         part.finish(None, now()).await.unwrap();
         drop(first);
@@ -325,7 +394,7 @@ mod tests {
         assert!(!slot.folder.exists());
 
         leave();
-        let mut part = slot.begin().await.unwrap();
+        let mut part = slot.begin();
         part.write(b"hello").await.unwrap();
         let cached = part.finish(None, now()).await.unwrap();
         slot.clear_attempts().await;
@@ -338,8 +407,9 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let cache = Cache::open(root.path()).unwrap();
         let slot = cache.slot(Uuid::new_v4()).await;
-        let mut part = slot.begin().await.unwrap();
-        part.write(b"x").await.unwrap();
+        let mut part = slot.begin();
+        part.write(&[0; BUFFER_BYTES]).await.unwrap();
+        assert!(slot.folder.exists());
         drop(part);
         let gone = async {
             while slot.folder.exists() {
@@ -356,13 +426,14 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let cache = Cache::open(root.path()).unwrap();
         let slot = cache.slot(Uuid::new_v4()).await;
-        let part = slot.begin().await.unwrap();
+        let mut part = slot.begin();
+        part.write(&[0; BUFFER_BYTES]).await.unwrap();
         // By the upload of the same file, which another process downloaded while this one was taken for dead.
         std::fs::remove_dir_all(&slot.folder).unwrap();
         assert!(part.finish(None, now()).await.is_err());
         slot.clear_attempts().await;
         assert!(!slot.folder.exists());
-        let part = slot.begin().await.unwrap();
+        let part = slot.begin();
         assert!(part.finish(None, now()).await.is_ok());
     }
 

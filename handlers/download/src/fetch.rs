@@ -105,7 +105,7 @@ impl Fetcher {
         let announced = self.check_headers(&response, file_type, content_type.as_deref())?;
         let mut body = Body {
             response,
-            part: slot.begin().await?,
+            part: slot.begin(),
             head: Vec::new(),
             file_type,
             announced,
