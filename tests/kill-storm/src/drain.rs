@@ -28,7 +28,12 @@ pub fn wait(cluster: &mut Cluster) -> Result<()> {
     loop {
         thread::sleep(LOOK);
         cluster.watch()?;
-        let now = lags(cluster)?;
+        let now = match lags(cluster) {
+            Ok(now) => now,
+            // A broker that has just come back may not know its partitions' leader yet.
+            Err(error) if moved.elapsed() > STILL => return Err(error),
+            Err(_) => continue,
+        };
         // Two looks in a row: what a retry has just given back is behind the first.
         quiet = if now.is_empty() { quiet + 1 } else { 0 };
         if quiet == 2 {
