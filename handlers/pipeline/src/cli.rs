@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::commands::dlq::Dlq;
 use crate::commands::table::TableAction;
 use clap::{Args, Parser, Subcommand};
 use contracts::topology::{STAGES, Stage};
@@ -111,6 +112,11 @@ pub(crate) enum Command {
     Table {
         #[command(subcommand)]
         action: TableAction,
+    },
+    /// List, view, replay or resolve dead letters
+    Dlq {
+        #[command(subcommand)]
+        action: Dlq,
     },
     /// Say what the rules make of an attachment URL, without a request
     Explain {

@@ -46,6 +46,7 @@ async fn dispatch(cli: Cli) -> Outcome {
         Some(Command::Demo { events }) => commands::demo::run(&environment, events).await,
         Some(Command::Topics { action }) => commands::topics::run(&environment, action).await,
         Some(Command::Table { action }) => commands::table::run(&environment, action).await,
+        Some(Command::Dlq { action }) => commands::dlq::run(&environment, action).await,
         Some(Command::Explain { url, media_type }) => commands::explain::run(&environment, &url, media_type.as_deref()),
         Some(Command::EnvExample) => commands::env_example(),
     }

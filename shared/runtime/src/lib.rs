@@ -6,7 +6,8 @@
 //!
 //! Around that: [`config`] (variables), [`worker`] (one stage, restarted when it fails), [`process`] (a whole
 //! process: signals, HTTP, telemetry), [`health`], [`metrics`], [`http`] with [`invoke`], [`topics`] (creation and
-//! lag) and [`embedded`] (a broker in the process, for development).
+//! lag) and [`embedded`] (a broker in the process, for development). The operator's commands read topics with
+//! [`topic_reader`], move groups with [`group_offsets`] and mark dead letters with [`tombstones`].
 //!
 //! This is the only crate that knows rdkafka.
 
@@ -19,6 +20,7 @@ pub mod consume;
 pub mod disposition;
 pub mod embedded;
 pub mod fail_points;
+pub mod group_offsets;
 pub mod handler;
 pub mod health;
 pub mod http;
@@ -30,6 +32,8 @@ pub mod produce;
 pub mod record;
 pub mod shutdown;
 pub mod telemetry;
+pub mod tombstones;
+pub mod topic_reader;
 pub mod topics;
 pub mod trace_context;
 pub mod work;

@@ -13,7 +13,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 /// Longest wait for one answer of a broker.
-const ANSWER: Duration = Duration::from_secs(10);
+pub(crate) const ANSWER: Duration = Duration::from_secs(10);
 
 /// A question to a broker that failed.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +35,32 @@ pub enum TopicsError {
         topic: String,
         /// The broker's reason.
         code: RDKafkaErrorCode,
+    },
+    /// The topic is not there.
+    #[error(
+        "there is no topic {topic} at {bootstrap}: create it (`topics create`), or check its name and the bootstrap servers"
+    )]
+    Missing {
+        /// The topic.
+        topic: String,
+        /// Where it was looked for.
+        bootstrap: String,
+    },
+    /// The broker stopped answering while a topic was read.
+    #[error(
+        "{bootstrap} fell silent for {seconds} s while partitions {partitions:?} of {topic} were read: {reason}; what was read so far is not all. Check the broker and run the command again"
+    )]
+    Silent {
+        /// The topic.
+        topic: String,
+        /// What was not read to its end.
+        partitions: Vec<i32>,
+        /// How long nothing came.
+        seconds: u64,
+        /// Where.
+        bootstrap: String,
+        /// Its last words.
+        reason: String,
     },
 }
 
@@ -77,7 +103,7 @@ impl PartitionLag {
     }
 }
 
-fn broker_error<'a>(
+pub(crate) fn broker_error<'a>(
     what: impl Into<String> + 'a,
     cluster: &'a ClusterSettings,
 ) -> impl FnOnce(KafkaError) -> TopicsError + 'a {

@@ -2,6 +2,7 @@
 
 use crate::{Variables, failed};
 use harness::{Process, Result, WorkDir, binary, wait_until};
+use serde_json::Value;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ pub struct Answer {
     pub code: Option<i32>,
     /// What it printed, standard output and error together.
     pub text: String,
+    /// The same, byte for byte.
+    pub bytes: Vec<u8>,
 }
 
 impl Answer {
@@ -23,8 +26,23 @@ impl Answer {
     /// # Errors
     /// With the text, if it did not.
     pub fn success(self) -> Result<String> {
+        self.ended(0)
+    }
+
+    /// The JSON objects among its lines.
+    #[must_use]
+    pub fn json_lines(&self) -> Vec<Value> {
+        let objects = self.text.lines().filter_map(|line| serde_json::from_str(line).ok());
+        objects.filter(Value::is_object).collect()
+    }
+
+    /// The text, if the command ended with this exit code.
+    ///
+    /// # Errors
+    /// With the text, if it did not.
+    pub fn ended(self, expected: i32) -> Result<String> {
         match self.code {
-            Some(0) => Ok(self.text),
+            Some(code) if code == expected => Ok(self.text),
             code => Err(failed(format!("the command ended with {code:?}"), self.text)),
         }
     }
@@ -50,6 +68,7 @@ pub fn run(program: &str, args: &[&str], environment: Variables, dir: &WorkDir) 
     Ok(Answer {
         code: status.code(),
         text: process.log(),
+        bytes: std::fs::read(process.log_path()).map_err(|error| failed("the command's output", error.to_string()))?,
     })
 }
 

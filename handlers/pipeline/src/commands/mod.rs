@@ -1,7 +1,11 @@
 //! The operator's commands, one a file.
 
+mod confirm;
+mod delivery;
 pub(crate) mod demo;
+pub(crate) mod dlq;
 pub(crate) mod explain;
+mod printable;
 pub(crate) mod produce;
 pub(crate) mod table;
 pub(crate) mod topics;

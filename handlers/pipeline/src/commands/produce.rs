@@ -1,18 +1,13 @@
 //! `produce`: events from a file onto the raw topic.
 
+use super::delivery::Delivery;
 use crate::Outcome;
 use contracts::messages::Event;
 use runtime::config::{Environment, Settings};
-use runtime::health::Health;
-use runtime::produce::{Outgoing, Producer};
+use runtime::produce::Outgoing;
 use runtime::trace_context::TraceContext;
 use serde_json::Value;
 use std::io::Read;
-use std::time::Duration;
-use tokio_util::sync::CancellationToken;
-
-/// Longest wait for the broker.
-const LIMIT: Duration = Duration::from_secs(30);
 
 /// Sends every event of the source.
 #[allow(clippy::print_stdout)]
@@ -29,7 +24,7 @@ pub(crate) async fn run(environment: &Environment, source: &str) -> Outcome {
             trace: TraceContext::new(),
         })
         .collect();
-    send(&settings, &outgoing).await?;
+    Delivery::new(settings.cluster_of_events())?.send(&outgoing).await?;
     println!(
         "{} sent to {} at {}",
         plural(outgoing.len()),
@@ -37,32 +32,6 @@ pub(crate) async fn run(environment: &Environment, source: &str) -> Outcome {
         settings.cluster_of_events().bootstrap_servers
     );
     Ok(true)
-}
-
-/// Sends records to the events cluster and waits for the acknowledgements.
-pub(crate) async fn send(
-    settings: &Settings,
-    outgoing: &[Outgoing],
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let health = Health::default();
-    let producer = Producer::new(settings.cluster_of_events(), health.clone(), "producer")?;
-    let stop = CancellationToken::new();
-    if tokio::time::timeout(LIMIT, producer.deliver(outgoing, &stop))
-        .await
-        .is_err()
-    {
-        let reason = health
-            .not_ready()
-            .remove("producer")
-            .unwrap_or_else(|| "it does not answer".to_owned());
-        return Err(format!(
-            "not sent within {} s to {}: {reason}. Check the bootstrap servers and that the topic exists (`topics list`)",
-            LIMIT.as_secs(),
-            settings.cluster_of_events().bootstrap_servers
-        )
-        .into());
-    }
-    Ok(())
 }
 
 fn plural(count: usize) -> String {

@@ -1,0 +1,29 @@
+//! Asking before something is done that cannot be taken back.
+
+use std::io::{BufRead, IsTerminal, Write};
+
+/// Whether to go on: with `--yes`, or when somebody at a terminal says so.
+///
+/// # Errors
+/// When nobody can be asked.
+#[allow(clippy::print_stderr)]
+pub(crate) fn confirmed(question: &str, yes: bool) -> Result<bool, String> {
+    if yes {
+        return Ok(true);
+    }
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        return Err(format!(
+            "{question} There is no terminal to ask at: nothing was done. Look first with --dry-run, then give --yes"
+        ));
+    }
+    // Not standard output: that is for whoever reads the result.
+    eprint!("{question} [y/N] ");
+    std::io::stderr().flush().map_err(|error| error.to_string())?;
+    let mut answer = String::new();
+    stdin
+        .lock()
+        .read_line(&mut answer)
+        .map_err(|error| format!("no answer could be read: {error}"))?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}

@@ -1,0 +1,136 @@
+//! A consumer group from outside: who is in it, and putting its positions elsewhere while nobody is.
+
+use crate::cluster;
+use crate::config::ClusterSettings;
+use crate::topics::{ANSWER, TopicsError, broker_error};
+use jiff::Timestamp;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::{Offset, TopicPartitionList};
+
+/// A member of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// The client's own name.
+    pub client_id: String,
+    /// Where it connects from.
+    pub host: String,
+}
+
+/// Who is in a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupState {
+    /// The broker's word: `Stable`, `Empty`, `PreparingRebalance`, …; `Absent`: the broker does not know the group.
+    pub state: String,
+    /// Its members.
+    pub members: Vec<Member>,
+}
+
+/// One group on one cluster.
+pub struct GroupOffsets {
+    client: BaseConsumer,
+    cluster: ClusterSettings,
+    group: String,
+}
+
+impl GroupOffsets {
+    /// Connects. The group is not joined.
+    ///
+    /// # Errors
+    /// When librdkafka refuses the settings.
+    pub fn new(cluster: &ClusterSettings, group: &str) -> Result<Self, TopicsError> {
+        let client = cluster::client(cluster)
+            // A consumer that never subscribes never joins; of a group without members it may commit positions.
+            .set("group.id", group)
+            .set("enable.auto.commit", "false")
+            .create()
+            .map_err(broker_error("the client cannot be made", cluster))?;
+        Ok(Self {
+            client,
+            cluster: cluster.clone(),
+            group: group.to_owned(),
+        })
+    }
+
+    /// State and members. Blocks.
+    ///
+    /// # Errors
+    /// When the broker does not answer; the embedded one never does.
+    pub fn state(&self) -> Result<GroupState, TopicsError> {
+        let what = format!("the members of group {} cannot be read", self.group);
+        let list = self
+            .client
+            .fetch_group_list(Some(&self.group), ANSWER)
+            .map_err(broker_error(what, &self.cluster))?;
+        let state = list.groups().iter().find(|group| group.name() == self.group);
+        Ok(state.map_or_else(
+            || GroupState {
+                state: "Absent".to_owned(),
+                members: Vec::new(),
+            },
+            |group| {
+                let members = group.members().iter().map(|member| Member {
+                    client_id: member.client_id().to_owned(),
+                    host: member.client_host().trim_start_matches('/').to_owned(),
+                });
+                GroupState {
+                    state: match group.state() {
+                        // What the broker says of a group that it has never heard of, or has forgotten.
+                        "Dead" | "" => "Absent".to_owned(),
+                        state => state.to_owned(),
+                    },
+                    members: members.collect(),
+                }
+            },
+        ))
+    }
+
+    /// The first offset of each partition whose record was written at `time` or later; `None`: there is none. Blocks.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub fn at_time(
+        &self,
+        partitions: &[(String, i32)],
+        time: Timestamp,
+    ) -> Result<Vec<((String, i32), Option<i64>)>, TopicsError> {
+        let failed = |error| broker_error(format!("offsets at {time}"), &self.cluster)(error);
+        let mut wanted = TopicPartitionList::new();
+        for (topic, partition) in partitions {
+            wanted
+                .add_partition_offset(topic, *partition, Offset::Offset(time.as_millisecond().max(0)))
+                .map_err(failed)?;
+        }
+        let found = self.client.offsets_for_times(wanted, ANSWER).map_err(failed)?;
+        let mut offsets = Vec::new();
+        for (topic, partition) in partitions {
+            let element = found.find_partition(topic, *partition);
+            let offset = match element.map(|element| (element.error(), element.offset())) {
+                Some((Ok(()), Offset::Offset(offset))) => Some(offset),
+                Some((Err(error), _)) => return Err(failed(error)),
+                // `End`: nothing was written since.
+                _ => None,
+            };
+            offsets.push(((topic.clone(), *partition), offset));
+        }
+        Ok(offsets)
+    }
+
+    /// Commits positions for the group. The broker takes them only while the group has no members. Blocks.
+    ///
+    /// # Errors
+    /// When the broker refuses, because a member has come perhaps, or does not answer.
+    pub fn commit(&self, positions: &[((String, i32), i64)]) -> Result<(), TopicsError> {
+        let what = format!(
+            "the positions of group {} cannot be written (a member that has just joined forbids it)",
+            self.group
+        );
+        let failed = |error: KafkaError| broker_error(what.clone(), &self.cluster)(error);
+        let mut list = TopicPartitionList::new();
+        for ((topic, partition), offset) in positions {
+            list.add_partition_offset(topic, *partition, Offset::Offset(*offset))
+                .map_err(failed)?;
+        }
+        self.client.commit(&list, CommitMode::Sync).map_err(failed)
+    }
+}
