@@ -1,6 +1,8 @@
 //! The command line.
 
 use crate::commands::dlq::Dlq;
+use crate::commands::offsets::Offsets;
+use crate::commands::reconcile::Reconcile;
 use crate::commands::table::TableAction;
 use clap::{Args, Parser, Subcommand};
 use contracts::topology::{STAGES, Stage};
@@ -118,6 +120,13 @@ pub(crate) enum Command {
         #[command(subcommand)]
         action: Dlq,
     },
+    /// Show where each consumer group stands, or put one elsewhere
+    Offsets {
+        #[command(subcommand)]
+        action: Offsets,
+    },
+    /// Find what is missing: every attachment of every event of a time, in exactly one place
+    Reconcile(Reconcile),
     /// Say what the rules make of an attachment URL, without a request
     Explain {
         /// The URL

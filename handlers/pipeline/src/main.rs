@@ -6,6 +6,7 @@ mod demo;
 mod dev;
 mod run;
 mod stages;
+mod table_columns;
 
 use clap::Parser;
 use cli::{Cli, Command};
@@ -47,6 +48,8 @@ async fn dispatch(cli: Cli) -> Outcome {
         Some(Command::Topics { action }) => commands::topics::run(&environment, action).await,
         Some(Command::Table { action }) => commands::table::run(&environment, action).await,
         Some(Command::Dlq { action }) => commands::dlq::run(&environment, action).await,
+        Some(Command::Offsets { action }) => commands::offsets::run(&environment, action).await,
+        Some(Command::Reconcile(range)) => commands::reconcile::run(&environment, range).await,
         Some(Command::Explain { url, media_type }) => commands::explain::run(&environment, &url, media_type.as_deref()),
         Some(Command::EnvExample) => commands::env_example(),
     }

@@ -29,22 +29,48 @@ impl<R: TableRow> Table<R> {
         self.read(columns, Some((from, to))).await
     }
 
+    /// Hands some columns of the rows of one date to `visit`, batch by batch: memory is that of one batch. All are of one
+    /// version of the table.
+    ///
+    /// # Errors
+    /// As [`Table::scan`].
+    pub async fn for_each_batch(
+        &self,
+        columns: &[&str],
+        date: Date,
+        visit: impl FnMut(&RecordBatch) + Send,
+    ) -> Result<(), TableError> {
+        self.visit(columns, Some((date, date)), visit).await
+    }
+
     async fn read(&self, columns: &[&str], dates: Option<(Date, Date)>) -> Result<Vec<RecordBatch>, TableError> {
+        let mut batches = Vec::new();
+        self.visit(columns, dates, |batch| batches.push(batch.clone())).await?;
+        Ok(batches)
+    }
+
+    async fn visit(
+        &self,
+        columns: &[&str],
+        dates: Option<(Date, Date)>,
+        mut visit: impl FnMut(&RecordBatch) + Send,
+    ) -> Result<(), TableError> {
         let (table, at) = {
             let mut handle = self.handle.lock().await;
             match handle.refresh::<R>(&self.options).await? {
                 Some(table) => (table, handle.at.clone()),
-                None => return Ok(Vec::new()),
+                None => return Ok(()),
             }
         };
         let schema = schema::table_schema(&table, &at)?;
         let schema = projected(&schema, columns).map_err(|error| TableError::schema(&at, error))?;
-        let mut batches = Vec::new();
         for file in parquet_read::files_between(&table, &at, dates).await? {
-            let read = parquet_read::batches(&table, &at, &file, &schema).await?;
-            batches.extend(read.try_collect::<Vec<_>>().await?);
+            let mut read = std::pin::pin!(parquet_read::batches(&table, &at, &file, &schema).await?);
+            while let Some(batch) = read.try_next().await? {
+                visit(&batch);
+            }
         }
-        Ok(batches)
+        Ok(())
     }
 }
 

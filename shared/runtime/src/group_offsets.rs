@@ -85,15 +85,12 @@ impl GroupOffsets {
         ))
     }
 
-    /// The first offset of each partition whose record was written at `time` or later; `None`: there is none. Blocks.
+    /// For each partition, in their order: the first offset whose record was written at `time` or later; `None`: there is
+    /// none. Blocks.
     ///
     /// # Errors
     /// When the broker does not answer.
-    pub fn at_time(
-        &self,
-        partitions: &[(String, i32)],
-        time: Timestamp,
-    ) -> Result<Vec<((String, i32), Option<i64>)>, TopicsError> {
+    pub fn at_time(&self, partitions: &[(String, i32)], time: Timestamp) -> Result<Vec<Option<i64>>, TopicsError> {
         let failed = |error| broker_error(format!("offsets at {time}"), &self.cluster)(error);
         let mut wanted = TopicPartitionList::new();
         for (topic, partition) in partitions {
@@ -111,7 +108,7 @@ impl GroupOffsets {
                 // `End`: nothing was written since.
                 _ => None,
             };
-            offsets.push(((topic.clone(), *partition), offset));
+            offsets.push(offset);
         }
         Ok(offsets)
     }

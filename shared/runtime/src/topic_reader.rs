@@ -4,7 +4,7 @@
 
 use crate::cluster;
 use crate::config::ClusterSettings;
-use crate::topics::{ANSWER, TopicsError, broker_error};
+use crate::topics::{ANSWER, TopicsError, broker_error, watermarks};
 use jiff::Timestamp;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -120,9 +120,7 @@ impl TopicReader {
         let mut spans = BTreeMap::new();
         for partition in found.partitions() {
             let partition = partition.id();
-            let (low, high) = client
-                .fetch_watermarks(topic, partition, ANSWER)
-                .map_err(broker_error(format!("end of {topic}[{partition}]"), cluster))?;
+            let (low, high) = watermarks(&client, cluster, topic, partition)?;
             spans.insert(partition, Span { low, high });
         }
         Ok(Self {

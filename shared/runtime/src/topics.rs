@@ -2,6 +2,7 @@
 
 use crate::cluster;
 use crate::config::{ClusterSettings, Settings};
+use backon::{BlockingRetryable, ConstantBuilder};
 use contracts::topology::{Stage, TopicRole};
 use jiff::Timestamp;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -114,6 +115,28 @@ pub(crate) fn broker_error<'a>(
     }
 }
 
+/// First offset and end of a partition. A leader that moves, or is just being chosen, is waited for. Blocks.
+pub(crate) fn watermarks(
+    client: &BaseConsumer,
+    cluster: &ClusterSettings,
+    topic: &str,
+    partition: i32,
+) -> Result<(i64, i64), TopicsError> {
+    let waits = ConstantBuilder::default()
+        .with_delay(Duration::from_millis(200))
+        .with_max_times(usize::try_from(ANSWER.as_millis() / 200).unwrap_or(1));
+    (|| client.fetch_watermarks(topic, partition, ANSWER))
+        .retry(waits)
+        .when(|error| {
+            matches!(
+                error.rdkafka_error_code(),
+                Some(RDKafkaErrorCode::NotLeaderForPartition | RDKafkaErrorCode::LeaderNotAvailable)
+            )
+        })
+        .call()
+        .map_err(broker_error(format!("end of {topic}[{partition}]"), cluster))
+}
+
 /// Each cluster with the topics that are on it.
 fn by_cluster(settings: &Settings) -> Vec<(&ClusterSettings, Vec<(TopicRole, &str)>)> {
     let all = settings.topics.all();
@@ -213,10 +236,7 @@ impl LagReader {
         let mut groups = Vec::new();
         for stage in Stage::all() {
             let role = stage.row().consumes;
-            let cluster = match role {
-                TopicRole::Raw => settings.cluster_of_events(),
-                _ => &settings.internal_cluster,
-            };
+            let cluster = settings.cluster_of(role);
             let group = settings.groups.of(stage);
             // A consumer that never subscribes never joins: it may ask for the group's positions all the same.
             let client: BaseConsumer = cluster::client(cluster)
@@ -268,9 +288,7 @@ impl LagReader {
                 .committed_offsets(wanted, ANSWER)
                 .map_err(broker_error(format!("positions of group {name}"), cluster))?;
             for (topic, partition) in partitions {
-                let (start, end) = client
-                    .fetch_watermarks(topic, *partition, ANSWER)
-                    .map_err(broker_error(format!("end of {topic}[{partition}]"), cluster))?;
+                let (start, end) = watermarks(client, cluster, topic, *partition)?;
                 lags.push(PartitionLag {
                     stage: *stage,
                     group: name.clone(),
@@ -318,10 +336,7 @@ pub fn oldest_unfinished(settings: &Settings, stage: Stage) -> Result<Oldest, To
     if behind.is_empty() {
         return Ok(Oldest::NothingWaits);
     }
-    let cluster = match stage.row().consumes {
-        TopicRole::Raw => settings.cluster_of_events(),
-        _ => &settings.internal_cluster,
-    };
+    let cluster = settings.cluster_of(stage.row().consumes);
     let client: BaseConsumer = cluster::client(cluster)
         // librdkafka wants a group for any consumer; without a subscription it is never joined.
         .set("group.id", settings.groups.of(stage))

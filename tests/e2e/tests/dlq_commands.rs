@@ -269,7 +269,7 @@ fn entries_are_listed_filtered_viewed_and_resolved_one_by_one() -> Result<()> {
 fn a_broker_that_is_away_is_named_in_every_commands_error() -> Result<()> {
     let dir = WorkDir::new("dlq")?;
     let nowhere = format!("127.0.0.1:{}", harness::ports::free()?);
-    for args in [
+    let commands = [
         vec!["dlq", "list"],
         vec!["dlq", "view", "0:1"],
         vec!["dlq", "replay", "--everything", "--yes"],
@@ -277,14 +277,28 @@ fn a_broker_that_is_away_is_named_in_every_commands_error() -> Result<()> {
         vec!["topics", "create"],
         vec!["topics", "list"],
         vec!["topics", "lag"],
-    ] {
-        let text = command(&args, client(&nowhere), &dir)?.ended(2)?;
-        assert!(
-            text.contains(&nowhere) && text.contains("check that the broker"),
-            "{args:?}: {text}"
-        );
-    }
-    Ok(())
+        vec!["offsets", "show"],
+        vec!["offsets", "reset", "--group", "xact-upload-worker", "--to", "latest"],
+    ];
+    // Each waits for an answer for ten seconds: all at once.
+    std::thread::scope(|scope| {
+        let started = commands.map(|args| {
+            let run = {
+                let args = args.clone();
+                let (nowhere, dir) = (&nowhere, &dir);
+                scope.spawn(move || command(&args, client(nowhere), dir)?.ended(2))
+            };
+            (args, run)
+        });
+        for (args, run) in started {
+            let text = run.join().unwrap()?;
+            assert!(
+                text.contains(&nowhere) && text.contains("check that the broker"),
+                "{args:?}: {text}"
+            );
+        }
+        Ok(())
+    })
 }
 
 /// The whole pipeline as one process.

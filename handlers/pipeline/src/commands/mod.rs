@@ -5,8 +5,10 @@ mod delivery;
 pub(crate) mod demo;
 pub(crate) mod dlq;
 pub(crate) mod explain;
+pub(crate) mod offsets;
 mod printable;
 pub(crate) mod produce;
+pub(crate) mod reconcile;
 pub(crate) mod table;
 pub(crate) mod topics;
 

@@ -1,10 +1,9 @@
 //! Counts what came of a demo, from the lake, the tables and the audit log: not from any counter of the stages.
 
 use super::events::{Attachment, Expected, Kind, Sample};
-use contracts::time;
+use crate::table_columns::{instant, number, size, text};
 use jiff::Timestamp;
-use lake::arrow::array::{Array, AsArray, RecordBatch};
-use lake::arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
+use lake::arrow::array::RecordBatch;
 use lake::{AttachmentRow, EventRow, FailedRow, Location, Table, TableOptions, TableRow};
 use runtime::config::Settings;
 use sha2::{Digest, Sha256};
@@ -224,7 +223,7 @@ async fn read_events(settings: &Settings) -> Result<HashMap<String, Vec<Timestam
     let mut rows: HashMap<String, Vec<Timestamp>> = HashMap::new();
     for batch in scan::<EventRow>(&settings.events_table, &["event_id", "ingested_at"]).await? {
         for row in 0..batch.num_rows() {
-            rows.entry(text(&batch, "event_id", row))
+            rows.entry(text(&batch, "event_id", row).to_owned())
                 .or_default()
                 .push(instant(&batch, "ingested_at", row));
         }
@@ -244,18 +243,17 @@ async fn read_attachments(settings: &Settings) -> Result<HashMap<String, Vec<Row
     let mut rows: HashMap<String, Vec<Row>> = HashMap::new();
     for batch in scan::<AttachmentRow>(&settings.attachments_table, &columns).await? {
         for row in 0..batch.num_rows() {
-            rows.entry(text(&batch, "media_id", row)).or_default().push(Row {
-                created_at: instant(&batch, "created_at", row),
-                retry_count: number(&batch, "retry_count", row),
-                file: Some(FileClaim {
-                    path: text(&batch, "blob_path", row),
-                    sha256: text(&batch, "sha256", row),
-                    bytes: batch
-                        .column_by_name("bytes_downloaded")
-                        .and_then(|column| column.as_primitive_opt::<Int64Type>())
-                        .map_or(-1, |column| column.value(row)),
-                }),
-            });
+            rows.entry(text(&batch, "media_id", row).to_owned())
+                .or_default()
+                .push(Row {
+                    created_at: instant(&batch, "created_at", row),
+                    retry_count: number(&batch, "retry_count", row),
+                    file: Some(FileClaim {
+                        path: text(&batch, "blob_path", row).to_owned(),
+                        sha256: text(&batch, "sha256", row).to_owned(),
+                        bytes: size(&batch, "bytes_downloaded", row),
+                    }),
+                });
         }
     }
     Ok(rows)
@@ -265,36 +263,14 @@ async fn read_failed(settings: &Settings) -> Result<HashMap<String, Vec<Row>>, E
     let mut rows: HashMap<String, Vec<Row>> = HashMap::new();
     for batch in scan::<FailedRow>(&settings.failed_table, &["media_id", "created_at", "retry_count"]).await? {
         for row in 0..batch.num_rows() {
-            rows.entry(text(&batch, "media_id", row)).or_default().push(Row {
-                created_at: instant(&batch, "created_at", row),
-                retry_count: number(&batch, "retry_count", row),
-                file: None,
-            });
+            rows.entry(text(&batch, "media_id", row).to_owned())
+                .or_default()
+                .push(Row {
+                    created_at: instant(&batch, "created_at", row),
+                    retry_count: number(&batch, "retry_count", row),
+                    file: None,
+                });
         }
     }
     Ok(rows)
-}
-
-/// A column of another type or a null reads as nothing, which no comparison takes for right.
-fn text(batch: &RecordBatch, column: &str, row: usize) -> String {
-    batch
-        .column_by_name(column)
-        .and_then(|column| column.as_string_opt::<i32>())
-        .filter(|column| column.is_valid(row))
-        .map_or_else(String::new, |column| column.value(row).to_owned())
-}
-
-fn number(batch: &RecordBatch, column: &str, row: usize) -> i32 {
-    batch
-        .column_by_name(column)
-        .and_then(|column| column.as_primitive_opt::<Int32Type>())
-        .map_or(0, |column| column.value(row))
-}
-
-fn instant(batch: &RecordBatch, column: &str, row: usize) -> Timestamp {
-    batch
-        .column_by_name(column)
-        .and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>())
-        .and_then(|column| Timestamp::from_microsecond(column.value(row)).ok())
-        .map_or(Timestamp::UNIX_EPOCH, time::to_microseconds)
 }

@@ -6,7 +6,7 @@ mod variables;
 pub use read::{Environment, load_dotenv};
 pub use variables::{VARIABLES, Variable, env_example};
 
-use contracts::topology::{Groups, Topics};
+use contracts::topology::{Groups, TopicRole, Topics};
 use secrecy::SecretString;
 use std::fmt;
 use std::net::SocketAddr;
@@ -150,6 +150,15 @@ impl Settings {
     /// All bad values at once, each with its variable, the value (redacted if secret) and what is allowed.
     pub fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
         read::settings(environment)
+    }
+
+    /// The cluster of a role's topics.
+    #[must_use]
+    pub fn cluster_of(&self, role: TopicRole) -> &ClusterSettings {
+        match role {
+            TopicRole::Raw => self.cluster_of_events(),
+            _ => &self.internal_cluster,
+        }
     }
 
     /// The cluster of the events topic.

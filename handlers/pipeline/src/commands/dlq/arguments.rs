@@ -167,7 +167,7 @@ mod tests {
     use super::super::replay_plan::tests::a_letter;
     use super::*;
 
-    fn takes(filter: Filter) -> bool {
+    fn takes(filter: &Filter) -> bool {
         filter.takes(&a_letter())
     }
 
@@ -175,14 +175,14 @@ mod tests {
     fn each_filter_chooses_by_its_own_field_and_all_must_hold() {
         let entry = a_letter();
         let none = Filter::default();
-        assert!(none.is_empty() && takes(none.clone()));
+        assert!(none.is_empty() && takes(&none));
         let at = entry.failed_at().unwrap();
         let second = jiff::SignedDuration::from_secs(1);
         let of = |change: &dyn Fn(&mut Filter)| {
             let mut filter = Filter::default();
             change(&mut filter);
             assert!(!filter.is_empty());
-            takes(filter)
+            takes(&filter)
         };
         assert!(of(&|f| f.trace_id = Some("t".to_owned())) && !of(&|f| f.trace_id = Some("T".to_owned())));
         assert!(of(&|f| f.media_id = entry.media_id()) && !of(&|f| f.media_id = Some(Uuid::nil())));

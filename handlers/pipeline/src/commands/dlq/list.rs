@@ -6,6 +6,8 @@ use super::entry::{Content, Entry};
 use crate::Outcome;
 use crate::commands::printable::{cell, visible};
 use crate::commands::topics::table;
+use contracts::category::Category;
+use contracts::messages::DownloadTask;
 use contracts::redaction::{redact_text, redact_url};
 use contracts::time;
 use jiff::Timestamp;
@@ -119,7 +121,7 @@ fn row(entry: &Entry) -> [String; 9] {
             .failed_at()
             .map_or_else(|| "-".to_owned(), |at| format!("{at:.0}")),
         text(letter.map(|letter| letter.stage.as_str())),
-        text(entry.category().map(|category| category.as_str())),
+        text(entry.category().map(Category::as_str)),
         letter.map_or_else(|| "-".to_owned(), |letter| letter.retry_count.to_string()),
         text(entry.trace_id()),
         entry.media_id().map_or_else(|| "-".to_owned(), |id| id.to_string()),
@@ -157,7 +159,7 @@ pub(super) fn summary(entry: &Entry) -> Value {
         "error_category": entry.category(),
         "final_error": letter.map(|letter| text(&letter.final_error)),
         "retry_count": letter.map(|letter| letter.retry_count),
-        "replay_count": letter.and_then(|letter| letter.original_task.as_ref()).map(|task| task.replay_count()),
+        "replay_count": letter.and_then(|letter| letter.original_task.as_ref()).map(DownloadTask::replay_count),
         "failed_at": entry.failed_at().map(time::format),
         "key": entry.key.as_deref().map(|key| text(&visible(key))),
     })

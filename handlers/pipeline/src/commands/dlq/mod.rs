@@ -10,9 +10,9 @@ mod view;
 
 pub(crate) use arguments::{Dlq, parse_time};
 pub(crate) use entries::Entries;
-pub(crate) use entry::{Action, Entry, Place};
 
 use crate::Outcome;
+use entry::Action;
 use runtime::config::{Environment, Settings};
 
 /// Carries out one of them.

@@ -1,0 +1,198 @@
+//! `reconcile`: whether every attachment of every event of a time is in exactly one place, by topics and tables alone.
+
+mod day;
+mod tables;
+mod topics;
+
+use super::dlq::parse_time;
+use super::printable::cell;
+use super::topics::table;
+use crate::Outcome;
+use clap::Args;
+use contracts::time;
+use day::{Missing, Tally};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use runtime::config::{Environment, Settings};
+use serde_json::json;
+use tables::Tables;
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// Rows of a table for people.
+const ROWS: usize = 100;
+
+/// Which events. Their own timestamps count (the record's, where an event has none).
+///
+/// Every attachment of every event must be a row of xact_attachments or of xact_attachments_failed, or still be in a topic:
+/// in a record that its stage has not finished, or in an unsettled dead letter of a message that could not be read.
+/// Told are attachments and event rows that are nowhere, keys that are in a table more than once, and attachments
+/// in both tables. Exit 1 if there is any. It may run beside the pipeline.
+///
+/// What it sees: events on the raw topic as long as they are retained there, and in xact_events for ever. An
+/// attachment's id comes from its whole URL, signature included, and the tables hold no signatures: attachments of an event that
+/// the raw topic no longer has are matched by event and URL without query, and counted where several look the same. An
+/// event that is neither on the raw topic nor in any table cannot be seen. Files in the lake are not opened.
+///
+/// Keys are counted over the whole dates that the time touches. Memory is that of one date: some hundred bytes an attachment.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Reconcile {
+    /// Events of this time or later, such as 2025-01-31 or 2025-01-31T08:00:00Z
+    #[arg(long, value_name = "T", value_parser = parse_time)]
+    from: Timestamp,
+    /// Events before this time
+    #[arg(long, value_name = "T", value_parser = parse_time)]
+    to: Timestamp,
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// From a time, up to and without another.
+#[derive(Debug, Clone, Copy)]
+struct Range {
+    from: Timestamp,
+    to: Timestamp,
+}
+
+impl Range {
+    fn holds(self, at: Timestamp) -> bool {
+        (self.from..self.to).contains(&at)
+    }
+
+    /// Its UTC dates.
+    fn dates(self) -> impl Iterator<Item = Date> {
+        let last = time::utc_date(self.to - jiff::SignedDuration::from_nanos(1));
+        time::utc_date(self.from)
+            .series(jiff::Span::new().days(1))
+            .take_while(move |date| *date <= last)
+    }
+}
+
+/// Prints what it finds; false if anything is missing or there twice.
+#[allow(clippy::print_stdout)]
+pub(crate) async fn run(environment: &Environment, what: Reconcile) -> Outcome {
+    let settings = Settings::from_environment(environment)?;
+    let range = Range {
+        from: what.from,
+        to: what.to,
+    };
+    if range.from >= range.to {
+        return Err("--from must be before --to".into());
+    }
+    let tables = Tables::open(&settings)?;
+    let mut all = Tally::default();
+    for date in range.dates() {
+        all.add(of_date(&settings, &tables, date, range).await?);
+    }
+    if what.json {
+        println!("{}", as_json(&all, range));
+    } else {
+        print(&all);
+    }
+    Ok(all.is_well())
+}
+
+async fn of_date(settings: &Settings, tables: &Tables, date: Date, range: Range) -> Result<Tally, Error> {
+    let known = tables.known(date).await?;
+    let settings = settings.clone();
+    let topics::FromTopics { mut day, seen } =
+        tokio::task::spawn_blocking(move || topics::read(&settings, date, range)).await??;
+    tables.read(date, range, &known, seen, &mut day).await?;
+    Ok(day.tally())
+}
+
+fn as_json(all: &Tally, range: Range) -> serde_json::Value {
+    let missing = |missing: &Missing| {
+        json!({
+            "what": if missing.url.is_some() { "attachment" } else { "event row" },
+            "trace_id": missing.trace_id, "event_timestamp": missing.at.map(time::format),
+            "media_id": missing.media_id, "attachment_url": missing.url,
+        })
+    };
+    let missing: Vec<_> = all.missing.iter().map(missing).collect();
+    let duplicates = all.duplicates.iter();
+    let duplicates: Vec<_> = duplicates
+        .map(|twice| json!({"table": twice.table, "key": twice.key, "rows": twice.rows}))
+        .collect();
+    json!({
+        "from": time::format(range.from), "to": time::format(range.to), "well": all.is_well(),
+        "events": {"all": all.events, "waiting": all.events_waiting, "by_table_alone": all.events_by_table},
+        "attachments": {"all": all.attachments, "completed": all.completed, "failed": all.failed, "waiting": all.waiting},
+        "missing": missing, "duplicates": duplicates,
+    })
+}
+
+#[allow(clippy::print_stdout)]
+fn print(all: &Tally) {
+    let mut shown = table(&["", "count"]);
+    let mut row = |name: &str, count: u64| {
+        shown.add_row([name.to_owned(), count.to_string()]);
+    };
+    row("events", all.events);
+    row("  not yet written", all.events_waiting);
+    row("  no longer on the raw topic", all.events_by_table);
+    row("attachments", all.attachments);
+    row("  in xact_attachments", all.completed);
+    row("  in xact_attachments_failed", all.failed);
+    for (place, count) in &all.waiting {
+        row(&format!("  still in a topic: {place}"), *count);
+    }
+    row("missing", all.missing.len() as u64);
+    row("duplicate keys", all.duplicates.len() as u64);
+    println!("{shown}");
+    if !all.missing.is_empty() {
+        let mut shown = table(&["missing", "event time", "trace id", "media id", "attachment"]);
+        for missing in all.missing.iter().take(ROWS) {
+            let dash = || "-".to_owned();
+            shown.add_row([
+                if missing.url.is_some() {
+                    "attachment"
+                } else {
+                    "event row"
+                }
+                .to_owned(),
+                missing.at.map_or_else(dash, time::format),
+                cell(&missing.trace_id),
+                missing.media_id.map_or_else(dash, |id| id.to_string()),
+                missing.url.as_deref().map_or_else(dash, cell),
+            ]);
+        }
+        println!("{shown}");
+    }
+    if !all.duplicates.is_empty() {
+        let mut shown = table(&["table", "key", "rows"]);
+        for twice in all.duplicates.iter().take(ROWS) {
+            shown.add_row([twice.table.to_owned(), cell(&twice.key), twice.rows.to_string()]);
+        }
+        println!("{shown}");
+    }
+    if all.missing.len().max(all.duplicates.len()) > ROWS {
+        println!("only the first {ROWS} are shown: --json has all");
+    }
+    if all.is_well() {
+        println!("Every attachment is in exactly one place.");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_touches_the_dates_of_its_events() {
+        let dates = |from: &str, to: &str| {
+            let range = Range {
+                from: from.parse().unwrap(),
+                to: to.parse().unwrap(),
+            };
+            range.dates().map(|date| date.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(dates("2024-12-31T00:00:00Z", "2025-01-01T00:00:00Z"), ["2024-12-31"]);
+        assert_eq!(
+            dates("2024-12-31T23:59:59Z", "2025-01-01T00:00:01Z"),
+            ["2024-12-31", "2025-01-01"]
+        );
+    }
+}

@@ -1,0 +1,120 @@
+//! What the tables hold of one date, read batch by batch.
+
+use super::day::Day;
+use super::{Error, Range};
+use crate::table_columns::{instant, number, text};
+use contracts::ids;
+use jiff::civil::Date;
+use lake::arrow::array::RecordBatch;
+use lake::{AttachmentRow, EventRow, FailedRow, Key, Location, Table, TableOptions, TableRow};
+use runtime::config::Settings;
+use std::collections::HashSet;
+use uuid::Uuid;
+
+/// The three tables.
+pub(super) struct Tables {
+    events: Table<EventRow>,
+    attachments: Table<AttachmentRow>,
+    failed: Table<FailedRow>,
+}
+
+fn open<R: TableRow>(variable: &str, path: &str) -> Result<Table<R>, Error> {
+    if path.is_empty() {
+        return Err(format!(
+            "{variable} is not set: name the place of table {}, there is nothing to compare with",
+            R::NAME
+        )
+        .into());
+    }
+    let location = Location::parse(path).map_err(|error| format!("{variable}: {error}"))?;
+    Ok(Table::new(location, TableOptions::default()))
+}
+
+impl Tables {
+    pub(super) fn open(settings: &Settings) -> Result<Self, Error> {
+        Ok(Self {
+            events: open("DELTA_EVENTS_TABLE_PATH", &settings.events_table)?,
+            attachments: open("DELTA_INVENTORY_TABLE_PATH", &settings.attachments_table)?,
+            failed: open("DELTA_FAILED_TABLE_PATH", &settings.failed_table)?,
+        })
+    }
+
+    /// The events that have a row now. What comes later is not asked for: its attachments may be on their way unseen.
+    pub(super) async fn known(&self, date: Date) -> Result<HashSet<Uuid>, Error> {
+        let mut known = HashSet::new();
+        let visit = |batch: &RecordBatch| {
+            known.extend((0..batch.num_rows()).map(|row| uuid(text(batch, "event_id", row))));
+        };
+        self.events.for_each_batch(&["event_id"], date, visit).await?;
+        Ok(known)
+    }
+
+    /// Adds the rows. First the events: they decide how attachments are matched; the failures last, as a completed
+    /// attachment takes its failures out.
+    pub(super) async fn read(
+        &self,
+        date: Date,
+        range: Range,
+        known: &HashSet<Uuid>,
+        seen: Vec<(String, Uuid, String)>,
+        day: &mut Day,
+    ) -> Result<(), Error> {
+        let columns = ["event_id", "trace_id", "event_timestamp", "attachments", "raw_json"];
+        let visit = |batch: &RecordBatch| {
+            for row in 0..batch.num_rows() {
+                let id = uuid(text(batch, "event_id", row));
+                *day.event_rows.entry(id).or_default() += 1;
+                let at = instant(batch, "event_timestamp", row);
+                if known.contains(&id) && range.holds(at) && !day.on_raw.contains(&id) {
+                    let column = |name| text(batch, name, row);
+                    day.row_event(column("trace_id"), at, column("attachments"), column("raw_json"));
+                }
+            }
+        };
+        self.events.for_each_batch(&columns, date, visit).await?;
+        for (trace_id, media_id, url) in seen {
+            // A record of an event whose row is still to come tells nothing of that row.
+            if day.event_rows.contains_key(&ids::event_id(&trace_id)) {
+                day.seen(&trace_id, media_id, &url);
+            }
+        }
+        let visit = |batch: &RecordBatch| {
+            for row in 0..batch.num_rows() {
+                let id = uuid(text(batch, "media_id", row));
+                *day.completed.entry(id).or_default() += 1;
+                day.seen(text(batch, "trace_id", row), id, text(batch, "attachment_url", row));
+            }
+        };
+        let columns = ["media_id", "trace_id", "attachment_url"];
+        self.attachments.for_each_batch(&columns, date, visit).await?;
+        let visit = |batch: &RecordBatch| {
+            for row in 0..batch.num_rows() {
+                let id = uuid(text(batch, "media_id", row));
+                let replay = number(batch, "replay_count", row);
+                *day.failed.entry((id, replay)).or_default() += 1;
+                day.seen(text(batch, "trace_id", row), id, text(batch, "attachment_url", row));
+            }
+        };
+        let columns = ["media_id", "trace_id", "attachment_url", "replay_count"];
+        self.failed.for_each_batch(&columns, date, visit).await?;
+        self.forget_new_events(date, day).await
+    }
+
+    /// Events whose row came while the attachments were read are no orphans.
+    async fn forget_new_events(&self, date: Date, day: &mut Day) -> Result<(), Error> {
+        if day.orphans.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<Key> = day.orphans.keys().map(|id| Key::new(&id.to_string())).collect();
+        for key in self.events.existing_keys(date, &keys).await? {
+            day.orphans.remove(&uuid(&key.id));
+        }
+        Ok(())
+    }
+}
+
+/// Ids are UUIDs; whatever else somebody wrote there still has a key of its own.
+fn uuid(text: &str) -> Uuid {
+    text.parse()
+        .unwrap_or_else(|_| Uuid::new_v5(&Uuid::NAMESPACE_OID, text.as_bytes()))
+}

@@ -1,0 +1,163 @@
+//! What the topics hold of one date.
+//!
+//! The order makes it right while the pipeline runs: first every group's position, then what lies behind it, then (by
+//! the caller) the tables. A message moves on only with its successor acknowledged, so whatever was unfinished when the
+//! last position was read is behind one of them, or in a table by the time that the tables are read.
+
+use super::day::Day;
+use super::{Error, Range};
+use crate::commands::dlq::Entries;
+use contracts::ids;
+use contracts::messages::{CachedDownload, DownloadResult, DownloadTask, Event, Message, Status};
+use contracts::time;
+use contracts::topology::{Stage, TopicRole};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use runtime::config::Settings;
+use runtime::topic_reader::TopicReader;
+use runtime::topics::LagReader;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use uuid::Uuid;
+
+/// An attachment in a record.
+struct Held {
+    trace_id: String,
+    media_id: Uuid,
+    url: String,
+    at: Timestamp,
+}
+
+/// Position of each stage's group, by topic and partition; where it has none, nothing is finished.
+type Positions = HashMap<(Stage, String, i32), i64>;
+
+/// What the topics tell. `seen` are attachments that the caller notes once it knows the tables' events.
+pub(super) struct FromTopics {
+    pub(super) day: Day,
+    pub(super) seen: Vec<(String, Uuid, String)>,
+}
+
+/// Reads them all. Blocks.
+pub(super) fn read(settings: &Settings, date: Date, range: Range) -> Result<FromTopics, Error> {
+    let positions: Positions = LagReader::new(settings)?
+        .read()?
+        .into_iter()
+        .map(|lag| {
+            (
+                (lag.stage, lag.topic.clone(), lag.partition),
+                lag.committed.unwrap_or(0),
+            )
+        })
+        .collect();
+    let mut from = FromTopics {
+        day: Day::default(),
+        seen: Vec::new(),
+    };
+    read_raw(settings, &positions, date, range, &mut from.day)?;
+    let stages = [
+        (Stage::RetryScheduler, "retry"),
+        (Stage::Download, "pending"),
+        (Stage::Upload, "cached"),
+        (Stage::ResultProcessor, "results"),
+    ];
+    for (stage, place) in stages {
+        let role = stage.row().consumes;
+        for topic in settings.topics.of(role) {
+            let mut reader = TopicReader::open(settings.cluster_of(role), topic)?;
+            for partition in reader.spans().keys().copied().collect::<Vec<_>>() {
+                let position = positions.get(&(stage, topic.to_owned(), partition));
+                reader.begin_at(partition, position.copied().unwrap_or(0));
+            }
+            reader.read(|record| {
+                if let Some(held) = held(role, record.value.as_deref().unwrap_or_default())
+                    && time::utc_date(held.at) == date
+                {
+                    from.day.waiting.insert(held.media_id, place);
+                    from.seen.push((held.trace_id, held.media_id, held.url));
+                }
+                ControlFlow::Continue(())
+            })?;
+        }
+    }
+    read_dead_letters(settings, &mut from)?;
+    Ok(from)
+}
+
+fn read_raw(settings: &Settings, positions: &Positions, date: Date, range: Range, day: &mut Day) -> Result<(), Error> {
+    let topic = &settings.topics.raw;
+    let is_done = |stage: Stage, partition: i32, offset: i64| {
+        let position = positions.get(&(stage, topic.clone(), partition));
+        position.is_some_and(|position| offset < *position)
+    };
+    TopicReader::open(settings.cluster_of_events(), topic)?.read(|record| {
+        if let Ok(event) = Event::decode(record.value.as_deref().unwrap_or_default())
+            && let Some(at) = event.timestamp.or(record.timestamp)
+            && time::utc_date(at) == date
+        {
+            day.on_raw.insert(ids::event_id(&event.trace_id));
+            if range.holds(at) {
+                let is_expanded = is_done(Stage::EventIngester, record.partition, record.offset);
+                let is_written = is_done(Stage::EventWriter, record.partition, record.offset);
+                day.raw_event(&event, at, is_expanded, is_written);
+            }
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(())
+}
+
+/// The attachment that a record of this role holds. A failed result holds none: there its task went on.
+fn held(role: TopicRole, value: &[u8]) -> Option<Held> {
+    match role {
+        TopicRole::Pending | TopicRole::Retry => DownloadTask::decode(value).ok().map(|task| Held {
+            trace_id: task.trace_id,
+            media_id: task.media_id,
+            url: task.attachment_url,
+            at: task.original_timestamp,
+        }),
+        TopicRole::Cached => CachedDownload::decode(value).ok().map(|cached| Held {
+            trace_id: cached.trace_id,
+            media_id: cached.media_id,
+            url: cached.attachment_url,
+            at: cached.original_timestamp,
+        }),
+        TopicRole::Results => DownloadResult::decode(value)
+            .ok()
+            .filter(|result| result.status != Status::Failed)
+            .map(|result| Held {
+                trace_id: result.trace_id,
+                media_id: result.media_id,
+                url: result.attachment_url,
+                at: result.original_timestamp,
+            }),
+        TopicRole::Raw | TopicRole::Dlq => None,
+    }
+}
+
+/// Messages that could not be read and that nobody has settled yet: a task's own dead letter always has a row.
+fn read_dead_letters(settings: &Settings, from: &mut FromTopics) -> Result<(), Error> {
+    Entries::open(settings, &[])?.visit(|entry| {
+        let Some(letter) = entry
+            .letter()
+            .filter(|letter| entry.mark.is_none() && letter.original_task.is_none())
+        else {
+            return ControlFlow::Continue(());
+        };
+        let bytes = entry.original_bytes().ok().flatten().unwrap_or_default();
+        if letter.source.topic == settings.topics.raw {
+            let event = Event::decode(&bytes).ok().map(|event| event.trace_id);
+            if let Some(trace_id) = event.or_else(|| letter.trace_id.clone()) {
+                from.day.dead_events.insert(ids::event_id(&trace_id));
+            }
+        } else if let Ok(value) = serde_json::from_slice::<Value>(&bytes)
+            && let Some(media_id) = value["media_id"].as_str().and_then(|id| id.parse().ok())
+        {
+            let text = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
+            from.day.waiting.insert(media_id, "dlq");
+            from.seen.push((text("trace_id"), media_id, text("attachment_url")));
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(())
+}

@@ -1,0 +1,37 @@
+//! Values out of a scanned table. A column of another type or a null reads as nothing, which no comparison takes for right.
+
+use contracts::time;
+use jiff::Timestamp;
+use lake::arrow::array::{Array, AsArray, RecordBatch};
+use lake::arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
+
+pub(crate) fn text<'a>(batch: &'a RecordBatch, column: &str, row: usize) -> &'a str {
+    batch
+        .column_by_name(column)
+        .and_then(|column| column.as_string_opt::<i32>())
+        .filter(|column| column.is_valid(row))
+        .map_or("", |column| column.value(row))
+}
+
+pub(crate) fn number(batch: &RecordBatch, column: &str, row: usize) -> i32 {
+    batch
+        .column_by_name(column)
+        .and_then(|column| column.as_primitive_opt::<Int32Type>())
+        .map_or(0, |column| column.value(row))
+}
+
+/// -1 for nothing: sizes are never negative.
+pub(crate) fn size(batch: &RecordBatch, column: &str, row: usize) -> i64 {
+    batch
+        .column_by_name(column)
+        .and_then(|column| column.as_primitive_opt::<Int64Type>())
+        .map_or(-1, |column| column.value(row))
+}
+
+pub(crate) fn instant(batch: &RecordBatch, column: &str, row: usize) -> Timestamp {
+    batch
+        .column_by_name(column)
+        .and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>())
+        .and_then(|column| Timestamp::from_microsecond(column.value(row)).ok())
+        .map_or(Timestamp::UNIX_EPOCH, time::to_microseconds)
+}
