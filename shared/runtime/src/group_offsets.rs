@@ -2,7 +2,7 @@
 
 use crate::cluster;
 use crate::config::ClusterSettings;
-use crate::topics::{ANSWER, TopicsError, broker_error};
+use crate::topics::{ANSWER, TopicsError, broker_error, patiently};
 use jiff::Timestamp;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaError;
@@ -58,9 +58,7 @@ impl GroupOffsets {
     /// When the broker does not answer; the embedded one never does.
     pub fn state(&self) -> Result<GroupState, TopicsError> {
         let what = format!("the members of group {} cannot be read", self.group);
-        let list = self
-            .client
-            .fetch_group_list(Some(&self.group), ANSWER)
+        let list = patiently(|| self.client.fetch_group_list(Some(&self.group), ANSWER))
             .map_err(broker_error(what, &self.cluster))?;
         let state = list.groups().iter().find(|group| group.name() == self.group);
         Ok(state.map_or_else(
@@ -98,7 +96,7 @@ impl GroupOffsets {
                 .add_partition_offset(topic, *partition, Offset::Offset(time.as_millisecond().max(0)))
                 .map_err(failed)?;
         }
-        let found = self.client.offsets_for_times(wanted, ANSWER).map_err(failed)?;
+        let found = patiently(|| self.client.offsets_for_times(wanted.clone(), ANSWER)).map_err(failed)?;
         let mut offsets = Vec::new();
         for (topic, partition) in partitions {
             let element = found.find_partition(topic, *partition);
@@ -128,6 +126,6 @@ impl GroupOffsets {
             list.add_partition_offset(topic, *partition, Offset::Offset(*offset))
                 .map_err(failed)?;
         }
-        self.client.commit(&list, CommitMode::Sync).map_err(failed)
+        patiently(|| self.client.commit(&list, CommitMode::Sync)).map_err(failed)
     }
 }

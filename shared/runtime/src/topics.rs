@@ -115,25 +115,39 @@ pub(crate) fn broker_error<'a>(
     }
 }
 
-/// First offset and end of a partition. A leader that moves, or is just being chosen, is waited for. Blocks.
+/// Asks again, for a while, what a broker cannot answer yet: while a leader or a coordinator moves or is just being
+/// chosen, and before a client has heard of a new topic. Blocks.
+pub(crate) fn patiently<T>(ask: impl FnMut() -> Result<T, KafkaError>) -> Result<T, KafkaError> {
+    let waits = ConstantBuilder::default()
+        .with_delay(Duration::from_millis(200))
+        .with_max_times(usize::try_from(ANSWER.as_millis() / 200).unwrap_or(1));
+    ask.retry(waits)
+        .when(|error| {
+            matches!(
+                error.rdkafka_error_code(),
+                Some(
+                    RDKafkaErrorCode::NotLeaderForPartition
+                        | RDKafkaErrorCode::LeaderNotAvailable
+                        | RDKafkaErrorCode::UnknownPartition
+                        | RDKafkaErrorCode::UnknownTopic
+                        | RDKafkaErrorCode::UnknownTopicOrPartition
+                        | RDKafkaErrorCode::NotCoordinator
+                        | RDKafkaErrorCode::CoordinatorNotAvailable
+                        | RDKafkaErrorCode::CoordinatorLoadInProgress
+                )
+            )
+        })
+        .call()
+}
+
+/// First offset and end of a partition. Blocks.
 pub(crate) fn watermarks(
     client: &BaseConsumer,
     cluster: &ClusterSettings,
     topic: &str,
     partition: i32,
 ) -> Result<(i64, i64), TopicsError> {
-    let waits = ConstantBuilder::default()
-        .with_delay(Duration::from_millis(200))
-        .with_max_times(usize::try_from(ANSWER.as_millis() / 200).unwrap_or(1));
-    (|| client.fetch_watermarks(topic, partition, ANSWER))
-        .retry(waits)
-        .when(|error| {
-            matches!(
-                error.rdkafka_error_code(),
-                Some(RDKafkaErrorCode::NotLeaderForPartition | RDKafkaErrorCode::LeaderNotAvailable)
-            )
-        })
-        .call()
+    patiently(|| client.fetch_watermarks(topic, partition, ANSWER))
         .map_err(broker_error(format!("end of {topic}[{partition}]"), cluster))
 }
 
@@ -284,8 +298,7 @@ impl LagReader {
             for (topic, partition) in partitions {
                 wanted.add_partition(topic, *partition);
             }
-            let committed = client
-                .committed_offsets(wanted, ANSWER)
+            let committed = patiently(|| client.committed_offsets(wanted.clone(), ANSWER))
                 .map_err(broker_error(format!("positions of group {name}"), cluster))?;
             for (topic, partition) in partitions {
                 let (start, end) = watermarks(client, cluster, topic, *partition)?;

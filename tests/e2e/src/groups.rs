@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 /// # Errors
 /// When the tool fails.
 pub fn positions(kafka: &Kafka) -> Result<BTreeMap<String, (u64, u64)>> {
-    let text = kafka.tool("consumer.group.ConsumerGroupCommand", &["--describe", "--all-groups"])?;
+    // Its own five seconds are too few for a busy machine, and it ends well without having told anything.
+    let args = ["--describe", "--all-groups", "--timeout", "60000"];
+    let text = kafka.tool("consumer.group.ConsumerGroupCommand", &args)?;
     let mut groups: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     for line in text.lines() {
         // GROUP TOPIC PARTITION CURRENT-OFFSET LOG-END-OFFSET LAG CONSUMER-ID HOST CLIENT-ID
