@@ -1,6 +1,7 @@
 //! A consumer group from outside: who is in it, and putting its positions elsewhere while nobody is.
 
 use crate::cluster;
+use crate::commit_note::CommitNote;
 use crate::config::ClusterSettings;
 use crate::topics::{ANSWER, TopicsError, broker_error, patiently};
 use jiff::Timestamp;
@@ -123,7 +124,9 @@ impl GroupOffsets {
         let failed = |error: KafkaError| broker_error(what.clone(), &self.cluster)(error);
         let mut list = TopicPartitionList::new();
         for ((topic, partition), offset) in positions {
-            list.add_partition_offset(topic, *partition, Offset::Offset(*offset))
+            // Noted, so that a stage with tables knows it for a decision, and not for a table that was restored.
+            CommitNote::Reset
+                .add(&mut list, topic, *partition, *offset)
                 .map_err(failed)?;
         }
         patiently(|| self.client.commit(&list, CommitMode::Sync)).map_err(failed)
