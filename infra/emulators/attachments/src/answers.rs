@@ -80,6 +80,10 @@ fn faulty(fault: Fault, path: &str, uri: &Uri) -> Response {
             let refused = refusal(StatusCode::TOO_MANY_REQUESTS, "too many requests");
             with_header(refused, RETRY_AFTER, HeaderValue::from_static("1"))
         }
+        Fault::BusyOnce => {
+            let refused = refusal(StatusCode::SERVICE_UNAVAILABLE, "come back later");
+            with_header(refused, RETRY_AFTER, HeaderValue::from_static("3"))
+        }
         Fault::UnauthorizedOnce => refusal(StatusCode::UNAUTHORIZED, "the credentials are not valid yet"),
         Fault::Truncated | Fault::TruncatedOnce => truncated(content_for(path)),
         Fault::Html => error_page(content_for(path).content_type),

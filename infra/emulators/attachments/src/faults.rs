@@ -13,6 +13,7 @@ use std::str::FromStr;
 /// | `unavailable-once` | 503 the first time, then the file |
 /// | `unavailable-thrice` | 503 the first three times, then the file |
 /// | `throttled-once` | 429 with `Retry-After: 1` the first time, then the file |
+/// | `busy-once` | 503 with `Retry-After: 3` the first time, then the file |
 /// | `unauthorized-once` | 401 the first time, then the file |
 /// | `truncated` | 200 with the full `Content-Length`, half of the body, then the connection closes |
 /// | `truncated-once` | the same the first time, then the file |
@@ -40,6 +41,8 @@ pub enum Fault {
     UnavailableThrice,
     /// 429 with `Retry-After: 1` the first time.
     ThrottledOnce,
+    /// 503 with `Retry-After: 3` the first time.
+    BusyOnce,
     /// 401 the first time.
     UnauthorizedOnce,
     /// Half of the announced body, always.
@@ -66,7 +69,7 @@ pub enum Fault {
 pub const OK: &str = "ok";
 
 /// Every fault with its name in a path and one line for the help page.
-const TABLE: [(Fault, &str, &str); 16] = [
+const TABLE: [(Fault, &str, &str); 17] = [
     (Fault::Missing, "missing", "404"),
     (Fault::Forbidden, "forbidden", "403"),
     (Fault::Unavailable, "unavailable", "503, always"),
@@ -84,6 +87,11 @@ const TABLE: [(Fault, &str, &str); 16] = [
         Fault::ThrottledOnce,
         "throttled-once",
         "429 with Retry-After: 1 the first time, then the file",
+    ),
+    (
+        Fault::BusyOnce,
+        "busy-once",
+        "503 with Retry-After: 3 the first time, then the file",
     ),
     (
         Fault::UnauthorizedOnce,
@@ -132,7 +140,11 @@ impl Fault {
     #[must_use]
     pub fn times(self) -> Option<u32> {
         match self {
-            Self::UnavailableOnce | Self::ThrottledOnce | Self::UnauthorizedOnce | Self::TruncatedOnce => Some(1),
+            Self::UnavailableOnce
+            | Self::ThrottledOnce
+            | Self::BusyOnce
+            | Self::UnauthorizedOnce
+            | Self::TruncatedOnce => Some(1),
             Self::UnavailableThrice => Some(3),
             _ => None,
         }
