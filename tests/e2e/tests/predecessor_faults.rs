@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 use xact_e2e::events::{completed, event, task};
 use xact_e2e::groups::positions;
-use xact_e2e::{Fleet, ids, kcat};
+use xact_e2e::{Fleet, command, ids, kcat};
 
 const SOON: Duration = Duration::from_secs(90);
 const STOPPED: Duration = Duration::from_secs(35);
@@ -374,6 +374,41 @@ fn fault_10_one_bad_row_failed_a_whole_batch_for_ever() -> Result<()> {
             .all(|at| at == "2024-12-31T12:00:00.000000Z")
     );
     Ok(())
+}
+
+#[test]
+fn fault_11_dlq_resolve_on_one_message_committed_everything_fetched() -> Result<()> {
+    let mut fleet = Fleet::new(Kafka::shared()?.bootstrap(), "fault-11", &[])?;
+    fleet.create_topics()?;
+    fleet.start(&["event-ingester"])?;
+    for key in ["first", "second", "third"] {
+        fleet.send("raw", key, b"{ no event")?;
+    }
+    wait_until(SOON, "all three are dead letters", || {
+        (fleet.records("dlq").ok()?.len() == 3).then_some(())
+    })?;
+    let second = fleet
+        .records("dlq")?
+        .into_iter()
+        .find(|record| record.key == "second")
+        .unwrap();
+    let place = format!("{}:{}", second.partition, second.offset);
+    let dlq = |args: &[&str]| -> Result<String> {
+        command(&[&["dlq"], args].concat(), fleet.environment.clone(), &fleet.dir)?.success()
+    };
+    dlq(&["resolve", &place, "--yes"])?;
+
+    let waiting = dlq(&["list", "--json"])?
+        .lines()
+        .filter(|line| line.starts_with('{'))
+        .count();
+    assert_eq!(waiting, 2, "the other two still wait to be settled");
+    assert_eq!(committed(&fleet, "dlq-handler")?, 0, "nobody's offset has moved");
+    // Whoever reads the topic afterwards reads all three.
+    fleet.start(&["dlq"])?;
+    wait_until(SOON, "the audit log has all three", || {
+        (fleet.audit().ok()?.len() == 3).then_some(())
+    })
 }
 
 #[test]
