@@ -75,7 +75,8 @@ fn fault_01_stopped_after_10_of_200_it_had_committed_200() -> Result<()> {
         })
         .collect();
     kcat::produce_all(&fleet.broker, &fleet.topic("pending"), &records)?;
-    fleet.start(&["download"])?;
+    // Two at a time: half a minute until the last of the slow ones.
+    fleet.spawn("download", "download", &[("DOWNLOAD_CONCURRENCY", "2")])?;
     wait_until(SOON, "the first ten are done", || {
         (fleet.records("cached").ok()?.len() >= 10).then_some(())
     })?;
