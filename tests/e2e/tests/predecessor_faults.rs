@@ -77,7 +77,7 @@ fn fault_01_stopped_after_10_of_200_it_had_committed_200() -> Result<()> {
     kcat::produce_all(&fleet.broker, &fleet.topic("pending"), &records)?;
     // Two at a time: half a minute until the last of the slow ones.
     fleet.spawn("download", "download", &[("DOWNLOAD_CONCURRENCY", "2")])?;
-    wait_until(SOON, "the first ten are done", || {
+    wait_until(SOON, "ten are done", || {
         (fleet.records("cached").ok()?.len() >= 10).then_some(())
     })?;
     assert_eq!(fleet["download"].terminate(STOPPED)?, Some(0));
@@ -85,10 +85,8 @@ fn fault_01_stopped_after_10_of_200_it_had_committed_200() -> Result<()> {
     let done = fleet.records("cached")?.len();
     let position = committed(&fleet, "download-worker")?;
     assert!((10..200).contains(&done), "{done} of 200 were done when it stopped");
-    assert!(
-        (10..=done as u64).contains(&position),
-        "{position} are committed, {done} were done"
-    );
+    // Up to the first that is not done. They run side by side, so others behind it may be.
+    assert!(position <= done as u64, "{position} are committed, {done} were done");
 
     fleet.start(&["download"])?;
     wait_until(SOON, "all are done", || {
