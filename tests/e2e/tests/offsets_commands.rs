@@ -65,6 +65,17 @@ impl Operator {
             .map(|line| (line["partition"].as_i64().unwrap(), line))
             .collect())
     }
+
+    /// Waits until the broker has noticed that the writers are gone.
+    fn wait_empty(&self) -> Result<()> {
+        wait_until(DONE, "the group is empty", || {
+            let partitions = self.show().ok()?;
+            partitions
+                .values()
+                .all(|partition| partition["state"] == "Empty")
+                .then_some(())
+        })
+    }
 }
 
 fn sum(partitions: &BTreeMap<i64, Value>, name: &str) -> i64 {
@@ -200,13 +211,7 @@ fn a_group_is_shown_and_reset_only_while_nobody_is_in_it() -> Result<()> {
     assert_eq!(groups::positions(&operator.kafka)?[WRITER], (30, 0));
 
     assert_eq!(running.terminate(STOPPED)?, Some(0));
-    wait_until(DONE, "the group is empty", || {
-        let partitions = operator.show().ok()?;
-        partitions
-            .values()
-            .all(|partition| partition["state"] == "Empty")
-            .then_some(())
-    })?;
+    operator.wait_empty()?;
     // Without --execute it only says what it would do.
     let dry = to("earliest", false)?.success()?;
     assert!(
@@ -291,13 +296,7 @@ fn a_group_is_shown_and_reset_only_while_nobody_is_in_it() -> Result<()> {
 
     // Past what nobody has read: the table, which is behind then, does not bring it back.
     assert_eq!(running.terminate(STOPPED)?, Some(0));
-    wait_until(DONE, "the group is empty", || {
-        let partitions = operator.show().ok()?;
-        partitions
-            .values()
-            .all(|partition| partition["state"] == "Empty")
-            .then_some(())
-    })?;
+    operator.wait_empty()?;
     operator.send((0..6).map(|number| format!("skipped-{number}")))?;
     to("latest", true)?.success()?;
     let _running = operator.pipeline()?;
