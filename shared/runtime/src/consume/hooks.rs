@@ -37,6 +37,8 @@ pub(super) struct Hooks {
     pub(super) joined: AtomicBool,
     /// The worker has drained: what still runs was waited for long enough.
     pub(super) finished: AtomicBool,
+    /// Health tells why one broker cannot be used: "all brokers are down" would only hide that.
+    pub(super) cause_told: AtomicBool,
 }
 
 impl Hooks {
@@ -222,6 +224,11 @@ impl ClientContext for Hooks {
                 return;
             }
         };
+        let is_summary = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
+        if is_summary && self.cause_told.load(Ordering::Relaxed) {
+            return;
+        }
+        self.cause_told.store(!is_summary, Ordering::Relaxed);
         self.health.down(
             &self.broker_component(),
             format!("{}: {advice} ({reason})", self.bootstrap_servers),
@@ -236,6 +243,7 @@ impl ClientContext for Hooks {
             .with_label_values(&["consumer"])
             .set(i64::from(connected));
         if connected {
+            self.cause_told.store(false, Ordering::Relaxed);
             self.health.up(&self.broker_component());
         } else if let Some(silence) = silence {
             self.health.down(
@@ -289,5 +297,53 @@ impl ConsumerContext for Hooks {
             }
             Rebalance::Revoke(_) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rdkafka::statistics::Broker;
+
+    fn hooks() -> Hooks {
+        Hooks {
+            worker: "download".to_owned(),
+            group: "group".to_owned(),
+            health: Health::default(),
+            bootstrap_servers: "broker:9092".to_owned(),
+            silent_after: Duration::from_secs(10),
+            revoke_grace: Duration::ZERO,
+            partitions: Mutex::default(),
+            fresh: Mutex::default(),
+            joined: AtomicBool::new(true),
+            finished: AtomicBool::new(false),
+            cause_told: AtomicBool::new(false),
+        }
+    }
+
+    #[test]
+    fn that_all_brokers_are_down_does_not_hide_why() {
+        let hooks = hooks();
+        let told = |code, words: &str| {
+            hooks.error(KafkaError::Global(code), "from librdkafka");
+            let reasons = hooks.health.not_ready();
+            assert!(reasons["download/broker"].contains(words), "{code:?}: {reasons:?}");
+        };
+        told(RDKafkaErrorCode::AllBrokersDown, "no broker answers");
+        told(RDKafkaErrorCode::Authentication, "credentials are refused");
+        told(RDKafkaErrorCode::AllBrokersDown, "credentials are refused");
+        told(RDKafkaErrorCode::BrokerTransportFailure, "no broker answers");
+
+        let up = Broker {
+            state: "UP".to_owned(),
+            ..Broker::default()
+        };
+        hooks.error(KafkaError::Global(RDKafkaErrorCode::Authentication), "");
+        hooks.stats(Statistics {
+            brokers: [("b".to_owned(), up)].into(),
+            ..Statistics::default()
+        });
+        assert!(hooks.health.not_ready().is_empty());
+        told(RDKafkaErrorCode::AllBrokersDown, "no broker answers");
     }
 }

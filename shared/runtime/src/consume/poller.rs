@@ -109,6 +109,7 @@ impl Consumer {
             fresh: std::sync::Mutex::default(),
             joined: AtomicBool::new(false),
             finished: AtomicBool::new(false),
+            cause_told: AtomicBool::new(false),
         };
         let client: BaseConsumer<Hooks> = cluster::consumer(cluster, settings, group, reset)
             .create_with_context(hooks)

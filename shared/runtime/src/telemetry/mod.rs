@@ -84,8 +84,9 @@ fn filter(log_level: &str) -> EnvFilter {
 }
 
 /// All others. The audit is no chatter: it is written whatever the level. That another writer was faster is daily
-/// business between writers of one table, and Delta warns of each time.
-const OTHERS: &str = "warn,audit=info,deltalake_core::kernel::transaction=error";
+/// business between writers of one table: Delta warns of each time and calls it an error that it was told not to try again
+/// by itself. What the lake cannot solve, it tells as its own error.
+const OTHERS: &str = "warn,audit=info,deltalake_core::kernel::transaction=off";
 
 /// Crates whose log is for operators.
 const OURS: [&str; 12] = [
