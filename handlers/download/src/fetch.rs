@@ -70,13 +70,18 @@ pub(crate) struct Fetcher {
 
 impl Fetcher {
     pub(crate) fn new(settings: &Settings) -> Result<Self, ClientError> {
+        Self::with_resolver(settings, PublicResolver::new(settings.dev.clone()))
+    }
+
+    /// With names resolved by `resolver`.
+    pub(crate) fn with_resolver(settings: &Settings, resolver: PublicResolver) -> Result<Self, ClientError> {
         let mut client = Client::builder()
             .user_agent(concat!("xact-pipeline/", env!("CARGO_PKG_VERSION")))
             // A proxy would resolve names for us, past the check of addresses.
             .no_proxy()
             .redirect(redirect::Policy::none())
             .referer(false)
-            .dns_resolver(Arc::new(PublicResolver::new(settings.dev.clone())))
+            .dns_resolver(Arc::new(resolver))
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(settings.download_concurrency)

@@ -1,0 +1,233 @@
+//! Hostile name servers, and servers on loopback that must see no connection.
+
+use super::hostile_dns::{Answer, HostileDns};
+use super::*;
+use crate::cache::Cache;
+use crate::fetch::{FetchError, Fetcher};
+use contracts::category::Category;
+use contracts::file_rules::FileType;
+use contracts::messages::Problem;
+use contracts::url_guard::UrlPolicy;
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
+use runtime::config::{Environment, Settings};
+use std::str::FromStr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::net::TcpListener;
+use uuid::Uuid;
+
+const HOST: &str = "claims.example";
+const PUBLIC: IpAddr = IpAddr::V4(Ipv4Addr::new(8, 8, 8, 8));
+/// Stands for a public address where a test must see the connection.
+const AS_IF_PUBLIC: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// The product's resolver, asking `dns`.
+fn resolver(dns: &HostileDns, check: fn(IpAddr) -> Result<(), AddressRefusal>) -> PublicResolver {
+    let address = dns.address;
+    let name_servers = move || {
+        let mut connection = ConnectionConfig::udp();
+        connection.port = address.port();
+        let server = NameServerConfig::new(address.ip(), true, vec![connection]);
+        // A search domain, as every pod has one.
+        let inside = vec![DnsName::from_ascii("inside.example.").unwrap()];
+        let config = ResolverConfig::from_parts(None, inside, vec![server]);
+        Ok(TokioResolver::builder_with_config(
+            config,
+            TokioRuntimeProvider::default(),
+        ))
+    };
+    PublicResolver {
+        dev: None,
+        dns: Arc::new(Dns {
+            resolver: OnceCell::new(),
+            name_servers: Box::new(name_servers),
+            timeout: Duration::from_millis(200),
+        }),
+        check,
+    }
+}
+
+fn check_with_stand_in(address: IpAddr) -> Result<(), AddressRefusal> {
+    match address {
+        AS_IF_PUBLIC => Ok(()),
+        other => check_public(other),
+    }
+}
+
+async fn resolve(resolver: &PublicResolver, host: &str) -> Result<Vec<IpAddr>, String> {
+    let answers = resolver.resolve(Name::from_str(host).unwrap()).await;
+    answers
+        .map(|answers| answers.map(|address| address.ip()).collect())
+        .map_err(|error| error.to_string())
+}
+
+fn address(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn addresses(texts: &[&str]) -> Answer {
+    Answer::Addresses(texts.iter().map(|text| address(text)).collect())
+}
+
+/// Counts connections, and closes them.
+async fn listen(ip: IpAddr, port: u16) -> Option<(u16, Arc<AtomicUsize>)> {
+    let listener = TcpListener::bind((ip, port)).await.ok()?;
+    let port = listener.local_addr().unwrap().port();
+    let seen = Arc::new(AtomicUsize::new(0));
+    tokio::spawn({
+        let seen = Arc::clone(&seen);
+        async move {
+            while listener.accept().await.is_ok() {
+                seen.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    });
+    Some((port, seen))
+}
+
+/// One attempt to fetch a file from the host by this resolver.
+async fn fetch(resolver: &PublicResolver, port: u16) -> Problem {
+    let folder = tempfile::tempdir().unwrap();
+    let mut environment = Environment::default();
+    // Any port, so that a listener of the test can be the server.
+    environment.set("DEV_MODE", "true");
+    environment.set("CACHE_DIR", folder.path().display().to_string());
+    let settings = Settings::from_environment(&environment).unwrap();
+    let fetcher = Fetcher::with_resolver(&settings, resolver.clone()).unwrap();
+    let policy = UrlPolicy::new([HOST], true);
+    let url = policy.check(&format!("https://{HOST}:{port}/a.pdf")).unwrap();
+    let cache = Cache::open(folder.path()).unwrap();
+    let slot = cache.slot(Uuid::new_v4()).await;
+    match fetcher.fetch(&policy, url, FileType::Pdf, &slot).await {
+        Err(FetchError::Refused { problem, .. }) => problem,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_is_rebound_leads_nowhere_else() {
+    let good = Answer::Addresses(vec![AS_IF_PUBLIC]);
+    let bad = Answer::Addresses(vec![LOOPBACK]);
+    // Good for the check and bad for a second look-up, if there were one; then bad for the check.
+    let dns = HostileDns::start(&[(HOST, &[good.clone(), bad, good])]).await;
+    let resolver = resolver(&dns, check_with_stand_in);
+    let (port, outside) = listen(AS_IF_PUBLIC, 0).await.unwrap();
+    let (_, inside) = listen(LOOPBACK, port).await.unwrap();
+
+    let problem = fetch(&resolver, port).await;
+    assert_eq!(problem.category, Category::Transient, "{}", problem.message());
+    assert_eq!(dns.questions(HOST), 1, "what was checked is what is connected to");
+    let problem = fetch(&resolver, port).await;
+    assert_eq!(problem.category, Category::Permanent);
+    assert!(
+        problem.message().contains("127.0.0.1, which is loopback"),
+        "{}",
+        problem.message()
+    );
+    assert_eq!(dns.questions(HOST), 2);
+    fetch(&resolver, port).await;
+    let seen = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
+    assert_eq!((seen(&outside), seen(&inside)), (2, 0));
+}
+
+#[tokio::test]
+async fn one_private_answer_among_public_ones_refuses_them_all() {
+    for inside in [
+        "127.0.0.1",
+        "10.0.0.7",
+        "169.254.169.254",
+        "100.64.0.1",
+        "0.0.0.0",
+        "::1",
+        "fd00::7",
+        "fe80::1",
+        "::ffff:10.0.0.7",
+        "64:ff9b::a00:7",
+    ] {
+        for answer in [
+            addresses(&["8.8.8.8", inside]),
+            addresses(&[inside, "8.8.8.8", "2606:4700::1111"]),
+            Answer::AliasOf("real.example", vec![PUBLIC, address(inside)]),
+        ] {
+            let dns = HostileDns::start(&[(HOST, std::slice::from_ref(&answer))]).await;
+            let error = resolve(&resolver(&dns, check_public), HOST).await.unwrap_err();
+            assert!(
+                error.contains("does not lead to a public address"),
+                "{answer:?}: {error}"
+            );
+            assert!(error.contains(&address(inside).to_string()), "{answer:?}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_chain_of_aliases_is_followed_to_its_end_and_judged_there() {
+    let private = addresses(&["10.0.0.7"]);
+    let public = addresses(&["8.8.8.8", "2606:4700::1111"]);
+    let dns = HostileDns::start(&[
+        (HOST, &[Answer::Alias("one.example")]),
+        ("one.example", &[Answer::Alias("two.example")]),
+        ("two.example", &[private]),
+        ("public.example", &[Answer::Alias("three.example")]),
+        ("three.example", &[public]),
+        ("loop.example", &[Answer::Alias("loop2.example")]),
+        ("loop2.example", &[Answer::Alias("loop.example")]),
+    ])
+    .await;
+    let resolver = resolver(&dns, check_public);
+    let error = resolve(&resolver, HOST).await.unwrap_err();
+    assert!(error.contains("10.0.0.7, which is private"), "{error}");
+    assert_eq!(
+        resolve(&resolver, "PUBLIC.example.").await,
+        Ok(vec![PUBLIC, address("2606:4700::1111")])
+    );
+    let error = resolve(&resolver, "loop.example").await.unwrap_err();
+    assert!(error.contains("loop.example has no address"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_answer_makes_a_transient_failure_in_time() {
+    for (answer, words) in [
+        (Answer::Missing, "has no address"),
+        (Answer::Failure, "has no address"),
+        (Answer::Silence, "has no address"),
+        (Answer::Garbage, "has no address"),
+        (Answer::Addresses(Vec::new()), "has no address"),
+    ] {
+        let dns = HostileDns::start(&[(HOST, std::slice::from_ref(&answer))]).await;
+        let resolver = resolver(&dns, check_public);
+        let fetched = tokio::time::timeout(Duration::from_secs(10), fetch(&resolver, 443));
+        let problem = fetched.await.unwrap_or_else(|_| panic!("{answer:?} takes too long"));
+        assert_eq!(problem.category, Category::Transient, "{answer:?}");
+        assert!(problem.message().contains(words), "{answer:?}: {}", problem.message());
+    }
+}
+
+#[tokio::test]
+async fn search_domains_are_never_tried() {
+    let inside = addresses(&["8.8.8.8"]);
+    let dns = HostileDns::start(&[("claims.example.inside.example", &[inside])]).await;
+    let error = resolve(&resolver(&dns, check_public), HOST).await.unwrap_err();
+    assert!(error.contains("has no address"), "{error}");
+    assert_eq!(dns.questions(HOST), 1);
+    assert_eq!(dns.questions("claims.example.inside.example"), 0);
+}
+
+#[tokio::test]
+async fn localhost_is_no_public_address() {
+    let error = resolve(&PublicResolver::new(None), "localhost").await.unwrap_err();
+    assert!(error.contains("does not lead to a public address"), "{error}");
+}
+
+#[tokio::test]
+async fn development_hosts_lead_to_the_sample_server() {
+    let address: SocketAddr = "127.0.0.1:7".parse().unwrap();
+    let dev = DevSettings {
+        resolve: vec![("example.com".to_owned(), address)],
+        ca_file: None,
+    };
+    assert_eq!(
+        resolve(&PublicResolver::new(Some(dev)), "EXAMPLE.com.").await,
+        Ok(vec![address.ip()])
+    );
+}
