@@ -3,7 +3,7 @@
 use super::hostile_dns::{Answer, HostileDns};
 use super::*;
 use crate::cache::Cache;
-use crate::fetch::{FetchError, Fetcher};
+use crate::fetch::{FetchError, Fetcher, TimeLimits};
 use contracts::category::Category;
 use contracts::file_rules::FileType;
 use contracts::messages::Problem;
@@ -93,7 +93,7 @@ async fn fetch(resolver: &PublicResolver, port: u16) -> Problem {
     environment.set("DEV_MODE", "true");
     environment.set("CACHE_DIR", folder.path().display().to_string());
     let settings = Settings::from_environment(&environment).unwrap();
-    let fetcher = Fetcher::with_resolver(&settings, resolver.clone()).unwrap();
+    let fetcher = Fetcher::with(&settings, resolver.clone(), TimeLimits::default()).unwrap();
     let policy = UrlPolicy::new([HOST], true);
     let url = policy.check(&format!("https://{HOST}:{port}/a.pdf")).unwrap();
     let cache = Cache::open(folder.path()).unwrap();
