@@ -6,8 +6,13 @@
 //! An attempt takes what it wrote with it when it fails or is given up. What a killed process left goes with the next
 //! failure of its attachment, with the upload of its file, or with the janitor. All of them may meet an attempt that
 //! still runs, in a process that was taken for dead: it finds its part gone and begins anew.
+//!
+//! The volume is shared, and whoever else writes there may plant links: everything below the cache folder is opened as
+//! seen from there, so that no link leads a write outside.
 
 use crate::volume;
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, OpenOptions};
 use contracts::cache_path::{self, FILE, NOTE, PART_SUFFIX};
 use jiff::Timestamp;
 use runtime::Unavailable;
@@ -19,7 +24,6 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::fs;
 use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
@@ -101,7 +105,8 @@ impl Cache {
             Arc::clone(busy.entry(media_id).or_default())
         };
         Slot {
-            folder: self.root.join(cache_path::folder(media_id)),
+            root: self.root.clone(),
+            folder: cache_path::folder(media_id).into(),
             media_id,
             _turn: Turn {
                 media_id,
@@ -135,6 +140,8 @@ impl Drop for Turn {
 
 /// An attachment's place in the cache, for one task alone.
 pub(crate) struct Slot {
+    root: PathBuf,
+    /// Below the root, like all paths here.
     folder: PathBuf,
     media_id: Uuid,
     _turn: Turn,
@@ -144,13 +151,19 @@ impl Slot {
     /// The complete file of an earlier attempt, if it is there with the size in its note.
     pub(crate) async fn finished(&self) -> Option<Cached> {
         let folder = self.folder.clone();
-        let look = move || {
-            let note = std::fs::read(folder.join(NOTE)).ok()?;
+        self.on_volume(move |cache| {
+            let note = cache.read(folder.join(NOTE)).ok()?;
             let cached: Cached = serde_json::from_slice(&note).ok()?;
-            let file = std::fs::symlink_metadata(folder.join(FILE)).ok()?;
+            let file = cache.symlink_metadata(folder.join(FILE)).ok()?;
             (file.is_file() && file.len() == cached.bytes).then_some(cached)
-        };
-        // Fails only when the process ends.
+        })
+        .await?
+    }
+
+    /// Works where it may block; `None` if there is no cache folder, or the process ends.
+    async fn on_volume<T: Send + 'static>(&self, work: impl FnOnce(&Dir) -> T + Send + 'static) -> Option<T> {
+        let root = self.root.clone();
+        let look = move || Some(work(&Dir::open_ambient_dir(root, ambient_authority()).ok()?));
         tokio::task::spawn_blocking(look).await.ok()?
     }
 
@@ -160,7 +173,8 @@ impl Slot {
         let part = self.folder.join(name);
         Part {
             draft: Some(Draft {
-                file: None,
+                root: self.root.clone(),
+                open: None,
                 note: part.with_extension(NOTE_SUFFIX),
                 part,
                 folder: self.folder.clone(),
@@ -175,20 +189,21 @@ impl Slot {
     /// Removes what attempts left behind, in killed processes too. A complete file stays, with its note: its message is
     /// on its way. The folder goes if it is empty then.
     pub(crate) async fn clear_attempts(&self) {
-        let is_complete = fs::symlink_metadata(self.folder.join(FILE)).await.is_ok();
-        let Ok(mut entries) = fs::read_dir(&self.folder).await else {
-            return;
-        };
-        while let Ok(Some(entry)) = entries.next_entry().await {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            let is_attempt = name.ends_with(PART_SUFFIX) || name.ends_with(&format!(".{NOTE_SUFFIX}"));
-            if is_attempt || (name == NOTE && !is_complete) {
-                let _ = fs::remove_file(entry.path()).await;
+        let folder = self.folder.clone();
+        self.on_volume(move |cache| {
+            let is_complete = cache.symlink_metadata(folder.join(FILE)).is_ok();
+            for entry in cache.read_dir(&folder).into_iter().flatten().flatten() {
+                let name = entry.file_name();
+                let name = name.to_string_lossy();
+                let is_attempt = name.ends_with(PART_SUFFIX) || name.ends_with(&format!(".{NOTE_SUFFIX}"));
+                if is_attempt || (name == NOTE && !is_complete) {
+                    let _ = entry.remove_file();
+                }
             }
-        }
-        // Fails, as it should, when something is in it.
-        let _ = fs::remove_dir(&self.folder).await;
+            // Fails, as it should, when something is in it.
+            let _ = cache.remove_dir(&folder);
+        })
+        .await;
     }
 }
 
@@ -198,7 +213,9 @@ const NOTE_SUFFIX: &str = "note";
 /// What an attempt has on the volume, until it is in its place. Dropping it removes it: also when the attempt is given up
 /// in the middle, because its partition went.
 struct Draft {
-    file: Option<File>,
+    root: PathBuf,
+    /// The cache folder and the part in it, once there is something to write.
+    open: Option<(Dir, File)>,
     part: PathBuf,
     note: PathBuf,
     folder: PathBuf,
@@ -207,37 +224,55 @@ struct Draft {
 
 impl Draft {
     fn append(&mut self, bytes: &[u8]) -> Result<(), CacheError> {
-        let written = match &mut self.file {
-            Some(file) => file.write_all(bytes),
-            None => self.create()?.write_all(bytes),
+        let (_, file) = match &mut self.open {
+            Some(open) => open,
+            None => self.open.insert(create(&self.root, &self.folder, &self.part)?),
         };
-        written.map_err(CacheError::of(&self.part))
+        file.write_all(bytes)
+            .map_err(CacheError::of(&self.root.join(&self.part)))
     }
 
-    fn create(&mut self) -> Result<&mut File, CacheError> {
-        let mut tries = 0;
-        loop {
-            std::fs::create_dir_all(&self.folder).map_err(CacheError::of(&self.folder))?;
-            match File::create_new(&self.part) {
-                Ok(file) => return Ok(self.file.insert(file)),
-                // Somebody cleared the folder away just now.
-                Err(error) if error.kind() == io::ErrorKind::NotFound && tries < 3 => tries += 1,
-                Err(error) => return Err(CacheError::of(&self.part)(error)),
-            }
-        }
-    }
-
+    /// After the first [`Self::append`].
     fn move_into_place(&mut self, cached: &Cached) -> Result<(), CacheError> {
-        self.file = None;
-        let (note, part) = (CacheError::of(&self.note), CacheError::of(&self.part));
+        let Some((cache, file)) = self.open.take() else {
+            return Err(CacheError::of(&self.root)(io::Error::other("nothing was written")));
+        };
+        // Closed before it is renamed: some shares tell only then that a write has failed.
+        drop(file);
+        let (note, part) = (self.root.join(&self.note), self.root.join(&self.part));
         serde_json::to_vec(cached)
             .map_err(io::Error::from)
-            .and_then(|text| std::fs::write(&self.note, text))
-            .and_then(|()| std::fs::rename(&self.note, self.folder.join(NOTE)))
-            .map_err(note)?;
-        std::fs::rename(&self.part, self.folder.join(FILE)).map_err(part)?;
+            .and_then(|text| cache.write(&self.note, text))
+            .and_then(|()| cache.rename(&self.note, &cache, self.folder.join(NOTE)))
+            .map_err(CacheError::of(&note))?;
+        cache
+            .rename(&self.part, &cache, self.folder.join(FILE))
+            .map_err(CacheError::of(&part))?;
         self.is_moved = true;
         Ok(())
+    }
+}
+
+/// Makes the part, and the folders above it.
+fn create(root: &Path, folder: &Path, part: &Path) -> Result<(Dir, File), CacheError> {
+    let mut tries = 0;
+    loop {
+        std::fs::create_dir_all(root).map_err(CacheError::of(root))?;
+        let created = Dir::open_ambient_dir(root, ambient_authority()).and_then(|cache| {
+            cache.create_dir_all(folder).map_err(|error| match error.kind() {
+                io::ErrorKind::AlreadyExists => {
+                    io::Error::other("a link or a file is where its folder belongs: remove it")
+                }
+                _ => error,
+            })?;
+            let file = cache.open_with(part, OpenOptions::new().write(true).create_new(true))?;
+            Ok((cache, file.into_std()))
+        });
+        match created {
+            // Somebody cleared the folder away just now.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && tries < 3 => tries += 1,
+            created => return created.map_err(CacheError::of(&root.join(part))),
+        }
     }
 }
 
@@ -246,12 +281,14 @@ impl Drop for Draft {
         if self.is_moved {
             return;
         }
-        let paths = [&mut self.part, &mut self.note, &mut self.folder].map(std::mem::take);
+        let paths = [&mut self.root, &mut self.part, &mut self.note, &mut self.folder].map(std::mem::take);
         let remove = move || {
-            let [part, note, folder] = paths;
-            let _ = std::fs::remove_file(part);
-            let _ = std::fs::remove_file(note);
-            let _ = std::fs::remove_dir(folder);
+            let [root, part, note, folder] = paths;
+            if let Ok(cache) = Dir::open_ambient_dir(root, ambient_authority()) {
+                let _ = cache.remove_file(part);
+                let _ = cache.remove_file(note);
+                let _ = cache.remove_dir(folder);
+            }
         };
         // A share that hangs must not hang the thread. Without a runtime the process is at its end.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
@@ -337,6 +374,10 @@ impl Part {
 mod tests {
     use super::*;
 
+    fn place(slot: &Slot) -> PathBuf {
+        slot.root.join(&slot.folder)
+    }
+
     fn now() -> Timestamp {
         "2025-01-01T00:00:00Z".parse().unwrap()
     }
@@ -384,14 +425,14 @@ mod tests {
         let cache = Cache::open(root.path()).unwrap();
         let slot = cache.slot(Uuid::new_v4()).await;
         let leave = || {
-            std::fs::create_dir_all(&slot.folder).unwrap();
+            std::fs::create_dir_all(place(&slot)).unwrap();
             for name in ["a-b.part", "a-b.note", NOTE] {
-                std::fs::write(slot.folder.join(name), "left by SIGKILL").unwrap();
+                std::fs::write(place(&slot).join(name), "left by SIGKILL").unwrap();
             }
         };
         leave();
         slot.clear_attempts().await;
-        assert!(!slot.folder.exists());
+        assert!(!place(&slot).exists());
 
         leave();
         let mut part = slot.begin();
@@ -399,7 +440,7 @@ mod tests {
         let cached = part.finish(None, now()).await.unwrap();
         slot.clear_attempts().await;
         assert_eq!(slot.finished().await, Some(cached), "its message is on its way");
-        assert_eq!(std::fs::read_dir(&slot.folder).unwrap().count(), 2);
+        assert_eq!(std::fs::read_dir(place(&slot)).unwrap().count(), 2);
     }
 
     #[tokio::test]
@@ -409,10 +450,10 @@ mod tests {
         let slot = cache.slot(Uuid::new_v4()).await;
         let mut part = slot.begin();
         part.write(&[0; BUFFER_BYTES]).await.unwrap();
-        assert!(slot.folder.exists());
+        assert!(place(&slot).exists());
         drop(part);
         let gone = async {
-            while slot.folder.exists() {
+            while place(&slot).exists() {
                 tokio::time::sleep(std::time::Duration::from_millis(5)).await;
             }
         };
@@ -429,10 +470,10 @@ mod tests {
         let mut part = slot.begin();
         part.write(&[0; BUFFER_BYTES]).await.unwrap();
         // By the upload of the same file, which another process downloaded while this one was taken for dead.
-        std::fs::remove_dir_all(&slot.folder).unwrap();
+        std::fs::remove_dir_all(place(&slot)).unwrap();
         assert!(part.finish(None, now()).await.is_err());
         slot.clear_attempts().await;
-        assert!(!slot.folder.exists());
+        assert!(!place(&slot).exists());
         let part = slot.begin();
         assert!(part.finish(None, now()).await.is_ok());
     }
@@ -444,5 +485,43 @@ mod tests {
             panic!("a file is no folder");
         };
         assert!(error.to_string().contains("check that the volume is mounted"));
+    }
+
+    #[tokio::test]
+    async fn planted_links_are_not_followed() {
+        let (root, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let victim = outside.path().join("victim");
+        std::fs::write(&victim, "untouched").unwrap();
+        let cache = Cache::open(root.path()).unwrap();
+        let link = |target: &Path, at: &Path| {
+            std::fs::create_dir_all(at.parent().unwrap()).unwrap();
+            std::os::unix::fs::symlink(target, at).unwrap();
+        };
+        let download = async |slot: &Slot| {
+            let mut part = slot.begin();
+            part.write(b"hello").await?;
+            part.finish(None, now()).await
+        };
+
+        // The attachment's folder, and the folder above it, lead outside: nothing is written there.
+        let slot = cache.slot(Uuid::new_v4()).await;
+        link(outside.path(), &place(&slot));
+        let error = download(&slot).await.unwrap_err().to_string();
+        assert!(error.contains("CACHE_DIR") && error.contains("a link"), "{error}");
+        let slot = cache.slot(Uuid::new_v4()).await;
+        link(outside.path(), place(&slot).parent().unwrap());
+        assert!(download(&slot).await.is_err());
+        slot.clear_attempts().await;
+        assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 1);
+
+        // A file and a note that are links are replaced, and what they named stays.
+        let slot = cache.slot(Uuid::new_v4()).await;
+        for name in [FILE, NOTE] {
+            link(&victim, &place(&slot).join(name));
+        }
+        assert_eq!(slot.finished().await, None);
+        let cached = download(&slot).await.unwrap();
+        assert_eq!(slot.finished().await, Some(cached));
+        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "untouched");
     }
 }

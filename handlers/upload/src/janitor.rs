@@ -3,11 +3,13 @@
 //! A file goes when it is older than `CACHE_RETENTION_SECONDS` (a day) *and* older than the oldest message that the
 //! upload group has not finished. However long OneLake is away, no file that is still to be uploaded is lost to it.
 
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
 use contracts::topology::Stage;
 use jiff::{SignedDuration, Timestamp};
 use runtime::config::Settings;
 use runtime::topics::{Oldest, oldest_unfinished};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Between two rounds: a quarter of the retention, and within these.
@@ -59,47 +61,41 @@ fn limit(oldest: &Oldest, retention: Duration, now: Timestamp) -> Timestamp {
     }
 }
 
-/// Removes attachment folders in which everything is older than the limit; returns how many.
+/// Removes attachment folders in which everything is older than the limit; returns how many. Links are left alone, and
+/// nothing outside the cache folder is touched.
 fn clear(cache_dir: &Path, limit: Timestamp) -> usize {
-    let folders = |path: &Path| {
-        std::fs::read_dir(path)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-            .map(|entry| entry.path())
-            .collect::<Vec<_>>()
+    let Ok(cache) = Dir::open_ambient_dir(cache_dir, ambient_authority()) else {
+        return 0;
     };
-    folders(cache_dir)
+    let shards = folders(&cache, Path::new("."), |name| name.len() == 2);
+    shards
         .iter()
         // Only what looks like ours: two digits, then an id.
-        .filter(|shard| shard.file_name().is_some_and(|name| name.len() == 2))
-        .flat_map(|shard| folders(shard))
-        .filter(|folder| {
-            folder
-                .file_name()
-                .and_then(|name| name.to_str())
-                .is_some_and(|name| uuid::Uuid::parse_str(name).is_ok())
-        })
-        .filter(|folder| is_older(folder, limit) && std::fs::remove_dir_all(folder).is_ok())
+        .flat_map(|shard| folders(&cache, shard, |name| uuid::Uuid::parse_str(name).is_ok()))
+        .filter(|folder| is_older(&cache, folder, limit) && cache.remove_dir_all(folder).is_ok())
         .count()
 }
 
-fn is_older(folder: &Path, limit: Timestamp) -> bool {
-    let written = |path: &Path| {
-        let modified = std::fs::symlink_metadata(path).and_then(|metadata| metadata.modified());
-        modified.ok().and_then(|time| Timestamp::try_from(time).ok())
+/// The folders right below `path` whose names are wanted.
+fn folders(cache: &Dir, path: &Path, is_wanted: fn(&str) -> bool) -> Vec<PathBuf> {
+    let entries = cache.read_dir(path).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .filter(|entry| entry.file_name().to_str().is_some_and(is_wanted))
+        .map(|entry| path.join(entry.file_name()))
+        .collect()
+}
+
+fn is_older(cache: &Dir, folder: &Path, limit: Timestamp) -> bool {
+    let is_older = |path: &Path| {
+        let modified = cache.symlink_metadata(path).and_then(|metadata| metadata.modified());
+        let modified = modified.ok().and_then(|time| Timestamp::try_from(time.into_std()).ok());
+        modified.is_some_and(|time| time < limit)
     };
-    let Ok(entries) = std::fs::read_dir(folder) else {
+    let Ok(mut entries) = cache.read_dir(folder) else {
         return false;
     };
-    let files_are_older = entries.into_iter().all(|entry| {
-        entry
-            .ok()
-            .and_then(|entry| written(&entry.path()))
-            .is_some_and(|time| time < limit)
-    });
-    files_are_older && written(folder).is_some_and(|time| time < limit)
+    entries.all(|entry| entry.is_ok_and(|entry| is_older(&folder.join(entry.file_name())))) && is_older(folder)
 }
 
 #[cfg(test)]
@@ -135,5 +131,26 @@ mod tests {
         assert_eq!(clear(root.path(), Timestamp::now().checked_sub(hour).unwrap()), 0);
         assert_eq!(clear(root.path(), Timestamp::now().checked_add(hour).unwrap()), 1);
         assert!(!ours.exists() && foreign.exists());
+    }
+
+    #[test]
+    fn planted_links_lead_the_janitor_nowhere() {
+        let (root, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let id = uuid::Uuid::new_v4().to_string();
+        let target = outside.path().join(&id);
+        std::fs::create_dir_all(&target).unwrap();
+        std::fs::write(target.join("file"), "x").unwrap();
+        let link = |target: &Path, name: &str| std::os::unix::fs::symlink(target, root.path().join(name)).unwrap();
+        link(outside.path(), "aa");
+        std::fs::create_dir_all(root.path().join("bb")).unwrap();
+        link(&target, &format!("bb/{id}"));
+        // A folder of ours goes, with the link in it, and without what the link names.
+        let ours = root.path().join("cc").join(&id);
+        std::fs::create_dir_all(&ours).unwrap();
+        link(&target, &format!("cc/{id}/file"));
+        let hour = SignedDuration::from_hours(1);
+        assert_eq!(clear(root.path(), Timestamp::now().checked_add(hour).unwrap()), 1);
+        assert!(!ours.exists());
+        assert_eq!(std::fs::read(target.join("file")).unwrap(), b"x");
     }
 }

@@ -81,7 +81,7 @@ impl Upload {
         let started = Instant::now();
         let put = self
             .files
-            .put_file(&cached.destination_path, file.path(), cached.bytes_downloaded)
+            .put_file(&cached.destination_path, file.content(), cached.bytes_downloaded)
             .await;
         drop(running);
         metrics()
@@ -113,7 +113,9 @@ impl Upload {
             // Nobody has checked that the file was ours: only a place that can be no other's is cleared.
             let own = cache_path::file(cached.media_id);
             return Ok(match cached.local_cache_path == own {
-                true => emit.then(cached_file::remove(self.cache_dir.join(own))).into(),
+                true => emit
+                    .then(cached_file::remove(self.cache_dir.clone(), own.into()))
+                    .into(),
                 false => emit.into(),
             });
         }
@@ -142,9 +144,10 @@ impl Handler for Upload {
     type Input = CachedDownload;
 
     async fn handle(&self, cached: CachedDownload, context: &Context) -> Result<Outcome, Failure> {
-        let path = cache_path::resolve(&self.cache_dir, &cached.local_cache_path)
+        cache_path::resolve(&self.cache_dir, &cached.local_cache_path)
             .map_err(|refusal| Problem::new(Category::Permanent, refusal.to_string()))?;
-        let file = match CacheFile::look(path, cached.bytes_downloaded, &cached.sha256).await {
+        let path = PathBuf::from(&cached.local_cache_path);
+        let file = match CacheFile::look(self.cache_dir.clone(), path, cached.bytes_downloaded, &cached.sha256).await {
             Ok(Found::Good(file)) => file,
             Ok(Found::Unusable(why)) => return self.without_file(&cached, why, context).await,
             Err(error) => return Err(Unavailable::new("cache volume", error.to_string()).into()),
@@ -158,7 +161,7 @@ impl Handler for Upload {
                     .then(file.forget())
                     .into())
             }
-            Err(FileError::SourceMissing { .. } | FileError::SourceChanged { .. }) => {
+            Err(FileError::SourceChanged { .. }) => {
                 self.without_file(&cached, "it changed during the upload", context)
                     .await
             }
@@ -180,7 +183,7 @@ fn kind(error: &FileError) -> &'static str {
     match error {
         FileError::Unavailable { .. } => "unavailable",
         FileError::InvalidPath { .. } => "invalid_path",
-        FileError::SourceMissing { .. } | FileError::SourceChanged { .. } => "cache",
+        FileError::SourceChanged { .. } => "cache",
         FileError::Unsupported { .. } => "unsupported",
     }
 }

@@ -1,7 +1,7 @@
 //! Putting files into the lake: the trait that `upload` sees, its errors, and the check of paths.
 
+use std::fs::File;
 use std::future::Future;
-use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -16,14 +16,15 @@ pub type FileFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, FileError>> +
 /// Paths are relative to the store's location and `/`-separated. `..`, a leading or doubled slash, NUL and
 /// backslashes are refused with [`FileError::InvalidPath`], whatever was checked before.
 pub trait FileStore: Send + Sync {
-    /// Streams `source`, a local file of `expected_bytes` bytes, to `path` and overwrites what is there.
+    /// Streams `source`, an open file of `expected_bytes` bytes, from its beginning to `path` and overwrites what is there.
+    /// It is a file and no path, so that what was checked is what is put.
     ///
     /// A reader sees the old file or the whole new one. It may be repeated, and several may put the same path at once:
     /// one of them wins whole. Memory is bounded whatever the size.
     ///
     /// # Errors
     /// Any [`FileError`]; nothing has changed at `path` then, unless the answer alone was lost.
-    fn put_file<'a>(&'a self, path: &'a str, source: &'a Path, expected_bytes: u64) -> FileFuture<'a, ()>;
+    fn put_file<'a>(&'a self, path: &'a str, source: Arc<File>, expected_bytes: u64) -> FileFuture<'a, ()>;
 
     /// Whether the file at `path` has exactly this content: its size, and its SHA-256 in lower-case hex.
     ///
@@ -67,19 +68,9 @@ pub enum FileError {
         /// The rule that it breaks.
         reason: String,
     },
-    /// The local file to put is gone: download it again.
-    #[error(
-        "the cached file {source_path} is gone: it must be downloaded again; if this repeats, check what else cleans the cache folder"
-    )]
-    SourceMissing {
-        /// The local file.
-        source_path: String,
-    },
-    /// The local file to put is not the one that was announced: download it again.
-    #[error("the cached file {source_path} has {found} bytes and not {expected}: it must be downloaded again")]
+    /// The file to put is not the one that was announced: download it again.
+    #[error("the cached file has {found} bytes or more and not {expected}: it must be downloaded again")]
     SourceChanged {
-        /// The local file.
-        source_path: String,
         /// Bytes announced.
         expected: u64,
         /// Bytes read.

@@ -1,8 +1,10 @@
 //! Files on this machine, for development and tests: written under a temporary name, synced, renamed over.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use uuid::Uuid;
 
@@ -47,8 +49,8 @@ impl LocalFiles {
 }
 
 impl FileStore for LocalFiles {
-    fn put_file<'a>(&'a self, path: &'a str, source: &'a Path, expected_bytes: u64) -> FileFuture<'a, ()> {
-        let (path, source) = (path.to_owned(), source.to_owned());
+    fn put_file<'a>(&'a self, path: &'a str, source: Arc<File>, expected_bytes: u64) -> FileFuture<'a, ()> {
+        let path = path.to_owned();
         self.blocking("write", move |root| put(root, &path, &source, expected_bytes))
     }
 
@@ -99,11 +101,10 @@ fn has_content(target: &Path, bytes: u64, sha256: &str) -> io::Result<bool> {
     Ok(sha256_hex(File::open(target)?)? == sha256)
 }
 
-fn put(root: &Path, path: &str, source: &Path, expected: u64) -> Result<(), FileError> {
+fn put(root: &Path, path: &str, source: &File, expected: u64) -> Result<(), FileError> {
     check_path(path)?;
     let target = root.join(path);
     let folder = target.parent().unwrap_or(root);
-    let mut from = open_source(source, expected)?;
     if target.is_dir() {
         return Err(FileError::invalid(path, "a folder of that name is there"));
     }
@@ -112,7 +113,7 @@ fn put(root: &Path, path: &str, source: &Path, expected: u64) -> Result<(), File
     fs::create_dir_all(folder).map_err(|error| trouble("create the folder of", path, &target, &error))?;
 
     let temporary = folder.join(temporary_name());
-    let written = write_temporary(&mut from, source, &temporary, path, expected)
+    let written = write_temporary(source, &temporary, path, expected)
         .and_then(|()| fs::rename(&temporary, &target).map_err(|error| trouble("rename", path, &target, &error)));
     if written.is_err() {
         // Best effort: a leftover is invisible to `list`, and the error to report is the first one.
@@ -125,33 +126,8 @@ fn put(root: &Path, path: &str, source: &Path, expected: u64) -> Result<(), File
         .map_err(|error| unavailable("sync the folder of", &target, &error))
 }
 
-fn open_source(source: &Path, expected: u64) -> Result<File, FileError> {
-    let file = File::open(source).map_err(|error| match error.kind() {
-        ErrorKind::NotFound | ErrorKind::NotADirectory => FileError::SourceMissing {
-            source_path: source.display().to_string(),
-        },
-        _ => unavailable("read", source, &error),
-    })?;
-    let metadata = file.metadata().map_err(|error| unavailable("read", source, &error))?;
-    if !metadata.is_file() {
-        return Err(FileError::SourceMissing {
-            source_path: source.display().to_string(),
-        });
-    }
-    if metadata.len() != expected {
-        return Err(changed(source, expected, metadata.len()));
-    }
-    Ok(file)
-}
-
 /// Copies piece by piece, and counts: a file may change while it is read.
-fn write_temporary(
-    from: &mut File,
-    source: &Path,
-    temporary: &Path,
-    path: &str,
-    expected: u64,
-) -> Result<(), FileError> {
+fn write_temporary(source: &File, temporary: &Path, path: &str, expected: u64) -> Result<(), FileError> {
     let into = |error: &io::Error| trouble("write", path, temporary, error);
     let mut to = OpenOptions::new()
         .write(true)
@@ -161,20 +137,23 @@ fn write_temporary(
     let mut piece = vec![0; PIECE_BYTES];
     let mut copied: u64 = 0;
     loop {
-        let read = match from.read(&mut piece) {
+        let read = match source.read_at(&mut piece, copied) {
             Ok(0) => break,
             Ok(read) => read,
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Err(error) => return Err(unavailable("read", source, &error)),
+            Err(error) => return Err(unavailable("read", Path::new("the cached file"), &error)),
         };
         copied += read as u64;
         if copied > expected {
-            return Err(changed(source, expected, copied));
+            break;
         }
         to.write_all(&piece[..read]).map_err(|error| into(&error))?;
     }
     if copied != expected {
-        return Err(changed(source, expected, copied));
+        return Err(FileError::SourceChanged {
+            expected,
+            found: copied,
+        });
     }
     to.sync_all().map_err(|error| into(&error))
 }
@@ -214,14 +193,6 @@ fn temporary_name() -> String {
 
 fn is_absence(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
-}
-
-fn changed(source: &Path, expected: u64, found: u64) -> FileError {
-    FileError::SourceChanged {
-        source_path: source.display().to_string(),
-        expected,
-        found,
-    }
 }
 
 fn unavailable(action: &'static str, at: &Path, error: &io::Error) -> FileError {
