@@ -9,7 +9,7 @@ use crate::shutdown;
 use crate::telemetry::{self, TelemetryError};
 use crate::worker::{Factory, Shared, Worker};
 use contracts::topology::Stage;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -62,13 +62,7 @@ impl Process {
         count: usize,
         drain: CancellationToken,
     ) -> Result<Self, StartError> {
-        // In development nobody else on the network needs to see it.
-        let host = if settings.dev.is_some() {
-            Ipv4Addr::LOCALHOST
-        } else {
-            Ipv4Addr::UNSPECIFIED
-        };
-        let listener = http::bind(SocketAddr::new(IpAddr::V4(host), settings.metrics_port)).await?;
+        let listener = http::bind(settings.metrics_address).await?;
         let address = listener.local_addr()?;
         let health = Health::default();
         let shared = Shared {

@@ -5,12 +5,18 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use harness::{Kafka, Result, WorkDir, http, ports, tables, wait_until};
 use serde_json::{Value, json};
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 use xact_e2e::command::{client, wait_no_lag};
 use xact_e2e::events::event;
 use xact_e2e::samples::SampleServer;
 use xact_e2e::stages::{STAGES, environment};
-use xact_e2e::{Pipeline, Running, command, ids};
+use xact_e2e::{Pipeline, Running, command, ids, kcat};
 
 const SOON: Duration = Duration::from_secs(60);
 const STOPPED: Duration = Duration::from_secs(35);
@@ -285,5 +291,93 @@ fn an_event_writer_without_any_broker_writes_an_invoked_event_once() -> Result<(
     assert_eq!(duplicates, 1.0, "it is counted");
     // A broker that is away does not keep it from ending.
     assert_eq!(writer.terminate(STOPPED)?, Some(0), "{}", writer.process.tail());
+    Ok(())
+}
+
+/// Opens a connection and sends this much.
+fn send(address: &str, bytes: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_write_timeout(Some(SOON)).unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    stream.write_all(bytes).unwrap();
+    stream
+}
+
+/// The status line of what is answered.
+fn status(stream: TcpStream) -> String {
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).unwrap();
+    line
+}
+
+#[test]
+fn floods_and_slow_callers_stop_neither_the_work_nor_the_probes() -> Result<()> {
+    let dir = WorkDir::new("http")?;
+    let pipeline = Pipeline::start(&[("INVOKE_TOKEN", TOKEN)], &dir)?;
+    let address = pipeline.running.address.clone();
+    let post = |token: &str, length: usize| {
+        format!(
+            "POST /invoke/event-ingester HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: {length}\r\n\r\n"
+        )
+    };
+    // Without the token no byte of the body is waited for.
+    assert!(status(send(&address, post("wrong", 6_000_000).as_bytes())).contains("401"));
+    assert!(status(send(&address, post(TOKEN, 7_000_000).as_bytes())).contains("413"));
+
+    // Callers with the token who take their time: those beyond the limit are told so.
+    let slow: Vec<TcpStream> = (0..8).map(|_| send(&address, post(TOKEN, 1000).as_bytes())).collect();
+    wait_until(SOON, "all turns are taken", || {
+        let answer = http::post(
+            &address,
+            "/invoke/event-ingester",
+            &[("Authorization", &format!("Bearer {TOKEN}"))],
+            b"x",
+        );
+        answer.ok().filter(|(status, _)| *status == 429)
+    })?;
+
+    // A flood without pause: connections that say nothing, and such that never end their headers.
+    let stop = Arc::new(AtomicBool::new(false));
+    let floods: Vec<_> = (0..4)
+        .map(|number| {
+            let (stop, address) = (Arc::clone(&stop), address.clone());
+            thread::spawn(move || {
+                let mut streams = VecDeque::new();
+                while !stop.load(Ordering::Relaxed) {
+                    if let Ok(mut stream) = TcpStream::connect(&address) {
+                        if number % 2 == 0 {
+                            let _ = stream.write_all(b"GET /metrics HTTP/1.1\r\nX: ");
+                        }
+                        streams.push_back(stream);
+                    }
+                    if streams.len() > 100 {
+                        streams.pop_front();
+                    }
+                    thread::sleep(Duration::from_millis(1));
+                }
+            })
+        })
+        .collect();
+
+    let broker = pipeline.broker()?;
+    let records: Vec<(String, Vec<u8>)> = (0..50)
+        .map(|number| {
+            let trace_id = format!("flood-{number}");
+            let url = format!("https://claimxperience.com/ok/9000/{number}/a.pdf");
+            let event = event(&trace_id, &json!([url]));
+            (trace_id, event)
+        })
+        .collect();
+    kcat::produce_all(&broker, "xact.events.raw", &records)?;
+    wait_no_lag(SOON, &broker, &dir)?;
+    assert_eq!(pipeline.tables()?.attachments.len(), 50);
+    for path in ["/health/live", "/health/ready", "/metrics"] {
+        assert_eq!(pipeline.running.get(path)?.0, 200, "{path}");
+    }
+    stop.store(true, Ordering::Relaxed);
+    for flood in floods {
+        flood.join().unwrap();
+    }
+    drop(slow);
     Ok(())
 }

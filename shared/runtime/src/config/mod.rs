@@ -64,8 +64,8 @@ pub struct Settings {
     pub log_level: String,
     /// `JSON_LOGS`.
     pub json_logs: bool,
-    /// `METRICS_PORT`.
-    pub metrics_port: u16,
+    /// `METRICS_ADDRESS` and `METRICS_PORT`.
+    pub metrics_address: SocketAddr,
     /// `INVOKE_TOKEN`.
     pub invoke_token: Option<SecretString>,
     /// `SHUTDOWN_GRACE_SECONDS`.

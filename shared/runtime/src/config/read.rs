@@ -7,7 +7,7 @@ use contracts::topology::{Groups, Topics};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -257,9 +257,7 @@ pub(super) fn settings(environment: &Environment) -> Result<Settings, ConfigErro
         audit_log: reader.optional("AUDIT_LOG_PATH").map(PathBuf::from),
         log_level: log_level(&mut reader),
         json_logs: reader.flag("JSON_LOGS"),
-        metrics_port: reader
-            .parsed("METRICS_PORT", "a port from 0 to 65535", |_| true)
-            .unwrap_or(0),
+        metrics_address: metrics_address(&mut reader, dev.is_some()),
         invoke_token: reader.secret("INVOKE_TOKEN"),
         shutdown_grace: reader.seconds("SHUTDOWN_GRACE_SECONDS", "1 to 600 seconds", 1.0, 600.0),
         commit_interval: reader.millis("COMMIT_INTERVAL_MS", 10, 60_000),
@@ -275,6 +273,21 @@ pub(super) fn settings(environment: &Environment) -> Result<Settings, ConfigErro
     } else {
         Err(ConfigError(reader.errors))
     }
+}
+
+fn metrics_address(reader: &mut Reader<'_>, dev: bool) -> SocketAddr {
+    let port = reader.parsed("METRICS_PORT", "a port from 0 to 65535", |_| true);
+    // In development nobody else on the network needs to see it.
+    let default = if dev {
+        Ipv4Addr::LOCALHOST
+    } else {
+        Ipv4Addr::UNSPECIFIED
+    };
+    let address = match reader.optional("METRICS_ADDRESS") {
+        None => Some(IpAddr::V4(default)),
+        Some(_) => reader.parsed("METRICS_ADDRESS", "an IPv4 or IPv6 address, or empty", |_| true),
+    };
+    SocketAddr::new(address.unwrap_or(IpAddr::V4(default)), port.unwrap_or(0))
 }
 
 fn topics(reader: &mut Reader<'_>) -> Topics {
@@ -515,6 +528,7 @@ mod tests {
             ("KAFKA_DLQ_TOPIC", "a b"),
             ("EVENTHUB_AUTO_OFFSET_RESET", "middle"),
             ("METRICS_PORT", "70000"),
+            ("METRICS_ADDRESS", "everywhere"),
             ("LOG_LEVEL", "a=b=c"),
             ("ALLOWED_ATTACHMENT_DOMAINS", "*.example.com"),
             ("RESULT_BATCH_SECONDS", "NaN"),
@@ -529,6 +543,7 @@ mod tests {
             "KAFKA_DLQ_TOPIC",
             "EVENTHUB_AUTO_OFFSET_RESET",
             "METRICS_PORT",
+            "METRICS_ADDRESS",
             "LOG_LEVEL",
             "ALLOWED_ATTACHMENT_DOMAINS",
             "RESULT_BATCH_SECONDS",

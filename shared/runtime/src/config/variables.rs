@@ -203,6 +203,11 @@ pub const VARIABLES: &[Variable] = &[
         "8000",
         "Port of /health, /metrics and /invoke; 0 takes a free one.",
     ),
+    var(
+        "METRICS_ADDRESS",
+        "",
+        "Address that METRICS_PORT is opened on. Empty: 0.0.0.0, and 127.0.0.1 in development.",
+    ),
     secret("INVOKE_TOKEN", "Bearer token of POST /invoke; empty: /invoke is off."),
     var(
         "SHUTDOWN_GRACE_SECONDS",

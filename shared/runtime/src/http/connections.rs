@@ -1,0 +1,184 @@
+//! The listener: how many connections there may be, and how long one may take to say what it wants.
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+/// What clients may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Open connections. More wait in the system's queue until one has gone.
+    pub(super) connections: usize,
+    /// From the connection, or from the last answer, to the end of the next request's headers.
+    pub(super) headers: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 512,
+            headers: Duration::from_secs(5),
+        }
+    }
+}
+
+/// One connection's headers; hyper's own limit is 400 KiB.
+const HEADER_BYTES: usize = 16 * 1024;
+/// After an error of the system, mostly too many open files: asking again at once would only burn.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves until `stop`; then answers under way are finished, and the caller decides for how long.
+pub(super) async fn serve(listener: TcpListener, app: Router, limits: Limits, stop: CancellationToken) {
+    let slots = Arc::new(Semaphore::new(limits.connections));
+    loop {
+        let accept = async {
+            // Nobody closes the semaphore.
+            let slot = Arc::clone(&slots).acquire_owned().await.ok();
+            (slot, listener.accept().await)
+        };
+        let (slot, accepted) = tokio::select! {
+            accepted = accept => accepted,
+            () = stop.cancelled() => break,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let serve = serve_connection(stream, app.clone(), limits, stop.clone());
+                tokio::spawn(async move {
+                    serve.await;
+                    drop(slot);
+                });
+            }
+            Err(error) => {
+                tracing::debug!(%error, "an HTTP connection could not be accepted");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+    // All slots are free when the last connection has gone.
+    let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
+    let _ = slots.acquire_many(all).await;
+}
+
+async fn serve_connection(stream: TcpStream, app: Router, limits: Limits, stop: CancellationToken) {
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.headers)
+        .max_buf_size(HEADER_BYTES)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
+    let mut connection = pin!(connection);
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "an HTTP connection ended early");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::routing::get;
+    use std::net::SocketAddr;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::time::timeout;
+
+    const SOON: Duration = Duration::from_secs(20);
+
+    struct Server {
+        address: SocketAddr,
+        stop: CancellationToken,
+        serving: tokio::task::JoinHandle<()>,
+    }
+
+    async fn server(limits: Limits) -> Server {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let app = Router::new().route("/", get(|| async { "well" }));
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn(serve(listener, app, limits, stop.clone()));
+        Server { address, stop, serving }
+    }
+
+    impl Server {
+        async fn connect(&self) -> TcpStream {
+            TcpStream::connect(self.address).await.unwrap()
+        }
+    }
+
+    /// All that still comes; an error if the connection stays open.
+    async fn rest(stream: &mut TcpStream) -> Result<String, tokio::time::error::Elapsed> {
+        let mut bytes = Vec::new();
+        // A reset is an end as well.
+        let _ = timeout(SOON, stream.read_to_end(&mut bytes)).await?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    #[tokio::test]
+    async fn whoever_does_not_say_what_he_wants_is_sent_away() {
+        let limits = Limits {
+            connections: 10,
+            headers: Duration::from_millis(200),
+        };
+        let server = server(limits).await;
+        let mut silent = server.connect().await;
+        let mut idle = server.connect().await;
+        idle.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        let mut endless = server.connect().await;
+        let drip = async {
+            endless.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+            while endless.write_all(b"X: y\r\n").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(SOON, drip).await.expect("a header that never ends is cut off");
+        assert_eq!(rest(&mut silent).await.unwrap(), "");
+        assert!(rest(&mut idle).await.unwrap().ends_with("well"));
+
+        let mut large = server.connect().await;
+        let header = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "y".repeat(2 * HEADER_BYTES));
+        let _ = large.write_all(header.as_bytes()).await;
+        let answer = rest(&mut large).await.unwrap();
+        assert!(!answer.contains("well"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn more_connections_than_allowed_wait_for_their_turn() {
+        let limits = Limits {
+            connections: 2,
+            headers: Duration::from_millis(500),
+        };
+        let server = server(limits).await;
+        let held = [server.connect().await, server.connect().await];
+        let mut third = server.connect().await;
+        third
+            .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            .await
+            .unwrap();
+        let early = timeout(Duration::from_millis(100), third.readable()).await;
+        assert!(early.is_err(), "two are open");
+        assert!(rest(&mut third).await.unwrap().ends_with("well"), "and then sent away");
+        drop(held);
+    }
+
+    #[tokio::test]
+    async fn stopping_closes_idle_connections_and_ends() {
+        let server = server(Limits::default()).await;
+        let mut idle = server.connect().await;
+        idle.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        idle.readable().await.unwrap();
+        server.stop.cancel();
+        assert!(rest(&mut idle).await.unwrap().ends_with("well"));
+        timeout(SOON, server.serving).await.expect("it ends").unwrap();
+    }
+}
