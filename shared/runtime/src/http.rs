@@ -108,6 +108,7 @@ const fn status(is_well: bool) -> StatusCode {
     }
 }
 
+/// Errors may quote the request.
 fn error(status: StatusCode, text: &str) -> Response {
-    (status, Json(json!({ "error": text }))).into_response()
+    (status, Json(json!({ "error": redact_text(text) }))).into_response()
 }

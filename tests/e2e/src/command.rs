@@ -1,6 +1,6 @@
 //! An operator's command, run to its end.
 
-use crate::{Variables, failed};
+use crate::{Variables, failed, secrets};
 use harness::{Process, Result, WorkDir, binary, wait_until};
 use serde_json::Value;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -65,9 +65,14 @@ pub fn run(program: &str, args: &[&str], environment: Variables, dir: &WorkDir) 
     let name = format!("command-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
     let mut process = Process::spawn(&name, binary(program)?, args, environment, dir.path())?;
     let status = process.wait(LIMIT)?;
+    let text = process.log();
+    // Only who asks for secrets is shown them.
+    if !args.iter().any(|arg| matches!(*arg, "--show-secrets" | "--raw")) {
+        secrets::assert_none(&args.join(" "), &text);
+    }
     Ok(Answer {
         code: status.code(),
-        text: process.log(),
+        text,
         bytes: std::fs::read(process.log_path()).map_err(|error| failed("the command's output", error.to_string()))?,
     })
 }

@@ -1,6 +1,7 @@
 //! Messages that tests make themselves: events, and what the stages send each other.
 
 use crate::ids;
+use crate::secrets::SIGNED;
 use serde_json::{Value, json};
 
 /// The raw topic.
@@ -23,14 +24,15 @@ pub fn event(trace_id: &str, attachments: &Value) -> Vec<u8> {
 pub fn good_event(trace_id: &str) -> Vec<u8> {
     event(
         trace_id,
-        &json!([format!("https://claimxperience.com/ok/9000/{trace_id}/a.pdf")]),
+        &json!([format!("https://claimxperience.com/ok/9000/{trace_id}/a.pdf?{SIGNED}")]),
     )
 }
 
 /// The download task of an attachment of [`event`], with `metadata`.
 #[must_use]
 pub fn task(trace_id: &str, url: &str, metadata: &Value) -> Vec<u8> {
-    let name = url.rsplit('/').next().unwrap_or_default();
+    let path = url.split('?').next().unwrap_or_default();
+    let name = path.rsplit('/').next().unwrap_or_default();
     json!({
         "trace_id": trace_id, "media_id": ids::media_id(trace_id, url), "attachment_url": url,
         "blob_path": format!("documentsReceived/A1/{trace_id}/A1_{name}"), "status_subtype": "documentsReceived",

@@ -2,7 +2,7 @@
 //! and do not see each other.
 
 use crate::command::wait_no_lag_of;
-use crate::pipeline::{files_below, json_lines};
+use crate::pipeline::{audit_lines, files_below, read_tables};
 use crate::samples::SampleServer;
 use crate::stages::{STAGES, environment};
 use crate::{Running, Variables, command, failed, kcat, variables};
@@ -176,7 +176,7 @@ impl Fleet {
     /// # Errors
     /// When a reader refuses.
     pub fn tables(&self) -> Result<tables::Tables> {
-        tables::read(&self.dir.join("tables"))
+        read_tables(&self.dir.join("tables"))
     }
 
     /// The root of its files in the lake.
@@ -196,7 +196,7 @@ impl Fleet {
     /// # Errors
     /// When a line is no JSON.
     pub fn audit(&self) -> Result<Vec<Value>> {
-        json_lines(&self.dir.join("audit.jsonl"))
+        audit_lines(&self.dir.join("audit.jsonl"))
     }
 }
 

@@ -150,6 +150,27 @@ pub fn consume(broker: &str, topic: &str) -> Result<Vec<Record>> {
     Ok(records)
 }
 
+/// Keys and headers of all records of a topic, one record a line.
+///
+/// # Errors
+/// When kcat fails.
+pub fn keys_and_headers(broker: &str, topic: &str) -> Result<String> {
+    let args = [
+        "-C",
+        "-b",
+        broker,
+        "-t",
+        topic,
+        "-o",
+        "beginning",
+        "-e",
+        "-q",
+        "-f",
+        "%k %h\n",
+    ];
+    Ok(String::from_utf8_lossy(&kcat(&args, &[])?).into_owned())
+}
+
 fn record(mut rest: &[u8]) -> Option<(Record, &[u8])> {
     let mut numbers = [0_i64; 5];
     for number in &mut numbers {

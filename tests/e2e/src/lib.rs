@@ -11,6 +11,7 @@
 //! - [`metrics`]: a scrape, read
 //! - [`events`]: events that tests make themselves
 //! - [`sent`] → [`rows`] → [`compare`]: what was sent, the rows that must come of it, and whether they did
+//! - [`secrets`]: what must be nowhere in all of it
 //! - [`ids`]: the specification's ids, computed anew
 
 pub mod command;
@@ -25,6 +26,7 @@ pub mod pipeline;
 pub mod rows;
 pub mod running;
 pub mod samples;
+pub mod secrets;
 pub mod sent;
 pub mod stages;
 

@@ -1,6 +1,6 @@
 //! `xact-pipeline --dev`, and where it keeps things.
 
-use crate::{Running, failed};
+use crate::{Running, failed, secrets};
 use harness::{Result, WorkDir, tables, wait_until};
 use serde_json::Value;
 use std::fs;
@@ -87,7 +87,7 @@ impl Pipeline {
     /// # Errors
     /// When a reader refuses, or a promise to readers is broken.
     pub fn tables(&self) -> Result<tables::Tables> {
-        tables::read(&self.folder.join("lake/Tables"))
+        read_tables(&self.folder.join("lake/Tables"))
     }
 
     /// The lines of the audit log.
@@ -95,7 +95,7 @@ impl Pipeline {
     /// # Errors
     /// When a line is no JSON.
     pub fn audit(&self) -> Result<Vec<Value>> {
-        json_lines(&self.folder.join("audit.jsonl"))
+        audit_lines(&self.folder.join("audit.jsonl"))
     }
 
     /// The manifests of the demos that ran here: one object per event that was sent.
@@ -119,6 +119,31 @@ impl Pipeline {
     pub fn cached(&self) -> Vec<PathBuf> {
         files_below(&self.folder.join("cache"))
     }
+}
+
+/// The tables in a folder of the lake, which hold no secret.
+///
+/// # Errors
+/// When a reader refuses.
+pub fn read_tables(lake: &Path) -> Result<tables::Tables> {
+    let read = tables::read(lake)?;
+    let rows = [&read.events, &read.attachments, &read.failed];
+    for row in rows.into_iter().flatten() {
+        secrets::assert_none("a table", &row.to_string());
+    }
+    Ok(read)
+}
+
+/// The lines of an audit log, which hold no secret.
+///
+/// # Errors
+/// When a line is no JSON.
+pub fn audit_lines(path: &Path) -> Result<Vec<Value>> {
+    let lines = json_lines(path)?;
+    for line in &lines {
+        secrets::assert_none("the audit log", &line.to_string());
+    }
+    Ok(lines)
 }
 
 /// One JSON value a line; a file that is not there has none.

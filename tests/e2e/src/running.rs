@@ -1,8 +1,9 @@
 //! A process that serves `/health`, `/metrics` and `/invoke`: the whole pipeline, one worker, or a handler's binary.
 
-use crate::{Metrics, Variables};
+use crate::{Metrics, Variables, secrets};
 use harness::{Process, Result, WorkDir, binary, http, ports, wait_until};
 use serde_json::Value;
+use std::thread;
 use std::time::Duration;
 
 /// How long a process may take until it is ready: a group's first rebalance takes the broker about 3 s.
@@ -73,7 +74,9 @@ impl Running {
     /// # Errors
     /// When nobody answers.
     pub fn get(&self, path: &str) -> Result<(u16, String)> {
-        http::get(&self.address, path)
+        let (status, body) = http::get(&self.address, path)?;
+        secrets::assert_none(&format!("{path} of {}", self.process.name()), &body);
+        Ok((status, body))
     }
 
     /// Why it is not ready, by component; `None` when it is, or does not answer.
@@ -101,5 +104,14 @@ impl Running {
     pub fn terminate(&mut self, limit: Duration) -> Result<Option<i32>> {
         self.process.terminate()?;
         Ok(self.process.wait(limit)?.code())
+    }
+}
+
+/// What it has logged holds no secret, whichever test it was for.
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            secrets::assert_none(&format!("the log of {}", self.process.name()), &self.process.log());
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The handlers as processes of their own: their names, and one environment for all of them.
 
 use crate::samples::{HOSTS, SampleServer};
+use crate::secrets::PLANTED;
 use crate::{Running, Variables, variables};
 use harness::{Result, WorkDir};
 
@@ -59,6 +60,9 @@ pub fn environment(broker: &str, samples: &SampleServer, dir: &WorkDir) -> Varia
         ("RESULT_BATCH_SECONDS", "0.5".to_owned()),
         ("COMMIT_INTERVAL_MS", "200".to_owned()),
         ("KAFKA_SESSION_TIMEOUT_MS", "6000".to_owned()),
+        // The most that an operator turns on.
+        ("LOG_LEVEL", "DEBUG".to_owned()),
+        ("AZURE_CLIENT_SECRET", format!("{PLANTED}-client-secret")),
     ])
 }
 

@@ -10,7 +10,7 @@ use std::time::Instant;
 use xact_e2e::command::run;
 use xact_e2e::{command, variables};
 
-const SECRET: &str = "Hunter2-planted-secret";
+const SECRET: &str = "PLANTED-secret";
 
 /// Bad values with a part of what must be said of each.
 const BAD: [(&str, &str, &str); 12] = [

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use xact_e2e::compare::assert_exactly_what_was_sent;
 use xact_e2e::events::{completed, event};
 use xact_e2e::pipeline::files_below;
+use xact_e2e::secrets::{PLANTED, SIGNED};
 use xact_e2e::sent::{End, Sent};
 use xact_e2e::{Fleet, Running, kcat};
 
@@ -74,7 +75,7 @@ impl Run {
         let mut records = Vec::new();
         for _ in 0..events {
             let trace_id = format!("event-{}", self.sent.len());
-            let url = |(kind, host): &(&str, &str)| format!("{host}/{kind}/9000/{trace_id}/{kind}.pdf");
+            let url = |(kind, host): &(&str, &str)| format!("{host}/{kind}/9000/{trace_id}/{kind}.pdf?{SIGNED}");
             let urls: Vec<String> = kinds.iter().map(url).collect();
             let event = event(&trace_id, &json!(urls));
             self.sent.push(Sent::read(&trace_id, &event));
@@ -213,7 +214,10 @@ fn outage_of_a_broker_that_is_frozen() -> Result<()> {
 fn outage_of_the_credentials() -> Result<()> {
     let connection =
         |key: &str| format!("Endpoint=sb://ns.servicebus.windows.net/;SharedAccessKeyName=x;SharedAccessKey={key}=");
-    let (right, other) = (connection("right"), connection("other"));
+    let (right, other) = (
+        connection(&format!("{PLANTED}right")),
+        connection(&format!("{PLANTED}other")),
+    );
     let mut kafka = Kafka::start_secured(&right)?;
     let (address, certificate) = kafka.secured().unwrap();
     let certificate = certificate.display().to_string();
@@ -229,12 +233,6 @@ fn outage_of_the_credentials() -> Result<()> {
     kafka.set_connection_string(&other)?;
     kafka.restart()?;
     run.sit_out(&every_stage("credentials are refused"))?;
-    for (name, running) in run.fleet.handlers() {
-        assert!(
-            !running.process.log().contains("SharedAccessKey="),
-            "{name} logs a secret"
-        );
-    }
     kafka.set_connection_string(&right)?;
     kafka.restart()?;
     run.send(5)?;

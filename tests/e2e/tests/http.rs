@@ -20,7 +20,7 @@ use xact_e2e::{Pipeline, Running, command, ids, kcat};
 
 const SOON: Duration = Duration::from_secs(60);
 const STOPPED: Duration = Duration::from_secs(35);
-const TOKEN: &str = "e2e-invoke-token";
+const TOKEN: &str = "PLANTED-invoke-token";
 
 #[test]
 fn every_handler_lives_without_a_broker_and_is_ready_when_the_broker_is_there() -> Result<()> {
@@ -154,8 +154,8 @@ fn invoke_wants_the_token_and_a_batch_that_can_be_read() -> Result<()> {
         None,
         Some(""),
         Some("wrong"),
-        Some("e2e-invoke-toke"),
-        Some("e2e-invoke-token2"),
+        Some("PLANTED-invoke-toke"),
+        Some("PLANTED-invoke-token2"),
     ] {
         let (status, answer) = post("/invoke/event-ingester", token, &good)?;
         assert_eq!(status, 401, "{token:?}: {answer}");

@@ -6,7 +6,7 @@ use e2e::samples::HOSTS;
 use serde_json::{Value, json};
 
 /// In the signature of every URL; it must be in no log and in no table.
-pub const SIGNATURE: &str = "5ec4e75ec4e75ec4e7";
+pub const SIGNATURE: &str = "PLANTED5ec4e75ec4e7";
 
 /// On the allow-list of the run, and nobody listens there.
 pub const DEAD_HOST: &str = "gone.example.com";

@@ -1,5 +1,6 @@
 //! `explain URL`: what the rules say of an attachment URL, without a request.
 
+use super::printable::visible;
 use super::topics::table;
 use crate::Outcome;
 use contracts::url_guard::UrlPolicy;
@@ -51,9 +52,10 @@ pub(crate) fn run(environment: &Environment, url: &str, media_type: Option<&str>
             Ok(found) => ("ok", found),
             Err(reason) => ("refused", reason),
         };
-        rows.add_row([rule.as_str(), word, text.as_str()]);
+        rows.add_row([rule.as_str(), word, visible(text).as_str()]);
     }
     println!("{rows}");
-    println!("as it is stored: {}", redaction::redact_url(url));
+    // What is explained is mostly hostile: the terminal obeys none of it.
+    println!("as it is stored: {}", visible(&redaction::redact_url(url)));
     Ok(verdicts.iter().all(|(_, verdict)| verdict.is_ok()))
 }

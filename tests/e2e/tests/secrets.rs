@@ -1,0 +1,294 @@
+//! One scan over everything that the pipeline writes when everything that carries a secret goes through it: signatures,
+//! SAS tokens, a connection string, bearer tokens, a client secret, passwords in URLs, in good events, in hostile ones,
+//! in failures, in panics, in commands.
+
+#![allow(clippy::unwrap_used)]
+
+use harness::{Kafka, Result, http, wait_until};
+use serde_json::{Value, json};
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+use xact_e2e::events::event;
+use xact_e2e::pipeline::files_below;
+use xact_e2e::secrets::{PLANTED, SIGNED, assert_no_bytes, assert_none};
+use xact_e2e::{Fleet, command, kcat};
+
+const SOON: Duration = Duration::from_secs(120);
+
+/// Stands for an OTLP/HTTP collector: keeps what it is sent.
+struct Collector {
+    address: String,
+    received: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Collector {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let keep = Arc::clone(&received);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let keep = Arc::clone(&keep);
+                thread::spawn(move || take(stream, &keep));
+            }
+        });
+        Self { address, received }
+    }
+}
+
+/// Answers every request of a connection with 200, and keeps the bodies.
+fn take(mut stream: TcpStream, keep: &Mutex<Vec<u8>>) -> Option<()> {
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 65_536];
+    loop {
+        let end = loop {
+            if let Some(at) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
+                break at + 4;
+            }
+            let length = stream.read(&mut buffer).ok().filter(|length| *length > 0)?;
+            bytes.extend_from_slice(&buffer[..length]);
+        };
+        let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
+        let length: usize = head
+            .split_once("content-length:")?
+            .1
+            .lines()
+            .next()?
+            .trim()
+            .parse()
+            .ok()?;
+        while bytes.len() < end + length {
+            let length = stream.read(&mut buffer).ok().filter(|length| *length > 0)?;
+            bytes.extend_from_slice(&buffer[..length]);
+        }
+        keep.lock().unwrap().extend(bytes.drain(..end + length).skip(end));
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").ok()?;
+    }
+}
+
+/// Events whose attachments end in every way, each of them with its secrets.
+fn events() -> Vec<(String, Vec<u8>)> {
+    let presigned = |kind: &str, number: usize| {
+        format!(
+            "https://claimxperience.com/{kind}/9000/s{number}/a.pdf?X-Amz-Credential={PLANTED}%2F20240101%2Faws4_request&X-Amz-Security-Token={PLANTED}token&{SIGNED}"
+        )
+    };
+    let kinds = [
+        "ok",
+        "missing",
+        "forbidden",
+        "unavailable",
+        "unavailable-once",
+        "throttled-once",
+        "unauthorized-once",
+        "truncated",
+        "html",
+        "wrong-type",
+        "redirect",
+        "redirect-away",
+        "octet",
+    ];
+    let mut urls: Vec<String> = kinds
+        .iter()
+        .enumerate()
+        .map(|(number, kind)| presigned(kind, number))
+        .collect();
+    urls.extend([
+        // Azure and claimx, and each of them in its own way.
+        format!("https://claimxperience.com/ok/9000/azure/a.pdf?sv=2022&se=2999-01-01T00%3A00%3A00Z&sr=b&sig={PLANTED}%2Bx%3D"),
+        format!("https://www.claimxperience.com/ok/9000/claimx/a.pdf?systemDate=1&expires=99999999999999&sign={PLANTED}"),
+        // Refused: another host, a password, an expired one, no file, an address, a script.
+        format!("https://evil.example/a.pdf?{SIGNED}"),
+        format!("https://user:{PLANTED}password@claimxperience.com/a.pdf?{SIGNED}"),
+        format!("https://claimxperience.com/a.pdf?X-Amz-Date=20200101T000000Z&X-Amz-Expires=60&{SIGNED}"),
+        format!("https://claimxperience.com/a.exe?{SIGNED}"),
+        format!("https://127.0.0.1/a.pdf?{SIGNED}#{PLANTED}"),
+        format!("http://claimxperience.com/a.pdf?{SIGNED}"),
+        format!("javascript:fetch('https://claimxperience.com/a.pdf?{SIGNED}')"),
+        format!("https://claimxperience.com/a b.pdf?{SIGNED}"),
+    ]);
+    let mut events: Vec<(String, Vec<u8>)> = urls
+        .iter()
+        .enumerate()
+        .map(|(number, url)| {
+            let trace_id = format!("secret-{number}");
+            let event = event(&trace_id, &json!([url]));
+            (trace_id, event)
+        })
+        .collect();
+    let good = presigned("ok", 99);
+    let elsewhere = json!({
+        "trace_id": "elsewhere", "event_type": "documentsReceived", "event_subtype": "xact",
+        "timestamp": "2024-12-31T12:00:00Z", "source_system": "e2e", "attachments": [good],
+        "payload": {
+            "assignmentId": "A1", "description": format!("see <{good}>"), "note": {"again": [good]},
+            "author": format!("Bearer {PLANTED}bearer"), "contact": {"name": format!("AccountKey={PLANTED}key;")},
+        },
+        "metadata": {"callback": format!("https://elsewhere.example/?sig={PLANTED}"), "client_secret": format!("{PLANTED}secret")},
+    });
+    events.push(("elsewhere".to_owned(), elsewhere.to_string().into_bytes()));
+    let no_assignment = json!({
+        "trace_id": "no-assignment", "event_type": "documentsReceived", "event_subtype": "xact",
+        "timestamp": "2024-12-31T12:00:00Z", "source_system": "e2e", "payload": {}, "attachments": [good],
+    });
+    events.push(("no-assignment".to_owned(), no_assignment.to_string().into_bytes()));
+    // Cut in the middle, and no text at all.
+    events.push((
+        "cut".to_owned(),
+        format!("{{\"trace_id\": \"cut\", \"url\": \"{good}").into_bytes(),
+    ));
+    events.push(("bytes".to_owned(), [b"\xff\xfe ", good.as_bytes()].concat()));
+    events
+}
+
+/// A dead letter without what it needs to be replayed.
+fn without_original(letter: &Value) -> Value {
+    let mut letter = letter.clone();
+    let fields = letter.as_object_mut().unwrap();
+    fields.remove("original_payload");
+    if let Some(task) = fields.get_mut("original_task").and_then(Value::as_object_mut) {
+        task.remove("attachment_url");
+    }
+    letter
+}
+
+#[test]
+fn no_secret_is_anywhere_but_in_the_topics_that_must_carry_it() -> Result<()> {
+    let connection =
+        format!("Endpoint=sb://ns.servicebus.windows.net/;SharedAccessKeyName=x;SharedAccessKey={PLANTED}key=");
+    let kafka = Kafka::start_secured(&connection)?;
+    let (address, certificate) = kafka.secured().unwrap();
+    let collector = Collector::start();
+    let token = format!("{PLANTED}-invoke-token");
+    let mut fleet = Fleet::new(
+        kafka.bootstrap(),
+        "secrets",
+        &[
+            ("LOCAL_KAFKA_BOOTSTRAP_SERVERS", &address),
+            ("LOCAL_KAFKA_SECURITY_PROTOCOL", "SASL_SSL"),
+            ("LOCAL_KAFKA_CONNECTION_STRING", &connection),
+            ("SSL_CERT_FILE", &certificate.display().to_string()),
+            // Of the libraries as well.
+            ("LOG_LEVEL", "debug,xact_runtime=trace,audit=info"),
+            ("INVOKE_TOKEN", &token),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &format!("http://{}", collector.address)),
+            (
+                "OTEL_EXPORTER_OTLP_HEADERS",
+                &format!("authorization=Bearer%20{PLANTED}otlp"),
+            ),
+            ("OTEL_BSP_SCHEDULE_DELAY", "200"),
+        ],
+    )?;
+    fleet.create_topics()?;
+    fleet.spawn(
+        "download",
+        "download",
+        &[("FAILPOINTS", "handle::download=3*off->1*panic(poisoned)->off")],
+    )?;
+    fleet.start(&[
+        "event-ingester",
+        "event-writer",
+        "upload",
+        "result-processor",
+        "retry-scheduler",
+        "dlq",
+    ])?;
+    // The lake refuses for a moment: its errors have paths in them.
+    let files = fleet.files();
+    fs::write(&files, "in the way").unwrap();
+    let events = events();
+    kcat::produce_all(&fleet.broker, &fleet.topic("raw"), &events)?;
+    wait_until(SOON, "the upload says that it cannot write", || {
+        fleet["upload"].reasons()
+    })?;
+    fs::remove_file(&files).unwrap();
+    fleet.wait_no_lag(SOON)?;
+
+    // Guesses, and bodies that cannot be read.
+    for (bearer, body) in [
+        (format!("Bearer {PLANTED}guess"), "{}".to_owned()),
+        (format!("Basic {PLANTED}guess"), String::new()),
+        (
+            format!("Bearer {token}"),
+            format!("{{\"records\": \"https://a.example/?{SIGNED}\"}}"),
+        ),
+    ] {
+        let path = format!("/invoke?code={PLANTED}");
+        let (status, answer) = http::post(
+            &fleet["download"].address,
+            &path,
+            &[("Authorization", &bearer), ("Cookie", PLANTED)],
+            body.as_bytes(),
+        )?;
+        assert!(matches!(status, 400 | 401), "{status}: {answer}");
+        assert_none("an answer of /invoke", &answer);
+    }
+    for (name, running) in fleet.handlers() {
+        for path in ["/health/live", "/health/ready", "/metrics"] {
+            assert_eq!(running.get(path)?.0, 200, "{name} {path}");
+        }
+    }
+
+    // Everything that an operator may run; what is printed is searched as it is read.
+    let run = |args: &[&str]| command(args, fleet.environment.clone(), &fleet.dir);
+    let letters = fleet.messages("dlq")?;
+    let letters: Vec<&Value> = letters.iter().filter(|letter| !letter.is_null()).collect();
+    assert!(letters.len() > 15, "{}", letters.len());
+    run(&["dlq", "list"])?.success()?;
+    run(&["dlq", "list", "--json"])?.success()?;
+    let listed = run(&["dlq", "list", "--json"])?.json_lines();
+    for entry in &listed {
+        let place = format!("{}:{}", entry["partition"], entry["offset"]);
+        run(&["dlq", "view", &place])?.success()?;
+        run(&["dlq", "view", &place, "--json"])?.success()?;
+        run(&["dlq", "replay", &place, "--dry-run"])?;
+    }
+    run(&["topics", "lag"])?.success()?;
+    run(&["offsets", "show", "--group", &fleet.group("upload-worker")])?;
+    run(&["reconcile", "--from", "2024-12-31", "--to", "2025-01-01"])?;
+    run(&["table", "info"])?.success()?;
+    for (_, event) in &events {
+        let Ok(event) = serde_json::from_slice::<Value>(event) else {
+            continue;
+        };
+        run(&["explain", event["attachments"][0].as_str().unwrap()])?;
+    }
+    run(&["explain", &format!("nonsense {SIGNED}")])?.ended(1)?;
+    let hostile = fleet.dir.join("hostile.json");
+    fs::write(&hostile, format!("{{\"url\": \"https://a.example/?{SIGNED}")).unwrap();
+    run(&["produce", hostile.to_str().unwrap()])?;
+
+    // What is written, read back: tables and the audit log search themselves.
+    let tables = fleet.tables()?;
+    assert!(tables.events.len() >= events.len() - 2 && tables.attachments.len() >= 6 && tables.failed.len() > 10);
+    assert!(!fleet.audit()?.is_empty());
+    for letter in &letters {
+        assert_none("a dead letter", &without_original(letter).to_string());
+    }
+    for result in fleet.messages("results")? {
+        assert_none("a result", &result.to_string());
+    }
+    // Headers as well: kcat prints those of all records.
+    for topic in ["raw", "pending", "cached", "results", "dlq"] {
+        let keys = kcat::keys_and_headers(&fleet.broker, &fleet.topic(topic))?;
+        assert!(keys.contains("traceparent") || topic == "raw", "{topic}: {keys}");
+        assert_none(&format!("a key or header of {topic}"), &keys);
+    }
+    for path in files_below(&fleet.dir.join("files")) {
+        assert_none("a path in the lake", &path.display().to_string());
+    }
+    // Processes end, and their spans with them; then their logs are searched.
+    let stages: Vec<String> = fleet.handlers().keys().cloned().collect();
+    for stage in stages {
+        assert_eq!(fleet[&*stage].terminate(SOON)?, Some(0), "{stage}");
+    }
+    let traces = collector.received.lock().unwrap();
+    assert!(traces.windows(8).any(|window| window == b"trace_id"), "spans have come");
+    assert_no_bytes("a trace", &traces);
+    Ok(())
+}
