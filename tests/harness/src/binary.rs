@@ -1,4 +1,4 @@
-//! Finds the workspace's own binaries, as `cargo build` left them.
+//! Finds programs: the workspace's own, as `cargo build` left them, and those of the machine.
 
 use std::{
     env,
@@ -28,6 +28,16 @@ pub fn binary(name: &str) -> Result<PathBuf> {
         format!("the binary {name} is not built: run `cargo build --workspace` first"),
         format!("looked for {}", path.display()),
     ))
+}
+
+/// The real path of `program`, links resolved, as a shell would find it.
+pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path)
+        .map(|dir| dir.join(program))
+        .find(|file| file.is_file())?
+        .canonicalize()
+        .ok()
 }
 
 #[cfg(test)]

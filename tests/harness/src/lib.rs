@@ -8,6 +8,7 @@
 //! - [`binary`]: where the workspace's own binaries are
 //! - [`tables`]: what the Delta tables hold, as deltalake and polars for Python read them
 //! - [`python`]: the Python environment behind that
+//! - [`real_files`]: files of every kind that the file rules know, written by real programs
 //! - [`http`], [`wait`]: a GET, a POST, and "until this is so"
 //! - [`ports`], [`workdir`], [`cache`], [`watchdog`]: ports, directories, downloads, and the cleaning up
 
@@ -19,9 +20,11 @@ pub mod cache;
 pub mod error;
 pub mod http;
 pub mod kafka;
+mod maven;
 pub mod ports;
 pub mod process;
 pub mod python;
+pub mod real_files;
 pub mod tables;
 pub mod wait;
 pub mod watchdog;

@@ -187,3 +187,18 @@ impl Drop for Process {
         }
     }
 }
+
+/// Runs `command` to its end: its stdout, or an error with everything that it said.
+pub(crate) fn output(command: &mut Command, what: &str) -> Result<String> {
+    let output = command
+        .output()
+        .map_err(Error::io(format!("start {}", command.get_program().display())))?;
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() {
+        return Ok(stdout);
+    }
+    Err(Error::failed(
+        format!("{what} ({})", output.status),
+        stdout + &String::from_utf8_lossy(&output.stderr),
+    ))
+}

@@ -15,22 +15,27 @@ const REQUIREMENTS: &str = include_str!("../../requirements.txt");
 /// The interpreter of the virtual environment in the test cache, which the first call on a machine makes (about 15 s
 /// and 500 MB). It is made from `$XACT_TEST_PYTHON`, else `python3`.
 pub fn interpreter() -> Result<PathBuf> {
+    environment("python", REQUIREMENTS)
+}
+
+/// The interpreter of the virtual environment `name` in the test cache, with the libraries of `requirements`.
+pub(crate) fn environment(name: &str, requirements: &str) -> Result<PathBuf> {
     let python = env::var("XACT_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     // Another Python needs another environment: the libraries are built for one version.
     let version = run(
         Command::new(&python).arg("--version"),
         "python3 is missing: apt-get install python3-venv",
     )?;
-    let recipe = format!("{REQUIREMENTS}\n{python} {version}");
-    let folder = cache::once("python", &recipe, |folder| {
+    let recipe = format!("{requirements}\n{python} {version}");
+    let folder = cache::once(name, &recipe, |folder| {
         let remedy = "Python could not make a virtual environment: apt-get install python3-venv";
         run(Command::new(&python).args(["-m", "venv"]).arg(folder), remedy)?;
-        let requirements = folder.join("requirements.txt");
-        std::fs::write(&requirements, REQUIREMENTS).map_err(Error::io(format!("write {}", requirements.display())))?;
+        let file = folder.join("requirements.txt");
+        std::fs::write(&file, requirements).map_err(Error::io(format!("write {}", file.display())))?;
         let mut pip = Command::new(folder.join("bin/python"));
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
-            .arg(requirements);
-        run(&mut pip, "pip could not install tests/requirements.txt").map(drop)
+            .arg(file);
+        run(&mut pip, &format!("pip could not install these:\n{requirements}")).map(drop)
     })?;
     Ok(folder.join("bin/python"))
 }

@@ -3,7 +3,6 @@
 //! 6,000 classes from jars takes longer than everything else.
 
 use std::{
-    env,
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
@@ -11,7 +10,7 @@ use std::{
 };
 
 use super::{Kafka, config::Config, read};
-use crate::{Error, Process, Result, WorkDir, cache};
+use crate::{Error, Process, Result, WorkDir, binary::on_path, cache, maven, process::output};
 
 /// Names the jars; its text is the recipe of the cache folder, so that another version gets a fresh one.
 const POM: &str = include_str!("../../../kafka/pom.xml");
@@ -64,29 +63,9 @@ pub fn install() -> Result<Installation> {
 
 impl Installation {
     fn make(&self) -> Result<()> {
-        self.fetch_jars()?;
+        maven::copy_jars(POM, &self.folder)?;
         self.make_template()?;
         self.make_archive()
-    }
-
-    fn fetch_jars(&self) -> Result<()> {
-        let mvn = on_path("mvn").ok_or(Error::Missing {
-            program: "mvn",
-            remedy: "apt-get install maven (or Apache Maven 3.8 or later)",
-        })?;
-        let pom = self.folder.join("pom.xml");
-        fs::write(&pom, POM).map_err(Error::io(format!("write {}", pom.display())))?;
-        let mut command = Command::new(mvn);
-        command
-            .args([
-                "-q",
-                "-B",
-                "dependency:copy-dependencies",
-                "-DincludeScope=runtime",
-                "-DoutputDirectory=lib",
-            ])
-            .current_dir(&self.folder);
-        output(&mut command, "Maven could not fetch Kafka's jars").map(drop)
     }
 
     fn make_template(&self) -> Result<()> {
@@ -202,31 +181,6 @@ pub(super) fn configure(dir: &WorkDir, config: &Config) -> Result<()> {
 fn version() -> &'static str {
     let (_, rest) = POM.split_once("<kafka.version>").unwrap_or_default();
     rest.split('<').next().unwrap_or_default()
-}
-
-/// The real path of `program`, links resolved, as a shell would find it.
-fn on_path(program: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH")?;
-    env::split_paths(&path)
-        .map(|dir| dir.join(program))
-        .find(|file| file.is_file())?
-        .canonicalize()
-        .ok()
-}
-
-/// Runs `command` to its end: its stdout, or an error with everything that it said.
-pub(super) fn output(command: &mut Command, what: &str) -> Result<String> {
-    let output = command
-        .output()
-        .map_err(Error::io(format!("start {}", command.get_program().display())))?;
-    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-    if output.status.success() {
-        return Ok(stdout);
-    }
-    Err(Error::failed(
-        format!("{what} ({})", output.status),
-        stdout + &String::from_utf8_lossy(&output.stderr),
-    ))
 }
 
 /// Copies the folder `from` to `to`, which does not exist yet.

@@ -5,8 +5,7 @@ use std::{
     process::Command,
 };
 
-use super::install::output;
-use crate::{Result, WorkDir, ports};
+use crate::{Result, WorkDir, ports, process::output};
 
 /// Of the key store, which nobody else ever sees.
 const STORE_PASSWORD: &str = "of-a-throw-away-key";

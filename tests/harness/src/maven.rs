@@ -1,0 +1,30 @@
+//! Jars from Maven's registry.
+
+use std::{fs, path::Path, process::Command};
+
+use crate::{Error, Result, binary::on_path, process::output};
+
+/// Copies what the project `pom` depends on at run time into the folder `lib` of `folder`, and the pom beside it.
+pub(crate) fn copy_jars(pom: &str, folder: &Path) -> Result<()> {
+    let mvn = on_path("mvn").ok_or(Error::Missing {
+        program: "mvn",
+        remedy: "apt-get install maven (or Apache Maven 3.8 or later)",
+    })?;
+    let file = folder.join("pom.xml");
+    fs::write(&file, pom).map_err(Error::io(format!("write {}", file.display())))?;
+    let mut command = Command::new(mvn);
+    command
+        .args([
+            "-q",
+            "-B",
+            "dependency:copy-dependencies",
+            "-DincludeScope=runtime",
+            "-DoutputDirectory=lib",
+        ])
+        .current_dir(folder);
+    output(
+        &mut command,
+        &format!("Maven could not fetch the jars of {}", file.display()),
+    )
+    .map(drop)
+}
