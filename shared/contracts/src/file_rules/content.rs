@@ -1,7 +1,8 @@
 //! What the first bytes of a file say: refused if they contradict its kind, and always if they run.
 //!
 //! Signatures follow the [WHATWG MIME Sniffing standard](https://mimesniff.spec.whatwg.org/) where it
-//! has them; the other formats' specifications are named beside them.
+//! has them; the other formats' specifications are named beside them. What stands behind the head is not seen: a JAR at
+//! the end of a GIF passes as the GIF that it is to whoever opens it by its extension.
 
 use super::{FileRefusal, FileType};
 use std::borrow::Cow;
@@ -13,6 +14,7 @@ const OLE2: &[u8] = b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1";
 const ZIP: &[u8] = b"PK\x03\x04";
 const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
 const ZIP_ARCHIVE: &str = "a ZIP archive";
+const UNKNOWN: &str = "of no known format";
 
 /// The accepted kinds that their signature alone tells apart, as messages call them.
 const PICTURES: [(FileType, &str); 7] = [
@@ -34,13 +36,14 @@ pub(super) fn check(expected: FileType, head: &[u8]) -> Result<(), FileRefusal> 
     if let Some(found) = executable(head) {
         return Err(FileRefusal::Executable { found });
     }
-    let html_fits = matches!(expected, FileType::Html | FileType::Xml);
-    if !html_fits && is_html(head) {
+    if expected != FileType::Html && is_html(expected, head) {
         return Err(FileRefusal::HtmlPage { expected });
     }
     let contradiction = match expected {
-        FileType::Txt | FileType::Csv | FileType::Json | FileType::Xml | FileType::Html => binary_format(head),
-        FileType::Esx => binary_format(head).filter(|found| *found != ZIP_ARCHIVE),
+        FileType::Txt | FileType::Csv | FileType::Html => not_text(head),
+        FileType::Esx => not_text(head).filter(|found| *found != ZIP_ARCHIVE),
+        FileType::Xml => not_text(head).or_else(|| (!begins_as_xml(head)).then(|| describe(head))),
+        FileType::Json => not_text(head).or_else(|| (!begins_as_json(head)).then(|| describe(head))),
         FileType::Pdf => (!is_pdf(head)).then(|| describe(head)),
         _ => (!has_signature(expected, head)).then(|| describe(head)),
     };
@@ -57,16 +60,30 @@ fn has_signature(expected: FileType, head: &[u8]) -> bool {
         FileType::Jpeg => starts(b"\xFF\xD8\xFF"),
         FileType::Png => starts(b"\x89PNG\r\n\x1A\n"),
         FileType::Gif => starts(b"GIF87a") || starts(b"GIF89a"),
-        FileType::Bmp => starts(b"BM"),
+        // Two letters begin many a text as well: the size of the header that follows is one of eight.
+        FileType::Bmp => {
+            starts(b"BM")
+                && matches!(
+                    head.get(14..18),
+                    Some([12 | 16 | 40 | 52 | 56 | 64 | 108 | 124, 0, 0, 0])
+                )
+        }
         // TIFF 6.0, section 2, and BigTIFF (version 43).
         FileType::Tiff => starts(b"II*\0") || starts(b"MM\0*") || starts(b"II+\0") || starts(b"MM\0+"),
         FileType::Webp => starts(b"RIFF") && head.get(8..12) == Some(b"WEBP"),
         FileType::Mov | FileType::Mp4 => is_film(head),
         // An encrypted Office Open XML file is an OLE2 file ([MS-OFFCRYPTO], section 2.3).
-        FileType::Docx | FileType::Xlsx | FileType::Xls => starts(ZIP) || starts(OLE2),
+        FileType::Docx | FileType::Xlsx => starts(ZIP) || starts(OLE2),
+        FileType::Xls => starts(ZIP) || starts(OLE2) || is_early_excel(head),
         FileType::Doc => starts(ZIP) || starts(OLE2) || starts(b"{\\rtf"),
         _ => true,
     }
+}
+
+/// A worksheet of Excel 2 to 4, which wrote no OLE2: its first record, by version ([MS-XLS] knows only the later ones;
+/// "OpenOffice.org's Documentation of the Microsoft Excel File Format", section 5.8).
+fn is_early_excel(head: &[u8]) -> bool {
+    matches!(head, [0x09, 0x00, 4, 0, ..] | [0x09, 0x02 | 0x04, 6, 0, ..])
 }
 
 /// `%PDF-` within the first 1024 bytes (ISO 32000-1, annex H.3, note 13), not behind another format's signature.
@@ -110,10 +127,24 @@ fn executable(head: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// A ZIP file that begins with a manifest: `jar` and `apk` tools write it first.
+/// A ZIP file with a member, as far as the head shows them, that only programs have. `jar` and `apk` tools write the
+/// manifest first, but nothing asks for that order.
 fn is_program_archive(head: &[u8]) -> bool {
-    let name = head.get(30..).unwrap_or_default();
-    name.starts_with(b"META-INF/") || name.starts_with(b"AndroidManifest.xml")
+    let mut headers = (0..head.len()).filter(|at| head[*at..].starts_with(ZIP));
+    headers.any(|at| {
+        let header = &head[at..];
+        let (Some(&[low, high]), Some(rest)) = (header.get(26..28).and_then(<[u8]>::first_chunk), header.get(30..))
+        else {
+            return false;
+        };
+        let name = &rest[..rest.len().min(u16::from_le_bytes([low, high]).into())];
+        // OpenDocument has a folder of that name as well, but not at the front.
+        at == 0 && name.starts_with(b"META-INF/")
+            || name == b"META-INF/MANIFEST.MF"
+            || name == b"AndroidManifest.xml"
+            || name.ends_with(b".class")
+            || name.ends_with(b".dex")
+    })
 }
 
 /// An OLE2 file whose root storage has the class of the Windows installer, if its directory lies in the head ([MS-CFB], sections 2.2 and 2.6).
@@ -137,27 +168,33 @@ fn is_installer(head: &[u8]) -> bool {
         .is_some_and(|class| class == INSTALLER_CLASS)
 }
 
-/// A web page, behind whatever browsers skip: byte order mark, white space, comments, XML prolog.
-fn is_html(head: &[u8]) -> bool {
+/// A web page instead of a file of the kind `expected`, behind whatever browsers skip: byte order mark, white space,
+/// comments, XML prolog.
+fn is_html(expected: FileType, head: &[u8]) -> bool {
     const TAGS: [&str; 16] = [
         "html", "head", "script", "iframe", "h1", "div", "font", "table", "a", "style", "title", "b", "body", "br",
         "p", "meta",
     ];
     let text = decode(head).to_ascii_lowercase();
-    let mut rest = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{FEFF}' || c == '\0');
-    // With a prolog it is XML, where `<table>` may mean anything: only XHTML is a page then.
-    let mut is_xml = false;
+    let mut rest = skip_blank(&text);
+    let xml_expected = expected == FileType::Xml;
+    // In XML `<table>` may mean anything: only XHTML is a page then.
+    let mut is_xml = xml_expected;
     loop {
         let skipped = if let Some(comment) = rest.strip_prefix("<!--") {
             // A comment longer than the head: only markup begins like that.
             let Some((_, behind)) = comment.split_once("-->") else {
-                return true;
+                return !xml_expected;
             };
             behind
         } else if let Some(instruction) = rest.strip_prefix("<?xml") {
             let Some((_, behind)) = instruction.split_once("?>") else {
                 return false;
             };
+            // Error pages have no prolog: with one, XHTML is meant as the XML that was announced.
+            if xml_expected {
+                return false;
+            }
             is_xml = true;
             behind
         } else {
@@ -176,6 +213,41 @@ fn is_html(head: &[u8]) -> bool {
         // Cut off by the end of the head it is no tag yet.
         name.len() < tag.len() && (name == "html" || !is_xml && TAGS.contains(&name))
     })
+}
+
+/// A root element, or what may stand before it (XML 1.0, production 22).
+fn begins_as_xml(head: &[u8]) -> bool {
+    skip_blank(&decode(head)).starts_with('<')
+}
+
+/// An object, an array or a scalar (RFC 8259, section 2).
+fn begins_as_json(head: &[u8]) -> bool {
+    let text = decode(head);
+    let value = skip_blank(&text);
+    value.starts_with(|c: char| c.is_ascii_digit() || "{[\"-".contains(c))
+        || ["true", "false", "null"].iter().any(|word| value.starts_with(word))
+}
+
+fn skip_blank(text: &str) -> &str {
+    text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{FEFF}' || c == '\0')
+}
+
+/// What a file is that is no text of any encoding; `None` for text.
+fn not_text(head: &[u8]) -> Option<&'static str> {
+    binary_format(head).or_else(|| (!has_utf16_mark(head) && is_full_of_binary(head)).then_some(UNKNOWN))
+}
+
+/// More than one byte in 32 is none that a text has. Old texts have some: a Ctrl-Z, printer codes, damage. UTF-16 without a
+/// mark has many, but all at even or all at odd places. Compressed and encrypted data has one in ten everywhere.
+fn is_full_of_binary(head: &[u8]) -> bool {
+    let at = |parity: usize| {
+        head.iter()
+            .skip(parity)
+            .step_by(2)
+            .filter(|byte| is_binary(**byte))
+            .count()
+    };
+    at(0).min(at(1)) * 64 > head.len()
 }
 
 /// The format of a file that is not text; `None` for text and for what nobody recognises.
@@ -201,7 +273,10 @@ fn binary_format(head: &[u8]) -> Option<&'static str> {
     if let Some((_, name)) = picture {
         return Some(name);
     }
-    infer::get(head).map(|kind| kind.mime_type())
+    // It calls text by its markup whatever else is in it.
+    infer::get(head)
+        .filter(|kind| kind.matcher_type() != infer::MatcherType::Text)
+        .map(|kind| kind.mime_type())
 }
 
 /// For the message: what the first bytes look like.
@@ -210,7 +285,7 @@ fn describe(head: &[u8]) -> &'static str {
         return format;
     }
     if head.iter().any(|byte| is_binary(*byte)) {
-        "of no known format"
+        UNKNOWN
     } else {
         "plain text"
     }
