@@ -9,28 +9,51 @@ mod urls;
 
 use secrets::{scrub_bearer, scrub_secrets};
 use serde_json::Value;
+use std::collections::HashMap;
 use urls::{strip_url, strip_urls};
 
 const REDACTED: &str = "[redacted]";
+
+/// Honest texts need two rounds, the second of which changes nothing. One that needs more than this is made to, and goes
+/// as a whole.
+const MAX_ROUNDS: usize = 5;
 
 /// The longest error text that a message or a table holds, in characters.
 pub const MAX_ERROR_CHARS: usize = 500;
 
 /// A URL without query, fragment and user information; scheme, host, port and path as they are written.
 ///
-/// Text that is no URL loses the same parts, as far as they can be told apart.
+/// Text that is no URL loses the same parts, as far as they can be told apart. Something is always left of it: a message
+/// without its URL could not be read.
 #[must_use]
 pub fn redact_url(url: &str) -> String {
-    scrub_secrets(&strip_url(url)).into_owned()
+    let redacted = settled(url, |url| scrub_secrets(&strip_url(url)).into_owned());
+    let is_lost = redacted.trim().is_empty() && !url.trim().is_empty();
+    if is_lost { REDACTED.to_owned() } else { redacted }
 }
 
 /// Free text, such as an error message: every URL in it as [`redact_url`] has it, and the values of
 /// `sig=…`, `AccountKey=…`, `"client_secret":"…"`, `Bearer …` and their like replaced by `[redacted]`.
 #[must_use]
 pub fn redact_text(text: &str) -> String {
-    let stripped = strip_urls(text);
-    let without_bearer = scrub_bearer(&stripped);
-    scrub_secrets(&without_bearer).into_owned()
+    settled(text, |text| {
+        let stripped = strip_urls(text);
+        let without_bearer = scrub_bearer(&stripped);
+        scrub_secrets(&without_bearer).into_owned()
+    })
+}
+
+/// Repeats `redact` until nothing changes any more: what one round takes away may bare what the next one recognises.
+fn settled(text: &str, redact: impl Fn(&str) -> String) -> String {
+    let mut text = text.to_owned();
+    for _ in 0..MAX_ROUNDS {
+        let redacted = redact(&text);
+        if redacted == text {
+            return redacted;
+        }
+        text = redacted;
+    }
+    REDACTED.to_owned()
 }
 
 /// Every string of a JSON tree, names included, as [`redact_text`] has it.
@@ -45,14 +68,20 @@ pub fn redact_json(value: &mut Value) {
                 .filter(|name| redact_text(name) != **name)
                 .cloned()
                 .collect();
+            // Two names may be one without their signatures; neither value is to be lost.
+            let mut seen: HashMap<String, u64> = HashMap::new();
             for name in secret_names {
                 if let Some(value) = fields.remove(&name) {
-                    let mut public = redact_text(&name);
-                    // Two names may be one without their signatures; neither value is to be lost.
-                    while fields.contains_key(&public) {
-                        public.push('_');
+                    let public = redact_text(&name);
+                    let count = seen.entry(public.clone()).or_insert(1);
+                    let mut free = public.clone();
+                    // The count goes on from where it was: with thousands of such names the search must not begin anew.
+                    // In front, since a name may end in a secret, of which it would become a part.
+                    while fields.contains_key(&free) {
+                        *count += 1;
+                        free = format!("({count}) {public}");
                     }
-                    fields.insert(public, value);
+                    fields.insert(free, value);
                 }
             }
         }

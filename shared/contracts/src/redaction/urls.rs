@@ -11,12 +11,17 @@ pub(super) fn strip_url(url: &str) -> String {
     let (kept, dropped) = url.split_at(cut.unwrap_or(url.len()));
     let (scheme, rest) = split_scheme(kept);
     // Without a parser's word on where the authority ends, an `@` anywhere may end a password.
-    let is_clear = url.len() <= MAX_URL_BYTES && Url::parse(url).is_ok();
+    // Nor is it clear with another URL inside, which may have a user of its own.
+    let is_clear = url.len() <= MAX_URL_BYTES && !rest.contains("://") && Url::parse(url).is_ok();
+    let is_slash = |c: char| matches!(c, '/' | '\\');
     let authority_end = match is_clear {
-        true => rest.find(['/', '\\']).unwrap_or(rest.len()),
+        true => rest.find(is_slash).unwrap_or(rest.len()),
         false => rest.len(),
     };
     if let Some(at) = rest[..authority_end].rfind('@') {
+        // Without a host behind the user, the path's slashes would read as the scheme's, and the path as another user.
+        let is_hostless = rest[at + 1..].starts_with(is_slash);
+        let at = if is_hostless { rest.rfind('@').unwrap_or(at) } else { at };
         // In JSON text a lone backslash before the user belongs to the user's first letter (`\n`).
         let backslashes = scheme.len() - scheme.trim_end_matches('\\').len();
         let scheme = &scheme[..scheme.len() - backslashes % 2];
