@@ -1,5 +1,6 @@
 //! Timestamps: read in every form that the sources write, written in one (RFC 3339 UTC with microseconds).
 
+use crate::redaction::{redact_text, truncate_error};
 use jiff::{Timestamp, civil, tz::TimeZone};
 use serde::{Deserialize, Deserializer, Serializer};
 use serde_json::Value;
@@ -26,7 +27,8 @@ pub fn parse_text(text: &str) -> Option<Timestamp> {
     any_form(text.trim()).filter(is_of_our_era)
 }
 
-fn is_of_our_era(timestamp: &Timestamp) -> bool {
+/// Whether it is in the years that are read, and so can be written and read again.
+pub(crate) fn is_of_our_era(timestamp: &Timestamp) -> bool {
     utc_date(*timestamp).year() >= 1
 }
 
@@ -93,7 +95,7 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timesta
     parse(&value).ok_or_else(|| {
         serde::de::Error::custom(format_args!(
             "not a timestamp (RFC 3339, or Unix seconds or milliseconds): {}",
-            crate::redaction::truncate_error(&value.to_string())
+            truncate_error(&redact_text(&value.to_string()))
         ))
     })
 }

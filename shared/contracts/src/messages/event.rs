@@ -1,6 +1,6 @@
 //! The assignment event, in both shapes in which sources send it.
 
-use super::fields::{kind, text_of};
+use super::fields::{is_exact, kind, text_of};
 use super::{DecodeError, Message};
 use crate::time;
 use jiff::Timestamp;
@@ -70,6 +70,19 @@ impl Event {
             _ => last_part.to_owned(),
         };
         let payload = payload_of(object).map_err(fail)?;
+        let ids = [
+            (object, "trace_id"),
+            (object, "traceId"),
+            (&payload, "assignmentId"),
+            (&payload, "assignment_id"),
+        ];
+        for (holder, name) in ids {
+            if matches!(holder.get(name), Some(Value::Number(number)) if !is_exact(number)) {
+                return Err(fail(format!(
+                    "{name} is a number too large to be kept exactly: it must be a string"
+                )));
+            }
+        }
         let inner = |names: &[&str]| names.iter().find_map(|name| text_of(payload.get(*name)?));
         let event = Self {
             event_subtype,
@@ -131,7 +144,7 @@ fn payload_of(object: &Map<String, Value>) -> Result<Map<String, Value>, String>
         Value::Object(object) => Ok(object.clone()),
         Value::Null => Ok(Map::new()),
         Value::String(text) if text.trim().is_empty() => Ok(Map::new()),
-        Value::String(text) => match serde_json::from_str(text) {
+        Value::String(text) => match super::parse(text.as_bytes()) {
             Ok(Value::Object(object)) => Ok(object),
             Ok(other) => Err(format!("{name} is a string that holds {}, not an object", kind(&other))),
             Err(error) => Err(format!("{name} is a string that is no JSON: {error}")),

@@ -1,7 +1,7 @@
 //! Tolerant readers of single JSON fields, shared by all messages.
 
 use serde::{Deserialize, Deserializer, de::Error};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 /// Text of a string, number or boolean, trimmed; `None` for null, blank, lists and objects.
 pub(super) fn text_of(value: &Value) -> Option<String> {
@@ -27,12 +27,21 @@ pub(super) fn required<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Str
                 Ok(trimmed.to_owned())
             }
         }
-        Value::Number(number) => Ok(number.to_string()),
+        Value::Number(number) if is_exact(&number) => Ok(number.to_string()),
+        Value::Number(_) => Err(D::Error::custom(
+            "a number too large to be kept exactly: it must be a string",
+        )),
         other => Err(D::Error::custom(format_args!(
             "expected a string, found {}",
             kind(&other)
         ))),
     }
+}
+
+/// Whether a number is still the one that was sent: beyond 64 bits two ids would be read as one.
+pub(super) fn is_exact(number: &Number) -> bool {
+    const FIRST_INEXACT: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
+    !number.is_f64() || number.as_f64().is_some_and(|number| number.abs() < FIRST_INEXACT)
 }
 
 /// An optional string: blank, null and other types count as absent.
@@ -55,12 +64,30 @@ pub(super) fn count_of(value: &Value) -> u32 {
     }
 }
 
+/// Deepest nesting of a message's `metadata`. A task is carried inside a dead letter and read from there again: at the
+/// parser's own limit (128) the letter could be written, and nobody could read it.
+const MAX_DEPTH: usize = 64;
+
 /// An object; null or anything else is an empty one.
 pub(super) fn object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
-    Ok(match Value::deserialize(deserializer)? {
-        Value::Object(object) => object,
-        _ => Map::new(),
-    })
+    match Value::deserialize(deserializer)? {
+        Value::Object(object) if object.values().any(|value| is_deeper(value, MAX_DEPTH - 1)) => Err(D::Error::custom(
+            format_args!("it is nested more than {MAX_DEPTH} levels deep"),
+        )),
+        Value::Object(object) => Ok(object),
+        _ => Ok(Map::new()),
+    }
+}
+
+/// Whether lists and objects stand in each other more than `levels` deep.
+fn is_deeper(value: &Value, levels: usize) -> bool {
+    let inner_is = |inner: &Value| is_deeper(inner, levels - 1);
+    match value {
+        Value::Array(_) | Value::Object(_) if levels == 0 => true,
+        Value::Array(items) => items.iter().any(inner_is),
+        Value::Object(fields) => fields.values().any(inner_is),
+        _ => false,
+    }
 }
 
 /// The JSON type, for errors.

@@ -20,7 +20,7 @@ use crate::category::Category;
 use crate::redaction::{redact_text, truncate_error};
 use serde::{Serialize, de::DeserializeOwned};
 
-/// A message that could not be read. The text never repeats the message's content beyond a field's name and type.
+/// A message that could not be read. What the text repeats of its content is redacted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unreadable {message}: {reason}")]
 pub struct DecodeError {
@@ -69,8 +69,39 @@ pub fn encode<M: Serialize>(message: &M) -> Vec<u8> {
     serde_json::to_vec(message).unwrap_or_default()
 }
 
+/// Most values (names of fields included) of one message. In memory each takes a hundred bytes and more: a megabyte of
+/// `[0],[0],…` would take 128. A real event has a few hundred.
+pub const MAX_VALUES: usize = 50_000;
+
 fn decode_json<M: DeserializeOwned>(name: &'static str, bytes: &[u8]) -> Result<M, DecodeError> {
-    serde_json::from_slice(bytes).map_err(|error| DecodeError::new(name, error))
+    parse(bytes).map_err(|reason| DecodeError::new(name, reason))
+}
+
+/// Reads JSON whose tree may take memory in proportion to the text.
+fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, String> {
+    if has_too_many_values(json) {
+        return Err(format!("it holds more than {MAX_VALUES} values"));
+    }
+    serde_json::from_slice(json).map_err(|error| error.to_string())
+}
+
+/// Counts what may begin a value, outside of strings: whether it is JSON at all is the parser's to say.
+fn has_too_many_values(json: &[u8]) -> bool {
+    // Most messages are too short to hold so many.
+    if json.len() <= MAX_VALUES {
+        return false;
+    }
+    let (mut values, mut in_string, mut is_escaped) = (0, false, false);
+    for byte in json {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = in_string,
+            b'"' => in_string = !in_string,
+            b',' | b':' | b'[' | b'{' if !in_string => values += 1,
+            _ => {}
+        }
+    }
+    values > MAX_VALUES
 }
 
 /// What went wrong with one message: the part of a failure that is written down. Its text is safe to store and log.
@@ -85,11 +116,18 @@ pub struct Problem {
 
 impl Problem {
     /// A problem with its text, from which secrets are removed; at most 500 characters are kept.
+    ///
+    /// Never blank: no stage could read a dead letter without a reason.
     #[must_use]
     pub fn new(category: Category, message: impl AsRef<str>) -> Self {
+        let redacted = redact_text(message.as_ref());
+        let text = match redacted.trim() {
+            "" => "the failure came without a text",
+            text => text,
+        };
         Self {
             category,
-            message: truncate_error(&redact_text(message.as_ref())),
+            message: truncate_error(text),
             http_status: None,
         }
     }

@@ -4,6 +4,7 @@
 mod address_guard;
 mod blob_path;
 mod file_rules;
+mod messages;
 mod presigned;
 mod redaction;
 mod url_guard;
