@@ -2,6 +2,7 @@
 //!
 //! A value that makes no sense gives `None`: the server is then the one to judge the URL.
 
+use crate::time;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -63,9 +64,10 @@ pub fn expiry(url: &Url) -> Option<Expiry> {
         (PresignedKind::ClaimX, claimx),
         (PresignedKind::AzureSas, azure_sas),
     ];
-    readers
-        .into_iter()
-        .find_map(|(kind, read)| read(&query).map(|expires_at| Expiry { kind, expires_at }))
+    readers.into_iter().find_map(|(kind, read)| {
+        let expires_at = read(&query).filter(time::is_of_our_era)?;
+        Some(Expiry { kind, expires_at })
+    })
 }
 
 fn s3_v4(query: &Query) -> Option<Timestamp> {

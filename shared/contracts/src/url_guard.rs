@@ -137,7 +137,9 @@ impl UrlPolicy {
     }
 
     fn length(&self, candidate: &Candidate<'_>) -> Result<String, UrlRefusal> {
-        let bytes = candidate.raw.len();
+        // Read, it may be longer than written (`ü` becomes `%C3%BC`), and that is what is requested.
+        let bytes = candidate.url.as_ref().map_or(0, |url| url.as_str().len());
+        let bytes = bytes.max(candidate.raw.len());
         if bytes > MAX_URL_BYTES {
             return Err(UrlRefusal::TooLong { bytes });
         }

@@ -93,6 +93,8 @@ fn broken_or_absent_values_are_no_expiry() {
         "se=tomorrow&sig=a",
         "se=2024-13-01&sig=a",
         "se=2024-01-01T25:00:00Z&sig=a",
+        "se=-000001-01-01T00:00:00Z&sig=a",
+        "X-Amz-Date=00000101T000000Z&X-Amz-Expires=60",
         "systemDate=1704067200000",
         "systemDate=x&expires=1",
         "systemDate=9223372036854775807&expires=1",

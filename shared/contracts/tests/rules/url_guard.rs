@@ -401,6 +401,17 @@ fn the_length_limit_is_exact() {
     );
 }
 
+/// Percent-encoded it has three times the bytes, and would be refused where it is checked again.
+#[test]
+fn a_url_that_grows_too_long_once_it_is_read_is_refused() {
+    let written = format!("https://claimxperience.com/{}", "ü".repeat(2000));
+    assert!(written.len() < MAX_URL_BYTES);
+    assert_eq!(production().check(&written), Err(UrlRefusal::TooLong { bytes: 12_027 }));
+    let fits = format!("https://claimxperience.com/{}", "ü".repeat(1000));
+    let url = production().check(&fits).unwrap();
+    assert_eq!(production().check(url.as_str()), Ok(url));
+}
+
 #[test]
 fn a_redirect_has_no_more_rights_than_the_first_url() {
     let policy = production();
