@@ -4,6 +4,7 @@ mod cached_file;
 mod janitor;
 
 use cached_file::{CacheFile, Found};
+use contracts::blob_path;
 use contracts::cache_path;
 use contracts::category::Category;
 use contracts::messages::{CachedDownload, DownloadResult, Problem};
@@ -144,8 +145,12 @@ impl Handler for Upload {
     type Input = CachedDownload;
 
     async fn handle(&self, cached: CachedDownload, context: &Context) -> Result<Outcome, Failure> {
-        cache_path::resolve(&self.cache_dir, &cached.local_cache_path)
+        cache_path::check(cached.media_id, &cached.local_cache_path)
             .map_err(|refusal| Problem::new(Category::Permanent, refusal.to_string()))?;
+        if !blob_path::is_own(&cached.path_parts(), &cached.destination_path) {
+            let reason = "destination_path is not a file in the folder of its event";
+            return Err(Problem::new(Category::Permanent, reason).into());
+        }
         let path = PathBuf::from(&cached.local_cache_path);
         let file = match CacheFile::look(self.cache_dir.clone(), path, cached.bytes_downloaded, &cached.sha256).await {
             Ok(Found::Good(file)) => file,

@@ -34,30 +34,44 @@ pub struct PathParts<'a> {
 
 /// The path of each attachment, in the order given.
 ///
-/// Of two that land on the same path, in whatever case, the later one gets the first eight digits of
+/// Of two that land on the same path, in whatever case or form of Unicode, the later one gets the first eight digits of
 /// its media id before its extension. Attachments with one media id are one attachment and share a path.
 #[must_use]
 pub fn blob_paths(parts: &PathParts<'_>, attachments: &[(Uuid, &Url)]) -> Vec<String> {
-    let folder = format!(
-        "{}/{}/{}",
-        safe_component(parts.status_subtype),
-        safe_component(parts.assignment_id),
-        distinct_component(parts.trace_id),
-    );
+    let folder = folder(parts);
     let mut names: HashMap<Uuid, String> = HashMap::new();
-    // Folded name → media id. Paths that differ in case alone collide once they are copied to Windows.
+    // Folded name → media id. Paths that differ in case alone collide once they are copied to Windows or macOS.
     let mut taken: HashMap<String, Uuid> = HashMap::new();
     attachments
         .iter()
         .map(|(media_id, url)| {
             let name = names.entry(*media_id).or_insert_with(|| {
                 let free = free_name(&file_name(parts, url), *media_id, &taken);
-                taken.insert(free.to_lowercase(), *media_id);
+                taken.insert(folded(&free), *media_id);
                 free
             });
             format!("{folder}/{name}")
         })
         .collect()
+}
+
+/// Whether `path` is one that [`blob_paths`] may have made for an event of these parts: a file in the event's own folder.
+///
+/// For those who read the path in a message, which may have come from elsewhere.
+#[must_use]
+pub fn is_own(parts: &PathParts<'_>, path: &str) -> bool {
+    path.strip_prefix(&folder(parts))
+        .and_then(|name| name.strip_prefix('/'))
+        .is_some_and(|name| safe_component(name) == name)
+}
+
+fn folder(parts: &PathParts<'_>) -> String {
+    format!(
+        "{}/{}/{}",
+        safe_component(parts.status_subtype),
+        safe_component(parts.assignment_id),
+        distinct_component(parts.trace_id),
+    )
 }
 
 /// `text` as one component of a path: never empty, `.` or `..`, at most [`MAX_COMPONENT_BYTES`],
@@ -97,11 +111,17 @@ pub fn safe_component(text: &str) -> String {
 /// Without it the trace ids `a/b` and `a_b` would share a folder, and their files would overwrite each other.
 fn distinct_component(text: &str) -> String {
     let safe = safe_component(text);
-    if safe == text {
+    if safe == text && !has_hash(text) {
         return safe;
     }
     let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, text.as_bytes()).simple().to_string();
     shortened(&safe, &format!("~{}", &hash[..8]))
+}
+
+/// Whether a text imitates what [`distinct_component`] makes of another.
+fn has_hash(text: &str) -> bool {
+    text.rsplit_once('~')
+        .is_some_and(|(_, hash)| hash.len() == 8 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// The name before collisions are looked at.
@@ -125,9 +145,16 @@ fn file_name(parts: &PathParts<'_>, url: &Url) -> String {
     })
 }
 
+/// What names are one to file systems and tools that know neither case nor compatibility forms: `ﬁ` is `fi`, `ａ` is
+/// `a`, `ß` is `ss`, and both small sigmas are one.
+fn folded(name: &str) -> String {
+    let upper = name.nfkc().flat_map(char::to_uppercase);
+    upper.flat_map(char::to_lowercase).nfkc().collect()
+}
+
 /// `name`, or the first of its variations that nobody has taken.
 fn free_name(name: &str, media_id: Uuid, taken: &HashMap<String, Uuid>) -> String {
-    let is_free = |name: &String| !taken.contains_key(&name.to_lowercase());
+    let is_free = |name: &String| !taken.contains_key(&folded(name));
     let name = name.to_owned();
     if is_free(&name) {
         return name;

@@ -4,7 +4,6 @@
 //! redelivered task needs to know of it, and `{attempt}-{media_id}.part` while it is downloaded. Each attempt has a
 //! part of its own, so that a process that was taken for dead and wakes up cannot write into another's.
 
-use std::path::{Component, Path, PathBuf};
 use uuid::Uuid;
 
 /// Name of the complete file.
@@ -14,10 +13,13 @@ pub const NOTE: &str = "note.json";
 /// End of the name of a file that is not complete.
 pub const PART_SUFFIX: &str = ".part";
 
-/// A `local_cache_path` that does not stay inside the cache folder.
+/// A `local_cache_path` that is not the attachment's own.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("local_cache_path does not name a file inside CACHE_DIR: it must be relative, without \"..\"")]
-pub struct OutsideCache;
+#[error("local_cache_path is not the file of this attachment inside CACHE_DIR: it must be {}", file(*media_id))]
+pub struct NotItsFile {
+    /// The attachment.
+    pub media_id: Uuid,
+}
 
 /// Folder of an attachment, relative to `CACHE_DIR`.
 #[must_use]
@@ -32,20 +34,17 @@ pub fn file(media_id: Uuid) -> String {
     format!("{}/{FILE}", folder(media_id))
 }
 
-/// The file of a message below `cache_dir`.
+/// Whether a message's path is the file of its own attachment.
 ///
 /// # Errors
-/// When the path is absolute, blank, holds `..`, or names a folder of the cache itself.
-pub fn resolve(cache_dir: &Path, local_cache_path: &str) -> Result<PathBuf, OutsideCache> {
-    let relative = Path::new(local_cache_path);
-    let plain = relative
-        .components()
-        .all(|component| matches!(component, Component::Normal(_)));
-    // A file has a folder of its own: that is what is cleared after the upload.
-    if !plain || relative.components().count() < 3 || local_cache_path.contains(['\\', '\0']) {
-        return Err(OutsideCache);
+/// When it is any other. A message is untrusted, and after the upload its file is removed: a path that merely stays inside
+/// the cache could be another attachment's, whose file would be gone.
+pub fn check(media_id: Uuid, local_cache_path: &str) -> Result<(), NotItsFile> {
+    if local_cache_path == file(media_id) {
+        Ok(())
+    } else {
+        Err(NotItsFile { media_id })
     }
-    Ok(cache_dir.join(relative))
 }
 
 #[cfg(test)]
@@ -53,40 +52,48 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    #[test]
-    fn our_own_paths_resolve() {
-        let id = crate::ids::event_id("test-001");
-        assert_eq!(file(id), format!("33/{id}/file"));
-        assert_eq!(
-            resolve(Path::new("/cache"), &file(id)).unwrap(),
-            Path::new("/cache/33").join(id.to_string()).join("file")
-        );
+    fn id() -> Uuid {
+        crate::ids::event_id("test-001")
     }
 
     #[test]
-    fn paths_that_leave_the_cache_are_refused() {
+    fn our_own_paths_are_taken() {
+        assert_eq!(file(id()), format!("33/{}/file", id()));
+        assert_eq!(check(id(), &file(id())), Ok(()));
+    }
+
+    #[test]
+    fn paths_that_are_not_the_attachments_own_are_refused() {
+        let own = file(id());
+        let (folder, other) = (folder(id()), file(crate::ids::event_id("test-002")));
         for path in [
             "",
             "/etc/passwd",
             "../x/y/z",
             "aa/../../x",
-            "aa/./b/..",
             "file",
-            "aa/file",
+            "aa/bb/file",
             "a\\b/c/d",
-            "a/b/c\0",
+            &other,
+            &folder,
+            &format!("{folder}/note.json"),
+            &format!("{folder}/./file"),
+            &format!("{folder}//file"),
+            &format!("/{own}"),
+            &format!("{own}/"),
+            &format!("{own}\0"),
+            &own.to_uppercase(),
         ] {
-            assert_eq!(resolve(Path::new("/cache"), path), Err(OutsideCache), "{path}");
+            let refusal = check(id(), path).unwrap_err();
+            assert!(refusal.to_string().ends_with(&own), "{path:?}: {refusal}");
         }
     }
 
     proptest! {
         #[test]
-        fn no_path_leaves_the_cache(path in "[a./\\\\]{0,20}") {
-            if let Ok(resolved) = resolve(Path::new("/cache"), &path) {
-                prop_assert!(resolved.starts_with("/cache"));
-                prop_assert!(!resolved.components().any(|part| part == Component::ParentDir));
-            }
+        fn no_other_path_is_taken(path in prop_oneof![".{0,60}", "[0-9a-f./\\\\]{0,60}"], id: u128) {
+            let id = Uuid::from_u128(id);
+            prop_assert_eq!(check(id, &path).is_ok(), path == file(id));
         }
     }
 }

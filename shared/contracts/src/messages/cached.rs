@@ -2,6 +2,7 @@
 
 use super::fields;
 use super::{DecodeError, DownloadTask, Message};
+use crate::blob_path::PathParts;
 use crate::time;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -103,6 +104,17 @@ impl CachedDownload {
             original_timestamp: task.original_timestamp,
             downloaded_at,
             metadata: task.metadata,
+        }
+    }
+
+    /// What the folder of its event is named after.
+    #[must_use]
+    pub fn path_parts(&self) -> PathParts<'_> {
+        PathParts {
+            status_subtype: &self.status_subtype,
+            assignment_id: &self.assignment_id,
+            trace_id: &self.trace_id,
+            estimate_version: self.estimate_version.as_deref(),
         }
     }
 

@@ -2,10 +2,10 @@
 
 use proptest::prelude::*;
 use std::collections::HashSet;
-use unicode_normalization::is_nfc;
+use unicode_normalization::{UnicodeNormalization, is_nfc};
 use url::Url;
 use uuid::Uuid;
-use xact_contracts::blob_path::{MAX_COMPONENT_BYTES, PathParts, blob_paths, safe_component};
+use xact_contracts::blob_path::{MAX_COMPONENT_BYTES, PathParts, blob_paths, is_own, safe_component};
 use xact_contracts::ids::media_id;
 
 fn parts(status_subtype: &'static str) -> PathParts<'static> {
@@ -135,7 +135,8 @@ fn trace_ids_that_look_alike_once_safe_do_not_share_a_folder() {
         paths(&hostile, &["https://claimxperience.com/a.pdf"]).remove(0)
     };
     let long = "t".repeat(300);
-    let ids = ["a/b", "a_b", "a:b", "a\\b", &long, &long[1..], &long[..200]];
+    let imitated = folder("a/b").split('/').nth(2).unwrap().to_owned();
+    let ids = ["a/b", "a_b", "a:b", "a\\b", &imitated, &long, &long[1..], &long[..200]];
     assert_eq!(ids.iter().map(|id| folder(id)).collect::<HashSet<_>>().len(), ids.len());
 }
 
@@ -199,6 +200,68 @@ fn later_ones_of_one_name_get_their_media_id() {
             format!("{folder}/A123_other.jpg"),
         ]
     );
+}
+
+#[test]
+fn names_that_some_file_system_takes_for_one_are_kept_apart() {
+    for [one, other] in [
+        ["a.pdf", "A.PDF"],
+        ["gr%C3%B6%C3%9Fe.pdf", "gro%CC%88%C3%9Fe.pdf"],
+        ["gr%C3%B6%C3%9Fe.pdf", "GR%C3%96SSE.pdf"],
+        ["a.pdf", "%EF%BD%81.pdf"],
+        ["fi.pdf", "%EF%AC%81.pdf"],
+        ["%CE%A3.pdf", "%CF%82.pdf"],
+        ["%CF%83.pdf", "%CF%82.pdf"],
+        ["s.pdf", "%C5%BF.pdf"],
+        ["k.pdf", "%E2%84%AA.pdf"],
+        ["i.pdf", "%C4%B1.pdf"],
+        ["a%2Fb.pdf", "a%5Cb.pdf"],
+        ["a%E2%80%AEb.pdf", "ab.pdf"],
+        ["a.pdf", "a.pdf%20."],
+    ] {
+        let urls = [one, other].map(|file| format!("https://claimxperience.com/{file}"));
+        let found = paths(&parts("documentsReceived"), &[&urls[0], &urls[1]]);
+        let short = media_id("test-001", &urls[1]).simple().to_string()[..8].to_owned();
+        assert!(
+            !found[0].contains('-') || found[0].matches('-').count() == 1,
+            "{}",
+            found[0]
+        );
+        assert!(found[1].contains(&short), "{one} and {other}: {found:?}");
+    }
+}
+
+#[test]
+fn a_path_in_a_message_is_checked_against_the_events_own_folder() {
+    let own = parts("documentsReceived");
+    for path in [
+        "documentsReceived/A123/test-001/A123_test.pdf",
+        "documentsReceived/A123/test-001/anything else.pdf",
+    ] {
+        assert!(is_own(&own, path), "{path}");
+    }
+    for path in [
+        "",
+        "A123_test.pdf",
+        "documentsReceived/A123/test-001",
+        "documentsReceived/A123/test-001/",
+        "documentsReceived/A123/test-0012/a.pdf",
+        "documentsReceived/A123/test-002/a.pdf",
+        "documentsReceived/A124/test-001/a.pdf",
+        "documentsreceived/A123/test-001/a.pdf",
+        "/documentsReceived/A123/test-001/a.pdf",
+        "documentsReceived//A123/test-001/a.pdf",
+        "documentsReceived/A123/test-001/../test-002/a.pdf",
+        "documentsReceived/A123/test-001/..",
+        "documentsReceived/A123/test-001/a\\b.pdf",
+        "documentsReceived/A123/test-001/a/b.pdf",
+        "documentsReceived/A123/test-001/a.pdf\0",
+        "documentsReceived/A123/test-001/a%2Fb.pdf",
+        "documentsReceived/A123/test-001/CON.pdf",
+        "documentsReceived/A123/test-001/a.pdf ",
+    ] {
+        assert!(!is_own(&own, path), "{path:?}");
+    }
 }
 
 #[test]
@@ -268,7 +331,7 @@ fn one_attachment_named_twice_has_one_path() {
 /// Texts near the interesting places: separators, dots, device names, wide and invisible characters.
 fn hostile() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
-        prop::sample::select(vec![
+        40 => prop::sample::select(vec![
             "..",
             ".",
             "/",
@@ -296,11 +359,26 @@ fn hostile() -> impl Strategy<Value = String> {
             "<\u{338}",
             "\u{212a}",
             "İ",
+            "ｃｏｎ",
+            "ａ",
+            "ﬁ",
+            "ß",
+            "ς",
+            "σ",
+            "%",
+            "%zz",
+            "%ff",
+            "%E2%80%AE",
+            "LPT1",
+            "~0123abcd",
+            "\u{e000}",
+            "\u{fffe}",
         ])
         .prop_map(str::to_owned),
-        any::<char>().prop_map(String::from),
-        "[a-z]{50,120}",
-        "\u{fc}{50,120}",
+        20 => any::<char>().prop_map(String::from),
+        20 => "[a-z]{50,120}",
+        20 => "\u{fc}{50,120}",
+        1 => Just("x".repeat(10_000)),
     ];
     prop::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
 }
@@ -318,6 +396,26 @@ fn assert_safe(component: &str) {
         "{component:?}"
     );
     assert!(is_nfc(component), "{component:?}");
+    assert!(
+        !component.contains(|c| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{e000}'..='\u{f8ff}' | '\u{fffd}'..='\u{ffff}')),
+        "{component:?}"
+    );
+    let device = component.split('.').next().unwrap().trim_end().to_ascii_uppercase();
+    assert!(
+        !["CON", "PRN", "AUX", "NUL", "COM1", "LPT1"].contains(&device.as_str()),
+        "{component:?}"
+    );
+}
+
+/// Names that are equal to some file system or tool. Stricter than any one of them.
+fn folds(name: &str) -> [String; 5] {
+    [
+        name.to_lowercase(),
+        name.to_uppercase(),
+        name.nfd().collect(),
+        name.nfkc().collect::<String>().to_lowercase(),
+        name.nfkd().collect::<String>().to_uppercase().nfkc().collect(),
+    ]
 }
 
 proptest! {
@@ -360,7 +458,10 @@ proptest! {
             components.into_iter().for_each(assert_safe);
         }
         let ids: HashSet<_> = attachments.iter().map(|(id, _)| id).collect();
-        let distinct: HashSet<_> = found.iter().map(|path| path.to_lowercase()).collect();
-        prop_assert_eq!(distinct.len(), ids.len());
+        for fold in 0..5 {
+            let distinct: HashSet<_> = found.iter().map(|path| folds(path)[fold].clone()).collect();
+            prop_assert_eq!(distinct.len(), ids.len());
+        }
+        prop_assert!(found.iter().all(|path| is_own(&parts, path)));
     }
 }
