@@ -1,0 +1,24 @@
+//! Any text as a message's `local_cache_path`: only the attachment's own file is ever opened or removed.
+#![no_main]
+
+use contracts::cache_path::{check, file};
+use libfuzzer_sys::arbitrary::{self, Arbitrary};
+use libfuzzer_sys::fuzz_target;
+use uuid::Uuid;
+
+#[derive(Debug, Arbitrary)]
+struct Input<'a> {
+    media_id: u128,
+    before: &'a str,
+    after: &'a str,
+}
+
+fuzz_target!(|input: Input<'_>| {
+    let media_id = Uuid::from_u128(input.media_id);
+    let own = file(media_id);
+    assert!(check(media_id, &own).is_ok());
+    let (before, after) = (input.before, input.after);
+    for path in [before.to_owned(), format!("{before}{own}{after}")] {
+        assert_eq!(check(media_id, &path).is_ok(), path == own, "{path:?}");
+    }
+});

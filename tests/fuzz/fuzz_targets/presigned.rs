@@ -1,0 +1,26 @@
+//! Any query as the one of a presigned URL.
+#![no_main]
+
+use contracts::presigned::expiry;
+use contracts::time::{format, parse_text, to_microseconds};
+use jiff::SignedDuration;
+use libfuzzer_sys::fuzz_target;
+use url::Url;
+
+fuzz_target!(|query: &str| {
+    let Ok(url) = Url::parse(&format!("https://h.example/a.pdf?{query}")) else {
+        return;
+    };
+    let Some(expiry) = expiry(&url) else {
+        return;
+    };
+    assert!(expiry.is_expired(expiry.expires_at));
+    if let Ok(before) = expiry.expires_at.checked_sub(SignedDuration::from_nanos(1)) {
+        assert!(!expiry.is_expired(before));
+    }
+    // The ingester notes it in the task, and the result is to say the same.
+    assert_eq!(
+        parse_text(&format(expiry.expires_at)),
+        Some(to_microseconds(expiry.expires_at))
+    );
+});

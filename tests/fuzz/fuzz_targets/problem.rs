@@ -1,0 +1,23 @@
+//! Any text as the reason of a failure: it is written down, so it must be short, free of secrets, and readable again.
+#![no_main]
+
+use contracts::category::Category;
+use contracts::messages::{DeadLetter, Problem};
+use contracts::redaction::MAX_ERROR_CHARS;
+use jiff::Timestamp;
+use libfuzzer_sys::fuzz_target;
+use xact_fuzz::{SECRET, halves, round_trip, source};
+
+fuzz_target!(|text: &str| {
+    let (before, after) = halves(text);
+    let problem = Problem::new(
+        Category::Transient,
+        format!("{before} https://h.example/a?sig={SECRET}{after}"),
+    );
+    assert!(!problem.message().contains(SECRET), "{}", problem.message());
+    for problem in [problem, Problem::new(Category::Transient, text)] {
+        assert!(problem.message().chars().count() <= MAX_ERROR_CHARS);
+        let letter = DeadLetter::of_payload(b"x", None, &problem, "download", source(), Timestamp::UNIX_EPOCH);
+        round_trip(&letter);
+    }
+});

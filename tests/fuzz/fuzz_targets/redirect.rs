@@ -1,0 +1,17 @@
+//! Any text as the `Location` of an answer: no redirect has more rights than a first URL.
+#![no_main]
+
+use contracts::url_guard::{DEFAULT_ALLOWED_HOSTS, UrlPolicy};
+use libfuzzer_sys::fuzz_target;
+use xact_fuzz::{halves, harmless};
+
+fuzz_target!(|text: &str| {
+    let (base, location) = halves(text);
+    let policy = UrlPolicy::new(DEFAULT_ALLOWED_HOSTS, false);
+    let Ok(base) = policy.check(&format!("https://claimxperience.com/{base}")) else {
+        return;
+    };
+    if let Ok(url) = policy.check_redirect(&base, location) {
+        harmless(&url, &policy);
+    }
+});

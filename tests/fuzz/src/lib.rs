@@ -1,0 +1,114 @@
+//! What the targets assert of more than one decoder or rule.
+
+use contracts::category::Category;
+use contracts::messages::{DeadLetter, DecodeError, DownloadResult, DownloadTask, Message, Problem, Source, encode};
+use contracts::redaction::MAX_ERROR_CHARS;
+use contracts::url_guard::UrlPolicy;
+use jiff::Timestamp;
+use serde::Serialize;
+use std::fmt::Debug;
+use unicode_normalization::UnicodeNormalization;
+use url::Url;
+
+/// Stands for a signature, a key or a password; no input holds it by accident.
+pub const SECRET: &str = "PLANTEDSECRET";
+
+/// Whatever bytes there are: an error that fits a dead letter, or a message that is the same once written and read again,
+/// whose task, result and dead letter the next stages can read.
+pub fn decoder<M: Message + Serialize + PartialEq + Debug>(bytes: &[u8]) {
+    match M::decode(bytes) {
+        Ok(message) => {
+            let written = round_trip(&message);
+            // Numbers, times and control characters may be written longer than they were read.
+            assert!(
+                written.len() <= 8 * bytes.len() + 1000,
+                "{} of {}",
+                written.len(),
+                bytes.len()
+            );
+            if let Some(task) = message.task() {
+                descendants(&task);
+            }
+        }
+        Err(error) => refusal(&error, bytes),
+    }
+}
+
+/// A message that cannot be read goes to the dead letters, whole, with the reason.
+pub fn refusal(error: &DecodeError, bytes: &[u8]) {
+    let text = error.to_string();
+    assert!(text.chars().count() <= MAX_ERROR_CHARS + 30, "{text}");
+    let problem = Problem::new(Category::Permanent, text);
+    let letter = DeadLetter::of_payload(bytes, None, &problem, "download", source(), Timestamp::UNIX_EPOCH);
+    round_trip(&letter);
+    assert_eq!(letter.original_bytes().unwrap().unwrap(), bytes);
+}
+
+/// Writes a message, reads it, and returns how it was written.
+pub fn round_trip<M: Message + Serialize + PartialEq + Debug>(message: &M) -> Vec<u8> {
+    let written = encode(message);
+    match M::decode(&written) {
+        Ok(read) => {
+            assert_eq!(&read, message);
+            assert_eq!(encode(&read), written);
+        }
+        Err(error) => panic!("{error}: {}", String::from_utf8_lossy(&written)),
+    }
+    written
+}
+
+/// What the stages make of a task can be read, and holds no more of the URL than it may.
+pub fn descendants(task: &DownloadTask) {
+    round_trip(task);
+    let problem = Problem::new(Category::Permanent, "refused");
+    let letter = DeadLetter::of_task(task.clone(), &problem, "download", source(), Timestamp::UNIX_EPOCH);
+    assert_eq!(
+        DeadLetter::decode(&encode(&letter)).unwrap().original_task.as_ref(),
+        Some(task)
+    );
+    let result = DownloadResult::failed(task, &problem, true, Timestamp::UNIX_EPOCH);
+    let read = DownloadResult::decode(&encode(&result)).unwrap();
+    assert_eq!(read.media_id, task.media_id);
+    assert!(!read.attachment_url.contains('?'), "{}", read.attachment_url);
+}
+
+/// Some place in a topic.
+#[must_use]
+pub fn source() -> Source {
+    Source {
+        topic: "xact.events.raw".to_owned(),
+        partition: 1,
+        offset: 7,
+        timestamp: None,
+    }
+}
+
+/// What every URL that was let in must be, however it came.
+pub fn harmless(url: &Url, policy: &UrlPolicy) {
+    let host = url.host_str().unwrap();
+    let is_loopback = policy.allows_loopback(url);
+    assert!(
+        is_loopback || policy.allowed_hosts().any(|allowed| allowed == host),
+        "{url}"
+    );
+    assert!(
+        url.scheme() == "https" || is_loopback && url.scheme() == "http",
+        "{url}"
+    );
+    assert!(url.username().is_empty() && url.password().is_none(), "{url}");
+    assert!(url.fragment().is_none(), "{url}");
+    assert_eq!(policy.check(url.as_str()).as_ref(), Ok(url));
+}
+
+/// What names are one to a file system that knows neither case nor compatibility forms.
+#[must_use]
+pub fn folded(name: &str) -> String {
+    let upper: String = name.nfkc().flat_map(char::to_uppercase).collect();
+    upper.chars().flat_map(char::to_lowercase).nfkc().collect()
+}
+
+/// Two texts out of one input, so that the fuzzer may mix them as it likes.
+#[must_use]
+pub fn halves(text: &str) -> (&str, &str) {
+    text.split_once('\u{1}').unwrap_or((text, ""))
+}
