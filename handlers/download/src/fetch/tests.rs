@@ -385,6 +385,49 @@ async fn an_answer_that_is_cut_at_any_byte_is_no_file() {
 }
 
 #[tokio::test]
+async fn real_files_of_every_extension_arrive_whole() {
+    let folder = tokio::task::spawn_blocking(harness::real_files::folder)
+        .await
+        .unwrap()
+        .unwrap();
+    // The path says which file: `/EXTENSION/NAME`.
+    let root = folder.join("accepted");
+    let served = root.clone();
+    let server = RawServer::start(move |_, mut connection| {
+        let served = served.clone();
+        async move {
+            let request = connection.request().await;
+            let path = request.split(' ').nth(1).unwrap_or_default();
+            let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
+            let file = std::fs::read(served.join(path.trim_start_matches('/'))).unwrap();
+            let headers = format!("Content-Length: {}\r\nConnection: close\r\n", file.len());
+            connection.send(&answer(&headers, &file)).await;
+        }
+    })
+    .await;
+    let bench = Bench::new();
+    let mut extensions = 0;
+    for extension in std::fs::read_dir(&root).unwrap().flatten() {
+        extensions += 1;
+        for file in std::fs::read_dir(extension.path()).unwrap().flatten() {
+            let bytes = file.metadata().unwrap().len();
+            let mut url = Url::parse(&format!("http://localhost:{}/", server.port)).unwrap();
+            let names = [extension.file_name(), file.file_name()];
+            let names = names.iter().map(|name| name.to_str().unwrap());
+            url.path_segments_mut().unwrap().clear().extend(names);
+            // Small ones: the others are the content rules' tests.
+            if bytes > MAX_FILE_BYTES {
+                continue;
+            }
+            let cached = bench.fetch_url(url.as_str()).await;
+            let cached = cached.unwrap_or_else(|problem| panic!("{url}: {}", problem.message()));
+            assert_eq!(cached.bytes, bytes, "{url}");
+        }
+    }
+    assert_eq!(extensions, 22);
+}
+
+#[tokio::test]
 async fn bytes_behind_the_announced_end_never_reach_another_file() {
     let forged = answer("Content-Length: 12\r\n", b"%PDF-forged!");
     let mut first = answer(&format!("Content-Length: {}\r\n", PDF.len()), PDF);
