@@ -7,7 +7,7 @@
 mod secrets;
 mod urls;
 
-use secrets::{scrub_bearer, scrub_secrets};
+use secrets::{is_secret_name, scrub_bearer, scrub_secrets};
 use serde_json::Value;
 use std::collections::HashMap;
 use urls::{strip_url, strip_urls};
@@ -56,13 +56,19 @@ fn settled(text: &str, redact: impl Fn(&str) -> String) -> String {
     REDACTED.to_owned()
 }
 
-/// Every string of a JSON tree, names included, as [`redact_text`] has it.
+/// Every string of a JSON tree, names included, as [`redact_text`] has it; the text of a field with a secret's name
+/// (`"client_secret"`) goes whole.
 pub fn redact_json(value: &mut Value) {
     match value {
         Value::String(text) => redact_in_place(text),
         Value::Array(items) => items.iter_mut().for_each(redact_json),
         Value::Object(fields) => {
-            fields.values_mut().for_each(redact_json);
+            for (name, value) in fields.iter_mut() {
+                match value {
+                    Value::String(text) if !text.is_empty() && is_secret_name(name) => REDACTED.clone_into(text),
+                    value => redact_json(value),
+                }
+            }
             let secret_names: Vec<String> = fields
                 .keys()
                 .filter(|name| redact_text(name) != **name)

@@ -246,8 +246,8 @@ fn no_secret_is_anywhere_but_in_the_topics_that_must_carry_it() -> Result<()> {
         let place = format!("{}:{}", entry["partition"], entry["offset"]);
         run(&["dlq", "view", &place])?.success()?;
         run(&["dlq", "view", &place, "--json"])?.success()?;
-        run(&["dlq", "replay", &place, "--dry-run"])?;
     }
+    run(&["dlq", "replay", "--everything", "--dry-run"])?;
     run(&["topics", "lag"])?.success()?;
     run(&["offsets", "show", "--group", &fleet.group("upload-worker")])?;
     run(&["reconcile", "--from", "2024-12-31", "--to", "2025-01-01"])?;

@@ -28,6 +28,19 @@ const SECRET_NAMES: [&str; 20] = [
     "api_key",
 ];
 
+/// Whether a JSON field of that name holds a secret, as [`scrub_secrets`] has it for text; in camel case as well
+/// (`sasToken`).
+pub(super) fn is_secret_name(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    SECRET_NAMES.iter().any(|secret| {
+        let Some(before) = lower.strip_suffix(secret) else {
+            return false;
+        };
+        let is_hump = name.as_bytes()[before.len()].is_ascii_uppercase() && before.ends_with(char::is_lowercase);
+        is_hump || begins_word(before)
+    })
+}
+
 /// `Bearer abc` → `Bearer [redacted]`.
 pub(super) fn scrub_bearer(text: &str) -> Cow<'_, str> {
     const WORD: &str = "bearer";
@@ -206,6 +219,23 @@ mod tests {
         for name in SECRET_NAMES {
             let text = format!("{}=a", name.to_uppercase());
             assert!(scrub_secrets(&text).ends_with(REDACTED), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_field_is_secret_by_the_end_of_its_name() {
+        for name in [
+            "sig",
+            "X-Amz-Signature",
+            "client_secret",
+            "clientSecret",
+            "sasToken",
+            "Password",
+        ] {
+            assert!(is_secret_name(name), "{name}");
+        }
+        for name in ["", "design", "tokens", "signature_count", "secretary", "xsig"] {
+            assert!(!is_secret_name(name), "{name}");
         }
     }
 }

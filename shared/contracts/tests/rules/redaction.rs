@@ -141,7 +141,7 @@ fn json_trees_are_redacted_at_every_depth() {
         "payload": {"deep": [{"url": "https://h.example/c?x=1"}], "note": "see https://h.example/d?y=2 now"},
         "text": r#"{"url":"https://h.example/e?z=3"}"#,
         "https://h.example/key?sig=abc": 1,
-        "https://h.example/key": 2,
+        "https://h.example/key": 2, "auth": {"client_secret": "abc", "sasToken": "abc", "token": 7, "password": ""},
         "n": 5, "b": true, "nothing": null, "plain": "a",
     });
     redact_json(&mut value);
@@ -153,6 +153,7 @@ fn json_trees_are_redacted_at_every_depth() {
             "text": r#"{"url":"https://h.example/e"}"#,
             "(2) https://h.example/key": 1,
             "https://h.example/key": 2,
+            "auth": {"client_secret": "[redacted]", "sasToken": "[redacted]", "token": 7, "password": ""},
             "n": 5, "b": true, "nothing": null, "plain": "a",
         })
     );
