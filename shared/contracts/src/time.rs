@@ -69,7 +69,8 @@ pub fn to_microseconds(timestamp: Timestamp) -> Timestamp {
 /// The one form in which timestamps are written: `2024-12-31T12:00:00.000000Z`.
 #[must_use]
 pub fn format(timestamp: Timestamp) -> String {
-    format!("{timestamp:.6}")
+    // Before 1970 the two would round finer fractions in different directions.
+    format!("{:.6}", to_microseconds(timestamp))
 }
 
 /// The UTC date: the partition of a row.
@@ -154,6 +155,18 @@ mod tests {
             parse(&json!("2024-12-31")).map(format).as_deref(),
             Some("2024-12-31T00:00:00.000000Z")
         );
+    }
+
+    #[test]
+    fn finer_fractions_are_written_as_they_are_read() {
+        for text in ["0048-01-01T00:00:00.0020001Z", "2024-01-01T00:00:00.0020009Z"] {
+            let timestamp: Timestamp = text.parse().unwrap();
+            assert_eq!(
+                parse_text(&format(timestamp)),
+                Some(to_microseconds(timestamp)),
+                "{text}"
+            );
+        }
     }
 
     #[test]
