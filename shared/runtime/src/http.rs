@@ -107,8 +107,3 @@ const fn status(is_well: bool) -> StatusCode {
         StatusCode::SERVICE_UNAVAILABLE
     }
 }
-
-/// Errors may quote the request.
-fn error(status: StatusCode, text: &str) -> Response {
-    (status, Json(json!({ "error": redact_text(text) }))).into_response()
-}
