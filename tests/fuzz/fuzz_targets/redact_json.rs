@@ -29,6 +29,7 @@ fuzz_target!(|bytes: &[u8]| {
     let url = format!("https://h.example/a?sig={SECRET}");
     let mut planted = json!({
         "value": value,
+        "client_secret": SECRET,
         "text": format!("{text} {url}"),
         "inner": json!({"url": url, "next": text}).to_string(),
         format!("{text} {url}"): 1,
