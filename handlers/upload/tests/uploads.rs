@@ -160,7 +160,10 @@ async fn what_a_killed_upload_left_of_the_folder_goes_when_its_message_comes_aga
     leave();
     let mut foreign = cached(b"hello");
     foreign.media_id = contracts::ids::media_id("t", "https://claimxperience.com/b.pdf");
-    bench.produced(foreign).await;
+    let Err(Failure::Message { problem, .. }) = bench.handle(foreign).await else {
+        panic!("it names another's file");
+    };
+    assert!(problem.message().contains("local_cache_path"), "{}", problem.message());
     assert!(folder.exists(), "a message that names another's folder clears nothing");
 }
 

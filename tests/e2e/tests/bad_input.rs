@@ -218,7 +218,7 @@ fn a_port_that_is_taken_is_told_with_the_variable_to_change() -> Result<()> {
         let answer = run(program, args, variables(&[("METRICS_PORT", port)]), &dir)?;
         assert_eq!(answer.code, Some(2), "{}", answer.text);
         for words in [
-            format!("port {port} cannot be opened"),
+            format!("0.0.0.0:{port} cannot be opened"),
             "in use".to_owned(),
             "METRICS_PORT".to_owned(),
         ] {
