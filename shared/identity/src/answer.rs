@@ -1,0 +1,95 @@
+//! The HTTP client beneath the credentials: bounded in time and size, and remembering what was answered.
+//!
+//! `azure_identity` reads a body whatever its size, and drops the status of an answer that it cannot parse (a proxy's HTML
+//! page with 502). So each request goes through an [`Exchange`], which reads at most [`MAX_BODY`] and keeps the status for
+//! the error message.
+
+use azure_core::error::{Error, ErrorKind};
+use azure_core::http::headers::{CONTENT_TYPE, RETRY_AFTER};
+use azure_core::http::{AsyncRawResponse, HttpClient, Request};
+use futures::StreamExt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Tokens are 2 to 8 KiB.
+pub(crate) const MAX_BODY: usize = 64 * 1024;
+
+/// What came back, as far as a message may use it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) content_type: String,
+    /// Only of an answer that is no success: the others hold the token. `None` as well if it was too large.
+    pub(crate) refusal: Option<String>,
+    pub(crate) too_large: bool,
+}
+
+/// One request and its answer.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    client: reqwest::Client,
+    answer: Mutex<Option<Answer>>,
+}
+
+impl Exchange {
+    pub(crate) fn new(client: reqwest::Client) -> Arc<Self> {
+        Arc::new(Self {
+            client,
+            answer: Mutex::new(None),
+        })
+    }
+
+    /// The last answer.
+    pub(crate) fn answer(&self) -> Option<Answer> {
+        self.answer.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[async_trait::async_trait]
+impl HttpClient for Exchange {
+    async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
+        let (status, headers, mut stream) = self.client.execute_request(request).await?.deconstruct();
+        let mut answer = Answer {
+            status: status.into(),
+            // Seconds; the form with a date is not used by these services.
+            retry_after: headers
+                .get_optional_str(&RETRY_AFTER)
+                .and_then(|seconds| seconds.trim().parse().ok())
+                .map(Duration::from_secs),
+            content_type: headers.get_optional_str(&CONTENT_TYPE).unwrap_or_default().to_owned(),
+            refusal: None,
+            too_large: false,
+        };
+        let mut body = Vec::new();
+        let mut broken = None;
+        while let Some(piece) = stream.next().await {
+            match piece {
+                Ok(piece) if body.len() + piece.len() > MAX_BODY => {
+                    answer.too_large = true;
+                    broken = Some(Error::with_message(
+                        ErrorKind::DataConversion,
+                        "the answer is too large",
+                    ));
+                }
+                Ok(piece) => {
+                    body.extend_from_slice(&piece);
+                    continue;
+                }
+                Err(error) => broken = Some(error),
+            }
+            break;
+        }
+        if broken.is_none() && !status.is_success() {
+            answer.refusal = Some(String::from_utf8_lossy(&body).into_owned());
+        }
+        let is_cut = broken.is_some() && !answer.too_large;
+        if !is_cut {
+            *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
+        }
+        match broken {
+            Some(error) => Err(error),
+            None => Ok(AsyncRawResponse::from_bytes(status, headers, body)),
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Runs `az`, bounded in time and output.
+//!
+//! `azure_identity` makes the command line (`/bin/sh -c "cd /bin && az account get-access-token …"`) and reads the answer;
+//! its own executor would wait for ever and leave `az`, a script that starts Python, running when the wait is given up.
+
+use azure_identity::Executor;
+use rustix::process::{Pid, Signal, kill_process_group};
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::PathBuf;
+use std::process::{Output, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::Command;
+
+/// A token answer is a few KiB; a Python traceback may be longer.
+const MAX_OUTPUT: u64 = 256 * 1024;
+
+/// Whether there is an `az` to run.
+pub(crate) fn is_on(path: &OsStr) -> bool {
+    std::env::split_paths(path).any(|folder| is_program(folder.join("az")))
+}
+
+fn is_program(file: PathBuf) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(file).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+}
+
+/// One run of `az`, and what it wrote to its error output.
+#[derive(Debug)]
+pub(crate) struct Run {
+    path: OsString,
+    failure: Mutex<Option<Failure>>,
+}
+
+/// How `az` ended, when it did not end well.
+#[derive(Debug, Clone)]
+pub(crate) struct Failure {
+    pub(crate) code: Option<i32>,
+    pub(crate) text: String,
+}
+
+impl Run {
+    pub(crate) fn new(path: OsString) -> Arc<Self> {
+        Arc::new(Self {
+            path,
+            failure: Mutex::new(None),
+        })
+    }
+
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[async_trait::async_trait]
+impl Executor for Run {
+    async fn run(&self, program: &OsStr, args: &[&OsStr]) -> io::Result<Output> {
+        let mut child = Command::new(program)
+            .args(args)
+            .env("PATH", &self.path)
+            // Never a question that nobody answers, never colours.
+            .env("AZURE_CORE_NO_COLOR", "true")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()?;
+        let mut group = Group::of(&child);
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let (stdout, stderr) = tokio::try_join!(read(stdout), read(stderr))?;
+        let status = child.wait().await?;
+        group.is_over();
+        if !status.success() {
+            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(Failure {
+                code: status.code(),
+                text: String::from_utf8_lossy(&stderr).into_owned(),
+            });
+        }
+        Ok(Output { status, stdout, stderr })
+    }
+}
+
+async fn read(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if let Some(pipe) = pipe {
+        pipe.take(MAX_OUTPUT + 1).read_to_end(&mut bytes).await?;
+    }
+    if bytes.len() as u64 > MAX_OUTPUT {
+        return Err(io::Error::other("`az` wrote too much"));
+    }
+    Ok(bytes)
+}
+
+/// Ends the shell and everything below it when the wait for them is given up.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn of(child: &tokio::process::Child) -> Self {
+        Self(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)))
+    }
+
+    /// The number may belong to another process by now.
+    fn is_over(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            // Gone already, if it fails.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
