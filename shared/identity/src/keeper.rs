@@ -290,3 +290,6 @@ fn waits(first: Duration, longest: Duration) -> impl Iterator<Item = Duration> +
         .build()
         .chain(std::iter::repeat(longest))
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,3 +41,6 @@ pub use identity::Identity;
 pub use keeper::{Forgotten, ScopeStatus};
 pub use settings::{IdentitySettings, VARIABLES};
 pub use token::{Fetched, Principal, Token, TokenSource};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,367 @@
+//! Renewal, in paused time: tokens live for hours, and no test waits.
+
+use crate::{Fetched, Forgotten, Identity, IdentityError, Token, TokenSource};
+use futures::future::join_all;
+use secrecy::ExposeSecret;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+use tokio::time::{Instant, advance, sleep};
+
+const SCOPE: &str = "https://storage.azure.com/.default";
+const HOUR: Duration = Duration::from_secs(3600);
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Answers as told, and with tokens of one hour when it is told nothing.
+#[derive(Default)]
+struct Server {
+    script: Mutex<Script>,
+}
+
+#[derive(Default)]
+struct Script {
+    answers: VecDeque<Result<Duration, IdentityError>>,
+    always: Option<Result<Duration, IdentityError>>,
+    delay: Duration,
+    asked: Vec<(String, Instant)>,
+}
+
+impl Server {
+    fn start() -> (Arc<Self>, Identity) {
+        let server = Arc::new(Self::default());
+        let identity = Identity::from_source("a test's identity", server.clone());
+        (server, identity)
+    }
+
+    fn will(&self, change: impl FnOnce(&mut Script)) {
+        change(&mut self.script.lock().unwrap());
+    }
+
+    fn requests(&self) -> usize {
+        self.script.lock().unwrap().asked.len()
+    }
+
+    fn times(&self) -> Vec<Instant> {
+        self.script.lock().unwrap().asked.iter().map(|(_, at)| *at).collect()
+    }
+}
+
+#[async_trait::async_trait]
+impl TokenSource for Server {
+    async fn fetch(&self, scope: &str) -> Result<Fetched, IdentityError> {
+        let (number, delay, answer) = {
+            let mut script = self.script.lock().unwrap();
+            script.asked.push((scope.to_owned(), Instant::now()));
+            let answer = script.answers.pop_front().or_else(|| script.always.clone());
+            (script.asked.len(), script.delay, answer.unwrap_or(Ok(HOUR)))
+        };
+        sleep(delay).await;
+        answer.map(|life| Fetched {
+            secret: format!("token {number} for {scope}").into(),
+            expires_at: SystemTime::now() + life,
+        })
+    }
+}
+
+fn passing() -> IdentityError {
+    IdentityError::Unavailable {
+        who: "a test".to_owned(),
+        reason: "503".to_owned(),
+        retry_after: None,
+    }
+}
+
+fn lasting() -> IdentityError {
+    IdentityError::SecretExpired { client: "1".to_owned() }
+}
+
+fn text(token: &Token) -> &str {
+    token.secret.expose_secret()
+}
+
+/// Lets the other tasks do what is due.
+async fn settle() {
+    sleep(Duration::from_millis(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_callers_at_once_make_one_request() {
+    let (server, identity) = Server::start();
+    server.will(|script| script.delay = Duration::from_secs(3));
+    let tokens = join_all((0..100).map(|_| identity.token(SCOPE))).await;
+    assert!(
+        tokens
+            .iter()
+            .all(|token| text(token.as_ref().unwrap()).starts_with("token 1 "))
+    );
+    assert_eq!(server.requests(), 1);
+    // And each scope has its own.
+    let other = identity
+        .token("https://ns.servicebus.windows.net/.default")
+        .await
+        .unwrap();
+    assert_eq!(text(&other), "token 2 for https://ns.servicebus.windows.net/.default");
+    assert_eq!(identity.status().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_renewal_makes_nobody_wait() {
+    let (server, identity) = Server::start();
+    identity.token(SCOPE).await.unwrap();
+    server.will(|script| script.delay = 9 * MINUTE);
+    // The renewal begins between minutes 42 and 48, and takes nine.
+    sleep(49 * MINUTE).await;
+    assert_eq!(server.requests(), 2);
+    let before = Instant::now();
+    for _ in 0..1000 {
+        assert!(text(&identity.token(SCOPE).await.unwrap()).starts_with("token 1 "));
+    }
+    assert_eq!(Instant::now(), before, "nobody waited");
+    sleep(9 * MINUTE).await;
+    let before = Instant::now();
+    assert!(text(&identity.token(SCOPE).await.unwrap()).starts_with("token 2 "));
+    assert_eq!(Instant::now(), before, "nobody waited");
+    assert_eq!(server.requests(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokens_are_renewed_though_nobody_asks() {
+    let (server, identity) = Server::start();
+    let start = Instant::now();
+    identity.token(SCOPE).await.unwrap();
+    sleep(24 * HOUR).await;
+    let times = server.times();
+    assert!((29..=35).contains(&times.len()), "{}", times.len());
+    for pair in times.windows(2) {
+        let life = pair[1] - pair[0];
+        assert!((42 * MINUTE..=49 * MINUTE).contains(&life), "{life:?}");
+    }
+    assert!(start.elapsed() >= 24 * HOUR && identity.peek(SCOPE).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_renewal_fails_the_old_token_serves_until_its_end_and_attempts_grow_rarer() {
+    let (server, identity) = Server::start();
+    identity.token(SCOPE).await.unwrap();
+    server.will(|script| script.always = Some(Err(passing())));
+    sleep(59 * MINUTE).await;
+    let before = Instant::now();
+    assert!(text(&identity.token(SCOPE).await.unwrap()).starts_with("token 1 "));
+    assert_eq!(Instant::now(), before);
+    let status = identity.status().remove(0);
+    assert!(status.expires_at.is_some() && status.failure == Some(passing()) && status.received == 1);
+    // Eleven to eighteen minutes, at most every 30 seconds and a jitter, after a few quick ones.
+    let failed = status.failed;
+    assert!((10..=45).contains(&failed), "{failed}");
+
+    // Half a minute before its end it is not handed out any more, and the caller learns why there is no other.
+    sleep(MINUTE).await;
+    assert_eq!(identity.peek(SCOPE).map(|_| ()), None);
+    let before = Instant::now();
+    assert_eq!(identity.token(SCOPE).await.unwrap_err(), passing());
+    assert!(before.elapsed() <= Duration::from_secs(66));
+
+    // Nobody has to restart anything.
+    server.will(|script| script.always = None);
+    let recovered = identity.token(SCOPE).await.unwrap();
+    assert!(!text(&recovered).starts_with("token 1 "));
+    assert_eq!(identity.status()[0].failure, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_without_a_token_waits_through_what_passes() {
+    let (server, identity) = Server::start();
+    // As a container whose identity sidecar starts after it.
+    server.will(|script| script.answers.extend([Err(passing()), Err(passing()), Ok(HOUR)]));
+    let before = Instant::now();
+    assert!(text(&identity.token(SCOPE).await.unwrap()).starts_with("token 3 "));
+    assert!(before.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lasting_failure_is_told_at_once_and_callers_make_no_more_requests() {
+    let (server, identity) = Server::start();
+    server.will(|script| script.always = Some(Err(lasting())));
+    let before = Instant::now();
+    for _ in 0..1000 {
+        assert_eq!(identity.token(SCOPE).await.unwrap_err(), lasting());
+    }
+    assert_eq!(Instant::now(), before);
+    assert_eq!(server.requests(), 1);
+    sleep(HOUR).await;
+    let in_an_hour = server.requests();
+    assert!((30..=70).contains(&in_an_hour), "{in_an_hour}");
+    // Put right by somebody: seen within two minutes.
+    server.will(|script| script.always = None);
+    sleep(2 * MINUTE).await;
+    assert!(identity.peek(SCOPE).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_given_back_is_replaced_once_however_many_give_it_back() {
+    let (server, identity) = Server::start();
+    let first = identity.token(SCOPE).await.unwrap();
+    for _ in 0..20 {
+        assert_eq!(identity.forget(SCOPE, &first), Forgotten::Replaced);
+    }
+    assert!(identity.peek(SCOPE).is_none(), "what was refused is not handed out");
+    let tokens = join_all((0..20).map(|_| identity.token(SCOPE))).await;
+    assert!(
+        tokens
+            .iter()
+            .all(|token| text(token.as_ref().unwrap()).starts_with("token 2 "))
+    );
+    // A straggler with the first one takes nothing away from the others.
+    assert_eq!(identity.forget(SCOPE, &first), Forgotten::Replaced);
+    assert!(identity.peek(SCOPE).is_some());
+    assert_eq!(server.requests(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_401_makes_no_loop() {
+    let (server, identity) = Server::start();
+    let mut token = identity.token(SCOPE).await.unwrap();
+    let mut attempts = 0;
+    while identity.forget(SCOPE, &token) == Forgotten::Replaced {
+        attempts += 1;
+        assert!(attempts < 10, "a loop");
+        token = identity.token(SCOPE).await.unwrap();
+    }
+    assert_eq!((attempts, server.requests()), (1, 2));
+    assert!(
+        identity.peek(SCOPE).is_some(),
+        "the refused token stays: another would be no better"
+    );
+    // Revoked again, later: again once.
+    sleep(6 * MINUTE).await;
+    assert_eq!(identity.forget(SCOPE, &token), Forgotten::Replaced);
+    let third = identity.token(SCOPE).await.unwrap();
+    assert_eq!(identity.forget(SCOPE, &third), Forgotten::Refused);
+    assert_eq!(server.requests(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_than_one_request_is_made_while_another_is_under_way() {
+    let (server, identity) = Server::start();
+    let first = identity.token(SCOPE).await.unwrap();
+    server.will(|script| script.delay = 7 * MINUTE);
+    // Given back while the renewal is under way already: its token is waited for.
+    sleep(48 * MINUTE + Duration::from_secs(30)).await;
+    let under_way = server.requests();
+    assert!(text(&identity.peek(SCOPE).unwrap()).starts_with("token 1 "));
+    assert_eq!(identity.forget(SCOPE, &first), Forgotten::Replaced);
+    while identity.peek(SCOPE).is_none() {
+        // Longer than one caller's patience.
+        let _ = identity.token(SCOPE).await;
+    }
+    assert!(text(&identity.peek(SCOPE).unwrap()).starts_with("token 2 "));
+    settle().await;
+    assert_eq!((under_way, server.requests()), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_repeats_a_dying_token_is_not_flooded() {
+    let (server, identity) = Server::start();
+    let end = Instant::now() + 10 * MINUTE;
+    server.will(|script| {
+        for _ in 0..1000 {
+            script.answers.push_back(Ok(Duration::from_secs(4)));
+        }
+    });
+    identity.token(SCOPE).await.unwrap();
+    advance(Duration::ZERO).await;
+    sleep(end - Instant::now()).await;
+    // Four seconds of life, renewed after three: 200 in ten minutes, where a loop would make millions.
+    let requests = server.requests();
+    assert!(requests <= 250, "{requests}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_over_when_it_comes_is_an_error_that_names_the_clock() {
+    let (server, identity) = Server::start();
+    server.will(|script| script.always = Some(Ok(Duration::ZERO)));
+    let error = identity.token(SCOPE).await.unwrap_err();
+    assert!(error.to_string().contains("check this machine's clock"), "{error}");
+    assert!(server.requests() < 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_after_is_honoured_within_reason() {
+    for (asked_for, waited) in [(20, 20), (86_400, 120)] {
+        let (server, identity) = Server::start();
+        server.will(|script| {
+            script.answers.push_back(Err(IdentityError::Unavailable {
+                who: "a test".to_owned(),
+                reason: "429".to_owned(),
+                retry_after: Some(Duration::from_secs(asked_for)),
+            }));
+        });
+        let _ = identity.token(SCOPE).await;
+        sleep(3 * MINUTE).await;
+        let times = server.times();
+        assert_eq!((times[1] - times[0]).as_secs(), waited, "{asked_for}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_renews_for_an_identity_that_is_gone() {
+    let (server, identity) = Server::start();
+    let clone = identity.clone();
+    identity.token(SCOPE).await.unwrap();
+    drop(identity);
+    sleep(HOUR).await;
+    assert_eq!(server.requests(), 2, "a clone is still there");
+    drop(clone);
+    sleep(10 * HOUR).await;
+    assert_eq!(server.requests(), 2);
+    assert_eq!(Arc::strong_count(&server), 1, "its task is gone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn peek_asks_for_nothing() {
+    let (server, identity) = Server::start();
+    assert!(identity.peek(SCOPE).is_none());
+    sleep(MINUTE).await;
+    assert_eq!(server.requests(), 0);
+    let token = identity.token(SCOPE).await.unwrap();
+    assert_eq!(text(&identity.peek(SCOPE).unwrap()), text(&token));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scope_that_would_reach_a_shell_is_refused() {
+    let (server, identity) = Server::start();
+    for bad in [
+        "",
+        "https://storage.azure.com",
+        "http://storage.azure.com/.default",
+        "https://storage.azure.com/$(id)/.default",
+        "https://storage.azure.com/ --x/.default",
+        "; id/.default",
+    ] {
+        assert!(
+            matches!(identity.token(bad).await, Err(IdentityError::Scope(_))),
+            "{bad}"
+        );
+    }
+    assert_eq!(server.requests(), 0);
+}
+
+#[test]
+fn another_runtime_takes_over_when_the_first_is_gone() {
+    let (server, identity) = Server::start();
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+    };
+    let first = runtime().unwrap();
+    first.block_on(identity.token(SCOPE)).unwrap();
+    drop(first);
+    let second = runtime().unwrap();
+    second.block_on(async {
+        identity.token(SCOPE).await.unwrap();
+        sleep(HOUR).await;
+    });
+    assert_eq!(server.requests(), 2, "renewed on the second");
+}

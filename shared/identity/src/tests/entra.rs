@@ -1,0 +1,314 @@
+//! Entra's token endpoint: client credentials with a secret, and with a federated token.
+//!
+//! <https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow>
+
+use super::server::{Asked, Reply, Server};
+use super::*;
+use std::path::Path;
+
+pub(super) const SECRET: &str = "pla8Q~nted-secret/of+the=application";
+
+/// A token as Entra gives it.
+pub(super) fn token(text: &str, seconds: i64) -> Reply {
+    Reply::Json(
+        200,
+        format!(
+            r#"{{"token_type":"Bearer","expires_in":{seconds},"ext_expires_in":{seconds},"access_token":"{text}"}}"#
+        ),
+    )
+}
+
+/// A refusal as Entra gives it, with ids that differ each time.
+pub(super) fn refusal(status: u16, error: &str, code: u32, sentence: &str) -> Reply {
+    Reply::Json(
+        status,
+        format!(
+            r#"{{"error":"{error}","error_description":"AADSTS{code}: {sentence} Trace ID: 0e5b2f6c-1 Correlation ID: {number} Timestamp: 2026-11-24 10:00:00Z","error_codes":[{code}],"timestamp":"2026-11-24 10:00:00Z","trace_id":"0e5b2f6c-1","correlation_id":"{number}","error_uri":"https://login.microsoftonline.com/error?code={code}"}}"#,
+            number = uuid::Uuid::new_v4()
+        ),
+    )
+}
+
+pub(super) fn service_principal(server: &Server, limits: TimeLimits) -> Identity {
+    let mut settings = settings(&[
+        ("AZURE_TENANT_ID", TENANT),
+        ("AZURE_CLIENT_ID", CLIENT),
+        ("AZURE_CLIENT_SECRET", SECRET),
+        ("AZURE_AUTHORITY_HOST", &server.url),
+    ]);
+    settings.ca_pem = Some(server.ca_pem.clone());
+    Identity::with_limits(&settings, limits).unwrap()
+}
+
+fn workload_identity(server: &Server, file: &Path) -> Identity {
+    let mut settings = settings(&[
+        ("AZURE_TENANT_ID", TENANT),
+        ("AZURE_CLIENT_ID", CLIENT),
+        ("AZURE_FEDERATED_TOKEN_FILE", file.to_str().unwrap()),
+        ("AZURE_AUTHORITY_HOST", &server.url),
+    ]);
+    settings.ca_pem = Some(server.ca_pem.clone());
+    Identity::with_limits(&settings, PATIENT).unwrap()
+}
+
+/// As strict as Entra about the common part of the request.
+fn is_client_credentials(asked: &Asked) -> bool {
+    asked.method == "POST"
+        && asked.uri.path() == format!("/{TENANT}/oauth2/v2.0/token")
+        && asked.header("content-type") == "application/x-www-form-urlencoded"
+        && asked
+            .form()
+            .get("grant_type")
+            .is_some_and(|grant| grant == "client_credentials")
+        && asked.form().get("client_id").is_some_and(|id| id == CLIENT)
+}
+
+#[tokio::test]
+async fn a_service_principal_shows_its_secret_and_gets_a_token_for_each_scope() {
+    let server = Server::tls(|asked, number| {
+        let form = asked.form();
+        if !is_client_credentials(asked) || form["client_secret"] != SECRET || form.len() != 4 {
+            return refusal(401, "invalid_client", 7_000_215, "Invalid client secret provided.");
+        }
+        token(&format!("token-{number}-for-{}", form["scope"]), 3599)
+    });
+    let identity = service_principal(&server, PATIENT);
+    let storage = identity.token(STORAGE).await.unwrap();
+    assert_eq!(text(&storage), format!("token-1-for-{STORAGE}"));
+    assert!(lives_about(&storage, 3599));
+    let event_hubs = identity.token(EVENT_HUBS).await.unwrap();
+    assert_eq!(text(&event_hubs), format!("token-2-for-{EVENT_HUBS}"));
+    // From memory now.
+    assert_eq!(text(&identity.token(STORAGE).await.unwrap()), text(&storage));
+    assert_eq!(server.requests(), 2);
+}
+
+#[tokio::test]
+async fn a_token_given_back_is_asked_for_anew_past_the_cache_of_azure_identity() {
+    let server = Server::tls(|_, number| token(&format!("token-{number}"), 3599));
+    let identity = service_principal(&server, PATIENT);
+    let first = identity.token(STORAGE).await.unwrap();
+    assert_eq!(identity.forget(STORAGE, &first), crate::Forgotten::Replaced);
+    let second = identity.token(STORAGE).await.unwrap();
+    assert_eq!((text(&first), text(&second)), ("token-1", "token-2"));
+    assert_eq!(identity.forget(STORAGE, &second), crate::Forgotten::Refused);
+    assert_eq!(text(&identity.token(STORAGE).await.unwrap()), "token-2");
+    assert_eq!(server.requests(), 2);
+}
+
+#[tokio::test]
+async fn a_workload_identity_shows_the_token_that_kubernetes_wrote_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("azure-identity-token");
+    std::fs::write(&file, "federated-1").unwrap();
+    let server = Server::tls(|asked, number| {
+        let form = asked.form();
+        let is_right = is_client_credentials(asked)
+            && form["client_assertion_type"] == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+            && !form.contains_key("client_secret");
+        if !is_right {
+            return refusal(400, "invalid_request", 900_144, "The request body is wrong.");
+        }
+        token(&format!("token-{number}-for-{}", form["client_assertion"]), 3599)
+    });
+    let identity = workload_identity(&server, &file);
+    let first = identity.token(STORAGE).await.unwrap();
+    assert_eq!(text(&first), "token-1-for-federated-1");
+    // Rotated as Kubernetes does it: another file, moved into its place. azure_identity alone would read it after ten
+    // minutes.
+    std::fs::write(folder.path().join("new"), "federated-2\n").unwrap();
+    std::fs::rename(folder.path().join("new"), &file).unwrap();
+    let _ = identity.forget(STORAGE, &first);
+    assert_eq!(text(&identity.token(STORAGE).await.unwrap()), "token-2-for-federated-2");
+}
+
+#[tokio::test]
+async fn a_federated_token_that_cannot_be_used_is_named_and_seen_when_it_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("azure-identity-token");
+    let server = Server::tls(|_, number| token(&format!("token-{number}"), 3599));
+    for (content, reason) in [
+        (None, "cannot be opened"),
+        (Some(""), "is empty"),
+        (Some("two words"), "something else than a token"),
+        (Some("x".repeat(70_000).as_str()), "something else than a token"),
+    ] {
+        let identity = workload_identity(&server, &file);
+        if let Some(content) = content {
+            std::fs::write(&file, content).unwrap();
+        }
+        let error = identity.token(STORAGE).await.unwrap_err().to_string();
+        assert!(
+            error.contains(reason) && error.contains("AZURE_FEDERATED_TOKEN_FILE"),
+            "{error}"
+        );
+    }
+    assert_eq!(server.requests(), 0, "nothing was sent");
+    std::fs::write(&file, "federated").unwrap();
+    let identity = workload_identity(&server, &file);
+    assert!(identity.token(STORAGE).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_entra_refuses_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("azure-identity-token");
+    std::fs::write(&file, "federated").unwrap();
+    for (by_secret, status, error, code, advice) in [
+        (true, 401, "invalid_client", 7_000_222, "has expired: create a new one"),
+        (
+            true,
+            401,
+            "invalid_client",
+            7_000_215,
+            "the value of the secret, not its id",
+        ),
+        (
+            true,
+            400,
+            "unauthorized_client",
+            700_016,
+            "check AZURE_CLIENT_ID and AZURE_TENANT_ID",
+        ),
+        (true, 400, "invalid_request", 90_002, "check AZURE_TENANT_ID"),
+        (
+            true,
+            400,
+            "invalid_resource",
+            500_011,
+            "check the name of the namespace",
+        ),
+        (false, 401, "invalid_client", 700_024, "Kubernetes has not renewed it"),
+        (
+            false,
+            400,
+            "invalid_request",
+            70_021,
+            "federated identity credential must name",
+        ),
+        (
+            false,
+            401,
+            "invalid_client",
+            700_213,
+            "federated identity credential must name",
+        ),
+        (
+            false,
+            400,
+            "unauthorized_client",
+            700_016,
+            "check AZURE_CLIENT_ID and AZURE_TENANT_ID",
+        ),
+        (
+            true,
+            400,
+            "invalid_request",
+            123_456,
+            "was refused a token with 400: AADSTS123456: A sentence.",
+        ),
+    ] {
+        let server = Server::tls(move |_, _| refusal(status, error, code, "A sentence."));
+        let identity = match by_secret {
+            true => service_principal(&server, PATIENT),
+            false => workload_identity(&server, &file),
+        };
+        let error = identity.token(STORAGE).await.unwrap_err();
+        assert!(!error.is_transient(), "{error}");
+        let line = error.to_string();
+        assert!(
+            line.contains(advice) && line.contains(&format!("AADSTS{code}")),
+            "{line}"
+        );
+        assert!(!line.contains("Trace ID") && !line.contains('\n'), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn what_entra_asks_patience_for_is_asked_again() {
+    let server = Server::tls(|_, number| match number {
+        1 => Reply::Html(503, "<html>Our services aren't available right now</html>".to_owned()),
+        2 => refusal(
+            400,
+            "temporarily_unavailable",
+            90_033,
+            "A transient error has occurred. Please try again.",
+        ),
+        3 => Reply::Throttled(1),
+        _ => token("at-last", 3599),
+    });
+    let identity = service_principal(&server, PATIENT);
+    assert_eq!(text(&identity.token(STORAGE).await.unwrap()), "at-last");
+    let status = identity.status().remove(0);
+    assert_eq!((status.received, status.failed, status.failure), (1, 3, None));
+}
+
+#[tokio::test]
+async fn hostile_answers_are_errors_within_their_time_and_size() {
+    let large = format!(
+        r#"{{"access_token":"{}","expires_in":3599,"token_type":"Bearer"}}"#,
+        "x".repeat(80_000)
+    );
+    for (reply, expected) in [
+        (
+            Reply::Html(200, "<html>Sign in to the hotel's network</html>".to_owned()),
+            "content type text/html",
+        ),
+        (
+            Reply::Html(302, "<html>moved</html>".to_owned()),
+            "content type text/html",
+        ),
+        (Reply::Html(502, "<html>bad gateway</html>".to_owned()), "answered 502"),
+        (Reply::Html(404, String::new()), "refused a token with 404"),
+        (Reply::Json(200, "{}".to_owned()), "is no token"),
+        (Reply::Json(200, "[[[[".to_owned()), "is no token"),
+        (Reply::Json(200, large), "more than 64 KiB"),
+        (token("x", i64::MAX), "is no token"),
+        (token("x", i64::MIN), "is no token"),
+        (token("x", 0), "check this machine's clock"),
+        (token("x\\r\\nx-injected: 1", 3599), "is no token"),
+        (Reply::Json(400, "null".to_owned()), "refused a token with 400"),
+        (Reply::Endless, "more than 64 KiB"),
+        (Reply::Silence, "did not answer within 500ms"),
+        (Reply::Stuck, "did not answer within 500ms"),
+    ] {
+        let is_slow = matches!(reply, Reply::Silence | Reply::Stuck);
+        let server = Server::tls(move |_, _| reply.clone());
+        let identity = service_principal(&server, if is_slow { IMPATIENT } else { PATIENT });
+        let failed = tokio::time::timeout(Duration::from_secs(30), first_failure(&identity)).await;
+        let line = failed.expect("it ends in time").to_string();
+        assert!(line.contains(expected), "{expected}: {line}");
+        assert!(identity.peek(STORAGE).is_none());
+    }
+}
+
+#[tokio::test]
+async fn who_cannot_be_reached_or_trusted_is_named() {
+    // A port that nobody listens on any more.
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let url = format!("https://127.0.0.1:{port}");
+    let mut nobody = settings(&[
+        ("AZURE_TENANT_ID", TENANT),
+        ("AZURE_CLIENT_ID", CLIENT),
+        ("AZURE_CLIENT_SECRET", SECRET),
+        ("AZURE_AUTHORITY_HOST", &url),
+    ]);
+    let identity = Identity::with_limits(&nobody, PATIENT).unwrap();
+    let error = first_failure(&identity).await;
+    assert!(error.is_transient());
+    assert!(error.to_string().contains("Connection refused"), "{error}");
+
+    let stranger = Server::tls(|_, _| token("x", 3599));
+    nobody.authority = stranger.url.parse().unwrap();
+    let identity = Identity::with_limits(&nobody, PATIENT).unwrap();
+    let error = first_failure(&identity).await.to_string();
+    assert!(
+        error.contains("localhost:") && error.contains("SSL_CERT_FILE"),
+        "{error}"
+    );
+    assert_eq!(stranger.requests(), 0, "the secret was not shown");
+}
