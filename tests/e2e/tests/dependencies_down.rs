@@ -474,13 +474,21 @@ fn outage_of_a_cache_volume_that_is_full() -> Result<()> {
             .as_str()
             .map(drop)
     })?;
-    // And now nothing is left at all.
-    while fs::write(
-        volume.join(format!("ballast-{}", ballast_files(&volume))),
-        vec![0; 64 * 1024],
-    )
-    .is_ok()
-    {}
+    // And now nothing is left at all, nor will be: what attempts that failed and uploads that succeeded give back is filled
+    // up again, until there is nothing more that they could give.
+    wait_until(SOON, "the volume holds ballast alone", || {
+        while fs::write(
+            volume.join(format!("ballast-{}", ballast_files(&volume))),
+            vec![0; 64 * 1024],
+        )
+        .is_ok()
+        {}
+        let is_ballast = |path: &&PathBuf| path.to_string_lossy().contains("ballast");
+        let files = files_below(&volume);
+        let bytes = |path: &PathBuf| fs::metadata(path).map_or(0, |metadata| metadata.len());
+        let others: u64 = files.iter().filter(|path| !is_ballast(path)).map(bytes).sum();
+        (others == 0).then_some(())
+    })?;
     run.sit_out(&[("pipeline", "cache volume")])?;
     for index in 0..ballast_files(&volume) {
         let _ = fs::remove_file(volume.join(format!("ballast-{index}")));
