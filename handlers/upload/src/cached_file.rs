@@ -46,9 +46,11 @@ impl CacheFile {
         Arc::clone(&self.content)
     }
 
-    /// Removes the file and what else is in its folder.
-    pub(crate) async fn forget(self) {
-        remove(self.cache_dir, self.path).await;
+    /// Removes the file and what else is in its folder, once that is waited for. It is closed at once: thousands may wait
+    /// for the acknowledgements of their results.
+    pub(crate) fn forget(self) -> impl Future<Output = ()> + Send {
+        let Self { cache_dir, path, .. } = self;
+        remove(cache_dir, path)
     }
 }
 
