@@ -124,21 +124,7 @@ pub fn produce_tombstone(broker: &str, topic: &str, key: &str) -> Result<()> {
 /// When kcat fails or prints what cannot be read.
 pub fn consume(broker: &str, topic: &str) -> Result<Vec<Record>> {
     // Values may hold anything: their length says where they end. -1 is a value that is none.
-    let format = "%p %o %T %K %S %k%s";
-    let args = [
-        "-C",
-        "-b",
-        broker,
-        "-t",
-        topic,
-        "-o",
-        "beginning",
-        "-e",
-        "-q",
-        "-f",
-        format,
-    ];
-    let out = kcat(&args, &[])?;
+    let out = print(broker, topic, "%p %o %T %K %S %k%s")?;
     let mut records = Vec::new();
     let mut rest = out.as_slice();
     while !rest.is_empty() {
@@ -155,20 +141,13 @@ pub fn consume(broker: &str, topic: &str) -> Result<Vec<Record>> {
 /// # Errors
 /// When kcat fails.
 pub fn keys_and_headers(broker: &str, topic: &str) -> Result<String> {
-    let args = [
-        "-C",
-        "-b",
-        broker,
-        "-t",
-        topic,
-        "-o",
-        "beginning",
-        "-e",
-        "-q",
-        "-f",
-        "%k %h\n",
-    ];
-    Ok(String::from_utf8_lossy(&kcat(&args, &[])?).into_owned())
+    Ok(String::from_utf8_lossy(&print(broker, topic, "%k %h\n")?).into_owned())
+}
+
+/// Every record from the topic's beginning to its present end, in kcat's format.
+fn print(broker: &str, topic: &str, format: &str) -> Result<Vec<u8>> {
+    let from_beginning = ["-C", "-b", broker, "-t", topic, "-o", "beginning", "-e", "-q"];
+    kcat(&[&from_beginning[..], &["-f", format]].concat(), &[])
 }
 
 fn record(mut rest: &[u8]) -> Option<(Record, &[u8])> {

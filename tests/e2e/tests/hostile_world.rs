@@ -5,7 +5,6 @@
 use harness::{Kafka, Result, wait_until};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::fs;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -132,13 +131,6 @@ fn hostile_urls_reach_nobody_and_the_operator_is_told_what_the_pipeline_said() -
     Ok(())
 }
 
-/// The most memory that a process has had resident, in MiB.
-fn most_resident(pid: u32) -> usize {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() / 1024
-}
-
 #[test]
 fn fifty_endless_bodies_at_once_fit_into_128_mib() -> Result<()> {
     let bytes = 12_000_000;
@@ -169,7 +161,7 @@ fn fifty_endless_bodies_at_once_fit_into_128_mib() -> Result<()> {
             "{letter}"
         );
     }
-    let resident = most_resident(fleet["download"].process.id());
+    let resident = fleet["download"].process.most_resident_kib().unwrap() / 1024;
     println!("50 endless bodies: at most {resident} MiB resident");
     assert!(resident < 128, "{resident} MiB");
     assert_eq!(files_below(&fleet.dir.join("cache")).len(), 0);

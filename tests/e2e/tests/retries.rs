@@ -10,7 +10,6 @@
 use harness::{Kafka, Result, wait_until};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use xact_e2e::events::task;
 use xact_e2e::groups::positions;
@@ -126,13 +125,6 @@ fn retry_after_picks_the_first_topic_that_is_long_enough() -> Result<()> {
     Ok(())
 }
 
-/// The most memory that a process ever had, in MiB.
-fn peak_mib(id: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
-}
-
 #[test]
 fn ten_thousand_waiting_tasks_cost_little_memory_and_survive_kills_of_the_scheduler() -> Result<()> {
     let mut fleet = scheduler("waiting")?;
@@ -158,13 +150,13 @@ fn ten_thousand_waiting_tasks_cost_little_memory_and_survive_kills_of_the_schedu
             let has_read = metrics.sum("kafka_messages_consumed_bytes_total", &[]) > 0.0;
             (has_read && metrics.sum("kafka_messages_consumed_total", &[]) >= done).then_some(())
         })?;
-        peak = peak.max(peak_mib(running.process.id()));
+        peak = peak.max(running.process.most_resident_kib().unwrap() / 1024);
         fleet["retry-scheduler"].process.kill()?;
         println!("killed after {} of 10,000", fleet.records("pending")?.len());
         fleet.spawn("retry-scheduler", "retry-scheduler", &[])?;
     }
     let (given_back, twice) = given_back(&fleet, due.len())?;
-    peak = peak.max(peak_mib(fleet["retry-scheduler"].process.id()));
+    peak = peak.max(fleet["retry-scheduler"].process.most_resident_kib().unwrap() / 1024);
     // At least once: what was given back and not yet committed comes again. The next stage knows its file.
     println!("10,000 tasks: at most {peak} MiB resident; {twice} came twice over three kills");
     assert!(peak < 100, "{peak} MiB");

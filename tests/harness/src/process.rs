@@ -83,6 +83,13 @@ impl Process {
         self.child.id()
     }
 
+    /// The most memory that it ever had resident, in KiB, from the kernel; `None` if it has ended.
+    pub fn most_resident_kib(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        line.split_whitespace().next()?.parse().ok()
+    }
+
     /// Where its output goes.
     pub fn log_path(&self) -> &Path {
         &self.log

@@ -206,7 +206,7 @@ impl Cluster {
 
     fn look_at(&mut self, number: usize) -> Result<()> {
         let handler = &mut self.handlers[number];
-        if let Some(kib) = resident_kib(handler.running.process.id()) {
+        if let Some(kib) = handler.running.process.most_resident_kib() {
             let most = self.resident.entry(handler.stage).or_default();
             *most = kib.max(*most);
         }
@@ -290,11 +290,4 @@ fn storm_environment(broker: &str, samples: &SampleServer, dir: &WorkDir) -> Res
         ("SHUTDOWN_GRACE_SECONDS", GRACE.as_secs().to_string()),
     ]));
     Ok(all)
-}
-
-/// The most memory that a process ever had, from the kernel.
-fn resident_kib(process: u32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.split_whitespace().next()?.parse().ok()
 }

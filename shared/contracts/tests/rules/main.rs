@@ -4,6 +4,7 @@
 mod address_guard;
 mod blob_path;
 mod file_rules;
+mod hostile_urls;
 mod messages;
 mod presigned;
 mod redaction;
