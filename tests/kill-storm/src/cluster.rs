@@ -7,7 +7,6 @@ use e2e::stages::{STAGES, environment};
 use e2e::{Running, Variables, command, variables};
 use harness::{Kafka, Result, WorkDir, ports};
 use std::collections::BTreeMap;
-use std::fs;
 use std::process::ExitStatus;
 use std::time::Duration;
 
