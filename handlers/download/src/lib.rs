@@ -8,7 +8,7 @@ mod cache;
 mod fetch;
 mod resolver;
 mod retry_after;
-mod volume;
+pub mod volume;
 
 use breaker::Breakers;
 use cache::{Cache, Cached, Slot};

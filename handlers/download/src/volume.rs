@@ -8,8 +8,20 @@ use std::path::Path;
 /// Used part of the volume beyond which no download begins.
 const FULL: f64 = 0.9;
 
+/// Bytes that may still be written.
+///
+/// # Errors
+/// When the file system does not say.
+pub fn free_bytes(path: &Path) -> std::io::Result<u64> {
+    let volume = rustix::fs::statvfs(path)?;
+    Ok(volume.f_bavail.saturating_mul(volume.f_frsize))
+}
+
 /// Refuses while the volume is too full.
-pub(crate) fn check(path: &Path) -> Result<(), Unavailable> {
+///
+/// # Errors
+/// With how full it is.
+pub fn check(path: &Path) -> Result<(), Unavailable> {
     let volume = rustix::fs::statvfs(path)
         .map_err(|error| Unavailable::new("cache volume", format!("CACHE_DIR {}: {error}", path.display())))?;
     judge(volume.f_blocks.saturating_sub(volume.f_bfree), volume.f_bavail, path)

@@ -21,7 +21,7 @@ pub struct EventWriter {
 #[must_use]
 pub fn factory() -> Factory {
     Arc::new(|settings| {
-        let events = TableSink::open("DELTA_EVENTS_TABLE_PATH", &settings.events_table, settings.delta_writes)?;
+        let events = TableSink::open(settings)?;
         Ok(BatchService::new(
             Stage::EventWriter,
             EventWriter { events },

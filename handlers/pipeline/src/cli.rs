@@ -1,9 +1,11 @@
 //! The command line.
 
+use crate::commands::check::Check;
 use crate::commands::dlq::Dlq;
 use crate::commands::offsets::Offsets;
 use crate::commands::reconcile::Reconcile;
 use crate::commands::table::TableAction;
+use crate::commands::validate::Validate;
 use clap::{Args, Parser, Subcommand};
 use contracts::topology::{STAGES, Stage};
 use runtime::config::Environment;
@@ -105,6 +107,10 @@ pub(crate) enum Command {
         #[arg(long, value_name = "N")]
         events: u64,
     },
+    /// See whether everything that the pipeline needs is there: a line each, and what to do about a red one
+    Check(Check),
+    /// Send one event and follow it to the file and the rows
+    Validate(Validate),
     /// Create the topics, list them, or show lag per group
     Topics {
         #[command(subcommand)]

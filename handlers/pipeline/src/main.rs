@@ -45,6 +45,8 @@ async fn dispatch(cli: Cli) -> Outcome {
         None => run::run(&cli.run, environment).await,
         Some(Command::Produce { source }) => commands::produce::run(&environment, &source).await,
         Some(Command::Demo { events }) => commands::demo::run(&environment, events).await,
+        Some(Command::Check(arguments)) => commands::check::run(&environment, arguments).await,
+        Some(Command::Validate(arguments)) => commands::validate::run(&environment, arguments).await,
         Some(Command::Topics { action }) => commands::topics::run(&environment, action).await,
         Some(Command::Table { action }) => commands::table::run(&environment, action).await,
         Some(Command::Dlq { action }) => commands::dlq::run(&environment, action).await,

@@ -51,10 +51,9 @@ impl ResultProcessor {
     /// # Errors
     /// When a table's path is missing or no location.
     pub fn new(settings: &Settings) -> Result<Self, SetupError> {
-        let enabled = settings.delta_writes;
         Ok(Self::with_tables(
-            TableSink::open("DELTA_INVENTORY_TABLE_PATH", &settings.attachments_table, enabled)?,
-            TableSink::open("DELTA_FAILED_TABLE_PATH", &settings.failed_table, enabled)?,
+            TableSink::open(settings)?,
+            TableSink::open(settings)?,
         ))
     }
 

@@ -8,7 +8,11 @@ use agreement::Verdict;
 use futures::FutureExt;
 use jiff::Timestamp;
 use jiff::civil::Date;
-use lake::{Appended, Key, Location, Sourced, Table, TableError, TableOptions, TableRow};
+use lake::{
+    Appended, AttachmentRow, Connection, EventRow, FailedRow, Key, Location, Sourced, Table, TableError, TableOptions,
+    TableRow,
+};
+use runtime::config::Settings;
 use runtime::metrics::metrics;
 use runtime::{AssignError, Assigned, SetupError, Starts, Unavailable};
 use std::collections::{BTreeMap, HashSet};
@@ -16,30 +20,82 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
+/// Rows whose table is named by a variable.
+pub trait Configured: TableRow {
+    /// The variable.
+    const VARIABLE: &str;
+
+    /// Its value; empty when it is not set.
+    fn path(settings: &Settings) -> &str;
+}
+
+impl Configured for EventRow {
+    const VARIABLE: &str = "DELTA_EVENTS_TABLE_PATH";
+
+    fn path(settings: &Settings) -> &str {
+        &settings.events_table
+    }
+}
+
+impl Configured for AttachmentRow {
+    const VARIABLE: &str = "DELTA_INVENTORY_TABLE_PATH";
+
+    fn path(settings: &Settings) -> &str {
+        &settings.attachments_table
+    }
+}
+
+impl Configured for FailedRow {
+    const VARIABLE: &str = "DELTA_FAILED_TABLE_PATH";
+
+    fn path(settings: &Settings) -> &str {
+        &settings.failed_table
+    }
+}
+
+/// The table of these rows, where the settings say. No I/O happens yet.
+///
+/// # Errors
+/// When there is no path, or none that can be opened: a path that is no location, no identity for OneLake.
+pub fn table<R: Configured>(settings: &Settings) -> Result<Table<R>, SetupError> {
+    let (variable, path) = (R::VARIABLE, R::path(settings));
+    if path.is_empty() {
+        return Err(SetupError::new(format_args!(
+            "{variable} is not set: name the place of table {} (abfss://… or file:///…), or set ENABLE_DELTA_WRITES=false",
+            R::NAME
+        )));
+    }
+    let refuse = |error: &dyn std::fmt::Display| SetupError::new(format_args!("{variable}: {error}"));
+    let location = Location::parse(path).map_err(|error| refuse(&error))?;
+    let connection =
+        Connection::to(&location, || settings.identity(), settings.ca_file()).map_err(|error| refuse(&error))?;
+    let options = TableOptions {
+        connection,
+        ..TableOptions::default()
+    };
+    Ok(Table::new(location, options))
+}
+
 /// A table that a stage appends to; none when Delta writes are switched off.
 pub struct TableSink<R: TableRow>(Option<Table<R>>);
 
 impl<R: TableRow> TableSink<R> {
-    /// The table at a path. No I/O happens yet.
+    /// The table where the settings say. No I/O happens yet.
     ///
     /// # Errors
-    /// When `path`, the value of `variable`, is no location.
-    pub fn open(variable: &str, path: &str, enabled: bool) -> Result<Self, SetupError> {
-        if !enabled {
+    /// As [`table`].
+    pub fn open(settings: &Settings) -> Result<Self, SetupError>
+    where
+        R: Configured,
+    {
+        if !settings.delta_writes {
             tracing::warn!(
                 table = R::NAME,
                 "ENABLE_DELTA_WRITES=false: nothing is written to this table"
             );
             return Ok(Self(None));
         }
-        if path.is_empty() {
-            return Err(SetupError::new(format_args!(
-                "{variable} is not set: name the place of table {} (abfss://… or file:///…), or set ENABLE_DELTA_WRITES=false",
-                R::NAME
-            )));
-        }
-        let location = Location::parse(path).map_err(|error| SetupError::new(format_args!("{variable}: {error}")))?;
-        Ok(Self::of(Table::new(location, TableOptions::default())))
+        Ok(Self::of(table(settings)?))
     }
 
     /// A table that is open already.

@@ -11,7 +11,7 @@ use contracts::messages::{CachedDownload, DownloadResult, Problem};
 use contracts::topology::Stage;
 use fail::fail_point;
 use janitor::Janitor;
-use lake::{FileError, FileStore, Location};
+use lake::{Connection, Content, FileError, FileStore, Location};
 use runtime::config::Settings;
 use runtime::metrics::{InProgress, metrics};
 use runtime::{Context, EachService, Emit, Factory, Failure, Handler, Limits, Outcome, SetupError, Unavailable};
@@ -44,23 +44,34 @@ pub fn factory() -> Factory {
     })
 }
 
+/// The files where the settings say. No I/O happens yet.
+///
+/// # Errors
+/// When `ONELAKE_BASE_PATH` is missing or no folder, or there is no identity for OneLake.
+pub fn open_files(settings: &Settings) -> Result<Arc<dyn FileStore>, SetupError> {
+    if settings.onelake_base_path.is_empty() {
+        return Err(SetupError::new(
+            "ONELAKE_BASE_PATH is not set: name where the files go (abfss://… or file:///…)",
+        ));
+    }
+    let setup = |error: &dyn std::fmt::Display| SetupError::new(format_args!("ONELAKE_BASE_PATH: {error}"));
+    let location = Location::parse(&settings.onelake_base_path).map_err(|error| setup(&error))?;
+    let connection =
+        Connection::to(&location, || settings.identity(), settings.ca_file()).map_err(|error| setup(&error))?;
+    lake::open(&location, &connection).map_err(|error| setup(&error))
+}
+
 impl Upload {
     /// With the configured lake and cache folder.
     ///
     /// # Errors
-    /// When `ONELAKE_BASE_PATH` is missing or no location.
+    /// As [`open_files`].
     pub fn new(settings: &Settings) -> Result<Self, SetupError> {
-        if settings.onelake_base_path.is_empty() {
-            return Err(SetupError::new(
-                "ONELAKE_BASE_PATH is not set: name where the files go (abfss://… or file:///…)",
-            ));
-        }
-        let setup = |error: &dyn std::fmt::Display| SetupError::new(format_args!("ONELAKE_BASE_PATH: {error}"));
-        let location = Location::parse(&settings.onelake_base_path).map_err(|error| setup(&error))?;
+        let files = open_files(settings)?;
         Ok(Self {
-            files: lake::open(&location).map_err(|error| setup(&error))?,
+            janitor: Janitor::new(settings.clone(), Arc::clone(&files)),
+            files,
             cache_dir: settings.cache_dir.clone(),
-            janitor: Janitor::new(settings.clone()),
         })
     }
 
@@ -68,7 +79,7 @@ impl Upload {
     async fn is_there(&self, cached: &CachedDownload) -> Result<bool, FileError> {
         let sha256 = cached.sha256.to_ascii_lowercase();
         self.files
-            .holds(&cached.destination_path, cached.bytes_downloaded, &sha256)
+            .holds(&cached.destination_path, content(cached, &sha256))
             .await
     }
 
@@ -80,9 +91,10 @@ impl Upload {
         }
         let running = InProgress::start(&metrics().uploads_concurrent, WORKER);
         let started = Instant::now();
+        let sha256 = cached.sha256.to_ascii_lowercase();
         let put = self
             .files
-            .put_file(&cached.destination_path, file.content(), cached.bytes_downloaded)
+            .put_file(&cached.destination_path, file.content(), content(cached, &sha256))
             .await;
         drop(running);
         metrics()
@@ -184,12 +196,18 @@ impl Handler for Upload {
     }
 }
 
+fn content<'a>(cached: &CachedDownload, sha256: &'a str) -> Content<'a> {
+    Content {
+        bytes: cached.bytes_downloaded,
+        sha256,
+    }
+}
+
 fn kind(error: &FileError) -> &'static str {
     match error {
         FileError::Unavailable { .. } => "unavailable",
         FileError::InvalidPath { .. } => "invalid_path",
         FileError::SourceChanged { .. } => "cache",
-        FileError::Unsupported { .. } => "unsupported",
     }
 }
 

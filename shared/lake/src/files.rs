@@ -4,9 +4,16 @@ use std::fs::File;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::Location;
+use uuid::Uuid;
+
 use crate::local_files::LocalFiles;
+use crate::onelake::OneLakeFiles;
+use crate::{Connection, Location};
+
+/// Where files are while they are written, below the store's root: hidden from `list`, swept by `sweep`.
+pub(crate) const TEMPORARY_FOLDER: &str = ".xact-uploads";
 
 /// What the methods of [`FileStore`] return, so that the trait can be used as `Arc<dyn FileStore>`.
 pub type FileFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, FileError>> + Send + 'a>>;
@@ -16,21 +23,21 @@ pub type FileFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, FileError>> +
 /// Paths are relative to the store's location and `/`-separated. `..`, a leading or doubled slash, NUL and
 /// backslashes are refused with [`FileError::InvalidPath`], whatever was checked before.
 pub trait FileStore: Send + Sync {
-    /// Streams `source`, an open file of `expected_bytes` bytes, from its beginning to `path` and overwrites what is there.
-    /// It is a file and no path, so that what was checked is what is put.
+    /// Streams `source`, an open file of this content, from its beginning to `path` and overwrites what is there. It is
+    /// a file and no path, so that what was checked is what is put. That its hash is the announced one has been checked.
     ///
     /// A reader sees the old file or the whole new one. It may be repeated, and several may put the same path at once:
     /// one of them wins whole. Memory is bounded whatever the size.
     ///
     /// # Errors
     /// Any [`FileError`]; nothing has changed at `path` then, unless the answer alone was lost.
-    fn put_file<'a>(&'a self, path: &'a str, source: Arc<File>, expected_bytes: u64) -> FileFuture<'a, ()>;
+    fn put_file<'a>(&'a self, path: &'a str, source: Arc<File>, content: Content<'a>) -> FileFuture<'a, ()>;
 
-    /// Whether the file at `path` has exactly this content: its size, and its SHA-256 in lower-case hex.
+    /// Whether the file at `path` has exactly this content.
     ///
     /// # Errors
     /// [`FileError::InvalidPath`], [`FileError::Unavailable`].
-    fn holds<'a>(&'a self, path: &'a str, bytes: u64, sha256: &'a str) -> FileFuture<'a, bool>;
+    fn holds<'a>(&'a self, path: &'a str, content: Content<'a>) -> FileFuture<'a, bool>;
 
     /// Every file under the folder `prefix` (empty: all) with its bytes, sorted by path. For verification: it holds them all in memory.
     ///
@@ -38,11 +45,31 @@ pub trait FileStore: Send + Sync {
     /// [`FileError::InvalidPath`], [`FileError::Unavailable`].
     fn list<'a>(&'a self, prefix: &'a str) -> FileFuture<'a, Vec<(String, u64)>>;
 
-    /// Writes and deletes a small file: may this process write here?
+    /// Writes, renames and deletes a small file: may this process write here?
     ///
     /// # Errors
     /// [`FileError::Unavailable`] with the reason.
     fn probe(&self) -> FileFuture<'_, ()>;
+
+    /// Deletes what attempts older than `age` have left behind, killed half-way. Returns how many files those were.
+    ///
+    /// # Errors
+    /// [`FileError::Unavailable`]; some may be deleted.
+    fn sweep(&self, age: Duration) -> FileFuture<'_, usize>;
+}
+
+/// What a file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Content<'a> {
+    /// Its size.
+    pub bytes: u64,
+    /// Its SHA-256 in lower-case hex.
+    pub sha256: &'a str,
+}
+
+/// A name of its own for every attempt: two of them never share a file.
+pub(crate) fn temporary_name() -> String {
+    format!("{}.part", Uuid::new_v4())
 }
 
 /// Why a file was not put or looked up. The variant decides what becomes of the message.
@@ -76,12 +103,19 @@ pub enum FileError {
         /// Bytes read.
         found: u64,
     },
-    /// Storage of this kind is not built in.
-    #[error("{location} is in OneLake, which this build cannot open yet: use a local folder or file:///… for now")]
-    Unsupported {
-        /// What was to be opened.
-        location: String,
-    },
+}
+
+/// Why the files of a location cannot be opened.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum OpenError {
+    /// A OneLake location that is no folder to write in.
+    #[error(
+        "{0} is no folder that files can be put into: name one below an item's Files, as in abfss://workspace@onelake.dfs.fabric.microsoft.com/item/Files/attachments"
+    )]
+    Folder(String),
+    /// A OneLake location with the connection of a local one.
+    #[error("{0} is in OneLake, and the connection is for a local folder")]
+    NotConnected(String),
 }
 
 impl FileError {
@@ -96,13 +130,21 @@ impl FileError {
 /// The store of a location. No I/O happens before its first use.
 ///
 /// # Errors
-/// [`FileError::Unsupported`] for storage that is not built in.
-pub fn open(location: &Location) -> Result<Arc<dyn FileStore>, FileError> {
+/// [`OpenError`].
+pub fn open(location: &Location, connection: &Connection) -> Result<Arc<dyn FileStore>, OpenError> {
     match location {
         Location::Local(root) => Ok(Arc::new(LocalFiles::new(root.clone()))),
-        Location::OneLake { .. } => Err(FileError::Unsupported {
-            location: location.to_string(),
-        }),
+        Location::OneLake { workspace, host, path } => {
+            let http = connection
+                .http()
+                .ok_or_else(|| OpenError::NotConnected(location.to_string()))?;
+            // Items and their first folders are Fabric's: nothing can be created beside them, and files do not belong
+            // among the tables.
+            match path.split('/').nth(1) {
+                Some("Files") => Ok(Arc::new(OneLakeFiles::new(http, workspace, host, path))),
+                _ => Err(OpenError::Folder(location.to_string())),
+            }
+        }
     }
 }
 
@@ -155,9 +197,9 @@ mod tests {
     }
 
     #[test]
-    fn one_lake_is_refused_clearly_for_now() {
+    fn a_one_lake_location_needs_its_connection() {
         let location = Location::parse("abfss://ws@onelake.dfs.fabric.microsoft.com/item/Files").unwrap();
-        let error = open(&location).err().unwrap().to_string();
-        assert!(error.contains("abfss://ws@") && error.contains("file:///"), "{error}");
+        let error = open(&location, &Connection::local()).err().unwrap();
+        assert!(matches!(error, OpenError::NotConnected(_)), "{error}");
     }
 }

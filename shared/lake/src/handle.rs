@@ -106,7 +106,7 @@ impl Handle {
         let (store, url) = match &self.store {
             Some((store, url)) => (Arc::clone(store), url.clone()),
             None => {
-                let opened = store::open_store(&self.location, options.store_wrapper.as_ref())?;
+                let opened = store::open_store(&self.location, &options.connection, options.store_wrapper.as_ref())?;
                 self.store.insert(opened).clone()
             }
         };

@@ -1,6 +1,6 @@
 //! The lake: OneLake files and Delta tables, the only crate that knows either.
 //!
-//! - [`Location`]: where something lives, local or in OneLake
+//! - [`Location`]: where something lives, local or in OneLake; [`Connection`]: what opening it takes
 //! - [`FileStore`]: puts a finished file at a path; readers never see half of one
 //! - [`Table`] (feature `delta`): append the rows whose key is not there yet, together with the offsets
 //!   that they came from, or say why not; remove rows by id; compact, vacuum, checkpoint
@@ -13,10 +13,12 @@ mod content_hash;
 mod files;
 mod local_files;
 mod location;
+mod onelake;
 
 pub use content_hash::sha256_hex;
-pub use files::{FileError, FileFuture, FileStore, open};
+pub use files::{Content, FileError, FileFuture, FileStore, OpenError, open};
 pub use location::{Location, LocationError};
+pub use onelake::{ConnectError, Connection};
 
 #[cfg(feature = "delta")]
 mod append;

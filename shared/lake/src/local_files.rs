@@ -5,16 +5,13 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-use uuid::Uuid;
+use std::time::{Duration, SystemTime};
 
 use crate::content_hash::sha256_hex;
-use crate::files::{FileError, FileFuture, FileStore, check_path};
+use crate::files::{Content, FileError, FileFuture, FileStore, TEMPORARY_FOLDER, check_path, temporary_name};
 
 /// A copy never holds more than this in memory.
 const PIECE_BYTES: usize = 256 * 1024;
-/// Marks what is being written. A name of its own for every attempt: two of them never share a file.
-const TEMPORARY_PREFIX: &str = ".xact-put-";
 
 /// A [`FileStore`] in a local folder, which is created on first use.
 pub(crate) struct LocalFiles {
@@ -49,13 +46,13 @@ impl LocalFiles {
 }
 
 impl FileStore for LocalFiles {
-    fn put_file<'a>(&'a self, path: &'a str, source: Arc<File>, expected_bytes: u64) -> FileFuture<'a, ()> {
-        let path = path.to_owned();
-        self.blocking("write", move |root| put(root, &path, &source, expected_bytes))
+    fn put_file<'a>(&'a self, path: &'a str, source: Arc<File>, content: Content<'a>) -> FileFuture<'a, ()> {
+        let (path, bytes) = (path.to_owned(), content.bytes);
+        self.blocking("write", move |root| put(root, &path, &source, bytes))
     }
 
-    fn holds<'a>(&'a self, path: &'a str, bytes: u64, sha256: &'a str) -> FileFuture<'a, bool> {
-        let (path, sha256) = (path.to_owned(), sha256.to_owned());
+    fn holds<'a>(&'a self, path: &'a str, content: Content<'a>) -> FileFuture<'a, bool> {
+        let (path, bytes, sha256) = (path.to_owned(), content.bytes, content.sha256.to_owned());
         self.blocking("look up", move |root| {
             check_path(&path)?;
             let target = root.join(&path);
@@ -82,13 +79,37 @@ impl FileStore for LocalFiles {
 
     fn probe(&self) -> FileFuture<'_, ()> {
         self.blocking("write a test file in", |root| {
-            let target = root.join(temporary_name());
+            let folder = root.join(TEMPORARY_FOLDER);
+            let [written, renamed] = [temporary_name(), temporary_name()].map(|name| folder.join(name));
             let attempt = || {
-                fs::create_dir_all(root)?;
-                File::create_new(&target)?.write_all(b"probe")?;
-                fs::remove_file(&target)
+                fs::create_dir_all(&folder)?;
+                File::create_new(&written)?.write_all(b"probe")?;
+                fs::rename(&written, &renamed)?;
+                fs::remove_file(&renamed)
             };
-            attempt().map_err(|error| unavailable("write a test file in", root, &error))
+            attempt().map_err(|error| {
+                // Best effort: a full volume leaves an empty file.
+                let _ = fs::remove_file(&written);
+                unavailable("write, rename and delete a test file in", root, &error)
+            })
+        })
+    }
+
+    fn sweep(&self, age: Duration) -> FileFuture<'_, usize> {
+        self.blocking("sweep", move |root| {
+            let folder = root.join(TEMPORARY_FOLDER);
+            let entries = match fs::read_dir(&folder) {
+                Ok(entries) => entries,
+                Err(error) if is_absence(&error) => return Ok(0),
+                Err(error) => return Err(unavailable("sweep", &folder, &error)),
+            };
+            let limit = SystemTime::now().checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH);
+            let is_old = |entry: &fs::DirEntry| {
+                let modified = entry.metadata().and_then(|metadata| metadata.modified());
+                modified.is_ok_and(|modified| modified < limit)
+            };
+            let old = entries.flatten().filter(is_old);
+            Ok(old.filter(|entry| fs::remove_file(entry.path()).is_ok()).count())
         })
     }
 }
@@ -112,7 +133,9 @@ fn put(root: &Path, path: &str, source: &File, expected: u64) -> Result<(), File
     fs::create_dir_all(root).map_err(|error| unavailable("create", root, &error))?;
     fs::create_dir_all(folder).map_err(|error| trouble("create the folder of", path, &target, &error))?;
 
-    let temporary = folder.join(temporary_name());
+    let uploads = root.join(TEMPORARY_FOLDER);
+    fs::create_dir_all(&uploads).map_err(|error| unavailable("create", &uploads, &error))?;
+    let temporary = uploads.join(temporary_name());
     let written = write_temporary(source, &temporary, path, expected)
         .and_then(|()| fs::rename(&temporary, &target).map_err(|error| trouble("rename", path, &target, &error)));
     if written.is_err() {
@@ -168,7 +191,7 @@ fn walk(root: &Path, prefix: &str, found: &mut Vec<(String, u64)>) -> Result<(),
     for entry in entries {
         let entry = entry.map_err(|error| unavailable("list", &folder, &error))?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with(TEMPORARY_PREFIX) {
+        if prefix.is_empty() && name == TEMPORARY_FOLDER {
             continue;
         }
         let path = if prefix.is_empty() {
@@ -185,10 +208,6 @@ fn walk(root: &Path, prefix: &str, found: &mut Vec<(String, u64)>) -> Result<(),
         }
     }
     Ok(())
-}
-
-fn temporary_name() -> String {
-    format!("{TEMPORARY_PREFIX}{}.part", Uuid::new_v4())
 }
 
 fn is_absence(error: &io::Error) -> bool {

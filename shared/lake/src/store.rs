@@ -6,7 +6,8 @@ use deltalake::logstore::object_store::ObjectStore;
 use deltalake::logstore::object_store::local::LocalFileSystem;
 use url::Url;
 
-use crate::{Location, TableError};
+use crate::onelake::open_blobs;
+use crate::{Connection, Location, TableError};
 
 /// Puts something between a table and its storage. For tests that lose answers and for stores that need their verbs changed.
 pub type StoreWrapper = Arc<dyn Fn(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore> + Send + Sync>;
@@ -14,6 +15,7 @@ pub type StoreWrapper = Arc<dyn Fn(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>
 /// A store rooted where the URL's path starts, and the table's URL.
 pub(crate) fn open_store(
     location: &Location,
+    connection: &Connection,
     wrapper: Option<&StoreWrapper>,
 ) -> Result<(Arc<dyn ObjectStore>, Url), TableError> {
     let table = location.to_string();
@@ -23,8 +25,18 @@ pub(crate) fn open_store(
                 .map_err(|()| TableError::unavailable(&table, "open", "its path is not absolute"))?;
             (Arc::new(LocalFileSystem::new()), url)
         }
-        // The OneLake store goes here: the Blob endpoint, our credential, single deletes.
-        Location::OneLake { .. } => return Err(TableError::Unsupported { table }),
+        Location::OneLake { workspace, host, .. } => {
+            let http = connection
+                .http()
+                .ok_or_else(|| TableError::unavailable(&table, "open", "the connection is for a local folder"))?;
+            let opened = Url::parse(&table).map_err(|error| error.to_string()).and_then(|url| {
+                Ok((
+                    open_blobs(http, workspace, host).map_err(|error| error.to_string())?,
+                    url,
+                ))
+            });
+            opened.map_err(|error| TableError::unavailable(&table, "open", error))?
+        }
     };
     Ok((
         wrapper.map_or_else(|| Arc::clone(&store), |wrap| wrap(Arc::clone(&store))),

@@ -14,7 +14,7 @@ use crate::commit::{self, Contents};
 use crate::filter_cache::FilterCache;
 use crate::handle::Handle;
 use crate::key_lookup::{self, Wanted};
-use crate::{Key, Location, StoreWrapper, TableError, TableRow};
+use crate::{Connection, Key, Location, StoreWrapper, TableError, TableRow};
 
 /// How a [`Table`] behaves. The defaults are what production uses.
 #[derive(Clone)]
@@ -33,6 +33,8 @@ pub struct TableOptions {
     pub target_file_bytes: u64,
     /// The first wait between two attempts is up to this long; it doubles, at most five times.
     pub backoff: Duration,
+    /// What the location takes to be opened.
+    pub connection: Connection,
     #[doc(hidden)]
     pub store_wrapper: Option<StoreWrapper>,
 }
@@ -47,6 +49,7 @@ impl Default for TableOptions {
             storage_attempts: 3,
             target_file_bytes: 128 * 1024 * 1024,
             backoff: Duration::from_millis(20),
+            connection: Connection::local(),
             store_wrapper: None,
         }
     }

@@ -50,12 +50,6 @@ pub enum TableError {
         /// What could happen.
         reason: String,
     },
-    /// Storage of this kind is not built in.
-    #[error("{table} is in OneLake, which this build cannot open yet: use a local folder or file:///… for now")]
-    Unsupported {
-        /// The table's location.
-        table: String,
-    },
 }
 
 impl TableError {

@@ -300,9 +300,7 @@ async fn a_hundred_commits_make_a_checkpoint_that_others_can_read() {
     // Without the commits that it covers, the checkpoint is all there is of them.
     for version in 0..99 {
         std::fs::remove_file(
-            location
-                .as_local()
-                .unwrap()
+            local(&location)
                 .join(format!("_delta_log/{version:020}.json")),
         )
         .unwrap();
@@ -326,13 +324,13 @@ async fn a_checkpoint_missed_by_a_crash_is_made_up_for() {
     let (_folder, location) = folder();
     let options = TableOptions {
         checkpoint_every: 5,
-        ..TableOptions::default()
+        ..options()
     };
     let one = xact_lake::Table::<AttachmentRow>::new(location.clone(), options.clone());
     for n in 0..5 {
         one.append(vec![], at(n + 1)).await.unwrap();
     }
-    let log = location.as_local().unwrap().join("_delta_log");
+    let log = local(&location).join("_delta_log");
     std::fs::remove_file(log.join("00000000000000000004.checkpoint.parquet")).unwrap();
     std::fs::remove_file(log.join("_last_checkpoint")).unwrap();
     let next = xact_lake::Table::<AttachmentRow>::new(location.clone(), options);
@@ -371,9 +369,7 @@ async fn a_damaged_log_is_reported_as_damage_and_written_to_no_more() {
         .await
         .unwrap();
     std::fs::write(
-        location
-            .as_local()
-            .unwrap()
+        local(&location)
             .join("_delta_log/00000000000000000001.json"),
         "{\"add\": {",
     )
@@ -392,7 +388,7 @@ async fn a_data_file_that_is_gone_is_reported_by_name() {
         .append(sourced("a", 0..1), at(1))
         .await
         .unwrap();
-    std::fs::remove_dir_all(location.as_local().unwrap().join("event_date=2024-12-31")).unwrap();
+    std::fs::remove_dir_all(local(&location).join("event_date=2024-12-31")).unwrap();
     let error = table::<AttachmentRow>(&location)
         .append(sourced("a", 1..2), at(2))
         .await
@@ -420,14 +416,4 @@ async fn a_folder_that_cannot_be_written_is_storage_trouble() {
     ] {
         assert!(error.is_transient(), "{error}");
     }
-}
-
-#[tokio::test]
-async fn one_lake_is_refused_clearly_for_now() {
-    let location = xact_lake::Location::parse("abfss://ws@onelake.dfs.fabric.microsoft.com/item/Tables/x").unwrap();
-    let error = table::<AttachmentRow>(&location)
-        .append(sourced("a", 0..1), at(1))
-        .await
-        .unwrap_err();
-    assert!(matches!(error, TableError::Unsupported { .. }), "{error}");
 }

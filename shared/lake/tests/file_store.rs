@@ -3,9 +3,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
-use xact_lake::{FileError, FileStore, Location, open};
+use xact_lake::{Connection, Content, FileError, FileStore, Location, open};
 
 struct Lake {
     folder: tempfile::TempDir,
@@ -16,7 +17,7 @@ fn lake() -> Lake {
     let folder = tempfile::tempdir().unwrap();
     let location = Location::parse(folder.path().join("lake").to_str().unwrap()).unwrap();
     Lake {
-        store: open(&location).unwrap(),
+        store: open(&location, &Connection::local()).unwrap(),
         folder,
     }
 }
@@ -33,13 +34,27 @@ impl Lake {
     }
 
     async fn put(&self, path: &str, source: &Path, bytes: usize) -> Result<(), FileError> {
+        let sha256 = hex::encode(Sha256::digest(std::fs::read(source).unwrap()));
+        let content = Content {
+            bytes: bytes as u64,
+            sha256: &sha256,
+        };
         let source = Arc::new(std::fs::File::open(source).unwrap());
-        self.store.put_file(path, source, bytes as u64).await
+        self.store.put_file(path, source, content).await
+    }
+
+    fn temporary_files(&self) -> usize {
+        let folder = self.folder.path().join("lake/.xact-uploads");
+        std::fs::read_dir(folder).unwrap().count()
     }
 
     async fn holds(&self, path: &str, content: &[u8]) -> bool {
         let sha256 = hex::encode(Sha256::digest(content));
-        self.store.holds(path, content.len() as u64, &sha256).await.unwrap()
+        let content = Content {
+            bytes: content.len() as u64,
+            sha256: &sha256,
+        };
+        self.store.holds(path, content).await.unwrap()
     }
 }
 
@@ -103,8 +118,7 @@ async fn concurrent_puts_of_one_path_leave_one_of_them_whole_and_readers_never_s
         assert!(seen.iter().all(|byte| *byte == seen[0]), "two writers are mixed");
         tokio::task::yield_now().await;
     }
-    let inside = std::fs::read_dir(lake.folder.path().join("lake/a")).unwrap().count();
-    assert_eq!(inside, 1, "no temporary file is left");
+    assert_eq!(lake.temporary_files(), 0);
 }
 
 #[tokio::test]
@@ -112,10 +126,19 @@ async fn leftovers_of_a_crash_are_not_listed_and_disturb_nothing() {
     let lake = lake();
     let source = lake.source("s", b"abc");
     lake.put("a/x", &source, 3).await.unwrap();
-    std::fs::write(lake.folder.path().join("lake/a/.xact-put-0b7c.part"), b"ab").unwrap();
+    let leftover = lake.folder.path().join("lake/.xact-uploads/0b7c.part");
+    std::fs::write(&leftover, b"ab").unwrap();
     assert_eq!(lake.store.list("").await.unwrap(), [("a/x".to_owned(), 3)]);
     lake.put("a/x", &source, 3).await.unwrap();
     assert_eq!(lake.read("a/x"), b"abc");
+
+    // An upload that is still running is younger.
+    assert_eq!(lake.store.sweep(Duration::from_secs(3600)).await.unwrap(), 0);
+    let yesterday = SystemTime::now() - Duration::from_secs(86_400);
+    let file = std::fs::File::options().write(true).open(&leftover).unwrap();
+    file.set_modified(yesterday).unwrap();
+    assert_eq!(lake.store.sweep(Duration::from_secs(3600)).await.unwrap(), 1);
+    assert!(!leftover.exists());
 }
 
 #[tokio::test]
@@ -128,7 +151,10 @@ async fn refused_paths_touch_nothing() {
             "{path:?}"
         );
         assert!(
-            matches!(lake.store.holds(path, 3, "").await, Err(FileError::InvalidPath { .. })),
+            matches!(
+                lake.store.holds(path, Content { bytes: 3, sha256: "" }).await,
+                Err(FileError::InvalidPath { .. })
+            ),
             "{path:?}"
         );
     }
@@ -166,7 +192,7 @@ async fn a_source_that_has_changed_is_told_and_leaves_the_old_file() {
         ));
     }
     assert_eq!(lake.read("x"), b"abc");
-    assert_eq!(std::fs::read_dir(lake.folder.path().join("lake")).unwrap().count(), 1);
+    assert_eq!(lake.temporary_files(), 0);
 }
 
 #[tokio::test]
@@ -187,5 +213,6 @@ async fn a_lake_that_is_not_a_folder_is_the_storages_trouble() {
 async fn the_probe_leaves_nothing_behind() {
     let lake = lake();
     lake.store.probe().await.unwrap();
-    assert_eq!(std::fs::read_dir(lake.folder.path().join("lake")).unwrap().count(), 0);
+    assert_eq!(lake.temporary_files(), 0);
+    assert!(lake.store.list("").await.unwrap().is_empty());
 }

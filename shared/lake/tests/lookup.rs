@@ -15,7 +15,7 @@ use xact_lake::{AttachmentRow, Location, Table, TableRow};
 
 /// The table as a program of others would open it.
 async fn opened_by_others(location: &Location) -> deltalake::DeltaTable {
-    let url = url::Url::from_directory_path(location.as_local().unwrap()).unwrap();
+    let url = url::Url::from_directory_path(local(location)).unwrap();
     DeltaTableBuilder::from_url(url).unwrap().load().await.unwrap()
 }
 

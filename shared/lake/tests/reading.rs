@@ -167,7 +167,7 @@ async fn a_table_that_is_not_there_is_empty_and_stays_away() {
             .unwrap()
             .is_empty()
     );
-    assert!(!location.as_local().unwrap().exists());
+    assert!(!local(&location).exists());
 }
 
 #[tokio::test]
@@ -175,11 +175,11 @@ async fn the_probe_leaves_nothing_behind() {
     let (_folder, location) = folder();
     let table = table::<FailedRow>(&location);
     table.probe().await.unwrap();
-    assert_eq!(std::fs::read_dir(location.as_local().unwrap()).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(local(&location)).unwrap().count(), 0);
     table.append(unsourced([failed("a", 0)]), none()).await.unwrap();
     table.probe().await.unwrap();
     assert_eq!(
-        std::fs::read_dir(location.as_local().unwrap()).unwrap().count(),
+        std::fs::read_dir(local(&location)).unwrap().count(),
         2,
         "the log and one date"
     );

@@ -1,5 +1,6 @@
 //! The operator's commands, one a file.
 
+pub(crate) mod check;
 mod confirm;
 mod delivery;
 pub(crate) mod demo;
@@ -11,6 +12,7 @@ pub(crate) mod produce;
 pub(crate) mod reconcile;
 pub(crate) mod table;
 pub(crate) mod topics;
+pub(crate) mod validate;
 
 use crate::Outcome;
 

@@ -4,11 +4,12 @@ use super::topics::table as printed;
 use crate::Outcome;
 use clap::{Args, Subcommand, ValueEnum};
 use contracts::topology::{Stage, TopicRole};
-use lake::{AttachmentRow, EventRow, FailedRow, Location, Table, TableInfo, TableOptions, TableRow};
+use lake::{AttachmentRow, EventRow, FailedRow, Table, TableInfo, TableRow};
 use runtime::config::{Environment, Settings};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use table_sink::{Configured, table};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -87,17 +88,14 @@ pub(crate) async fn run(environment: &Environment, action: TableAction) -> Outco
     let mut answers = Vec::new();
     if chosen(Choice::Events) {
         let app_ids = app_ids(&settings, Stage::EventWriter, TopicRole::Raw);
-        let (variable, path) = ("DELTA_EVENTS_TABLE_PATH", &settings.events_table);
-        answers.push(one::<EventRow>(variable, path, app_ids, &action).await?);
+        answers.push(one::<EventRow>(&settings, app_ids, &action).await?);
     }
     let results = || app_ids(&settings, Stage::ResultProcessor, TopicRole::Results);
     if chosen(Choice::Attachments) {
-        let (variable, path) = ("DELTA_INVENTORY_TABLE_PATH", &settings.attachments_table);
-        answers.push(one::<AttachmentRow>(variable, path, results(), &action).await?);
+        answers.push(one::<AttachmentRow>(&settings, results(), &action).await?);
     }
     if chosen(Choice::Failed) {
-        let (variable, path) = ("DELTA_FAILED_TABLE_PATH", &settings.failed_table);
-        answers.push(one::<FailedRow>(variable, path, results(), &action).await?);
+        answers.push(one::<FailedRow>(&settings, results(), &action).await?);
     }
     let all_there = answers
         .iter()
@@ -119,22 +117,13 @@ struct Answer {
     json: Value,
 }
 
-async fn one<R: TableRow>(
-    variable: &str,
-    path: &str,
+async fn one<R: Configured>(
+    settings: &Settings,
     app_ids: Vec<String>,
     action: &TableAction,
 ) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
-    if path.is_empty() {
-        return Err(format!(
-            "{variable} is not set: name the place of table {} (abfss://… or file:///…)",
-            R::NAME
-        )
-        .into());
-    }
-    let location = Location::parse(path).map_err(|error| format!("{variable}: {error}"))?;
-    let at = location.to_string();
-    let table = Table::<R>::new(location, TableOptions::default());
+    let table = table::<R>(settings)?;
+    let at = table.location().to_string();
     let answer = match action {
         TableAction::Info(_) => match table.info().await? {
             Some(state) => Some(info(R::NAME, &at, &state, &table.positions(&app_ids).await?)),

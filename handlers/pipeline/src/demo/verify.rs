@@ -4,12 +4,13 @@ use super::events::{Attachment, Expected, Kind, Sample};
 use crate::table_columns::{instant, number, size, text};
 use jiff::Timestamp;
 use lake::arrow::array::RecordBatch;
-use lake::{AttachmentRow, EventRow, FailedRow, Location, Table, TableOptions, TableRow};
+use lake::{AttachmentRow, EventRow, FailedRow, Location};
 use runtime::config::Settings;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
+use table_sink::Configured;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
@@ -213,15 +214,13 @@ fn count_dead_letters(audit: &Path, sent: &[Sample], verified: &mut Verified) ->
     Ok(())
 }
 
-async fn scan<R: TableRow>(path: &str, columns: &[&str]) -> Result<Vec<RecordBatch>, Error> {
-    Ok(Table::<R>::new(Location::parse(path)?, TableOptions::default())
-        .scan(columns)
-        .await?)
+async fn scan<R: Configured>(settings: &Settings, columns: &[&str]) -> Result<Vec<RecordBatch>, Error> {
+    Ok(table_sink::table::<R>(settings)?.scan(columns).await?)
 }
 
 async fn read_events(settings: &Settings) -> Result<HashMap<String, Vec<Timestamp>>, Error> {
     let mut rows: HashMap<String, Vec<Timestamp>> = HashMap::new();
-    for batch in scan::<EventRow>(&settings.events_table, &["event_id", "ingested_at"]).await? {
+    for batch in scan::<EventRow>(settings, &["event_id", "ingested_at"]).await? {
         for row in 0..batch.num_rows() {
             rows.entry(text(&batch, "event_id", row).to_owned())
                 .or_default()
@@ -241,7 +240,7 @@ async fn read_attachments(settings: &Settings) -> Result<HashMap<String, Vec<Row
         "sha256",
     ];
     let mut rows: HashMap<String, Vec<Row>> = HashMap::new();
-    for batch in scan::<AttachmentRow>(&settings.attachments_table, &columns).await? {
+    for batch in scan::<AttachmentRow>(settings, &columns).await? {
         for row in 0..batch.num_rows() {
             rows.entry(text(&batch, "media_id", row).to_owned())
                 .or_default()
@@ -261,7 +260,7 @@ async fn read_attachments(settings: &Settings) -> Result<HashMap<String, Vec<Row
 
 async fn read_failed(settings: &Settings) -> Result<HashMap<String, Vec<Row>>, Error> {
     let mut rows: HashMap<String, Vec<Row>> = HashMap::new();
-    for batch in scan::<FailedRow>(&settings.failed_table, &["media_id", "created_at", "retry_count"]).await? {
+    for batch in scan::<FailedRow>(settings, &["media_id", "created_at", "retry_count"]).await? {
         for row in 0..batch.num_rows() {
             rows.entry(text(&batch, "media_id", row).to_owned())
                 .or_default()

@@ -162,7 +162,7 @@ impl Faults {
         TableOptions {
             store_wrapper: Some(wrapper),
             backoff: std::time::Duration::from_millis(1),
-            ..TableOptions::default()
+            ..options()
         }
     }
 }

@@ -1,7 +1,10 @@
-//! Rows to append, and a storage that loses answers.
+//! Rows to append, a place for them, and a storage that loses answers.
 #![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
 
 pub mod faulty_store;
+mod place;
+
+pub use place::{EMULATOR, ITEM, WORKSPACE, fixed, folder, is_on_one_lake, local, options};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +13,7 @@ use jiff::Timestamp;
 use jiff::civil::{Date, date};
 use lake::arrow::array::{Array, AsArray, RecordBatch};
 use xact_lake as lake;
-use xact_lake::{Appended, AttachmentRow, FailedRow, Location, Source, Sourced, Table, TableOptions, TableRow};
+use xact_lake::{Appended, AttachmentRow, FailedRow, Location, Source, Sourced, Table, TableRow};
 
 pub const DAY: Date = date(2024, 12, 31);
 pub const APP: &str = "xact-result-processor:xact.downloads.results:0";
@@ -81,17 +84,8 @@ pub fn none() -> BTreeMap<String, i64> {
     BTreeMap::new()
 }
 
-pub fn folder() -> (tempfile::TempDir, Location) {
-    let folder = tempfile::tempdir().unwrap();
-    let location = Location::parse(folder.path().to_str().unwrap())
-        .unwrap()
-        .join("table")
-        .unwrap();
-    (folder, location)
-}
-
 pub fn table<R: TableRow>(location: &Location) -> Arc<Table<R>> {
-    Arc::new(Table::new(location.clone(), TableOptions::default()))
+    Arc::new(Table::new(location.clone(), options()))
 }
 
 /// All values of a text column, sorted.
@@ -119,7 +113,7 @@ pub fn counts(appended: &Appended) -> (usize, usize, usize) {
 
 /// Entries of the table's log, as file names.
 pub fn log_files(location: &Location) -> Vec<String> {
-    let folder = location.as_local().unwrap().join("_delta_log");
+    let folder = local(location).join("_delta_log");
     let mut names: Vec<String> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -130,7 +124,7 @@ pub fn log_files(location: &Location) -> Vec<String> {
 
 /// Data files on disk, whether a commit names them or not.
 pub fn data_files(location: &Location) -> usize {
-    let folder = location.as_local().unwrap();
+    let folder = local(location);
     let dates = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap())

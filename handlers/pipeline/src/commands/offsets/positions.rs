@@ -2,11 +2,12 @@
 
 use super::Error;
 use contracts::topology::Stage;
-use lake::{AttachmentRow, EventRow, FailedRow, Location, Table, TableOptions, TableRow};
+use lake::{AttachmentRow, EventRow, FailedRow};
 use runtime::config::Settings;
 use runtime::group_offsets::{GroupOffsets, GroupState};
 use runtime::topics::{LagReader, PartitionLag};
 use std::collections::BTreeMap;
+use table_sink::Configured;
 
 /// One group.
 pub(super) struct Group {
@@ -94,10 +95,10 @@ async fn in_tables(settings: &Settings, stage: Stage, lags: &[PartitionLag]) -> 
         return Ok(BTreeMap::new());
     }
     match stage {
-        Stage::EventWriter => of_table::<EventRow>(&settings.events_table, &app_ids).await,
+        Stage::EventWriter => of_table::<EventRow>(settings, &app_ids).await,
         Stage::ResultProcessor => {
-            let attachments = of_table::<AttachmentRow>(&settings.attachments_table, &app_ids).await?;
-            let mut both = of_table::<FailedRow>(&settings.failed_table, &app_ids).await?;
+            let attachments = of_table::<AttachmentRow>(settings, &app_ids).await?;
+            let mut both = of_table::<FailedRow>(settings, &app_ids).await?;
             // A table that lacks a position takes everything.
             both.retain(|app_id, _| attachments.contains_key(app_id));
             for (app_id, position) in attachments {
@@ -110,10 +111,9 @@ async fn in_tables(settings: &Settings, stage: Stage, lags: &[PartitionLag]) -> 
     }
 }
 
-async fn of_table<R: TableRow>(path: &str, app_ids: &[String]) -> Result<BTreeMap<String, i64>, Error> {
-    if path.is_empty() {
+async fn of_table<R: Configured>(settings: &Settings, app_ids: &[String]) -> Result<BTreeMap<String, i64>, Error> {
+    if R::path(settings).is_empty() {
         return Ok(BTreeMap::new());
     }
-    let table = Table::<R>::new(Location::parse(path)?, TableOptions::default());
-    Ok(table.positions(app_ids).await?)
+    Ok(table_sink::table::<R>(settings)?.positions(app_ids).await?)
 }

@@ -6,9 +6,10 @@ use crate::table_columns::{instant, number, text};
 use contracts::ids;
 use jiff::civil::Date;
 use lake::arrow::array::RecordBatch;
-use lake::{AttachmentRow, EventRow, FailedRow, Key, Location, Table, TableOptions, TableRow};
+use lake::{AttachmentRow, EventRow, FailedRow, Key, Table, TableRow};
 use runtime::config::Settings;
 use std::collections::HashSet;
+use table_sink::table;
 use uuid::Uuid;
 
 /// The three tables.
@@ -18,24 +19,12 @@ pub(super) struct Tables {
     failed: Table<FailedRow>,
 }
 
-fn open<R: TableRow>(variable: &str, path: &str) -> Result<Table<R>, Error> {
-    if path.is_empty() {
-        return Err(format!(
-            "{variable} is not set: name the place of table {}, there is nothing to compare with",
-            R::NAME
-        )
-        .into());
-    }
-    let location = Location::parse(path).map_err(|error| format!("{variable}: {error}"))?;
-    Ok(Table::new(location, TableOptions::default()))
-}
-
 impl Tables {
     pub(super) fn open(settings: &Settings) -> Result<Self, Error> {
         Ok(Self {
-            events: open("DELTA_EVENTS_TABLE_PATH", &settings.events_table)?,
-            attachments: open("DELTA_INVENTORY_TABLE_PATH", &settings.attachments_table)?,
-            failed: open("DELTA_FAILED_TABLE_PATH", &settings.failed_table)?,
+            events: table(settings)?,
+            attachments: table(settings)?,
+            failed: table(settings)?,
         })
     }
 

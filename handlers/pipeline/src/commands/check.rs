@@ -1,0 +1,150 @@
+//! `check`: the preflight. One line for each thing that the pipeline needs, and what to do about a red one.
+
+mod kafka;
+mod local;
+mod storage;
+
+use super::printable::visible;
+use crate::Outcome;
+use clap::Args;
+use runtime::config::{Environment, Settings};
+use serde_json::json;
+use std::fmt::Display;
+use std::io::IsTerminal;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Longest wait for one check. Whatever is asked has a shorter limit of its own, and says more.
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// For programs: one JSON list
+    #[arg(long)]
+    json: bool,
+}
+
+/// What came of a check.
+pub(super) enum Verdict {
+    /// All is well, and what was found.
+    Ok(String),
+    /// Something must be done, and what.
+    Failed(String),
+    /// The settings do not ask for it.
+    Skipped(String),
+}
+
+impl Verdict {
+    fn failed(error: &impl Display) -> Self {
+        Self::Failed(error.to_string())
+    }
+
+    const fn word(&self) -> &'static str {
+        match self {
+            Self::Ok(_) => "ok",
+            Self::Failed(_) => "failed",
+            Self::Skipped(_) => "skipped",
+        }
+    }
+
+    fn text(&self) -> &str {
+        let (Self::Ok(text) | Self::Failed(text) | Self::Skipped(text)) = self;
+        text
+    }
+}
+
+type Checked = Pin<Box<dyn Future<Output = Verdict> + Send>>;
+
+/// Prints every check's line; false if one is red.
+pub(crate) async fn run(environment: &Environment, arguments: Check) -> Outcome {
+    let mut report = Report::new(arguments.json);
+    let settings = match Settings::from_environment(environment) {
+        Ok(settings) => Arc::new(settings),
+        Err(error) => {
+            report.add("configuration", Verdict::failed(&error));
+            return Ok(report.finish());
+        }
+    };
+    report.add("configuration", Verdict::Ok("every value can be used".to_owned()));
+    // All at once: what is not there takes its time to say so. Told in this order.
+    let running: Vec<_> = checks(&settings)
+        .into_iter()
+        .map(|(name, check)| (name, tokio::spawn(tokio::time::timeout(LIMIT, check))))
+        .collect();
+    for (name, check) in running {
+        let verdict = match check.await {
+            Ok(Ok(verdict)) => verdict,
+            Ok(Err(_)) => Verdict::Failed(format!("no answer within {} s", LIMIT.as_secs())),
+            Err(error) => Verdict::failed(&error),
+        };
+        report.add(&name, verdict);
+    }
+    Ok(report.finish())
+}
+
+fn checks(settings: &Arc<Settings>) -> Vec<(String, Checked)> {
+    let mut checks: Vec<(String, Checked)> =
+        vec![("identity".to_owned(), Box::pin(storage::identity(settings.clone())))];
+    checks.extend(kafka::checks(settings));
+    checks.push(("files".to_owned(), Box::pin(storage::files(settings.clone()))));
+    checks.extend(storage::tables(settings));
+    checks.push(("cache".to_owned(), Box::pin(local::cache(settings.clone()))));
+    checks.push(("audit log".to_owned(), Box::pin(local::audit_log(settings.clone()))));
+    checks.push(("traces".to_owned(), Box::pin(local::traces(settings.clone()))));
+    checks
+}
+
+/// The lines so far.
+struct Report {
+    is_json: bool,
+    is_coloured: bool,
+    lines: Vec<serde_json::Value>,
+    is_good: bool,
+}
+
+impl Report {
+    fn new(is_json: bool) -> Self {
+        Self {
+            is_json,
+            is_coloured: std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+            lines: Vec::new(),
+            is_good: true,
+        }
+    }
+
+    #[allow(clippy::print_stdout)]
+    fn add(&mut self, check: &str, verdict: Verdict) {
+        self.is_good &= !matches!(verdict, Verdict::Failed(_));
+        if self.is_json {
+            self.lines
+                .push(json!({"check": check, "verdict": verdict.word(), "text": verdict.text()}));
+            return;
+        }
+        let colour = match verdict {
+            Verdict::Ok(_) => 32,
+            Verdict::Failed(_) => 31,
+            Verdict::Skipped(_) => 33,
+        };
+        let word = format!("{:<7}", verdict.word());
+        let word = match self.is_coloured {
+            true => format!("\x1b[{colour}m{word}\x1b[0m"),
+            false => word,
+        };
+        // Errors may hold what a server said: the terminal obeys none of it.
+        let text = verdict.text().lines().map(visible).collect::<Vec<_>>();
+        println!(
+            "{word} {check:<24} {}",
+            text.join("\n                                 ")
+        );
+    }
+
+    #[allow(clippy::print_stdout)]
+    fn finish(self) -> bool {
+        if self.is_json {
+            println!("{:#}", serde_json::Value::Array(self.lines));
+        }
+        self.is_good
+    }
+}

@@ -1,0 +1,115 @@
+//! Where the tables of the tests are: in a local folder, or, with `XACT_TEST_LAKE=onelake`, in the OneLake emulator, so that
+//! every promise is tested on both. The emulator keeps them as plain files: what a test breaks by hand, it breaks there.
+
+use std::path::PathBuf;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, SystemTime};
+
+use identity::{Fetched, Identity, IdentityError, TokenSource};
+use onelake_emulator::{AcceptedToken, Item, OneLake, Options};
+use xact_identity as identity;
+use xact_lake::{Connection, Location, TableOptions};
+
+pub const WORKSPACE: &str = "claims";
+pub const ITEM: &str = "Lake.Lakehouse";
+const TOKEN: &str = "token-of-the-tests";
+
+/// The emulator of this test program, on a runtime of its own: the tests' runtimes end with each test.
+pub struct Emulator {
+    pub server: OneLake,
+    pub root: PathBuf,
+    ca_file: PathBuf,
+}
+
+pub static EMULATOR: LazyLock<Emulator> = LazyLock::new(|| {
+    let root = tempfile::tempdir().unwrap().keep();
+    let options = Options {
+        root: root.join("data"),
+        items: vec![Item::new(WORKSPACE, ITEM)],
+        tokens: vec![AcceptedToken::new(TOKEN)],
+        ..Options::default()
+    };
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            sender.send(OneLake::start(options).await.unwrap()).unwrap();
+            std::future::pending::<()>().await;
+        });
+    });
+    let server = receiver.recv().unwrap();
+    let ca_file = root.join("ca.pem");
+    std::fs::write(&ca_file, server.ca_pem()).unwrap();
+    Emulator { server, root, ca_file }
+});
+
+impl Emulator {
+    /// A connection with an identity of its own.
+    pub fn connection(&self, location: &Location) -> Connection {
+        Connection::to(location, || Ok(fixed(TOKEN)), Some(&self.ca_file)).unwrap()
+    }
+
+    pub fn location(&self, path: &str) -> Location {
+        let host = self.server.https_addr();
+        Location::parse(&format!("abfss://{WORKSPACE}@{host}/{ITEM}/{path}")).unwrap()
+    }
+}
+
+/// An identity that always has the same token.
+pub fn fixed(token: &'static str) -> Identity {
+    struct Fixed(&'static str);
+    #[async_trait::async_trait]
+    impl TokenSource for Fixed {
+        async fn fetch(&self, _: &str) -> Result<Fetched, IdentityError> {
+            Ok(Fetched {
+                secret: self.0.into(),
+                expires_at: SystemTime::now() + Duration::from_secs(3600),
+            })
+        }
+    }
+    Identity::from_source("a test", Arc::new(Fixed(token)))
+}
+
+pub fn is_on_one_lake() -> bool {
+    std::env::var("XACT_TEST_LAKE").is_ok_and(|lake| lake == "onelake")
+}
+
+/// A folder for one test's table, gone with the first part of the pair.
+pub fn folder() -> (tempfile::TempDir, Location) {
+    if is_on_one_lake() {
+        let tables = EMULATOR.root.join("data").join(WORKSPACE).join(ITEM).join("Tables");
+        let folder = tempfile::Builder::new().prefix("t").tempdir_in(tables).unwrap();
+        let name = folder.path().file_name().unwrap().to_str().unwrap();
+        let location = EMULATOR.location(&format!("Tables/{name}/table"));
+        return (folder, location);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let location = Location::parse(folder.path().to_str().unwrap())
+        .unwrap()
+        .join("table")
+        .unwrap();
+    (folder, location)
+}
+
+/// Those of production, with what the place takes.
+pub fn options() -> TableOptions {
+    match is_on_one_lake() {
+        true => TableOptions {
+            connection: EMULATOR.connection(&EMULATOR.location("Tables")),
+            ..TableOptions::default()
+        },
+        false => TableOptions::default(),
+    }
+}
+
+/// Where the table's files are on this machine.
+pub fn local(location: &Location) -> PathBuf {
+    match location {
+        Location::Local(path) => path.clone(),
+        Location::OneLake { workspace, path, .. } => EMULATOR.root.join("data").join(workspace).join(path),
+    }
+}
