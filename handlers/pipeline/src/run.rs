@@ -18,7 +18,7 @@ pub(crate) async fn run(options: &Run, mut environment: Environment) -> Outcome 
     };
     let settings = Settings::from_environment(&environment)?;
     telemetry::init(&settings)?;
-    print_configuration(&environment, "pipeline");
+    print_configuration(&environment, &settings, "pipeline");
     fail_points::arm();
     let drain = CancellationToken::new();
     shutdown::on_signals(drain.clone())?;

@@ -3,6 +3,7 @@
 use crate::config::{ClusterSettings, OffsetReset, Security, Settings};
 use rdkafka::ClientConfig;
 use secrecy::ExposeSecret;
+use std::path::Path;
 
 /// Event Hubs takes 1 MB for value, key and headers together.
 const MAX_MESSAGE_BYTES: &str = "1000000";
@@ -21,8 +22,17 @@ pub fn client(cluster: &ClusterSettings) -> ClientConfig {
         // Event Hubs cuts connections that are idle for 240 s.
         .set("metadata.max.age.ms", "180000")
         .set("connections.max.idle.ms", "180000")
+        // How soon a client notices that a topic is there now, or that it is let in: a role takes minutes to spread, and
+        // who waits for it should not wait for five minutes more.
+        .set("topic.metadata.refresh.interval.ms", "15000")
         .set("allow.auto.create.topics", "false")
         .set("reconnect.backoff.max.ms", "5000");
+    if !matches!(cluster.security, Security::Plaintext) {
+        // OpenSSL is linked in, and has no certificates where it would look for them by itself.
+        let system = Path::new("probe");
+        let authorities = cluster.ca_file.as_deref().unwrap_or(system);
+        config.set("ssl.ca.location", authorities.to_string_lossy());
+    }
     match &cluster.security {
         Security::Plaintext => {}
         Security::Tls => {
@@ -34,6 +44,12 @@ pub fn client(cluster: &ClusterSettings) -> ClientConfig {
                 .set("sasl.mechanism", "PLAIN")
                 .set("sasl.username", "$ConnectionString")
                 .set("sasl.password", connection_string.expose_secret());
+        }
+        // The tokens come from the client's context.
+        Security::Identity(_) => {
+            config
+                .set("security.protocol", "SASL_SSL")
+                .set("sasl.mechanism", "OAUTHBEARER");
         }
     }
     config
@@ -90,4 +106,51 @@ pub fn producer(cluster: &ClusterSettings) -> ClientConfig {
         .set("message.timeout.ms", "120000")
         .set("queue.buffering.max.kbytes", "65536");
     config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cluster(security: Security, ca_file: Option<&str>) -> ClusterSettings {
+        ClusterSettings {
+            bootstrap_servers: "evhns-xact.servicebus.windows.net:9093".to_owned(),
+            security,
+            ca_file: ca_file.map(Into::into),
+        }
+    }
+
+    #[test]
+    fn the_limits_of_event_hubs_are_kept_whatever_the_cluster() {
+        let config = producer(&cluster(Security::Plaintext, None));
+        for (name, value) in [
+            ("compression.type", "none"),
+            ("message.max.bytes", "1000000"),
+            ("allow.auto.create.topics", "false"),
+            ("socket.keepalive.enable", "true"),
+            ("request.timeout.ms", "60000"),
+        ] {
+            assert_eq!(config.get(name), Some(value));
+        }
+        assert_eq!(config.get("transactional.id"), None);
+        // It cuts what is idle for 240 s.
+        for name in ["metadata.max.age.ms", "connections.max.idle.ms"] {
+            let millis: u32 = config.get(name).unwrap().parse().unwrap();
+            assert!(millis < 240_000, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_is_checked_with_the_systems_authorities_or_those_that_are_named() {
+        let sas = Security::ConnectionString("x".into());
+        let authorities = |security, file| {
+            client(&cluster(security, file))
+                .get("ssl.ca.location")
+                .map(str::to_owned)
+        };
+        assert_eq!(authorities(sas.clone(), None).unwrap(), "probe");
+        assert_eq!(authorities(sas, Some("/own.pem")).unwrap(), "/own.pem");
+        assert_eq!(authorities(Security::Tls, None).unwrap(), "probe");
+        assert_eq!(authorities(Security::Plaintext, None), None);
+    }
 }

@@ -1,11 +1,11 @@
 //! A consumer group from outside: who is in it, and putting its positions elsewhere while nobody is.
 
-use crate::cluster;
 use crate::commit_note::CommitNote;
 use crate::config::ClusterSettings;
-use crate::topics::{ANSWER, TopicsError, broker_error, patiently};
+use crate::onlooker::Onlooker;
+use crate::topics::{ANSWER, TopicsError};
 use jiff::Timestamp;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -29,7 +29,7 @@ pub struct GroupState {
 
 /// One group on one cluster.
 pub struct GroupOffsets {
-    client: BaseConsumer,
+    client: Onlooker,
     cluster: ClusterSettings,
     group: String,
 }
@@ -40,12 +40,8 @@ impl GroupOffsets {
     /// # Errors
     /// When librdkafka refuses the settings.
     pub fn new(cluster: &ClusterSettings, group: &str) -> Result<Self, TopicsError> {
-        let client = cluster::client(cluster)
-            // A consumer that never subscribes never joins; of a group without members it may commit positions.
-            .set("group.id", group)
-            .set("enable.auto.commit", "false")
-            .create()
-            .map_err(broker_error("the client cannot be made", cluster))?;
+        // A consumer that never subscribes never joins; of a group without members it may commit positions.
+        let client = Onlooker::of_group(cluster, group, &[])?;
         Ok(Self {
             client,
             cluster: cluster.clone(),
@@ -59,8 +55,9 @@ impl GroupOffsets {
     /// When the broker does not answer; the embedded one never does.
     pub fn state(&self) -> Result<GroupState, TopicsError> {
         let what = format!("the members of group {} cannot be read", self.group);
-        let list = patiently(|| self.client.fetch_group_list(Some(&self.group), ANSWER))
-            .map_err(broker_error(what, &self.cluster))?;
+        let list = self
+            .client
+            .ask(what, |client| client.fetch_group_list(Some(&self.group), ANSWER))?;
         let state = list.groups().iter().find(|group| group.name() == self.group);
         Ok(state.map_or_else(
             || GroupState {
@@ -90,14 +87,17 @@ impl GroupOffsets {
     /// # Errors
     /// When the broker does not answer.
     pub fn at_time(&self, partitions: &[(String, i32)], time: Timestamp) -> Result<Vec<Option<i64>>, TopicsError> {
-        let failed = |error| broker_error(format!("offsets at {time}"), &self.cluster)(error);
+        let what = format!("offsets at {time}");
+        let failed = |error| TopicsError::broker(what.clone(), &self.cluster)(error);
         let mut wanted = TopicPartitionList::new();
         for (topic, partition) in partitions {
             wanted
                 .add_partition_offset(topic, *partition, Offset::Offset(time.as_millisecond().max(0)))
                 .map_err(failed)?;
         }
-        let found = patiently(|| self.client.offsets_for_times(wanted.clone(), ANSWER)).map_err(failed)?;
+        let found = self
+            .client
+            .ask(what.clone(), |client| client.offsets_for_times(wanted.clone(), ANSWER))?;
         let mut offsets = Vec::new();
         for (topic, partition) in partitions {
             let element = found.find_partition(topic, *partition);
@@ -121,7 +121,7 @@ impl GroupOffsets {
             "the positions of group {} cannot be written (a member that has just joined forbids it)",
             self.group
         );
-        let failed = |error: KafkaError| broker_error(what.clone(), &self.cluster)(error);
+        let failed = |error: KafkaError| TopicsError::broker(what.clone(), &self.cluster)(error);
         let mut list = TopicPartitionList::new();
         for ((topic, partition), offset) in positions {
             // Noted, so that a stage with tables knows it for a decision, and not for a table that was restored.
@@ -129,6 +129,7 @@ impl GroupOffsets {
                 .add(&mut list, topic, *partition, *offset)
                 .map_err(failed)?;
         }
-        patiently(|| self.client.commit(&list, CommitMode::Sync)).map_err(failed)
+        self.client
+            .ask(what.clone(), |client| client.commit(&list, CommitMode::Sync))
     }
 }

@@ -9,6 +9,9 @@
 //! lag) and [`embedded`] (a broker in the process, for development). The operator's commands read topics with
 //! [`topic_reader`], move groups with [`group_offsets`] and mark dead letters with [`tombstones`].
 //!
+//! Every Kafka client is made with a `connection`, which proves who the process is and knows why a cluster cannot be
+//! reached; `trouble` has one text for each cause.
+//!
 //! This is the only crate that knows rdkafka.
 
 pub mod backoff;
@@ -16,6 +19,7 @@ pub mod clock;
 pub mod cluster;
 mod commit_note;
 pub mod config;
+mod connection;
 pub mod consume;
 pub mod disposition;
 pub mod embedded;
@@ -27,6 +31,7 @@ pub mod http;
 pub mod invoke;
 pub mod metrics;
 pub mod offsets;
+mod onlooker;
 pub mod process;
 pub mod produce;
 pub mod record;
@@ -36,6 +41,7 @@ pub mod tombstones;
 pub mod topic_reader;
 pub mod topics;
 pub mod trace_context;
+mod trouble;
 pub mod work;
 pub mod worker;
 

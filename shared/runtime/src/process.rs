@@ -137,8 +137,11 @@ pub fn exit(code: u8) -> ! {
 }
 
 /// Logs what is in force, secrets hidden.
-pub fn print_configuration(environment: &Environment, what: &str) {
+pub fn print_configuration(environment: &Environment, settings: &Settings, what: &str) {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), what, "starting");
+    if let Some(identity) = settings.identity_in_use() {
+        tracing::info!(identity = identity.describe(), "Azure identity");
+    }
     for (name, value) in environment.describe() {
         tracing::info!(name, value, "configuration");
     }
@@ -163,7 +166,7 @@ async fn run_stage(stage: Stage, factory: Factory) -> Result<(), StartError> {
     load_dotenv(&mut environment)?;
     let settings = Settings::from_environment(&environment)?;
     telemetry::init(&settings)?;
-    print_configuration(&environment, stage.name());
+    print_configuration(&environment, &settings, stage.name());
     crate::fail_points::arm();
     let drain = CancellationToken::new();
     shutdown::on_signals(drain.clone())?;

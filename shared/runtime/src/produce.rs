@@ -2,17 +2,19 @@
 
 use crate::backoff;
 use crate::cluster;
-use crate::config::ClusterSettings;
-use crate::health::Health;
+use crate::config::{ClusterSettings, Security};
+use crate::connection::{Connection, Right, Rights};
+use crate::health::{Health, Waiting};
 use crate::metrics::metrics;
 use crate::record::{TRACEPARENT, TRACESTATE};
 use crate::trace_context::TraceContext;
-use rdkafka::ClientContext;
+use crate::trouble::is_authorization;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer as _};
-use rdkafka::statistics::Statistics;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::HashMap;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -41,14 +43,34 @@ pub struct ProducerError(#[from] KafkaError);
 
 /// A producer for one cluster, shared by all workers of a process.
 pub struct Producer {
-    client: RwLock<Arc<FutureProducer<Context>>>,
+    client: RwLock<Arc<Client>>,
     cluster: ClusterSettings,
+    /// By topic: whether we are let in to write to it.
+    rights: Mutex<HashMap<String, Arc<Rights>>>,
     health: Health,
     component: &'static str,
 }
 
+struct Client {
+    kafka: FutureProducer<Connection>,
+    connection: Connection,
+}
+
+impl Client {
+    fn new(cluster: &ClusterSettings) -> Result<Arc<Self>, KafkaError> {
+        let connection = Connection::of_producer(cluster);
+        Ok(Arc::new(Self {
+            kafka: cluster::producer(cluster).create_with_context(connection.clone())?,
+            connection,
+        }))
+    }
+}
+
 /// Longest wait for room in librdkafka's queue before trying again.
 const QUEUE_FULL_WAIT: Duration = Duration::from_millis(20);
+
+/// Acknowledgements that take longer are shown in readiness: librdkafka itself tries for two minutes before it says so.
+const SLOW: Duration = Duration::from_secs(10);
 
 impl Producer {
     /// Makes the client; it connects in the background.
@@ -57,8 +79,9 @@ impl Producer {
     /// When librdkafka refuses the settings.
     pub fn new(cluster: &ClusterSettings, health: Health, component: &'static str) -> Result<Arc<Self>, ProducerError> {
         Ok(Arc::new(Self {
-            client: RwLock::new(Arc::new(make_client(cluster)?)),
+            client: RwLock::new(Client::new(cluster)?),
             cluster: cluster.clone(),
+            rights: Mutex::default(),
             health,
             component,
         }))
@@ -75,7 +98,7 @@ impl Producer {
         // Shown in readiness until this delivery has gone through or was given up.
         let mut waiting = None;
         while !left.is_empty() {
-            let Attempt { failed, trouble } = self.attempt(&left).await;
+            let Attempt { failed, trouble } = self.patient_attempt(&left, &mut waiting).await;
             left = failed;
             if left.is_empty() {
                 break;
@@ -96,62 +119,133 @@ impl Producer {
         Ok(())
     }
 
-    /// One attempt at sending all.
-    async fn attempt<'a>(&self, outgoing: &[&'a Outgoing]) -> Attempt<'a> {
+    /// One attempt, which says what it waits for when it takes long.
+    async fn patient_attempt<'a>(&self, outgoing: &[&'a Outgoing], waiting: &mut Option<Waiting>) -> Attempt<'a> {
         let client = self.client();
+        let mut attempt = pin!(self.attempt(&client, outgoing));
+        loop {
+            tokio::select! {
+                attempt = &mut attempt => return attempt,
+                () = tokio::time::sleep(SLOW) => {
+                    let reason = self.slow(&client, outgoing);
+                    *waiting = Some(self.health.wait_for(self.component, reason));
+                }
+            }
+        }
+    }
+
+    fn slow(&self, client: &Client, outgoing: &[&Outgoing]) -> String {
+        let waits = "; records wait for their acknowledgement and are sent again until it comes";
+        match (client.connection.trouble(), outgoing.first()) {
+            (Some(trouble), _) => format!("{trouble}{waits}"),
+            (None, out) => format!(
+                "{}: no acknowledgement for {} within {} s{waits}",
+                self.cluster.bootstrap_servers,
+                out.map_or("", |out| &out.topic),
+                SLOW.as_secs(),
+            ),
+        }
+    }
+
+    /// One attempt at sending all.
+    async fn attempt<'a>(&self, client: &Arc<Client>, outgoing: &[&'a Outgoing]) -> Attempt<'a> {
         let mut sent: Vec<(&Outgoing, DeliveryFuture)> = Vec::with_capacity(outgoing.len());
         let mut attempt = Attempt::default();
+        let mut has_timed_out = false;
         for &out in outgoing {
-            match client.send_result(record_of(out)) {
+            match client.kafka.send_result(record_of(out)) {
                 Ok(delivery) => sent.push((out, delivery)),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => attempt.failed.push(out),
-                Err((error, _)) => attempt.fail(out, &error),
+                Err((error, _)) => attempt.fail(out, &error, self.explain(client, out, &error)),
             }
         }
         for (out, delivery) in sent {
             match delivery.await {
-                Ok(Ok(_)) => {
-                    let metrics = metrics();
-                    metrics
-                        .produced
-                        .with_label_values(&[out.topic.as_str(), "success"])
-                        .inc();
-                    metrics
-                        .produced_bytes
-                        .with_label_values(&[&out.topic])
-                        .inc_by(out.value.len() as u64);
+                Ok(Ok(_)) => self.count_delivered(out),
+                Ok(Err((error, _))) => {
+                    has_timed_out |= error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageTimedOut);
+                    attempt.fail(out, &error, self.explain(client, out, &error));
                 }
-                Ok(Err((error, _))) => attempt.fail(out, &error),
                 Err(_) => attempt.failed.push(out),
             }
         }
         if attempt.trouble.is_some() {
-            self.replace_if_fatal(&client);
+            self.replace_if_broken(client, has_timed_out);
         }
         attempt
     }
 
-    fn client(&self) -> Arc<FutureProducer<Context>> {
+    fn count_delivered(&self, out: &Outgoing) {
+        let metrics = metrics();
+        metrics
+            .produced
+            .with_label_values(&[out.topic.as_str(), "success"])
+            .inc();
+        metrics
+            .produced_bytes
+            .with_label_values(&[&out.topic])
+            .inc_by(out.value.len() as u64);
+        if matches!(self.cluster.security, Security::Identity(_)) {
+            self.rights(&out.topic).granted();
+        }
+    }
+
+    /// What an error means, and what to do about it.
+    fn explain(&self, client: &Client, out: &Outgoing, error: &KafkaError) -> String {
+        let fatal = client.kafka.client().fatal_error().map(|(code, _)| code);
+        let refused = [error.rdkafka_error_code(), fatal].into_iter().flatten();
+        if refused.into_iter().any(is_authorization) {
+            return self.rights(&out.topic).refused(client.connection.principal(), error);
+        }
+        let trouble = match client.connection.trouble() {
+            Some(trouble) => trouble.to_string(),
+            None => error.to_string(),
+        };
+        format!(
+            "the broker did not take a record for {}: {trouble}; it is sent again until it does",
+            out.topic
+        )
+    }
+
+    fn rights(&self, topic: &str) -> Arc<Rights> {
+        let mut rights = self.rights.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = rights.get(topic) {
+            return Arc::clone(known);
+        }
+        let new = Arc::new(Rights::new(Right::Send, &[topic], &self.cluster));
+        rights.insert(topic.to_owned(), Arc::clone(&new));
+        new
+    }
+
+    fn client(&self) -> Arc<Client> {
         Arc::clone(&self.client.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// An idempotent producer may end for good; a new one starts with a new id. Only the first who notices makes it.
-    fn replace_if_fatal(&self, failed: &Arc<FutureProducer<Context>>) {
-        let Some((code, reason)) = failed.client().fatal_error() else {
+    /// An idempotent producer may end for good; a new one starts with a new id. One whose records timed out is not
+    /// trusted either: after long outages some of them wait for ever for what was in flight, though the broker is back.
+    /// Only the first who notices makes the new one.
+    fn replace_if_broken(&self, failed: &Arc<Client>, has_timed_out: bool) {
+        let fatal = failed.kafka.client().fatal_error();
+        if fatal.is_none() && !has_timed_out {
             return;
-        };
+        }
         let mut current = self.client.write().unwrap_or_else(PoisonError::into_inner);
         if !Arc::ptr_eq(&current, failed) {
             return;
         }
-        tracing::warn!(
-            ?code,
-            reason,
-            "the idempotent producer is beyond repair: making a new one"
-        );
-        match make_client(&self.cluster) {
+        match fatal {
+            // Whoever is not let in is told so in readiness, and not at each attempt.
+            Some((code, reason)) if is_authorization(code) => tracing::debug!(?code, reason, "making a new producer"),
+            Some((code, reason)) => tracing::warn!(
+                ?code,
+                reason,
+                "the idempotent producer is beyond repair: making a new one"
+            ),
+            None => tracing::info!("records timed out: making a new producer"),
+        }
+        match Client::new(&self.cluster) {
             Ok(new) => {
-                let old = std::mem::replace(&mut *current, Arc::new(new));
+                let old = std::mem::replace(&mut *current, new);
                 drop(current);
                 // Whoever drops it last waits for its thread: not on one of ours.
                 tokio::task::spawn_blocking(move || drop(old));
@@ -170,7 +264,7 @@ struct Attempt<'a> {
 }
 
 impl<'a> Attempt<'a> {
-    fn fail(&mut self, out: &'a Outgoing, error: &KafkaError) {
+    fn fail(&mut self, out: &'a Outgoing, error: &KafkaError, trouble: String) {
         let code = error
             .rdkafka_error_code()
             .map_or_else(|| "other".to_owned(), |code| format!("{code:?}"));
@@ -181,10 +275,7 @@ impl<'a> Attempt<'a> {
             .with_label_values(&[out.topic.as_str(), &code])
             .inc();
         self.failed.push(out);
-        self.trouble = Some(format!(
-            "the broker did not take a record for {}: {error}; it is sent again until it does",
-            out.topic
-        ));
+        self.trouble = Some(trouble);
     }
 }
 
@@ -209,80 +300,5 @@ fn header<'a>(key: &'a str, value: &'a str) -> Header<'a, &'a str> {
     Header {
         key,
         value: Some(value),
-    }
-}
-
-fn make_client(cluster: &ClusterSettings) -> Result<FutureProducer<Context>, KafkaError> {
-    cluster::producer(cluster).create_with_context(Context)
-}
-
-/// Keeps librdkafka's own lines in our log, and the connection gauge current.
-#[derive(Clone)]
-struct Context;
-
-impl ClientContext for Context {
-    fn log(&self, level: rdkafka::config::RDKafkaLogLevel, fac: &str, message: &str) {
-        log_librdkafka(level, fac, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "librdkafka producer");
-    }
-
-    fn stats(&self, statistics: Statistics) {
-        metrics()
-            .connection
-            .with_label_values(&["producer"])
-            .set(i64::from(is_connected(&statistics)));
-    }
-}
-
-/// librdkafka repeats itself for each attempt and broker: its own lines are for debugging, readiness tells the state.
-pub(crate) fn log_librdkafka(level: rdkafka::config::RDKafkaLogLevel, fac: &str, message: &str) {
-    tracing::debug!(target: "librdkafka", ?level, fac, "{message}");
-}
-
-pub(crate) fn is_connected(statistics: &Statistics) -> bool {
-    statistics.brokers.values().any(|broker| broker.state == "UP")
-}
-
-/// How long the broker that is silent the longest has owed an answer; `None` if none does. Connections to a frozen
-/// broker stay open, and librdkafka itself gives up on a request only after a minute.
-pub(crate) fn silence(statistics: &Statistics) -> Option<Duration> {
-    let owing = statistics.brokers.values().filter(|broker| {
-        // The coordinator's own connection may rightly be silent for a whole rebalance.
-        broker.state == "UP" && broker.source != "logical" && broker.waitresp_cnt > 0
-    });
-    owing
-        .filter_map(|broker| u64::try_from(broker.rxidle).ok())
-        .max()
-        .map(Duration::from_micros)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use rdkafka::statistics::Broker;
-
-    #[test]
-    fn only_a_broker_that_owes_an_answer_is_silent() {
-        let after = |state: &str, source: &str, waitresp_cnt, seconds: i64| {
-            let broker = Broker {
-                state: state.to_owned(),
-                source: source.to_owned(),
-                waitresp_cnt,
-                rxidle: seconds * 1_000_000,
-                ..Broker::default()
-            };
-            let statistics = Statistics {
-                brokers: [("b".to_owned(), broker)].into(),
-                ..Statistics::default()
-            };
-            silence(&statistics)
-        };
-        assert_eq!(after("UP", "learned", 1, 12), Some(Duration::from_secs(12)));
-        assert_eq!(after("UP", "learned", 0, 12), None, "nothing was asked");
-        assert_eq!(after("UP", "logical", 1, 12), None, "the group rebalances");
-        assert_eq!(after("DOWN", "learned", 1, 12), None, "told otherwise");
     }
 }

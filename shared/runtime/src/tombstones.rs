@@ -2,6 +2,7 @@
 
 use crate::cluster;
 use crate::config::ClusterSettings;
+use crate::connection::Connection;
 use crate::produce::ProducerError;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
@@ -20,19 +21,19 @@ pub struct Tombstone {
 
 /// A mark that the broker did not take.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "the mark {key} was not written to {topic}[{partition}]: {error}; check the broker and run the command again, which is safe"
-)]
+#[error("the mark {key} was not written to {topic}[{partition}]: {error}. Run the command again, which is safe")]
 pub struct TombstoneError {
     topic: String,
     partition: i32,
     key: String,
-    error: Box<KafkaError>,
+    /// Why, and what to do.
+    error: String,
 }
 
 /// Writes marks into one topic.
 pub struct Tombstones {
-    client: FutureProducer,
+    client: FutureProducer<Connection>,
+    connection: Connection,
     topic: String,
 }
 
@@ -42,12 +43,14 @@ impl Tombstones {
     /// # Errors
     /// When librdkafka refuses the settings.
     pub fn new(cluster: &ClusterSettings, topic: &str) -> Result<Self, ProducerError> {
+        let connection = Connection::of_producer(cluster);
         Ok(Self {
             client: cluster::producer(cluster)
                 // An operator waits for this: it gives up, and says so.
                 .set("request.timeout.ms", "10000")
                 .set("message.timeout.ms", "30000")
-                .create()?,
+                .create_with_context(connection.clone())?,
+            connection,
             topic: topic.to_owned(),
         })
     }
@@ -61,7 +64,10 @@ impl Tombstones {
             topic: self.topic.clone(),
             partition: tombstone.partition,
             key: tombstone.key.clone(),
-            error: Box::new(error),
+            error: match self.connection.trouble() {
+                Some(trouble) => trouble.to_string(),
+                None => format!("{error}; check the broker"),
+            },
         };
         let mut sent = Vec::with_capacity(tombstones.len());
         for tombstone in tombstones {

@@ -2,11 +2,11 @@
 //!
 //! For the operator's commands. Nobody's position moves, and a record costs memory only while it is looked at.
 
-use crate::cluster;
 use crate::config::ClusterSettings;
-use crate::topics::{ANSWER, TopicsError, broker_error, watermarks};
+use crate::onlooker::Onlooker;
+use crate::topics::{ANSWER, TopicsError};
 use jiff::Timestamp;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::{Message as _, Offset, TopicPartitionList};
@@ -16,6 +16,9 @@ use std::time::{Duration, Instant};
 
 /// Longest silence of a broker that has records for us.
 const SILENCE: Duration = Duration::from_secs(30);
+
+/// Named because librdkafka wants a name, and never joined.
+const READER: &str = "xact-pipeline-reader";
 
 /// A record as it is in the topic. Unlike [`crate::record::Record`] it tells a missing value from an empty one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +84,7 @@ pub struct Span {
 
 /// What a topic holds at one moment.
 pub struct TopicReader {
-    client: BaseConsumer,
+    client: Onlooker,
     cluster: ClusterSettings,
     topic: String,
     spans: BTreeMap<i32, Span>,
@@ -93,22 +96,19 @@ impl TopicReader {
     /// # Errors
     /// When the broker cannot be reached or there is no such topic.
     pub fn open(cluster: &ClusterSettings, topic: &str) -> Result<Self, TopicsError> {
-        let client: BaseConsumer = cluster::client(cluster)
-            // librdkafka wants a group for any consumer; without a subscription it is never joined.
-            .set("group.id", "xact-pipeline-reader")
-            .set("enable.auto.commit", "false")
-            .set("enable.auto.offset.store", "false")
+        let settings = [
+            ("enable.auto.offset.store", "false"),
             // The end of a partition, also behind gaps that hold no record.
-            .set("enable.partition.eof", "true")
+            ("enable.partition.eof", "true"),
             // Retention may have taken the first records between two questions.
-            .set("auto.offset.reset", "earliest")
-            .set("queued.max.messages.kbytes", "8192")
-            .set("fetch.message.max.bytes", "1048576")
-            .create()
-            .map_err(broker_error("the client cannot be made", cluster))?;
-        let metadata = client
-            .fetch_metadata(Some(topic), ANSWER)
-            .map_err(broker_error(format!("topic {topic} cannot be read"), cluster))?;
+            ("auto.offset.reset", "earliest"),
+            ("queued.max.messages.kbytes", "8192"),
+            ("fetch.message.max.bytes", "1048576"),
+        ];
+        let client = Onlooker::of_group(cluster, READER, &settings)?;
+        let metadata = client.ask(format!("topic {topic} cannot be read"), |client| {
+            client.fetch_metadata(Some(topic), ANSWER)
+        })?;
         let found = metadata
             .topics()
             .iter()
@@ -120,7 +120,7 @@ impl TopicReader {
         let mut spans = BTreeMap::new();
         for partition in found.partitions() {
             let partition = partition.id();
-            let (low, high) = watermarks(&client, cluster, topic, partition)?;
+            let (low, high) = client.watermarks(topic, partition)?;
             spans.insert(partition, Span { low, high });
         }
         Ok(Self {
@@ -156,17 +156,13 @@ impl TopicReader {
             left.insert(partition, span.high);
             begin
                 .add_partition_offset(&self.topic, partition, Offset::Offset(span.low))
-                .map_err(broker_error(format!("begin of {}", self.topic), &self.cluster))?;
+                .map_err(TopicsError::broker(format!("begin of {}", self.topic), &self.cluster))?;
         }
         if left.is_empty() {
             return Ok(());
         }
-        let assign = |list: &TopicPartitionList| {
-            self.client.assign(list).map_err(broker_error(
-                format!("topic {} cannot be read", self.topic),
-                &self.cluster,
-            ))
-        };
+        let what = format!("topic {} cannot be read", self.topic);
+        let assign = |list: &TopicPartitionList| self.client.assign(&what, list);
         assign(&begin)?;
         let read = self.read_to(&mut left, &mut visit);
         assign(&TopicPartitionList::new())?;
@@ -211,7 +207,11 @@ impl TopicReader {
                     partitions: left.keys().copied().collect(),
                     seconds: SILENCE.as_secs(),
                     bootstrap: self.cluster.bootstrap_servers.clone(),
-                    reason: reason.unwrap_or_else(|| "no answer".to_owned()),
+                    reason: self
+                        .client
+                        .trouble()
+                        .or(reason)
+                        .unwrap_or_else(|| "no answer".to_owned()),
                 });
             }
         }

@@ -1,11 +1,17 @@
 //! Configuration: read once, typed, validated with all errors at once, printed redacted.
 
+mod clusters;
+mod environment;
+mod identity;
 mod read;
+mod reader;
 mod variables;
 
-pub use read::{Environment, load_dotenv};
+pub use environment::{Environment, load_dotenv};
 pub use variables::{VARIABLES, Variable, env_example};
 
+use self::identity::LazyIdentity;
+use ::identity::{Identity, IdentityError};
 use contracts::topology::{Groups, TopicRole, Topics};
 use secrecy::SecretString;
 use std::fmt;
@@ -80,6 +86,8 @@ pub struct Settings {
     pub otlp_endpoint: Option<String>,
     /// Set in development only.
     pub dev: Option<DevSettings>,
+    /// See [`Settings::identity`].
+    identity: LazyIdentity,
 }
 
 /// How to reach a Kafka cluster.
@@ -89,6 +97,17 @@ pub struct ClusterSettings {
     pub bootstrap_servers: String,
     /// How to speak to it.
     pub security: Security,
+    /// PEM file of the certificate authorities that its certificate is checked with; `None`: the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+impl ClusterSettings {
+    /// Name of its first server: of Event Hubs, the namespace's host.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        let first = self.bootstrap_servers.split(',').next().unwrap_or_default().trim();
+        first.rsplit_once(':').map_or(first, |(host, _port)| host)
+    }
 }
 
 /// Transport security and credentials of a cluster.
@@ -100,6 +119,8 @@ pub enum Security {
     Tls,
     /// Event Hubs: TLS, and the connection string as password.
     ConnectionString(SecretString),
+    /// Event Hubs: TLS, and a token of the process's identity.
+    Identity(Identity),
 }
 
 /// Where a group without a committed position begins.
@@ -150,6 +171,27 @@ impl Settings {
     /// All bad values at once, each with its variable, the value (redacted if secret) and what is allowed.
     pub fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
         read::settings(environment)
+    }
+
+    /// Who this process is to Azure: the same for all who ask. Chosen at the first call, without asking anybody.
+    ///
+    /// # Errors
+    /// What is missing for an identity.
+    pub fn identity(&self) -> Result<Identity, IdentityError> {
+        self.identity.get()
+    }
+
+    /// The identity, if a cluster is reached with it.
+    #[must_use]
+    pub fn identity_in_use(&self) -> Option<&Identity> {
+        let clusters = [Some(&self.internal_cluster), self.events_cluster.as_ref()];
+        clusters
+            .into_iter()
+            .flatten()
+            .find_map(|cluster| match &cluster.security {
+                Security::Identity(identity) => Some(identity),
+                _ => None,
+            })
     }
 
     /// The cluster of a role's topics.

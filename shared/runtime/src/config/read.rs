@@ -1,214 +1,13 @@
 //! From variables to [`Settings`]: every bad value is collected, none stops the reading of the others.
 
-use super::{
-    BatchSettings, ClusterSettings, ConfigError, DevSettings, OffsetReset, Security, Settings, VARIABLES, Variable,
-};
+use super::clusters::clusters;
+use super::identity::LazyIdentity;
+use super::reader::Reader;
+use super::{BatchSettings, ConfigError, DevSettings, Environment, OffsetReset, Settings};
 use contracts::topology::{Groups, Topics};
-use secrecy::SecretString;
-use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
-
-/// The variables that are set.
-#[derive(Debug, Clone, Default)]
-pub struct Environment(BTreeMap<String, String>);
-
-impl Environment {
-    /// The process's own variables.
-    #[must_use]
-    pub fn of_process() -> Self {
-        // A variable that is no UTF-8 reads with replacement characters, and then fails its check aloud.
-        std::env::vars_os()
-            .map(|(name, value)| {
-                (
-                    name.to_string_lossy().into_owned(),
-                    value.to_string_lossy().into_owned(),
-                )
-            })
-            .collect()
-    }
-
-    /// Sets a variable, as `--flag` and `--dev` do.
-    pub fn set(&mut self, name: &str, value: impl Into<String>) {
-        self.0.insert(name.to_owned(), value.into());
-    }
-
-    /// Sets a variable that is not set: a default other than the table's.
-    pub fn set_default(&mut self, name: &str, value: impl Into<String>) {
-        if self.get(name).is_none() {
-            self.set(name, value);
-        }
-    }
-
-    /// The value, if it is set and not blank.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .get(name)
-            .map(|value| value.trim())
-            .filter(|value| !value.is_empty())
-    }
-
-    /// What is in force, one line each, secrets hidden: for the start-up print.
-    #[must_use]
-    pub fn describe(&self) -> Vec<(&'static str, String)> {
-        VARIABLES
-            .iter()
-            .filter_map(|variable| {
-                let value = self.get(variable.name).unwrap_or(variable.default);
-                let shown = if variable.secret { "[set]" } else { without_query(value) };
-                (!value.is_empty()).then(|| (variable.name, shown.to_owned()))
-            })
-            .collect()
-    }
-}
-
-/// A URL may carry a key in its query (a SAS token): what is printed ends before it.
-fn without_query(value: &str) -> &str {
-    match value.split_once("://") {
-        Some(_) => value.split(['?', '#']).next().unwrap_or_default(),
-        None => value,
-    }
-}
-
-impl FromIterator<(String, String)> for Environment {
-    fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
-        Self(variables.into_iter().collect())
-    }
-}
-
-/// Adds `.env` of the working directory to the environment; the real environment wins.
-///
-/// # Errors
-/// When the file is there and cannot be read.
-pub fn load_dotenv(environment: &mut Environment) -> Result<(), ConfigError> {
-    let entries = match dotenvy::dotenv_iter() {
-        Ok(entries) => entries,
-        Err(error) if error.not_found() => return Ok(()),
-        Err(error) => return Err(ConfigError(vec![format!(".env: {error}")])),
-    };
-    for entry in entries {
-        let (name, value) = entry.map_err(|error| {
-            // The error repeats the line, which may hold a secret: only say where to look.
-            let line = match error {
-                dotenvy::Error::LineParse(_, position) => format!(" near character {position} of a line"),
-                _ => String::new(),
-            };
-            ConfigError(vec![format!(
-                ".env cannot be read{line}: it holds lines of NAME=value; quote values that hold spaces or #"
-            )])
-        })?;
-        if !environment.0.contains_key(&name) {
-            environment.set(&name, value);
-        }
-    }
-    Ok(())
-}
-
-/// Reads variables and collects what is wrong.
-struct Reader<'a> {
-    environment: &'a Environment,
-    errors: Vec<String>,
-}
-
-impl Reader<'_> {
-    fn variable(name: &str) -> Variable {
-        // A name that is not in the table would be a mistake in this file; a test reads all settings.
-        VARIABLES
-            .iter()
-            .copied()
-            .find(|variable| variable.name == name)
-            .unwrap_or(Variable {
-                name: "",
-                default: "",
-                help: "",
-                secret: true,
-            })
-    }
-
-    fn text(&self, name: &str) -> String {
-        self.environment
-            .get(name)
-            .unwrap_or(Self::variable(name).default)
-            .to_owned()
-    }
-
-    fn optional(&self, name: &str) -> Option<String> {
-        Some(self.text(name)).filter(|value| !value.is_empty())
-    }
-
-    fn secret(&self, name: &str) -> Option<SecretString> {
-        self.optional(name).map(SecretString::from)
-    }
-
-    fn reject(&mut self, name: &str, why: impl Display) {
-        let variable = Self::variable(name);
-        let value = if variable.secret {
-            "[hidden]".to_owned()
-        } else {
-            format!("{:?}", self.text(name))
-        };
-        self.errors.push(format!("{name}={value}: {why}"));
-    }
-
-    /// A value of a type, within bounds that `allowed` describes.
-    fn parsed<T: FromStr>(&mut self, name: &str, allowed: &str, fits: impl Fn(&T) -> bool) -> Option<T> {
-        let value = self.text(name).parse().ok().filter(fits);
-        if value.is_none() {
-            self.reject(name, format_args!("must be {allowed}"));
-        }
-        value
-    }
-
-    fn flag(&mut self, name: &str) -> bool {
-        match self.text(name).to_ascii_lowercase().as_str() {
-            "true" | "1" | "yes" | "on" => true,
-            "false" | "0" | "no" | "off" => false,
-            _ => {
-                self.reject(name, "must be true or false");
-                false
-            }
-        }
-    }
-
-    fn seconds(&mut self, name: &str, allowed: &str, least: f64, most: f64) -> Duration {
-        self.parsed::<f64>(name, allowed, |seconds| (least..=most).contains(seconds))
-            .map_or(Duration::ZERO, Duration::from_secs_f64)
-    }
-
-    fn millis(&mut self, name: &str, least: u64, most: u64) -> Duration {
-        self.parsed(name, &format!("{least} to {most} milliseconds"), |millis| {
-            (least..=most).contains(millis)
-        })
-        .map_or(Duration::ZERO, Duration::from_millis)
-    }
-
-    fn count(&mut self, name: &str, most: usize) -> usize {
-        self.parsed::<usize>(name, &format!("a whole number from 1 to {most}"), |count| {
-            (1..=most).contains(count)
-        })
-        .unwrap_or(1)
-    }
-
-    fn topic(&mut self, name: &str) -> String {
-        let topic = self.text(name);
-        let fits = topic.len() <= 200
-            && !matches!(topic.as_str(), "." | "..")
-            && topic
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
-        if !fits {
-            self.reject(
-                name,
-                "must be a topic name: at most 200 letters, digits, '.', '_' or '-'",
-            );
-        }
-        topic
-    }
-}
 
 pub(super) fn settings(environment: &Environment) -> Result<Settings, ConfigError> {
     let mut reader = Reader {
@@ -217,9 +16,11 @@ pub(super) fn settings(environment: &Environment) -> Result<Settings, ConfigErro
     };
     let topics = topics(&mut reader);
     let dev = dev(&mut reader);
+    let identity = LazyIdentity::read(&mut reader);
+    let (events_cluster, internal_cluster) = clusters(&mut reader, &identity, &topics.raw);
     let settings = Settings {
-        events_cluster: events_cluster(&mut reader, &topics.raw),
-        internal_cluster: internal_cluster(&mut reader),
+        events_cluster,
+        internal_cluster,
         groups: Groups {
             prefix: reader.topic("KAFKA_CONSUMER_GROUP_PREFIX"),
             event_ingester: reader.topic("EVENTHUB_CONSUMER_GROUP"),
@@ -266,6 +67,7 @@ pub(super) fn settings(environment: &Environment) -> Result<Settings, ConfigErro
         otlp_endpoint: reader.optional("OTEL_EXPORTER_OTLP_ENDPOINT"),
         topics,
         dev,
+        identity,
     };
     distinct_topics(&mut reader, &settings.topics);
     if reader.errors.is_empty() {
@@ -331,93 +133,6 @@ fn distinct_topics(reader: &mut Reader<'_>, topics: &Topics) {
                 pair[0]
             ));
         }
-    }
-}
-
-fn events_cluster(reader: &mut Reader<'_>, topic: &str) -> Option<ClusterSettings> {
-    let bootstrap_servers = reader.optional("EVENTHUB_BOOTSTRAP_SERVERS");
-    let connection_string = reader.optional("EVENTHUB_CONNECTION_STRING");
-    let bootstrap_servers = match (bootstrap_servers, &connection_string) {
-        (Some(servers), _) => servers,
-        (None, Some(_)) => {
-            reader.reject(
-                "EVENTHUB_CONNECTION_STRING",
-                "EVENTHUB_BOOTSTRAP_SERVERS must be set with it: <namespace>.servicebus.windows.net:9093",
-            );
-            return None;
-        }
-        (None, None) => return None,
-    };
-    let Some(connection_string) = connection_string else {
-        reader.reject(
-            "EVENTHUB_BOOTSTRAP_SERVERS",
-            "EVENTHUB_CONNECTION_STRING must be set with it",
-        );
-        return None;
-    };
-    check_connection_string(reader, "EVENTHUB_CONNECTION_STRING", &connection_string, Some(topic));
-    Some(ClusterSettings {
-        bootstrap_servers,
-        security: Security::ConnectionString(connection_string.into()),
-    })
-}
-
-fn internal_cluster(reader: &mut Reader<'_>) -> ClusterSettings {
-    let connection_string = reader.optional("LOCAL_KAFKA_CONNECTION_STRING");
-    let protocol = reader.text("LOCAL_KAFKA_SECURITY_PROTOCOL").to_ascii_uppercase();
-    let security = match (protocol.as_str(), connection_string) {
-        ("PLAINTEXT", None) => Security::Plaintext,
-        ("SSL", None) => Security::Tls,
-        ("SASL_SSL", Some(connection_string)) => {
-            check_connection_string(reader, "LOCAL_KAFKA_CONNECTION_STRING", &connection_string, None);
-            Security::ConnectionString(connection_string.into())
-        }
-        ("SASL_SSL", None) => {
-            reader.reject("LOCAL_KAFKA_CONNECTION_STRING", "must be set with SASL_SSL");
-            Security::Tls
-        }
-        ("PLAINTEXT" | "SSL", Some(_)) => {
-            reader.reject(
-                "LOCAL_KAFKA_SECURITY_PROTOCOL",
-                "must be SASL_SSL when LOCAL_KAFKA_CONNECTION_STRING is set: the key would travel in clear",
-            );
-            Security::Tls
-        }
-        _ => {
-            reader.reject("LOCAL_KAFKA_SECURITY_PROTOCOL", "must be PLAINTEXT, SSL or SASL_SSL");
-            Security::Plaintext
-        }
-    };
-    let bootstrap_servers = reader.text("LOCAL_KAFKA_BOOTSTRAP_SERVERS");
-    ClusterSettings {
-        bootstrap_servers,
-        security,
-    }
-}
-
-/// `Endpoint=sb://…/;SharedAccessKeyName=…;SharedAccessKey=…[;EntityPath=…]`
-fn check_connection_string(reader: &mut Reader<'_>, name: &str, text: &str, topic: Option<&str>) {
-    let part = |key: &str| {
-        text.split(';').find_map(|part| {
-            let (name, value) = part.trim().split_once('=')?;
-            (name.eq_ignore_ascii_case(key) && !value.is_empty()).then_some(value)
-        })
-    };
-    for key in ["Endpoint", "SharedAccessKeyName", "SharedAccessKey"] {
-        if part(key).is_none() {
-            reader.reject(
-                name,
-                format_args!("has no {key}: copy the whole connection string of a shared access policy"),
-            );
-        }
-    }
-    if let (Some(topic), Some(entity)) = (topic, part("EntityPath"))
-        && entity != topic
-    {
-        reader.reject(
-            name,
-            format_args!("its EntityPath is {entity:?}, but EVENTHUB_EVENTS_TOPIC is {topic:?}: they must be the same"),
-        );
     }
 }
 
@@ -490,7 +205,6 @@ fn dev(reader: &mut Reader<'_>) -> Option<DevSettings> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::env_example;
     use super::*;
 
     fn read(variables: &[(&str, &str)]) -> Result<Settings, ConfigError> {
@@ -554,22 +268,6 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_string_is_checked_and_never_shown() {
-        let text = errors(&[
-            ("EVENTHUB_BOOTSTRAP_SERVERS", "ns.servicebus.windows.net:9093"),
-            (
-                "EVENTHUB_CONNECTION_STRING",
-                "Endpoint=sb://ns/;SharedAccessKey=PLANTED;EntityPath=other",
-            ),
-        ]);
-        assert!(
-            text.contains("has no SharedAccessKeyName") && text.contains("EntityPath is \"other\""),
-            "{text}"
-        );
-        assert!(!text.contains("PLANTED"), "{text}");
-    }
-
-    #[test]
     fn development_variables_need_development_mode() {
         assert!(errors(&[("DEV_RESOLVE", "a=127.0.0.1:1")]).contains("DEV_MODE=true"));
         let dev = read(&[("DEV_MODE", "true"), ("DEV_RESOLVE", "A.example=127.0.0.1:1")])
@@ -577,23 +275,5 @@ mod tests {
             .dev
             .unwrap();
         assert_eq!(dev.resolve, [("a.example".to_owned(), "127.0.0.1:1".parse().unwrap())]);
-    }
-
-    #[test]
-    fn secrets_are_not_described() {
-        let mut environment = Environment::default();
-        environment.set("INVOKE_TOKEN", "PLANTED");
-        let text = format!("{:?}", environment.describe());
-        assert!(text.contains("INVOKE_TOKEN") && !text.contains("PLANTED"));
-    }
-
-    #[test]
-    fn the_example_file_lists_every_variable() {
-        let file = include_str!("../../../../.env.example");
-        assert_eq!(
-            file,
-            env_example(),
-            "write it anew: cargo run -- env-example > .env.example"
-        );
     }
 }

@@ -42,7 +42,7 @@ pub const VARIABLES: &[Variable] = &[
     ),
     secret(
         "EVENTHUB_CONNECTION_STRING",
-        "Connection string of the namespace or of the events hub; an EntityPath in it must be the topic.",
+        "Connection string of the namespace or of the events hub; an EntityPath in it must be the topic. Empty: the Azure identity.",
     ),
     var(
         "EVENTHUB_EVENTS_TOPIC",
@@ -67,11 +67,16 @@ pub const VARIABLES: &[Variable] = &[
     var(
         "LOCAL_KAFKA_SECURITY_PROTOCOL",
         "PLAINTEXT",
-        "PLAINTEXT, SSL, or SASL_SSL (then LOCAL_KAFKA_CONNECTION_STRING is needed).",
+        "PLAINTEXT, SSL, or SASL_SSL: Event Hubs, by LOCAL_KAFKA_CONNECTION_STRING, or by the Azure identity if that is empty.",
     ),
     secret(
         "LOCAL_KAFKA_CONNECTION_STRING",
-        "Connection string, when the internal topics are on Event Hubs too.",
+        "Connection string of the namespace, when the internal topics are on Event Hubs too.",
+    ),
+    var(
+        "SSL_CERT_FILE",
+        "",
+        "PEM file of the certificate authorities that brokers and servers are checked with. Empty: the system's.",
     ),
     var(
         "KAFKA_DOWNLOADS_PENDING_TOPIC",
@@ -152,13 +157,39 @@ pub const VARIABLES: &[Variable] = &[
         "5",
         "Longest wait for a batch of results, 0.01 to 300 seconds.",
     ),
-    var("AZURE_TENANT_ID", "", "Tenant of the service principal."),
+    var(
+        "AZURE_TENANT_ID",
+        "",
+        "Tenant of the service principal or workload identity.",
+    ),
     var(
         "AZURE_CLIENT_ID",
         "",
-        "Service principal, or client id of the user-assigned identity.",
+        "Service principal, or client id of the workload identity or user-assigned managed identity.",
     ),
-    secret("AZURE_CLIENT_SECRET", "Secret of the service principal."),
+    secret(
+        "AZURE_CLIENT_SECRET",
+        "Secret of the service principal. The Azure identity is the first that is there: this, a workload identity, a managed identity, the login of the Azure CLI.",
+    ),
+    var(
+        "AZURE_FEDERATED_TOKEN_FILE",
+        "",
+        "Token of the workload identity; Kubernetes sets it.",
+    ),
+    var(
+        "AZURE_AUTHORITY_HOST",
+        "",
+        "Where tokens come from. Empty: https://login.microsoftonline.com.",
+    ),
+    var(
+        "IDENTITY_ENDPOINT",
+        "",
+        "Where the managed identity's tokens come from; Container Apps sets it.",
+    ),
+    secret(
+        "IDENTITY_HEADER",
+        "Goes with IDENTITY_ENDPOINT; Container Apps sets it.",
+    ),
     var("DOWNLOAD_CONCURRENCY", "10", "Downloads at the same time, 1 to 50."),
     var(
         "DOWNLOAD_BATCH_SIZE",
@@ -247,4 +278,27 @@ pub fn env_example() -> String {
         let _ = write!(text, "\n# {}\n#{}={}\n", variable.help, variable.name, variable.default);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_file_lists_every_variable() {
+        let file = include_str!("../../../../.env.example");
+        assert_eq!(
+            file,
+            env_example(),
+            "write it anew: cargo run -- env-example > .env.example"
+        );
+    }
+
+    #[test]
+    fn every_variable_of_the_identity_is_listed() {
+        let names: Vec<_> = VARIABLES.iter().map(|variable| variable.name).collect();
+        for name in identity::VARIABLES {
+            assert!(name == "PATH" || names.contains(&name), "{name}");
+        }
+    }
 }

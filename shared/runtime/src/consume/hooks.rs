@@ -1,13 +1,14 @@
-//! What librdkafka calls back: rebalances, commit answers, statistics, errors. All on the polling thread.
+//! What librdkafka calls back: rebalances, commit answers, statistics. All on the polling thread.
 
 use super::partition::Partition;
+use crate::connection::{Connection, Rights};
 use crate::health::Health;
 use crate::metrics::metrics;
-use crate::produce::{is_connected, log_librdkafka, silence};
 use prometheus::IntGauge;
+use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::statistics::Statistics;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use std::collections::HashMap;
@@ -23,10 +24,9 @@ pub(super) struct Hooks {
     pub(super) worker: String,
     pub(super) group: String,
     pub(super) health: Health,
-    /// For messages about the connection.
-    pub(super) bootstrap_servers: String,
-    /// A fetch is answered before that, or the broker hangs.
-    pub(super) silent_after: Duration,
+    pub(super) connection: Connection,
+    /// Whether the topics may be read.
+    pub(super) rights: Rights,
     /// Longest wait for running work when partitions are taken away.
     pub(super) revoke_grace: Duration,
     /// Ours now.
@@ -37,8 +37,6 @@ pub(super) struct Hooks {
     pub(super) joined: AtomicBool,
     /// The worker has drained: what still runs was waited for long enough.
     pub(super) finished: AtomicBool,
-    /// Health tells why one broker cannot be used: "all brokers are down" would only hide that.
-    pub(super) cause_told: AtomicBool,
 }
 
 impl Hooks {
@@ -51,7 +49,13 @@ impl Hooks {
     }
 
     pub(super) fn broker_component(&self) -> String {
-        format!("{}/broker", self.worker)
+        broker_component(&self.worker)
+    }
+
+    /// The topics may not be read: what that means, and what to do.
+    pub(super) fn tell_refused(&self, error: &str) {
+        let reason = self.rights.refused(self.connection.principal(), error);
+        self.health.down(&self.worker, reason);
     }
 
     fn assigned(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {
@@ -134,6 +138,11 @@ impl Hooks {
     }
 }
 
+/// What health calls a worker's connection.
+pub(super) fn broker_component(worker: &str) -> String {
+    format!("{worker}/broker")
+}
+
 impl Drop for Hooks {
     fn drop(&mut self) {
         let partitions = std::mem::take(&mut *self.partitions());
@@ -191,70 +200,23 @@ fn send(consumer: &BaseConsumer<Hooks>, positions: &[(Arc<Partition>, i64)], mod
 const COMMIT_TRIES: usize = 3;
 const COMMIT_PAUSE: Duration = Duration::from_millis(200);
 
-/// What to do about [`is_authorization`].
-pub(super) const NOT_ALLOWED: &str =
-    "access is refused: the identity or policy needs the right to Listen on the topic and to use the consumer group";
-
-pub(super) const fn is_authorization(code: RDKafkaErrorCode) -> bool {
-    matches!(
-        code,
-        RDKafkaErrorCode::TopicAuthorizationFailed
-            | RDKafkaErrorCode::GroupAuthorizationFailed
-            | RDKafkaErrorCode::ClusterAuthorizationFailed
-    )
-}
-
+/// The connection's business, except for the lag.
 impl ClientContext for Hooks {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = Connection::ENABLE_REFRESH_OAUTH_TOKEN;
+
     fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
-        log_librdkafka(level, fac, message);
+        self.connection.log(level, fac, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        let advice = match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::Authentication) => {
-                "the credentials are refused: check the connection string and its policy's Listen and Send rights"
-            }
-            Some(RDKafkaErrorCode::Resolve) => "the broker's name is unknown: check the bootstrap servers",
-            Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::BrokerTransportFailure) => {
-                "no broker answers: check that it runs, the bootstrap servers and the network"
-            }
-            Some(code) if is_authorization(code) => NOT_ALLOWED,
-            _ => {
-                tracing::debug!(worker = self.worker, %error, reason, "librdkafka consumer");
-                return;
-            }
-        };
-        let is_summary = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
-        if is_summary && self.cause_told.load(Ordering::Relaxed) {
-            return;
-        }
-        self.cause_told.store(!is_summary, Ordering::Relaxed);
-        self.health.down(
-            &self.broker_component(),
-            format!("{}: {advice} ({reason})", self.bootstrap_servers),
-        );
+        self.connection.error(error, reason);
+    }
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.connection.generate_oauth_token(config)
     }
 
     fn stats(&self, statistics: Statistics) {
-        let silence = silence(&statistics).filter(|silence| *silence > self.silent_after);
-        let connected = is_connected(&statistics) && silence.is_none();
-        metrics()
-            .connection
-            .with_label_values(&["consumer"])
-            .set(i64::from(connected));
-        if connected {
-            self.cause_told.store(false, Ordering::Relaxed);
-            self.health.up(&self.broker_component());
-        } else if let Some(silence) = silence {
-            self.health.down(
-                &self.broker_component(),
-                format!(
-                    "{}: the broker is connected but has not answered for {} s: check whether it hangs, and the network",
-                    self.bootstrap_servers,
-                    silence.as_secs()
-                ),
-            );
-        }
         let partitions = self.partitions();
         let now = Instant::now();
         for (topic, stats) in &statistics.topics {
@@ -279,6 +241,8 @@ impl ClientContext for Hooks {
                 metrics().offset.with_label_values(&labels).set(position);
             }
         }
+        drop(partitions);
+        self.connection.stats(statistics);
     }
 }
 
@@ -297,53 +261,5 @@ impl ConsumerContext for Hooks {
             }
             Rebalance::Revoke(_) => {}
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use rdkafka::statistics::Broker;
-
-    fn hooks() -> Hooks {
-        Hooks {
-            worker: "download".to_owned(),
-            group: "group".to_owned(),
-            health: Health::default(),
-            bootstrap_servers: "broker:9092".to_owned(),
-            silent_after: Duration::from_secs(10),
-            revoke_grace: Duration::ZERO,
-            partitions: Mutex::default(),
-            fresh: Mutex::default(),
-            joined: AtomicBool::new(true),
-            finished: AtomicBool::new(false),
-            cause_told: AtomicBool::new(false),
-        }
-    }
-
-    #[test]
-    fn that_all_brokers_are_down_does_not_hide_why() {
-        let hooks = hooks();
-        let told = |code, words: &str| {
-            hooks.error(KafkaError::Global(code), "from librdkafka");
-            let reasons = hooks.health.not_ready();
-            assert!(reasons["download/broker"].contains(words), "{code:?}: {reasons:?}");
-        };
-        told(RDKafkaErrorCode::AllBrokersDown, "no broker answers");
-        told(RDKafkaErrorCode::Authentication, "credentials are refused");
-        told(RDKafkaErrorCode::AllBrokersDown, "credentials are refused");
-        told(RDKafkaErrorCode::BrokerTransportFailure, "no broker answers");
-
-        let up = Broker {
-            state: "UP".to_owned(),
-            ..Broker::default()
-        };
-        hooks.error(KafkaError::Global(RDKafkaErrorCode::Authentication), "");
-        hooks.stats(Statistics {
-            brokers: [("b".to_owned(), up)].into(),
-            ..Statistics::default()
-        });
-        assert!(hooks.health.not_ready().is_empty());
-        told(RDKafkaErrorCode::AllBrokersDown, "no broker answers");
     }
 }

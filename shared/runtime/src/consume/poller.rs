@@ -1,17 +1,19 @@
 //! The polling loop of one worker.
 
 use super::flow::{Held, Limits};
-use super::hooks::{Hooks, NOT_ALLOWED, commit_all, commit_moved, is_authorization};
+use super::hooks::{Hooks, broker_component, commit_all, commit_moved};
 use super::partition::Partition;
 use super::{Sink, Taken, prime};
 use crate::cluster;
 use crate::commit_note::CommitNote;
 use crate::config::{ClusterSettings, OffsetReset, Settings};
+use crate::connection::{Connection, Report, Right, Rights};
 use crate::handler::{AssignError, Assigned, Starts};
 use crate::health::Health;
 use crate::metrics::metrics;
 use crate::offsets::Take;
 use crate::record::Record;
+use crate::trouble::is_authorization;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
@@ -37,6 +39,12 @@ const REVOKE_GRACE: Duration = Duration::from_secs(20);
 
 /// What a broker may take to answer a fetch, beyond the wait that it was asked for, before it counts as hanging.
 const SILENCE: Duration = Duration::from_secs(10);
+
+/// Between two looks at whether a refusal is over.
+const LOOK_AGAIN: Duration = Duration::from_secs(15);
+
+/// Longest wait for the answer to such a look.
+const POSITIONS: Duration = Duration::from_secs(3);
 
 /// Why a worker's consumer stopped by itself.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +91,22 @@ pub(crate) struct Consumer {
     full: bool,
     /// Partitions that wait for `prime`, and when to try next.
     next_prime: Instant,
+    /// The topics may not be read, as the broker said last.
+    refused: Option<Refused>,
+}
+
+/// A refusal that is not over, as far as we know.
+struct Refused {
+    error: String,
+    /// When to look again.
+    next: Instant,
+}
+
+impl Refused {
+    fn new(error: String) -> Self {
+        let next = Instant::now() + LOOK_AGAIN;
+        Self { error, next }
+    }
 }
 
 impl Consumer {
@@ -98,18 +122,23 @@ impl Consumer {
             health,
             drain,
         } = subscription;
+        let report = Report {
+            health: health.clone(),
+            component: broker_component(worker),
+            // A fetch is answered before that, or the broker hangs.
+            silent_after: settings.fetch_wait + SILENCE,
+        };
         let hooks = Hooks {
             worker: worker.to_owned(),
             group: group.to_owned(),
             health,
-            bootstrap_servers: cluster.bootstrap_servers.clone(),
-            silent_after: settings.fetch_wait + SILENCE,
+            connection: Connection::of_consumer(cluster, report),
+            rights: Rights::new(Right::Receive, topics, cluster),
             revoke_grace: settings.shutdown_grace.min(REVOKE_GRACE),
             partitions: std::sync::Mutex::default(),
             fresh: std::sync::Mutex::default(),
             joined: AtomicBool::new(false),
             finished: AtomicBool::new(false),
-            cause_told: AtomicBool::new(false),
         };
         let client: BaseConsumer<Hooks> = cluster::consumer(cluster, settings, group, reset)
             .create_with_context(hooks)
@@ -126,6 +155,7 @@ impl Consumer {
             paused: HashSet::new(),
             full: false,
             next_prime: Instant::now(),
+            refused: None,
         })
     }
 
@@ -166,6 +196,7 @@ impl Consumer {
                 break;
             }
             self.control_flow();
+            self.look_at_refusal();
             if Instant::now() >= next_commit {
                 let partitions: Vec<_> = self.hooks().partitions().values().cloned().collect();
                 commit_moved(&self.client, &partitions);
@@ -229,8 +260,8 @@ impl Consumer {
         }
     }
 
-    fn poll_error(&self, error: KafkaError) -> Result<(), ConsumeError> {
-        let hooks = self.hooks();
+    fn poll_error(&mut self, error: KafkaError) -> Result<(), ConsumeError> {
+        let hooks = self.client.context();
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::Fatal) => return Err(ConsumeError::Fatal(error)),
             Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
@@ -246,12 +277,37 @@ impl Consumer {
                 }
             }
             Some(code) if is_authorization(code) => {
-                hooks.joined.store(false, Ordering::Relaxed);
-                hooks.health.down(&hooks.worker, format!("{NOT_ALLOWED} ({error})"));
+                if hooks.partitions().is_empty() {
+                    hooks.joined.store(false, Ordering::Relaxed);
+                }
+                let error = error.to_string();
+                hooks.tell_refused(&error);
+                self.refused = Some(Refused::new(error));
             }
             _ => tracing::debug!(worker = hooks.worker, %error, "poll"),
         }
         Ok(())
+    }
+
+    /// librdkafka tells of a refusal once, and of its end never.
+    fn look_at_refusal(&mut self) {
+        let Some(refused) = self.refused.as_mut().filter(|refused| Instant::now() >= refused.next) else {
+            return;
+        };
+        refused.next = Instant::now() + LOOK_AGAIN;
+        let hooks = self.client.context();
+        let ours = hooks.partitions().keys().next().cloned();
+        let is_over = match ours {
+            Some((topic, partition)) => self.client.fetch_watermarks(&topic, partition, POSITIONS).is_ok(),
+            // It joins by itself when it is let in, and may be given nothing to read.
+            None => hooks.joined.load(Ordering::Relaxed),
+        };
+        if is_over {
+            hooks.rights.granted();
+            self.refused = None;
+        } else {
+            hooks.tell_refused(&refused.error);
+        }
     }
 
     /// Looks at new partitions; they stay paused until that succeeds.
@@ -262,12 +318,19 @@ impl Consumer {
         }
         let fresh: Vec<Arc<Partition>> = hooks.fresh().clone();
         if fresh.is_empty() {
-            hooks.health.up(&hooks.worker);
+            if self.refused.is_none() {
+                hooks.health.up(&hooks.worker);
+            }
             self.next_prime = Instant::now() + Duration::from_millis(200);
             return Ok(());
         }
         let positions = match prime::positions(&self.client, &fresh, self.reset) {
             Ok(positions) if !positions.is_empty() => positions,
+            Err(error) if error.rdkafka_error_code().is_some_and(is_authorization) => {
+                hooks.tell_refused(&error.to_string());
+                self.next_prime = Instant::now() + LOOK_AGAIN;
+                return Ok(());
+            }
             answer => {
                 let error = answer
                     .err()
@@ -280,6 +343,8 @@ impl Consumer {
                 return Ok(());
             }
         };
+        hooks.rights.granted();
+        self.refused = None;
         let assigned: Vec<Assigned> = positions.iter().map(|start| start.assigned.clone()).collect();
         let wanted = match on_assigned(&assigned) {
             Ok(wanted) => wanted,

@@ -1,0 +1,181 @@
+//! What every Kafka client of this crate is made with: it proves who the process is, knows whether the cluster can be
+//! reached and why not, and keeps librdkafka's own lines in our log.
+
+mod rights;
+mod tokens;
+
+pub(crate) use rights::{Right, Rights};
+
+use crate::config::ClusterSettings;
+use crate::health::Health;
+use crate::metrics::metrics;
+use crate::trouble::{Cause, Trouble};
+use identity::Principal;
+use rdkafka::ClientContext;
+use rdkafka::client::OAuthToken;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::statistics::Statistics;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokens::Tokens;
+
+/// The context of a client. Clones are the same one.
+#[derive(Debug, Clone)]
+pub(crate) struct Connection(Arc<State>);
+
+#[derive(Debug)]
+struct State {
+    cluster: ClusterSettings,
+    tokens: Option<Tokens>,
+    /// Name of the client in the connection gauge, which those that have statistics keep current.
+    measured: Option<&'static str>,
+    report: Option<Report>,
+    trouble: Mutex<Option<Trouble>>,
+    /// A token was handed over, or could not be had.
+    asked: AtomicBool,
+}
+
+/// Who is told at once, because it waits for what the client brings.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) health: Health,
+    /// Down as long as there is trouble.
+    pub(crate) component: String,
+    /// A connected broker that owes an answer for longer counts as hanging.
+    pub(crate) silent_after: Duration,
+}
+
+impl Connection {
+    /// Of a client that asks a question now and then: remembers trouble, and tells nobody.
+    pub(crate) fn of_onlooker(cluster: &ClusterSettings) -> Self {
+        Self::new(cluster, None, None)
+    }
+
+    /// Of a producer: what cannot be sent asks for its trouble.
+    pub(crate) fn of_producer(cluster: &ClusterSettings) -> Self {
+        Self::new(cluster, Some("producer"), None)
+    }
+
+    /// Of a stage's consumer.
+    pub(crate) fn of_consumer(cluster: &ClusterSettings, report: Report) -> Self {
+        Self::new(cluster, Some("consumer"), Some(report))
+    }
+
+    fn new(cluster: &ClusterSettings, measured: Option<&'static str>, report: Option<Report>) -> Self {
+        Self(Arc::new(State {
+            tokens: Tokens::of(cluster),
+            cluster: cluster.clone(),
+            measured,
+            report,
+            trouble: Mutex::default(),
+            asked: AtomicBool::new(false),
+        }))
+    }
+
+    /// Why the cluster cannot be used; `None`: nothing is known against it.
+    pub(crate) fn trouble(&self) -> Option<Trouble> {
+        self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether a connection may be tried: there was a token, or none is needed; or none could be had, which is trouble.
+    pub(crate) fn is_prepared(&self) -> bool {
+        self.0.tokens.is_none() || self.0.asked.load(Ordering::Relaxed)
+    }
+
+    /// Who the broker knows this client as, if it is known by a token.
+    pub(crate) fn principal(&self) -> Option<Principal> {
+        self.0.tokens.as_ref()?.principal()
+    }
+
+    fn set(&self, trouble: Option<Trouble>) {
+        if let Some(Report { health, component, .. }) = &self.0.report {
+            match &trouble {
+                Some(trouble) => health.down(component, trouble.to_string()),
+                None => health.up(component),
+            }
+        }
+        *self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+}
+
+impl ClientContext for Connection {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    /// librdkafka repeats itself for each attempt and broker: its own lines are for debugging, readiness tells the state.
+    fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
+        tracing::debug!(target: "librdkafka", ?level, fac, "{message}");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        let Some(trouble) = Trouble::of(&error, reason, &self.0.cluster) else {
+            tracing::debug!(%error, reason, "librdkafka");
+            return;
+        };
+        // "All brokers are down" would hide why.
+        let is_summary = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
+        let is_explained = |known: &Trouble| known.cause != Cause::Silent;
+        if is_summary && self.trouble().as_ref().is_some_and(is_explained) {
+            return;
+        }
+        if trouble.cause == Cause::Token
+            && let Some(tokens) = &self.0.tokens
+        {
+            tokens.refused();
+        }
+        self.set(Some(trouble));
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        let is_long = |silence: &Duration| {
+            let report = self.0.report.as_ref();
+            report.is_some_and(|report| *silence > report.silent_after)
+        };
+        let silence = silence(&statistics).filter(is_long);
+        let connected = is_connected(&statistics) && silence.is_none();
+        if let Some(client) = self.0.measured {
+            metrics()
+                .connection
+                .with_label_values(&[client])
+                .set(i64::from(connected));
+        }
+        if connected {
+            self.set(None);
+        } else if let Some(silence) = silence {
+            self.set(Some(Trouble::silent(silence, &self.0.cluster)));
+        }
+    }
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        let Some(tokens) = &self.0.tokens else {
+            return Err("this cluster is not reached with a token".into());
+        };
+        let token = tokens.token();
+        self.0.asked.store(true, Ordering::Relaxed);
+        Ok(token?)
+    }
+}
+
+impl ConsumerContext for Connection {}
+
+fn is_connected(statistics: &Statistics) -> bool {
+    statistics.brokers.values().any(|broker| broker.state == "UP")
+}
+
+/// How long the broker that is silent the longest has owed an answer; `None` if none does. Connections to a frozen
+/// broker stay open, and librdkafka itself gives up on a request only after a minute.
+fn silence(statistics: &Statistics) -> Option<Duration> {
+    let owing = statistics.brokers.values().filter(|broker| {
+        // The coordinator's own connection may rightly be silent for a whole rebalance.
+        broker.state == "UP" && broker.source != "logical" && broker.waitresp_cnt > 0
+    });
+    owing
+        .filter_map(|broker| u64::try_from(broker.rxidle).ok())
+        .max()
+        .map(Duration::from_micros)
+}
+
+#[cfg(test)]
+mod tests;
