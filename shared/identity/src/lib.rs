@@ -42,5 +42,9 @@ pub use keeper::{Forgotten, ScopeStatus};
 pub use settings::{IdentitySettings, VARIABLES};
 pub use token::{Fetched, Principal, Token, TokenSource};
 
+/// The scope of storage tokens, OneLake's among them:
+/// <https://learn.microsoft.com/fabric/onelake/onelake-access-api#authorization>.
+pub const STORAGE: &str = "https://storage.azure.com/.default";
+
 #[cfg(test)]
 mod tests;

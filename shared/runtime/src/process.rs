@@ -139,8 +139,11 @@ pub fn exit(code: u8) -> ! {
 /// Logs what is in force, secrets hidden.
 pub fn print_configuration(environment: &Environment, settings: &Settings, what: &str) {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), what, "starting");
-    if let Some(identity) = settings.identity_in_use() {
-        tracing::info!(identity = identity.describe(), "Azure identity");
+    if !settings.identity_scopes().is_empty() {
+        match settings.identity() {
+            Ok(identity) => tracing::info!(identity = identity.describe(), "Azure identity"),
+            Err(error) => tracing::error!(%error, "Azure identity"),
+        }
     }
     for (name, value) in environment.describe() {
         tracing::info!(name, value, "configuration");

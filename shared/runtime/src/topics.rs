@@ -159,6 +159,49 @@ fn by_cluster(settings: &Settings) -> Vec<(&ClusterSettings, Vec<(TopicRole, &st
     }
 }
 
+/// A cluster that the settings name, with the topics that are on it.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    settings: ClusterSettings,
+    topics: Vec<(TopicRole, String)>,
+}
+
+impl Cluster {
+    /// What it is to the pipeline.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self.topics.as_slice() {
+            [(TopicRole::Raw, _)] => "events cluster",
+            topics if topics.iter().any(|(role, _)| *role == TopicRole::Raw) => "all on one cluster",
+            _ => "internal cluster",
+        }
+    }
+
+    /// `host:port`, comma-separated.
+    #[must_use]
+    pub fn bootstrap_servers(&self) -> &str {
+        &self.settings.bootstrap_servers
+    }
+
+    /// Which of its topics are there. Blocks.
+    ///
+    /// # Errors
+    /// When the broker cannot be reached.
+    pub fn list(&self) -> Result<Vec<TopicState>, TopicsError> {
+        list_on(&self.settings, &self.topics)
+    }
+}
+
+/// The clusters that the settings name.
+#[must_use]
+pub fn clusters(settings: &Settings) -> Vec<Cluster> {
+    let cluster = |(cluster, topics): (&ClusterSettings, Vec<(TopicRole, &str)>)| Cluster {
+        settings: cluster.clone(),
+        topics: owned(&topics),
+    };
+    by_cluster(settings).into_iter().map(cluster).collect()
+}
+
 /// Creates the topics that are missing; returns their names.
 ///
 /// # Errors
@@ -227,8 +270,8 @@ fn owned(topics: &[(TopicRole, &str)]) -> Vec<(TopicRole, String)> {
 /// When a broker cannot be reached.
 pub fn list(settings: &Settings) -> Result<Vec<TopicState>, TopicsError> {
     let mut states = Vec::new();
-    for (cluster, topics) in by_cluster(settings) {
-        states.extend(list_on(cluster, &owned(&topics))?);
+    for cluster in clusters(settings) {
+        states.extend(cluster.list()?);
     }
     Ok(states)
 }

@@ -63,11 +63,11 @@ pub(crate) async fn run(environment: &Environment, arguments: Check) -> Outcome 
     let settings = match Settings::from_environment(environment) {
         Ok(settings) => Arc::new(settings),
         Err(error) => {
-            report.add("configuration", Verdict::failed(&error));
+            report.add("configuration", &Verdict::failed(&error));
             return Ok(report.finish());
         }
     };
-    report.add("configuration", Verdict::Ok("every value can be used".to_owned()));
+    report.add("configuration", &Verdict::Ok("every value can be used".to_owned()));
     // All at once: what is not there takes its time to say so. Told in this order.
     let running: Vec<_> = checks(&settings)
         .into_iter()
@@ -79,7 +79,7 @@ pub(crate) async fn run(environment: &Environment, arguments: Check) -> Outcome 
             Ok(Err(_)) => Verdict::Failed(format!("no answer within {} s", LIMIT.as_secs())),
             Err(error) => Verdict::failed(&error),
         };
-        report.add(&name, verdict);
+        report.add(&name, &verdict);
     }
     Ok(report.finish())
 }
@@ -115,7 +115,7 @@ impl Report {
     }
 
     #[allow(clippy::print_stdout)]
-    fn add(&mut self, check: &str, verdict: Verdict) {
+    fn add(&mut self, check: &str, verdict: &Verdict) {
         self.is_good &= !matches!(verdict, Verdict::Failed(_));
         if self.is_json {
             self.lines

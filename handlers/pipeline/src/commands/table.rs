@@ -176,8 +176,9 @@ async fn one<R: Configured>(
     };
     Ok(answer.unwrap_or_else(|| Answer {
         text: format!(
-            "{}: there is no table at {at} yet. It is created by its first row; if it should be there, check {variable}",
-            R::NAME
+            "{}: there is no table at {at} yet. It is created by its first row; if it should be there, check {}",
+            R::NAME,
+            R::VARIABLE
         ),
         json: json!({"table": R::NAME, "location": at, "missing": true}),
     }))

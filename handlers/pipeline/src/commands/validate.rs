@@ -125,7 +125,7 @@ impl Follower {
             media_id: ids::media_id(&trace_id, attachment),
             trace_id,
             sent_at,
-            date: sent_at.to_zoned(TimeZone::UTC).date(),
+            date: TimeZone::UTC.to_datetime(sent_at).date(),
             events: table_sink::table(settings)?,
             attachments: table_sink::table(settings)?,
             failed: table_sink::table(settings)?,

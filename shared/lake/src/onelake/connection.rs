@@ -5,14 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use identity::{Access, AccessState, Forgotten, Grant, Identity, IdentityError, Token};
+use identity::{Access, AccessState, Forgotten, Grant, Identity, IdentityError, STORAGE, Token};
 use reqwest::{Request, Response, StatusCode};
 use secrecy::ExposeSecret;
 
 use crate::Location;
 
-/// Storage tokens: <https://learn.microsoft.com/fabric/onelake/onelake-access-api#authorization>.
-const SCOPE: &str = "https://storage.azure.com/.default";
 /// Until a connection stands.
 const CONNECT: Duration = Duration::from_secs(10);
 /// Without a byte of the answer. The request's own bytes count as well, so it bounds how long one piece may take.
@@ -141,12 +139,12 @@ impl Http {
         &self,
         request: impl Fn() -> Result<Request, reqwest::Error> + Send + Sync,
     ) -> Result<Response, Trouble> {
-        let token = self.identity.token(SCOPE).await?;
+        let token = self.identity.token(STORAGE).await?;
         let answer = self.attempt(&request, &token).await?;
         let (answer, token) = if answer.status() == StatusCode::UNAUTHORIZED
-            && self.identity.forget(SCOPE, &token) == Forgotten::Replaced
+            && self.identity.forget(STORAGE, &token) == Forgotten::Replaced
         {
-            let token = self.identity.token(SCOPE).await?;
+            let token = self.identity.token(STORAGE).await?;
             (self.attempt(&request, &token).await?, token)
         } else {
             (answer, token)

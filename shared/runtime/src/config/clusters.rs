@@ -16,20 +16,10 @@ pub(super) fn clusters(
     identity: &LazyIdentity,
     events_topic: &str,
 ) -> (Option<ClusterSettings>, ClusterSettings) {
-    let mut events = events_cluster(reader, identity, events_topic);
-    let mut internal = internal_cluster(reader, identity);
-    let secured: Vec<_> = events
-        .iter_mut()
-        .chain([&mut internal])
-        .filter(|cluster| !matches!(cluster.security, Security::Plaintext))
-        .collect();
-    if !secured.is_empty() {
-        let ca_file = ca_file(reader);
-        for cluster in secured {
-            cluster.ca_file.clone_from(&ca_file);
-        }
-    }
-    (events, internal)
+    (
+        events_cluster(reader, identity, events_topic),
+        internal_cluster(reader, identity),
+    )
 }
 
 fn events_cluster(reader: &mut Reader<'_>, identity: &LazyIdentity, topic: &str) -> Option<ClusterSettings> {
@@ -55,7 +45,7 @@ fn events_cluster(reader: &mut Reader<'_>, identity: &LazyIdentity, topic: &str)
     Some(ClusterSettings {
         bootstrap_servers,
         security,
-        ca_file: None,
+        ca_file: ca_file(reader),
     })
 }
 
@@ -87,7 +77,7 @@ fn internal_cluster(reader: &mut Reader<'_>, identity: &LazyIdentity) -> Cluster
     ClusterSettings {
         bootstrap_servers: reader.text("LOCAL_KAFKA_BOOTSTRAP_SERVERS"),
         security,
-        ca_file: None,
+        ca_file: ca_file(reader),
     }
 }
 
@@ -125,6 +115,11 @@ fn by_identity(reader: &mut Reader<'_>, identity: &LazyIdentity, servers: &str, 
     }
 }
 
+/// Whether it can be read is seen to once, for all who use it.
+fn ca_file(reader: &Reader<'_>) -> Option<PathBuf> {
+    reader.optional("SSL_CERT_FILE").map(PathBuf::from)
+}
+
 /// `Endpoint=sb://…/;SharedAccessKeyName=…;SharedAccessKey=…[;EntityPath=…]`; `topic`: the only one that it is used for.
 fn by_connection_string(reader: &mut Reader<'_>, name: &str, text: String, topic: Option<&str>) -> Security {
     let part = |key: &str| {
@@ -156,15 +151,6 @@ fn by_connection_string(reader: &mut Reader<'_>, name: &str, text: String, topic
         _ => {}
     }
     Security::ConnectionString(SecretString::from(text))
-}
-
-/// Of what else than the system's certificate authorities a broker's certificate may be.
-fn ca_file(reader: &mut Reader<'_>) -> Option<PathBuf> {
-    let file = PathBuf::from(reader.optional("SSL_CERT_FILE")?);
-    if let Err(error) = std::fs::File::open(&file) {
-        reader.reject("SSL_CERT_FILE", format_args!("cannot be read: {error}"));
-    }
-    Some(file)
 }
 
 #[cfg(test)]
@@ -236,8 +222,12 @@ mod tests {
             assert!(matches!(cluster.security, Security::Identity(_)), "{cluster:?}");
             assert_eq!(cluster.host(), "evhns-xact.servicebus.windows.net");
         }
-        let description = settings.identity_in_use().unwrap().describe();
-        assert!(description.starts_with("service principal 1b0f7a52"), "{description}");
+        assert_eq!(
+            settings.identity_scopes(),
+            ["https://evhns-xact.servicebus.windows.net/.default"]
+        );
+        let identity = settings.identity().unwrap();
+        assert!(identity.describe().starts_with("service principal 1b0f7a52"), "{identity:?}");
         assert!(!format!("{settings:?}").contains("PLANTED"));
     }
 
@@ -262,7 +252,7 @@ mod tests {
     #[test]
     fn a_workstation_needs_no_identity() {
         let settings = read(&[]).unwrap();
-        assert!(settings.identity_in_use().is_none());
+        assert!(settings.identity_scopes().is_empty());
         assert!(matches!(settings.internal_cluster.security, Security::Plaintext));
     }
 
@@ -276,6 +266,7 @@ mod tests {
             ("LOCAL_KAFKA_SECURITY_PROTOCOL", "SSL"),
         ]);
         assert_eq!(text.matches("SSL_CERT_FILE").count(), 1, "{text}");
+        assert!(errors(&[file, ("ONELAKE_BASE_PATH", "abfss://ws@host/item/Files")]).contains("SSL_CERT_FILE"));
         assert!(read(&[file]).is_ok());
     }
 

@@ -16,7 +16,7 @@ use contracts::topology::{Groups, TopicRole, Topics};
 use secrecy::SecretString;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Everything that a process needs to know.
@@ -108,6 +108,12 @@ impl ClusterSettings {
         let first = self.bootstrap_servers.split(',').next().unwrap_or_default().trim();
         first.rsplit_once(':').map_or(first, |(host, _port)| host)
     }
+
+    /// Of the tokens that it is reached with, if it is Event Hubs.
+    #[must_use]
+    pub fn scope(&self) -> String {
+        format!("https://{}/.default", self.host())
+    }
 }
 
 /// Transport security and credentials of a cluster.
@@ -181,17 +187,32 @@ impl Settings {
         self.identity.get()
     }
 
-    /// The identity, if a cluster is reached with it.
+    /// The scopes that tokens are asked for: of each cluster that is reached with the identity, and of OneLake.
     #[must_use]
-    pub fn identity_in_use(&self) -> Option<&Identity> {
-        let clusters = [Some(&self.internal_cluster), self.events_cluster.as_ref()];
-        clusters
-            .into_iter()
-            .flatten()
-            .find_map(|cluster| match &cluster.security {
-                Security::Identity(identity) => Some(identity),
-                _ => None,
-            })
+    pub fn identity_scopes(&self) -> Vec<String> {
+        let mut scopes = Vec::new();
+        for cluster in self.events_cluster.iter().chain([&self.internal_cluster]) {
+            if matches!(cluster.security, Security::Identity(_)) && !scopes.contains(&cluster.scope()) {
+                scopes.push(cluster.scope());
+            }
+        }
+        if self.uses_one_lake() {
+            scopes.push(::identity::STORAGE.to_owned());
+        }
+        scopes
+    }
+
+    fn uses_one_lake(&self) -> bool {
+        let places = [&self.onelake_base_path, &self.events_table, &self.attachments_table, &self.failed_table];
+        places
+            .iter()
+            .any(|place| place.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("abfss://")))
+    }
+
+    /// PEM file of the certificate authorities that servers are checked with; `None`: the system's.
+    #[must_use]
+    pub fn ca_file(&self) -> Option<&Path> {
+        self.internal_cluster.ca_file.as_deref()
     }
 
     /// The cluster of a role's topics.

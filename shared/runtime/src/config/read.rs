@@ -3,7 +3,9 @@
 use super::clusters::clusters;
 use super::identity::LazyIdentity;
 use super::reader::Reader;
-use super::{BatchSettings, ConfigError, DevSettings, Environment, OffsetReset, Settings};
+use super::{
+    BatchSettings, ClusterSettings, ConfigError, DevSettings, Environment, OffsetReset, Security, Settings,
+};
 use contracts::topology::{Groups, Topics};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -70,10 +72,23 @@ pub(super) fn settings(environment: &Environment) -> Result<Settings, ConfigErro
         identity,
     };
     distinct_topics(&mut reader, &settings.topics);
+    readable_authorities(&mut reader, &settings);
     if reader.errors.is_empty() {
         Ok(settings)
     } else {
         Err(ConfigError(reader.errors))
+    }
+}
+
+/// `SSL_CERT_FILE` may be set for others on the machine: it matters where we speak TLS.
+fn readable_authorities(reader: &mut Reader<'_>, settings: &Settings) {
+    let is_secured = |cluster: &ClusterSettings| !matches!(cluster.security, Security::Plaintext);
+    let mut clusters = settings.events_cluster.iter().chain([&settings.internal_cluster]);
+    if (clusters.any(is_secured) || settings.uses_one_lake())
+        && let Some(file) = settings.ca_file()
+        && let Err(error) = std::fs::File::open(file)
+    {
+        reader.reject("SSL_CERT_FILE", format_args!("cannot be read: {error}"));
     }
 }
 

@@ -48,7 +48,7 @@ impl Tokens {
         match &cluster.security {
             Security::Identity(identity) => Some(Self {
                 identity: identity.clone(),
-                scope: format!("https://{}/.default", cluster.host()),
+                scope: cluster.scope(),
                 shown: Mutex::default(),
             }),
             _ => None,

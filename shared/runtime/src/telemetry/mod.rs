@@ -89,7 +89,8 @@ fn filter(log_level: &str) -> EnvFilter {
 const OTHERS: &str = "warn,audit=info,deltalake_core::kernel::transaction=off";
 
 /// Crates whose log is for operators.
-const OURS: [&str; 12] = [
+const OURS: [&str; 13] = [
+    "xact_identity",
     "xact_runtime",
     "xact_contracts",
     "xact_lake",

@@ -6,7 +6,7 @@ use crate::table_columns::{instant, number, text};
 use contracts::ids;
 use jiff::civil::Date;
 use lake::arrow::array::RecordBatch;
-use lake::{AttachmentRow, EventRow, FailedRow, Key, Table, TableRow};
+use lake::{AttachmentRow, EventRow, FailedRow, Key, Table};
 use runtime::config::Settings;
 use std::collections::HashSet;
 use table_sink::table;
