@@ -18,6 +18,8 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use xact_lake::{StoreWrapper, TableOptions};
 
+use super::options;
+
 /// What happens to the next commits, one fault each. Other requests are let through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {

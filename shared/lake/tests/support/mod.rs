@@ -1,10 +1,10 @@
 //! Rows to append, a place for them, and a storage that loses answers.
-#![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
+#![allow(dead_code, unused_imports, unreachable_pub, missing_docs, clippy::unwrap_used)]
 
 pub mod faulty_store;
 mod place;
 
-pub use place::{EMULATOR, ITEM, WORKSPACE, fixed, folder, is_on_one_lake, local, options};
+pub use place::*;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -6,8 +6,8 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
 use identity::{Fetched, Identity, IdentityError, TokenSource};
-use onelake_emulator::{AcceptedToken, Item, OneLake, Options};
-use xact_identity as identity;
+use onelake_emulator::{AcceptedToken, Item, OneLake, Options, Tls};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use xact_lake::{Connection, Location, TableOptions};
 
 pub const WORKSPACE: &str = "claims";
@@ -23,11 +23,16 @@ pub struct Emulator {
 
 pub static EMULATOR: LazyLock<Emulator> = LazyLock::new(|| {
     let root = tempfile::tempdir().unwrap().keep();
+    let (tls, ca_pem) = certificate();
     let options = Options {
-        root: root.join("data"),
         items: vec![Item::new(WORKSPACE, ITEM)],
-        tokens: vec![AcceptedToken::new(TOKEN)],
-        ..Options::default()
+        tls: Some(tls),
+        tokens: vec![AcceptedToken {
+            token: TOKEN.to_owned(),
+            principal: "tests".to_owned(),
+            expires_at: None,
+        }],
+        ..Options::new(root.join("data"))
     };
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
@@ -43,9 +48,25 @@ pub static EMULATOR: LazyLock<Emulator> = LazyLock::new(|| {
     });
     let server = receiver.recv().unwrap();
     let ca_file = root.join("ca.pem");
-    std::fs::write(&ca_file, server.ca_pem()).unwrap();
+    std::fs::write(&ca_file, ca_pem).unwrap();
     Emulator { server, root, ca_file }
 });
+
+/// For this machine's loopback address, and the authority that vouches for it.
+fn certificate() -> (Tls, String) {
+    let authority_key = KeyPair::generate().unwrap();
+    let mut authority = CertificateParams::default();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca_pem = authority.self_signed(&authority_key).unwrap().pem();
+    let issuer = Issuer::new(authority, authority_key);
+    let key = KeyPair::generate().unwrap();
+    let server = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let tls = Tls {
+        certificates: server.signed_by(&key, &issuer).unwrap().pem().into_bytes(),
+        key: key.serialize_pem().into_bytes(),
+    };
+    (tls, ca_pem)
+}
 
 impl Emulator {
     /// A connection with an identity of its own.
@@ -54,7 +75,7 @@ impl Emulator {
     }
 
     pub fn location(&self, path: &str) -> Location {
-        let host = self.server.https_addr();
+        let host = self.server.addr();
         Location::parse(&format!("abfss://{WORKSPACE}@{host}/{ITEM}/{path}")).unwrap()
     }
 }

@@ -1,0 +1,137 @@
+//! `check` and `validate`, as whoever rolls out uses them: green where all is well, and each thing broken is one red line
+//! with what to do.
+
+use harness::{Kafka, Result};
+use serde_json::Value;
+use std::net::TcpListener;
+use std::thread;
+use xact_e2e::{Answer, Fleet, command, failed, variables};
+
+fn check(fleet: &Fleet, broken: &[(&str, &str)]) -> Result<Answer> {
+    let mut environment = fleet.environment.clone();
+    environment.extend(variables(broken));
+    command(&["check", "--json"], environment, &fleet.dir)
+}
+
+/// Check and verdict of each line, with its text.
+fn lines(answer: &Answer) -> Result<Vec<(String, String, String)>> {
+    let list: Vec<Value> =
+        serde_json::from_str(&answer.text).map_err(|error| failed(error.to_string(), answer.text.clone()))?;
+    let text = |line: &Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
+    let line = |line: &Value| (text(line, "check"), text(line, "verdict"), text(line, "text"));
+    Ok(list.iter().map(line).collect())
+}
+
+/// A collector that takes whatever is sent to it.
+fn collector(status: &'static str) -> String {
+    use std::io::{Read, Write};
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.read(&mut [0; 2048]);
+            let _ = write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        }
+    });
+    format!("http://{address}")
+}
+
+#[test]
+fn everything_is_green_and_then_each_broken_thing_is_the_one_red_line() -> Result<()> {
+    let kafka = Kafka::shared()?;
+    let fleet = Fleet::new(kafka.bootstrap(), "preflight", &[])?;
+    fleet.create_topics()?;
+    let answer = check(&fleet, &[("OTEL_EXPORTER_OTLP_ENDPOINT", &collector("200 OK"))])?;
+    for (name, verdict, text) in lines(&answer)? {
+        let expected = if name == "identity" { "skipped" } else { "ok" };
+        assert_eq!(verdict, expected, "{name}: {text}");
+    }
+    assert_eq!(answer.code, Some(0));
+
+    let in_the_way = fleet.dir.join("in-the-way");
+    std::fs::write(&in_the_way, "a file where a folder must be").unwrap();
+    let below = in_the_way.join("x").display().to_string();
+    let refused = collector("404 Not Found");
+    let broken: &[(&str, &str, &[&str], &str)] = &[
+        ("KAFKA_DLQ_TOPIC", "nobody.made.this", &["topics, all on one cluster"], "nobody.made.this is missing"),
+        ("ONELAKE_BASE_PATH", &below, &["files"], "cannot write, rename and delete a test file"),
+        ("ONELAKE_BASE_PATH", "", &["files"], "ONELAKE_BASE_PATH is not set"),
+        ("DELTA_EVENTS_TABLE_PATH", &below, &["table xact_events"], "xact_events"),
+        ("DELTA_INVENTORY_TABLE_PATH", "s3://x/y", &["table xact_attachments"], "DELTA_INVENTORY_TABLE_PATH"),
+        ("DELTA_FAILED_TABLE_PATH", &below, &["table xact_attachments_failed"], "cannot"),
+        ("CACHE_DIR", &below, &["cache"], "may write there"),
+        ("AUDIT_LOG_PATH", &below, &["audit log"], "AUDIT_LOG_PATH"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1", &["traces"], "cannot be reached"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &refused, &["traces"], "4318"),
+        ("DOWNLOAD_CONCURRENCY", "0", &["configuration"], "DOWNLOAD_CONCURRENCY"),
+        (
+            "LOCAL_KAFKA_BOOTSTRAP_SERVERS",
+            "127.0.0.1:1",
+            &["topics, all on one cluster", "groups"],
+            "no broker answers",
+        ),
+    ];
+    // Each waits for what does not answer: side by side.
+    let answers: Vec<_> = thread::scope(|scope| {
+        let fleet = &fleet;
+        let running: Vec<_> = broken
+            .iter()
+            .map(|(name, value, ..)| scope.spawn(move || check(fleet, &[(*name, *value)])))
+            .collect();
+        running.into_iter().map(|check| check.join().unwrap()).collect()
+    });
+    for ((name, value, red, text), answer) in broken.iter().zip(answers) {
+        let answer = answer?;
+        assert_eq!(answer.code, Some(1), "{name}={value}: {}", answer.text);
+        let lines = lines(&answer)?;
+        let found: Vec<_> = lines.iter().filter(|line| line.1 == "failed").collect();
+        let names: Vec<_> = found.iter().map(|line| line.0.as_str()).collect();
+        assert_eq!(names, *red, "{name}={value}: {lines:#?}");
+        assert!(found.iter().all(|line| line.2.contains(text)), "{name}={value}: {found:#?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn an_event_is_followed_to_the_file_and_the_rows_or_to_what_stopped_it() -> Result<()> {
+    let kafka = Kafka::shared()?;
+    let fleet = Fleet::whole(kafka.bootstrap(), "validate", &[])?;
+    let validate = |more: &[&str]| command(&[&["validate"], more].concat(), fleet.environment.clone(), &fleet.dir);
+    let text = validate(&[])?.success()?;
+    for step in [
+        "event acknowledged",
+        "event's row",
+        "file downloaded",
+        "attachment's row written",
+        "file looked at",
+        "the pipeline works",
+    ] {
+        assert!(text.contains(step), "{step}: {text}");
+    }
+    let missing = validate(&["--attachment", "https://claimxperience.com/missing/1/x/x.pdf"])?;
+    assert_eq!(missing.code, Some(1), "{}", missing.text);
+    assert!(missing.text.contains("404"), "{}", missing.text);
+    let refused = validate(&["--attachment", "https://evil.example/x.pdf?X-Amz-Signature=SECRET"])?;
+    assert_eq!(refused.code, Some(2), "{}", refused.text);
+    assert!(
+        refused.text.contains("evil.example") && !refused.text.contains("SECRET"),
+        "{}",
+        refused.text
+    );
+    Ok(())
+}
+
+#[test]
+fn where_no_stage_runs_validate_says_where_to_look() -> Result<()> {
+    let kafka = Kafka::shared()?;
+    let fleet = Fleet::new(kafka.bootstrap(), "asleep", &[])?;
+    fleet.create_topics()?;
+    let answer = command(&["validate", "--timeout", "1"], fleet.environment.clone(), &fleet.dir)?;
+    assert_eq!(answer.code, Some(1), "{}", answer.text);
+    assert!(
+        answer.text.contains("event acknowledged") && answer.text.contains("topics lag"),
+        "{}",
+        answer.text
+    );
+    Ok(())
+}
