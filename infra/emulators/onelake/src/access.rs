@@ -1,0 +1,108 @@
+//! Who asks, and what they may: shared keys and bearer tokens, and workspaces that are closed for a while.
+//!
+//! OneLake takes Entra tokens alone. Shared keys are here as well, because Microsoft's clients for Python send tokens over
+//! https only.
+
+mod bearer;
+mod shared_key;
+
+use std::sync::{PoisonError, RwLock};
+
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, Method};
+use serde::{Deserialize, Serialize};
+
+pub use bearer::AcceptedToken;
+pub(crate) use bearer::{Tokens, secret_eq};
+pub(crate) use shared_key::Account;
+
+use crate::errors::{
+    AUTHENTICATION_FAILED, INVALID_AUTHENTICATION, INVALID_TOKEN, NO_AUTHENTICATION, PERMISSION_MISMATCH, Refusal,
+};
+use crate::request::Query;
+
+/// A workspace that answers 403: to one principal, or to all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Closed {
+    pub(crate) workspace: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) principal: Option<String>,
+}
+
+/// The doorkeeper.
+pub(crate) struct Access {
+    pub(crate) account: Account,
+    pub(crate) tokens: Tokens,
+    closed: RwLock<Vec<Closed>>,
+}
+
+impl Access {
+    pub(crate) fn new(account: Account, tokens: Tokens) -> Self {
+        Self {
+            account,
+            tokens,
+            closed: RwLock::default(),
+        }
+    }
+
+    /// The principal behind a request.
+    pub(crate) fn authenticate(
+        &self,
+        method: &Method,
+        raw_path: &str,
+        query: &Query,
+        headers: &HeaderMap,
+    ) -> Result<String, Refusal> {
+        let Some(authorization) = headers.get(AUTHORIZATION) else {
+            // A shared access signature is none of ours.
+            return Err(if query.has("sig") {
+                AUTHENTICATION_FAILED.into()
+            } else {
+                Refusal::challenge(NO_AUTHENTICATION)
+            });
+        };
+        let authorization = authorization.to_str().map_err(|_| INVALID_AUTHENTICATION)?;
+        match authorization.split_once(' ') {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => self
+                .tokens
+                .principal(token.trim())
+                .ok_or_else(|| Refusal::challenge(INVALID_TOKEN)),
+            Some(("SharedKey", credentials)) => self.account.verify(credentials, method, raw_path, query, headers),
+            _ => Err(INVALID_AUTHENTICATION.into()),
+        }
+    }
+
+    /// Refuses a principal whose role has not spread to the workspace yet.
+    pub(crate) fn authorize(&self, principal: &str, workspace: &str) -> Result<(), Refusal> {
+        let closed = self.closed.read().unwrap_or_else(PoisonError::into_inner);
+        let is_closed = closed.iter().any(|closed| {
+            closed.workspace == workspace && closed.principal.as_deref().is_none_or(|closed| closed == principal)
+        });
+        if is_closed {
+            Err(PERMISSION_MISMATCH.into())
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(crate) fn closed(&self) -> Vec<Closed> {
+        self.closed.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn close(&self, what: Closed) {
+        let mut closed = self.closed.write().unwrap_or_else(PoisonError::into_inner);
+        if !closed.contains(&what) {
+            closed.push(what);
+        }
+    }
+
+    /// Opens what was closed in these very words, or everything.
+    pub(crate) fn open(&self, what: Option<&Closed>) {
+        let mut closed = self.closed.write().unwrap_or_else(PoisonError::into_inner);
+        closed.retain(|closed| what.is_some_and(|what| what != closed));
+    }
+}
+
+/// How far the client's clock may be off, in seconds; the service allows 15 minutes.
+const CLOCK_SKEW_SECONDS: i64 = 15 * 60;

@@ -1,0 +1,229 @@
+//! `/__admin`: faults, counters, tokens, closed workspaces and items, for tests and for people. Open to this machine, to
+//! others with the admin token.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::{Query, Request, State};
+use axum::http::StatusCode;
+use axum::http::header::AUTHORIZATION;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+use uuid::Uuid;
+
+use crate::access::{AcceptedToken, Closed, secret_eq};
+use crate::catalog::Item;
+use crate::faults::{Fault, Rule};
+use crate::service::Shared;
+use crate::verbs::Verb;
+
+const ROOT: &str = "/__admin";
+/// Says that the emulator is up, to anybody.
+const HEALTH: &str = "/__admin/health";
+
+pub(crate) fn is_for(path: &str) -> bool {
+    path == ROOT || path.strip_prefix(ROOT).is_some_and(|rest| rest.starts_with('/'))
+}
+
+pub(crate) fn router(shared: &Arc<Shared>) -> Router {
+    Router::new()
+        .route(ROOT, get(async || help()))
+        .route(HEALTH, get(async || "ok\n"))
+        .route("/__admin/faults", get(faults).post(add_fault).delete(remove_faults))
+        .route("/__admin/requests", get(requests).delete(clear_requests))
+        .route("/__admin/tokens", get(tokens).post(accept_token).delete(forget_tokens))
+        .route("/__admin/closed", get(closed).post(close).delete(open))
+        .route("/__admin/items", post(add_item))
+        .with_state(Arc::clone(shared))
+}
+
+/// Answers a request below `/__admin`, if its sender may send one.
+pub(crate) async fn answer(shared: &Shared, router: &Router, peer: SocketAddr, request: Request) -> Response {
+    if request.uri().path() != HEALTH && !is_local(peer.ip()) && !has_token(shared, &request) {
+        let why = "403: the admin endpoint is open to this machine alone; from elsewhere send `Authorization: Bearer` with the emulator's admin token\n";
+        return (StatusCode::FORBIDDEN, why).into_response();
+    }
+    match router.clone().oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
+fn is_local(ip: IpAddr) -> bool {
+    ip.to_canonical().is_loopback()
+}
+
+fn has_token(shared: &Shared, request: &Request) -> bool {
+    let given = request
+        .headers()
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    matches!((&shared.admin_token, given), (Some(token), Some(given)) if secret_eq(token, given))
+}
+
+/// The page at `/__admin`.
+fn help() -> String {
+    let mut page = String::from(
+        "OneLake emulator. Bodies are JSON.\n\n\
+         GET    /__admin/health     200 while it is up\n\
+         GET    /__admin/faults     the rules that stand\n\
+         POST   /__admin/faults     {\"fault\": F, \"verb\"?: V, \"method\"?, \"path\"?: \"/workspace/item/…\", \"skip\"?, \"times\"?, \"every\"?,\n\
+        \x20                          \"retry_after_seconds\"?, \"delay_ms\"?}: the next request, the next `times`, or each `every`th\n\
+         DELETE /__admin/faults     all of them; ?id=N: one\n\
+         GET    /__admin/requests   requests and answers of each verb; DELETE: from zero again\n\
+         GET    /__admin/tokens     bearer tokens that are taken, as hashes\n\
+         POST   /__admin/tokens     {\"token\", \"principal\", \"expires_in_seconds\"? or \"expires_at\"?}\n\
+         DELETE /__admin/tokens     all of them; {\"token\"}: one\n\
+         GET    /__admin/closed     workspaces that answer 403\n\
+         POST   /__admin/closed     {\"workspace\", \"principal\"?}: as while a role is spreading\n\
+         DELETE /__admin/closed     all of them; {\"workspace\", \"principal\"?}: one\n\
+         POST   /__admin/items      {\"workspace\", \"name\": \"Lake.Lakehouse\", \"workspace_guid\"?, \"guid\"?}\n\nfaults:\n",
+    );
+    for fault in Fault::all() {
+        page.push_str(&format!("  {:<22} {}\n", fault.to_string(), fault.meaning()));
+    }
+    page.push_str("\nverbs:\n");
+    for verb in Verb::all() {
+        page.push_str(&format!("  {:<22} {}\n", verb.name(), verb.meaning()));
+    }
+    page
+}
+
+type Shares = State<Arc<Shared>>;
+
+async fn faults(State(shared): Shares) -> Json<Value> {
+    Json(json!(shared.rules.standing()))
+}
+
+async fn add_fault(State(shared): Shares, Json(rule): Json<Rule>) -> Response {
+    match rule.objection() {
+        Some(why) => (StatusCode::UNPROCESSABLE_ENTITY, format!("{why}\n")).into_response(),
+        None => (StatusCode::CREATED, Json(json!({"id": shared.rules.add(rule)}))).into_response(),
+    }
+}
+
+#[derive(Deserialize)]
+struct OneRule {
+    id: Option<u64>,
+}
+
+async fn remove_faults(State(shared): Shares, Query(OneRule { id }): Query<OneRule>) -> StatusCode {
+    shared.rules.remove(id);
+    StatusCode::NO_CONTENT
+}
+
+async fn requests(State(shared): Shares) -> Json<Value> {
+    let verbs = shared.counters.all();
+    let total: u64 = verbs.values().map(|count| count.requests).sum();
+    let verbs: serde_json::Map<String, Value> = verbs
+        .into_iter()
+        .map(|(verb, count)| (verb.name().to_owned(), json!(count)))
+        .collect();
+    Json(json!({"total": total, "verbs": verbs}))
+}
+
+async fn clear_requests(State(shared): Shares) -> StatusCode {
+    shared.counters.clear();
+    StatusCode::NO_CONTENT
+}
+
+async fn tokens(State(shared): Shares) -> Json<Value> {
+    Json(json!(shared.access.tokens.shown()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewToken {
+    token: String,
+    principal: String,
+    expires_in_seconds: Option<i64>,
+    expires_at: Option<Timestamp>,
+}
+
+async fn accept_token(State(shared): Shares, Json(new): Json<NewToken>) -> Response {
+    let expires_at = match (new.expires_at, new.expires_in_seconds) {
+        (None, Some(seconds)) => match Timestamp::now().checked_add(SignedDuration::from_secs(seconds)) {
+            Ok(expires_at) => Some(expires_at),
+            Err(_) => {
+                return (
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "`expires_in_seconds` is beyond all time\n",
+                )
+                    .into_response();
+            }
+        },
+        (expires_at, _) => expires_at,
+    };
+    shared.access.tokens.accept(AcceptedToken {
+        token: new.token,
+        principal: new.principal,
+        expires_at,
+    });
+    StatusCode::NO_CONTENT.into_response()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OneToken {
+    token: String,
+}
+
+async fn forget_tokens(State(shared): Shares, one: Option<Json<OneToken>>) -> StatusCode {
+    shared.access.tokens.forget(one.as_ref().map(|one| one.token.as_str()));
+    StatusCode::NO_CONTENT
+}
+
+async fn closed(State(shared): Shares) -> Json<Vec<Closed>> {
+    Json(shared.access.closed())
+}
+
+async fn close(State(shared): Shares, Json(what): Json<Closed>) -> StatusCode {
+    shared.access.close(what);
+    StatusCode::NO_CONTENT
+}
+
+async fn open(State(shared): Shares, what: Option<Json<Closed>>) -> StatusCode {
+    shared.access.open(what.as_deref());
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewItem {
+    workspace: String,
+    name: String,
+    workspace_guid: Option<Uuid>,
+    guid: Option<Uuid>,
+}
+
+async fn add_item(State(shared): Shares, Json(new): Json<NewItem>) -> Response {
+    // The names go through the same rules as on the command line.
+    let item = match format!("{}/{}", new.workspace, new.name).parse::<Item>() {
+        Ok(item) if new.workspace == item.workspace => Item {
+            workspace_guid: new.workspace_guid,
+            guid: new.guid,
+            ..item
+        },
+        Ok(_) => {
+            return (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "a workspace has no slash in its name\n",
+            )
+                .into_response();
+        }
+        Err(error) => return (StatusCode::UNPROCESSABLE_ENTITY, format!("{error}\n")).into_response(),
+    };
+    let guids = json!({"workspace_guid": item.workspace_guid(), "guid": item.guid()});
+    let adding = Arc::clone(&shared);
+    let added = tokio::task::spawn_blocking(move || adding.catalog.add(&adding.storage, &item)).await;
+    match added {
+        Ok(Ok(())) => (StatusCode::CREATED, Json(guids)).into_response(),
+        Ok(Err(error)) => (StatusCode::CONFLICT, format!("{error}\n")).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    }
+}

@@ -1,0 +1,177 @@
+//! Answers: errors in the form of their protocol, files piece by piece, and the headers that every answer has.
+
+use std::io::{self, SeekFrom};
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::response::Response;
+use bytes::{Bytes, BytesMut};
+use futures::stream::{self, StreamExt};
+use jiff::Timestamp;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
+
+use crate::content::set;
+use crate::errors::{IDS_MISSING, Refusal};
+use crate::ranges::Span;
+use crate::storage::http_date;
+use crate::verbs::Dialect;
+use crate::xml;
+
+/// What one read takes from a file, in bytes.
+const READ_BYTES: usize = 256 * 1024;
+/// The version that is answered to a client that names none.
+const VERSION: &str = "2023-11-03";
+/// An answer without a body announces so much when it is to be cut in the middle, in bytes.
+const CUT_BODY: usize = 128;
+
+/// An answer without a body.
+pub(crate) fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+/// An answer with a text.
+pub(crate) fn text(status: StatusCode, content_type: &str, body: String) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    set(response.headers_mut(), "content-type", content_type);
+    response
+}
+
+/// Bytes of a file; never more than [`READ_BYTES`] of them in memory.
+pub(crate) fn file(file: std::fs::File, span: Span) -> Body {
+    let file = tokio::fs::File::from_std(file);
+    let pieces = stream::try_unfold((file, span, true), |(mut file, span, first)| async move {
+        if span.length == 0 {
+            return Ok(None);
+        }
+        if first {
+            file.seek(SeekFrom::Start(span.start)).await?;
+        }
+        let wanted = usize::try_from(span.length).unwrap_or(usize::MAX).min(READ_BYTES);
+        let mut piece = BytesMut::with_capacity(wanted);
+        let read = (&mut file).take(wanted as u64).read_buf(&mut piece).await?;
+        if read == 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the file was cut short while it was read",
+            ));
+        }
+        let rest = Span {
+            start: span.start + read as u64,
+            length: span.length - read as u64,
+        };
+        Ok(Some((piece.freeze(), (file, rest, false))))
+    });
+    Body::from_stream(pieces)
+}
+
+/// A refusal in the form of its protocol.
+pub(crate) fn refused(refusal: &Refusal, dialect: Dialect, request_id: &str) -> Response {
+    let problem = refusal.problem;
+    let time = Timestamp::now();
+    let message = format!("{}\nRequestId:{request_id}\nTime:{time}", refusal.text());
+    let mut response = if problem.status == StatusCode::NOT_MODIFIED {
+        empty(problem.status)
+    } else if problem == IDS_MISSING {
+        // In JSON and without the request's id, also from the Blob endpoint, as OneLake's users report it.
+        let body = json!({"error": {"code": problem.code, "message": refusal.text()}});
+        text(problem.status, "application/json", body.to_string())
+    } else if dialect == Dialect::Dfs {
+        let body = json!({"error": {"code": problem.code, "message": message}});
+        text(problem.status, "application/json;charset=utf-8", body.to_string())
+    } else {
+        text(problem.status, xml::CONTENT_TYPE, xml::error(problem.code, &message))
+    };
+    set(response.headers_mut(), "x-ms-error-code", problem.code);
+    for (name, value) in &refusal.headers {
+        response.headers_mut().insert(name, value.clone());
+    }
+    response
+}
+
+/// The headers that every answer has.
+pub(crate) fn finish(response: &mut Response, request: &HeaderMap, request_id: &str) {
+    let headers = response.headers_mut();
+    set(headers, "x-ms-request-id", request_id);
+    set(
+        headers,
+        "server",
+        concat!("onelake-emulator/", env!("CARGO_PKG_VERSION")),
+    );
+    for (name, otherwise) in [("x-ms-version", Some(VERSION)), ("x-ms-client-request-id", None)] {
+        let asked = request.get(name).and_then(|value| value.to_str().ok());
+        if let Some(value) = asked.or(otherwise) {
+            set(headers, name, value);
+        }
+    }
+    // Headers that OneLake takes no notice of, and says so.
+    const REJECTED: [&str; 8] = [
+        "x-ms-owner",
+        "x-ms-group",
+        "x-ms-permissions",
+        "x-ms-acl",
+        "x-ms-encryption-key",
+        "x-ms-encryption-key-sha256",
+        "x-ms-encryption-algorithm",
+        "x-ms-access-tier",
+    ];
+    let rejected: Vec<&str> = REJECTED
+        .into_iter()
+        .filter(|name| request.contains_key(*name))
+        .collect();
+    if !rejected.is_empty() {
+        set(headers, "x-ms-rejected-headers", &rejected.join(","));
+    }
+    if !headers.contains_key(DATE) {
+        set(headers, "date", &http_date(Timestamp::now().as_second()));
+    }
+}
+
+/// The same answer with a body that ends half-way.
+pub(crate) fn cut(response: Response, method: &Method) -> Option<Response> {
+    // The answer to a HEAD is its headers: they cannot be cut from here.
+    if *method == Method::HEAD {
+        return None;
+    }
+    let (mut parts, body) = response.into_parts();
+    let announced = parts
+        .headers
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse().ok());
+    let known = announced
+        .or_else(|| axum::body::HttpBody::size_hint(&body).exact())
+        .unwrap_or(0);
+    let (length, body) = match usize::try_from(known).unwrap_or(usize::MAX) {
+        0 => (CUT_BODY, Body::from(vec![b' '; CUT_BODY])),
+        length => (length, body),
+    };
+    if parts.status == StatusCode::NO_CONTENT || parts.status == StatusCode::NOT_MODIFIED {
+        return None;
+    }
+    parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    parts
+        .headers
+        .entry(CONTENT_TYPE)
+        .or_insert(HeaderValue::from_static("text/plain"));
+    let mut left = length / 2;
+    let half = body.into_data_stream().map(move |piece| {
+        let mut piece: Bytes = piece.map_err(io::Error::other)?;
+        piece.truncate(left);
+        left -= piece.len();
+        Ok(piece)
+    });
+    let half = half.take_while(|piece| {
+        let goes_on = piece.as_ref().map_or(true, |piece: &Bytes| !piece.is_empty());
+        std::future::ready(goes_on)
+    });
+    let cut = stream::once(async {
+        // Lets the server flush the half before it drops the connection.
+        tokio::task::yield_now().await;
+        Err(io::Error::other("cut on demand"))
+    });
+    Some(Response::from_parts(parts, Body::from_stream(half.chain(cut))))
+}

@@ -1,0 +1,273 @@
+//! Workspaces and items: what Fabric manages and the storage API does not. [OneLake][parity] lets nobody create, rename or
+//! delete an item, nor the folders right below it, through the storage API; it takes both by name or both by GUID.
+//!
+//! An item gets its folders when the emulator starts with it, or over `/__admin/items`.
+//!
+//! [parity]: https://learn.microsoft.com/fabric/onelake/onelake-api-parity#managed-onelake-folders
+
+use std::collections::HashMap;
+use std::str::FromStr;
+use std::sync::{PoisonError, RwLock};
+
+use uuid::Uuid;
+
+use crate::errors::{FRIENDLY_NAMES_OFF, INVALID_NAME, ITEM_NOT_FOUND, Refusal};
+use crate::names::{objection, objection_to_workspace};
+use crate::storage::{EntryPath, Storage, StoreError};
+use crate::target::Target;
+use crate::verbs::Dialect;
+
+/// The folders of a lakehouse.
+const FOLDERS: [&str; 2] = ["Files", "Tables"];
+
+/// A Fabric item, such as a lakehouse, in its workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// The workspace's name.
+    pub workspace: String,
+    /// The item's name with its type: `Lake.Lakehouse`.
+    pub name: String,
+    /// The workspace's GUID; derived from its name if none is given.
+    pub workspace_guid: Option<Uuid>,
+    /// The item's GUID; derived from both names if none is given.
+    pub guid: Option<Uuid>,
+}
+
+/// A text that is not `WORKSPACE/ITEM` or `WORKSPACE=GUID/ITEM=GUID`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` names no item: write WORKSPACE/ITEM.Lakehouse, or WORKSPACE=GUID/ITEM.Lakehouse=GUID")]
+pub struct NoItem(pub String);
+
+impl Item {
+    /// The item `name` of `workspace`, with derived GUIDs.
+    #[must_use]
+    pub fn new(workspace: &str, name: &str) -> Self {
+        Self {
+            workspace: workspace.to_owned(),
+            name: name.to_owned(),
+            workspace_guid: None,
+            guid: None,
+        }
+    }
+
+    /// The GUID under which its workspace is found.
+    #[must_use]
+    pub fn workspace_guid(&self) -> Uuid {
+        self.workspace_guid.unwrap_or_else(|| derived(&self.workspace))
+    }
+
+    /// The GUID under which it is found.
+    #[must_use]
+    pub fn guid(&self) -> Uuid {
+        self.guid
+            .unwrap_or_else(|| derived(&format!("{}/{}", self.workspace, self.name)))
+    }
+}
+
+impl FromStr for Item {
+    type Err = NoItem;
+
+    fn from_str(text: &str) -> Result<Self, NoItem> {
+        let wrong = || NoItem(text.to_owned());
+        let part = |part: &str| match part.split_once('=') {
+            None => Ok((part.to_owned(), None)),
+            Some((name, guid)) => Ok((name.to_owned(), Some(Uuid::try_parse(guid).map_err(|_| wrong())?))),
+        };
+        let (workspace, item) = text.split_once('/').ok_or_else(wrong)?;
+        let ((workspace, workspace_guid), (name, guid)) = (part(workspace)?, part(item)?);
+        if objection_to_workspace(&workspace).is_some() || objection(&name).is_some() || name.contains('/') {
+            return Err(wrong());
+        }
+        Ok(Self {
+            workspace,
+            name,
+            workspace_guid,
+            guid,
+        })
+    }
+}
+
+fn derived(name: &str) -> Uuid {
+    Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("onelake-emulator:{name}").as_bytes())
+}
+
+/// GUIDs of workspaces and items.
+#[derive(Default)]
+struct Guids {
+    workspaces: HashMap<Uuid, String>,
+    items: HashMap<Uuid, (String, String)>,
+}
+
+/// Who is called what.
+pub(crate) struct Catalog {
+    guids: RwLock<Guids>,
+    /// Names are refused, as in a tenant without support for them.
+    guids_only: bool,
+}
+
+/// A path with the real names, and what its item was called in the request.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) path: EntryPath,
+    by_guid: bool,
+}
+
+impl Catalog {
+    /// All items that lie in the folder, under GUIDs of their own.
+    pub(crate) fn read(storage: &Storage, guids_only: bool) -> Result<Self, StoreError> {
+        let catalog = Self {
+            guids: RwLock::default(),
+            guids_only,
+        };
+        for workspace in storage
+            .folders(&[])?
+            .into_iter()
+            .filter(|name| objection_to_workspace(name).is_none())
+        {
+            catalog.know_workspace(&workspace);
+            for item in storage.folders(std::slice::from_ref(&workspace))? {
+                catalog.know(&Item::new(&workspace, &item));
+            }
+        }
+        Ok(catalog)
+    }
+
+    /// Makes the item's folders, if they are missing, and remembers its GUIDs.
+    pub(crate) fn add(&self, storage: &Storage, item: &Item) -> Result<(), StoreError> {
+        for folder in FOLDERS {
+            storage.make_folder(&[item.workspace.clone(), item.name.clone(), folder.to_owned()])?;
+        }
+        self.know(item);
+        Ok(())
+    }
+
+    pub(crate) fn know_workspace(&self, name: &str) {
+        let mut guids = self.guids.write().unwrap_or_else(PoisonError::into_inner);
+        guids.workspaces.insert(derived(name), name.to_owned());
+    }
+
+    fn know(&self, item: &Item) {
+        let mut guids = self.guids.write().unwrap_or_else(PoisonError::into_inner);
+        guids.workspaces.insert(item.workspace_guid(), item.workspace.clone());
+        guids
+            .items
+            .insert(item.guid(), (item.workspace.clone(), item.name.clone()));
+    }
+
+    /// The real names behind a target that names at least a workspace. Whether anything is there is not looked at, except
+    /// that a GUID must be known.
+    pub(crate) fn resolve(&self, target: &Target, dialect: Dialect) -> Result<Place, Refusal> {
+        let guids = self.guids.read().unwrap_or_else(PoisonError::into_inner);
+        let mut segments = target.segments().to_vec();
+        let Some(workspace) = segments.first_mut() else {
+            return Err(INVALID_NAME.into());
+        };
+        let guid = as_guid(workspace);
+        if let Some(guid) = guid {
+            let known = guids.workspaces.get(&guid);
+            *workspace = known.ok_or_else(|| workspace_not_found(dialect))?.clone();
+        } else if self.guids_only {
+            return Err(FRIENDLY_NAMES_OFF.into());
+        } else if let Some(why) = objection_to_workspace(workspace) {
+            return Err(Refusal::from(INVALID_NAME).with_message(format!("{} ({why})", INVALID_NAME.message)));
+        }
+        if let Some(item) = target.segments().get(1) {
+            segments[1] = guids.item(&segments[0], item, guid.is_some())?;
+        }
+        Ok(Place {
+            path: EntryPath::new(segments),
+            by_guid: guid.is_some(),
+        })
+    }
+
+    /// The prefix of a list with the item's real name in it.
+    pub(crate) fn real_prefix(&self, place: &Place, prefix: &str) -> Result<String, Refusal> {
+        let Some((item, rest)) = prefix.split_once('/') else {
+            return Ok(prefix.to_owned());
+        };
+        let guids = self.guids.read().unwrap_or_else(PoisonError::into_inner);
+        let item = guids.item(place.path.workspace(), item, place.by_guid)?;
+        Ok(format!("{item}/{rest}"))
+    }
+
+    /// The name of a listed path, with the item called as the request called the workspace: by name or by GUID.
+    pub(crate) fn shown(&self, place: &Place, name: &str) -> String {
+        if !place.by_guid {
+            return name.to_owned();
+        }
+        let (item, rest) = name
+            .split_once('/')
+            .map_or((name, None), |(item, rest)| (item, Some(rest)));
+        let guids = self.guids.read().unwrap_or_else(PoisonError::into_inner);
+        let known = guids
+            .items
+            .iter()
+            .find(|(_, (workspace, name))| workspace == place.path.workspace() && name == item);
+        let item = known.map_or_else(|| item.to_owned(), |(guid, _)| guid.to_string());
+        match rest {
+            Some(rest) => format!("{item}/{rest}"),
+            None => item,
+        }
+    }
+}
+
+impl Guids {
+    fn item(&self, workspace: &str, item: &str, by_guid: bool) -> Result<String, Refusal> {
+        match (by_guid, as_guid(item)) {
+            (false, None) => Ok(item.to_owned()),
+            (true, Some(guid)) => match self.items.get(&guid) {
+                Some((known, name)) if known == workspace => Ok(name.clone()),
+                _ => Err(item_not_found(workspace, item)),
+            },
+            (true, None) | (false, Some(_)) => Err(FRIENDLY_NAMES_OFF.into()),
+        }
+    }
+}
+
+fn as_guid(text: &str) -> Option<Uuid> {
+    // Other spellings of a UUID are names.
+    (text.len() == 36).then(|| Uuid::try_parse(text).ok()).flatten()
+}
+
+pub(crate) fn item_not_found(workspace: &str, item: &str) -> Refusal {
+    let text = format!("Request Failed with Artifact '{item}' is not found in workspace '{workspace}'.");
+    Refusal::from(ITEM_NOT_FOUND).with_message(text)
+}
+
+pub(crate) fn workspace_not_found(dialect: Dialect) -> Refusal {
+    match dialect {
+        Dialect::Dfs => crate::errors::FILESYSTEM_NOT_FOUND.into(),
+        Dialect::Blob => crate::errors::CONTAINER_NOT_FOUND.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_are_written_with_and_without_guids() {
+        let item: Item = "claims/Lake.Lakehouse".parse().unwrap();
+        assert_eq!(item, Item::new("claims", "Lake.Lakehouse"));
+        let guid = "11111111-2222-3333-4444-555555555555";
+        let item: Item = format!("claims={guid}/Lake.Lakehouse").parse().unwrap();
+        assert_eq!(item.workspace_guid().to_string(), guid);
+        assert_eq!(
+            item.guid(),
+            Item::new("claims", "Lake.Lakehouse").guid(),
+            "derived, so the same at each start"
+        );
+        for wrong in [
+            "claims",
+            "claims/a/b",
+            "/a",
+            "claims/",
+            ".onelake/a",
+            "claims=5/a",
+            "../a",
+            "claims/..",
+        ] {
+            assert!(wrong.parse::<Item>().is_err(), "{wrong}");
+        }
+    }
+}

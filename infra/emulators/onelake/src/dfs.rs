@@ -1,0 +1,244 @@
+//! The [Data Lake Storage Gen2][api] protocol: files are created empty, appended to, flushed, renamed.
+//!
+//! [api]: https://learn.microsoft.com/rest/api/storageservices/datalakestoragegen2/path
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde_json::json;
+
+use crate::answers;
+use crate::catalog::Place;
+use crate::conditions::Conditions;
+use crate::content::{set, set_by_dfs, set_version};
+use crate::errors::{
+    INVALID_HEADER, INVALID_QUERY, INVALID_SOURCE_URI, LENGTH_MUST_BE_ZERO, MD5_MISMATCH, MISSING_HEADER,
+    MISSING_QUERY, NOT_ON_THIS_PATH, PATH_EXISTS, PATH_NOT_FOUND, QUERY_OUT_OF_RANGE, Refusal, UNSUPPORTED_QUERY,
+};
+use crate::request::{content_length, header, md5};
+use crate::service::Call;
+use crate::storage::{Entry, EntryPath, Properties, Shape, Wanted};
+use crate::target::Target;
+
+/// What one append may bring, in bytes.
+const MAX_APPEND: u64 = 4000 * 1024 * 1024;
+/// Paths on a page, if not less are asked for.
+pub(crate) const MAX_RESULTS: u64 = 5000;
+
+fn answer(status: StatusCode, entry: &Entry) -> Response {
+    let mut response = answers::empty(status);
+    set_version(response.headers_mut(), entry);
+    set(response.headers_mut(), "x-ms-request-server-encrypted", "true");
+    response
+}
+
+fn must_be_empty(call: &Call) -> Result<(), Refusal> {
+    match content_length(&call.headers)? {
+        Some(0) | None => Ok(()),
+        Some(_) => Err(LENGTH_MUST_BE_ZERO.into()),
+    }
+}
+
+/// Workspaces, items and their folders: there already, or not to be made here.
+pub(crate) async fn create_managed(call: &Call, place: &Place) -> Result<Response, Refusal> {
+    let path = place.path.clone();
+    let is_there = call.on_disk(move |storage| storage.has_folder(&path)).await?;
+    // As `mkdir` of an item's `Files` answers, and of an item.
+    Err(if is_there && place.path.depth() == 3 {
+        PATH_EXISTS.into()
+    } else {
+        NOT_ON_THIS_PATH.into()
+    })
+}
+
+pub(crate) async fn create_file(call: &Call, place: &Place) -> Result<Response, Refusal> {
+    must_be_empty(call)?;
+    let path = place.path.clone();
+    let conditions = Conditions::of_target(&call.headers)?;
+    let mut properties = Properties::default();
+    set_by_dfs(&mut properties, &call.headers)?;
+    let created = call.on_disk(move |storage| {
+        let (draft, _) = storage.draft()?;
+        storage.put(&path, &draft, &conditions, |_| properties)
+    });
+    Ok(answer(StatusCode::CREATED, &created.await?))
+}
+
+pub(crate) async fn create_directory(call: &Call, place: &Place) -> Result<Response, Refusal> {
+    must_be_empty(call)?;
+    let path = place.path.clone();
+    let conditions = Conditions::of_target(&call.headers)?;
+    let mut properties = Properties::default();
+    set_by_dfs(&mut properties, &call.headers)?;
+    let created = call.on_disk(move |storage| storage.put_folder(&path, &conditions, properties));
+    Ok(answer(StatusCode::CREATED, &created.await?))
+}
+
+pub(crate) async fn rename(call: &Call, place: &Place) -> Result<Response, Refusal> {
+    must_be_empty(call)?;
+    if call
+        .query
+        .get("mode")
+        .is_some_and(|mode| mode != "legacy" && mode != "posix")
+    {
+        return Err(INVALID_QUERY.into());
+    }
+    let source = header(&call.headers, "x-ms-rename-source")?.ok_or(MISSING_HEADER)?;
+    let from = call.other_place(source, INVALID_SOURCE_URI).await?.path;
+    call.must_be_below_a_folder(&from).await?;
+    let to = place.path.clone();
+    let of_target = Conditions::of_target(&call.headers)?;
+    let of_source = Conditions::of_source(&call.headers)?;
+    let renamed = call.on_disk(move |storage| storage.rename(&from, &to, &of_source, &of_target));
+    Ok(answer(StatusCode::CREATED, &renamed.await?))
+}
+
+pub(crate) async fn append(call: &mut Call, place: &Place) -> Result<Response, Refusal> {
+    let position = call.query.number("position")?.ok_or(MISSING_QUERY)?;
+    let is_flushed = call.query.flag("flush")?;
+    let expected = md5(&call.headers, "content-md5")?;
+    if content_length(&call.headers)? == Some(0) {
+        return Err(INVALID_HEADER.into());
+    }
+    let received = call.upload.receive(&call.shared.storage, MAX_APPEND).await?;
+    if received.length == 0 {
+        return Err(INVALID_HEADER.into());
+    }
+    if expected.is_some_and(|expected| expected != received.md5) {
+        return Err(MD5_MISMATCH.into());
+    }
+    let path = place.path.clone();
+    let conditions = Conditions::of_target(&call.headers)?;
+    let appended = call.on_disk(move |storage| {
+        let entry = storage.append(&path, &received.draft, position, received.length)?;
+        if is_flushed {
+            return storage.flush(&path, position + received.length, &conditions, |_| ());
+        }
+        Ok(entry)
+    });
+    Ok(answer(StatusCode::ACCEPTED, &appended.await?))
+}
+
+pub(crate) async fn flush(call: &Call, place: &Place) -> Result<Response, Refusal> {
+    must_be_empty(call)?;
+    let position = call.query.number("position")?.ok_or(MISSING_QUERY)?;
+    call.query.flag("close")?;
+    if call.query.flag("retainUncommittedData")? {
+        return Err(UNSUPPORTED_QUERY.into());
+    }
+    let mut changes = Properties::default();
+    set_by_dfs(&mut changes, &call.headers)?;
+    let path = place.path.clone();
+    let conditions = Conditions::of_target(&call.headers)?;
+    let headers = call.headers.clone();
+    let flushed = call.on_disk(move |storage| {
+        storage.flush(&path, position, &conditions, |properties| {
+            // They were read once already, so they can be read again.
+            let _ = set_by_dfs(properties, &headers);
+        })
+    });
+    let mut response = answer(StatusCode::OK, &flushed.await?);
+    set(response.headers_mut(), "content-length", "0");
+    Ok(response)
+}
+
+pub(crate) async fn set_properties(call: &Call, place: &Place) -> Result<Response, Refusal> {
+    must_be_empty(call)?;
+    let mut checked = Properties::default();
+    set_by_dfs(&mut checked, &call.headers)?;
+    let path = place.path.clone();
+    let conditions = Conditions::of_target(&call.headers)?;
+    let headers = call.headers.clone();
+    let changed = call.on_disk(move |storage| {
+        storage.change(&path, &conditions, |properties| {
+            let _ = set_by_dfs(properties, &headers);
+        })
+    });
+    Ok(answer(StatusCode::OK, &changed.await?))
+}
+
+pub(crate) async fn list(call: &Call, place: &Place) -> Result<Response, Refusal> {
+    let recursive = call.query.flag("recursive")?;
+    if !call.query.has("recursive") {
+        return Err(MISSING_QUERY.into());
+    }
+    let limit = call.query.number("maxResults")?.unwrap_or(MAX_RESULTS);
+    if limit == 0 {
+        return Err(QUERY_OUT_OF_RANGE.into());
+    }
+    let directory = call.query.get("directory").unwrap_or("").trim_matches('/');
+    let mut prefix = String::new();
+    if !directory.is_empty() {
+        let asked = format!("{}/{directory}", place.path.workspace());
+        // Checks the names; the workspace is called by its real name by now.
+        Target::parse(
+            &percent_encoding::utf8_percent_encode(&asked, percent_encoding::NON_ALPHANUMERIC).to_string(),
+            "",
+        )?;
+        prefix = call.shared.catalog.real_prefix(place, &format!("{directory}/"))?;
+        let segments = std::iter::once(place.path.workspace()).chain(prefix.split_terminator('/'));
+        let folder = EntryPath::new(segments.map(str::to_owned).collect());
+        call.must_exist(&folder).await?;
+        if !call.on_disk(move |storage| storage.has_folder(&folder)).await? {
+            return Err(PATH_NOT_FOUND.into());
+        }
+    }
+    let start = call
+        .query
+        .get("continuation")
+        .filter(|token| !token.is_empty())
+        .map(from_token)
+        .transpose()?;
+    let workspace = place.path.workspace().to_owned();
+    let (found, next) = call
+        .on_disk(move |storage| {
+            let wanted = Wanted {
+                prefix: &prefix,
+                start: start.as_deref().unwrap_or(""),
+                limit: usize::try_from(limit.min(MAX_RESULTS)).unwrap_or(usize::MAX),
+                shape: if recursive { Shape::Flat } else { Shape::Level },
+                properties: false,
+            };
+            storage.list(&workspace, wanted)
+        })
+        .await?;
+    let paths: Vec<serde_json::Value> = found
+        .iter()
+        .map(|listed| {
+            let mut line = json!({
+                "name": call.shared.catalog.shown(place, &listed.name),
+                "contentLength": listed.entry.length.to_string(),
+                "lastModified": listed.entry.stamp.http_date(),
+                "etag": listed.entry.stamp.etag(),
+                "creationTime": listed.entry.created.file_time().to_string(),
+                "owner": "$superuser",
+                "group": "$superuser",
+                "permissions": "---------",
+            });
+            if listed.entry.is_folder() {
+                line["isDirectory"] = "true".into();
+            }
+            line
+        })
+        .collect();
+    let mut response = answers::text(
+        StatusCode::OK,
+        "application/json;charset=utf-8",
+        json!({"paths": paths}).to_string(),
+    );
+    if let Some(next) = next {
+        set(response.headers_mut(), "x-ms-continuation", &to_token(&next));
+    }
+    Ok(response)
+}
+
+/// Where a list goes on, in a form that travels in a header and in a query.
+pub(crate) fn to_token(name: &str) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(name)
+}
+
+pub(crate) fn from_token(token: &str) -> Result<String, Refusal> {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(token).map_err(|_| INVALID_QUERY)?;
+    Ok(String::from_utf8(bytes).map_err(|_| INVALID_QUERY)?)
+}

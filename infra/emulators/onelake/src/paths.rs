@@ -1,0 +1,123 @@
+//! What looks the same in both protocols: HEAD, GET and DELETE of a path.
+
+use axum::http::header::CONTENT_LENGTH;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use md5::{Digest, Md5};
+
+use crate::answers;
+use crate::catalog::Place;
+use crate::conditions::Conditions;
+use crate::content::{describe, set};
+use crate::errors::{RANGE_TOO_LARGE_FOR_MD5, Refusal};
+use crate::ranges::{self, Span};
+use crate::request::header;
+use crate::service::Call;
+use crate::storage::StoreError;
+use crate::verbs::Dialect;
+
+/// The service hashes no larger range, in bytes.
+const MAX_HASHED_RANGE: u64 = 4 * 1024 * 1024;
+
+pub(crate) async fn properties(call: &Call, place: &Place) -> Result<Response, Refusal> {
+    let path = place.path.clone();
+    let conditions = Conditions::of_target(&call.headers)?;
+    let (entry, properties) = call
+        .on_disk(move |storage| {
+            let (entry, properties) = storage.look(&path)?;
+            conditions.check_read(&entry)?;
+            Ok((entry, properties))
+        })
+        .await?;
+    let mut response = answers::empty(StatusCode::OK);
+    describe(response.headers_mut(), &entry, &properties, true);
+    response
+        .headers_mut()
+        .insert(CONTENT_LENGTH, HeaderValue::from(entry.length));
+    if matches!(call.query.get("action"), Some("getAccessControl")) {
+        set(response.headers_mut(), "x-ms-acl", "user::rwx,group::---,other::---");
+    }
+    Ok(response)
+}
+
+pub(crate) async fn read(call: &Call, place: &Place) -> Result<Response, Refusal> {
+    let path = place.path.clone();
+    let conditions = Conditions::of_target(&call.headers)?;
+    let (entry, properties, file) = call
+        .on_disk(move |storage| {
+            let (entry, properties, file) = storage.read(&path)?;
+            conditions.check_read(&entry)?;
+            Ok((entry, properties, file))
+        })
+        .await?;
+    let wanted = if file.is_some() {
+        ranges::wanted(&call.headers, entry.length)?
+    } else {
+        None
+    };
+    let span = wanted.unwrap_or(Span {
+        start: 0,
+        length: entry.length,
+    });
+    let mut response = answers::empty(if wanted.is_some() {
+        StatusCode::PARTIAL_CONTENT
+    } else {
+        StatusCode::OK
+    });
+    describe(response.headers_mut(), &entry, &properties, wanted.is_none());
+    let Some(file) = file else {
+        return Ok(response);
+    };
+    if wanted.is_some() {
+        let range = format!("bytes {}-{}/{}", span.start, span.start + span.length - 1, entry.length);
+        set(response.headers_mut(), "content-range", &range);
+        if header(&call.headers, "x-ms-range-get-content-md5")? == Some("true") {
+            let md5 = hashed(&file, span).await?;
+            set(response.headers_mut(), "content-md5", &md5);
+        }
+    }
+    response
+        .headers_mut()
+        .insert(CONTENT_LENGTH, HeaderValue::from(span.length));
+    *response.body_mut() = answers::file(file, span);
+    Ok(response)
+}
+
+/// The MD5 of a small part of a file, in base64.
+async fn hashed(file: &std::fs::File, span: Span) -> Result<String, Refusal> {
+    if span.length > MAX_HASHED_RANGE {
+        return Err(RANGE_TOO_LARGE_FOR_MD5.into());
+    }
+    let file = file.try_clone().map_err(|error| Refusal::internal(&error))?;
+    let hash = tokio::task::spawn_blocking(move || {
+        let mut bytes = vec![0; usize::try_from(span.length).unwrap_or(0)];
+        std::os::unix::fs::FileExt::read_exact_at(&file, &mut bytes, span.start)?;
+        Ok::<_, std::io::Error>(BASE64_STANDARD.encode(Md5::digest(&bytes)))
+    });
+    hash.await
+        .map_err(std::io::Error::other)
+        .flatten()
+        .map_err(|error| Refusal::internal(&error))
+}
+
+pub(crate) async fn delete(call: &Call, place: &Place) -> Result<Response, Refusal> {
+    let path = place.path.clone();
+    let conditions = Conditions::of_target(&call.headers)?;
+    let recursive = call.query.flag("recursive")?;
+    call.on_disk(move |storage| match storage.remove(&path, recursive, &conditions) {
+        // A star in If-None-Match asks for a new name; no delete is that.
+        Err(StoreError::Exists) => Err(StoreError::ConditionNotMet),
+        removed => removed,
+    })
+    .await?;
+    let mut response = answers::empty(match call.dialect {
+        Dialect::Dfs => StatusCode::OK,
+        Dialect::Blob => StatusCode::ACCEPTED,
+    });
+    if call.dialect == Dialect::Blob {
+        set(response.headers_mut(), "x-ms-delete-type-permanent", "true");
+    }
+    Ok(response)
+}

@@ -1,0 +1,111 @@
+//! The parts of a request that the protocols read: query, headers, dates.
+
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_LENGTH;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use percent_encoding::percent_decode_str;
+
+use crate::errors::{INVALID_HEADER, INVALID_MD5, INVALID_QUERY, Refusal};
+
+/// The query, decoded, in its order. Names are compared without regard to case, as the service does.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Query(Vec<(String, String)>);
+
+impl Query {
+    pub(crate) fn parse(raw: &str) -> Self {
+        let decoded = |text: &str| {
+            percent_decode_str(&text.replace('+', " "))
+                .decode_utf8_lossy()
+                .into_owned()
+        };
+        let pairs = raw.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decoded(name), decoded(value))
+        });
+        Self(pairs.collect())
+    }
+
+    pub(crate) fn pairs(&self) -> &[(String, String)] {
+        &self.0
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// A parameter that is `true` or `false`; `false` if it is not there.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, Refusal> {
+        match self.get(name) {
+            None => Ok(false),
+            Some(value) if value.eq_ignore_ascii_case("true") => Ok(true),
+            Some(value) if value.eq_ignore_ascii_case("false") => Ok(false),
+            Some(_) => Err(INVALID_QUERY.into()),
+        }
+    }
+
+    /// A parameter that is a number.
+    pub(crate) fn number(&self, name: &str) -> Result<Option<u64>, Refusal> {
+        self.get(name)
+            .map(|value| value.parse().map_err(|_| INVALID_QUERY.into()))
+            .transpose()
+    }
+}
+
+/// The text of a header; a value that is no text is refused.
+pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Refusal> {
+    headers
+        .get(name)
+        .map(|value| value.to_str().map_err(|_| INVALID_HEADER.into()))
+        .transpose()
+}
+
+/// The announced length of the body, in bytes.
+pub(crate) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Refusal> {
+    let value = header(headers, CONTENT_LENGTH.as_str())?;
+    value
+        .map(|value| value.parse().map_err(|_| INVALID_HEADER.into()))
+        .transpose()
+}
+
+/// An MD5 as headers carry it.
+pub(crate) fn md5(headers: &HeaderMap, name: &str) -> Result<Option<[u8; 16]>, Refusal> {
+    let Some(text) = header(headers, name)? else {
+        return Ok(None);
+    };
+    let bytes = BASE64_STANDARD.decode(text).map_err(|_| INVALID_MD5)?;
+    Ok(Some(bytes.try_into().map_err(|_| INVALID_MD5)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_are_decoded_and_names_have_no_case() {
+        let query = Query::parse("resource=filesystem&maxResults=5&directory=a%2Fb+c%2B&recursive=TRUE&empty");
+        assert_eq!(query.get("Directory"), Some("a/b c+"));
+        assert_eq!(query.get("empty"), Some(""));
+        assert_eq!(query.number("maxresults").unwrap(), Some(5));
+        assert!(query.flag("recursive").unwrap());
+        assert!(!query.flag("close").unwrap());
+        assert!(query.flag("resource").is_err() && query.number("resource").is_err());
+    }
+
+    #[test]
+    fn an_md5_has_128_bits() {
+        let mut headers = HeaderMap::new();
+        headers.insert("content-md5", "1B2M2Y8AsgTpgAmY7PhCfg==".parse().unwrap());
+        assert!(md5(&headers, "content-md5").unwrap().is_some());
+        assert_eq!(md5(&headers, "x-ms-blob-content-md5").unwrap(), None);
+        for wrong in ["AAAA", "not base64!"] {
+            headers.insert("content-md5", wrong.parse().unwrap());
+            assert_eq!(md5(&headers, "content-md5").unwrap_err().problem, INVALID_MD5);
+        }
+    }
+}

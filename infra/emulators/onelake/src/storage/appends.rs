@@ -1,0 +1,210 @@
+//! Data that was appended and not flushed: the pieces in one hidden file, and beside it which bytes of it count.
+//!
+//! As in the service, pieces come in any order, one that is sent again replaces what it covers, and nothing shows until a
+//! flush whose position is exactly where the data ends. What is staged belongs to the file as it was when the first piece
+//! came; once that file is replaced, it goes.
+
+use std::io::{self, Seek, SeekFrom};
+
+use cap_std::fs::OpenOptions;
+use serde::{Deserialize, Serialize};
+
+use super::commit::Part;
+use super::error::is_absence;
+use super::{Draft, Entry, EntryPath, Properties, Stamp, Storage, StoreError, open_file, upload_key};
+use crate::conditions::Conditions;
+
+/// Which bytes are staged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Staged {
+    /// The write of the file that they follow.
+    base: Stamp,
+    /// The length of that file: where the first staged byte belongs.
+    start: u64,
+    /// Beginnings and ends in the file, in order, none touching the next.
+    ranges: Vec<(u64, u64)>,
+}
+
+impl Staged {
+    fn add(&mut self, from: u64, to: u64) {
+        let (mut from, mut to) = (from, to);
+        self.ranges.retain(|(start, end)| {
+            let touches = *start <= to && from <= *end;
+            if touches {
+                from = from.min(*start);
+                to = to.max(*end);
+            }
+            !touches
+        });
+        self.ranges.push((from, to));
+        self.ranges.sort_unstable();
+    }
+
+    /// Whether the staged bytes go from the file's end to `position` without a gap, and no further.
+    fn ends_at(&self, position: u64) -> bool {
+        self.ranges == [(self.start, position)]
+    }
+}
+
+impl Storage {
+    /// Stages `length` bytes of a draft at `position` of the file. The file as it is now is returned.
+    pub(crate) fn append(
+        &self,
+        path: &EntryPath,
+        draft: &Draft,
+        position: u64,
+        length: u64,
+    ) -> Result<Entry, StoreError> {
+        let key = upload_key(path);
+        let _upload = self.uploads_to(&key);
+        let entry = self.file_at(path)?;
+        let end = position.checked_add(length).ok_or(StoreError::WrongPosition)?;
+        if position < entry.length {
+            return Err(StoreError::WrongPosition);
+        }
+        let mut staged = self.staged(&key, &entry)?.unwrap_or(Staged {
+            base: entry.stamp,
+            start: entry.length,
+            ranges: Vec::new(),
+        });
+        if staged.ranges.is_empty() && position == staged.start {
+            // The first piece of most files: nothing needs to be copied.
+            draft.move_to(&self.appends, &key)?;
+        } else {
+            let mut options = OpenOptions::new();
+            options.write(true).create(true);
+            let mut data = self.appends.open_with(&key, &options)?.into_std();
+            data.seek(SeekFrom::Start(position - staged.start))?;
+            io::copy(&mut draft.open()?, &mut data)?;
+        }
+        staged.add(position, end);
+        self.write_index(&key, &staged)?;
+        Ok(entry)
+    }
+
+    /// Makes the staged data part of the file, which then ends at `position`; `change` sets properties on the way.
+    pub(crate) fn flush(
+        &self,
+        path: &EntryPath,
+        position: u64,
+        conditions: &Conditions,
+        change: impl FnOnce(&mut Properties),
+    ) -> Result<Entry, StoreError> {
+        let key = upload_key(path);
+        let _upload = self.uploads_to(&key);
+        let entry = self.file_at(path)?;
+        let Some(staged) = self.staged(&key, &entry)? else {
+            // Nothing to do, also for a flush that is sent again because its answer was lost.
+            if position != entry.length {
+                return Err(StoreError::WrongPosition);
+            }
+            return self.change_at(path, conditions, change).map(|(_, after)| after);
+        };
+        if !staged.ends_at(position) {
+            return Err(StoreError::WrongPosition);
+        }
+        let draft = if staged.start == 0 {
+            Draft::kept(&self.appends, &key)
+        } else {
+            let (_, _, committed) = self.read(path)?;
+            let whole = |from, length| Part {
+                from,
+                offset: 0,
+                length,
+            };
+            let committed = whole(committed.ok_or(StoreError::WrongKind)?, staged.start);
+            let appended = whole(open_file(&self.appends, &key)?, position - staged.start);
+            self.joined([Ok(committed), Ok(appended)])?
+        };
+        let flushed = self.put_at(path, &draft, conditions, Some(staged.base), |mut properties| {
+            // They describe the bytes before.
+            properties.content_md5 = None;
+            properties.blocks.clear();
+            change(&mut properties);
+            properties
+        })?;
+        self.forget_appends(&key)?;
+        Ok(flushed)
+    }
+
+    fn file_at(&self, path: &EntryPath) -> Result<Entry, StoreError> {
+        match self.entry(path)? {
+            Some(entry) if !entry.is_folder() => Ok(entry),
+            Some(_) => Err(StoreError::WrongKind),
+            None => Err(StoreError::NotFound),
+        }
+    }
+
+    /// What is staged for the file as it is now.
+    fn staged(&self, key: &str, entry: &Entry) -> Result<Option<Staged>, StoreError> {
+        let bytes = match self.appends.read(index(key)) {
+            Ok(bytes) => bytes,
+            Err(error) if is_absence(&error) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let staged: Option<Staged> = serde_json::from_slice(&bytes).ok();
+        let staged = staged.filter(|staged| staged.base == entry.stamp);
+        if staged.is_none() {
+            self.forget_appends(key)?;
+        }
+        Ok(staged)
+    }
+
+    /// What was staged for the write `from` now belongs to the write `to`: only properties have changed.
+    pub(super) fn rebase_appends(&self, key: &str, from: Stamp, to: Stamp) -> Result<(), StoreError> {
+        match self.appends.read(index(key)) {
+            Ok(bytes) => match serde_json::from_slice::<Staged>(&bytes) {
+                Ok(staged) if staged.base == from => self.write_index(key, &Staged { base: to, ..staged }),
+                _ => self.forget_appends(key),
+            },
+            Err(error) if is_absence(&error) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whole or not at all: whoever kills the emulator here finds the staged data as it was before.
+    fn write_index(&self, key: &str, staged: &Staged) -> Result<(), StoreError> {
+        let part = format!("{key}.part");
+        self.appends
+            .write(&part, serde_json::to_vec(staged).map_err(io::Error::from)?)?;
+        Ok(self.appends.rename(&part, &self.appends, index(key))?)
+    }
+
+    /// Discards what is staged.
+    pub(super) fn forget_appends(&self, key: &str) -> Result<(), StoreError> {
+        for name in [index(key), key.to_owned()] {
+            match self.appends.remove_file(&name) {
+                Err(error) if !is_absence(&error) => return Err(error.into()),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn index(key: &str) -> String {
+    format!("{key}.json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_in_any_order_become_one_range() {
+        let mut staged = Staged {
+            base: Stamp::default(),
+            start: 10,
+            ranges: Vec::new(),
+        };
+        staged.add(30, 40);
+        staged.add(10, 20);
+        assert!(!staged.ends_at(40), "a gap");
+        staged.add(20, 30);
+        assert!(staged.ends_at(40) && !staged.ends_at(39) && !staged.ends_at(41));
+        staged.add(20, 30);
+        assert!(staged.ends_at(40), "a piece that is sent again changes nothing");
+        staged.add(35, 50);
+        assert!(staged.ends_at(50));
+    }
+}

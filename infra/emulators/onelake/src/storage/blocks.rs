@@ -1,0 +1,131 @@
+//! Blocks that were put and not committed: one hidden file each, in a folder for their blob.
+
+use std::io;
+
+use super::commit::Part;
+use super::error::is_absence;
+use super::{
+    Block, Draft, Entry, EntryPath, Properties, Storage, StoreError, open_file, open_folder, open_or_make_folder,
+    upload_key,
+};
+use crate::conditions::Conditions;
+
+/// Where a block list looks for a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// In the blob as it is.
+    Committed,
+    /// Among the blocks that were put.
+    Uncommitted,
+    /// Among the blocks that were put, else in the blob.
+    Latest,
+}
+
+/// A line of a block list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BlockRef {
+    pub(crate) source: Source,
+    /// In base64.
+    pub(crate) id: String,
+}
+
+impl Storage {
+    /// Stages a block; one of the same id is replaced.
+    pub(crate) fn put_block(&self, path: &EntryPath, id: &str, draft: &Draft) -> Result<(), StoreError> {
+        let key = upload_key(path);
+        let _upload = self.uploads_to(&key);
+        let folder = open_or_make_folder(&self.blocks, &[key])?;
+        Ok(draft.move_to(&folder, &hex::encode(id))?)
+    }
+
+    /// The blocks that were put and not committed, sorted by id.
+    pub(crate) fn uncommitted(&self, path: &EntryPath) -> Result<Vec<Block>, StoreError> {
+        let folder = match open_folder(&self.blocks, &[upload_key(path)]) {
+            Ok(folder) => folder,
+            Err(error) if is_absence(&error) => return Ok(Vec::new()),
+            Err(error) => return Err(error.into()),
+        };
+        let mut blocks = Vec::new();
+        for entry in folder.entries()? {
+            let entry = entry?;
+            let name = entry.file_name().into_string().ok();
+            let id = name
+                .and_then(|name| hex::decode(name).ok())
+                .and_then(|id| String::from_utf8(id).ok());
+            if let Some(id) = id {
+                blocks.push(Block {
+                    id,
+                    size: entry.metadata()?.len(),
+                });
+            }
+        }
+        blocks.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(blocks)
+    }
+
+    /// Makes the blob of the listed blocks, in their order; all others go.
+    pub(crate) fn put_block_list(
+        &self,
+        path: &EntryPath,
+        list: &[BlockRef],
+        conditions: &Conditions,
+        properties: Properties,
+    ) -> Result<Entry, StoreError> {
+        let key = upload_key(path);
+        let _upload = self.uploads_to(&key);
+        let (current, committed) = match self.read(path) {
+            Ok((_, record, file)) => (file, record.blocks),
+            Err(StoreError::NotFound) => (None, Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut blocks = Vec::with_capacity(list.len());
+        let mut parts = Vec::with_capacity(list.len());
+        let uncommitted = self.uncommitted(path)?;
+        for BlockRef { source, id } in list {
+            let put = uncommitted
+                .iter()
+                .find(|block| block.id == *id && *source != Source::Committed);
+            if let Some(block) = put {
+                blocks.push(block.clone());
+                parts.push((None, block.size, id));
+                continue;
+            }
+            let mut offset = 0;
+            let kept = committed.iter().find_map(|block| {
+                let at = offset;
+                offset += block.size;
+                (block.id == *id && *source != Source::Uncommitted).then(|| (at, block.clone()))
+            });
+            let (at, block) = kept.ok_or(StoreError::UnknownBlock)?;
+            parts.push((Some(at), block.size, id));
+            blocks.push(block);
+        }
+        let folder = open_or_make_folder(&self.blocks, std::slice::from_ref(&key))?;
+        // One after the other: a list may have 50,000 blocks, and a process has fewer descriptors.
+        let draft = self.joined(parts.into_iter().map(|(kept, length, id)| match (kept, &current) {
+            (Some(offset), Some(file)) => Ok(Part {
+                from: file.try_clone()?,
+                offset,
+                length,
+            }),
+            (Some(_), None) => Err(io::ErrorKind::NotFound.into()),
+            (None, _) => Ok(Part {
+                from: open_file(&folder, &hex::encode(id))?,
+                offset: 0,
+                length,
+            }),
+        }))?;
+        let entry = self.put_at(path, &draft, conditions, None, |_| Properties { blocks, ..properties })?;
+        self.forget_blocks(&key)?;
+        self.forget_appends(&key)?;
+        Ok(entry)
+    }
+
+    /// Discards the blocks of a blob.
+    pub(super) fn forget_blocks(&self, key: &str) -> Result<(), StoreError> {
+        match self.blocks.remove_dir_all(key) {
+            Err(error) if !is_absence(&error) => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+}

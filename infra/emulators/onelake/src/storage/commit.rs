@@ -1,0 +1,251 @@
+//! What changes names: a file put into its place, a folder made, a rename, a removal.
+
+use std::fs::File;
+use std::io;
+use std::sync::PoisonError;
+
+use cap_std::fs::Dir;
+use uuid::Uuid;
+
+use super::error::is_absence;
+use super::{
+    Draft, Entry, EntryPath, Properties, Stamp, Storage, StoreError, in_the_way, open_file, open_folder,
+    open_or_make_folder, upload_key,
+};
+use crate::conditions::Conditions;
+
+impl Storage {
+    /// Puts a draft into its place, under the conditions, with `properties` made from those of the file before. Folders
+    /// above it are made. What was uploaded to the path but not committed goes.
+    pub(crate) fn put(
+        &self,
+        path: &EntryPath,
+        draft: &Draft,
+        conditions: &Conditions,
+        properties: impl FnOnce(Properties) -> Properties,
+    ) -> Result<Entry, StoreError> {
+        let key = upload_key(path);
+        let _upload = self.uploads_to(&key);
+        let entry = self.put_at(path, draft, conditions, None, properties)?;
+        self.forget_appends(&key)?;
+        self.forget_blocks(&key)?;
+        Ok(entry)
+    }
+
+    /// The same within the lock of the path's uploads; with `base`, only over the very file that was written then.
+    pub(super) fn put_at(
+        &self,
+        path: &EntryPath,
+        draft: &Draft,
+        conditions: &Conditions,
+        base: Option<Stamp>,
+        properties: impl FnOnce(Properties) -> Properties,
+    ) -> Result<Entry, StoreError> {
+        let (parents, name) = path.split();
+        let _names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+        let current = self.entry(path)?;
+        conditions.check_write(current.as_ref())?;
+        if base.is_some() && current.map(|current| current.stamp) != base {
+            return Err(StoreError::WrongPosition);
+        }
+        if current.is_some_and(|current| current.is_folder()) {
+            return Err(StoreError::WrongKind);
+        }
+        let before = match &current {
+            Some(current) => self.records.read(path, current)?,
+            None => Properties::default(),
+        };
+        let folder = open_or_make_folder(&self.root, parents).map_err(in_the_way)?;
+        let stamp = self.clock.next();
+        draft.open()?.set_modified(stamp.time())?;
+        self.records.write(path, false, properties(before), stamp)?;
+        draft.move_to(&folder, name)?;
+        self.entry(path)?.ok_or(StoreError::NotFound)
+    }
+
+    /// Makes a folder; one that is there already gets the new properties, unless the conditions forbid it.
+    pub(crate) fn put_folder(
+        &self,
+        path: &EntryPath,
+        conditions: &Conditions,
+        properties: Properties,
+    ) -> Result<Entry, StoreError> {
+        let _names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+        let current = self.entry(path)?;
+        conditions.check_write(current.as_ref())?;
+        if current.is_some_and(|current| !current.is_folder()) {
+            return Err(StoreError::WrongKind);
+        }
+        open_or_make_folder(&self.root, path.segments()).map_err(in_the_way)?;
+        self.records.write(path, true, properties, Stamp::default())?;
+        self.entry(path)?.ok_or(StoreError::NotFound)
+    }
+
+    /// Changes the properties of a file or folder; of a file the ETag changes.
+    pub(crate) fn change(
+        &self,
+        path: &EntryPath,
+        conditions: &Conditions,
+        change: impl FnOnce(&mut Properties),
+    ) -> Result<Entry, StoreError> {
+        let key = upload_key(path);
+        let _upload = self.uploads_to(&key);
+        let (before, after) = self.change_at(path, conditions, change)?;
+        self.rebase_appends(&key, before.stamp, after.stamp)?;
+        Ok(after)
+    }
+
+    /// The same within the lock of the path's uploads: the entry before and after.
+    pub(super) fn change_at(
+        &self,
+        path: &EntryPath,
+        conditions: &Conditions,
+        change: impl FnOnce(&mut Properties),
+    ) -> Result<(Entry, Entry), StoreError> {
+        let _names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+        let before = self.entry(path)?.ok_or(StoreError::NotFound)?;
+        conditions.check_write(Some(&before))?;
+        let mut properties = self.records.read(path, &before)?;
+        change(&mut properties);
+        let stamp = self.clock.next();
+        self.records.write(path, before.is_folder(), properties, stamp)?;
+        if !before.is_folder() {
+            let (parents, name) = path.split();
+            open_file(&open_folder(&self.root, parents)?, name)?.set_modified(stamp.time())?;
+        }
+        Ok((before, self.entry(path)?.ok_or(StoreError::NotFound)?))
+    }
+
+    /// Moves a file or a folder with all in it, properties included; a file at the new place is replaced.
+    pub(crate) fn rename(
+        &self,
+        from: &EntryPath,
+        to: &EntryPath,
+        of_source: &Conditions,
+        of_target: &Conditions,
+    ) -> Result<Entry, StoreError> {
+        if from != to && from.contains(to) {
+            return Err(StoreError::IntoItself);
+        }
+        let (from_parents, from_name) = from.split();
+        let (to_parents, to_name) = to.split();
+        let keys = [upload_key(from), upload_key(to)];
+        let entry = {
+            let _names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+            let source = self.entry(from)?.ok_or(StoreError::SourceNotFound)?;
+            of_source.check_write(Some(&source))?;
+            let target = self.entry(to)?;
+            of_target.check_write(target.as_ref())?;
+            if from == to {
+                return Ok(source);
+            }
+            match target {
+                Some(target) if target.is_folder() != source.is_folder() => return Err(StoreError::WrongKind),
+                Some(target) if target.is_folder() && !self.is_empty(to)? => return Err(StoreError::NotEmpty),
+                _ => {}
+            }
+            let to_folder = open_folder(&self.root, to_parents).map_err(|error| {
+                if is_absence(&error) {
+                    StoreError::ParentNotFound
+                } else {
+                    error.into()
+                }
+            })?;
+            let from_folder = open_folder(&self.root, from_parents)?;
+            self.records.rename(from, to, source.is_folder())?;
+            from_folder.rename(from_name, &to_folder, to_name)?;
+            self.entry(to)?.ok_or(StoreError::NotFound)?
+        };
+        for key in &keys {
+            let _upload = self.uploads_to(key);
+            self.forget_appends(key)?;
+        }
+        Ok(entry)
+    }
+
+    /// Removes a file, or a folder: with all in it if `recursive`, else only an empty one.
+    pub(crate) fn remove(&self, path: &EntryPath, recursive: bool, conditions: &Conditions) -> Result<(), StoreError> {
+        let grave = Uuid::new_v4().simple().to_string();
+        let (parents, name) = path.split();
+        {
+            let _names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+            let current = self.entry(path)?.ok_or(StoreError::NotFound)?;
+            conditions.check_write(Some(&current))?;
+            let folder = open_folder(&self.root, parents)?;
+            if !current.is_folder() {
+                folder.remove_file(name)?;
+                self.records.remove(path, false)?;
+            } else if recursive {
+                // Gone at once, however much there is to delete.
+                folder.rename(name, &self.trash, &grave)?;
+                self.records.remove_tree(path)?;
+            } else {
+                folder.remove_dir(name).map_err(|error| match error.kind() {
+                    io::ErrorKind::DirectoryNotEmpty => StoreError::NotEmpty,
+                    _ => error.into(),
+                })?;
+                self.records.remove_tree(path)?;
+            }
+        }
+        let key = upload_key(path);
+        let _upload = self.uploads_to(&key);
+        self.forget_appends(&key)?;
+        self.forget_blocks(&key)?;
+        remove_all(&self.trash, &grave)
+    }
+
+    /// A draft with the bytes of a file, and its properties.
+    pub(crate) fn copy_of(&self, path: &EntryPath, conditions: &Conditions) -> Result<(Draft, Properties), StoreError> {
+        let (entry, properties, file) = match self.read(path) {
+            Err(StoreError::NotFound) => return Err(StoreError::SourceNotFound),
+            read => read?,
+        };
+        conditions.check_write(Some(&entry))?;
+        let from = file.ok_or(StoreError::WrongKind)?;
+        let whole = Part {
+            from,
+            offset: 0,
+            length: entry.length,
+        };
+        Ok((self.joined([Ok(whole)])?, properties))
+    }
+
+    fn is_empty(&self, path: &EntryPath) -> Result<bool, StoreError> {
+        Ok(open_folder(&self.root, path.segments())?.entries()?.next().is_none())
+    }
+
+    /// A draft with the bytes of `parts`, one after the other.
+    pub(super) fn joined(&self, parts: impl IntoIterator<Item = io::Result<Part>>) -> Result<Draft, StoreError> {
+        let (draft, mut file) = self.draft()?;
+        for part in parts {
+            // Between files the system copies by itself, or shares the blocks on the disk.
+            let Part {
+                mut from,
+                offset,
+                length,
+            } = part?;
+            io::Seek::seek(&mut from, io::SeekFrom::Start(offset))?;
+            let copied = io::copy(&mut io::Read::take(&mut from, length), &mut file)?;
+            if copied != length {
+                return Err(
+                    io::Error::new(io::ErrorKind::UnexpectedEof, "a file was cut short while it was copied").into(),
+                );
+            }
+        }
+        Ok(draft)
+    }
+}
+
+/// Bytes of a file.
+pub(super) struct Part {
+    pub(super) from: File,
+    pub(super) offset: u64,
+    pub(super) length: u64,
+}
+
+fn remove_all(folder: &Dir, name: &str) -> Result<(), StoreError> {
+    match folder.remove_dir_all(name) {
+        Err(error) if !is_absence(&error) => Err(error.into()),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,145 @@
+//! What the file system tells of a file or folder, in the service's terms.
+//!
+//! The ETag is the time of the last write, as in Azure. So each write takes a time of its own from [`Clock`], later than
+//! the one before, and a file that a person puts into the folder has an ETag as well.
+
+use std::io;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use cap_std::fs::Metadata;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
+
+/// 100 ns, the unit of Windows file times.
+const TICK_NANOS: u32 = 100;
+const TICKS_PER_SECOND: u64 = 10_000_000;
+/// From 0001-01-01 to the Unix epoch, in ticks: ETags look as Azure's do.
+const DOTNET_EPOCH: u64 = 621_355_968_000_000_000;
+/// From 1601-01-01 to the Unix epoch, in ticks: `creationTime` of a list.
+const WINDOWS_EPOCH: u64 = 116_444_736_000_000_000;
+
+/// A time in ticks of 100 ns since the Unix epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Stamp(u64);
+
+impl Stamp {
+    pub(crate) fn of(time: SystemTime) -> Self {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(since.as_secs() * TICKS_PER_SECOND + u64::from(since.subsec_nanos() / TICK_NANOS))
+    }
+
+    pub(crate) fn time(self) -> SystemTime {
+        let nanos = u32::try_from(self.0 % TICKS_PER_SECOND).unwrap_or(0) * TICK_NANOS;
+        UNIX_EPOCH + Duration::new(self.0 / TICKS_PER_SECOND, nanos)
+    }
+
+    /// `0x8DC…`, without quotation marks.
+    pub(crate) fn etag(self) -> String {
+        format!("0x{:X}", self.0 + DOTNET_EPOCH)
+    }
+
+    pub(crate) fn file_time(self) -> u64 {
+        self.0 + WINDOWS_EPOCH
+    }
+
+    /// Seconds since the Unix epoch, as HTTP dates have them.
+    pub(crate) fn seconds(self) -> i64 {
+        i64::try_from(self.0 / TICKS_PER_SECOND).unwrap_or(i64::MAX)
+    }
+
+    /// `Sun, 06 Nov 1994 08:49:37 GMT`.
+    pub(crate) fn http_date(self) -> String {
+        http_date(self.seconds())
+    }
+}
+
+/// A date as HTTP has it, from seconds since the Unix epoch.
+pub(crate) fn http_date(seconds: i64) -> String {
+    let timestamp = Timestamp::from_second(seconds).unwrap_or_default();
+    // Fails for years that a date of HTTP cannot hold.
+    DateTimePrinter::new()
+        .timestamp_to_rfc9110_string(&timestamp)
+        .unwrap_or_default()
+}
+
+/// Times that only grow, so that no two writes share an ETag.
+#[derive(Default)]
+pub(crate) struct Clock(Mutex<Stamp>);
+
+impl Clock {
+    pub(crate) fn next(&self) -> Stamp {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = Stamp::of(SystemTime::now()).max(Stamp(last.0 + 1));
+        *last
+    }
+}
+
+/// What a path holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    File,
+    Folder,
+}
+
+/// A file or a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) kind: Kind,
+    /// In bytes; 0 for a folder.
+    pub(crate) length: u64,
+    /// The last write.
+    pub(crate) stamp: Stamp,
+    /// When the file system first saw it, if it knows.
+    pub(crate) created: Stamp,
+}
+
+impl Entry {
+    /// `None` for a link, a socket and the like: they are not there.
+    pub(crate) fn of(metadata: &Metadata) -> io::Result<Option<Self>> {
+        let kind = if metadata.is_file() {
+            Kind::File
+        } else if metadata.is_dir() {
+            Kind::Folder
+        } else {
+            return Ok(None);
+        };
+        let stamp = Stamp::of(metadata.modified()?.into_std());
+        Ok(Some(Self {
+            kind,
+            length: if kind == Kind::File { metadata.len() } else { 0 },
+            stamp,
+            created: metadata
+                .created()
+                .map_or(stamp, |time| Stamp::of(time.into_std()))
+                .min(stamp),
+        }))
+    }
+
+    pub(crate) fn is_folder(&self) -> bool {
+        self.kind == Kind::Folder
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stamp_survives_the_file_system_and_reads_like_azure() {
+        let stamp = Stamp(17_000_000_000_123_456_7);
+        assert_eq!(Stamp::of(stamp.time()), stamp);
+        assert!(stamp.etag().starts_with("0x8D"), "{}", stamp.etag());
+        assert_eq!(
+            Stamp(784_111_777 * TICKS_PER_SECOND).http_date(),
+            "Sun, 06 Nov 1994 08:49:37 GMT"
+        );
+    }
+
+    #[test]
+    fn no_two_writes_share_a_time() {
+        let clock = Clock::default();
+        let stamps: Vec<Stamp> = (0..1000).map(|_| clock.next()).collect();
+        assert!(stamps.windows(2).all(|pair| pair[0] < pair[1]));
+    }
+}

@@ -1,0 +1,138 @@
+//! Which workspace and path a URL names: `/{workspace}/{item}/{folder}/…`, or the same behind an account's name, as
+//! clients of a local emulator send it (`/devstoreaccount1/{workspace}/…`).
+
+use percent_encoding::percent_decode_str;
+
+use crate::errors::{INVALID_NAME, INVALID_URI, Refusal};
+use crate::names::{MAX_DEPTH, MAX_PATH_CHARACTERS, objection};
+
+/// The decoded segments of a URL's path: workspace, item, folder, …; none of them for the account itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target(Vec<String>);
+
+impl Target {
+    /// Decodes as the service does: escapes first, then the split at slashes, so that `%2F` is a slash. One slash at the
+    /// end says nothing.
+    pub(crate) fn parse(raw: &str, account: &str) -> Result<Self, Refusal> {
+        let path = percent_decode_str(raw).decode_utf8().map_err(|_| INVALID_URI)?;
+        let path = path.strip_prefix('/').unwrap_or(&path);
+        let path = path.strip_suffix('/').unwrap_or(path);
+        if path.is_empty() {
+            return Ok(Self(Vec::new()));
+        }
+        let mut segments: Vec<String> = path.split('/').map(str::to_owned).collect();
+        if segments[0] == account {
+            segments.remove(0);
+        }
+        let target = Self(segments);
+        if target.0.len() > MAX_DEPTH || path.chars().count() > MAX_PATH_CHARACTERS {
+            return Err(
+                Refusal::from(INVALID_NAME).with_message("The path is longer than 1,024 characters or 63 segments.")
+            );
+        }
+        match target.0.iter().find_map(|segment| objection(segment)) {
+            Some(why) => Err(Refusal::from(INVALID_NAME).with_message(format!("{} ({why})", INVALID_NAME.message))),
+            None => Ok(target),
+        }
+    }
+
+    /// Where a URL (of a copy's source) or a path (of a rename's) leads; host and query are left aside.
+    pub(crate) fn parse_source(source: &str, account: &str) -> Result<Self, Refusal> {
+        let path = match source.split_once("://") {
+            Some((_, rest)) => rest.find('/').map_or("", |slash| &rest[slash..]),
+            None => source,
+        };
+        Self::parse(path.split(['?', '#']).next().unwrap_or(""), account)
+    }
+
+    pub(crate) fn segments(&self) -> &[String] {
+        &self.0
+    }
+
+    /// Whether anything below a workspace is named.
+    pub(crate) fn has_path(&self) -> bool {
+        self.0.len() > 1
+    }
+
+    /// `/workspace/item/…`, decoded, as faults compare it.
+    pub(crate) fn shown(&self) -> String {
+        format!("/{}", self.0.join("/"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ACCOUNT: &str = "devstoreaccount1";
+
+    fn shown(raw: &str) -> Result<String, &'static str> {
+        Target::parse(raw, ACCOUNT)
+            .map(|target| target.shown())
+            .map_err(|refusal| refusal.problem.code)
+    }
+
+    #[test]
+    fn both_styles_name_the_same_path() {
+        assert_eq!(
+            shown("/ws/Lake.Lakehouse/Files/a"),
+            Ok("/ws/Lake.Lakehouse/Files/a".into())
+        );
+        assert_eq!(
+            shown("/devstoreaccount1/ws/Lake.Lakehouse/Files/a"),
+            Ok("/ws/Lake.Lakehouse/Files/a".into())
+        );
+        assert_eq!(shown("/devstoreaccount1"), Ok("/".into()));
+        assert_eq!(shown("/"), Ok("/".into()));
+        assert_eq!(shown("/ws/"), Ok("/ws".into()));
+        assert_eq!(
+            shown("/ws/Lake.Lakehouse%2FFiles%2Fa%20b%23%25"),
+            Ok("/ws/Lake.Lakehouse/Files/a b#%".into())
+        );
+    }
+
+    #[test]
+    fn paths_that_lead_elsewhere_or_nowhere_are_refused() {
+        for raw in [
+            "/ws/../etc",
+            "/ws/%2e%2e/etc",
+            "/ws/a/..%2Fb",
+            "/ws/.%2f",
+            "/ws//a",
+            "/ws/a//",
+            "//",
+            "/ws/a%00b",
+            "/ws/a%5Cb",
+            "/ws/a%0Ab",
+            "/ws/a.",
+            "/ws/a%20",
+            "/ws/c:",
+        ] {
+            assert_eq!(shown(raw), Err("InvalidResourceName"), "{raw}");
+        }
+        assert_eq!(shown("/ws/%FF"), Err("InvalidUri"));
+        assert_eq!(shown(&format!("/ws{}", "/a".repeat(63))), Err("InvalidResourceName"));
+        assert_eq!(
+            shown(&format!("/ws{}", "/abcdefghijklmnopqrst".repeat(50))),
+            Err("InvalidResourceName")
+        );
+    }
+
+    #[test]
+    fn a_source_is_a_url_or_a_path() {
+        for source in [
+            "/ws/i/Files/a%20b",
+            "http://127.0.0.1:1/ws/i/Files/a%20b?sig=x",
+            "http://h/devstoreaccount1/ws/i/Files/a%20b",
+            "ws/i/Files/a%20b",
+            "%2Fws%2Fi%2FFiles%2Fa%20b?x",
+        ] {
+            assert_eq!(
+                Target::parse_source(source, ACCOUNT).unwrap().shown(),
+                "/ws/i/Files/a b",
+                "{source}"
+            );
+        }
+        assert_eq!(Target::parse_source("http://h", ACCOUNT).unwrap().shown(), "/");
+    }
+}

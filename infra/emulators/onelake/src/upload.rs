@@ -1,0 +1,114 @@
+//! The body of a request: streamed into a hidden file, never held whole.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::body::{Body, BodyDataStream};
+use bytes::Bytes;
+use futures::StreamExt;
+use md5::{Digest, Md5};
+use tokio::io::{AsyncWriteExt, BufWriter};
+
+use crate::errors::{BODY_TOO_LARGE, INCOMPLETE_BODY, Refusal};
+use crate::storage::{Draft, Storage};
+
+/// What is collected before it is written, in bytes.
+const WRITE_BYTES: usize = 256 * 1024;
+/// How much of an unwanted body is read so that the client sees the answer and not a closed connection, in bytes.
+const DRAINED_BYTES: u64 = 256 * 1024 * 1024;
+
+/// A body on its way.
+pub(crate) struct Upload {
+    /// Never locked: the mutex alone makes it `Sync`, which a body is not and a shared reference in a future must be.
+    stream: Option<Mutex<Pin<Box<BodyDataStream>>>>,
+}
+
+/// A body that has arrived whole.
+pub(crate) struct Received {
+    pub(crate) draft: Draft,
+    pub(crate) length: u64,
+    pub(crate) md5: [u8; 16],
+}
+
+impl Upload {
+    pub(crate) fn new(body: Body) -> Self {
+        Self {
+            stream: Some(Mutex::new(Box::pin(body.into_data_stream()))),
+        }
+    }
+
+    /// The next piece; `None` at the end. A body that breaks off is an error.
+    async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
+        let Some(stream) = &mut self.stream else {
+            return Ok(None);
+        };
+        match stream.get_mut().unwrap_or_else(PoisonError::into_inner).next().await {
+            Some(Ok(bytes)) => Ok(Some(bytes)),
+            Some(Err(error)) => {
+                self.stream = None;
+                tracing::debug!(%error, "a request's body broke off");
+                Err(INCOMPLETE_BODY.into())
+            }
+            None => {
+                self.stream = None;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Streams it into a hidden file.
+    pub(crate) async fn receive(&mut self, storage: &Arc<Storage>, limit: u64) -> Result<Received, Refusal> {
+        let maker = Arc::clone(storage);
+        let made = tokio::task::spawn_blocking(move || maker.draft())
+            .await
+            .map_err(io::Error::other)
+            .flatten();
+        let (draft, file) = made.map_err(|error| Refusal::internal(&error))?;
+        let mut file = tokio::fs::File::from_std(file);
+        file.set_max_buf_size(WRITE_BYTES);
+        let mut file = BufWriter::with_capacity(WRITE_BYTES, file);
+        let mut length = 0;
+        let mut hash = Md5::new();
+        while let Some(bytes) = self.next().await? {
+            length += bytes.len() as u64;
+            if length > limit {
+                return Err(BODY_TOO_LARGE.into());
+            }
+            hash.update(&bytes);
+            file.write_all(&bytes)
+                .await
+                .map_err(|error| Refusal::internal(&error))?;
+        }
+        file.flush().await.map_err(|error| Refusal::internal(&error))?;
+        Ok(Received {
+            draft,
+            length,
+            md5: hash.finalize().into(),
+        })
+    }
+
+    /// A small body as text.
+    pub(crate) async fn text(&mut self, limit: usize) -> Result<(String, [u8; 16]), Refusal> {
+        let mut whole = Vec::new();
+        while let Some(bytes) = self.next().await? {
+            if whole.len() + bytes.len() > limit {
+                return Err(BODY_TOO_LARGE.into());
+            }
+            whole.extend_from_slice(&bytes);
+        }
+        let md5 = Md5::digest(&whole).into();
+        Ok((String::from_utf8(whole).map_err(|_| crate::errors::INVALID_XML)?, md5))
+    }
+
+    /// Reads what nobody wanted, within reason.
+    pub(crate) async fn drain(&mut self) {
+        let mut left = DRAINED_BYTES;
+        while let Ok(Some(bytes)) = self.next().await {
+            left = left.saturating_sub(bytes.len() as u64);
+            if left == 0 {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The XML of the Blob protocol, both ways.
+
+use quick_xml::Reader;
+use quick_xml::escape::escape;
+use quick_xml::events::Event;
+
+use crate::errors::{INVALID_XML, Refusal};
+use crate::storage::{Block, BlockRef, Listed, Source};
+
+pub(crate) const CONTENT_TYPE: &str = "application/xml";
+const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>";
+
+/// An error's body.
+pub(crate) fn error(code: &str, message: &str) -> String {
+    format!(
+        "{DECLARATION}<Error><Code>{code}</Code><Message>{}</Message></Error>",
+        escape(message)
+    )
+}
+
+fn element(out: &mut String, name: &str, value: &str) {
+    out.push_str(&format!("<{name}>{}</{name}>", escape(value)));
+}
+
+/// What a list was asked for, to be repeated in its answer.
+pub(crate) struct ListHead<'a> {
+    pub(crate) service: &'a str,
+    pub(crate) container: &'a str,
+    /// `Prefix`, `Marker`, `MaxResults`, `Delimiter`, those that were given.
+    pub(crate) asked: Vec<(&'a str, String)>,
+    /// Whether folders are prefixes that stand for all below them.
+    pub(crate) by_level: bool,
+    pub(crate) next: Option<String>,
+}
+
+/// The answer to a list.
+pub(crate) fn list(head: &ListHead<'_>, lines: &[(String, Listed)]) -> String {
+    let mut out = format!(
+        "{DECLARATION}<EnumerationResults ServiceEndpoint=\"{}\" ContainerName=\"{}\">",
+        escape(head.service),
+        escape(head.container)
+    );
+    for (name, value) in &head.asked {
+        element(&mut out, name, value);
+    }
+    out.push_str("<Blobs>");
+    for (name, listed) in lines {
+        if head.by_level && listed.entry.is_folder() {
+            out.push_str("<BlobPrefix>");
+            element(&mut out, "Name", &format!("{name}/"));
+            out.push_str("</BlobPrefix>");
+        } else {
+            blob(&mut out, name, listed);
+        }
+    }
+    out.push_str("</Blobs>");
+    element(&mut out, "NextMarker", head.next.as_deref().unwrap_or(""));
+    out.push_str("</EnumerationResults>");
+    out
+}
+
+fn blob(out: &mut String, name: &str, listed: &Listed) {
+    let Listed { entry, properties, .. } = listed;
+    out.push_str("<Blob>");
+    element(out, "Name", name);
+    out.push_str("<Properties>");
+    element(out, "Creation-Time", &entry.created.http_date());
+    element(out, "Last-Modified", &entry.stamp.http_date());
+    element(out, "Etag", &entry.stamp.etag());
+    element(
+        out,
+        "ResourceType",
+        if entry.is_folder() { "directory" } else { "file" },
+    );
+    element(out, "Content-Length", &entry.length.to_string());
+    element(
+        out,
+        "Content-Type",
+        properties.content_type.as_deref().unwrap_or(crate::content::OCTETS),
+    );
+    element(
+        out,
+        "Content-Encoding",
+        properties.content_encoding.as_deref().unwrap_or(""),
+    );
+    element(
+        out,
+        "Content-Language",
+        properties.content_language.as_deref().unwrap_or(""),
+    );
+    element(out, "Content-MD5", properties.content_md5.as_deref().unwrap_or(""));
+    element(
+        out,
+        "Content-Disposition",
+        properties.content_disposition.as_deref().unwrap_or(""),
+    );
+    element(out, "Cache-Control", properties.cache_control.as_deref().unwrap_or(""));
+    element(out, "BlobType", "BlockBlob");
+    element(out, "LeaseStatus", "unlocked");
+    element(out, "LeaseState", "available");
+    element(out, "ServerEncrypted", "true");
+    out.push_str("</Properties>");
+    if !properties.metadata.is_empty() || entry.is_folder() {
+        out.push_str("<Metadata>");
+        if entry.is_folder() {
+            element(out, "hdi_isfolder", "true");
+        }
+        for (name, value) in &properties.metadata {
+            element(out, name, value);
+        }
+        out.push_str("</Metadata>");
+    }
+    out.push_str("</Blob>");
+}
+
+/// The answer to Get Block List, with the lists that were asked for.
+pub(crate) fn block_list(committed: Option<&[Block]>, uncommitted: Option<&[Block]>) -> String {
+    let mut out = format!("{DECLARATION}<BlockList>");
+    for (name, blocks) in [("CommittedBlocks", committed), ("UncommittedBlocks", uncommitted)] {
+        let Some(blocks) = blocks else {
+            continue;
+        };
+        out.push_str(&format!("<{name}>"));
+        for block in blocks {
+            out.push_str("<Block>");
+            element(&mut out, "Name", &block.id);
+            element(&mut out, "Size", &block.size.to_string());
+            out.push_str("</Block>");
+        }
+        out.push_str(&format!("</{name}>"));
+    }
+    out.push_str("</BlockList>");
+    out
+}
+
+/// The body of Put Block List.
+pub(crate) fn parse_block_list(text: &str) -> Result<Vec<BlockRef>, Refusal> {
+    let mut reader = Reader::from_str(text);
+    let mut blocks = Vec::new();
+    let mut source = None;
+    let mut depth = 0;
+    let mut seen = false;
+    loop {
+        match reader.read_event().map_err(|_| INVALID_XML)? {
+            Event::Start(start) => {
+                depth += 1;
+                match (depth, start.name().as_ref()) {
+                    (1, b"BlockList") => seen = true,
+                    (2, b"Committed") => source = Some(Source::Committed),
+                    (2, b"Uncommitted") => source = Some(Source::Uncommitted),
+                    (2, b"Latest") => source = Some(Source::Latest),
+                    _ => return Err(INVALID_XML.into()),
+                }
+            }
+            Event::End(_) => {
+                depth -= 1;
+                source = None;
+            }
+            Event::Empty(empty) if depth == 0 && empty.name().as_ref() == b"BlockList" => seen = true,
+            Event::Text(text) => {
+                if let Some(source) = source {
+                    let id = std::str::from_utf8(&text).map_err(|_| INVALID_XML)?.trim().to_owned();
+                    blocks.push(BlockRef { source, id });
+                }
+            }
+            Event::Eof if depth == 0 && seen => return Ok(blocks),
+            Event::Decl(_) | Event::Comment(_) => {}
+            _ => return Err(INVALID_XML.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_list_is_read_in_its_order() {
+        let text = "\u{feff}<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<BlockList>\n  <Latest>QQ==</Latest>\n\t<Committed>Qg==</Committed><Uncommitted>Qw==</Uncommitted></BlockList>\n";
+        let blocks = parse_block_list(text).unwrap();
+        let expected = [
+            (Source::Latest, "QQ=="),
+            (Source::Committed, "Qg=="),
+            (Source::Uncommitted, "Qw=="),
+        ];
+        assert_eq!(
+            blocks,
+            expected.map(|(source, id)| BlockRef {
+                source,
+                id: id.to_owned()
+            })
+        );
+        assert_eq!(parse_block_list("<BlockList/>").unwrap(), []);
+        assert_eq!(parse_block_list("<BlockList></BlockList>").unwrap(), []);
+    }
+
+    #[test]
+    fn a_text_that_is_no_block_list_is_refused() {
+        for text in [
+            "",
+            "text",
+            "<BlockList>",
+            "<Other/>",
+            "<BlockList><Blob>a</Blob></BlockList>",
+            "<BlockList><Latest>a</BlockList>",
+            "<!DOCTYPE a><BlockList/>",
+        ] {
+            assert_eq!(parse_block_list(text).unwrap_err().problem, INVALID_XML, "{text}");
+        }
+    }
+
+    #[test]
+    fn names_are_escaped() {
+        assert!(error("Code", "a < b & c").contains("a &lt; b &amp; c"));
+    }
+}
