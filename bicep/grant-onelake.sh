@@ -56,11 +56,28 @@ patch() {
 explain() {
   echo "$1: $2" >&2
   case $2 in
-    *Unauthorized* | *InsufficientPrivileges* | *InsufficientScopes* | *Forbidden* | *403*)
+    *Unauthorized* | *Forbidden* | *Insufficient*)
       echo "Log on (az login) as an admin of workspace $workspace. The tenant setting \"Service principals can use Fabric APIs\" must be on for the identities." >&2
       ;;
-    *WorkspaceNotFound* | *EntityNotFound*)
+    *[Ww]orkspace*[Nn]ot*[Ff]ound* | *EntityNotFound*)
       echo "Is $workspace the id of the workspace? It stands in the address of the workspace in the portal." >&2
+      ;;
+  esac
+}
+
+# raise PRINCIPAL ROLE: to Contributor, unless the role that it has is as much or more.
+raise() {
+  local answer
+  case $2 in
+    Contributor | Member | Admin)
+      echo "$1: $2 already"
+      ;;
+    *)
+      if ! answer=$(patch "$1"); then
+        explain "$1" "$answer"
+        return 1
+      fi
+      echo "$1: Contributor, was $2"
       ;;
   esac
 }
@@ -73,35 +90,19 @@ grant() {
       echo "$1: Contributor"
       return 0
     fi
-    case $answer in
-      *PrincipalAlreadyHasWorkspaceRolePermissions*) break ;;
-      *PrincipalNotFound*)
-        if ((attempt < attempts)); then
-          echo "$1: not known to Fabric yet, trying again in $wait seconds" >&2
-          sleep "$wait"
-          continue
-        fi
-        ;;
-    esac
+    # Whatever it was refused for: who has a role already needs no new one.
+    if role=$(role_of "$1"); then
+      raise "$1" "$role"
+      return
+    fi
+    if [[ $answer == *[Pp]rincipal*[Nn]ot*[Ff]ound* ]] && ((attempt < attempts)); then
+      echo "$1: not known to Fabric yet, trying again in $wait seconds" >&2
+      sleep "$wait"
+      continue
+    fi
     explain "$1" "$answer"
     return 1
   done
-  if ! role=$(role_of "$1"); then
-    explain "$1" "$role"
-    return 1
-  fi
-  case $role in
-    Contributor | Member | Admin)
-      echo "$1: $role already"
-      ;;
-    *)
-      if ! answer=$(patch "$1"); then
-        explain "$1" "$answer"
-        return 1
-      fi
-      echo "$1: Contributor, was $role"
-      ;;
-  esac
 }
 
 status=0

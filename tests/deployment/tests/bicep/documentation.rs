@@ -93,3 +93,37 @@ fn the_outputs_say_what_is_left_to_do() {
     assert!(text(&outputs["grantOneLake"]).contains("bicep/grant-onelake.sh {0} {1}"));
     assert!(text(&outputs["grantOneLakeByHand"]).contains("/roleAssignments"));
 }
+
+#[test]
+fn what_it_costs_at_zero_is_counted() {
+    let readme = readme();
+    let count = |variant: Variant, kind: &str| variant.snapshot().of_type(kind).count();
+    for variant in [Variant::Dev, Variant::Prod] {
+        let (metrics, logs) = (
+            count(variant, "Microsoft.Insights/metricAlerts"),
+            count(variant, "Microsoft.Insights/scheduledQueryRules"),
+        );
+        assert!(
+            readme.contains(&format!("{metrics} metric rules, {logs} log rules")),
+            "{metrics}, {logs}"
+        );
+    }
+    let (endpoints, zones) = (
+        count(Variant::Private, "Microsoft.Network/privateEndpoints"),
+        count(Variant::Private, "Microsoft.Network/privateDnsZones"),
+    );
+    assert!(readme.contains(&format!("{endpoints} private endpoints, {zones} DNS zones")));
+    let cores: Vec<f64> = Variant::Prod
+        .snapshot()
+        .of_type("Microsoft.App/containerApps")
+        .filter(|app| app["properties"]["template"]["scale"]["minReplicas"] == 1)
+        .map(|app| {
+            app["properties"]["template"]["containers"][0]["resources"]["cpu"]
+                .as_f64()
+                .unwrap()
+        })
+        .collect();
+    let of = |size: f64| cores.iter().filter(|&&cores| (cores - size).abs() < 1e-9).count();
+    assert_eq!((cores.len(), of(1.0), of(0.5)), (5, 2, 3));
+    assert!(readme.contains("| 5: two of 1 core, three of 0.5, at the idle rate |"));
+}

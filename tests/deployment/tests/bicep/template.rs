@@ -49,6 +49,18 @@ fn a_misspelt_property_is_a_diagnostic_although_the_exit_code_is_0() {
     assert_eq!(sarif["runs"][0]["results"][0]["ruleId"], "BCP089");
 }
 
+/// The compiled modules, by the name that `main.bicep` gives them.
+fn modules() -> Vec<(&'static str, &'static Value)> {
+    let resources = built()["resources"].as_object().unwrap();
+    let modules: Vec<_> = resources
+        .iter()
+        .filter(|(_, resource)| resource["type"] == "Microsoft.Resources/deployments")
+        .map(|(name, resource)| (name.as_str(), &resource["properties"]["template"]))
+        .collect();
+    assert!(modules.len() >= 10, "{}", modules.len());
+    modules
+}
+
 #[test]
 fn main_reaches_every_module_and_every_parameter_is_described_and_limited() {
     // The linter of main.bicep looks only at what main.bicep uses.
@@ -62,6 +74,14 @@ fn main_reaches_every_module_and_every_parameter_is_described_and_limited() {
             name == "main.bicep" || all.contains(&format!("{name}'")),
             "nothing uses {name}"
         );
+    }
+    for (module, template) in modules() {
+        for (name, parameter) in template["parameters"].as_object().unwrap() {
+            assert!(
+                parameter["metadata"]["description"].is_string(),
+                "{module}: {name} is not described"
+            );
+        }
     }
     for (name, parameter) in built()["parameters"].as_object().unwrap() {
         assert!(
