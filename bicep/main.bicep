@@ -1,0 +1,468 @@
+// The whole pipeline in one resource group: Event Hubs, seven container apps that scale on their topics' lag, and what
+// they need. README.md in this folder says how to deploy it, and what is left to do by hand.
+
+targetScope = 'resourceGroup'
+
+metadata name = 'xact-pipeline'
+metadata description = 'Event Hubs for Kafka, one container app a stage, scaled by KEDA on the lag of its topics, to zero and back.'
+
+import {
+  accessType
+  alertsType
+  cacheType
+  eventHubsType
+  fabricType
+  logsType
+  networkType
+  scalerAuthenticationType
+  servicePrincipalType
+  stageSizeType
+  stageType
+  tagsType
+  topicType
+  topologyType
+} from 'types.bicep'
+import { logon, secretNames } from 'modules/scaler-logon.bicep'
+
+// -------------------------------------------------------------------------------------------------------- the parameters
+
+@description('Region of everything.')
+param location string = resourceGroup().location
+
+@description('Start of all names.')
+@minLength(2)
+@maxLength(6)
+param workload string = 'xact'
+
+@description('Which of the deployments this is; part of all names.')
+@minLength(2)
+@maxLength(4)
+param environmentName string
+
+@description('Tags of every resource, besides `workload` and `environment`.')
+param tags tagsType = {}
+
+@description('Where the files and tables go.')
+param fabric fabricType
+
+@description('Tag of the handlers\' images.')
+@minLength(1)
+@maxLength(128)
+param imageTag string
+
+@description('Repository of the handlers\' images in the registry; the name of the stage follows.')
+@minLength(1)
+param imageRepository string = 'xact-pipeline'
+
+@description('Whether the container apps are deployed. Not the first time: the registry has no images yet.')
+param deployApps bool = true
+
+@description('Tier and size of the Event Hubs namespace.')
+param eventHubs eventHubsType = { sku: 'Standard', capacity: 1 }
+
+@description('How the scaler logs on to Event Hubs. `sas`: with a key that may listen and no more. `servicePrincipal`: without any key. `identity`: not before KEDA has it (https://github.com/kedacore/keda/pull/8070).')
+param scalerAuthentication scalerAuthenticationType = 'sas'
+
+@description('The scaler\'s service principal. Needed with `servicePrincipal`.')
+param scalerPrincipal servicePrincipalType?
+
+@description('Its secret. Not needed once the vault has it.')
+@secure()
+param scalerPrincipalSecret string = ''
+
+@description('Size of a stage, unless `stageSizes` says otherwise.')
+param defaultSize stageSizeType = { cores: '0.25', minReplicas: 0 }
+
+@description('Sizes by the name of the stage.')
+param stageSizes {
+  @description('Size of this stage.')
+  *: stageSizeType
+} = {}
+
+@description('The cache volume.')
+param cache cacheType = { sizeGiB: 100, sku: 'Standard_LRS' }
+
+@description('Hosts from which attachments may be downloaded, exact.')
+@minLength(1)
+param allowedAttachmentDomains string[] = [
+  'usw2-prod-xn-exportreceiver-publish.s3.us-west-2.amazonaws.com'
+  'claimxperience.s3.amazonaws.com'
+  'claimxperience.s3.us-east-1.amazonaws.com'
+  'www.claimxperience.com'
+  'claimxperience.com'
+  'xactware-claimx-us-prod.s3.us-west-1.amazonaws.com'
+]
+
+@description('Level of the handlers\' logs.')
+param logLevel 'ERROR' | 'WARN' | 'INFO' | 'DEBUG' | 'TRACE' = 'INFO'
+
+@description('Collector of the traces, OTLP over HTTP. Empty: none.')
+param otlpEndpoint string = ''
+
+@description('Longest drain of a handler after SIGTERM, in seconds. The platform waits 5 seconds longer.')
+@minValue(1)
+@maxValue(595)
+param shutdownGraceSeconds int = 25
+
+@description('Who besides the stages may use the event hubs: the source of the events, operators.')
+@maxLength(50)
+param access accessType[] = []
+
+@description('Whether Event Hubs, vault, share and registry are reached through private endpoints of a virtual network alone. It cannot be changed later: the environment stays in the network that it was made in.')
+param privateNetworking bool = false
+
+@description('Addresses of the virtual network.')
+param network networkType = {
+  addressPrefix: '10.60.0.0/22'
+  appsPrefix: '10.60.0.0/23'
+  endpointsPrefix: '10.60.2.0/27'
+}
+
+@description('Whether replicas are spread over the zones of the region. Needs private networking.')
+param zoneRedundant bool = false
+
+@description('Tier of the registry. With private networking it is Premium in any case: no other has private endpoints.')
+param registrySku 'Basic' | 'Standard' | 'Premium' = 'Basic'
+
+@description('Whether a deleted vault is kept for 90 days and nobody can remove it earlier. It cannot be switched off again.')
+param vaultPurgeProtection bool = false
+
+@description('Retention and daily limit of the logs.')
+param logs logsType = { retentionDays: 30, dailyQuotaGb: 1 }
+
+@description('Who is told, and when.')
+param alerts alertsType = { emails: [], deadLettersWarning: 5, deadLettersCritical: 10, lagMinutes: 15 }
+
+// ----------------------------------------------------------------------------------------------------------- the topology
+
+var topology topologyType = loadJsonContent('topology.json')
+var stages stageType[] = topology.stages
+var topics topicType[] = topology.topics
+
+func namesOf(topics topicType[], role string) string[] =>
+  map(filter(topics, topic => topic.role == role), topic => topic.name)
+
+// -------------------------------------------------------------------------------------------------------------- the names
+
+// https://learn.microsoft.com/azure/cloud-adoption-framework/ready/azure-best-practices/resource-abbreviations
+var base = '${workload}-${environmentName}'
+// Five characters for the names that are global.
+var unique = take(uniqueString(resourceGroup().id, base), 5)
+var names = {
+  logs: 'log-${base}'
+  namespace: 'evhns-${base}-${unique}'
+  vault: 'kv-${base}-${unique}'
+  registry: 'cr${workload}${environmentName}${unique}'
+  storage: 'st${workload}${environmentName}${unique}'
+  environment: 'cae-${base}'
+  network: 'vnet-${base}'
+  platformIdentity: 'id-${base}-platform'
+  cacheShare: 'cache'
+  cacheKey: 'cache-account-key'
+}
+var everyTag tagsType = union(tags, { workload: workload, environment: environmentName })
+
+var bootstrapServers = '${names.namespace}.servicebus.windows.net:9093'
+var vaultUrl = 'https://${names.vault}${environment().suffixes.keyvaultDns}'
+var registryServer = '${names.registry}${environment().suffixes.acrLoginServer}'
+var lakehouse = 'abfss://${fabric.workspaceId}@onelake.dfs.fabric.microsoft.com/${fabric.lakehouseId}'
+
+// ---------------------------------------------------------------------------------------------------------- the identities
+
+// Each stage is somebody of its own: it reads its topics, writes its topics, and nothing else.
+resource identities 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = [
+  for stage in stages: {
+    name: 'id-${base}-${stage.name}'
+    location: location
+    tags: everyTag
+  }
+]
+
+// What the platform does for the apps (pull images, read the scaler's secrets, mount the share) it does as this one, which
+// no handler gets a token of.
+resource platform 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
+  name: names.platformIdentity
+  location: location
+  tags: everyTag
+}
+
+// ------------------------------------------------------------------------------------------------------------ the services
+
+module workspace 'modules/logs.bicep' = {
+  params: { name: names.logs, location: location, settings: logs, tags: everyTag }
+}
+
+module hubs 'modules/event-hubs.bicep' = {
+  params: {
+    name: names.namespace
+    location: location
+    settings: eventHubs
+    topics: topics
+    stages: stages
+    identityIds: [for i in range(0, length(stages)): identities[i].id]
+    principalIds: [for i in range(0, length(stages)): identities[i].properties.principalId]
+    access: access
+    allowsKeys: scalerAuthentication == 'sas'
+    publicAccess: !privateNetworking
+    workspaceId: workspace.outputs.id
+    tags: everyTag
+  }
+}
+
+module vault 'modules/key-vault.bicep' = {
+  params: {
+    name: names.vault
+    location: location
+    purgeProtection: vaultPurgeProtection
+    publicAccess: !privateNetworking
+    workspaceId: workspace.outputs.id
+    tags: everyTag
+  }
+}
+
+module scalerCredentials 'modules/scaler-credentials.bicep' = {
+  params: {
+    namespaceName: names.namespace
+    vaultName: names.vault
+    authentication: scalerAuthentication
+    principal: scalerAuthentication == 'servicePrincipal'
+      ? scalerPrincipal ?? fail('scalerAuthentication is servicePrincipal: set scalerPrincipal')
+      : null
+    principalSecret: scalerPrincipalSecret
+    identityId: platform.id
+    identityPrincipalId: platform.properties.principalId
+    tags: everyTag
+  }
+  dependsOn: [hubs, vault]
+}
+
+module registry 'modules/registry.bicep' = {
+  params: {
+    name: names.registry
+    location: location
+    sku: privateNetworking ? 'Premium' : registrySku
+    publicAccess: !privateNetworking
+    identityId: platform.id
+    identityPrincipalId: platform.properties.principalId
+    workspaceId: workspace.outputs.id
+    tags: everyTag
+  }
+}
+
+module cacheShare 'modules/cache.bicep' = {
+  params: {
+    name: names.storage
+    shareName: names.cacheShare
+    location: location
+    settings: cache
+    vaultName: names.vault
+    secretName: names.cacheKey
+    identityId: platform.id
+    identityPrincipalId: platform.properties.principalId
+    publicAccess: !privateNetworking
+    workspaceId: workspace.outputs.id
+    tags: everyTag
+  }
+  dependsOn: [vault]
+}
+
+// -------------------------------------------------------------------------------------------------------- private networking
+
+var endpoints = [
+  {
+    service: names.namespace
+    id: resourceId('Microsoft.EventHub/namespaces', names.namespace)
+    group: 'namespace'
+    zone: 'privatelink.servicebus.windows.net'
+  }
+  {
+    service: names.vault
+    id: resourceId('Microsoft.KeyVault/vaults', names.vault)
+    group: 'vault'
+    zone: 'privatelink.vaultcore.azure.net'
+  }
+  {
+    service: names.storage
+    id: resourceId('Microsoft.Storage/storageAccounts', names.storage)
+    group: 'file'
+    zone: 'privatelink.file.${environment().suffixes.storage}'
+  }
+  {
+    service: names.registry
+    id: resourceId('Microsoft.ContainerRegistry/registries', names.registry)
+    group: 'registry'
+    zone: 'privatelink${environment().suffixes.acrLoginServer}'
+  }
+]
+
+module virtualNetwork 'modules/network.bicep' = if (privateNetworking) {
+  params: {
+    name: names.network
+    location: location
+    settings: network
+    zones: map(endpoints, endpoint => endpoint.zone)
+    tags: everyTag
+  }
+}
+
+module privateEndpoints 'modules/private-endpoint.bicep' = [
+  for endpoint in endpoints: if (privateNetworking) {
+    params: {
+      name: 'pep-${endpoint.service}'
+      location: location
+      serviceId: endpoint.id
+      group: endpoint.group
+      subnetId: resourceId('Microsoft.Network/virtualNetworks/subnets', names.network, 'endpoints')
+      zone: endpoint.zone
+      tags: everyTag
+    }
+    dependsOn: [virtualNetwork, hubs, vault, cacheShare, registry]
+  }
+]
+
+// ---------------------------------------------------------------------------------------------------------------- the apps
+
+module appEnvironment 'modules/environment.bicep' = {
+  params: {
+    name: names.environment
+    location: location
+    subnetId: privateNetworking ? resourceId('Microsoft.Network/virtualNetworks/subnets', names.network, 'apps') : ''
+    zoneRedundant: zoneRedundant && !privateNetworking
+      ? fail('zoneRedundant needs privateNetworking: only an environment in a virtual network spreads over zones')
+      : zoneRedundant
+    identityId: platform.id
+    storageName: names.cacheShare
+    storageAccountName: names.storage
+    shareName: names.cacheShare
+    storageKeyUrl: '${vaultUrl}/secrets/${names.cacheKey}'
+    workspaceId: workspace.outputs.id
+    tags: everyTag
+  }
+  dependsOn: [virtualNetwork, privateEndpoints, cacheShare]
+}
+
+// The same for every stage. With a namespace of one's own both clusters of the handlers' settings are this one.
+var everyVariable = {
+  EVENTHUB_BOOTSTRAP_SERVERS: bootstrapServers
+  EVENTHUB_EVENTS_TOPIC: namesOf(topics, 'raw')[0]
+  EVENTHUB_CONSUMER_GROUP: filter(stages, stage => stage.name == 'event-ingester')[0].group
+  EVENTHUB_AUTO_OFFSET_RESET: 'earliest'
+  LOCAL_KAFKA_BOOTSTRAP_SERVERS: bootstrapServers
+  LOCAL_KAFKA_SECURITY_PROTOCOL: 'SASL_SSL'
+  KAFKA_DOWNLOADS_PENDING_TOPIC: namesOf(topics, 'pending')[0]
+  KAFKA_DOWNLOADS_CACHED_TOPIC: namesOf(topics, 'cached')[0]
+  KAFKA_DOWNLOADS_RESULTS_TOPIC: namesOf(topics, 'results')[0]
+  KAFKA_DLQ_TOPIC: namesOf(topics, 'dlq')[0]
+  KAFKA_CONSUMER_GROUP_PREFIX: topology.groupPrefix
+  RETRY_DELAYS: join(map(topology.retryDelaysSeconds, seconds => string(seconds)), ',')
+  ALLOWED_ATTACHMENT_DOMAINS: join(allowedAttachmentDomains, ',')
+  LOG_LEVEL: logLevel
+  OTEL_EXPORTER_OTLP_ENDPOINT: otlpEndpoint
+}
+
+// Where each table is, for the stages that write it.
+var tableVariables = {
+  xact_events: { DELTA_EVENTS_TABLE_PATH: '${lakehouse}/Tables/xact_events' }
+  xact_attachments: { DELTA_INVENTORY_TABLE_PATH: '${lakehouse}/Tables/xact_attachments' }
+  xact_attachments_failed: { DELTA_FAILED_TABLE_PATH: '${lakehouse}/Tables/xact_attachments_failed' }
+}
+
+func concurrencyVariable(stage stageType) tagsType =>
+  stage.name == 'download'
+    ? { DOWNLOAD_CONCURRENCY: string(stage.concurrency) }
+    : stage.name == 'upload' ? { UPLOAD_CONCURRENCY: string(stage.concurrency) } : {}
+
+module handlers 'modules/handler.bicep' = [
+  for (stage, i) in stages: if (deployApps) {
+    params: {
+      name: 'ca-${base}-${stage.name}'
+      location: location
+      environmentId: resourceId('Microsoft.App/managedEnvironments', names.environment)
+      stage: stage
+      topics: filter(topics, topic => topic.role == stage.consumes)
+      size: stageSizes[?stage.name] ?? defaultSize
+      image: '${registryServer}/${imageRepository}/${stage.name}:${imageTag}'
+      registryServer: registryServer
+      identityId: identities[i].id
+      identityClientId: identities[i].properties.clientId
+      platformIdentityId: platform.id
+      bootstrapServers: bootstrapServers
+      scaler: logon(scalerAuthentication, platform.id)
+      secrets: map(
+        secretNames(scalerAuthentication),
+        name => { name: name, keyVaultUrl: '${vaultUrl}/secrets/${name}' }
+      )
+      variables: reduce(
+        map(stage.tables, table => tableVariables[table]),
+        union(
+          everyVariable,
+          concurrencyVariable(stage),
+          stage.files ? { ONELAKE_BASE_PATH: '${lakehouse}/Files/xact' } : {}
+        ),
+        (all, one) => union(all, one)
+      )
+      cacheStorageName: names.cacheShare
+      shutdownGraceSeconds: shutdownGraceSeconds
+      tags: union(everyTag, { stage: stage.name })
+    }
+    // Before its identity may read and write, a handler only waits; before the registry and the secrets may be read, the
+    // app cannot be made.
+    dependsOn: [appEnvironment, hubs, registry, scalerCredentials, privateEndpoints]
+  }
+]
+
+module warnings 'modules/alerts.bicep' = {
+  params: {
+    prefix: base
+    location: location
+    settings: alerts
+    namespaceId: resourceId('Microsoft.EventHub/namespaces', names.namespace)
+    deadLetterTopic: namesOf(topics, 'dlq')[0]
+    apps: deployApps
+      ? map(stages, stage => {
+          name: 'ca-${base}-${stage.name}'
+          maxReplicas: max(map(filter(topics, topic => topic.role == stage.consumes), topic => topic.partitions))
+        })
+      : []
+    storageAccountId: resourceId('Microsoft.Storage/storageAccounts', names.storage)
+    cacheGiB: cache.sizeGiB
+    workspaceId: workspace.outputs.id
+    tags: everyTag
+  }
+  dependsOn: [hubs, cacheShare, handlers]
+}
+
+// ------------------------------------------------------------------------------------------------------------- what is left
+
+var lakeWriters = filter(range(0, length(stages)), i => stages[i].files || !empty(stages[i].tables))
+
+@description('Host and port of the Event Hubs namespace, as Kafka clients want it.')
+output bootstrapServers string = bootstrapServers
+
+@description('Host name of the registry. Log on: `az acr login --name <the part before the first dot>`.')
+output registryServer string = registry.outputs.loginServer
+
+@description('The images that the apps run: push these.')
+output images string[] = [for stage in stages: '${registryServer}/${imageRepository}/${stage.name}:${imageTag}']
+
+@description('The container apps.')
+output apps string[] = [for stage in stages: 'ca-${base}-${stage.name}']
+
+@description('Who each stage is: neither id is a secret.')
+output identities { stage: string, clientId: string, principalId: string }[] = [
+  for (stage, i) in stages: {
+    stage: stage.name
+    clientId: identities[i].properties.clientId
+    principalId: identities[i].properties.principalId
+  }
+]
+
+@description('OneLake knows no Azure roles: run these as an admin of the Fabric workspace. They may be repeated.')
+output grantOneLake string[] = [
+  for i in lakeWriters: 'bicep/grant-onelake.sh ${fabric.workspaceId} ${identities[i].properties.principalId}'
+]
+
+@description('The same without the script.')
+output grantOneLakeByHand string[] = [
+  for i in lakeWriters: 'az rest --method post --resource https://api.fabric.microsoft.com --url https://api.fabric.microsoft.com/v1/workspaces/${fabric.workspaceId}/roleAssignments --headers Content-Type=application/json --body \'{"principal":{"id":"${identities[i].properties.principalId}","type":"ServicePrincipal"},"role":"Contributor"}\''
+]

@@ -1,0 +1,264 @@
+// Every type that more than one file needs. They live here because a file that imports from main.bicep would be a cycle.
+
+// ------------------------------------------------------------------------------------------------------- the topology
+
+@export()
+@description('What a topic is for. Several topics have the role `retry`: one for each delay.')
+type topicRole = 'raw' | 'pending' | 'cached' | 'results' | 'retry' | 'dlq'
+
+@export()
+@description('A topic: one event hub.')
+type topicType = {
+  @description('Name of the event hub, which is the Kafka topic.')
+  @minLength(1)
+  @maxLength(256)
+  name: string
+
+  @description('What it is for.')
+  role: topicRole
+
+  @description('Partitions. The Standard tier cannot change them later.')
+  @minValue(1)
+  @maxValue(32)
+  partitions: int
+
+  @description('How long records are kept, in hours, by tier of the namespace.')
+  retentionHours: {
+    @minValue(1)
+    @maxValue(168)
+    Standard: int
+
+    @minValue(1)
+    @maxValue(2160)
+    Premium: int
+  }
+}
+
+@export()
+@description('A stage: one handler, one container app, one consumer group, one identity.')
+type stageType = {
+  @description('Name of the handler, its image and its container app.')
+  @minLength(1)
+  @maxLength(16)
+  name: string
+
+  @description('Consumer group.')
+  @minLength(1)
+  group: string
+
+  @description('Role of the topics that it reads.')
+  consumes: topicRole
+
+  @description('Roles of the topics that it writes.')
+  produces: topicRole[]
+
+  @description('Delta tables that it appends to.')
+  tables: ('xact_events' | 'xact_attachments' | 'xact_attachments_failed')[]
+
+  @description('Writes files into OneLake.')
+  files: bool
+
+  @description('Mounts the cache volume.')
+  cache: bool
+
+  @description('Records of lag for which one more replica is worth its start.')
+  @minValue(1)
+  lagThreshold: int
+
+  @description('Messages that one replica works on at the same time.')
+  @minValue(1)
+  @maxValue(64)
+  concurrency: int
+}
+
+@export()
+@description('topology.json: what the code calls `contracts::topology`. A test holds the two together.')
+type topologyType = {
+  @description('Seconds until each next attempt; one retry topic each.')
+  retryDelaysSeconds: int[]
+
+  @description('Prefix of the consumer groups.')
+  groupPrefix: string
+
+  @description('All topics, upstream first, the retry topics in the order of their delays.')
+  topics: topicType[]
+
+  @description('All stages, upstream first.')
+  stages: stageType[]
+}
+
+// ------------------------------------------------------------------------------------------------------ the parameters
+
+@export()
+@description('Where the files and tables go.')
+type fabricType = {
+  @description('Id of the Fabric workspace, a GUID.')
+  @minLength(36)
+  @maxLength(36)
+  workspaceId: string
+
+  @description('Id of the lakehouse in it, a GUID.')
+  @minLength(36)
+  @maxLength(36)
+  lakehouseId: string
+}
+
+@export()
+@description('Tier and size of the Event Hubs namespace.')
+type eventHubsType = {
+  @description('Standard: ten event hubs, records of 1 MB, 7 days. Premium: 90 days, isolated resources.')
+  sku: 'Standard' | 'Premium'
+
+  @description('Throughput units (Standard, 1 to 40) or processing units (Premium, 1 to 16).')
+  @minValue(1)
+  @maxValue(40)
+  capacity: int
+
+  @description('Standard only: up to how many throughput units the namespace grows by itself. It never shrinks by itself.')
+  @minValue(1)
+  @maxValue(40)
+  maximumCapacity: int?
+}
+
+@export()
+@description('Who asks Event Hubs for the lag, to scale by it.')
+type scalerAuthenticationType = 'sas' | 'servicePrincipal' | 'identity'
+
+@export()
+@description('The service principal of the scaler.')
+type servicePrincipalType = {
+  @description('Tenant, a GUID.')
+  @minLength(36)
+  @maxLength(36)
+  tenantId: string
+
+  @description('Client id of the application, a GUID.')
+  @minLength(36)
+  @maxLength(36)
+  clientId: string
+
+  @description('Object id of its service principal (not of the application), a GUID: roles are given to it.')
+  @minLength(36)
+  @maxLength(36)
+  objectId: string
+}
+
+@export()
+@description('Cores of a replica. Its memory follows: 2 GiB a core.')
+type coresType = '0.25' | '0.5' | '0.75' | '1.0' | '1.25' | '1.5' | '1.75' | '2.0'
+
+@export()
+@description('Size of a stage.')
+type stageSizeType = {
+  @description('Cores of a replica.')
+  cores: coresType
+
+  @description('Replicas that are always there. 0: none while there is no lag.')
+  @minValue(0)
+  @maxValue(32)
+  minReplicas: int
+}
+
+@export()
+@description('The cache volume, an SMB share that the download and upload stages mount.')
+type cacheType = {
+  @description('Quota of the share in GiB. The download stage pauses at 90 % of it.')
+  @minValue(1)
+  @maxValue(102400)
+  sizeGiB: int
+
+  @description('Standard bills what is used, Premium what is reserved (at least 100 GiB), with a tenth of the latency.')
+  sku: 'Standard_LRS' | 'Standard_ZRS' | 'Premium_LRS' | 'Premium_ZRS'
+}
+
+@export()
+@description('Where logs go and how much of them.')
+type logsType = {
+  @description('Days that logs are kept.')
+  @minValue(30)
+  @maxValue(730)
+  retentionDays: int
+
+  @description('Gigabytes a day after which no more are taken; -1: no limit.')
+  @minValue(-1)
+  dailyQuotaGb: int
+}
+
+@export()
+@description('Who is told, and when.')
+type alertsType = {
+  @description('E-mail addresses. None: the alerts show in the portal alone.')
+  @maxLength(20)
+  emails: string[]
+
+  @description('Dead letters a minute, over five minutes, that are a warning.')
+  @minValue(0)
+  deadLettersWarning: int
+
+  @description('Dead letters a minute, over five minutes, that are critical.')
+  @minValue(1)
+  deadLettersCritical: int
+
+  @description('Minutes that a stage may stay scaled out as far as it goes before its lag is a warning.')
+  lagMinutes: 5 | 15 | 30 | 60
+}
+
+@export()
+@description('The virtual network, when networking is private.')
+type networkType = {
+  @description('Addresses of the network.')
+  addressPrefix: string
+
+  @description('Addresses of the container apps: /27 or larger, theirs alone.')
+  appsPrefix: string
+
+  @description('Addresses of the private endpoints: /28 or larger.')
+  endpointsPrefix: string
+}
+
+@export()
+@description('Somebody besides the stages who may use the event hubs.')
+type accessType = {
+  @description('Object id, a GUID.')
+  @minLength(36)
+  @maxLength(36)
+  principalId: string
+
+  @description('Kind of principal.')
+  principalType: 'User' | 'Group' | 'ServicePrincipal'
+
+  @description('sendEvents: may send to the topic of the events. operate: may read and send everywhere, as the commands `dlq replay`, `offsets reset` and `validate` must.')
+  role: 'sendEvents' | 'operate'
+}
+
+@export()
+@description('Tags of every resource.')
+type tagsType = {
+  @description('A tag.')
+  *: string
+}
+
+// ------------------------------------------------------------------------------------------------- between the modules
+
+@export()
+@description('A secret of a container app, by its place in the vault.')
+type secretReferenceType = {
+  @description('Name in the container app.')
+  name: string
+
+  @description('Its address in the vault, without a version: the newest is taken.')
+  keyVaultUrl: string
+}
+
+@export()
+@description('What a scale rule needs to log on to Event Hubs.')
+type scalerType = {
+  @description('Settings that are the same for every rule.')
+  metadata: tagsType
+
+  @description('Secrets by the parameter of the scaler that they fill.')
+  auth: { secretRef: string, triggerParameter: string }[]
+
+  @description('Resource id of the identity that the scaler uses; empty: none.')
+  identity: string
+}

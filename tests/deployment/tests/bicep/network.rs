@@ -1,0 +1,132 @@
+//! Private networking: by one parameter everything is reached from inside alone.
+
+use crate::cli::{bicep, copy_of_templates};
+use crate::snapshot::{Variant, last, list, text};
+use std::collections::BTreeMap;
+
+/// What has private endpoints: type, group, DNS zone (as far as it is known before Azure is asked).
+const SERVICES: [(&str, &str, &str); 4] = [
+    (
+        "Microsoft.EventHub/namespaces",
+        "namespace",
+        "privatelink.servicebus.windows.net",
+    ),
+    ("Microsoft.KeyVault/vaults", "vault", "privatelink.vaultcore.azure.net"),
+    ("Microsoft.Storage/storageAccounts", "file", "privatelink.file."),
+    ("Microsoft.ContainerRegistry/registries", "registry", "privatelink"),
+];
+
+#[test]
+fn public_access_is_off_in_the_private_variant_and_on_in_the_others() {
+    for variant in Variant::ALL {
+        for (kind, _, _) in SERVICES {
+            let expected = if variant == Variant::Private {
+                "Disabled"
+            } else {
+                "Enabled"
+            };
+            let found = &variant.snapshot().only(kind)["properties"]["publicNetworkAccess"];
+            assert_eq!(*found, expected, "{variant:?} {kind}");
+        }
+        let environment = &variant.snapshot().only("Microsoft.App/managedEnvironments")["properties"];
+        assert_eq!(
+            environment["publicNetworkAccess"], "Disabled",
+            "no app is called from outside"
+        );
+    }
+}
+
+#[test]
+fn every_service_has_an_endpoint_and_a_name_that_leads_to_it() {
+    let snapshot = Variant::Private.snapshot();
+    let network = snapshot.only("Microsoft.Network/virtualNetworks");
+    let endpoints: BTreeMap<&str, &serde_json::Value> = snapshot
+        .of_type("Microsoft.Network/privateEndpoints")
+        .map(|endpoint| {
+            let connection = &endpoint["properties"]["privateLinkServiceConnections"][0]["properties"];
+            (text(&connection["privateLinkServiceId"]), endpoint)
+        })
+        .collect();
+    assert_eq!(endpoints.len(), SERVICES.len());
+    let zones: Vec<_> = snapshot.of_type("Microsoft.Network/privateDnsZones").collect();
+    assert_eq!(zones.len(), SERVICES.len());
+    let links: Vec<_> = snapshot
+        .of_type("Microsoft.Network/privateDnsZones/virtualNetworkLinks")
+        .collect();
+    assert_eq!(links.len(), SERVICES.len());
+    assert!(
+        links
+            .iter()
+            .all(|link| link["properties"]["virtualNetwork"]["id"] == network["id"])
+    );
+    assert_eq!(
+        snapshot
+            .of_type("Microsoft.Network/privateEndpoints/privateDnsZoneGroups")
+            .count(),
+        SERVICES.len()
+    );
+    for (kind, group, zone) in SERVICES {
+        let service = snapshot.only(kind);
+        let endpoint = endpoints[text(&service["id"])];
+        let connection = &endpoint["properties"]["privateLinkServiceConnections"][0]["properties"];
+        assert_eq!(connection["groupIds"], serde_json::json!([group]));
+        assert_eq!(last(&endpoint["properties"]["subnet"]["id"]), "endpoints");
+        assert!(zones.iter().any(|found| text(&found["name"]).contains(zone)), "{zone}");
+    }
+}
+
+#[test]
+fn the_environment_has_a_subnet_of_its_own() {
+    let snapshot = Variant::Private.snapshot();
+    let network = snapshot.only("Microsoft.Network/virtualNetworks");
+    let subnets = list(&network["properties"]["subnets"]);
+    let apps = subnets.iter().find(|subnet| subnet["name"] == "apps").unwrap();
+    assert_eq!(
+        apps["properties"]["delegations"][0]["properties"]["serviceName"],
+        "Microsoft.App/environments"
+    );
+    let environment = &snapshot.only("Microsoft.App/managedEnvironments")["properties"];
+    let subnet = text(&environment["vnetConfiguration"]["infrastructureSubnetId"]);
+    assert_eq!(subnet, format!("{}/subnets/apps", text(&network["id"])));
+    assert_eq!(environment["vnetConfiguration"]["internal"], true);
+    assert_eq!(environment["zoneRedundant"], true);
+}
+
+#[test]
+fn without_private_networking_there_is_no_network() {
+    for variant in [Variant::Dev, Variant::Prod] {
+        let network = |kind: &str| variant.snapshot().of_type(kind).count();
+        assert_eq!(network("Microsoft.Network/virtualNetworks"), 0);
+        assert_eq!(network("Microsoft.Network/privateEndpoints"), 0);
+        assert_eq!(network("Microsoft.Network/privateDnsZones"), 0);
+    }
+}
+
+#[test]
+fn a_registry_with_a_private_endpoint_is_premium() {
+    let registry = Variant::Private
+        .snapshot()
+        .only("Microsoft.ContainerRegistry/registries");
+    assert_eq!(registry["sku"]["name"], "Premium");
+}
+
+#[test]
+fn zones_without_a_network_are_refused_with_the_reason() {
+    let folder = copy_of_templates();
+    let file = folder.path().join("main.dev.bicepparam");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{text}\nparam zoneRedundant = true\n")).unwrap();
+    let arguments = [
+        "snapshot",
+        "main.dev.bicepparam",
+        "--mode=overwrite",
+        "--resource-group=g",
+        "--location=westeurope",
+    ];
+    let output = bicep(folder.path(), &arguments, &[]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        !output.status.success() && said.contains("zoneRedundant needs privateNetworking"),
+        "{said}"
+    );
+}
