@@ -165,6 +165,8 @@ pub fn files_below(folder: &Path) -> Vec<PathBuf> {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             match entry.file_type() {
+                // What is still being written is no file of the lake yet.
+                Ok(kind) if kind.is_dir() && entry.file_name() == ".xact-uploads" => {}
                 Ok(kind) if kind.is_dir() => folders.push(entry.path()),
                 _ => files.push(entry.path()),
             }

@@ -2,9 +2,11 @@
 
 use crate::events::DEAD_HOST;
 use crate::schedule::{Act, SESSION_TIMEOUT, Step, Target};
+use e2e::namespace::Namespace;
 use e2e::samples::{HOSTS, SampleServer};
 use e2e::stages::{STAGES, environment};
-use e2e::{Running, Variables, command, variables};
+use e2e::{OneLakeServer, Running, Variables, command, variables};
+use harness::managed_identity::{Answer, ManagedIdentity};
 use harness::{Kafka, Result, WorkDir, ports};
 use std::collections::BTreeMap;
 use std::process::ExitStatus;
@@ -21,6 +23,8 @@ pub const CACHE_RETENTION: Duration = Duration::from_secs(20);
 const GRACE: Duration = Duration::from_secs(5);
 /// Until a process that was asked to end has: its grace, what the clients take to leave their groups, and a busy machine.
 const ENDED: Duration = Duration::from_secs(60);
+/// Tokens of the identity live so long: each is renewed several times in a storm.
+const TOKENS: Duration = Duration::from_secs(60);
 /// Exit code of a process whose work outlasted the grace period.
 const UNDRAINED: i32 = 1;
 
@@ -30,11 +34,13 @@ pub struct Cluster {
     handlers: Vec<Handler>,
     _samples: SampleServer,
     kafka: Kafka,
+    lake: Option<OneLakeServer>,
+    _identity: Option<ManagedIdentity>,
     environment: Variables,
     /// Everything that the run writes, but for the broker's data.
     pub dir: WorkDir,
     /// How often each blow was struck.
-    pub struck: BTreeMap<(bool, Act), usize>,
+    pub struck: BTreeMap<(&'static str, Act), usize>,
     /// Processes that ended by themselves, and how.
     pub deaths: Vec<String>,
     /// Processes that ended after SIGTERM without having drained in time.
@@ -65,12 +71,28 @@ impl Cluster {
     ///
     /// # Errors
     /// When something does not start.
-    pub fn start() -> Result<Self> {
+    pub fn start(azure: bool) -> Result<Self> {
         let dir = WorkDir::new("storm")?;
-        let kafka = Kafka::start()?;
         let samples = SampleServer::start(&dir)?;
-        let environment = storm_environment(kafka.bootstrap(), &samples, &dir)?;
-        command(&["topics", "create"], environment.clone(), &dir)?.success()?;
+        let (kafka, lake, identity, environment) = match azure {
+            false => {
+                let kafka = Kafka::start()?;
+                let environment = storm_environment(kafka.bootstrap(), &samples, &dir)?;
+                command(&["topics", "create"], environment.clone(), &dir)?.success()?;
+                (kafka, None, None, environment)
+            }
+            true => {
+                let namespace = Namespace::start()?;
+                let lake = OneLakeServer::start(&dir)?;
+                let mut environment = storm_environment(namespace.kafka.bootstrap(), &samples, &dir)?;
+                // As the deployment does it: no client of Event Hubs creates topics.
+                command(&["topics", "create"], environment.clone(), &dir)?.success()?;
+                let identity = namespace.identity("storm", Answer::Tokens(TOKENS))?;
+                environment.extend(namespace.by_identity(&identity));
+                environment.extend(lake.variables(Some(namespace.certificate()))?);
+                (namespace.kafka, Some(lake), Some(identity), environment)
+            }
+        };
         let mut handlers = Vec::new();
         for (stage, _, _) in STAGES {
             for number in 1..=EACH {
@@ -91,6 +113,8 @@ impl Cluster {
             handlers,
             _samples: samples,
             kafka,
+            lake,
+            _identity: identity,
             environment,
             dir,
             struck: BTreeMap::new(),
@@ -130,6 +154,7 @@ impl Cluster {
         match target {
             Target::Handler(number) => &self.handlers[number].name,
             Target::Broker => "broker",
+            Target::Lake => "lake",
         }
     }
 
@@ -138,8 +163,7 @@ impl Cluster {
     /// # Errors
     /// When the machine refuses, or a process does not end that was asked to.
     pub fn strike(&mut self, step: Step) -> Result<()> {
-        let is_broker = step.target == Target::Broker;
-        *self.struck.entry((is_broker, step.act)).or_default() += 1;
+        *self.struck.entry((step.target.kind(), step.act)).or_default() += 1;
         match step.target {
             Target::Handler(number) => self.strike_handler(number, step.act),
             Target::Broker => match step.act {
@@ -148,6 +172,16 @@ impl Cluster {
                 Act::Thaw => self.kafka.resume(),
                 Act::Start => self.kafka.restart(),
                 Act::Terminate => self.kafka.stop().map(drop),
+            },
+            Target::Lake => match &mut self.lake {
+                None => Ok(()),
+                Some(lake) => match step.act {
+                    Act::Kill => lake.process().kill(),
+                    Act::Freeze => lake.process().pause(),
+                    Act::Thaw => lake.process().resume(),
+                    Act::Start => lake.restart(),
+                    Act::Terminate => lake.process().terminate(),
+                },
             },
         }
     }

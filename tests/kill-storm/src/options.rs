@@ -11,10 +11,13 @@ pub struct Options {
     pub seed: u64,
     /// How long processes are struck.
     pub duration: Duration,
+    /// In Azure's shape: the broker speaks as Event Hubs does and the lake is the OneLake emulator, both by the tokens of a
+    /// managed identity. The lake is struck as well.
+    pub azure: bool,
 }
 
 /// How to call it.
-pub const USAGE: &str = "tests/storm [--events N] [--seed S] [--minutes M]";
+pub const USAGE: &str = "tests/storm [--events N] [--seed S] [--minutes M] [--azure]";
 
 impl Options {
     /// From the command line; without a seed it takes a random one.
@@ -26,9 +29,14 @@ impl Options {
             events: 20_000,
             seed: fastrand::u64(..1_000_000),
             duration: Duration::from_secs(5 * 60),
+            azure: false,
         };
         let mut arguments = arguments.into_iter();
         while let Some(name) = arguments.next() {
+            if name == "--azure" {
+                options.azure = true;
+                continue;
+            }
             let value = arguments.next().ok_or_else(|| format!("{name} wants a value"))?;
             let wrong = |_| format!("{name} {value}: no such number");
             match name.as_str() {
@@ -64,10 +72,11 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_asked_for_by_three_numbers() {
+    fn a_run_is_asked_for_by_three_numbers_and_a_shape() {
         let options = parse("--seed 7 --minutes 1.5 --events 300").unwrap();
         assert_eq!((options.seed, options.events), (7, 300));
         assert_eq!(options.duration, Duration::from_secs(90));
+        assert!(!options.azure && parse("--azure --seed 7").unwrap().azure);
         assert_eq!(parse("").unwrap().events, 20_000);
     }
 

@@ -27,8 +27,8 @@ pub struct Report {
     pub left: Vec<PathBuf>,
     /// Messages that a group has not finished, by Kafka's own tool.
     pub lag: u64,
-    /// Blows by kind; true: to the broker.
-    pub struck: BTreeMap<(bool, Act), usize>,
+    /// Blows by whom they met, and kind.
+    pub struck: BTreeMap<(&'static str, Act), usize>,
     /// Processes that ended after SIGTERM without having drained in time.
     pub undrained: usize,
     /// Largest resident memory, in KiB, by handler.
@@ -64,12 +64,12 @@ impl Report {
 /// One line.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let struck = |broker, act| self.struck.get(&(broker, act)).copied().unwrap_or(0);
+        let struck = |kind, act| self.struck.get(&(kind, act)).copied().unwrap_or(0);
         write!(
             f,
             "{}: {} events, {} attachments, {} completed, {} failed, {} lost, {} duplicates, {} wrong bytes, {} strangers, \
              {} left cache files, lag {}, {} died by themselves; handlers: {} kills, {} stops, {} terms ({} not drained in time); \
-             broker: {} kills, {} stops; {:.1} minutes of storm, {:.1} in all, seed {}",
+             broker: {} kills, {} stops; lake: {} kills, {} stops; {:.1} minutes of storm, {:.1} in all, seed {}{}",
             if self.is_good() { "good" } else { "BAD" },
             self.options.events,
             self.attachments,
@@ -82,15 +82,18 @@ impl fmt::Display for Report {
             self.left.len(),
             self.lag,
             self.deaths.len(),
-            struck(false, Act::Kill),
-            struck(false, Act::Freeze),
-            struck(false, Act::Terminate),
+            struck("handlers", Act::Kill),
+            struck("handlers", Act::Freeze),
+            struck("handlers", Act::Terminate),
             self.undrained,
-            struck(true, Act::Kill),
-            struck(true, Act::Freeze),
+            struck("broker", Act::Kill),
+            struck("broker", Act::Freeze),
+            struck("lake", Act::Kill),
+            struck("lake", Act::Freeze),
             self.options.duration.as_secs_f64() / 60.0,
             self.took.as_secs_f64() / 60.0,
             self.options.seed,
+            if self.options.azure { ", in Azure's shape" } else { "" },
         )
     }
 }

@@ -15,6 +15,20 @@ pub enum Target {
     Handler(usize),
     /// The broker.
     Broker,
+    /// The lake, where it is a process of its own.
+    Lake,
+}
+
+impl Target {
+    /// Whom it is counted under.
+    #[must_use]
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::Handler(_) => "handlers",
+            Self::Broker => "broker",
+            Self::Lake => "lake",
+        }
+    }
 }
 
 /// What is done to it.
@@ -45,7 +59,7 @@ pub struct Step {
 
 /// The steps of a storm in their order; at its end everything runs.
 #[must_use]
-pub fn of_seed(seed: u64, handlers: usize, duration: Duration) -> Vec<Step> {
+pub fn of_seed(seed: u64, handlers: usize, has_lake: bool, duration: Duration) -> Vec<Step> {
     // Not the stream that the events come from.
     let mut random = fastrand::Rng::with_seed(seed ^ 0x5707_0a11);
     let mut steps = Vec::new();
@@ -56,8 +70,13 @@ pub fn of_seed(seed: u64, handlers: usize, duration: Duration) -> Vec<Step> {
         });
     }
     timeline(&mut steps, Target::Broker, duration, || {
-        (pause(&mut random, 12.0, 25.0), blow_to_broker(&mut random))
+        (pause(&mut random, 12.0, 25.0), blow_to_server(&mut random))
     });
+    if has_lake {
+        timeline(&mut steps, Target::Lake, duration, || {
+            (pause(&mut random, 12.0, 25.0), blow_to_server(&mut random))
+        });
+    }
     // A stable sort: what happens to one target at one moment keeps its order.
     steps.sort_by_key(|step| step.at);
     steps
@@ -115,7 +134,7 @@ fn blow_to_handler(random: &mut fastrand::Rng) -> Blow {
     }
 }
 
-fn blow_to_broker(random: &mut fastrand::Rng) -> Blow {
+fn blow_to_server(random: &mut fastrand::Rng) -> Blow {
     match random.bool() {
         true => vec![(Act::Kill, seconds(random, 0.1, 5.0)), (Act::Start, Duration::ZERO)],
         false => vec![(Act::Freeze, seconds(random, 0.5, 10.0)), (Act::Thaw, Duration::ZERO)],
@@ -145,15 +164,15 @@ mod tests {
 
     #[test]
     fn a_seed_gives_the_same_storm_again_and_another_seed_another() {
-        assert_eq!(of_seed(1, 14, MINUTES), of_seed(1, 14, MINUTES));
-        assert_ne!(of_seed(1, 14, MINUTES), of_seed(2, 14, MINUTES));
+        assert_eq!(of_seed(1, 14, true, MINUTES), of_seed(1, 14, true, MINUTES));
+        assert_ne!(of_seed(1, 14, true, MINUTES), of_seed(2, 14, true, MINUTES));
     }
 
     #[test]
     fn blows_to_one_target_follow_each_other_and_all_run_in_the_end() {
         let mut states: BTreeMap<Target, Act> = BTreeMap::new();
         let mut seen = BTreeSet::new();
-        for step in of_seed(3, 14, MINUTES) {
+        for step in of_seed(3, 14, true, MINUTES) {
             let before = states.insert(step.target, step.act).unwrap_or(Act::Start);
             let fits = match step.act {
                 Act::Kill => before != Act::Kill,
@@ -163,10 +182,10 @@ mod tests {
             };
             assert!(fits, "{step:?} after {before:?}");
             assert!(step.at <= MINUTES);
-            seen.insert((matches!(step.target, Target::Broker), step.act));
+            seen.insert((step.target.kind(), step.act));
         }
         assert!(states.values().all(|act| matches!(act, Act::Start | Act::Thaw)));
-        assert_eq!(states.len(), 15, "everybody is struck");
-        assert_eq!(seen.len(), 9, "every kind of blow is there");
+        assert_eq!(states.len(), 16, "everybody is struck");
+        assert_eq!(seen.len(), 13, "every kind of blow is there");
     }
 }

@@ -25,7 +25,7 @@ const SHOWN: usize = 20;
 pub fn run(options: Options) -> Result<Report> {
     println!("seed {}", options.seed);
     let events = events::of_seed(options.seed, options.events);
-    let mut cluster = Cluster::start()?;
+    let mut cluster = Cluster::start(options.azure)?;
     let began = Instant::now();
     let done = rage(&mut cluster, &events, options);
     if let Err(error) = done.and_then(|()| drain::wait(&mut cluster)) {
@@ -39,7 +39,7 @@ pub fn run(options: Options) -> Result<Report> {
 
 /// Sends the events while the schedule is carried out; in the end everything runs.
 fn rage(cluster: &mut Cluster, events: &[Event], options: Options) -> Result<()> {
-    let steps = schedule::of_seed(options.seed, cluster.processes(), options.duration);
+    let steps = schedule::of_seed(options.seed, cluster.processes(), options.azure, options.duration);
     let broker = cluster.broker().to_owned();
     thread::scope(|scope| {
         let sending = scope.spawn(|| sender::send(&broker, events, options.duration));
@@ -71,10 +71,7 @@ fn rage(cluster: &mut Cluster, events: &[Event], options: Options) -> Result<()>
 }
 
 fn strikes(cluster: &Cluster) -> String {
-    let parts = cluster.struck.iter().map(|((is_broker, act), count)| {
-        let who = if *is_broker { "broker" } else { "handlers" };
-        format!("{who} {act:?} {count}")
-    });
+    let parts = cluster.struck.iter().map(|((who, act), count)| format!("{who} {act:?} {count}"));
     parts.collect::<Vec<_>>().join(", ")
 }
 

@@ -1,5 +1,6 @@
 //! A short storm, as `tests/run` runs it. `STORM_SEED` gives it another seed.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use xact_kill_storm::Options;
 
@@ -8,15 +9,29 @@ const STORM: Duration = Duration::from_secs(75);
 const EVENTS: usize = 2000;
 const SEED: u64 = 1;
 
-#[test]
-fn nothing_is_lost_and_nothing_comes_twice_in_a_storm() -> harness::Result<()> {
+/// Two storms at once would be one of another kind.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+fn storm(azure: bool) -> harness::Result<()> {
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let seed = std::env::var("STORM_SEED").ok().and_then(|seed| seed.parse().ok());
     let report = xact_kill_storm::run(Options {
         events: EVENTS,
         seed: seed.unwrap_or(SEED),
         duration: STORM,
+        azure,
     })?;
     assert!(report.is_good(), "{report}");
     println!("{report}");
     Ok(())
+}
+
+#[test]
+fn nothing_is_lost_and_nothing_comes_twice_in_a_storm() -> harness::Result<()> {
+    storm(false)
+}
+
+#[test]
+fn nothing_is_lost_and_nothing_comes_twice_in_a_storm_over_event_hubs_and_one_lake() -> harness::Result<()> {
+    storm(true)
 }

@@ -1,0 +1,126 @@
+//! The OneLake emulator as a process of its own, over TLS, for handlers that are processes of their own.
+
+use crate::{Variables, failed, variables};
+use harness::{Process, Result, WorkDir, binary, ports, wait_until};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use std::fs;
+use std::net::TcpStream;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const WORKSPACE: &str = "claims";
+const ITEM: &str = "Lake.Lakehouse";
+
+/// The emulator. Its data is in `files` and `tables` of the work directory, where a local lake would be.
+pub struct OneLakeServer {
+    process: Process,
+    address: String,
+    dir: PathBuf,
+}
+
+impl OneLakeServer {
+    /// Starts it and waits until it answers. It takes whatever looks like a token of Entra's for storage.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start(dir: &WorkDir) -> Result<Self> {
+        certificate(dir.path()).map_err(|error| failed("no certificate could be made", error))?;
+        let item = dir.path().join("onelake").join(WORKSPACE).join(ITEM);
+        fs::create_dir_all(item.join("Files/xact"))
+            .and_then(|()| fs::create_dir_all(item.join("Tables")))
+            .and_then(|()| symlink(item.join("Files/xact"), dir.path().join("files")))
+            .and_then(|()| symlink(item.join("Tables"), dir.path().join("tables")))
+            .map_err(cannot("make the lake's folders"))?;
+        let address = format!("127.0.0.1:{}", ports::free()?);
+        Ok(Self {
+            process: spawn(&address, dir.path())?,
+            address,
+            dir: dir.path().to_owned(),
+        })
+    }
+
+    /// Where files and tables are, and whom to trust. `authorities`: a file of certificates to be trusted besides.
+    ///
+    /// # Errors
+    /// When that file cannot be read.
+    pub fn variables(&self, authorities: Option<&Path>) -> Result<Variables> {
+        let bundle = self.dir.join("authorities.pem");
+        let mut pem = fs::read(self.dir.join("onelake-ca.pem")).map_err(cannot("read the authority"))?;
+        if let Some(others) = authorities {
+            pem.extend(fs::read(others).map_err(cannot("read the other authorities"))?);
+        }
+        fs::write(&bundle, pem).map_err(cannot("write the authorities"))?;
+        let item = format!("abfss://{WORKSPACE}@{}/{ITEM}", self.address);
+        Ok(variables(&[
+            ("ONELAKE_BASE_PATH", format!("{item}/Files/xact")),
+            ("DELTA_EVENTS_TABLE_PATH", format!("{item}/Tables/xact_events")),
+            ("DELTA_INVENTORY_TABLE_PATH", format!("{item}/Tables/xact_attachments")),
+            ("DELTA_FAILED_TABLE_PATH", format!("{item}/Tables/xact_attachments_failed")),
+            ("SSL_CERT_FILE", bundle.display().to_string()),
+        ]))
+    }
+
+    /// The process, to be killed and frozen.
+    pub const fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// Starts it again at its address, over its data; one that still runs is killed first.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn restart(&mut self) -> Result<()> {
+        self.process.kill()?;
+        self.process = spawn(&self.address, &self.dir)?;
+        Ok(())
+    }
+}
+
+fn cannot(what: &'static str) -> impl FnOnce(std::io::Error) -> harness::Error {
+    move |error| failed(format!("cannot {what}"), error.to_string())
+}
+
+fn spawn(address: &str, dir: &Path) -> Result<Process> {
+    let item = format!("{WORKSPACE}/{ITEM}");
+    let args = [
+        "--listen",
+        address,
+        "--folder",
+        "onelake",
+        "--item",
+        &item,
+        "--any-jwt",
+        "--tls-certificate",
+        "onelake.pem",
+        "--tls-key",
+        "onelake-key.pem",
+    ];
+    let none: [(&str, &str); 0] = [];
+    let process = Process::spawn("onelake-emulator", binary("onelake-emulator")?, args, none, dir)?;
+    wait_until(Duration::from_secs(30), "the OneLake emulator answers", || {
+        TcpStream::connect(address).is_ok().then_some(())
+    })
+    .map_err(|error| process.error(&error.to_string()))?;
+    Ok(process)
+}
+
+/// For this machine's loopback address, and the authority that vouches for it.
+fn certificate(dir: &Path) -> std::result::Result<(), String> {
+    let text = |error: rcgen::Error| error.to_string();
+    let authority_key = KeyPair::generate().map_err(text)?;
+    let mut authority = CertificateParams::default();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca_pem = authority.self_signed(&authority_key).map_err(text)?.pem();
+    let issuer = Issuer::new(authority, authority_key);
+    let key = KeyPair::generate().map_err(text)?;
+    let server = CertificateParams::new(vec!["127.0.0.1".to_owned()]).map_err(text)?;
+    let certificate = server.signed_by(&key, &issuer).map_err(text)?.pem();
+    [
+        ("onelake-ca.pem", ca_pem),
+        ("onelake.pem", certificate),
+        ("onelake-key.pem", key.serialize_pem()),
+    ]
+    .into_iter()
+    .try_for_each(|(name, pem)| fs::write(dir.join(name), pem).map_err(|error| error.to_string()))
+}
