@@ -20,15 +20,6 @@ const READY: Duration = Duration::from_secs(60);
 /// How long a clean stop may take.
 const STOPPED: Duration = Duration::from_secs(30);
 
-/// What somebody may do something with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Resource {
-    /// A topic.
-    Topic,
-    /// A consumer group.
-    Group,
-}
-
 /// A broker. Dropping it kills it, and removes its data unless the test is panicking.
 #[derive(Debug)]
 pub struct Kafka {
@@ -78,8 +69,8 @@ impl Kafka {
     }
 
     /// The same with a third listener for those who come with a token of `issuer`, and with the limits of an Event Hubs
-    /// namespace: [`Kafka::tokens`] says where, [`Kafka::allow`] lets somebody do something there, and connections that
-    /// are idle for 8 s are cut.
+    /// namespace: [`Kafka::tokens`] says where, nobody may do there what he was not allowed to
+    /// ([`Kafka::allow_to_receive`], [`Kafka::allow_to_send`]), and connections that are idle for 8 s are cut.
     pub fn start_event_hubs(connection_string: &str, issuer: &Issuer) -> Result<Kafka> {
         let install = install()?;
         let dir = WorkDir::new("kafka")?;
@@ -96,16 +87,22 @@ impl Kafka {
         Some(format!("127.0.0.1:{}", namespace.port))
     }
 
-    /// Lets the subject of a token do these things (`Read`, `Write`, `Describe`) with a topic, or a group (`Read`); `*` is
-    /// every one. As `kafka-acls` does.
-    pub fn allow(&self, subject: &str, operations: &[&str], kind: Resource, name: &str) -> Result<()> {
+    /// Lets the subject of a token read a topic (`*`: every one) and use all consumer groups, as an Event Hubs Data
+    /// Receiver may. Kafka's own tool does it.
+    pub fn allow_to_receive(&self, subject: &str, topic: &str) -> Result<()> {
+        self.allow(subject, "Read", &["--topic", topic, "--group", "*"])
+    }
+
+    /// Lets the subject of a token write to a topic (`*`: every one), as an Event Hubs Data Sender may.
+    pub fn allow_to_send(&self, subject: &str, topic: &str) -> Result<()> {
+        self.allow(subject, "Write", &["--topic", topic])
+    }
+
+    fn allow(&self, subject: &str, operation: &str, what: &[&str]) -> Result<()> {
         let principal = format!("User:{subject}");
-        let kind = match kind {
-            Resource::Topic => "--topic",
-            Resource::Group => "--group",
-        };
-        let mut args = vec!["--add", "--allow-principal", &principal, kind, name];
-        args.extend(operations.iter().flat_map(|operation| ["--operation", operation]));
+        let mut args = vec!["--add", "--allow-principal", &principal];
+        args.extend(["--operation", operation, "--operation", "Describe"]);
+        args.extend(what);
         self.tool("AclCommand", &args).map(drop)
     }
 
@@ -377,7 +374,7 @@ mod tests {
             assert!(std::net::TcpStream::connect(&address).is_ok(), "{address}");
         }
         kafka.create_topic("hub", 1)?;
-        kafka.allow("somebody", &["Read", "Describe"], Resource::Topic, "hub")?;
+        kafka.allow_to_receive("somebody", "hub")?;
         let rules = kafka.tool("AclCommand", &["--list", "--topic", "hub"])?;
         assert!(
             rules.contains("principal=User:somebody") && rules.contains("operation=READ"),
