@@ -15,12 +15,19 @@ pub struct Health(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Component to reason: what is not here is well.
-    troubles: BTreeMap<String, String>,
+    /// By component: what is not here is well.
+    troubles: BTreeMap<String, Trouble>,
     /// Worker threads and when they last came round.
     heartbeats: BTreeMap<String, Instant>,
     /// How many wait for a component, where that is what decides.
     waiting: BTreeMap<String, usize>,
+}
+
+#[derive(Debug)]
+struct Trouble {
+    reason: String,
+    /// A component that only starts is in no trouble yet.
+    is_logged: bool,
 }
 
 /// Somebody waits for a component: it counts as down until the last one that waits has dropped this.
@@ -56,12 +63,19 @@ impl Health {
     /// The component does not work; logged when it is new or its reason changed.
     pub fn down(&self, component: &str, reason: impl Into<String>) {
         let reason = reason.into();
-        let before = self.state().troubles.insert(component.to_owned(), reason.clone());
+        let trouble = Trouble {
+            reason: reason.clone(),
+            is_logged: true,
+        };
+        let before = self.state().troubles.insert(component.to_owned(), trouble);
         match before {
-            None => tracing::warn!(component, reason, "not ready"),
             // Reasons that differ in a detail (an address, a count) would fill the log: only the first is a warning.
-            Some(before) if before != reason => tracing::debug!(component, reason, "still not ready"),
-            Some(_) => {}
+            Some(before) if before.is_logged => {
+                if before.reason != reason {
+                    tracing::debug!(component, reason, "still not ready");
+                }
+            }
+            _ => tracing::warn!(component, reason, "not ready"),
         }
     }
 
@@ -79,7 +93,11 @@ impl Health {
 
     /// The component is expected to come up; nothing is wrong yet, so nothing is logged.
     pub fn starting(&self, component: &str, reason: &str) {
-        self.state().troubles.insert(component.to_owned(), reason.to_owned());
+        let trouble = Trouble {
+            reason: reason.to_owned(),
+            is_logged: false,
+        };
+        self.state().troubles.insert(component.to_owned(), trouble);
     }
 
     /// The component works; logged when it did not before.
@@ -111,7 +129,11 @@ impl Health {
     /// Why the process is not ready; empty when it is.
     #[must_use]
     pub fn not_ready(&self) -> BTreeMap<String, String> {
-        self.state().troubles.clone()
+        let state = self.state();
+        let reasons = state.troubles.iter();
+        reasons
+            .map(|(component, trouble)| (component.clone(), trouble.reason.clone()))
+            .collect()
     }
 
     /// Workers whose thread is stuck; empty when the process lives.

@@ -5,6 +5,7 @@
 //! - [`pipeline`]: `xact-pipeline --dev`, and where it keeps things
 //! - [`stages`]: the handlers as processes of their own, with one environment for all
 //! - [`fleet`]: some of them with topics, groups and a lake of their own, so that tests share a broker
+//! - [`namespace`]: an Event Hubs namespace, and the ways to be let in to it
 //! - [`one_lake`]: the OneLake emulator as a process of its own
 //! - [`samples`]: the sample server as a process of its own
 //! - [`command`]: an operator's command, run to its end
@@ -23,6 +24,7 @@ pub mod groups;
 pub mod ids;
 pub mod kcat;
 pub mod metrics;
+pub mod namespace;
 pub mod one_lake;
 pub mod pipeline;
 pub mod rows;
@@ -35,6 +37,7 @@ pub mod stages;
 pub use command::{Answer, command};
 pub use fleet::Fleet;
 pub use metrics::Metrics;
+pub use namespace::Namespace;
 pub use one_lake::OneLakeServer;
 pub use pipeline::Pipeline;
 pub use running::Running;

@@ -11,7 +11,7 @@ mod secured;
 
 use std::{env, fs, path::Path, process::ExitStatus, sync::OnceLock, time::Duration};
 
-use crate::{Error, Process, Result, WorkDir, wait_until};
+use crate::{Error, Process, Result, WorkDir, tokens::Issuer, wait_until};
 pub use install::{Installation, install};
 pub use proxy::Proxy;
 
@@ -68,6 +68,56 @@ impl Kafka {
         Kafka::start_in(dir, config, install, &[])
     }
 
+    /// The same with a third listener for those who come with a token of `issuer`, and with the limits of an Event Hubs
+    /// namespace: [`Kafka::tokens`] says where, nobody may do there what he was not allowed to
+    /// ([`Kafka::allow_to_receive`], [`Kafka::allow_to_send`]), and connections that are idle for 8 s are cut.
+    pub fn start_event_hubs(connection_string: &str, issuer: &Issuer) -> Result<Kafka> {
+        let install = install()?;
+        let dir = WorkDir::new("kafka")?;
+        let mut config = config::Config::new()?;
+        let mut secured = secured::Secured::new(&install.keytool(), connection_string, &dir)?;
+        secured.make_namespace(issuer, &dir)?;
+        config.secured = Some(secured);
+        Kafka::start_in(dir, config, install, &[])
+    }
+
+    /// Where the listener for tokens is: `127.0.0.1:PORT`.
+    pub fn tokens(&self) -> Option<String> {
+        let namespace = self.own.as_ref()?.config.secured.as_ref()?.namespace.as_ref()?;
+        Some(format!("127.0.0.1:{}", namespace.port))
+    }
+
+    /// Lets the subject of a token read a topic (`*`: every one) and use all consumer groups, as an Event Hubs Data
+    /// Receiver may. Kafka's own tool does it.
+    pub fn allow_to_receive(&self, subject: &str, topic: &str) -> Result<()> {
+        self.allow(subject, "Read", &["--topic", topic, "--group", "*"])
+    }
+
+    /// Lets the subject of a token write to a topic (`*`: every one), as an Event Hubs Data Sender may.
+    pub fn allow_to_send(&self, subject: &str, topic: &str) -> Result<()> {
+        self.allow(subject, "Write", &["--topic", topic])
+    }
+
+    fn allow(&self, subject: &str, operation: &str, what: &[&str]) -> Result<()> {
+        let principal = format!("User:{subject}");
+        let mut args = vec!["--add", "--allow-principal", &principal];
+        args.extend(["--operation", operation, "--operation", "Describe"]);
+        args.extend(what);
+        self.tool("AclCommand", &args).map(drop)
+    }
+
+    /// The record batches of a topic's partitions as they lie on the broker's disk, one line each, as Kafka's own tool
+    /// prints them.
+    pub fn batches(&self, topic: &str) -> Result<Vec<String>> {
+        let Some(own) = &self.own else {
+            return Err(Error::External {
+                what: "read the log of",
+                bootstrap: self.bootstrap.clone(),
+            });
+        };
+        own.install.batches(&own.dir.join("data"), topic)
+    }
+
     /// Where that listener is (`127.0.0.1:PORT`), and the certificate that its clients must trust.
     pub fn secured(&self) -> Option<(String, &Path)> {
         let secured = self.own.as_ref()?.config.secured.as_ref()?;
@@ -114,7 +164,7 @@ impl Kafka {
     pub fn restart(&mut self) -> Result<()> {
         let own = self.own("restart")?;
         own.process.kill()?;
-        own.process = own.install.broker(&own.dir, &[])?;
+        own.process = own.install.broker(&own.dir, &own.config.jvm())?;
         own.wait_ready()
     }
 
@@ -192,7 +242,7 @@ impl Kafka {
 
     fn start_in(dir: WorkDir, config: config::Config, install: Installation, jvm: &[String]) -> Result<Kafka> {
         install.format(&dir, &config)?;
-        let process = install.broker(&dir, jvm)?;
+        let process = install.broker(&dir, &[jvm, &config.jvm()].concat())?;
         let bootstrap = format!("127.0.0.1:{}", config.advertised_port);
         let mut own = Own {
             process,
@@ -313,6 +363,24 @@ mod tests {
         own.config.cluster_id = config::new_cluster_id();
         let error = own.wait_ready().unwrap_err().to_string();
         assert!(error.contains("another Kafka has our port"), "{error}");
+        Ok(())
+    }
+
+    #[test]
+    fn a_namespace_has_a_listener_for_each_kind_of_credentials_and_keeps_who_may_do_what() -> Result<()> {
+        let kafka = Kafka::start_event_hubs("Endpoint=sb://ns/;SharedAccessKey=x", &Issuer::new()?)?;
+        let (by_connection_string, _) = kafka.secured().unwrap();
+        for address in [by_connection_string, kafka.tokens().unwrap()] {
+            assert!(std::net::TcpStream::connect(&address).is_ok(), "{address}");
+        }
+        kafka.create_topic("hub", 1)?;
+        kafka.allow_to_receive("somebody", "hub")?;
+        let rules = kafka.tool("AclCommand", &["--list", "--topic", "hub"])?;
+        assert!(
+            rules.contains("principal=User:somebody") && rules.contains("operation=READ"),
+            "{rules}"
+        );
+        assert_eq!(kafka.batches("hub")?, Vec::<String>::new(), "nothing was written");
         Ok(())
     }
 

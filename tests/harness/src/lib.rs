@@ -4,6 +4,7 @@
 //! `tokio::task::spawn_blocking`.
 //!
 //! - [`kafka`]: a real Apache Kafka as a child process; killed, paused and restarted at will
+//! - [`managed_identity`], [`tokens`]: where a container app gets its tokens, and who signs them
 //! - [`process`]: any other child process, its output in a log file
 //! - [`binary`]: where the workspace's own binaries are
 //! - [`tables`]: what the Delta tables hold, as deltalake and polars for Python read them
@@ -20,12 +21,14 @@ pub mod cache;
 pub mod error;
 pub mod http;
 pub mod kafka;
+pub mod managed_identity;
 mod maven;
 pub mod ports;
 pub mod process;
 pub mod python;
 pub mod real_files;
 pub mod tables;
+pub mod tokens;
 pub mod wait;
 pub mod watchdog;
 pub mod workdir;
@@ -33,6 +36,7 @@ pub mod workdir;
 pub use binary::binary;
 pub use error::Error;
 pub use kafka::Kafka;
+pub use managed_identity::ManagedIdentity;
 pub use process::Process;
 pub use wait::wait_until;
 pub use workdir::WorkDir;

@@ -56,6 +56,9 @@ pub fn init(settings: &Settings) -> Result<(), TelemetryError> {
         .with(lines.with_filter(filter(&settings.log_level)))
         .with(spans)
         .try_init();
+    // What libraries say through `log` is asked about first, and the answer no stays behind in the thread: it would take our
+    // own next line with it. So what is below a warning does not even ask.
+    log::set_max_level(log::LevelFilter::Warn);
     Ok(())
 }
 
@@ -90,9 +93,9 @@ const OTHERS: &str = "warn,audit=info,deltalake_core::kernel::transaction=off";
 
 /// Crates whose log is for operators.
 const OURS: [&str; 13] = [
-    "xact_identity",
     "xact_runtime",
     "xact_contracts",
+    "xact_identity",
     "xact_lake",
     "xact_pipeline",
     "table_sink",

@@ -16,7 +16,7 @@ pub(super) struct Config {
     pub(super) controller_port: u16,
     /// Kafka's base64 form of a UUID.
     pub(super) cluster_id: String,
-    /// A second listener for clients.
+    /// Further listeners for clients.
     pub(super) secured: Option<Secured>,
 }
 
@@ -33,6 +33,11 @@ impl Config {
         })
     }
 
+    /// Further options of the broker's JVM.
+    pub(super) fn jvm(&self) -> Vec<String> {
+        self.secured.as_ref().and_then(Secured::jvm).into_iter().collect()
+    }
+
     /// The text of `server.properties` for a broker whose log is in `data`.
     pub(super) fn properties(&self, data: &Path) -> String {
         let Config {
@@ -42,20 +47,22 @@ impl Config {
             ..
         } = self;
         let data = data.display();
-        let (sas, protocol) = match &self.secured {
-            Some(secured) => (format!(",SAS://127.0.0.1:{}", secured.port), ",SAS:SASL_SSL"),
-            None => (String::new(), ""),
-        };
+        let listeners = self.secured.as_ref().map(Secured::listeners).unwrap_or_default();
+        let addresses: String = listeners
+            .iter()
+            .map(|(name, port)| format!(",{name}://127.0.0.1:{port}"))
+            .collect();
+        let protocols: String = listeners.iter().map(|(name, _)| format!(",{name}:SASL_SSL")).collect();
         let secured = self.secured.as_ref().map(Secured::properties).unwrap_or_default();
         format!(
             "\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller_port}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}{sas}
-advertised.listeners=PLAINTEXT://127.0.0.1:{advertised_port}{sas}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}{addresses}
+advertised.listeners=PLAINTEXT://127.0.0.1:{advertised_port}{addresses}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{protocol}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}
 inter.broker.listener.name=PLAINTEXT
 {secured}
 log.dirs={data}

@@ -138,6 +138,28 @@ impl Installation {
         output(command.args(args), &format!("{class} {}", args.join(" ")))
     }
 
+    /// The lines for record batches that the log of `topic` below `data` gives.
+    pub(super) fn batches(&self, data: &Path, topic: &str) -> Result<Vec<String>> {
+        let failed = || Error::io(format!("list {}", data.display()));
+        let mut segments = Vec::new();
+        for partition in fs::read_dir(data).map_err(failed())?.flatten() {
+            let name = partition.file_name().to_string_lossy().into_owned();
+            if name.rsplit_once('-').is_none_or(|(of, _)| of != topic) {
+                continue;
+            }
+            for file in fs::read_dir(partition.path()).map_err(failed())?.flatten() {
+                if file.path().extension().is_some_and(|extension| extension == "log") {
+                    segments.push(file.path().display().to_string());
+                }
+            }
+        }
+        let mut command = self.java();
+        command.args(["org.apache.kafka.tools.DumpLogSegments", "--files", &segments.join(",")]);
+        let text = output(&mut command, "DumpLogSegments")?;
+        let is_batch = |line: &&str| line.starts_with("baseOffset:");
+        Ok(text.lines().filter(is_batch).map(str::to_owned).collect())
+    }
+
     /// A JVM with Kafka's classes.
     fn java(&self) -> Command {
         let mut command = Command::new(&self.java);

@@ -1,16 +1,17 @@
-//! A second listener that speaks as Event Hubs does: TLS, and a connection string as the password of `$ConnectionString`.
+//! Listeners that speak as Event Hubs does: TLS, and either a connection string as the password of `$ConnectionString`, or
+//! a signed token; and the limits of a namespace.
 
 use std::{
     path::{Path, PathBuf},
     process::Command,
 };
 
-use crate::{Result, WorkDir, ports, process::output};
+use crate::{Result, WorkDir, ports, process::output, tokens::Issuer};
 
 /// Of the key store, which nobody else ever sees.
 const STORE_PASSWORD: &str = "of-a-throw-away-key";
 
-/// The listener.
+/// What is different from a broker without security.
 #[derive(Debug)]
 pub(super) struct Secured {
     pub(super) port: u16,
@@ -18,7 +19,22 @@ pub(super) struct Secured {
     pub(super) connection_string: String,
     store: PathBuf,
     pub(super) certificate: PathBuf,
+    /// A further listener, for those who come with a token, and what they may do.
+    pub(super) namespace: Option<Namespace>,
 }
+
+/// What makes it a namespace.
+#[derive(Debug)]
+pub(super) struct Namespace {
+    pub(super) port: u16,
+    key_set: PathBuf,
+}
+
+/// After so long without a word a connection is cut; Event Hubs waits for four minutes.
+const IDLE_MS: u32 = 8_000;
+
+/// For whom a token must be: the address of the listener, as the product sees it.
+const AUDIENCE: &str = "https://127.0.0.1";
 
 impl Secured {
     /// With a certificate of its own for 127.0.0.1, made by Java's `keytool`.
@@ -40,24 +56,81 @@ impl Secured {
             connection_string: connection_string.to_owned(),
             store,
             certificate,
+            namespace: None,
         })
+    }
+
+    /// A namespace as well, which trusts the tokens of `issuer`.
+    pub(super) fn make_namespace(&mut self, issuer: &Issuer, dir: &WorkDir) -> Result<()> {
+        let key_set = dir.join("jwks.json");
+        issuer.write_key_set(&key_set)?;
+        self.namespace = Some(Namespace {
+            port: ports::free()?,
+            key_set,
+        });
+        Ok(())
+    }
+
+    /// Names and ports of its listeners.
+    pub(super) fn listeners(&self) -> Vec<(&'static str, u16)> {
+        let tokens = self.namespace.as_ref().map(|namespace| ("OAUTH", namespace.port));
+        std::iter::once(("SAS", self.port)).chain(tokens).collect()
+    }
+
+    /// What the JVM must be told.
+    pub(super) fn jvm(&self) -> Option<String> {
+        let file = self.namespace.as_ref()?.key_set.display();
+        Some(format!(
+            "-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls=file://{file}"
+        ))
     }
 
     /// Its part of `server.properties`.
     pub(super) fn properties(&self) -> String {
-        let Secured {
-            connection_string,
-            store,
-            ..
-        } = self;
-        let store = store.display();
-        format!(
-            "
-listener.name.sas.ssl.keystore.type=PKCS12
-listener.name.sas.ssl.keystore.location={store}
-listener.name.sas.ssl.keystore.password={STORE_PASSWORD}
+        let Secured { connection_string, .. } = self;
+        let sas = format!(
+            "{}
 listener.name.sas.sasl.enabled.mechanisms=PLAIN
 listener.name.sas.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_$ConnectionString=\"{connection_string}\";
+",
+            self.tls("sas")
+        );
+        let tokens = self.namespace.as_ref().map(|namespace| self.namespace(namespace));
+        sas + &tokens.unwrap_or_default()
+    }
+
+    fn tls(&self, listener: &str) -> String {
+        let store = self.store.display();
+        format!(
+            "
+listener.name.{listener}.ssl.keystore.type=PKCS12
+listener.name.{listener}.ssl.keystore.location={store}
+listener.name.{listener}.ssl.keystore.password={STORE_PASSWORD}"
+        )
+    }
+
+    /// Tokens are checked to the second, a connection ends with its token, and everybody but who has the connection string
+    /// (and the tests themselves, on the open listener) may do what he was allowed to do.
+    fn namespace(&self, namespace: &Namespace) -> String {
+        let file = namespace.key_set.display();
+        let issuer = Issuer::NAME;
+        let tls = self.tls("oauth");
+        format!(
+            "{tls}
+listener.name.oauth.sasl.enabled.mechanisms=OAUTHBEARER
+listener.name.oauth.oauthbearer.sasl.server.callback.handler.class=org.apache.kafka.common.security.oauthbearer.OAuthBearerValidatorCallbackHandler
+listener.name.oauth.oauthbearer.sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;
+listener.name.oauth.oauthbearer.sasl.oauthbearer.jwks.endpoint.url=file://{file}
+listener.name.oauth.oauthbearer.sasl.oauthbearer.expected.audience={AUDIENCE}
+listener.name.oauth.oauthbearer.sasl.oauthbearer.expected.issuer={issuer}
+listener.name.oauth.oauthbearer.sasl.oauthbearer.clock.skew.seconds=0
+listener.name.oauth.oauthbearer.connections.max.reauth.ms=3600000
+
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS;User:$ConnectionString
+allow.everyone.if.no.acl.found=false
+
+connections.max.idle.ms={IDLE_MS}
 "
         )
     }

@@ -1,0 +1,115 @@
+//! An Event Hubs namespace that the tests of a process share, and the ways to be let in to it.
+
+use crate::secrets::PLANTED;
+use crate::{Fleet, Variables, command, variables};
+use harness::managed_identity::{Answer, ManagedIdentity};
+use harness::tokens::Issuer;
+use harness::{Error, Kafka, Result};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// The namespace. It ends with the process.
+pub struct Namespace {
+    /// The broker.
+    pub kafka: Kafka,
+    issuer: Arc<Issuer>,
+    connection_string: String,
+    /// `host:port` for those with the connection string.
+    pub for_keys: String,
+    /// `host:port` for those with a token.
+    pub for_tokens: String,
+    certificate: String,
+}
+
+/// A connection string with this key.
+#[must_use]
+pub fn connection_string(key: &str) -> String {
+    format!("Endpoint=sb://ns.servicebus.windows.net/;SharedAccessKeyName=x;SharedAccessKey={PLANTED}{key}=")
+}
+
+impl Namespace {
+    /// The one for all tests of this process. The system-assigned identity may read and write all hubs.
+    ///
+    /// # Errors
+    /// When the broker does not start.
+    pub fn shared() -> Result<&'static Self> {
+        static SHARED: OnceLock<Result<Namespace>> = OnceLock::new();
+        SHARED.get_or_init(Self::start).as_ref().map_err(|error| Error::Failed {
+            what: "the shared namespace did not start".to_owned(),
+            detail: error.to_string(),
+        })
+    }
+
+    fn start() -> Result<Self> {
+        let issuer = Arc::new(Issuer::new()?);
+        let connection_string = connection_string("right");
+        let kafka = Kafka::start_event_hubs(&connection_string, &issuer)?;
+        let (Some((for_keys, certificate)), Some(for_tokens)) = (kafka.secured(), kafka.tokens()) else {
+            return Err(crate::failed("the broker", "it has no secured listeners"));
+        };
+        let this = Self {
+            certificate: certificate.display().to_string(),
+            for_keys,
+            for_tokens,
+            kafka,
+            issuer,
+            connection_string,
+        };
+        this.kafka.allow_to_receive(ManagedIdentity::SYSTEM, "*")?;
+        this.kafka.allow_to_send(ManagedIdentity::SYSTEM, "*")?;
+        Ok(this)
+    }
+
+    /// An identity whose tokens it takes, with `name` in its secret header.
+    ///
+    /// # Errors
+    /// When no port is free.
+    pub fn identity(&self, name: &str, answer: Answer) -> Result<ManagedIdentity> {
+        ManagedIdentity::start(&self.issuer, &format!("{PLANTED}-{name}"), answer)
+    }
+
+    /// All topics here, by the connection string.
+    #[must_use]
+    pub fn by_connection_string(&self) -> Variables {
+        let mut all = self.at(&self.for_keys);
+        all.extend(variables(&[
+            ("EVENTHUB_CONNECTION_STRING", &self.connection_string),
+            ("LOCAL_KAFKA_CONNECTION_STRING", &self.connection_string),
+        ]));
+        all
+    }
+
+    /// All topics here, by a managed identity as a container app has it.
+    #[must_use]
+    pub fn by_identity(&self, identity: &ManagedIdentity) -> Variables {
+        let mut all = self.at(&self.for_tokens);
+        all.extend(variables(&identity.variables()));
+        // Other tests plant one.
+        all.extend(variables(&[("AZURE_CLIENT_SECRET", "")]));
+        all
+    }
+
+    fn at(&self, address: &str) -> Variables {
+        variables(&[
+            ("EVENTHUB_BOOTSTRAP_SERVERS", address),
+            ("LOCAL_KAFKA_BOOTSTRAP_SERVERS", address),
+            ("LOCAL_KAFKA_SECURITY_PROTOCOL", "SASL_SSL"),
+            ("SSL_CERT_FILE", &self.certificate),
+        ])
+    }
+
+    /// A fleet whose processes come with these variables; it has its topics, and no processes yet.
+    ///
+    /// # Errors
+    /// When it cannot be set up.
+    pub fn fleet(&self, name: &str, variables: Variables) -> Result<Fleet> {
+        let mut fleet = Fleet::new(self.kafka.bootstrap(), name, &[])?;
+        // As the deployment does it.
+        command(&["topics", "create"], fleet.environment.clone(), &fleet.dir)?.success()?;
+        fleet.environment.extend(variables);
+        Ok(fleet)
+    }
+}
+
+/// Long enough that no token ends during a test.
+pub const HOUR: Answer = Answer::Tokens(Duration::from_secs(3600));

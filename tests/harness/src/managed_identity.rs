@@ -1,0 +1,205 @@
+//! What a container app asks for the tokens of its managed identity: a small HTTP server with the protocol of
+//! <https://learn.microsoft.com/azure/container-apps/managed-identity#rest-endpoint-reference>.
+
+use std::{
+    collections::HashMap,
+    io::{self, BufRead, BufReader, Write},
+    net::{TcpListener, TcpStream},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, SystemTime},
+};
+
+use percent_encoding::percent_decode_str;
+use serde_json::json;
+
+use crate::{
+    Error, Result,
+    tokens::{Issuer, Lifetime, seconds},
+};
+
+/// Whoever asks and says nothing is not waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The server. It serves until the process ends.
+#[derive(Debug)]
+pub struct ManagedIdentity {
+    port: u16,
+    header: String,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug)]
+struct State {
+    answer: Answer,
+    given: Vec<String>,
+}
+
+/// How it answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// With tokens that live so long.
+    Tokens(Duration),
+    /// With tokens that are over, and the claim that they are good for an hour: as by a clock that is wrong.
+    Expired,
+    /// With tokens for this audience, whatever is asked for.
+    For(String),
+    /// Not at all.
+    Silence,
+}
+
+impl ManagedIdentity {
+    /// The object id of the system-assigned identity; that of a user-assigned one is its client id here.
+    pub const SYSTEM: &str = "5b6d1c9e-3f0a-4a55-8a5e-7c1d2e3f4a5b";
+
+    /// Serves on a free port, for whoever shows `header`.
+    pub fn start(issuer: &Arc<Issuer>, header: &str, answer: Answer) -> Result<ManagedIdentity> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(Error::io("listen"))?;
+        let port = listener.local_addr().map_err(Error::io("listen"))?.port();
+        let state = Arc::new(Mutex::new(State {
+            answer,
+            given: Vec::new(),
+        }));
+        let served = (Arc::clone(issuer), Arc::clone(&state), header.to_owned());
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let (issuer, state, header) = served.clone();
+                // Fails only when the client is gone.
+                thread::spawn(move || serve(client, &issuer, &state, &header).map_err(drop));
+            }
+        });
+        Ok(ManagedIdentity {
+            port,
+            header: header.to_owned(),
+            state,
+        })
+    }
+
+    /// What the platform sets for a container app with this identity.
+    pub fn variables(&self) -> [(&'static str, String); 2] {
+        [
+            ("IDENTITY_ENDPOINT", format!("http://127.0.0.1:{}/msi/token", self.port)),
+            ("IDENTITY_HEADER", self.header.clone()),
+        ]
+    }
+
+    /// Answers otherwise from now on.
+    pub fn set(&self, answer: Answer) {
+        lock(&self.state).answer = answer;
+    }
+
+    /// The tokens that it gave so far, in their order.
+    pub fn given(&self) -> Vec<String> {
+        lock(&self.state).given.clone()
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One request a connection.
+fn serve(client: TcpStream, issuer: &Issuer, state: &Mutex<State>, header: &str) -> io::Result<()> {
+    client.set_read_timeout(Some(PATIENCE))?;
+    let mut lines = BufReader::new(client.try_clone()?).lines();
+    let request = lines.next().transpose()?.unwrap_or_default();
+    let mut shown = None;
+    for line in lines {
+        let line = line?;
+        if line.is_empty() {
+            break;
+        }
+        if let Some((name, value)) = line.split_once(':')
+            && name.eq_ignore_ascii_case("X-IDENTITY-HEADER")
+        {
+            shown = Some(value.trim().to_owned());
+        }
+    }
+    let answer = lock(state).answer.clone();
+    if answer == Answer::Silence {
+        thread::sleep(PATIENCE);
+        return Ok(());
+    }
+    let (status, body) = match shown.is_some_and(|shown| shown == header) {
+        true => token(&request, issuer, state, &answer),
+        false => (
+            "401 Unauthorized",
+            json!({"statusCode": 401, "message": "no header"}).to_string(),
+        ),
+    };
+    let length = body.len();
+    let mut client = client;
+    write!(
+        client,
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    )
+}
+
+fn token(request: &str, issuer: &Issuer, state: &Mutex<State>, answer: &Answer) -> (&'static str, String) {
+    let target = request.split(' ').nth(1).unwrap_or_default();
+    let query = target.split_once('?').map_or("", |(_, query)| query);
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let query: HashMap<&str, String> = pairs.map(|(name, value)| (name, decoded(value))).collect();
+    let Some(resource) = query.get("resource") else {
+        return (
+            "400 Bad Request",
+            json!({"statusCode": 400, "message": "no resource"}).to_string(),
+        );
+    };
+    let who = query.get("client_id").map_or(ManagedIdentity::SYSTEM, String::as_str);
+    let hour = Duration::from_secs(3600);
+    let (audience, lifetime, claimed) = match answer {
+        Answer::Tokens(life) => (resource, Lifetime::Left(*life), *life),
+        Answer::For(audience) => (audience, Lifetime::Left(hour), hour),
+        Answer::Expired | Answer::Silence => (resource, Lifetime::OverSince(hour), hour),
+    };
+    match issuer.token(audience, who, lifetime) {
+        Ok(token) => {
+            let expires = seconds(SystemTime::now() + claimed).to_string();
+            let body = json!({
+                "access_token": token, "expires_on": expires, "resource": resource, "token_type": "Bearer", "client_id": who,
+            });
+            lock(state).given.push(token);
+            ("200 OK", body.to_string())
+        }
+        Err(error) => (
+            "500 Internal Server Error",
+            json!({"message": error.to_string()}).to_string(),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    fn ask(port: u16, header: &str, query: &str) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        write!(
+            stream,
+            "GET /msi/token?{query} HTTP/1.1\r\nHost: localhost\r\nX-Identity-Header: {header}\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    #[test]
+    fn whoever_shows_the_header_gets_a_token_for_what_he_asks_for() -> Result<()> {
+        let issuer = Arc::new(Issuer::new()?);
+        let server = ManagedIdentity::start(&issuer, "header", Answer::Tokens(Duration::from_secs(20)))?;
+        assert!(ask(server.port, "other", "resource=x").starts_with("HTTP/1.1 401"));
+        assert!(ask(server.port, "header", "api-version=2019-08-01").starts_with("HTTP/1.1 400"));
+        let answer = ask(server.port, "header", "resource=https%3A%2F%2Fns&client_id=me");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let given = server.given();
+        assert!(
+            answer.contains(&given[0]) && answer.contains(r#""resource":"https://ns""#),
+            "{answer}"
+        );
+        Ok(())
+    }
+}
