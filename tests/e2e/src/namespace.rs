@@ -40,7 +40,11 @@ impl Namespace {
         })
     }
 
-    fn start() -> Result<Self> {
+    /// One of the caller's own, to be killed and frozen.
+    ///
+    /// # Errors
+    /// When the broker does not start.
+    pub fn start() -> Result<Self> {
         let issuer = Arc::new(Issuer::new()?);
         let connection_string = connection_string("right");
         let kafka = Kafka::start_event_hubs(&connection_string, &issuer)?;
@@ -66,6 +70,12 @@ impl Namespace {
     /// When no port is free.
     pub fn identity(&self, name: &str, answer: Answer) -> Result<ManagedIdentity> {
         ManagedIdentity::start(&self.issuer, &format!("{PLANTED}-{name}"), answer)
+    }
+
+    /// What its clients must trust.
+    #[must_use]
+    pub fn certificate(&self) -> &std::path::Path {
+        std::path::Path::new(&self.certificate)
     }
 
     /// All topics here, by the connection string.

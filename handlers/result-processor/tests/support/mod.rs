@@ -16,6 +16,11 @@ use std::path::Path;
 use std::sync::Arc;
 use table_sink::TableSink;
 
+/// What a faulty store stands on.
+pub fn options() -> TableOptions {
+    TableOptions::default()
+}
+
 pub const APP: &str = "xact-result-processor:xact.downloads.results:0";
 const TOPIC: &str = "xact.downloads.results";
 

@@ -20,6 +20,7 @@ use object_store::{
     BackoffConfig, ClientOptions, CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
     ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, RetryConfig,
 };
+use tokio::runtime::{Builder, Runtime};
 use url::Url;
 
 use crate::onelake::connection::{Http, Trouble};
@@ -158,13 +159,39 @@ impl ObjectStore for Blobs {
     }
 }
 
-async fn delete(http: &Http, container: Url, location: &Path) -> Result<()> {
+/// Requests of tables are made here. Delta reads logs in calls that block their thread; a pooled connection that is driven
+/// by the very thread that waits for it would answer after its time limit, not before.
+static IO: LazyLock<Option<Runtime>> = LazyLock::new(|| {
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("onelake-io")
+        .enable_all()
+        .build();
+    runtime
+        .inspect_err(|error| tracing::warn!(%error, "no thread for OneLake's requests: they are made where they are asked for"))
+        .ok()
+});
+
+async fn send(
+    http: Arc<Http>,
+    request: impl Fn() -> Result<reqwest::Request, reqwest::Error> + Send + Sync + 'static,
+) -> Result<reqwest::Response, Trouble> {
+    let Some(io) = IO.as_ref() else {
+        return http.send(request).await;
+    };
+    let sent = io.spawn(async move { http.send(request).await });
+    sent.await.unwrap_or_else(|error| Err(Trouble::lost(&error)))
+}
+
+async fn delete(http: &Arc<Http>, container: Url, location: &Path) -> Result<()> {
     let mut url = container;
     url.path_segments_mut()
         .map_err(|()| generic("no URL to delete at"))?
         .extend(location.parts().map(|part| part.as_ref().to_owned()));
-    let make = || {
-        http.request(http::Method::DELETE, url.clone())
+    let client = Arc::clone(http);
+    let make = move || {
+        client
+            .request(http::Method::DELETE, url.clone())
             .header("x-ms-version", "2023-11-03")
             .header(
                 "x-ms-date",
@@ -172,7 +199,7 @@ async fn delete(http: &Http, container: Url, location: &Path) -> Result<()> {
             )
             .build()
     };
-    let answer = http.send(make).await.map_err(|trouble| Error::Generic {
+    let answer = send(Arc::clone(http), make).await.map_err(|trouble| Error::Generic {
         store: "OneLake",
         source: trouble.into(),
     })?;
@@ -204,14 +231,14 @@ impl HttpService for Service {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let (parts, body) = request.into_parts();
         let url = Url::parse(&parts.uri.to_string()).map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?;
-        let make = || {
-            self.0
-                .request(parts.method.clone(), url.clone())
+        let http = Arc::clone(&self.0);
+        let make = move || {
+            http.request(parts.method.clone(), url.clone())
                 .headers(parts.headers.clone())
                 .body(reqwest::Body::wrap(body.clone()))
                 .build()
         };
-        let answer = self.0.send(make).await.map_err(|trouble| {
+        let answer = send(Arc::clone(&self.0), make).await.map_err(|trouble| {
             let kind = match &trouble {
                 Trouble::Network { is_connect: true, .. } => HttpErrorKind::Connect,
                 Trouble::Network { .. } => HttpErrorKind::Interrupted,

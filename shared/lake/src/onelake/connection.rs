@@ -225,6 +225,15 @@ pub(crate) enum Trouble {
 }
 
 impl Trouble {
+    /// Whoever made the request is gone.
+    #[cfg(feature = "delta")]
+    pub(crate) fn lost(error: &tokio::task::JoinError) -> Self {
+        Self::Network {
+            text: error.to_string(),
+            is_connect: false,
+        }
+    }
+
     #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
     pub(crate) fn network(error: reqwest::Error) -> Self {
         Self::Network {

@@ -180,8 +180,10 @@ impl OneLakeFiles {
     async fn put(&self, path: &str, source: &Arc<File>, content: Content<'_>) -> Result<(), FileError> {
         check(path)?;
         let temporary = format!("{TEMPORARY_FOLDER}/{}", temporary_name());
-        let written = match self.write(&temporary, path, source, content).await {
-            Ok(()) => self.rename(&temporary, path, content).await,
+        // Creating a file makes the folders above it; renaming one does not.
+        let prepared = tokio::try_join!(self.write(&temporary, path, source, content), self.make_folder(path));
+        let written = match prepared {
+            Ok(_) => self.rename(&temporary, path, content).await,
             Err(error) => Err(error),
         };
         if written.is_err() {
@@ -189,6 +191,22 @@ impl OneLakeFiles {
             let _ = self.delete(&temporary).await;
         }
         written
+    }
+
+    /// The folder of `path`; that it is there already is as good.
+    async fn make_folder(&self, path: &str) -> Result<(), FileError> {
+        let Some((folder, _)) = path.rsplit_once('/') else {
+            return Ok(());
+        };
+        let folder = self.workspace.get_directory_client(encoded(&self.within(folder)));
+        match folder.create_if_not_exists().await {
+            Err(error) if is_name_refused(&error) => Err(FileError::invalid(path, why(&error))),
+            // What is there may be a file: then the rename is refused.
+            Err(error) if status(&error) != Some(StatusCode::Conflict) => {
+                Err(self.unavailable("create the folder of", path, &error))
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn rename(&self, temporary: &str, path: &str, content: Content<'_>) -> Result<(), FileError> {
@@ -199,11 +217,29 @@ impl OneLakeFiles {
         if is_name_refused(&error) {
             return Err(FileError::invalid(path, why(&error)));
         }
+        // The folder was made before: if it is none, a file is in its place.
+        if error_code(&error) == Some("RenameDestinationParentPathNotFound") && self.has_file_above(path).await {
+            return Err(FileError::invalid(path, "a file is where it needs a folder"));
+        }
         // Its answer may have been lost alone, and then the repetition found nothing to rename.
         match self.holds_content(path, content).await {
             Ok(true) if status(&error) == Some(StatusCode::NotFound) => Ok(()),
             _ => Err(self.unavailable("rename", path, &error)),
         }
+    }
+
+    /// Whether a file is where the path needs a folder: files have a hash of ours, or a length above nothing.
+    async fn has_file_above(&self, path: &str) -> bool {
+        let above = path.match_indices('/').map(|(end, _)| &path[..end]);
+        for folder in above {
+            if let Ok(found) = self.file(folder).get_properties().await
+                && (found.content_length.unwrap_or(0) > 0
+                    || found.properties.is_some_and(|properties| properties.get(SHA256).is_some()))
+            {
+                return true;
+            }
+        }
+        false
     }
 
     async fn holds_content(&self, path: &str, content: Content<'_>) -> Result<bool, FileError> {
