@@ -9,6 +9,7 @@
 //! - [`binary`]: where the workspace's own binaries are
 //! - [`tables`]: what the Delta tables hold, as deltalake and polars for Python read them
 //! - [`python`]: the Python environment behind that
+//! - [`azurite`]: Microsoft's emulator of Blob storage, the reference for ours
 //! - [`real_files`]: files of every kind that the file rules know, written by real programs
 //! - [`http`], [`wait`]: a GET, a POST, and "until this is so"
 //! - [`ports`], [`workdir`], [`cache`], [`watchdog`]: ports, directories, downloads, and the cleaning up
@@ -16,6 +17,7 @@
 // Tests say `unwrap` where the product may not.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod azurite;
 pub mod binary;
 pub mod cache;
 pub mod error;
@@ -33,6 +35,7 @@ pub mod wait;
 pub mod watchdog;
 pub mod workdir;
 
+pub use azurite::Azurite;
 pub use binary::binary;
 pub use error::Error;
 pub use kafka::Kafka;

@@ -12,8 +12,8 @@ use crate::{Error, Result, cache};
 
 const REQUIREMENTS: &str = include_str!("../../requirements.txt");
 
-/// The interpreter of the virtual environment in the test cache, which the first call on a machine makes (about 15 s
-/// and 500 MB). It is made from `$XACT_TEST_PYTHON`, else `python3`.
+/// The interpreter of the virtual environment in the test cache, which the first call on a machine makes (about 20 s
+/// and 550 MB). It is made from `$XACT_TEST_PYTHON`, else `python3`.
 pub fn interpreter() -> Result<PathBuf> {
     environment("python", REQUIREMENTS)
 }

@@ -3,12 +3,13 @@
 
 use std::process::ExitCode;
 
-use xact_harness::{kafka, python, real_files};
+use xact_harness::{azurite, kafka, python, real_files};
 
 fn main() -> ExitCode {
     let steps = [
         ("Kafka", kafka::install().map(drop)),
         ("Python", python::interpreter().map(drop)),
+        ("Azurite", azurite::install().map(drop)),
         ("Real files", real_files::folder().map(drop)),
     ];
     let mut code = ExitCode::SUCCESS;

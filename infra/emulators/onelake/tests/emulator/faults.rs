@@ -1,0 +1,208 @@
+//! Faults on demand, as a client meets them.
+
+use std::time::{Duration, Instant};
+
+use crate::support::{FILES, Lake};
+use onelake_emulator::{Fault, Rule, Verb};
+use serde_json::{Value, json};
+
+/// A file with nothing in it, and a rule.
+async fn lake_with(rule: Rule) -> (Lake, String) {
+    let lake = Lake::start().await;
+    let path = format!("{FILES}/a");
+    assert_eq!(
+        lake.send("PUT", &format!("{path}?resource=file"), &[], "").await.status,
+        201
+    );
+    lake.emulator.add_fault(rule);
+    (lake, path)
+}
+
+#[tokio::test]
+async fn throttling_says_when_to_come_back_and_does_nothing() {
+    let mut rule = Rule::on(Fault::Throttled, Verb::Append).times(2);
+    rule.retry_after_seconds = 7;
+    let (lake, path) = lake_with(rule).await;
+    for _ in 0..2 {
+        let answer = lake.append(&path, 0, "abc").await;
+        assert_eq!((answer.status, answer.header("retry-after")), (429, "7"));
+    }
+    assert_eq!(
+        lake.flush(&path, 0).await.status,
+        200,
+        "nothing was staged, and other verbs are not concerned"
+    );
+    assert_eq!(lake.append(&path, 0, "abc").await.status, 202);
+    let unavailable = Rule::on(Fault::Unavailable, Verb::Flush);
+    lake.emulator.add_fault(unavailable);
+    let busy = lake.flush(&path, 3).await;
+    assert_eq!((busy.told(), busy.header("retry-after")), ((503, "ServerBusy"), "1"));
+    assert_eq!(lake.flush(&path, 3).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_error_comes_before_or_after_the_deed() {
+    let (lake, path) = lake_with(Rule::on(Fault::ErrorBefore, Verb::PutBlob)).await;
+    assert_eq!(lake.put(&path, "one").await.told(), (500, "InternalError"));
+    assert_eq!(lake.get(&path).await.text(), "");
+    lake.emulator.add_fault(Rule::on(Fault::ErrorAfter, Verb::PutBlob));
+    assert_eq!(lake.put(&path, "two").await.told(), (500, "InternalError"));
+    assert_eq!(
+        lake.get(&path).await.text(),
+        "two",
+        "the acknowledgement alone was lost"
+    );
+}
+
+#[tokio::test]
+async fn an_upload_gets_through_lost_acknowledgements_by_sending_again() {
+    let (lake, path) = lake_with(Rule::on(Fault::ErrorAfter, Verb::Append)).await;
+    assert_eq!(lake.append(&path, 0, "abc").await.status, 500);
+    assert_eq!(lake.append(&path, 0, "abc").await.status, 202);
+    lake.emulator.add_fault(Rule::on(Fault::ErrorAfter, Verb::Flush));
+    assert_eq!(lake.flush(&path, 3).await.status, 500);
+    assert_eq!(lake.flush(&path, 3).await.status, 200);
+    lake.emulator.add_fault(Rule::on(Fault::ErrorAfter, Verb::Rename));
+    let to = format!("{FILES}/b");
+    assert_eq!(lake.rename(&path, &to, &[]).await.status, 500);
+    assert_eq!(
+        lake.rename(&path, &to, &[]).await.told(),
+        (404, "SourcePathNotFound"),
+        "it has happened"
+    );
+    assert_eq!(lake.get(&to).await.text(), "abc");
+}
+
+#[tokio::test]
+async fn tokens_expire_and_roles_spread_on_demand() {
+    let (lake, path) = lake_with(Rule::new(Fault::Expired)).await;
+    let expired = lake.get(&path).await;
+    assert_eq!(expired.told(), (401, "InvalidAuthenticationInfo"));
+    assert!(expired.header("www-authenticate").starts_with("Bearer "), "{expired:?}");
+    lake.emulator.add_fault(Rule::new(Fault::Forbidden));
+    assert_eq!(lake.get(&path).await.told(), (403, "AuthorizationPermissionMismatch"));
+    assert_eq!(lake.get(&path).await.status, 200);
+}
+
+#[tokio::test]
+async fn slow_is_slow_and_done() {
+    let mut rule = Rule::new(Fault::Slow);
+    rule.delay_ms = 300;
+    let (lake, path) = lake_with(rule).await;
+    let start = Instant::now();
+    assert_eq!(lake.get(&path).await.status, 200);
+    assert!(start.elapsed() >= Duration::from_millis(300), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn connections_are_cut_before_after_and_within_the_answer() {
+    let (lake, path) = lake_with(Rule::on(Fault::CutBefore, Verb::PutBlob)).await;
+    let put = async |body: &'static str| {
+        let headers = [("x-ms-blob-type", "BlockBlob")];
+        lake.try_send("PUT", &path, &headers, body).await
+    };
+    assert!(put("one").await.is_err());
+    assert_eq!(lake.get(&path).await.text(), "", "nothing was done");
+    lake.emulator.add_fault(Rule::on(Fault::CutAfter, Verb::PutBlob));
+    assert!(put("two").await.is_err());
+    assert_eq!(lake.get(&path).await.text(), "two", "it was done");
+    lake.emulator.add_fault(Rule::on(Fault::CutWithin, Verb::PutBlob));
+    assert!(put("three").await.is_err(), "also an answer without a body is cut");
+    assert_eq!(lake.get(&path).await.text(), "three");
+
+    let long = "0123456789".repeat(100_000);
+    assert_eq!(lake.put(&path, long.clone()).await.status, 201);
+    lake.emulator.add_fault(Rule::on(Fault::CutWithin, Verb::Read));
+    let mut response = lake
+        .client
+        .get(format!("{}{path}", lake.emulator.url()))
+        .bearer_auth(crate::support::TOKEN)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        (response.status().as_u16(), response.content_length()),
+        (200, Some(1_000_000))
+    );
+    let mut read = 0;
+    let error = loop {
+        match response.chunk().await {
+            Ok(Some(piece)) => read += piece.len(),
+            Ok(None) => panic!("the answer ended in good order after {read} bytes"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(read, 500_000, "{error}");
+    lake.emulator.add_fault(Rule::on(Fault::CutWithin, Verb::Properties));
+    assert!(lake.try_send("HEAD", &path, &[], "").await.is_err());
+}
+
+#[tokio::test]
+async fn rules_are_set_seen_and_taken_back_over_http() {
+    let lake = Lake::start().await;
+    let post = async |rule: Value| {
+        let answer = lake
+            .send(
+                "POST",
+                "/__admin/faults",
+                &[("Content-Type", "application/json")],
+                rule.to_string(),
+            )
+            .await;
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        serde_json::from_slice::<Value>(&answer.body).unwrap()["id"]
+            .as_u64()
+            .unwrap()
+    };
+    let read = async |path: String| lake.get(&path).await.status;
+    lake.put(&format!("{FILES}/a"), "x").await;
+    lake.put("/claims/Lake.Lakehouse/Tables/a", "x").await;
+    let id = post(json!({"fault": "error-before", "method": "GET", "path": FILES, "every": 2})).await;
+    let files = format!("{FILES}/a");
+    assert_eq!(read(files.clone()).await, 200);
+    assert_eq!(read(files.clone()).await, 500);
+    assert_eq!(read("/claims/Lake.Lakehouse/Tables/a".into()).await, 200);
+    assert_eq!((read(files.clone()).await, read(files.clone()).await), (200, 500));
+    let standing: Value = serde_json::from_slice(&lake.get("/__admin/faults").await.body).unwrap();
+    assert_eq!(
+        (&standing[0]["id"], &standing[0]["hit"], &standing[0]["matched"]),
+        (&id.into(), &2.into(), &4.into())
+    );
+    post(json!({"fault": "throttled", "times": 100})).await;
+    assert_eq!(
+        lake.send("DELETE", &format!("/__admin/faults?id={id}"), &[], "")
+            .await
+            .status,
+        204
+    );
+    assert_eq!(read(files.clone()).await, 429);
+    assert_eq!(lake.send("DELETE", "/__admin/faults", &[], "").await.status, 204);
+    assert_eq!(read(files).await, 200);
+}
+
+#[tokio::test]
+async fn a_rule_by_name_holds_for_requests_by_guid() {
+    let lake = Lake::start().await;
+    lake.put(&format!("{FILES}/a"), "x").await;
+    let item = onelake_emulator::Item::new("claims", "Lake.Lakehouse");
+    let by_guid = format!("/{}/{}/Files/a", item.workspace_guid(), item.guid());
+    lake.emulator.add_fault(Rule::new(Fault::ErrorBefore).below(FILES));
+    assert_eq!(lake.get(&by_guid).await.status, 500);
+    assert_eq!(lake.get(&by_guid).await.text(), "x");
+}
+
+#[tokio::test]
+async fn every_fault_is_met() {
+    let lake = Lake::start().await;
+    lake.put(&format!("{FILES}/a"), "x").await;
+    for fault in Fault::all() {
+        lake.emulator.add_fault(Rule::new(fault));
+        let met = lake.try_send("GET", &format!("{FILES}/a"), &[], "").await;
+        let is_cut = matches!(fault, Fault::CutBefore | Fault::CutAfter | Fault::CutWithin);
+        assert_eq!(met.is_err(), is_cut, "{fault}");
+        assert!(
+            is_cut || (met.unwrap().status == 200) == (fault == Fault::Slow),
+            "{fault}"
+        );
+    }
+}

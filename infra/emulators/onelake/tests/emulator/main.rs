@@ -1,0 +1,9 @@
+//! The emulator over real HTTP: its protocols, its refusals and faults, its folder, and the clients of others.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+mod access;
+mod blob;
+mod dfs;
+mod faults;
+mod folder;
+mod support;

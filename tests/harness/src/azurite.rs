@@ -1,0 +1,85 @@
+//! Azurite, Microsoft's own emulator of Blob storage: the reference for what other servers answer.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use crate::{Error, Process, Result, WorkDir, binary::on_path, cache, http, ports, process::output, wait_until};
+
+const PACKAGE: &str = include_str!("../../azurite/package.json");
+const LOCK: &str = include_str!("../../azurite/package-lock.json");
+
+/// It is a big program, and the machine may be busy.
+const START: Duration = Duration::from_secs(60);
+
+/// A running Azurite with the well-known account `devstoreaccount1`, empty at first. Dropping it ends it.
+#[derive(Debug)]
+pub struct Azurite {
+    address: String,
+    _process: Process,
+    _dir: WorkDir,
+}
+
+impl Azurite {
+    /// Starts one, and waits until it answers.
+    pub fn start() -> Result<Azurite> {
+        let program = install()?;
+        let dir = WorkDir::new("azurite")?;
+        let port = ports::free()?.to_string();
+        let mut args = vec![program.into_os_string()];
+        let data = dir.join("data");
+        args.extend(["--blobHost", "127.0.0.1", "--blobPort", &port, "--location"].map(Into::into));
+        args.push(data.into());
+        // Without --loose it refuses what it does not know, as the service does.
+        args.extend(["--silent", "--disableTelemetry", "--skipApiVersionCheck"].map(Into::into));
+        let mut process = Process::spawn("azurite", node()?, args, [("NO_COLOR", "1")], dir.path())?;
+        let address = format!("127.0.0.1:{port}");
+        let answers = || (!process.is_running() || http::get(&address, "/devstoreaccount1/").is_ok()).then_some(());
+        let waited = wait_until(START, "Azurite answers", answers);
+        if waited.is_err() || !process.is_running() {
+            return Err(process.error("it does not answer"));
+        }
+        Ok(Azurite {
+            address,
+            _process: process,
+            _dir: dir,
+        })
+    }
+
+    /// Where it listens: `127.0.0.1:PORT`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+}
+
+/// Azurite's program in the test cache, which the first call on a machine fetches from npm's registry (360 MB).
+pub fn install() -> Result<PathBuf> {
+    let node = node()?;
+    let npm = on_path("npm").ok_or(Error::Missing {
+        program: "npm",
+        remedy: "apt-get install npm",
+    })?;
+    let recipe = format!("{PACKAGE}\n{LOCK}\n{}", node.display());
+    let folder = cache::once("azurite", &recipe, |folder| {
+        for (name, text) in [("package.json", PACKAGE), ("package-lock.json", LOCK)] {
+            let file = folder.join(name);
+            fs::write(&file, text).map_err(Error::io(format!("write {}", file.display())))?;
+        }
+        let mut command = Command::new(&npm);
+        // Its scripts compile nothing that is needed here.
+        let options = ["--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"];
+        command.arg("ci").args(options).current_dir(folder);
+        output(&mut command, "npm could not fetch Azurite").map(drop)
+    })?;
+    Ok(folder.join(Path::new("node_modules/azurite/dist/src/blob/main.js")))
+}
+
+fn node() -> Result<PathBuf> {
+    on_path("node").ok_or(Error::Missing {
+        program: "node",
+        remedy: "apt-get install nodejs (or Node.js 20 or later)",
+    })
+}
