@@ -1,9 +1,10 @@
-//! What the documents point at is there.
+//! What the documents point at is there, and the commands that they give are understood.
 
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 /// Text and target of every link to a file of the repository.
 fn links(document: &str) -> Vec<(&str, &str)> {
@@ -22,7 +23,7 @@ fn links(document: &str) -> Vec<(&str, &str)> {
 fn every_link_leads_to_a_file_and_every_test_that_is_named_is_in_it() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut tests = 0;
-    for document in ["README.md", ".github/SECURITY.md"] {
+    for document in ["README.md", ".github/SECURITY.md", "bicep/README.md", "infra/README.md"] {
         let path = root.join(document);
         let text = fs::read_to_string(&path).unwrap();
         for (name, target) in links(&text) {
@@ -41,4 +42,106 @@ fn every_link_leads_to_a_file_and_every_test_that_is_named_is_in_it() {
         }
     }
     assert!(tests > 10, "{tests}");
+}
+
+/// How the documents call the program.
+const PROGRAM: [&str; 2] = ["xact-pipeline ", "cargo run -- "];
+
+/// The commands of the program in a document's blocks of code, without comments and without what they are piped into.
+fn commands(document: &str) -> Vec<Vec<String>> {
+    let mut commands = Vec::new();
+    for (number, block) in document.split("```").enumerate() {
+        let (language, lines) = block.split_once('\n').unwrap_or_default();
+        if number % 2 == 0 || !["bash", "console"].contains(&language) {
+            continue;
+        }
+        for line in lines.lines() {
+            let line = line.trim_start().trim_start_matches("$ ");
+            // Variables may be set for it.
+            let line = line.trim_start_matches(|c: char| c.is_ascii_uppercase() || c == '_');
+            let line = match line.strip_prefix('=') {
+                Some(value) => value.split_once(' ').unwrap_or_default().1,
+                None => line,
+            };
+            let Some(arguments) = PROGRAM.iter().find_map(|program| line.strip_prefix(program)) else {
+                continue;
+            };
+            let arguments = arguments.split(" #").next().unwrap().split(" | ").next().unwrap();
+            commands.extend(alternatives(arguments));
+        }
+    }
+    commands
+}
+
+/// `topics create|list` is two commands.
+fn alternatives(arguments: &str) -> Vec<Vec<String>> {
+    let mut commands: Vec<Vec<String>> = vec![Vec::new()];
+    for word in arguments.split_whitespace() {
+        let word = word.trim_matches('\'');
+        let choices: Vec<&str> = match word.contains("://") {
+            true => vec![word],
+            false => word.split('|').collect(),
+        };
+        commands = commands
+            .iter()
+            .flat_map(|command| {
+                choices
+                    .iter()
+                    .map(|choice| [command.as_slice(), &[(*choice).to_owned()]].concat())
+            })
+            .collect();
+    }
+    commands
+}
+
+/// With `--help` behind it a command does nothing, but what stands before is read: a flag that does not exist, or a value
+/// that cannot be, is refused.
+#[test]
+fn every_command_is_one_that_the_program_has() {
+    let program = harness::binary("xact-pipeline").unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut count = 0;
+    for document in ["README.md", "infra/README.md"] {
+        for arguments in commands(&fs::read_to_string(root.join(document)).unwrap()) {
+            // What is to be filled in, with something that fits.
+            let arguments: Vec<String> = arguments
+                .into_iter()
+                .map(|argument| match argument.as_str() {
+                    "PARTITION:OFFSET" => "1:42".to_owned(),
+                    "NAME" => "download".to_owned(),
+                    "N" => "2".to_owned(),
+                    _ => argument,
+                })
+                .filter(|argument| argument != "--help")
+                .collect();
+            let output = Command::new(&program).args(&arguments).arg("--help").output().unwrap();
+            assert!(
+                output.status.success(),
+                "{document}: {arguments:?}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+            count += 1;
+        }
+    }
+    assert!(count > 30, "{count}");
+}
+
+#[test]
+fn a_command_that_does_not_exist_is_noticed() {
+    let commands = commands("```console\n$ X_Y=1 xact-pipeline topics list|crate --all # not this\n```\n");
+    assert_eq!(commands, [["topics", "list", "--all"], ["topics", "crate", "--all"]]);
+    let program = harness::binary("xact-pipeline").unwrap();
+    for arguments in [
+        &["topics", "crate"][..],
+        &["validate", "--wait", "3"],
+        &["dlq", "list", "--since", "soon"],
+    ] {
+        let status = Command::new(&program)
+            .args(arguments)
+            .arg("--help")
+            .output()
+            .unwrap()
+            .status;
+        assert!(!status.success(), "{arguments:?}");
+    }
 }
