@@ -299,11 +299,7 @@ async fn a_hundred_commits_make_a_checkpoint_that_others_can_read() {
     assert_eq!(checkpoints, ["00000000000000000099.checkpoint.parquet"]);
     // Without the commits that it covers, the checkpoint is all there is of them.
     for version in 0..99 {
-        std::fs::remove_file(
-            local(&location)
-                .join(format!("_delta_log/{version:020}.json")),
-        )
-        .unwrap();
+        std::fs::remove_file(local(&location).join(format!("_delta_log/{version:020}.json"))).unwrap();
     }
     let fresh = table::<AttachmentRow>(&location);
     assert_eq!(texts(&fresh, "media_id").await.len(), 105);
@@ -369,8 +365,7 @@ async fn a_damaged_log_is_reported_as_damage_and_written_to_no_more() {
         .await
         .unwrap();
     std::fs::write(
-        local(&location)
-            .join("_delta_log/00000000000000000001.json"),
+        local(&location).join("_delta_log/00000000000000000001.json"),
         "{\"add\": {",
     )
     .unwrap();

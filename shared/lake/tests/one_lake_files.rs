@@ -51,7 +51,9 @@ impl Files {
 
     async fn put_source(&self, path: &str, source: File, announced: &[u8]) -> Result<(), FileError> {
         let sha256 = hex::encode(Sha256::digest(announced));
-        self.store.put_file(path, Arc::new(source), content(announced, &sha256)).await
+        self.store
+            .put_file(path, Arc::new(source), content(announced, &sha256))
+            .await
     }
 
     async fn holds(&self, path: &str, bytes: &[u8]) -> bool {
@@ -110,7 +112,13 @@ async fn a_file_that_others_wrote_is_known_by_its_bytes() {
 #[tokio::test]
 async fn whatever_goes_wrong_once_is_mended_in_place() {
     for fault in Fault::all().filter(|fault| !matches!(fault, Fault::Forbidden | Fault::Slow)) {
-        for verb in [Verb::CreateFile, Verb::Append, Verb::Flush, Verb::Properties, Verb::Rename] {
+        for verb in [
+            Verb::CreateFile,
+            Verb::Append,
+            Verb::Flush,
+            Verb::Properties,
+            Verb::Rename,
+        ] {
             let files = Files::new();
             files.put("x", b"old").await.unwrap();
             files.fault(Rule {
@@ -148,7 +156,10 @@ async fn a_token_that_is_refused_twice_is_told_with_what_to_check() {
     let files = Files::new();
     files.fault(Rule::on(Fault::Expired, Verb::CreateFile).times(2));
     let text = files.put("x", b"new").await.unwrap_err().to_string();
-    assert!(text.contains("refuses the token") && text.contains("AZURE_TENANT_ID"), "{text}");
+    assert!(
+        text.contains("refuses the token") && text.contains("AZURE_TENANT_ID"),
+        "{text}"
+    );
     assert!(!text.contains("token-of-the-tests"), "{text}");
 }
 
@@ -208,7 +219,10 @@ async fn the_probe_leaves_nothing_and_names_what_is_missing() {
     };
     for (place, wanted) in [
         (format!("abfss://nobody@{host}/{ITEM}/Files/x"), "check the workspace"),
-        (format!("abfss://{WORKSPACE}@{host}/Other.Lakehouse/Files/x"), "check the workspace"),
+        (
+            format!("abfss://{WORKSPACE}@{host}/Other.Lakehouse/Files/x"),
+            "check the workspace",
+        ),
     ] {
         let location = Location::parse(&place).unwrap();
         let store = open(&location, &EMULATOR.connection(&location)).unwrap();

@@ -56,7 +56,10 @@ impl OneLakeServer {
             ("ONELAKE_BASE_PATH", format!("{item}/Files/xact")),
             ("DELTA_EVENTS_TABLE_PATH", format!("{item}/Tables/xact_events")),
             ("DELTA_INVENTORY_TABLE_PATH", format!("{item}/Tables/xact_attachments")),
-            ("DELTA_FAILED_TABLE_PATH", format!("{item}/Tables/xact_attachments_failed")),
+            (
+                "DELTA_FAILED_TABLE_PATH",
+                format!("{item}/Tables/xact_attachments_failed"),
+            ),
             ("SSL_CERT_FILE", bundle.display().to_string()),
         ]))
     }

@@ -31,7 +31,10 @@ fn collector(status: &'static str) -> String {
     thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
             let _ = stream.read(&mut [0; 2048]);
-            let _ = write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            let _ = write!(
+                stream,
+                "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+            );
         }
     });
     format!("http://{address}")
@@ -59,15 +62,40 @@ fn everything_is_green_and_then_each_broken_thing_is_the_one_red_line() -> Resul
     let below = in_the_way.join("x").display().to_string();
     let refused = collector("404 Not Found");
     let broken: &[(&str, &str, &[&str], &str)] = &[
-        ("KAFKA_DLQ_TOPIC", "nobody.made.this", &["topics, all on one cluster"], "nobody.made.this is missing"),
-        ("ONELAKE_BASE_PATH", &below, &["files"], "cannot write, rename and delete a test file"),
+        (
+            "KAFKA_DLQ_TOPIC",
+            "nobody.made.this",
+            &["topics, all on one cluster"],
+            "nobody.made.this is missing",
+        ),
+        (
+            "ONELAKE_BASE_PATH",
+            &below,
+            &["files"],
+            "cannot write, rename and delete a test file",
+        ),
         ("ONELAKE_BASE_PATH", "", &["files"], "ONELAKE_BASE_PATH is not set"),
         ("DELTA_EVENTS_TABLE_PATH", &below, &["table xact_events"], "in-the-way"),
-        ("DELTA_INVENTORY_TABLE_PATH", "s3://x/y", &["table xact_attachments"], "DELTA_INVENTORY_TABLE_PATH"),
-        ("DELTA_FAILED_TABLE_PATH", &below, &["table xact_attachments_failed"], "cannot"),
+        (
+            "DELTA_INVENTORY_TABLE_PATH",
+            "s3://x/y",
+            &["table xact_attachments"],
+            "DELTA_INVENTORY_TABLE_PATH",
+        ),
+        (
+            "DELTA_FAILED_TABLE_PATH",
+            &below,
+            &["table xact_attachments_failed"],
+            "cannot",
+        ),
         ("CACHE_DIR", &below, &["cache"], "may write there"),
         ("AUDIT_LOG_PATH", &below, &["audit log"], "AUDIT_LOG_PATH"),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1", &["traces"], "cannot be reached"),
+        (
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "http://127.0.0.1:1",
+            &["traces"],
+            "cannot be reached",
+        ),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &refused, &["traces"], "4318"),
         ("DOWNLOAD_CONCURRENCY", "0", &["configuration"], "DOWNLOAD_CONCURRENCY"),
         (
@@ -93,7 +121,10 @@ fn everything_is_green_and_then_each_broken_thing_is_the_one_red_line() -> Resul
         let found: Vec<_> = lines.iter().filter(|line| line.1 == "failed").collect();
         let names: Vec<_> = found.iter().map(|line| line.0.as_str()).collect();
         assert_eq!(names, *red, "{name}={value}: {lines:#?}");
-        assert!(found.iter().all(|line| line.2.contains(text)), "{name}={value}: {found:#?}");
+        assert!(
+            found.iter().all(|line| line.2.contains(text)),
+            "{name}={value}: {found:#?}"
+        );
     }
     Ok(())
 }

@@ -71,7 +71,10 @@ fn rage(cluster: &mut Cluster, events: &[Event], options: Options) -> Result<()>
 }
 
 fn strikes(cluster: &Cluster) -> String {
-    let parts = cluster.struck.iter().map(|((who, act), count)| format!("{who} {act:?} {count}"));
+    let parts = cluster
+        .struck
+        .iter()
+        .map(|((who, act), count)| format!("{who} {act:?} {count}"));
     parts.collect::<Vec<_>>().join(", ")
 }
 

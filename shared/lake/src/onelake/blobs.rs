@@ -168,7 +168,9 @@ static IO: LazyLock<Option<Runtime>> = LazyLock::new(|| {
         .enable_all()
         .build();
     runtime
-        .inspect_err(|error| tracing::warn!(%error, "no thread for OneLake's requests: they are made where they are asked for"))
+        .inspect_err(
+            |error| tracing::warn!(%error, "no thread for OneLake's requests: they are made where they are asked for"),
+        )
         .ok()
 });
 

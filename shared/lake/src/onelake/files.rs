@@ -234,7 +234,9 @@ impl OneLakeFiles {
         for folder in above {
             if let Ok(found) = self.file(folder).get_properties().await
                 && (found.content_length.unwrap_or(0) > 0
-                    || found.properties.is_some_and(|properties| properties.get(SHA256).is_some()))
+                    || found
+                        .properties
+                        .is_some_and(|properties| properties.get(SHA256).is_some()))
             {
                 return true;
             }

@@ -227,7 +227,10 @@ mod tests {
             ["https://evhns-xact.servicebus.windows.net/.default"]
         );
         let identity = settings.identity().unwrap();
-        assert!(identity.describe().starts_with("service principal 1b0f7a52"), "{identity:?}");
+        assert!(
+            identity.describe().starts_with("service principal 1b0f7a52"),
+            "{identity:?}"
+        );
         assert!(!format!("{settings:?}").contains("PLANTED"));
     }
 

@@ -203,10 +203,17 @@ impl Settings {
     }
 
     fn uses_one_lake(&self) -> bool {
-        let places = [&self.onelake_base_path, &self.events_table, &self.attachments_table, &self.failed_table];
-        places
-            .iter()
-            .any(|place| place.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("abfss://")))
+        let places = [
+            &self.onelake_base_path,
+            &self.events_table,
+            &self.attachments_table,
+            &self.failed_table,
+        ];
+        places.iter().any(|place| {
+            place
+                .get(..8)
+                .is_some_and(|scheme| scheme.eq_ignore_ascii_case("abfss://"))
+        })
     }
 
     /// PEM file of the certificate authorities that servers are checked with; `None`: the system's.

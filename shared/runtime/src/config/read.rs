@@ -3,9 +3,7 @@
 use super::clusters::clusters;
 use super::identity::LazyIdentity;
 use super::reader::Reader;
-use super::{
-    BatchSettings, ClusterSettings, ConfigError, DevSettings, Environment, OffsetReset, Security, Settings,
-};
+use super::{BatchSettings, ClusterSettings, ConfigError, DevSettings, Environment, OffsetReset, Security, Settings};
 use contracts::topology::{Groups, Topics};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
