@@ -1,6 +1,8 @@
 //! `check` and `validate`, as whoever rolls out uses them: green where all is well, and each thing broken is one red line
 //! with what to do.
 
+#![allow(clippy::unwrap_used)]
+
 use harness::{Kafka, Result, wait_until};
 use serde_json::Value;
 use std::net::TcpListener;

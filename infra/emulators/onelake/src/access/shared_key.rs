@@ -126,7 +126,7 @@ fn string_to_sign(
 
     let mut names: Vec<&str> = headers
         .keys()
-        .map(|name| name.as_str())
+        .map(axum::http::HeaderName::as_str)
         .filter(|name| name.starts_with("x-ms-"))
         .collect();
     names.sort_by(|a, b| order(a, b));
