@@ -2,14 +2,16 @@
 
 use crate::{Variables, failed, variables};
 use harness::{Process, Result, WorkDir, binary, ports, wait_until};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use std::fs;
 use std::net::TcpStream;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
-const WORKSPACE: &str = "claims";
+/// The only workspace.
+pub const WORKSPACE: &str = "claims";
 const ITEM: &str = "Lake.Lakehouse";
 
 /// The emulator. Its data is in `files` and `tables` of the work directory, where a local lake would be.
@@ -64,6 +66,36 @@ impl OneLakeServer {
         ]))
     }
 
+    /// A request to `/__admin`: faults, counters, workspaces that are closed. Answers with the body.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub fn admin(&self, method: &str, path: &str, body: &str) -> Result<String> {
+        let mut curl = Command::new("curl");
+        curl.args([
+            "--silent",
+            "--show-error",
+            "--fail-with-body",
+            "--request",
+            method,
+            "--cacert",
+        ])
+        .arg(self.dir.join("onelake-ca.pem"))
+        .arg(format!("https://{}/__admin/{path}", self.address));
+        if !body.is_empty() {
+            curl.args(["--header", "content-type: application/json", "--data", body]);
+        }
+        let output = curl.output().map_err(cannot("run curl"))?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        match output.status.success() {
+            true => Ok(text),
+            false => Err(failed(
+                format!("{method} /__admin/{path}"),
+                format!("{text}{}", String::from_utf8_lossy(&output.stderr)),
+            )),
+        }
+    }
+
     /// The process, to be killed and frozen.
     pub const fn process(&mut self) -> &mut Process {
         &mut self.process
@@ -114,6 +146,10 @@ fn certificate(dir: &Path) -> std::result::Result<(), String> {
     let authority_key = KeyPair::generate().map_err(text)?;
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    // OpenSSL takes a certificate whose issuer has its own name for one that vouches for itself.
+    authority
+        .distinguished_name
+        .push(DnType::CommonName, "authority of a test");
     let ca_pem = authority.self_signed(&authority_key).map_err(text)?.pem();
     let issuer = Issuer::new(authority, authority_key);
     let key = KeyPair::generate().map_err(text)?;
