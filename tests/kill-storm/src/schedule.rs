@@ -74,7 +74,8 @@ pub fn of_seed(seed: u64, handlers: usize, has_lake: bool, duration: Duration) -
     });
     if has_lake {
         timeline(&mut steps, Target::Lake, duration, || {
-            (pause(&mut random, 8.0, 12.0), blow_to_server(&mut random))
+            // Bounded: a short storm must not pass it by.
+            (seconds(&mut random, 6.0, 20.0), blow_to_server(&mut random))
         });
     }
     // A stable sort: what happens to one target at one moment keeps its order.
