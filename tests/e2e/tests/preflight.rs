@@ -3,12 +3,16 @@
 
 #![allow(clippy::unwrap_used)]
 
-use harness::{Kafka, Result, wait_until};
+use harness::managed_identity::Answer as Tokens;
+use harness::{Kafka, Result, WorkDir, wait_until};
 use serde_json::Value;
 use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
-use xact_e2e::{Answer, Fleet, command, failed, variables};
+use xact_e2e::namespace::{HOUR, Namespace};
+use xact_e2e::one_lake::WORKSPACE;
+use xact_e2e::stages::STAGES;
+use xact_e2e::{Answer, Fleet, OneLakeServer, Pipeline, command, failed, variables};
 
 fn check(fleet: &Fleet, broken: &[(&str, &str)]) -> Result<Answer> {
     let mut environment = fleet.environment.clone();
@@ -172,5 +176,96 @@ fn where_no_stage_runs_validate_says_where_to_look() -> Result<()> {
         "{}",
         answer.text
     );
+    Ok(())
+}
+
+/// Those lines of a check that are red: name and text.
+fn red(answer: &Answer) -> Result<Vec<(String, String)>> {
+    let lines = lines(answer)?.into_iter();
+    Ok(lines
+        .filter(|(_, verdict, _)| verdict == "failed")
+        .map(|(name, _, text)| (name, text))
+        .collect())
+}
+
+#[test]
+fn both_work_on_event_hubs_and_one_lake_by_a_managed_identity() -> Result<()> {
+    let namespace = Namespace::shared()?;
+    let identity = namespace.identity("preflight", HOUR)?;
+    let mut fleet = namespace.fleet("preflight-azure", namespace.by_identity(&identity))?;
+    let lake = OneLakeServer::start(&fleet.dir)?;
+    fleet.environment.extend(lake.variables(Some(namespace.certificate()))?);
+
+    let answer = check(&fleet, &[])?;
+    assert_eq!(red(&answer)?, [], "{}", answer.text);
+    let found = lines(&answer)?;
+    let text = |name: &str| {
+        found
+            .iter()
+            .find(|line| line.0 == name)
+            .map(|line| (line.1.as_str(), line.2.as_str()))
+    };
+    let (verdict, whose) = text("identity").unwrap();
+    assert_eq!(verdict, "ok");
+    assert!(
+        whose.contains("managed identity") && whose.contains("https://storage.azure.com/.default"),
+        "{whose}"
+    );
+    fleet.start(&STAGES.map(|(stage, _, _)| stage))?;
+    let valid = command(&["validate"], fleet.environment.clone(), &fleet.dir)?.success()?;
+    assert!(valid.contains("the pipeline works"), "{valid}");
+
+    lake.admin(
+        "POST",
+        "closed",
+        &serde_json::json!({"workspace": WORKSPACE}).to_string(),
+    )?;
+    let closed = red(&check(&fleet, &[])?)?;
+    let names: Vec<_> = closed.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "files",
+            "table xact_events",
+            "table xact_attachments",
+            "table xact_attachments_failed"
+        ]
+    );
+    assert!(
+        closed.iter().all(|(_, text)| text.contains("role Contributor")),
+        "{closed:#?}"
+    );
+    lake.admin("DELETE", "closed", "")?;
+
+    // Tokens that are over when they come, and an endpoint where nobody is: both are waited for, so side by side.
+    identity.set(Tokens::Expired);
+    let (refused, unreachable) = thread::scope(|scope| {
+        let fleet = &fleet;
+        let refused = scope.spawn(move || check(fleet, &[]));
+        let nobody = [("IDENTITY_ENDPOINT", "http://127.0.0.1:1/msi/token")];
+        let unreachable = scope.spawn(move || check(fleet, &nobody));
+        (refused.join().unwrap(), unreachable.join().unwrap())
+    });
+    let (refused, unreachable) = (red(&refused?)?, red(&unreachable?)?);
+    assert!(refused.iter().any(|(name, _)| name.starts_with("topics")), "{refused:#?}");
+    assert!(refused.iter().any(|(name, _)| name == "files"), "{refused:#?}");
+    assert!(unreachable.iter().any(|(name, _)| name == "identity"), "{unreachable:#?}");
+    Ok(())
+}
+
+#[test]
+fn both_work_in_development() -> Result<()> {
+    let dir = WorkDir::new("preflight-dev")?;
+    let pipeline = Pipeline::start(&[], &dir)?;
+    // As the banner says: `set -a; . RUN/environment`.
+    let file = std::fs::read_to_string(pipeline.folder().join("environment")).unwrap();
+    let lines = file.lines().filter_map(|line| line.split_once('='));
+    let environment: Vec<_> = lines
+        .map(|(name, value)| (name.to_owned(), value.trim_matches('\'').to_owned()))
+        .collect();
+    let checked = command(&["check"], environment.clone(), &dir)?.success()?;
+    assert!(checked.contains("ok      cache"), "{checked}");
+    let valid = command(&["validate"], environment, &dir)?.success()?;
+    assert!(valid.contains("the pipeline works"), "{valid}");
     Ok(())
 }

@@ -1,0 +1,73 @@
+//! What is OneLake's alone about tables: GUIDs for names, deletes one by one, roles.
+#![cfg(feature = "delta")]
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use onelake_emulator::{Fault, Item, Rule, Verb};
+use support::*;
+use uuid::Uuid;
+use xact_lake::{AttachmentRow, Location, Table, TableOptions};
+
+fn table_at(location: &Location) -> Arc<Table<AttachmentRow>> {
+    let options = TableOptions {
+        connection: EMULATOR.connection(location),
+        ..TableOptions::default()
+    };
+    Arc::new(Table::new(location.clone(), options))
+}
+
+fn path() -> String {
+    format!("Tables/{}", Uuid::new_v4())
+}
+
+#[tokio::test]
+async fn by_name_and_by_guid_it_is_one_table() {
+    let path = path();
+    let by_name = table_at(&EMULATOR.location(&path));
+    by_name.append(unsourced([attachment("a")]), none()).await.unwrap();
+    let item = Item::new(WORKSPACE, ITEM);
+    let host = EMULATOR.server.addr();
+    let by_guid = format!("abfss://{}@{host}/{}/{path}", item.workspace_guid(), item.guid());
+    let by_guid = table_at(&Location::parse(&by_guid).unwrap());
+    by_guid
+        .append(unsourced([attachment("a"), attachment("b")]), none())
+        .await
+        .unwrap();
+    assert_eq!(texts(&by_name, "media_id").await, ["a", "b"]);
+}
+
+#[tokio::test]
+async fn a_vacuum_deletes_one_by_one() {
+    let table = table_at(&EMULATOR.location(&path()));
+    for key in ["a", "b", "c"] {
+        table.append(unsourced([attachment(key)]), none()).await.unwrap();
+    }
+    table.optimize(1, |_| ()).await.unwrap();
+    let before = EMULATOR.server.requests(Verb::Delete).requests;
+    let vacuumed = table.vacuum(Duration::ZERO, true, true).await.unwrap();
+    assert_eq!(vacuumed.unwrap().files.len(), 3);
+    assert!(EMULATOR.server.requests(Verb::Delete).requests >= before + 3);
+    assert_eq!(EMULATOR.server.requests(Verb::Batch).requests, 0);
+    assert_eq!(texts(&table, "media_id").await, ["a", "b", "c"]);
+}
+
+#[tokio::test]
+async fn a_role_that_is_missing_is_named_and_the_rows_stay_with_the_caller() {
+    let path = path();
+    let table = table_at(&EMULATOR.location(&path));
+    table.append(unsourced([attachment("a")]), none()).await.unwrap();
+    let rule = Rule::new(Fault::Forbidden).times(20);
+    let place = format!("/{WORKSPACE}/{ITEM}/{path}/");
+    EMULATOR.server.add_fault(rule.below(&place));
+    let error = table.append(unsourced([attachment("b")]), none()).await.unwrap_err();
+    let text = error.to_string();
+    assert!(error.is_transient(), "{text}");
+    assert!(text.contains("role Contributor") && text.contains(WORKSPACE), "{text}");
+    EMULATOR.server.clear_faults();
+    table.append(unsourced([attachment("b")]), none()).await.unwrap();
+    assert_eq!(texts(&table, "media_id").await, ["a", "b"]);
+}
