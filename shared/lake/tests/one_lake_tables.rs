@@ -46,7 +46,7 @@ async fn a_vacuum_deletes_one_by_one() {
     for key in ["a", "b", "c"] {
         table.append(unsourced([attachment(key)]), none()).await.unwrap();
     }
-    table.optimize(1, |_| ()).await.unwrap();
+    table.optimize(128 * 1024 * 1024, |_| ()).await.unwrap();
     let before = EMULATOR.server.requests(Verb::Delete).requests;
     let vacuumed = table.vacuum(Duration::ZERO, true, true).await.unwrap();
     assert_eq!(vacuumed.unwrap().files.len(), 3);

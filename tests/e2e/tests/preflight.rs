@@ -247,9 +247,15 @@ fn both_work_on_event_hubs_and_one_lake_by_a_managed_identity() -> Result<()> {
         (refused.join().unwrap(), unreachable.join().unwrap())
     });
     let (refused, unreachable) = (red(&refused?)?, red(&unreachable?)?);
-    assert!(refused.iter().any(|(name, _)| name.starts_with("topics")), "{refused:#?}");
+    assert!(
+        refused.iter().any(|(name, _)| name.starts_with("topics")),
+        "{refused:#?}"
+    );
     assert!(refused.iter().any(|(name, _)| name == "files"), "{refused:#?}");
-    assert!(unreachable.iter().any(|(name, _)| name == "identity"), "{unreachable:#?}");
+    assert!(
+        unreachable.iter().any(|(name, _)| name == "identity"),
+        "{unreachable:#?}"
+    );
     Ok(())
 }
 
