@@ -67,10 +67,23 @@ fn commands(document: &str) -> Vec<Vec<String>> {
                 continue;
             };
             let arguments = arguments.split(" #").next().unwrap().split(" | ").next().unwrap();
-            commands.extend(alternatives(arguments));
+            commands.extend(alternatives(&with_dates(arguments)));
         }
     }
     commands
+}
+
+/// What the shell puts in are dates.
+fn with_dates(arguments: &str) -> String {
+    let mut parts = arguments.split("\"$(");
+    let mut replaced = parts.next().unwrap().to_owned();
+    for part in parts {
+        let (command, rest) = part.split_once(")\"").unwrap();
+        assert!(command.starts_with("date "), "{command}");
+        replaced.push_str("2025-01-31");
+        replaced.push_str(rest);
+    }
+    replaced
 }
 
 /// `topics create|list` is two commands.
