@@ -293,7 +293,7 @@ fn a_broker_that_is_away_is_named_in_every_commands_error() -> Result<()> {
         for (args, run) in started {
             let text = run.join().unwrap()?;
             assert!(
-                text.contains(&nowhere) && text.contains("check that the broker"),
+                text.contains(&nowhere) && text.contains("no broker answers: check that it runs"),
                 "{args:?}: {text}"
             );
         }
