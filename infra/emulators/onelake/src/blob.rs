@@ -34,6 +34,12 @@ const MAX_BLOCK_ID: usize = 64;
 fn answer(status: StatusCode, entry: &Entry) -> Response {
     let mut response = answers::empty(status);
     set_version(response.headers_mut(), entry);
+    response
+}
+
+/// The answer to what brought bytes or metadata.
+fn stored(status: StatusCode, entry: &Entry) -> Response {
+    let mut response = answer(status, entry);
     set(response.headers_mut(), "x-ms-request-server-encrypted", "true");
     response
 }
@@ -58,7 +64,7 @@ pub(crate) async fn put(call: &mut Call, place: &Place) -> Result<Response, Refu
     properties.content_md5.get_or_insert_with(|| hash.clone());
     let path = place.path.clone();
     let put = call.on_disk(move |storage| storage.put(&path, &received.draft, &conditions, |_| properties));
-    let mut response = answer(StatusCode::CREATED, &put.await?);
+    let mut response = stored(StatusCode::CREATED, &put.await?);
     set(response.headers_mut(), "content-md5", &hash);
     Ok(response)
 }
@@ -81,11 +87,10 @@ pub(crate) async fn put_block(call: &mut Call, place: &Place) -> Result<Response
     call.on_disk(move |storage| storage.put_block(&path, &id, &received.draft))
         .await?;
     let mut response = answers::empty(StatusCode::CREATED);
-    set(
-        response.headers_mut(),
-        "content-md5",
-        &BASE64_STANDARD.encode(received.md5),
-    );
+    // Since version 2019-02-02 only where the request has one.
+    if let Some(md5) = expected {
+        set(response.headers_mut(), "content-md5", &BASE64_STANDARD.encode(md5));
+    }
     set(response.headers_mut(), "x-ms-request-server-encrypted", "true");
     Ok(response)
 }
@@ -105,7 +110,7 @@ pub(crate) async fn put_block_list(call: &mut Call, place: &Place) -> Result<Res
     let path = place.path.clone();
     let conditions = Conditions::of_target(&call.headers)?;
     let put = call.on_disk(move |storage| storage.put_block_list(&path, &blocks, &conditions, properties));
-    Ok(answer(StatusCode::CREATED, &put.await?))
+    Ok(stored(StatusCode::CREATED, &put.await?))
 }
 
 pub(crate) async fn get_block_list(call: &Call, place: &Place) -> Result<Response, Refusal> {
@@ -151,16 +156,18 @@ pub(crate) async fn copy(call: &Call, place: &Place) -> Result<Response, Refusal
     let of_target = Conditions::of_target(&call.headers)?;
     let of_source = Conditions::of_source(&call.headers)?;
     let to = place.path.clone();
+    let copy_id = Uuid::new_v4().to_string();
+    let id = copy_id.clone();
     let copied = call.on_disk(move |storage| {
         let (draft, mut properties) = storage.copy_of(&from, &of_source)?;
         if !metadata.is_empty() {
             properties.metadata = metadata;
         }
+        properties.copy_id = Some(id);
         storage.put(&to, &draft, &of_target, |_| properties)
     });
     let mut response = answer(StatusCode::ACCEPTED, &copied.await?);
-    set(response.headers_mut(), "x-ms-copy-id", &Uuid::new_v4().to_string());
-    set(response.headers_mut(), "x-ms-copy-status", "success");
+    content::set_copy(response.headers_mut(), &copy_id);
     Ok(response)
 }
 
@@ -179,7 +186,7 @@ pub(crate) async fn set_metadata(call: &Call, place: &Place) -> Result<Response,
     let conditions = Conditions::of_target(&call.headers)?;
     let changed =
         call.on_disk(move |storage| storage.change(&path, &conditions, |properties| properties.metadata = metadata));
-    Ok(answer(StatusCode::OK, &changed.await?))
+    Ok(stored(StatusCode::OK, &changed.await?))
 }
 
 pub(crate) async fn set_properties(call: &Call, place: &Place) -> Result<Response, Refusal> {

@@ -141,6 +141,9 @@ pub(crate) fn describe(headers: &mut HeaderMap, entry: &Entry, properties: &Prop
     }
     set(headers, "x-ms-creation-time", &entry.created.http_date());
     set(headers, "x-ms-blob-type", "BlockBlob");
+    if let Some(id) = &properties.copy_id {
+        set_copy(headers, id);
+    }
     set(headers, "x-ms-lease-status", "unlocked");
     set(headers, "x-ms-lease-state", "available");
     set(headers, "x-ms-server-encrypted", "true");
@@ -165,6 +168,12 @@ pub(crate) fn describe(headers: &mut HeaderMap, entry: &Entry, properties: &Prop
             .map(|(name, value)| format!("{name}={}", BASE64_STANDARD.encode(value)));
         set(headers, "x-ms-properties", &pairs.collect::<Vec<_>>().join(","));
     }
+}
+
+/// What tells of a copy; all of them are done at once.
+pub(crate) fn set_copy(headers: &mut HeaderMap, id: &str) {
+    set(headers, "x-ms-copy-id", id);
+    set(headers, "x-ms-copy-status", "success");
 }
 
 /// `x-ms-meta-*`.

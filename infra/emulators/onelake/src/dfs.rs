@@ -33,10 +33,11 @@ fn answer(status: StatusCode, entry: &Entry) -> Response {
     response
 }
 
+/// OneLake wants to be told that there is no body (sdebruyn/fabric-dw-mcp-cli#402).
 fn must_be_empty(call: &Call) -> Result<(), Refusal> {
     match content_length(&call.headers)? {
-        Some(0) | None => Ok(()),
-        Some(_) => Err(LENGTH_MUST_BE_ZERO.into()),
+        Some(0) => Ok(()),
+        _ => Err(LENGTH_MUST_BE_ZERO.into()),
     }
 }
 

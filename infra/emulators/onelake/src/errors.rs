@@ -133,7 +133,6 @@ problems! {
     RENAME_PARENT_NOT_FOUND = NOT_FOUND, "RenameDestinationParentPathNotFound", "The parent directory of the destination path does not exist.";
     INVALID_RENAME_SOURCE = CONFLICT, "InvalidRenameSourcePath", "The source directory cannot be the same as the destination directory, nor can the destination be a subdirectory of the source directory.";
     INVALID_SOURCE_URI = BAD_REQUEST, "InvalidSourceUri", "The source URI is invalid.";
-    CANNOT_VERIFY_COPY_SOURCE = NOT_FOUND, "CannotVerifyCopySource", "The specified blob does not exist.";
     INVALID_FLUSH_POSITION = BAD_REQUEST, "InvalidFlushPosition", "The uploaded data is not contiguous or the position query parameter value is not equal to the length of the file after appending the uploaded data.";
     INVALID_BLOCK_LIST = BAD_REQUEST, "InvalidBlockList", "The specified block list is invalid.";
     INVALID_XML = BAD_REQUEST, "InvalidXmlDocument", "The specified XML is not syntactically valid.";

@@ -119,6 +119,7 @@ impl Storage {
         let flushed = self.put_at(path, &draft, conditions, Some(staged.base), |mut properties| {
             // They describe the bytes before.
             properties.content_md5 = None;
+            properties.copy_id = None;
             properties.blocks.clear();
             change(&mut properties);
             properties

@@ -38,7 +38,7 @@ impl StoreError {
     pub(crate) fn refusal(self, dialect: Dialect) -> Refusal {
         let (dfs, blob) = match self {
             Self::NotFound => (errors::PATH_NOT_FOUND, errors::BLOB_NOT_FOUND),
-            Self::SourceNotFound => (errors::SOURCE_NOT_FOUND, errors::CANNOT_VERIFY_COPY_SOURCE),
+            Self::SourceNotFound => (errors::SOURCE_NOT_FOUND, errors::BLOB_NOT_FOUND),
             Self::ParentNotFound => (errors::RENAME_PARENT_NOT_FOUND, errors::BLOB_NOT_FOUND),
             Self::Exists => (errors::PATH_EXISTS, errors::BLOB_EXISTS),
             Self::WrongKind => (errors::PATH_CONFLICT, errors::PATH_CONFLICT),

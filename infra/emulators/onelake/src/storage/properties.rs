@@ -49,6 +49,9 @@ pub(crate) struct Properties {
     pub(crate) content_md5: Option<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) metadata: BTreeMap<String, String>,
+    /// Which copy made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) copy_id: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) blocks: Vec<Block>,
 }

@@ -2,7 +2,7 @@
 
 use crate::support::{FILES, Lake, TOKEN, token};
 use onelake_emulator::{OneLake, Options, StartError, Tls};
-use rcgen::{CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use reqwest::{Certificate, Client};
 use serde_json::{Value, json};
 
@@ -224,9 +224,11 @@ async fn from_elsewhere_the_admin_endpoint_wants_its_token() {
 }
 
 /// A throw-away authority, and the certificate for this machine that it has signed.
-fn certificate() -> (String, Tls) {
+pub(crate) fn certificate() -> (String, Tls) {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    // Else both would be called the same, and a certificate whose issuer is itself is taken for self-signed.
+    params.distinguished_name.push(DnType::CommonName, "tests CA");
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
     let params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();

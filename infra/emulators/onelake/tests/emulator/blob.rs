@@ -306,7 +306,7 @@ async fn a_blob_is_copied_with_its_properties() {
     );
     let missing = format!("{}{FILES}/none", lake.emulator.url());
     let answer = lake.send("PUT", &to, &[("x-ms-copy-source", &missing)], "").await;
-    assert_eq!(answer.told(), (404, "CannotVerifyCopySource"));
+    assert_eq!(answer.told(), (404, "BlobNotFound"));
     let outside = lake
         .send("PUT", &to, &[("x-ms-copy-source", "http://elsewhere.invalid")], "")
         .await;

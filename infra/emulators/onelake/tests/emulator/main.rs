@@ -2,8 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod access;
+mod azurite;
 mod blob;
+mod clients;
 mod dfs;
 mod faults;
 mod folder;
+mod signed;
 mod support;

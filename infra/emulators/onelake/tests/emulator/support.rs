@@ -103,7 +103,10 @@ impl Lake {
         headers: &[(&str, &str)],
         body: impl Into<Body>,
     ) -> reqwest::Result<Answer> {
-        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let (method, body) = (Method::from_bytes(method.as_bytes()).unwrap(), body.into());
+        // The client would say nothing of a body that is not there; Azure wants to hear of it.
+        let is_empty = body.as_bytes().is_some_and(<[u8]>::is_empty);
+        let method_has_body = matches!(method, Method::PUT | Method::PATCH | Method::POST);
         let mut request = self
             .client
             .request(method, format!("{}{path}", self.emulator.url()))
@@ -116,6 +119,9 @@ impl Lake {
         }
         for (name, value) in headers {
             request = request.header(*name, *value);
+        }
+        if is_empty && method_has_body {
+            request = request.header("Content-Length", "0");
         }
         let response = request.send().await?;
         Ok(Answer {

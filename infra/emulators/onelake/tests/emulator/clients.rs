@@ -1,0 +1,141 @@
+//! The clients of others: Microsoft's for Python, deltalake, polars, and the object store under deltalake.
+
+use std::path::{Path, PathBuf};
+
+use futures::TryStreamExt;
+use harness::python;
+use object_store::azure::{MicrosoftAzure, MicrosoftAzureBuilder};
+use object_store::path::Path as StorePath;
+use object_store::{Error, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion};
+use onelake_emulator::{Item, Verb};
+
+use crate::access::certificate;
+use crate::support::{Lake, TOKEN};
+
+/// Runs a script of `clients`, which ends well only if all is as it must be.
+async fn run(script: &str, args: Vec<String>) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/emulator/clients")
+        .join(script);
+    let ran = tokio::task::spawn_blocking(move || python::run_script(&script, args))
+        .await
+        .unwrap();
+    ran.unwrap();
+}
+
+/// With a shared key over HTTP, as a local account has it, and with a token over HTTPS, as OneLake wants it.
+async fn run_with_key_and_token(script: &str) {
+    let lake = Lake::start().await;
+    run(script, vec![lake.emulator.url(), "key".into()]).await;
+    let (authority, tls) = certificate();
+    let lake = Lake::start_with(|options| options.tls = Some(tls)).await;
+    let ca: PathBuf = lake.dir.join("ca.pem");
+    std::fs::write(&ca, authority).unwrap();
+    run(
+        script,
+        vec![lake.emulator.url(), "token".into(), ca.display().to_string()],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn microsofts_data_lake_client_for_python_is_content() {
+    run_with_key_and_token("datalake.py").await;
+}
+
+#[tokio::test]
+async fn microsofts_blob_client_for_python_is_content() {
+    run_with_key_and_token("blob.py").await;
+}
+
+#[tokio::test]
+async fn deltalake_and_polars_keep_tables_in_it() {
+    let lake = Lake::start().await;
+    let item = Item::new("claims", "Lake.Lakehouse");
+    let by_name = "abfss://claims@WORKSPACE/Lake.Lakehouse/Tables/t".to_owned();
+    let by_guid = format!("abfss://{}@WORKSPACE/{}/Tables/t", item.workspace_guid(), item.guid());
+    run("delta.py", vec![lake.emulator.url(), by_name, by_guid]).await;
+    let puts = lake.emulator.requests(Verb::PutBlob).statuses;
+    assert!(puts.contains_key(&409), "no conflict was met: {puts:?}");
+    assert_eq!(lake.emulator.requests(Verb::Batch).requests, 1);
+    assert!(
+        lake.on_disk("/claims/Lake.Lakehouse/Tables/t/_delta_log/00000000000000000000.json")
+            .exists()
+    );
+}
+
+fn store(lake: &Lake) -> MicrosoftAzure {
+    MicrosoftAzureBuilder::new()
+        .with_url("abfss://claims@onelake.dfs.fabric.microsoft.com")
+        .with_endpoint(lake.emulator.url())
+        .with_allow_http(true)
+        .with_bearer_token_authorization(TOKEN)
+        .build()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn the_object_store_of_deltalake_is_content() {
+    let lake = Lake::start().await;
+    let store = store(&lake);
+    let at = |name: &str| StorePath::from(format!("Lake.Lakehouse/Tables/t/{name}"));
+    let only_new = || PutOptions::from(PutMode::Create);
+    store
+        .put_opts(&at("log/1.json"), "one".into(), only_new())
+        .await
+        .unwrap();
+    let again = store.put_opts(&at("log/1.json"), "two".into(), only_new()).await;
+    assert!(matches!(again, Err(Error::AlreadyExists { .. })), "{again:?}");
+    let first = store.head(&at("log/1.json")).await.unwrap();
+    let changed = store.put(&at("log/1.json"), "new".into()).await.unwrap();
+    assert_ne!(changed.e_tag, first.e_tag);
+    let stale = PutMode::Update(UpdateVersion {
+        e_tag: first.e_tag,
+        version: None,
+    });
+    let refused = store.put_opts(&at("log/1.json"), "x".into(), stale.into()).await;
+    assert!(matches!(refused, Err(Error::Precondition { .. })), "{refused:?}");
+
+    let mut upload = store.put_multipart(&at("data/a b%2F.parquet")).await.unwrap();
+    for part in [vec![1; 6_000_000], vec![2; 10]] {
+        upload.put_part(part.into()).await.unwrap();
+    }
+    upload.complete().await.unwrap();
+    let range = store
+        .get_range(&at("data/a b%2F.parquet"), 5_999_999..6_000_003)
+        .await
+        .unwrap();
+    assert_eq!(&range[..], [1, 2, 2, 2]);
+
+    store
+        .copy_if_not_exists(&at("log/1.json"), &at("log/2.json"))
+        .await
+        .unwrap();
+    let exists = store.copy_if_not_exists(&at("log/1.json"), &at("log/2.json")).await;
+    assert!(matches!(exists, Err(Error::AlreadyExists { .. })), "{exists:?}");
+    let names = |listed: Vec<object_store::ObjectMeta>| -> Vec<StorePath> {
+        listed.into_iter().map(|meta| meta.location).collect()
+    };
+    let all: Vec<_> = store.list(Some(&at(""))).try_collect().await.unwrap();
+    assert_eq!(
+        names(all),
+        [at("data/a b%2F.parquet"), at("log/1.json"), at("log/2.json")]
+    );
+    let after: Vec<_> = store
+        .list_with_offset(Some(&at("log")), &at("log/1.json"))
+        .try_collect()
+        .await
+        .unwrap();
+    assert_eq!(names(after), [at("log/2.json")]);
+    let level = store.list_with_delimiter(Some(&at(""))).await.unwrap();
+    assert_eq!(level.common_prefixes, [at("data"), at("log")]);
+    let missing = store.get(&at("none")).await;
+    assert!(matches!(missing, Err(Error::NotFound { .. })), "{missing:?}");
+
+    assert!(
+        store.delete(&at("log/2.json")).await.is_err(),
+        "it deletes by batch, which OneLake refuses"
+    );
+    assert_eq!(lake.emulator.requests(Verb::Batch).requests, 1);
+    assert!(store.head(&at("log/2.json")).await.is_ok());
+}

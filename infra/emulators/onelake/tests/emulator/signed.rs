@@ -1,0 +1,104 @@
+//! Requests signed with the well-known key, as any client of a local account signs them: written anew here, so that a
+//! mistake of the emulator's own check is not made twice.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
+use reqwest::{Client, Method, Url};
+use sha2::Sha256;
+
+use crate::support::Answer;
+
+const ACCOUNT: &str = "devstoreaccount1";
+const KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+
+/// Sends a request to `/devstoreaccount1{path}` at `address`; an `Authorization` among the headers goes as it is.
+pub(crate) async fn send(
+    client: &Client,
+    address: &str,
+    method: &str,
+    path: &str,
+    headers: &[(String, String)],
+    body: Vec<u8>,
+) -> Answer {
+    let url = Url::parse(&format!("http://{address}/{ACCOUNT}{path}")).unwrap();
+    let date = DateTimePrinter::new()
+        .timestamp_to_rfc9110_string(&Timestamp::now())
+        .unwrap();
+    let mut headers: Vec<(String, String)> = headers
+        .iter()
+        .map(|(name, value)| (name.to_lowercase(), value.clone()))
+        .collect();
+    headers.push(("x-ms-date".into(), date));
+    headers.push(("x-ms-version".into(), "2023-11-03".into()));
+    headers.push(("x-ms-client-request-id".into(), "side-by-side".into()));
+    if body.is_empty() && method == "PUT" {
+        headers.push(("content-length".into(), "0".into()));
+    }
+    headers.sort();
+    if !headers.iter().any(|(name, _)| name == "authorization") {
+        let signature = sign(&text_to_sign(method, &url, &headers, body.len()));
+        headers.push(("authorization".into(), format!("SharedKey {ACCOUNT}:{signature}")));
+    }
+    let mut request = client.request(Method::from_bytes(method.as_bytes()).unwrap(), url);
+    for (name, value) in &headers {
+        if !(name == "authorization" && value.is_empty()) {
+            request = request.header(name, value);
+        }
+    }
+    let response = request.body(body).send().await.unwrap();
+    Answer {
+        status: response.status().as_u16(),
+        headers: response.headers().clone(),
+        body: response.bytes().await.unwrap().to_vec(),
+    }
+}
+
+fn sign(text: &str) -> String {
+    let key = BASE64_STANDARD.decode(KEY).unwrap();
+    let mac = Hmac::<Sha256>::new_from_slice(&key).unwrap().chain_update(text);
+    BASE64_STANDARD.encode(mac.finalize().into_bytes())
+}
+
+fn text_to_sign(method: &str, url: &Url, headers: &[(String, String)], length: usize) -> String {
+    let value = |wanted: &str| {
+        headers
+            .iter()
+            .find(|(name, _)| name == wanted)
+            .map_or("", |(_, value)| value)
+    };
+    let length = if length == 0 { String::new() } else { length.to_string() };
+    let mut text = format!(
+        "{method}\n{}\n{}\n{length}\n",
+        value("content-encoding"),
+        value("content-language")
+    );
+    // No Date: x-ms-date is among the headers below.
+    for name in [
+        "content-md5",
+        "content-type",
+        "",
+        "if-modified-since",
+        "if-match",
+        "if-none-match",
+        "if-unmodified-since",
+        "range",
+    ] {
+        text += &format!("{}\n", if name.is_empty() { "" } else { value(name) });
+    }
+    for (name, value) in headers.iter().filter(|(name, _)| name.starts_with("x-ms-")) {
+        text += &format!("{name}:{value}\n");
+    }
+    text += &format!("/{ACCOUNT}{}", url.path());
+    let mut query: Vec<(String, String)> = url
+        .query_pairs()
+        .map(|(name, value)| (name.to_lowercase(), value.into_owned()))
+        .collect();
+    query.sort();
+    for (name, value) in query {
+        text += &format!("\n{name}:{value}");
+    }
+    text
+}
