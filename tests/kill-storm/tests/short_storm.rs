@@ -5,8 +5,8 @@ use std::time::Duration;
 use xact_kill_storm::{Options, Report};
 
 /// Long enough for every process to be struck, and for some to wake up as zombies.
-const STORM: Duration = Duration::from_secs(75);
-const EVENTS: usize = 2000;
+const STORM: Duration = Duration::from_secs(60);
+const EVENTS: usize = 1500;
 const SEED: u64 = 1;
 
 /// Two storms at once would be one of another kind.
