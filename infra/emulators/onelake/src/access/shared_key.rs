@@ -7,7 +7,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, HeaderName, Method};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -126,7 +126,7 @@ fn string_to_sign(
 
     let mut names: Vec<&str> = headers
         .keys()
-        .map(axum::http::HeaderName::as_str)
+        .map(HeaderName::as_str)
         .filter(|name| name.starts_with("x-ms-"))
         .collect();
     names.sort_by(|a, b| order(a, b));
@@ -168,7 +168,7 @@ mod tests {
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs
             .iter()
-            .map(|(name, value)| (axum::http::HeaderName::from_static(name), value.parse().unwrap()))
+            .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
             .collect()
     }
 

@@ -10,6 +10,7 @@ use object_store::{Error, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode,
 use onelake_emulator::{Item, Verb};
 
 use crate::access::certificate;
+use crate::signed::KEY;
 use crate::support::{Lake, TOKEN};
 
 /// Runs a script of `clients`, which ends well only if all is as it must be.
@@ -138,4 +139,30 @@ async fn the_object_store_of_deltalake_is_content() {
     );
     assert_eq!(lake.emulator.requests(Verb::Batch).requests, 1);
     assert!(store.head(&at("log/2.json")).await.is_ok());
+}
+
+#[tokio::test]
+async fn the_object_store_signs_with_a_shared_key() {
+    let lake = Lake::start().await;
+    let store = |key: &str| {
+        let builder = MicrosoftAzureBuilder::new()
+            .with_account("devstoreaccount1")
+            .with_access_key(key)
+            .with_endpoint(format!("{}/devstoreaccount1", lake.emulator.url()))
+            .with_container_name("claims")
+            .with_allow_http(true);
+        builder.build().unwrap()
+    };
+    let (right, wrong) = (store(KEY), store("AAAA"));
+    let path = StorePath::from("Lake.Lakehouse/Files/a b%+ü");
+    right.put(&path, "abc".into()).await.unwrap();
+    let all: Vec<_> = right
+        .list(Some(&StorePath::from("Lake.Lakehouse/Files")))
+        .try_collect()
+        .await
+        .unwrap();
+    assert_eq!(all.len(), 1);
+    assert_eq!(all[0].location, path);
+    let refused = wrong.get(&path).await;
+    assert!(matches!(refused, Err(Error::PermissionDenied { .. })), "{refused:?}");
 }
