@@ -24,7 +24,7 @@ pub fn client(cluster: &ClusterSettings) -> ClientConfig {
         .set("connections.max.idle.ms", "180000")
         // How soon a client notices that a topic is there now, or that it is let in: a role takes minutes to spread, and
         // who waits for it should not wait for five minutes more.
-        .set("topic.metadata.refresh.interval.ms", "15000")
+        .set("topic.metadata.refresh.interval.ms", "30000")
         .set("allow.auto.create.topics", "false")
         .set("reconnect.backoff.max.ms", "5000");
     if !matches!(cluster.security, Security::Plaintext) {

@@ -61,7 +61,12 @@ impl Trouble {
             RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::BrokerTransportFailure => Cause::Unreachable,
             _ => return None,
         };
-        Some(Self::new(cause, cluster, reason))
+        // Our own words come back behind librdkafka's.
+        let detail = match (cause, reason.split_once("OAUTHBEARER token: ")) {
+            (Cause::NoToken, Some((_, why))) => why,
+            _ => reason,
+        };
+        Some(Self::new(cause, cluster, detail))
     }
 
     /// The broker owes an answer for so long.

@@ -9,6 +9,7 @@ mod hooks;
 mod partition;
 mod poller;
 mod prime;
+mod refusal;
 
 pub use flow::Limits;
 pub(crate) use flow::Outstanding;

@@ -3,6 +3,7 @@
 use super::flow::{Held, Limits};
 use super::hooks::{Hooks, broker_component, commit_all, commit_moved};
 use super::partition::Partition;
+use super::refusal::{LOOK_AGAIN, Refusal};
 use super::{Sink, Taken, prime};
 use crate::cluster;
 use crate::commit_note::CommitNote;
@@ -39,12 +40,6 @@ const REVOKE_GRACE: Duration = Duration::from_secs(20);
 
 /// What a broker may take to answer a fetch, beyond the wait that it was asked for, before it counts as hanging.
 const SILENCE: Duration = Duration::from_secs(10);
-
-/// Between two looks at whether a refusal is over.
-const LOOK_AGAIN: Duration = Duration::from_secs(15);
-
-/// Longest wait for the answer to such a look.
-const POSITIONS: Duration = Duration::from_secs(3);
 
 /// Why a worker's consumer stopped by itself.
 #[derive(Debug, thiserror::Error)]
@@ -92,21 +87,7 @@ pub(crate) struct Consumer {
     /// Partitions that wait for `prime`, and when to try next.
     next_prime: Instant,
     /// The topics may not be read, as the broker said last.
-    refused: Option<Refused>,
-}
-
-/// A refusal that is not over, as far as we know.
-struct Refused {
-    error: String,
-    /// When to look again.
-    next: Instant,
-}
-
-impl Refused {
-    fn new(error: String) -> Self {
-        let next = Instant::now() + LOOK_AGAIN;
-        Self { error, next }
-    }
+    refusal: Option<Refusal>,
 }
 
 impl Consumer {
@@ -155,7 +136,7 @@ impl Consumer {
             paused: HashSet::new(),
             full: false,
             next_prime: Instant::now(),
-            refused: None,
+            refusal: None,
         })
     }
 
@@ -196,7 +177,13 @@ impl Consumer {
                 break;
             }
             self.control_flow();
-            self.look_at_refusal();
+            if self
+                .refusal
+                .as_mut()
+                .is_some_and(|refusal| refusal.is_over(&self.client))
+            {
+                self.refusal = None;
+            }
             if Instant::now() >= next_commit {
                 let partitions: Vec<_> = self.hooks().partitions().values().cloned().collect();
                 commit_moved(&self.client, &partitions);
@@ -280,34 +267,11 @@ impl Consumer {
                 if hooks.partitions().is_empty() {
                     hooks.joined.store(false, Ordering::Relaxed);
                 }
-                let error = error.to_string();
-                hooks.tell_refused(&error);
-                self.refused = Some(Refused::new(error));
+                self.refusal = Some(Refusal::new(hooks, error.to_string()));
             }
             _ => tracing::debug!(worker = hooks.worker, %error, "poll"),
         }
         Ok(())
-    }
-
-    /// librdkafka tells of a refusal once, and of its end never.
-    fn look_at_refusal(&mut self) {
-        let Some(refused) = self.refused.as_mut().filter(|refused| Instant::now() >= refused.next) else {
-            return;
-        };
-        refused.next = Instant::now() + LOOK_AGAIN;
-        let hooks = self.client.context();
-        let ours = hooks.partitions().keys().next().cloned();
-        let is_over = match ours {
-            Some((topic, partition)) => self.client.fetch_watermarks(&topic, partition, POSITIONS).is_ok(),
-            // It joins by itself when it is let in, and may be given nothing to read.
-            None => hooks.joined.load(Ordering::Relaxed),
-        };
-        if is_over {
-            hooks.rights.granted();
-            self.refused = None;
-        } else {
-            hooks.tell_refused(&refused.error);
-        }
     }
 
     /// Looks at new partitions; they stay paused until that succeeds.
@@ -318,7 +282,7 @@ impl Consumer {
         }
         let fresh: Vec<Arc<Partition>> = hooks.fresh().clone();
         if fresh.is_empty() {
-            if self.refused.is_none() {
+            if self.refusal.is_none() {
                 hooks.health.up(&hooks.worker);
             }
             self.next_prime = Instant::now() + Duration::from_millis(200);
@@ -344,7 +308,7 @@ impl Consumer {
             }
         };
         hooks.rights.granted();
-        self.refused = None;
+        self.refusal = None;
         let assigned: Vec<Assigned> = positions.iter().map(|start| start.assigned.clone()).collect();
         let wanted = match on_assigned(&assigned) {
             Ok(wanted) => wanted,
