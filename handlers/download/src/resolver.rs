@@ -89,8 +89,13 @@ impl PublicResolver {
     }
 
     async fn addresses(&self, host: &str) -> Result<Vec<SocketAddr>, Box<dyn std::error::Error + Send + Sync>> {
-        if let Some(address) = self.dev.as_ref().and_then(|dev| development_address(dev, host)) {
-            return Ok(vec![address]);
+        if let Some(dev) = &self.dev {
+            if let Some((_, server)) = dev.resolve.iter().find(|(name, _)| name == host) {
+                return Ok(tokio::net::lookup_host(server).await?.collect());
+            }
+            if host == "localhost" {
+                return Ok(vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)]);
+            }
         }
         let no_address = |reason| NoAddress {
             host: host.to_owned(),
@@ -131,15 +136,6 @@ impl Dns {
         options.negative_max_ttl = Some(MISSING_REMEMBERED);
         builder.build().map_err(NoAnswer::Unconfigured)
     }
-}
-
-/// Where a host is in development: `DEV_RESOLVE`, and this machine itself.
-fn development_address(dev: &DevSettings, host: &str) -> Option<SocketAddr> {
-    let named = dev.resolve.iter().find(|(name, _)| name == host);
-    let localhost = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-    named
-        .map(|(_, address)| *address)
-        .or_else(|| (host == "localhost").then_some(localhost))
 }
 
 impl Resolve for PublicResolver {

@@ -32,6 +32,7 @@ pub mod invoke;
 pub mod metrics;
 pub mod offsets;
 mod onlooker;
+mod probe;
 pub mod process;
 pub mod produce;
 pub mod record;

@@ -4,6 +4,7 @@ use crate::clock::Clock;
 use crate::config::{ConfigError, Environment, Settings, load_dotenv};
 use crate::health::Health;
 use crate::http::{self, PortError};
+use crate::probe::{self, Asked};
 use crate::produce::{Producer, ProducerError};
 use crate::shutdown;
 use crate::telemetry::{self, TelemetryError};
@@ -150,18 +151,25 @@ pub fn print_configuration(environment: &Environment, settings: &Settings, what:
     }
 }
 
-/// `main` of a handler's own binary.
+/// `main` of a handler's own binary: the handler itself, or with `--live` or `--ready` a question to the one that runs
+/// here, answered by the exit code (0 yes, 1 no).
 pub async fn run(stage: Stage, factory: Factory) -> ExitCode {
-    match run_stage(stage, factory).await {
-        Ok(()) => exit(0),
-        Err(error) => {
-            #[allow(clippy::print_stderr)]
-            {
-                eprintln!("{stage}: {error}");
-            }
-            ExitCode::from(2)
-        }
+    let (error, code) = match Asked::read(std::env::args().skip(1)) {
+        Ok(Asked::Run) => match run_stage(stage, factory).await {
+            Ok(()) => exit(0),
+            Err(error) => (error.to_string(), 2),
+        },
+        Ok(asked) => match probe::ask(asked) {
+            Ok(()) => return ExitCode::SUCCESS,
+            Err(error) => (error.to_string(), 1),
+        },
+        Err(error) => (error.to_string(), 2),
+    };
+    #[allow(clippy::print_stderr)]
+    {
+        eprintln!("{stage}: {error}");
     }
+    ExitCode::from(code)
 }
 
 async fn run_stage(stage: Stage, factory: Factory) -> Result<(), StartError> {

@@ -221,13 +221,15 @@ async fn localhost_is_no_public_address() {
 
 #[tokio::test]
 async fn development_hosts_lead_to_the_sample_server() {
-    let address: SocketAddr = "127.0.0.1:7".parse().unwrap();
+    let servers = [("example.com", "127.0.0.1:7"), ("example.org", "localhost:7")];
     let dev = DevSettings {
-        resolve: vec![("example.com".to_owned(), address)],
+        resolve: servers
+            .map(|(host, server)| (host.to_owned(), server.to_owned()))
+            .into(),
         ca_file: None,
     };
-    assert_eq!(
-        resolve(&PublicResolver::new(Some(dev)), "EXAMPLE.com.").await,
-        Ok(vec![address.ip()])
-    );
+    let resolver = PublicResolver::new(Some(dev));
+    assert_eq!(resolve(&resolver, "EXAMPLE.com.").await, Ok(vec![LOOPBACK]));
+    let by_name = resolve(&resolver, "example.org").await.unwrap();
+    assert!(by_name.contains(&LOOPBACK), "{by_name:?}");
 }

@@ -24,6 +24,7 @@ pub mod sample_path;
 mod seen_paths;
 pub mod server;
 
+pub use certificates::Certificate;
 pub use content::{Content, content_for};
 pub use faults::Fault;
 pub use sample_path::decode_path;

@@ -3,11 +3,12 @@
 
 use std::error::Error;
 use std::io::{self, Write};
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
-use attachment_source::{AttachmentSource, Options};
+use attachment_source::{AttachmentSource, Certificate, Options};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -27,11 +28,26 @@ struct Arguments {
     /// Where to write the throw-away certificate authority (PEM) for clients to trust.
     #[arg(long, value_name = "PATH")]
     ca_file: Option<PathBuf>,
+    /// A certificate and its chain (PEM) instead of a throw-away one.
+    #[arg(long, value_name = "PATH", requires = "tls_key", conflicts_with_all = ["ca_file", "hosts"])]
+    tls_certificate: Option<PathBuf>,
+    /// The key of the certificate (PEM).
+    #[arg(long, value_name = "PATH", requires = "tls_certificate")]
+    tls_key: Option<PathBuf>,
+    /// Serves nothing: says by its exit code whether the one at --http takes connections.
+    #[arg(long)]
+    health: bool,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
+    let arguments = Arguments::parse();
+    let done = if arguments.health {
+        health(arguments.http).map_err(Into::into)
+    } else {
+        run(arguments).await
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("attachment-source: {error}");
@@ -50,11 +66,22 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         https,
         hosts,
         ca_file,
+        tls_certificate,
+        tls_key,
+        health: _,
     } = arguments;
+    let certificate = match (&tls_certificate, &tls_key) {
+        (Some(chain), Some(key)) => Some(Certificate {
+            chain: read("--tls-certificate", chain)?,
+            key: read("--tls-key", key)?,
+        }),
+        _ => None,
+    };
     let source = AttachmentSource::start(Options {
         http_bind: http,
         https_bind: https,
         https_hosts: hosts,
+        certificate,
     })
     .await?;
     if let Some(path) = &ca_file {
@@ -74,6 +101,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     )?;
     match &ca_file {
         Some(path) => writeln!(out, "ca    {}", path.display())?,
+        None if tls_certificate.is_some() => {}
         None => writeln!(out, "ca    not written; give --ca-file PATH for HTTPS clients to trust")?,
     }
     out.flush()?;
@@ -84,4 +112,17 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     }
     source.stop().await;
     Ok(())
+}
+
+/// Asked where it listens, or over loopback if that is everywhere.
+fn health(address: SocketAddr) -> io::Result<()> {
+    let ip = match address.ip() {
+        ip if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    TcpStream::connect_timeout(&SocketAddr::new(ip, address.port()), Duration::from_secs(3)).map(drop)
+}
+
+fn read(option: &str, path: &Path) -> Result<Vec<u8>, String> {
+    std::fs::read(path).map_err(|error| format!("cannot read {} ({option}): {error}; give a PEM file", path.display()))
 }

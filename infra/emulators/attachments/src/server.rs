@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::answers;
-use crate::certificates::Identity;
+use crate::certificates::{Certificate, Identity};
 use crate::connections::Limited;
 use crate::seen_paths::SeenPaths;
 
@@ -41,6 +41,8 @@ pub struct Options {
     pub https_bind: SocketAddr,
     /// Host names (or addresses) that the certificate covers besides `localhost`, `127.0.0.1` and `::1`.
     pub https_hosts: Vec<String>,
+    /// A certificate of somebody else's authority instead of one of a throw-away authority.
+    pub certificate: Option<Certificate>,
 }
 
 impl Default for Options {
@@ -50,6 +52,7 @@ impl Default for Options {
             http_bind: free_port,
             https_bind: free_port,
             https_hosts: Vec::new(),
+            certificate: None,
         }
     }
 }
@@ -89,6 +92,9 @@ pub enum StartError {
         "cannot use the throw-away certificate: {0}; this is a fault of the build, not of the configuration: report it"
     )]
     Tls(rustls::Error),
+    /// The certificate that was given, or its key.
+    #[error("cannot use the certificate: {0}; give the certificate with its chain, and its key in PKCS#8, both as PEM")]
+    Given(String),
 }
 
 /// What all answers share.
@@ -128,8 +134,12 @@ impl AttachmentSource {
             http_bind,
             https_bind,
             https_hosts,
+            certificate,
         } = options;
-        let identity = Identity::new(&https_hosts)?;
+        let identity = match &certificate {
+            Some(certificate) => Identity::given(certificate)?,
+            None => Identity::new(&https_hosts)?,
+        };
         let (http, http_addr) = bind("http", http_bind).await?;
         let (https, https_addr) = bind("https", https_bind).await?;
 
@@ -169,7 +179,7 @@ impl AttachmentSource {
         self.https_addr
     }
 
-    /// The certificate authority for HTTPS clients to trust, as PEM.
+    /// The certificate authority for HTTPS clients to trust, as PEM; empty if the certificate was given.
     #[must_use]
     pub fn ca_pem(&self) -> &str {
         &self.ca_pem

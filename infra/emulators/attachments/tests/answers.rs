@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use attachment_source::{AttachmentSource, Fault, Options, StartError, content_for};
+use attachment_source::{AttachmentSource, Certificate as Given, Fault, Options, StartError, content_for};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, Method, Response, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -373,4 +373,34 @@ async fn a_start_that_fails_tells_why() {
     };
     let error = AttachmentSource::start(unusable).await.err().unwrap();
     assert!(matches!(error, StartError::HostName { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_certificate_that_was_given_is_used() {
+    let made = rcgen::generate_simple_self_signed(vec!["claimxperience.com".to_owned()]).unwrap();
+    let given = |key: String| Options {
+        certificate: Some(Given {
+            chain: made.cert.pem().into_bytes(),
+            key: key.into_bytes(),
+        }),
+        ..Options::default()
+    };
+    let source = AttachmentSource::start(given(made.signing_key.serialize_pem()))
+        .await
+        .unwrap();
+    assert_eq!(source.ca_pem(), "");
+    let client = Client::builder()
+        .tls_certs_only([Certificate::from_pem(made.cert.pem().as_bytes()).unwrap()])
+        .resolve("claimxperience.com", source.https_addr())
+        .no_proxy()
+        .build()
+        .unwrap();
+    let url = format!("https://claimxperience.com:{}/a.pdf", source.https_addr().port());
+    assert_eq!(client.get(url).send().await.unwrap().status(), StatusCode::OK);
+
+    let other = rcgen::KeyPair::generate().unwrap().serialize_pem();
+    for key in [other, "no key".to_owned()] {
+        let refused = AttachmentSource::start(given(key)).await.err().unwrap();
+        assert!(matches!(refused, StartError::Given(_)), "{refused}");
+    }
 }

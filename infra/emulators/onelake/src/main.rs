@@ -3,12 +3,13 @@
 
 use std::error::Error;
 use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
-use onelake_emulator::{AcceptedToken, Item, OneLake, Options, Tls};
+use onelake_emulator::{AcceptedToken, Item, ManagedIdentity, OneLake, Options, Tls, certificates};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Serves a folder as OneLake does, over the DFS and Blob protocols on one port; GET /__admin lists faults and more.
@@ -64,6 +65,28 @@ struct Arguments {
     /// Refuses names of workspaces and items, as some tenants do.
     #[arg(long)]
     guids_only: bool,
+    /// Gives tokens for itself to whoever asks here as a container app asks for those of its managed identity (HTTP, below
+    /// /msi/token).
+    #[arg(long, value_name = "ADDRESS", requires = "identity_header")]
+    identity: Option<SocketAddr>,
+    /// What clients must show there: their IDENTITY_HEADER.
+    #[arg(
+        long,
+        env = "ONELAKE_EMULATOR_IDENTITY_HEADER",
+        value_name = "SECRET",
+        hide_env_values = true
+    )]
+    identity_header: Option<Secret>,
+    /// Serves nothing: makes server.pem and server-key.pem in this folder, and ca.pem for clients to trust, unless they are
+    /// there for the same names.
+    #[arg(long, value_name = "FOLDER", requires = "hosts")]
+    make_certificate: Option<PathBuf>,
+    /// A host name of that certificate; may be given several times.
+    #[arg(long = "host", value_name = "NAME", requires = "make_certificate")]
+    hosts: Vec<String>,
+    /// Serves nothing: says by its exit code whether the one at --listen takes connections.
+    #[arg(long, conflicts_with = "make_certificate")]
+    health: bool,
 }
 
 /// A value that `Debug` does not show.
@@ -110,6 +133,15 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    if arguments.health {
+        return Ok(health(arguments.listen)?);
+    }
+    if let Some(folder) = &arguments.make_certificate {
+        let made = certificates::make(folder, &arguments.hosts)?;
+        let word = if made { "made" } else { "there already" };
+        writeln!(io::stdout(), "certificate {word}: {}", folder.display())?;
+        return Ok(());
+    }
     // Before the address is printed: whoever reads it may send a signal at once.
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -136,6 +168,11 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     })
     .await?;
 
+    let identity = match (arguments.identity, arguments.identity_header) {
+        (Some(bind), Some(header)) => Some(ManagedIdentity::start(bind, header.0, &emulator).await?),
+        _ => None,
+    };
+
     let mut out = io::stdout();
     writeln!(
         out,
@@ -153,14 +190,27 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
             item.guid()
         )?;
     }
+    if let Some(identity) = &identity {
+        writeln!(out, "tokens  {}", identity.url())?;
+    }
     out.flush()?;
 
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
+    drop(identity);
     emulator.stop().await;
     Ok(())
+}
+
+/// Asked where it listens, or over loopback if that is everywhere.
+fn health(address: SocketAddr) -> io::Result<()> {
+    let ip = match address.ip() {
+        ip if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    TcpStream::connect_timeout(&SocketAddr::new(ip, address.port()), Duration::from_secs(3)).map(drop)
 }
 
 fn read(option: &str, path: &Path) -> Result<Vec<u8>, String> {

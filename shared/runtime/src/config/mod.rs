@@ -150,8 +150,9 @@ pub struct BatchSettings {
 /// What development alone allows.
 #[derive(Debug, Clone, Default)]
 pub struct DevSettings {
-    /// Hosts that are answered by a sample server instead of the one that DNS names.
-    pub resolve: Vec<(String, SocketAddr)>,
+    /// Hosts that are answered by a sample server instead of the one that DNS names, and where it is: `name:port`, or
+    /// `address:port`.
+    pub resolve: Vec<(String, String)>,
     /// Certificate authority of the sample server, PEM.
     pub ca_file: Option<PathBuf>,
 }

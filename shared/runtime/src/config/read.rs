@@ -199,10 +199,11 @@ fn dev(reader: &mut Reader<'_>) -> Option<DevSettings> {
         let parsed = entry
             .trim()
             .split_once('=')
-            .and_then(|(host, address)| Some((host.to_ascii_lowercase(), address.parse::<SocketAddr>().ok()?)));
+            .filter(|(_, server)| is_server(server))
+            .map(|(host, server)| (host.to_ascii_lowercase(), server.to_owned()));
         match parsed {
             Some(entry) => resolve.push(entry),
-            None => reader.reject("DEV_RESOLVE", "must be host=address:port, comma-separated"),
+            None => reader.reject("DEV_RESOLVE", "must be host=server:port, comma-separated"),
         }
     }
     if !dev_mode {
@@ -214,6 +215,20 @@ fn dev(reader: &mut Reader<'_>) -> Option<DevSettings> {
         return None;
     }
     Some(DevSettings { resolve, ca_file })
+}
+
+/// `address:port` or `name:port`; names are looked up when they are needed.
+fn is_server(text: &str) -> bool {
+    let is_name = |name: &str| {
+        !name.is_empty()
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
+    };
+    let is_named = text
+        .rsplit_once(':')
+        .is_some_and(|(name, port)| is_name(name) && port.parse::<u16>().is_ok_and(|port| port != 0));
+    is_named || text.parse::<SocketAddr>().is_ok()
 }
 
 #[cfg(test)]
@@ -283,10 +298,24 @@ mod tests {
     #[test]
     fn development_variables_need_development_mode() {
         assert!(errors(&[("DEV_RESOLVE", "a=127.0.0.1:1")]).contains("DEV_MODE=true"));
-        let dev = read(&[("DEV_MODE", "true"), ("DEV_RESOLVE", "A.example=127.0.0.1:1")])
+        let entries = "A.example=127.0.0.1:1, b.example=[::1]:443,c.example=attachment-source:8443";
+        let dev = read(&[("DEV_MODE", "true"), ("DEV_RESOLVE", entries)])
             .unwrap()
             .dev
             .unwrap();
-        assert_eq!(dev.resolve, [("a.example".to_owned(), "127.0.0.1:1".parse().unwrap())]);
+        let [a, b, c] = &dev.resolve[..] else { panic!("{dev:?}") };
+        assert_eq!(*a, ("a.example".to_owned(), "127.0.0.1:1".to_owned()));
+        assert_eq!(*b, ("b.example".to_owned(), "[::1]:443".to_owned()));
+        assert_eq!(*c, ("c.example".to_owned(), "attachment-source:8443".to_owned()));
+        for bad in [
+            "a.example",
+            "a.example=b",
+            "a.example=b:0",
+            "a.example=https://b:1",
+            "a.example=:1",
+        ] {
+            let told = errors(&[("DEV_MODE", "true"), ("DEV_RESOLVE", bad)]);
+            assert!(told.contains("must be host=server:port"), "{bad}: {told}");
+        }
     }
 }

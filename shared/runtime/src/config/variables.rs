@@ -258,7 +258,7 @@ pub const VARIABLES: &[Variable] = &[
     var(
         "DEV_RESOLVE",
         "",
-        "Development only: hosts answered by a sample server, host=address:port, comma-separated.",
+        "Development only: hosts answered by a sample server, host=server:port, comma-separated.",
     ),
     var(
         "DEV_CA_FILE",

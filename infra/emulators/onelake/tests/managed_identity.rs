@@ -1,0 +1,96 @@
+//! The emulator gives tokens as the endpoint of a managed identity does, and takes them.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+use harness::WorkDir;
+use onelake_emulator::{Item, ManagedIdentity, OneLake, Options};
+use reqwest::{Client, StatusCode};
+use serde_json::Value;
+
+const HEADER: &str = "853b9a84-5bfa-4b22-a3f3-0b9a43d9ad8a";
+const STORAGE: &str = "https://storage.azure.com";
+
+struct Fixture {
+    onelake: OneLake,
+    identity: ManagedIdentity,
+    client: Client,
+    _folder: WorkDir,
+}
+
+impl Fixture {
+    async fn start() -> Self {
+        let folder = WorkDir::new("identity").unwrap();
+        let options = Options {
+            items: vec![Item::new("claims", "Lake.Lakehouse")],
+            ..Options::new(folder.path())
+        };
+        let onelake = OneLake::start(options).await.unwrap();
+        let bind = "127.0.0.1:0".parse().unwrap();
+        Self {
+            identity: ManagedIdentity::start(bind, HEADER.to_owned(), &onelake).await.unwrap(),
+            onelake,
+            client: Client::builder().no_proxy().build().unwrap(),
+            _folder: folder,
+        }
+    }
+
+    async fn ask(&self, header: &str, query: &[(&str, &str)]) -> (StatusCode, Value) {
+        let url = format!("{}?api-version=2019-08-01", self.identity.url());
+        let query: String = query.iter().map(|(name, value)| format!("&{name}={value}")).collect();
+        let request = self.client.get(url + &query).header("X-IDENTITY-HEADER", header);
+        let answer = request.send().await.unwrap();
+        let status = answer.status();
+        (status, serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap())
+    }
+
+    async fn status_with(&self, token: &str) -> StatusCode {
+        let url = format!("{}/claims?resource=filesystem&recursive=true", self.onelake.url());
+        self.client.get(url).bearer_auth(token).send().await.unwrap().status()
+    }
+}
+
+#[tokio::test]
+async fn its_tokens_are_taken_and_no_others() {
+    let fixture = Fixture::start().await;
+    let (status, first) = fixture.ask(HEADER, &[("resource", STORAGE)]).await;
+    assert_eq!(status, StatusCode::OK, "{first}");
+    assert_eq!(
+        (&first["token_type"], &first["resource"]),
+        (&"Bearer".into(), &STORAGE.into())
+    );
+    let token = first["access_token"].as_str().unwrap();
+    assert_eq!(fixture.status_with(token).await, StatusCode::OK);
+    assert_eq!(
+        fixture.status_with(&token.replace('e', "f")).await,
+        StatusCode::UNAUTHORIZED
+    );
+
+    let lives: i64 = first["expires_on"].as_str().unwrap().parse().unwrap();
+    let lives = lives - jiff::Timestamp::now().as_second();
+    assert!((3_590..=3_600).contains(&lives), "{lives}");
+    let (_, second) = fixture.ask(HEADER, &[("resource", "https://storage.azure.com/")]).await;
+    assert_ne!(second["access_token"], first["access_token"]);
+}
+
+#[tokio::test]
+async fn whoever_names_a_client_is_that_client() {
+    let fixture = Fixture::start().await;
+    let client = "1b0f7a52-7d0e-4f0a-8f0a-2a4c1d9e8b77";
+    let (status, answer) = fixture
+        .ask(HEADER, &[("resource", STORAGE), ("client_id", client)])
+        .await;
+    assert_eq!((status, answer["client_id"].as_str()), (StatusCode::OK, Some(client)));
+}
+
+#[tokio::test]
+async fn a_stranger_and_another_audience_get_none() {
+    let fixture = Fixture::start().await;
+    for header in ["", "853b9a84"] {
+        let (status, answer) = fixture.ask(header, &[("resource", STORAGE)]).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{answer}");
+        assert!(answer["access_token"].is_null(), "{answer}");
+    }
+    for query in [&[][..], &[("resource", "https://vault.azure.net")]] {
+        let (status, answer) = fixture.ask(HEADER, query).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
+    }
+}

@@ -1,0 +1,85 @@
+//! What a container may do, and what it is made of.
+
+use crate::stack::{SERVICES, handler, ours, read, texts};
+
+/// Neither a shell nor a question of its own in their images.
+const WITHOUT_HEALTH: [&str; 2] = ["otel-collector", "jaeger"];
+
+#[test]
+fn our_containers_are_nobody_and_write_nowhere_but_to_their_volumes() {
+    for (name, service) in ours() {
+        assert_eq!(service["user"], "65532:65532", "{name}");
+        assert_eq!(service["read_only"], true, "{name}");
+        assert!(service["tmpfs"].is_null() && service["privileged"].is_null(), "{name}");
+        for mount in service["volumes"].as_array().into_iter().flatten() {
+            assert_eq!(mount["type"], "volume", "{name}: {mount}");
+            // The folders that the image gives to its user; any other would be root's.
+            let is_theirs = ["/cache", "/data"].contains(&mount["target"].as_str().unwrap());
+            assert!(is_theirs || mount["read_only"] == true, "{name}: {mount}");
+        }
+    }
+}
+
+#[test]
+fn no_container_has_a_capability_or_gets_one() {
+    for (name, service) in &*SERVICES {
+        assert_eq!(texts(&service["cap_drop"]), ["ALL"], "{name}");
+        assert!(service["cap_add"].is_null(), "{name}");
+        assert_eq!(texts(&service["security_opt"]), ["no-new-privileges:true"], "{name}");
+        assert!(name == "kafka" || service["read_only"] == true, "{name}");
+    }
+}
+
+#[test]
+fn every_server_says_how_it_is() {
+    for (name, service) in &*SERVICES {
+        let is_job = service["restart"] == "no";
+        assert!(is_job || service["restart"] == "unless-stopped", "{name}");
+        let test = texts(&service["healthcheck"]["test"]);
+        assert_eq!(
+            test.is_empty(),
+            is_job || WITHOUT_HEALTH.contains(&name.as_str()),
+            "{name}"
+        );
+        if let Some(handler) = handler(service).filter(|_| !is_job) {
+            let question: &[&str] = match handler {
+                "onelake-emulator" | "attachment-source" => &["CMD", "/handler", "--health"],
+                _ => &["CMD", "/handler", "--ready"],
+            };
+            assert_eq!(&test[..3], question, "{name}");
+        }
+    }
+}
+
+#[test]
+fn ports_are_open_to_this_machine_alone() {
+    for (name, service) in &*SERVICES {
+        for port in service["ports"].as_array().into_iter().flatten() {
+            assert_eq!(port["host_ip"], "127.0.0.1", "{name}: {port}");
+        }
+    }
+}
+
+#[test]
+fn images_of_others_are_of_one_version() {
+    for (name, service) in SERVICES.iter().filter(|(_, service)| handler(service).is_none()) {
+        let image = service["image"].as_str().unwrap();
+        let (_, version) = image
+            .rsplit_once(':')
+            .unwrap_or_else(|| panic!("{name}: {image} has no version"));
+        let numbers: Vec<_> = version.trim_start_matches('v').split('.').collect();
+        let is_exact = numbers.len() == 3 && numbers.iter().all(|number| number.parse::<u32>().is_ok());
+        assert!(is_exact, "{name}: {image}");
+    }
+}
+
+#[test]
+fn the_broker_is_the_one_of_the_tests() {
+    let pom = read("tests/kafka/pom.xml");
+    let version = pom
+        .split("<kafka.version>")
+        .nth(1)
+        .and_then(|rest| rest.split('<').next())
+        .unwrap();
+    assert_eq!(SERVICES["kafka"]["image"], format!("apache/kafka:{version}"));
+}

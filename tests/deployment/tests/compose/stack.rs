@@ -1,0 +1,89 @@
+//! The stack, as `docker compose config` prints it.
+
+use serde_json::{Map, Value};
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::LazyLock;
+
+/// Every service of every profile.
+pub(crate) static SERVICES: LazyLock<Map<String, Value>> = LazyLock::new(|| {
+    let output = compose(&["--profile", "*", "config", "--format", "json"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let stack: Value = serde_json::from_slice(&output.stdout).unwrap();
+    stack["services"].as_object().unwrap().clone()
+});
+
+/// The root of the repository.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// A file of the repository.
+pub(crate) fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Asks `docker compose` about the file, as nobody has changed it by variables.
+fn compose(arguments: &[&str]) -> Output {
+    let program = env::var("DOCKER_COMPOSE").unwrap_or_else(|_| "docker compose".to_owned());
+    let mut words = program.split(' ');
+    let mut command = Command::new(words.next().unwrap());
+    command
+        .args(words)
+        .arg("-f")
+        .arg(root().join("infra/compose.yaml"))
+        .args(arguments);
+    for (name, _) in env::vars_os() {
+        let name = name.to_string_lossy();
+        if ["XACT_", "COMPOSE_", "OTEL_"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+        {
+            command.env_remove(&*name);
+        }
+    }
+    command.output().unwrap_or_else(|error| {
+        panic!("{program}: {error}; install Docker Compose, or name its program in DOCKER_COMPOSE (tests/run does)")
+    })
+}
+
+/// The service, which must be there.
+pub(crate) fn service(name: &str) -> &'static Value {
+    SERVICES
+        .get(name)
+        .unwrap_or_else(|| panic!("there is no service {name}"))
+}
+
+/// The `HANDLER` that a service's image is built with, if it is one of ours.
+pub(crate) fn handler(service: &Value) -> Option<&str> {
+    service["build"]["args"]["HANDLER"].as_str()
+}
+
+/// Those whose images are built from the Dockerfile.
+pub(crate) fn ours() -> impl Iterator<Item = (&'static String, &'static Value)> {
+    SERVICES.iter().filter(|(_, service)| handler(service).is_some())
+}
+
+/// A variable of a service.
+pub(crate) fn variable<'a>(service: &'a Value, name: &str) -> Option<&'a str> {
+    service["environment"][name].as_str()
+}
+
+/// The texts of a list; none if there is no list.
+pub(crate) fn texts(list: &Value) -> Vec<&str> {
+    list.as_array()
+        .map(|list| list.iter().filter_map(Value::as_str).collect())
+        .unwrap_or_default()
+}
+
+#[test]
+fn docker_compose_takes_the_file_without_a_word() {
+    let output = compose(&["config", "--quiet"]);
+    let said = [output.stdout, output.stderr].concat();
+    assert!(
+        output.status.success() && said.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&said)
+    );
+}

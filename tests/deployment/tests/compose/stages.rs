@@ -1,0 +1,109 @@
+//! One container a stage, on the topics of the topology.
+
+use crate::stack::{SERVICES, handler, ours, service, texts, variable};
+use contracts::topology::{STAGES, Stage};
+
+#[test]
+fn every_stage_is_one_service_of_its_name() {
+    let mut stages: Vec<&str> = STAGES.iter().map(|row| row.name).collect();
+    stages.sort_unstable();
+    let mut services: Vec<&str> = ours()
+        .filter_map(|(name, service)| {
+            handler(service)
+                .filter(|handler| stages.contains(handler))
+                .map(|handler| (name, handler))
+        })
+        .map(|(name, handler)| {
+            assert_eq!(name, handler);
+            handler
+        })
+        .collect();
+    services.sort_unstable();
+    assert_eq!(services, stages);
+    for name in stages {
+        let service = service(name);
+        assert_eq!(service["image"], format!("xact-pipeline/{name}:local"));
+        assert!(service["profiles"].is_null(), "{name} is there without a profile");
+        assert!(
+            service["command"].is_null() && service["entrypoint"].is_null(),
+            "{name}: a handler takes no arguments"
+        );
+    }
+}
+
+#[test]
+fn the_topics_are_those_of_the_code() {
+    // Made by the code from its own table, and nobody calls one of them otherwise.
+    let topics = service("topics");
+    assert_eq!(handler(topics), Some("pipeline"));
+    assert_eq!(texts(&topics["command"]), ["topics", "create"]);
+    for (name, service) in &*SERVICES {
+        for variable in service["environment"]
+            .as_object()
+            .into_iter()
+            .flat_map(|variables| variables.keys())
+        {
+            let names_topics = variable.ends_with("_TOPIC")
+                || ["RETRY_DELAYS", "KAFKA_CONSUMER_GROUP_PREFIX"].contains(&variable.as_str());
+            let is_of_the_broker = variable.ends_with("_STATE_TOPIC") || name == "kafka";
+            assert!(!names_topics || is_of_the_broker, "{name}: {variable}");
+        }
+    }
+    assert_eq!(
+        variable(service("kafka"), "KAFKA_AUTO_CREATE_TOPICS_ENABLE"),
+        Some("false")
+    );
+}
+
+#[test]
+fn a_stage_that_writes_knows_the_lake_and_no_other_does() {
+    for row in &STAGES {
+        let writes = !row.tables.is_empty() || row.stage == Stage::Upload;
+        for name in ["ONELAKE_BASE_PATH", "IDENTITY_HEADER", "SSL_CERT_FILE"] {
+            assert_eq!(
+                variable(service(row.name), name).is_some(),
+                writes,
+                "{}: {name}",
+                row.name
+            );
+        }
+    }
+}
+
+#[test]
+fn download_and_upload_meet_in_one_folder() {
+    let cache = |name: &str| {
+        let service = service(name);
+        let folder = variable(service, "CACHE_DIR")?;
+        let mounts = service["volumes"].as_array().unwrap();
+        mounts.iter().find(|mount| mount["target"] == folder)?["source"].as_str()
+    };
+    assert_eq!(cache("download"), Some("cache"));
+    assert_eq!(cache("upload"), Some("cache"));
+}
+
+#[test]
+fn the_profiles_add_and_change_nothing() {
+    for (name, service) in &*SERVICES {
+        let profiles = texts(&service["profiles"]);
+        let expected: &[&str] = match name.as_str() {
+            "prometheus" | "grafana" | "otel-collector" | "jaeger" => &["obs"],
+            "kafka-ui" => &["ui"],
+            "pipeline" => &["tools"],
+            _ => &[],
+        };
+        assert_eq!(profiles, expected, "{name}");
+        // What is always there does not wait for what is not.
+        for needed in service["depends_on"]
+            .as_object()
+            .into_iter()
+            .flat_map(|needed| needed.keys())
+        {
+            let theirs = texts(&SERVICES[needed]["profiles"]);
+            assert!(
+                theirs.iter().all(|profile| profiles.contains(profile)),
+                "{name} needs {needed}"
+            );
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Every variable that is set is one, and what belongs together is the same.
+
+use crate::stack::{handler, ours, read, service, texts, variable};
+
+#[test]
+fn every_variable_of_ours_exists() {
+    let example = read(".env.example");
+    let known: Vec<&str> = example
+        .lines()
+        .filter_map(|line| line.strip_prefix('#')?.split_once('='))
+        .map(|(name, _)| name)
+        .collect();
+    for (name, service) in
+        ours().filter(|(_, service)| !["onelake-emulator", "attachment-source"].contains(&handler(service).unwrap()))
+    {
+        for variable in service["environment"]
+            .as_object()
+            .into_iter()
+            .flat_map(|variables| variables.keys())
+        {
+            assert!(known.contains(&variable.as_str()), "{name}: {variable}");
+        }
+    }
+    let onelake: Vec<_> = service("onelake")["environment"].as_object().unwrap().keys().collect();
+    assert_eq!(onelake, ["ONELAKE_EMULATOR_IDENTITY_HEADER"]);
+}
+
+#[test]
+fn the_broker_is_reached_from_inside_and_from_outside() {
+    let kafka = service("kafka");
+    let advertised = variable(kafka, "KAFKA_ADVERTISED_LISTENERS").unwrap();
+    assert_eq!(advertised, "INSIDE://kafka:9092,OUTSIDE://localhost:9094");
+    for (name, service) in ours() {
+        let bootstrap = variable(service, "LOCAL_KAFKA_BOOTSTRAP_SERVERS");
+        assert!(bootstrap.is_none_or(|bootstrap| bootstrap == "kafka:9092"), "{name}");
+    }
+    // Where the operator's program looks for it unless it is told otherwise.
+    assert!(read(".env.example").contains("\n#LOCAL_KAFKA_BOOTSTRAP_SERVERS=localhost:9094\n"));
+    let ports: Vec<_> = kafka["ports"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|port| (port["published"].as_str().unwrap(), port["target"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(ports, [("9094", 9094)]);
+}
+
+#[test]
+fn the_lake_is_the_emulators_item_and_the_identity_is_one_that_it_knows() {
+    let onelake = service("onelake");
+    let command = texts(&onelake["command"]);
+    let option = |name: &str| command.iter().find_map(|argument| argument.strip_prefix(name)).unwrap();
+    let (workspace, item) = option("--item=").split_once('/').unwrap();
+    let port = |address: &str| address.rsplit_once(':').unwrap().1.to_owned();
+    let lake = format!("abfss://{workspace}@onelake:{}/{item}/", port(option("--listen=")));
+    let endpoint = format!("http://onelake:{}/msi/token", port(option("--identity=")));
+    let header = variable(onelake, "ONELAKE_EMULATOR_IDENTITY_HEADER");
+    for (name, service) in ours().filter(|(_, service)| variable(service, "ONELAKE_BASE_PATH").is_some()) {
+        for (path, folder) in [
+            ("ONELAKE_BASE_PATH", "Files/"),
+            ("DELTA_EVENTS_TABLE_PATH", "Tables/xact_events"),
+            ("DELTA_INVENTORY_TABLE_PATH", "Tables/xact_attachments"),
+            ("DELTA_FAILED_TABLE_PATH", "Tables/xact_attachments_failed"),
+        ] {
+            assert!(
+                variable(service, path).unwrap().starts_with(&format!("{lake}{folder}")),
+                "{name}: {path}"
+            );
+        }
+        assert_eq!(
+            variable(service, "IDENTITY_ENDPOINT"),
+            Some(endpoint.as_str()),
+            "{name}"
+        );
+        assert_eq!(variable(service, "IDENTITY_HEADER"), header, "{name}");
+    }
+}
+
+#[test]
+fn every_allowed_host_is_the_sample_servers_and_in_its_certificate() {
+    let certificates = service("certificates");
+    let command = texts(&certificates["command"]);
+    let certified: Vec<&str> = command
+        .iter()
+        .filter_map(|argument| argument.strip_prefix("--host="))
+        .collect();
+    assert!(certified.contains(&"onelake"));
+    for (name, service) in ours().filter(|(_, service)| variable(service, "DEV_RESOLVE").is_some()) {
+        let resolved: Vec<_> = variable(service, "DEV_RESOLVE")
+            .unwrap()
+            .split(',')
+            .filter_map(|entry| entry.split_once('='))
+            .collect();
+        for host in variable(service, "ALLOWED_ATTACHMENT_DOMAINS").unwrap().split(',') {
+            assert!(resolved.contains(&(host, "attachment-source:8443")), "{name}: {host}");
+            assert!(certified.contains(&host), "{host}");
+        }
+    }
+    let allowed = |name| variable(service(name), "ALLOWED_ATTACHMENT_DOMAINS");
+    assert_eq!(allowed("event-ingester"), allowed("download"));
+}

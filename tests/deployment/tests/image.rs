@@ -1,0 +1,204 @@
+//! The image of a handler, built and run for real: what is in it, what it may do, and how it answers and stops.
+//!
+//! `tests/run` runs these where a Docker engine can be had; `DOCKER` names its client, `docker` unless set. The dev profile
+//! is built, since what is asked here does not depend on it.
+
+#![allow(clippy::unwrap_used)]
+
+use std::env;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::LazyLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+const HANDLER: &str = "retry-scheduler";
+const IMAGE: &str = "xact-pipeline/retry-scheduler:test";
+
+/// A path with a library in it has the machine's architecture in its name.
+const CONTENT: [&str; 12] = [
+    "cache/",
+    "data/",
+    "etc/group",
+    "etc/nsswitch.conf",
+    "etc/os-release",
+    "etc/passwd",
+    "etc/ssl/",
+    "handler",
+    "lib/",
+    "lib64/",
+    "usr/lib/",
+    "var/lib/dpkg/status.d/",
+];
+/// Which the engine adds to every container.
+const ENGINES: [&str; 7] = [
+    ".dockerenv",
+    "dev/",
+    "etc/hostname",
+    "etc/hosts",
+    "etc/mtab",
+    "etc/resolv.conf",
+    "proc/",
+];
+
+static BUILT: LazyLock<()> = LazyLock::new(|| {
+    let output = build(HANDLER);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+});
+
+fn docker<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Output {
+    let program = env::var("DOCKER").unwrap_or_else(|_| "docker".to_owned());
+    Command::new(&program)
+        .args(arguments)
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
+        .env("DOCKER_BUILDKIT", "1")
+        .output()
+        .unwrap_or_else(|error| panic!("{program}: {error}; these tests need a Docker engine (see tests/run)"))
+}
+
+/// What it prints, if it succeeds.
+fn asked<'a>(arguments: impl IntoIterator<Item = &'a str>) -> String {
+    let output = docker(arguments);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    text(&output.stdout).trim().to_owned()
+}
+
+fn build(handler: &str) -> Output {
+    let handler = format!("HANDLER={handler}");
+    // The engine's own network: not every engine has another one for builds.
+    docker([
+        "build",
+        "--network",
+        "host",
+        "--build-arg",
+        &handler,
+        "--build-arg",
+        "PROFILE=dev",
+        "--tag",
+        IMAGE,
+        ".",
+    ])
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A container of the image; it is removed with this.
+struct Container(String);
+
+impl Container {
+    fn create(options: &[&str]) -> Self {
+        LazyLock::force(&BUILT);
+        let create = ["create", "--network", "none", "--read-only", "--cap-drop", "ALL"];
+        let guard = ["--security-opt", "no-new-privileges"];
+        let words = create.iter().chain(&guard).chain(options).copied().chain([IMAGE]);
+        Self(asked(words))
+    }
+
+    /// The handler asks the one that runs in the container.
+    fn ask(&self, question: &str) -> Output {
+        docker(["exec", &self.0, "/handler", question])
+    }
+
+    fn log(&self) -> String {
+        let output = docker(["logs", &self.0]);
+        text(&output.stdout) + &text(&output.stderr)
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        docker(["rm", "--force", "--volumes", &self.0]);
+    }
+}
+
+#[test]
+fn image_holds_the_handler_and_what_it_links_and_nothing_else() {
+    let container = Container::create(&[]);
+    let archive = tempfile::NamedTempFile::new().unwrap();
+    asked(["export", "--output", archive.path().to_str().unwrap(), &container.0]);
+    let listed = Command::new("tar")
+        .args(["--numeric-owner", "-tvf"])
+        .arg(archive.path())
+        .output()
+        .unwrap();
+    let listed = text(&listed.stdout);
+    let mut found = Vec::new();
+    for line in listed.lines() {
+        // -rwxr-xr-x 0/0 17588536 2026-01-31 13:57 handler
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        let (mode, owner, path) = (words[0], words[1], words[5]);
+        // A volume that is mounted there becomes its user's.
+        let is_volume = ["cache/", "data/"].contains(&path);
+        assert_eq!(owner, if is_volume { "65532/65532" } else { "0/0" }, "{line}");
+        if mode.starts_with('d') || ENGINES.iter().any(|part| path.starts_with(part)) {
+            continue;
+        }
+        assert!(CONTENT.iter().any(|part| path.starts_with(part)), "what is {path}?");
+        assert!(!mode.contains(['s', 't']), "{line}");
+        found.push(path.to_owned());
+    }
+    let has = |part: &str| found.iter().any(|path| path.contains(part));
+    assert!(
+        has("handler") && has("libc.so.6") && has("libgcc_s.so.1") && has("ca-certificates.crt"),
+        "{found:?}"
+    );
+    assert!(found.len() < 20, "{found:?}");
+}
+
+#[test]
+fn image_says_who_it_is_and_how_it_is_stopped() {
+    LazyLock::force(&BUILT);
+    let shown = asked([
+        "image",
+        "inspect",
+        "--format",
+        "{{.Config.User}} {{.Config.StopSignal}} {{json .Config.Entrypoint}} {{json .Config.Cmd}} {{index .Config.Labels \"org.opencontainers.image.title\"}}",
+        IMAGE,
+    ]);
+    assert_eq!(
+        shown,
+        format!("65532:65532 SIGTERM [\"/handler\"] null xact-pipeline/{HANDLER}")
+    );
+}
+
+#[test]
+fn image_without_a_broker_lives_is_not_ready_and_stops_on_sigterm() {
+    let container = Container::create(&[]);
+    asked(["start", &container.0]);
+    let started = Instant::now();
+    while !container.ask("--live").status.success() {
+        assert!(started.elapsed() < Duration::from_secs(30), "{}", container.log());
+        thread::sleep(Duration::from_millis(50));
+    }
+    let ready = container.ask("--ready");
+    assert_eq!(ready.status.code(), Some(1), "{}", container.log());
+    let why = text(&ready.stderr);
+    assert!(
+        why.contains("\"ready\":false") && why.contains("retry-scheduler/broker"),
+        "{why}"
+    );
+
+    let stopping = Instant::now();
+    asked(["stop", "--time", "30", &container.0]);
+    assert!(
+        stopping.elapsed() < Duration::from_secs(25),
+        "it was killed: {}",
+        container.log()
+    );
+    let code = asked(["inspect", "--format", "{{.State.ExitCode}}", &container.0]);
+    assert_eq!(code, "0", "{}", container.log());
+    assert!(container.log().contains("draining"), "{}", container.log());
+}
+
+#[test]
+fn image_of_a_handler_that_there_is_not_cannot_be_built() {
+    let output = build("uploads");
+    assert!(!output.status.success());
+    assert!(
+        text(&output.stderr).contains("below-uploads"),
+        "{}",
+        text(&output.stderr)
+    );
+}
