@@ -6,6 +6,7 @@
 //! - [`stages`]: the handlers as processes of their own, with one environment for all
 //! - [`fleet`]: some of them with topics, groups and a lake of their own, so that tests share a broker
 //! - [`samples`]: the sample server as a process of its own
+//! - [`scale_rules`]: the deployment's scale rules, asked by KEDA's own scaler
 //! - [`command`]: an operator's command, run to its end
 //! - [`kcat`], [`groups`]: Kafka seen by somebody else's clients
 //! - [`metrics`]: a scrape, read
@@ -26,6 +27,7 @@ pub mod pipeline;
 pub mod rows;
 pub mod running;
 pub mod samples;
+pub mod scale_rules;
 pub mod secrets;
 pub mod sent;
 pub mod stages;
@@ -35,6 +37,7 @@ pub use fleet::Fleet;
 pub use metrics::Metrics;
 pub use pipeline::Pipeline;
 pub use running::Running;
+pub use scale_rules::ScaleRules;
 
 /// Environment variables for a child process.
 pub type Variables = Vec<(String, String)>;

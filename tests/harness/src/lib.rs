@@ -9,17 +9,20 @@
 //! - [`tables`]: what the Delta tables hold, as deltalake and polars for Python read them
 //! - [`python`]: the Python environment behind that
 //! - [`real_files`]: files of every kind that the file rules know, written by real programs
+//! - [`bicep`], [`keda`]: the deployment as it is predicted, and the scaler that Azure runs over it
 //! - [`http`], [`wait`]: a GET, a POST, and "until this is so"
 //! - [`ports`], [`workdir`], [`cache`], [`watchdog`]: ports, directories, downloads, and the cleaning up
 
 // Tests say `unwrap` where the product may not.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod bicep;
 pub mod binary;
 pub mod cache;
 pub mod error;
 pub mod http;
 pub mod kafka;
+pub mod keda;
 mod maven;
 pub mod ports;
 pub mod process;

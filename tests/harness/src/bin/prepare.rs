@@ -3,18 +3,21 @@
 
 use std::process::ExitCode;
 
-use xact_harness::{kafka, python, real_files};
+use xact_harness::{Error, kafka, keda, python, real_files};
 
 fn main() -> ExitCode {
     let steps = [
         ("Kafka", kafka::install().map(drop)),
         ("Python", python::interpreter().map(drop)),
         ("Real files", real_files::folder().map(drop)),
+        ("KEDA", keda::install().map(drop)),
     ];
     let mut code = ExitCode::SUCCESS;
     for (name, result) in steps {
         match result {
             Ok(()) => eprintln!("{name}: ready"),
+            // Go is needed by few tests. tests/run decides whether it may do without.
+            Err(error @ Error::Missing { program: "go", .. }) => eprintln!("{name}: left out: {error}"),
             Err(error) => {
                 eprintln!("{name}: {error}");
                 code = ExitCode::FAILURE;
