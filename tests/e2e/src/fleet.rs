@@ -106,6 +106,25 @@ impl Fleet {
         Ok(())
     }
 
+    /// Stops processes as an autoscaler does, with SIGTERM, and waits until all have drained, committed and left their
+    /// groups.
+    ///
+    /// # Errors
+    /// When one does not end well within `limit`.
+    pub fn stop(&mut self, names: &[&str], limit: Duration) -> Result<()> {
+        for name in names {
+            self[name].process.terminate()?;
+        }
+        for name in names {
+            let status = self[name].process.wait(limit)?;
+            if !status.success() {
+                return Err(self[name].process.error(&format!("did not end well ({status})")));
+            }
+            drop(self.handlers.remove(*name));
+        }
+        Ok(())
+    }
+
     /// Takes in a process that was started otherwise, under its own name.
     pub fn adopt(&mut self, running: Running) {
         self.handlers.insert(running.process.name().to_owned(), running);

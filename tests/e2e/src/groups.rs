@@ -3,23 +3,59 @@
 use harness::{Kafka, Result};
 use std::collections::BTreeMap;
 
+/// Where a group stands in a partition that it reads, or has read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// Topic.
+    pub topic: String,
+    /// Partition.
+    pub partition: u32,
+    /// Its committed offset; `None` if it has none.
+    pub committed: Option<u64>,
+    /// The partition's end.
+    pub end: Option<u64>,
+}
+
+/// Where each group stands, partition by partition. A partition that nobody has read and nobody reads is not there.
+///
+/// # Errors
+/// When the tool fails.
+pub fn partitions(kafka: &Kafka) -> Result<BTreeMap<String, Vec<Position>>> {
+    // Its own five seconds are too few for a busy machine, and it ends well without having told anything.
+    let args = ["--describe", "--all-groups", "--timeout", "60000"];
+    let text = kafka.tool("consumer.group.ConsumerGroupCommand", &args)?;
+    let mut groups: BTreeMap<String, Vec<Position>> = BTreeMap::new();
+    for line in text.lines() {
+        // GROUP TOPIC PARTITION CURRENT-OFFSET LOG-END-OFFSET LAG CONSUMER-ID HOST CLIENT-ID
+        let cells: Vec<&str> = line.split_whitespace().collect();
+        if let [group, topic, partition, committed, end, _lag, ..] = cells.as_slice()
+            && let Ok(partition) = partition.parse()
+        {
+            groups.entry((*group).to_owned()).or_default().push(Position {
+                topic: (*topic).to_owned(),
+                partition,
+                committed: committed.parse().ok(),
+                end: end.parse().ok(),
+            });
+        }
+    }
+    Ok(groups)
+}
+
 /// Committed position and lag of each group, summed over its partitions.
 ///
 /// # Errors
 /// When the tool fails.
 pub fn positions(kafka: &Kafka) -> Result<BTreeMap<String, (u64, u64)>> {
-    // Its own five seconds are too few for a busy machine, and it ends well without having told anything.
-    let args = ["--describe", "--all-groups", "--timeout", "60000"];
-    let text = kafka.tool("consumer.group.ConsumerGroupCommand", &args)?;
     let mut groups: BTreeMap<String, (u64, u64)> = BTreeMap::new();
-    for line in text.lines() {
-        // GROUP TOPIC PARTITION CURRENT-OFFSET LOG-END-OFFSET LAG CONSUMER-ID HOST CLIENT-ID
-        let cells: Vec<&str> = line.split_whitespace().collect();
-        if let [group, _, _, current, _, lag, ..] = cells.as_slice()
-            && let (Ok(current), Ok(lag)) = (current.parse::<u64>(), lag.parse::<u64>())
-        {
-            let sums = groups.entry((*group).to_owned()).or_default();
-            *sums = (sums.0 + current, sums.1 + lag);
+    for (group, positions) in partitions(kafka)? {
+        for position in positions {
+            if let (Some(committed), Some(end)) = (position.committed, position.end)
+                && let Some(lag) = end.checked_sub(committed)
+            {
+                let sums = groups.entry(group.clone()).or_default();
+                *sums = (sums.0 + committed, sums.1 + lag);
+            }
         }
     }
     Ok(groups)

@@ -8,6 +8,7 @@
 //! - [`namespace`]: an Event Hubs namespace, and the ways to be let in to it
 //! - [`one_lake`]: the OneLake emulator as a process of its own
 //! - [`samples`]: the sample server as a process of its own
+//! - [`scale_rules`]: the deployment's scale rules, asked by KEDA's own scaler
 //! - [`command`]: an operator's command, run to its end
 //! - [`kcat`], [`groups`]: Kafka seen by somebody else's clients
 //! - [`metrics`]: a scrape, read
@@ -30,6 +31,7 @@ pub mod pipeline;
 pub mod rows;
 pub mod running;
 pub mod samples;
+pub mod scale_rules;
 pub mod secrets;
 pub mod sent;
 pub mod stages;
@@ -41,6 +43,7 @@ pub use namespace::Namespace;
 pub use one_lake::OneLakeServer;
 pub use pipeline::Pipeline;
 pub use running::Running;
+pub use scale_rules::ScaleRules;
 
 /// Environment variables for a child process.
 pub type Variables = Vec<(String, String)>;

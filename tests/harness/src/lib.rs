@@ -11,6 +11,7 @@
 //! - [`python`]: the Python environment behind that
 //! - [`azurite`]: Microsoft's emulator of Blob storage, the reference for ours
 //! - [`real_files`]: files of every kind that the file rules know, written by real programs
+//! - [`bicep`], [`keda`]: the deployment as it is predicted, and the scaler that Azure runs over it
 //! - [`http`], [`wait`]: a GET, a POST, and "until this is so"
 //! - [`ports`], [`workdir`], [`cache`], [`watchdog`]: ports, directories, downloads, and the cleaning up
 
@@ -18,11 +19,13 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod azurite;
+pub mod bicep;
 pub mod binary;
 pub mod cache;
 pub mod error;
 pub mod http;
 pub mod kafka;
+pub mod keda;
 pub mod managed_identity;
 mod maven;
 pub mod ports;

@@ -1,7 +1,7 @@
 //! A directory a test: gone when the test passes, kept and named when it fails.
 
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -56,10 +56,26 @@ impl Drop for WorkDir {
         let is_kept = self.is_kept.load(Ordering::Relaxed) || env::var_os("XACT_TEST_KEEP").is_some();
         if thread::panicking() || is_kept {
             eprintln!("kept: {}", self.path.display());
-        } else if let Err(error) = std::fs::remove_dir_all(&self.path) {
+        } else if let Err(error) = fs::remove_dir_all(&self.path) {
             eprintln!("cannot remove {}: {error}", self.path.display());
         }
     }
+}
+
+/// Copies the folder `from` to `to`, which does not exist yet.
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
+    let failed = || Error::io(format!("copy {} to {}", from.display(), to.display()));
+    fs::create_dir(to).map_err(failed())?;
+    for entry in fs::read_dir(from).map_err(failed())? {
+        let entry = entry.map_err(failed())?;
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), &target).map_err(failed())?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

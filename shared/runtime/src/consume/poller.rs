@@ -324,7 +324,7 @@ impl Consumer {
             .filter(|start| !start.partition.has_position())
             .filter_map(|prime::Start { assigned, .. }| match wanted.get(&assigned.app_id) {
                 Some(&elsewhere) => Some((assigned, elsewhere)),
-                None => assigned.committed.is_none().then_some((assigned, assigned.start)),
+                None => (assigned.committed != Some(assigned.start)).then_some((assigned, assigned.start)),
             })
             .collect();
         if let Err(error) = prime::begin_at(&self.client, &starts) {
@@ -332,6 +332,9 @@ impl Consumer {
             tracing::debug!(worker = hooks.worker, %error, "start positions not committed yet");
             self.next_prime = Instant::now() + Duration::from_millis(200);
             return Ok(());
+        }
+        for (assigned, _) in &starts {
+            prime::tell_expired(&hooks.worker, assigned);
         }
         let mut list = TopicPartitionList::new();
         hooks

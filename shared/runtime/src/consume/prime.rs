@@ -1,7 +1,8 @@
 //! New partitions before their first record: where they begin, and whether the tables agree.
 //!
 //! A partition without a committed position gets its start position committed, so that the autoscaler never sees an
-//! invalid one; a stage with tables compares their positions with the group's and the topic's, and may begin elsewhere.
+//! invalid one; so does a partition whose committed position has expired, for its lag would never end. A stage with
+//! tables compares their positions with the group's and the topic's, and may begin elsewhere.
 
 use super::hooks::Hooks;
 use super::partition::Partition;
@@ -46,10 +47,11 @@ pub(super) fn positions(
         // An error here is no "nothing was committed": taken for that, it would move the group.
         element.error()?;
         let position = element.offset().to_raw().filter(|&offset| offset >= 0);
-        let start = position.unwrap_or(match reset {
-            OffsetReset::Earliest => low,
-            OffsetReset::Latest => high,
-        });
+        let start = match (position, reset) {
+            (Some(position), _) => position.max(low),
+            (None, OffsetReset::Earliest) => low,
+            (None, OffsetReset::Latest) => high,
+        };
         starts.push(Start {
             partition: Arc::clone(partition),
             assigned: Assigned {
@@ -65,6 +67,30 @@ pub(super) fn positions(
         });
     }
     Ok(starts)
+}
+
+/// Says so if records expired before the group had read them: nothing can bring them back.
+pub(super) fn tell_expired(worker: &str, assigned: &Assigned) {
+    let Assigned {
+        topic,
+        partition,
+        committed: Some(committed),
+        first,
+        ..
+    } = assigned
+    else {
+        return;
+    };
+    if committed < first {
+        let records = first - committed;
+        tracing::error!(
+            worker,
+            topic,
+            partition,
+            records,
+            "records expired before they were read: the stage was down, or behind, for longer than the topic keeps them"
+        );
+    }
 }
 
 /// Commits start positions, and reads from exactly there.

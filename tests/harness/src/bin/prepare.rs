@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use xact_harness::{azurite, kafka, python, real_files};
+use xact_harness::{Error, azurite, kafka, keda, python, real_files};
 
 fn main() -> ExitCode {
     let steps = [
@@ -11,11 +11,14 @@ fn main() -> ExitCode {
         ("Python", python::interpreter().map(drop)),
         ("Azurite", azurite::install().map(drop)),
         ("Real files", real_files::folder().map(drop)),
+        ("KEDA", keda::install().map(drop)),
     ];
     let mut code = ExitCode::SUCCESS;
     for (name, result) in steps {
         match result {
             Ok(()) => eprintln!("{name}: ready"),
+            // Go is needed by few tests. tests/run decides whether it may do without.
+            Err(error @ Error::Missing { program: "go", .. }) => eprintln!("{name}: left out: {error}"),
             Err(error) => {
                 eprintln!("{name}: {error}");
                 code = ExitCode::FAILURE;

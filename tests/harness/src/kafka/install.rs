@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{Kafka, config::Config, read};
-use crate::{Error, Process, Result, WorkDir, binary::on_path, cache, maven, process::output};
+use crate::{Error, Process, Result, WorkDir, binary::on_path, cache, maven, process::output, workdir};
 
 /// Names the jars; its text is the recipe of the cache folder, so that another version gets a fresh one.
 const POM: &str = include_str!("../../../kafka/pom.xml");
@@ -100,7 +100,7 @@ impl Installation {
     /// Makes `dir` a broker's: its settings, and an empty log of its own cluster.
     pub(super) fn format(&self, dir: &WorkDir, config: &Config) -> Result<()> {
         let data = dir.join("data");
-        copy(&self.template(), &data)?;
+        workdir::copy(&self.template(), &data)?;
         let meta = data.join("meta.properties");
         let text = read(&meta)?.replace(TEMPLATE_ID, &config.cluster_id);
         fs::write(&meta, text).map_err(Error::io(format!("write {}", meta.display())))?;
@@ -203,20 +203,4 @@ pub(super) fn configure(dir: &WorkDir, config: &Config) -> Result<()> {
 fn version() -> &'static str {
     let (_, rest) = POM.split_once("<kafka.version>").unwrap_or_default();
     rest.split('<').next().unwrap_or_default()
-}
-
-/// Copies the folder `from` to `to`, which does not exist yet.
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    let failed = || Error::io(format!("copy {} to {}", from.display(), to.display()));
-    fs::create_dir(to).map_err(failed())?;
-    for entry in fs::read_dir(from).map_err(failed())? {
-        let entry = entry.map_err(failed())?;
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target)?;
-        } else {
-            fs::copy(entry.path(), &target).map_err(failed())?;
-        }
-    }
-    Ok(())
 }

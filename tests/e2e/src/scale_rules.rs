@@ -1,0 +1,96 @@
+//! The scale rules of the deployment, and what KEDA's own scaler makes of them.
+
+use crate::failed;
+use harness::keda::{self, Answer, Broker};
+use harness::{Result, bicep};
+use serde_json::{Map, Value};
+use std::sync::OnceLock;
+
+/// The `scale` block of each stage's container app.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScaleRules(Map<String, Value>);
+
+impl ScaleRules {
+    /// Those of production, letter for letter.
+    ///
+    /// # Errors
+    /// When the Bicep CLI is missing, or the deployment has no rules.
+    pub fn deployed() -> Result<&'static Self> {
+        static DEPLOYED: OnceLock<Result<ScaleRules>> = OnceLock::new();
+        let deployed = DEPLOYED.get_or_init(|| Self::of_parameters("main.prod.bicepparam"));
+        deployed
+            .as_ref()
+            .map_err(|error| failed("the scale rules of bicep/", error.to_string()))
+    }
+
+    fn of_parameters(parameters: &str) -> Result<Self> {
+        let resources = bicep::resources(parameters)?;
+        let scale = |app: &Value| {
+            let stage = app["tags"]["stage"].as_str()?.to_owned();
+            Some((stage, app["properties"]["template"]["scale"].clone()))
+        };
+        let apps: Map<String, Value> = resources
+            .iter()
+            .filter(|resource| resource["type"] == "Microsoft.App/containerApps")
+            .filter_map(scale)
+            .collect();
+        match apps.is_empty() {
+            true => Err(failed(parameters, "no container app has a tag `stage`")),
+            false => Ok(Self(apps)),
+        }
+    }
+
+    /// The rules for the topics and groups of the [`Fleet`](crate::Fleet) `name`. They are the deployed ones for the
+    /// fleet `xact`.
+    #[must_use]
+    pub fn of_fleet(&self, name: &str) -> Self {
+        let mut apps = self.0.clone();
+        for rule in apps.values_mut().flat_map(rules_of) {
+            let metadata = &mut rule["custom"]["metadata"];
+            for (field, separator) in [("topic", '.'), ("consumerGroup", '-')] {
+                let of_fleet = metadata[field].as_str().and_then(|value| value.strip_prefix("xact"));
+                let of_fleet = of_fleet.filter(|rest| rest.starts_with(separator));
+                if let Some(rest) = of_fleet {
+                    metadata[field] = format!("{name}{rest}").into();
+                }
+            }
+        }
+        Self(apps)
+    }
+
+    /// Those of one stage.
+    #[must_use]
+    pub fn of_stage(&self, stage: &str) -> Self {
+        let of_stage = self.0.iter().filter(|(name, _)| *name == stage);
+        Self(of_stage.map(|(name, scale)| (name.clone(), scale.clone())).collect())
+    }
+
+    /// With another value in every rule's metadata.
+    #[must_use]
+    pub fn with(&self, name: &str, value: &str) -> Self {
+        let mut apps = self.0.clone();
+        for rule in apps.values_mut().flat_map(rules_of) {
+            rule["custom"]["metadata"][name] = value.into();
+        }
+        Self(apps)
+    }
+
+    /// The most replicas that a stage may have.
+    #[must_use]
+    pub fn most_replicas(&self, stage: &str) -> u64 {
+        let scale = self.0.get(stage).unwrap_or(&Value::Null);
+        scale["maxReplicas"].as_u64().unwrap_or_default()
+    }
+
+    /// What KEDA says to each rule.
+    ///
+    /// # Errors
+    /// When there is no Go, or the program refuses the rules.
+    pub fn ask(&self, broker: Broker) -> Result<Vec<Answer>> {
+        keda::ask(&self.0, broker)
+    }
+}
+
+fn rules_of(scale: &mut Value) -> &mut [Value] {
+    scale["rules"].as_array_mut().map(Vec::as_mut_slice).unwrap_or_default()
+}
