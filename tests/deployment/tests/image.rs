@@ -114,7 +114,7 @@ impl Drop for Container {
 }
 
 #[test]
-fn image_holds_the_handler_and_what_it_links_and_nothing_else() {
+fn built_image_holds_the_handler_and_what_it_links_and_nothing_else() {
     let container = Container::create(&[]);
     let archive = tempfile::NamedTempFile::new().unwrap();
     asked(["export", "--output", archive.path().to_str().unwrap(), &container.0]);
@@ -148,7 +148,7 @@ fn image_holds_the_handler_and_what_it_links_and_nothing_else() {
 }
 
 #[test]
-fn image_says_who_it_is_and_how_it_is_stopped() {
+fn built_image_says_who_it_is_and_how_it_is_stopped() {
     LazyLock::force(&BUILT);
     let shown = asked([
         "image",
@@ -164,7 +164,7 @@ fn image_says_who_it_is_and_how_it_is_stopped() {
 }
 
 #[test]
-fn image_without_a_broker_lives_is_not_ready_and_stops_on_sigterm() {
+fn built_image_without_a_broker_lives_is_not_ready_and_stops_on_sigterm() {
     let container = Container::create(&[]);
     asked(["start", &container.0]);
     let started = Instant::now();
@@ -193,7 +193,7 @@ fn image_without_a_broker_lives_is_not_ready_and_stops_on_sigterm() {
 }
 
 #[test]
-fn image_of_a_handler_that_there_is_not_cannot_be_built() {
+fn built_image_of_a_handler_that_there_is_not_cannot_be_built() {
     let output = build("uploads");
     assert!(!output.status.success());
     assert!(
