@@ -2,7 +2,6 @@
 
 use crate::{Variables, failed, variables};
 use harness::{Process, Result, WorkDir, binary, ports, wait_until};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use std::fs;
 use std::net::TcpStream;
 use std::os::unix::fs::symlink;
@@ -13,6 +12,8 @@ use std::time::Duration;
 /// The only workspace.
 pub const WORKSPACE: &str = "claims";
 const ITEM: &str = "Lake.Lakehouse";
+/// Folder of the certificate and of the authority that vouches for it.
+const CERTIFICATE: &str = "certificate";
 
 /// The emulator. Its data is in `files` and `tables` of the work directory, where a local lake would be.
 pub struct OneLakeServer {
@@ -27,7 +28,7 @@ impl OneLakeServer {
     /// # Errors
     /// When it does not start.
     pub fn start(dir: &WorkDir) -> Result<Self> {
-        certificate(dir.path()).map_err(|error| failed("no certificate could be made", error))?;
+        certificate(dir.path())?;
         let item = dir.path().join("onelake").join(WORKSPACE).join(ITEM);
         fs::create_dir_all(item.join("Files/xact"))
             .and_then(|()| fs::create_dir_all(item.join("Tables")))
@@ -48,7 +49,7 @@ impl OneLakeServer {
     /// When that file cannot be read.
     pub fn variables(&self, authorities: Option<&Path>) -> Result<Variables> {
         let bundle = self.dir.join("authorities.pem");
-        let mut pem = fs::read(self.dir.join("onelake-ca.pem")).map_err(cannot("read the authority"))?;
+        let mut pem = fs::read(self.dir.join(CERTIFICATE).join("ca.pem")).map_err(cannot("read the authority"))?;
         if let Some(others) = authorities {
             pem.extend(fs::read(others).map_err(cannot("read the other authorities"))?);
         }
@@ -80,7 +81,7 @@ impl OneLakeServer {
             method,
             "--cacert",
         ])
-        .arg(self.dir.join("onelake-ca.pem"))
+        .arg(self.dir.join(CERTIFICATE).join("ca.pem"))
         .arg(format!("https://{}/__admin/{path}", self.address));
         if !body.is_empty() {
             curl.args(["--header", "content-type: application/json", "--data", body]);
@@ -127,9 +128,9 @@ fn spawn(address: &str, dir: &Path) -> Result<Process> {
         &item,
         "--any-jwt",
         "--tls-certificate",
-        "onelake.pem",
+        "certificate/server.pem",
         "--tls-key",
-        "onelake-key.pem",
+        "certificate/server-key.pem",
     ];
     let none: [(&str, &str); 0] = [];
     let process = Process::spawn("onelake-emulator", binary("onelake-emulator")?, args, none, dir)?;
@@ -140,26 +141,18 @@ fn spawn(address: &str, dir: &Path) -> Result<Process> {
     Ok(process)
 }
 
-/// For this machine's loopback address, and the authority that vouches for it.
-fn certificate(dir: &Path) -> std::result::Result<(), String> {
-    let text = |error: rcgen::Error| error.to_string();
-    let authority_key = KeyPair::generate().map_err(text)?;
-    let mut authority = CertificateParams::default();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    // OpenSSL takes a certificate whose issuer has its own name for one that vouches for itself.
-    authority
-        .distinguished_name
-        .push(DnType::CommonName, "authority of a test");
-    let ca_pem = authority.self_signed(&authority_key).map_err(text)?.pem();
-    let issuer = Issuer::new(authority, authority_key);
-    let key = KeyPair::generate().map_err(text)?;
-    let server = CertificateParams::new(vec!["127.0.0.1".to_owned()]).map_err(text)?;
-    let certificate = server.signed_by(&key, &issuer).map_err(text)?.pem();
-    [
-        ("onelake-ca.pem", ca_pem),
-        ("onelake.pem", certificate),
-        ("onelake-key.pem", key.serialize_pem()),
-    ]
-    .into_iter()
-    .try_for_each(|(name, pem)| fs::write(dir.join(name), pem).map_err(|error| error.to_string()))
+/// For this machine's loopback address, by the emulator itself.
+fn certificate(dir: &Path) -> Result<()> {
+    let output = Command::new(binary("onelake-emulator")?)
+        .current_dir(dir)
+        .args(["--make-certificate", CERTIFICATE, "--host", "127.0.0.1"])
+        .output()
+        .map_err(cannot("run the emulator"))?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(failed(
+            "no certificate could be made",
+            String::from_utf8_lossy(&output.stderr),
+        )),
+    }
 }

@@ -6,8 +6,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
 use identity::{Fetched, Identity, IdentityError, TokenSource};
-use onelake_emulator::{AcceptedToken, Item, OneLake, Options, Tls};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use onelake_emulator::{AcceptedToken, Item, OneLake, Options, Tls, certificates};
 use xact_lake::{Connection, Location, TableOptions};
 
 pub const WORKSPACE: &str = "claims";
@@ -23,7 +22,12 @@ pub struct Emulator {
 
 pub static EMULATOR: LazyLock<Emulator> = LazyLock::new(|| {
     let root = tempfile::tempdir().unwrap().keep();
-    let (tls, ca_pem) = certificate();
+    certificates::make(&root, &["127.0.0.1".to_owned()]).unwrap();
+    let pem = |name| std::fs::read(root.join(name)).unwrap();
+    let tls = Tls {
+        certificates: pem(certificates::CERTIFICATE),
+        key: pem(certificates::KEY),
+    };
     let options = Options {
         items: vec![Item::new(WORKSPACE, ITEM)],
         tls: Some(tls),
@@ -47,26 +51,9 @@ pub static EMULATOR: LazyLock<Emulator> = LazyLock::new(|| {
         });
     });
     let server = receiver.recv().unwrap();
-    let ca_file = root.join("ca.pem");
-    std::fs::write(&ca_file, ca_pem).unwrap();
+    let ca_file = root.join(certificates::AUTHORITY);
     Emulator { server, root, ca_file }
 });
-
-/// For this machine's loopback address, and the authority that vouches for it.
-fn certificate() -> (Tls, String) {
-    let authority_key = KeyPair::generate().unwrap();
-    let mut authority = CertificateParams::default();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let ca_pem = authority.self_signed(&authority_key).unwrap().pem();
-    let issuer = Issuer::new(authority, authority_key);
-    let key = KeyPair::generate().unwrap();
-    let server = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-    let tls = Tls {
-        certificates: server.signed_by(&key, &issuer).unwrap().pem().into_bytes(),
-        key: key.serialize_pem().into_bytes(),
-    };
-    (tls, ca_pem)
-}
 
 impl Emulator {
     /// A connection with an identity of its own.
