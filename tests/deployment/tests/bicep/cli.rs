@@ -1,7 +1,6 @@
 //! The Bicep CLI: where it is, and how it is asked.
 
 use serde_json::Value;
-use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
@@ -12,15 +11,7 @@ pub(crate) const LAKEHOUSE: &str = "22222222-2222-4222-8222-222222222222";
 pub(crate) const IMAGE_TAG: &str = "1.2.3";
 pub(crate) const ALERT_EMAIL: &str = "on-call@example.com";
 
-static BICEP: LazyLock<PathBuf> = LazyLock::new(|| {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path)
-        .map(|folder| folder.join("bicep"))
-        .chain(env::var_os("BICEP").map(PathBuf::from))
-        .chain([root().join("../shared/tools/bicep")])
-        .find(|program| program.is_file())
-        .expect("bicep is missing: az bicep install, then ~/.azure/bin on PATH, or the program's path in BICEP")
-});
+static BICEP: LazyLock<PathBuf> = LazyLock::new(|| harness::bicep::program().unwrap());
 
 /// The root of the repository.
 pub(crate) fn root() -> PathBuf {
