@@ -4,12 +4,18 @@ use crate::config::{ClusterSettings, OffsetReset, Security, Settings};
 use rdkafka::ClientConfig;
 use secrecy::ExposeSecret;
 use std::path::Path;
+use std::time::Duration;
 
 /// Event Hubs takes 1 MB for value, key and headers together.
 const MAX_MESSAGE_BYTES: &str = "1000000";
 
 /// How often lag and connection state are looked at, for clients that listen to them.
 const STATISTICS_MS: &str = "1000";
+
+/// The least time for which a consumer may not poll before it leaves its group. Librdkafka waits as long for the group's
+/// answer when it joins, and the answer of a broker that was frozen may never come: its default of five minutes would be an
+/// outage of five minutes. No less, since a table that hangs is asked for its positions for up to 90 seconds in between.
+const POLL_INTERVAL: Duration = Duration::from_secs(120);
 
 /// Settings that every client of the cluster shares.
 #[must_use]
@@ -74,6 +80,7 @@ pub fn consumer(cluster: &ClusterSettings, settings: &Settings, group: &str, res
         // A member that comes or goes stops only the partitions that move. The assignment is made by the clients,
         // so every broker allows it, Event Hubs included.
         .set("partition.assignment.strategy", "cooperative-sticky")
+        .set("max.poll.interval.ms", poll_interval(settings).as_millis().to_string())
         .set("session.timeout.ms", settings.session_timeout.as_millis().to_string())
         .set(
             "heartbeat.interval.ms",
@@ -87,6 +94,13 @@ pub fn consumer(cluster: &ClusterSettings, settings: &Settings, group: &str, res
         .set("fetch.queue.backoff.ms", "20")
         .set("fetch.message.max.bytes", "1048576");
     config
+}
+
+/// Librdkafka wants no less than the session; and a drain may take the whole grace between two polls.
+fn poll_interval(settings: &Settings) -> Duration {
+    POLL_INTERVAL
+        .max(settings.session_timeout)
+        .max(settings.shutdown_grace + Duration::from_secs(30))
 }
 
 /// Settings of a producer.
@@ -138,6 +152,27 @@ mod tests {
             let millis: u32 = config.get(name).unwrap().parse().unwrap();
             assert!(millis < 240_000, "{name}");
         }
+    }
+
+    #[test]
+    fn a_drain_and_a_long_session_fit_between_two_polls() {
+        let millis = |variables: &[(&str, &str)]| {
+            let variables = [("LOCAL_KAFKA_BOOTSTRAP_SERVERS", "b:9092")].iter().chain(variables);
+            let environment = variables
+                .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+                .collect();
+            let settings = Settings::from_environment(&environment).unwrap();
+            let config = consumer(
+                &cluster(Security::Plaintext, None),
+                &settings,
+                "g",
+                OffsetReset::Earliest,
+            );
+            config.get("max.poll.interval.ms").unwrap().to_owned()
+        };
+        assert_eq!(millis(&[]), "120000");
+        assert_eq!(millis(&[("KAFKA_SESSION_TIMEOUT_MS", "300000")]), "300000");
+        assert_eq!(millis(&[("SHUTDOWN_GRACE_SECONDS", "600")]), "630000");
     }
 
     #[test]

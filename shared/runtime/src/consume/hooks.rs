@@ -35,6 +35,8 @@ pub(super) struct Hooks {
     pub(super) fresh: Mutex<Vec<Arc<Partition>>>,
     /// The group has answered at least once.
     pub(super) joined: AtomicBool,
+    /// In the group now, as the last statistics said: it has its share, which may be nothing, and no rebalance is on.
+    pub(super) is_steady: AtomicBool,
     /// The worker has drained: what still runs was waited for long enough.
     pub(super) finished: AtomicBool,
 }
@@ -242,6 +244,9 @@ impl ClientContext for Hooks {
             }
         }
         drop(partitions);
+        if let Some(group) = &statistics.cgrp {
+            self.is_steady.store(group.join_state == "steady", Ordering::Relaxed);
+        }
         self.connection.stats(statistics);
     }
 }

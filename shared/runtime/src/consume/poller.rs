@@ -41,6 +41,9 @@ const REVOKE_GRACE: Duration = Duration::from_secs(20);
 /// What a broker may take to answer a fetch, beyond the wait that it was asked for, before it counts as hanging.
 const SILENCE: Duration = Duration::from_secs(10);
 
+/// Why a worker is not ready before its group gives it its share.
+const NO_SHARE: &str = "waiting for the consumer group's assignment";
+
 /// Why a worker's consumer stopped by itself.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConsumeError {
@@ -119,6 +122,7 @@ impl Consumer {
             partitions: std::sync::Mutex::default(),
             fresh: std::sync::Mutex::default(),
             joined: AtomicBool::new(false),
+            is_steady: AtomicBool::new(true),
             finished: AtomicBool::new(false),
         };
         let client: BaseConsumer<Hooks> = cluster::consumer(cluster, settings, group, reset)
@@ -144,9 +148,7 @@ impl Consumer {
     /// at the end of the grace period.
     pub(crate) fn run(mut self, sink: &dyn Sink, on_assigned: &OnAssigned<'_>) -> Result<bool, ConsumeError> {
         let worker = self.hooks().worker.clone();
-        self.hooks()
-            .health
-            .starting(&worker, "waiting for the consumer group's assignment");
+        self.hooks().health.starting(&worker, NO_SHARE);
         let mut next_commit = Instant::now() + self.commit_interval;
         let mut result = Ok(());
         let mut since_upkeep = 0;
@@ -282,8 +284,12 @@ impl Consumer {
         }
         let fresh: Vec<Arc<Partition>> = hooks.fresh().clone();
         if fresh.is_empty() {
-            if self.refusal.is_none() {
-                hooks.health.up(&hooks.worker);
+            // With nothing to do, it is ready for more only as a member of the group: it may have lost all it had.
+            let has_share = hooks.is_steady.load(Ordering::Relaxed) || !hooks.partitions().is_empty();
+            match (&self.refusal, has_share) {
+                (Some(_), _) => {}
+                (None, true) => hooks.health.up(&hooks.worker),
+                (None, false) => hooks.health.starting(&hooks.worker, NO_SHARE),
             }
             self.next_prime = Instant::now() + Duration::from_millis(200);
             return Ok(());
