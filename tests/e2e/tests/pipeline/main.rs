@@ -1,0 +1,33 @@
+//! The pipeline from outside: its processes on a real broker, told and asked as operators and the cloud do it.
+//!
+//! One program, so that tests of all files run beside each other: most of them mostly wait.
+
+mod bad_input;
+mod bad_messages;
+mod bad_places;
+mod demo;
+mod dlq_commands;
+mod docs;
+mod event_hubs;
+mod hostile_world;
+mod http;
+mod large_messages;
+mod lost_acknowledgements;
+mod membership;
+mod metrics;
+mod offsets_commands;
+mod offsets_went_back;
+mod one_lake;
+mod operators_guide;
+mod poison;
+mod predecessor_faults;
+mod preflight;
+mod processes;
+mod reconcile;
+mod retries;
+mod scaling;
+mod seams;
+mod secrets;
+mod stopping;
+mod table_commands;
+mod upstream_duplicates;
