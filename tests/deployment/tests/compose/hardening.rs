@@ -57,6 +57,7 @@ fn ports_are_open_to_this_machine_alone() {
         for port in service["ports"].as_array().into_iter().flatten() {
             assert_eq!(port["host_ip"], "127.0.0.1", "{name}: {port}");
         }
+        assert!(service["network_mode"] != "host", "{name}");
     }
 }
 
@@ -82,4 +83,12 @@ fn the_broker_is_the_one_of_the_tests() {
         .and_then(|rest| rest.split('<').next())
         .unwrap();
     assert_eq!(SERVICES["kafka"]["image"], format!("apache/kafka:{version}"));
+}
+
+#[test]
+fn azurite_is_the_one_of_the_tests() {
+    let package: serde_json::Value = serde_json::from_str(&read("tests/azurite/package.json")).unwrap();
+    let version = package["dependencies"]["azurite"].as_str().unwrap();
+    let image = format!("mcr.microsoft.com/azure-storage/azurite:{version}");
+    assert_eq!(SERVICES["azurite"]["image"], image);
 }

@@ -26,8 +26,10 @@ fn whoever_needs_a_server_comes_after_it() {
             assert_eq!(waits(service, "onelake"), Some(READY), "{name}");
         }
     }
-    assert_eq!(waits(service("download"), "attachment-source"), Some(READY));
-    for name in ["onelake", "attachment-source"] {
+    for name in ["attachment-source", "azurite"] {
+        assert_eq!(waits(service("download"), name), Some(READY), "{name}");
+    }
+    for name in ["onelake", "attachment-source", "azurite"] {
         assert_eq!(waits(service(name), "certificates"), Some(DONE), "{name}");
     }
 }

@@ -1,6 +1,7 @@
 //! Every variable that is set is one, and what belongs together is the same.
 
 use crate::stack::{handler, ours, read, service, texts, variable};
+use contracts::url_guard::DEFAULT_ALLOWED_HOSTS;
 
 #[test]
 fn every_variable_of_ours_exists() {
@@ -77,25 +78,76 @@ fn the_lake_is_the_emulators_item_and_the_identity_is_one_that_it_knows() {
 }
 
 #[test]
-fn every_allowed_host_is_the_sample_servers_and_in_its_certificate() {
-    let certificates = service("certificates");
-    let command = texts(&certificates["command"]);
-    let certified: Vec<&str> = command
-        .iter()
-        .filter_map(|argument| argument.strip_prefix("--host="))
-        .collect();
+fn every_allowed_host_has_a_server_and_is_in_its_certificate() {
+    let certified: Vec<&str> = options("certificates", "--host=").collect();
     assert!(certified.contains(&"onelake"));
     for (name, service) in ours().filter(|(_, service)| variable(service, "DEV_RESOLVE").is_some()) {
-        let resolved: Vec<_> = variable(service, "DEV_RESOLVE")
-            .unwrap()
-            .split(',')
+        let resolved: Vec<_> = entries(variable(service, "DEV_RESOLVE").unwrap())
             .filter_map(|entry| entry.split_once('='))
             .collect();
-        for host in variable(service, "ALLOWED_ATTACHMENT_DOMAINS").unwrap().split(',') {
-            assert!(resolved.contains(&(host, "attachment-source:8443")), "{name}: {host}");
+        let allowed: Vec<_> = entries(variable(service, "ALLOWED_ATTACHMENT_DOMAINS").unwrap()).collect();
+        for &host in &allowed {
+            let server = if host == "azurite" {
+                "azurite:10000"
+            } else {
+                "attachment-source:8443"
+            };
+            assert!(resolved.contains(&(host, server)), "{name}: {host}");
             assert!(certified.contains(&host), "{host}");
         }
+        // The demo's events come from hosts of production.
+        for host in DEFAULT_ALLOWED_HOSTS.into_iter().chain(["example.com", "azurite"]) {
+            assert!(allowed.contains(&host), "{name}: {host}");
+        }
+        assert_eq!(
+            resolved.len(),
+            allowed.len(),
+            "{name}: a name for a host that is not allowed"
+        );
     }
     let allowed = |name| variable(service(name), "ALLOWED_ATTACHMENT_DOMAINS");
     assert_eq!(allowed("event-ingester"), allowed("download"));
+}
+
+#[test]
+fn azurite_signs_for_attachments_over_tls_and_says_nothing_of_the_signatures() {
+    let azurite = service("azurite");
+    let command = texts(&azurite["command"]);
+    assert_eq!(command[0], "azurite-blob");
+    for option in [
+        "--blobHost=0.0.0.0",
+        "--cert=/certificates/server.pem",
+        "--key=/certificates/server-key.pem",
+        "--silent",
+        "--disableTelemetry",
+    ] {
+        assert!(command.contains(&option), "{option}");
+    }
+    assert!(
+        command.iter().all(|option| !option.starts_with("--blobPort")),
+        "DEV_RESOLVE names its own port, 10000"
+    );
+    // The certificate's key is for one user, and the volume is that user's before Azurite's image could have it.
+    assert_eq!(azurite["user"], service("certificates")["user"]);
+    let volume = |name: &str, folder: &str| {
+        let mounts = service(name)["volumes"].as_array().unwrap();
+        let mount = mounts.iter().find(|mount| mount["target"] == folder);
+        mount.unwrap_or_else(|| panic!("{name}: nothing at {folder}"))
+    };
+    let folder = options("azurite", "--location=").next().unwrap();
+    assert_eq!(volume("azurite", folder)["source"], "azurite");
+    assert_eq!(volume("azurite", folder)["volume"]["nocopy"], true);
+    assert_eq!(volume("certificates", "/cache")["source"], "azurite");
+}
+
+/// What a service's command says behind `option`, each time that it says it.
+fn options(name: &str, option: &str) -> impl Iterator<Item = &'static str> {
+    texts(&service(name)["command"])
+        .into_iter()
+        .filter_map(move |argument| argument.strip_prefix(option))
+}
+
+/// The entries of a list with commas.
+fn entries(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(str::trim)
 }
