@@ -2,8 +2,8 @@
 
 use crate::stack::{SERVICES, handler, ours, read, texts};
 
-/// Neither a shell nor a question of its own in their images.
-const WITHOUT_HEALTH: [&str; 2] = ["otel-collector", "jaeger"];
+/// Neither a shell nor a question of its own in its image.
+const WITHOUT_HEALTH: [&str; 1] = ["otel-collector"];
 
 #[test]
 fn our_containers_are_nobody_and_write_nowhere_but_to_their_volumes() {
