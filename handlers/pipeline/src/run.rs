@@ -17,7 +17,7 @@ pub(crate) async fn run(options: &Run, mut environment: Environment) -> Outcome 
         false => None,
     };
     let settings = Settings::from_environment(&environment)?;
-    telemetry::init(&settings)?;
+    telemetry::init(&settings, "xact-pipeline")?;
     print_configuration(&environment, &settings, "pipeline");
     fail_points::arm();
     let drain = CancellationToken::new();

@@ -176,7 +176,7 @@ async fn run_stage(stage: Stage, factory: Factory) -> Result<(), StartError> {
     let mut environment = Environment::of_process();
     load_dotenv(&mut environment)?;
     let settings = Settings::from_environment(&environment)?;
-    telemetry::init(&settings)?;
+    telemetry::init(&settings, &format!("xact-pipeline-{stage}"))?;
     print_configuration(&environment, &settings, stage.name());
     crate::fail_points::arm();
     let drain = CancellationToken::new();

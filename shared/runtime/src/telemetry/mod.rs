@@ -5,9 +5,11 @@ mod json_lines;
 use crate::config::Settings;
 use crate::trace_context::TraceContext;
 use json_lines::JsonLines;
+use opentelemetry::Key;
 use opentelemetry::trace::{
     SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState, TracerProvider as _,
 };
+use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use std::io::IsTerminal;
 use std::sync::OnceLock;
@@ -17,6 +19,9 @@ use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
+
+/// <https://opentelemetry.io/docs/specs/semconv/resource/#service>.
+const SERVICE_NAME: Key = Key::from_static_str("service.name");
 
 static EXPORTER: OnceLock<SdkTracerProvider> = OnceLock::new();
 
@@ -28,11 +33,12 @@ pub enum TelemetryError {
     Exporter(String),
 }
 
-/// Sets up logs, and traces if a collector is named. Call once, before anything else logs.
+/// Sets up logs, and traces if a collector is named. Call once, before anything else logs. `service` is what traces call the
+/// process, unless `OTEL_SERVICE_NAME` or `OTEL_RESOURCE_ATTRIBUTES` say otherwise.
 ///
 /// # Errors
 /// When the exporter cannot be made.
-pub fn init(settings: &Settings) -> Result<(), TelemetryError> {
+pub fn init(settings: &Settings, service: &str) -> Result<(), TelemetryError> {
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = if settings.json_logs {
         lines.fmt_fields(JsonFields::new()).event_format(JsonLines).boxed()
@@ -42,7 +48,7 @@ pub fn init(settings: &Settings) -> Result<(), TelemetryError> {
     std::panic::set_hook(Box::new(log_panic));
     let spans = match &settings.otlp_endpoint {
         Some(_) => {
-            let provider = exporter()?;
+            let provider = exporter(service)?;
             let layer = tracing_opentelemetry::layer()
                 .with_tracer(provider.tracer("xact-pipeline"))
                 .with_filter(filter("INFO"));
@@ -108,7 +114,7 @@ const OURS: [&str; 13] = [
     "dlq",
 ];
 
-fn exporter() -> Result<SdkTracerProvider, TelemetryError> {
+fn exporter(service: &str) -> Result<SdkTracerProvider, TelemetryError> {
     // The exporter reads endpoint, headers, time-out and protocol from the OTEL_* variables itself.
     let exporter = opentelemetry_otlp::SpanExporter::builder()
         .with_http()
@@ -116,12 +122,21 @@ fn exporter() -> Result<SdkTracerProvider, TelemetryError> {
         .map_err(|error| TelemetryError::Exporter(error.to_string()))?;
     Ok(SdkTracerProvider::builder()
         .with_batch_exporter(exporter)
-        .with_resource(
-            opentelemetry_sdk::Resource::builder()
-                .with_service_name("xact-pipeline")
-                .build(),
-        )
+        .with_resource(resource(service))
         .build())
+}
+
+/// Named as the environment says, which the SDK has read. Where it says nothing, the SDK has made up a name.
+fn resource(service: &str) -> Resource {
+    let found = Resource::builder().build();
+    let name = found
+        .get(&SERVICE_NAME)
+        .map(|name| name.to_string())
+        .unwrap_or_default();
+    match name.is_empty() || name.starts_with("unknown_service") {
+        true => Resource::builder().with_service_name(service.to_owned()).build(),
+        false => found,
+    }
 }
 
 /// Sends the spans that still wait. Blocks for a moment.

@@ -157,6 +157,13 @@ fn without_original(letter: &Value) -> Value {
     letter
 }
 
+/// The attribute as it stands in an export: a `KeyValue` of <https://github.com/open-telemetry/opentelemetry-proto>.
+fn service_name(name: &str) -> Vec<u8> {
+    let length = u8::try_from(name.len()).unwrap();
+    let before = [b"service.name".as_slice(), &[0x12, length + 2, 0x0a, length]].concat();
+    [&before, name.as_bytes()].concat()
+}
+
 #[test]
 fn no_secret_is_anywhere_but_in_the_topics_that_must_carry_it() -> Result<()> {
     let connection =
@@ -190,10 +197,10 @@ fn no_secret_is_anywhere_but_in_the_topics_that_must_carry_it() -> Result<()> {
         "download",
         &[("FAILPOINTS", "handle::download=3*off->1*panic(poisoned)->off")],
     )?;
+    fleet.spawn("upload", "upload", &[("OTEL_SERVICE_NAME", "our-uploads")])?;
     fleet.start(&[
         "event-ingester",
         "event-writer",
-        "upload",
         "result-processor",
         "retry-scheduler",
         "dlq",
@@ -289,6 +296,22 @@ fn no_secret_is_anywhere_but_in_the_topics_that_must_carry_it() -> Result<()> {
     }
     let traces = collector.received.lock().unwrap();
     assert!(traces.windows(8).any(|window| window == b"trace_id"), "spans have come");
+    for service in [
+        "xact-pipeline-event-ingester",
+        "xact-pipeline-download",
+        "our-uploads",
+        "xact-pipeline-result-processor",
+    ] {
+        let name = service_name(service);
+        assert!(
+            traces.windows(name.len()).any(|window| window == name),
+            "no span of {service}"
+        );
+    }
+    for others in ["xact-pipeline-upload", "unknown_service"] {
+        let name = others.as_bytes();
+        assert!(!traces.windows(name.len()).any(|window| window == name), "{others}");
+    }
     assert_no_bytes("a trace", &traces);
     Ok(())
 }
