@@ -1,8 +1,9 @@
 //! The scale rules of the deployment, and what KEDA's own scaler makes of them.
 
 use crate::failed;
+use harness::Result;
+use harness::bicep::{Deployment, Prediction};
 use harness::keda::{self, Answer, Broker};
-use harness::{Result, bicep};
 use serde_json::{Map, Value};
 use std::sync::OnceLock;
 
@@ -17,25 +18,27 @@ impl ScaleRules {
     /// When the Bicep CLI is missing, or the deployment has no rules.
     pub fn deployed() -> Result<&'static Self> {
         static DEPLOYED: OnceLock<Result<ScaleRules>> = OnceLock::new();
-        let deployed = DEPLOYED.get_or_init(|| Self::of_parameters("main.prod.bicepparam"));
+        let deployed = DEPLOYED.get_or_init(|| Self::of(&Deployment::of("main.prod.bicepparam").predict()?));
         deployed
             .as_ref()
             .map_err(|error| failed("the scale rules of bicep/", error.to_string()))
     }
 
-    fn of_parameters(parameters: &str) -> Result<Self> {
-        let resources = bicep::resources(parameters)?;
+    /// Those of a deployment, letter for letter.
+    ///
+    /// # Errors
+    /// When it has no rules.
+    pub fn of(deployment: &Prediction) -> Result<Self> {
         let scale = |app: &Value| {
             let stage = app["tags"]["stage"].as_str()?.to_owned();
             Some((stage, app["properties"]["template"]["scale"].clone()))
         };
-        let apps: Map<String, Value> = resources
-            .iter()
-            .filter(|resource| resource["type"] == "Microsoft.App/containerApps")
+        let apps: Map<String, Value> = deployment
+            .of_type("Microsoft.App/containerApps")
             .filter_map(scale)
             .collect();
         match apps.is_empty() {
-            true => Err(failed(parameters, "no container app has a tag `stage`")),
+            true => Err(failed("the deployment", "no container app has a tag `stage`")),
             false => Ok(Self(apps)),
         }
     }

@@ -1,23 +1,24 @@
-//! The deployment in `bicep/`, as the Bicep CLI predicts it without Azure.
+//! The Bicep CLI, asked about the deployment in `bicep/`: where it is, and what it is told of its surroundings.
+
+mod deployment;
 
 use std::{
-    env, fs,
+    env,
     path::{Path, PathBuf},
     process::Command,
 };
 
-use serde_json::Value;
+use crate::{Error, Result, WorkDir, binary::on_path, workdir};
+pub use deployment::{Deployment, Prediction};
 
-use crate::{Error, Result, WorkDir, binary::on_path, process::output, workdir};
-
-/// What the parameter files read from the environment, and a subscription that is nobody's.
-const SETTINGS: [(&str, &str); 4] = [
-    ("XACT_FABRIC_WORKSPACE_ID", "11111111-1111-4111-8111-111111111111"),
-    ("XACT_FABRIC_LAKEHOUSE_ID", "22222222-2222-4222-8222-222222222222"),
-    ("XACT_IMAGE_TAG", "1.2.3"),
-    ("XACT_ALERT_EMAIL", "on-call@example.com"),
-];
-const SUBSCRIPTION: &str = "00000000-0000-4000-8000-000000000001";
+/// What the parameter files read from the environment: placeholders of the Fabric workspace, …
+pub const WORKSPACE: &str = "11111111-1111-4111-8111-111111111111";
+/// … the lakehouse, …
+pub const LAKEHOUSE: &str = "22222222-2222-4222-8222-222222222222";
+/// … the images' tag, …
+pub const IMAGE_TAG: &str = "1.2.3";
+/// … and whom the alerts go to.
+pub const ALERT_EMAIL: &str = "on-call@example.com";
 
 /// The CLI: on PATH, at `$BICEP`, or in a folder beside the checkout.
 ///
@@ -36,41 +37,44 @@ pub fn program() -> Result<PathBuf> {
     })
 }
 
-/// Every resource that a deployment with the parameter file `parameters` (`main.prod.bicepparam`) would make: loops
-/// unrolled, names computed.
+/// The CLI, to be run in `folder`, with the placeholders in its environment.
 ///
 /// # Errors
-/// When the CLI is missing, or has anything to say.
-pub fn resources(parameters: &str) -> Result<Vec<Value>> {
-    let dir = WorkDir::new("bicep")?;
-    // It writes its prediction beside the parameters.
-    let folder = dir.join("bicep");
-    workdir::copy(&root().join("bicep"), &folder)?;
+/// When it is nowhere.
+pub fn command(folder: &Path, arguments: &[&str]) -> Result<Command> {
     let mut command = Command::new(program()?);
     command
-        .current_dir(&folder)
-        .args(["snapshot", parameters, "--mode=overwrite", "--location=westeurope"]);
-    command.args([
-        "--subscription-id",
-        SUBSCRIPTION,
-        "--resource-group=rg-xact-test",
-        "--deployment-name=xact",
-    ]);
-    // What the person at the machine has set for a deployment of his own is not ours.
-    command.env_remove("XACT_DEPLOY_APPS").envs(SETTINGS);
-    let said = output(&mut command, &format!("bicep snapshot {parameters} failed"))?;
-    let file = folder.join(parameters).with_extension("snapshot.json");
-    let text = fs::read_to_string(&file).map_err(Error::io(format!("read {}: {said}", file.display())))?;
-    let resources =
-        serde_json::from_str::<Value>(&text)
-            .ok()
-            .and_then(|mut all| match all["predictedResources"].take() {
-                Value::Array(resources) => Some(resources),
-                _ => None,
-            });
-    resources.ok_or_else(|| Error::failed(format!("{} is no prediction of resources", file.display()), text))
+        .current_dir(folder)
+        .args(arguments)
+        // What the person at the machine has set for a deployment of his own is not ours.
+        .env_remove("XACT_DEPLOY_APPS")
+        .env_remove("XACT_SCALER_SECRET")
+        .envs([
+            ("XACT_FABRIC_WORKSPACE_ID", WORKSPACE),
+            ("XACT_FABRIC_LAKEHOUSE_ID", LAKEHOUSE),
+            ("XACT_IMAGE_TAG", IMAGE_TAG),
+            ("XACT_ALERT_EMAIL", ALERT_EMAIL),
+        ]);
+    Ok(command)
 }
 
+/// The folder of the templates.
+#[must_use]
+pub fn templates() -> PathBuf {
+    root().join("bicep")
+}
+
+/// A copy of the templates, so that what the CLI writes lies elsewhere.
+///
+/// # Errors
+/// When they cannot be copied.
+pub fn copy_of_templates() -> Result<WorkDir> {
+    let copy = WorkDir::new("bicep")?;
+    workdir::copy(&templates(), copy.path())?;
+    Ok(copy)
+}
+
+/// The root of the repository.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }

@@ -62,10 +62,10 @@ impl Drop for WorkDir {
     }
 }
 
-/// Copies the folder `from` to `to`, which does not exist yet.
+/// Copies what is in the folder `from` into `to`, which is made if need be.
 pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
     let failed = || Error::io(format!("copy {} to {}", from.display(), to.display()));
-    fs::create_dir(to).map_err(failed())?;
+    fs::create_dir_all(to).map_err(failed())?;
     for entry in fs::read_dir(from).map_err(failed())? {
         let entry = entry.map_err(failed())?;
         let target = to.join(entry.file_name());

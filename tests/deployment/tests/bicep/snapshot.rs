@@ -1,8 +1,8 @@
-//! `bicep snapshot`: what a deployment would make, every loop unrolled and every name computed. What is known only in
-//! Azure (ids of principals, keys) stands there as the text of its expression.
+//! The deployments to look at, and what each of them would make.
 
-use crate::cli::{bicep, copy_of_templates};
+use harness::bicep::{Deployment, Prediction};
 use serde_json::Value;
+use std::ops::Deref;
 use std::sync::OnceLock;
 
 /// A deployment to look at.
@@ -23,10 +23,6 @@ pub(crate) enum Variant {
 }
 
 use Variant::{Dev, First, Private, Prod, ScalerIdentity, ServicePrincipal};
-
-/// The subscription and group of the prediction.
-pub(crate) const SUBSCRIPTION: &str = "00000000-0000-4000-8000-000000000001";
-pub(crate) const GROUP: &str = "rg-xact-test";
 
 /// The service principal of [`ServicePrincipal`], and somebody with access.
 pub(crate) const TENANT: &str = "33333333-3333-4333-8333-333333333333";
@@ -57,38 +53,30 @@ impl Variant {
         }
     }
 
-    /// Parameters that are other than in the file.
-    fn changes(self) -> Vec<(&'static str, String)> {
+    fn deployment(self) -> Deployment {
+        let of_file = Deployment::of(self.file());
         match self {
-            Dev | Prod | First => Vec::new(),
-            Private => vec![
-                ("privateNetworking", "true".to_owned()),
-                ("zoneRedundant", "true".to_owned()),
-                ("eventHubs", "{ sku: 'Premium', capacity: 1 }".to_owned()),
-                (
+            Dev | Prod => of_file,
+            Private => of_file
+                .parameter("privateNetworking", "true")
+                .parameter("zoneRedundant", "true")
+                .parameter("eventHubs", "{ sku: 'Premium', capacity: 1 }")
+                .parameter(
                     "access",
                     format!(
                         "[{{ principalId: '{SOURCE}', principalType: 'ServicePrincipal', role: 'sendEvents' }}, \
                          {{ principalId: '{OPERATOR}', principalType: 'Group', role: 'operate' }}]"
                     ),
                 ),
-            ],
-            ServicePrincipal => vec![
-                ("scalerAuthentication", "'servicePrincipal'".to_owned()),
-                (
+            ServicePrincipal => of_file
+                .parameter("scalerAuthentication", "'servicePrincipal'")
+                .parameter(
                     "scalerPrincipal",
                     format!("{{ tenantId: '{TENANT}', clientId: '{CLIENT}', objectId: '{OBJECT}' }}"),
-                ),
-            ],
-            ScalerIdentity => vec![("scalerAuthentication", "'identity'".to_owned())],
-        }
-    }
-
-    fn environment_variables(self) -> &'static [(&'static str, &'static str)] {
-        match self {
-            First => &[("XACT_DEPLOY_APPS", "false")],
-            ServicePrincipal => &[("XACT_SCALER_SECRET", PLANTED_SECRET)],
-            Dev | Prod | Private | ScalerIdentity => &[],
+                )
+                .variable("XACT_SCALER_SECRET", PLANTED_SECRET),
+            ScalerIdentity => of_file.parameter("scalerAuthentication", "'identity'"),
+            First => of_file.variable("XACT_DEPLOY_APPS", "false"),
         }
     }
 
@@ -99,64 +87,23 @@ impl Variant {
     }
 }
 
-/// The text of a parameter file with some parameters changed or added. Only parameters of one line can be changed.
-fn with_changes(text: &str, changes: &[(&'static str, String)]) -> String {
-    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    for (name, value) in changes {
-        let start = format!("param {name} =");
-        let line = format!("{start} {value}");
-        match lines.iter_mut().find(|line| line.starts_with(&start)) {
-            Some(found) => *found = line,
-            None => lines.push(line),
-        }
-    }
-    lines.join("\n") + "\n"
-}
-
 /// A prediction.
-pub(crate) struct Snapshot {
-    /// All of it.
-    pub(crate) document: Value,
+pub(crate) struct Snapshot(Prediction);
+
+impl Deref for Snapshot {
+    type Target = Prediction;
+
+    fn deref(&self) -> &Prediction {
+        &self.0
+    }
 }
 
 impl Snapshot {
     fn of(variant: Variant) -> Self {
-        let folder = copy_of_templates();
-        let parameters = folder.path().join(variant.file());
-        let text = std::fs::read_to_string(&parameters).unwrap();
-        std::fs::write(&parameters, with_changes(&text, &variant.changes())).unwrap();
-        let arguments = [
-            "snapshot",
-            variant.file(),
-            "--mode=overwrite",
-            "--subscription-id",
-            SUBSCRIPTION,
-            "--resource-group",
-            GROUP,
-            "--location=westeurope",
-            "--deployment-name=xact",
-        ];
-        let output = bicep(folder.path(), &arguments, variant.environment_variables());
-        let said = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
-        let said = String::from_utf8_lossy(&said);
-        assert!(output.status.success() && said.trim().is_empty(), "{variant:?}: {said}");
-        let file = parameters.with_extension("snapshot.json");
-        let document: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
-        assert_eq!(document["diagnostics"], Value::Array(Vec::new()), "{variant:?}");
-        Self { document }
-    }
-
-    /// All resources.
-    pub(crate) fn resources(&self) -> &[Value] {
-        self.document["predictedResources"].as_array().unwrap()
-    }
-
-    /// All resources of a type.
-    pub(crate) fn of_type<'a>(&'a self, kind: &str) -> impl Iterator<Item = &'a Value> + use<'a> {
-        let kind = kind.to_owned();
-        self.resources()
-            .iter()
-            .filter(move |resource| resource["type"] == *kind)
+        match variant.deployment().predict() {
+            Ok(prediction) => Self(prediction),
+            Err(error) => panic!("{variant:?}: {error}"),
+        }
     }
 
     /// The only resource of a type.

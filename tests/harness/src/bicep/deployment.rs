@@ -1,0 +1,139 @@
+//! `bicep snapshot`: what a deployment would make, every loop unrolled and every name computed. What is known only in
+//! Azure (ids of principals, keys) stands there as the text of its expression.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::{command, copy_of_templates};
+use crate::{Error, Result};
+
+/// Where every prediction is made for: a subscription that is nobody's.
+const PLACE: [&str; 4] = [
+    "--subscription-id=00000000-0000-4000-8000-000000000001",
+    "--resource-group=rg-xact-test",
+    "--location=westeurope",
+    "--deployment-name=xact",
+];
+
+/// A deployment to predict.
+#[derive(Debug, Clone)]
+pub struct Deployment {
+    file: &'static str,
+    parameters: Vec<(&'static str, String)>,
+    variables: Vec<(&'static str, &'static str)>,
+}
+
+impl Deployment {
+    /// With the parameter file `file` (`main.prod.bicepparam`).
+    #[must_use]
+    pub fn of(file: &'static str) -> Self {
+        Self {
+            file,
+            parameters: Vec::new(),
+            variables: Vec::new(),
+        }
+    }
+
+    /// With a parameter that is other than in the file, or not in it; `value` is Bicep. In the file it must be of one line.
+    #[must_use]
+    pub fn parameter(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.parameters.push((name, value.into()));
+        self
+    }
+
+    /// With a further variable for the parameter file to read.
+    #[must_use]
+    pub fn variable(mut self, name: &'static str, value: &'static str) -> Self {
+        self.variables.push((name, value));
+        self
+    }
+
+    /// What it would make.
+    ///
+    /// # Errors
+    /// When the CLI is missing, or has anything at all to say.
+    pub fn predict(&self) -> Result<Prediction> {
+        let folder = copy_of_templates()?;
+        let file = folder.join(self.file);
+        let text = fs::read_to_string(&file).map_err(Error::io(format!("read {}", file.display())))?;
+        fs::write(&file, self.changed(&text)).map_err(Error::io(format!("write {}", file.display())))?;
+        let arguments = [&["snapshot", self.file, "--mode=overwrite"], &PLACE[..]].concat();
+        let output = command(folder.path(), &arguments)?
+            .envs(self.variables.iter().copied())
+            .output()
+            .map_err(Error::io("start bicep"))?;
+        let said = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
+        let said = String::from_utf8_lossy(&said);
+        if !output.status.success() || !said.trim().is_empty() {
+            let what = format!("bicep snapshot {} is not without a word ({})", self.file, output.status);
+            return Err(Error::failed(what, said));
+        }
+        // It writes its prediction beside the parameters.
+        let file = file.with_extension("snapshot.json");
+        let text = fs::read_to_string(&file).map_err(Error::io(format!("read {}", file.display())))?;
+        let document: Value = serde_json::from_str(&text).unwrap_or_default();
+        let has_diagnostics = document["diagnostics"] != Value::Array(Vec::new());
+        if has_diagnostics || !document["predictedResources"].is_array() {
+            return Err(Error::failed(
+                format!("{} is no clean prediction", file.display()),
+                text,
+            ));
+        }
+        Ok(Prediction { document })
+    }
+
+    /// The text of the parameter file with the changed parameters.
+    fn changed(&self, text: &str) -> String {
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        for (name, value) in &self.parameters {
+            let start = format!("param {name} =");
+            let line = format!("{start} {value}");
+            match lines.iter_mut().find(|line| line.starts_with(&start)) {
+                Some(found) => *found = line,
+                None => lines.push(line),
+            }
+        }
+        lines.join("\n") + "\n"
+    }
+}
+
+/// What a deployment would make.
+#[derive(Debug, Clone)]
+pub struct Prediction {
+    /// All of it.
+    pub document: Value,
+}
+
+impl Prediction {
+    /// All resources.
+    #[must_use]
+    pub fn resources(&self) -> &[Value] {
+        let resources = self.document["predictedResources"].as_array();
+        resources.map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// All resources of a type.
+    pub fn of_type<'a>(&'a self, kind: &str) -> impl Iterator<Item = &'a Value> + use<'a> {
+        let kind = kind.to_owned();
+        self.resources()
+            .iter()
+            .filter(move |resource| resource["type"] == *kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_parameter_takes_the_place_of_that_of_the_file_and_a_new_one_comes_behind() {
+        let deployment = Deployment::of("x.bicepparam")
+            .parameter("size", "2")
+            .parameter("name", "'a'");
+        assert_eq!(
+            deployment.changed("using 'main.bicep'\nparam size = 1\nparam sizes = []\n"),
+            "using 'main.bicep'\nparam size = 2\nparam sizes = []\nparam name = 'a'\n"
+        );
+    }
+}
