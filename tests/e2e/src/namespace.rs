@@ -47,7 +47,7 @@ impl Namespace {
     pub fn start() -> Result<Self> {
         let issuer = Arc::new(Issuer::new()?);
         let connection_string = connection_string("right");
-        let kafka = Kafka::start_event_hubs(&connection_string, &issuer)?;
+        let kafka = Kafka::start_event_hubs(&connection_string, &issuer, "127.0.0.1")?;
         let (Some((for_keys, certificate)), Some(for_tokens)) = (kafka.secured(), kafka.tokens()) else {
             return Err(crate::failed("the broker", "it has no secured listeners"));
         };

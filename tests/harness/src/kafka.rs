@@ -68,15 +68,15 @@ impl Kafka {
         Kafka::start_in(dir, config, install, &[])
     }
 
-    /// The same with a third listener for those who come with a token of `issuer`, and with the limits of an Event Hubs
-    /// namespace: [`Kafka::tokens`] says where, nobody may do there what he was not allowed to
+    /// The same with a third listener for those who come with a token of `issuer` for `https://{host}`, and with the limits
+    /// of an Event Hubs namespace: [`Kafka::tokens`] says where, nobody may do there what he was not allowed to
     /// ([`Kafka::allow_to_receive`], [`Kafka::allow_to_send`]), and connections that are idle for 8 s are cut.
-    pub fn start_event_hubs(connection_string: &str, issuer: &Issuer) -> Result<Kafka> {
+    pub fn start_event_hubs(connection_string: &str, issuer: &Issuer, host: &str) -> Result<Kafka> {
         let install = install()?;
         let dir = WorkDir::new("kafka")?;
         let mut config = config::Config::new()?;
         let mut secured = secured::Secured::new(&install.keytool(), connection_string, &dir)?;
-        secured.make_namespace(issuer, &dir)?;
+        secured.make_namespace(issuer, host, &dir)?;
         config.secured = Some(secured);
         Kafka::start_in(dir, config, install, &[])
     }
@@ -368,7 +368,7 @@ mod tests {
 
     #[test]
     fn a_namespace_has_a_listener_for_each_kind_of_credentials_and_keeps_who_may_do_what() -> Result<()> {
-        let kafka = Kafka::start_event_hubs("Endpoint=sb://ns/;SharedAccessKey=x", &Issuer::new()?)?;
+        let kafka = Kafka::start_event_hubs("Endpoint=sb://ns/;SharedAccessKey=x", &Issuer::new()?, "ns")?;
         let (by_connection_string, _) = kafka.secured().unwrap();
         for address in [by_connection_string, kafka.tokens().unwrap()] {
             assert!(std::net::TcpStream::connect(&address).is_ok(), "{address}");

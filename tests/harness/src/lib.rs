@@ -4,7 +4,8 @@
 //! `tokio::task::spawn_blocking`.
 //!
 //! - [`kafka`]: a real Apache Kafka as a child process; killed, paused and restarted at will
-//! - [`managed_identity`], [`tokens`]: where a container app gets its tokens, and who signs them
+//! - [`managed_identity`], [`entra`], [`tokens`]: where a container app and a service principal get their tokens, and who
+//!   signs them
 //! - [`process`]: any other child process, its output in a log file
 //! - [`binary`]: where the workspace's own binaries are
 //! - [`tables`]: what the Delta tables hold, as deltalake and polars for Python read them
@@ -22,8 +23,10 @@ pub mod azurite;
 pub mod bicep;
 pub mod binary;
 pub mod cache;
+pub mod entra;
 pub mod error;
 pub mod http;
+mod http_server;
 pub mod kafka;
 pub mod keda;
 pub mod managed_identity;
@@ -40,6 +43,7 @@ pub mod workdir;
 
 pub use azurite::Azurite;
 pub use binary::binary;
+pub use entra::Entra;
 pub use error::Error;
 pub use kafka::Kafka;
 pub use managed_identity::ManagedIdentity;

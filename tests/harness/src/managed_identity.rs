@@ -1,25 +1,18 @@
-//! What a container app asks for the tokens of its managed identity: a small HTTP server with the protocol of
+//! What a container app asks for the tokens of its managed identity: the protocol of
 //! <https://learn.microsoft.com/azure/container-apps/managed-identity#rest-endpoint-reference>.
 
 use std::{
-    collections::HashMap,
-    io::{self, BufRead, BufReader, Write},
-    net::{TcpListener, TcpStream},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    thread,
     time::{Duration, SystemTime},
 };
 
-use percent_encoding::percent_decode_str;
 use serde_json::json;
 
 use crate::{
-    Error, Result,
+    Result,
+    http_server::{self, Request},
     tokens::{Issuer, Lifetime, seconds},
 };
-
-/// Whoever asks and says nothing is not waited for.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The server. It serves until the process ends.
 #[derive(Debug)]
@@ -54,20 +47,19 @@ impl ManagedIdentity {
 
     /// Serves on a free port, for whoever shows `header`.
     pub fn start(issuer: &Arc<Issuer>, header: &str, answer: Answer) -> Result<ManagedIdentity> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(Error::io("listen"))?;
-        let port = listener.local_addr().map_err(Error::io("listen"))?.port();
         let state = Arc::new(Mutex::new(State {
             answer,
             given: Vec::new(),
         }));
         let served = (Arc::clone(issuer), Arc::clone(&state), header.to_owned());
-        thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                let (issuer, state, header) = served.clone();
-                // Fails only when the client is gone.
-                thread::spawn(move || serve(client, &issuer, &state, &header).map_err(drop));
-            }
-        });
+        let port = http_server::start(move |request| {
+            let (issuer, state, header) = &served;
+            let answer = lock(state).answer.clone();
+            (answer != Answer::Silence).then(|| match request.headers.get("x-identity-header") {
+                Some(shown) if shown == header => token(request, issuer, state, &answer),
+                _ => ("401 Unauthorized", json!({"statusCode": 401, "message": "no header"})),
+            })
+        })?;
         Ok(ManagedIdentity {
             port,
             header: header.to_owned(),
@@ -98,54 +90,10 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One request a connection.
-fn serve(client: TcpStream, issuer: &Issuer, state: &Mutex<State>, header: &str) -> io::Result<()> {
-    client.set_read_timeout(Some(PATIENCE))?;
-    let mut lines = BufReader::new(client.try_clone()?).lines();
-    let request = lines.next().transpose()?.unwrap_or_default();
-    let mut shown = None;
-    for line in lines {
-        let line = line?;
-        if line.is_empty() {
-            break;
-        }
-        if let Some((name, value)) = line.split_once(':')
-            && name.eq_ignore_ascii_case("X-IDENTITY-HEADER")
-        {
-            shown = Some(value.trim().to_owned());
-        }
-    }
-    let answer = lock(state).answer.clone();
-    if answer == Answer::Silence {
-        thread::sleep(PATIENCE);
-        return Ok(());
-    }
-    let (status, body) = match shown.is_some_and(|shown| shown == header) {
-        true => token(&request, issuer, state, &answer),
-        false => (
-            "401 Unauthorized",
-            json!({"statusCode": 401, "message": "no header"}).to_string(),
-        ),
-    };
-    let length = body.len();
-    let mut client = client;
-    write!(
-        client,
-        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-    )
-}
-
-fn token(request: &str, issuer: &Issuer, state: &Mutex<State>, answer: &Answer) -> (&'static str, String) {
-    let target = request.split(' ').nth(1).unwrap_or_default();
-    let query = target.split_once('?').map_or("", |(_, query)| query);
-    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    let query: HashMap<&str, String> = pairs.map(|(name, value)| (name, decoded(value))).collect();
+fn token(request: &Request, issuer: &Issuer, state: &Mutex<State>, answer: &Answer) -> http_server::Answer {
+    let query = &request.query;
     let Some(resource) = query.get("resource") else {
-        return (
-            "400 Bad Request",
-            json!({"statusCode": 400, "message": "no resource"}).to_string(),
-        );
+        return ("400 Bad Request", json!({"statusCode": 400, "message": "no resource"}));
     };
     let who = query.get("client_id").map_or(ManagedIdentity::SYSTEM, String::as_str);
     let hour = Duration::from_secs(3600);
@@ -161,19 +109,19 @@ fn token(request: &str, issuer: &Issuer, state: &Mutex<State>, answer: &Answer) 
                 "access_token": token, "expires_on": expires, "resource": resource, "token_type": "Bearer", "client_id": who,
             });
             lock(state).given.push(token);
-            ("200 OK", body.to_string())
+            ("200 OK", body)
         }
-        Err(error) => (
-            "500 Internal Server Error",
-            json!({"message": error.to_string()}).to_string(),
-        ),
+        Err(error) => ("500 Internal Server Error", json!({"message": error.to_string()})),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Read;
+    use std::{
+        io::{Read, Write},
+        net::TcpStream,
+    };
 
     fn ask(port: u16, header: &str, query: &str) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();

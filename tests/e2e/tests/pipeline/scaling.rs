@@ -6,6 +6,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod principal;
+
 use harness::keda::{Answer, Broker};
 use harness::{Kafka, Result, ports, wait_until};
 use serde_json::{Value, json};

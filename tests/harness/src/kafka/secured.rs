@@ -28,13 +28,12 @@ pub(super) struct Secured {
 pub(super) struct Namespace {
     pub(super) port: u16,
     key_set: PathBuf,
+    /// For whom a token must be.
+    audience: String,
 }
 
 /// After so long without a word a connection is cut; Event Hubs waits for four minutes.
 const IDLE_MS: u32 = 8_000;
-
-/// For whom a token must be: the address of the listener, as the product sees it.
-const AUDIENCE: &str = "https://127.0.0.1";
 
 impl Secured {
     /// With a certificate of its own for 127.0.0.1, made by Java's `keytool`.
@@ -60,13 +59,14 @@ impl Secured {
         })
     }
 
-    /// A namespace as well, which trusts the tokens of `issuer`.
-    pub(super) fn make_namespace(&mut self, issuer: &Issuer, dir: &WorkDir) -> Result<()> {
+    /// A namespace as well, whose clients know it as `host`, and which trusts the tokens of `issuer`.
+    pub(super) fn make_namespace(&mut self, issuer: &Issuer, host: &str, dir: &WorkDir) -> Result<()> {
         let key_set = dir.join("jwks.json");
         issuer.write_key_set(&key_set)?;
         self.namespace = Some(Namespace {
             port: ports::free()?,
             key_set,
+            audience: format!("https://{host}"),
         });
         Ok(())
     }
@@ -112,7 +112,7 @@ listener.name.{listener}.ssl.keystore.password={STORE_PASSWORD}"
     /// Tokens are checked to the second, a connection ends with its token, and everybody but who has the connection string
     /// (and the tests themselves, on the open listener) may do what he was allowed to do.
     fn namespace(&self, namespace: &Namespace) -> String {
-        let file = namespace.key_set.display();
+        let (file, audience) = (namespace.key_set.display(), &namespace.audience);
         let issuer = Issuer::NAME;
         let tls = self.tls("oauth");
         format!(
@@ -121,7 +121,7 @@ listener.name.oauth.sasl.enabled.mechanisms=OAUTHBEARER
 listener.name.oauth.oauthbearer.sasl.server.callback.handler.class=org.apache.kafka.common.security.oauthbearer.OAuthBearerValidatorCallbackHandler
 listener.name.oauth.oauthbearer.sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;
 listener.name.oauth.oauthbearer.sasl.oauthbearer.jwks.endpoint.url=file://{file}
-listener.name.oauth.oauthbearer.sasl.oauthbearer.expected.audience={AUDIENCE}
+listener.name.oauth.oauthbearer.sasl.oauthbearer.expected.audience={audience}
 listener.name.oauth.oauthbearer.sasl.oauthbearer.expected.issuer={issuer}
 listener.name.oauth.oauthbearer.sasl.oauthbearer.clock.skew.seconds=0
 listener.name.oauth.oauthbearer.connections.max.reauth.ms=3600000
