@@ -231,6 +231,12 @@ fn planted_losses_and_duplicates_are_found_and_nothing_else() -> Result<()> {
     let (answer, code) = operator.reconcile(&DAY)?;
     assert_eq!(code, Some(1));
     assert_eq!(answer["events"]["by_table_alone"], 12, "{answer}");
+    assert_eq!(found(&answer), (missing(false), duplicates.clone()), "{answer}");
+    // So do those of a decade, of which the topics need not be read for each day.
+    let decade = ["--from", "2015-01-01", "--to", "2025-01-02"];
+    let (answer, code) = operator.reconcile(&decade)?;
+    assert_eq!(code, Some(1));
+    assert_eq!(answer["events"]["by_table_alone"], 13, "{answer}");
     assert_eq!(found(&answer), (missing(false), duplicates), "{answer}");
     Ok(())
 }

@@ -20,7 +20,7 @@ pub(super) struct Wanted {
 }
 
 /// An event of the time in question.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Named {
     pub(super) trace_id: Box<str>,
     pub(super) at: Timestamp,
@@ -87,7 +87,7 @@ impl Tally {
 }
 
 /// Everything about one date.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Day {
     pub(super) events: HashMap<Uuid, Named>,
     /// Events of the date on the raw topic, also those outside of the time in question.

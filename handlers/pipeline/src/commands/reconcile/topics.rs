@@ -1,4 +1,4 @@
-//! What the topics hold of one date.
+//! What the topics hold: of which dates they tell, and all of one date.
 //!
 //! The order makes it right while the pipeline runs: first every group's position, then what lies behind it, then (by
 //! the caller) the tables. A message moves on only with its successor acknowledged, so whatever was unfinished when the
@@ -17,7 +17,7 @@ use runtime::config::Settings;
 use runtime::topic_reader::TopicReader;
 use runtime::topics::LagReader;
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use uuid::Uuid;
 
@@ -33,13 +33,67 @@ struct Held {
 type Positions = HashMap<(Stage, String, i32), i64>;
 
 /// What the topics tell. `seen` are attachments that the caller notes once it knows the tables' events.
+#[derive(Debug, Clone, Default)]
 pub(super) struct FromTopics {
     pub(super) day: Day,
     pub(super) seen: Vec<(String, Uuid, String)>,
 }
 
-/// Reads them all. Blocks.
+/// A record that tells of a date.
+enum Found<'a> {
+    Raw {
+        event: &'a Event,
+        is_expanded: bool,
+        is_written: bool,
+    },
+    Held(Held, &'static str),
+}
+
+/// The dates of the time on which the topics hold anything, and what they tell of all others: dead letters know no date.
+/// Blocks.
+pub(super) fn dates(settings: &Settings, range: Range) -> Result<(BTreeSet<Date>, FromTopics), Error> {
+    let mut dates = BTreeSet::new();
+    visit(settings, |at, _| {
+        let date = time::utc_date(at);
+        if range.touches(date) {
+            dates.insert(date);
+        }
+    })?;
+    let mut others = FromTopics::default();
+    read_dead_letters(settings, &mut others)?;
+    Ok((dates, others))
+}
+
+/// Reads all of one date. Blocks.
 pub(super) fn read(settings: &Settings, date: Date, range: Range) -> Result<FromTopics, Error> {
+    let mut from = FromTopics::default();
+    visit(settings, |at, found| {
+        if time::utc_date(at) != date {
+            return;
+        }
+        match found {
+            Found::Raw {
+                event,
+                is_expanded,
+                is_written,
+            } => {
+                from.day.on_raw.insert(ids::event_id(&event.trace_id));
+                if range.holds(at) {
+                    from.day.raw_event(event, at, is_expanded, is_written);
+                }
+            }
+            Found::Held(held, place) => {
+                from.day.waiting.insert(held.media_id, place);
+                from.seen.push((held.trace_id, held.media_id, held.url));
+            }
+        }
+    })?;
+    read_dead_letters(settings, &mut from)?;
+    Ok(from)
+}
+
+/// Shows every event on the raw topic, and every attachment that a record holds which its stage has not finished.
+fn visit(settings: &Settings, mut show: impl FnMut(Timestamp, Found<'_>)) -> Result<(), Error> {
     let positions: Positions = LagReader::new(settings)?
         .read()?
         .into_iter()
@@ -50,11 +104,25 @@ pub(super) fn read(settings: &Settings, date: Date, range: Range) -> Result<From
             )
         })
         .collect();
-    let mut from = FromTopics {
-        day: Day::default(),
-        seen: Vec::new(),
+    let position = |stage: Stage, topic: &str, partition: i32| {
+        let position = positions.get(&(stage, topic.to_owned(), partition));
+        position.copied().unwrap_or(0)
     };
-    read_raw(settings, &positions, date, range, &mut from.day)?;
+    let raw = &settings.topics.raw;
+    TopicReader::open(settings.cluster_of_events(), raw)?.read(|record| {
+        if let Ok(event) = Event::decode(record.value.as_deref().unwrap_or_default())
+            && let Some(at) = event.timestamp.or(record.timestamp)
+        {
+            let is_done = |stage| record.offset < position(stage, raw, record.partition);
+            let found = Found::Raw {
+                event: &event,
+                is_expanded: is_done(Stage::EventIngester),
+                is_written: is_done(Stage::EventWriter),
+            };
+            show(at, found);
+        }
+        ControlFlow::Continue(())
+    })?;
     let stages = [
         (Stage::RetryScheduler, "retry"),
         (Stage::Download, "pending"),
@@ -66,44 +134,16 @@ pub(super) fn read(settings: &Settings, date: Date, range: Range) -> Result<From
         for topic in settings.topics.of(role) {
             let mut reader = TopicReader::open(settings.cluster_of(role), topic)?;
             for partition in reader.spans().keys().copied().collect::<Vec<_>>() {
-                let position = positions.get(&(stage, topic.to_owned(), partition));
-                reader.begin_at(partition, position.copied().unwrap_or(0));
+                reader.begin_at(partition, position(stage, topic, partition));
             }
             reader.read(|record| {
-                if let Some(held) = held(role, record.value.as_deref().unwrap_or_default())
-                    && time::utc_date(held.at) == date
-                {
-                    from.day.waiting.insert(held.media_id, place);
-                    from.seen.push((held.trace_id, held.media_id, held.url));
+                if let Some(held) = held(role, record.value.as_deref().unwrap_or_default()) {
+                    show(held.at, Found::Held(held, place));
                 }
                 ControlFlow::Continue(())
             })?;
         }
     }
-    read_dead_letters(settings, &mut from)?;
-    Ok(from)
-}
-
-fn read_raw(settings: &Settings, positions: &Positions, date: Date, range: Range, day: &mut Day) -> Result<(), Error> {
-    let topic = &settings.topics.raw;
-    let is_done = |stage: Stage, partition: i32, offset: i64| {
-        let position = positions.get(&(stage, topic.clone(), partition));
-        position.is_some_and(|position| offset < *position)
-    };
-    TopicReader::open(settings.cluster_of_events(), topic)?.read(|record| {
-        if let Ok(event) = Event::decode(record.value.as_deref().unwrap_or_default())
-            && let Some(at) = event.timestamp.or(record.timestamp)
-            && time::utc_date(at) == date
-        {
-            day.on_raw.insert(ids::event_id(&event.trace_id));
-            if range.holds(at) {
-                let is_expanded = is_done(Stage::EventIngester, record.partition, record.offset);
-                let is_written = is_done(Stage::EventWriter, record.partition, record.offset);
-                day.raw_event(&event, at, is_expanded, is_written);
-            }
-        }
-        ControlFlow::Continue(())
-    })?;
     Ok(())
 }
 
