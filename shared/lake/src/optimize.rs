@@ -5,7 +5,7 @@
 //! An append that is overtaken by a compaction looks into the new file, so keys stay single. A process that dies leaves
 //! files that no commit names; `vacuum` deletes them.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::marker::PhantomData;
 
 use deltalake::DeltaTable;
@@ -87,15 +87,6 @@ impl<R: TableRow> Table<R> {
             }
         }
         Ok(commits)
-    }
-
-    async fn dates(&self) -> Result<BTreeSet<Date>, TableError> {
-        let mut handle = self.handle.lock().await;
-        let Some(table) = handle.refresh::<R>(&self.options).await? else {
-            return Ok(BTreeSet::new());
-        };
-        let files = parquet_read::files_between(&table, &handle.at, None).await?;
-        Ok(files.iter().filter_map(|file| file.date).collect())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Reading rows back, for verification and reconciliation. No handler reads tables this way.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use deltalake::arrow::array::RecordBatch;
@@ -41,6 +42,19 @@ impl<R: TableRow> Table<R> {
         visit: impl FnMut(&RecordBatch) + Send,
     ) -> Result<(), TableError> {
         self.visit(columns, Some((date, date)), visit).await
+    }
+
+    /// The dates of which the table has files, now. Only its log is read.
+    ///
+    /// # Errors
+    /// [`TableError`].
+    pub async fn dates(&self) -> Result<BTreeSet<Date>, TableError> {
+        let mut handle = self.handle.lock().await;
+        let Some(table) = handle.refresh::<R>(&self.options).await? else {
+            return Ok(BTreeSet::new());
+        };
+        let files = parquet_read::files_between(&table, &handle.at, None).await?;
+        Ok(files.iter().filter_map(|file| file.date).collect())
     }
 
     async fn read(&self, columns: &[&str], dates: Option<(Date, Date)>) -> Result<Vec<RecordBatch>, TableError> {

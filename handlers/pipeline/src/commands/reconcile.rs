@@ -63,19 +63,15 @@ impl Range {
     }
 
     fn touches(self, date: Date) -> bool {
-        time::utc_date(self.from) <= date && date <= self.last_date()
+        (self.first_date()..=self.last_date()).contains(&date)
+    }
+
+    fn first_date(self) -> Date {
+        time::utc_date(self.from)
     }
 
     fn last_date(self) -> Date {
         time::utc_date(self.to - jiff::SignedDuration::from_nanos(1))
-    }
-
-    /// Its UTC dates.
-    fn dates(self) -> impl Iterator<Item = Date> {
-        let last = self.last_date();
-        time::utc_date(self.from)
-            .series(jiff::Span::new().days(1))
-            .take_while(move |date| *date <= last)
     }
 }
 
@@ -91,31 +87,42 @@ pub(crate) async fn run(environment: &Environment, what: Reconcile) -> Outcome {
         return Err("--from must be before --to".into());
     }
     let tables = Tables::open(&settings)?;
-    let mut all = Tally::default();
-    let of_topics = {
-        let settings = settings.clone();
-        tokio::task::spawn_blocking(move || topics::dates(&settings, range))
+    let all = match range.first_date() == range.last_date() {
+        true => of_date(&settings, &tables, range.first_date(), range).await?,
+        false => of_dates(&settings, &tables, range).await?,
     };
-    let (in_topics, elsewhere) = of_topics.await??;
-    for date in range.dates() {
-        // To read the topics for each of many dates would take hours.
-        let by_tables = match in_topics.contains(&date) {
-            true => None,
-            false => Some(of_tables(&tables, date, range, &elsewhere).await?),
-        };
-        let tally = match by_tables.filter(Tally::is_well) {
-            Some(tally) => tally,
-            // An event that has come in the meantime may seem to miss what is still on its way.
-            None => of_date(&settings, &tables, date, range).await?,
-        };
-        all.add(tally);
-    }
     if what.json {
         println!("{}", as_json(&all, range));
     } else {
         print(&all);
     }
     Ok(all.is_well())
+}
+
+/// Of many dates the topics hold only some, and to read them takes seconds: for the others it is done once.
+async fn of_dates(settings: &Settings, tables: &Tables, range: Range) -> Result<Tally, Error> {
+    let of_topics = {
+        let settings = settings.clone();
+        tokio::task::spawn_blocking(move || topics::dates(&settings, range))
+    };
+    let (in_topics, elsewhere) = of_topics.await??;
+    let in_tables = tables.dates().await?;
+    // Of all other dates nothing was anywhere when this began.
+    let dates = in_topics.union(&in_tables).copied();
+    let mut all = Tally::default();
+    for date in dates.filter(|date| range.touches(*date)) {
+        let by_tables = match in_topics.contains(&date) {
+            true => None,
+            false => Some(of_tables(tables, date, range, &elsewhere).await?),
+        };
+        let tally = match by_tables.filter(Tally::is_well) {
+            Some(tally) => tally,
+            // An event that has come in the meantime may seem to miss what is still on its way.
+            None => of_date(settings, tables, date, range).await?,
+        };
+        all.add(tally);
+    }
+    Ok(all)
 }
 
 async fn of_date(settings: &Settings, tables: &Tables, date: Date, range: Range) -> Result<Tally, Error> {
@@ -214,16 +221,19 @@ mod tests {
 
     #[test]
     fn a_range_touches_the_dates_of_its_events() {
-        let dates = |from: &str, to: &str| {
+        let touched = |from: &str, to: &str| {
             let range = Range {
                 from: from.parse().unwrap(),
                 to: to.parse().unwrap(),
             };
-            range.dates().map(|date| date.to_string()).collect::<Vec<_>>()
+            let dates = (29..=31).map(|day| Date::constant(2024, 12, day));
+            let dates = dates.chain([Date::constant(2025, 1, 1), Date::constant(2025, 1, 2)]);
+            let touched = dates.filter(|date| range.touches(*date));
+            touched.map(|date| date.to_string()).collect::<Vec<_>>()
         };
-        assert_eq!(dates("2024-12-31T00:00:00Z", "2025-01-01T00:00:00Z"), ["2024-12-31"]);
+        assert_eq!(touched("2024-12-31T00:00:00Z", "2025-01-01T00:00:00Z"), ["2024-12-31"]);
         assert_eq!(
-            dates("2024-12-31T23:59:59Z", "2025-01-01T00:00:01Z"),
+            touched("2024-12-31T23:59:59Z", "2025-01-01T00:00:01Z"),
             ["2024-12-31", "2025-01-01"]
         );
     }

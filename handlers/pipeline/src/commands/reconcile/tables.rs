@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use lake::arrow::array::RecordBatch;
 use lake::{AttachmentRow, EventRow, FailedRow, Key, Table};
 use runtime::config::Settings;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use table_sink::table;
 use uuid::Uuid;
 
@@ -26,6 +26,14 @@ impl Tables {
             attachments: table(settings)?,
             failed: table(settings)?,
         })
+    }
+
+    /// The dates of which any of them has rows now.
+    pub(super) async fn dates(&self) -> Result<BTreeSet<Date>, Error> {
+        let mut dates = self.events.dates().await?;
+        dates.extend(self.attachments.dates().await?);
+        dates.extend(self.failed.dates().await?);
+        Ok(dates)
     }
 
     /// The events that have a row now. What comes later is not asked for: its attachments may be on their way unseen.
