@@ -6,8 +6,8 @@ use serde_json::Value;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// Longest run of a command. `produce` gives up on a dead broker after 30 s.
-const LIMIT: Duration = Duration::from_secs(90);
+/// Longest run of a command. `check` waits up to 90 s for what does not answer, and starts and ends as well.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// How a command ended.
 #[derive(Debug)]
