@@ -156,9 +156,14 @@ impl Process {
         self.reap()
     }
 
-    /// Freezes it (SIGSTOP): its connections stay open and nothing answers, as on a machine that hangs.
+    /// Freezes it (SIGSTOP): its connections stay open and nothing answers, as on a machine that hangs. Waits until its last
+    /// thread has stopped: the signal alone is only a request, and a thread that runs may answer once more.
     pub fn pause(&mut self) -> Result<()> {
-        self.signal(Signal::STOP)
+        self.signal(Signal::STOP)?;
+        let stopped_or_ended = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        waitid(WaitId::Pid(self.group), stopped_or_ended)
+            .map(drop)
+            .map_err(|errno| Error::io(format!("wait until {} has stopped", self.name))(errno.into()))
     }
 
     /// Lets it go on (SIGCONT).
