@@ -51,9 +51,17 @@ impl Running {
     /// # Errors
     /// When the process ends before, or is not ready in time: with its reasons and the end of its log.
     pub fn wait_ready(&mut self) -> Result<()> {
+        self.wait_ready_within(READY)
+    }
+
+    /// The same, within a time of the caller's.
+    ///
+    /// # Errors
+    /// As [`Running::wait_ready`].
+    pub fn wait_ready_within(&mut self, limit: Duration) -> Result<()> {
         let name = self.process.name().to_owned();
         let mut last = String::from("no answer");
-        let ready = wait_until(READY, &format!("{name} is ready"), || {
+        let ready = wait_until(limit, &format!("{name} is ready"), || {
             if !self.process.is_running() {
                 return Some(Err(self.process.error("ended before it was ready")));
             }

@@ -133,7 +133,8 @@ impl Run {
     fn wait_until_done(&mut self) -> Result<()> {
         let names: Vec<String> = self.fleet.handlers().keys().cloned().collect();
         for name in &names {
-            self.fleet[name].wait_ready()?;
+            // Who has no answer from his group waits for it for two minutes, then joins again.
+            self.fleet[name].wait_ready_within(FINISHED)?;
         }
         self.fleet.wait_no_lag(FINISHED)?;
         for name in &names {
