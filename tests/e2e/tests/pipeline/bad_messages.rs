@@ -48,7 +48,7 @@ fn unreadable() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 /// The bytes that a dead letter keeps.
-fn original(letter: &Value) -> Vec<u8> {
+pub(crate) fn original(letter: &Value) -> Vec<u8> {
     let text = letter["original_payload"].as_str().unwrap_or_default();
     match letter["original_encoding"].as_str() {
         Some("base64") => STANDARD.decode(text).unwrap(),

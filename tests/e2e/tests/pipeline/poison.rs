@@ -3,9 +3,9 @@
 
 #![allow(clippy::unwrap_used)]
 
-use base64::{Engine, engine::general_purpose::STANDARD};
+use crate::bad_messages::original;
 use harness::{Kafka, Result, wait_until};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use xact_e2e::events::{event, good_event, task};
@@ -15,15 +15,6 @@ const SOON: Duration = Duration::from_secs(120);
 
 /// A key and a value.
 type Message = (String, Vec<u8>);
-
-/// The bytes that a dead letter keeps, or the task.
-fn original(letter: &Value) -> Vec<u8> {
-    let text = letter["original_payload"].as_str().unwrap_or_default();
-    match letter["original_encoding"].as_str() {
-        Some("base64") => STANDARD.decode(text).unwrap(),
-        _ => text.as_bytes().to_vec(),
-    }
-}
 
 #[test]
 fn a_message_that_makes_a_handler_panic_is_one_dead_letter_and_the_others_flow() -> Result<()> {
