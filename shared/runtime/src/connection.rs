@@ -17,7 +17,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokens::Tokens;
@@ -36,7 +36,13 @@ struct State {
     trouble: Mutex<Option<Trouble>>,
     /// A token was handed over, or could not be had.
     asked: AtomicBool,
+    /// Statistics in a row that knew no broker.
+    without_brokers: AtomicU32,
 }
+
+/// Statistics in a row without any broker before the client counts as stranded: while it starts the search for brokers anew
+/// it may have none for a moment.
+const STRANDED: u32 = 3;
 
 /// Who is told at once, because it waits for what the client brings.
 #[derive(Debug)]
@@ -72,7 +78,15 @@ impl Connection {
             report,
             trouble: Mutex::default(),
             asked: AtomicBool::new(false),
+            without_brokers: AtomicU32::new(0),
         }))
+    }
+
+    /// Whether the client has lost every broker, the bootstrap servers among them, and will never look for one again. It
+    /// happens when the cluster names none in an answer, as one does whose only broker is not let in by its controller yet
+    /// (<https://github.com/confluentinc/librdkafka/issues/5301>). Only another client helps.
+    pub(crate) fn is_stranded(&self) -> bool {
+        self.0.without_brokers.load(Ordering::Relaxed) >= STRANDED
     }
 
     /// Why the cluster cannot be used; `None`: nothing is known against it.
@@ -129,6 +143,11 @@ impl ClientContext for Connection {
     }
 
     fn stats(&self, statistics: Statistics) {
+        if knows_brokers(&statistics) {
+            self.0.without_brokers.store(0, Ordering::Relaxed);
+        } else {
+            self.0.without_brokers.fetch_add(1, Ordering::Relaxed);
+        }
         let is_long = |silence: &Duration| {
             let report = self.0.report.as_ref();
             report.is_some_and(|report| *silence > report.silent_after)
@@ -159,6 +178,12 @@ impl ClientContext for Connection {
 }
 
 impl ConsumerContext for Connection {}
+
+/// Not the group's coordinator, which is another name for one of them, nor librdkafka's place for what has no leader.
+fn knows_brokers(statistics: &Statistics) -> bool {
+    let mut sources = statistics.brokers.values().map(|broker| broker.source.as_str());
+    sources.any(|source| matches!(source, "configured" | "learned"))
+}
 
 fn is_connected(statistics: &Statistics) -> bool {
     statistics.brokers.values().any(|broker| broker.state == "UP")

@@ -11,7 +11,7 @@ use crate::trace_context::TraceContext;
 use crate::trouble::is_authorization;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer as _};
+use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer as _, PurgeConfig};
 use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -121,12 +121,16 @@ impl Producer {
 
     /// One attempt, which says what it waits for when it takes long.
     async fn patient_attempt<'a>(&self, outgoing: &[&'a Outgoing], waiting: &mut Option<Waiting>) -> Attempt<'a> {
-        let client = self.client();
+        let client = self.unbroken_client();
         let mut attempt = pin!(self.attempt(&client, outgoing));
         loop {
             tokio::select! {
                 attempt = &mut attempt => return attempt,
                 () = tokio::time::sleep(SLOW) => {
+                    if client.connection.is_stranded() {
+                        // What waits in it fails now, and is sent again by another one.
+                        client.kafka.purge(PurgeConfig::default().queue().inflight());
+                    }
                     let reason = self.slow(&client, outgoing);
                     *waiting = Some(self.health.wait_for(self.component, reason));
                 }
@@ -221,12 +225,23 @@ impl Producer {
         Arc::clone(&self.client.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// An idempotent producer may end for good; a new one starts with a new id. One whose records timed out is not
-    /// trusted either: after long outages some of them wait for ever for what was in flight, though the broker is back.
+    fn unbroken_client(&self) -> Arc<Client> {
+        let client = self.client();
+        if !client.connection.is_stranded() {
+            return client;
+        }
+        self.replace_if_broken(&client, false);
+        self.client()
+    }
+
+    /// An idempotent producer may end for good, or be stranded; a new one starts with a new id. One whose records timed out
+    /// is not trusted either: after long outages some of them wait for ever for what was in flight, though the broker is
+    /// back.
     /// Only the first who notices makes the new one.
     fn replace_if_broken(&self, failed: &Arc<Client>, has_timed_out: bool) {
         let fatal = failed.kafka.client().fatal_error();
-        if fatal.is_none() && !has_timed_out {
+        let is_stranded = failed.connection.is_stranded();
+        if fatal.is_none() && !has_timed_out && !is_stranded {
             return;
         }
         let mut current = self.client.write().unwrap_or_else(PoisonError::into_inner);
@@ -241,6 +256,7 @@ impl Producer {
                 reason,
                 "the idempotent producer is beyond repair: making a new one"
             ),
+            None if is_stranded => tracing::info!("the cluster named no broker for a moment: making a new producer"),
             None => tracing::info!("records timed out: making a new producer"),
         }
         match Client::new(&self.cluster) {

@@ -6,8 +6,13 @@ use harness::{Process, Result, WorkDir, binary, ports, wait_until};
 use sha2::{Digest, Sha256};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
+
+/// Files that are fetched at once to know what they hold: some take seconds.
+const AT_ONCE: usize = 32;
 
 /// The default allow-list (specification, section 4).
 pub const HOSTS: [&str; 6] = [
@@ -86,16 +91,29 @@ impl SampleServer {
     /// # Errors
     /// When the server does not answer with a file.
     pub fn fill_in(&self, sent: &mut [Sent]) -> Result<()> {
+        let mut files: Vec<(String, &mut Option<Content>)> = Vec::new();
         for attachment in sent.iter_mut().flat_map(|sent| &mut sent.attachments) {
             if let End::File { content, .. } = &mut attachment.end {
                 let rest = attachment.url.split_once("://").map_or("", |(_, rest)| rest);
                 let path = rest.find('/').map_or("/", |slash| &rest[slash..]);
-                let body = self.get(path).map_err(|error| failed(path, error.to_string()))?;
-                *content = Some(Content {
-                    bytes: body.len() as u64,
-                    sha256: hex::encode(Sha256::digest(&body)),
-                });
+                files.push((path.to_owned(), content));
             }
+        }
+        for files in files.chunks_mut(AT_ONCE) {
+            thread::scope(|scope| {
+                let fetch = |(path, content): &mut (String, &mut Option<Content>)| {
+                    let body = self.get(path).map_err(|error| failed(&*path, error.to_string()))?;
+                    **content = Some(Content {
+                        bytes: body.len() as u64,
+                        sha256: hex::encode(Sha256::digest(&body)),
+                    });
+                    Ok(())
+                };
+                let fetches: Vec<_> = files.iter_mut().map(|file| scope.spawn(move || fetch(file))).collect();
+                fetches
+                    .into_iter()
+                    .try_for_each(|fetch| fetch.join().unwrap_or_else(|panic| resume_unwind(panic)))
+            })?;
         }
         Ok(())
     }

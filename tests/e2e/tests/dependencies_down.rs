@@ -8,7 +8,7 @@
 
 use harness::{Kafka, Process, Result, WorkDir, binary, ports, python, wait_until};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -133,7 +133,7 @@ impl Run {
     fn wait_until_done(&mut self) -> Result<()> {
         let names: Vec<String> = self.fleet.handlers().keys().cloned().collect();
         for name in &names {
-            // Who has no answer from his group waits for it for two minutes, then joins again.
+            // Who found no broker looks for one again every half minute.
             self.fleet[name].wait_ready_within(FINISHED)?;
         }
         self.fleet.wait_no_lag(FINISHED)?;
@@ -207,6 +207,32 @@ fn outage_of_a_broker_that_is_frozen() -> Result<()> {
     kafka.pause()?;
     run.sit_out(&every_stage("broker"))?;
     kafka.resume()?;
+    run.send(5)?;
+    run.finish()
+}
+
+/// Who asks for brokers while there is none forgets those that he knew, and librdkafka may never look for one again.
+#[test]
+fn outage_of_a_broker_that_its_controller_lets_go() -> Result<()> {
+    let mut kafka = Kafka::start()?;
+    let mut run = Run::start(kafka.bootstrap(), "flapping", &[])?;
+    run.send(20)?;
+    kafka.set_flapping(true)?;
+    kafka.restart()?;
+    let mut seen = BTreeSet::new();
+    let begin = Instant::now();
+    while begin.elapsed() < outage() {
+        seen.insert(kafka.brokers()?);
+        for (name, running) in run.fleet.handlers() {
+            assert_eq!(running.get("/health/live")?.0, 200, "{name} must live");
+        }
+        thread::sleep(Duration::from_millis(500));
+    }
+    assert_eq!(Vec::from_iter(seen), [0, 1], "it comes and goes");
+    kafka.set_flapping(false)?;
+    kafka.restart()?;
+    // It has said so each time: only what comes from now on is counted.
+    run.outage_begins();
     run.send(5)?;
     run.finish()
 }

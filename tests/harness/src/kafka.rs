@@ -58,6 +58,12 @@ impl Kafka {
         Ok((kafka, proxy))
     }
 
+    /// Brokers that the cluster names to whoever asks.
+    pub fn brokers(&self) -> Result<i32> {
+        let cluster = probe::cluster(&self.bootstrap).map_err(Error::io(format!("ask {}", self.bootstrap)))?;
+        Ok(cluster.brokers)
+    }
+
     /// Starts a broker with a second listener that speaks as Event Hubs does: [`Kafka::secured`] says where. It is
     /// always our own, whatever `KAFKA_BOOTSTRAP_SERVERS` says.
     pub fn start_secured(connection_string: &str) -> Result<Kafka> {
@@ -130,6 +136,19 @@ impl Kafka {
         if let Some(secured) = &mut own.config.secured {
             connection_string.clone_into(&mut secured.connection_string);
         }
+        install::configure(&own.dir, &own.config)
+    }
+
+    /// From the next [`Kafka::restart`] on the broker's signs of life come too late, or in time again: 4 s after each its
+    /// controller lets it go, and in again with the next one, 6 s later. In between the broker answers, and names none to who
+    /// asks for brokers.
+    pub fn set_flapping(&mut self, is_flapping: bool) -> Result<()> {
+        let own = self.own("configure")?;
+        own.config.session = if is_flapping {
+            (4_000, 10_000)
+        } else {
+            config::Config::SESSION
+        };
         install::configure(&own.dir, &own.config)
     }
 

@@ -97,6 +97,36 @@ fn only_a_broker_that_owes_an_answer_is_silent() {
     assert_eq!(after("DOWN", "learned", 1, 12), None, "told otherwise");
 }
 
+#[test]
+fn a_client_without_brokers_is_stranded_after_a_moment() {
+    let (connection, _) = reporting();
+    let known = |sources: &[&str]| Statistics {
+        brokers: sources
+            .iter()
+            .map(|&source| {
+                let broker = Broker {
+                    source: source.to_owned(),
+                    ..Broker::default()
+                };
+                (source.to_owned(), broker)
+            })
+            .collect(),
+        ..Statistics::default()
+    };
+    let lost = ["internal", "logical"];
+    let looks_again = |sources: &[&str], expected, why| {
+        connection.stats(known(sources));
+        assert_eq!(connection.is_stranded(), expected, "{why}");
+    };
+    looks_again(&lost, false, "a moment");
+    looks_again(&lost, false, "a moment");
+    looks_again(&["internal", "configured"], false, "it tries the bootstrap servers");
+    looks_again(&lost, false, "again");
+    looks_again(&lost, false, "again");
+    looks_again(&lost, true, "for good");
+    looks_again(&["internal", "learned", "logical"], false, "there is one");
+}
+
 /// Gives tokens that live for an hour, numbered; the first request fails if it is told to.
 struct Source {
     asked: AtomicU32,

@@ -55,6 +55,8 @@ pub(crate) enum ConsumeError {
         "{topic}[{partition}] went back to offset {offset}: the topic was recreated, or its offsets were reset under the running worker"
     )]
     Rewound { topic: String, partition: i32, offset: i64 },
+    #[error("the client knows no broker any more, since its cluster named none for a moment: connecting anew")]
+    Stranded,
     #[error("{0}")]
     Refused(String),
 }
@@ -173,6 +175,10 @@ impl Consumer {
                 None => {}
             }
             since_upkeep = 0;
+            if self.hooks().connection.is_stranded() {
+                result = Err(ConsumeError::Stranded);
+                break;
+            }
             self.hooks().health.beat(&worker);
             if let Err(refused) = self.prime(on_assigned) {
                 result = Err(refused);

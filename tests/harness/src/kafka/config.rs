@@ -18,9 +18,16 @@ pub(super) struct Config {
     pub(super) cluster_id: String,
     /// Further listeners for clients.
     pub(super) secured: Option<Secured>,
+    /// How long the controller waits for a sign of life before it lets the broker go, and how often the broker gives one, in
+    /// milliseconds.
+    pub(super) session: (u32, u32),
 }
 
 impl Config {
+    /// A killed broker is let in again once its old registration has expired: after two seconds instead of nine. The
+    /// heartbeat's interval is the time limit of the registration as well: with 200 ms a busy machine never gets it done.
+    pub(super) const SESSION: (u32, u32) = (2_000, 500);
+
     /// Free ports, a cluster of its own, one listener that clients find where it is.
     pub(super) fn new() -> Result<Config> {
         let port = ports::free()?;
@@ -30,6 +37,7 @@ impl Config {
             controller_port: ports::free()?,
             cluster_id: new_cluster_id(),
             secured: None,
+            session: Self::SESSION,
         })
     }
 
@@ -44,6 +52,7 @@ impl Config {
             port,
             advertised_port,
             controller_port,
+            session: (session, heartbeat),
             ..
         } = self;
         let data = data.display();
@@ -84,10 +93,8 @@ share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 
-# A killed broker is let in again once its old registration has expired: after two seconds instead of nine. The
-# heartbeat's interval is the time limit of the registration as well: with 200 ms a busy machine never gets it done.
-broker.session.timeout.ms=2000
-broker.heartbeat.interval.ms=500
+broker.session.timeout.ms={session}
+broker.heartbeat.interval.ms={heartbeat}
 
 # Several brokers share this machine with what they test.
 num.network.threads=2

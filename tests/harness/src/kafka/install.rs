@@ -75,6 +75,7 @@ impl Installation {
             controller_port: 9093,
             cluster_id: TEMPLATE_ID.to_owned(),
             secured: None,
+            session: Config::SESSION,
         };
         let properties = self.folder.join("template.properties");
         fs::write(&properties, config.properties(&self.template()))
