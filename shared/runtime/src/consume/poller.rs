@@ -176,8 +176,8 @@ impl Consumer {
             }
             since_upkeep = 0;
             if self.hooks().connection.is_stranded() {
-                result = Err(ConsumeError::Stranded);
-                break;
+                self.abandon();
+                return Err(ConsumeError::Stranded);
             }
             self.hooks().health.beat(&worker);
             if let Err(refused) = self.prime(on_assigned) {
@@ -424,6 +424,16 @@ impl Consumer {
         if resume.count() > 0 {
             let _ = self.client.resume(&resume);
         }
+    }
+
+    /// Stops at once: no position can be committed any more, so what runs is done again in any case.
+    fn abandon(self) {
+        let hooks = self.hooks();
+        for partition in hooks.partitions().values() {
+            partition.revoke();
+        }
+        hooks.finished.store(true, Ordering::Relaxed);
+        hooks.health.forget(&hooks.broker_component());
     }
 
     /// Drains: nothing new begins, what runs may end within the grace period, its position is committed.
