@@ -10,6 +10,7 @@
 //! - [`samples`]: the sample server as a process of its own
 //! - [`scale_rules`]: the deployment's scale rules, asked by KEDA's own scaler
 //! - [`command`]: an operator's command, run to its end
+//! - [`operator`]: a broker and a pipeline for whole sequences of them
 //! - [`kcat`], [`groups`]: Kafka seen by somebody else's clients
 //! - [`metrics`]: a scrape, read
 //! - [`events`]: events that tests make themselves
@@ -27,6 +28,7 @@ pub mod kcat;
 pub mod metrics;
 pub mod namespace;
 pub mod one_lake;
+pub mod operator;
 pub mod pipeline;
 pub mod rows;
 pub mod running;
@@ -41,6 +43,7 @@ pub use fleet::Fleet;
 pub use metrics::Metrics;
 pub use namespace::Namespace;
 pub use one_lake::OneLakeServer;
+pub use operator::Operator;
 pub use pipeline::Pipeline;
 pub use running::Running;
 pub use scale_rules::ScaleRules;

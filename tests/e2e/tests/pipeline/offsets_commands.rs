@@ -2,80 +2,48 @@
 
 #![allow(clippy::unwrap_used)]
 
-use harness::{Kafka, Result, WorkDir, tables, wait_until};
+use harness::{Result, tables, wait_until};
+use jiff::Timestamp;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use xact_e2e::command::{Answer, cells, wait_no_lag};
+use std::time::Duration;
+use xact_e2e::command::{cells, wait_no_lag};
 use xact_e2e::events::{RAW, good_event};
-use xact_e2e::samples::SampleServer;
-use xact_e2e::stages::{TOPICS, environment};
-use xact_e2e::{Running, Variables, command, groups, kcat};
+use xact_e2e::stages::TOPICS;
+use xact_e2e::{Operator, groups, kcat};
 
 const DONE: Duration = Duration::from_secs(120);
 const STOPPED: Duration = Duration::from_secs(35);
 const WRITER: &str = "xact-event-writer";
 
-/// A broker, a sample server, and one environment for pipeline and commands.
-struct Operator {
-    environment: Variables,
-    _samples: SampleServer,
-    kafka: Kafka,
-    dir: WorkDir,
+/// Sends good events.
+fn send(operator: &Operator, names: impl Iterator<Item = String>) -> Result<()> {
+    for name in names {
+        kcat::produce(operator.kafka.bootstrap(), RAW, &name, &good_event(&name))?;
+    }
+    Ok(())
 }
 
-impl Operator {
-    fn start() -> Result<Self> {
-        let kafka = Kafka::start()?;
-        let dir = WorkDir::new("offsets")?;
-        let samples = SampleServer::start(&dir)?;
-        Ok(Self {
-            environment: environment(kafka.bootstrap(), &samples, &dir),
-            _samples: samples,
-            kafka,
-            dir,
-        })
-    }
+/// `offsets show` of the writer: its partitions' numbers by partition.
+fn show(operator: &Operator) -> Result<BTreeMap<i64, Value>> {
+    let answer = operator.run(&["offsets", "show", "--group", WRITER, "--json"])?;
+    let lines = answer.json_lines();
+    answer.success()?;
+    Ok(lines
+        .into_iter()
+        .map(|line| (line["partition"].as_i64().unwrap(), line))
+        .collect())
+}
 
-    fn run(&self, args: &[&str]) -> Result<Answer> {
-        command(args, self.environment.clone(), &self.dir)
-    }
-
-    fn pipeline(&self) -> Result<Running> {
-        let mut running = Running::start("pipeline", "xact-pipeline", &[], self.environment.clone(), &self.dir)?;
-        running.wait_ready()?;
-        Ok(running)
-    }
-
-    /// Sends good events and waits until they are done.
-    fn send(&self, names: impl Iterator<Item = String>) -> Result<()> {
-        for name in names {
-            kcat::produce(self.kafka.bootstrap(), RAW, &name, &good_event(&name))?;
-        }
-        Ok(())
-    }
-
-    /// `offsets show` of the writer: its partitions' numbers by partition.
-    fn show(&self) -> Result<BTreeMap<i64, Value>> {
-        let answer = self.run(&["offsets", "show", "--group", WRITER, "--json"])?;
-        let lines = answer.json_lines();
-        answer.success()?;
-        Ok(lines
-            .into_iter()
-            .map(|line| (line["partition"].as_i64().unwrap(), line))
-            .collect())
-    }
-
-    /// Waits until the broker has noticed that the writers are gone.
-    fn wait_empty(&self) -> Result<()> {
-        wait_until(DONE, "the group is empty", || {
-            let partitions = self.show().ok()?;
-            partitions
-                .values()
-                .all(|partition| partition["state"] == "Empty")
-                .then_some(())
-        })
-    }
+/// Waits until the broker has noticed that the writers are gone.
+fn wait_empty(operator: &Operator) -> Result<()> {
+    wait_until(DONE, "the group is empty", || {
+        let partitions = show(operator).ok()?;
+        partitions
+            .values()
+            .all(|partition| partition["state"] == "Empty")
+            .then_some(())
+    })
 }
 
 fn sum(partitions: &BTreeMap<i64, Value>, name: &str) -> i64 {
@@ -87,49 +55,12 @@ fn sum(partitions: &BTreeMap<i64, Value>, name: &str) -> i64 {
 
 /// Now, as an operator types it: Unix seconds are offsets to the command.
 fn now() -> String {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let seconds = since.as_secs();
-    let (days, of_day) = (seconds / 86_400, seconds % 86_400);
-    // The date by counting: test and product share no code.
-    let (mut year, mut left) = (1970, days);
-    let is_leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    while left >= 365 + u64::from(is_leap(year)) {
-        left -= 365 + u64::from(is_leap(year));
-        year += 1;
-    }
-    let lengths = [
-        31,
-        28 + u64::from(is_leap(year)),
-        31,
-        30,
-        31,
-        30,
-        31,
-        31,
-        30,
-        31,
-        30,
-        31,
-    ];
-    let mut month = 0;
-    while left >= lengths[month] {
-        left -= lengths[month];
-        month += 1;
-    }
-    format!(
-        "{year}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
-        month + 1,
-        left + 1,
-        of_day / 3600,
-        of_day / 60 % 60,
-        of_day % 60,
-        since.subsec_millis()
-    )
+    format!("{:.3}", Timestamp::now())
 }
 
 #[test]
 fn topics_are_created_listed_and_their_lag_is_told() -> Result<()> {
-    let operator = Operator::start()?;
+    let operator = Operator::start("offsets")?;
     let before = operator.run(&["topics", "list"])?.ended(1)?;
     assert_eq!(before.matches("missing").count(), TOPICS.len(), "{before}");
     let lag = operator.run(&["topics", "lag"])?.ended(1)?;
@@ -150,7 +81,7 @@ fn topics_are_created_listed_and_their_lag_is_told() -> Result<()> {
             "{topic}: {listed}"
         );
     }
-    operator.send((0..7).map(|number| format!("lag-{number}")))?;
+    send(&operator, (0..7).map(|number| format!("lag-{number}")))?;
     let lag = operator.run(&["topics", "lag"])?.success()?;
     let of_writer: u64 = lag
         .lines()
@@ -164,18 +95,18 @@ fn topics_are_created_listed_and_their_lag_is_told() -> Result<()> {
 
 #[test]
 fn a_group_is_shown_and_reset_only_while_nobody_is_in_it() -> Result<()> {
-    let operator = Operator::start()?;
+    let operator = Operator::start("offsets")?;
     operator.run(&["topics", "create"])?.success()?;
     let mut running = operator.pipeline()?;
-    operator.send((0..20).map(|number| format!("old-{number}")))?;
+    send(&operator, (0..20).map(|number| format!("old-{number}")))?;
     wait_no_lag(DONE, operator.kafka.bootstrap(), &operator.dir)?;
     // Kafka's clock is the broker's, which is this machine's.
     let between = now();
-    operator.send((0..10).map(|number| format!("new-{number}")))?;
+    send(&operator, (0..10).map(|number| format!("new-{number}")))?;
     wait_no_lag(DONE, operator.kafka.bootstrap(), &operator.dir)?;
 
     // What it shows is what Kafka's own tool shows.
-    let shown = operator.show()?;
+    let shown = show(&operator)?;
     assert_eq!((shown.len(), sum(&shown, "lag"), sum(&shown, "committed")), (6, 0, 30));
     assert_eq!((sum(&shown, "high"), sum(&shown, "in_tables")), (30, 30));
     for partition in shown.values() {
@@ -211,7 +142,7 @@ fn a_group_is_shown_and_reset_only_while_nobody_is_in_it() -> Result<()> {
     assert_eq!(groups::positions(&operator.kafka)?[WRITER], (30, 0));
 
     assert_eq!(running.terminate(STOPPED)?, Some(0));
-    operator.wait_empty()?;
+    wait_empty(&operator)?;
     // Without --execute it only says what it would do.
     let dry = to("earliest", false)?.success()?;
     assert!(
@@ -219,7 +150,7 @@ fn a_group_is_shown_and_reset_only_while_nobody_is_in_it() -> Result<()> {
         "{dry}"
     );
     assert!(dry.contains("neither doubles nor rewrites a row"), "{dry}");
-    assert_eq!(sum(&operator.show()?, "committed"), 30);
+    assert_eq!(sum(&show(&operator)?, "committed"), 30);
 
     // To a time: exactly what was written since is to be read again.
     let said = to(&between, true)?.success()?;
@@ -234,8 +165,8 @@ fn a_group_is_shown_and_reset_only_while_nobody_is_in_it() -> Result<()> {
         .map(|(partition, shown)| (*partition, shown["high"].as_i64().unwrap()))
         .max_by_key(|(_, high)| *high)
         .unwrap();
-    let committed = |partition: i64| Ok::<_, harness::Error>(operator.show()?[&partition]["committed"].clone());
-    let others = sum(&operator.show()?, "committed") - committed(partition)?.as_i64().unwrap();
+    let committed = |partition: i64| Ok::<_, harness::Error>(show(&operator)?[&partition]["committed"].clone());
+    let others = sum(&show(&operator)?, "committed") - committed(partition)?.as_i64().unwrap();
     let one = [
         "offsets",
         "reset",
@@ -252,7 +183,7 @@ fn a_group_is_shown_and_reset_only_while_nobody_is_in_it() -> Result<()> {
     operator.run(&one)?.success()?;
     assert_eq!(committed(partition)?, 1);
     assert_eq!(
-        sum(&operator.show()?, "committed"),
+        sum(&show(&operator)?, "committed"),
         others + 1,
         "no other partition moved"
     );
@@ -261,7 +192,7 @@ fn a_group_is_shown_and_reset_only_while_nobody_is_in_it() -> Result<()> {
         latest.contains("to be skipped without being read") && latest.contains("lost for this group"),
         "{latest}"
     );
-    assert_eq!(sum(&operator.show()?, "lag"), 0);
+    assert_eq!(sum(&show(&operator)?, "lag"), 0);
 
     // What cannot be is said, and changes nothing.
     let beyond = (high + 1).to_string();
@@ -286,7 +217,7 @@ fn a_group_is_shown_and_reset_only_while_nobody_is_in_it() -> Result<()> {
         let text = operator.run(&args)?.ended(2)?;
         assert!(text.contains(said), "{args:?}: {text}");
     }
-    assert_eq!(sum(&operator.show()?, "committed"), 30);
+    assert_eq!(sum(&show(&operator)?, "committed"), 30);
 
     // From the beginning again: all is read, and no row is there twice (the reader refuses a doubled key).
     to("earliest", true)?.success()?;
@@ -296,11 +227,11 @@ fn a_group_is_shown_and_reset_only_while_nobody_is_in_it() -> Result<()> {
 
     // Past what nobody has read: the table, which is behind then, does not bring it back.
     assert_eq!(running.terminate(STOPPED)?, Some(0));
-    operator.wait_empty()?;
-    operator.send((0..6).map(|number| format!("skipped-{number}")))?;
+    wait_empty(&operator)?;
+    send(&operator, (0..6).map(|number| format!("skipped-{number}")))?;
     to("latest", true)?.success()?;
     let _running = operator.pipeline()?;
-    operator.send((0..4).map(|number| format!("read-{number}")))?;
+    send(&operator, (0..4).map(|number| format!("read-{number}")))?;
     wait_no_lag(DONE, operator.kafka.bootstrap(), &operator.dir)?;
     assert_eq!(tables::read(&operator.dir.join("tables"))?.events.len(), 34);
     Ok(())

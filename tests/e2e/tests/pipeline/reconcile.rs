@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use harness::{Kafka, Result, WorkDir, python};
+use harness::{Result, WorkDir, python};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,60 +11,40 @@ use std::path::Path;
 use std::time::Duration;
 use xact_e2e::command::wait_no_lag_of;
 use xact_e2e::events::{RAW, event};
-use xact_e2e::samples::SampleServer;
-use xact_e2e::stages::environment;
-use xact_e2e::{Running, Variables, command, ids, kcat};
+use xact_e2e::{Operator, command, ids, kcat};
 
 const DONE: Duration = Duration::from_secs(120);
 const STOPPED: Duration = Duration::from_secs(35);
 const SECRET: &str = "PLANTEDSIGNATURE";
 const DAY: [&str; 4] = ["--from", "2024-12-31", "--to", "2025-01-01T00:00:00Z"];
 
-struct Operator {
-    environment: Variables,
-    _samples: SampleServer,
-    kafka: Kafka,
-    dir: WorkDir,
+fn start() -> Result<Operator> {
+    let operator = Operator::start("reconcile")?;
+    operator.run(&["topics", "create"])?.success()?;
+    Ok(operator)
 }
 
-impl Operator {
-    fn start() -> Result<Self> {
-        let kafka = Kafka::start()?;
-        let dir = WorkDir::new("reconcile")?;
-        let samples = SampleServer::start(&dir)?;
-        let operator = Self {
-            environment: environment(kafka.bootstrap(), &samples, &dir),
-            _samples: samples,
-            kafka,
-            dir,
-        };
-        command(&["topics", "create"], operator.environment.clone(), &operator.dir)?.success()?;
-        Ok(operator)
-    }
+/// The answer of `reconcile --json` and its exit code.
+fn reconcile(operator: &Operator, range: &[&str]) -> Result<(Value, Option<i32>)> {
+    let args: Vec<&str> = ["reconcile", "--json"].iter().chain(range).copied().collect();
+    let answer = operator.run(&args)?;
+    assert!(!answer.text.contains(SECRET), "{}", answer.text);
+    let object = answer.json_lines().pop().unwrap_or_else(|| panic!("{}", answer.text));
+    Ok((object, answer.code))
+}
 
-    /// The answer of `reconcile --json` and its exit code.
-    fn reconcile(&self, range: &[&str]) -> Result<(Value, Option<i32>)> {
-        let args: Vec<&str> = ["reconcile", "--json"].iter().chain(range).copied().collect();
-        let answer = command(&args, self.environment.clone(), &self.dir)?;
-        assert!(!answer.text.contains(SECRET), "{}", answer.text);
-        let object = answer.json_lines().pop().unwrap_or_else(|| panic!("{}", answer.text));
-        Ok((object, answer.code))
-    }
+fn run_pipeline(operator: &Operator) -> Result<()> {
+    let mut running = operator.pipeline()?;
+    wait_no_lag_of(DONE, &operator.environment, &operator.dir)?;
+    assert_eq!(running.terminate(STOPPED)?, Some(0));
+    Ok(())
+}
 
-    fn run_pipeline(&self) -> Result<()> {
-        let mut running = Running::start("pipeline", "xact-pipeline", &[], self.environment.clone(), &self.dir)?;
-        running.wait_ready()?;
-        wait_no_lag_of(DONE, &self.environment, &self.dir)?;
-        assert_eq!(running.terminate(STOPPED)?, Some(0));
-        Ok(())
-    }
-
-    fn change(&self, what: &str, table: &str, args: &[&str]) -> Result<()> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../change_rows.py");
-        let table = self.dir.join("tables").join(table).display().to_string();
-        let args: Vec<&str> = [what, &table].iter().chain(args).copied().collect();
-        python::run_script(&script, args).map(drop)
-    }
+fn change(operator: &Operator, what: &str, table: &str, args: &[&str]) -> Result<()> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../change_rows.py");
+    let table = operator.dir.join("tables").join(table).display().to_string();
+    let args: Vec<&str> = [what, &table].iter().chain(args).copied().collect();
+    python::run_script(&script, args).map(drop)
 }
 
 fn url(trace_id: &str, kind: &str, query: &str) -> String {
@@ -105,7 +85,7 @@ fn found(answer: &Value) -> (Missing, Duplicates) {
 
 #[test]
 fn planted_losses_and_duplicates_are_found_and_nothing_else() -> Result<()> {
-    let operator = Operator::start()?;
+    let operator = start()?;
     let good: Vec<String> = (0..8).map(|number| format!("good-{number}")).collect();
     let bad: Vec<String> = (0..4).map(|number| format!("bad-{number}")).collect();
     for (names, kind) in [(&good, "ok"), (&bad, "missing")] {
@@ -122,7 +102,7 @@ fn planted_losses_and_duplicates_are_found_and_nothing_else() -> Result<()> {
     kcat::produce(operator.kafka.bootstrap(), RAW, "other-day", other.as_bytes())?;
 
     // Nobody has read them: all of it waits, nothing is missing.
-    let (answer, code) = operator.reconcile(&DAY)?;
+    let (answer, code) = reconcile(&operator, &DAY)?;
     assert_eq!(code, Some(0), "{answer}");
     assert_eq!(answer["events"], json!({"all": 13, "waiting": 13, "by_table_alone": 0}));
     assert_eq!(
@@ -130,40 +110,34 @@ fn planted_losses_and_duplicates_are_found_and_nothing_else() -> Result<()> {
         (&json!(14), &json!({"raw": 14}))
     );
 
-    operator.run_pipeline()?;
-    let (answer, code) = operator.reconcile(&DAY)?;
+    run_pipeline(&operator)?;
+    let (answer, code) = reconcile(&operator, &DAY)?;
     assert_eq!(code, Some(0), "{answer}");
     assert_eq!(answer["events"], json!({"all": 13, "waiting": 0, "by_table_alone": 0}));
     let attachments = json!({"all": 14, "completed": 10, "failed": 4, "waiting": {}});
     assert_eq!(answer["attachments"], attachments);
     let both_days = ["--from", "2024-12-31", "--to", "2025-01-02"];
-    assert_eq!(operator.reconcile(&both_days)?.0["events"]["all"], 14);
+    assert_eq!(reconcile(&operator, &both_days)?.0["events"]["all"], 14);
     assert_eq!(
-        operator
-            .reconcile(&["--from", "2024-12-30", "--to", "2024-12-31T12:00:00Z"])?
-            .0["events"]["all"],
+        reconcile(&operator, &["--from", "2024-12-30", "--to", "2024-12-31T12:00:00Z"])?.0["events"]["all"],
         0
     );
-    let told = command(
-        &[&["reconcile"], &DAY[..]].concat(),
-        operator.environment.clone(),
-        &operator.dir,
-    )?
-    .success()?;
+    let told = operator.run(&[&["reconcile"], &DAY[..]].concat())?.success()?;
     assert!(told.contains("Every attachment is in exactly one place."), "{told}");
 
     let (completed, failed) = ("xact_attachments", "xact_attachments_failed");
-    operator.change("delete", completed, &["trace_id = 'good-0'"])?;
-    operator.change("delete", failed, &["trace_id = 'bad-0'"])?;
-    operator.change("delete", "xact_events", &["trace_id = 'good-1'"])?;
+    change(&operator, "delete", completed, &["trace_id = 'good-0'"])?;
+    change(&operator, "delete", failed, &["trace_id = 'bad-0'"])?;
+    change(&operator, "delete", "xact_events", &["trace_id = 'good-1'"])?;
     let twin = ids::media_id("twins", &twins[1]);
-    operator.change("delete", completed, &[&format!("media_id = '{twin}'")])?;
-    operator.change("copy", completed, &["good-2"])?;
-    operator.change("copy", failed, &["bad-2"])?;
-    operator.change("copy", "xact_events", &["good-3"])?;
+    change(&operator, "delete", completed, &[&format!("media_id = '{twin}'")])?;
+    change(&operator, "copy", completed, &["good-2"])?;
+    change(&operator, "copy", failed, &["bad-2"])?;
+    change(&operator, "copy", "xact_events", &["good-3"])?;
     let media = |name: &str, kind: &str| ids::media_id(name, &url(name, kind, ""));
     // An attachment that has ended twice: as a file and as a failure.
-    operator.change(
+    change(
+        &operator,
         "copy",
         failed,
         &[
@@ -196,15 +170,10 @@ fn planted_losses_and_duplicates_are_found_and_nothing_else() -> Result<()> {
         ),
         (format!("{completed} and {failed}"), media("good-4", "ok"), 2),
     ]);
-    let (answer, code) = operator.reconcile(&DAY)?;
+    let (answer, code) = reconcile(&operator, &DAY)?;
     assert_eq!(code, Some(1));
     assert_eq!(found(&answer), (missing(true), duplicates.clone()), "{answer}");
-    let told = command(
-        &[&["reconcile"], &DAY[..]].concat(),
-        operator.environment.clone(),
-        &operator.dir,
-    )?
-    .ended(1)?;
+    let told = operator.run(&[&["reconcile"], &DAY[..]].concat())?.ended(1)?;
     assert!(
         told.contains(&media("good-0", "ok")) && !told.contains("exactly one place"),
         "{told}"
@@ -212,7 +181,7 @@ fn planted_losses_and_duplicates_are_found_and_nothing_else() -> Result<()> {
     assert!(!told.contains(SECRET), "{told}");
     // The day after is clean.
     assert_eq!(
-        operator.reconcile(&["--from", "2025-01-01", "--to", "2025-01-02"])?.1,
+        reconcile(&operator, &["--from", "2025-01-01", "--to", "2025-01-02"])?.1,
         Some(0)
     );
 
@@ -228,13 +197,13 @@ fn planted_losses_and_duplicates_are_found_and_nothing_else() -> Result<()> {
         "DeleteRecordsCommand",
         &["--offset-json-file", &file.display().to_string()],
     )?;
-    let (answer, code) = operator.reconcile(&DAY)?;
+    let (answer, code) = reconcile(&operator, &DAY)?;
     assert_eq!(code, Some(1));
     assert_eq!(answer["events"]["by_table_alone"], 12, "{answer}");
     assert_eq!(found(&answer), (missing(false), duplicates.clone()), "{answer}");
     // So do those of decades, of which most days are nowhere.
     let decades = ["--from", "1995-01-01", "--to", "2025-01-02"];
-    let (answer, code) = operator.reconcile(&decades)?;
+    let (answer, code) = reconcile(&operator, &decades)?;
     assert_eq!(code, Some(1));
     assert_eq!(answer["events"]["by_table_alone"], 13, "{answer}");
     assert_eq!(found(&answer), (missing(false), duplicates), "{answer}");
