@@ -225,6 +225,7 @@ impl Producer {
         Arc::clone(&self.client.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// The client, or a new one if it is known to lead nowhere.
     fn unbroken_client(&self) -> Arc<Client> {
         let client = self.client();
         if !client.connection.is_stranded() {
@@ -236,8 +237,7 @@ impl Producer {
 
     /// An idempotent producer may end for good, or be stranded; a new one starts with a new id. One whose records timed out
     /// is not trusted either: after long outages some of them wait for ever for what was in flight, though the broker is
-    /// back.
-    /// Only the first who notices makes the new one.
+    /// back. Only the first who notices makes the new one.
     fn replace_if_broken(&self, failed: &Arc<Client>, has_timed_out: bool) {
         let fatal = failed.kafka.client().fatal_error();
         let is_stranded = failed.connection.is_stranded();
