@@ -16,7 +16,7 @@ use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::statistics::Statistics;
+use rdkafka::statistics::{Broker, Statistics};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -36,13 +36,16 @@ struct State {
     trouble: Mutex<Option<Trouble>>,
     /// A token was handed over, or could not be had.
     asked: AtomicBool,
-    /// Statistics in a row that knew no broker.
-    without_brokers: AtomicU32,
+    /// Statistics in a row in which the client did not look for a broker.
+    idle: AtomicU32,
 }
 
-/// Statistics in a row without any broker before the client counts as stranded: while it starts the search for brokers anew
-/// it may have none for a moment.
-const STRANDED: u32 = 3;
+/// Statistics in a row, one a second, without any broker that is connected or tried, before the client counts as stranded:
+/// while it starts the search for brokers anew it may have none for a moment.
+const STRANDED: u32 = 5;
+
+/// How long a broker may be at rest between two attempts. A client without any connection begins one each second.
+const REST: Duration = Duration::from_secs(5);
 
 /// Who is told at once, because it waits for what the client brings.
 #[derive(Debug)]
@@ -78,15 +81,16 @@ impl Connection {
             report,
             trouble: Mutex::default(),
             asked: AtomicBool::new(false),
-            without_brokers: AtomicU32::new(0),
+            idle: AtomicU32::new(0),
         }))
     }
 
     /// Whether the client has lost every broker, the bootstrap servers among them, and will never look for one again. It
     /// happens when the cluster names none in an answer, as one does whose only broker is not let in by its controller yet
-    /// (<https://github.com/confluentinc/librdkafka/issues/5301>). Only another client helps.
+    /// (<https://github.com/confluentinc/librdkafka/issues/5301>): the client then knows no broker at all, or only one that
+    /// it has given up and never lets go. Only another client helps.
     pub(crate) fn is_stranded(&self) -> bool {
-        self.0.without_brokers.load(Ordering::Relaxed) >= STRANDED
+        self.0.idle.load(Ordering::Relaxed) >= STRANDED
     }
 
     /// Why the cluster cannot be used; `None`: nothing is known against it.
@@ -143,10 +147,10 @@ impl ClientContext for Connection {
     }
 
     fn stats(&self, statistics: Statistics) {
-        if knows_brokers(&statistics) {
-            self.0.without_brokers.store(0, Ordering::Relaxed);
+        if statistics.brokers.values().any(is_in_use) {
+            self.0.idle.store(0, Ordering::Relaxed);
         } else {
-            self.0.without_brokers.fetch_add(1, Ordering::Relaxed);
+            self.0.idle.fetch_add(1, Ordering::Relaxed);
         }
         let is_long = |silence: &Duration| {
             let report = self.0.report.as_ref();
@@ -179,10 +183,13 @@ impl ClientContext for Connection {
 
 impl ConsumerContext for Connection {}
 
-/// Not the group's coordinator, which is another name for one of them, nor librdkafka's place for what has no leader.
-fn knows_brokers(statistics: &Statistics) -> bool {
-    let mut sources = statistics.brokers.values().map(|broker| broker.source.as_str());
-    sources.any(|source| matches!(source, "configured" | "learned"))
+/// Whether a broker is connected, or tried, or was a moment ago. Not the group's coordinator, which is another name for one
+/// of them, nor librdkafka's place for what has no leader.
+fn is_in_use(broker: &Broker) -> bool {
+    let is_broker = matches!(broker.source.as_str(), "configured" | "learned");
+    let is_at_rest = matches!(broker.state.as_str(), "INIT" | "DOWN");
+    let rested = Duration::from_micros(broker.stateage.try_into().unwrap_or(0));
+    is_broker && (!is_at_rest || rested < REST)
 }
 
 fn is_connected(statistics: &Statistics) -> bool {

@@ -263,8 +263,18 @@ impl Producer {
             Ok(new) => {
                 let old = std::mem::replace(&mut *current, new);
                 drop(current);
-                // Whoever drops it last waits for its thread: not on one of ours.
-                tokio::task::spawn_blocking(move || drop(old));
+                // Whoever drops it last waits for its threads: not one of ours.
+                let wait_and_drop = move || {
+                    while Arc::strong_count(&old) > 1 {
+                        std::thread::sleep(QUEUE_FULL_WAIT);
+                    }
+                };
+                if is_stranded {
+                    // The thread of a broker that was given up may never end: then the process ends without it.
+                    std::thread::spawn(wait_and_drop);
+                } else {
+                    tokio::task::spawn_blocking(wait_and_drop);
+                }
             }
             Err(error) => tracing::error!(%error, "no new producer could be made; trying again"),
         }

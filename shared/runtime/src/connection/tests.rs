@@ -3,7 +3,6 @@
 use super::*;
 use crate::config::Security;
 use identity::{Fetched, Identity, IdentityError, TokenSource};
-use rdkafka::statistics::Broker;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::SystemTime;
@@ -98,33 +97,55 @@ fn only_a_broker_that_owes_an_answer_is_silent() {
 }
 
 #[test]
-fn a_client_without_brokers_is_stranded_after_a_moment() {
-    let (connection, _) = reporting();
-    let known = |sources: &[&str]| Statistics {
-        brokers: sources
-            .iter()
-            .map(|&source| {
-                let broker = Broker {
-                    source: source.to_owned(),
-                    ..Broker::default()
-                };
-                (source.to_owned(), broker)
-            })
-            .collect(),
-        ..Statistics::default()
+fn a_client_that_looks_for_no_broker_is_stranded_after_a_moment() {
+    let broker = |source: &str, state: &str, seconds: i64| Broker {
+        source: source.to_owned(),
+        state: state.to_owned(),
+        stateage: seconds * 1_000_000,
+        ..Broker::default()
     };
-    let lost = ["internal", "logical"];
-    let looks_again = |sources: &[&str], expected, why| {
-        connection.stats(known(sources));
-        assert_eq!(connection.is_stranded(), expected, "{why}");
+    let others = [broker("internal", "UP", 300), broker("logical", "UP", 300)];
+    let is_stranded_with = |known: &[Broker]| {
+        let (connection, _) = reporting();
+        let brokers = others.iter().chain(known).cloned();
+        let statistics = || Statistics {
+            brokers: brokers
+                .clone()
+                .enumerate()
+                .map(|(at, broker)| (at.to_string(), broker))
+                .collect(),
+            ..Statistics::default()
+        };
+        for _ in 1..STRANDED {
+            connection.stats(statistics());
+            assert!(!connection.is_stranded(), "a moment: {known:?}");
+        }
+        connection.stats(statistics());
+        let is_stranded = connection.is_stranded();
+        connection.stats(with_broker(broker("configured", "TRY_CONNECT", 0)));
+        assert!(!connection.is_stranded(), "it looks again");
+        is_stranded
     };
-    looks_again(&lost, false, "a moment");
-    looks_again(&lost, false, "a moment");
-    looks_again(&["internal", "configured"], false, "it tries the bootstrap servers");
-    looks_again(&lost, false, "again");
-    looks_again(&lost, false, "again");
-    looks_again(&lost, true, "for good");
-    looks_again(&["internal", "learned", "logical"], false, "there is one");
+    assert!(is_stranded_with(&[]), "it knows none");
+    assert!(
+        is_stranded_with(&[broker("learned", "INIT", 20)]),
+        "given up, and not let go"
+    );
+    assert!(
+        is_stranded_with(&[broker("learned", "DOWN", 20)]),
+        "given up, and not let go"
+    );
+    for (source, state, seconds) in [
+        ("learned", "UP", 3000),
+        ("configured", "TRY_CONNECT", 30),
+        ("configured", "CONNECT", 30),
+        ("learned", "APIVERSION_QUERY", 10),
+        ("learned", "INIT", 2),
+    ] {
+        assert!(!is_stranded_with(&[broker(source, state, seconds)]), "{source} {state}");
+        let both = [broker("learned", "INIT", 60), broker(source, state, seconds)];
+        assert!(!is_stranded_with(&both), "one of two is enough: {source} {state}");
+    }
 }
 
 /// Gives tokens that live for an hour, numbered; the first request fails if it is told to.

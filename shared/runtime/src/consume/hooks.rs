@@ -134,6 +134,17 @@ impl Hooks {
         let _ = metrics().offset.remove_label_values(&labels);
     }
 
+    /// Nothing is ours any more.
+    pub(super) fn let_go(&self) {
+        let partitions = std::mem::take(&mut *self.partitions());
+        self.fresh().clear();
+        self.gauge().sub(count(partitions.len()));
+        for partition in partitions.values() {
+            partition.revoke();
+            self.forget_lag(partition);
+        }
+    }
+
     /// Several workers of one process may be in the same group: each adds what it has.
     fn gauge(&self) -> IntGauge {
         metrics().assigned_partitions.with_label_values(&[self.group.as_str()])
@@ -147,11 +158,7 @@ pub(super) fn broker_component(worker: &str) -> String {
 
 impl Drop for Hooks {
     fn drop(&mut self) {
-        let partitions = std::mem::take(&mut *self.partitions());
-        self.gauge().sub(count(partitions.len()));
-        for partition in partitions.values() {
-            self.forget_lag(partition);
-        }
+        self.let_go();
     }
 }
 

@@ -429,11 +429,11 @@ impl Consumer {
     /// Stops at once: no position can be committed any more, so what runs is done again in any case.
     fn abandon(self) {
         let hooks = self.hooks();
-        for partition in hooks.partitions().values() {
-            partition.revoke();
-        }
         hooks.finished.store(true, Ordering::Relaxed);
+        hooks.let_go();
         hooks.health.forget(&hooks.broker_component());
+        // To drop it is to wait for its threads, and that of a broker that was given up may never end.
+        std::thread::spawn(move || drop(self));
     }
 
     /// Drains: nothing new begins, what runs may end within the grace period, its position is committed.
