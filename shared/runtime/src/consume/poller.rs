@@ -431,6 +431,8 @@ impl Consumer {
         let hooks = self.hooks();
         hooks.finished.store(true, Ordering::Relaxed);
         hooks.let_go();
+        // The wait for the next start is no stuck thread.
+        hooks.health.forget(&hooks.worker);
         hooks.health.forget(&hooks.broker_component());
         // To drop it is to wait for its threads, and that of a broker that was given up may never end.
         std::thread::spawn(move || drop(self));
