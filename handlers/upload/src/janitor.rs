@@ -1,4 +1,4 @@
-//! The janitor: removes cache files that no message waits for, and what uploads that were killed have left in the lake.
+//! The janitor: removes cache files that no message waits for.
 //!
 //! A file goes when it is older than `CACHE_RETENTION_SECONDS` (a day) *and* older than the oldest message that the
 //! upload group has not finished. However long OneLake is away, no file that is still to be uploaded is lost to it.
@@ -7,28 +7,23 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use contracts::topology::Stage;
 use jiff::{SignedDuration, Timestamp};
-use lake::FileStore;
 use runtime::config::Settings;
 use runtime::topics::{Oldest, oldest_unfinished};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Between two rounds: a quarter of the retention, and within these.
 const OFTEN: Duration = Duration::from_secs(5);
 const SELDOM: Duration = Duration::from_secs(3600);
-/// No upload takes so long: a file that was last written before is nobody's.
-const ABANDONED: Duration = Duration::from_secs(86_400);
 
-/// Clears the cache folder and the lake's temporary files now and then.
+/// Clears the cache folder now and then.
 pub(crate) struct Janitor {
     settings: Settings,
-    files: Arc<dyn FileStore>,
 }
 
 impl Janitor {
-    pub(crate) fn new(settings: Settings, files: Arc<dyn FileStore>) -> Self {
-        Self { settings, files }
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self { settings }
     }
 
     /// Rounds until dropped.
@@ -47,11 +42,6 @@ impl Janitor {
                 Ok(Ok(removed)) => tracing::info!(removed, "cache files that no message waits for were removed"),
                 Ok(Err(error)) => tracing::warn!(%error, "the cache is not cleared this time"),
                 Err(error) => tracing::warn!(%error, "the cache is not cleared this time"),
-            }
-            match self.files.sweep(ABANDONED).await {
-                Ok(0) => {}
-                Ok(swept) => tracing::info!(swept, "unfinished files of uploads that were killed were removed"),
-                Err(error) => tracing::warn!(%error, "unfinished files are not removed this time"),
             }
         }
     }

@@ -69,7 +69,7 @@ impl Upload {
     pub fn new(settings: &Settings) -> Result<Self, SetupError> {
         let files = open_files(settings)?;
         Ok(Self {
-            janitor: Janitor::new(settings.clone(), Arc::clone(&files)),
+            janitor: Janitor::new(settings.clone()),
             files,
             cache_dir: settings.cache_dir.clone(),
         })
@@ -83,12 +83,8 @@ impl Upload {
             .await
     }
 
-    /// Puts the file, unless it is there: after offsets went back, readers need not see everything written anew.
-    /// Counts and times it.
+    /// Writes the file to OneLake, counted and timed. A file that was uploaded before is left as it is.
     async fn put(&self, cached: &CachedDownload, file: &CacheFile) -> Result<(), FileError> {
-        if self.is_there(cached).await? {
-            return Ok(());
-        }
         let running = InProgress::start(&metrics().uploads_concurrent, WORKER);
         let started = Instant::now();
         let sha256 = cached.sha256.to_ascii_lowercase();

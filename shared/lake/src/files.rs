@@ -12,7 +12,8 @@ use crate::local_files::LocalFiles;
 use crate::onelake::OneLakeFiles;
 use crate::{Connection, Location};
 
-/// Where files are while they are written, below the store's root: hidden from `list`, swept by `sweep`.
+/// Below the store's root, hidden from `list`: where local files are while they are written, and where versions before 0.2
+/// wrote files in OneLake.
 pub(crate) const TEMPORARY_FOLDER: &str = ".xact-uploads";
 
 /// What the methods of [`FileStore`] return, so that the trait can be used as `Arc<dyn FileStore>`.
@@ -23,14 +24,16 @@ pub type FileFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, FileError>> +
 /// Paths are relative to the store's location and `/`-separated. `..`, a leading or doubled slash, NUL and
 /// backslashes are refused with [`FileError::InvalidPath`], whatever was checked before.
 pub trait FileStore: Send + Sync {
-    /// Streams `source`, an open file of this content, from its beginning to `path` and overwrites what is there. It is
-    /// a file and no path, so that what was checked is what is put. That its hash is the announced one has been checked.
+    /// Writes the first `content.bytes` bytes of `source` to `path`, replacing what is there. Nothing is written if the path
+    /// has this content already.
     ///
-    /// A reader sees the old file or the whole new one. It may be repeated, and several may put the same path at once:
-    /// one of them wins whole. Memory is bounded whatever the size.
+    /// The source is an open file, so that what is written is what the caller looked at, and it is hashed while it is read:
+    /// nothing becomes visible that is not the announced content. A reader sees the old file or the whole new one. The call
+    /// may be repeated, and several callers may write one path at once: one of them wins, and one whose blocks were discarded by
+    /// another's commit gets [`FileError::Unavailable`] and repeats the call. Memory is bounded whatever the size.
     ///
     /// # Errors
-    /// Any [`FileError`]; nothing has changed at `path` then, unless the answer alone was lost.
+    /// Any [`FileError`]; the path is then unchanged, unless only the service's answer was lost.
     fn put_file<'a>(&'a self, path: &'a str, source: Arc<File>, content: Content<'a>) -> FileFuture<'a, ()>;
 
     /// Whether the file at `path` has exactly this content.
@@ -45,17 +48,25 @@ pub trait FileStore: Send + Sync {
     /// [`FileError::InvalidPath`], [`FileError::Unavailable`].
     fn list<'a>(&'a self, prefix: &'a str) -> FileFuture<'a, Vec<(String, u64)>>;
 
-    /// Writes, renames and deletes a small file: may this process write here?
+    /// Makes the requests of an upload on a small file, and deletes it. Returns remarks on storage that works but differs
+    /// from what uploads expect; each is a sentence for operators.
     ///
     /// # Errors
     /// [`FileError::Unavailable`] with the reason.
-    fn probe(&self) -> FileFuture<'_, ()>;
+    fn probe(&self) -> FileFuture<'_, Vec<String>>;
 
-    /// Deletes what attempts older than `age` have left behind, killed half-way. Returns how many files those were.
+    /// Unfinished files of killed uploads, with their bytes, that were last written at least `min_age` ago. OneLake has
+    /// them only from versions before 0.2.
     ///
     /// # Errors
-    /// [`FileError::Unavailable`]; some may be deleted.
-    fn sweep(&self, age: Duration) -> FileFuture<'_, usize>;
+    /// [`FileError::Unavailable`].
+    fn leftovers(&self, min_age: Duration) -> FileFuture<'_, Vec<(String, u64)>>;
+
+    /// Deletes one of the [`FileStore::leftovers`], whether it is still there or not.
+    ///
+    /// # Errors
+    /// [`FileError::InvalidPath`] for any other path, [`FileError::Unavailable`].
+    fn delete_leftover<'a>(&'a self, path: &'a str) -> FileFuture<'a, ()>;
 }
 
 /// What a file holds.
@@ -95,13 +106,11 @@ pub enum FileError {
         /// The rule that it breaks.
         reason: String,
     },
-    /// The file to put is not the one that was announced: download it again.
-    #[error("the cached file has {found} bytes or more and not {expected}: it must be downloaded again")]
+    /// The source does not have the announced content: it must be downloaded again.
+    #[error("the cached file is not the announced one ({reason}): it must be downloaded again")]
     SourceChanged {
-        /// Bytes announced.
-        expected: u64,
-        /// Bytes read.
-        found: u64,
+        /// What differs.
+        reason: String,
     },
 }
 
@@ -141,10 +150,19 @@ pub fn open(location: &Location, connection: &Connection) -> Result<Arc<dyn File
             // Items and their first folders are Fabric's: nothing can be created beside them, and files do not belong
             // among the tables.
             match path.split('/').nth(1) {
-                Some("Files") => Ok(Arc::new(OneLakeFiles::new(http, workspace, host, path))),
+                Some("Files") => Ok(Arc::new(OneLakeFiles::new(http, workspace, host, path)?)),
                 _ => Err(OpenError::Folder(location.to_string())),
             }
         }
+    }
+}
+
+/// Only what a killed upload left may be deleted by [`FileStore::delete_leftover`].
+pub(crate) fn check_leftover(path: &str) -> Result<(), FileError> {
+    check_path(path)?;
+    match path.split_once('/') {
+        Some((TEMPORARY_FOLDER, _)) => Ok(()),
+        _ => Err(FileError::invalid(path, format!("it is not in {TEMPORARY_FOLDER}"))),
     }
 }
 

@@ -7,8 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use sha2::{Digest, Sha256};
+
 use crate::content_hash::sha256_hex;
-use crate::files::{Content, FileError, FileFuture, FileStore, TEMPORARY_FOLDER, check_path, temporary_name};
+use crate::files::{
+    Content, FileError, FileFuture, FileStore, TEMPORARY_FOLDER, check_leftover, check_path, temporary_name,
+};
 
 /// A copy never holds more than this in memory.
 const PIECE_BYTES: usize = 256 * 1024;
@@ -47,8 +51,11 @@ impl LocalFiles {
 
 impl FileStore for LocalFiles {
     fn put_file<'a>(&'a self, path: &'a str, source: Arc<File>, content: Content<'a>) -> FileFuture<'a, ()> {
-        let (path, bytes) = (path.to_owned(), content.bytes);
-        self.blocking("write", move |root| put(root, &path, &source, bytes))
+        let (path, bytes, sha256) = (path.to_owned(), content.bytes, content.sha256.to_owned());
+        self.blocking("write", move |root| {
+            let content = Content { bytes, sha256: &sha256 };
+            put(root, &path, &source, content)
+        })
     }
 
     fn holds<'a>(&'a self, path: &'a str, content: Content<'a>) -> FileFuture<'a, bool> {
@@ -77,7 +84,7 @@ impl FileStore for LocalFiles {
         })
     }
 
-    fn probe(&self) -> FileFuture<'_, ()> {
+    fn probe(&self) -> FileFuture<'_, Vec<String>> {
         self.blocking("write a test file in", |root| {
             let folder = root.join(TEMPORARY_FOLDER);
             let [written, renamed] = [temporary_name(), temporary_name()].map(|name| folder.join(name));
@@ -87,29 +94,39 @@ impl FileStore for LocalFiles {
                 fs::rename(&written, &renamed)?;
                 fs::remove_file(&renamed)
             };
-            attempt().map_err(|error| {
-                // Best effort: a full volume leaves an empty file.
-                let _ = fs::remove_file(&written);
-                unavailable("write, rename and delete a test file in", root, &error)
-            })
+            match attempt() {
+                Ok(()) => Ok(Vec::new()),
+                Err(error) => {
+                    // Best effort: a full volume leaves an empty file.
+                    let _ = fs::remove_file(&written);
+                    Err(unavailable("write, rename and delete a test file in", root, &error))
+                }
+            }
         })
     }
 
-    fn sweep(&self, age: Duration) -> FileFuture<'_, usize> {
-        self.blocking("sweep", move |root| {
-            let folder = root.join(TEMPORARY_FOLDER);
-            let entries = match fs::read_dir(&folder) {
-                Ok(entries) => entries,
-                Err(error) if is_absence(&error) => return Ok(0),
-                Err(error) => return Err(unavailable("sweep", &folder, &error)),
-            };
-            let limit = SystemTime::now().checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH);
-            let is_old = |entry: &fs::DirEntry| {
-                let modified = entry.metadata().and_then(|metadata| metadata.modified());
-                modified.is_ok_and(|modified| modified < limit)
-            };
-            let old = entries.flatten().filter(is_old);
-            Ok(old.filter(|entry| fs::remove_file(entry.path()).is_ok()).count())
+    fn leftovers(&self, min_age: Duration) -> FileFuture<'_, Vec<(String, u64)>> {
+        self.blocking("list", move |root| {
+            let limit = SystemTime::now().checked_sub(min_age).unwrap_or(SystemTime::UNIX_EPOCH);
+            let mut found = Vec::new();
+            walk(root, TEMPORARY_FOLDER, &mut found)?;
+            found.retain(|(path, _)| {
+                let modified = fs::metadata(root.join(path)).and_then(|metadata| metadata.modified());
+                modified.is_ok_and(|modified| modified <= limit)
+            });
+            found.sort();
+            Ok(found)
+        })
+    }
+
+    fn delete_leftover<'a>(&'a self, path: &'a str) -> FileFuture<'a, ()> {
+        let path = path.to_owned();
+        self.blocking("delete", move |root| {
+            check_leftover(&path)?;
+            match fs::remove_file(root.join(&path)) {
+                Err(error) if !is_absence(&error) => Err(unavailable("delete", &root.join(&path), &error)),
+                _ => Ok(()),
+            }
         })
     }
 }
@@ -122,7 +139,7 @@ fn has_content(target: &Path, bytes: u64, sha256: &str) -> io::Result<bool> {
     Ok(sha256_hex(File::open(target)?)? == sha256)
 }
 
-fn put(root: &Path, path: &str, source: &File, expected: u64) -> Result<(), FileError> {
+fn put(root: &Path, path: &str, source: &File, content: Content<'_>) -> Result<(), FileError> {
     check_path(path)?;
     let target = root.join(path);
     let folder = target.parent().unwrap_or(root);
@@ -136,7 +153,7 @@ fn put(root: &Path, path: &str, source: &File, expected: u64) -> Result<(), File
     let uploads = root.join(TEMPORARY_FOLDER);
     fs::create_dir_all(&uploads).map_err(|error| unavailable("create", &uploads, &error))?;
     let temporary = uploads.join(temporary_name());
-    let written = write_temporary(source, &temporary, path, expected)
+    let written = write_temporary(source, &temporary, path, content)
         .and_then(|()| fs::rename(&temporary, &target).map_err(|error| trouble("rename", path, &target, &error)));
     if written.is_err() {
         // Best effort: a leftover is invisible to `list`, and the error to report is the first one.
@@ -149,34 +166,32 @@ fn put(root: &Path, path: &str, source: &File, expected: u64) -> Result<(), File
         .map_err(|error| unavailable("sync the folder of", &target, &error))
 }
 
-/// Copies piece by piece, and counts: a file may change while it is read.
-fn write_temporary(source: &File, temporary: &Path, path: &str, expected: u64) -> Result<(), FileError> {
+/// Copies piece by piece and hashes: a file may change while it is read.
+fn write_temporary(source: &File, temporary: &Path, path: &str, content: Content<'_>) -> Result<(), FileError> {
     let into = |error: &io::Error| trouble("write", path, temporary, error);
     let mut to = OpenOptions::new()
         .write(true)
         .create_new(true)
         .open(temporary)
         .map_err(|error| into(&error))?;
+    let changed = |reason: String| Err(FileError::SourceChanged { reason });
+    let mut hash = Sha256::new();
     let mut piece = vec![0; PIECE_BYTES];
     let mut copied: u64 = 0;
-    loop {
-        let read = match source.read_at(&mut piece, copied) {
-            Ok(0) => break,
+    while copied < content.bytes {
+        let wanted = PIECE_BYTES.min(usize::try_from(content.bytes - copied).unwrap_or(PIECE_BYTES));
+        let read = match source.read_at(&mut piece[..wanted], copied) {
+            Ok(0) => return changed(format!("it ends after {copied} bytes")),
             Ok(read) => read,
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             Err(error) => return Err(unavailable("read", Path::new("the cached file"), &error)),
         };
         copied += read as u64;
-        if copied > expected {
-            break;
-        }
+        hash.update(&piece[..read]);
         to.write_all(&piece[..read]).map_err(|error| into(&error))?;
     }
-    if copied != expected {
-        return Err(FileError::SourceChanged {
-            expected,
-            found: copied,
-        });
+    if hex::encode(hash.finalize()) != content.sha256 {
+        return changed("its hash is not the announced one".to_owned());
     }
     to.sync_all().map_err(|error| into(&error))
 }

@@ -24,6 +24,7 @@ use tokio::runtime::{Builder, Runtime};
 use url::Url;
 
 use crate::onelake::connection::{Http, Trouble};
+use crate::onelake::files::blob_host;
 
 /// Deletes at once. Only `table vacuum` and log clean-up delete many.
 const DELETES: usize = 16;
@@ -31,8 +32,7 @@ const DELETES: usize = 16;
 /// The blobs of a workspace. Delta never uses the DFS endpoint.
 pub(crate) fn open_blobs(http: &Arc<Http>, workspace: &str, host: &str) -> Result<Arc<dyn ObjectStore>> {
     register();
-    // `onelake.dfs.fabric.microsoft.com`, regional and private hosts: each has its Blob twin. An emulator is both.
-    let endpoint = format!("https://{}", host.replacen(".dfs.", ".blob.", 1));
+    let endpoint = format!("https://{}", blob_host(host));
     let store = MicrosoftAzureBuilder::new()
         .with_account("onelake")
         .with_container_name(workspace)

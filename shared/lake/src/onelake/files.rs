@@ -1,39 +1,31 @@
-//! Files in OneLake: appended in pieces under a temporary name, flushed, measured, renamed over.
-//!
-//! Every step may be repeated: an append says where its piece belongs, a flush how long the file is, and a rename whose
-//! answer was lost is found out by looking at the destination.
+//! A [`FileStore`] in OneLake: bodies over Blob, everything with folders in it over DFS.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use azure_core_legacy::error::{Error, ErrorKind};
-use azure_core_legacy::{ExponentialRetryOptions, RetryOptions, StatusCode, TransportOptions};
+use azure_core_legacy::{ExponentialRetryOptions, RetryOptions, TransportOptions};
 use azure_storage::{CloudLocation, StorageCredentials};
-use azure_storage_datalake::Properties;
 use azure_storage_datalake::clients::{DataLakeClientBuilder, FileClient, FileSystemClient};
-use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
-use tokio::sync::Semaphore;
+use url::Url;
+use uuid::Uuid;
 
-use crate::files::{Content, FileError, FileFuture, FileStore, TEMPORARY_FOLDER, check_path, temporary_name};
-use crate::onelake::connection::{Http, Trouble, chain};
-use crate::onelake::transport::Transport;
+use crate::files::{
+    Content, FileError, FileFuture, FileStore, OpenError, TEMPORARY_FOLDER, check_leftover, check_path,
+};
+use crate::onelake::bodies::{BLOCK_BYTES, Bodies, BodyError};
+use crate::onelake::connection::Http;
+use crate::onelake::dfs_transport::DfsTransport;
+use crate::onelake::refusal::RequestError;
 
-/// One append. Large enough that a request's latency does not dominate, small enough for fifty at once.
-const PIECE_BYTES: u64 = 2 * 1024 * 1024;
-/// All pieces in memory together, in KiB: fifty uploads of a handler must stay below its 128 MiB.
-const PIECES_KIB: u32 = 32 * 1024;
-/// Attempts after the first; together they take up to `RETRY_FOR`, then the handler keeps the message and backs off.
+/// Attempts after the first, over DFS.
 const RETRIES: u32 = 6;
-const RETRY_FROM: Duration = Duration::from_millis(200);
-const RETRY_FOR: Duration = Duration::from_secs(60);
-/// What the SHA-256 is kept under, so that a look-up need not read the file. OneLake need not keep it.
-const SHA256: &str = "xact_sha256";
-/// Everything else in a path is percent-encoded: the crate encodes nothing.
+const RETRY_DELAY: Duration = Duration::from_millis(200);
+const RETRY_TIMEOUT: Duration = Duration::from_secs(60);
+/// Everything else in a path is percent-encoded: the client crates encode nothing.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/')
     .remove(b'-')
@@ -44,35 +36,45 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
 /// A [`FileStore`] in a folder of a OneLake item.
 pub(crate) struct OneLakeFiles {
     workspace: FileSystemClient,
+    bodies: Bodies,
     /// Item and folder within it.
     root: String,
-    /// For errors.
+    /// The location, for errors.
     at: String,
-    pieces: Semaphore,
+    /// Where bodies are sent, for errors.
+    blob_host: String,
 }
 
 impl OneLakeFiles {
-    pub(crate) fn new(http: &Arc<Http>, workspace: &str, host: &str, path: &str) -> Self {
+    /// The files below `path` of a workspace on the DFS host `host`. No I/O.
+    ///
+    /// # Errors
+    /// [`OpenError::Folder`] if that makes no URL.
+    pub(crate) fn new(http: &Arc<Http>, workspace: &str, host: &str, path: &str) -> Result<Self, OpenError> {
+        let at = format!("abfss://{workspace}@{host}/{path}");
+        let blob_host = blob_host(host);
+        let blobs = Url::parse(&format!("https://{blob_host}/{}/", encoded(workspace)));
         let location = CloudLocation::Custom {
             account: "onelake".to_owned(),
             uri: format!("https://{host}/"),
         };
-        // Anonymous to the crate: the transport knows the token, and when it wants another.
+        // Anonymous for the crate: the transport adds the token, and knows when another is needed.
         let client = DataLakeClientBuilder::with_location(location, StorageCredentials::anonymous())
-            .transport(TransportOptions::new(Arc::new(Transport(Arc::clone(http)))))
+            .transport(TransportOptions::new(Arc::new(DfsTransport(Arc::clone(http)))))
             .retry(RetryOptions::exponential(
                 ExponentialRetryOptions::default()
-                    .initial_delay(RETRY_FROM)
+                    .initial_delay(RETRY_DELAY)
                     .max_retries(RETRIES)
-                    .max_total_elapsed(RETRY_FOR),
+                    .max_total_elapsed(RETRY_TIMEOUT),
             ))
             .build();
-        Self {
+        Ok(Self {
             workspace: client.file_system_client(encoded(workspace)),
+            bodies: Bodies::new(http, blobs.map_err(|_| OpenError::Folder(at.clone()))?),
             root: path.to_owned(),
-            at: format!("abfss://{workspace}@{host}/{path}"),
-            pieces: Semaphore::new(PIECES_KIB as usize),
-        }
+            at,
+            blob_host,
+        })
     }
 
     fn file(&self, path: &str) -> FileClient {
@@ -86,203 +88,101 @@ impl OneLakeFiles {
         }
     }
 
-    fn unavailable(&self, action: &'static str, path: &str, error: &Error) -> FileError {
-        self.no_good(action, path, why(error))
-    }
-
-    fn no_good(&self, action: &'static str, path: &str, reason: impl Into<String>) -> FileError {
+    fn unavailable(&self, action: &'static str, path: &str, reason: impl ToString) -> FileError {
         FileError::Unavailable {
             action,
             at: format!("{}/{path}", self.at).trim_end_matches('/').to_owned(),
-            reason: reason.into(),
+            reason: reason.to_string(),
         }
     }
 
-    /// Writes the whole content under the temporary name.
-    async fn write(
-        &self,
-        temporary: &str,
-        path: &str,
-        source: &Arc<File>,
-        content: Content<'_>,
-    ) -> Result<(), FileError> {
-        let failed = |error: Error| match is_name_refused(&error) {
-            true => FileError::invalid(path, why(&error)),
-            false => self.unavailable("write", path, &error),
-        };
-        let file = self.file(temporary);
-        let mut properties = Properties::new();
-        properties.insert(SHA256, content.sha256.to_owned());
-        file.create().properties(properties).await.map_err(failed)?;
-        let mut written: u64 = 0;
-        while written < content.bytes {
-            let wanted = PIECE_BYTES.min(content.bytes - written);
-            let room = u32::try_from(wanted.div_ceil(1024)).unwrap_or(PIECES_KIB);
-            let room = self.pieces.acquire_many(room).await;
-            let piece = self.read(source, written, wanted).await?;
-            if piece.len() as u64 != wanted {
-                return Err(FileError::SourceChanged {
-                    expected: content.bytes,
-                    found: written + piece.len() as u64,
-                });
+    /// An error of a Blob request. Its host is named: it may be blocked where the DFS host is not.
+    fn blob_error(&self, action: &'static str, path: &str, error: &RequestError) -> FileError {
+        match error {
+            _ if error.is_path_refused() => FileError::invalid(path, error.to_string()),
+            RequestError::Refused { .. } => self.unavailable(action, path, error),
+            RequestError::Failed(why) => {
+                self.unavailable(action, path, format!("{why} (Blob endpoint {})", self.blob_host))
             }
-            file.append(position(written), piece).await.map_err(failed)?;
-            drop(room);
-            written += wanted;
         }
-        if !self.read(source, written, 1).await?.is_empty() {
-            return Err(FileError::SourceChanged {
-                expected: content.bytes,
-                found: written + 1,
-            });
-        }
-        file.flush(position(written)).close(true).await.map_err(failed)?;
-        let found = file
-            .get_properties()
-            .await
-            .map_err(failed)?
-            .content_length
-            .unwrap_or(-1);
-        if found != position(content.bytes) {
-            let reason = format!("{} bytes were written and {found} are there", content.bytes);
-            return Err(self.no_good("write", path, reason));
-        }
-        Ok(())
-    }
-
-    /// Up to `wanted` bytes from `from` on.
-    async fn read(&self, source: &Arc<File>, from: u64, wanted: u64) -> Result<Bytes, FileError> {
-        let source = Arc::clone(source);
-        let read = tokio::task::spawn_blocking(move || {
-            let mut piece = vec![0; usize::try_from(wanted).unwrap_or(0)];
-            let mut filled = 0;
-            while filled < piece.len() {
-                match source.read_at(&mut piece[filled..], from + filled as u64) {
-                    Ok(0) => break,
-                    Ok(read) => filled += read,
-                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            piece.truncate(filled);
-            Ok(Bytes::from(piece))
-        });
-        read.await
-            .map_err(std::io::Error::other)
-            .flatten()
-            .map_err(|error| FileError::Unavailable {
-                action: "read",
-                at: "the cached file".to_owned(),
-                reason: error.to_string(),
-            })
     }
 
     async fn put(&self, path: &str, source: &Arc<File>, content: Content<'_>) -> Result<(), FileError> {
         check(path)?;
-        let temporary = format!("{TEMPORARY_FOLDER}/{}", temporary_name());
-        // Creating a file makes the folders above it; renaming one does not.
-        let prepared = tokio::try_join!(self.write(&temporary, path, source, content), self.make_folder(path));
-        let written = match prepared {
-            Ok(_) => self.rename(&temporary, path, content).await,
-            Err(error) => Err(error),
-        };
-        if written.is_err() {
-            // Best effort: `sweep` takes what stays, and the error to report is the first one.
-            let _ = self.delete(&temporary).await;
-        }
-        written
-    }
-
-    /// The folder of `path`; that it is there already is as good.
-    async fn make_folder(&self, path: &str) -> Result<(), FileError> {
-        let Some((folder, _)) = path.rsplit_once('/') else {
-            return Ok(());
-        };
-        let folder = self.workspace.get_directory_client(encoded(&self.within(folder)));
-        match folder.create_if_not_exists().await {
-            Err(error) if is_name_refused(&error) => Err(FileError::invalid(path, why(&error))),
-            // What is there may be a file: then the rename is refused.
-            Err(error) if status(&error) != Some(StatusCode::Conflict) => {
-                Err(self.unavailable("create the folder of", path, &error))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    async fn rename(&self, temporary: &str, path: &str, content: Content<'_>) -> Result<(), FileError> {
-        let renamed = self.file(temporary).rename(encoded(&self.within(path))).await;
-        let Err(error) = renamed else {
-            return Ok(());
-        };
-        if is_name_refused(&error) {
-            return Err(FileError::invalid(path, why(&error)));
-        }
-        // The folder was made before: if it is none, a file is in its place.
-        if error_code(&error) == Some("RenameDestinationParentPathNotFound") && self.has_file_above(path).await {
-            return Err(FileError::invalid(path, "a file is where it needs a folder"));
-        }
-        // Its answer may have been lost alone, and then the repetition found nothing to rename.
-        match self.holds_content(path, content).await {
-            Ok(true) if status(&error) == Some(StatusCode::NotFound) => Ok(()),
-            _ => Err(self.unavailable("rename", path, &error)),
-        }
-    }
-
-    /// Whether a file is where the path needs a folder: files have a hash of ours, or a length above nothing.
-    async fn has_file_above(&self, path: &str) -> bool {
-        let above = path.match_indices('/').map(|(end, _)| &path[..end]);
-        for folder in above {
-            if let Ok(found) = self.file(folder).get_properties().await
-                && (found.content_length.unwrap_or(0) > 0
-                    || found
-                        .properties
-                        .is_some_and(|properties| properties.get(SHA256).is_some()))
-            {
-                return true;
-            }
-        }
-        false
+        let put = self
+            .bodies
+            .put(&encoded(&self.within(path)), path, source, content)
+            .await;
+        put.map_err(|error| match error {
+            BodyError::Request(error) => self.blob_error("write", path, &error),
+            BodyError::File(error) => error,
+            BodyError::Source(error) => FileError::Unavailable {
+                action: "read",
+                at: "the cached file".to_owned(),
+                reason: error.to_string(),
+            },
+        })
     }
 
     async fn holds_content(&self, path: &str, content: Content<'_>) -> Result<bool, FileError> {
         check(path)?;
-        let file = self.file(path);
-        let found = match file.get_properties().await {
-            Ok(found) => found,
-            Err(error) if status(&error) == Some(StatusCode::NotFound) && !is_workspace_missing(&error) => {
-                return Ok(false);
-            }
-            Err(error) => return Err(self.unavailable("look up", path, &error)),
+        let stored = self.bodies.stored(&encoded(&self.within(path))).await;
+        let stored = match stored.map_err(|error| self.blob_error("look up", path, &error))? {
+            Some(stored) if !stored.is_folder && stored.bytes == content.bytes => stored,
+            _ => return Ok(false),
         };
-        if found.content_length != Some(position(content.bytes)) {
-            return Ok(false);
+        if let Some(sha256) = stored.sha256 {
+            return Ok(sha256 == content.sha256);
         }
-        let noted = found.properties.as_ref().and_then(|properties| properties.get(SHA256));
-        if let Some(noted) = noted {
-            return Ok(noted.as_ref() == content.sha256);
-        }
-        // Written by somebody else, or the service does not keep properties.
+        // Written by another program, or the service does not keep metadata: only the content itself tells.
+        let file = self.file(path);
         let mut hash = Sha256::new();
         let mut read: u64 = 0;
         while read < content.bytes {
-            let piece = file.read().range(read..content.bytes.min(read + PIECE_BYTES));
-            let piece = piece
-                .await
-                .map_err(|error| self.unavailable("read", path, &error))?
+            let block = file.read().range(read..content.bytes.min(read + BLOCK_BYTES)).await;
+            let block = block
+                .map_err(|error| self.unavailable("read", path, RequestError::from(error)))?
                 .data;
-            if piece.is_empty() {
+            if block.is_empty() {
                 return Ok(false);
             }
-            hash.update(&piece);
-            read += piece.len() as u64;
+            hash.update(&block);
+            read += block.len() as u64;
         }
         Ok(hex::encode(hash.finalize()) == content.sha256)
     }
 
-    async fn delete(&self, path: &str) -> Result<(), Error> {
-        match self.file(path).delete().into_stream().try_collect::<Vec<_>>().await {
-            Err(error) if status(&error) != Some(StatusCode::NotFound) => Err(error),
+    async fn delete(&self, path: &str) -> Result<(), FileError> {
+        let deleted = self.file(path).delete().into_stream().try_collect::<Vec<_>>().await;
+        match deleted.map_err(RequestError::from) {
+            Err(error) if !error.is_absence() => Err(self.unavailable("delete", path, error)),
             _ => Ok(()),
+        }
+    }
+
+    /// Whether the DFS endpoint answers, whatever it says about the path.
+    async fn is_dfs_reachable(&self) -> bool {
+        let answer = self.file("").get_properties().await.map_err(RequestError::from);
+        answer.map_or_else(|error| error.status().is_some(), |_| true)
+    }
+
+    /// The requests of an upload, of a repeated one and of a large one, on a small file that is deleted at the end.
+    async fn probe_writes(&self) -> Result<Vec<String>, FileError> {
+        let path = encoded(&self.within(&format!(".xact-probe-{}", Uuid::new_v4())));
+        let remarks = self.bodies.probe(&path).await;
+        // Deleted in any case; the first error is the one to report.
+        let deleted = self.bodies.delete(&path).await;
+        match remarks.and_then(|remarks| deleted.map(|()| remarks)) {
+            Ok(remarks) => Ok(remarks.into_iter().map(str::to_owned).collect()),
+            Err(RequestError::Failed(why)) if self.is_dfs_reachable().await => {
+                let reason = format!(
+                    "{why} (Blob endpoint {}). The DFS endpoint answers: let the firewall, the proxy or the private \
+                     endpoint pass the Blob endpoint too",
+                    self.blob_host
+                );
+                Err(self.unavailable("write a test file in", "", reason))
+            }
+            Err(error) => Err(self.blob_error("write and delete a test file in", "", &error)),
         }
     }
 
@@ -291,10 +191,10 @@ impl OneLakeFiles {
         let mut pages = self.workspace.list_paths().directory(self.within(folder)).into_stream();
         let mut found = Vec::new();
         while let Some(page) = pages.next().await {
-            let page = match page {
+            let page = match page.map_err(RequestError::from) {
                 Ok(page) => page,
-                Err(error) if status(&error) == Some(StatusCode::NotFound) && !is_workspace_missing(&error) => break,
-                Err(error) => return Err(self.unavailable("list", folder, &error)),
+                Err(error) if error.is_absence() => break,
+                Err(error) => return Err(self.unavailable("list", folder, error)),
             };
             found.extend(
                 page.paths
@@ -346,38 +246,24 @@ impl FileStore for OneLakeFiles {
         })
     }
 
-    fn probe(&self) -> FileFuture<'_, ()> {
+    fn probe(&self) -> FileFuture<'_, Vec<String>> {
+        Box::pin(self.probe_writes())
+    }
+
+    fn leftovers(&self, min_age: Duration) -> FileFuture<'_, Vec<(String, u64)>> {
         Box::pin(async move {
-            let names = [temporary_name(), temporary_name()].map(|name| format!("{TEMPORARY_FOLDER}/{name}"));
-            let file = self.file(&names[0]);
-            let attempt = async {
-                file.create().await?;
-                file.append(0, Bytes::from_static(b"probe")).await?;
-                file.flush(5).close(true).await?;
-                file.rename(encoded(&self.within(&names[1]))).await?;
-                self.delete(&names[1]).await
-            };
-            let outcome = attempt.await;
-            if outcome.is_err() {
-                let _ = self.delete(&names[0]).await;
-            }
-            outcome.map_err(|error| self.unavailable("write, rename and delete a test file in", "", &error))
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+            let limit = now.unwrap_or_default().saturating_sub(min_age).as_secs();
+            let found = self.walk(TEMPORARY_FOLDER).await?.into_iter();
+            let is_old = |file: &Found| u64::try_from(file.written).is_ok_and(|written| written <= limit);
+            Ok(found.filter(is_old).map(|file| (file.path, file.bytes)).collect())
         })
     }
 
-    fn sweep(&self, age: Duration) -> FileFuture<'_, usize> {
+    fn delete_leftover<'a>(&'a self, path: &'a str) -> FileFuture<'a, ()> {
         Box::pin(async move {
-            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-            let limit = now.unwrap_or_default().saturating_sub(age).as_secs();
-            let mut swept = 0;
-            for file in self.walk(TEMPORARY_FOLDER).await? {
-                if u64::try_from(file.written).is_ok_and(|written| written < limit) {
-                    let deleted = self.delete(&file.path).await;
-                    deleted.map_err(|error| self.unavailable("delete", &file.path, &error))?;
-                    swept += 1;
-                }
-            }
-            Ok(swept)
+            check_leftover(path)?;
+            self.delete(path).await
         })
     }
 }
@@ -404,8 +290,10 @@ fn encoded(path: &str) -> String {
     utf8_percent_encode(path, PATH).to_string()
 }
 
-fn position(bytes: u64) -> i64 {
-    i64::try_from(bytes).unwrap_or(i64::MAX)
+/// The Blob host of a OneLake DFS host: `onelake.dfs.fabric.microsoft.com`, regional hosts and private links each have one.
+/// A host without `.dfs.` (an emulator) answers both protocols.
+pub(crate) fn blob_host(dfs_host: &str) -> String {
+    dfs_host.replacen(".dfs.", ".blob.", 1)
 }
 
 /// Listed paths start with the item. It may be named where we gave its GUID, and the other way round.
@@ -417,74 +305,6 @@ fn within_root<'a>(name: &'a str, root: &str) -> Option<&'a str> {
     let (_, name) = name.split_once('/')?;
     let (_, root) = root.split_once('/')?;
     name.strip_prefix(root)?.strip_prefix('/')
-}
-
-fn status(error: &Error) -> Option<StatusCode> {
-    match error.kind() {
-        ErrorKind::HttpResponse { status, .. } => Some(*status),
-        _ => None,
-    }
-}
-
-fn error_code(error: &Error) -> Option<&str> {
-    match error.kind() {
-        ErrorKind::HttpResponse { error_code, .. } => error_code.as_deref(),
-        _ => None,
-    }
-}
-
-/// The workspace or the item is not there: that is no answer about the file.
-fn is_workspace_missing(error: &Error) -> bool {
-    let code = error_code(error).unwrap_or_default();
-    [
-        "FilesystemNotFound",
-        "ContainerNotFound",
-        "WorkspaceNotFound",
-        "ArtifactNotFound",
-        "ItemNotFound",
-    ]
-    .contains(&code)
-}
-
-/// The name itself is refused, or it is taken by something of another kind: no repetition helps.
-fn is_name_refused(error: &Error) -> bool {
-    let code = error_code(error).unwrap_or_default();
-    match status(error) {
-        Some(StatusCode::BadRequest) => ["InvalidResourceName", "InvalidUri", "InvalidPathName"].contains(&code),
-        Some(StatusCode::Conflict) => [
-            "PathConflict",
-            "InvalidDestinationPath",
-            "ResourceTypeMismatch",
-            "DestinationPathIsDirectory",
-        ]
-        .contains(&code),
-        Some(StatusCode::UriTooLong) => true,
-        _ => false,
-    }
-}
-
-/// What is wrong, in the words of whoever knows best: our own for the identity, the service's for the rest.
-fn why(error: &Error) -> String {
-    if let Some(trouble) = error.downcast_ref::<Trouble>() {
-        return trouble.to_string();
-    }
-    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(cause) = next {
-        if let Some(trouble) = cause.downcast_ref::<Trouble>() {
-            return trouble.to_string();
-        }
-        next = cause.source();
-    }
-    match status(error) {
-        Some(status) if is_workspace_missing(error) => format!(
-            "OneLake answers {status} {}: check the workspace and the item in the path (GUIDs are the safer choice)",
-            error_code(error).unwrap_or_default()
-        ),
-        Some(status) => format!("OneLake answers {status} {}", error_code(error).unwrap_or_default())
-            .trim_end()
-            .to_owned(),
-        None => chain(error),
-    }
 }
 
 #[cfg(test)]

@@ -31,17 +31,21 @@ pub(super) async fn identity(settings: Arc<Settings>) -> Verdict {
     ))
 }
 
-/// Writes, renames and deletes a test file.
+/// Makes the requests of an upload on a test file.
 pub(super) async fn files(settings: Arc<Settings>) -> Verdict {
     let files = match upload::open_files(&settings) {
         Ok(files) => files,
         Err(error) => return Verdict::failed(&error),
     };
     match files.probe().await {
-        Ok(()) => Verdict::Ok(format!(
-            "{}: a test file was written, renamed and deleted",
-            settings.onelake_base_path
-        )),
+        Ok(remarks) => {
+            let done = format!("{}: a test file was written and deleted", settings.onelake_base_path);
+            Verdict::Ok(
+                remarks
+                    .into_iter()
+                    .fold(done, |text, remark| format!("{text}; {remark}")),
+            )
+        }
         Err(error) => Verdict::failed(&error),
     }
 }

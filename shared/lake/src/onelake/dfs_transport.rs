@@ -12,13 +12,11 @@ use futures::TryStreamExt;
 
 use crate::onelake::connection::{Http, Trouble};
 
-const RENAME_SOURCE: &str = "x-ms-rename-source";
-
 #[derive(Debug)]
-pub(crate) struct Transport(pub(crate) Arc<Http>);
+pub(crate) struct DfsTransport(pub(crate) Arc<Http>);
 
 #[async_trait]
-impl HttpClient for Transport {
+impl HttpClient for DfsTransport {
     async fn execute_request(&self, request: &Request) -> Result<Response> {
         let method = http::Method::from_bytes(request.method().as_ref().as_bytes()).map_kind(ErrorKind::Other)?;
         let Body::Bytes(bytes) = request.body() else {
@@ -27,10 +25,7 @@ impl HttpClient for Transport {
         let make = || {
             let mut ours = self.0.request(method.clone(), request.url().clone());
             for (name, value) in request.headers().iter() {
-                ours = match name.as_str() {
-                    RENAME_SOURCE => ours.header(RENAME_SOURCE, decoded_once(value.as_str())),
-                    name => ours.header(name, value.as_str()),
-                };
+                ours = ours.header(name.as_str(), value.as_str());
             }
             ours.body(bytes.clone()).build()
         };
@@ -50,14 +45,6 @@ impl HttpClient for Transport {
             .map_err(|error| Error::new(ErrorKind::Io, Trouble::network(error)));
         Ok(Response::new(status, headers, Box::pin(body)))
     }
-}
-
-/// The crate encodes the source of a rename as a form field, from a path that is encoded already: `%20` arrives as
-/// `%2520`. The service wants it encoded once.
-fn decoded_once(value: &str) -> String {
-    percent_encoding::percent_decode_str(value)
-        .decode_utf8_lossy()
-        .into_owned()
 }
 
 fn headers(found: &http::HeaderMap) -> Headers {
