@@ -1,12 +1,11 @@
 //! The main verb: append the rows whose key is not there yet, together with these offsets, or say why not.
 //!
-//! Each round looks at the latest version of the table, decides which rows it lacks, writes them to files and tries to
-//! commit at exactly the next version (see `change`). So two owners that append one key at one moment cannot make two
-//! rows of it.
+//! Each round decides which rows the table lacks as it is known, writes them to files and tries to commit at exactly the
+//! next version (see `change`). So two owners that append one key at one moment cannot make two rows of it. A batch
+//! without rows to add makes no commit; the next one with rows moves its positions along.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use deltalake::DeltaTable;
 use deltalake::kernel::{Action, Add};
 use jiff::civil::Date;
 
@@ -14,8 +13,8 @@ use crate::candidates::{Candidates, Selection};
 use crate::change::{self, Change, Plan};
 use crate::commit::{self, Attempt, Contents};
 use crate::filter_cache::FilterCache;
-use crate::handle::Handle;
 use crate::key_lookup::{Lookup, Wanted};
+use crate::snapshot::Snapshot;
 use crate::{Key, Table, TableError, TableRow, data_files};
 
 /// A row and where it came from. Without a source (HTTP invoke) the key alone tells whether it is there.
@@ -72,9 +71,10 @@ struct Append<'a, R> {
 impl<R: TableRow> Table<R> {
     /// Appends the rows whose key has no row of their date yet, and in the same commit moves the positions forward.
     ///
-    /// `positions` are next offsets by app id; one that is not ahead of the table's is left alone, and a batch without
-    /// rows may still move them. The table is created if it is not there. May be repeated with the same arguments after
-    /// any outcome, a crash included.
+    /// `positions` are next offsets by app id; one that is not ahead of the table's is left alone. Without a row to add
+    /// nothing is committed and no position moves: positions only rule out records whose rows are in the table, and a
+    /// record without a row has none to add twice. The table is created if it is not there and there are rows. May be
+    /// repeated with the same arguments after any outcome, a crash included.
     ///
     /// # Errors
     /// [`TableError`]. The rows may be in the table all the same if the storage could not be asked; repeating tells.
@@ -83,10 +83,10 @@ impl<R: TableRow> Table<R> {
         rows: Vec<Sourced<R>>,
         positions: BTreeMap<String, i64>,
     ) -> Result<Appended, TableError> {
-        let mut handle = self.handle.lock().await;
-        if rows.is_empty() && positions.is_empty() {
+        if rows.is_empty() {
             return Ok(Appended::default());
         }
+        let mut handle = self.handle.lock().await;
         let sources = rows
             .iter()
             .filter_map(|sourced| sourced.source.as_ref())
@@ -108,31 +108,28 @@ impl<R: TableRow> Table<R> {
 impl<R: TableRow> Change for Append<'_, R> {
     type Outcome = Appended;
 
-    async fn plan(&mut self, handle: &mut Handle, table: &DeltaTable) -> Result<Plan<Appended>, TableError> {
-        let at = handle.at.clone();
-        let known = handle.positions.of(table, &at, &self.app_ids).await?;
-        let advancing: BTreeMap<String, i64> = self
-            .positions
-            .iter()
-            .filter(|(app_id, next)| known.get(*app_id).is_none_or(|at| at < next))
-            .map(|(a, n)| (a.clone(), *n))
-            .collect();
-        let lookup = Lookup::<R>::new(table, self.filters, &at);
+    const NEEDS_LATEST: bool = false;
+
+    async fn plan(&mut self, snapshot: &mut Snapshot) -> Result<Plan<Appended>, TableError> {
+        let known = snapshot.positions(&self.app_ids).await?;
+        let lookup = Lookup::<R>::new(snapshot, self.filters);
         for (date, keys) in self.candidates.wanted(&known) {
             let found = lookup.find(date, &Wanted::new(&keys), &mut self.checked).await?;
             self.present.entry(date).or_default().extend(found);
         }
         let selection = self.candidates.select(&known, &self.present);
-        self.stage(table, &at, &selection).await?;
-        if selection.chosen.is_empty() && advancing.is_empty() {
+        self.stage(snapshot, &selection).await?;
+        if selection.chosen.is_empty() {
             return Ok(Plan::Done(appended(&selection, None)));
         }
+        let is_ahead = |app_id: &String, next: &i64| known.get(app_id).is_none_or(|at| at < next);
+        let advancing = self.positions.iter().filter(|(app_id, next)| is_ahead(app_id, next));
         let contents = Contents {
             actions: self.staged.files.iter().cloned().map(Action::Add).collect(),
-            advancing,
+            advancing: advancing.map(|(app_id, next)| (app_id.clone(), *next)).collect(),
             operation: commit::append_operation(),
         };
-        let version = i64::try_from(Attempt::after(table).version).ok();
+        let version = Attempt::after(snapshot).table_version();
         Ok(Plan::Commit(Box::new(contents), appended(&selection, version)))
     }
 
@@ -146,19 +143,19 @@ impl<R: TableRow> Change for Append<'_, R> {
 }
 
 impl<R: TableRow> Append<'_, R> {
-    /// Sees to it that files exist for exactly the chosen rows.
-    async fn stage(&mut self, table: &DeltaTable, at: &str, selection: &Selection) -> Result<(), TableError> {
+    /// Writes files for exactly the chosen rows, unless that is done already.
+    async fn stage(&mut self, snapshot: &Snapshot, selection: &Selection) -> Result<(), TableError> {
         if self.staged.rows == selection.chosen {
             return Ok(());
         }
         // No attempt is open while a plan is made, so no commit can name these.
         let staged = std::mem::take(&mut self.staged);
-        data_files::discard(table, &staged.files).await;
+        data_files::discard(&snapshot.table, &staged.files).await;
         if !selection.chosen.is_empty() {
-            let files = data_files::write(table, at, &self.candidates.rows_of(&selection.chosen)).await?;
+            let rows = self.candidates.rows_of(&selection.chosen);
             self.staged = Staged {
                 rows: selection.chosen.clone(),
-                files,
+                files: data_files::write(&snapshot.table, &snapshot.at, &rows, self.filters).await?,
             };
         }
         Ok(())

@@ -1,18 +1,19 @@
-//! A change of the table: planned on its latest version, committed at exactly the next one, and planned anew if another
-//! commit came first.
+//! A change of the table: planned on one version, committed at exactly the next one, and planned again if another commit
+//! came first.
 //!
-//! Whatever a plan relied on (a key that is not there, a file that is) therefore still holds when its commit lands, and
-//! two changes that contradict each other cannot both land as planned. A commit whose answer was an error is settled by
-//! asking the log.
+//! So whatever a plan relied on (a key that is absent, a file that is present) still holds when its commit is in the log,
+//! and two changes that contradict each other cannot both be committed as planned. A commit whose answer was an error is
+//! settled by reading the log. In the steady state of one writer nothing else is read: the state after its own commit is
+//! known.
 
 use std::time::Duration;
 
-use deltalake::DeltaTable;
 use deltalake::kernel::Add;
 use tracing::debug;
 
-use crate::commit::{Attempt, Contents, Fate};
+use crate::commit::{Attempt, CommitOutcome, Contents};
 use crate::handle::Handle;
+use crate::snapshot::{Followed, Snapshot};
 use crate::{TableError, TableOptions, TableRow, checkpoint, data_files};
 
 /// Something to be done to a table, decided anew for each version that it meets.
@@ -20,12 +21,13 @@ pub(crate) trait Change: Send {
     /// What is reported when it is done.
     type Outcome: Clone + Send;
 
+    /// Whether a plan that finds nothing to do needs the latest version. One that is committed never does: a commit by
+    /// another writer makes it conflict.
+    const NEEDS_LATEST: bool;
+
     /// What to do to this version of the table.
-    fn plan(
-        &mut self,
-        handle: &mut Handle,
-        table: &DeltaTable,
-    ) -> impl Future<Output = Result<Plan<Self::Outcome>, TableError>> + Send;
+    fn plan(&mut self, snapshot: &mut Snapshot)
+    -> impl Future<Output = Result<Plan<Self::Outcome>, TableError>> + Send;
 
     /// Files that it has written and that a commit of its plan would name.
     fn staged(&self) -> Vec<Add>;
@@ -51,13 +53,14 @@ struct Sent<T> {
 
 /// What is carried from round to round.
 struct Rounds<T> {
+    /// Sent, and neither in the log nor ruled out.
     open: Option<Sent<T>>,
-    overtaken: u32,
-    refused: u32,
+    conflicts: u32,
+    refusals: u32,
 }
 
-/// Carries a change out. After an error it may have landed all the same if the storage could not be asked; doing it
-/// again tells.
+/// Carries a change out. After an error it may be in the log all the same if the storage could not be asked; repeating the
+/// change tells.
 pub(crate) async fn carry_out<R: TableRow, C: Change>(
     change: &mut C,
     handle: &mut Handle,
@@ -65,16 +68,15 @@ pub(crate) async fn carry_out<R: TableRow, C: Change>(
 ) -> Result<C::Outcome, TableError> {
     let mut rounds = Rounds {
         open: None,
-        overtaken: 0,
-        refused: 0,
+        conflicts: 0,
+        refusals: 0,
     };
     loop {
         match round::<R, C>(change, handle, options, &mut rounds).await {
             Ok(Some(outcome)) => return Ok(outcome),
-            Ok(None) => tokio::time::sleep(wait(options, rounds.overtaken + rounds.refused)).await,
+            Ok(None) => tokio::time::sleep(wait(options, rounds.conflicts + rounds.refusals)).await,
             Err(error) => {
-                handle.forget();
-                // Files of an open attempt may be named by the log any moment: those are never deleted.
+                // Files of an open attempt may be named by the log at any moment: those are never deleted.
                 if let (None, Ok(table)) = (rounds.open, handle.unloaded(options)) {
                     data_files::discard(&table, &change.staged()).await;
                 }
@@ -84,119 +86,150 @@ pub(crate) async fn carry_out<R: TableRow, C: Change>(
     }
 }
 
-/// `Ok(None)`: it is to be done again.
+/// One round. `Ok(None)`: another one is needed. After an error the handle has no snapshot, and the next call loads it.
 async fn round<R: TableRow, C: Change>(
     change: &mut C,
     handle: &mut Handle,
     options: &TableOptions,
     rounds: &mut Rounds<C::Outcome>,
 ) -> Result<Option<C::Outcome>, TableError> {
-    let table = match change.without_table() {
-        None => handle.refresh_or_create::<R>(options).await?,
-        Some(outcome) => match handle.refresh::<R>(options).await? {
-            Some(table) => table,
-            None => return Ok(Some(outcome)),
-        },
+    let found = match C::NEEDS_LATEST && rounds.open.is_none() {
+        true => handle.latest::<R>(options).await?,
+        false => handle.known::<R>(options).await?,
     };
-    if let Some(landed) = settle_open(handle, &table, rounds).await? {
-        return Ok(Some(landed));
+    let mut snapshot = match (found, change.without_table()) {
+        (Some(snapshot), _) => snapshot,
+        (None, Some(outcome)) => return Ok(Some(outcome)),
+        (None, None) => handle.known_or_create::<R>(options).await?,
+    };
+    if let Some(committed) = settle::<R, _>(handle, &mut snapshot, options, rounds).await? {
+        handle.keep(snapshot);
+        return Ok(Some(committed));
     }
     // An open attempt is sent again as it was: whichever copy arrives first, the log has one of them.
     let sent = match rounds.open.take() {
         Some(sent) => sent,
-        None => match change.plan(handle, &table).await? {
-            Plan::Done(outcome) => return Ok(Some(outcome)),
+        None => match change.plan(&mut snapshot).await? {
+            Plan::Done(outcome) => {
+                handle.keep(snapshot);
+                return Ok(Some(outcome));
+            }
             Plan::Commit(contents, outcome) => Sent {
-                attempt: Attempt::after(&table),
+                attempt: Attempt::after(&snapshot),
                 contents,
                 outcome,
             },
         },
     };
     let sent = rounds.open.insert(sent);
-    match sent.attempt.send(&table, &handle.at, &sent.contents).await {
-        Ok(table) => {
+    match sent.attempt.send(&snapshot, &sent.contents).await {
+        Ok(()) => {
             let outcome = sent.outcome.clone();
-            handle
-                .positions
-                .committed(sent.attempt.version, &sent.contents.advancing);
+            let actions = sent.contents.all_actions();
             rounds.open = None;
-            checkpoint::make_if_due(handle, &table, options).await;
-            handle.committed(table, options);
+            if snapshot.apply(&actions)? {
+                let snapshot = checkpoint::make_if_due::<R>(handle, snapshot, options).await;
+                handle.keep(snapshot);
+            }
             Ok(Some(outcome))
         }
-        Err(error) => after_error(handle, options, &table, error, rounds).await,
+        Err(error) => after_error::<R, _>(handle, snapshot, options, error, rounds).await,
     }
 }
 
-/// If an attempt is open and its version is taken by now: by it, or by another commit?
-async fn settle_open<T: Clone>(
-    handle: &Handle,
-    table: &DeltaTable,
+/// Decides an open attempt, if there is one, before it is sent again.
+async fn settle<R: TableRow, T: Clone>(
+    handle: &mut Handle,
+    snapshot: &mut Snapshot,
+    options: &TableOptions,
     rounds: &mut Rounds<T>,
 ) -> Result<Option<T>, TableError> {
     let Some(sent) = &rounds.open else {
         return Ok(None);
     };
-    match table.version() {
-        Some(version) if version >= sent.attempt.version => {}
-        // Nobody has committed since: it is sent again.
-        Some(version) if version + 1 == sent.attempt.version => return Ok(None),
-        _ => {
-            let reason = "it was replaced by another table meanwhile";
-            return Err(TableError::unavailable(&handle.at, "commit to", reason));
-        }
-    }
-    match sent.attempt.fate(table, &handle.at).await? {
-        Fate::Landed => Ok(rounds.open.take().map(|sent| sent.outcome)),
-        Fate::Overtaken => {
+    match sent.attempt.outcome(snapshot).await? {
+        CommitOutcome::Committed => {
+            let outcome = sent.outcome.clone();
             rounds.open = None;
+            follow::<R>(handle, snapshot, options).await?;
+            Ok(Some(outcome))
+        }
+        CommitOutcome::Conflicted => {
+            rounds.open = None;
+            follow::<R>(handle, snapshot, options).await?;
             Ok(None)
         }
-        // The table is past that version and its entry is gone: cleaned up within the time of one change. Do not guess.
-        Fate::Open => Err(TableError::unavailable(
+        CommitOutcome::Unknown if snapshot.version + 1 == sent.attempt.version => Ok(None),
+        // The table is past that version and its entry is gone, or it is another table: do not guess.
+        CommitOutcome::Unknown => Err(TableError::unavailable(
             &handle.at,
             "read the last commit of",
-            "its log entry is gone",
+            "its log entry is gone, or the table was replaced",
         )),
     }
 }
 
-/// A commit whose answer was an error may have landed. The log knows.
-async fn after_error<T: Clone>(
+/// A commit whose answer was an error may be in the log.
+async fn after_error<R: TableRow, T: Clone>(
     handle: &mut Handle,
+    mut snapshot: Snapshot,
     options: &TableOptions,
-    table: &DeltaTable,
     error: TableError,
     rounds: &mut Rounds<T>,
 ) -> Result<Option<T>, TableError> {
     let Some(sent) = &rounds.open else {
         return Err(error);
     };
-    match sent.attempt.fate(table, &handle.at).await? {
-        Fate::Landed => {
-            handle.forget();
-            Ok(rounds.open.take().map(|sent| sent.outcome))
-        }
-        Fate::Overtaken => {
+    match sent.attempt.outcome(&snapshot).await? {
+        CommitOutcome::Committed => {
+            let outcome = sent.outcome.clone();
             rounds.open = None;
-            rounds.overtaken += 1;
-            if rounds.overtaken < options.conflict_attempts {
-                return Ok(None);
+            // The change is done, whatever the log says now.
+            if follow::<R>(handle, &mut snapshot, options).await.is_ok() {
+                handle.keep(snapshot);
             }
-            let reason = format!("other writers were faster {} times in a row", rounds.overtaken);
-            Err(TableError::unavailable(&handle.at, "commit to", reason))
+            Ok(Some(outcome))
         }
-        Fate::Open => {
-            rounds.refused += 1;
-            debug!(table = handle.at, %error, tries = rounds.refused, "the storage refused a commit");
-            if error.is_transient() && rounds.refused < options.storage_attempts {
+        CommitOutcome::Conflicted => {
+            rounds.open = None;
+            rounds.conflicts += 1;
+            if rounds.conflicts >= options.conflict_attempts {
+                let reason = format!("other writers were faster {} times in a row", rounds.conflicts);
+                return Err(TableError::unavailable(&handle.at, "commit to", reason));
+            }
+            follow::<R>(handle, &mut snapshot, options).await?;
+            handle.keep(snapshot);
+            Ok(None)
+        }
+        CommitOutcome::Unknown => {
+            rounds.refusals += 1;
+            debug!(table = handle.at, %error, tries = rounds.refusals, "the storage refused a commit");
+            if error.is_transient() && rounds.refusals < options.storage_attempts {
+                handle.keep(snapshot);
                 Ok(None)
             } else {
                 Err(error)
             }
         }
     }
+}
+
+/// Brings the snapshot to the latest version, by the log's entries or by loading the table again.
+async fn follow<R: TableRow>(
+    handle: &mut Handle,
+    snapshot: &mut Snapshot,
+    options: &TableOptions,
+) -> Result<(), TableError> {
+    if snapshot.follow_log().await? == Followed::Outdated {
+        *snapshot = handle.load::<R>(options).await?.ok_or_else(|| {
+            TableError::unavailable(
+                &handle.at,
+                "read the log of",
+                "the table was deleted while it was written to",
+            )
+        })?;
+    }
+    Ok(())
 }
 
 /// Full jitter over a doubling limit: writers that met once should not meet again.

@@ -8,40 +8,61 @@ use deltalake::logstore::object_store::{ObjectStoreExt, path::Path};
 use serde::Deserialize;
 use tracing::{debug, warn};
 
-use crate::TableOptions;
 use crate::handle::Handle;
+use crate::snapshot::Snapshot;
+use crate::{TableError, TableOptions, TableRow};
 
 #[derive(Deserialize)]
 struct LastCheckpoint {
     version: u64,
 }
 
-/// Makes a checkpoint if one is due. Its failure is no failure of the append: it is logged, and tried again after later commits.
-pub(crate) async fn make_if_due(handle: &mut Handle, table: &DeltaTable, options: &TableOptions) {
-    let Some(version) = table.version() else {
-        return;
-    };
+/// Makes a checkpoint if one is due, and returns the state to go on with. Its failure is no failure of the append: it is
+/// logged, and tried again after later commits.
+pub(crate) async fn make_if_due<R: TableRow>(
+    handle: &mut Handle,
+    snapshot: Snapshot,
+    options: &TableOptions,
+) -> Snapshot {
+    let version = snapshot.version;
     let interval = u64::from(options.checkpoint_every.max(1));
     let due = |last: Option<u64>| version + 1 >= last.map_or(0, |last| last + 1) + interval;
     if !due(handle.checkpoint) {
-        return;
+        return snapshot;
     }
     // Another process may have made it.
-    handle.checkpoint = read_last(table).await.or(handle.checkpoint);
+    handle.checkpoint = read_last(&snapshot.table).await.or(handle.checkpoint);
     if !due(handle.checkpoint) {
-        return;
+        return snapshot;
     }
-    match deltalake::checkpoints::create_checkpoint(table, None).await {
-        Ok(()) => {
-            debug!(table = handle.at, version, "made a checkpoint");
-            handle.checkpoint = Some(version);
+    match make::<R>(handle, options).await {
+        Ok(made) => {
+            debug!(table = handle.at, version = made.version, "made a checkpoint");
+            handle.checkpoint = Some(made.version);
+            made.with_positions_of(snapshot)
         }
         Err(error) => {
-            warn!(table = handle.at, version, %error, "could not make a checkpoint; the table is whole, reading it gets slower until one succeeds");
+            warn!(table = handle.at, version, %error, "could not make a checkpoint; the table is intact, reading it gets slower until one succeeds");
             // As if made a while ago: the next try comes after a tenth of the interval.
             handle.checkpoint = Some(version.saturating_sub(interval - interval.div_ceil(10)));
+            snapshot
         }
     }
+}
+
+/// deltalake writes a checkpoint of what it has loaded itself. Loading it is mostly from memory: see `log_cache`.
+async fn make<R: TableRow>(handle: &mut Handle, options: &TableOptions) -> Result<Snapshot, TableError> {
+    let Some(loaded) = handle.load::<R>(options).await? else {
+        return Err(TableError::unavailable(
+            &handle.at,
+            "read the log of",
+            "the table is not there",
+        ));
+    };
+    deltalake::checkpoints::create_checkpoint(&loaded.table, None)
+        .await
+        .map_err(|error| TableError::delta(&handle.at, "write a checkpoint of", &error))?;
+    Ok(loaded)
 }
 
 /// Version of the last checkpoint, if there is one that can be read.

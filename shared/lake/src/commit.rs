@@ -1,8 +1,8 @@
-//! One commit, at exactly the next version, and the truth about it when the answer was an error.
+//! One commit, at exactly the next version, and what became of it when the answer was an error.
 
 use std::collections::{BTreeMap, HashMap};
 
-use deltalake::DeltaTable;
+use deltalake::DeltaTableError;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake::kernel::{Action, Transaction};
 use deltalake::protocol::{DeltaOperation, SaveMode};
@@ -13,8 +13,9 @@ use uuid::Uuid;
 
 use crate::TableError;
 use crate::rows::EVENT_DATE;
+use crate::snapshot::{self, Snapshot};
 
-/// Names the commit in its own `commitInfo`, so that it is recognised whoever was told about it.
+/// Names the commit in its own `commitInfo`, so that it can be recognised in the log.
 const COMMIT_ID: &str = "xactCommitId";
 
 /// A commit that has been tried at one version of the log, which at most one commit can take.
@@ -27,19 +28,20 @@ pub(crate) struct Attempt {
 }
 
 /// What became of an [`Attempt`].
-pub(crate) enum Fate {
+#[derive(Debug)]
+pub(crate) enum CommitOutcome {
     /// It is in the log.
-    Landed,
+    Committed,
     /// Another commit has its version: it is not in the log and never will be.
-    Overtaken,
-    /// Its version is free: it is not in the log, and may yet come to be if the request is still on its way.
-    Open,
+    Conflicted,
+    /// Its version is free: it is not in the log, but may still arrive if the request is on its way.
+    Unknown,
 }
 
 /// What a commit carries.
 pub(crate) struct Contents {
     pub(crate) actions: Vec<Action>,
-    /// The next offset for each app id that advances.
+    /// The next offset for each app id that advances; they become `txn` actions.
     pub(crate) advancing: BTreeMap<String, i64>,
     /// What the log's history says of it.
     pub(crate) operation: DeltaOperation,
@@ -54,72 +56,73 @@ pub(crate) fn append_operation() -> DeltaOperation {
     }
 }
 
+impl Contents {
+    /// All that the log entry holds besides its `commitInfo`.
+    pub(crate) fn all_actions(&self) -> Vec<Action> {
+        let transactions = self.transactions().into_iter().map(Action::Txn);
+        self.actions.iter().cloned().chain(transactions).collect()
+    }
+
+    fn transactions(&self) -> Vec<Transaction> {
+        let advancing = self.advancing.iter();
+        advancing
+            .map(|(app_id, next)| Transaction::new(app_id, *next))
+            .collect()
+    }
+}
+
 impl Attempt {
     /// An attempt at the version after the one that is loaded.
-    pub(crate) fn after(table: &DeltaTable) -> Self {
+    pub(crate) fn after(snapshot: &Snapshot) -> Self {
         Self {
-            version: table.version().map_or(0, |version| version + 1),
+            version: snapshot.version + 1,
             id: Uuid::new_v4(),
         }
     }
 
-    /// Sends the commit. `Ok`: it landed, and this is the table with it. `Err`: ask [`Attempt::fate`].
-    pub(crate) async fn send(
-        &self,
-        table: &DeltaTable,
-        at: &str,
-        contents: &Contents,
-    ) -> Result<DeltaTable, TableError> {
-        let properties = CommitProperties::default()
-            // Any commit in between means that the plan must be looked at again, so it must not be skipped over.
-            .with_max_retries(0)
-            .with_cleanup_expired_logs(Some(false))
-            // Ours is made after the commit, where its failure is not mistaken for the commit's.
-            .with_create_checkpoint(false)
-            .with_metadata([(COMMIT_ID.to_owned(), self.id.to_string().into())])
-            .with_application_transactions(
-                contents
-                    .advancing
-                    .iter()
-                    .map(|(app_id, next)| Transaction::new(app_id, *next))
-                    .collect(),
-            );
-        fail_point!("delta::written", |_| std::process::abort());
-        let committed = async {
-            CommitBuilder::from(properties)
-                .with_actions(contents.actions.clone())
-                .build(Some(table.snapshot()?), table.log_store(), contents.operation.clone())
-                .await
-        };
-        let committed = committed
-            .await
-            .map_err(|error| TableError::delta(at, "commit to", &error))?;
-        fail_point!("delta::committed", |_| std::process::abort());
-        let mut table = table.clone();
-        table.state = Some(committed.snapshot);
-        Ok(table)
+    /// The version as the API has it.
+    pub(crate) fn table_version(&self) -> Option<i64> {
+        i64::try_from(self.version).ok()
     }
 
-    /// Reads what the log says of this attempt.
-    pub(crate) async fn fate(&self, table: &DeltaTable, at: &str) -> Result<Fate, TableError> {
-        let entry = table.log_store().read_commit_entry(self.version).await;
-        let entry = entry.map_err(|error| TableError::delta(at, "read the last commit of", &error))?;
-        let fate = match entry {
-            None => Fate::Open,
-            Some(commit) if self.wrote(&commit) => Fate::Landed,
-            Some(_) => Fate::Overtaken,
+    /// Writes the log entry: one request. `Err`: ask [`Attempt::outcome`].
+    pub(crate) async fn send(&self, snapshot: &Snapshot, contents: &Contents) -> Result<(), TableError> {
+        let failed = |error: DeltaTableError| TableError::delta(&snapshot.at, "commit to", &error);
+        let properties = CommitProperties::default()
+            .with_metadata([(COMMIT_ID.to_owned(), self.id.to_string().into())])
+            .with_application_transactions(contents.transactions());
+        // deltalake checks the actions against the table's protocol and serialises them. It would also look for the next
+        // version and try later ones; here only the next version will do, so the entry is written directly.
+        let loaded = snapshot.table.snapshot().map_err(failed)?;
+        let log = snapshot.table.log_store();
+        let prepared = CommitBuilder::from(properties)
+            .with_actions(contents.actions.clone())
+            .build(Some(loaded), log.clone(), contents.operation.clone())
+            .into_prepared_commit_future()
+            .await
+            .map_err(failed)?;
+        fail_point!("delta::written", |_| std::process::abort());
+        log.write_commit_entry(self.version, prepared.commit_or_bytes().clone(), self.id)
+            .await
+            .map_err(|error| failed(error.into()))?;
+        fail_point!("delta::committed", |_| std::process::abort());
+        Ok(())
+    }
+
+    /// Reads from the log what became of this attempt.
+    pub(crate) async fn outcome(&self, snapshot: &Snapshot) -> Result<CommitOutcome, TableError> {
+        let outcome = match snapshot::read_entry(&snapshot.table, self.version, &snapshot.at).await? {
+            None => CommitOutcome::Unknown,
+            Some(entry) if self.wrote(&entry) => CommitOutcome::Committed,
+            Some(_) => CommitOutcome::Conflicted,
         };
         debug!(
-            table = at,
+            table = snapshot.at,
             version = self.version,
-            fate = match fate {
-                Fate::Landed => "landed",
-                Fate::Overtaken => "overtaken",
-                Fate::Open => "open",
-            },
+            ?outcome,
             "a commit was answered with an error"
         );
-        Ok(fate)
+        Ok(outcome)
     }
 
     fn wrote(&self, commit: &[u8]) -> bool {

@@ -1,77 +1,85 @@
-//! Bloom filters of data files, kept within a number of bytes; the least recently used go first.
+//! Bloom filters of data files, kept within a number of bytes. A data file never changes, so an entry is never stale.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use deltalake::parquet::bloom_filter::Sbbf;
-use lru::LruCache;
 
-/// What an entry costs besides its filters: path, pointers, the map's node.
-const ENTRY_BYTES: usize = 256;
+use crate::byte_lru::ByteLru;
+
 /// A block of a split-block bloom filter: eight 32-bit words.
 const BLOCK_BYTES: usize = 32;
 
-/// The filters of one file, one for each row group; `None` where the file has none and the column must be read.
-pub(crate) struct FileFilters(pub(crate) Vec<Option<Sbbf>>);
+/// The filters of one file.
+pub(crate) enum FileFilters {
+    /// As read from the file, one for each row group; `None` where there is none and the column must be read.
+    OfRowGroups(Vec<Option<Sbbf>>),
+    /// Of all keys in the file, made by the process that wrote it.
+    OfFile(Sbbf),
+}
+
+/// Where the wanted keys may be.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Suspects {
+    /// In these row groups; if none, nowhere.
+    RowGroups(Vec<usize>),
+    /// Anywhere in the file.
+    File,
+}
 
 impl FileFilters {
-    fn bytes(&self) -> usize {
-        let filters: usize = self
-            .0
-            .iter()
-            .flatten()
-            .map(|filter| filter.num_blocks() * BLOCK_BYTES)
-            .sum();
-        filters + self.0.len() * size_of::<Option<Sbbf>>() + ENTRY_BYTES
+    /// A filter of the keys that a file of this process holds.
+    pub(crate) fn of_keys<'a>(ids: impl ExactSizeIterator<Item = &'a str>, false_positives: f64) -> Option<Self> {
+        let mut filter = Sbbf::new_with_ndv_fpp(ids.len().max(1) as u64, false_positives).ok()?;
+        ids.for_each(|id| filter.insert(id));
+        Some(Self::OfFile(filter))
     }
-}
 
-/// Filters by file. A data file never changes, so an entry is never stale.
-pub(crate) struct FilterCache {
-    capacity: usize,
-    entries: Mutex<Entries>,
-}
-
-struct Entries {
-    by_file: LruCache<String, Arc<FileFilters>>,
-    bytes: usize,
-}
-
-impl FilterCache {
-    pub(crate) fn new(capacity: usize) -> Self {
-        Self {
-            capacity,
-            entries: Mutex::new(Entries {
-                by_file: LruCache::unbounded(),
-                bytes: 0,
-            }),
+    /// Where any of the ids may be.
+    pub(crate) fn suspects<'a>(&self, mut ids: impl Iterator<Item = &'a str> + Clone) -> Suspects {
+        match self {
+            Self::OfFile(filter) => match ids.any(|id| filter.check(id)) {
+                true => Suspects::File,
+                false => Suspects::RowGroups(Vec::new()),
+            },
+            Self::OfRowGroups(filters) => Suspects::RowGroups(
+                filters
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, filter)| {
+                        filter
+                            .as_ref()
+                            .is_none_or(|filter| ids.clone().any(|id| filter.check(id)))
+                    })
+                    .map(|(row_group, _)| row_group)
+                    .collect(),
+            ),
         }
     }
 
+    fn bytes(&self) -> usize {
+        let of = |filter: &Sbbf| filter.num_blocks() * BLOCK_BYTES + size_of::<Sbbf>();
+        match self {
+            Self::OfFile(filter) => of(filter),
+            Self::OfRowGroups(filters) => filters.iter().map(|filter| filter.as_ref().map_or(8, of)).sum(),
+        }
+    }
+}
+
+/// Filters by file.
+pub(crate) struct FilterCache(ByteLru<Arc<FileFilters>>);
+
+impl FilterCache {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self(ByteLru::new(capacity))
+    }
+
     pub(crate) fn get(&self, file: &str) -> Option<Arc<FileFilters>> {
-        self.lock().by_file.get(file).cloned()
+        self.0.get(file)
     }
 
     pub(crate) fn put(&self, file: &str, filters: Arc<FileFilters>) {
         let bytes = filters.bytes();
-        if bytes > self.capacity {
-            return;
-        }
-        let mut entries = self.lock();
-        if let Some((_, replaced)) = entries.by_file.push(file.to_owned(), filters) {
-            entries.bytes -= replaced.bytes();
-        }
-        entries.bytes += bytes;
-        while entries.bytes > self.capacity {
-            match entries.by_file.pop_lru() {
-                Some((_, dropped)) => entries.bytes -= dropped.bytes(),
-                None => break,
-            }
-        }
-    }
-
-    /// A panic elsewhere leaves the cache whole: each change is complete when the lock is released.
-    fn lock(&self) -> MutexGuard<'_, Entries> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.put(file, filters, bytes);
     }
 }
 
@@ -80,35 +88,20 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn filters(bytes: usize) -> Arc<FileFilters> {
-        Arc::new(FileFilters(vec![Some(Sbbf::new_with_num_of_bytes(bytes))]))
+    #[test]
+    fn a_filter_of_own_keys_finds_them_and_rules_others_out() {
+        let filters = FileFilters::of_keys(["a", "b"].into_iter(), 1e-6).unwrap();
+        assert_eq!(filters.suspects(["x", "b"].into_iter()), Suspects::File);
+        assert_eq!(filters.suspects(["x", "y"].into_iter()), Suspects::RowGroups(vec![]));
     }
 
     #[test]
-    fn the_least_recently_used_go_when_the_bytes_are_spent() {
-        let one = filters(1024).bytes();
-        let cache = FilterCache::new(2 * one);
-        cache.put("a", filters(1024));
-        cache.put("b", filters(1024));
-        assert!(cache.get("a").is_some());
-        cache.put("c", filters(1024));
-        assert!(cache.get("b").is_none() && cache.get("a").is_some() && cache.get("c").is_some());
-        assert_eq!(cache.lock().bytes, 2 * one);
-    }
-
-    #[test]
-    fn putting_the_same_file_twice_counts_it_once() {
-        let cache = FilterCache::new(1 << 20);
-        cache.put("a", filters(1024));
-        cache.put("a", filters(2048));
-        assert_eq!(cache.lock().bytes, filters(2048).bytes());
-    }
-
-    #[test]
-    fn a_filter_bigger_than_the_cache_is_not_kept() {
-        let cache = FilterCache::new(1024);
-        cache.put("a", filters(4096));
-        assert!(cache.get("a").is_none());
-        assert_eq!(cache.lock().bytes, 0);
+    fn a_row_group_without_a_filter_is_always_read() {
+        let FileFilters::OfFile(filter) = FileFilters::of_keys(["a"].into_iter(), 1e-6).unwrap() else {
+            panic!("of the file");
+        };
+        let filters = FileFilters::OfRowGroups(vec![Some(filter), None]);
+        assert_eq!(filters.suspects(["x"].into_iter()), Suspects::RowGroups(vec![1]));
+        assert_eq!(filters.suspects(["a"].into_iter()), Suspects::RowGroups(vec![0, 1]));
     }
 }

@@ -1,28 +1,34 @@
-//! An open table: loaded, refreshed, created on first write, and reopened now and then.
+//! An open table: loaded, kept at its latest known version, and created on first write.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use deltalake::kernel::transaction::CommitProperties;
-use deltalake::logstore::object_store::{self, ObjectStore, ObjectStoreExt, path::Path};
+use deltalake::logstore::object_store::{self, ObjectStoreExt, path::Path};
 use deltalake::operations::create::CreateBuilder;
 use deltalake::protocol::SaveMode;
 use deltalake::{DeltaTable, DeltaTableBuilder};
-use tracing::{debug, info};
+use futures::StreamExt;
+use tracing::{debug, info, warn};
 use url::Url;
 
-use crate::positions::Positions;
+use crate::log_cache::LogCache;
 use crate::rows::EVENT_DATE;
+use crate::snapshot::{Followed, Snapshot};
 use crate::{Location, TableError, TableOptions, TableRow, schema, store};
+
+const LOG: &str = "_delta_log";
 
 /// The state that a [`crate::Table`] keeps between calls, behind its lock.
 pub(crate) struct Handle {
     /// The location as text, for errors.
     pub(crate) at: String,
     location: Location,
-    store: Option<(Arc<dyn ObjectStore>, Url)>,
-    table: Option<DeltaTable>,
-    commits: u32,
-    pub(crate) positions: Positions,
+    store: Option<(Arc<LogCache>, Url)>,
+    /// Taken out by whoever works with it, and put back only when all went well: after an error the table is loaded again.
+    snapshot: Option<Snapshot>,
+    /// When the storage was last asked for the table that the snapshot is of.
+    confirmed: Instant,
     /// Version of the last checkpoint that we know of.
     pub(crate) checkpoint: Option<u64>,
 }
@@ -33,72 +39,80 @@ impl Handle {
             at: location.to_string(),
             location,
             store: None,
-            table: None,
-            commits: 0,
-            positions: Positions::default(),
+            snapshot: None,
+            confirmed: Instant::now(),
             checkpoint: None,
         }
     }
 
-    /// The table at its latest version, or `None` if it is not there yet.
-    pub(crate) async fn refresh<R: TableRow>(
-        &mut self,
-        options: &TableOptions,
-    ) -> Result<Option<DeltaTable>, TableError> {
-        // Taken out, and put back only when all is well: after an error the next call starts afresh.
-        let refreshed = match self.table.take() {
-            Some(mut table) => {
-                table
-                    .update_state()
-                    .await
-                    .map_err(|error| TableError::delta(&self.at, "read the log of", &error))?;
-                table
-            }
-            None => match self.load::<R>(options).await? {
-                Some(table) => table,
-                None => return Ok(None),
-            },
-        };
-        self.table = Some(refreshed.clone());
-        Ok(Some(refreshed))
+    /// The table as it was known last, which takes no request in the steady state; `None` if it is not there.
+    ///
+    /// Others may have committed since. A commit at the next version then fails, so a plan made on this state is safe.
+    pub(crate) async fn known<R: TableRow>(&mut self, options: &TableOptions) -> Result<Option<Snapshot>, TableError> {
+        match self.snapshot.take() {
+            Some(snapshot) if self.is_confirmed(&snapshot, options).await? => Ok(Some(snapshot)),
+            _ => self.load::<R>(options).await,
+        }
     }
 
-    /// The table at its latest version; it is created if it is not there.
-    pub(crate) async fn refresh_or_create<R: TableRow>(
+    /// The table at its latest version; `None` if it is not there.
+    pub(crate) async fn latest<R: TableRow>(&mut self, options: &TableOptions) -> Result<Option<Snapshot>, TableError> {
+        let Some(mut snapshot) = self.snapshot.take() else {
+            return self.load::<R>(options).await;
+        };
+        if !self.is_confirmed(&snapshot, options).await? || snapshot.follow_log().await? == Followed::Outdated {
+            return self.load::<R>(options).await;
+        }
+        Ok(Some(snapshot))
+    }
+
+    /// [`Handle::known`]; the table is created if it is not there.
+    pub(crate) async fn known_or_create<R: TableRow>(
         &mut self,
         options: &TableOptions,
-    ) -> Result<DeltaTable, TableError> {
-        if let Some(table) = self.refresh::<R>(options).await? {
-            return Ok(table);
+    ) -> Result<Snapshot, TableError> {
+        if let Some(snapshot) = self.known::<R>(options).await? {
+            return Ok(snapshot);
         }
         let creation = self.create::<R>(options).await;
-        // Another process may have been faster, or the answer alone was lost: what counts is what is there now.
-        match (self.refresh::<R>(options).await?, creation) {
-            (Some(table), _) => Ok(table),
+        // Another process may have been faster, or only the answer was lost: what counts is what is there now.
+        match (self.load::<R>(options).await?, creation) {
+            (Some(snapshot), _) => Ok(snapshot),
             (None, Err(error)) => Err(error),
             (None, Ok(())) => Err(TableError::unavailable(
                 &self.at,
                 "find",
-                "it was created and is not listed",
+                "it was created and is not there",
             )),
         }
     }
 
-    /// Takes over the state after a commit of ours, so that the next refresh has nothing to read.
-    pub(crate) fn committed(&mut self, table: DeltaTable, options: &TableOptions) {
-        self.commits += 1;
-        // A handle grows with each commit, in memory and in time (facts: 43 to 138 MB over 500 commits).
-        if self.commits >= options.reopen_every {
-            self.commits = 0;
-            self.table = None;
-        } else {
-            self.table = Some(table);
-        }
+    /// Puts back what [`Handle::known`] or [`Handle::latest`] took out.
+    pub(crate) fn keep(&mut self, snapshot: Snapshot) {
+        self.snapshot = Some(snapshot);
     }
 
-    /// Forgets the loaded state: the next refresh reads it from the storage.
-    pub(crate) fn forget(&mut self) {
-        self.table = None;
+    /// Whether the loaded table is still the one at its place, asked once in a while: somebody may have deleted or replaced
+    /// it, and a commit at the next version would not notice.
+    async fn is_confirmed(&mut self, snapshot: &Snapshot, options: &TableOptions) -> Result<bool, TableError> {
+        if self.confirmed.elapsed() < options.confirm_every {
+            return Ok(true);
+        }
+        let Some((store, url)) = &self.store else {
+            return Ok(false);
+        };
+        let failed = |error: object_store::Error| TableError::unavailable(&self.at, "read the log of", error);
+        let root = Path::from_url_path(url.path()).map_err(|error| failed(error.into()))?;
+        let entry = root.join(LOG).join(format!("{:020}.json", snapshot.version));
+        let is_current = store.is_current(&entry).await.map_err(failed)?;
+        if !is_current {
+            warn!(
+                table = self.at,
+                "the table was deleted or replaced while it was written to; loading it again"
+            );
+        }
+        self.confirmed = Instant::now();
+        Ok(is_current)
     }
 
     /// The table without its state. No I/O.
@@ -106,8 +120,9 @@ impl Handle {
         let (store, url) = match &self.store {
             Some((store, url)) => (Arc::clone(store), url.clone()),
             None => {
-                let opened = store::open_store(&self.location, &options.connection, options.store_wrapper.as_ref())?;
-                self.store.insert(opened).clone()
+                let (store, url) =
+                    store::open_store(&self.location, &options.connection, options.store_wrapper.as_ref())?;
+                self.store.insert((Arc::new(LogCache::new(store)), url)).clone()
             }
         };
         DeltaTableBuilder::from_url(url.clone())
@@ -115,13 +130,13 @@ impl Handle {
             .map_err(|error| TableError::delta(&self.at, "open", &error))
     }
 
-    async fn load<R: TableRow>(&mut self, options: &TableOptions) -> Result<Option<DeltaTable>, TableError> {
+    /// deltalake's own view of the latest version, for maintenance; `None` if the table is not there.
+    pub(crate) async fn deltalake<R: TableRow>(
+        &mut self,
+        options: &TableOptions,
+    ) -> Result<Option<DeltaTable>, TableError> {
         let mut table = self.unloaded(options)?;
-        let there = table
-            .verify_deltatable_existence()
-            .await
-            .map_err(|error| TableError::delta(&self.at, "list the log of", &error))?;
-        if !there {
+        if !self.is_there(&table).await? {
             return Ok(None);
         }
         table
@@ -129,25 +144,42 @@ impl Handle {
             .await
             .map_err(|error| TableError::delta(&self.at, "read the log of", &error))?;
         schema::check::<R>(&table, &self.at)?;
-        debug!(table = self.at, version = table.version(), "opened the table");
         Ok(Some(table))
+    }
+
+    pub(crate) async fn load<R: TableRow>(&mut self, options: &TableOptions) -> Result<Option<Snapshot>, TableError> {
+        let Some(table) = self.deltalake::<R>(options).await? else {
+            return Ok(None);
+        };
+        let snapshot = Snapshot::of(table, &self.at).await?;
+        self.confirmed = Instant::now();
+        debug!(table = self.at, version = snapshot.version, "loaded the table");
+        Ok(Some(snapshot))
+    }
+
+    /// By two names rather than by listing: the first log entry, or, once old entries are cleaned up, the checkpoint hint.
+    async fn is_there(&self, table: &DeltaTable) -> Result<bool, TableError> {
+        for name in ["00000000000000000000.json", "_last_checkpoint"] {
+            match table.object_store().head(&Path::from_iter([LOG, name])).await {
+                Ok(_) => return Ok(true),
+                Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(TableError::unavailable(&self.at, "read the log of", error)),
+            }
+        }
+        Ok(false)
     }
 
     async fn create<R: TableRow>(&mut self, options: &TableOptions) -> Result<(), TableError> {
         let table = self.unloaded(options)?;
-        // A log that lists as empty but has a checkpoint is a listing that cannot be trusted (OneLake has given those),
-        // and a second version 0 would bury the first.
-        let hint = Path::from("_delta_log/_last_checkpoint");
-        match table.object_store().head(&hint).await {
-            Err(object_store::Error::NotFound { .. }) => {}
-            Ok(_) => {
-                return Err(TableError::unavailable(
-                    &self.at,
-                    "list the log of",
-                    "it lists as empty but has a checkpoint",
-                ));
+        // A log without its beginning is what remains of a table that was deleted while others wrote to it. A new first
+        // entry beside it would make a table that nobody can read.
+        match table.object_store().list(Some(&Path::from(LOG))).next().await {
+            None => {}
+            Some(Ok(found)) => {
+                let reason = format!("{} is there, but not the first entry of its log", found.location);
+                return Err(TableError::corrupt(&self.at, reason));
             }
-            Err(error) => return Err(TableError::unavailable(&self.at, "read the log of", error)),
+            Some(Err(error)) => return Err(TableError::unavailable(&self.at, "list the log of", error)),
         }
         CreateBuilder::new()
             .with_log_store(table.log_store())
@@ -179,33 +211,46 @@ mod tests {
     use super::*;
     use crate::FailedRow;
 
-    #[tokio::test]
-    async fn the_handle_is_opened_afresh_after_the_given_number_of_commits() {
+    fn handle() -> (tempfile::TempDir, Handle) {
         let folder = tempfile::tempdir().unwrap();
         let location = Location::parse(folder.path().to_str().unwrap()).unwrap();
-        let options = TableOptions {
-            reopen_every: 3,
-            ..TableOptions::default()
-        };
-        let mut handle = Handle::new(location);
-        let mut open_after = Vec::new();
-        for _ in 0..6 {
-            let table = handle.refresh_or_create::<FailedRow>(&options).await.unwrap();
-            handle.committed(table, &options);
-            open_after.push(handle.table.is_some());
-        }
-        assert_eq!(open_after, [true, true, false, true, true, false]);
+        (folder, Handle::new(location))
     }
 
     #[tokio::test]
-    async fn an_empty_listing_beside_a_checkpoint_creates_no_second_table() {
-        let folder = tempfile::tempdir().unwrap();
-        let location = Location::parse(folder.path().to_str().unwrap()).unwrap();
-        std::fs::create_dir(folder.path().join("_delta_log")).unwrap();
-        std::fs::write(folder.path().join("_delta_log/_last_checkpoint"), "{\"version\":99}").unwrap();
-        let mut handle = Handle::new(location);
-        let refused = handle.refresh_or_create::<FailedRow>(&TableOptions::default()).await;
-        assert!(refused.unwrap_err().is_transient());
-        assert_eq!(std::fs::read_dir(folder.path().join("_delta_log")).unwrap().count(), 1);
+    async fn remains_of_a_log_are_not_built_upon() {
+        for (name, content) in [
+            ("_last_checkpoint", "{\"version\":99}"),
+            ("00000000000000000009.json", "{}"),
+        ] {
+            let (folder, mut handle) = handle();
+            std::fs::create_dir(folder.path().join(LOG)).unwrap();
+            std::fs::write(folder.path().join(LOG).join(name), content).unwrap();
+            let refused = handle.known_or_create::<FailedRow>(&TableOptions::default()).await;
+            assert!(refused.is_err(), "{name}");
+            assert_eq!(std::fs::read_dir(folder.path().join(LOG)).unwrap().count(), 1, "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_table_that_was_replaced_is_noticed() {
+        let (folder, mut handle) = handle();
+        let options = TableOptions {
+            confirm_every: std::time::Duration::ZERO,
+            ..TableOptions::default()
+        };
+        let snapshot = handle.known_or_create::<FailedRow>(&options).await.unwrap();
+        handle.keep(snapshot);
+        assert!(handle.known::<FailedRow>(&options).await.unwrap().is_some());
+        let (_, mut other) = (folder.path(), Handle::new(handle.location.clone()));
+        let snapshot = handle.load::<FailedRow>(&options).await.unwrap().unwrap();
+        handle.keep(snapshot);
+        std::fs::remove_dir_all(folder.path()).unwrap();
+        assert!(handle.known::<FailedRow>(&options).await.unwrap().is_none(), "deleted");
+        other.known_or_create::<FailedRow>(&options).await.unwrap();
+        assert!(
+            handle.known::<FailedRow>(&options).await.unwrap().is_some(),
+            "created again"
+        );
     }
 }

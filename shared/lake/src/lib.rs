@@ -5,7 +5,7 @@
 //! - [`Table`] (feature `delta`): append the rows whose key is not there yet, together with the offsets
 //!   that they came from, or say why not; remove rows by id; compact, vacuum, checkpoint
 //!
-//! Follow an append through `table` → `append` → `change` → `positions` and `key_lookup` → `data_files` → `commit`.
+//! Follow an append through `table` → `append` → `change` → `snapshot` and `key_lookup` → `data_files` → `commit`.
 
 #![forbid(unsafe_code)]
 
@@ -23,6 +23,8 @@ pub use onelake::{ConnectError, Connection};
 #[cfg(feature = "delta")]
 mod append;
 #[cfg(feature = "delta")]
+mod byte_lru;
+#[cfg(feature = "delta")]
 mod candidates;
 #[cfg(feature = "delta")]
 mod change;
@@ -39,11 +41,11 @@ mod handle;
 #[cfg(feature = "delta")]
 mod key_lookup;
 #[cfg(feature = "delta")]
+mod log_cache;
+#[cfg(feature = "delta")]
 mod optimize;
 #[cfg(feature = "delta")]
 mod parquet_read;
-#[cfg(feature = "delta")]
-mod positions;
 #[cfg(feature = "delta")]
 mod probe;
 #[cfg(feature = "delta")]
@@ -56,6 +58,8 @@ mod rows;
 mod scan;
 #[cfg(feature = "delta")]
 mod schema;
+#[cfg(feature = "delta")]
+mod snapshot;
 #[cfg(feature = "delta")]
 mod store;
 #[cfg(feature = "delta")]

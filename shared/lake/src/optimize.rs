@@ -7,8 +7,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::marker::PhantomData;
+use std::sync::Arc;
 
-use deltalake::DeltaTable;
 use deltalake::kernel::Add;
 use deltalake::logstore::object_store::path::Path;
 use deltalake::protocol::DeltaOperation;
@@ -16,9 +16,8 @@ use jiff::civil::Date;
 
 use crate::change::{self, Change, Plan};
 use crate::commit::{Attempt, Contents};
-use crate::handle::Handle;
-use crate::parquet_read::{self, DataFile};
 use crate::rewrite::{self, Rewritten};
+use crate::snapshot::{DataFile, Snapshot};
 use crate::{Table, TableError, TableRow};
 
 /// A file of less than three quarters of the target is small: one that was written to the target may come out a bit
@@ -92,7 +91,7 @@ impl<R: TableRow> Table<R> {
 
 impl<R> Compaction<'_, R> {
     /// The next small files to put together; none if fewer than two are left.
-    fn part(&self, mut files: Vec<DataFile>) -> Vec<DataFile> {
+    fn part(&self, mut files: Vec<Arc<DataFile>>) -> Vec<Arc<DataFile>> {
         files.retain(|file| is_small(file.bytes, self.target_bytes) && !self.written.contains(&file.path));
         files.sort_by(|a, b| a.path.cmp(&b.path));
         let mut bytes = 0;
@@ -109,18 +108,19 @@ impl<R> Compaction<'_, R> {
 impl<R: TableRow> Change for Compaction<'_, R> {
     type Outcome = Option<Compacted>;
 
-    async fn plan(&mut self, handle: &mut Handle, table: &DeltaTable) -> Result<Plan<Self::Outcome>, TableError> {
-        let at = &handle.at;
-        let files = parquet_read::files_between(table, at, Some((self.date, self.date))).await?;
+    const NEEDS_LATEST: bool = true;
+
+    async fn plan(&mut self, snapshot: &mut Snapshot) -> Result<Plan<Self::Outcome>, TableError> {
+        let files = snapshot.files_between(Some((self.date, self.date)));
         let active: HashSet<&Path> = files.iter().map(|file| &file.path).collect();
         let is_current = self.staged.sources.iter().all(|file| active.contains(&file.path));
         if self.staged.sources.is_empty() || !is_current {
-            self.staged.discard(table).await;
+            self.staged.discard(&snapshot.table).await;
             let part = self.part(files);
             if part.is_empty() {
                 return Ok(Plan::Done(None));
             }
-            self.staged = rewrite::rewrite::<R>(table, at, part, &HashSet::new(), self.target_bytes).await?;
+            self.staged = rewrite::rewrite::<R>(snapshot, part, &HashSet::new(), self.target_bytes).await?;
         }
         let Rewritten { sources, files, .. } = &self.staged;
         let compacted = Compacted {
@@ -129,7 +129,7 @@ impl<R: TableRow> Change for Compaction<'_, R> {
             files_after: files.len(),
             bytes_before: sources.iter().map(|file| file.bytes).sum(),
             bytes_after: files.iter().map(|file| u64::try_from(file.size).unwrap_or(0)).sum(),
-            version: i64::try_from(Attempt::after(table).version).ok(),
+            version: Attempt::after(snapshot).table_version(),
         };
         let contents = Contents {
             // The rows stay as they are: who follows the table's changes has nothing to do.

@@ -14,7 +14,7 @@ impl<R: TableRow> Table<R> {
     pub async fn probe(&self) -> Result<(), TableError> {
         let (store, at) = {
             let mut handle = self.handle.lock().await;
-            let table = match handle.refresh::<R>(&self.options).await? {
+            let table = match handle.deltalake::<R>(&self.options).await? {
                 Some(table) => table,
                 None => handle.unloaded(&self.options)?,
             };

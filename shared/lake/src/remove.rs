@@ -3,16 +3,15 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use deltalake::DeltaTable;
 use deltalake::kernel::Add;
 use deltalake::protocol::DeltaOperation;
 use jiff::civil::Date;
 
 use crate::change::{self, Change, Plan};
 use crate::commit::{Attempt, Contents};
-use crate::handle::Handle;
 use crate::key_lookup::{Lookup, Wanted};
 use crate::rewrite::{self, Rewritten};
+use crate::snapshot::Snapshot;
 use crate::{Table, TableError, TableRow};
 
 /// What became of a removal.
@@ -60,15 +59,17 @@ impl<R: TableRow> Table<R> {
 impl<R: TableRow> Change for Removal<'_, R> {
     type Outcome = Removed;
 
-    async fn plan(&mut self, handle: &mut Handle, table: &DeltaTable) -> Result<Plan<Removed>, TableError> {
+    const NEEDS_LATEST: bool = true;
+
+    async fn plan(&mut self, snapshot: &mut Snapshot) -> Result<Plan<Removed>, TableError> {
         for (date, ids) in &self.ids {
-            let lookup = Lookup::<R>::new(table, &self.table.filters, &handle.at);
+            let lookup = Lookup::<R>::new(snapshot, &self.table.filters);
             let holders = lookup.holders(*date, &Wanted::ids(ids), &mut self.clean).await?;
             let staged = self.staged.entry(*date).or_default();
             if !staged.replaces(&holders) {
-                staged.discard(table).await;
+                staged.discard(&snapshot.table).await;
                 let target = self.table.options.target_file_bytes;
-                *staged = rewrite::rewrite::<R>(table, &handle.at, holders, ids, target).await?;
+                *staged = rewrite::rewrite::<R>(snapshot, holders, ids, target).await?;
             }
         }
         let staged = || self.staged.values();
@@ -86,7 +87,7 @@ impl<R: TableRow> Change for Removal<'_, R> {
                 )),
             },
         };
-        let version = i64::try_from(Attempt::after(table).version).ok();
+        let version = Attempt::after(snapshot).table_version();
         Ok(Plan::Commit(Box::new(contents), Removed { rows, version }))
     }
 

@@ -3,7 +3,7 @@
 //! Rows are streamed batch by batch, and a row group is handed to the storage when it is full: the memory needed does
 //! not grow with the files.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use deltalake::DeltaTable;
@@ -11,18 +11,19 @@ use deltalake::arrow::array::{AsArray, BooleanArray, RecordBatch};
 use deltalake::arrow::compute::{cast, filter_record_batch};
 use deltalake::arrow::datatypes::DataType;
 use deltalake::arrow::error::ArrowError;
-use deltalake::kernel::{Action, Add};
+use deltalake::kernel::{Action, Add, Remove};
 use deltalake::writer::{DeltaWriter, RecordBatchWriter};
 use futures::TryStreamExt;
 
 use crate::data_files::{ROW_GROUP_ROWS, writer_properties};
-use crate::parquet_read::{self, DataFile};
-use crate::{TableError, TableRow, data_files, schema};
+use crate::rows::EVENT_DATE;
+use crate::snapshot::{DataFile, Snapshot};
+use crate::{TableError, TableRow, data_files, parquet_read, schema};
 
 /// Files to be replaced and what replaces them, not yet named by a commit.
 #[derive(Default)]
 pub(crate) struct Rewritten {
-    pub(crate) sources: Vec<DataFile>,
+    pub(crate) sources: Vec<Arc<DataFile>>,
     pub(crate) files: Vec<Add>,
     /// Rows that were left out.
     pub(crate) dropped: usize,
@@ -34,7 +35,7 @@ impl Rewritten {
         let removes = self
             .sources
             .iter()
-            .map(|file| Action::Remove(file.view.remove_action(data_change)));
+            .map(|file| Action::Remove(remove(file, data_change)));
         let adds = self.files.iter().map(|file| {
             Action::Add(Add {
                 data_change,
@@ -45,8 +46,8 @@ impl Rewritten {
     }
 
     /// Whether these are the files that it replaces.
-    pub(crate) fn replaces(&self, files: &[DataFile]) -> bool {
-        let paths = |files: &[DataFile]| files.iter().map(|file| file.path.clone()).collect::<Vec<_>>();
+    pub(crate) fn replaces(&self, files: &[Arc<DataFile>]) -> bool {
+        let paths = |files: &[Arc<DataFile>]| files.iter().map(|file| file.path.clone()).collect::<Vec<_>>();
         paths(&self.sources) == paths(files)
     }
 
@@ -60,15 +61,15 @@ impl Rewritten {
 /// Writes the rows of some files of one date into new ones of about `target_bytes` each, without the rows of the ids to
 /// `drop`.
 pub(crate) async fn rewrite<R: TableRow>(
-    table: &DeltaTable,
-    at: &str,
-    sources: Vec<DataFile>,
+    snapshot: &Snapshot,
+    sources: Vec<Arc<DataFile>>,
     drop: &HashSet<Arc<str>>,
     target_bytes: u64,
 ) -> Result<Rewritten, TableError> {
     if sources.is_empty() {
         return Ok(Rewritten::default());
     }
+    let (table, at) = (&snapshot.table, snapshot.at.as_str());
     let schema = schema::table_schema(table, at)?;
     let failed = |error| TableError::delta(at, "write a file of", &error);
     // The filter is sized for the rows that a row group will hold.
@@ -95,6 +96,21 @@ pub(crate) async fn rewrite<R: TableRow>(
         files,
         dropped,
     })
+}
+
+/// The action that takes a file out of the table. The partition is among its extended metadata, for readers that follow
+/// changes.
+fn remove(file: &DataFile, data_change: bool) -> Remove {
+    let date = file.date.map(|date| date.to_string());
+    Remove {
+        path: file.path.to_string(),
+        data_change,
+        deletion_timestamp: Some(chrono::Utc::now().timestamp_millis()),
+        extended_file_metadata: Some(true),
+        partition_values: Some(HashMap::from([(EVENT_DATE.to_owned(), date)])),
+        size: i64::try_from(file.bytes).ok(),
+        ..Remove::default()
+    }
 }
 
 fn without<R: TableRow>(batch: &RecordBatch, drop: &HashSet<Arc<str>>) -> Result<RecordBatch, ArrowError> {

@@ -50,11 +50,16 @@ impl<R: TableRow> Table<R> {
     /// [`TableError`].
     pub async fn dates(&self) -> Result<BTreeSet<Date>, TableError> {
         let mut handle = self.handle.lock().await;
-        let Some(table) = handle.refresh::<R>(&self.options).await? else {
+        let Some(snapshot) = handle.latest::<R>(&self.options).await? else {
             return Ok(BTreeSet::new());
         };
-        let files = parquet_read::files_between(&table, &handle.at, None).await?;
-        Ok(files.iter().filter_map(|file| file.date).collect())
+        let dates = snapshot
+            .files_between(None)
+            .iter()
+            .filter_map(|file| file.date)
+            .collect();
+        handle.keep(snapshot);
+        Ok(dates)
     }
 
     async fn read(&self, columns: &[&str], dates: Option<(Date, Date)>) -> Result<Vec<RecordBatch>, TableError> {
@@ -69,17 +74,20 @@ impl<R: TableRow> Table<R> {
         dates: Option<(Date, Date)>,
         mut visit: impl FnMut(&RecordBatch) + Send,
     ) -> Result<(), TableError> {
-        let (table, at) = {
+        let (table, files) = {
             let mut handle = self.handle.lock().await;
-            match handle.refresh::<R>(&self.options).await? {
-                Some(table) => (table, handle.at.clone()),
-                None => return Ok(()),
-            }
+            let Some(snapshot) = handle.latest::<R>(&self.options).await? else {
+                return Ok(());
+            };
+            let found = (snapshot.table.clone(), snapshot.files_between(dates));
+            handle.keep(snapshot);
+            found
         };
-        let schema = schema::table_schema(&table, &at)?;
-        let schema = projected(&schema, columns).map_err(|error| TableError::schema(&at, error))?;
-        for file in parquet_read::files_between(&table, &at, dates).await? {
-            let mut read = std::pin::pin!(parquet_read::batches(&table, &at, &file, &schema).await?);
+        let at = &self.location.to_string();
+        let schema = schema::table_schema(&table, at)?;
+        let schema = projected(&schema, columns).map_err(|error| TableError::schema(at, error))?;
+        for file in files {
+            let mut read = std::pin::pin!(parquet_read::batches(&table, at, &file, &schema).await?);
             while let Some(batch) = read.try_next().await? {
                 visit(&batch);
             }

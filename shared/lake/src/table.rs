@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashSet};
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use deltalake::DeltaTable;
 use deltalake::kernel::Add;
 use jiff::civil::Date;
 use tokio::sync::Mutex;
@@ -14,6 +13,7 @@ use crate::commit::{self, Contents};
 use crate::filter_cache::FilterCache;
 use crate::handle::Handle;
 use crate::key_lookup::{self, Wanted};
+use crate::snapshot::Snapshot;
 use crate::{Connection, Key, Location, StoreWrapper, TableError, TableRow};
 
 /// How a [`Table`] behaves. The defaults are what production uses.
@@ -21,8 +21,8 @@ use crate::{Connection, Key, Location, StoreWrapper, TableError, TableRow};
 pub struct TableOptions {
     /// Memory for the bloom filters of data files, in bytes.
     pub filter_cache_bytes: usize,
-    /// Commits after which the handle is opened afresh: it grows with each.
-    pub reopen_every: u32,
+    /// How often the storage is asked whether the table is still the one that was loaded: one request each.
+    pub confirm_every: Duration,
     /// Commits between two checkpoints.
     pub checkpoint_every: u32,
     /// How often an append is done again because another writer was faster, before it answers `Unavailable`.
@@ -43,7 +43,7 @@ impl Default for TableOptions {
     fn default() -> Self {
         Self {
             filter_cache_bytes: 32 * 1024 * 1024,
-            reopen_every: 50,
+            confirm_every: Duration::from_secs(60),
             checkpoint_every: 100,
             conflict_attempts: 60,
             storage_attempts: 3,
@@ -93,11 +93,12 @@ impl<R: TableRow> Table<R> {
     /// [`TableError`], if the log cannot be read.
     pub async fn positions(&self, app_ids: &[String]) -> Result<BTreeMap<String, i64>, TableError> {
         let mut handle = self.handle.lock().await;
-        let Some(table) = handle.refresh::<R>(&self.options).await? else {
+        let Some(mut snapshot) = handle.latest::<R>(&self.options).await? else {
             return Ok(BTreeMap::new());
         };
-        let at = handle.at.clone();
-        handle.positions.of(&table, &at, app_ids).await
+        let positions = snapshot.positions(app_ids).await?;
+        handle.keep(snapshot);
+        Ok(positions)
     }
 
     /// Sets positions as given, back as well as forward, in a commit of its own: for when they and the topic disagree and
@@ -119,15 +120,14 @@ impl<R: TableRow> Table<R> {
     /// # Errors
     /// [`TableError`], if the log or a file cannot be read.
     pub async fn existing_keys(&self, date: Date, keys: &[Key]) -> Result<HashSet<Key>, TableError> {
-        let (table, at) = {
-            let mut handle = self.handle.lock().await;
-            match handle.refresh::<R>(&self.options).await? {
-                Some(table) => (table, handle.at.clone()),
-                None => return Ok(HashSet::new()),
-            }
+        let mut handle = self.handle.lock().await;
+        let Some(snapshot) = handle.latest::<R>(&self.options).await? else {
+            return Ok(HashSet::new());
         };
-        let lookup = key_lookup::Lookup::<R>::new(&table, &self.filters, &at);
-        lookup.find(date, &Wanted::new(keys), &mut HashSet::new()).await
+        let lookup = key_lookup::Lookup::<R>::new(&snapshot, &self.filters);
+        let found = lookup.find(date, &Wanted::new(keys), &mut HashSet::new()).await?;
+        handle.keep(snapshot);
+        Ok(found)
     }
 }
 
@@ -136,10 +136,11 @@ struct SetPositions<'a>(&'a BTreeMap<String, i64>);
 impl Change for SetPositions<'_> {
     type Outcome = ();
 
-    async fn plan(&mut self, handle: &mut Handle, table: &DeltaTable) -> Result<Plan<()>, TableError> {
+    const NEEDS_LATEST: bool = true;
+
+    async fn plan(&mut self, snapshot: &mut Snapshot) -> Result<Plan<()>, TableError> {
         let app_ids: Vec<String> = self.0.keys().cloned().collect();
-        let at = handle.at.clone();
-        if handle.positions.of(table, &at, &app_ids).await? == *self.0 {
+        if snapshot.positions(&app_ids).await? == *self.0 {
             return Ok(Plan::Done(()));
         }
         let contents = Contents {

@@ -10,7 +10,7 @@ use deltalake::operations::vacuum::VacuumMode;
 use jiff::civil::Date;
 
 use crate::optimize::is_small;
-use crate::{Table, TableError, TableRow, checkpoint, parquet_read};
+use crate::{Table, TableError, TableRow, checkpoint};
 
 /// Nothing younger is deleted without being told so twice: readers and writers of that age may still need it.
 pub const VACUUM_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -53,17 +53,18 @@ impl<R: TableRow> Table<R> {
     /// # Errors
     /// [`TableError`], if the log cannot be read.
     pub async fn info(&self) -> Result<Option<TableInfo>, TableError> {
-        let Some((table, at)) = self.opened().await? else {
+        let mut handle = self.handle.lock().await;
+        let Some(snapshot) = handle.latest::<R>(&self.options).await? else {
             return Ok(None);
         };
         let mut info = TableInfo {
-            version: table.version().unwrap_or_default(),
-            checkpoint: checkpoint::read_last(&table).await,
+            version: snapshot.version,
+            checkpoint: checkpoint::read_last(&snapshot.table).await,
             ..TableInfo::default()
         };
         let mut dates = BTreeSet::new();
         let mut small: BTreeMap<Date, usize> = BTreeMap::new();
-        for file in parquet_read::files_between(&table, &at, None).await? {
+        for file in snapshot.files_between(None) {
             info.files += 1;
             info.rows += file.rows.unwrap_or_default();
             info.bytes += file.bytes;
@@ -77,6 +78,7 @@ impl<R: TableRow> Table<R> {
         info.first_date = dates.first().copied();
         info.last_date = dates.last().copied();
         info.small_files = small.into_values().filter(|files| *files > 1).sum();
+        handle.keep(snapshot);
         Ok(Some(info))
     }
 
@@ -163,9 +165,10 @@ impl<R: TableRow> Table<R> {
             .map_err(|error| TableError::delta(&at, "clean up the log of", &error))
     }
 
+    /// deltalake's own view of the table.
     async fn opened(&self) -> Result<Option<(DeltaTable, String)>, TableError> {
         let mut handle = self.handle.lock().await;
-        let table = handle.refresh::<R>(&self.options).await?;
+        let table = handle.deltalake::<R>(&self.options).await?;
         Ok(table.map(|table| (table, handle.at.clone())))
     }
 }

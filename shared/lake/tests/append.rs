@@ -107,8 +107,8 @@ async fn the_same_file_arriving_as_two_messages_makes_one_row() {
     assert_eq!(counts(&table.append(message(4), at(5)).await.unwrap()), (1, 0, 0));
     let second = table.append(message(5), at(6)).await.unwrap();
     assert_eq!(counts(&second), (0, 0, 1));
-    assert!(second.version.is_some(), "the position still moves");
-    assert_eq!(table.positions(&[APP.to_owned()]).await.unwrap(), at(6));
+    assert_eq!(second.version, None, "no row, no commit");
+    assert_eq!(table.positions(&[APP.to_owned()]).await.unwrap(), at(5));
 }
 
 #[tokio::test]
@@ -173,21 +173,41 @@ async fn failures_of_different_replays_are_different_rows() {
 }
 
 #[tokio::test]
-async fn the_position_moves_without_rows_and_never_backwards() {
+async fn a_batch_without_rows_makes_no_commit_and_the_next_rows_take_the_position_along() {
     let (_folder, location) = folder();
     let table = table::<AttachmentRow>(&location);
-    let moved = table.append(vec![], at(7)).await.unwrap();
-    assert_eq!((counts(&moved), moved.version), ((0, 0, 0), Some(1)));
     assert_eq!(table.append(vec![], at(7)).await.unwrap().version, None);
-    assert_eq!(table.append(vec![], at(3)).await.unwrap().version, None);
-    assert_eq!(table.append(vec![], none()).await.unwrap().version, None);
+    assert_eq!(table.info().await.unwrap(), None, "not even a table");
+    table.append(sourced("a", 5..9), at(9)).await.unwrap();
+    assert_eq!(table.append(vec![], at(20)).await.unwrap().version, None);
+    assert_eq!(table.positions(&[APP.to_owned()]).await.unwrap(), at(9), "it lags");
+    // The records between are delivered again: those with rows are skipped by offset, the others never had one.
     assert_eq!(
-        table.positions(&[APP.to_owned(), "other".to_owned()]).await.unwrap(),
-        at(7)
+        counts(&table.append(sourced("a", 5..9), at(20)).await.unwrap()),
+        (0, 4, 0)
     );
     assert_eq!(
-        counts(&table.append(sourced("a", 5..9), at(9)).await.unwrap()),
-        (2, 2, 0)
+        counts(&table.append(sourced("a", 20..21), at(21)).await.unwrap()),
+        (1, 0, 0)
+    );
+    assert_eq!(
+        table.positions(&[APP.to_owned(), "other".to_owned()]).await.unwrap(),
+        at(21)
+    );
+}
+
+#[tokio::test]
+async fn positions_never_move_backwards_by_an_append() {
+    let (_folder, location) = folder();
+    let table = table::<AttachmentRow>(&location);
+    table.append(sourced("a", 5..9), at(9)).await.unwrap();
+    table.append(unsourced([attachment("b")]), at(3)).await.unwrap();
+    assert_eq!(table.positions(&[APP.to_owned()]).await.unwrap(), at(9));
+    table.set_positions(&at(3)).await.unwrap();
+    assert_eq!(
+        table.positions(&[APP.to_owned()]).await.unwrap(),
+        at(3),
+        "but on purpose"
     );
 }
 
@@ -202,11 +222,12 @@ async fn positions_of_several_partitions_move_in_one_commit() {
             .zip(std::iter::repeat(next))
             .collect::<BTreeMap<_, _>>()
     };
-    one.append(vec![], next(5)).await.unwrap();
-    assert_eq!(one.append(vec![], next(6)).await.unwrap().version, Some(2));
+    one.set_positions(&next(5)).await.unwrap();
+    one.set_positions(&next(6)).await.unwrap();
+    assert_eq!(one.info().await.unwrap().unwrap().version, 2);
     // Another handle moves one of them; the first must notice through its cached positions.
     let two = table::<AttachmentRow>(&location);
-    two.append(vec![], BTreeMap::from([(apps[3].clone(), 90)]))
+    two.set_positions(&BTreeMap::from([(apps[3].clone(), 90)]))
         .await
         .unwrap();
     let row = |app: &String| Sourced {
@@ -324,13 +345,13 @@ async fn a_checkpoint_missed_by_a_crash_is_made_up_for() {
     };
     let one = xact_lake::Table::<AttachmentRow>::new(location.clone(), options.clone());
     for n in 0..5 {
-        one.append(vec![], at(n + 1)).await.unwrap();
+        one.set_positions(&at(n + 1)).await.unwrap();
     }
     let log = local(&location).join("_delta_log");
     std::fs::remove_file(log.join("00000000000000000004.checkpoint.parquet")).unwrap();
     std::fs::remove_file(log.join("_last_checkpoint")).unwrap();
     let next = xact_lake::Table::<AttachmentRow>::new(location.clone(), options);
-    next.append(vec![], at(6)).await.unwrap();
+    next.set_positions(&at(6)).await.unwrap();
     assert!(log_files(&location).contains(&"00000000000000000006.checkpoint.parquet".to_owned()));
 }
 

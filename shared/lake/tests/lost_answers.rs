@@ -104,7 +104,7 @@ async fn an_overtaken_append_writes_anew_only_if_its_rows_changed() {
 async fn an_append_whose_rows_all_came_from_elsewhere_meanwhile_leaves_nothing() {
     let (_folder, location) = folder();
     let other = table::<AttachmentRow>(&location);
-    other.append(vec![], at(1)).await.unwrap();
+    other.set_positions(&at(1)).await.unwrap();
     let plan = Faults::new([]);
     let one = Table::<AttachmentRow>::new(location.clone(), plan.options());
     plan.before_commit(async move {
@@ -120,7 +120,7 @@ async fn an_append_whose_rows_all_came_from_elsewhere_meanwhile_leaves_nothing()
 async fn an_append_that_is_overtaken_for_ever_gives_up_and_tidies_up() {
     let (_folder, location) = folder();
     let other = table::<AttachmentRow>(&location);
-    other.append(vec![], at(1)).await.unwrap();
+    other.set_positions(&at(1)).await.unwrap();
     let plan = Faults::new([]);
     let options = TableOptions {
         conflict_attempts: 1,
@@ -128,7 +128,7 @@ async fn an_append_that_is_overtaken_for_ever_gives_up_and_tidies_up() {
     };
     let one = Table::<AttachmentRow>::new(location.clone(), options);
     plan.before_commit(async move {
-        other.append(vec![], at(2)).await.unwrap();
+        other.set_positions(&at(2)).await.unwrap();
     });
     let error = one.append(unsourced([attachment("a")]), none()).await.unwrap_err();
     assert!(error.is_transient() && error.to_string().contains("faster"), "{error}");
@@ -142,8 +142,7 @@ async fn a_position_alone_survives_a_lost_answer() {
         let (_folder, location) = folder();
         let plan = Faults::new([fault]);
         let table = Table::<AttachmentRow>::new(location.clone(), plan.options());
-        let moved = table.append(vec![], at(9)).await.unwrap();
-        assert_eq!(moved.version, Some(1), "{fault:?}");
+        table.set_positions(&at(9)).await.unwrap();
         assert_eq!(table.positions(&[APP.to_owned()]).await.unwrap(), at(9));
         assert_eq!(
             log_files(&location)
@@ -156,7 +155,7 @@ async fn a_position_alone_survives_a_lost_answer() {
 }
 
 #[tokio::test]
-async fn when_the_fate_cannot_be_read_the_caller_may_repeat() {
+async fn when_the_outcome_cannot_be_read_the_caller_may_repeat() {
     for positions in [true, false] {
         let (_folder, location) = folder();
         let plan = Faults::new([Fault::AnswerLostAndUnreadable]);

@@ -1,0 +1,254 @@
+//! The state of a table at one version, as far as this crate needs it: which data files there are, and how far each
+//! source has been written.
+//!
+//! It is loaded once through deltalake, and then moved on by the commits that follow: this process's own, whose actions
+//! are known, and those of others, whose log entries are read by name (`{version}.json`) until one is absent. So a writer
+//! that has the table for itself reads and lists nothing. deltalake's own snapshot lists the log for each update and
+//! keeps every commit's actions, which is why a handle grew with each commit.
+//!
+//! A change of the table's schema or protocol cannot be carried over: then the table is loaded again.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use deltalake::DeltaTable;
+use deltalake::kernel::{Action, Add};
+use deltalake::logstore::object_store::path::Path;
+use futures::TryStreamExt;
+use futures::future::try_join_all;
+use jiff::civil::Date;
+use serde::Deserialize;
+
+use crate::TableError;
+use crate::rows::EVENT_DATE;
+
+/// Log entries that are read before the table is rather loaded again, which takes a listing and reads its checkpoint.
+const MAX_ENTRIES_READ: u64 = 32;
+/// Log entries that are asked for at the same time, at most.
+const MAX_ENTRIES_AT_ONCE: u64 = 8;
+
+/// A data file of the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DataFile {
+    /// Relative to the table.
+    pub(crate) path: Path,
+    pub(crate) bytes: u64,
+    /// `None` if its writer did not count them.
+    pub(crate) rows: Option<usize>,
+    /// `None` for the partition of rows without a date.
+    pub(crate) date: Option<Date>,
+}
+
+/// A loaded table.
+pub(crate) struct Snapshot {
+    /// The table's location, for errors.
+    pub(crate) at: String,
+    /// The version of this state.
+    pub(crate) version: u64,
+    /// As it was loaded, perhaps at an earlier version: schema, protocol, properties and storage.
+    pub(crate) table: DeltaTable,
+    files: HashMap<Path, Arc<DataFile>>,
+    /// `txn` versions by app id. `None`: the table has none. Missing: not asked for yet.
+    positions: HashMap<String, Option<i64>>,
+}
+
+/// What following the log has led to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Followed {
+    /// This is the latest version.
+    Latest,
+    /// The table has to be loaded again.
+    Outdated,
+}
+
+impl Snapshot {
+    /// The state of a table that is loaded.
+    pub(crate) async fn of(table: DeltaTable, at: &str) -> Result<Self, TableError> {
+        let failed = |error| TableError::delta(at, "read the file list of", &error);
+        let loaded = table.snapshot().map_err(failed)?;
+        let version = loaded.version();
+        let mut files = HashMap::new();
+        let mut views = table.get_active_add_actions_by_partitions(&[]);
+        while let Some(view) = views.try_next().await.map_err(failed)? {
+            let file = DataFile {
+                path: view.object_store_path(),
+                bytes: bytes(view.size(), at)?,
+                rows: view.num_records(),
+                date: date(&view.partition_values_map(), at)?,
+            };
+            if view.deletion_vector_descriptor().is_some() {
+                return Err(deletion_vector(&file.path, at));
+            }
+            files.insert(file.path.clone(), Arc::new(file));
+        }
+        drop(views);
+        Ok(Self {
+            at: at.to_owned(),
+            version,
+            table,
+            files,
+            positions: HashMap::new(),
+        })
+    }
+
+    /// The files of the dates in a range, both ends included, or all; in no order.
+    pub(crate) fn files_between(&self, range: Option<(Date, Date)>) -> Vec<Arc<DataFile>> {
+        let is_within = |file: &&Arc<DataFile>| match range {
+            None => true,
+            Some((from, to)) => file.date.is_some_and(|date| from <= date && date <= to),
+        };
+        self.files.values().filter(is_within).cloned().collect()
+    }
+
+    /// The next offset of each of the app ids that the table has one for.
+    pub(crate) async fn positions(&mut self, app_ids: &[String]) -> Result<BTreeMap<String, i64>, TableError> {
+        let mut found = BTreeMap::new();
+        for app_id in app_ids {
+            let position = match self.positions.get(app_id) {
+                Some(position) => *position,
+                None => {
+                    let position = self.ask_position(app_id).await?;
+                    self.positions.insert(app_id.clone(), position);
+                    position
+                }
+            };
+            found.extend(position.map(|position| (app_id.clone(), position)));
+        }
+        Ok(found)
+    }
+
+    /// The state with what another one of the same version knows of positions, which need not be asked for again.
+    pub(crate) fn with_positions_of(mut self, other: Self) -> Self {
+        if self.version == other.version {
+            self.positions = other.positions;
+        }
+        self
+    }
+
+    /// As of the version that was loaded: a later commit of this app id would be noted.
+    async fn ask_position(&self, app_id: &str) -> Result<Option<i64>, TableError> {
+        let read = async {
+            let loaded = self.table.snapshot()?;
+            loaded.transaction_version(&self.table.log_store(), app_id).await
+        };
+        read.await
+            .map_err(|error| TableError::delta(&self.at, "read the positions of", &error))
+    }
+
+    /// Moves on by the commit of the next version. False if it cannot be carried over.
+    pub(crate) fn apply(&mut self, actions: &[Action]) -> Result<bool, TableError> {
+        let changes_table = |action: &Action| matches!(action, Action::Metadata(_) | Action::Protocol(_));
+        if actions.iter().any(changes_table) {
+            return Ok(false);
+        }
+        // Removes first: an action list has no order, and a commit may replace a file's own entry.
+        for action in actions {
+            if let Action::Remove(remove) = action {
+                self.files.remove(&file_path(&remove.path));
+            }
+        }
+        for action in actions {
+            match action {
+                Action::Add(add) => {
+                    let file = self.data_file(add)?;
+                    self.files.insert(file.path.clone(), Arc::new(file));
+                }
+                Action::Txn(txn) => {
+                    self.positions.insert(txn.app_id.clone(), Some(txn.version));
+                }
+                _ => {}
+            }
+        }
+        self.version += 1;
+        Ok(true)
+    }
+
+    fn data_file(&self, add: &Add) -> Result<DataFile, TableError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Statistics {
+            num_records: Option<usize>,
+        }
+        let path = file_path(&add.path);
+        if add.deletion_vector.is_some() {
+            return Err(deletion_vector(&path, &self.at));
+        }
+        let statistics = add.stats.as_deref().map(serde_json::from_str::<Statistics>);
+        Ok(DataFile {
+            bytes: bytes(add.size, &self.at)?,
+            rows: statistics
+                .and_then(Result::ok)
+                .and_then(|statistics| statistics.num_records),
+            date: date(&add.partition_values, &self.at)?,
+            path,
+        })
+    }
+
+    /// Moves on by the log entries that others have added since, read by name.
+    pub(crate) async fn follow_log(&mut self) -> Result<Followed, TableError> {
+        let first = self.version + 1;
+        let mut at_once = 1;
+        loop {
+            let next = self.version + 1;
+            if next - first >= MAX_ENTRIES_READ {
+                return Ok(Followed::Outdated);
+            }
+            let entries = (next..next + at_once).map(|version| read_entry(&self.table, version, &self.at));
+            for entry in try_join_all(entries).await? {
+                let Some(entry) = entry else {
+                    return Ok(Followed::Latest);
+                };
+                match parse(&entry) {
+                    Some(actions) if self.apply(&actions)? => {}
+                    _ => return Ok(Followed::Outdated),
+                }
+            }
+            // One, one, two, four, eight: a request too many is cheap, one after the other is slow.
+            at_once = (self.version + 1 - first).clamp(1, MAX_ENTRIES_AT_ONCE);
+        }
+    }
+}
+
+/// The log entry of a version; `None` if there is none.
+pub(crate) async fn read_entry(table: &DeltaTable, version: u64, at: &str) -> Result<Option<Bytes>, TableError> {
+    let entry = table.log_store().read_commit_entry(version).await;
+    entry.map_err(|error| TableError::delta(at, "read the log of", &error))
+}
+
+/// `None` if it holds something that is not known here; loading the table says what.
+fn parse(entry: &[u8]) -> Option<Vec<Action>> {
+    let lines = entry.split(|byte| *byte == b'\n');
+    lines
+        .filter(|line| !line.trim_ascii().is_empty())
+        .map(|line| serde_json::from_slice(line).ok())
+        .collect()
+}
+
+/// A path in the log, decoded, as the object store names it.
+pub(crate) fn file_path(decoded: &str) -> Path {
+    Path::parse(decoded).unwrap_or_else(|_| Path::from(decoded))
+}
+
+fn deletion_vector(path: &Path, at: &str) -> TableError {
+    TableError::schema(
+        at,
+        format!(
+            "{path} has a deletion vector, which is not supported: rewrite it (REORG TABLE … APPLY (PURGE)) and set delta.enableDeletionVectors to false"
+        ),
+    )
+}
+
+fn bytes(size: i64, at: &str) -> Result<u64, TableError> {
+    u64::try_from(size).map_err(|_| TableError::corrupt(at, format!("a data file has the size {size}")))
+}
+
+fn date(partition: &HashMap<String, Option<String>>, at: &str) -> Result<Option<Date>, TableError> {
+    let Some(text) = partition.get(EVENT_DATE).and_then(Option::as_ref) else {
+        return Ok(None);
+    };
+    let date = text
+        .parse()
+        .map_err(|error| TableError::corrupt(at, format!("a data file has the partition {text:?}: {error}")))?;
+    Ok(Some(date))
+}
