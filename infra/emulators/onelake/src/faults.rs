@@ -8,10 +8,11 @@ use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::http::Method;
+use axum::http::header::IF_NONE_MATCH;
+use axum::http::{HeaderMap, Method};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::verbs::Verb;
+use crate::verbs::{Protocol, Verb};
 
 /// What goes wrong.
 ///
@@ -27,6 +28,10 @@ use crate::verbs::Verb;
 /// | `cut-before` | the connection closes, nothing done |
 /// | `cut-after` | done, then the connection closes without an answer |
 /// | `cut-within` | done, then the connection closes in the middle of the answer |
+/// | `conflict` | 409 for a reason other than that the path exists, nothing done |
+/// | `if-none-match-ignored` | done as if the request had no If-None-Match |
+/// | `if-none-match-refused` | 400 to a request with If-None-Match, nothing done |
+/// | `metadata-dropped` | done, but the metadata that the request brings is not kept |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fault {
     /// 429 with `Retry-After`, nothing done.
@@ -49,10 +54,18 @@ pub enum Fault {
     CutAfter,
     /// Done, then the connection closes in the middle of the answer.
     CutWithin,
+    /// 409 `BlobImmutableDueToPolicy`, nothing done.
+    Conflict,
+    /// Done as if the request had no `If-None-Match`. Is about requests that have it.
+    IfNoneMatchIgnored,
+    /// 400 `UnsupportedHeader`, nothing done. Is about requests with `If-None-Match`.
+    IfNoneMatchRefused,
+    /// Done, but the metadata is not kept. Is about requests that bring some.
+    MetadataDropped,
 }
 
 /// Each fault with its name and what happens.
-const TABLE: [(Fault, &str, &str); 10] = [
+const TABLE: [(Fault, &str, &str); 14] = [
     (Fault::Throttled, "throttled", "429 with Retry-After, nothing done"),
     (Fault::Unavailable, "unavailable", "503 with Retry-After, nothing done"),
     (Fault::ErrorBefore, "error-before", "500, nothing done"),
@@ -79,6 +92,26 @@ const TABLE: [(Fault, &str, &str); 10] = [
         "cut-within",
         "done, then the connection closes in the middle of the answer",
     ),
+    (
+        Fault::Conflict,
+        "conflict",
+        "409 for a reason other than that the path exists, nothing done",
+    ),
+    (
+        Fault::IfNoneMatchIgnored,
+        "if-none-match-ignored",
+        "done as if the request had no If-None-Match",
+    ),
+    (
+        Fault::IfNoneMatchRefused,
+        "if-none-match-refused",
+        "400 to a request with If-None-Match, nothing done",
+    ),
+    (
+        Fault::MetadataDropped,
+        "metadata-dropped",
+        "done, but the metadata that the request brings is not kept",
+    ),
 ];
 
 /// A text that names no fault.
@@ -98,10 +131,41 @@ impl Fault {
         self.row().2
     }
 
+    /// Whether it can be met by a request with these headers.
+    fn concerns(self, headers: &HeaderMap) -> bool {
+        match self {
+            Self::IfNoneMatchIgnored | Self::IfNoneMatchRefused => headers.contains_key(IF_NONE_MATCH),
+            Self::MetadataDropped => headers.keys().any(|name| is_metadata(name.as_str())),
+            _ => true,
+        }
+    }
+
+    /// The headers of a request as the service takes notice of them.
+    pub(crate) fn noticed(self, headers: &HeaderMap) -> HeaderMap {
+        let mut noticed = headers.clone();
+        match self {
+            Self::IfNoneMatchIgnored => {
+                noticed.remove(IF_NONE_MATCH);
+            }
+            Self::MetadataDropped => {
+                for name in headers.keys().filter(|name| is_metadata(name.as_str())) {
+                    noticed.remove(name);
+                }
+            }
+            _ => {}
+        }
+        noticed
+    }
+
     fn row(self) -> &'static (Self, &'static str, &'static str) {
         // The test below holds the table complete; the first row is never taken for a fault that is missing from it.
         TABLE.iter().find(|(fault, _, _)| *fault == self).unwrap_or(&TABLE[0])
     }
+}
+
+/// Whether a header brings metadata, in either protocol.
+fn is_metadata(header: &str) -> bool {
+    header.starts_with("x-ms-meta-") || header == "x-ms-properties"
 }
 
 impl fmt::Display for Fault {
@@ -138,6 +202,14 @@ pub struct Rule {
         deserialize_with = "from_optional_text"
     )]
     pub verb: Option<Verb>,
+    /// Only requests in this protocol. `cut-before` for one of them is as if its host could not be reached.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "as_optional_text",
+        deserialize_with = "from_optional_text"
+    )]
+    pub protocol: Option<Protocol>,
     /// Only paths that begin so, decoded and without an account: `/claims/Lake.Lakehouse/Files/`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
@@ -170,6 +242,7 @@ impl Rule {
             fault,
             method: None,
             verb: None,
+            protocol: None,
             path: None,
             skip: 0,
             times: None,
@@ -202,6 +275,13 @@ impl Rule {
         self
     }
 
+    /// Only requests in this protocol.
+    #[must_use]
+    pub fn over(mut self, protocol: Protocol) -> Self {
+        self.protocol = Some(protocol);
+        self
+    }
+
     /// Only paths that begin so.
     #[must_use]
     pub fn below(mut self, path: &str) -> Self {
@@ -221,16 +301,29 @@ impl Rule {
         (!is_method).then_some("`method` is no HTTP method")
     }
 
-    fn is_about(&self, method: &Method, verb: Verb, paths: &[&str]) -> bool {
-        self.method
-            .as_ref()
-            .is_none_or(|wanted| wanted.eq_ignore_ascii_case(method.as_str()))
-            && self.verb.is_none_or(|wanted| wanted == verb)
+    fn is_about(&self, asked: &Asked<'_>) -> bool {
+        self.fault.concerns(asked.headers)
+            && self
+                .method
+                .as_ref()
+                .is_none_or(|wanted| wanted.eq_ignore_ascii_case(asked.method.as_str()))
+            && self.verb.is_none_or(|wanted| wanted == asked.verb)
+            && self.protocol.is_none_or(|wanted| wanted == asked.protocol)
             && self
                 .path
                 .as_ref()
-                .is_none_or(|wanted| paths.iter().any(|path| path.starts_with(wanted.as_str())))
+                .is_none_or(|wanted| asked.paths.iter().any(|path| path.starts_with(wanted.as_str())))
     }
+}
+
+/// What rules look at in a request.
+pub(crate) struct Asked<'a> {
+    pub(crate) method: &'a Method,
+    pub(crate) protocol: Protocol,
+    pub(crate) verb: Verb,
+    pub(crate) headers: &'a HeaderMap,
+    /// The path as it was asked for, and as it lies in the folder.
+    pub(crate) paths: [&'a str; 2],
 }
 
 fn as_text<T: fmt::Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
@@ -332,12 +425,9 @@ impl Rules {
     }
 
     /// What a request meets: the first rule that hits it. Rules behind that one do not count it.
-    pub(crate) fn meet(&self, method: &Method, verb: Verb, paths: &[&str]) -> Option<Hit> {
+    pub(crate) fn meet(&self, asked: &Asked<'_>) -> Option<Hit> {
         let mut rules = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut about = rules
-            .1
-            .iter_mut()
-            .filter(|standing| standing.rule.is_about(method, verb, paths));
+        let mut about = rules.1.iter_mut().filter(|standing| standing.rule.is_about(asked));
         let hit = about.find_map(|standing| {
             standing.hits().then(|| Hit {
                 fault: standing.rule.fault,
@@ -361,7 +451,7 @@ mod tests {
             assert_eq!(fault.row().0, fault);
         }
         assert_eq!(
-            Fault::CutWithin as usize + 1,
+            Fault::MetadataDropped as usize + 1,
             TABLE.len(),
             "a variant is missing from the table"
         );
@@ -381,11 +471,14 @@ mod tests {
     fn pattern(rule: Rule, requests: usize) -> String {
         let rules = Rules::default();
         rules.add(rule);
-        let meet = |_| {
-            rules
-                .meet(&Method::PATCH, Verb::Append, &["/ws/i/Files/a"])
-                .map_or('.', |_| 'x')
+        let asked = Asked {
+            method: &Method::PATCH,
+            protocol: Protocol::Dfs,
+            verb: Verb::Append,
+            headers: &HeaderMap::new(),
+            paths: ["/ws/i/Files/a"; 2],
         };
+        let meet = |_| rules.meet(&asked).map_or('.', |_| 'x');
         (0..requests).map(meet).collect()
     }
 
@@ -404,6 +497,8 @@ mod tests {
         let rule = || Rule::new(Fault::Slow);
         assert_eq!(pattern(Rule::on(Fault::Slow, Verb::Append), 1), "x");
         assert_eq!(pattern(Rule::on(Fault::Slow, Verb::Flush), 1), ".");
+        assert_eq!(pattern(rule().over(Protocol::Dfs), 1), "x");
+        assert_eq!(pattern(rule().over(Protocol::Blob), 1), ".");
         assert_eq!(pattern(rule().below("/ws/i/"), 1), "x");
         assert_eq!(pattern(rule().below("/other"), 1), ".");
         assert_eq!(
@@ -430,13 +525,15 @@ mod tests {
 
     #[test]
     fn rules_are_written_in_json() {
-        let rule: Rule =
-            serde_json::from_str(r#"{"fault":"throttled","verb":"append","times":3,"retry_after_seconds":2}"#).unwrap();
+        let rule: Rule = serde_json::from_str(
+            r#"{"fault":"throttled","verb":"append","protocol":"dfs","times":3,"retry_after_seconds":2}"#,
+        )
+        .unwrap();
         assert_eq!(
             rule,
             Rule {
                 retry_after_seconds: 2,
-                ..Rule::on(Fault::Throttled, Verb::Append).times(3)
+                ..Rule::on(Fault::Throttled, Verb::Append).over(Protocol::Dfs).times(3)
             }
         );
         let again: Rule = serde_json::from_str(&serde_json::to_string(&rule).unwrap()).unwrap();
