@@ -1,5 +1,5 @@
 //! An emulator of Microsoft OneLake: the DFS and the Blob verbs of Azure Storage over one namespace on one port, with the
-//! data as plain files in a folder, and faults on demand.
+//! data as plain files in a folder, and faults and latency on demand.
 //!
 //! Local development, tests and the compose stack write to it what production writes to OneLake. What is stored can be
 //! looked at with any file manager:
@@ -12,6 +12,9 @@
 //! It behaves like OneLake, not like a storage account, where the two differ (and says so in `names`, `catalog`
 //! and [`verbs`]): workspaces, items and their folders are not made through the storage API, names that Windows cannot
 //! hold are refused, batches are answered with 400.
+//!
+//! Each request is billed as OneLake would bill it ([`OneLake::bill`]), by the price list in
+//! [`contracts::onelake_billing`].
 //!
 //! Reading order: [`server`] (listener, TLS) → `service` (one request from its first byte to the last of its answer) →
 //! `target` and [`verbs`] (what is asked for) → `access` (who asks) → [`faults`] (what may go wrong) → `dfs` and `blob`

@@ -181,22 +181,16 @@ async fn the_bill_is_seen_over_http() {
 }
 
 #[tokio::test]
-async fn latency_is_added_to_each_request_and_not_to_their_sum() {
-    const LATENCY: Duration = Duration::from_millis(200);
+async fn latency_is_added_to_each_request_before_its_answer() {
+    const LATENCY: Duration = Duration::from_millis(60);
+    /// So long that this test would never end if somebody waited for it.
+    const FOR_EVER: u64 = 86_400_000;
     let lake = Lake::start_with(|options| options.latency = LATENCY).await;
-    let start = Instant::now();
-    let puts = (0..40).map(|n| {
-        let (lake, path) = (&lake, format!("{FILES}/{n}"));
-        async move { lake.put(&path, "x").await.status }
-    });
-    assert!(join_all(puts).await.iter().all(|status| *status == 201));
-    let together = start.elapsed();
-    assert!(together >= LATENCY, "{together:?}");
-    assert!(together < 40 * LATENCY, "one after the other: {together:?}");
-
-    let start = Instant::now();
-    assert_eq!(lake.get(&format!("{FILES}/none")).await.status, 404);
-    assert!(start.elapsed() >= LATENCY, "a refusal takes as long");
+    for (path, status) in [(format!("{FILES}/none"), 404), ("/none/none".to_owned(), 404)] {
+        let start = Instant::now();
+        assert_eq!(lake.get(&path).await.status, status);
+        assert!(start.elapsed() >= LATENCY, "a refusal takes as long: {:?}", start.elapsed());
+    }
 
     let set = async |body: Value| {
         let headers = [("Content-Type", "application/json")];
@@ -204,11 +198,27 @@ async fn latency_is_added_to_each_request_and_not_to_their_sum() {
         answer.status
     };
     let seen = async || lake.get("/__admin/latency").await.text().to_owned();
-    assert_eq!(seen().await, r#"{"latency_ms":200}"#);
-    // So long that this test would never end if it were added here.
-    assert_eq!(set(json!({"latency_ms": 86_400_000})).await, 204);
-    assert_eq!(seen().await, r#"{"latency_ms":86400000}"#);
+    assert_eq!(seen().await, r#"{"latency_ms":60}"#);
     assert_eq!(set(json!({"latency": 1})).await, 422);
+    assert_eq!(set(json!({"latency_ms": FOR_EVER})).await, 204);
+    assert_eq!(seen().await, r#"{"latency_ms":86400000}"#, "nothing is added here");
+
+    // Requests wait beside each other: all are carried out while none is answered.
+    lake.emulator.clear_requests();
+    let puts = (0..3).map(|n| {
+        let (lake, path) = (&lake, format!("{FILES}/{n}"));
+        async move { lake.put(&path, "x").await }
+    });
+    let carried_out = async {
+        while lake.emulator.bill().total().requests < 3 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        answers = join_all(puts) => panic!("answered: {answers:?}"),
+        () = carried_out => {}
+    }
+    assert_eq!(lake.emulator.requests(Verb::PutBlob).statuses.len(), 0);
     lake.emulator.set_latency(Duration::ZERO);
-    assert_eq!(lake.get(&format!("{FILES}/0")).await.text(), "x");
+    assert_eq!(lake.get(&format!("{FILES}/2")).await.text(), "x");
 }
