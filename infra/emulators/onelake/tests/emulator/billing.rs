@@ -189,7 +189,11 @@ async fn latency_is_added_to_each_request_before_its_answer() {
     for (path, status) in [(format!("{FILES}/none"), 404), ("/none/none".to_owned(), 404)] {
         let start = Instant::now();
         assert_eq!(lake.get(&path).await.status, status);
-        assert!(start.elapsed() >= LATENCY, "a refusal takes as long: {:?}", start.elapsed());
+        assert!(
+            start.elapsed() >= LATENCY,
+            "a refusal takes as long: {:?}",
+            start.elapsed()
+        );
     }
 
     let set = async |body: Value| {
