@@ -4,6 +4,7 @@
 //! travels between them, [`ids`] and [`blob_path`] how things are named, and the rules
 //! ([`url_guard`], [`address_guard`], [`presigned`], [`file_rules`]) what is let in.
 //! [`redaction`] keeps secrets out of everything that is written down.
+//! [`onelake_billing`] is the price list of OneLake.
 
 pub mod address_guard;
 pub mod blob_path;
@@ -12,6 +13,7 @@ pub mod category;
 pub mod file_rules;
 pub mod ids;
 pub mod messages;
+pub mod onelake_billing;
 pub mod presigned;
 pub mod redaction;
 pub mod time;

@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Query, Request, State};
 use axum::http::StatusCode;
@@ -10,14 +11,16 @@ use axum::http::header::AUTHORIZATION;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use contracts::onelake_billing::{Bill, Charge};
 use jiff::{SignedDuration, Timestamp};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use uuid::Uuid;
 
 use crate::access::{AcceptedToken, Closed, secret_eq};
 use crate::catalog::Item;
+use crate::counters::Area;
 use crate::faults::{Fault, Rule};
 use crate::service::Shared;
 use crate::verbs::Verb;
@@ -36,6 +39,7 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router {
         .route(HEALTH, get(async || "ok\n"))
         .route("/__admin/faults", get(faults).post(add_fault).delete(remove_faults))
         .route("/__admin/requests", get(requests).delete(clear_requests))
+        .route("/__admin/latency", get(latency).put(set_latency))
         .route("/__admin/tokens", get(tokens).post(accept_token).delete(forget_tokens))
         .route("/__admin/closed", get(closed).post(close).delete(open))
         .route("/__admin/items", post(add_item))
@@ -72,10 +76,13 @@ fn help() -> String {
         "OneLake emulator. Bodies are JSON.\n\n\
          GET    /__admin/health     200 while it is up\n\
          GET    /__admin/faults     the rules that stand\n\
-         POST   /__admin/faults     {\"fault\": F, \"verb\"?: V, \"method\"?, \"path\"?: \"/workspace/item/…\", \"skip\"?, \"times\"?, \"every\"?,\n\
+         POST   /__admin/faults     {\"fault\": F, \"verb\"?: V, \"protocol\"?: \"dfs\" or \"blob\", \"method\"?,\n\
+        \x20                          \"path\"?: \"/workspace/item/…\", \"skip\"?, \"times\"?, \"every\"?,\n\
         \x20                          \"retry_after_seconds\"?, \"delay_ms\"?}: the next request, the next `times`, or each `every`th\n\
          DELETE /__admin/faults     all of them; ?id=N: one\n\
-         GET    /__admin/requests   requests and answers of each verb; DELETE: from zero again\n\
+         GET    /__admin/requests   requests and answers of each verb; the bill: requests, units of 4 MiB and CU seconds by class,\n\
+        \x20                          in all and for each area (Files, Tables, other); DELETE: from zero again\n\
+         GET    /__admin/latency    {\"latency_ms\"}: what is added to every request but those here; PUT {\"latency_ms\"}: another\n\
          GET    /__admin/tokens     bearer tokens that are taken, as hashes\n\
          POST   /__admin/tokens     {\"token\", \"principal\", \"expires_in_seconds\"? or \"expires_at\"?}\n\
          DELETE /__admin/tokens     all of them; {\"token\"}: one\n\
@@ -124,7 +131,43 @@ async fn requests(State(shared): Shares) -> Json<Value> {
         .into_iter()
         .map(|(verb, count)| (verb.name().to_owned(), json!(count)))
         .collect();
-    Json(json!({"total": total, "verbs": verbs}))
+    let mut bill = shown_bill(&shared.counters.bill());
+    let areas = Area::ALL.map(|area| (area.name().to_owned(), shown_bill(&shared.counters.bill_of(area))));
+    bill["areas"] = Value::Object(areas.into_iter().collect());
+    Json(json!({"total": total, "verbs": verbs, "bill": bill}))
+}
+
+/// `{"total": C, "classes": {"write": C, …}}`, with requests, units and CU seconds in each `C`.
+fn shown_bill(bill: &Bill) -> Value {
+    let shown = |charge: Charge| {
+        json!({
+            "requests": charge.requests,
+            "units": charge.units,
+            "micro_cu_seconds": charge.micro_cu_seconds,
+            "cu_seconds": charge.cu_seconds(),
+        })
+    };
+    let classes: serde_json::Map<String, Value> = bill
+        .by_class()
+        .map(|(class, charge)| (class.name().to_owned(), shown(charge)))
+        .collect();
+    json!({"total": shown(bill.total()), "classes": classes})
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AddedLatency {
+    latency_ms: u64,
+}
+
+async fn latency(State(shared): Shares) -> Json<AddedLatency> {
+    let latency_ms = u64::try_from(shared.latency.get().as_millis()).unwrap_or(u64::MAX);
+    Json(AddedLatency { latency_ms })
+}
+
+async fn set_latency(State(shared): Shares, Json(new): Json<AddedLatency>) -> StatusCode {
+    shared.latency.set(Duration::from_millis(new.latency_ms));
+    StatusCode::NO_CONTENT
 }
 
 async fn clear_requests(State(shared): Shares) -> StatusCode {

@@ -16,7 +16,7 @@ use crate::content::set;
 use crate::errors::{IDS_MISSING, Refusal};
 use crate::ranges::Span;
 use crate::storage::http_date;
-use crate::verbs::Dialect;
+use crate::verbs::Protocol;
 use crate::xml;
 
 /// What one read takes from a file, in bytes.
@@ -70,7 +70,7 @@ pub(crate) fn file(file: std::fs::File, span: Span) -> Body {
 }
 
 /// A refusal in the form of its protocol.
-pub(crate) fn refused(refusal: &Refusal, dialect: Dialect, request_id: &str) -> Response {
+pub(crate) fn refused(refusal: &Refusal, protocol: Protocol, request_id: &str) -> Response {
     let problem = refusal.problem;
     let time = Timestamp::now();
     let message = format!("{}\nRequestId:{request_id}\nTime:{time}", refusal.text());
@@ -80,7 +80,7 @@ pub(crate) fn refused(refusal: &Refusal, dialect: Dialect, request_id: &str) -> 
         // In JSON and without the request's id, also from the Blob endpoint, as OneLake's users report it.
         let body = json!({"error": {"code": problem.code, "message": refusal.text()}});
         text(problem.status, "application/json", body.to_string())
-    } else if dialect == Dialect::Dfs {
+    } else if protocol == Protocol::Dfs {
         let body = json!({"error": {"code": problem.code, "message": message}});
         text(problem.status, "application/json;charset=utf-8", body.to_string())
     } else {
@@ -131,20 +131,34 @@ pub(crate) fn finish(response: &mut Response, request: &HeaderMap, request_id: &
     }
 }
 
+/// The length of an answer's body, if it is known before it is sent.
+fn body_length(response: &Response) -> u64 {
+    let announced = response
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse().ok());
+    announced
+        .or_else(|| axum::body::HttpBody::size_hint(response.body()).exact())
+        .unwrap_or(0)
+}
+
+/// The bytes of an answer's body that travel: the answer to a HEAD has none, whatever length it announces.
+pub(crate) fn sent_bytes(response: &Response, method: &Method) -> u64 {
+    if *method == Method::HEAD {
+        0
+    } else {
+        body_length(response)
+    }
+}
+
 /// The same answer with a body that ends half-way.
 pub(crate) fn cut(response: Response, method: &Method) -> Option<Response> {
     // The answer to a HEAD is its headers: they cannot be cut from here.
     if *method == Method::HEAD {
         return None;
     }
+    let known = body_length(&response);
     let (mut parts, body) = response.into_parts();
-    let announced = parts
-        .headers
-        .get(CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse().ok());
-    let known = announced
-        .or_else(|| axum::body::HttpBody::size_hint(&body).exact())
-        .unwrap_or(0);
     let (length, body) = match usize::try_from(known).unwrap_or(usize::MAX) {
         0 => (CUT_BODY, Body::from(vec![b' '; CUT_BODY])),
         length => (length, body),

@@ -10,12 +10,13 @@ use uuid::Uuid;
 
 use crate::answers;
 use crate::catalog::Place;
+use crate::checksums::Checksum;
 use crate::conditions::Conditions;
 use crate::content::{self, of_blob_write, set, set_version};
 use crate::dfs::{MAX_RESULTS, from_token, to_token};
 use crate::errors::{
-    INVALID_HEADER, INVALID_INPUT, INVALID_QUERY, MD5_MISMATCH, MISSING_HEADER, MISSING_LENGTH, MISSING_QUERY,
-    QUERY_OUT_OF_RANGE, Refusal, UNSUPPORTED_QUERY,
+    INVALID_HEADER, INVALID_INPUT, INVALID_QUERY, MISSING_HEADER, MISSING_LENGTH, MISSING_QUERY, QUERY_OUT_OF_RANGE,
+    Refusal, UNSUPPORTED_QUERY,
 };
 use crate::request::{content_length, header, md5};
 use crate::service::{Call, endpoint};
@@ -53,19 +54,17 @@ pub(crate) async fn put(call: &mut Call, place: &Place) -> Result<Response, Refu
     if content_length(&call.headers)?.is_none() {
         return Err(MISSING_LENGTH.into());
     }
-    let expected = md5(&call.headers, "content-md5")?;
+    let checksum = Checksum::announced(&call.headers)?;
     let mut properties = of_blob_write(&call.headers)?;
     let conditions = Conditions::of_target(&call.headers)?;
-    let received = call.upload.receive(&call.shared.storage, MAX_BLOB).await?;
-    if expected.is_some_and(|expected| expected != received.md5) {
-        return Err(MD5_MISMATCH.into());
-    }
+    let received = call.upload.receive(&call.shared.storage, MAX_BLOB, checksum).await?;
     let hash = BASE64_STANDARD.encode(received.md5);
     properties.content_md5.get_or_insert_with(|| hash.clone());
     let path = place.path.clone();
     let put = call.on_disk(move |storage| storage.put(&path, &received.draft, &conditions, |_| properties));
     let mut response = stored(StatusCode::CREATED, &put.await?);
     set(response.headers_mut(), "content-md5", &hash);
+    checksum.set_in(response.headers_mut());
     Ok(response)
 }
 
@@ -78,29 +77,21 @@ pub(crate) async fn put_block(call: &mut Call, place: &Place) -> Result<Response
     if content_length(&call.headers)?.is_none() {
         return Err(MISSING_LENGTH.into());
     }
-    let expected = md5(&call.headers, "content-md5")?;
-    let received = call.upload.receive(&call.shared.storage, MAX_BLOCK).await?;
-    if expected.is_some_and(|expected| expected != received.md5) {
-        return Err(MD5_MISMATCH.into());
-    }
+    let checksum = Checksum::announced(&call.headers)?;
+    let received = call.upload.receive(&call.shared.storage, MAX_BLOCK, checksum).await?;
     let path = place.path.clone();
     call.on_disk(move |storage| storage.put_block(&path, &id, &received.draft))
         .await?;
     let mut response = answers::empty(StatusCode::CREATED);
-    // Since version 2019-02-02 only where the request has one.
-    if let Some(md5) = expected {
-        set(response.headers_mut(), "content-md5", &BASE64_STANDARD.encode(md5));
-    }
+    // Since version 2019-02-02 an MD5 only where the request has one.
+    checksum.set_in(response.headers_mut());
     set(response.headers_mut(), "x-ms-request-server-encrypted", "true");
     Ok(response)
 }
 
 pub(crate) async fn put_block_list(call: &mut Call, place: &Place) -> Result<Response, Refusal> {
-    let expected = md5(&call.headers, "content-md5")?;
-    let (text, hash) = call.upload.text(MAX_BLOCK_LIST).await?;
-    if expected.is_some_and(|expected| expected != hash) {
-        return Err(MD5_MISMATCH.into());
-    }
+    let checksum = Checksum::announced(&call.headers)?;
+    let text = call.upload.text(MAX_BLOCK_LIST, checksum).await?;
     let blocks = xml::parse_block_list(&text)?;
     let mut properties = of_blob_write(&call.headers)?;
     // Content-Type and the like speak of the list, not of the blob.
@@ -164,6 +155,7 @@ pub(crate) async fn copy(call: &Call, place: &Place) -> Result<Response, Refusal
             properties.metadata = metadata;
         }
         properties.copy_id = Some(id);
+        properties.by_dfs = false;
         storage.put(&to, &draft, &of_target, |_| properties)
     });
     let mut response = answer(StatusCode::ACCEPTED, &copied.await?);

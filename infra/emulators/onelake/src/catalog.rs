@@ -15,7 +15,7 @@ use crate::errors::{FRIENDLY_NAMES_OFF, INVALID_NAME, ITEM_NOT_FOUND, Refusal};
 use crate::names::{objection, objection_to_workspace};
 use crate::storage::{EntryPath, Storage, StoreError};
 use crate::target::Target;
-use crate::verbs::Dialect;
+use crate::verbs::Protocol;
 
 /// The folders of a lakehouse.
 const FOLDERS: [&str; 2] = ["Files", "Tables"];
@@ -156,7 +156,7 @@ impl Catalog {
 
     /// The real names behind a target that names at least a workspace. Whether anything is there is not looked at, except
     /// that a GUID must be known.
-    pub(crate) fn resolve(&self, target: &Target, dialect: Dialect) -> Result<Place, Refusal> {
+    pub(crate) fn resolve(&self, target: &Target, protocol: Protocol) -> Result<Place, Refusal> {
         let guids = self.guids.read().unwrap_or_else(PoisonError::into_inner);
         let mut segments = target.segments().to_vec();
         let Some(workspace) = segments.first_mut() else {
@@ -165,7 +165,7 @@ impl Catalog {
         let guid = as_guid(workspace);
         if let Some(guid) = guid {
             let known = guids.workspaces.get(&guid);
-            *workspace = known.ok_or_else(|| workspace_not_found(dialect))?.clone();
+            *workspace = known.ok_or_else(|| workspace_not_found(protocol))?.clone();
         } else if self.guids_only {
             return Err(FRIENDLY_NAMES_OFF.into());
         } else if let Some(why) = objection_to_workspace(workspace) {
@@ -234,10 +234,10 @@ pub(crate) fn item_not_found(workspace: &str, item: &str) -> Refusal {
     Refusal::from(ITEM_NOT_FOUND).with_message(text)
 }
 
-pub(crate) fn workspace_not_found(dialect: Dialect) -> Refusal {
-    match dialect {
-        Dialect::Dfs => crate::errors::FILESYSTEM_NOT_FOUND.into(),
-        Dialect::Blob => crate::errors::CONTAINER_NOT_FOUND.into(),
+pub(crate) fn workspace_not_found(protocol: Protocol) -> Refusal {
+    match protocol {
+        Protocol::Dfs => crate::errors::FILESYSTEM_NOT_FOUND.into(),
+        Protocol::Blob => crate::errors::CONTAINER_NOT_FOUND.into(),
     }
 }
 

@@ -1,10 +1,19 @@
-//! How many requests of each verb came in, and how they were answered: so that a test can say what a client must not send.
+//! How many requests of each verb came in, how they were answered, and what OneLake would bill for them: so that a test
+//! can say what a client must not send, and what its requests may cost.
+//!
+//! As Azure does ("Map each REST operation to a price"), the bill counts every request whose sender was authenticated,
+//! also one that is refused: a 403, 404, 409, 412 or 429. Not on the bill are requests that fail authentication, those
+//! that a `cut-before` fault keeps from being read, and those whose client goes away before they are carried out. A
+//! request that was carried out is on the bill, whether its answer reaches the client or not.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use contracts::onelake_billing::{Bill, BillingClass};
 use serde::Serialize;
 
+use crate::request::Query;
+use crate::target::Target;
 use crate::verbs::Verb;
 
 /// What happened to the requests of one verb.
@@ -16,38 +25,96 @@ pub struct VerbCount {
     pub statuses: BTreeMap<u16, u64>,
 }
 
-/// The counts of all verbs.
+/// The folder of an item that a request is about. A list counts for the folder that it lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Area {
+    /// Below `Files`.
+    Files,
+    /// Below `Tables`.
+    Tables,
+    /// Workspaces, items, and other folders of items.
+    Other,
+}
+
+impl Area {
+    /// All areas.
+    pub const ALL: [Self; 3] = [Self::Files, Self::Tables, Self::Other];
+
+    /// Returns what it is called at `/__admin/requests`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Files => "Files",
+            Self::Tables => "Tables",
+            Self::Other => "other",
+        }
+    }
+
+    pub(crate) fn of(target: Option<&Target>, verb: Verb, query: &Query) -> Self {
+        let folder = match verb {
+            // `Lake.Lakehouse/Files/…`
+            Verb::ListPaths => query.get("directory").and_then(|path| path.split('/').nth(1)),
+            Verb::ListBlobs => query.get("prefix").and_then(|path| path.split('/').nth(1)),
+            _ => target.and_then(|target| target.segments().get(2)).map(String::as_str),
+        };
+        match folder {
+            Some("Files") => Self::Files,
+            Some("Tables") => Self::Tables,
+            _ => Self::Other,
+        }
+    }
+}
+
 #[derive(Default)]
-pub(crate) struct Counters(Mutex<BTreeMap<Verb, VerbCount>>);
+struct Counts {
+    verbs: BTreeMap<Verb, VerbCount>,
+    bills: BTreeMap<Area, Bill>,
+}
+
+/// The counts of all verbs, and the bills of all areas.
+#[derive(Default)]
+pub(crate) struct Counters(Mutex<Counts>);
 
 impl Counters {
     pub(crate) fn came(&self, verb: Verb) {
-        self.with(verb, |count| count.requests += 1);
+        self.lock().verbs.entry(verb).or_default().requests += 1;
     }
 
     pub(crate) fn answered(&self, verb: Verb, status: u16) {
-        self.with(verb, |count| *count.statuses.entry(status).or_default() += 1);
+        let mut counts = self.lock();
+        let count = counts.verbs.entry(verb).or_default();
+        *count.statuses.entry(status).or_default() += 1;
+    }
+
+    pub(crate) fn billed(&self, area: Area, class: BillingClass, body_bytes: u64) {
+        self.lock().bills.entry(area).or_default().add(class, body_bytes);
     }
 
     pub(crate) fn of(&self, verb: Verb) -> VerbCount {
-        self.all().remove(&verb).unwrap_or_default()
+        self.lock().verbs.get(&verb).cloned().unwrap_or_default()
     }
 
     pub(crate) fn all(&self) -> BTreeMap<Verb, VerbCount> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.lock().verbs.clone()
+    }
+
+    pub(crate) fn bill_of(&self, area: Area) -> Bill {
+        self.lock().bills.get(&area).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn bill(&self) -> Bill {
+        let mut whole = Bill::default();
+        for bill in self.lock().bills.values() {
+            whole += bill;
+        }
+        whole
     }
 
     pub(crate) fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        *self.lock() = Counts::default();
     }
 
-    fn with(&self, verb: Verb, change: impl FnOnce(&mut VerbCount)) {
-        change(
-            self.0
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .entry(verb)
-                .or_default(),
-        );
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -10,13 +10,14 @@ use serde_json::json;
 
 use crate::answers;
 use crate::catalog::Place;
+use crate::checksums::Checksum;
 use crate::conditions::Conditions;
 use crate::content::{set, set_by_dfs, set_version};
 use crate::errors::{
-    INVALID_HEADER, INVALID_QUERY, INVALID_SOURCE_URI, LENGTH_MUST_BE_ZERO, MD5_MISMATCH, MISSING_HEADER,
-    MISSING_QUERY, NOT_ON_THIS_PATH, PATH_EXISTS, PATH_NOT_FOUND, QUERY_OUT_OF_RANGE, Refusal, UNSUPPORTED_QUERY,
+    INVALID_HEADER, INVALID_QUERY, INVALID_SOURCE_URI, LENGTH_MUST_BE_ZERO, MISSING_HEADER, MISSING_QUERY,
+    NOT_ON_THIS_PATH, PATH_EXISTS, PATH_NOT_FOUND, QUERY_OUT_OF_RANGE, Refusal, UNSUPPORTED_QUERY,
 };
-use crate::request::{content_length, header, md5};
+use crate::request::{content_length, header};
 use crate::service::Call;
 use crate::storage::{Entry, EntryPath, Properties, Shape, Wanted};
 use crate::target::Target;
@@ -57,7 +58,10 @@ pub(crate) async fn create_file(call: &Call, place: &Place) -> Result<Response, 
     must_be_empty(call)?;
     let path = place.path.clone();
     let conditions = Conditions::of_target(&call.headers)?;
-    let mut properties = Properties::default();
+    let mut properties = Properties {
+        by_dfs: true,
+        ..Properties::default()
+    };
     set_by_dfs(&mut properties, &call.headers)?;
     let created = call.on_disk(move |storage| {
         let (draft, _) = storage.draft()?;
@@ -98,16 +102,13 @@ pub(crate) async fn rename(call: &Call, place: &Place) -> Result<Response, Refus
 pub(crate) async fn append(call: &mut Call, place: &Place) -> Result<Response, Refusal> {
     let position = call.query.number("position")?.ok_or(MISSING_QUERY)?;
     let is_flushed = call.query.flag("flush")?;
-    let expected = md5(&call.headers, "content-md5")?;
+    let checksum = Checksum::announced(&call.headers)?;
     if content_length(&call.headers)? == Some(0) {
         return Err(INVALID_HEADER.into());
     }
-    let received = call.upload.receive(&call.shared.storage, MAX_APPEND).await?;
+    let received = call.upload.receive(&call.shared.storage, MAX_APPEND, checksum).await?;
     if received.length == 0 {
         return Err(INVALID_HEADER.into());
-    }
-    if expected.is_some_and(|expected| expected != received.md5) {
-        return Err(MD5_MISMATCH.into());
     }
     let path = place.path.clone();
     let conditions = Conditions::of_target(&call.headers)?;

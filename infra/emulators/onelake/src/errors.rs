@@ -63,6 +63,17 @@ impl Refusal {
         Self::from(problem).with_header(WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE))
     }
 
+    /// Whether the sender is unknown: such requests are not billed.
+    pub(crate) fn is_of_authentication(&self) -> bool {
+        [
+            NO_AUTHENTICATION,
+            INVALID_TOKEN,
+            INVALID_AUTHENTICATION,
+            AUTHENTICATION_FAILED,
+        ]
+        .contains(&self.problem)
+    }
+
     /// 416 for a file of `length` bytes.
     pub(crate) fn out_of_range(length: u64) -> Self {
         let refusal = Self::from(INVALID_RANGE);
@@ -110,6 +121,8 @@ problems! {
     INVALID_METADATA = BAD_REQUEST, "InvalidMetadata", "The metadata specified is invalid. It has characters that are not permitted.";
     INVALID_MD5 = BAD_REQUEST, "InvalidMd5", "The MD5 value specified in the request is invalid. MD5 value must be 128 bits and base64-encoded.";
     MD5_MISMATCH = BAD_REQUEST, "Md5Mismatch", "The MD5 value specified in the request did not match with the MD5 value calculated by the server.";
+    CRC64_MISMATCH = BAD_REQUEST, "Crc64Mismatch", "The CRC64 value specified in the request did not match with the CRC64 value calculated by the server.";
+    UNSUPPORTED_HEADER = BAD_REQUEST, "UnsupportedHeader", "One of the HTTP headers specified in the request is not supported.";
     LENGTH_MUST_BE_ZERO = BAD_REQUEST, "ContentLengthMustBeZero", "The Content-Length request header must be zero.";
     MISSING_LENGTH = LENGTH_REQUIRED, "MissingContentLengthHeader", "The content length header was not specified.";
     BODY_TOO_LARGE = PAYLOAD_TOO_LARGE, "RequestBodyTooLarge", "The request body is too large and exceeds the maximum permissible limit.";
@@ -127,6 +140,8 @@ problems! {
     PATH_EXISTS = CONFLICT, "PathAlreadyExists", "The specified path already exists.";
     BLOB_EXISTS = CONFLICT, "BlobAlreadyExists", "The specified blob already exists.";
     PATH_CONFLICT = CONFLICT, "PathConflict", "The specified path, or an element of the path, exists and its resource type is invalid for this operation.";
+    WRITTEN_BY_DFS = CONFLICT, "BlobOperationNotSupported", "Blob operation is not supported.";
+    IMMUTABLE = CONFLICT, "BlobImmutableDueToPolicy", "This operation is not permitted as the blob is immutable due to a policy.";
     DIRECTORY_NOT_EMPTY = CONFLICT, "DirectoryNotEmpty", "The recursive query parameter value must be true to delete a non-empty directory.";
     DIRECTORY_IS_NOT_EMPTY = CONFLICT, "DirectoryIsNotEmpty", "This operation is not permitted on a non-empty directory.";
     SOURCE_NOT_FOUND = NOT_FOUND, "SourcePathNotFound", "The source path for a rename operation does not exist.";

@@ -1,17 +1,17 @@
 //! Faults on demand: one enum, one table, so that tests, docs and the emulator's own help cannot disagree.
 //!
-//! A [`Rule`] says which requests it is about and which of them fail; rules come and go over `/__admin/faults` or
-//! [`OneLake::add_fault`](crate::OneLake::add_fault).
+//! A [`Rule`] says which requests meet a fault.
+
+mod rules;
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
-use axum::http::Method;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use axum::http::HeaderMap;
+use axum::http::header::IF_NONE_MATCH;
 
-use crate::verbs::Verb;
+pub use rules::Rule;
+pub(crate) use rules::{Asked, Hit, Rules};
 
 /// What goes wrong.
 ///
@@ -27,6 +27,10 @@ use crate::verbs::Verb;
 /// | `cut-before` | the connection closes, nothing done |
 /// | `cut-after` | done, then the connection closes without an answer |
 /// | `cut-within` | done, then the connection closes in the middle of the answer |
+/// | `conflict` | 409 for a reason other than that the path exists, nothing done |
+/// | `if-none-match-ignored` | done as if the request had no If-None-Match |
+/// | `if-none-match-refused` | 400 to a request with If-None-Match, nothing done |
+/// | `metadata-dropped` | done, but the metadata that the request brings is not kept |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fault {
     /// 429 with `Retry-After`, nothing done.
@@ -49,10 +53,18 @@ pub enum Fault {
     CutAfter,
     /// Done, then the connection closes in the middle of the answer.
     CutWithin,
+    /// 409 `BlobImmutableDueToPolicy`, nothing done.
+    Conflict,
+    /// Done as if the request had no `If-None-Match`. Is about requests that have it.
+    IfNoneMatchIgnored,
+    /// 400 `UnsupportedHeader`, nothing done. Is about requests with `If-None-Match`.
+    IfNoneMatchRefused,
+    /// Done, but the metadata is not kept. Is about requests that bring some.
+    MetadataDropped,
 }
 
 /// Each fault with its name and what happens.
-const TABLE: [(Fault, &str, &str); 10] = [
+const TABLE: [(Fault, &str, &str); 14] = [
     (Fault::Throttled, "throttled", "429 with Retry-After, nothing done"),
     (Fault::Unavailable, "unavailable", "503 with Retry-After, nothing done"),
     (Fault::ErrorBefore, "error-before", "500, nothing done"),
@@ -79,6 +91,26 @@ const TABLE: [(Fault, &str, &str); 10] = [
         "cut-within",
         "done, then the connection closes in the middle of the answer",
     ),
+    (
+        Fault::Conflict,
+        "conflict",
+        "409 for a reason other than that the path exists, nothing done",
+    ),
+    (
+        Fault::IfNoneMatchIgnored,
+        "if-none-match-ignored",
+        "done as if the request had no If-None-Match",
+    ),
+    (
+        Fault::IfNoneMatchRefused,
+        "if-none-match-refused",
+        "400 to a request with If-None-Match, nothing done",
+    ),
+    (
+        Fault::MetadataDropped,
+        "metadata-dropped",
+        "done, but the metadata that the request brings is not kept",
+    ),
 ];
 
 /// A text that names no fault.
@@ -98,10 +130,41 @@ impl Fault {
         self.row().2
     }
 
+    /// Whether it can be met by a request with these headers.
+    fn concerns(self, headers: &HeaderMap) -> bool {
+        match self {
+            Self::IfNoneMatchIgnored | Self::IfNoneMatchRefused => headers.contains_key(IF_NONE_MATCH),
+            Self::MetadataDropped => headers.keys().any(|name| is_metadata(name.as_str())),
+            _ => true,
+        }
+    }
+
+    /// The headers of a request as the service takes notice of them.
+    pub(crate) fn noticed(self, headers: &HeaderMap) -> HeaderMap {
+        let mut noticed = headers.clone();
+        match self {
+            Self::IfNoneMatchIgnored => {
+                noticed.remove(IF_NONE_MATCH);
+            }
+            Self::MetadataDropped => {
+                for name in headers.keys().filter(|name| is_metadata(name.as_str())) {
+                    noticed.remove(name);
+                }
+            }
+            _ => {}
+        }
+        noticed
+    }
+
     fn row(self) -> &'static (Self, &'static str, &'static str) {
         // The test below holds the table complete; the first row is never taken for a fault that is missing from it.
         TABLE.iter().find(|(fault, _, _)| *fault == self).unwrap_or(&TABLE[0])
     }
+}
+
+/// Whether a header brings metadata, in either protocol.
+fn is_metadata(header: &str) -> bool {
+    header.starts_with("x-ms-meta-") || header == "x-ms-properties"
 }
 
 impl fmt::Display for Fault {
@@ -120,236 +183,6 @@ impl FromStr for Fault {
     }
 }
 
-/// A fault, the requests that it is about, and which of them it hits.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Rule {
-    /// What goes wrong.
-    #[serde(serialize_with = "as_text", deserialize_with = "from_text")]
-    pub fault: Fault,
-    /// Only requests of this method.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub method: Option<String>,
-    /// Only requests of this verb.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        serialize_with = "as_optional_text",
-        deserialize_with = "from_optional_text"
-    )]
-    pub verb: Option<Verb>,
-    /// Only paths that begin so, decoded and without an account: `/claims/Lake.Lakehouse/Files/`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub path: Option<String>,
-    /// So many matching requests pass first.
-    #[serde(default)]
-    pub skip: u64,
-    /// Hits so many, then it is over. Without it and `every`: one. With `every` alone: no end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub times: Option<u64>,
-    /// Hits every so-manieth matching request.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub every: Option<u64>,
-    /// `Retry-After` of `throttled` and `unavailable`, in seconds.
-    #[serde(default = "one")]
-    pub retry_after_seconds: u64,
-    /// The delay of `slow`, in milliseconds.
-    #[serde(default)]
-    pub delay_ms: u64,
-}
-
-fn one() -> u64 {
-    1
-}
-
-impl Rule {
-    /// The next request of any kind.
-    #[must_use]
-    pub fn new(fault: Fault) -> Self {
-        Self {
-            fault,
-            method: None,
-            verb: None,
-            path: None,
-            skip: 0,
-            times: None,
-            every: None,
-            retry_after_seconds: 1,
-            delay_ms: 0,
-        }
-    }
-
-    /// The next request of this verb.
-    #[must_use]
-    pub fn on(fault: Fault, verb: Verb) -> Self {
-        Self {
-            verb: Some(verb),
-            ..Self::new(fault)
-        }
-    }
-
-    /// The next so many instead of one.
-    #[must_use]
-    pub fn times(mut self, times: u64) -> Self {
-        self.times = Some(times);
-        self
-    }
-
-    /// Every so-manieth, for ever.
-    #[must_use]
-    pub fn every(mut self, every: u64) -> Self {
-        self.every = Some(every);
-        self
-    }
-
-    /// Only paths that begin so.
-    #[must_use]
-    pub fn below(mut self, path: &str) -> Self {
-        self.path = Some(path.to_owned());
-        self
-    }
-
-    /// Why it makes no sense.
-    pub(crate) fn objection(&self) -> Option<&'static str> {
-        if self.every == Some(0) || self.times == Some(0) {
-            return Some("`every` and `times` count from 1");
-        }
-        let is_method = self
-            .method
-            .as_ref()
-            .is_none_or(|method| Method::from_bytes(method.as_bytes()).is_ok());
-        (!is_method).then_some("`method` is no HTTP method")
-    }
-
-    fn is_about(&self, method: &Method, verb: Verb, paths: &[&str]) -> bool {
-        self.method
-            .as_ref()
-            .is_none_or(|wanted| wanted.eq_ignore_ascii_case(method.as_str()))
-            && self.verb.is_none_or(|wanted| wanted == verb)
-            && self
-                .path
-                .as_ref()
-                .is_none_or(|wanted| paths.iter().any(|path| path.starts_with(wanted.as_str())))
-    }
-}
-
-fn as_text<T: fmt::Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(value)
-}
-
-fn from_text<'de, T: FromStr<Err: fmt::Display>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
-    String::deserialize(deserializer)?
-        .parse()
-        .map_err(serde::de::Error::custom)
-}
-
-fn as_optional_text<T: fmt::Display, S: Serializer>(value: &Option<T>, serializer: S) -> Result<S::Ok, S::Error> {
-    match value {
-        Some(value) => serializer.collect_str(value),
-        None => serializer.serialize_none(),
-    }
-}
-
-fn from_optional_text<'de, T: FromStr<Err: fmt::Display>, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    text.map(|text| text.parse().map_err(serde::de::Error::custom))
-        .transpose()
-}
-
-/// A rule that stands.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Standing {
-    pub(crate) id: u64,
-    #[serde(flatten)]
-    pub(crate) rule: Rule,
-    /// Requests that it was about.
-    pub(crate) matched: u64,
-    /// Requests that it hit.
-    pub(crate) hit: u64,
-}
-
-impl Standing {
-    /// Whether this one of the requests that it is about is hit.
-    fn hits(&mut self) -> bool {
-        self.matched += 1;
-        let Some(place) = self.matched.checked_sub(self.rule.skip + 1) else {
-            return false;
-        };
-        let is_turn = match self.rule.every {
-            Some(every) => (place + 1) % every == 0,
-            None => true,
-        };
-        self.hit += u64::from(is_turn);
-        is_turn
-    }
-
-    fn is_over(&self) -> bool {
-        let times = self
-            .rule
-            .times
-            .or(if self.rule.every.is_some() { None } else { Some(1) });
-        times.is_some_and(|times| self.hit >= times)
-    }
-}
-
-/// A fault that a request has met.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Hit {
-    pub(crate) fault: Fault,
-    pub(crate) retry_after_seconds: u64,
-    pub(crate) delay: Duration,
-}
-
-/// The rules that stand, in the order in which they came.
-#[derive(Default)]
-pub(crate) struct Rules(Mutex<(u64, Vec<Standing>)>);
-
-impl Rules {
-    /// Its number, under which it can be taken back.
-    pub(crate) fn add(&self, rule: Rule) -> u64 {
-        let mut rules = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        rules.0 += 1;
-        let id = rules.0;
-        rules.1.push(Standing {
-            id,
-            rule,
-            matched: 0,
-            hit: 0,
-        });
-        id
-    }
-
-    /// Takes back one rule, or all.
-    pub(crate) fn remove(&self, id: Option<u64>) {
-        let mut rules = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        rules.1.retain(|standing| id.is_some_and(|id| standing.id != id));
-    }
-
-    pub(crate) fn standing(&self) -> Vec<Standing> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
-    }
-
-    /// What a request meets: the first rule that hits it. Rules behind that one do not count it.
-    pub(crate) fn meet(&self, method: &Method, verb: Verb, paths: &[&str]) -> Option<Hit> {
-        let mut rules = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut about = rules
-            .1
-            .iter_mut()
-            .filter(|standing| standing.rule.is_about(method, verb, paths));
-        let hit = about.find_map(|standing| {
-            standing.hits().then(|| Hit {
-                fault: standing.rule.fault,
-                retry_after_seconds: standing.rule.retry_after_seconds,
-                delay: Duration::from_millis(standing.rule.delay_ms),
-            })
-        });
-        rules.1.retain(|standing| !standing.is_over());
-        hit
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -361,7 +194,7 @@ mod tests {
             assert_eq!(fault.row().0, fault);
         }
         assert_eq!(
-            Fault::CutWithin as usize + 1,
+            Fault::MetadataDropped as usize + 1,
             TABLE.len(),
             "a variant is missing from the table"
         );
@@ -375,79 +208,6 @@ mod tests {
                 source.contains(&format!("/// | `{fault}` |")),
                 "{fault} has no row in the doc table"
             );
-        }
-    }
-
-    fn pattern(rule: Rule, requests: usize) -> String {
-        let rules = Rules::default();
-        rules.add(rule);
-        let meet = |_| {
-            rules
-                .meet(&Method::PATCH, Verb::Append, &["/ws/i/Files/a"])
-                .map_or('.', |_| 'x')
-        };
-        (0..requests).map(meet).collect()
-    }
-
-    #[test]
-    fn a_rule_hits_the_next_ones_or_every_so_manieth() {
-        let rule = || Rule::new(Fault::ErrorBefore);
-        assert_eq!(pattern(rule(), 4), "x...");
-        assert_eq!(pattern(rule().times(2), 4), "xx..");
-        assert_eq!(pattern(rule().every(3), 9), "..x..x..x");
-        assert_eq!(pattern(rule().every(2).times(2), 8), ".x.x....");
-        assert_eq!(pattern(Rule { skip: 2, ..rule() }, 5), "..x..");
-    }
-
-    #[test]
-    fn a_rule_is_about_what_it_says() {
-        let rule = || Rule::new(Fault::Slow);
-        assert_eq!(pattern(Rule::on(Fault::Slow, Verb::Append), 1), "x");
-        assert_eq!(pattern(Rule::on(Fault::Slow, Verb::Flush), 1), ".");
-        assert_eq!(pattern(rule().below("/ws/i/"), 1), "x");
-        assert_eq!(pattern(rule().below("/other"), 1), ".");
-        assert_eq!(
-            pattern(
-                Rule {
-                    method: Some("patch".into()),
-                    ..rule()
-                },
-                1
-            ),
-            "x"
-        );
-        assert_eq!(
-            pattern(
-                Rule {
-                    method: Some("GET".into()),
-                    ..rule()
-                },
-                1
-            ),
-            "."
-        );
-    }
-
-    #[test]
-    fn rules_are_written_in_json() {
-        let rule: Rule =
-            serde_json::from_str(r#"{"fault":"throttled","verb":"append","times":3,"retry_after_seconds":2}"#).unwrap();
-        assert_eq!(
-            rule,
-            Rule {
-                retry_after_seconds: 2,
-                ..Rule::on(Fault::Throttled, Verb::Append).times(3)
-            }
-        );
-        let again: Rule = serde_json::from_str(&serde_json::to_string(&rule).unwrap()).unwrap();
-        assert_eq!(again, rule);
-        for wrong in [
-            r#"{"fault":"tired"}"#,
-            r#"{"fault":"slow","verb":"walk"}"#,
-            r#"{"fault":"slow","tims":3}"#,
-            "{}",
-        ] {
-            assert!(serde_json::from_str::<Rule>(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -65,6 +65,9 @@ struct Arguments {
     /// Refuses names of workspaces and items, as some tenants do.
     #[arg(long)]
     guids_only: bool,
+    /// Adds so many milliseconds to every request before its answer, as the distance to a data centre would.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    latency_ms: u64,
     /// Gives tokens for itself to whoever asks here as a container app asks for those of its managed identity (HTTP, below
     /// /msi/token).
     #[arg(long, value_name = "ADDRESS", requires = "identity_header")]
@@ -165,6 +168,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         admin_token: arguments.admin_token.map(|token| token.0),
         workspaces_by_api: arguments.workspaces_by_api,
         guids_only: arguments.guids_only,
+        latency: Duration::from_millis(arguments.latency_ms),
     })
     .await?;
 

@@ -16,7 +16,7 @@ use crate::ranges::{self, Span};
 use crate::request::header;
 use crate::service::Call;
 use crate::storage::StoreError;
-use crate::verbs::Dialect;
+use crate::verbs::Protocol;
 
 /// The service hashes no larger range, in bytes.
 const MAX_HASHED_RANGE: u64 = 4 * 1024 * 1024;
@@ -112,11 +112,11 @@ pub(crate) async fn delete(call: &Call, place: &Place) -> Result<Response, Refus
         removed => removed,
     })
     .await?;
-    let mut response = answers::empty(match call.dialect {
-        Dialect::Dfs => StatusCode::OK,
-        Dialect::Blob => StatusCode::ACCEPTED,
+    let mut response = answers::empty(match call.protocol {
+        Protocol::Dfs => StatusCode::OK,
+        Protocol::Blob => StatusCode::ACCEPTED,
     });
-    if call.dialect == Dialect::Blob {
+    if call.protocol == Protocol::Blob {
         set(response.headers_mut(), "x-ms-delete-type-permanent", "true");
     }
     Ok(response)

@@ -10,6 +10,7 @@ use std::time::Duration;
 use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use axum_server::{Control, Handle, Server};
+use contracts::onelake_billing::Bill;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -20,8 +21,9 @@ use crate::access::{AcceptedToken, Access, Account, Tokens};
 use crate::admin;
 use crate::catalog::{Catalog, Item};
 use crate::connections::Connections;
-use crate::counters::{Counters, VerbCount};
+use crate::counters::{Area, Counters, VerbCount};
 use crate::faults::{Rule, Rules};
+use crate::latency::Latency;
 use crate::service::Shared;
 use crate::storage::{FolderError, Storage, StoreError};
 use crate::verbs::Verb;
@@ -67,6 +69,8 @@ pub struct Options {
     pub workspaces_by_api: bool,
     /// Refuses names of workspaces and items, as a tenant without support for them.
     pub guids_only: bool,
+    /// Added to every request before its answer, as the distance to a data centre would; whole milliseconds.
+    pub latency: Duration,
 }
 
 impl Options {
@@ -84,6 +88,7 @@ impl Options {
             admin_token: None,
             workspaces_by_api: false,
             guids_only: false,
+            latency: Duration::ZERO,
         }
     }
 }
@@ -161,6 +166,7 @@ impl OneLake {
             counters: Counters::default(),
             admin_token: options.admin_token,
             workspaces_by_api: options.workspaces_by_api,
+            latency: Latency::new(options.latency),
         });
         let connections = Connections::new(Arc::clone(&shared), admin::router(&shared), MAX_CONNECTIONS);
         let control = Control::new();
@@ -230,7 +236,24 @@ impl OneLake {
         self.shared.counters.all()
     }
 
-    /// Counts from zero again.
+    /// Returns what OneLake would bill for all requests.
+    #[must_use]
+    pub fn bill(&self) -> Bill {
+        self.shared.counters.bill()
+    }
+
+    /// Returns what OneLake would bill for the requests about one area.
+    #[must_use]
+    pub fn bill_of(&self, area: Area) -> Bill {
+        self.shared.counters.bill_of(area)
+    }
+
+    /// Changes what is added to every request from now on; whole milliseconds.
+    pub fn set_latency(&self, latency: Duration) {
+        self.shared.latency.set(latency);
+    }
+
+    /// Counts from zero again, requests and bills.
     pub fn clear_requests(&self) {
         self.shared.counters.clear();
     }

@@ -9,21 +9,23 @@ use axum::extract::Request;
 use axum::http::header::{HOST, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, Method, request};
 use axum::response::Response;
+use contracts::onelake_billing::BillingClass;
 use uuid::Uuid;
 
 use crate::access::Access;
 use crate::catalog::{Catalog, Place, item_not_found, workspace_not_found};
-use crate::counters::Counters;
+use crate::counters::{Area, Counters};
 use crate::errors::{
-    IDS_MISSING, INTERNAL_ERROR, INVALID_TOKEN, INVALID_URI, NOT_ON_THIS_PATH, PERMISSION_MISMATCH, Problem, Refusal,
-    SERVER_BUSY, THROTTLED, UNSUPPORTED_QUERY, UNSUPPORTED_VERB,
+    IDS_MISSING, IMMUTABLE, INTERNAL_ERROR, INVALID_TOKEN, INVALID_URI, NOT_ON_THIS_PATH, PERMISSION_MISMATCH, Problem,
+    Refusal, SERVER_BUSY, THROTTLED, UNSUPPORTED_HEADER, UNSUPPORTED_QUERY, UNSUPPORTED_VERB,
 };
-use crate::faults::{Fault, Hit, Rules};
+use crate::faults::{Asked, Fault, Hit, Rules};
+use crate::latency::Latency;
 use crate::request::Query;
 use crate::storage::{EntryPath, Storage, StoreError};
 use crate::target::Target;
 use crate::upload::Upload;
-use crate::verbs::{Dialect, Verb};
+use crate::verbs::{Protocol, Verb, classify};
 use crate::{admin, answers, blob, dfs, paths, workspaces};
 
 /// What all requests share.
@@ -37,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) admin_token: Option<String>,
     /// Whether a filesystem or container may be created.
     pub(crate) workspaces_by_api: bool,
+    pub(crate) latency: Latency,
 }
 
 /// The connection is to be closed without an answer, on demand.
@@ -48,7 +51,7 @@ pub(crate) struct Cut;
 pub(crate) struct Call {
     pub(crate) shared: Arc<Shared>,
     pub(crate) method: Method,
-    pub(crate) dialect: Dialect,
+    pub(crate) protocol: Protocol,
     pub(crate) verb: Verb,
     pub(crate) query: Query,
     pub(crate) headers: HeaderMap,
@@ -65,7 +68,7 @@ impl Call {
         let storage = Arc::clone(&self.shared.storage);
         let done = tokio::task::spawn_blocking(move || work(&storage)).await;
         done.unwrap_or_else(|error| Err(io::Error::other(error).into()))
-            .map_err(|error| error.refusal(self.dialect))
+            .map_err(|error| error.refusal(self.protocol))
     }
 
     /// The place that another path in this request names, if the principal may go there.
@@ -74,7 +77,7 @@ impl Call {
         if !target.has_path() {
             return Err(problem.into());
         }
-        let place = self.shared.catalog.resolve(&target, self.dialect)?;
+        let place = self.shared.catalog.resolve(&target, self.protocol)?;
         self.shared.access.authorize(&self.principal, place.path.workspace())?;
         self.must_exist(&place.path).await?;
         Ok(place)
@@ -95,7 +98,7 @@ impl Call {
         });
         match missing.await? {
             None => Ok(()),
-            Some(missing) if missing.depth() == 1 => Err(workspace_not_found(self.dialect)),
+            Some(missing) if missing.depth() == 1 => Err(workspace_not_found(self.protocol)),
             Some(missing) => Err(item_not_found(missing.workspace(), missing.split().1)),
         }
     }
@@ -127,12 +130,13 @@ pub(crate) async fn serve(
     let (parts, body) = request.into_parts();
     let request_id = Uuid::new_v4().to_string();
     let query = Query::parse(parts.uri.query().unwrap_or(""));
-    let dialect = Dialect::of(&parts.method, &parts.uri, &query, &parts.headers);
     let target = Target::parse(parts.uri.path(), &shared.access.account.name);
     let has_path = target.as_ref().map_or(true, Target::has_path);
-    let verb = Verb::of(&parts.method, dialect, has_path, &query, &parts.headers);
+    let (protocol, verb) = classify(&parts, has_path, &query);
+    let area = Area::of(target.as_ref().ok(), verb, &query);
     shared.counters.came(verb);
-    let hit = meet_fault(shared, &parts.method, verb, target.as_ref().ok(), dialect);
+    let hit = meet_fault(shared, &parts, target.as_ref().ok(), protocol, verb);
+    let fault = hit.map(|hit| hit.fault);
 
     let mut upload = Some(Upload::new(body));
     let answered = match refused_by(hit)? {
@@ -146,40 +150,64 @@ pub(crate) async fn serve(
             {
                 tokio::time::sleep(delay).await;
             }
-            carry_out(shared, &parts, query, dialect, verb, target, &mut upload).await
+            let decoded = Decoded {
+                protocol,
+                verb,
+                query,
+                target,
+                headers: fault.map_or_else(|| parts.headers.clone(), |fault| fault.noticed(&parts.headers)),
+            };
+            carry_out(shared, &parts, decoded, &mut upload).await
         }
     };
     // Else the client, still sending, would see a closed connection in the place of the answer.
     if let Some(upload) = &mut upload {
         upload.drain().await;
     }
-    let mut response = match (hit.map(|hit| hit.fault), answered) {
-        (Some(Fault::CutAfter), _) => return Err(Cut),
-        (Some(Fault::ErrorAfter), _) => answers::refused(&INTERNAL_ERROR.into(), dialect, &request_id),
+    let is_billed = !matches!(&answered, Err(refusal) if refusal.is_of_authentication());
+    let mut response = match (fault, answered) {
+        (Some(Fault::ErrorAfter), _) => answers::refused(&INTERNAL_ERROR.into(), protocol, &request_id),
         (_, Ok(response)) => response,
-        (_, Err(refusal)) => answers::refused(&refusal, dialect, &request_id),
+        (_, Err(refusal)) => answers::refused(&refusal, protocol, &request_id),
     };
     answers::finish(&mut response, &parts.headers, &request_id);
-    if let Some(Hit {
-        fault: Fault::CutWithin,
-        ..
-    }) = hit
-    {
-        return answers::cut(response, &parts.method).ok_or(Cut);
+    if is_billed {
+        let class = verb.class(protocol);
+        let body_bytes = match class {
+            BillingClass::Read => answers::sent_bytes(&response, &parts.method),
+            _ => upload.as_ref().map_or(0, Upload::arrived),
+        };
+        shared.counters.billed(area, class, body_bytes);
+    }
+    shared.latency.wait().await;
+    match fault {
+        Some(Fault::CutAfter) => return Err(Cut),
+        Some(Fault::CutWithin) => return answers::cut(response, &parts.method).ok_or(Cut),
+        _ => {}
     }
     shared.counters.answered(verb, response.status().as_u16());
     Ok(response)
 }
 
-fn meet_fault(shared: &Shared, method: &Method, verb: Verb, target: Option<&Target>, dialect: Dialect) -> Option<Hit> {
+fn meet_fault(
+    shared: &Shared,
+    parts: &request::Parts,
+    target: Option<&Target>,
+    protocol: Protocol,
+    verb: Verb,
+) -> Option<Hit> {
     let asked = target.map(Target::shown).unwrap_or_default();
     // A rule may name the item as it lies in the folder while the client goes by GUIDs.
     let real = target
-        .and_then(|target| shared.catalog.resolve(target, dialect).ok())
+        .and_then(|target| shared.catalog.resolve(target, protocol).ok())
         .map(|place| format!("/{}", place.path));
-    shared
-        .rules
-        .meet(method, verb, &[&asked, real.as_deref().unwrap_or(&asked)])
+    shared.rules.meet(&Asked {
+        method: &parts.method,
+        protocol,
+        verb,
+        headers: &parts.headers,
+        paths: [&asked, real.as_deref().unwrap_or(&asked)],
+    })
 }
 
 /// The refusal of a fault that comes before anything is done.
@@ -195,20 +223,41 @@ fn refused_by(hit: Option<Hit>) -> Result<Option<Refusal>, Cut> {
         Fault::ErrorBefore => Some(INTERNAL_ERROR.into()),
         Fault::Expired => Some(Refusal::challenge(INVALID_TOKEN)),
         Fault::Forbidden => Some(PERMISSION_MISMATCH.into()),
+        Fault::Conflict => Some(IMMUTABLE.into()),
+        Fault::IfNoneMatchRefused => Some(UNSUPPORTED_HEADER.into()),
         Fault::CutBefore => return Err(Cut),
-        Fault::ErrorAfter | Fault::Slow | Fault::CutAfter | Fault::CutWithin => None,
+        Fault::ErrorAfter
+        | Fault::Slow
+        | Fault::CutAfter
+        | Fault::CutWithin
+        | Fault::IfNoneMatchIgnored
+        | Fault::MetadataDropped => None,
     })
+}
+
+/// What a request asks for, before it is known who asks.
+struct Decoded {
+    protocol: Protocol,
+    verb: Verb,
+    query: Query,
+    target: Result<Target, Refusal>,
+    /// Those that are taken notice of; the signature of a request is over all of them.
+    headers: HeaderMap,
 }
 
 async fn carry_out(
     shared: &Arc<Shared>,
     parts: &request::Parts,
-    query: Query,
-    dialect: Dialect,
-    verb: Verb,
-    target: Result<Target, Refusal>,
+    decoded: Decoded,
     upload: &mut Option<Upload>,
 ) -> Result<Response, Refusal> {
+    let Decoded {
+        protocol,
+        verb,
+        query,
+        target,
+        headers,
+    } = decoded;
     let principal = shared
         .access
         .authenticate(&parts.method, parts.uri.path(), &query, &parts.headers)?;
@@ -223,15 +272,15 @@ async fn carry_out(
             _ => INVALID_URI.into(),
         });
     }
-    let place = shared.catalog.resolve(&target, dialect)?;
+    let place = shared.catalog.resolve(&target, protocol)?;
     shared.access.authorize(&principal, place.path.workspace())?;
     let mut call = Call {
         shared: Arc::clone(shared),
         method: parts.method.clone(),
-        dialect,
+        protocol,
         verb,
         query,
-        headers: parts.headers.clone(),
+        headers,
         principal,
         upload: upload.take().unwrap_or_else(|| Upload::new(Body::empty())),
     };

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::body::{Body, BodyDataStream};
 use bytes::Bytes;
 use futures::StreamExt;
-use md5::{Digest, Md5};
 use tokio::io::{AsyncWriteExt, BufWriter};
 
-use crate::errors::{BODY_TOO_LARGE, INCOMPLETE_BODY, Refusal};
+use crate::checksums::Checksum;
+use crate::errors::{BODY_TOO_LARGE, INCOMPLETE_BODY, INVALID_XML, Refusal};
 use crate::storage::{Draft, Storage};
 
 /// What is collected before it is written, in bytes.
@@ -22,6 +22,7 @@ const DRAINED_BYTES: u64 = 256 * 1024 * 1024;
 pub(crate) struct Upload {
     /// Never locked: the mutex alone makes it `Sync`, which a body is not and a shared reference in a future must be.
     stream: Option<Mutex<Pin<Box<BodyDataStream>>>>,
+    arrived: u64,
 }
 
 /// A body that has arrived whole.
@@ -35,7 +36,13 @@ impl Upload {
     pub(crate) fn new(body: Body) -> Self {
         Self {
             stream: Some(Mutex::new(Box::pin(body.into_data_stream()))),
+            arrived: 0,
         }
+    }
+
+    /// The bytes of the body that have arrived.
+    pub(crate) fn arrived(&self) -> u64 {
+        self.arrived
     }
 
     /// The next piece; `None` at the end. A body that breaks off is an error.
@@ -44,7 +51,10 @@ impl Upload {
             return Ok(None);
         };
         match stream.get_mut().unwrap_or_else(PoisonError::into_inner).next().await {
-            Some(Ok(bytes)) => Ok(Some(bytes)),
+            Some(Ok(bytes)) => {
+                self.arrived += bytes.len() as u64;
+                Ok(Some(bytes))
+            }
             Some(Err(error)) => {
                 self.stream = None;
                 tracing::debug!(%error, "a request's body broke off");
@@ -57,8 +67,13 @@ impl Upload {
         }
     }
 
-    /// Streams it into a hidden file.
-    pub(crate) async fn receive(&mut self, storage: &Arc<Storage>, limit: u64) -> Result<Received, Refusal> {
+    /// Streams it into a hidden file. A body that is not what `checksum` announces is refused.
+    pub(crate) async fn receive(
+        &mut self,
+        storage: &Arc<Storage>,
+        limit: u64,
+        checksum: Checksum,
+    ) -> Result<Received, Refusal> {
         let maker = Arc::clone(storage);
         let made = tokio::task::spawn_blocking(move || maker.draft())
             .await
@@ -69,7 +84,7 @@ impl Upload {
         file.set_max_buf_size(WRITE_BYTES);
         let mut file = BufWriter::with_capacity(WRITE_BYTES, file);
         let mut length = 0;
-        let mut hash = Md5::new();
+        let mut hash = checksum.hasher();
         while let Some(bytes) = self.next().await? {
             length += bytes.len() as u64;
             if length > limit {
@@ -84,12 +99,12 @@ impl Upload {
         Ok(Received {
             draft,
             length,
-            md5: hash.finalize().into(),
+            md5: hash.finish()?,
         })
     }
 
     /// A small body as text.
-    pub(crate) async fn text(&mut self, limit: usize) -> Result<(String, [u8; 16]), Refusal> {
+    pub(crate) async fn text(&mut self, limit: usize, checksum: Checksum) -> Result<String, Refusal> {
         let mut whole = Vec::new();
         while let Some(bytes) = self.next().await? {
             if whole.len() + bytes.len() > limit {
@@ -97,8 +112,10 @@ impl Upload {
             }
             whole.extend_from_slice(&bytes);
         }
-        let md5 = Md5::digest(&whole).into();
-        Ok((String::from_utf8(whole).map_err(|_| crate::errors::INVALID_XML)?, md5))
+        let mut hash = checksum.hasher();
+        hash.update(&whole);
+        hash.finish()?;
+        Ok(String::from_utf8(whole).map_err(|_| INVALID_XML)?)
     }
 
     /// Reads what nobody wanted, within reason.

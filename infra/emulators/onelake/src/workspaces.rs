@@ -9,14 +9,14 @@ use crate::catalog::{Place, workspace_not_found};
 use crate::content::{set, set_version};
 use crate::errors::{CONTAINER_EXISTS, FILESYSTEM_EXISTS, NOT_ON_THIS_PATH, Refusal};
 use crate::service::Call;
-use crate::verbs::Dialect;
+use crate::verbs::Protocol;
 
 pub(crate) async fn create(call: &Call, place: &Place) -> Result<Response, Refusal> {
     let path = place.path.clone();
     if call.on_disk(move |storage| storage.has_folder(&path)).await? {
-        return Err(match call.dialect {
-            Dialect::Dfs => FILESYSTEM_EXISTS.into(),
-            Dialect::Blob => CONTAINER_EXISTS.into(),
+        return Err(match call.protocol {
+            Protocol::Dfs => FILESYSTEM_EXISTS.into(),
+            Protocol::Blob => CONTAINER_EXISTS.into(),
         });
     }
     if !call.shared.workspaces_by_api {
@@ -32,7 +32,7 @@ pub(crate) async fn create(call: &Call, place: &Place) -> Result<Response, Refus
 pub(crate) async fn delete(call: &Call, place: &Place) -> Result<Response, Refusal> {
     let path = place.path.clone();
     if !call.on_disk(move |storage| storage.has_folder(&path)).await? {
-        return Err(workspace_not_found(call.dialect));
+        return Err(workspace_not_found(call.protocol));
     }
     if !call.shared.workspaces_by_api {
         return Err(NOT_ON_THIS_PATH.into());

@@ -34,6 +34,11 @@ impl Storage {
     pub(crate) fn put_block(&self, path: &EntryPath, id: &str, draft: &Draft) -> Result<(), StoreError> {
         let key = upload_key(path);
         let _upload = self.uploads_to(&key);
+        match self.look(path) {
+            Ok((_, properties)) if properties.by_dfs => return Err(StoreError::WrittenByDfs),
+            Ok(_) | Err(StoreError::NotFound) => {}
+            Err(error) => return Err(error),
+        }
         let folder = open_or_make_folder(&self.blocks, &[key])?;
         Ok(draft.move_to(&folder, &hex::encode(id))?)
     }
@@ -74,6 +79,7 @@ impl Storage {
         let key = upload_key(path);
         let _upload = self.uploads_to(&key);
         let (current, committed) = match self.read(path) {
+            Ok((_, record, _)) if record.by_dfs => return Err(StoreError::WrittenByDfs),
             Ok((_, record, file)) => (file, record.blocks),
             Err(StoreError::NotFound) => (None, Vec::new()),
             Err(error) => return Err(error),

@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::errors::{self, Refusal};
-use crate::verbs::Dialect;
+use crate::verbs::Protocol;
 
 /// Why the storage did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -30,12 +30,21 @@ pub(crate) enum StoreError {
     WrongPosition,
     #[error("the block list names a block that was never sent")]
     UnknownBlock,
+    #[error("blocks cannot be put to a file of the Data Lake protocol")]
+    WrittenByDfs,
     #[error("the file system refused: {0}")]
     Io(#[from] io::Error),
 }
 
 impl StoreError {
-    pub(crate) fn refusal(self, dialect: Dialect) -> Refusal {
+    /// The refusal in the words of a protocol.
+    ///
+    /// What the Blob endpoint of a hierarchical namespace answers to a blob put over a folder, or below a file, is not
+    /// documented. Known is a 409; one user saw "The requested operation is not allowed in the current state of the
+    /// entity" (Azure/azure-cli#23783). Here it is 409 `PathConflict`, the code of the Data Lake protocol for this case,
+    /// and with `If-None-Match: *` over a folder 409 `BlobAlreadyExists`, because conditions come first. A client should
+    /// not rely on the code, but look at what is there: `x-ms-resource-type` tells folders.
+    pub(crate) fn refusal(self, protocol: Protocol) -> Refusal {
         let (dfs, blob) = match self {
             Self::NotFound => (errors::PATH_NOT_FOUND, errors::BLOB_NOT_FOUND),
             Self::SourceNotFound => (errors::SOURCE_NOT_FOUND, errors::BLOB_NOT_FOUND),
@@ -48,11 +57,12 @@ impl StoreError {
             Self::NotModified => (errors::NOT_MODIFIED, errors::NOT_MODIFIED),
             Self::WrongPosition => (errors::INVALID_FLUSH_POSITION, errors::INVALID_FLUSH_POSITION),
             Self::UnknownBlock => (errors::INVALID_BLOCK_LIST, errors::INVALID_BLOCK_LIST),
+            Self::WrittenByDfs => (errors::WRITTEN_BY_DFS, errors::WRITTEN_BY_DFS),
             Self::Io(error) => return Refusal::internal(&error),
         };
-        match dialect {
-            Dialect::Dfs => dfs.into(),
-            Dialect::Blob => blob.into(),
+        match protocol {
+            Protocol::Dfs => dfs.into(),
+            Protocol::Blob => blob.into(),
         }
     }
 }

@@ -52,6 +52,10 @@ pub(crate) struct Properties {
     /// Which copy made it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) copy_id: Option<String>,
+    /// Whether the Data Lake protocol created it. The service keeps such a file in another form: blocks cannot be put to
+    /// it, while a whole blob can be put over it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) by_dfs: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) blocks: Vec<Block>,
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::support::{FILES, Lake};
-use onelake_emulator::{Fault, Rule, Verb};
+use onelake_emulator::{Fault, Protocol, Rule, Verb};
 use serde_json::{Value, json};
 
 /// A file with nothing in it, and a rule.
@@ -197,12 +197,102 @@ async fn every_fault_is_met() {
     lake.put(&format!("{FILES}/a"), "x").await;
     for fault in Fault::all() {
         lake.emulator.add_fault(Rule::new(fault));
-        let met = lake.try_send("GET", &format!("{FILES}/a"), &[], "").await;
+        // A Put Blob that is about every fault: `a` is there already.
+        let headers = [
+            ("x-ms-blob-type", "BlockBlob"),
+            ("x-ms-meta-colour", "red"),
+            ("If-None-Match", "*"),
+        ];
+        let met = lake.try_send("PUT", &format!("{FILES}/a"), &headers, "y").await;
         let is_cut = matches!(fault, Fault::CutBefore | Fault::CutAfter | Fault::CutWithin);
         assert_eq!(met.is_err(), is_cut, "{fault}");
-        assert!(
-            is_cut || (met.unwrap().status == 200) == (fault == Fault::Slow),
-            "{fault}"
-        );
+        let met = met.map_or(0, |met| met.status);
+        let expected = match fault {
+            Fault::CutBefore | Fault::CutAfter | Fault::CutWithin => 0,
+            Fault::Throttled => 429,
+            Fault::Unavailable => 503,
+            Fault::ErrorBefore | Fault::ErrorAfter => 500,
+            Fault::Expired => 401,
+            Fault::Forbidden => 403,
+            Fault::IfNoneMatchIgnored => 201,
+            Fault::IfNoneMatchRefused => 400,
+            Fault::Slow | Fault::Conflict | Fault::MetadataDropped => 409,
+        };
+        assert_eq!(met, expected, "{fault}");
     }
+}
+
+#[tokio::test]
+async fn a_service_without_if_none_match_ignores_or_refuses_it() {
+    let lake = Lake::start().await;
+    let path = format!("{FILES}/a");
+    let put = async |body: &'static str| {
+        let headers = [("x-ms-blob-type", "BlockBlob"), ("If-None-Match", "*")];
+        lake.send("PUT", &path, &headers, body).await
+    };
+    lake.emulator.add_fault(Rule::new(Fault::IfNoneMatchIgnored).every(1));
+    assert_eq!(put("one").await.status, 201);
+    assert_eq!(put("two").await.status, 201, "over what is there");
+    assert_eq!(lake.get(&path).await.text(), "two");
+    lake.emulator.clear_faults();
+    lake.emulator.add_fault(Rule::new(Fault::IfNoneMatchRefused).every(1));
+    assert_eq!(put("three").await.told(), (400, "UnsupportedHeader"));
+    assert_eq!(
+        lake.put(&path, "four").await.status,
+        201,
+        "without it nothing is refused"
+    );
+    lake.emulator.clear_faults();
+    assert_eq!(put("five").await.told(), (409, "BlobAlreadyExists"));
+    lake.emulator.add_fault(Rule::on(Fault::Conflict, Verb::PutBlob));
+    assert_eq!(put("six").await.told(), (409, "BlobImmutableDueToPolicy"));
+    assert_eq!(lake.get(&path).await.text(), "four");
+}
+
+#[tokio::test]
+async fn a_service_may_lose_metadata() {
+    let lake = Lake::start().await;
+    let path = format!("{FILES}/a");
+    let headers = [
+        ("x-ms-blob-type", "BlockBlob"),
+        ("x-ms-meta-sha256", "abc"),
+        ("x-ms-blob-content-type", "image/png"),
+    ];
+    lake.emulator.add_fault(Rule::new(Fault::MetadataDropped).every(1));
+    assert_eq!(lake.send("PUT", &path, &headers, "x").await.status, 201);
+    let head = lake.head(&path).await;
+    assert_eq!(
+        (head.header("x-ms-meta-sha256"), head.header("content-type")),
+        ("", "image/png")
+    );
+    let block_list = format!("{path}?comp=blocklist");
+    assert_eq!(
+        lake.send("PUT", &block_list, &headers[1..], "<BlockList/>")
+            .await
+            .status,
+        201
+    );
+    assert_eq!(lake.head(&path).await.header("x-ms-meta-sha256"), "");
+    lake.emulator.clear_faults();
+    assert_eq!(lake.send("PUT", &path, &headers, "x").await.status, 201);
+    assert_eq!(lake.head(&path).await.header("x-ms-meta-sha256"), "abc");
+}
+
+#[tokio::test]
+async fn one_protocol_may_be_out_of_reach() {
+    let lake = Lake::start().await;
+    let path = format!("{FILES}/a");
+    lake.write(&path, "by dfs").await;
+    let dfs = [("User-Agent", "azsdk-rust-storage/0.21.0 (1.95; linux; x86_64)")];
+    let blob = [("User-Agent", "azsdk-rust-storage_blob/1.1.0 (1.95; linux; x86_64)")];
+    lake.emulator
+        .add_fault(Rule::new(Fault::CutBefore).over(Protocol::Blob).every(1));
+    assert!(lake.try_send("HEAD", &path, &blob, "").await.is_err());
+    assert!(lake.try_send("GET", &path, &blob, "").await.is_err());
+    let put = [blob[0], ("x-ms-blob-type", "BlockBlob")];
+    assert!(lake.try_send("PUT", &path, &put, "x").await.is_err());
+    assert_eq!(lake.send("HEAD", &path, &dfs, "").await.status, 200);
+    assert_eq!(lake.send("GET", &path, &dfs, "").await.text(), "by dfs");
+    lake.emulator.clear_faults();
+    assert_eq!(lake.send("HEAD", &path, &blob, "").await.status, 200);
 }

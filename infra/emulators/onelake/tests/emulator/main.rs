@@ -3,6 +3,7 @@
 
 mod access;
 mod azurite;
+mod billing;
 mod blob;
 mod clients;
 mod dfs;
@@ -10,3 +11,4 @@ mod faults;
 mod folder;
 mod signed;
 mod support;
+mod uploads;

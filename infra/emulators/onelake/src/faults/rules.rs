@@ -1,0 +1,354 @@
+//! Rules: which requests meet a fault. They come and go over `/__admin/faults` or
+//! [`OneLake::add_fault`](crate::OneLake::add_fault).
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::http::{HeaderMap, Method};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::Fault;
+use crate::verbs::{Protocol, Verb};
+
+/// A fault, the requests that it is about, and which of them it hits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// What goes wrong.
+    #[serde(serialize_with = "as_text", deserialize_with = "from_text")]
+    pub fault: Fault,
+    /// Only requests of this method.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// Only requests of this verb.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "as_optional_text",
+        deserialize_with = "from_optional_text"
+    )]
+    pub verb: Option<Verb>,
+    /// Only requests in this protocol. `cut-before` for one of them is as if its host could not be reached.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "as_optional_text",
+        deserialize_with = "from_optional_text"
+    )]
+    pub protocol: Option<Protocol>,
+    /// Only paths that begin so, decoded and without an account: `/claims/Lake.Lakehouse/Files/`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// So many matching requests pass first.
+    #[serde(default)]
+    pub skip: u64,
+    /// Hits so many, then it is over. Without it and `every`: one. With `every` alone: no end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<u64>,
+    /// Hits every so-manieth matching request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every: Option<u64>,
+    /// `Retry-After` of `throttled` and `unavailable`, in seconds.
+    #[serde(default = "one")]
+    pub retry_after_seconds: u64,
+    /// The delay of `slow`, in milliseconds.
+    #[serde(default)]
+    pub delay_ms: u64,
+}
+
+fn one() -> u64 {
+    1
+}
+
+impl Rule {
+    /// The next request of any kind.
+    #[must_use]
+    pub fn new(fault: Fault) -> Self {
+        Self {
+            fault,
+            method: None,
+            verb: None,
+            protocol: None,
+            path: None,
+            skip: 0,
+            times: None,
+            every: None,
+            retry_after_seconds: 1,
+            delay_ms: 0,
+        }
+    }
+
+    /// The next request of this verb.
+    #[must_use]
+    pub fn on(fault: Fault, verb: Verb) -> Self {
+        Self {
+            verb: Some(verb),
+            ..Self::new(fault)
+        }
+    }
+
+    /// The next so many instead of one.
+    #[must_use]
+    pub fn times(mut self, times: u64) -> Self {
+        self.times = Some(times);
+        self
+    }
+
+    /// Every so-manieth, for ever.
+    #[must_use]
+    pub fn every(mut self, every: u64) -> Self {
+        self.every = Some(every);
+        self
+    }
+
+    /// Only requests in this protocol.
+    #[must_use]
+    pub fn over(mut self, protocol: Protocol) -> Self {
+        self.protocol = Some(protocol);
+        self
+    }
+
+    /// Only paths that begin so.
+    #[must_use]
+    pub fn below(mut self, path: &str) -> Self {
+        self.path = Some(path.to_owned());
+        self
+    }
+
+    /// Why it makes no sense.
+    pub(crate) fn objection(&self) -> Option<&'static str> {
+        if self.every == Some(0) || self.times == Some(0) {
+            return Some("`every` and `times` count from 1");
+        }
+        let is_method = self
+            .method
+            .as_ref()
+            .is_none_or(|method| Method::from_bytes(method.as_bytes()).is_ok());
+        (!is_method).then_some("`method` is no HTTP method")
+    }
+
+    fn is_about(&self, asked: &Asked<'_>) -> bool {
+        self.fault.concerns(asked.headers)
+            && self
+                .method
+                .as_ref()
+                .is_none_or(|wanted| wanted.eq_ignore_ascii_case(asked.method.as_str()))
+            && self.verb.is_none_or(|wanted| wanted == asked.verb)
+            && self.protocol.is_none_or(|wanted| wanted == asked.protocol)
+            && self
+                .path
+                .as_ref()
+                .is_none_or(|wanted| asked.paths.iter().any(|path| path.starts_with(wanted.as_str())))
+    }
+}
+
+/// What rules look at in a request.
+pub(crate) struct Asked<'a> {
+    pub(crate) method: &'a Method,
+    pub(crate) protocol: Protocol,
+    pub(crate) verb: Verb,
+    pub(crate) headers: &'a HeaderMap,
+    /// The path as it was asked for, and as it lies in the folder.
+    pub(crate) paths: [&'a str; 2],
+}
+
+fn as_text<T: fmt::Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+fn from_text<'de, T: FromStr<Err: fmt::Display>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    String::deserialize(deserializer)?
+        .parse()
+        .map_err(serde::de::Error::custom)
+}
+
+fn as_optional_text<T: fmt::Display, S: Serializer>(value: &Option<T>, serializer: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => serializer.collect_str(value),
+        None => serializer.serialize_none(),
+    }
+}
+
+fn from_optional_text<'de, T: FromStr<Err: fmt::Display>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| text.parse().map_err(serde::de::Error::custom))
+        .transpose()
+}
+
+/// A rule that stands.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Standing {
+    pub(crate) id: u64,
+    #[serde(flatten)]
+    pub(crate) rule: Rule,
+    /// Requests that it was about.
+    pub(crate) matched: u64,
+    /// Requests that it hit.
+    pub(crate) hit: u64,
+}
+
+impl Standing {
+    /// Whether this one of the requests that it is about is hit.
+    fn hits(&mut self) -> bool {
+        self.matched += 1;
+        let Some(place) = self.matched.checked_sub(self.rule.skip + 1) else {
+            return false;
+        };
+        let is_turn = match self.rule.every {
+            Some(every) => (place + 1) % every == 0,
+            None => true,
+        };
+        self.hit += u64::from(is_turn);
+        is_turn
+    }
+
+    fn is_over(&self) -> bool {
+        let times = self
+            .rule
+            .times
+            .or(if self.rule.every.is_some() { None } else { Some(1) });
+        times.is_some_and(|times| self.hit >= times)
+    }
+}
+
+/// A fault that a request has met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hit {
+    pub(crate) fault: Fault,
+    pub(crate) retry_after_seconds: u64,
+    pub(crate) delay: Duration,
+}
+
+/// The rules that stand, in the order in which they came.
+#[derive(Default)]
+pub(crate) struct Rules(Mutex<(u64, Vec<Standing>)>);
+
+impl Rules {
+    /// Its number, under which it can be taken back.
+    pub(crate) fn add(&self, rule: Rule) -> u64 {
+        let mut rules = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        rules.0 += 1;
+        let id = rules.0;
+        rules.1.push(Standing {
+            id,
+            rule,
+            matched: 0,
+            hit: 0,
+        });
+        id
+    }
+
+    /// Takes back one rule, or all.
+    pub(crate) fn remove(&self, id: Option<u64>) {
+        let mut rules = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        rules.1.retain(|standing| id.is_some_and(|id| standing.id != id));
+    }
+
+    pub(crate) fn standing(&self) -> Vec<Standing> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
+    }
+
+    /// What a request meets: the first rule that hits it. Rules behind that one do not count it.
+    pub(crate) fn meet(&self, asked: &Asked<'_>) -> Option<Hit> {
+        let mut rules = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut about = rules.1.iter_mut().filter(|standing| standing.rule.is_about(asked));
+        let hit = about.find_map(|standing| {
+            standing.hits().then(|| Hit {
+                fault: standing.rule.fault,
+                retry_after_seconds: standing.rule.retry_after_seconds,
+                delay: Duration::from_millis(standing.rule.delay_ms),
+            })
+        });
+        rules.1.retain(|standing| !standing.is_over());
+        hit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pattern(rule: Rule, requests: usize) -> String {
+        let rules = Rules::default();
+        rules.add(rule);
+        let asked = Asked {
+            method: &Method::PATCH,
+            protocol: Protocol::Dfs,
+            verb: Verb::Append,
+            headers: &HeaderMap::new(),
+            paths: ["/ws/i/Files/a"; 2],
+        };
+        let meet = |_| rules.meet(&asked).map_or('.', |_| 'x');
+        (0..requests).map(meet).collect()
+    }
+
+    #[test]
+    fn a_rule_hits_the_next_ones_or_every_so_manieth() {
+        let rule = || Rule::new(Fault::ErrorBefore);
+        assert_eq!(pattern(rule(), 4), "x...");
+        assert_eq!(pattern(rule().times(2), 4), "xx..");
+        assert_eq!(pattern(rule().every(3), 9), "..x..x..x");
+        assert_eq!(pattern(rule().every(2).times(2), 8), ".x.x....");
+        assert_eq!(pattern(Rule { skip: 2, ..rule() }, 5), "..x..");
+    }
+
+    #[test]
+    fn a_rule_is_about_what_it_says() {
+        let rule = || Rule::new(Fault::Slow);
+        assert_eq!(pattern(Rule::on(Fault::Slow, Verb::Append), 1), "x");
+        assert_eq!(pattern(Rule::on(Fault::Slow, Verb::Flush), 1), ".");
+        assert_eq!(pattern(rule().over(Protocol::Dfs), 1), "x");
+        assert_eq!(pattern(rule().over(Protocol::Blob), 1), ".");
+        assert_eq!(pattern(rule().below("/ws/i/"), 1), "x");
+        assert_eq!(pattern(rule().below("/other"), 1), ".");
+        assert_eq!(
+            pattern(
+                Rule {
+                    method: Some("patch".into()),
+                    ..rule()
+                },
+                1
+            ),
+            "x"
+        );
+        assert_eq!(
+            pattern(
+                Rule {
+                    method: Some("GET".into()),
+                    ..rule()
+                },
+                1
+            ),
+            "."
+        );
+    }
+
+    #[test]
+    fn rules_are_written_in_json() {
+        let rule: Rule = serde_json::from_str(
+            r#"{"fault":"throttled","verb":"append","protocol":"dfs","times":3,"retry_after_seconds":2}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            rule,
+            Rule {
+                retry_after_seconds: 2,
+                ..Rule::on(Fault::Throttled, Verb::Append).over(Protocol::Dfs).times(3)
+            }
+        );
+        let again: Rule = serde_json::from_str(&serde_json::to_string(&rule).unwrap()).unwrap();
+        assert_eq!(again, rule);
+        for wrong in [
+            r#"{"fault":"tired"}"#,
+            r#"{"fault":"slow","verb":"walk"}"#,
+            r#"{"fault":"slow","tims":3}"#,
+            "{}",
+        ] {
+            assert!(serde_json::from_str::<Rule>(wrong).is_err(), "{wrong}");
+        }
+    }
+}
