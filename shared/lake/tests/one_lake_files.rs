@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use contracts::onelake_billing::Protocol;
 use onelake_emulator::{Fault, Rule, Verb};
 use sha2::{Digest, Sha256};
 use support::{EMULATOR, ITEM, WORKSPACE};
@@ -64,6 +65,14 @@ impl Files {
     fn read(&self, path: &str) -> Vec<u8> {
         std::fs::read(self.folder.join(path)).unwrap()
     }
+
+    /// Names of all files, temporary ones included.
+    fn read_all(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        entries
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect()
+    }
 }
 
 fn content<'a>(bytes: &[u8], sha256: &'a str) -> Content<'a> {
@@ -103,6 +112,14 @@ async fn a_file_that_others_wrote_is_known_by_its_bytes() {
     assert!(!files.holds("theirs", &pattern(4)).await);
 }
 
+/// Faults that no repetition of the request mends.
+fn is_lasting(fault: Fault) -> bool {
+    matches!(
+        fault,
+        Fault::Forbidden | Fault::Slow | Fault::Conflict | Fault::IfNoneMatchRefused
+    )
+}
+
 /// A file in one request, and one in blocks.
 fn both_sizes() -> [Vec<u8>; 2] {
     [b"small".to_vec(), pattern(5)]
@@ -111,7 +128,7 @@ fn both_sizes() -> [Vec<u8>; 2] {
 #[tokio::test]
 async fn every_fault_that_passes_is_mended_in_place() {
     for content in both_sizes() {
-        for fault in Fault::all().filter(|fault| !matches!(fault, Fault::Forbidden | Fault::Slow)) {
+        for fault in Fault::all().filter(|fault| !is_lasting(*fault)) {
             for verb in [Verb::PutBlob, Verb::PutBlock, Verb::PutBlockList, Verb::Properties] {
                 for old in [None, Some(b"old")] {
                     let files = Files::new();
@@ -158,6 +175,56 @@ async fn a_storage_that_stays_away_leaves_the_old_file_and_says_what_it_said() {
         "{text}"
     );
     assert_eq!(files.read("x"), b"old");
+}
+
+#[tokio::test]
+async fn a_refusal_says_which_part_of_the_storage_does_not_work() {
+    for (rule, wanted) in [
+        (Rule::on(Fault::IfNoneMatchRefused, Verb::PutBlob), "If-None-Match"),
+        (Rule::on(Fault::Conflict, Verb::PutBlob), "409 BlobImmutableDueToPolicy"),
+        (Rule::new(Fault::Forbidden), "role Contributor"),
+        (
+            Rule::new(Fault::CutBefore).over(Protocol::Blob),
+            "The DFS endpoint answers",
+        ),
+    ] {
+        let files = Files::new();
+        files.fault(rule.every(1));
+        let error = files.store.probe().await.unwrap_err();
+        assert!(matches!(error, FileError::Unavailable { .. }));
+        assert!(error.to_string().contains(wanted), "{wanted}: {error}");
+        assert!(
+            files.store.list("").await.is_err() || files.read_all().is_empty(),
+            "{wanted}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn storage_that_works_differently_is_remarked_on() {
+    for (fault, wanted) in [
+        (Fault::IfNoneMatchIgnored, "If-None-Match: * was ignored"),
+        (Fault::MetadataDropped, "metadata is not kept"),
+    ] {
+        let files = Files::new();
+        files.fault(Rule::new(fault).every(1));
+        let remarks = files.store.probe().await.unwrap();
+        assert!(remarks.iter().any(|remark| remark.contains(wanted)), "{remarks:?}");
+        assert!(files.read_all().is_empty());
+        // And uploads go on.
+        files.put("x", b"new").await.unwrap();
+        files.put("x", b"new").await.unwrap();
+        assert!(files.holds("x", b"new").await);
+    }
+}
+
+#[tokio::test]
+async fn a_large_file_of_an_older_version_is_replaced() {
+    let files = Files::new();
+    std::fs::create_dir_all(&files.folder).unwrap();
+    std::fs::write(files.folder.join("x"), pattern(1)).unwrap();
+    files.put("x", &pattern(2)).await.unwrap();
+    assert!(files.holds("x", &pattern(2)).await);
 }
 
 #[tokio::test]

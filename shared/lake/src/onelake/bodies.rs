@@ -144,9 +144,15 @@ impl Bodies {
     ) -> Result<(), BodyError> {
         let blob = self.blob(path)?;
         if content.bytes <= BLOCK_BYTES {
-            self.put_whole(&blob, shown, source, content).await
-        } else {
-            self.put_blocks(&blob, shown, source, content).await
+            return self.put_whole(&blob, shown, source, content).await;
+        }
+        match self.put_blocks(&blob, shown, source, content).await {
+            // Versions before 0.2 wrote over DFS, and such a file takes no blocks. Readers find none until the new one is there.
+            Err(BodyError::Request(error)) if error.is_written_over_dfs() => {
+                self.delete(path).await?;
+                self.put_blocks(&blob, shown, source, content).await
+            }
+            put => put,
         }
     }
 

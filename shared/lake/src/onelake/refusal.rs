@@ -78,6 +78,11 @@ impl RequestError {
         }
     }
 
+    /// The file was written over DFS, and the operation is only for blobs that were not.
+    pub(crate) fn is_written_over_dfs(&self) -> bool {
+        self.code() == "BlobOperationNotSupported"
+    }
+
     /// The service does not take a header that the request needs.
     fn is_header_refused(&self) -> bool {
         [

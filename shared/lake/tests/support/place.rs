@@ -20,7 +20,10 @@ pub struct Emulator {
     ca_file: PathBuf,
 }
 
-pub static EMULATOR: LazyLock<Emulator> = LazyLock::new(|| {
+pub static EMULATOR: LazyLock<Emulator> = LazyLock::new(start_emulator);
+
+/// An emulator of a test's own, where it counts requests.
+pub fn start_emulator() -> Emulator {
     let root = tempfile::tempdir().unwrap().keep();
     certificates::make(&root, &["127.0.0.1".to_owned()]).unwrap();
     let pem = |name| std::fs::read(root.join(name)).unwrap();
@@ -53,7 +56,7 @@ pub static EMULATOR: LazyLock<Emulator> = LazyLock::new(|| {
     let server = receiver.recv().unwrap();
     let ca_file = root.join(certificates::AUTHORITY);
     Emulator { server, root, ca_file }
-});
+}
 
 impl Emulator {
     /// A connection with an identity of its own.

@@ -1,0 +1,152 @@
+//! What files and commits cost in OneLake: requests and CU seconds, counted exactly by the emulator.
+#![cfg(feature = "delta")]
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::io::Write;
+use std::sync::Arc;
+
+use contracts::onelake_billing::{Bill, BillingClass};
+use onelake_emulator::Area;
+use sha2::{Digest, Sha256};
+use support::{APP, Emulator, at, failed, sourced, start_emulator, unsourced};
+use xact_lake::{AttachmentRow, Content, FailedRow, Table, TableOptions, TableRow, open};
+
+const MIB: usize = 1024 * 1024;
+
+/// Requests by class: write, read, other, iterative read, iterative write.
+fn requests(bill: &Bill) -> [u64; 5] {
+    let classes = BillingClass::ALL[..5].iter();
+    let counts: Vec<u64> = classes.map(|class| bill.of(*class).requests).collect();
+    counts.try_into().unwrap()
+}
+
+async fn put(emulator: &Emulator, path: &str, bytes: &[u8]) {
+    let location = emulator.location("Files");
+    let store = open(&location, &emulator.connection(&location)).unwrap();
+    let mut source = tempfile::tempfile().unwrap();
+    source.write_all(bytes).unwrap();
+    let sha256 = hex::encode(Sha256::digest(bytes));
+    let content = Content {
+        bytes: bytes.len() as u64,
+        sha256: &sha256,
+    };
+    store.put_file(path, Arc::new(source), content).await.unwrap();
+}
+
+fn table<R: TableRow>(emulator: &Emulator) -> Table<R> {
+    let location = emulator.location("Tables/costs");
+    let options = TableOptions {
+        connection: emulator.connection(&location),
+        ..TableOptions::default()
+    };
+    Table::new(location, options)
+}
+
+#[tokio::test]
+async fn a_file_of_up_to_4_mib_is_one_write() {
+    let emulator = start_emulator();
+    for bytes in [0, 100_000, 4 * MIB] {
+        emulator.server.clear_requests();
+        put(&emulator, &format!("new/folders/{bytes}"), &vec![7; bytes]).await;
+        let bill = emulator.server.bill();
+        assert_eq!(requests(&bill), [1, 0, 0, 0, 0], "{bytes}");
+        assert_eq!(bill.total().micro_cu_seconds, 162_600, "{bytes}");
+    }
+}
+
+#[tokio::test]
+async fn a_repeated_upload_is_one_refused_write_and_a_look() {
+    let emulator = start_emulator();
+    put(&emulator, "x", b"content").await;
+    emulator.server.clear_requests();
+    put(&emulator, "x", b"content").await;
+    assert_eq!(requests(&emulator.server.bill()), [1, 0, 1, 0, 0]);
+    put(&emulator, "x", b"another").await;
+    assert_eq!(
+        requests(&emulator.server.bill()),
+        [3, 0, 2, 0, 0],
+        "and is replaced by one more write"
+    );
+}
+
+#[tokio::test]
+async fn a_large_file_is_a_write_for_each_block_and_one_for_the_list() {
+    let emulator = start_emulator();
+    put(&emulator, "x", &vec![7; 10 * MIB]).await;
+    assert_eq!(requests(&emulator.server.bill()), [4, 0, 1, 0, 0]);
+    emulator.server.clear_requests();
+    put(&emulator, "x", &vec![7; 10 * MIB]).await;
+    assert_eq!(
+        requests(&emulator.server.bill()),
+        [0, 0, 1, 0, 0],
+        "it is there: no block is sent"
+    );
+}
+
+#[tokio::test]
+async fn a_commit_of_one_owner_is_two_requests() {
+    let emulator = start_emulator();
+    let table = table::<AttachmentRow>(&emulator);
+    table.append(sourced("a", 0..10), at(10)).await.unwrap();
+    for batch in 1..20 {
+        emulator.server.clear_requests();
+        let offsets = batch * 10..batch * 10 + 10;
+        table
+            .append(sourced("a", offsets.clone()), at(offsets.end))
+            .await
+            .unwrap();
+        assert_eq!(requests(&emulator.server.bill()), [2, 0, 0, 0, 0], "{batch}");
+    }
+    emulator.server.clear_requests();
+    table.append(vec![], at(1000)).await.unwrap();
+    table.append(sourced("a", 100..200), at(200)).await.unwrap();
+    assert_eq!(
+        emulator.server.bill().total().requests,
+        0,
+        "nothing to add is nothing to ask"
+    );
+}
+
+/// Opening the table, creating it and checkpoints included.
+#[tokio::test]
+async fn five_hundred_commits_stay_below_their_price() {
+    const COMMITS: i64 = 500;
+    let emulator = start_emulator();
+    let table = table::<AttachmentRow>(&emulator);
+    for batch in 0..COMMITS {
+        table
+            .append(sourced("a", batch * 2..batch * 2 + 2), at(batch * 2 + 2))
+            .await
+            .unwrap();
+    }
+    let bill = emulator.server.bill_of(Area::Tables);
+    let (all, price) = (bill.total().requests, bill.total().micro_cu_seconds);
+    println!("{COMMITS} commits: {:?}, {price} micro-CU-seconds", requests(&bill));
+    assert!(all <= COMMITS as u64 * 5 / 2, "{all} requests: {:?}", requests(&bill));
+    assert!(price <= COMMITS as u64 * 450_000, "{price} micro-CU-seconds");
+    assert_eq!(table.positions(&[APP.to_owned()]).await.unwrap(), at(2 * COMMITS));
+}
+
+#[tokio::test]
+async fn two_owners_that_take_turns_need_at_most_eight_requests_each() {
+    let emulator = start_emulator();
+    let owners = [(); 2].map(|()| table::<FailedRow>(&emulator));
+    for owner in &owners {
+        owner.append(unsourced([failed("first", 0)]), at(1)).await.unwrap();
+    }
+    for turn in 0..20 {
+        let owner = &owners[turn % 2];
+        emulator.server.clear_requests();
+        owner
+            .append(unsourced([failed(&turn.to_string(), 0)]), at(turn as i64))
+            .await
+            .unwrap();
+        let bill = emulator.server.bill();
+        // Its file and a refused commit; the other's entry, no entry after it, the other's filter; the commit.
+        if turn > 1 {
+            assert_eq!(requests(&bill), [3, 3, 0, 0, 0], "turn {turn}");
+        }
+    }
+}
