@@ -5,6 +5,7 @@
 pub mod agreement;
 
 use agreement::Verdict;
+use contracts::topology::Stage;
 use futures::FutureExt;
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -13,7 +14,7 @@ use lake::{
     TableRow,
 };
 use runtime::config::Settings;
-use runtime::metrics::metrics;
+use runtime::metrics::{count_onelake, metrics};
 use runtime::{AssignError, Assigned, SetupError, Starts, Unavailable};
 use std::collections::{BTreeMap, HashSet};
 use std::panic::AssertUnwindSafe;
@@ -25,12 +26,16 @@ pub trait Configured: TableRow {
     /// The variable.
     const VARIABLE: &str;
 
+    /// The stage that writes them.
+    const STAGE: Stage;
+
     /// Its value; empty when it is not set.
     fn path(settings: &Settings) -> &str;
 }
 
 impl Configured for EventRow {
     const VARIABLE: &str = "DELTA_EVENTS_TABLE_PATH";
+    const STAGE: Stage = Stage::EventWriter;
 
     fn path(settings: &Settings) -> &str {
         &settings.events_table
@@ -39,6 +44,7 @@ impl Configured for EventRow {
 
 impl Configured for AttachmentRow {
     const VARIABLE: &str = "DELTA_INVENTORY_TABLE_PATH";
+    const STAGE: Stage = Stage::ResultProcessor;
 
     fn path(settings: &Settings) -> &str {
         &settings.attachments_table
@@ -47,6 +53,7 @@ impl Configured for AttachmentRow {
 
 impl Configured for FailedRow {
     const VARIABLE: &str = "DELTA_FAILED_TABLE_PATH";
+    const STAGE: Stage = Stage::ResultProcessor;
 
     fn path(settings: &Settings) -> &str {
         &settings.failed_table
@@ -69,6 +76,9 @@ pub fn table<R: Configured>(settings: &Settings) -> Result<Table<R>, SetupError>
     let location = Location::parse(path).map_err(|error| refuse(&error))?;
     let connection =
         Connection::to(&location, || settings.identity(), settings.ca_file()).map_err(|error| refuse(&error))?;
+    let connection = connection.observed(Arc::new(|operation, class, price| {
+        count_onelake(R::STAGE, R::NAME, operation, class, price);
+    }));
     let options = TableOptions {
         connection,
         ..TableOptions::default()

@@ -13,7 +13,7 @@ use fail::fail_point;
 use janitor::Janitor;
 use lake::{Connection, Content, FileError, FileStore, Location};
 use runtime::config::Settings;
-use runtime::metrics::{InProgress, metrics};
+use runtime::metrics::{InProgress, count_onelake, metrics};
 use runtime::{Context, EachService, Emit, Factory, Failure, Handler, Limits, Outcome, SetupError, Unavailable};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,6 +31,9 @@ const CACHE_MISSES: &str = "cache_misses";
 
 /// After so many the volume is taken for not shared, or for cleaned by somebody else: the retry topics slow it down.
 const MOST_CACHE_MISSES: u64 = 3;
+
+/// What requests for files are counted as.
+const FILES: &str = "files";
 
 /// Label of the worker in its metrics.
 const WORKER: &str = "upload";
@@ -58,6 +61,9 @@ pub fn open_files(settings: &Settings) -> Result<Arc<dyn FileStore>, SetupError>
     let location = Location::parse(&settings.onelake_base_path).map_err(|error| setup(&error))?;
     let connection =
         Connection::to(&location, || settings.identity(), settings.ca_file()).map_err(|error| setup(&error))?;
+    let connection = connection.observed(Arc::new(|operation, class, price| {
+        count_onelake(Stage::Upload, FILES, operation, class, price);
+    }));
     lake::open(&location, &connection).map_err(|error| setup(&error))
 }
 

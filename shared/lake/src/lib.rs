@@ -18,7 +18,7 @@ mod onelake;
 pub use content_hash::sha256_hex;
 pub use files::{Content, FileError, FileFuture, FileStore, OpenError, open};
 pub use location::{Location, LocationError};
-pub use onelake::{ConnectError, Connection};
+pub use onelake::{ConnectError, Connection, RequestObserver};
 
 #[cfg(feature = "delta")]
 mod append;

@@ -12,6 +12,7 @@
 //! Where things are:
 //!
 //! - `connection`: who asks, what a 401 and a 403 mean
+//! - `meter`: what its requests cost
 //! - `dfs_transport`, `blob_transport`: the two crates over that connection
 //! - `refusal`: what an answered refusal says about the path, the item or the service
 //! - `bodies`: writes one file's content
@@ -23,6 +24,7 @@ mod bodies;
 mod connection;
 mod dfs_transport;
 mod files;
+mod meter;
 mod refusal;
 
 #[cfg(feature = "delta")]
@@ -30,6 +32,7 @@ mod blobs;
 
 pub use connection::{ConnectError, Connection};
 pub(crate) use files::OneLakeFiles;
+pub use meter::RequestObserver;
 
 #[cfg(feature = "delta")]
 pub(crate) use blobs::open_blobs;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use contracts::onelake_billing::Bill;
 use deltalake::kernel::Add;
 use jiff::civil::Date;
 use tokio::sync::Mutex;
@@ -85,6 +86,12 @@ impl<R: TableRow> Table<R> {
     #[must_use]
     pub fn location(&self) -> &Location {
         &self.location
+    }
+
+    /// What this table's requests have cost so far; `None` if it is not in OneLake.
+    #[must_use]
+    pub fn bill(&self) -> Option<Bill> {
+        self.options.connection.bill()
     }
 
     /// The next offset of each of the app ids that has one, as the latest commit left it. A table that is not there yet has none.

@@ -22,9 +22,11 @@ fn requests(bill: &Bill) -> [u64; 5] {
     counts.try_into().unwrap()
 }
 
-async fn put(emulator: &Emulator, path: &str, bytes: &[u8]) {
+/// Returns the client's own bill.
+async fn put(emulator: &Emulator, path: &str, bytes: &[u8]) -> Bill {
     let location = emulator.location("Files");
-    let store = open(&location, &emulator.connection(&location)).unwrap();
+    let connection = emulator.connection(&location);
+    let store = open(&location, &connection).unwrap();
     let mut source = tempfile::tempfile().unwrap();
     source.write_all(bytes).unwrap();
     let sha256 = hex::encode(Sha256::digest(bytes));
@@ -33,6 +35,7 @@ async fn put(emulator: &Emulator, path: &str, bytes: &[u8]) {
         sha256: &sha256,
     };
     store.put_file(path, Arc::new(source), content).await.unwrap();
+    connection.bill().unwrap()
 }
 
 fn table<R: TableRow>(emulator: &Emulator) -> Table<R> {
@@ -49,10 +52,11 @@ async fn a_file_of_up_to_4_mib_is_one_write() {
     let emulator = start_emulator();
     for bytes in [0, 100_000, 4 * MIB] {
         emulator.server.clear_requests();
-        put(&emulator, &format!("new/folders/{bytes}"), &vec![7; bytes]).await;
+        let counted = put(&emulator, &format!("new/folders/{bytes}"), &vec![7; bytes]).await;
         let bill = emulator.server.bill();
         assert_eq!(requests(&bill), [1, 0, 0, 0, 0], "{bytes}");
         assert_eq!(bill.total().micro_cu_seconds, 162_600, "{bytes}");
+        assert_eq!(counted, bill, "the client counts the same");
     }
 }
 
@@ -74,8 +78,9 @@ async fn a_repeated_upload_is_one_refused_write_and_a_look() {
 #[tokio::test]
 async fn a_large_file_is_a_write_for_each_block_and_one_for_the_list() {
     let emulator = start_emulator();
-    put(&emulator, "x", &vec![7; 10 * MIB]).await;
+    let counted = put(&emulator, "x", &vec![7; 10 * MIB]).await;
     assert_eq!(requests(&emulator.server.bill()), [4, 0, 1, 0, 0]);
+    assert_eq!(counted, emulator.server.bill(), "the client counts the same");
     emulator.server.clear_requests();
     put(&emulator, "x", &vec![7; 10 * MIB]).await;
     assert_eq!(
@@ -122,6 +127,11 @@ async fn five_hundred_commits_stay_below_their_price() {
             .unwrap();
     }
     let bill = emulator.server.bill_of(Area::Tables);
+    assert_eq!(
+        table.bill().unwrap(),
+        emulator.server.bill(),
+        "the client counts the same"
+    );
     let (all, price) = (bill.total().requests, bill.total().micro_cu_seconds);
     println!("{COMMITS} commits: {:?}, {price} micro-CU-seconds", requests(&bill));
     assert!(all <= COMMITS as u64 * 5 / 2, "{all} requests: {:?}", requests(&bill));

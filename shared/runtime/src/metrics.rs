@@ -2,7 +2,11 @@
 //!
 //! The whole process shares one registry: in `--dev` all stages are told apart by their labels.
 
-use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
+use contracts::onelake_billing::{BillingClass, Operation, cu_seconds};
+use contracts::topology::Stage;
+use prometheus::{
+    CounterVec, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+};
 use std::sync::LazyLock;
 
 static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::new);
@@ -47,10 +51,14 @@ macro_rules! metrics {
 /// Constructors by type; they fail only for an invalid name or label, which a test excludes.
 #[allow(non_snake_case, clippy::expect_used)]
 mod build {
-    use super::{GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts};
+    use super::{CounterVec, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts};
 
     pub(super) fn IntCounterVec(name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
         IntCounterVec::new(Opts::new(name, help), labels).expect("metric names are constants")
+    }
+
+    pub(super) fn CounterVec(name: &str, help: &str, labels: &[&str]) -> CounterVec {
+        CounterVec::new(Opts::new(name, help), labels).expect("metric names are constants")
     }
 
     pub(super) fn IntGaugeVec(name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
@@ -133,6 +141,10 @@ metrics! {
     onelake_bytes: IntCounterVec("onelake_bytes_transferred_total", ["operation"]);
     /// Time of one file operation.
     onelake_duration: HistogramVec("onelake_operation_duration_seconds", ["operation"], ONELAKE);
+    /// Requests to OneLake that it bills, by operation and billing class (write, read, other, iterative_read, iterative_write, delete).
+    onelake_requests: IntCounterVec("onelake_requests_total", ["operation", "billing"]);
+    /// What the requests cost, in capacity unit (CU) seconds, by stage and by what they were for: files or a table.
+    onelake_cu_seconds: CounterVec("onelake_cu_seconds_total", ["stage", "target"]);
     /// Failed tasks that were sent to a retry topic.
     retry_attempts: IntCounterVec("kafka_retry_attempts_total", ["domain", "error_category"]);
     /// Tasks for which no attempt was left.
@@ -153,6 +165,18 @@ metrics! {
     download_bytes: IntCounterVec("xact_download_bytes_total", ["worker"]);
     /// Used part of the cache volume, 0 to 1.
     cache_used: GaugeVec("xact_cache_used_ratio", ["worker"]);
+}
+
+/// Counts a request to OneLake that `stage` has made for `target`: `files`, or a table's name.
+pub fn count_onelake(stage: Stage, target: &str, operation: Operation, class: BillingClass, micro_cu_seconds: u64) {
+    metrics()
+        .onelake_requests
+        .with_label_values(&[operation.name(), class.name()])
+        .inc();
+    metrics()
+        .onelake_cu_seconds
+        .with_label_values(&[stage.name(), target])
+        .inc_by(cu_seconds(micro_cu_seconds));
 }
 
 /// Counts something that is going on in a gauge, until it is dropped: also when its task is.

@@ -1,15 +1,18 @@
-//! The connection to OneLake: pooled, with time limits, with the token of the process's identity in every request.
+//! The connection to OneLake: pooled, with time limits, with the token of the process's identity in every request, and
+//! with a bill of what the requests cost.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use contracts::onelake_billing::Bill;
 use identity::{Access, AccessState, Forgotten, Grant, Identity, IdentityError, STORAGE, Token};
 use reqwest::{Request, Response, StatusCode};
 use secrecy::ExposeSecret;
 
 use crate::Location;
+use crate::onelake::meter::{Billed, Meter, RequestObserver};
 
 /// Until a connection stands.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -47,7 +50,23 @@ impl Connection {
             client: client(ca_file)?,
             identity: identity()?,
             access: Access::new(grant(workspace)),
+            meter: Meter::default(),
         }))))
+    }
+
+    /// Tells `observer` of each billed request. For a connection that is not in use yet.
+    #[must_use]
+    pub fn observed(mut self, observer: RequestObserver) -> Self {
+        if let Some(http) = self.0.as_mut().and_then(Arc::get_mut) {
+            http.meter.observer = Some(observer);
+        }
+        self
+    }
+
+    /// What the connection's requests have cost so far; `None` for a local location.
+    #[must_use]
+    pub fn bill(&self) -> Option<Bill> {
+        self.0.as_ref().map(|http| http.meter.bill())
     }
 
     pub(crate) fn http(&self) -> Option<&Arc<Http>> {
@@ -127,6 +146,7 @@ pub(crate) struct Http {
     client: reqwest::Client,
     identity: Identity,
     access: Access,
+    meter: Meter,
 }
 
 impl Http {
@@ -177,7 +197,10 @@ impl Http {
             bearer.set_sensitive(true);
             request.headers_mut().insert(http::header::AUTHORIZATION, bearer);
         }
-        self.client.execute(request).await.map_err(Trouble::network)
+        let billed = Billed::of(&request);
+        let answer = self.client.execute(request).await.map_err(Trouble::network)?;
+        self.meter.count(&billed, answer.status(), answer.content_length());
+        Ok(answer)
     }
 
     /// A request to build on.

@@ -1,0 +1,82 @@
+//! Counts what the requests of a connection cost, with the price table of `contracts::onelake_billing`.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use contracts::onelake_billing::{Bill, BillingClass, Operation, Protocol};
+use reqwest::header::CONTENT_LENGTH;
+use reqwest::{Request, StatusCode};
+
+/// Called for each request that OneLake bills, with its price in millionths of a CU second.
+pub type RequestObserver = Arc<dyn Fn(Operation, BillingClass, u64) + Send + Sync>;
+
+/// The bill of a connection.
+#[derive(Default)]
+pub(crate) struct Meter {
+    bill: Mutex<Bill>,
+    pub(crate) observer: Option<RequestObserver>,
+}
+
+impl Meter {
+    pub(crate) fn bill(&self) -> Bill {
+        self.bill.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Counts an answered request. One that failed authentication is not billed.
+    pub(crate) fn count(&self, request: &Billed, status: StatusCode, answer_bytes: Option<u64>) {
+        if status == StatusCode::UNAUTHORIZED {
+            return;
+        }
+        let bytes = match request.class {
+            BillingClass::Write => request.body_bytes,
+            _ => answer_bytes.unwrap_or(0),
+        };
+        let price = request.class.micro_cu_seconds(bytes);
+        self.bill
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .add(request.class, bytes);
+        if let Some(observer) = &self.observer {
+            observer(request.operation, request.class, price);
+        }
+    }
+}
+
+/// A request as it will be billed.
+pub(crate) struct Billed {
+    operation: Operation,
+    class: BillingClass,
+    body_bytes: u64,
+}
+
+impl Billed {
+    pub(crate) fn of(request: &Request) -> Self {
+        let url = request.url();
+        let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+        // Azure's parameters need no decoding.
+        let query = |name: &str| {
+            let pairs = url.query().unwrap_or_default().split('&');
+            pairs
+                .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+                .find_map(|(key, value)| (key == name).then_some(value))
+        };
+        let method = request.method().as_str();
+        let protocol = Protocol::of_request(
+            method,
+            url.host_str().unwrap_or_default(),
+            |name| query(name).is_some(),
+            header,
+        );
+        let has_path = url.path().trim_matches('/').contains('/');
+        let operation = Operation::of_request(protocol, method, has_path, query, |name| header(name).is_some());
+        let announced = || header(CONTENT_LENGTH.as_str()).and_then(|length| length.parse().ok());
+        let in_memory = request
+            .body()
+            .and_then(reqwest::Body::as_bytes)
+            .map(|body| body.len() as u64);
+        Self {
+            operation,
+            class: operation.class(protocol),
+            body_bytes: in_memory.or_else(announced).unwrap_or(0),
+        }
+    }
+}
