@@ -23,8 +23,9 @@ pub type FileFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, FileError>> +
 /// Paths are relative to the store's location and `/`-separated. `..`, a leading or doubled slash, NUL and
 /// backslashes are refused with [`FileError::InvalidPath`], whatever was checked before.
 pub trait FileStore: Send + Sync {
-    /// Streams `source`, an open file of this content, from its beginning to `path` and overwrites what is there. It is
-    /// a file and no path, so that what was checked is what is put. That its hash is the announced one has been checked.
+    /// Streams `source`, an open file that begins with this content, to `path` and overwrites what is there. It is a
+    /// file and no path, so that what was checked is what is put. That its hash is the announced one has been checked.
+    /// What follows the content in the file is not read.
     ///
     /// A reader sees the old file or the whole new one. It may be repeated, and several may put the same path at once:
     /// one of them wins whole. Memory is bounded whatever the size.
@@ -96,7 +97,7 @@ pub enum FileError {
         reason: String,
     },
     /// The file to put is not the one that was announced: download it again.
-    #[error("the cached file has {found} bytes or more and not {expected}: it must be downloaded again")]
+    #[error("the cached file has {found} bytes and not {expected}: it must be downloaded again")]
     SourceChanged {
         /// Bytes announced.
         expected: u64,

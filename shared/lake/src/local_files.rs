@@ -159,17 +159,15 @@ fn write_temporary(source: &File, temporary: &Path, path: &str, expected: u64) -
         .map_err(|error| into(&error))?;
     let mut piece = vec![0; PIECE_BYTES];
     let mut copied: u64 = 0;
-    loop {
-        let read = match source.read_at(&mut piece, copied) {
+    while copied < expected {
+        let wanted = usize::try_from(expected - copied).map_or(piece.len(), |left| left.min(piece.len()));
+        let read = match source.read_at(&mut piece[..wanted], copied) {
             Ok(0) => break,
             Ok(read) => read,
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             Err(error) => return Err(unavailable("read", Path::new("the cached file"), &error)),
         };
         copied += read as u64;
-        if copied > expected {
-            break;
-        }
         to.write_all(&piece[..read]).map_err(|error| into(&error))?;
     }
     if copied != expected {

@@ -130,12 +130,6 @@ impl OneLakeFiles {
             drop(room);
             written += wanted;
         }
-        if !self.read(source, written, 1).await?.is_empty() {
-            return Err(FileError::SourceChanged {
-                expected: content.bytes,
-                found: written + 1,
-            });
-        }
         file.flush(position(written)).close(true).await.map_err(failed)?;
         let found = file
             .get_properties()
