@@ -148,6 +148,13 @@ struct Written {
     part: Option<File>,
 }
 
+impl Written {
+    fn remove(self, name: &str) {
+        drop(self.part);
+        let _ = self.shard.remove_file(name);
+    }
+}
+
 impl Draft {
     fn path(&self) -> std::path::PathBuf {
         let shard = self.folders.path().join(cache_path::shard(self.media_id));
@@ -189,9 +196,8 @@ impl Draft {
 
     /// Removes the part, if one was written. Best effort: the janitor removes what stays.
     fn remove(&mut self) {
-        if let Some(Written { shard, part }) = self.written.take() {
-            drop(part);
-            let _ = shard.remove_file(&self.name);
+        if let Some(written) = self.written.take() {
+            written.remove(&self.name);
         }
     }
 }
@@ -201,16 +207,10 @@ impl Drop for Draft {
         let Some(written) = self.written.take() else {
             return;
         };
-        let mut draft = Draft {
-            folders: Arc::clone(&self.folders),
-            media_id: self.media_id,
-            name: std::mem::take(&mut self.name),
-            written: Some(written),
-        };
         // A share that hangs must not hang the thread. Without a runtime the process is at its end.
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn_blocking(move || draft.remove())),
-            Err(_) => draft.written = None,
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let name = std::mem::take(&mut self.name);
+            runtime.spawn_blocking(move || written.remove(&name));
         }
     }
 }
@@ -328,6 +328,23 @@ mod tests {
         assert_eq!(files(root.path(), id).len(), 1);
         std::fs::remove_dir_all(root.path().join(cache_path::file(id))).unwrap();
         assert!(cache.slot(id).await.begin().finish(None, now()).await.is_ok());
+    }
+
+    #[test]
+    fn a_part_that_outlives_its_runtime_is_dropped_without_harm() {
+        let root = tempfile::tempdir().unwrap();
+        let cache = Cache::create(root.path()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let part = runtime.block_on(async {
+            let mut part = cache.slot(Uuid::new_v4()).await.begin();
+            part.write(&[0; BUFFER_BYTES]).await.unwrap();
+            part
+        });
+        let handle = runtime.handle().clone();
+        runtime.shutdown_background();
+        // A runtime that has ended still has a handle, and runs nothing any more.
+        let _entered = handle.enter();
+        drop(part);
     }
 
     #[test]

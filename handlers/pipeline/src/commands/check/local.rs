@@ -2,7 +2,6 @@
 
 use super::Verdict;
 use runtime::config::Settings;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use xact_cache::Volume;
