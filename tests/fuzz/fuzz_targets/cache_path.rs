@@ -24,6 +24,10 @@ fuzz_target!(|input: Input<'_>| {
         format!("{before}{own}{after}"),
         format!("{before}{previous}{after}"),
     ] {
-        assert_eq!(check(media_id, &path).is_ok(), path == own || path == previous, "{path:?}");
+        assert_eq!(
+            check(media_id, &path).is_ok(),
+            path == own || path == previous,
+            "{path:?}"
+        );
     }
 });
