@@ -7,7 +7,6 @@ mod raw_server;
 #[cfg(test)]
 mod tests;
 
-use crate::cache::{CacheError, Cached, Slot};
 use crate::resolver::PublicResolver;
 use body::{Body, too_large};
 use contracts::category::Category;
@@ -22,6 +21,7 @@ use runtime::config::Settings;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use url::Url;
+use xact_cache::{CacheError, Cached, Slot};
 
 /// Redirects that are followed, each under the same rules as the first URL.
 const MAX_REDIRECTS: usize = 5;
@@ -165,8 +165,13 @@ impl Fetcher {
             limits: self.limits,
             started: Instant::now(),
         };
-        body.receive().await?;
-        Ok(body.part.finish(content_type, Timestamp::now()).await?)
+        match body.receive().await {
+            Ok(()) => Ok(body.part.finish(content_type, Timestamp::now()).await?),
+            Err(error) => {
+                body.part.discard().await;
+                Err(error)
+            }
+        }
     }
 
     /// The answer at the end of the redirects, which is a 200.

@@ -1,17 +1,17 @@
 //! The download stage: fetches one attachment into the cache, checking all that the message and the server claim.
 //!
 //! [`fetch`] speaks HTTP, [`resolver`] lets it reach public addresses only, [`breaker`] spares hosts that are down,
-//! [`cache`] keeps files and [`retry_after`] reads what servers ask for.
+//! [`volume`] refuses while the cache is full and [`retry_after`] reads what servers ask for. The files themselves are written
+//! by `xact_cache`.
 
 mod breaker;
-mod cache;
 mod fetch;
 mod resolver;
 mod retry_after;
-pub mod volume;
+mod volume;
 
 use breaker::Breakers;
-use cache::{Cache, Cached, Slot};
+use contracts::cache_path;
 use contracts::category::Category;
 use contracts::file_rules::{self, FileType};
 use contracts::messages::{CachedDownload, DownloadTask, Problem};
@@ -25,6 +25,7 @@ use runtime::metrics::{InProgress, metrics};
 use runtime::{Context, EachService, Emit, Factory, Failure, Handler, Limits, Outcome, SetupError, Unavailable};
 use std::sync::Arc;
 use url::Url;
+use xact_cache::{Cache, Cached, Slot};
 
 /// The handler.
 pub struct Download {
@@ -55,7 +56,7 @@ impl Download {
         Ok(Self {
             policy: UrlPolicy::new(&settings.allowed_hosts, settings.dev.is_some()),
             fetcher: Fetcher::new(settings).map_err(SetupError::new)?,
-            cache: Cache::open(&settings.cache_dir).map_err(SetupError::new)?,
+            cache: Cache::create(&settings.cache_dir).map_err(SetupError::new)?,
             breakers: Breakers::default(),
         })
     }
@@ -74,19 +75,24 @@ impl Handler for Download {
         // One download of a file at a time, also when its task came twice.
         let slot = self.cache.slot(task.media_id).await;
         if let Some(cached) = slot.finished().await {
-            return Ok(emit(task, cached));
+            let path = cache_path::file(task.media_id);
+            return Ok(emit(task, path, cached));
         }
         match self.download(url, file_type, &slot, context).await {
             Ok(cached) => {
                 fail_point!("renamed", |_| std::process::abort());
-                Ok(emit(task, cached))
+                let path = cache_path::file(task.media_id);
+                Ok(emit(task, path, cached))
             }
-            Err(failure) => {
-                // Also of attempts in killed processes: this may be the last one. On a full volume above all, what
-                // cannot be finished must not stay.
-                slot.clear_attempts().await;
-                Err(failure)
-            }
+            // A process of the version before may have finished the file, and been stopped before its message was written.
+            // Its URL may have expired since. Only now: before each download, it would cost one more call.
+            Err(failure) => match slot.finished_in_previous_layout().await {
+                Some(cached) => {
+                    let path = cache_path::previous_file(task.media_id);
+                    Ok(emit(task, path, cached))
+                }
+                None => Err(failure),
+            },
         }
     }
 }
@@ -101,7 +107,7 @@ impl Download {
                 contracts::time::format(expiry.expires_at)
             )));
         }
-        self.cache.check_volume().await?;
+        volume::check(&self.cache).await?;
         let host = url.host_str().unwrap_or_default().to_owned();
         let Some(attempt) = self.breakers.admit(&host) else {
             return Err(Failure::message(
@@ -144,8 +150,7 @@ fn permanent(text: String) -> Failure {
     Problem::new(Category::Permanent, text).into()
 }
 
-fn emit(task: DownloadTask, cached: Cached) -> Outcome {
-    let local_cache_path = contracts::cache_path::file(task.media_id);
+fn emit(task: DownloadTask, local_cache_path: String, cached: Cached) -> Outcome {
     Emit::nothing()
         .cached(CachedDownload::of_task(
             task,

@@ -6,6 +6,7 @@
 use attachment_source::{AttachmentSource, Options, content_for};
 use contracts::category::Category;
 use contracts::messages::{DownloadTask, Message};
+use contracts::topology::Stage;
 use download::Download;
 use jiff::Timestamp;
 use runtime::config::{Environment, Settings};
@@ -98,8 +99,12 @@ async fn a_good_file_is_cached_with_its_hash() {
     let bench = Bench::start(&[]).await;
     assert!(bench.handle("/ok/300000/x/b.pdf").await.is_ok());
     let expected = content_for("/ok/300000/x/b.pdf");
-    let file = bench.files().into_iter().find(|file| file.ends_with("file")).unwrap();
-    assert_eq!(std::fs::read(file).unwrap(), expected.to_bytes());
+    let [file] = &bench.files()[..] else {
+        panic!("one file, and no part");
+    };
+    let (content, expected) = (std::fs::read(file).unwrap(), expected.to_bytes());
+    // The note follows.
+    assert!(content.starts_with(&expected) && content.len() > expected.len());
 }
 
 #[tokio::test]
@@ -109,6 +114,27 @@ async fn a_finished_file_is_not_downloaded_again() {
     let requests = bench.source.requests();
     bench.handle("/ok/1000/x/b.pdf").await.unwrap();
     assert_eq!(bench.source.requests(), requests);
+}
+
+#[tokio::test]
+async fn a_file_that_the_version_before_finished_is_handed_on_when_it_cannot_be_downloaded_any_more() {
+    let bench = Bench::start(&[]).await;
+    let path = "/missing/5/x/b.pdf";
+    assert!(bench.handle(path).await.is_err());
+    let media_id = contracts::ids::media_id("t", &format!("https://{HOST}{path}"));
+    let local_cache_path = contracts::cache_path::previous_file(media_id);
+    let file = bench.cache.path().join("cache").join(&local_cache_path);
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(&file, "hello").unwrap();
+    let note = r#"{"bytes":5,"sha256":"2c","content_type":null,"downloaded_at":"2025-01-01T00:00:00.000000Z"}"#;
+    std::fs::write(file.with_file_name("note.json"), note).unwrap();
+    let Ok(Outcome::Emit(emit)) = bench.handle(path).await else {
+        panic!("it is there");
+    };
+    let out = runtime::disposition::produced(Stage::Download, emit, Timestamp::now()).await;
+    assert_eq!(out[0].0, "xact.downloads.cached");
+    assert_eq!(out[0].1["local_cache_path"], local_cache_path);
+    assert_eq!(out[0].1["bytes_downloaded"], 5);
 }
 
 #[tokio::test]

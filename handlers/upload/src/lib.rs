@@ -1,11 +1,9 @@
 //! The upload stage: puts a cached file into OneLake, then reports it, then lets the cached file go.
 
-mod cached_file;
 mod janitor;
 
-use cached_file::{CacheFile, Found};
 use contracts::blob_path;
-use contracts::cache_path;
+use contracts::cache_path::{self, Layout};
 use contracts::category::Category;
 use contracts::messages::{CachedDownload, DownloadResult, Problem};
 use contracts::topology::Stage;
@@ -15,14 +13,14 @@ use lake::{Connection, Content, FileError, FileStore, Location};
 use runtime::config::Settings;
 use runtime::metrics::{InProgress, count_onelake, metrics};
 use runtime::{Context, EachService, Emit, Factory, Failure, Handler, Limits, Outcome, SetupError, Unavailable};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
+use xact_cache::{Cache, CacheFile, Found};
 
 /// The handler.
 pub struct Upload {
     files: Arc<dyn FileStore>,
-    cache_dir: PathBuf,
+    cache: Arc<Cache>,
     janitor: Janitor,
 }
 
@@ -74,10 +72,11 @@ impl Upload {
     /// As [`open_files`].
     pub fn new(settings: &Settings) -> Result<Self, SetupError> {
         let files = open_files(settings)?;
+        let cache = Arc::new(Cache::new(&settings.cache_dir));
         Ok(Self {
-            janitor: Janitor::new(settings.clone()),
+            janitor: Janitor::new(settings.clone(), Arc::clone(&cache)),
             files,
-            cache_dir: settings.cache_dir.clone(),
+            cache,
         })
     }
 
@@ -122,16 +121,20 @@ impl Upload {
     }
 
     /// The cached file is gone or not what it was: if it is in OneLake all the same, the upload was done before.
-    async fn without_file(&self, cached: &CachedDownload, why: &str, context: &Context) -> Result<Outcome, Failure> {
+    async fn without_file(
+        &self,
+        cached: &CachedDownload,
+        layout: Layout,
+        why: &str,
+        context: &Context,
+    ) -> Result<Outcome, Failure> {
         if self.is_there(cached).await.map_err(|error| failure(&error))? {
             let emit = Emit::nothing().result(DownloadResult::completed(cached, context.now));
-            // Nobody has checked that the file was ours: only a place that can be no other's is cleared.
-            let own = cache_path::file(cached.media_id);
-            return Ok(match cached.local_cache_path == own {
-                true => emit
-                    .then(cached_file::remove(self.cache_dir.clone(), own.into()))
-                    .into(),
-                false => emit.into(),
+            return Ok(match layout {
+                // It is gone, or was removed because it was damaged.
+                Layout::Current => emit.into(),
+                // Its folder may be there, with what a killed upload left in it.
+                Layout::Previous => emit.then(self.cache.remove(cached.media_id, layout)).into(),
             });
         }
         let mut task = cached.to_task();
@@ -159,16 +162,16 @@ impl Handler for Upload {
     type Input = CachedDownload;
 
     async fn handle(&self, cached: CachedDownload, context: &Context) -> Result<Outcome, Failure> {
-        cache_path::check(cached.media_id, &cached.local_cache_path)
+        let layout = cache_path::check(cached.media_id, &cached.local_cache_path)
             .map_err(|refusal| Problem::new(Category::Permanent, refusal.to_string()))?;
         if !blob_path::is_own(&cached.path_parts(), &cached.destination_path) {
             let reason = "destination_path is not a file in the folder of its event";
             return Err(Problem::new(Category::Permanent, reason).into());
         }
-        let path = PathBuf::from(&cached.local_cache_path);
-        let file = match CacheFile::look(self.cache_dir.clone(), path, cached.bytes_downloaded, &cached.sha256).await {
+        let looked = self.cache.look(cached.media_id, layout, cached.bytes_downloaded);
+        let file = match looked.await {
             Ok(Found::Good(file)) => file,
-            Ok(Found::Unusable(why)) => return self.without_file(&cached, why, context).await,
+            Ok(Found::Unusable(why)) => return self.without_file(&cached, layout, why, context).await,
             Err(error) => return Err(Unavailable::new("cache volume", error.to_string()).into()),
         };
         match self.put(&cached, &file).await {
@@ -181,7 +184,9 @@ impl Handler for Upload {
                     .into())
             }
             Err(FileError::SourceChanged { .. }) => {
-                self.without_file(&cached, "it changed during the upload", context)
+                // The download stage must not take it for finished.
+                file.forget().await;
+                self.without_file(&cached, layout, "it does not have the announced content", context)
                     .await
             }
             Err(error @ FileError::InvalidPath { .. }) => {

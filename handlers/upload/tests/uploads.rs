@@ -12,7 +12,7 @@ use runtime::{Context, Failure, Handler, Outcome};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use upload::Upload;
 
 const DESTINATION: &str = "documentsReceived/A1/t/A1_a.pdf";
@@ -41,8 +41,7 @@ impl Bench {
     }
 
     fn put_in_cache(&self, content: &[u8]) {
-        std::fs::create_dir_all(self.cached_file().parent().unwrap()).unwrap();
-        std::fs::write(self.cached_file(), content).unwrap();
+        put(&self.cached_file(), content);
     }
 
     async fn handle(&self, cached: CachedDownload) -> Result<Outcome, Failure> {
@@ -60,6 +59,11 @@ impl Bench {
         };
         runtime::disposition::produced(Stage::Upload, emit, now()).await
     }
+}
+
+fn put(path: &Path, content: &[u8]) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, content).unwrap();
 }
 
 fn now() -> Timestamp {
@@ -92,7 +96,7 @@ async fn a_good_file_goes_into_the_lake_then_its_result_then_the_cache_is_empty(
         ("xact.downloads.results", &json!("completed"))
     );
     assert!(!out[0].1.to_string().contains("sig="));
-    assert!(!bench.cached_file().parent().unwrap().exists());
+    assert!(!bench.cached_file().exists());
 }
 
 #[tokio::test]
@@ -147,28 +151,58 @@ async fn a_file_of_the_same_size_and_other_content_is_replaced() {
     assert_eq!(std::fs::read(bench.lake_file()).unwrap(), b"hello");
 }
 
-#[tokio::test]
-async fn what_a_killed_upload_left_of_the_folder_goes_when_its_message_comes_again() {
-    let bench = Bench::new();
-    bench.put_in_cache(b"hello");
-    bench.produced(cached(b"hello")).await;
-    let folder = bench.cached_file().parent().unwrap().to_owned();
-    let leave = || {
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join("note.json"), "{}").unwrap();
-    };
-    leave();
-    bench.produced(cached(b"hello")).await;
-    assert!(!folder.exists());
+/// A message of the version before, for a file of this content.
+fn cached_in_previous_layout(content: &[u8]) -> CachedDownload {
+    let mut cached = cached(content);
+    cached.local_cache_path = contracts::cache_path::previous_file(cached.media_id);
+    cached
+}
 
-    leave();
-    let mut foreign = cached(b"hello");
+#[tokio::test]
+async fn a_file_of_the_version_before_is_uploaded_and_its_folder_removed() {
+    let bench = Bench::new();
+    let message = cached_in_previous_layout(b"hello");
+    let path = bench.folder.path().join("cache").join(&message.local_cache_path);
+    put(&path, b"hello");
+    put(&path.with_file_name("note.json"), b"{}");
+    let out = bench.produced(message).await;
+    assert_eq!(
+        (out[0].0.as_str(), &out[0].1["status"]),
+        ("xact.downloads.results", &json!("completed"))
+    );
+    assert_eq!(std::fs::read(bench.lake_file()).unwrap(), b"hello");
+    assert!(!path.parent().unwrap().exists());
+
+    // What a killed upload left of the folder is removed when its message comes again.
+    put(&path.with_file_name("note.json"), b"{}");
+    bench.produced(cached_in_previous_layout(b"hello")).await;
+    assert!(!path.parent().unwrap().exists());
+
+    put(&path.with_file_name("note.json"), b"{}");
+    let mut foreign = cached_in_previous_layout(b"hello");
     foreign.media_id = contracts::ids::media_id("t", "https://claimxperience.com/b.pdf");
     let Err(Failure::Message { problem, .. }) = bench.handle(foreign).await else {
         panic!("it names another's file");
     };
     assert!(problem.message().contains("local_cache_path"), "{}", problem.message());
-    assert!(folder.exists(), "a message that names another's folder clears nothing");
+    assert!(
+        path.parent().unwrap().exists(),
+        "a message that names another's folder clears nothing"
+    );
+}
+
+#[tokio::test]
+async fn a_file_with_its_note_is_uploaded_without_it() {
+    let bench = Bench::new();
+    let cache = xact_cache::Cache::create(&bench.folder.path().join("cache")).unwrap();
+    let mut part = cache.slot(cached(b"hello").media_id).await.begin();
+    part.write(b"hello").await.unwrap();
+    part.finish(Some("application/pdf".to_owned()), now()).await.unwrap();
+    assert!(std::fs::metadata(bench.cached_file()).unwrap().len() > 5);
+    let out = bench.produced(cached(b"hello")).await;
+    assert_eq!(out[0].1["status"], "completed");
+    assert_eq!(std::fs::read(bench.lake_file()).unwrap(), b"hello");
+    assert!(!bench.cached_file().exists());
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Any text as a message's `local_cache_path`: only the attachment's own file is ever opened or removed.
 #![no_main]
 
-use contracts::cache_path::{check, file};
+use contracts::cache_path::{Layout, check, file, previous_file};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use uuid::Uuid;
@@ -15,10 +15,19 @@ struct Input<'a> {
 
 fuzz_target!(|input: Input<'_>| {
     let media_id = Uuid::from_u128(input.media_id);
-    let own = file(media_id);
-    assert!(check(media_id, &own).is_ok());
+    let (own, previous) = (file(media_id), previous_file(media_id));
+    assert_eq!(check(media_id, &own), Ok(Layout::Current));
+    assert_eq!(check(media_id, &previous), Ok(Layout::Previous));
     let (before, after) = (input.before, input.after);
-    for path in [before.to_owned(), format!("{before}{own}{after}")] {
-        assert_eq!(check(media_id, &path).is_ok(), path == own, "{path:?}");
+    for path in [
+        before.to_owned(),
+        format!("{before}{own}{after}"),
+        format!("{before}{previous}{after}"),
+    ] {
+        assert_eq!(
+            check(media_id, &path).is_ok(),
+            path == own || path == previous,
+            "{path:?}"
+        );
     }
 });

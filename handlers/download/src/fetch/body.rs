@@ -1,12 +1,12 @@
 //! A body on its way into the cache: judged by its first bytes, its length and its pace.
 
 use super::{FetchError, TimeLimits, body_problem};
-use crate::cache::Part;
 use contracts::category::Category;
 use contracts::file_rules::{CONTENT_HEAD_BYTES, FileType};
 use contracts::messages::Problem;
 use reqwest::Response;
 use std::time::Instant;
+use xact_cache::Part;
 
 /// A body on its way into the cache.
 pub(super) struct Body {

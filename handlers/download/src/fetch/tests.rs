@@ -2,12 +2,12 @@
 
 use super::raw_server::{Connection, RawServer};
 use super::*;
-use crate::cache::Cache;
 use contracts::file_rules;
 use runtime::config::Environment;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use uuid::Uuid;
+use xact_cache::Cache;
 
 const MAX_FILE_BYTES: u64 = 1_000_000;
 /// A small PDF, as far as the rules look.
@@ -58,7 +58,7 @@ impl Bench {
         Self {
             policy: UrlPolicy::new(&settings.allowed_hosts, true),
             fetcher: Fetcher::with(&settings, resolver, limits).unwrap(),
-            cache: Cache::open(&folder.path().join("cache")).unwrap(),
+            cache: Cache::create(&folder.path().join("cache")).unwrap(),
             folder,
         }
     }
@@ -69,9 +69,6 @@ impl Bench {
         let slot = self.cache.slot(Uuid::new_v4()).await;
         let fetch = self.fetcher.fetch(&self.policy, url, file_type, &slot);
         let fetched = tokio::time::timeout(IN_TIME, fetch).await.expect("it ends in time");
-        if fetched.is_err() {
-            slot.clear_attempts().await;
-        }
         fetched.map_err(|error| match error {
             FetchError::Refused { problem, .. } => problem,
             FetchError::Cache(error) => panic!("{error}"),
@@ -86,8 +83,7 @@ impl Bench {
     fn files(&self) -> Vec<PathBuf> {
         let folders = std::fs::read_dir(self.folder.path().join("cache")).unwrap();
         folders
-            .flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap())
-            .flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap())
+            .flat_map(|shard| std::fs::read_dir(shard.unwrap().path()).unwrap())
             .map(|file| file.unwrap().path())
             .collect()
     }

@@ -2,7 +2,6 @@
 
 use super::hostile_dns::{Answer, HostileDns};
 use super::*;
-use crate::cache::Cache;
 use crate::fetch::{FetchError, Fetcher, TimeLimits};
 use contracts::category::Category;
 use contracts::file_rules::FileType;
@@ -14,6 +13,7 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::net::TcpListener;
 use uuid::Uuid;
+use xact_cache::Cache;
 
 const HOST: &str = "claims.example";
 const PUBLIC: IpAddr = IpAddr::V4(Ipv4Addr::new(8, 8, 8, 8));
@@ -96,7 +96,7 @@ async fn fetch(resolver: &PublicResolver, port: u16) -> Problem {
     let fetcher = Fetcher::with(&settings, resolver.clone(), TimeLimits::default()).unwrap();
     let policy = UrlPolicy::new([HOST], true);
     let url = policy.check(&format!("https://{HOST}:{port}/a.pdf")).unwrap();
-    let cache = Cache::open(folder.path()).unwrap();
+    let cache = Cache::create(folder.path()).unwrap();
     let slot = cache.slot(Uuid::new_v4()).await;
     match fetcher.fetch(&policy, url, FileType::Pdf, &slot).await {
         Err(FetchError::Refused { problem, .. }) => problem,

@@ -122,12 +122,8 @@ fn fault_03_truncated_bodies_failed_moves_and_failed_produces_were_logged_and_co
     let [truncated, moved, good] = ["truncated-once", "ok", "octet"].map(|kind| format!("{HOST}/{kind}/3000/x/a.pdf"));
     // Where the finished file goes is a folder, and not an empty one.
     let media_id = ids::media_id("t", &moved);
-    let in_the_way = fleet
-        .dir
-        .join("cache")
-        .join(&media_id[..2])
-        .join(&media_id)
-        .join("file");
+    let shard = fleet.dir.join("cache").join(&media_id[..1]);
+    let in_the_way = shard.join(format!("{media_id}.cached"));
     fs::create_dir_all(in_the_way.join("not-empty")).unwrap();
     fleet["download"].wait_ready()?;
     for url in [&truncated, &moved, &good] {

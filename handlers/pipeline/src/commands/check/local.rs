@@ -2,9 +2,9 @@
 
 use super::Verdict;
 use runtime::config::Settings;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use xact_cache::Volume;
 
 /// Longest wait for the collector.
 const COLLECTOR: Duration = Duration::from_secs(10);
@@ -13,34 +13,22 @@ const COLLECTOR: Duration = Duration::from_secs(10);
 pub(super) async fn cache(settings: Arc<Settings>) -> Verdict {
     let work = move || {
         let folder = &settings.cache_dir;
-        if let Err(error) = std::fs::create_dir_all(folder).and_then(|()| probe(folder)) {
-            return Verdict::Failed(format!(
-                "CACHE_DIR {}: {error}; check that the volume is mounted, has space, and that this process may write there",
-                folder.display()
-            ));
-        }
-        match download::volume::check(folder) {
-            Ok(()) => Verdict::Ok(format!("{}: writable, {} free", folder.display(), free(folder))),
-            Err(full) => Verdict::Failed(full.reason),
+        let volume = match xact_cache::probe(folder).and_then(|()| Volume::of(folder)) {
+            Ok(volume) => volume,
+            Err(error) => return Verdict::failed(&error),
+        };
+        match volume.check(folder) {
+            Ok(()) => Verdict::Ok(format!(
+                "{}: writable, {} MiB free",
+                folder.display(),
+                volume.free_bytes / (1024 * 1024)
+            )),
+            Err(full) => Verdict::failed(&full),
         }
     };
     tokio::task::spawn_blocking(work)
         .await
         .unwrap_or_else(|error| Verdict::failed(&error))
-}
-
-fn probe(folder: &Path) -> std::io::Result<()> {
-    let path = folder.join(format!(".xact-check-{}", uuid::Uuid::new_v4()));
-    let written = std::fs::write(&path, b"probe");
-    let removed = std::fs::remove_file(&path);
-    written.and(removed)
-}
-
-fn free(folder: &Path) -> String {
-    download::volume::free_bytes(folder).map_or_else(
-        |_| "an unknown amount".to_owned(),
-        |bytes| format!("{} MiB", bytes / (1024 * 1024)),
-    )
 }
 
 /// Opens it as its handler does.

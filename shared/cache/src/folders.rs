@@ -1,0 +1,195 @@
+//! The cache folder and its shards, kept open.
+//!
+//! A file in an open shard is one call away, whatever the depth of the cache folder. What is kept open may become stale:
+//! an operator may empty the cache, or another volume may be mounted there. So whatever fails in a kept shard is tried
+//! once more in one that is opened anew by its path, and [`Folders::check_root`] notices a replaced folder where nothing
+//! fails.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use cap_fs_ext::{DirExt, MetadataExt};
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use rustix::io::Errno;
+use uuid::Uuid;
+
+use contracts::cache_path;
+
+/// What to do when a shard is not there yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MissingShard {
+    Create,
+    Fail,
+}
+
+/// The cache folder and its shards.
+pub(crate) struct Folders {
+    root: PathBuf,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    root: Option<Arc<Dir>>,
+    shards: HashMap<String, Arc<Dir>>,
+}
+
+impl Folders {
+    pub(crate) fn new(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            kept: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.root
+    }
+
+    /// Works in an attachment's shard, and once more in the shard opened anew if the work fails in a kept one.
+    pub(crate) fn in_shard<T>(
+        &self,
+        media_id: Uuid,
+        missing: MissingShard,
+        work: impl Fn(&Arc<Dir>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let name = cache_path::shard(media_id);
+        let kept = self.kept().shards.get(&name).map(Arc::clone);
+        if let Some(shard) = kept {
+            match work(&shard) {
+                Err(_) => *self.kept() = Kept::default(),
+                done => return done,
+            }
+        }
+        let root = self.root(missing)?;
+        let shard = match open_folder(&root, &name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && missing == MissingShard::Create => {
+                match root.create_dir(&name) {
+                    // Another process was faster.
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                    created => created?,
+                }
+                open_folder(&root, &name)?
+            }
+            opened => opened?,
+        };
+        let shard = Arc::new(shard);
+        self.kept().shards.insert(name, Arc::clone(&shard));
+        work(&shard)
+    }
+
+    /// The cache folder, kept open.
+    pub(crate) fn root(&self, missing: MissingShard) -> io::Result<Arc<Dir>> {
+        if let Some(root) = &self.kept().root {
+            return Ok(Arc::clone(root));
+        }
+        if missing == MissingShard::Create {
+            std::fs::create_dir_all(&self.root)?;
+        }
+        let root = Arc::new(self.open_root()?);
+        self.kept().root = Some(Arc::clone(&root));
+        Ok(root)
+    }
+
+    /// Forgets what is kept open if another folder is at the path by now. Returns the folder that is there.
+    pub(crate) fn check_root(&self) -> io::Result<Dir> {
+        let root = self.open_root()?;
+        let kept = self.kept().root.clone();
+        if let Some(kept) = kept {
+            let (then, now) = (kept.dir_metadata()?, root.dir_metadata()?);
+            if (then.dev(), then.ino()) != (now.dev(), now.ino()) {
+                *self.kept() = Kept::default();
+            }
+        }
+        Ok(root)
+    }
+
+    fn open_root(&self) -> io::Result<Dir> {
+        Dir::open_ambient_dir(&self.root, ambient_authority())
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Opens a folder right below `parent`, which must not be a link.
+pub(crate) fn open_folder(parent: &Dir, name: &str) -> io::Result<Dir> {
+    parent.open_dir_nofollow(name).map_err(|error| {
+        let errno = error.raw_os_error();
+        match errno == Some(Errno::NOTDIR.raw_os_error()) || errno == Some(Errno::LOOP.raw_os_error()) {
+            true => io::Error::other(format!(
+                "{name}: a link or a file is where a folder of the cache belongs: remove it"
+            )),
+            false => error,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(folders: &Folders, media_id: Uuid) -> io::Result<()> {
+        let name = cache_path::file_name(media_id);
+        folders.in_shard(media_id, MissingShard::Create, |shard| shard.write(&name, "x"))
+    }
+
+    fn read(folders: &Folders, media_id: Uuid) -> io::Result<Vec<u8>> {
+        let name = cache_path::file_name(media_id);
+        folders.in_shard(media_id, MissingShard::Fail, |shard| shard.read(&name))
+    }
+
+    #[test]
+    fn a_cache_that_was_emptied_or_replaced_while_it_was_open_is_opened_anew() {
+        let parent = tempfile::tempdir().unwrap();
+        let root = parent.path().join("cache");
+        let (writer, reader) = (Folders::new(&root), Folders::new(&root));
+        let media_id = Uuid::new_v4();
+        write(&writer, media_id).unwrap();
+        assert_eq!(read(&reader, media_id).unwrap(), b"x");
+        for replace in [
+            &|| std::fs::remove_dir_all(root.join(cache_path::shard(media_id))),
+            &|| std::fs::remove_dir_all(&root),
+        ] as [&dyn Fn() -> io::Result<()>; 2]
+        {
+            replace().unwrap();
+            assert_eq!(read(&reader, media_id).unwrap_err().kind(), io::ErrorKind::NotFound);
+            write(&writer, media_id).unwrap();
+            assert_eq!(read(&reader, media_id).unwrap(), b"x", "where the path leads now");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_was_moved_away_is_noticed_although_nothing_fails_there() {
+        let parent = tempfile::tempdir().unwrap();
+        let root = parent.path().join("cache");
+        let folders = Folders::new(&root);
+        let media_id = Uuid::new_v4();
+        write(&folders, media_id).unwrap();
+        std::fs::rename(&root, parent.path().join("away")).unwrap();
+        std::fs::create_dir(&root).unwrap();
+        folders.check_root().unwrap();
+        write(&folders, media_id).unwrap();
+        assert!(root.join(cache_path::file(media_id)).exists());
+    }
+
+    #[test]
+    fn a_link_in_place_of_a_shard_is_refused_with_what_to_do() {
+        let (root, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let media_id = Uuid::new_v4();
+        let shard = root.path().join(cache_path::shard(media_id));
+        // Inside the cache or outside of it: neither is followed.
+        std::fs::create_dir(root.path().join("inside")).unwrap();
+        for target in [outside.path(), Path::new("inside")] {
+            std::os::unix::fs::symlink(target, &shard).unwrap();
+            let error = write(&Folders::new(root.path()), media_id).unwrap_err().to_string();
+            assert!(error.contains("remove it"), "{error}");
+            std::fs::remove_file(&shard).unwrap();
+        }
+        assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
+    }
+}
