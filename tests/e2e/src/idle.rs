@@ -49,7 +49,10 @@ pub fn observe(processes: &[Observed<'_>], during: Duration) -> Result<Vec<Cost>
             let used = usage.since(&usage_before);
             let received = bytes.saturating_sub(bytes_before);
             if received == 0 {
-                return Err(failed(format!("{name} has received nothing"), "is it connected through its proxy?"));
+                return Err(failed(
+                    format!("{name} has received nothing"),
+                    "is it connected through its proxy?",
+                ));
             }
             #[allow(clippy::cast_precision_loss)]
             Ok(Cost {

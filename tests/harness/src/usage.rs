@@ -24,7 +24,10 @@ impl Usage {
             run_time: Duration::ZERO,
             wake_ups: 0,
         };
-        for task in fs::read_dir(&tasks).map_err(Error::io(format!("read {tasks}")))?.flatten() {
+        for task in fs::read_dir(&tasks)
+            .map_err(Error::io(format!("read {tasks}")))?
+            .flatten()
+        {
             // A thread that ends meanwhile takes its totals with it.
             let read = |file| fs::read_to_string(task.path().join(file)).unwrap_or_default();
             usage.run_time += run_time(&read("schedstat"));

@@ -1,6 +1,6 @@
 //! How much may be held in memory at once.
 
-use super::wake::Wake;
+use crate::wake::Wake;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 

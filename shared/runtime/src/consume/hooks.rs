@@ -1,10 +1,10 @@
 //! What librdkafka calls back: rebalances, commit answers, statistics. All on the polling thread.
 
 use super::partition::Partition;
-use super::wake::Wake;
 use crate::connection::{Connection, Rights};
 use crate::health::Health;
 use crate::metrics::metrics;
+use crate::wake::Wake;
 use prometheus::IntGauge;
 use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;

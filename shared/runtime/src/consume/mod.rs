@@ -12,13 +12,11 @@ mod partition;
 mod poller;
 mod prime;
 mod refusal;
-mod wake;
 
 pub use flow::Limits;
 pub(crate) use flow::Outstanding;
 pub(crate) use partition::{Partition, Running};
 pub(crate) use poller::{Consumer, Subscription};
-pub(crate) use wake::Wake;
 
 use crate::record::Record;
 use std::sync::Arc;

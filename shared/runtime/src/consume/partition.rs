@@ -1,7 +1,7 @@
 //! One partition while it is ours: what of it is done, what runs, and whether it was taken away.
 
-use super::wake::Wake;
 use crate::offsets::{OffsetTracker, Take};
+use crate::wake::Wake;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

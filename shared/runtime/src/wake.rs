@@ -1,9 +1,9 @@
-//! How the polling thread waits until there is something to do, without polling for it.
+//! How a thread that serves librdkafka waits until there is something to do, without looking for it at intervals.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Wakes the polling thread. Clones wake the same thread.
+/// Wakes one thread. Clones wake the same one.
 ///
 /// A wake-up that comes while the thread is not waiting ends its next wait at once, so none is lost between its last look
 /// and its wait.
@@ -27,16 +27,19 @@ impl Wake {
     }
 
     /// Waits for a wake-up, or for the time that is given.
-    pub(super) fn wait(&self, longest: Duration) {
+    pub(crate) fn wait(&self, longest: Duration) {
         let is_awake = self.0.is_awake.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.0.changed.wait_timeout_while(is_awake, longest, |is_awake| !*is_awake);
+        let waited = self
+            .0
+            .changed
+            .wait_timeout_while(is_awake, longest, |is_awake| !*is_awake);
         let (mut is_awake, _) = waited.unwrap_or_else(PoisonError::into_inner);
         *is_awake = false;
     }
 
     /// Whether the next wait ends at once.
     #[cfg(test)]
-    pub(super) fn is_awake(&self) -> bool {
+    pub(crate) fn is_awake(&self) -> bool {
         *self.0.is_awake.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
