@@ -105,7 +105,9 @@ impl Drop for Client {
 /// Serves the client until it is dropped.
 fn poll(kafka: &BaseProducer<Delivering>, wake: &Wake, stop: &AtomicBool) {
     while !stop.load(Ordering::SeqCst) {
-        // Records that are not answered, and events that were not served, both count.
+        // Records that are not answered, and events that were not served, both count. A single event, such as the
+        // statistics of a client at rest, is served at once: a poll that waits would spin at its end.
+        kafka.poll(Duration::ZERO);
         if kafka.in_flight_count() > 0 {
             kafka.poll(POLL);
         } else {
