@@ -43,6 +43,7 @@ pub mod topic_reader;
 pub mod topics;
 pub mod trace_context;
 mod trouble;
+mod wake;
 pub mod work;
 pub mod worker;
 

@@ -1,17 +1,19 @@
 //! Sending: batched, pipelined, idempotent, and not over before the broker has acknowledged.
 
+mod client;
+
 use crate::backoff;
-use crate::cluster;
 use crate::config::{ClusterSettings, Security};
-use crate::connection::{Connection, Right, Rights};
+use crate::connection::{Right, Rights};
 use crate::health::{Health, Waiting};
 use crate::metrics::metrics;
 use crate::record::{TRACEPARENT, TRACESTATE};
 use crate::trace_context::TraceContext;
 use crate::trouble::is_authorization;
+use client::Client;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer as _, PurgeConfig};
+use rdkafka::producer::BaseRecord;
 use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -49,21 +51,6 @@ pub struct Producer {
     rights: Mutex<HashMap<String, Arc<Rights>>>,
     health: Health,
     component: &'static str,
-}
-
-struct Client {
-    kafka: FutureProducer<Connection>,
-    connection: Connection,
-}
-
-impl Client {
-    fn new(cluster: &ClusterSettings) -> Result<Arc<Self>, KafkaError> {
-        let connection = Connection::of_producer(cluster);
-        Ok(Arc::new(Self {
-            kafka: cluster::producer(cluster).create_with_context(connection.clone())?,
-            connection,
-        }))
-    }
 }
 
 /// Longest wait for room in librdkafka's queue before trying again.
@@ -129,7 +116,7 @@ impl Producer {
                 () = tokio::time::sleep(SLOW) => {
                     if client.connection.is_stranded() {
                         // What waits in it fails now, and is sent again by another one.
-                        client.kafka.purge(PurgeConfig::default().queue().inflight());
+                        client.purge();
                     }
                     let reason = self.slow(&client, outgoing);
                     *waiting = Some(self.health.wait_for(self.component, reason));
@@ -153,20 +140,20 @@ impl Producer {
 
     /// One attempt at sending all.
     async fn attempt<'a>(&self, client: &Arc<Client>, outgoing: &[&'a Outgoing]) -> Attempt<'a> {
-        let mut sent: Vec<(&Outgoing, DeliveryFuture)> = Vec::with_capacity(outgoing.len());
+        let mut sent = Vec::with_capacity(outgoing.len());
         let mut attempt = Attempt::default();
         let mut has_timed_out = false;
         for &out in outgoing {
-            match client.kafka.send_result(record_of(out)) {
-                Ok(delivery) => sent.push((out, delivery)),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => attempt.failed.push(out),
-                Err((error, _)) => attempt.fail(out, &error, self.explain(client, out, &error)),
+            match client.send(|answer| record_of(out, answer)) {
+                Ok(answer) => sent.push((out, answer)),
+                Err(KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)) => attempt.failed.push(out),
+                Err(error) => attempt.fail(out, &error, self.explain(client, out, &error)),
             }
         }
-        for (out, delivery) in sent {
-            match delivery.await {
-                Ok(Ok(_)) => self.count_delivered(out),
-                Ok(Err((error, _))) => {
+        for (out, answer) in sent {
+            match answer.await {
+                Ok(Ok(())) => self.count_delivered(out),
+                Ok(Err(error)) => {
                     has_timed_out |= error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageTimedOut);
                     attempt.fail(out, &error, self.explain(client, out, &error));
                 }
@@ -196,7 +183,7 @@ impl Producer {
 
     /// What an error means, and what to do about it.
     fn explain(&self, client: &Client, out: &Outgoing, error: &KafkaError) -> String {
-        let fatal = client.kafka.client().fatal_error().map(|(code, _)| code);
+        let fatal = client.fatal_error().map(|(code, _)| code);
         let refused = [error.rdkafka_error_code(), fatal].into_iter().flatten();
         if refused.into_iter().any(is_authorization) {
             return self.rights(&out.topic).refused(client.connection.principal(), error);
@@ -239,7 +226,7 @@ impl Producer {
     /// is not trusted either: after long outages some of them wait for ever for what was in flight, though the broker is
     /// back. Only the first who notices makes the new one.
     fn replace_if_broken(&self, failed: &Arc<Client>, has_timed_out: bool) {
-        let fatal = failed.kafka.client().fatal_error();
+        let fatal = failed.fatal_error();
         let is_stranded = failed.connection.is_stranded();
         if fatal.is_none() && !has_timed_out && !is_stranded {
             return;
@@ -305,7 +292,7 @@ impl<'a> Attempt<'a> {
     }
 }
 
-fn record_of(out: &Outgoing) -> FutureRecord<'_, String, Vec<u8>> {
+fn record_of(out: &Outgoing, answer: client::Answer) -> client::Record<'_> {
     let parent = out.trace.to_string();
     let mut headers = OwnedHeaders::new_with_capacity(4)
         .insert(header("trace_id", &out.key))
@@ -314,7 +301,9 @@ fn record_of(out: &Outgoing) -> FutureRecord<'_, String, Vec<u8>> {
     if let Some(state) = out.trace.state() {
         headers = headers.insert(header(TRACESTATE, state));
     }
-    let record = FutureRecord::to(&out.topic).payload(&out.value).headers(headers);
+    let record = BaseRecord::with_opaque_to(&out.topic, answer)
+        .payload(&out.value)
+        .headers(headers);
     if out.key.is_empty() {
         record
     } else {

@@ -161,9 +161,14 @@ impl Worker {
                 _ => OffsetReset::Earliest,
             },
             health: shared.health.clone(),
-            drain: run,
+            drain: run.clone(),
         })
         .map_err(SetupError::new)?;
+        let wake = consumer.wake();
+        tokio::spawn(async move {
+            run.cancelled().await;
+            wake.wake();
+        });
         let handle = tokio::runtime::Handle::current();
         let sink = Arc::clone(&service).sink(Arc::clone(&desk), handle.clone());
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some((Arc::clone(&service), desk));

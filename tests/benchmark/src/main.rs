@@ -5,12 +5,14 @@
 //! - [`download`]: tasks to cached files, beside a bare loop of requests for the same files
 //! - [`results`]: results to rows, beside writing the same rows as parquet files
 //! - [`whole`]: events to rows through all stages; latency at half of that; memory and start of each handler
+//! - [`idle`]: what each handler costs while it has nothing to do
 //! - [`kafka`], [`bench`], [`report`]: clients, surroundings, and the table
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod bench;
 mod download;
+mod idle;
 mod ingest;
 mod kafka;
 mod report;
@@ -46,6 +48,7 @@ enum Part {
     Download,
     Results,
     Whole,
+    Idle,
 }
 
 fn main() -> ExitCode {
@@ -84,5 +87,6 @@ fn run(cli: &Cli, report: &mut Report) -> harness::Result<()> {
     })?;
     measured(Part::Whole, "whole", &|bench, report| {
         whole::measure(bench, cli.files, report)
-    })
+    })?;
+    measured(Part::Idle, "idle", &idle::measure)
 }

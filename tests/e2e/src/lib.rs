@@ -11,6 +11,7 @@
 //! - [`scale_rules`]: the deployment's scale rules, asked by KEDA's own scaler
 //! - [`command`]: an operator's command, run to its end
 //! - [`operator`]: a broker and a pipeline for whole sequences of them
+//! - [`idle`]: what processes cost while they have nothing to do
 //! - [`kcat`], [`groups`]: Kafka seen by somebody else's clients
 //! - [`metrics`]: a scrape, read
 //! - [`events`]: events that tests make themselves
@@ -23,6 +24,7 @@ pub mod compare;
 pub mod events;
 pub mod fleet;
 pub mod groups;
+pub mod idle;
 pub mod ids;
 pub mod kcat;
 pub mod metrics;

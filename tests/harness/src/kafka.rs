@@ -58,6 +58,17 @@ impl Kafka {
         Ok((kafka, proxy))
     }
 
+    /// A proxy for one client of this broker, which counts what the client receives. Only for a broker of our own.
+    pub fn proxy(&self) -> Result<Proxy> {
+        match &self.own {
+            Some(own) => Proxy::start_renaming(own.config.port),
+            None => Err(Error::External {
+                what: "lead a client of it through a proxy",
+                bootstrap: self.bootstrap.clone(),
+            }),
+        }
+    }
+
     /// Brokers that the cluster names to whoever asks.
     pub fn brokers(&self) -> Result<i32> {
         let cluster = probe::cluster(&self.bootstrap).map_err(Error::io(format!("ask {}", self.bootstrap)))?;

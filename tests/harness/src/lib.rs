@@ -6,7 +6,7 @@
 //! - [`kafka`]: a real Apache Kafka as a child process; killed, paused and restarted at will
 //! - [`managed_identity`], [`entra`], [`tokens`]: where a container app and a service principal get their tokens, and who
 //!   signs them
-//! - [`process`]: any other child process, its output in a log file
+//! - [`process`]: any other child process, its output in a log file; [`usage`]: what it costs
 //! - [`binary`]: where the workspace's own binaries are
 //! - [`tables`]: what the Delta tables hold, as deltalake and polars for Python read them
 //! - [`python`]: the Python environment behind that
@@ -37,6 +37,7 @@ pub mod python;
 pub mod real_files;
 pub mod tables;
 pub mod tokens;
+pub mod usage;
 pub mod wait;
 pub mod watchdog;
 pub mod workdir;
@@ -48,6 +49,7 @@ pub use error::Error;
 pub use kafka::Kafka;
 pub use managed_identity::ManagedIdentity;
 pub use process::Process;
+pub use usage::Usage;
 pub use wait::wait_until;
 pub use workdir::WorkDir;
 

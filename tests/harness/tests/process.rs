@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use xact_harness::{Process, Result, WorkDir, wait_until};
+use xact_harness::{Process, Result, Usage, WorkDir, wait_until};
 
 const SOON: Duration = Duration::from_secs(20);
 const NO_ENV: [(&str, &str); 0] = [];
@@ -167,4 +167,18 @@ fn a_test_run_that_is_killed_leaves_nothing_behind() -> Result<()> {
     wait_until(SOON, "the orphaned directory is removed", || {
         (!orphaned.exists()).then_some(())
     })
+}
+
+#[test]
+fn the_kernel_counts_the_wake_ups_and_the_run_time_of_a_child() -> Result<()> {
+    let dir = WorkDir::new("usage")?;
+    let sleeping = Process::spawn("sleeping", "sleep", ["60"], NO_ENV, dir.path())?;
+    let busy = Process::spawn("busy", "sh", ["-c", "while :; do :; done"], NO_ENV, dir.path())?;
+    wait_until(SOON, "one has run for 50 ms and the other has gone to sleep", || {
+        let (busy, sleeping) = (Usage::of(&busy).ok()?, Usage::of(&sleeping).ok()?);
+        (busy.run_time >= Duration::from_millis(50) && sleeping.wake_ups >= 1).then_some(())
+    })?;
+    let (first, second) = (Usage::of(&sleeping)?, Usage::of(&sleeping)?);
+    assert_eq!(second.since(&first).wake_ups, 0, "it sleeps on");
+    Ok(())
 }

@@ -121,8 +121,8 @@ pub const VARIABLES: &[Variable] = &[
     ),
     var(
         "KAFKA_FETCH_WAIT_MS",
-        "500",
-        "Longest wait of the broker for records to send, 1 to 10000 milliseconds.",
+        "2000",
+        "Longest wait of the broker for records to send, 1 to 10000 milliseconds. Records that come end it at once; new partitions wait for it.",
     ),
     var(
         "ONELAKE_BASE_PATH",

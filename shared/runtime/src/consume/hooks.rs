@@ -5,6 +5,7 @@ use crate::commit_note::CommitNote;
 use crate::connection::{Connection, Rights};
 use crate::health::Health;
 use crate::metrics::metrics;
+use crate::wake::Wake;
 use prometheus::IntGauge;
 use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
@@ -13,7 +14,7 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::statistics::Statistics;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -40,6 +41,10 @@ pub(super) struct Hooks {
     pub(super) is_steady: AtomicBool,
     /// The worker has drained: what still runs was waited for long enough.
     pub(super) finished: AtomicBool,
+    /// Events that librdkafka's queue held and that came here. A poll that returns nothing may have served one.
+    pub(super) served: AtomicU64,
+    /// Wakes the polling thread.
+    pub(super) wake: Wake,
 }
 
 impl Hooks {
@@ -49,6 +54,10 @@ impl Hooks {
 
     pub(super) fn fresh(&self) -> MutexGuard<'_, Vec<Arc<Partition>>> {
         self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count_served(&self) {
+        self.served.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn broker_component(&self) -> String {
@@ -74,7 +83,8 @@ impl Hooks {
                     .entry(element.topic().to_owned())
                     .or_insert_with_key(|name| name.as_str().into()),
             );
-            let partition = Partition::new(&self.group, Arc::clone(&topic), element.partition());
+            let wake = self.wake.clone();
+            let partition = Partition::new(&self.group, Arc::clone(&topic), element.partition(), wake);
             partitions.insert((topic, element.partition()), Arc::clone(&partition));
             self.fresh().push(partition);
         }
@@ -220,18 +230,22 @@ impl ClientContext for Hooks {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = Connection::ENABLE_REFRESH_OAUTH_TOKEN;
 
     fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
+        self.count_served();
         self.connection.log(level, fac, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        self.count_served();
         self.connection.error(error, reason);
     }
 
     fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.count_served();
         self.connection.generate_oauth_token(config)
     }
 
     fn stats(&self, statistics: Statistics) {
+        self.count_served();
         let partitions = self.partitions();
         let now = Instant::now();
         for (topic, stats) in &statistics.topics {
@@ -266,6 +280,7 @@ impl ClientContext for Hooks {
 
 impl ConsumerContext for Hooks {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        self.count_served();
         if let Rebalance::Revoke(list) = rebalance {
             self.revoked(consumer, list);
         }
@@ -279,5 +294,9 @@ impl ConsumerContext for Hooks {
             }
             Rebalance::Revoke(_) => {}
         }
+    }
+
+    fn commit_callback(&self, _: KafkaResult<()>, _: &TopicPartitionList) {
+        self.count_served();
     }
 }

@@ -3,6 +3,8 @@
 //! librdkafka calls back on the polling thread, so it is a thread of its own: a rebalance may wait there for work
 //! that runs on the async threads. It reads ahead within bounds (records, bytes, offsets behind a slow record) and
 //! pauses partitions beyond them, polling on all the while, so that a slow message never costs group membership.
+//!
+//! The thread does not look for work at intervals: librdkafka's queue, work that ends and the process's drain wake it.
 
 mod flow;
 mod hooks;

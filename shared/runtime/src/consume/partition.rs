@@ -2,6 +2,7 @@
 
 use crate::commit_note::TablePositions;
 use crate::offsets::{OffsetTracker, Take};
+use crate::wake::Wake;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -25,13 +26,16 @@ pub(crate) struct Partition {
     requested: Mutex<Option<(i64, Instant)>>,
     /// Its offsets are another topic's: they must not be committed.
     is_stale: AtomicBool,
+    /// The polling thread waits until the window is smaller than this; 0: it does not.
+    awaited_below: AtomicUsize,
+    wake: Wake,
 }
 
 /// A commit that the broker does not show after so long is sent again: librdkafka does not tell of failed ones.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(5);
 
 impl Partition {
-    pub(crate) fn new(group: &str, topic: Arc<str>, id: i32) -> Arc<Self> {
+    pub(crate) fn new(group: &str, topic: Arc<str>, id: i32, wake: Wake) -> Arc<Self> {
         Arc::new(Self {
             app_id: format!("{group}:{topic}:{id}"),
             topic,
@@ -43,6 +47,8 @@ impl Partition {
             tables: Mutex::default(),
             requested: Mutex::default(),
             is_stale: AtomicBool::new(false),
+            awaited_below: AtomicUsize::new(0),
+            wake,
         })
     }
 
@@ -57,7 +63,20 @@ impl Partition {
 
     /// See [`OffsetTracker::done`].
     pub(crate) fn done(&self, offset: i64) {
-        self.tracker().done(offset);
+        let window = {
+            let mut tracker = self.tracker();
+            tracker.done(offset);
+            tracker.window()
+        };
+        if window < self.awaited_below.load(Ordering::SeqCst) && self.awaited_below.swap(0, Ordering::SeqCst) > 0 {
+            self.wake.wake();
+        }
+    }
+
+    /// Wakes the polling thread as soon as the window is no larger than this. To be called before [`Partition::window`] is
+    /// asked: one of the two sees the record that makes it so.
+    pub(crate) fn await_window(&self, window: usize) {
+        self.awaited_below.store(window + 1, Ordering::SeqCst);
     }
 
     /// Offsets that a crash would deliver again.
@@ -110,6 +129,13 @@ impl Partition {
         self.tracker()
             .position()
             .filter(|_| !self.is_stale.load(Ordering::Relaxed))
+    }
+
+    /// Whether there is a position to commit, or work that will leave one.
+    pub(crate) fn is_uncommitted(&self) -> bool {
+        let position = self.position();
+        let sent = self.requested().map(|(sent, _)| sent);
+        self.window() > 0 || position.is_some() && position != sent
     }
 
     /// A position that was not sent for commit yet, marked as sent.
@@ -169,12 +195,16 @@ mod tests {
 
     #[test]
     fn a_position_is_sent_once_unless_the_broker_does_not_show_it() {
-        let partition = Partition::new("g", "t".into(), 0);
+        let partition = Partition::new("g", "t".into(), 0, Wake::default());
         let now = Instant::now();
         assert_eq!(partition.next_commit(now), None);
+        assert!(!partition.is_uncommitted());
         partition.take(4);
+        assert!(partition.is_uncommitted(), "its work will leave a position");
         partition.done(4);
+        assert!(partition.is_uncommitted());
         assert_eq!(partition.next_commit(now), Some(5));
+        assert!(!partition.is_uncommitted());
         assert_eq!(partition.next_commit(now), None);
         partition.committed(4, now);
         assert_eq!(partition.next_commit(now), None, "it may still be on its way");
@@ -182,6 +212,7 @@ mod tests {
         partition.committed(5, later);
         assert_eq!(partition.next_commit(later), None, "it arrived");
         partition.committed(4, later);
+        assert!(partition.is_uncommitted());
         assert_eq!(partition.next_commit(later), Some(5), "it was lost");
         partition.commit_failed();
         assert_eq!(partition.next_commit(later), Some(5));
@@ -190,8 +221,25 @@ mod tests {
     }
 
     #[test]
+    fn work_that_shrinks_the_window_wakes_the_thread_that_waits_for_it() {
+        let wake = Wake::default();
+        let partition = Partition::new("g", "t".into(), 0, wake.clone());
+        for offset in 0..4 {
+            partition.take(offset);
+        }
+        partition.done(0);
+        assert!(!wake.is_awake(), "nobody waits");
+        partition.await_window(1);
+        // The window ends at the first record that is not done.
+        partition.done(2);
+        assert!(!wake.is_awake());
+        partition.done(1);
+        assert!(wake.is_awake());
+    }
+
+    #[test]
     fn nothing_begins_on_a_revoked_partition() {
-        let partition = Partition::new("g", "t".into(), 0);
+        let partition = Partition::new("g", "t".into(), 0, Wake::default());
         let running = partition.start();
         assert!(running.is_some());
         partition.revoke();

@@ -15,18 +15,20 @@ use crate::metrics::metrics;
 use crate::offsets::Take;
 use crate::record::Record;
 use crate::trouble::is_authorization;
+use crate::wake::Wake;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{Message as _, TopicPartitionList};
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
-/// Longest sleep of the loop: bounds how late it sees a drained queue or a stop.
-const POLL: Duration = Duration::from_millis(20);
+/// Longest wait of the loop, when nothing wakes it and nothing is due: the thread shows that it is not stuck, and that it
+/// polls, long before anybody doubts it.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// Records between two looks at limits, new partitions and commits, when they come without a pause.
 const UPKEEP_EVERY: u32 = 64;
@@ -40,6 +42,10 @@ const REVOKE_GRACE: Duration = Duration::from_secs(20);
 
 /// What a broker may take to answer a fetch, beyond the wait that it was asked for, before it counts as hanging.
 const SILENCE: Duration = Duration::from_secs(10);
+
+/// What a broker may take to answer a question, beyond a fetch that it was asked for before: it answers those of one
+/// connection in their order. The polling thread has other partitions as well.
+const ANSWER: Duration = Duration::from_secs(3);
 
 /// Why a worker is not ready before its group gives it its share.
 const NO_SHARE: &str = "waiting for the consumer group's assignment";
@@ -82,8 +88,12 @@ pub(crate) struct Consumer {
     client: BaseConsumer<Hooks>,
     limits: Limits,
     held: Arc<Held>,
+    wake: Wake,
     reset: OffsetReset,
+    /// Longest wait for an answer of a broker that may still have a fetch to answer.
+    answer: Duration,
     commit_interval: Duration,
+    next_commit: Instant,
     grace: Duration,
     drain: CancellationToken,
     /// Paused in librdkafka now.
@@ -114,6 +124,7 @@ impl Consumer {
             // A fetch is answered before that, or the broker hangs.
             silent_after: settings.fetch_wait + SILENCE,
         };
+        let wake = Wake::default();
         let hooks = Hooks {
             worker: worker.to_owned(),
             group: group.to_owned(),
@@ -126,17 +137,24 @@ impl Consumer {
             joined: AtomicBool::new(false),
             is_steady: AtomicBool::new(true),
             finished: AtomicBool::new(false),
+            served: AtomicU64::new(0),
+            wake: wake.clone(),
         };
-        let client: BaseConsumer<Hooks> = cluster::consumer(cluster, settings, group, reset)
+        let mut client: BaseConsumer<Hooks> = cluster::consumer(cluster, settings, group, reset)
             .create_with_context(hooks)
             .map_err(ConsumeError::Create)?;
+        let waker = wake.clone();
+        client.set_nonempty_callback(move || waker.wake());
         client.subscribe(topics).map_err(ConsumeError::Create)?;
         Ok(Self {
             client,
             limits,
-            held: Arc::default(),
+            held: Held::new(limits, wake.clone()),
+            wake,
             reset,
+            answer: settings.fetch_wait + ANSWER,
             commit_interval: settings.commit_interval,
+            next_commit: Instant::now() + settings.commit_interval,
             grace: settings.shutdown_grace,
             drain,
             paused: HashSet::new(),
@@ -146,16 +164,25 @@ impl Consumer {
         })
     }
 
+    /// What wakes its thread: whoever cancels `drain` must do so.
+    pub(crate) fn wake(&self) -> Wake {
+        self.wake.clone()
+    }
+
     /// Reads until told to drain; then waits for running work, commits and leaves the group. False if some work still ran
     /// at the end of the grace period.
     pub(crate) fn run(mut self, sink: &dyn Sink, on_assigned: &OnAssigned<'_>) -> Result<bool, ConsumeError> {
         let worker = self.hooks().worker.clone();
         self.hooks().health.starting(&worker, NO_SHARE);
-        let mut next_commit = Instant::now() + self.commit_interval;
         let mut result = Ok(());
         let mut since_upkeep = 0;
         while !self.drain.is_cancelled() {
-            match self.client.poll(POLL) {
+            let served = self.served();
+            let polled = self.client.poll(Duration::ZERO);
+            // An event that came to the hooks is no message, but there may be more behind it: the queue wakes the thread
+            // only when it was empty before.
+            let is_empty = polled.is_none() && self.served() == served;
+            match polled {
                 Some(Ok(message)) => {
                     if let Err(rewound) = self.accept(&message, sink) {
                         result = Err(rewound);
@@ -188,14 +215,17 @@ impl Consumer {
             if self
                 .refusal
                 .as_mut()
-                .is_some_and(|refusal| refusal.is_over(&self.client))
+                .is_some_and(|refusal| refusal.is_over(&self.client, self.answer))
             {
                 self.refusal = None;
             }
-            if Instant::now() >= next_commit {
+            if Instant::now() >= self.next_commit {
                 let partitions: Vec<_> = self.hooks().partitions().values().cloned().collect();
                 commit_moved(&self.client, &partitions);
-                next_commit = Instant::now() + self.commit_interval;
+                self.next_commit = Instant::now() + self.commit_interval;
+            }
+            if is_empty {
+                self.wake.wait(self.until_next_deadline());
             }
         }
         let drained = self.finish();
@@ -204,6 +234,25 @@ impl Consumer {
 
     fn hooks(&self) -> &Hooks {
         self.client.context()
+    }
+
+    fn served(&self) -> u64 {
+        self.hooks().served.load(Ordering::Relaxed)
+    }
+
+    /// How long the loop may wait if nothing wakes it: until the next commit if there is anything to commit, and until new
+    /// partitions are to be looked at again.
+    fn until_next_deadline(&self) -> Duration {
+        let hooks = self.hooks();
+        let now = Instant::now();
+        let mut deadline = now + LONGEST_WAIT;
+        if !hooks.fresh().is_empty() {
+            deadline = deadline.min(self.next_prime);
+        }
+        if hooks.partitions().values().any(|partition| partition.is_uncommitted()) {
+            deadline = deadline.min(self.next_commit);
+        }
+        deadline.saturating_duration_since(now)
     }
 
     fn accept(&self, message: &BorrowedMessage<'_>, sink: &dyn Sink) -> Result<(), ConsumeError> {
@@ -285,7 +334,7 @@ impl Consumer {
     /// Looks at new partitions; they stay paused until that succeeds.
     fn prime(&mut self, on_assigned: &OnAssigned<'_>) -> Result<(), ConsumeError> {
         let hooks = self.client.context();
-        if !hooks.joined.load(Ordering::Relaxed) || Instant::now() < self.next_prime {
+        if !hooks.joined.load(Ordering::Relaxed) {
             return Ok(());
         }
         let fresh: Vec<Arc<Partition>> = hooks.fresh().clone();
@@ -297,10 +346,12 @@ impl Consumer {
                 (None, true) => hooks.health.up(&hooks.worker),
                 (None, false) => hooks.health.starting(&hooks.worker, NO_SHARE),
             }
-            self.next_prime = Instant::now() + Duration::from_millis(200);
             return Ok(());
         }
-        let positions = match prime::positions(&self.client, &fresh, self.reset) {
+        if Instant::now() < self.next_prime {
+            return Ok(());
+        }
+        let positions = match prime::positions(&self.client, &fresh, self.reset, self.answer) {
             Ok(positions) if !positions.is_empty() => positions,
             Err(error) if error.rdkafka_error_code().is_some_and(is_authorization) => {
                 hooks.tell_refused(&error.to_string());
@@ -368,7 +419,7 @@ impl Consumer {
 
     fn wait_for_room(&self) {
         let until = Instant::now() + PATIENCE;
-        while self.held.is_full(&self.limits) && Instant::now() < until && !self.drain.is_cancelled() {
+        while self.held.is_full() && Instant::now() < until && !self.drain.is_cancelled() {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
@@ -378,10 +429,12 @@ impl Consumer {
         if !self.full {
             self.wait_for_room();
         }
-        if self.held.is_full(&self.limits) {
+        if self.held.is_full() {
             self.full = true;
-        } else if self.full && self.held.has_room(&self.limits) {
-            self.full = false;
+        }
+        if self.full {
+            self.held.await_room();
+            self.full = !self.held.has_room();
         }
         let mut pause = TopicPartitionList::new();
         let mut resume = TopicPartitionList::new();
@@ -403,8 +456,11 @@ impl Consumer {
                     continue;
                 }
                 let is_paused = self.paused.contains(key);
-                let window = partition.window();
-                let far_ahead = window >= self.limits.window || (is_paused && window > self.limits.window / 2);
+                let is_far = partition.window() >= self.limits.window;
+                if is_paused || is_far {
+                    partition.await_window(self.limits.window / 2);
+                }
+                let far_ahead = is_far || (is_paused && partition.window() > self.limits.window / 2);
                 match (self.full || far_ahead, is_paused) {
                     (true, false) => {
                         pause.add_partition(&key.0, key.1);

@@ -8,9 +8,6 @@ use std::time::{Duration, Instant};
 /// Between two looks at whether it is over.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(15);
 
-/// Longest wait for the answer to such a look.
-const ANSWER: Duration = Duration::from_secs(3);
-
 /// A refusal that is not over, as far as we know.
 pub(super) struct Refusal {
     error: String,
@@ -30,7 +27,7 @@ impl Refusal {
 
     /// Looks now and then whether it is over. As long as it is not, health is told again: what may still be spreading
     /// turns into what is missing.
-    pub(super) fn is_over(&mut self, client: &BaseConsumer<Hooks>) -> bool {
+    pub(super) fn is_over(&mut self, client: &BaseConsumer<Hooks>, answer: Duration) -> bool {
         if Instant::now() < self.next {
             return false;
         }
@@ -38,7 +35,7 @@ impl Refusal {
         let hooks = client.context();
         let ours = hooks.partitions().keys().next().cloned();
         let is_over = match ours {
-            Some((topic, partition)) => client.fetch_watermarks(&topic, partition, ANSWER).is_ok(),
+            Some((topic, partition)) => client.fetch_watermarks(&topic, partition, answer).is_ok(),
             // It joins by itself when it is let in, and may be given nothing to read.
             None => hooks.joined.load(Ordering::Relaxed),
         };

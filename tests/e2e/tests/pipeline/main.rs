@@ -11,6 +11,7 @@ mod docs;
 mod event_hubs;
 mod hostile_world;
 mod http;
+mod idle;
 mod large_messages;
 mod lost_acknowledgements;
 mod membership;

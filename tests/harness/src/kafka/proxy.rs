@@ -1,4 +1,5 @@
-//! A proxy before a broker that loses answers: the broker has done what it was asked, and the client never hears of it.
+//! A proxy before a broker. It counts what the broker answers, and can lose answers: the broker has done what it was asked,
+//! and the client never hears of it.
 //!
 //! It reads just enough of the protocol for that: requests and answers are frames with a length, a request names its
 //! kind and a correlation id, the answer repeats the id (<https://kafka.apache.org/protocol.html#protocol_messages>).
@@ -9,7 +10,7 @@ use std::{
     net::{Shutdown, TcpListener, TcpStream},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     thread,
 };
@@ -18,6 +19,8 @@ use crate::{Error, Result, ports};
 
 /// The kind of a Produce request.
 const PRODUCE: i16 = 0;
+/// Where a broker of ours is, as its answers name it before its port.
+const HOST: &[u8] = b"127.0.0.1";
 /// No frame here is longer than a batch of records.
 const LONGEST: usize = 16 * 1024 * 1024;
 
@@ -32,12 +35,27 @@ pub struct Proxy {
 struct Counts {
     to_lose: AtomicU32,
     lost: AtomicU32,
+    answered: AtomicU64,
 }
 
+/// The broker's place in its answers, and ours instead of it.
+type Renamed = [Vec<u8>; 2];
+
 impl Proxy {
-    /// Serves on a free port for the broker on `broker`.
+    /// Serves on a free port for the broker on `broker`, which tells every client to come here.
     pub(super) fn start(broker: u16) -> Result<Self> {
+        Self::serve_at(ports::free()?, broker, None)
+    }
+
+    /// The same for a broker that tells its clients to come to itself: in answers that pass here its place is replaced by
+    /// ours, so that each client may have a proxy of its own.
+    pub(super) fn start_renaming(broker: u16) -> Result<Self> {
         let port = ports::free()?;
+        let place = |port: u16| [HOST, &u32::from(port).to_be_bytes()].concat();
+        Self::serve_at(port, broker, Some([place(broker), place(port)]))
+    }
+
+    fn serve_at(port: u16, broker: u16, renamed: Option<Renamed>) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", port)).map_err(Error::io(format!("listen on {port}")))?;
         let counts = Arc::<Counts>::default();
         let proxy = Self {
@@ -49,7 +67,7 @@ impl Proxy {
                 // A broker that is down: the client is sent away, as it would be without us.
                 if let Ok(upstream) = TcpStream::connect(("127.0.0.1", broker)) {
                     // Fails only when one of the two is gone already.
-                    let _ = serve(&client, &upstream, &counts);
+                    let _ = serve(&client, &upstream, &counts, renamed.as_ref());
                 }
             }
         });
@@ -58,6 +76,16 @@ impl Proxy {
 
     pub(super) fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Where clients connect: `127.0.0.1:PORT`.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Bytes of all answers that were handed on so far, as Kafka's protocol counts them: without those of TCP and IP.
+    pub fn answered_bytes(&self) -> u64 {
+        self.counts.answered.load(Ordering::SeqCst)
     }
 
     /// The acknowledgements of the next `count` Produce requests are lost, with the connections that they come on.
@@ -72,7 +100,7 @@ impl Proxy {
 }
 
 /// Two threads that carry frames, one each way, until one side closes or an answer is to be lost.
-fn serve(client: &TcpStream, broker: &TcpStream, counts: &Arc<Counts>) -> io::Result<()> {
+fn serve(client: &TcpStream, broker: &TcpStream, counts: &Arc<Counts>, renamed: Option<&Renamed>) -> io::Result<()> {
     for stream in [client, broker] {
         stream.set_nodelay(true)?;
     }
@@ -98,9 +126,9 @@ fn serve(client: &TcpStream, broker: &TcpStream, counts: &Arc<Counts>) -> io::Re
         close(&from, &to);
     });
     let (mut from, mut to) = (broker.try_clone()?, client.try_clone()?);
-    let counts = Arc::clone(counts);
+    let (counts, renamed) = (Arc::clone(counts), renamed.cloned());
     thread::spawn(move || {
-        while let Ok(answer) = frame(&mut from) {
+        while let Ok(mut answer) = frame(&mut from) {
             let marked = marked.lock().unwrap_or_else(PoisonError::into_inner);
             if number(&answer, 4).is_some_and(|id| marked.contains(&id)) {
                 // Those behind it on the same connection are lost with it.
@@ -110,6 +138,10 @@ fn serve(client: &TcpStream, broker: &TcpStream, counts: &Arc<Counts>) -> io::Re
                 break;
             }
             drop(marked);
+            if let Some(renamed) = &renamed {
+                rename(&mut answer, renamed);
+            }
+            counts.answered.fetch_add(answer.len() as u64, Ordering::SeqCst);
             if to.write_all(&answer).is_err() {
                 break;
             }
@@ -137,6 +169,17 @@ fn frame(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     frame[..4].copy_from_slice(&size);
     stream.read_exact(&mut frame[4..])?;
     Ok(frame)
+}
+
+/// Both places are of one length, so the frame stays as long as it says.
+fn rename(answer: &mut [u8], [from, to]: &Renamed) {
+    let mut at = 0;
+    while let Some(part) = answer.get_mut(at..at + from.len()) {
+        if part == from.as_slice() {
+            part.copy_from_slice(to);
+        }
+        at += 1;
+    }
 }
 
 fn kind(request: &[u8]) -> Option<i16> {

@@ -1,0 +1,36 @@
+//! What each handler costs while it has nothing to do.
+
+use crate::bench::Bench;
+use crate::report::Report;
+use e2e::Running;
+use e2e::idle::{Observed, observe};
+use e2e::stages::STAGES;
+use harness::Result;
+use harness::kafka::Proxy;
+use std::time::Duration;
+
+const OBSERVED: Duration = Duration::from_secs(60);
+
+pub(crate) fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
+    let mut handlers: Vec<(Running, Proxy)> = Vec::new();
+    for (stage, _, _) in STAGES {
+        let proxy = bench.kafka.proxy()?;
+        let settings = [("LOCAL_KAFKA_BOOTSTRAP_SERVERS", proxy.address())];
+        let settings = settings.each_ref().map(|(name, value)| (*name, value.as_str()));
+        handlers.push((bench.spawn(stage, &settings)?, proxy));
+    }
+    for (handler, _) in &mut handlers {
+        handler.wait_ready()?;
+    }
+    let observed: Vec<Observed<'_>> = handlers
+        .iter()
+        .map(|(running, proxy)| Observed { running, proxy })
+        .collect();
+    for cost in observe(&observed, OBSERVED)? {
+        let name = &cost.name;
+        report.figure(format!("{name}, idle: share of a core"), "%", cost.cores * 100.0);
+        report.figure(format!("{name}, idle: received from Kafka"), "bytes/s", cost.received);
+        report.figure(format!("{name}, idle: wake-ups"), "1/s", cost.wake_ups);
+    }
+    Ok(())
+}

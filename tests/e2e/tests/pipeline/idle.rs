@@ -1,0 +1,58 @@
+//! What the handlers cost while there is nothing to do. Container Apps bills a replica at the idle rate only while it uses
+//! less than 0.01 core and receives less than 1,000 bytes a second.
+
+use harness::{Kafka, Result};
+use std::time::Duration;
+use xact_e2e::Fleet;
+use xact_e2e::idle::{Observed, observe};
+use xact_e2e::stages::STAGES;
+
+/// Long enough that requests which come every 30 s are in it, or weigh little.
+const OBSERVED: Duration = Duration::from_secs(20);
+
+/// Received from Kafka, in bytes a second: half of what is billed as idle, for the bytes of TCP, IP and TLS come on top.
+const RECEIVED: f64 = 500.0;
+
+/// Wake-ups of all threads a second. Librdkafka's own ten threads have about 15 together; a thread that looks for work every
+/// 100 ms adds 10 to them, and one that does every 20 ms adds 50.
+const WAKE_UPS: f64 = 22.0;
+
+#[test]
+fn a_handler_without_work_sleeps_and_receives_next_to_nothing() -> Result<()> {
+    // As it is delivered: the fleet's own settings are quicker.
+    let settings = [
+        ("COMMIT_INTERVAL_MS", "1000"),
+        ("KAFKA_SESSION_TIMEOUT_MS", "30000"),
+        ("LOG_LEVEL", "INFO"),
+    ];
+    // A broker of our own: other tests' processes are no clients of these proxies, but their topics are in its answers.
+    let kafka = Kafka::start()?;
+    let mut fleet = Fleet::new(kafka.bootstrap(), "idle", &settings)?;
+    fleet.create_topics()?;
+    let mut proxies = Vec::new();
+    for (stage, _, _) in STAGES {
+        let proxy = kafka.proxy()?;
+        fleet.spawn(stage, stage, &[("LOCAL_KAFKA_BOOTSTRAP_SERVERS", &proxy.address())])?;
+        proxies.push(proxy);
+    }
+    for (stage, _, _) in STAGES {
+        fleet[stage].wait_ready()?;
+    }
+
+    let observed: Vec<Observed<'_>> = STAGES
+        .iter()
+        .zip(&proxies)
+        .map(|((stage, _, _), proxy)| Observed {
+            running: &fleet[stage],
+            proxy,
+        })
+        .collect();
+    let costs = observe(&observed, OBSERVED)?;
+    assert!(
+        costs
+            .iter()
+            .all(|cost| cost.received < RECEIVED && cost.wake_ups < WAKE_UPS),
+        "{costs:#?}"
+    );
+    Ok(())
+}
