@@ -6,15 +6,19 @@
 //! - [`results`]: results to rows, beside writing the same rows as parquet files
 //! - [`whole`]: events to rows through all stages; latency at half of that; memory and start of each handler
 //! - [`idle`]: what each handler costs while it has nothing to do
+//! - [`onelake`]: files and commits at the latency of OneLake, beside a bare loop of the same requests
+//! - [`cost`]: what Azure would bill for 1,000 attachments
 //! - [`kafka`], [`bench`], [`report`]: clients, surroundings, and the table
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod bench;
+mod cost;
 mod download;
 mod idle;
 mod ingest;
 mod kafka;
+mod onelake;
 mod report;
 mod results;
 mod whole;
@@ -23,6 +27,7 @@ use bench::Bench;
 use clap::{Parser, ValueEnum};
 use report::Report;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Measures the product beside the raw cost of the same work.
 #[derive(Parser)]
@@ -34,6 +39,9 @@ struct Cli {
     /// Files of `download`, and events of `whole`.
     #[arg(long, default_value_t = 6_000, value_parser = clap::value_parser!(u64).range(200..=200_000))]
     files: u64,
+    /// Added to each request to OneLake, in milliseconds: `onelake`.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(..=10_000))]
+    latency_ms: u64,
     /// Only these parts.
     #[arg(long, value_delimiter = ',')]
     only: Vec<Part>,
@@ -49,6 +57,8 @@ enum Part {
     Results,
     Whole,
     Idle,
+    Onelake,
+    Cost,
 }
 
 fn main() -> ExitCode {
@@ -88,5 +98,11 @@ fn run(cli: &Cli, report: &mut Report) -> harness::Result<()> {
     measured(Part::Whole, "whole", &|bench, report| {
         whole::measure(bench, cli.files, report)
     })?;
-    measured(Part::Idle, "idle", &idle::measure)
+    measured(Part::Idle, "idle", &idle::measure)?;
+    measured(Part::Cost, "cost", &|bench, report| cost::measure(bench, report))?;
+    if wanted(Part::Onelake) {
+        eprintln!("measuring onelake …");
+        onelake::measure(Duration::from_millis(cli.latency_ms), report)?;
+    }
+    Ok(())
 }

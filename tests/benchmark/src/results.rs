@@ -42,31 +42,31 @@ fn url(trace_id: &str) -> String {
     format!("https://claimxperience.com/ok/9000/{trace_id}/a.pdf")
 }
 
+/// The row of the result that [`measure`] sends for this event.
+pub(crate) fn row(trace_id: &str) -> AttachmentRow {
+    let now = Timestamp::UNIX_EPOCH;
+    AttachmentRow {
+        media_id: ids::media_id(trace_id, &url(trace_id)),
+        attachment_url: Some(url(trace_id)),
+        blob_path: Some(format!("documentsReceived/A1/{trace_id}/A1_a.pdf")),
+        trace_id: Some(trace_id.to_owned()),
+        file_type: Some("PDF".to_owned()),
+        status_subtype: Some("documentsReceived".to_owned()),
+        assignment_id: Some("A1".to_owned()),
+        content_type: None,
+        sha256: Some("00".to_owned()),
+        bytes_downloaded: Some(5),
+        retry_count: Some(0),
+        downloaded_at: Some(now),
+        created_at: now,
+        event_date: date(2024, 12, 31),
+    }
+}
+
 /// The same rows in batches of the same size, as parquet files with the same compression: no keys looked up, no commit.
 fn append(bench: &Bench, results: u64) -> Result<f64> {
     let other = |error: &dyn std::fmt::Display| failed("the raw append", error.to_string());
-    let now: Timestamp = Timestamp::UNIX_EPOCH;
-    let rows: Vec<AttachmentRow> = (0..results)
-        .map(|number| {
-            let trace_id = format!("bench-{number:08}");
-            AttachmentRow {
-                media_id: ids::media_id(&trace_id, &url(&trace_id)),
-                attachment_url: Some(url(&trace_id)),
-                blob_path: Some(format!("documentsReceived/A1/{trace_id}/A1_a.pdf")),
-                trace_id: Some(trace_id),
-                file_type: Some("PDF".to_owned()),
-                status_subtype: Some("documentsReceived".to_owned()),
-                assignment_id: Some("A1".to_owned()),
-                content_type: None,
-                sha256: Some("00".to_owned()),
-                bytes_downloaded: Some(5),
-                retry_count: Some(0),
-                downloaded_at: Some(now),
-                created_at: now,
-                event_date: date(2024, 12, 31),
-            }
-        })
-        .collect();
+    let rows: Vec<AttachmentRow> = (0..results).map(|number| row(&format!("bench-{number:08}"))).collect();
     let begun = Instant::now();
     for (number, rows) in rows.chunks(usize::try_from(BATCH).unwrap_or(usize::MAX)).enumerate() {
         let rows: Vec<&AttachmentRow> = rows.iter().collect();

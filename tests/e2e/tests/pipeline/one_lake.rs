@@ -20,7 +20,7 @@ const MIB: usize = 8;
 const MOST_RESIDENT_KIB: u64 = 128 * 1024;
 
 /// A fleet whose lake is in OneLake, reached with the tokens of a managed identity.
-fn fleet(name: &str) -> Result<(Fleet, OneLakeServer, ManagedIdentity)> {
+pub(crate) fn fleet(name: &str) -> Result<(Fleet, OneLakeServer, ManagedIdentity)> {
     let mut fleet = Fleet::new(Kafka::shared()?.bootstrap(), name, &[("UPLOAD_CONCURRENCY", "50")])?;
     let lake = OneLakeServer::start(&fleet.dir)?;
     let issuer = Arc::new(Issuer::new()?);

@@ -1,0 +1,253 @@
+//! What 1,000 attachments cost: the whole pipeline over the OneLake emulator and a real Kafka, with everything counted that
+//! Azure bills. `infra/COST.md` turns the figures into examples.
+//!
+//! Settings are those that the product is delivered with, the batch times included, and the log is what Log Analytics would
+//! get. A warm-up comes first: tables are created and opened once, not for each 1,000 attachments.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use e2e::command::wait_no_lag_of;
+use e2e::events::{RAW, event};
+use e2e::stages::STAGES;
+use e2e::{OneLakeServer, Running, failed, variables};
+use harness::Result;
+use harness::managed_identity::{Answer, ManagedIdentity};
+use harness::tokens::Issuer;
+use serde_json::{Value, json};
+
+use crate::bench::{Bench, counted, rate};
+use crate::kafka::Sender;
+use crate::report::Report;
+
+const EVENTS: u64 = 1000;
+const ATTACHMENTS: u64 = 3;
+const FILE_BYTES: u64 = 100_000;
+const WARM_UP: u64 = 10;
+const QUIET: Duration = Duration::from_secs(60);
+/// Clock ticks of `/proc/PID/stat` in a second: fixed on Linux.
+const TICKS: f64 = 100.0;
+const TABLES: [&str; 3] = ["xact_events", "xact_attachments", "xact_attachments_failed"];
+
+/// What had been used at one moment.
+struct Used {
+    vcpu_seconds: BTreeMap<String, f64>,
+    log_bytes: BTreeMap<String, u64>,
+    produced: (u64, u64),
+    consumed: (u64, u64),
+    commits: u64,
+}
+
+pub(crate) fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
+    let lake = OneLakeServer::start(&bench.dir)?;
+    let issuer = Arc::new(Issuer::new()?);
+    let identity = ManagedIdentity::start(&issuer, "cost", Answer::Tokens(Duration::from_secs(24 * 3600)))?;
+    let mut settings = lake.variables(None)?;
+    settings.extend(variables(&identity.variables()));
+    settings.extend(variables(&[
+        ("AZURE_CLIENT_SECRET", ""),
+        ("LOG_LEVEL", "info"),
+        ("JSON_LOGS", "true"),
+        ("EVENT_BATCH_SECONDS", "5"),
+        ("RESULT_BATCH_SECONDS", "5"),
+    ]));
+    let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (&**name, &**value)).collect();
+    let mut handlers = Vec::new();
+    for (stage, _, _) in STAGES {
+        handlers.push(bench.spawn(stage, &settings)?);
+    }
+    for handler in &mut handlers {
+        handler.wait_ready()?;
+    }
+    let sender = Sender::new(bench.kafka.bootstrap())?;
+    send(&sender, 0, WARM_UP)?;
+    settle(bench, &handlers, WARM_UP)?;
+
+    lake.admin("DELETE", "requests", "")?;
+    let before = Used::now(bench, &handlers)?;
+    let begun = Instant::now();
+    let sent = send(&sender, WARM_UP, WARM_UP + EVENTS)?;
+    settle(bench, &handlers, WARM_UP + EVENTS)?;
+    let elapsed = begun.elapsed();
+    let after = Used::now(bench, &handlers)?;
+    let bill: Value = serde_json::from_str(&lake.admin("GET", "requests", "")?)
+        .map_err(|error| failed("the bill of the emulator", error.to_string()))?;
+
+    onelake(&bill["bill"], after.commits - before.commits, report)?;
+    events(&before, &after, sent, report);
+    processes(&before, &after, report);
+    report.figure("seconds that it took", "s", elapsed.as_secs_f64());
+    Ok(())
+}
+
+/// Sends events with their attachments; their bytes, keys included.
+fn send(sender: &Sender, from: u64, to: u64) -> Result<u64> {
+    let mut bytes = 0;
+    for number in from..to {
+        let trace_id = format!("cost-{number:08}");
+        let urls: Vec<String> = (0..ATTACHMENTS).map(|file| url(&trace_id, file)).collect();
+        let event = event(&trace_id, &json!(urls));
+        bytes += (trace_id.len() + event.len()) as u64;
+        sender.send(RAW, trace_id.as_bytes(), &event)?;
+    }
+    sender.flush()?;
+    Ok(bytes)
+}
+
+/// A presigned URL as S3 makes it: its length is part of the cost.
+fn url(trace_id: &str, file: u64) -> String {
+    format!(
+        "https://claimxperience.com/ok/{FILE_BYTES}/{trace_id}/{file}.pdf?X-Amz-Algorithm=AWS4-HMAC-SHA256\
+         &X-Amz-Date=20990101T000000Z&X-Amz-Expires=604800&X-Amz-SignedHeaders=host&X-Amz-Signature={:064x}",
+        0
+    )
+}
+
+/// Waits until all rows of so many events are there and no group has lag.
+fn settle(bench: &Bench, handlers: &[Running], events: u64) -> Result<()> {
+    let rows = |stage: &str, table: &str| {
+        let handler = handlers.iter().find(|handler| handler.process.name() == stage);
+        handler.map_or(0, |handler| {
+            counted(handler, "delta_events_written_total", &[("table", table)])
+        })
+    };
+    rate("all attachments have their rows", events * ATTACHMENTS, || {
+        Ok(rows("result-processor", "xact_attachments"))
+    })?;
+    rate("all events have their rows", events, || {
+        Ok(rows("event-writer", "xact_events"))
+    })?;
+    let client = variables(&[
+        ("LOCAL_KAFKA_BOOTSTRAP_SERVERS", bench.kafka.bootstrap()),
+        ("RETRY_DELAYS", "1,2,4,8"),
+    ]);
+    wait_no_lag_of(QUIET, &client, &bench.dir)
+}
+
+impl Used {
+    fn now(bench: &Bench, handlers: &[Running]) -> Result<Self> {
+        let named = |handler: &Running| handler.process.name().to_owned();
+        let sum = |name: &str| -> u64 { handlers.iter().map(|handler| counted(handler, name, &[])).sum() };
+        let mut vcpu_seconds = BTreeMap::new();
+        let mut log_bytes = BTreeMap::new();
+        for handler in handlers {
+            vcpu_seconds.insert(named(handler), cpu_seconds(handler.process.id())?);
+            let log = handler.process.log_path();
+            log_bytes.insert(named(handler), fs::metadata(log).map_or(0, |log| log.len()));
+        }
+        Ok(Self {
+            vcpu_seconds,
+            log_bytes,
+            produced: (
+                sum("kafka_messages_produced_total"),
+                sum("kafka_messages_produced_bytes_total"),
+            ),
+            consumed: (
+                sum("kafka_messages_consumed_total"),
+                sum("kafka_messages_consumed_bytes_total"),
+            ),
+            commits: TABLES.iter().map(|table| commits(bench, table)).sum(),
+        })
+    }
+}
+
+/// User and system time of a process and its threads.
+fn cpu_seconds(id: u32) -> Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat"))
+        .map_err(|error| failed("the CPU time of a handler", error.to_string()))?;
+    // The name in parentheses may hold spaces; utime and stime are the 14th and 15th field of the line.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let ticks: f64 = fields
+        .skip(11)
+        .take(2)
+        .filter_map(|field| field.parse::<f64>().ok())
+        .sum();
+    Ok(ticks / TICKS)
+}
+
+/// Entries of a table's log.
+fn commits(bench: &Bench, table: &str) -> u64 {
+    let log = fs::read_dir(bench.dir.join("tables").join(table).join("_delta_log"));
+    let entries = log.into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "json"))
+        .count() as u64
+}
+
+fn onelake(bill: &Value, commits: u64, report: &mut Report) -> Result<()> {
+    let files = &bill["areas"]["Files"];
+    let expected = EVENTS * ATTACHMENTS;
+    let (all, writes) = (&files["total"]["requests"], &files["classes"]["write"]["requests"]);
+    if all.as_u64() != Some(expected) || writes.as_u64() != Some(expected) {
+        return Err(failed(
+            "OneLake's bill",
+            format!("{expected} files must be as many writes and nothing else: {files}"),
+        ));
+    }
+    for area in ["Files", "Tables"] {
+        let total = &bill["areas"][area]["total"];
+        for (what, unit, value) in [("requests", "requests", "requests"), ("price", "CU s", "cu_seconds")] {
+            let value = total[value].as_f64().unwrap_or(f64::NAN);
+            let what = format!("OneLake {area}, {what}");
+            report.figure(what, unit, scaled(value));
+        }
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a few hundred")]
+    let commits = commits as f64;
+    let tables = &bill["areas"]["Tables"]["total"];
+    let of_commit = |value: &str| tables[value].as_f64().unwrap_or(f64::NAN) / commits;
+    report.figure("commits, all tables", "commits", scaled(commits));
+    report.figure("requests of a commit", "requests", of_commit("requests"));
+    report.figure("price of a commit", "CU s", of_commit("cu_seconds"));
+    Ok(())
+}
+
+/// Event Hubs counts what is sent to it, and what each consumer group reads.
+fn events(before: &Used, after: &Used, sent: u64, report: &mut Report) {
+    let of = |after: u64, before: u64| {
+        #[expect(clippy::cast_precision_loss, reason = "some megabytes")]
+        let used = (after - before) as f64;
+        scaled(used)
+    };
+    let messages_in = of(after.produced.0 + EVENTS, before.produced.0);
+    let bytes_in = of(after.produced.1 + sent, before.produced.1);
+    report.figure("Event Hubs, messages in (events included)", "messages", messages_in);
+    report.figure("Event Hubs, bytes in (events included)", "bytes", bytes_in);
+    report.figure(
+        "Event Hubs, messages out",
+        "messages",
+        of(after.consumed.0, before.consumed.0),
+    );
+    report.figure(
+        "Event Hubs, bytes out",
+        "bytes",
+        of(after.consumed.1, before.consumed.1),
+    );
+}
+
+fn processes(before: &Used, after: &Used, report: &mut Report) {
+    let mut all = 0.0;
+    for (name, seconds) in &after.vcpu_seconds {
+        let used = scaled(seconds - before.vcpu_seconds.get(name).unwrap_or(&0.0));
+        all += used;
+        report.figure(format!("{name}: CPU time"), "vCPU s", used);
+    }
+    report.figure("all handlers: CPU time", "vCPU s", all);
+    let mut all = 0.0;
+    for (name, bytes) in &after.log_bytes {
+        #[expect(clippy::cast_precision_loss, reason = "some megabytes")]
+        let used = scaled((bytes - before.log_bytes.get(name).unwrap_or(&0)) as f64);
+        all += used;
+        report.figure(format!("{name}: log"), "bytes", used);
+    }
+    report.figure("all handlers: log", "bytes", all);
+}
+
+/// Of 1,000 attachments.
+fn scaled(value: f64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
+    let attachments = (EVENTS * ATTACHMENTS) as f64;
+    value * 1000.0 / attachments
+}

@@ -1,0 +1,123 @@
+//! The OneLake emulator with its latency, and connections to it.
+
+use std::fmt::Display;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use e2e::failed;
+use harness::{Result, WorkDir};
+use identity::{Fetched, Identity, IdentityError, TokenSource};
+use lake::{Connection, Location};
+use onelake_emulator::{AcceptedToken, Item, OneLake, Options, Tls, certificates};
+
+use crate::onelake::raw::Raw;
+
+const WORKSPACE: &str = "claims";
+const ITEM: &str = "Lake.Lakehouse";
+const TOKEN: &str = "token-of-the-benchmark";
+
+pub(crate) fn other(what: &str, error: &dyn Display) -> harness::Error {
+    failed(what, error.to_string())
+}
+
+/// The emulator. It serves until the process ends; its data goes with the folder.
+pub(crate) struct Place {
+    pub(crate) server: OneLake,
+    pub(crate) dir: WorkDir,
+    /// As the report names it.
+    pub(crate) latency: String,
+}
+
+impl Place {
+    pub(crate) fn start(latency: Duration) -> Result<Self> {
+        let dir = WorkDir::new("bench-onelake")?;
+        certificates::make(dir.path(), &["127.0.0.1".to_owned()]).map_err(|error| other("a certificate", &error))?;
+        let pem = |name: &str| fs::read(dir.join(name)).map_err(|error| other("the certificate", &error));
+        let options = Options {
+            items: vec![Item::new(WORKSPACE, ITEM)],
+            tls: Some(Tls {
+                certificates: pem(certificates::CERTIFICATE)?,
+                key: pem(certificates::KEY)?,
+            }),
+            tokens: vec![AcceptedToken {
+                token: TOKEN.to_owned(),
+                principal: "benchmark".to_owned(),
+                expires_at: None,
+            }],
+            latency,
+            ..Options::new(dir.join("data"))
+        };
+        Ok(Self {
+            server: serve(options)?,
+            dir,
+            latency: format!("{} ms a request", latency.as_millis()),
+        })
+    }
+
+    pub(crate) fn location(&self, path: &str) -> Result<Location> {
+        let text = format!("abfss://{WORKSPACE}@{}/{ITEM}/{path}", self.server.addr());
+        Location::parse(&text).map_err(|error| other("the location", &error))
+    }
+
+    /// A connection with a connection pool of its own, as a process has one.
+    pub(crate) fn connection(&self, location: &Location) -> Result<Connection> {
+        let identity = || Ok(Identity::from_source("the benchmark", Arc::new(Fixed)));
+        Connection::to(location, identity, Some(&self.authority())).map_err(|error| other("a connection", &error))
+    }
+
+    pub(crate) fn raw(&self) -> Result<Raw> {
+        Raw::new(
+            &format!("{}/{WORKSPACE}/{ITEM}", self.server.url()),
+            TOKEN,
+            &self.authority(),
+        )
+    }
+
+    /// Deletes a folder of the item, so that the disk keeps one round's files at most.
+    pub(crate) fn delete(&self, folder: &str) -> Result<()> {
+        let folder = self.dir.join("data").join(WORKSPACE).join(ITEM).join(folder);
+        fs::remove_dir_all(folder).map_err(|error| other("deleting a round's files", &error))
+    }
+
+    fn authority(&self) -> PathBuf {
+        self.dir.join(certificates::AUTHORITY)
+    }
+}
+
+/// Serves in a thread of its own.
+fn serve(options: Options) -> Result<OneLake> {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build();
+        let runtime = match runtime {
+            Ok(runtime) => runtime,
+            Err(error) => return drop(sender.send(Err(error.to_string()))),
+        };
+        runtime.block_on(async {
+            let started = OneLake::start(options).await.map_err(|error| error.to_string());
+            if sender.send(started).is_ok() {
+                std::future::pending::<()>().await;
+            }
+        });
+    });
+    let started = receiver.recv().map_err(|error| other("the OneLake emulator", &error))?;
+    started.map_err(|error| other("the OneLake emulator", &error))
+}
+
+/// Always the same token.
+struct Fixed;
+
+#[async_trait::async_trait]
+impl TokenSource for Fixed {
+    async fn fetch(&self, _: &str) -> std::result::Result<Fetched, IdentityError> {
+        Ok(Fetched {
+            secret: TOKEN.into(),
+            expires_at: SystemTime::now() + Duration::from_secs(24 * 3600),
+        })
+    }
+}
