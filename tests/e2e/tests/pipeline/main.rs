@@ -12,6 +12,7 @@ mod event_hubs;
 mod hostile_world;
 mod http;
 mod large_messages;
+mod leftovers;
 mod lost_acknowledgements;
 mod membership;
 mod metrics;
