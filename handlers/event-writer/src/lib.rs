@@ -7,7 +7,8 @@ use contracts::topology::Stage;
 use jiff::Timestamp;
 use lake::{EventRow, Source, Sourced};
 use runtime::{
-    AssignError, Assigned, Batch, BatchHandler, BatchService, Context, Factory, Refused, Starts, Unavailable,
+    AssignError, Assigned, Batch, BatchHandler, BatchService, Context, Factory, Refused, Starts, TablePositions,
+    Unavailable,
 };
 use std::sync::Arc;
 use table_sink::TableSink;
@@ -35,6 +36,10 @@ impl BatchHandler for EventWriter {
 
     async fn assigned(&self, partitions: &[Assigned]) -> Result<Starts, AssignError> {
         self.events.check_positions(partitions).await
+    }
+
+    fn table_positions(&self, app_id: &str) -> TablePositions {
+        self.events.noted(app_id).into_iter().collect()
     }
 
     async fn handle(&self, batch: &Batch<'_, Event>, context: &Context) -> Result<Vec<Refused>, Unavailable> {

@@ -1,4 +1,4 @@
-//! The result processor: batches of results become one commit per table.
+//! The result processor: the results of a batch become at most one commit in each table.
 //!
 //! A completed attachment is a row of `xact_attachments`, a final failure one of `xact_attachments_failed`; a failure
 //! with another attempt ahead makes no row. An attachment that was completed has no row of a failure: such a failure
@@ -21,7 +21,7 @@ use lake::{AttachmentRow, FailedRow, Key, Source, Sourced};
 use runtime::config::Settings;
 use runtime::{
     AssignError, Assigned, Batch, BatchHandler, BatchService, Context, Delivered, Factory, Refused, SetupError, Starts,
-    Unavailable,
+    TablePositions, Unavailable,
 };
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -75,6 +75,11 @@ impl BatchHandler for ResultProcessor {
             *earliest = start.min(*earliest);
         }
         Ok(starts)
+    }
+
+    fn table_positions(&self, app_id: &str) -> TablePositions {
+        let noted = [self.attachments.noted(app_id), self.failed.noted(app_id)];
+        noted.into_iter().flatten().collect()
     }
 
     async fn handle(&self, batch: &Batch<'_, DownloadResult>, context: &Context) -> Result<Vec<Refused>, Unavailable> {

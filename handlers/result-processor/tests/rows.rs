@@ -99,15 +99,58 @@ async fn a_restored_table_gets_the_rows_again_that_it_lost_and_the_other_none_tw
     let backup = bench.backup("xact_attachments");
     bench.handle(2, &results[2..]).await;
     bench.handle(4, &failures).await;
+    let noted = Some(CommitNote::Tables(bench.processor.table_positions(APP)));
+    assert_eq!(
+        bench.another().assigned(&assigned(Some(6), noted.clone(), 6)).await,
+        Ok(Starts::new()),
+        "the attachments' position lags, and that was noted"
+    );
     bench.restore("xact_attachments", &backup);
 
     let processor = bench.another();
-    assert_eq!(processor.assigned(&assigned(Some(6), None, 6)).await, Ok(start(2)));
+    assert_eq!(processor.assigned(&assigned(Some(6), noted, 6)).await, Ok(start(2)));
     handle(&processor, 2, &[&results[2..], &failures].concat())
         .await
         .unwrap();
     assert_eq!(bench.counts().await, (4, 2));
-    assert_eq!(processor.assigned(&assigned(Some(6), None, 6)).await, Ok(Starts::new()));
+    let noted = Some(CommitNote::Tables(processor.table_positions(APP)));
+    let later = bench.another();
+    assert_eq!(later.assigned(&assigned(Some(6), noted, 6)).await, Ok(Starts::new()));
+}
+
+#[tokio::test]
+async fn a_batch_without_rows_for_a_table_makes_no_commit_in_it_and_its_position_may_lag() {
+    let bench = Bench::new();
+    let results = ["a", "b", "c"].map(|name| result(name, "completed", 0));
+    bench.handle(0, &results[..1]).await;
+    bench.handle(1, &[result("x", "failed_permanent", 0)]).await;
+    let commits = || {
+        (
+            bench.commits("xact_attachments"),
+            bench.commits("xact_attachments_failed"),
+        )
+    };
+    let before = commits();
+    // Failures with another attempt ahead make no row.
+    bench.handle(2, &[result("y", "failed", 0)]).await;
+    assert_eq!(commits(), before);
+    bench.handle(3, &results[1..]).await;
+    assert_eq!(commits(), (before.0 + 1, before.1));
+    let noted = Some(CommitNote::Tables(bench.processor.table_positions(APP)));
+    let next = bench.another();
+    assert_eq!(next.assigned(&assigned(Some(5), noted, 5)).await, Ok(Starts::new()));
+    // All of it again, as if the group's offset had been lost: nothing is added twice.
+    handle(
+        &next,
+        0,
+        &[&results[..1], &[result("x", "failed_permanent", 0)]].concat(),
+    )
+    .await
+    .unwrap();
+    handle(&next, 2, &[&[result("y", "failed", 0)], &results[1..]].concat())
+        .await
+        .unwrap();
+    assert_eq!(bench.counts().await, (3, 1));
 }
 
 #[tokio::test]
@@ -149,8 +192,9 @@ async fn offsets_reset_forward_stay_there_over_a_restart() {
     let bench = Bench::new();
     bench.handle(0, &[result("a", "completed", 0)]).await;
     let skipping = assigned(Some(7), Some(CommitNote::Reset), 9);
-    assert_eq!(bench.processor.assigned(&skipping).await, Ok(start(7)));
-    // The note goes with the next commit of the stage's own.
+    assert_eq!(bench.processor.assigned(&skipping).await, Ok(Starts::new()));
+    // The next commit is the stage's own, with its own note, whether there were rows or not.
+    let noted = Some(CommitNote::Tables(bench.processor.table_positions(APP)));
     let later = bench.another();
-    assert_eq!(later.assigned(&assigned(Some(7), None, 9)).await, Ok(Starts::new()));
+    assert_eq!(later.assigned(&assigned(Some(7), noted, 9)).await, Ok(Starts::new()));
 }

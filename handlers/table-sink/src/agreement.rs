@@ -1,18 +1,20 @@
-//! What the three positions of a partition say together: the group's committed offset, the table's, and the topic's
-//! first and last.
+//! Compares the three positions of a partition: the group's committed offset, the table's, and the topic's first and last.
 //!
-//! A batch is committed to the table first, its position with it even if it made no row, and to the group after that. So
-//! a table that is ahead of the group is the normal thing after a crash: the records come again, are skipped by offset,
-//! and what has to follow an append is done once more. Everything else has a reason, and none may skip records in
-//! silence:
+//! A batch is committed to the tables first, its positions with its rows, and to the group after that. So a table that is
+//! ahead of the group is normal after a crash: the records come again, are skipped by offset, and what has to follow an
+//! append is done once more. A batch without rows for a table makes no commit in it, so a table that is behind the group
+//! is normal as well: a position only rules out records whose rows are there, and between it and the committed offset no
+//! record has a row of this table. The broker keeps the tables' positions beside the committed offset (`CommitNote`); a
+//! table that is behind its noted position has lost commits. Nothing may skip records without a word:
 //!
-//! | seen | reason | done |
+//! | seen | reason | action |
 //! |---|---|---|
 //! | table ahead of the topic's end | the topic was recreated, or is another broker's | refused |
 //! | table ahead of a group that has no offset | the topic was recreated and has outrun the table, or the group's offsets expired | read from the first record; the table's position goes back, the keys keep rows single |
 //! | table ahead of an offset that went back by itself | the topic was recreated while it was read | as above, from that offset |
-//! | table behind the group | it was restored to an earlier version, replaced by another, or writing was switched off | read again from the table's position |
-//! | table behind the group, offset reset by an operator | he skips on purpose | the table's position moves along |
+//! | table behind the group, at its noted position or ahead of it | no rows for it since | none |
+//! | table behind the group and its noted position, or nothing is noted | it was restored to an earlier version, replaced by another, or writing was switched off | read again from the table's position |
+//! | table behind an offset that an operator reset | the records between are skipped on purpose | none |
 //! | table without position, new group that begins late (`EVENTHUB_AUTO_OFFSET_RESET=latest`) | the start | the table notes it, or it would later look like a table that was replaced |
 
 use runtime::{Assigned, CommitNote};
@@ -71,7 +73,7 @@ pub fn judge(table: &str, partition: &Assigned, position: Option<i64>) -> Verdic
                 "table {table} has rows up to offset {ahead} of {topic}[{id}], of which the group has no offset: the topic was recreated, or the group's offsets expired. It is read from its first record, {first}; rows that are there already are not added again"
             ),
         },
-        (Some(committed), Some(ahead)) if ahead > committed && *note == Some(CommitNote::WentBack) => {
+        (Some(committed), Some(ahead)) if ahead > committed && matches!(note, Some(CommitNote::WentBack)) => {
             Verdict::MoveTable {
                 to: committed,
                 why: format!(
@@ -80,13 +82,10 @@ pub fn judge(table: &str, partition: &Assigned, position: Option<i64>) -> Verdic
             }
         }
         (Some(committed), _) if position.unwrap_or(first) < committed => match note {
-            Some(CommitNote::Reset) => Verdict::MoveTable {
-                to: committed,
-                why: format!(
-                    "an operator has reset {topic}[{id}] to {committed}: table {table} does not get the records from {} on",
-                    position.unwrap_or(first)
-                ),
-            },
+            Some(CommitNote::Reset) => Verdict::Agree,
+            Some(CommitNote::Tables(noted)) if noted.get(table).is_some_and(|noted| position >= *noted) => {
+                Verdict::Agree
+            }
             _ => go_back(table, partition, committed, position),
         },
         _ => Verdict::Agree,
@@ -119,6 +118,7 @@ fn go_back(table: &str, partition: &Assigned, committed: i64, position: Option<i
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
 
     /// A topic with the records 100 to 1000.
     fn partition(committed: Option<i64>, note: Option<CommitNote>) -> Assigned {
@@ -203,10 +203,40 @@ mod tests {
     }
 
     #[test]
-    fn an_operator_who_skips_records_takes_the_table_along() {
+    fn an_operator_may_skip_records() {
         for position in [Some(300), None] {
-            let (verdict, to, _) = judged(Some(500), Some(CommitNote::Reset), position);
-            assert_eq!((verdict, to), ("move table", 500));
+            assert_eq!(judged(Some(500), Some(CommitNote::Reset), position).0, "agree");
+        }
+    }
+
+    fn noted(table: &str, position: Option<i64>) -> Option<CommitNote> {
+        Some(CommitNote::Tables([(table.to_owned(), position)].into()))
+    }
+
+    #[test]
+    fn a_position_that_lags_as_noted_is_the_normal_thing() {
+        for (was, is) in [
+            (Some(300), Some(300)),
+            (Some(300), Some(400)),
+            (None, None),
+            (None, Some(300)),
+        ] {
+            let (verdict, ..) = judged(Some(500), noted("xact_events", was), is);
+            assert_eq!(verdict, "agree", "{was:?} {is:?}");
+        }
+    }
+
+    #[test]
+    fn a_table_that_has_lost_its_noted_position_is_read_again() {
+        for (note, is, from) in [
+            (noted("xact_events", Some(300)), Some(299), 299),
+            (noted("xact_events", Some(300)), None, 100),
+            // Writing it was switched off, so only other tables were noted.
+            (noted("xact_attachments", Some(500)), Some(300), 300),
+            (Some(CommitNote::Tables(BTreeMap::new())), Some(300), 300),
+        ] {
+            let (verdict, to, _) = judged(Some(500), note.clone(), is);
+            assert_eq!((verdict, to), ("go back", from), "{note:?} {is:?}");
         }
     }
 

@@ -18,7 +18,7 @@ use runtime::metrics::{count_onelake, metrics};
 use runtime::{AssignError, Assigned, SetupError, Starts, Unavailable};
 use std::collections::{BTreeMap, HashSet};
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// Rows whose table is named by a variable.
@@ -87,7 +87,11 @@ pub fn table<R: Configured>(settings: &Settings) -> Result<Table<R>, SetupError>
 }
 
 /// A table that a stage appends to; none when Delta writes are switched off.
-pub struct TableSink<R: TableRow>(Option<Table<R>>);
+pub struct TableSink<R: TableRow> {
+    table: Option<Table<R>>,
+    /// The table's position for each assigned partition, as far as this process knows: it is never ahead of the table.
+    positions: Mutex<BTreeMap<String, Option<i64>>>,
+}
 
 impl<R: TableRow> TableSink<R> {
     /// The table where the settings say. No I/O happens yet.
@@ -103,7 +107,7 @@ impl<R: TableRow> TableSink<R> {
                 table = R::NAME,
                 "ENABLE_DELTA_WRITES=false: nothing is written to this table"
             );
-            return Ok(Self(None));
+            return Ok(Self::with(None));
         }
         Ok(Self::of(table(settings)?))
     }
@@ -111,7 +115,26 @@ impl<R: TableRow> TableSink<R> {
     /// A table that is open already.
     #[must_use]
     pub fn of(table: Table<R>) -> Self {
-        Self(Some(table))
+        Self::with(Some(table))
+    }
+
+    fn with(table: Option<Table<R>>) -> Self {
+        Self {
+            table,
+            positions: Mutex::default(),
+        }
+    }
+
+    /// What to note of this table beside a committed offset; nothing when it is not written.
+    #[must_use]
+    pub fn noted(&self, app_id: &str) -> Option<(String, Option<i64>)> {
+        self.table.as_ref()?;
+        let position = self.known().get(app_id).copied().flatten();
+        Some((R::NAME.to_owned(), position))
+    }
+
+    fn known(&self) -> MutexGuard<'_, BTreeMap<String, Option<i64>>> {
+        self.positions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Compares the table's positions with those of the group and the topic (see [`agreement`]), and answers where to
@@ -121,7 +144,7 @@ impl<R: TableRow> TableSink<R> {
     /// [`AssignError::Refused`] with the way out; [`AssignError::Unavailable`] when the table cannot be read or written
     /// now.
     pub async fn check_positions(&self, partitions: &[Assigned]) -> Result<Starts, AssignError> {
-        let Some(table) = &self.0 else {
+        let Some(table) = &self.table else {
             return Ok(Starts::new());
         };
         let app_ids: Vec<String> = partitions.iter().map(|partition| partition.app_id.clone()).collect();
@@ -146,6 +169,11 @@ impl<R: TableRow> TableSink<R> {
             }
         }
         guarded(table.set_positions(&moved)).await?;
+        let mut known = self.known();
+        for app_id in app_ids {
+            let position = moved.get(&app_id).or_else(|| positions.get(&app_id)).copied();
+            known.insert(app_id, position);
+        }
         Ok(starts)
     }
 
@@ -160,7 +188,7 @@ impl<R: TableRow> TableSink<R> {
         positions: &BTreeMap<String, i64>,
         happened: &[Timestamp],
     ) -> Result<(), Unavailable> {
-        let Some(table) = &self.0 else {
+        let Some(table) = &self.table else {
             return Ok(());
         };
         let started = Instant::now();
@@ -172,6 +200,13 @@ impl<R: TableRow> TableSink<R> {
         count_write(R::NAME, appended.is_ok());
         let appended = appended?;
         count(R::NAME, &appended);
+        if appended.version.is_some() {
+            let mut known = self.known();
+            for (app_id, next) in positions {
+                let position = known.entry(app_id.clone()).or_default();
+                *position = (*position).max(Some(*next));
+            }
+        }
         let now = Timestamp::now();
         for happened in happened {
             let latency = now.duration_since(*happened).as_secs_f64();
@@ -188,7 +223,7 @@ impl<R: TableRow> TableSink<R> {
     /// # Errors
     /// When the table cannot be read or written now; it is safe to ask again.
     pub async fn remove(&self, ids: BTreeMap<Date, HashSet<Arc<str>>>) -> Result<(), Unavailable> {
-        let Some(table) = &self.0 else {
+        let Some(table) = &self.table else {
             return Ok(());
         };
         let removed = guarded(table.remove(ids)).await;
@@ -206,7 +241,7 @@ impl<R: TableRow> TableSink<R> {
     /// # Errors
     /// When the table cannot be read now.
     pub async fn existing_keys(&self, date: Date, keys: &[Key]) -> Result<HashSet<Key>, Unavailable> {
-        match &self.0 {
+        match &self.table {
             Some(table) => guarded(table.existing_keys(date, keys)).await,
             None => Ok(HashSet::new()),
         }

@@ -3,7 +3,7 @@
 //! It never sees a consumer, a producer, an offset, a topic name or a retry count to increment: all that is the
 //! runtime's. The same handler serves Kafka, `POST /invoke`, tests and `--dev`.
 
-use crate::commit_note::CommitNote;
+use crate::commit_note::{CommitNote, TablePositions};
 use contracts::category::Category;
 use contracts::messages::{CachedDownload, DownloadResult, DownloadTask, Message, Problem, Source};
 use jiff::Timestamp;
@@ -48,6 +48,13 @@ pub trait BatchHandler: Send + Sync + 'static {
     fn assigned(&self, partitions: &[Assigned]) -> impl Future<Output = Result<Starts, AssignError>> + Send {
         let _ = partitions;
         async { Ok(Starts::new()) }
+    }
+
+    /// The position that each of its tables has for a partition (`{group}:{topic}:{partition}`) after the batches handled
+    /// so far. It is kept beside the committed offset. A stage without tables has none.
+    fn table_positions(&self, app_id: &str) -> TablePositions {
+        let _ = app_id;
+        TablePositions::new()
     }
 
     /// Makes a batch durable. Returns the records that it refuses; all others are durable when it returns.
@@ -228,7 +235,7 @@ pub struct Assigned {
     pub partition: i32,
     /// The group's committed offset.
     pub committed: Option<i64>,
-    /// Who committed it, if it was not the stage after its work.
+    /// What was noted beside it.
     pub note: Option<CommitNote>,
     /// Where reading begins: at the committed offset, else where the configuration says.
     pub start: i64,

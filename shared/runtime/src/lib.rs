@@ -46,7 +46,7 @@ mod trouble;
 pub mod work;
 pub mod worker;
 
-pub use commit_note::CommitNote;
+pub use commit_note::{CommitNote, TablePositions};
 pub use consume::Limits;
 pub use handler::{
     AssignError, Assigned, Batch, BatchHandler, Context, Delivered, Emit, Failure, Handler, Outcome, Refused, Starts,

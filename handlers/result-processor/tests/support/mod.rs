@@ -60,6 +60,13 @@ impl Bench {
         copy_folder(backup.path(), &table);
     }
 
+    /// How many commits a table has.
+    pub fn commits(&self, table: &str) -> usize {
+        let log = std::fs::read_dir(self.folder.path().join(table).join("_delta_log"));
+        let is_entry = |entry: &std::fs::DirEntry| entry.path().extension().is_some_and(|end| end == "json");
+        log.into_iter().flatten().flatten().filter(is_entry).count()
+    }
+
     /// Hands over results with offsets from `first` on.
     pub async fn handle(&self, first: i64, results: &[DownloadResult]) {
         handle(&self.processor, first, results).await.unwrap();

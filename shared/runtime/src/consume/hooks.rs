@@ -1,6 +1,7 @@
 //! What librdkafka calls back: rebalances, commit answers, statistics. All on the polling thread.
 
 use super::partition::Partition;
+use crate::commit_note::CommitNote;
 use crate::connection::{Connection, Rights};
 use crate::health::Health;
 use crate::metrics::metrics;
@@ -200,7 +201,12 @@ fn send(consumer: &BaseConsumer<Hooks>, positions: &[(Arc<Partition>, i64)], mod
     }
     let mut list = TopicPartitionList::new();
     for (partition, position) in positions {
-        list.add_partition_offset(&partition.topic, partition.id, Offset::Offset(*position))?;
+        let tables = partition.tables();
+        if tables.is_empty() {
+            list.add_partition_offset(&partition.topic, partition.id, Offset::Offset(*position))?;
+        } else {
+            CommitNote::Tables(tables).add(&mut list, &partition.topic, partition.id, *position)?;
+        }
     }
     consumer.commit(&list, mode)
 }

@@ -1,5 +1,6 @@
 //! One partition while it is ours: what of it is done, what runs, and whether it was taken away.
 
+use crate::commit_note::TablePositions;
 use crate::offsets::{OffsetTracker, Take};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,6 +19,8 @@ pub(crate) struct Partition {
     pub(crate) abandoned: CancellationToken,
     tracker: Mutex<OffsetTracker>,
     running: AtomicUsize,
+    /// How far the stage's tables are, noted before the records that this is true of count as done.
+    tables: Mutex<TablePositions>,
     /// The newest commit that was sent, and when.
     requested: Mutex<Option<(i64, Instant)>>,
     /// Its offsets are another topic's: they must not be committed.
@@ -37,6 +40,7 @@ impl Partition {
             abandoned: CancellationToken::new(),
             tracker: Mutex::default(),
             running: AtomicUsize::new(0),
+            tables: Mutex::default(),
             requested: Mutex::default(),
             is_stale: AtomicBool::new(false),
         })
@@ -85,6 +89,16 @@ impl Partition {
             std::thread::sleep(Duration::from_millis(5));
         }
         true
+    }
+
+    /// Notes how far the stage's tables are.
+    pub(crate) fn set_tables(&self, positions: TablePositions) {
+        *self.tables.lock().unwrap_or_else(PoisonError::into_inner) = positions;
+    }
+
+    /// How far the stage's tables are, at least.
+    pub(crate) fn tables(&self) -> TablePositions {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn requested(&self) -> MutexGuard<'_, Option<(i64, Instant)>> {

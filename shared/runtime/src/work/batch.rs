@@ -106,17 +106,6 @@ impl<H: BatchHandler> BatchService<H> {
                 }
                 Err(panic) if readable.len() <= 1 => {
                     let problem = problem_of_panic(panic.as_ref());
-                    // What is behind the record: else the tables would stay behind what is going to be committed.
-                    let empty = Batch {
-                        records: Vec::new(),
-                        positions: batch.positions,
-                    };
-                    let moved = AssertUnwindSafe(self.handler.handle(&empty, &context))
-                        .catch_unwind()
-                        .await;
-                    if let Ok(Err(unavailable)) = moved {
-                        return Err(unavailable);
-                    }
                     Ok(unreadable
                         .chain(readable.first().map(|&index| (index, problem)))
                         .collect())
@@ -213,6 +202,7 @@ impl<H: BatchHandler> BatchService<H> {
                     fail_point!(&format!("delivered::{}", self.stage), |_| std::process::abort());
                     let nothing = Disposed::default();
                     self.trace(&items);
+                    self.note_tables(&pending);
                     for (index, (taken, item)) in pending.iter().enumerate() {
                         let disposed = disposed.get(&index).unwrap_or(&nothing);
                         desk.count(&item.record, disposed, item.read.is_ok());
@@ -228,6 +218,18 @@ impl<H: BatchHandler> BatchService<H> {
                 () = tokio::time::sleep(wait) => {}
                 () = desk.drain.cancelled() => return,
             }
+        }
+    }
+
+    /// Notes how far the tables are, before the records count as done: a committed offset must not stand beside positions
+    /// from before its own rows.
+    fn note_tables(&self, handled: &[(Taken, Item<H::Input>)]) {
+        let partitions: BTreeMap<&str, &Taken> = handled
+            .iter()
+            .map(|(taken, _)| (taken.partition.app_id.as_str(), taken))
+            .collect();
+        for (app_id, taken) in partitions {
+            taken.partition.set_tables(self.handler.table_positions(app_id));
         }
     }
 
@@ -255,7 +257,7 @@ impl<H: BatchHandler> BatchService<H> {
 fn positions<I>(items: &[&Item<I>]) -> BTreeMap<String, i64> {
     let mut positions = BTreeMap::new();
     for item in items {
-        // An unreadable record moves the position as well: what is committed is never ahead of the tables.
+        // An unreadable record counts as well: it is behind what is committed.
         if let Some(app_id) = &item.app_id {
             let next = item.record.offset + 1;
             let position = positions.entry(app_id.clone()).or_insert(next);
