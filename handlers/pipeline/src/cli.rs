@@ -2,6 +2,7 @@
 
 use crate::commands::check::Check;
 use crate::commands::dlq::Dlq;
+use crate::commands::leftovers::Leftovers;
 use crate::commands::offsets::Offsets;
 use crate::commands::reconcile::Reconcile;
 use crate::commands::table::TableAction;
@@ -107,7 +108,7 @@ pub(crate) enum Command {
         #[arg(long, value_name = "N")]
         events: u64,
     },
-    /// See whether everything that the pipeline needs is there: a line each, and what to do about a red one
+    /// Test everything that the pipeline needs: one line each, with what to do where it failed; what requests to OneLake cost
     Check(Check),
     /// Send one event and follow it to the file and the rows
     Validate(Validate),
@@ -121,6 +122,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         action: TableAction,
     },
+    /// List the unfinished files that killed uploads of versions before 0.2 left in OneLake; delete them with --execute
+    Leftovers(Leftovers),
     /// List, view, replay or resolve dead letters
     Dlq {
         #[command(subcommand)]

@@ -49,6 +49,7 @@ async fn dispatch(cli: Cli) -> Outcome {
         Some(Command::Validate(arguments)) => commands::validate::run(&environment, arguments).await,
         Some(Command::Topics { action }) => commands::topics::run(&environment, action).await,
         Some(Command::Table { action }) => commands::table::run(&environment, action).await,
+        Some(Command::Leftovers(arguments)) => commands::leftovers::run(&environment, arguments).await,
         Some(Command::Dlq { action }) => commands::dlq::run(&environment, action).await,
         Some(Command::Offsets { action }) => commands::offsets::run(&environment, action).await,
         Some(Command::Reconcile(range)) => commands::reconcile::run(&environment, range).await,

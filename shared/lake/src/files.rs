@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use contracts::onelake_billing::Bill;
 use uuid::Uuid;
 
 use crate::local_files::LocalFiles;
@@ -67,6 +68,11 @@ pub trait FileStore: Send + Sync {
     /// # Errors
     /// [`FileError::InvalidPath`] for any other path, [`FileError::Unavailable`].
     fn delete_leftover<'a>(&'a self, path: &'a str) -> FileFuture<'a, ()>;
+
+    /// What the store's requests have cost so far; `None` if it is not in OneLake.
+    fn bill(&self) -> Option<Bill> {
+        None
+    }
 }
 
 /// What a file holds.

@@ -2,6 +2,7 @@
 
 use crate::{Variables, failed, variables};
 use harness::{Process, Result, WorkDir, binary, ports, wait_until};
+use serde_json::Value;
 use std::fs;
 use std::net::TcpStream;
 use std::os::unix::fs::symlink;
@@ -95,6 +96,15 @@ impl OneLakeServer {
                 format!("{text}{}", String::from_utf8_lossy(&output.stderr)),
             )),
         }
+    }
+
+    /// What it has counted since its start or since `DELETE /__admin/requests`: requests by verb, and the bill.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub fn requests(&self) -> Result<Value> {
+        let text = self.admin("GET", "requests", "")?;
+        serde_json::from_str(&text).map_err(|error| failed(error.to_string(), text))
     }
 
     /// The process, to be killed and frozen.

@@ -1,5 +1,6 @@
-//! `check`: the preflight. One line for each thing that the pipeline needs, and what to do about a red one.
+//! `check`: the preflight. One line for each thing that the pipeline needs, with what to do where it failed.
 
+mod cost;
 mod kafka;
 mod local;
 mod storage;
@@ -15,24 +16,26 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Longest wait for one check. Whatever is asked has a shorter limit of its own, and says more.
-const LIMIT: Duration = Duration::from_secs(90);
+/// Limit of one check. The services have shorter limits of their own, whose errors say more.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
-    /// For programs: one JSON list
+    /// Answer in JSON: one list
     #[arg(long)]
     json: bool,
 }
 
-/// What came of a check.
+/// The result of a check.
 pub(super) enum Verdict {
-    /// All is well, and what was found.
+    /// It works; what was found.
     Ok(String),
-    /// Something must be done, and what.
+    /// It works, but costs more or behaves differently than it should; what to do. The exit code stays 0.
+    Warning(String),
+    /// It does not work; what to do.
     Failed(String),
-    /// The settings do not ask for it.
+    /// The settings do not use it.
     Skipped(String),
 }
 
@@ -44,20 +47,21 @@ impl Verdict {
     const fn word(&self) -> &'static str {
         match self {
             Self::Ok(_) => "ok",
+            Self::Warning(_) => "warning",
             Self::Failed(_) => "failed",
             Self::Skipped(_) => "skipped",
         }
     }
 
     fn text(&self) -> &str {
-        let (Self::Ok(text) | Self::Failed(text) | Self::Skipped(text)) = self;
+        let (Self::Ok(text) | Self::Warning(text) | Self::Failed(text) | Self::Skipped(text)) = self;
         text
     }
 }
 
 type Checked = Pin<Box<dyn Future<Output = Verdict> + Send>>;
 
-/// Prints every check's line; false if one is red.
+/// Prints a line for each check; false if one failed.
 pub(crate) async fn run(environment: &Environment, arguments: Check) -> Outcome {
     let mut report = Report::new(arguments.json);
     let settings = match Settings::from_environment(environment) {
@@ -67,16 +71,16 @@ pub(crate) async fn run(environment: &Environment, arguments: Check) -> Outcome 
             return Ok(report.finish());
         }
     };
-    report.add("configuration", &Verdict::Ok("every value can be used".to_owned()));
-    // All at once: what is not there takes its time to say so. Told in this order.
+    report.add("configuration", &Verdict::Ok("all values are valid".to_owned()));
+    // Concurrently, since a service that does not answer takes until its time limit; printed in this order.
     let running: Vec<_> = checks(&settings)
         .into_iter()
-        .map(|(name, check)| (name, tokio::spawn(tokio::time::timeout(LIMIT, check))))
+        .map(|(name, check)| (name, tokio::spawn(tokio::time::timeout(CHECK_TIMEOUT, check))))
         .collect();
     for (name, check) in running {
         let verdict = match check.await {
             Ok(Ok(verdict)) => verdict,
-            Ok(Err(_)) => Verdict::Failed(format!("no answer within {} s", LIMIT.as_secs())),
+            Ok(Err(_)) => Verdict::Failed(format!("no answer within {} s", CHECK_TIMEOUT.as_secs())),
             Err(error) => Verdict::failed(&error),
         };
         report.add(&name, &verdict);
@@ -90,13 +94,14 @@ fn checks(settings: &Arc<Settings>) -> Vec<(String, Checked)> {
     checks.extend(kafka::checks(settings));
     checks.push(("files".to_owned(), Box::pin(storage::files(settings.clone()))));
     checks.extend(storage::tables(settings));
+    checks.push(("OneLake cost".to_owned(), Box::pin(cost::estimate(settings.clone()))));
     checks.push(("cache".to_owned(), Box::pin(local::cache(settings.clone()))));
     checks.push(("audit log".to_owned(), Box::pin(local::audit_log(settings.clone()))));
     checks.push(("traces".to_owned(), Box::pin(local::traces(settings.clone()))));
     checks
 }
 
-/// The lines so far.
+/// The lines, and whether all checks passed.
 struct Report {
     is_json: bool,
     is_coloured: bool,
@@ -124,15 +129,16 @@ impl Report {
         }
         let colour = match verdict {
             Verdict::Ok(_) => 32,
+            Verdict::Warning(_) => 33,
             Verdict::Failed(_) => 31,
-            Verdict::Skipped(_) => 33,
+            Verdict::Skipped(_) => 90,
         };
         let word = format!("{:<7}", verdict.word());
         let word = match self.is_coloured {
             true => format!("\x1b[{colour}m{word}\x1b[0m"),
             false => word,
         };
-        // Errors may hold what a server said: the terminal obeys none of it.
+        // An error may quote a server: no control character of it reaches the terminal.
         let text = verdict.text().lines().map(visible).collect::<Vec<_>>();
         println!(
             "{word} {check:<24} {}",

@@ -1,5 +1,9 @@
-//! `table info|optimize|vacuum|checkpoint`: upkeep of the Delta tables, safe beside running handlers.
+//! `table info|optimize|vacuum|checkpoint`: maintenance of the Delta tables, safe while handlers run.
+//!
+//! Each answer about a table in OneLake ends with its cost: a line of text, or the keys `requests`, `cu_seconds` and
+//! `billing` (both figures by class).
 
+use super::onelake_cost;
 use super::topics::table as printed;
 use crate::Outcome;
 use clap::{Args, Subcommand, ValueEnum};
@@ -13,12 +17,12 @@ use table_sink::{Configured, table};
 
 const MIB: u64 = 1024 * 1024;
 
-/// Upkeep of the tables.
+/// Maintenance of the tables.
 #[derive(Debug, Subcommand)]
 pub(crate) enum TableAction {
-    /// Show version, files, rows, dates and positions, and what would do them good
+    /// Show version, files, rows, dates and positions, with advice
     Info(Which),
-    /// Put small files together; safe while handlers write
+    /// Rewrite small files as larger ones; safe while handlers write
     Optimize {
         #[command(flatten)]
         which: Which,
@@ -26,11 +30,11 @@ pub(crate) enum TableAction {
         #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u64).range(1..=4096))]
         target_mib: u64,
     },
-    /// List files that no version of the retention period needs; with --yes, delete them
+    /// List files that no version within the retention period uses; with --yes, delete them
     Vacuum {
         #[command(flatten)]
         which: Which,
-        /// Age below which nothing is deleted
+        /// Younger files are never deleted
         #[arg(long, value_name = "N", default_value_t = 168)]
         retain_hours: u64,
         /// Allow less than 168 hours: older versions, slow readers and slow writers lose their files
@@ -50,13 +54,13 @@ pub(crate) enum TableAction {
     },
 }
 
-/// Which tables, and how to answer.
+/// Which tables, and in which format to answer.
 #[derive(Debug, Args)]
 pub(crate) struct Which {
     /// Which table
     #[arg(long, value_enum, default_value_t = Choice::All)]
     table: Choice,
-    /// Answer in JSON
+    /// Answer in JSON; tables in OneLake have `requests`, `cu_seconds` and `billing`
     #[arg(long)]
     json: bool,
 }
@@ -69,13 +73,13 @@ enum Choice {
     Failed,
 }
 
-/// Carries out one of them; false if a table is not there.
+/// Carries out the action on each chosen table; false if a table does not exist.
 #[allow(clippy::print_stdout)]
 pub(crate) async fn run(environment: &Environment, action: TableAction) -> Outcome {
     let settings = Settings::from_environment(environment)?;
     if !settings.delta_writes {
         return Err(
-            "ENABLE_DELTA_WRITES=false: these settings write no tables. Set it to true to look after them".into(),
+            "ENABLE_DELTA_WRITES=false: these settings write no tables. Set it to true to maintain them".into(),
         );
     }
     let which = match &action {
@@ -111,7 +115,7 @@ pub(crate) async fn run(environment: &Environment, action: TableAction) -> Outco
     Ok(all_there)
 }
 
-/// One table's answer, for people and for programs.
+/// The answer about one table, as text and as JSON.
 struct Answer {
     text: String,
     json: Value,
@@ -150,10 +154,10 @@ async fn one<R: Configured>(
             vacuumed.map(|vacuumed| {
                 let files = vacuumed.files.len();
                 let text = match (files, vacuumed.is_done) {
-                    (0, _) => format!("{}: no file is unused for {retain_hours} h", R::NAME),
+                    (0, _) => format!("{}: no file has been unused for {retain_hours} h", R::NAME),
                     (_, true) => format!("{}: {files} unused files deleted", R::NAME),
                     (_, false) => format!(
-                        "{}: {files} unused files; --yes deletes them:\n  {}",
+                        "{}: {files} unused files; dry run: pass --yes to delete them:\n  {}",
                         R::NAME,
                         vacuumed.files.join("\n  ")
                     ),
@@ -174,28 +178,34 @@ async fn one<R: Configured>(
             None => None,
         },
     };
-    Ok(answer.unwrap_or_else(|| Answer {
+    let mut answer = answer.unwrap_or_else(|| Answer {
         text: format!(
-            "{}: there is no table at {at} yet. It is created by its first row; if it should be there, check {}",
+            "{}: there is no table at {at} yet. Its first row creates it; if it should exist, check {}",
             R::NAME,
             R::VARIABLE
         ),
         json: json!({"table": R::NAME, "location": at, "missing": true}),
-    }))
+    });
+    let bill = table.bill();
+    onelake_cost::add_to_json(&mut answer.json, bill.as_ref());
+    if let Some(bill) = bill {
+        answer.text = format!("{}\n{}: {}", answer.text, R::NAME, onelake_cost::in_text(&bill));
+    }
+    Ok(answer)
 }
 
 fn info(name: &str, at: &str, state: &TableInfo, positions: &BTreeMap<String, i64>) -> Answer {
     let mut advice = Vec::new();
     if state.small_files > 100 {
         advice.push(format!(
-            "{} small files make look-ups and reads slower: `table optimize`",
+            "{} small files make key look-ups and reads slower: run `table optimize`",
             state.small_files
         ));
     }
     let since = state.version - state.checkpoint.unwrap_or(0).min(state.version);
     if since > 200 {
         advice.push(format!(
-            "{since} commits since the last checkpoint make opening slower: `table checkpoint`"
+            "{since} commits since the last checkpoint make opening slower: run `table checkpoint`"
         ));
     }
     let date = |date: Option<jiff::civil::Date>| date.map_or_else(|| "-".to_owned(), |date| date.to_string());
@@ -235,7 +245,7 @@ async fn optimize<R: TableRow>(table: &Table<R>, before: &TableInfo, target: u64
     let bytes = |of: fn(&lake::Compacted) -> u64| commits.iter().map(of).sum::<u64>();
     let (bytes_before, bytes_after) = (bytes(|commit| commit.bytes_before), bytes(|commit| commit.bytes_after));
     let text = if commits.is_empty() {
-        format!("{}: {} files, none to put together", R::NAME, before.files)
+        format!("{}: {} files, none to rewrite", R::NAME, before.files)
     } else {
         format!(
             "{}: {files_before} files ({:.1} MiB) became {files_after} ({:.1} MiB) in {} commits; `table vacuum` deletes the old ones once they are a week old",
@@ -250,10 +260,10 @@ async fn optimize<R: TableRow>(table: &Table<R>, before: &TableInfo, target: u64
     Ok(Answer { text, json })
 }
 
-/// The names under which a table keeps the positions of a stage's partitions.
+/// Returns the application ids under which a table keeps the positions of a stage's partitions.
 fn app_ids(settings: &Settings, stage: Stage, role: TopicRole) -> Vec<String> {
     let group = settings.groups.of(stage);
-    // More than there are by default: partitions can be added.
+    // More partitions than by default, since partitions can be added.
     let of_topic = |topic: &str| {
         (0..64)
             .map(|partition| format!("{group}:{topic}:{partition}"))

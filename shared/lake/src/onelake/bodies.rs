@@ -187,14 +187,17 @@ impl Bodies {
         upload(&client, &block, Overwrite::Never, content).await?;
         match upload(&client, &block, Overwrite::Never, content).await {
             Ok(()) => remarks.push(
-                "If-None-Match: * was ignored: a repeated upload writes the file again (the preflight of the tables says \
-                 whether they are safe)",
+                "If-None-Match: * was ignored: a repeated upload writes the file again, and tables with such storage would \
+                 lose commits (their own check refuses it). Check that no proxy or gateway in front of OneLake removes the header",
             ),
             Err(error) if error.is_condition_failed() => {}
             Err(error) => return Err(error),
         }
         if stored(&blob).await?.is_none_or(|stored| !stored.is(content)) {
-            remarks.push("metadata is not kept: a repeated upload writes the file again");
+            remarks.push(
+                "metadata is not kept: nothing is lost, but a repeated upload writes the file again. Check that no proxy or \
+                 gateway in front of OneLake removes headers that begin with x-ms-meta-",
+            );
         }
         let id = Uuid::new_v4();
         stage(&client, &id, block).await?;

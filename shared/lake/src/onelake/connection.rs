@@ -66,7 +66,7 @@ impl Connection {
     /// What the connection's requests have cost so far; `None` for a local location.
     #[must_use]
     pub fn bill(&self) -> Option<Bill> {
-        self.0.as_ref().map(|http| http.meter.bill())
+        self.0.as_ref().map(|http| http.bill())
     }
 
     pub(crate) fn http(&self) -> Option<&Arc<Http>> {
@@ -201,6 +201,11 @@ impl Http {
         let answer = self.client.execute(request).await.map_err(Trouble::network)?;
         self.meter.count(&billed, answer.status(), answer.content_length());
         Ok(answer)
+    }
+
+    /// What the requests have cost so far.
+    pub(crate) fn bill(&self) -> Bill {
+        self.meter.bill()
     }
 
     /// A request to build on.

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use azure_core_legacy::{ExponentialRetryOptions, RetryOptions, TransportOptions};
 use azure_storage::{CloudLocation, StorageCredentials};
 use azure_storage_datalake::clients::{DataLakeClientBuilder, FileClient, FileSystemClient};
+use contracts::onelake_billing::Bill;
 use futures::{StreamExt, TryStreamExt};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
@@ -35,6 +36,7 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
 
 /// A [`FileStore`] in a folder of a OneLake item.
 pub(crate) struct OneLakeFiles {
+    http: Arc<Http>,
     workspace: FileSystemClient,
     bodies: Bodies,
     /// Item and folder within it.
@@ -69,6 +71,7 @@ impl OneLakeFiles {
             ))
             .build();
         Ok(Self {
+            http: Arc::clone(http),
             workspace: client.file_system_client(encoded(workspace)),
             bodies: Bodies::new(http, blobs.map_err(|_| OpenError::Folder(at.clone()))?),
             root: path.to_owned(),
@@ -265,6 +268,10 @@ impl FileStore for OneLakeFiles {
             check_leftover(path)?;
             self.delete(path).await
         })
+    }
+
+    fn bill(&self) -> Option<Bill> {
+        Some(self.http.bill())
     }
 }
 

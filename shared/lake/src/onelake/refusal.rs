@@ -83,6 +83,11 @@ impl RequestError {
         self.code() == "BlobOperationNotSupported"
     }
 
+    /// A 409 that is no answer about what is at the path: a lease, an immutability policy, another operation.
+    fn is_write_forbidden(&self) -> bool {
+        self.status() == Some(409) && !self.is_path_refused() && self.code() != "BlobAlreadyExists"
+    }
+
     /// The service does not take a header that the request needs.
     fn is_header_refused(&self) -> bool {
         [
@@ -106,6 +111,12 @@ impl fmt::Display for RequestError {
                 }
                 if self.is_item_missing() {
                     f.write_str(": check the workspace and the item in the path (GUIDs are the safer choice)")?;
+                }
+                if self.is_write_forbidden() {
+                    f.write_str(
+                        ": something other than the file forbids the change (a lease, an immutability policy or another \
+                         operation on the item); look the code up in \"Blob service error codes\" and remove the cause",
+                    )?;
                 }
                 if self.is_header_refused() {
                     f.write_str(
@@ -195,6 +206,19 @@ mod tests {
             (503, "ServerBusy"),
         ] {
             assert!(!refused(status, code).is_path_refused(), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_conflict_that_is_not_about_the_path_says_what_to_look_for() {
+        for code in ["BlobImmutableDueToPolicy", "LeaseIdMissing", ""] {
+            assert!(refused(409, code).to_string().contains("immutability policy"), "{code}");
+        }
+        for code in ["BlobAlreadyExists", "PathConflict"] {
+            assert!(
+                !refused(409, code).to_string().contains("immutability policy"),
+                "{code}"
+            );
         }
     }
 

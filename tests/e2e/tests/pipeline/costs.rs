@@ -40,7 +40,7 @@ fn commits(fleet: &Fleet) -> Result<u64> {
 #[test]
 fn a_file_is_one_write_and_a_commit_is_two() -> Result<()> {
     const EVENTS: usize = 20;
-    let (mut fleet, lake, _identity) = fleet("costs")?;
+    let (mut fleet, lake, _identity) = fleet("costs", &[])?;
     fleet.start(&STAGES.map(|(stage, _, _)| stage))?;
     // Tables are created and opened once.
     send(&fleet, "first", 2)?;

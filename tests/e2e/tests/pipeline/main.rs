@@ -14,6 +14,7 @@ mod hostile_world;
 mod http;
 mod idle;
 mod large_messages;
+mod leftovers;
 mod lost_acknowledgements;
 mod membership;
 mod metrics;

@@ -1,7 +1,9 @@
-//! The metrics that the predecessor's operators have on their dashboards: each one is there, and each one is fed.
+//! The metrics on the dashboards of the predecessor's operators are all there and all fed, and the requests to OneLake
+//! are counted as OneLake bills them.
 
 #![allow(clippy::unwrap_used)]
 
+use crate::one_lake;
 use harness::{Result, WorkDir, wait_until};
 use serde_json::json;
 use std::time::Duration;
@@ -207,4 +209,48 @@ fn every_group_is_seen(metrics: &Metrics) {
             "{table}"
         );
     }
+}
+
+#[test]
+fn the_handlers_count_what_one_lake_bills() -> Result<()> {
+    let (mut fleet, lake, _identity) = one_lake::fleet("billed", &[])?;
+    fleet.start(&STAGES.map(|(stage, _, _)| stage))?;
+    for number in 0..6 {
+        let trace_id = format!("billed-{number}");
+        let url = |kind: &str, bytes: u32| format!("https://claimxperience.com/{kind}/{bytes}/{trace_id}/{bytes}.pdf");
+        // One request, several of them, and none.
+        let urls = json!([url("ok", 3000), url("ok", 5_000_000), url("missing", 3000)]);
+        fleet.send("raw", &trace_id, &event(&trace_id, &urls))?;
+    }
+    fleet.wait_no_lag(DONE)?;
+    let bill = lake.requests()?["bill"].clone();
+    let scrapes: Vec<Metrics> = fleet
+        .handlers()
+        .values()
+        .map(|handler| handler.metrics())
+        .collect::<Result<_>>()?;
+    let sum = |name: &str, labels: &[(&str, &str)]| scrapes.iter().map(|scrape| scrape.sum(name, labels)).sum::<f64>();
+    let micros = |labels: &[(&str, &str)]| (sum("onelake_cu_seconds_total", labels) * 1e6).round() as u64;
+
+    let classes = bill["classes"].as_object().unwrap();
+    assert!(classes["write"]["requests"].as_u64() >= Some(12 + 2 * 3), "{bill:#}");
+    for (class, charge) in classes {
+        let counted = sum("onelake_requests_total", &[("billing", class)]) as u64;
+        assert_eq!(Some(counted), charge["requests"].as_u64(), "{class}");
+    }
+    assert_eq!(
+        Some(sum("onelake_requests_total", &[]) as u64),
+        bill["total"]["requests"].as_u64(),
+        "no other class is counted"
+    );
+    assert_eq!(Some(micros(&[])), bill["total"]["micro_cu_seconds"].as_u64());
+    let files = &bill["areas"]["Files"]["total"]["micro_cu_seconds"];
+    assert_eq!(
+        Some(micros(&[("stage", "upload"), ("target", "files")])),
+        files.as_u64()
+    );
+    let tables =
+        ["xact_events", "xact_attachments", "xact_attachments_failed"].map(|table| micros(&[("target", table)]));
+    assert!(tables.iter().all(|micros| *micros > 0), "{tables:?}");
+    Ok(())
 }

@@ -20,8 +20,8 @@ const MIB: usize = 8;
 const MOST_RESIDENT_KIB: u64 = 128 * 1024;
 
 /// A fleet whose lake is in OneLake, reached with the tokens of a managed identity.
-pub(crate) fn fleet(name: &str) -> Result<(Fleet, OneLakeServer, ManagedIdentity)> {
-    let mut fleet = Fleet::new(Kafka::shared()?.bootstrap(), name, &[("UPLOAD_CONCURRENCY", "50")])?;
+pub(super) fn fleet(name: &str, settings: &[(&str, &str)]) -> Result<(Fleet, OneLakeServer, ManagedIdentity)> {
+    let mut fleet = Fleet::new(Kafka::shared()?.bootstrap(), name, settings)?;
     let lake = OneLakeServer::start(&fleet.dir)?;
     let issuer = Arc::new(Issuer::new()?);
     let hour = Answer::Tokens(Duration::from_secs(3600));
@@ -38,7 +38,7 @@ pub(crate) fn fleet(name: &str) -> Result<(Fleet, OneLakeServer, ManagedIdentity
 fn fifty_uploads_at_once_stay_within_their_memory() -> Result<()> {
     let mib = std::env::var("ONE_LAKE_FILE_MIB").ok().and_then(|mib| mib.parse().ok());
     let bytes = mib.unwrap_or(MIB) * 1024 * 1024;
-    let (mut fleet, _lake, _identity) = fleet("fifty")?;
+    let (mut fleet, _lake, _identity) = fleet("fifty", &[("UPLOAD_CONCURRENCY", "50")])?;
     fleet.start(&["download"])?;
     for number in 0..FILES {
         let trace_id = format!("fifty-{number}");
@@ -70,7 +70,7 @@ fn fifty_uploads_at_once_stay_within_their_memory() -> Result<()> {
 
 #[test]
 fn a_role_that_is_still_spreading_is_waited_out_in_sight() -> Result<()> {
-    let (mut fleet, lake, _identity) = fleet("spreading")?;
+    let (mut fleet, lake, _identity) = fleet("spreading", &[])?;
     lake.admin("POST", "closed", &json!({"workspace": WORKSPACE}).to_string())?;
     fleet.start(&["download", "upload"])?;
     let url = "https://claimxperience.com/ok/9000/spreading/a.pdf";

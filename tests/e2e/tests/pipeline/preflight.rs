@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use crate::one_lake;
 use harness::managed_identity::Answer as Tokens;
 use harness::{Kafka, Result, WorkDir, wait_until};
 use serde_json::Value;
@@ -58,7 +59,10 @@ fn everything_is_green_and_then_each_broken_thing_is_the_one_red_line() -> Resul
     })?;
     let answer = check(&fleet, &[("OTEL_EXPORTER_OTLP_ENDPOINT", &collector("200 OK"))])?;
     for (name, verdict, text) in lines(&answer)? {
-        let expected = if name == "identity" { "skipped" } else { "ok" };
+        let expected = match name.as_str() {
+            "identity" | "OneLake cost" => "skipped",
+            _ => "ok",
+        };
         assert_eq!(verdict, expected, "{name}: {text}");
     }
     assert_eq!(answer.code, Some(0));
@@ -256,6 +260,105 @@ fn both_work_on_event_hubs_and_one_lake_by_a_managed_identity() -> Result<()> {
         unreachable.iter().any(|(name, _)| name == "identity"),
         "{unreachable:#?}"
     );
+    Ok(())
+}
+
+/// What the check of files and the checks of tables say.
+type Expected<'a> = [(&'a str, &'a str); 2];
+
+/// Faults of the emulator that hit every request which they are about.
+const FAULTS: [(&str, Expected<'_>); 5] = [
+    (
+        r#"{"fault": "if-none-match-refused", "every": 1}"#,
+        [
+            ("failed", "it does not take a conditional write (If-None-Match)"),
+            ("failed", "UnsupportedHeader"),
+        ],
+    ),
+    (
+        r#"{"fault": "if-none-match-ignored", "every": 1}"#,
+        [
+            ("warning", "If-None-Match: * was ignored"),
+            ("failed", "two writers could overwrite each other's commits"),
+        ],
+    ),
+    (
+        r#"{"fault": "metadata-dropped", "every": 1}"#,
+        [
+            ("warning", "metadata is not kept: nothing is lost"),
+            ("ok", "can be created"),
+        ],
+    ),
+    (
+        r#"{"fault": "conflict", "every": 1}"#,
+        [
+            (
+                "failed",
+                "409 BlobImmutableDueToPolicy: something other than the file forbids the change",
+            ),
+            ("failed", "xact_"),
+        ],
+    ),
+    (
+        r#"{"fault": "cut-before", "every": 1, "protocol": "blob"}"#,
+        [
+            (
+                "failed",
+                "The DFS endpoint answers: let the firewall, the proxy or the private endpoint pass the Blob endpoint",
+            ),
+            ("failed", "xact_"),
+        ],
+    ),
+];
+
+#[test]
+fn what_one_lake_does_differently_is_told_apart_and_what_it_costs_is_stated() -> Result<()> {
+    let (fleet, lake, _identity) = one_lake::fleet("preflight-lake", &[])?;
+    wait_until(Duration::from_secs(20), "everything is ok", || {
+        (check(&fleet, &[]).ok()?.code == Some(0)).then_some(())
+    })?;
+    let find = |answer: &Answer, name: &str| -> Result<(String, String)> {
+        let line = lines(answer)?
+            .into_iter()
+            .find(|line| line.0.starts_with(name))
+            .unwrap();
+        Ok((line.1, line.2))
+    };
+    let answer = check(&fleet, &[])?;
+    let (verdict, text) = find(&answer, "files")?;
+    assert_eq!(verdict, "ok");
+    let cost = "OneLake: 6 requests, 0.6608 CU seconds (write 4, other 1, delete 1); no file is renamed";
+    assert!(text.contains(cost), "{text}");
+    let (verdict, text) = find(&answer, "OneLake cost")?;
+    assert_eq!(verdict, "ok", "{text}");
+    assert!(text.contains("xact_events 5619, xact_attachments 5619"), "{text}");
+
+    let answer = check(&fleet, &[("RESULT_BATCH_SECONDS", "0.5")])?;
+    assert_eq!(answer.code, Some(0), "a warning is no failure: {}", answer.text);
+    let (verdict, text) = find(&answer, "OneLake cost")?;
+    assert_eq!(verdict, "warning");
+    assert!(
+        text.contains("RESULT_BATCH_SECONDS=0.5: 172800 commits a day"),
+        "{text}"
+    );
+
+    for (rule, expected) in FAULTS {
+        lake.admin("POST", "faults", rule)?;
+        let answer = check(&fleet, &[])?;
+        lake.admin("DELETE", "faults", "")?;
+        let found = [find(&answer, "files")?, find(&answer, "table xact_events")?];
+        for ((verdict, text), (expected, part)) in found.iter().zip(expected) {
+            assert_eq!(verdict, expected, "{rule}: {text}");
+            assert!(text.contains(part), "{rule}: {text}");
+        }
+        let has_failed = expected.iter().any(|(verdict, _)| *verdict == "failed");
+        assert_eq!(answer.code, Some(i32::from(has_failed)), "{rule}: {}", answer.text);
+        assert_eq!(
+            std::fs::read_dir(fleet.files()).unwrap().count(),
+            0,
+            "{rule}: the test file is deleted"
+        );
+    }
     Ok(())
 }
 

@@ -1,7 +1,8 @@
-//! `table info`, `optimize`, `vacuum` and `checkpoint` on tables that the pipeline wrote: what Python's readers see stays
-//! the same, and what is sent again afterwards adds no row.
+//! `table info`, `optimize`, `vacuum` and `checkpoint` on tables that the pipeline wrote: Python's readers see the same
+//! rows afterwards, a repeated event adds no row, and each command states what it cost in OneLake.
 
-use harness::{Kafka, Result};
+use crate::one_lake;
+use harness::{Kafka, Result, wait_until};
 use serde_json::{Value, json};
 use std::time::Duration;
 use xact_e2e::compare::assert_exactly_what_was_sent;
@@ -44,7 +45,12 @@ fn a_table_that_was_compacted_and_vacuumed_reads_the_same_and_takes_no_row_twice
     fleet.samples.fill_in(&mut sent)?;
     assert_exactly_what_was_sent(&sent, &fleet.tables()?, &fleet.files());
     let files = |tables: &[Value]| -> Vec<u64> { tables.iter().filter_map(|table| table["files"].as_u64()).collect() };
-    let before = files(&info(&fleet)?);
+    let tables = info(&fleet)?;
+    assert!(
+        tables.iter().all(|table| table.get("requests").is_none()),
+        "a local lake has no bill: {tables:?}"
+    );
+    let before = files(&tables);
     assert_eq!(before.len(), 3, "tables");
     assert!(before.iter().all(|&files| files >= 3), "{before:?}");
 
@@ -85,5 +91,60 @@ fn tables_that_are_not_there_yet_are_no_success() -> Result<()> {
     let answer = command(&["table", "optimize"], fleet.environment.clone(), &fleet.dir)?;
     assert_ne!(answer.code, Some(0), "{}", answer.text);
     assert!(answer.text.contains("xact_events"), "{}", answer.text);
+    Ok(())
+}
+
+#[test]
+fn each_command_states_what_one_lake_bills_for_it() -> Result<()> {
+    let (mut fleet, lake, _identity) = one_lake::fleet("table-costs", &[])?;
+    fleet.start(&["event-writer"])?;
+    for round in 1..=3 {
+        let trace_id = format!("table-costs-{round}");
+        fleet.send("raw", &trace_id, &event(&trace_id, &json!([])))?;
+        wait_until(FINISHED, "the event is written", || {
+            let metrics = fleet["event-writer"].metrics().ok()?;
+            (metrics.sum("delta_events_written_total", &[]) == f64::from(round)).then_some(())
+        })?;
+    }
+    fleet.stop(&["event-writer"], FINISHED)?;
+    for (arguments, change) in [
+        (&["info"][..], None),
+        (&["optimize"], Some("write")),
+        (&["checkpoint"], Some("write")),
+        (
+            &["vacuum", "--retain-hours", "0", "--allow-short-retention", "--yes"],
+            Some("delete"),
+        ),
+    ] {
+        lake.admin("DELETE", "requests", "")?;
+        let text = table(&fleet, &[arguments, &["--table", "events", "--json"]].concat())?;
+        let answers: Vec<Value> = serde_json::from_str(&text).map_err(|error| failed(error.to_string(), text))?;
+        let (answer, bill) = (&answers[0], &lake.requests()?["bill"]);
+        assert_eq!(answer["requests"], bill["total"]["requests"], "{arguments:?}");
+        assert_eq!(answer["cu_seconds"], bill["total"]["cu_seconds"], "{arguments:?}");
+        let billed: Vec<_> = bill["classes"].as_object().into_iter().flatten().collect();
+        for (class, charge) in &billed {
+            let stated = &answer["billing"][class];
+            assert_eq!(stated["requests"], charge["requests"], "{arguments:?}: {class}");
+            assert_eq!(stated["cu_seconds"], charge["cu_seconds"], "{arguments:?}: {class}");
+        }
+        assert_eq!(
+            answer["billing"].as_object().map(|classes| classes.len()),
+            Some(billed.len())
+        );
+        let changed = ["write", "delete"].map(|class| !answer["billing"][class].is_null());
+        assert_eq!(changed.contains(&true), change.is_some(), "{arguments:?}: {answer}");
+        assert!(
+            change.is_none_or(|class| !answer["billing"][class].is_null()),
+            "{arguments:?}: {answer}"
+        );
+    }
+    lake.admin("DELETE", "requests", "")?;
+    let text = table(&fleet, &["info", "--table", "events"])?;
+    let requests = &lake.requests()?["bill"]["total"]["requests"];
+    assert!(
+        text.contains(&format!("xact_events: OneLake: {requests} requests, ")),
+        "{requests}: {text}"
+    );
     Ok(())
 }

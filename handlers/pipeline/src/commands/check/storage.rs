@@ -1,6 +1,8 @@
 //! The identity, the files and the tables.
 
 use super::{Checked, Verdict};
+use crate::commands::onelake_cost;
+use contracts::onelake_billing::{Bill, BillingClass};
 use lake::{AttachmentRow, EventRow, FailedRow};
 use runtime::config::Settings;
 use std::sync::Arc;
@@ -10,7 +12,7 @@ use table_sink::Configured;
 pub(super) async fn identity(settings: Arc<Settings>) -> Verdict {
     let scopes = settings.identity_scopes();
     if scopes.is_empty() {
-        return Verdict::Skipped("nothing here asks for an Azure identity".to_owned());
+        return Verdict::Skipped("no setting needs an Azure identity".to_owned());
     }
     let identity = match settings.identity() {
         Ok(identity) => identity,
@@ -31,23 +33,37 @@ pub(super) async fn identity(settings: Arc<Settings>) -> Verdict {
     ))
 }
 
-/// Makes the requests of an upload on a test file.
+/// Makes the requests of an upload, of a repeated one and of a large one on a test file. What they are billed as shows
+/// whether uploads would rename files.
 pub(super) async fn files(settings: Arc<Settings>) -> Verdict {
     let files = match upload::open_files(&settings) {
         Ok(files) => files,
         Err(error) => return Verdict::failed(&error),
     };
-    match files.probe().await {
-        Ok(remarks) => {
-            let done = format!("{}: a test file was written and deleted", settings.onelake_base_path);
-            Verdict::Ok(
-                remarks
-                    .into_iter()
-                    .fold(done, |text, remark| format!("{text}; {remark}")),
-            )
+    let mut remarks = match files.probe().await {
+        Ok(remarks) => remarks,
+        Err(error) => return Verdict::failed(&error),
+    };
+    let mut done = format!("{}: a test file was written and deleted", settings.onelake_base_path);
+    if let Some(bill) = files.bill() {
+        done = format!("{done} by the requests of an upload; {}", onelake_cost::in_text(&bill));
+        match renames(&bill) {
+            0 => done.push_str("; no file is renamed"),
+            count => remarks.push(format!(
+                "{count} renames were billed, each 13 CU seconds: uploads to this path are dear. Report it as a defect"
+            )),
         }
-        Err(error) => Verdict::failed(&error),
     }
+    if remarks.is_empty() {
+        return Verdict::Ok(done);
+    }
+    remarks.insert(0, done);
+    Verdict::Warning(remarks.join("\n"))
+}
+
+/// Renames are the only iterative writes that a file store could make.
+fn renames(bill: &Bill) -> u64 {
+    bill.of(BillingClass::IterativeWrite).requests
 }
 
 pub(super) fn tables(settings: &Arc<Settings>) -> Vec<(String, Checked)> {
@@ -61,7 +77,7 @@ pub(super) fn tables(settings: &Arc<Settings>) -> Vec<(String, Checked)> {
     ]
 }
 
-/// Reads the log, if there is one, and sees that two writers cannot overwrite each other.
+/// Reads the log, if there is one, and tests that two writers cannot overwrite each other's commits.
 async fn table<R: Configured>(settings: Arc<Settings>) -> Verdict {
     if !settings.delta_writes {
         return Verdict::Skipped("ENABLE_DELTA_WRITES=false".to_owned());

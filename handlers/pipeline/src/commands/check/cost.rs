@@ -1,0 +1,182 @@
+//! What the settings cost in OneLake: one write a file, two a commit, and how many commits the batch times allow.
+
+use std::sync::Arc;
+
+use contracts::onelake_billing::{BillingClass, Capacity, cu_seconds};
+use lake::{AttachmentRow, EventRow, FailedRow, Location};
+use runtime::config::Settings;
+use table_sink::Configured;
+
+use super::Verdict;
+
+const SECONDS_PER_DAY: f64 = 86_400.0;
+/// Writes of a commit in the steady state: the data file and the log entry. Checkpoints add about 3 %.
+const WRITES_PER_COMMIT: u64 = 2;
+/// The three tables together may use a quarter of the smallest capacity, so each table may use this part of it. A batch
+/// time of 2 s is just below.
+const TABLE_PART_OF_F2: f64 = 1.0 / 12.0;
+
+/// A table with the batch time of the stage that writes it.
+struct BatchTime {
+    table: &'static str,
+    variable: &'static str,
+    seconds: f64,
+}
+
+impl BatchTime {
+    /// Commits in a day without pauses, unless batches are full earlier.
+    fn commits_per_day(&self) -> f64 {
+        SECONDS_PER_DAY / self.seconds
+    }
+
+    fn cu_seconds_per_day(&self) -> f64 {
+        self.commits_per_day() * commit_price()
+    }
+}
+
+/// Returns what the files and the tables cost, or warns where commits come so often that they, and not the files, use up
+/// the capacity.
+pub(super) async fn estimate(settings: Arc<Settings>) -> Verdict {
+    let has_files = is_in_one_lake(&settings.onelake_base_path);
+    let tables = tables(&settings);
+    if !has_files && tables.is_empty() {
+        return Verdict::Skipped("no files and no tables in OneLake".to_owned());
+    }
+    verdict(has_files, &tables)
+}
+
+fn tables(settings: &Settings) -> Vec<BatchTime> {
+    fn of<R: Configured>(settings: &Settings, variable: &'static str, seconds: f64) -> Option<BatchTime> {
+        let is_counted = settings.delta_writes && is_in_one_lake(R::path(settings));
+        is_counted.then_some(BatchTime {
+            table: R::NAME,
+            variable,
+            seconds,
+        })
+    }
+    let events = settings.event_batch.wait.as_secs_f64();
+    let results = settings.result_batch.wait.as_secs_f64();
+    [
+        of::<EventRow>(settings, "EVENT_BATCH_SECONDS", events),
+        of::<AttachmentRow>(settings, "RESULT_BATCH_SECONDS", results),
+        of::<FailedRow>(settings, "RESULT_BATCH_SECONDS", results),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn verdict(has_files: bool, tables: &[BatchTime]) -> Verdict {
+    let f2 = f2_per_day();
+    let mut text = Vec::new();
+    if has_files {
+        text.push(format!(
+            "a file of up to 4 MiB costs {:.4} CU seconds (one write, no rename)",
+            file_price()
+        ));
+    }
+    if !tables.is_empty() {
+        let all: f64 = tables.iter().map(BatchTime::cu_seconds_per_day).sum();
+        let each: Vec<String> = tables
+            .iter()
+            .map(|table| format!("{} {:.0}", table.table, table.cu_seconds_per_day()))
+            .collect();
+        text.push(format!(
+            "a commit costs {:.4} CU seconds (two writes); with these batch times one busy replica of each stage costs at \
+             most {} CU seconds a day, {:.0} % of an F2",
+            commit_price(),
+            each.join(", "),
+            all / f2 * 100.0
+        ));
+    }
+    let mut costly: Vec<&BatchTime> = tables
+        .iter()
+        .filter(|table| table.cu_seconds_per_day() > f2 * TABLE_PART_OF_F2)
+        .collect();
+    if costly.is_empty() {
+        return Verdict::Ok(text.join("; "));
+    }
+    costly.dedup_by_key(|table| table.variable);
+    text.extend(costly.into_iter().map(|table| {
+        format!(
+            "{}={}: {:.0} commits a day in a table cost as much as {:.0} files. Set at least {:.0} (default 5) unless rows \
+             must be visible sooner",
+            table.variable,
+            table.seconds,
+            table.commits_per_day(),
+            table.cu_seconds_per_day() / file_price(),
+            least_seconds()
+        )
+    }));
+    Verdict::Warning(text.join("\n"))
+}
+
+/// The smallest whole number of seconds that is not warned about.
+fn least_seconds() -> f64 {
+    (SECONDS_PER_DAY * commit_price() / (f2_per_day() * TABLE_PART_OF_F2)).ceil()
+}
+
+fn file_price() -> f64 {
+    cu_seconds(BillingClass::Write.unit_price())
+}
+
+fn commit_price() -> f64 {
+    cu_seconds(BillingClass::Write.unit_price() * WRITES_PER_COMMIT)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a small number")]
+fn f2_per_day() -> f64 {
+    Capacity::F2.cu_seconds_per_day() as f64
+}
+
+/// A path that is no location is reported by the check of its files or table.
+fn is_in_one_lake(path: &str) -> bool {
+    matches!(Location::parse(path), Ok(Location::OneLake { .. }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(events: f64, results: f64) -> Verdict {
+        let table = |table, variable, seconds| BatchTime {
+            table,
+            variable,
+            seconds,
+        };
+        let tables = [
+            table("xact_events", "EVENT_BATCH_SECONDS", events),
+            table("xact_attachments", "RESULT_BATCH_SECONDS", results),
+            table("xact_attachments_failed", "RESULT_BATCH_SECONDS", results),
+        ];
+        verdict(true, &tables)
+    }
+
+    #[test]
+    fn the_default_batch_times_cost_a_tenth_of_an_f2() {
+        let verdict = of(5.0, 5.0);
+        assert_eq!(verdict.word(), "ok");
+        let text = verdict.text();
+        // 17,280 commits of 0.3252.
+        assert!(
+            text.contains("xact_events 5619, xact_attachments 5619, xact_attachments_failed 5619"),
+            "{text}"
+        );
+        assert!(text.contains("10 % of an F2") && text.contains("0.1626"), "{text}");
+    }
+
+    #[test]
+    fn a_batch_time_below_two_seconds_is_warned_about_once_a_variable() {
+        assert_eq!(of(2.0, 2.0).word(), "ok");
+        let verdict = of(5.0, 1.0);
+        assert_eq!(verdict.word(), "warning");
+        let text = verdict.text();
+        assert_eq!(
+            text.matches("RESULT_BATCH_SECONDS=1: 86400 commits").count(),
+            1,
+            "{text}"
+        );
+        assert!(!text.contains("EVENT_BATCH_SECONDS"), "{text}");
+        assert!(text.contains("as much as 172800 files. Set at least 2"), "{text}");
+    }
+}
