@@ -146,6 +146,9 @@ fn put(root: &Path, path: &str, source: &File, content: Content<'_>) -> Result<(
     if target.is_dir() {
         return Err(FileError::invalid(path, "a folder of that name is there"));
     }
+    if has_content(&target, content.bytes, content.sha256).unwrap_or(false) {
+        return Ok(());
+    }
     // The store's own folder first: trouble with it is not the message's.
     fs::create_dir_all(root).map_err(|error| unavailable("create", root, &error))?;
     fs::create_dir_all(folder).map_err(|error| trouble("create the folder of", path, &target, &error))?;

@@ -279,12 +279,7 @@ fn fault_07_a_failed_upload_was_final_and_left_its_file_in_the_cache() -> Result
         (errors >= 2.0 && failed >= 2.0 && reasons.contains(&files)).then_some(())
     })
     .map_err(|error| fleet["upload"].process.error(&error.to_string()))?;
-    assert_eq!(
-        fleet.cached().len(),
-        2,
-        "the file and its note wait: {:?}",
-        fleet.cached()
-    );
+    assert_eq!(fleet.cached().len(), 1, "the file waits: {:?}", fleet.cached());
 
     fs::remove_file(fleet.files()).unwrap();
     fs::create_dir_all(refused.parent().unwrap()).unwrap();

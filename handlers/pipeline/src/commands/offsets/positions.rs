@@ -1,4 +1,4 @@
-//! Where a group stands: by the broker, and by the tables that its stage writes.
+//! How far a group has read: by the broker, and by the tables that its stage writes.
 
 use super::Error;
 use contracts::topology::Stage;
@@ -22,7 +22,8 @@ pub(super) struct Group {
 #[derive(Debug, Clone)]
 pub(super) struct Position {
     pub(super) lag: PartitionLag,
-    /// The next offset that every table of the stage would take; what is before it is skipped.
+    /// The lowest position of the stage's tables that have one: records before it are skipped when they are read again. It
+    /// may lag behind the committed offset, since a batch without rows does not move it.
     pub(super) in_tables: Option<i64>,
 }
 
@@ -88,7 +89,7 @@ fn app_id(lag: &PartitionLag) -> String {
     format!("{}:{}:{}", lag.group, lag.topic, lag.partition)
 }
 
-/// The lowest position of the stage's tables, by app id; empty without tables.
+/// The lowest position of the stage's tables that have one, by app id; empty without tables.
 async fn in_tables(settings: &Settings, stage: Stage, lags: &[PartitionLag]) -> Result<BTreeMap<String, i64>, Error> {
     let app_ids: Vec<String> = lags.iter().map(app_id).collect();
     if !settings.delta_writes || stage.row().tables.is_empty() {
@@ -97,13 +98,11 @@ async fn in_tables(settings: &Settings, stage: Stage, lags: &[PartitionLag]) -> 
     match stage {
         Stage::EventWriter => of_table::<EventRow>(settings, &app_ids).await,
         Stage::ResultProcessor => {
-            let attachments = of_table::<AttachmentRow>(settings, &app_ids).await?;
             let mut both = of_table::<FailedRow>(settings, &app_ids).await?;
-            // A table that lacks a position takes everything.
-            both.retain(|app_id, _| attachments.contains_key(app_id));
-            for (app_id, position) in attachments {
+            for (app_id, position) in of_table::<AttachmentRow>(settings, &app_ids).await? {
                 both.entry(app_id)
-                    .and_modify(|lowest| *lowest = (*lowest).min(position));
+                    .and_modify(|lowest| *lowest = (*lowest).min(position))
+                    .or_insert(position);
             }
             Ok(both)
         }
