@@ -5,8 +5,8 @@
 //!
 //! - [`place`]: the emulator, and connections to it
 //! - [`raw`]: the bare requests
-//! - [`files`]: `FileStore::put_file`
-//! - [`commits`]: `Table::append`, with one owner of the table and with several
+//! - [`files`], by `FileStore::put_file`
+//! - [`commits`], by `Table::append`, with one owner of the table and with several
 
 mod commits;
 mod files;

@@ -1,5 +1,6 @@
 //! A [`FileStore`] in OneLake: bodies over Blob, everything with folders in it over DFS.
 
+use std::fmt;
 use std::fs::File;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -91,7 +92,7 @@ impl OneLakeFiles {
         }
     }
 
-    fn unavailable(&self, action: &'static str, path: &str, reason: impl ToString) -> FileError {
+    fn unavailable(&self, action: &'static str, path: &str, reason: &dyn fmt::Display) -> FileError {
         FileError::Unavailable {
             action,
             at: format!("{}/{path}", self.at).trim_end_matches('/').to_owned(),
@@ -105,7 +106,7 @@ impl OneLakeFiles {
             _ if error.is_path_refused() => FileError::invalid(path, error.to_string()),
             RequestError::Refused { .. } => self.unavailable(action, path, error),
             RequestError::Failed(why) => {
-                self.unavailable(action, path, format!("{why} (Blob endpoint {})", self.blob_host))
+                self.unavailable(action, path, &format!("{why} (Blob endpoint {})", self.blob_host))
             }
         }
     }
@@ -144,7 +145,7 @@ impl OneLakeFiles {
         while read < content.bytes {
             let block = file.read().range(read..content.bytes.min(read + BLOCK_BYTES)).await;
             let block = block
-                .map_err(|error| self.unavailable("read", path, RequestError::from(error)))?
+                .map_err(|error| self.unavailable("read", path, &RequestError::from(error)))?
                 .data;
             if block.is_empty() {
                 return Ok(false);
@@ -158,7 +159,7 @@ impl OneLakeFiles {
     async fn delete(&self, path: &str) -> Result<(), FileError> {
         let deleted = self.file(path).delete().into_stream().try_collect::<Vec<_>>().await;
         match deleted.map_err(RequestError::from) {
-            Err(error) if !error.is_absence() => Err(self.unavailable("delete", path, error)),
+            Err(error) if !error.is_absence() => Err(self.unavailable("delete", path, &error)),
             _ => Ok(()),
         }
     }
@@ -183,7 +184,7 @@ impl OneLakeFiles {
                      endpoint pass the Blob endpoint too",
                     self.blob_host
                 );
-                Err(self.unavailable("write a test file in", "", reason))
+                Err(self.unavailable("write a test file in", "", &reason))
             }
             Err(error) => Err(self.blob_error("write and delete a test file in", "", &error)),
         }
@@ -197,7 +198,7 @@ impl OneLakeFiles {
             let page = match page.map_err(RequestError::from) {
                 Ok(page) => page,
                 Err(error) if error.is_absence() => break,
-                Err(error) => return Err(self.unavailable("list", folder, error)),
+                Err(error) => return Err(self.unavailable("list", folder, &error)),
             };
             found.extend(
                 page.paths

@@ -4,7 +4,7 @@
 
 use crate::one_lake;
 use harness::{Kafka, Result};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -16,7 +16,7 @@ fn leftovers(fleet: &Fleet, more: &[&str]) -> Result<Answer> {
     command(&[&["leftovers"], more].concat(), fleet.environment.clone(), &fleet.dir)
 }
 
-fn json(fleet: &Fleet, more: &[&str]) -> Result<Value> {
+fn listed(fleet: &Fleet, more: &[&str]) -> Result<Value> {
     let text = leftovers(fleet, &[&["--json"], more].concat())?.success()?;
     serde_json::from_str(&text).map_err(|error| failed(error.to_string(), text))
 }
@@ -30,8 +30,8 @@ fn write(path: &Path, content: &[u8], age: Duration) {
 
 /// `costs`: the cost lines of a dry run and of the deletion; a local lake has none.
 fn old_ones_are_deleted_and_nothing_else(fleet: &Fleet, costs: Option<[&str; 2]>) -> Result<()> {
-    let nothing = json(fleet, &[])?;
-    assert_eq!(nothing["files"], serde_json::json!([]), "there is no such folder");
+    let nothing = listed(fleet, &[])?;
+    assert_eq!(nothing["files"], json!([]), "there is no such folder");
     assert_eq!(nothing["requests"].as_u64(), costs.map(|_| 1));
 
     let folder = fleet.files().join(".xact-uploads");
@@ -51,8 +51,8 @@ fn old_ones_are_deleted_and_nothing_else(fleet: &Fleet, costs: Option<[&str; 2]>
         assert!(dry_run.contains(line), "{line}: {dry_run}");
     }
     assert!(old.exists() && older.exists());
-    let listed = json(fleet, &["--older-than-hours", "100"])?;
-    assert_eq!((&listed["bytes"], &listed["deleted"]), (&2.into(), &false.into()));
+    let longer = listed(fleet, &["--older-than-hours", "100"])?;
+    assert_eq!((&longer["bytes"], &longer["deleted"]), (&json!(2), &json!(false)));
 
     let deleted = leftovers(fleet, &["--execute"])?.success()?;
     assert!(
@@ -68,8 +68,8 @@ fn old_ones_are_deleted_and_nothing_else(fleet: &Fleet, costs: Option<[&str; 2]>
             "{dry_run}{deleted}"
         ),
     }
-    let again = json(fleet, &["--execute"])?;
-    assert_eq!((&again["files"], &again["bytes"]), (&serde_json::json!([]), &0.into()));
+    let again = listed(fleet, &["--execute"])?;
+    assert_eq!((&again["files"], &again["bytes"]), (&json!([]), &json!(0)));
     assert_eq!(leftovers(fleet, &["--older-than-hours", "0"])?.code, Some(2));
     Ok(())
 }

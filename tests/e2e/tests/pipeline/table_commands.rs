@@ -107,15 +107,14 @@ fn each_command_states_what_one_lake_bills_for_it() -> Result<()> {
         })?;
     }
     fleet.stop(&["event-writer"], FINISHED)?;
-    for (arguments, change) in [
-        (&["info"][..], None),
+    let vacuum = ["vacuum", "--retain-hours", "0", "--allow-short-retention", "--yes"];
+    let commands: [(&[&str], Option<&str>); 4] = [
+        (&["info"], None),
         (&["optimize"], Some("write")),
         (&["checkpoint"], Some("write")),
-        (
-            &["vacuum", "--retain-hours", "0", "--allow-short-retention", "--yes"],
-            Some("delete"),
-        ),
-    ] {
+        (&vacuum, Some("delete")),
+    ];
+    for (arguments, change) in commands {
         lake.admin("DELETE", "requests", "")?;
         let text = table(&fleet, &[arguments, &["--table", "events", "--json"]].concat())?;
         let answers: Vec<Value> = serde_json::from_str(&text).map_err(|error| failed(error.to_string(), text))?;
@@ -129,7 +128,7 @@ fn each_command_states_what_one_lake_bills_for_it() -> Result<()> {
             assert_eq!(stated["cu_seconds"], charge["cu_seconds"], "{arguments:?}: {class}");
         }
         assert_eq!(
-            answer["billing"].as_object().map(|classes| classes.len()),
+            answer["billing"].as_object().map(serde_json::Map::len),
             Some(billed.len())
         );
         let changed = ["write", "delete"].map(|class| !answer["billing"][class].is_null());
