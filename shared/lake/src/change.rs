@@ -74,7 +74,7 @@ pub(crate) async fn carry_out<R: TableRow, C: Change>(
     loop {
         match round::<R, C>(change, handle, options, &mut rounds).await {
             Ok(Some(outcome)) => return Ok(outcome),
-            Ok(None) => tokio::time::sleep(wait(options, rounds.conflicts + rounds.refusals)).await,
+            Ok(None) => {}
             Err(error) => {
                 // Files of an open attempt may be named by the log at any moment: those are never deleted.
                 if let (None, Ok(table)) = (rounds.open, handle.unloaded(options)) {
@@ -169,7 +169,7 @@ async fn settle<R: TableRow, T: Clone>(
     }
 }
 
-/// A commit whose answer was an error may be in the log.
+/// A commit whose answer was an error may be in the log. `Ok(None)`: it is not, and another round may begin at once.
 async fn after_error<R: TableRow, T: Clone>(
     handle: &mut Handle,
     mut snapshot: Snapshot,
@@ -197,6 +197,9 @@ async fn after_error<R: TableRow, T: Clone>(
                 let reason = format!("other writers were faster {} times in a row", rounds.conflicts);
                 return Err(TableError::unavailable(&handle.at, "commit to", reason));
             }
+            // First the wait, then the look: what was seen before a wait would be outdated after it, and an owner that
+            // commits one batch after the other would win each time.
+            tokio::time::sleep(wait(options, rounds.conflicts + rounds.refusals)).await;
             follow::<R>(handle, &mut snapshot, options).await?;
             handle.keep(snapshot);
             Ok(None)
@@ -205,6 +208,7 @@ async fn after_error<R: TableRow, T: Clone>(
             rounds.refusals += 1;
             debug!(table = handle.at, %error, tries = rounds.refusals, "the storage refused a commit");
             if error.is_transient() && rounds.refusals < options.storage_attempts {
+                tokio::time::sleep(wait(options, rounds.conflicts + rounds.refusals)).await;
                 handle.keep(snapshot);
                 Ok(None)
             } else {
