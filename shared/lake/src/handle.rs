@@ -29,6 +29,8 @@ pub(crate) struct Handle {
     snapshot: Option<Snapshot>,
     /// When the storage was last asked for the table that the snapshot is of.
     confirmed: Instant,
+    /// Whether there was no table when it was last looked for.
+    was_absent: bool,
     /// Version of the last checkpoint that we know of.
     pub(crate) checkpoint: Option<u64>,
 }
@@ -41,6 +43,7 @@ impl Handle {
             store: None,
             snapshot: None,
             confirmed: Instant::now(),
+            was_absent: false,
             checkpoint: None,
         }
     }
@@ -157,15 +160,22 @@ impl Handle {
         Ok(Some(snapshot))
     }
 
-    /// By two names rather than by listing: the first log entry, or, once old entries are cleaned up, the checkpoint hint.
-    async fn is_there(&self, table: &DeltaTable) -> Result<bool, TableError> {
-        for name in ["00000000000000000000.json", "_last_checkpoint"] {
-            match table.object_store().head(&Path::from_iter([LOG, name])).await {
-                Ok(_) => return Ok(true),
+    /// By two names rather than by listing: the first log entry, or, once old entries are cleaned up, the checkpoint hint. A
+    /// table that appears while this process looks for it has its first entry.
+    async fn is_there(&mut self, table: &DeltaTable) -> Result<bool, TableError> {
+        let names = ["00000000000000000000.json", "_last_checkpoint"];
+        let names = if self.was_absent { &names[..1] } else { &names[..] };
+        for name in names {
+            match table.object_store().head(&Path::from_iter([LOG, *name])).await {
+                Ok(_) => {
+                    self.was_absent = false;
+                    return Ok(true);
+                }
                 Err(object_store::Error::NotFound { .. }) => {}
                 Err(error) => return Err(TableError::unavailable(&self.at, "read the log of", error)),
             }
         }
+        self.was_absent = true;
         Ok(false)
     }
 

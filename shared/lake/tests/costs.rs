@@ -114,6 +114,31 @@ async fn a_commit_of_one_owner_is_two_requests() {
     );
 }
 
+#[tokio::test]
+async fn a_look_at_a_table_is_one_request_whether_it_is_there_or_not() {
+    let emulator = start_emulator();
+    let [table, other] = [(); 2].map(|()| table::<FailedRow>(&emulator));
+    let ids = || [(support::DAY, ["a".into()].into())].into();
+    table.remove(ids()).await.unwrap();
+    emulator.server.clear_requests();
+    table.remove(ids()).await.unwrap();
+    assert_eq!(requests(&emulator.server.bill()), [0, 0, 1, 0, 0], "it is not there");
+    other
+        .append(unsourced([failed("a", 0), failed("b", 0)]), at(1))
+        .await
+        .unwrap();
+    assert_eq!(table.remove(ids()).await.unwrap().rows, 1);
+    // The filter of the rewritten file is read once.
+    table.remove(ids()).await.unwrap();
+    emulator.server.clear_requests();
+    table.remove(ids()).await.unwrap();
+    assert_eq!(
+        requests(&emulator.server.bill()),
+        [0, 1, 0, 0, 0],
+        "nobody has committed since"
+    );
+}
+
 /// Opening the table, creating it and checkpoints included.
 #[tokio::test]
 async fn five_hundred_commits_stay_below_their_price() {
