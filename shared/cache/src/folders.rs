@@ -2,7 +2,7 @@
 //!
 //! A file in an open shard is one call away, whatever the depth of the cache folder. What is kept open may become stale:
 //! an operator may empty the cache, or another volume may be mounted there. So whatever fails in a kept shard is tried
-//! once more in one that is opened anew by its path, and [`Folders::check_root`] notices a replaced folder where nothing
+//! once more in one that is opened again by its path, and [`Folders::check_root`] notices a replaced folder where nothing
 //! fails.
 
 use std::collections::HashMap;
@@ -49,7 +49,7 @@ impl Folders {
         &self.root
     }
 
-    /// Works in an attachment's shard, and once more in the shard opened anew if the work fails in a kept one.
+    /// Works in an attachment's shard, and once more in the shard opened again if the work fails in a kept one.
     pub(crate) fn in_shard<T>(
         &self,
         media_id: Uuid,
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cache_that_was_emptied_or_replaced_while_it_was_open_is_opened_anew() {
+    fn a_cache_that_was_emptied_or_replaced_while_it_was_open_is_opened_again() {
         let parent = tempfile::tempdir().unwrap();
         let root = parent.path().join("cache");
         let (writer, reader) = (Folders::new(&root), Folders::new(&root));

@@ -10,7 +10,7 @@
 //! is a round trip and most are billed. One attachment takes eight such calls, from the first look to the removal:
 //! `tests/system_calls.rs` counts them.
 //!
-//! The volume is shared, and whoever else writes there may plant links. A shard is opened without following a link, and a
+//! The volume is shared, and other programs that write there may plant links. A shard is opened without following a link, and a
 //! file is opened by its name in its shard, again without following one: no link leads outside, or to another file.
 
 #![forbid(unsafe_code)]

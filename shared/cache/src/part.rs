@@ -311,7 +311,7 @@ mod tests {
         assert_eq!(files(root.path(), id), Vec::<PathBuf>::new());
         assert!(
             slot.begin().finish(None, now()).await.is_ok(),
-            "in a shard that is created anew"
+            "in a shard that is created again"
         );
         assert!(slot.finished().await.is_some());
     }
@@ -351,7 +351,7 @@ mod tests {
     fn a_folder_that_cannot_be_created_says_what_to_do() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let Err(error) = Cache::create(&file.path().join("cache")) else {
-            panic!("a file is no folder");
+            panic!("a file is not a folder");
         };
         assert!(error.to_string().contains("check that the volume is mounted"));
     }

@@ -85,7 +85,7 @@ impl Slot {
         Part::new(Arc::clone(&self.folders), self.media_id)
     }
 
-    /// Works where it may block. What cannot be looked at is not finished: it is written anew, and an error comes back
+    /// Works where it may block. What cannot be looked at is not finished: it is written again, and an error comes back
     /// from there.
     async fn on_volume(
         &self,

@@ -57,7 +57,7 @@ impl Cache {
 
 impl CacheFile {
     /// The open file. Its content is its first bytes, as many as the message announces: a note follows them. Whether they
-    /// have the announced hash is checked by whoever reads them.
+    /// have the announced hash is checked by the reader.
     #[must_use]
     pub fn content(&self) -> Arc<File> {
         Arc::clone(&self.content)

@@ -61,7 +61,7 @@ struct Append<'a, R> {
     app_ids: Vec<String>,
     positions: BTreeMap<String, i64>,
     filters: &'a FilterCache,
-    /// Keys seen in the table. One that was removed since counts as there: whoever removed it wants no such row.
+    /// Keys seen in the table. One that was removed since counts as there: it was removed on purpose.
     present: HashMap<Date, HashSet<Key>>,
     /// Files looked into. They never change, so no round looks twice.
     checked: HashSet<String>,

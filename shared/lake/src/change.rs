@@ -16,7 +16,7 @@ use crate::handle::Handle;
 use crate::snapshot::{Followed, Snapshot};
 use crate::{TableError, TableOptions, TableRow, checkpoint, data_files};
 
-/// Something to be done to a table, decided anew for each version that it meets.
+/// Something to be done to a table, decided again for each version that it meets.
 pub(crate) trait Change: Send {
     /// What is reported when it is done.
     type Outcome: Clone + Send;

@@ -25,7 +25,7 @@ pub(crate) struct Handle {
     pub(crate) at: String,
     location: Location,
     store: Option<(Arc<LogCache>, Url)>,
-    /// Taken out by whoever works with it, and put back only when all went well: after an error the table is loaded again.
+    /// Taken out by the call that works with it, and put back only when all went well: after an error the table is loaded again.
     snapshot: Option<Snapshot>,
     /// When the storage was last asked for the table that the snapshot is of.
     confirmed: Instant,

@@ -1,7 +1,7 @@
 //! Compaction: the small files of a date become few big ones, with the same rows and the same bloom filters.
 //!
 //! Safe beside running writers. An append in between fails the commit, not the work: the plan is looked at again, and
-//! the files that it replaces are still there. A removal in between replaces one of them: then that part is done anew.
+//! the files that it replaces are still there. A removal in between replaces one of them: then that part is done again.
 //! An append that is overtaken by a compaction looks into the new file, so keys stay single. A process that dies leaves
 //! files that no commit names; `vacuum` deletes them.
 

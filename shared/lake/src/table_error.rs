@@ -24,7 +24,7 @@ pub enum TableError {
     },
     /// The table is not of the form that these rows have. It does not pass by itself.
     #[error(
-        "the Delta table {table} does not fit the rows: {reason}. Give the table its columns back (ALTER TABLE), or move it away and let it be created anew"
+        "the Delta table {table} does not fit the rows: {reason}. Give the table its columns back (ALTER TABLE), or stop its writers and move it away: the next row creates it"
     )]
     Schema {
         /// The table's location.
@@ -34,7 +34,7 @@ pub enum TableError {
     },
     /// The log or a data file cannot be read. It does not pass by itself.
     #[error(
-        "the Delta table {table} is damaged: {reason}. Nothing is written to it until that is mended: restore the file named here, or the table to an earlier version (RESTORE TABLE), or move it away and reprocess"
+        "the Delta table {table} is damaged: {reason}. Nothing is written to it until that is mended: restore the file named here, or the table to an earlier version (RESTORE TABLE), or stop its writers, move it away and reprocess"
     )]
     Corrupt {
         /// The table's location.

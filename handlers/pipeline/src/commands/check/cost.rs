@@ -129,7 +129,7 @@ fn f2_per_day() -> f64 {
     Capacity::F2.cu_seconds_per_day() as f64
 }
 
-/// A path that is no location is reported by the check of its files or table.
+/// A path that is not a location is reported by the check of its files or table.
 fn is_in_one_lake(path: &str) -> bool {
     matches!(Location::parse(path), Ok(Location::OneLake { .. }))
 }
