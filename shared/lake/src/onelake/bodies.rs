@@ -38,8 +38,9 @@ use crate::onelake::refusal::RequestError;
 pub(crate) const BLOCK_BYTES: u64 = 4 * 1024 * 1024;
 /// Blocks of one file that are sent at the same time.
 const BLOCKS_IN_FLIGHT: usize = 4;
-/// Bodies in memory over all uploads, in KiB: fifty uploads must stay below a handler's 128 MiB.
-const MEMORY_KIB: u32 = 32 * 1024;
+/// Bodies in memory over all uploads, in KiB: fifty uploads must stay below a handler's 128 MiB, and the allocator and the
+/// HTTP connections keep several times of this.
+const MEMORY_KIB: u32 = 16 * 1024;
 /// Attempts after the first; together they take up to [`RETRY_TIMEOUT`], then the handler keeps the message and backs off.
 const RETRIES: u32 = 6;
 const RETRY_DELAY: Duration = Duration::from_millis(200);
