@@ -17,7 +17,7 @@ struct LastCheckpoint {
     version: u64,
 }
 
-/// Makes a checkpoint if one is due, and returns the state to go on with. Its failure is no failure of the append: it is
+/// Makes a checkpoint if one is due, and returns the state to go on with. Its failure does not fail the append: it is
 /// logged, and tried again after later commits.
 pub(crate) async fn make_if_due<R: TableRow>(
     handle: &mut Handle,

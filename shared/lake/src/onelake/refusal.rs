@@ -47,7 +47,7 @@ impl RequestError {
         matches!(self.status(), Some(409 | 412))
     }
 
-    /// The workspace or the item is not there, which is no answer about the file.
+    /// The workspace or the item is not there, which says nothing about the file.
     pub(crate) fn is_item_missing(&self) -> bool {
         [
             "FilesystemNotFound",
@@ -83,7 +83,7 @@ impl RequestError {
         self.code() == "BlobOperationNotSupported"
     }
 
-    /// A 409 that is no answer about what is at the path: a lease, an immutability policy, another operation.
+    /// A 409 that says nothing about what is at the path: a lease, an immutability policy, another operation.
     fn is_write_forbidden(&self) -> bool {
         self.status() == Some(409) && !self.is_path_refused() && self.code() != "BlobAlreadyExists"
     }
