@@ -99,6 +99,9 @@ fn a_process_that_ends_between_any_two_steps_loses_nothing_and_doubles_nothing()
 
     fleet.samples.fill_in(&mut sent)?;
     assert_exactly_what_was_sent(&sent, &fleet.tables()?, &fleet.files());
-    assert!(fleet.cached().is_empty(), "left in the cache: {:?}", fleet.cached());
+    // A process that is killed cannot remove the parts of its other downloads: the janitor does.
+    let mut left = fleet.cached();
+    left.retain(|path| path.extension().is_none_or(|extension| extension != "part"));
+    assert!(left.is_empty(), "left in the cache: {left:?}");
     Ok(())
 }
