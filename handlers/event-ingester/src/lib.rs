@@ -2,6 +2,7 @@
 //!
 //! A refused URL or a missing assignment id fails that attachment alone, with a dead letter and a result: never silence.
 
+mod irregular;
 mod seen;
 
 use contracts::blob_path::{PathParts, blob_paths};
@@ -13,6 +14,7 @@ use contracts::presigned;
 use contracts::time;
 use contracts::topology::Stage;
 use contracts::url_guard::UrlPolicy;
+use irregular::Irregular;
 use jiff::Timestamp;
 use runtime::config::Settings;
 use runtime::metrics::{DOMAIN, metrics};
@@ -31,6 +33,7 @@ const UNKNOWN_ASSIGNMENT: &str = "unknown";
 pub struct EventIngester {
     policy: UrlPolicy,
     seen: Arc<Seen>,
+    irregular: Irregular,
 }
 
 /// Makes the stage.
@@ -52,6 +55,7 @@ impl EventIngester {
         Self {
             policy: UrlPolicy::new(&settings.allowed_hosts, settings.dev.is_some()),
             seen: Arc::default(),
+            irregular: Irregular::new(settings.ignored_url_paths.clone()),
         }
     }
 
@@ -104,7 +108,7 @@ impl EventIngester {
                         .clone()
                         .or_else(|| Some(event.status_subtype.clone())),
                     original_timestamp: time::to_microseconds(original_timestamp),
-                    metadata: expiry_notes(&attachment.url, context.now),
+                    metadata: notes(event, &attachment.url, context.now),
                 };
                 let kind = if refused.is_some() { "refused" } else { "download" };
                 metrics().tasks_produced.with_label_values(&[DOMAIN, kind]).inc();
@@ -130,6 +134,7 @@ impl Handler for EventIngester {
             ));
         }
         let started = Instant::now();
+        self.irregular.note(&event);
         let fingerprint = Seen::fingerprint(&event.trace_id, &event.attachments);
         let (emit, status) = if self.seen.contains(fingerprint, context.now) {
             (Emit::nothing(), "duplicate")
@@ -184,8 +189,12 @@ fn nameless() -> Url {
     Url::parse("https://refused.invalid/").expect("a constant URL")
 }
 
-fn expiry_notes(url: &Url, now: Timestamp) -> Map<String, serde_json::Value> {
+/// What the later stages must know of the event and of its URL.
+fn notes(event: &Event, url: &Url, now: Timestamp) -> Map<String, serde_json::Value> {
     let mut notes = Map::new();
+    if event.timestamp.is_none() {
+        notes.insert(metadata::TIMESTAMP_FROM_RECORD.to_owned(), true.into());
+    }
     if let Some(expiry) = presigned::expiry(url) {
         notes.insert(metadata::EXPIRES_AT.to_owned(), time::format(expiry.expires_at).into());
         notes.insert(metadata::EXPIRED_AT_INGEST.to_owned(), expiry.is_expired(now).into());
@@ -213,7 +222,7 @@ mod tests {
 
     fn event(assignment: &Value, attachments: &[&str]) -> Event {
         Event::from_value(
-            json!({"trace_id": "test-001", "event_type": "documentsReceived", "timestamp": "2024-12-31T12:00:00Z",
+            &json!({"trace_id": "test-001", "event_type": "documentsReceived", "timestamp": "2024-12-31T12:00:00Z",
             "payload": {"assignmentId": assignment}, "attachments": attachments}),
         )
         .unwrap()

@@ -11,7 +11,7 @@ use runtime::{
     Unavailable,
 };
 use std::sync::Arc;
-use table_sink::TableSink;
+use table_sink::{TableSink, Undated};
 
 /// The handler.
 pub struct EventWriter {
@@ -43,7 +43,7 @@ impl BatchHandler for EventWriter {
     }
 
     async fn handle(&self, batch: &Batch<'_, Event>, context: &Context) -> Result<Vec<Refused>, Unavailable> {
-        let rows: Vec<_> = batch
+        let mut rows: Vec<_> = batch
             .records
             .iter()
             .map(|delivered| Sourced {
@@ -54,6 +54,18 @@ impl BatchHandler for EventWriter {
                 }),
             })
             .collect();
+        let mut undated = Undated::default();
+        for (delivered, Sourced { row, .. }) in batch.records.iter().zip(&rows) {
+            if delivered.input.timestamp.is_none() {
+                undated.note(row.event_id.as_str().into(), row.event_date);
+            }
+        }
+        undated.look_in(&self.events).await?;
+        for (delivered, Sourced { row, .. }) in batch.records.iter().zip(&mut rows) {
+            if delivered.input.timestamp.is_none() {
+                row.event_date = undated.date_of(&row.event_id).unwrap_or(row.event_date);
+            }
+        }
         let happened: Vec<Timestamp> = rows.iter().map(|row| row.row.event_timestamp).collect();
         self.events.append(rows, &batch.positions, &happened).await?;
         Ok(Vec::new())

@@ -1,22 +1,21 @@
 //! From an event to its row: every column from its place in the event, whatever JSON type is there.
 
+use contracts::json::{self, Kind, Object};
 use contracts::messages::Event;
-use contracts::redaction::{redact_json, redact_text, redact_url};
+use contracts::redaction::{redact_text, redact_url};
 use contracts::{ids, time};
 use jiff::Timestamp;
 use lake::EventRow;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
-/// The row of an event. Nothing in an event can make this fail.
+/// Returns the row of an event. Nothing in an event can make this fail.
+///
+/// An event without a timestamp that is taken has that of its record.
 pub(crate) fn of_event(event: &Event, record_timestamp: Option<Timestamp>, now: Timestamp) -> EventRow {
-    // An event without a time of its own has that of its record. Redelivered it keeps its date, and so its one row; put on
-    // the topic again another day, it is another record and gets another row. Looking for it in all dates that the topic
-    // still holds would not make it one event: its attachments are dated by the same rule, in tables of their own.
     let event_timestamp = time::to_microseconds(event.timestamp.or(record_timestamp).unwrap_or(now));
-    let column = |path: &[&str]| text_at(&event.payload, path);
+    let inner = event.inner.parse();
+    let column = |path: &[&str]| text_at(&inner, path);
     let phone = |name| column(&["contact", "contactMethods", "phone", name]);
-    let mut raw = event.raw.clone();
-    redact_json(&mut raw);
     let attachments: Vec<String> = event.attachments.iter().map(|url| redact_url(url)).collect();
     EventRow {
         event_id: ids::event_id(&event.trace_id).to_string(),
@@ -49,50 +48,40 @@ pub(crate) fn of_event(event: &Event, record_timestamp: Option<Timestamp>, now: 
         contact_phone_extension: phone("extension"),
         contact_email_address: column(&["contact", "contactMethods", "email", "address"]),
         source_system: event.source_system.clone(),
-        raw_json: Some(raw.to_string()),
+        raw_json: Some(json::redacted(&event.raw)),
     }
 }
 
-/// The text at a path of the payload; a value of another type as its JSON text. Names may also be spelled with
-/// underscores, as flat events do.
-fn text_at(payload: &serde_json::Map<String, Value>, path: &[&str]) -> Option<String> {
-    let (first, rest) = path.split_first()?;
-    let mut value = member(payload, first)?;
-    for name in rest {
-        value = member(value.as_object()?, name)?;
-    }
-    match value {
-        Value::Null => None,
-        Value::String(text) => Some(redact_text(text)),
-        other => {
-            let mut other = other.clone();
-            redact_json(&mut other);
-            Some(other.to_string())
-        }
-    }
+/// The text at a path of the first object that has one there; a value of another type as it is written.
+fn text_at(inner: &[Object<'_>], path: &[&str]) -> Option<String> {
+    inner.iter().find_map(|object| text_below(object, path))
 }
 
-fn member<'a>(object: &'a serde_json::Map<String, Value>, name: &str) -> Option<&'a Value> {
-    object.get(name).or_else(|| {
-        let mut snake = String::with_capacity(name.len() + 4);
-        for letter in name.chars() {
-            if letter.is_ascii_uppercase() {
-                snake.push('_');
-            }
-            snake.push(letter.to_ascii_lowercase());
-        }
-        object.get(&snake)
+fn text_below(object: &Object<'_>, path: &[&str]) -> Option<String> {
+    let (name, rest) = path.split_first()?;
+    object.all(&[name]).find_map(|value| match rest {
+        [] => text_of(value),
+        rest => text_below(&Object::parse(value.get()).ok()?, rest),
     })
+}
+
+fn text_of(value: &RawValue) -> Option<String> {
+    match Kind::of(value) {
+        Kind::Null => None,
+        Kind::String => Some(redact_text(&json::string(value)?)),
+        _ => Some(json::redacted(value.get())),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use contracts::messages::Message;
     use serde_json::json;
 
     #[test]
     fn every_column_has_its_place_and_no_type_fails() {
-        let event = Event::from_value(json!({
+        let event = Event::from_value(&json!({
             "type": "verisk.claims.property.xn.documentsReceived", "version": 3, "traceId": "t",
             "utcDateTime": "2024-12-31T23:30:00-02:00",
             "data": {"assignmentId": "A1", "note": 17, "author": {"first": "Ada"}, "description": true, "carrier_id": "C",
@@ -119,11 +108,26 @@ mod tests {
 
     #[test]
     fn an_event_without_a_timestamp_takes_the_records() {
-        let event = Event::from_value(json!({"trace_id": "t", "event_type": "x"})).unwrap();
+        let event = Event::from_value(&json!({"trace_id": "t", "event_type": "x"})).unwrap();
         let written: Timestamp = "2024-05-01T00:00:00Z".parse().unwrap();
         assert_eq!(
             of_event(&event, Some(written), Timestamp::UNIX_EPOCH).event_timestamp,
             written
         );
+    }
+
+    #[test]
+    fn numbers_keep_their_digits_and_the_event_its_bytes() {
+        let written = r#"{ "trace_id":"t", "type":"x", "data": {"Note":123456789012345678901, "author":"cut \ud83d",
+            "ADM":{"coverage_loss":{"ClaimNumber":0.10}}, "carrierId":{ "big" : 1E+400, "sig":"PLANTED" } } }"#;
+        let row = of_event(&Event::decode(written.as_bytes()).unwrap(), None, Timestamp::UNIX_EPOCH);
+        assert_eq!(row.note.as_deref(), Some("123456789012345678901"));
+        assert_eq!(row.author.as_deref(), Some("cut \u{FFFD}"));
+        assert_eq!(row.claim_number.as_deref(), Some("0.10"));
+        assert_eq!(
+            row.carrier_id.as_deref(),
+            Some(r#"{ "big" : 1E+400, "sig":"[redacted]" }"#)
+        );
+        assert_eq!(row.raw_json, Some(written.replace("PLANTED", "[redacted]")));
     }
 }

@@ -25,7 +25,7 @@ use runtime::{
 };
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use table_sink::TableSink;
+use table_sink::{TableSink, Undated};
 
 /// The handler.
 pub struct ResultProcessor {
@@ -83,6 +83,7 @@ impl BatchHandler for ResultProcessor {
     }
 
     async fn handle(&self, batch: &Batch<'_, DownloadResult>, context: &Context) -> Result<Vec<Refused>, Unavailable> {
+        let dates = self.dates(batch).await?;
         let of = |status| {
             batch
                 .records
@@ -91,18 +92,26 @@ impl BatchHandler for ResultProcessor {
                 .filter(move |record| record.input.status == status)
         };
         let completed: Vec<_> = of(Status::Completed)
-            .map(|record| sourced(record, rows::attachment(&record.input, context.now)))
+            .map(|record| {
+                sourced(
+                    record,
+                    rows::attachment(&record.input, dates.of(&record.input), context.now),
+                )
+            })
             .collect();
         let happened: Vec<Timestamp> = of(Status::Completed)
             .map(|record| record.input.original_timestamp)
             .collect();
         self.attachments.append(completed, &batch.positions, &happened).await?;
         // Spares most rows that would be removed again at once. It decides nothing: the look after the append does.
-        let known = self.completed(of(Status::FailedPermanent)).await?;
+        let known = self.completed(&dates, of(Status::FailedPermanent)).await?;
         let (failed, happened): (Vec<_>, Vec<_>) = of(Status::FailedPermanent)
             .map(|record| {
                 (
-                    sourced(record, rows::failed(&record.input, context.now)),
+                    sourced(
+                        record,
+                        rows::failed(&record.input, dates.of(&record.input), context.now),
+                    ),
                     record.input.original_timestamp,
                 )
             })
@@ -110,9 +119,9 @@ impl BatchHandler for ResultProcessor {
             .unzip();
         self.failed.append(failed, &batch.positions, &happened).await?;
 
-        let mut completed = self.completed(of(Status::FailedPermanent)).await?;
+        let mut completed = self.completed(&dates, of(Status::FailedPermanent)).await?;
         for record in of(Status::Completed) {
-            let (date, id) = identity(&record.input);
+            let (date, id) = dates.identity(&record.input);
             completed.entry(date).or_default().insert(id);
         }
         self.failed.remove(completed).await?;
@@ -123,12 +132,45 @@ impl BatchHandler for ResultProcessor {
 /// Ids of attachments, by the date of their rows.
 type Media = BTreeMap<Date, HashSet<Arc<str>>>;
 
+/// The dates of a batch's rows.
+struct Dates(Undated);
+
+impl Dates {
+    fn of(&self, result: &DownloadResult) -> Date {
+        let own = time::utc_date(result.original_timestamp);
+        match result.timestamp_from_record {
+            true => self.0.date_of(&result.media_id.to_string()).unwrap_or(own),
+            false => own,
+        }
+    }
+
+    fn identity(&self, result: &DownloadResult) -> (Date, Arc<str>) {
+        (self.of(result), result.media_id.to_string().into())
+    }
+}
+
 impl ResultProcessor {
+    /// The dates of the rows: an attachment whose event has no timestamp has the date that it has in either table.
+    async fn dates(&self, batch: &Batch<'_, DownloadResult>) -> Result<Dates, Unavailable> {
+        let mut undated = Undated::default();
+        for record in batch.records.iter().filter(|record| record.input.timestamp_from_record) {
+            let date = time::utc_date(record.input.original_timestamp);
+            undated.note(record.input.media_id.to_string().into(), date);
+        }
+        undated.look_in(&self.attachments).await?;
+        undated.look_in(&self.failed).await?;
+        Ok(Dates(undated))
+    }
+
     /// Those of the records whose file is recorded as there.
-    async fn completed(&self, records: impl Iterator<Item = &Delivered<DownloadResult>>) -> Result<Media, Unavailable> {
+    async fn completed(
+        &self,
+        dates: &Dates,
+        records: impl Iterator<Item = &Delivered<DownloadResult>>,
+    ) -> Result<Media, Unavailable> {
         let mut asked: BTreeMap<Date, Vec<Key>> = BTreeMap::new();
         for record in records {
-            let (date, id) = identity(&record.input);
+            let (date, id) = dates.identity(&record.input);
             asked.entry(date).or_default().push(Key::new(&id));
         }
         let mut completed = Media::new();
@@ -138,13 +180,6 @@ impl ResultProcessor {
         }
         Ok(completed)
     }
-}
-
-fn identity(result: &DownloadResult) -> (Date, Arc<str>) {
-    (
-        time::utc_date(result.original_timestamp),
-        result.media_id.to_string().into(),
-    )
 }
 
 fn contains(media: &Media, date: Date, id: &str) -> bool {

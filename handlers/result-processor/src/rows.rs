@@ -5,10 +5,11 @@ use contracts::messages::DownloadResult;
 use contracts::redaction::{redact_text, redact_url, truncate_error};
 use contracts::time;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use lake::{AttachmentRow, FailedRow};
 
-/// The row of a file that is in OneLake.
-pub(crate) fn attachment(result: &DownloadResult, now: Timestamp) -> AttachmentRow {
+/// Returns the row of a file that is in OneLake.
+pub(crate) fn attachment(result: &DownloadResult, event_date: Date, now: Timestamp) -> AttachmentRow {
     AttachmentRow {
         media_id: result.media_id.to_string(),
         trace_id: Some(result.trace_id.clone()),
@@ -23,12 +24,12 @@ pub(crate) fn attachment(result: &DownloadResult, now: Timestamp) -> AttachmentR
         retry_count: Some(count(result.retry_count)),
         downloaded_at: result.downloaded_at,
         created_at: time::to_microseconds(now),
-        event_date: time::utc_date(result.original_timestamp),
+        event_date,
     }
 }
 
-/// The row of an attachment that will not be tried again.
-pub(crate) fn failed(result: &DownloadResult, now: Timestamp) -> FailedRow {
+/// Returns the row of an attachment that will not be tried again.
+pub(crate) fn failed(result: &DownloadResult, event_date: Date, now: Timestamp) -> FailedRow {
     FailedRow {
         media_id: result.media_id.to_string(),
         trace_id: Some(result.trace_id.clone()),
@@ -46,7 +47,7 @@ pub(crate) fn failed(result: &DownloadResult, now: Timestamp) -> FailedRow {
         replay_count: count(result.replay_count),
         failed_at: Some(result.created_at),
         created_at: time::to_microseconds(now),
-        event_date: time::utc_date(result.original_timestamp),
+        event_date,
     }
 }
 

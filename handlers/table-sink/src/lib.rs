@@ -3,6 +3,9 @@
 //! It is no stage; it stands beside them because `runtime` must not know the lake, nor the lake the runtime.
 
 pub mod agreement;
+mod undated;
+
+pub use undated::{Undated, WINDOW_DAYS};
 
 use agreement::Verdict;
 use contracts::topology::Stage;
@@ -16,7 +19,7 @@ use lake::{
 use runtime::config::Settings;
 use runtime::metrics::{count_onelake, metrics};
 use runtime::{AssignError, Assigned, SetupError, Starts, Unavailable};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -175,6 +178,22 @@ impl<R: TableRow> TableSink<R> {
             known.insert(app_id, position);
         }
         Ok(starts)
+    }
+
+    /// The earliest date from `first` to `last` on which each of the ids has a row.
+    ///
+    /// # Errors
+    /// When the table cannot be read now.
+    pub async fn dates_of(
+        &self,
+        ids: &HashSet<Arc<str>>,
+        first: Date,
+        last: Date,
+    ) -> Result<HashMap<Arc<str>, Date>, Unavailable> {
+        match &self.table {
+            Some(table) => guarded(table.dates_of(ids, first, last)).await,
+            None => Ok(HashMap::new()),
+        }
     }
 
     /// Appends the rows that are not there yet, with the positions that they came from. `happened` are the events'

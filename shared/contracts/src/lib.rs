@@ -4,6 +4,7 @@
 //! travels between them, [`ids`] and [`blob_path`] how things are named, and the rules
 //! ([`url_guard`], [`address_guard`], [`presigned`], [`file_rules`]) what is let in.
 //! [`redaction`] keeps secrets out of everything that is written down.
+//! [`json`] reads what events really hold.
 //! [`onelake_billing`] is the price list of OneLake.
 
 pub mod address_guard;
@@ -12,6 +13,7 @@ pub mod cache_path;
 pub mod category;
 pub mod file_rules;
 pub mod ids;
+pub mod json;
 pub mod messages;
 pub mod onelake_billing;
 pub mod presigned;
@@ -19,3 +21,4 @@ pub mod redaction;
 pub mod time;
 pub mod topology;
 pub mod url_guard;
+pub mod url_paths;

@@ -7,12 +7,13 @@
 mod secrets;
 mod urls;
 
-use secrets::{is_secret_name, scrub_bearer, scrub_secrets};
+pub(crate) use secrets::is_secret_name;
+use secrets::{scrub_bearer, scrub_secrets};
 use serde_json::Value;
 use std::collections::HashMap;
 use urls::{strip_url, strip_urls};
 
-const REDACTED: &str = "[redacted]";
+pub(crate) const REDACTED: &str = "[redacted]";
 
 /// Honest texts need two rounds, the second of which changes nothing. One that needs more than this is made to, and goes
 /// as a whole.

@@ -1,11 +1,13 @@
 //! One Delta table, as the handlers see it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::onelake_billing::Bill;
 use deltalake::kernel::Add;
+use jiff::ToSpan;
 use jiff::civil::Date;
 use tokio::sync::Mutex;
 
@@ -135,6 +137,33 @@ impl<R: TableRow> Table<R> {
         let found = lookup.find(date, &Wanted::new(keys), &mut HashSet::new()).await?;
         handle.keep(snapshot);
         Ok(found)
+    }
+
+    /// The earliest date from `first` to `last` on which each of the ids has a row, whatever its `replay_count`. Ids without
+    /// one are left out. Only dates that have files cost anything.
+    ///
+    /// # Errors
+    /// [`TableError`], if the log or a file cannot be read.
+    pub async fn dates_of(
+        &self,
+        ids: &HashSet<Arc<str>>,
+        first: Date,
+        last: Date,
+    ) -> Result<HashMap<Arc<str>, Date>, TableError> {
+        let mut handle = self.handle.lock().await;
+        let Some(snapshot) = handle.latest::<R>(&self.options).await? else {
+            return Ok(HashMap::new());
+        };
+        let lookup = key_lookup::Lookup::<R>::new(&snapshot, &self.filters);
+        let wanted = Wanted::ids(ids);
+        let mut dates = HashMap::new();
+        for date in first.series(1.day()).take_while(|date| *date <= last) {
+            for key in lookup.find(date, &wanted, &mut HashSet::new()).await? {
+                dates.entry(key.id).or_insert(date);
+            }
+        }
+        handle.keep(snapshot);
+        Ok(dates)
     }
 }
 

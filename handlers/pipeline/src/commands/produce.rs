@@ -2,11 +2,12 @@
 
 use super::delivery::Delivery;
 use crate::Outcome;
-use contracts::messages::Event;
+use contracts::json::{self, Kind};
+use contracts::messages::{Event, Message};
 use runtime::config::{Environment, Settings};
 use runtime::produce::Outgoing;
 use runtime::trace_context::TraceContext;
-use serde_json::Value;
+use serde_json::value::RawValue;
 use std::io::Read;
 
 /// Sends every event of the source.
@@ -49,19 +50,26 @@ fn read(source: &str) -> Result<String, String> {
         path => std::fs::read(path).map(|content| bytes = content),
     };
     read.map_err(|error| format!("{source} cannot be read: {error}"))?;
-    String::from_utf8(bytes).map_err(|error| format!("{source} is no UTF-8 text: {error}"))
+    let text = json::as_written(&bytes).map_err(|error| format!("{source} cannot be read: {error}"))?;
+    Ok(text.to_owned())
 }
 
-/// Trace id and bytes of each event. Only readable ones: whoever sends by hand wants to know at once.
+/// Returns trace id and bytes of each event, as they are written. Only readable ones: whoever sends by hand wants to know at
+/// once.
 fn events(text: &str) -> Result<Vec<(String, Vec<u8>)>, String> {
     let mut events = Vec::new();
     for (number, value) in serde_json::Deserializer::from_str(text)
-        .into_iter::<Value>()
+        .into_iter::<&RawValue>()
         .enumerate()
     {
-        match value.map_err(|error| format!("no JSON: {error}"))? {
-            Value::Array(list) => events.extend(list),
-            value => events.push(value),
+        let value = value.map_err(|error| format!("no JSON: {error}"))?;
+        match Kind::of(value) {
+            Kind::List => {
+                let list: Vec<&RawValue> =
+                    serde_json::from_str(value.get()).map_err(|error| format!("no JSON: {error}"))?;
+                events.extend(list);
+            }
+            _ => events.push(value),
         }
         if events.len() > 1_000_000 {
             return Err(format!(
@@ -76,8 +84,8 @@ fn events(text: &str) -> Result<Vec<(String, Vec<u8>)>, String> {
         .into_iter()
         .enumerate()
         .map(|(index, value)| {
-            let bytes = value.to_string().into_bytes();
-            let event = Event::from_value(value).map_err(|error| format!("event {}: {error}", index + 1))?;
+            let bytes = value.get().as_bytes().to_vec();
+            let event = Event::decode(&bytes).map_err(|error| format!("event {}: {error}", index + 1))?;
             Ok((event.trace_id, bytes))
         })
         .collect()
@@ -89,13 +97,15 @@ mod tests {
 
     #[test]
     fn one_event_a_list_or_lines_are_read() {
-        let event = r#"{"trace_id":"t","event_type":"x"}"#;
+        let event = r#"{ "trace_id":123456789012345678901, "event_type":"x","cut":"\ud83d" }"#;
         for (text, count) in [
             (event.to_owned(), 1),
             (format!("[{event},{event}]"), 2),
             (format!("{event}\n{event}\n\n{event}\n"), 3),
         ] {
-            assert_eq!(events(&text).unwrap().len(), count, "{text}");
+            let events = events(&text).unwrap();
+            assert_eq!(events.len(), count, "{text}");
+            assert!(events.iter().all(|(_, bytes)| bytes == event.as_bytes()), "{text}");
         }
     }
 

@@ -27,8 +27,8 @@ const ROWS: usize = 100;
 ///
 /// Every attachment of every event must be a row of xact_attachments or of xact_attachments_failed, or still be in a topic:
 /// in a record that its stage has not finished, or in an unsettled dead letter of a message that could not be read.
-/// Told are attachments and event rows that are nowhere, keys that are in a table more than once, and attachments
-/// in both tables. Exit 1 if there is any. It may run beside the pipeline.
+/// Told are attachments and event rows that are nowhere, keys that are in a table more than once, attachments in both
+/// tables, and events with URLs outside their list of attachments (IGNORED_URL_PATHS). Exit 1 if there is any. It may run beside the pipeline.
 ///
 /// What it sees: events on the raw topic as long as they are retained there, and in xact_events for ever. An
 /// attachment's id comes from its whole URL, signature included, and the tables hold no signatures: attachments of an event that
@@ -159,7 +159,8 @@ fn as_json(all: &Tally, range: Range) -> serde_json::Value {
         "from": time::format(range.from), "to": time::format(range.to), "well": all.is_well(),
         "events": {"all": all.events, "waiting": all.events_waiting, "by_table_alone": all.events_by_table},
         "attachments": {"all": all.attachments, "completed": all.completed, "failed": all.failed, "waiting": all.waiting},
-        "missing": missing, "duplicates": duplicates,
+        "missing": missing, "duplicates": duplicates, "unreadable": all.unreadable,
+        "events_with_unlisted_urls": all.events_with_unlisted_urls, "unlisted_urls": all.unlisted_urls,
     })
 }
 
@@ -178,6 +179,11 @@ fn print(all: &Tally) {
     for (place, count) in &all.waiting {
         row(&format!("  still in a topic: {place}"), *count);
     }
+    row("records that are no readable event", all.unreadable);
+    row(
+        "events with URLs outside their attachments",
+        all.events_with_unlisted_urls,
+    );
     row("missing", all.missing.len() as u64);
     row("duplicate keys", all.duplicates.len() as u64);
     println!("{shown}");
@@ -210,8 +216,24 @@ fn print(all: &Tally) {
     if all.missing.len().max(all.duplicates.len()) > ROWS {
         println!("only the first {ROWS} are shown: --json has all");
     }
-    if all.is_well() {
-        println!("Every attachment is in exactly one place.");
+    if !all.unlisted_urls.is_empty() {
+        let mut shown = table(&["URLs outside the attachments", "events"]);
+        for (path, events) in all.unlisted_urls.iter().take(ROWS) {
+            shown.add_row([cell(path), events.to_string()]);
+        }
+        println!("{shown}");
+        println!(
+            "Nothing is downloaded from these URLs. If they are attachments, the source must put them into `attachments`; \
+             if not, add the paths to IGNORED_URL_PATHS."
+        );
+    }
+    match all.unreadable {
+        _ if !all.is_well() => {}
+        0 => println!("Every attachment is in exactly one place."),
+        count => println!(
+            "Every attachment of the readable events is in exactly one place. What {count} records name is not known: \
+             `xact-pipeline dlq list --stage event-ingester` shows them."
+        ),
     }
 }
 

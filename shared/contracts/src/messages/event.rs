@@ -1,14 +1,23 @@
 //! The assignment event, in both shapes in which sources send it.
 
-use super::fields::{is_exact, kind, text_of};
-use super::{DecodeError, Message};
-use crate::time;
-use jiff::Timestamp;
-use serde_json::{Map, Value};
+mod attachments;
+mod inner;
+
 use std::collections::HashSet;
 
+use jiff::Timestamp;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::{DecodeError, Message};
+use crate::json::{self, Object, Survey};
+use crate::redaction::{redact_text, truncate_error};
+use crate::time::{self, TimestampError};
+
+pub use inner::Inner;
+
 /// An event as it was understood. [`Event::raw`] keeps all of it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// Id of the event's whole way through the pipeline.
     pub trace_id: String,
@@ -31,10 +40,32 @@ pub struct Event {
     /// URLs as the event spells them, without repetitions. An entry of another type is kept as its JSON text,
     /// so that the URL rules refuse it aloud.
     pub attachments: Vec<String>,
-    /// `payload` of flat events, `data` of dotted ones.
-    pub payload: Map<String, Value>,
-    /// The whole event as it came.
-    pub raw: Value,
+    /// The objects inside: `payload` of flat events, `data` of dotted ones.
+    pub inner: Inner,
+    /// The text of the whole event as it came, without byte order mark.
+    pub raw: String,
+    /// What it holds that is in no field above, and that somebody should know of.
+    pub irregularities: Irregularities,
+}
+
+/// What an event holds beyond what is read of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Irregularities {
+    /// JSON paths of http(s) URLs that are not in the recognised list of attachments.
+    pub unlisted_urls: Vec<String>,
+    /// JSON paths of names that their object has more than once: the last one counts.
+    pub repeated_names: Vec<String>,
+    /// A timestamp that was not taken.
+    pub timestamp: Option<RefusedTimestamp>,
+}
+
+/// A timestamp of an event that counts as absent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedTimestamp {
+    /// As it is written, redacted and cut.
+    pub written: String,
+    /// Why it was not taken.
+    pub reason: TimestampError,
 }
 
 /// Most attachments of one event. Real ones have a handful; each becomes a message of its own.
@@ -47,76 +78,84 @@ pub const MAX_ID_BYTES: usize = 1024;
 const DOMAIN: &str = "xact";
 
 impl Event {
-    /// Understands an event.
+    /// Understands an event that is a JSON tree.
     ///
     /// # Errors
-    /// When it is no object, or has no trace id or no type, or its `data` string holds no JSON object.
-    pub fn from_value(raw: Value) -> Result<Self, DecodeError> {
-        let fail = |reason: String| DecodeError::new(Self::NAME, reason);
-        let Value::Object(object) = &raw else {
-            return Err(fail(format!("expected an object, found {}", kind(&raw))));
+    /// As [`Event::decode`].
+    pub fn from_value(value: &Value) -> Result<Self, DecodeError> {
+        Self::decode(value.to_string().as_bytes())
+    }
+
+    /// Reads the fields of an event whose text is `raw`, a part of it at a time: the outermost object, then those inside.
+    fn read(raw: &str, text: &str) -> Result<Self, String> {
+        let object: &RawValue = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let Ok(object) = Object::parse(object.get()) else {
+            return Err(format!("expected an object, found {}", json::Kind::of(object)));
         };
-        let text = |names: &[&str]| names.iter().find_map(|name| text_of(object.get(*name)?));
-        let required =
-            |names: &[&str]| text(names).ok_or_else(|| fail(format!("{} is missing or blank", names.join(" / "))));
+        let required = |names: &[&str]| {
+            object
+                .text(names)
+                .ok_or_else(|| format!("{} is missing or blank", names.join(" / ")))
+        };
 
         let trace_id = required(&["trace_id", "traceId"])?;
         let event_type = required(&["event_type", "type"])?;
-        let event_subtype = text(&["event_subtype"]);
-        let last_part = event_type.rsplit('.').next().unwrap_or_default().trim();
-        let status_subtype = match &event_subtype {
-            Some(subtype) if last_part == DOMAIN || last_part.is_empty() => subtype.clone(),
-            _ if last_part.is_empty() => event_type.clone(),
-            _ => last_part.to_owned(),
-        };
-        let payload = payload_of(object).map_err(fail)?;
-        let ids = [
-            (object, "trace_id"),
-            (object, "traceId"),
-            (&payload, "assignmentId"),
-            (&payload, "assignment_id"),
-        ];
-        for (holder, name) in ids {
-            if matches!(holder.get(name), Some(Value::Number(number)) if !is_exact(number)) {
-                return Err(fail(format!(
-                    "{name} is a number too large to be kept exactly: it must be a string"
-                )));
-            }
+        let event_subtype = object.text(&["event_subtype"]);
+        let (inner, read_inner) = Inner::read(&object)?;
+        let parsed = inner.parse();
+        let (attachments, read_list) = attachments::of(&object, &parsed);
+        let (timestamp, refused_timestamp) = timestamp_of(&object);
+
+        let mut survey = Survey::default();
+        let skipped: Vec<&RawValue> = read_inner.iter().map(|(_, value)| *value).chain(read_list).collect();
+        json::survey(&object, "$", &skipped, &mut survey).map_err(|error| error.to_string())?;
+        for ((name, _), inside) in read_inner.iter().zip(&parsed) {
+            let path = format!("$.{name}");
+            json::survey(inside, &path, &skipped, &mut survey).map_err(|error| error.to_string())?;
         }
-        let inner = |names: &[&str]| names.iter().find_map(|name| text_of(payload.get(*name)?));
-        let event = Self {
+        let listed: HashSet<&str> = attachments.iter().map(String::as_str).collect();
+        let irregularities = Irregularities {
+            unlisted_urls: survey.urls_other_than(&listed).map(str::to_owned).collect(),
+            repeated_names: survey.repeated_names().map(str::to_owned).collect(),
+            timestamp: refused_timestamp,
+        };
+        let inner_text = |names: &[&str]| parsed.iter().find_map(|inside| inside.text(names));
+        Ok(Self {
+            status_subtype: status_subtype(&event_type, event_subtype.as_deref()),
             event_subtype,
-            status_subtype,
-            version: text(&["version"]),
-            timestamp: ["timestamp", "utcDateTime"]
-                .iter()
-                .find_map(|name| time::parse(object.get(*name)?)),
-            source_system: text(&["source_system"]),
-            assignment_id: inner(&["assignmentId", "assignment_id"]),
-            estimate_version: inner(&["estimateVersion", "estimate_version"])
-                .or_else(|| text(&["estimateVersion", "estimate_version"])),
-            attachments: attachments_of(object.get("attachments").or_else(|| payload.get("attachments"))),
+            version: object.text(&["version"]),
+            timestamp,
+            source_system: object.text(&["source_system"]),
+            assignment_id: inner_text(&["assignmentId", "assignment_id"]),
+            estimate_version: inner_text(&["estimateVersion", "estimate_version"])
+                .or_else(|| object.text(&["estimateVersion", "estimate_version"])),
+            attachments,
             trace_id,
             event_type,
-            payload,
-            raw: Value::Null,
-        };
+            inner,
+            raw: raw.to_owned(),
+            irregularities,
+        })
+    }
+
+    /// Refuses ids that are too long to be repeated everywhere.
+    fn check_ids(&self) -> Result<(), String> {
         let ids = [
-            ("trace_id", Some(&event.trace_id)),
-            ("event_type", Some(&event.event_type)),
-            ("event_subtype", event.event_subtype.as_ref()),
-            ("assignmentId", event.assignment_id.as_ref()),
-            ("estimateVersion", event.estimate_version.as_ref()),
+            ("trace_id", Some(&self.trace_id)),
+            ("event_type", Some(&self.event_type)),
+            ("event_subtype", self.event_subtype.as_ref()),
+            ("assignmentId", self.assignment_id.as_ref()),
+            ("estimateVersion", self.estimate_version.as_ref()),
         ];
         for (name, id) in ids {
             if let Some(id) = id.filter(|id| id.len() > MAX_ID_BYTES) {
-                return Err(fail(format!(
+                return Err(format!(
                     "{name} has {} bytes, at most {MAX_ID_BYTES} are taken",
                     id.len()
-                )));
+                ));
             }
         }
-        Ok(Self { raw, ..event })
+        Ok(())
     }
 }
 
@@ -124,7 +163,12 @@ impl Message for Event {
     const NAME: &'static str = "event";
 
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        Self::from_value(super::decode_json(Self::NAME, bytes)?)
+        let fail = |reason: String| DecodeError::new(Self::NAME, reason);
+        let raw = json::as_written(bytes).map_err(fail)?;
+        let text = json::readable(bytes).map_err(fail)?;
+        let event = Self::read(raw, &text).map_err(fail)?;
+        event.check_ids().map_err(fail)?;
+        Ok(event)
     }
 
     fn trace_id(&self) -> &str {
@@ -132,152 +176,33 @@ impl Message for Event {
     }
 }
 
-/// `payload` or `data`; `data` may be a string that holds JSON.
-fn payload_of(object: &Map<String, Value>) -> Result<Map<String, Value>, String> {
-    let (name, value) = match (object.get("payload"), object.get("data")) {
-        (Some(payload), None | Some(Value::Null)) => ("payload", payload),
-        (Some(payload @ Value::Object(_)), _) => ("payload", payload),
-        (_, Some(data)) => ("data", data),
-        (None, None) => return Ok(Map::new()),
-    };
-    match value {
-        Value::Object(object) => Ok(object.clone()),
-        Value::Null => Ok(Map::new()),
-        Value::String(text) if text.trim().is_empty() => Ok(Map::new()),
-        Value::String(text) => match super::parse(text.as_bytes()) {
-            Ok(Value::Object(object)) => Ok(object),
-            Ok(other) => Err(format!("{name} is a string that holds {}, not an object", kind(&other))),
-            Err(error) => Err(format!("{name} is a string that is no JSON: {error}")),
-        },
-        other => Err(format!("{name} is {}, not an object", kind(other))),
+fn status_subtype(event_type: &str, event_subtype: Option<&str>) -> String {
+    let last_part = event_type.rsplit('.').next().unwrap_or_default().trim();
+    match event_subtype {
+        Some(subtype) if last_part == DOMAIN || last_part.is_empty() => subtype,
+        _ if last_part.is_empty() => event_type,
+        _ => last_part,
     }
+    .to_owned()
 }
 
-fn attachments_of(value: Option<&Value>) -> Vec<String> {
-    let entries = match value {
-        None | Some(Value::Null) => return Vec::new(),
-        Some(Value::Array(entries)) => entries.as_slice(),
-        Some(other) => std::slice::from_ref(other),
-    };
-    let mut seen = HashSet::new();
-    entries
-        .iter()
-        .map(|entry| match entry {
-            Value::String(text) if !text.trim().is_empty() => text.trim().to_owned(),
-            other => other.to_string(),
-        })
-        .filter(|url| seen.insert(url.clone()))
-        .collect()
+/// The first timestamp that can be taken; else why the first one that is there cannot.
+fn timestamp_of(object: &Object<'_>) -> (Option<Timestamp>, Option<RefusedTimestamp>) {
+    let mut refused = None;
+    for value in object.all(&["timestamp", "utcDateTime"]) {
+        match time::read(value) {
+            Some(Ok(timestamp)) => return (Some(timestamp), None),
+            Some(Err(reason)) => {
+                refused.get_or_insert_with(|| RefusedTimestamp {
+                    written: truncate_error(&redact_text(value.get())),
+                    reason,
+                });
+            }
+            None => {}
+        }
+    }
+    (None, refused)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    fn event(value: Value) -> Event {
-        Event::from_value(value).unwrap()
-    }
-
-    #[test]
-    fn the_flat_event_of_the_operators_guide() {
-        let event = Event::decode(br#"{"trace_id":"test-001","event_type":"documentsReceived","event_subtype":"xact","timestamp":"2024-12-31T12:00:00Z","source_system":"test","payload":{"assignmentId":"A123"},"attachments":["https://example.com/test.pdf"]}"#).unwrap();
-        assert_eq!(event.trace_id, "test-001");
-        assert_eq!(event.status_subtype, "documentsReceived");
-        assert_eq!(event.assignment_id.as_deref(), Some("A123"));
-        assert_eq!(event.attachments, ["https://example.com/test.pdf"]);
-        assert_eq!(event.timestamp, "2024-12-31T12:00:00Z".parse().ok());
-    }
-
-    #[test]
-    fn a_dotted_event_with_data_as_object_or_as_string_reads_the_same() {
-        let data = json!({"assignmentId": 4711, "estimateVersion": 2, "attachments": ["https://a/b.pdf"]});
-        let shape = |data: Value| {
-            event(
-                json!({"type": "verisk.claims.property.xn.estimatePackageReceived", "version": 3,
-                "utcDateTime": "2024-12-31T12:00:00Z", "traceId": "t", "data": data}),
-            )
-        };
-        let (object, string) = (shape(data.clone()), shape(json!(data.to_string())));
-        assert_eq!(object.status_subtype, "estimatePackageReceived");
-        assert_eq!(object.version.as_deref(), Some("3"));
-        assert_eq!(object.assignment_id.as_deref(), Some("4711"));
-        assert_eq!(object.estimate_version.as_deref(), Some("2"));
-        assert_eq!(object.attachments, ["https://a/b.pdf"]);
-        assert_eq!(object.payload, string.payload);
-        assert_eq!(object.attachments, string.attachments);
-    }
-
-    #[test]
-    fn the_domain_word_as_type_gives_way_to_the_subtype() {
-        let status = |kind: &str| {
-            event(json!({"trace_id": "t", "event_type": kind, "event_subtype": "firstNoticeOfLossReceived"}))
-                .status_subtype
-        };
-        assert_eq!(status("xact"), "firstNoticeOfLossReceived");
-        assert_eq!(status("verisk.xact"), "firstNoticeOfLossReceived");
-        assert_eq!(status("documentsReceived"), "documentsReceived");
-    }
-
-    #[test]
-    fn a_repeated_url_is_one_attachment_and_odd_entries_stay_visible() {
-        let event = event(json!({"trace_id": 7, "event_type": "x",
-            "attachments": ["https://a/1.pdf", " https://a/1.pdf ", 5, null, {"url": "u"}, ""]}));
-        assert_eq!(event.trace_id, "7");
-        assert_eq!(
-            event.attachments,
-            ["https://a/1.pdf", "5", "null", "{\"url\":\"u\"}", "\"\""]
-        );
-    }
-
-    #[test]
-    fn an_unreadable_timestamp_counts_as_none() {
-        assert_eq!(
-            event(json!({"trace_id": "t", "event_type": "x", "timestamp": "soon"})).timestamp,
-            None
-        );
-    }
-
-    #[test]
-    fn what_is_no_event_says_why() {
-        for (bytes, reason) in [
-            (&b"\xff\xfe"[..], "unreadable event"),
-            (b"[]", "found a list"),
-            (b"{}", "trace_id / traceId is missing or blank"),
-            (br#"{"trace_id":"  ","event_type":"x"}"#, "trace_id"),
-            (br#"{"trace_id":"t"}"#, "event_type / type is missing"),
-            (
-                br#"{"trace_id":"t","type":"x","data":"{"}"#,
-                "data is a string that is no JSON",
-            ),
-            (br#"{"trace_id":"t","type":"x","data":[]}"#, "data is a list"),
-        ] {
-            let error = Event::decode(bytes).unwrap_err().to_string();
-            assert!(error.contains(reason), "{error}");
-        }
-    }
-
-    #[test]
-    fn an_id_of_absurd_length_is_refused_and_named() {
-        for name in ["trace_id", "event_type", "event_subtype"] {
-            let mut value = json!({"trace_id": "t", "event_type": "x"});
-            value[name] = "x".repeat(MAX_ID_BYTES + 1).into();
-            let error = Event::from_value(value).unwrap_err().to_string();
-            assert!(error.contains(&format!("{name} has 1025 bytes")), "{error}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Event::decode(&bytes);
-        }
-
-        #[test]
-        fn deep_nesting_is_an_error_and_no_overflow(depth in 100_usize..5000) {
-            let text = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-            let _ = Event::decode(format!(r#"{{"trace_id":"t","type":"x","data":{text}}}"#).as_bytes());
-        }
-    }
-}
+mod tests;

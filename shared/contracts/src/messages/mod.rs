@@ -1,22 +1,26 @@
 //! What travels between the stages: UTF-8 JSON, read tolerantly and written in one form.
 //!
 //! Rules for all messages (specification, section 2): unknown fields are ignored; required strings are trimmed and
-//! must not be blank; ids may arrive as numbers and become strings; timestamps are read in many forms ([`crate::time`]).
+//! must not be blank; ids may arrive as numbers and become strings; timestamps are read in many forms ([`crate::time`]);
+//! known names are recognised whatever their case; a byte order mark is skipped.
 
 mod cached;
 mod dead_letter;
 mod event;
 mod fields;
+mod names;
 mod result;
 mod task;
 
+pub use crate::json::MAX_VALUES;
 pub use cached::CachedDownload;
 pub use dead_letter::{DeadLetter, MAX_PAYLOAD_BYTES, Payload, Source};
-pub use event::{Event, MAX_ATTACHMENTS, MAX_ID_BYTES};
+pub use event::{Event, Inner, Irregularities, MAX_ATTACHMENTS, MAX_ID_BYTES, RefusedTimestamp};
 pub use result::{DownloadResult, Status};
 pub use task::{DownloadTask, metadata};
 
 use crate::category::Category;
+use crate::json;
 use crate::redaction::{redact_text, truncate_error};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -69,39 +73,16 @@ pub fn encode<M: Serialize>(message: &M) -> Vec<u8> {
     serde_json::to_vec(message).unwrap_or_default()
 }
 
-/// Most values (names of fields included) of one message. In memory each takes a hundred bytes and more: a megabyte of
-/// `[0],[0],…` would take 128. A real event has a few hundred.
-pub const MAX_VALUES: usize = 50_000;
-
+/// Reads a message of our own. Names of fields may be spelled in any case.
 fn decode_json<M: DeserializeOwned>(name: &'static str, bytes: &[u8]) -> Result<M, DecodeError> {
-    parse(bytes).map_err(|reason| DecodeError::new(name, reason))
-}
-
-/// Reads JSON whose tree may take memory in proportion to the text.
-fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, String> {
-    if has_too_many_values(json) {
-        return Err(format!("it holds more than {MAX_VALUES} values"));
-    }
-    serde_json::from_slice(json).map_err(|error| error.to_string())
-}
-
-/// Counts what may begin a value, outside of strings: whether it is JSON at all is the parser's to say.
-fn has_too_many_values(json: &[u8]) -> bool {
-    // Most messages are too short to hold so many.
-    if json.len() <= MAX_VALUES {
-        return false;
-    }
-    let (mut values, mut in_string, mut is_escaped) = (0, false, false);
-    for byte in json {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' => is_escaped = in_string,
-            b'"' => in_string = !in_string,
-            b',' | b':' | b'[' | b'{' if !in_string => values += 1,
-            _ => {}
-        }
-    }
-    values > MAX_VALUES
+    let text = json::readable(bytes).map_err(|reason| DecodeError::new(name, reason))?;
+    serde_json::from_str(&text).or_else(|error| {
+        // The normal case pays nothing for the other.
+        let renamed = serde_json::from_str(&text).ok().and_then(names::in_snake_case);
+        renamed
+            .and_then(|value| serde_json::from_value(value).ok())
+            .ok_or_else(|| DecodeError::new(name, error))
+    })
 }
 
 /// What went wrong with one message: the part of a failure that is written down. Its text is safe to store and log.

@@ -85,6 +85,10 @@ pub struct DownloadResult {
     /// The event's own timestamp.
     #[serde(with = "time")]
     pub original_timestamp: Timestamp,
+    /// Whether the event has no timestamp of its own: `original_timestamp` is that of its record, and another one when the
+    /// event is sent again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub timestamp_from_record: bool,
     /// When the download was complete.
     #[serde(default, with = "time::optional", skip_serializing_if = "Option::is_none")]
     pub downloaded_at: Option<Timestamp>,
@@ -144,6 +148,7 @@ impl DownloadResult {
             error_category: None,
             error_message: None,
             original_timestamp: task.original_timestamp,
+            timestamp_from_record: task.metadata.get(metadata::TIMESTAMP_FROM_RECORD) == Some(&true.into()),
             downloaded_at: None,
             created_at: time::to_microseconds(now),
             expires_at: task.metadata.get(metadata::EXPIRES_AT).and_then(time::parse),

@@ -28,6 +28,8 @@ pub mod metadata {
     pub const EXPIRES_AT: &str = "expires_at";
     /// `true` when it had expired before the ingester saw it.
     pub const EXPIRED_AT_INGEST: &str = "expired_at_ingest";
+    /// `true` when the event has no timestamp that is taken: the task's is that of the event's record.
+    pub const TIMESTAMP_FROM_RECORD: &str = "timestamp_from_record";
 }
 
 /// One attachment to download (topics pending and retry).

@@ -30,7 +30,7 @@ const SECRET_NAMES: [&str; 20] = [
 
 /// Whether a JSON field of that name holds a secret, as [`scrub_secrets`] has it for text; in camel case as well
 /// (`sasToken`).
-pub(super) fn is_secret_name(name: &str) -> bool {
+pub(crate) fn is_secret_name(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     SECRET_NAMES.iter().any(|secret| {
         let Some(before) = lower.strip_suffix(secret) else {

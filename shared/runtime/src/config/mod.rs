@@ -13,6 +13,7 @@ pub use variables::{VARIABLES, Variable, env_example};
 use self::identity::LazyIdentity;
 use ::identity::{Identity, IdentityError};
 use contracts::topology::{Groups, TopicRole, Topics};
+use contracts::url_paths::UrlPaths;
 use secrecy::SecretString;
 use std::fmt;
 use std::net::SocketAddr;
@@ -62,6 +63,8 @@ pub struct Settings {
     pub cache_retention: Duration,
     /// `ALLOWED_ATTACHMENT_DOMAINS`.
     pub allowed_hosts: Vec<String>,
+    /// `IGNORED_URL_PATHS`.
+    pub ignored_url_paths: UrlPaths,
     /// `MAX_FILE_BYTES`.
     pub max_file_bytes: u64,
     /// `AUDIT_LOG_PATH`; `None`: audit lines go to the log.

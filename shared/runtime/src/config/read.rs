@@ -5,6 +5,7 @@ use super::identity::LazyIdentity;
 use super::reader::Reader;
 use super::{BatchSettings, ClusterSettings, ConfigError, DevSettings, Environment, OffsetReset, Security, Settings};
 use contracts::topology::{Groups, Topics};
+use contracts::url_paths::UrlPaths;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -50,6 +51,7 @@ pub(super) fn settings(environment: &Environment) -> Result<Settings, ConfigErro
         cache_dir: PathBuf::from(reader.text("CACHE_DIR")),
         cache_retention: reader.seconds("CACHE_RETENTION_SECONDS", "10 to 604800 seconds", 10.0, 604_800.0),
         allowed_hosts: allowed_hosts(&mut reader),
+        ignored_url_paths: ignored_url_paths(&mut reader),
         max_file_bytes: reader
             .parsed("MAX_FILE_BYTES", "a whole number of bytes, at least 1", |bytes| {
                 *bytes >= 1
@@ -174,6 +176,14 @@ fn allowed_hosts(reader: &mut Reader<'_>) -> Vec<String> {
         );
     }
     hosts
+}
+
+fn ignored_url_paths(reader: &mut Reader<'_>) -> UrlPaths {
+    UrlPaths::parse(&reader.text("IGNORED_URL_PATHS")).unwrap_or_else(|entry| {
+        let text = format!("{entry:?} is no JSON path: paths begin with $. as in $.payload.links.self");
+        reader.reject("IGNORED_URL_PATHS", text);
+        UrlPaths::default()
+    })
 }
 
 fn log_level(reader: &mut Reader<'_>) -> String {

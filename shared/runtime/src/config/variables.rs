@@ -217,6 +217,11 @@ pub const VARIABLES: &[Variable] = &[
         "usw2-prod-xn-exportreceiver-publish.s3.us-west-2.amazonaws.com,claimxperience.s3.amazonaws.com,claimxperience.s3.us-east-1.amazonaws.com,www.claimxperience.com,claimxperience.com,xactware-claimx-us-prod.s3.us-west-1.amazonaws.com",
         "Hosts from which attachments may be downloaded, comma-separated, exact.",
     ),
+    var(
+        "IGNORED_URL_PATHS",
+        "",
+        "JSON paths of events where URLs are known not to be attachments, comma-separated; * at the end: anything, as $.payload.links*. Other URLs outside the list of attachments are reported.",
+    ),
     var("MAX_FILE_BYTES", "2147483648", "Largest attachment in bytes."),
     var(
         "AUDIT_LOG_PATH",

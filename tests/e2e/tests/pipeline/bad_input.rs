@@ -13,7 +13,7 @@ use xact_e2e::{command, variables};
 const SECRET: &str = "PLANTED-secret";
 
 /// Bad values with a part of what must be said of each.
-const BAD: [(&str, &str, &str); 12] = [
+const BAD: [(&str, &str, &str); 13] = [
     ("METRICS_PORT", "70000", "0 to 65535"),
     ("DOWNLOAD_CONCURRENCY", "51", "1 to 50"),
     ("UPLOAD_CONCURRENCY", "many", "1 to 50"),
@@ -24,6 +24,7 @@ const BAD: [(&str, &str, &str); 12] = [
     ("EVENTHUB_AUTO_OFFSET_RESET", "yesterday", "earliest or latest"),
     ("KAFKA_SESSION_TIMEOUT_MS", "1", "6000 to 300000"),
     ("ALLOWED_ATTACHMENT_DOMAINS", "https://example.com/", "host names"),
+    ("IGNORED_URL_PATHS", "payload.links", "paths begin with $."),
     ("KAFKA_DLQ_TOPIC", "dead letters", "topic name"),
     ("EVENTHUB_CONNECTION_STRING", SECRET, "EVENTHUB_BOOTSTRAP_SERVERS"),
 ];

@@ -1,8 +1,9 @@
 //! All that is known of one date, and what it amounts to. Pure: it is filled from topics and tables by its neighbours.
 
 use contracts::ids;
-use contracts::messages::{Event, MAX_ATTACHMENTS};
+use contracts::messages::{Event, MAX_ATTACHMENTS, Message};
 use contracts::redaction::redact_url;
+use contracts::url_paths::UrlPaths;
 use jiff::Timestamp;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -27,6 +28,8 @@ pub(super) struct Named {
     pub(super) attachments: Vec<Wanted>,
     /// The writer has finished with it, or its row is where we know it from.
     pub(super) is_written: bool,
+    /// It has no timestamp of its own: its row may have the date of an earlier record.
+    pub(super) is_undated: bool,
 }
 
 /// Something that is nowhere.
@@ -63,12 +66,18 @@ pub(super) struct Tally {
     pub(super) waiting: BTreeMap<&'static str, u64>,
     pub(super) missing: Vec<Missing>,
     pub(super) duplicates: Vec<Duplicate>,
+    /// Events that could not be read for attachments: dead letters hold them.
+    pub(super) unreadable: u64,
+    /// Events that hold URLs outside their list of attachments.
+    pub(super) events_with_unlisted_urls: u64,
+    /// Of these, by the JSON path of the URL.
+    pub(super) unlisted_urls: BTreeMap<String, u64>,
 }
 
 impl Tally {
-    /// Nothing is missing, and nothing is there twice.
+    /// Nothing is missing, nothing is there twice, and no event holds what may be an attachment outside of its list.
     pub(super) fn is_well(&self) -> bool {
-        self.missing.is_empty() && self.duplicates.is_empty()
+        self.missing.is_empty() && self.duplicates.is_empty() && self.unlisted_urls.is_empty()
     }
 
     pub(super) fn add(&mut self, other: Self) {
@@ -83,6 +92,11 @@ impl Tally {
         }
         self.missing.extend(other.missing);
         self.duplicates.extend(other.duplicates);
+        self.unreadable += other.unreadable;
+        self.events_with_unlisted_urls += other.events_with_unlisted_urls;
+        for (path, count) in other.unlisted_urls {
+            *self.unlisted_urls.entry(path).or_default() += count;
+        }
     }
 }
 
@@ -103,6 +117,14 @@ pub(super) struct Day {
     found: HashMap<(Uuid, Box<str>), HashSet<Uuid>>,
     /// Events of which only attachments' rows tell.
     pub(super) orphans: HashMap<Uuid, Box<str>>,
+    /// Records of the time in question that are no event.
+    pub(super) unreadable: u64,
+    /// Events with so many attachments that the ingester refuses them as a whole.
+    unexpanded: HashSet<Uuid>,
+    /// Paths of URLs outside the list of attachments, of events that hold any.
+    unlisted_urls: HashMap<Uuid, Vec<String>>,
+    /// Paths that are not counted.
+    pub(super) ignored: UrlPaths,
 }
 
 /// `xact_events` and the others, as they are named in reports.
@@ -116,6 +138,7 @@ pub(super) const TABLES: [&str; 4] = [
 impl Day {
     /// An event on the raw topic. It may be there more than once, and once with more attachments.
     pub(super) fn raw_event(&mut self, event: &Event, at: Timestamp, is_expanded: bool, is_written: bool) {
+        self.note_unread(event);
         // The ingester refuses such a mass as a whole: a dead letter, and no rows.
         let names = if event.attachments.len() > MAX_ATTACHMENTS {
             &[][..]
@@ -134,6 +157,7 @@ impl Day {
                     at,
                     attachments: attachments.collect(),
                     is_written,
+                    is_undated: event.timestamp.is_none(),
                 });
             }
             Entry::Occupied(mut entry) => {
@@ -155,7 +179,11 @@ impl Day {
 
     /// An event that only its row tells of: `attachments` is the column, `raw_json` the event without signatures.
     pub(super) fn row_event(&mut self, trace_id: &str, at: Timestamp, attachments: &str, raw_json: &str) {
-        let names = listed(attachments, raw_json);
+        let event = Event::decode(raw_json.as_bytes()).ok();
+        if let Some(event) = &event {
+            self.note_unread(event);
+        }
+        let names = listed(attachments, event.as_ref());
         let names = if names.len() > MAX_ATTACHMENTS {
             Vec::new()
         } else {
@@ -171,8 +199,32 @@ impl Day {
             at,
             attachments: wanted.collect(),
             is_written: true,
+            is_undated: false,
         };
         self.events.insert(ids::event_id(trace_id), named);
+    }
+
+    /// Notes what of an event is not read for attachments.
+    fn note_unread(&mut self, event: &Event) {
+        let id = ids::event_id(&event.trace_id);
+        if event.attachments.len() > MAX_ATTACHMENTS {
+            self.unexpanded.insert(id);
+        }
+        let paths: Vec<String> = self
+            .ignored
+            .others(&event.irregularities.unlisted_urls)
+            .map(str::to_owned)
+            .collect();
+        if !paths.is_empty() {
+            self.unlisted_urls.insert(id, paths);
+        }
+    }
+
+    /// Events without a timestamp of their own that have no row on this date.
+    pub(super) fn undated_without_row(&self) -> impl Iterator<Item = Uuid> {
+        let events = self.events.iter();
+        let without = events.filter(|(id, named)| named.is_undated && !self.event_rows.contains_key(*id));
+        without.map(|(id, _)| *id)
     }
 
     /// An attachment that is somewhere: a row or a record.
@@ -192,7 +244,10 @@ impl Day {
 
     /// Compares what must be with what is.
     pub(super) fn tally(&self) -> Tally {
-        let mut tally = Tally::default();
+        let mut tally = Tally {
+            unreadable: self.unreadable + self.unexpanded.len() as u64,
+            ..Tally::default()
+        };
         for (id, named) in &self.events {
             self.tally_event(id, named, &mut tally);
         }
@@ -235,6 +290,12 @@ impl Day {
     fn tally_event(&self, id: &Uuid, named: &Named, tally: &mut Tally) {
         tally.events += 1;
         tally.events_by_table += u64::from(!self.on_raw.contains(id));
+        if let Some(paths) = self.unlisted_urls.get(id) {
+            tally.events_with_unlisted_urls += 1;
+            for path in paths {
+                *tally.unlisted_urls.entry(path.clone()).or_default() += 1;
+            }
+        }
         let missing = |wanted: Option<&Wanted>| Missing {
             trace_id: named.trace_id.to_string(),
             at: Some(named.at),
@@ -299,10 +360,8 @@ enum Place {
 
 /// The attachments of a row: its column joins redacted URLs by commas, which URLs may hold as well, so the event's own
 /// list says where each begins. The column has one entry per attachment, also of those that look the same redacted.
-fn listed(column: &str, raw_json: &str) -> Vec<String> {
-    let names: Vec<String> = serde_json::from_str(raw_json)
-        .ok()
-        .and_then(|value| Event::from_value(value).ok())
+fn listed(column: &str, event: Option<&Event>) -> Vec<String> {
+    let names: Vec<String> = event
         .map(|event| event.attachments.iter().map(|url| redact_url(url)).collect())
         .unwrap_or_default();
     let mut list = Vec::new();
@@ -429,15 +488,39 @@ mod tests {
     }
 
     #[test]
+    fn urls_outside_the_list_are_not_well_unless_their_path_is_ignored() {
+        let text = r#"{"trace_id":"t","event_type":"x","payload":{"docs":["https://h/a.pdf"],"self":"https://h/t"}}"#;
+        for (ignored, paths) in [("", 2), ("$.payload.self", 1), ("$.payload.*", 0)] {
+            for is_by_table in [false, true] {
+                let mut day = Day {
+                    ignored: UrlPaths::parse(ignored).unwrap(),
+                    ..Day::default()
+                };
+                day.event_rows.insert(ids::event_id("t"), 1);
+                if is_by_table {
+                    day.row_event("t", at(), "", text);
+                } else {
+                    day.on_raw.insert(ids::event_id("t"));
+                    day.raw_event(&Event::decode(text.as_bytes()).unwrap(), at(), true, true);
+                }
+                let tally = day.tally();
+                assert_eq!(tally.unlisted_urls.len(), paths, "{ignored}");
+                assert_eq!(
+                    (tally.is_well(), tally.events_with_unlisted_urls),
+                    (paths == 0, u64::from(paths > 0))
+                );
+            }
+        }
+    }
+
+    #[test]
     fn commas_in_urls_do_not_part_them() {
         let raw =
             r#"{"trace_id":"t","event_type":"x","attachments":["https://h/a,b.pdf?sig=[redacted]","https://h/a", 5]}"#;
+        let event = Event::decode(raw.as_bytes()).unwrap();
         let column = "https://h/a,b.pdf,https://h/a,5";
-        assert_eq!(listed(column, raw), ["https://h/a,b.pdf", "https://h/a", "5"]);
-        assert_eq!(
-            listed("https://h/a,https://h/b", "no json"),
-            ["https://h/a", "https://h/b"]
-        );
-        assert_eq!(listed("", raw), Vec::<String>::new());
+        assert_eq!(listed(column, Some(&event)), ["https://h/a,b.pdf", "https://h/a", "5"]);
+        assert_eq!(listed("https://h/a,https://h/b", None), ["https://h/a", "https://h/b"]);
+        assert_eq!(listed("", Some(&event)), Vec::<String>::new());
     }
 }

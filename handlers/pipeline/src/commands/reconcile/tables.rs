@@ -4,12 +4,14 @@ use super::day::Day;
 use super::{Error, Range};
 use crate::table_columns::{instant, number, text};
 use contracts::ids;
+use jiff::ToSpan;
 use jiff::civil::Date;
 use lake::arrow::array::RecordBatch;
 use lake::{AttachmentRow, EventRow, FailedRow, Key, Table};
 use runtime::config::Settings;
 use std::collections::{BTreeSet, HashSet};
-use table_sink::table;
+use std::sync::Arc;
+use table_sink::{WINDOW_DAYS, table};
 use uuid::Uuid;
 
 /// The three tables.
@@ -94,7 +96,21 @@ impl Tables {
         };
         let columns = ["media_id", "trace_id", "attachment_url", "replay_count"];
         self.failed.for_each_batch(&columns, date, visit).await?;
-        self.forget_new_events(date, day).await
+        self.forget_new_events(date, day).await?;
+        self.forget_earlier_events(date, day).await
+    }
+
+    /// Events without a timestamp whose row has the date of an earlier record belong to that date.
+    async fn forget_earlier_events(&self, date: Date, day: &mut Day) -> Result<(), Error> {
+        let ids: HashSet<Arc<str>> = day.undated_without_row().map(|id| id.to_string().into()).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let first = date.saturating_sub(WINDOW_DAYS.days());
+        for id in self.events.dates_of(&ids, first, date).await?.keys() {
+            day.events.remove(&uuid(id));
+        }
+        Ok(())
     }
 
     /// Events whose row came while the attachments were read are no orphans.

@@ -39,6 +39,14 @@ pub(super) struct FromTopics {
     pub(super) seen: Vec<(String, Uuid, String)>,
 }
 
+impl FromTopics {
+    fn new(settings: &Settings) -> Self {
+        let mut from = Self::default();
+        from.day.ignored = settings.ignored_url_paths.clone();
+        from
+    }
+}
+
 /// A record that tells of a date.
 enum Found<'a> {
     Raw {
@@ -47,6 +55,8 @@ enum Found<'a> {
         is_written: bool,
     },
     Held(Held, &'static str),
+    /// A record on the raw topic that is no event.
+    Unreadable,
 }
 
 /// The dates of the time on which the topics hold anything, and what they tell of all others: dead letters know no date.
@@ -59,14 +69,14 @@ pub(super) fn dates(settings: &Settings, range: Range) -> Result<(BTreeSet<Date>
             dates.insert(date);
         }
     })?;
-    let mut others = FromTopics::default();
+    let mut others = FromTopics::new(settings);
     read_dead_letters(settings, &mut others)?;
     Ok((dates, others))
 }
 
 /// Reads all of one date. Blocks.
 pub(super) fn read(settings: &Settings, date: Date, range: Range) -> Result<FromTopics, Error> {
-    let mut from = FromTopics::default();
+    let mut from = FromTopics::new(settings);
     visit(settings, |at, found| {
         if time::utc_date(at) != date {
             return;
@@ -82,6 +92,7 @@ pub(super) fn read(settings: &Settings, date: Date, range: Range) -> Result<From
                     from.day.raw_event(event, at, is_expanded, is_written);
                 }
             }
+            Found::Unreadable => from.day.unreadable += u64::from(range.holds(at)),
             Found::Held(held, place) => {
                 from.day.waiting.insert(held.media_id, place);
                 from.seen.push((held.trace_id, held.media_id, held.url));
@@ -109,10 +120,22 @@ fn visit(settings: &Settings, mut show: impl FnMut(Timestamp, Found<'_>)) -> Res
         position.copied().unwrap_or(0)
     };
     let raw = &settings.topics.raw;
+    // An event without a timestamp that is sent again has the date of its first record.
+    let mut undated = HashMap::new();
     TopicReader::open(settings.cluster_of_events(), raw)?.read(|record| {
-        if let Ok(event) = Event::decode(record.value.as_deref().unwrap_or_default())
-            && let Some(at) = event.timestamp.or(record.timestamp)
-        {
+        let Ok(event) = Event::decode(record.value.as_deref().unwrap_or_default()) else {
+            if let Some(at) = record.timestamp {
+                show(at, Found::Unreadable);
+            }
+            return ControlFlow::Continue(());
+        };
+        let at = event.timestamp.or_else(|| {
+            let first = undated
+                .entry(ids::event_id(&event.trace_id))
+                .or_insert(record.timestamp);
+            *first
+        });
+        if let Some(at) = at {
             let is_done = |stage| record.offset < position(stage, raw, record.partition);
             let found = Found::Raw {
                 event: &event,

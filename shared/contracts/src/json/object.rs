@@ -1,0 +1,115 @@
+//! An object whose members are looked up by name and handed out as they are written.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// The members of a JSON object, in their order, also those whose name is there twice.
+#[derive(Debug, Default)]
+pub struct Object<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'a> Object<'a> {
+    /// Reads the members of an object.
+    ///
+    /// # Errors
+    /// When the text is not a JSON object.
+    pub fn parse(json: &'a str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(json)
+    }
+
+    /// Whether it has no member.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The members in their order.
+    pub fn members(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), *value))
+    }
+
+    /// Returns the values that any of these names has, the best first: names spelled exactly so in the order given, then
+    /// names that are the same but for case and underscores. Of a name that is there twice, the later value comes first.
+    pub fn all<'o>(&'o self, names: &'o [&str]) -> impl Iterator<Item = &'a RawValue> + 'o {
+        let of = |is_wanted: fn(&str, &str) -> bool| {
+            names.iter().flat_map(move |wanted| {
+                let members = self.0.iter().rev();
+                members.filter(move |(name, _)| is_wanted(name, wanted))
+            })
+        };
+        let exact = of(|name, wanted| name == wanted);
+        let similar = of(|name, wanted| name != wanted && is_same_name(name, wanted));
+        exact.chain(similar).map(|(_, value)| *value)
+    }
+
+    /// Returns the text of the first of [`Self::all`] that has one.
+    #[must_use]
+    pub fn text(&self, names: &[&str]) -> Option<String> {
+        self.all(names).find_map(super::text_of)
+    }
+}
+
+/// Whether two names are one but for case and underscores: `assignment_id`, `assignmentId`, `AssignmentID`.
+#[must_use]
+pub fn is_same_name(one: &str, other: &str) -> bool {
+    let letters = |name| {
+        str::bytes(name)
+            .filter(|byte| *byte != b'_')
+            .map(|byte| byte.to_ascii_lowercase())
+    };
+    letters(one).eq(letters(other))
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = Object<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Object(members))
+            }
+        }
+
+        deserializer.deserialize_map(Members)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exact_name_comes_before_a_similar_one_and_a_later_value_before_an_earlier() {
+        let object =
+            Object::parse(r#"{"TraceId":1,"trace_id":2,"traceId":3,"trace_id":4,"other":5,"TRACE_ID":6}"#).unwrap();
+        let found: Vec<&str> = object.all(&["trace_id", "traceId"]).map(RawValue::get).collect();
+        assert_eq!(found[..3], ["4", "2", "3"]);
+        assert_eq!(object.text(&["trace_id"]).as_deref(), Some("4"));
+        assert_eq!(object.text(&["tr_ace_iD"]).as_deref(), Some("6"));
+        assert_eq!(object.text(&["traceids"]), None);
+    }
+
+    #[test]
+    fn numbers_keep_their_digits() {
+        let object = Object::parse(r#"{"a": 123456789012345678901, "b": 0.10, "c": 1e400, "d": -0}"#).unwrap();
+        for (name, digits) in [
+            ("a", "123456789012345678901"),
+            ("b", "0.10"),
+            ("c", "1e400"),
+            ("d", "-0"),
+        ] {
+            assert_eq!(object.text(&[name]).as_deref(), Some(digits));
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Halves of surrogate pairs: `\ud83d` without its second half, as programs write it that cut a text inside an emoji.
+//!
+//! RFC 8259, section 8.2, allows them in the text and says that what a reader makes of them is unpredictable. Here each is
+//! U+FFFD.
+
+use std::borrow::Cow;
+
+/// `\u` and four hexadecimal digits.
+const ESCAPE_BYTES: usize = 6;
+
+/// Replaces the escape of each half that stands alone by that of U+FFFD.
+pub(super) fn without_lone_ones(json: &str) -> Cow<'_, str> {
+    let bytes = json.as_bytes();
+    let mut replaced = String::new();
+    let (mut done, mut at) = (0, 0);
+    while let Some(found) = bytes[at..].iter().position(|byte| *byte == b'\\') {
+        let start = at + found;
+        match (unit_at(bytes, start), unit_at(bytes, start + ESCAPE_BYTES)) {
+            (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => at = start + 2 * ESCAPE_BYTES,
+            (Some(0xD800..=0xDFFF), _) => {
+                replaced.push_str(&json[done..start]);
+                replaced.push_str("\\ufffd");
+                done = start + ESCAPE_BYTES;
+                at = done;
+            }
+            // The byte behind belongs to this escape: it may be another backslash.
+            _ => at = bytes.len().min(start + 2),
+        }
+    }
+    if done == 0 {
+        return Cow::Borrowed(json);
+    }
+    replaced.push_str(&json[done..]);
+    Cow::Owned(replaced)
+}
+
+/// The code unit whose escape stands at `at`.
+fn unit_at(bytes: &[u8], at: usize) -> Option<u16> {
+    let digits = bytes.get(at..at + ESCAPE_BYTES)?.strip_prefix(b"\\u")?;
+    let digits = std::str::from_utf8(digits).ok()?;
+    digits.bytes().all(|digit| digit.is_ascii_hexdigit()).then_some(())?;
+    u16::from_str_radix(digits, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_half_is_replaced_and_a_pair_is_kept() {
+        for (written, read) in [
+            (r#""a\ud83d""#, "a\u{FFFD}"),
+            (r#""\ud83d\ude00""#, "\u{1F600}"),
+            (r#""\uD83D\uDE00 \uDE00\uD83D""#, "\u{1F600} \u{FFFD}\u{FFFD}"),
+            (r#""\ud83d\ud83d\ude00""#, "\u{FFFD}\u{1F600}"),
+            (r#""\\ud83d""#, "\\ud83d"),
+            (r#""\\\ud83d""#, "\\\u{FFFD}"),
+            (r#""\u0041\ud83d\n""#, "A\u{FFFD}\n"),
+        ] {
+            let text: String = serde_json::from_str(&without_lone_ones(written)).unwrap();
+            assert_eq!(text, read, "{written}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_escape_is_left_alone() {
+        for text in ["", "\\", "\\u", "\\ud83", "\\u+123", "ä\\", "{\"a\":1}"] {
+            assert!(matches!(without_lone_ones(text), Cow::Borrowed(_)), "{text}");
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! What a reader of known fields would miss: URLs in other places, and names that an object has twice.
+
+use std::collections::{BTreeMap, HashSet};
+
+use serde_json::value::RawValue;
+
+use super::{Kind, Object, string};
+use crate::redaction::redact_text;
+
+/// Most paths that are kept of one message, of each sort.
+const MAX_PATHS: usize = 100;
+/// Deepest nesting. Each level is read once more for the next one.
+const MAX_DEPTH: usize = 64;
+/// Longest path, in characters.
+const MAX_PATH_CHARS: usize = 200;
+
+/// What was found, by JSON path; the index of a list is `[*]`. Paths are redacted and at most 200 characters long.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// Where http(s) URLs are, with the URLs.
+    urls: BTreeMap<String, Vec<String>>,
+    /// Names that their object has more than once.
+    repeated: BTreeMap<String, u64>,
+}
+
+impl Survey {
+    /// The paths of texts that hold an http(s) URL which is none of these.
+    pub fn urls_other_than<'s>(&'s self, known: &'s HashSet<&str>) -> impl Iterator<Item = &'s str> {
+        let is_known = |url: &String| known.contains(url.as_str());
+        let others = self.urls.iter().filter(move |(_, urls)| !urls.iter().all(is_known));
+        others.map(|(path, _)| path.as_str())
+    }
+
+    /// The paths of names that their object has more than once.
+    pub fn repeated_names(&self) -> impl Iterator<Item = &str> {
+        self.repeated.keys().map(String::as_str)
+    }
+
+    fn found_urls(&mut self, path: &str, text: &str) {
+        for url in urls_in(text) {
+            let path = shown(path);
+            if self.urls.len() < MAX_PATHS || self.urls.contains_key(&path) {
+                self.urls.entry(path).or_default().push(url.to_owned());
+            }
+        }
+    }
+
+    fn found_repeated(&mut self, path: &str) {
+        let path = shown(path);
+        if self.repeated.len() < MAX_PATHS || self.repeated.contains_key(&path) {
+            *self.repeated.entry(path).or_default() += 1;
+        }
+    }
+}
+
+/// A value is nested too deep to be looked through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it is nested more than {MAX_DEPTH} levels deep")]
+pub struct TooDeepError;
+
+/// Adds to `found` what the members of an object hold, `path` being the object's. The values in `skipped` are not looked
+/// into: the caller has read them.
+///
+/// # Errors
+/// [`TooDeepError`]
+pub fn survey(object: &Object<'_>, path: &str, skipped: &[&RawValue], found: &mut Survey) -> Result<(), TooDeepError> {
+    let mut path = path.to_owned();
+    members(object, &mut path, skipped, MAX_DEPTH, found)
+}
+
+fn members(
+    object: &Object<'_>,
+    path: &mut String,
+    skipped: &[&RawValue],
+    depth: usize,
+    found: &mut Survey,
+) -> Result<(), TooDeepError> {
+    let length = path.len();
+    let mut names = HashSet::new();
+    for (name, member) in object.members() {
+        path.push('.');
+        path.push_str(name);
+        if !names.insert(name) {
+            found.found_repeated(path);
+        }
+        found.found_urls(path, name);
+        if !skipped.iter().any(|skipped| std::ptr::eq(*skipped, member)) {
+            value(member, path, depth, found)?;
+        }
+        path.truncate(length);
+    }
+    Ok(())
+}
+
+fn value(one: &RawValue, path: &mut String, depth: usize, found: &mut Survey) -> Result<(), TooDeepError> {
+    let Some(deeper) = depth.checked_sub(1) else {
+        return Err(TooDeepError);
+    };
+    let written = one.get();
+    match Kind::of(one) {
+        Kind::Object => members(&Object::parse(written).unwrap_or_default(), path, &[], deeper, found)?,
+        Kind::List => {
+            let length = path.len();
+            path.push_str("[*]");
+            let items: Vec<&RawValue> = serde_json::from_str(written).unwrap_or_default();
+            for item in items {
+                value(item, path, deeper, found)?;
+            }
+            path.truncate(length);
+        }
+        // Most strings hold no URL, and need not be unescaped to know it.
+        Kind::String if written.contains([':', '\\']) => found.found_urls(path, &string(one).unwrap_or_default()),
+        Kind::String | Kind::Null | Kind::Boolean | Kind::Number => {}
+    }
+    Ok(())
+}
+
+/// The http(s) URLs in a text: the text itself if it begins as one, else each as far as white space, a quote or a bracket.
+fn urls_in(text: &str) -> Vec<&str> {
+    let text = text.trim();
+    let mut starts = text.match_indices("://").filter_map(|(at, _)| url_start(text, at));
+    let Some(first) = starts.next() else {
+        return Vec::new();
+    };
+    if first == 0 {
+        return vec![text];
+    }
+    let cut = |start: usize| {
+        let url = &text[start..];
+        let end = url.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>'));
+        &url[..end.unwrap_or(url.len())]
+    };
+    std::iter::once(first).chain(starts).map(cut).collect()
+}
+
+/// Where `http` or `https` begins that ends at `end`.
+fn url_start(text: &str, end: usize) -> Option<usize> {
+    ["https", "http"].into_iter().find_map(|scheme| {
+        let start = end.checked_sub(scheme.len())?;
+        text.get(start..end)?.eq_ignore_ascii_case(scheme).then_some(start)
+    })
+}
+
+fn shown(path: &str) -> String {
+    redact_text(path).chars().take(MAX_PATH_CHARS).collect()
+}

@@ -1,0 +1,64 @@
+//! The list of attachments: the outermost one that is one.
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::json::{self, Kind, Object};
+
+const NAME: &[&str] = &["attachments"];
+
+/// Returns the attachments of an event, and the value that they were read from.
+///
+/// A list outside counts before one inside. Null, an empty list and a blank string give way to the next one, and so does
+/// what is no list; where no other is found, it counts after all, and the URL rules refuse what is in it aloud.
+pub(super) fn of<'a>(outer: &Object<'a>, inner: &[Object<'a>]) -> (Vec<String>, Option<&'a RawValue>) {
+    let mut odd = None;
+    let all = std::iter::once(outer).chain(inner);
+    for value in all.flat_map(|object| object.all(NAME)) {
+        match Kind::of(value) {
+            Kind::Null => {}
+            Kind::List => {
+                let entries: Vec<Value> = json::read(value).unwrap_or_default();
+                if entries.iter().any(is_something) {
+                    return (texts(&entries), Some(value));
+                }
+                if !entries.is_empty() {
+                    odd.get_or_insert((texts(&entries), value));
+                }
+            }
+            Kind::String => {
+                if let Some(text) = json::text_of(value) {
+                    return (vec![text], Some(value));
+                }
+            }
+            Kind::Boolean | Kind::Number | Kind::Object => {
+                let entry: Value = json::read(value).unwrap_or_default();
+                odd.get_or_insert((texts(&[entry]), value));
+            }
+        }
+    }
+    odd.map_or_else(Default::default, |(texts, value)| (texts, Some(value)))
+}
+
+fn is_something(entry: &Value) -> bool {
+    match entry {
+        Value::Null => false,
+        Value::String(text) => !text.trim().is_empty(),
+        _ => true,
+    }
+}
+
+/// Each entry once: a string trimmed, anything else as its JSON text.
+fn texts(entries: &[Value]) -> Vec<String> {
+    let mut seen = HashSet::new();
+    entries
+        .iter()
+        .map(|entry| match entry {
+            Value::String(text) if !text.trim().is_empty() => text.trim().to_owned(),
+            other => other.to_string(),
+        })
+        .filter(|text| seen.insert(text.clone()))
+        .collect()
+}

@@ -1,0 +1,77 @@
+//! The objects inside an event: `payload`, `data`, or both.
+
+use serde_json::value::RawValue;
+
+use crate::json::{self, Kind, Object};
+
+/// Where the objects are, the one that counts first.
+const NAMES: [&str; 2] = ["payload", "data"];
+
+/// The texts of the objects inside an event. What the first one does not have is looked for in the others.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Inner(Vec<String>);
+
+impl Inner {
+    /// Finds the objects. A value may be an object, or a string that holds one; null, blank strings and empty objects give
+    /// way to the others, and so does what is neither. Also returns the values that were read, with their names.
+    ///
+    /// # Errors
+    /// When there is no object, and a value that should be one is something else.
+    pub(super) fn read<'a>(object: &Object<'a>) -> Result<(Self, Vec<(&'static str, &'a RawValue)>), String> {
+        let mut texts = Vec::new();
+        let mut read = Vec::new();
+        let mut problem = None;
+        let mut has_object = false;
+        for name in NAMES {
+            for value in object.all(&[name]) {
+                match object_text(name, value) {
+                    Ok(Some(text)) => {
+                        has_object = true;
+                        if Object::parse(&text).is_ok_and(|inside| !inside.is_empty()) {
+                            texts.push(text);
+                            read.push((name, value));
+                        }
+                    }
+                    Ok(None) => {}
+                    Err(reason) => {
+                        problem.get_or_insert(reason);
+                    }
+                }
+            }
+        }
+        match problem {
+            Some(reason) if !has_object => Err(reason),
+            _ => Ok((Self(texts), read)),
+        }
+    }
+
+    /// The members of each object, in the order in which they count.
+    #[must_use]
+    pub fn parse(&self) -> Vec<Object<'_>> {
+        // They were read before.
+        self.0.iter().filter_map(|text| Object::parse(text).ok()).collect()
+    }
+}
+
+/// The text of the object that a value is or holds; `None` for null and blank strings.
+fn object_text(name: &str, value: &RawValue) -> Result<Option<String>, String> {
+    match Kind::of(value) {
+        Kind::Object => Ok(Some(value.get().to_owned())),
+        Kind::Null => Ok(None),
+        Kind::String => {
+            let text = json::string(value).unwrap_or_default();
+            let text = json::readable(text.trim().as_bytes())
+                .map_err(|reason| format!("{name} is a string that cannot be read: {reason}"))?;
+            if text.trim().is_empty() {
+                return Ok(None);
+            }
+            let inside: &RawValue =
+                serde_json::from_str(&text).map_err(|error| format!("{name} is a string that is no JSON: {error}"))?;
+            match Kind::of(inside) {
+                Kind::Object => Ok(Some(inside.get().to_owned())),
+                other => Err(format!("{name} is a string that holds {other}, not an object")),
+            }
+        }
+        other => Err(format!("{name} is {other}, not an object")),
+    }
+}

@@ -1,0 +1,266 @@
+use super::*;
+use proptest::prelude::*;
+use serde_json::json;
+
+fn event(value: Value) -> Event {
+    Event::from_value(&value).unwrap()
+}
+
+#[test]
+fn the_flat_event_of_the_operators_guide() {
+    let event = Event::decode(br#"{"trace_id":"test-001","event_type":"documentsReceived","event_subtype":"xact","timestamp":"2024-12-31T12:00:00Z","source_system":"test","payload":{"assignmentId":"A123"},"attachments":["https://example.com/test.pdf"]}"#).unwrap();
+    assert_eq!(event.trace_id, "test-001");
+    assert_eq!(event.status_subtype, "documentsReceived");
+    assert_eq!(event.assignment_id.as_deref(), Some("A123"));
+    assert_eq!(event.attachments, ["https://example.com/test.pdf"]);
+    assert_eq!(event.timestamp, "2024-12-31T12:00:00Z".parse().ok());
+}
+
+#[test]
+fn a_dotted_event_with_data_as_object_or_as_string_reads_the_same() {
+    let data = json!({"assignmentId": 4711, "estimateVersion": 2, "attachments": ["https://a/b.pdf"]});
+    let shape = |data: Value| {
+        event(
+            json!({"type": "verisk.claims.property.xn.estimatePackageReceived", "version": 3,
+            "utcDateTime": "2024-12-31T12:00:00Z", "traceId": "t", "data": data}),
+        )
+    };
+    let (object, string) = (shape(data.clone()), shape(json!(data.to_string())));
+    assert_eq!(object.status_subtype, "estimatePackageReceived");
+    assert_eq!(object.version.as_deref(), Some("3"));
+    assert_eq!(object.assignment_id.as_deref(), Some("4711"));
+    assert_eq!(object.estimate_version.as_deref(), Some("2"));
+    assert_eq!(object.attachments, ["https://a/b.pdf"]);
+    let note = |event: &Event| event.inner.parse()[0].text(&["estimateVersion"]);
+    assert_eq!(note(&object), note(&string));
+    assert_eq!(object.attachments, string.attachments);
+}
+
+#[test]
+fn the_domain_word_as_type_gives_way_to_the_subtype() {
+    let status = |kind: &str| {
+        event(json!({"trace_id": "t", "event_type": kind, "event_subtype": "firstNoticeOfLossReceived"})).status_subtype
+    };
+    assert_eq!(status("xact"), "firstNoticeOfLossReceived");
+    assert_eq!(status("verisk.xact"), "firstNoticeOfLossReceived");
+    assert_eq!(status("documentsReceived"), "documentsReceived");
+}
+
+#[test]
+fn a_repeated_url_is_one_attachment_and_odd_entries_stay_visible() {
+    let event = event(json!({"trace_id": 7, "event_type": "x",
+        "attachments": ["https://a/1.pdf", " https://a/1.pdf ", 5, null, {"url": "u"}, ""]}));
+    assert_eq!(event.trace_id, "7");
+    assert_eq!(
+        event.attachments,
+        ["https://a/1.pdf", "5", "null", "{\"url\":\"u\"}", "\"\""]
+    );
+}
+
+fn decode(text: &str) -> Event {
+    Event::decode(text.as_bytes()).unwrap()
+}
+
+#[test]
+fn a_null_empty_or_wrong_outer_value_gives_way_to_the_inner_one() {
+    let list = json!(["https://h/a.pdf"]);
+    let inside = json!({"assignmentId": "A", "attachments": list});
+    let text = json!(inside.to_string());
+    for nothing in [
+        json!(null),
+        json!([]),
+        json!(""),
+        json!(" "),
+        json!({}),
+        json!(7),
+        json!(true),
+        json!([null, " "]),
+    ] {
+        for value in [
+            json!({"attachments": nothing, "payload": inside}),
+            json!({"attachments": nothing, "data": inside}),
+            json!({"attachments": nothing, "data": text}),
+            json!({"payload": nothing, "data": inside}),
+            json!({"payload": nothing, "data": text}),
+            json!({"payload": inside, "data": nothing}),
+            json!({"payload": text, "data": nothing}),
+            json!({"payload": {"attachments": nothing, "note": "n"}, "data": inside}),
+            json!({"payload": {"assignmentId": "A"}, "data": {"attachments": list}}),
+        ] {
+            let mut value = value;
+            value["trace_id"] = "t".into();
+            value["type"] = "x".into();
+            let event = event(value.clone());
+            assert_eq!(event.attachments, ["https://h/a.pdf"], "{value}");
+            assert_eq!(event.assignment_id.as_deref(), Some("A"), "{value}");
+            assert_eq!(event.irregularities, Irregularities::default(), "{value}");
+        }
+    }
+}
+
+#[test]
+fn a_wrong_value_without_a_better_one_is_refused_aloud() {
+    for (wrong, kept) in [
+        (json!(7), "7"),
+        (json!({"u": 1}), r#"{"u":1}"#),
+        (json!([null]), "null"),
+    ] {
+        let event = event(json!({"trace_id": "t", "type": "x", "attachments": wrong, "payload": {"attachments": []}}));
+        assert_eq!(event.attachments, [kept]);
+    }
+    for wrong in [json!([]), json!(7), json!("{"), json!("[]")] {
+        let value = json!({"trace_id": "t", "type": "x", "payload": wrong, "data": null});
+        assert!(Event::from_value(&value).is_err(), "{value}");
+        assert!(Event::from_value(&json!({"trace_id": "t", "type": "x", "payload": wrong, "data": {}})).is_ok());
+    }
+}
+
+#[test]
+fn names_are_known_whatever_their_case() {
+    for text in [
+        r#"{"TraceId":"t","EventType":"x","Timestamp":"2024-12-31T12:00:00Z","SourceSystem":"s","Payload":{"AssignmentId":"A","EstimateVersion":1,"Attachments":["https://h/a.pdf"]}}"#,
+        r#"{"TRACE_ID":"t","TYPE":"x","UTCDATETIME":"2024-12-31T12:00:00Z","SOURCE_SYSTEM":"s","DATA":{"ASSIGNMENT_ID":"A","ESTIMATE_VERSION":1,"ATTACHMENTS":["https://h/a.pdf"]}}"#,
+        r#"{"traceid":"t","eventtype":"x","utcdatetime":"2024-12-31T12:00:00Z","sourcesystem":"s","attachments":["https://h/a.pdf"],"data":"{\"assignmentid\":\"A\",\"estimateversion\":1}"}"#,
+    ] {
+        let event = decode(text);
+        assert_eq!((event.trace_id.as_str(), event.event_type.as_str()), ("t", "x"));
+        assert_eq!(event.timestamp, "2024-12-31T12:00:00Z".parse().ok());
+        assert_eq!(event.source_system.as_deref(), Some("s"));
+        assert_eq!(event.assignment_id.as_deref(), Some("A"));
+        assert_eq!(event.estimate_version.as_deref(), Some("1"));
+        assert_eq!(event.attachments, ["https://h/a.pdf"]);
+        assert_eq!(event.irregularities, Irregularities::default());
+    }
+    // The exact name counts, if it has a value.
+    let event =
+        decode(r#"{"trace_id":"t","Trace_Id":"other","type":"x","attachments":[],"Attachments":["https://h/a.pdf"]}"#);
+    assert_eq!((event.trace_id.as_str(), event.attachments.len()), ("t", 1));
+}
+
+#[test]
+fn urls_outside_of_the_list_are_noticed_wherever_they_are() {
+    for (rest, paths) in [
+        (
+            r#""documents":["https://h/a.pdf?sig=PLANTED"]"#,
+            &["$.documents[*]"][..],
+        ),
+        (
+            r#""payload":{"files":[{"Url":"HTTPS://h/b.pdf"},{"Url":"http://h/c.pdf"}]}"#,
+            &["$.payload.files[*].Url"],
+        ),
+        (
+            r#""data":"{\"links\":{\"self\":\"https://h/s\"}}""#,
+            &["$.data.links.self"],
+        ),
+        (r#""data":{"note":"see https://h/a.pdf, and more"}"#, &["$.data.note"]),
+        (
+            r#""attachments":["https://h/a.pdf"],"data":{"attachments":["https://h/b.pdf"]}"#,
+            &["$.data.attachments[*]"],
+        ),
+        (
+            r#""attachments":["https://h/a.pdf"],"data":{"attachments":["https://h/a.pdf"]}"#,
+            &[],
+        ),
+        (
+            r#""attachments":["https://h/a b.pdf"],"copy":" https://h/a b.pdf ""#,
+            &[],
+        ),
+        (
+            r#""attachments":["https://h/a.pdf?to=https://h/b"],"copy":"https://h/a.pdf?to=https://h/b""#,
+            &[],
+        ),
+        (r#""files":{"https://h/a?sig=PLANTED":1}"#, &["$.files.https://h/a"]),
+        (r#""attachments":[{"url":"https://h/a.pdf"}]"#, &[]),
+        (r#""note":"abfss://h/a ftp://h/b http:/h https:h ://""#, &[]),
+    ] {
+        let event = decode(&format!(r#"{{"trace_id":"t","type":"x",{rest}}}"#));
+        assert_eq!(event.irregularities.unlisted_urls, paths, "{rest}");
+    }
+    let many: String = (0..500)
+        .map(|number| format!(r#","f{number}":"https://h/{number}""#))
+        .collect();
+    let event = decode(&format!(r#"{{"trace_id":"t","type":"x"{many}}}"#));
+    assert_eq!(event.irregularities.unlisted_urls.len(), 100);
+}
+
+#[test]
+fn numbers_and_characters_stay_as_they_came() {
+    let written = "\u{FEFF}{ \"trace_id\" : 123456789012345678901,\"type\":\"x\",\"amount\":0.10,\"amount\":1e400,\"data\":{\"assignmentId\":18446744073709551616,\"note\":\"cut \\ud83d\",\"note\":\"last \\uDC00\"}}\n";
+    let event = decode(written);
+    assert_eq!(event.trace_id, "123456789012345678901");
+    assert_eq!(event.assignment_id.as_deref(), Some("18446744073709551616"));
+    assert_eq!(event.inner.parse()[0].text(&["note"]).as_deref(), Some("last \u{FFFD}"));
+    assert_eq!(event.raw, written.trim_start_matches('\u{FEFF}'));
+    assert_eq!(event.irregularities.repeated_names, ["$.amount", "$.data.note"]);
+    let with_mark = json!({"trace_id": "t", "type": "x", "data": "\u{FEFF}{\"assignmentId\":\"A\"}"});
+    assert_eq!(
+        Event::from_value(&with_mark).unwrap().assignment_id.as_deref(),
+        Some("A")
+    );
+}
+
+#[test]
+fn a_timestamp_that_is_not_taken_counts_as_none_and_is_told() {
+    for (written, reason) in [
+        ("\"soon\"", TimestampError::Unreadable),
+        ("\"0001-01-01T00:00:00\"", TimestampError::OutOfRange),
+        ("[]", TimestampError::Unreadable),
+    ] {
+        let event = decode(&format!(r#"{{"trace_id":"t","event_type":"x","timestamp":{written}}}"#));
+        assert_eq!(event.timestamp, None);
+        let refused = event.irregularities.timestamp.unwrap();
+        assert_eq!((refused.written.as_str(), refused.reason), (written, reason));
+    }
+    let other = decode(r#"{"trace_id":"t","event_type":"x","timestamp":"soon","utcDateTime":"2024-12-31T12:00:00Z"}"#);
+    assert_eq!(other.timestamp, "2024-12-31T12:00:00Z".parse().ok());
+    assert_eq!(other.irregularities, Irregularities::default());
+    for absent in ["null", "\" \""] {
+        let event = decode(&format!(r#"{{"trace_id":"t","event_type":"x","timestamp":{absent}}}"#));
+        assert_eq!(
+            (event.timestamp, event.irregularities),
+            (None, Irregularities::default())
+        );
+    }
+}
+
+#[test]
+fn what_is_no_event_says_why() {
+    for (bytes, reason) in [
+        (&b"\xff\xfe"[..], "unreadable event"),
+        (b"[]", "found a list"),
+        (b"{}", "trace_id / traceId is missing or blank"),
+        (br#"{"trace_id":"  ","event_type":"x"}"#, "trace_id"),
+        (br#"{"trace_id":"t"}"#, "event_type / type is missing"),
+        (
+            br#"{"trace_id":"t","type":"x","data":"{"}"#,
+            "data is a string that is no JSON",
+        ),
+        (br#"{"trace_id":"t","type":"x","data":[]}"#, "data is a list"),
+    ] {
+        let error = Event::decode(bytes).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+    }
+}
+
+#[test]
+fn an_id_of_absurd_length_is_refused_and_named() {
+    for name in ["trace_id", "event_type", "event_subtype"] {
+        let mut value = json!({"trace_id": "t", "event_type": "x"});
+        value[name] = "x".repeat(MAX_ID_BYTES + 1).into();
+        let error = Event::from_value(&value).unwrap_err().to_string();
+        assert!(error.contains(&format!("{name} has 1025 bytes")), "{error}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = Event::decode(&bytes);
+    }
+
+    #[test]
+    fn deep_nesting_is_an_error_and_no_overflow(depth in 100_usize..5000) {
+        let text = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let _ = Event::decode(format!(r#"{{"trace_id":"t","type":"x","data":{text}}}"#).as_bytes());
+    }
+}

@@ -1,0 +1,46 @@
+//! Names of fields in another case than ours.
+
+use serde_json::{Map, Value};
+
+/// Spells the names of an object in snake case: `MediaId` and `mediaID` become `media_id`. `None` for what is no object,
+/// or has all its names so already. A name that is there in snake case as well keeps its value.
+pub(super) fn in_snake_case(value: Value) -> Option<Value> {
+    let Value::Object(object) = value else { return None };
+    if object.keys().all(|name| snake_case(name) == *name) {
+        return None;
+    }
+    let mut renamed = Map::new();
+    let (ours, others): (Vec<_>, Vec<_>) = object.into_iter().partition(|(name, _)| snake_case(name) == *name);
+    for (name, value) in ours.into_iter().chain(others) {
+        renamed.entry(snake_case(&name)).or_insert(value);
+    }
+    Some(Value::Object(renamed))
+}
+
+fn snake_case(name: &str) -> String {
+    let mut snake = String::with_capacity(name.len() + 4);
+    let mut is_after_lower = false;
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && is_after_lower {
+            snake.push('_');
+        }
+        is_after_lower = letter.is_ascii_lowercase() || letter.is_ascii_digit();
+        snake.push(letter.to_ascii_lowercase());
+    }
+    snake
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn names_become_ours_and_ours_win() {
+        let value = json!({"MediaId": 1, "media_id": 2, "TRACE_ID": 3, "blobPath": 4, "Sha256": 5, "mediaID": 6});
+        let expected = json!({"media_id": 2, "trace_id": 3, "blob_path": 4, "sha256": 5});
+        assert_eq!(in_snake_case(value), Some(expected.clone()));
+        assert_eq!(in_snake_case(expected), None);
+        assert_eq!(in_snake_case(json!([1])), None);
+    }
+}

@@ -1,0 +1,178 @@
+//! The forms in which sources write timestamps.
+//!
+//! | form | example | written by |
+//! |---|---|---|
+//! | RFC 3339, ISO 8601 | `2024-12-31T12:00:00.1234567Z`, `2024-12-31T12:00`, `20241231T120000Z` | most |
+//! | with spaces | `2024-12-31 12:00:00 +00:00`, `2024-12-31 12:00:00 UTC` | SQL Server, PostgreSQL, Ruby |
+//! | Unix time | `1735646400`, `1735646400000`, in µs, in ns; as number or text | many |
+//! | RFC 2822 | `Tue, 31 Dec 2024 12:00:00 GMT` | HTTP, mail |
+//! | `/Date(ms)/` | `/Date(1735646400000+0000)/` | WCF, Newtonsoft.Json |
+//! | US | `12/31/2024 12:00:00 PM`, `12/31/2024 12:00` | .NET in its default culture |
+//! | digits alone | `20241231120000`, `20241231` (as text) | HL7, mainframes |
+//!
+//! Without a zone it is UTC. ISO week dates (`2024-W53-2`) and ordinal dates (`2024-366`) are not read.
+
+use jiff::civil::{Date, DateTime, Time};
+use jiff::fmt::temporal::Pieces;
+use jiff::fmt::{rfc2822, strtime};
+use jiff::{Timestamp, tz::TimeZone};
+
+/// From here on a Unix time is not in seconds but in milliseconds, and by every further thousand in µs and ns: 10^11 s is
+/// the year 5138, 10^11 ms is March 1973.
+const FIRST_MILLISECONDS: u128 = 100_000_000_000;
+
+/// Its last day has instants that no [`Timestamp`] has.
+const LAST_YEAR: i16 = 9999;
+
+/// US dates, with the clock of 12 or of 24 hours.
+const US_FORMS: [&str; 5] = [
+    "%m/%d/%Y %I:%M:%S %p",
+    "%m/%d/%Y %I:%M %p",
+    "%m/%d/%Y %H:%M:%S",
+    "%m/%d/%Y %H:%M",
+    "%m/%d/%Y",
+];
+
+/// Reads a trimmed text in any of the forms.
+pub(super) fn text(text: &str) -> Option<Timestamp> {
+    // No form is longer, but for a zone's name in brackets.
+    if text.len() > 100 {
+        return None;
+    }
+    let is_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_digits {
+        return match text.len() {
+            8 => utc(date(text)?.at(0, 0, 0, 0)),
+            14 => utc(date(&text[..8])?.to_datetime(clock(&text[8..])?)),
+            _ => unix(text),
+        };
+    }
+    iso(text)
+        .or_else(|| unix(text))
+        .or_else(|| microsoft(text))
+        .or_else(|| rfc2822::parse(text).ok().map(|zoned| zoned.timestamp()))
+        .or_else(|| american(text))
+}
+
+/// Reads the digits of a Unix time, with or without a fraction or an exponent.
+pub(super) fn unix(digits: &str) -> Option<Timestamp> {
+    let (is_negative, positive) = match digits.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, digits),
+    };
+    let (whole, fraction) = match positive.split_once('.') {
+        Some((whole, fraction)) => (whole, fraction),
+        None => (positive, ""),
+    };
+    let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || whole.len() > 30 || !is_plain(whole) || !is_plain(fraction) {
+        return with_exponent(digits);
+    }
+    let whole: u128 = whole.parse().ok()?;
+    // How many decimal places there are to a nanosecond.
+    let places = match whole {
+        _ if whole < FIRST_MILLISECONDS => 9,
+        _ if whole < FIRST_MILLISECONDS * 1_000 => 6,
+        _ if whole < FIRST_MILLISECONDS * 1_000_000 => 3,
+        _ => 0,
+    };
+    let fraction: String = fraction
+        .chars()
+        .chain("0".repeat(places).chars())
+        .take(places)
+        .collect();
+    let fraction: u128 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };
+    let scale = 10_u128.pow(u32::try_from(places).ok()?);
+    let nanoseconds = i128::try_from(whole.checked_mul(scale)?.checked_add(fraction)?).ok()?;
+    Timestamp::from_nanosecond(if is_negative { -nanoseconds } else { nanoseconds }).ok()
+}
+
+/// `1.7356464e9`: a number that some program wrote as a floating-point one.
+fn with_exponent(digits: &str) -> Option<Timestamp> {
+    if !digits.contains(['e', 'E']) || digits.starts_with(|c: char| !c.is_ascii_digit() && c != '-') {
+        return None;
+    }
+    let number: f64 = digits.parse().ok()?;
+    if !number.is_finite()
+        || number.abs() >= 1e20
+        || digits.contains(|c: char| c.is_alphabetic() && c != 'e' && c != 'E')
+    {
+        return None;
+    }
+    unix(&format!("{number:.6}"))
+}
+
+/// RFC 3339 and ISO 8601, also with a space before the offset, and with the word `UTC` or `GMT` for it.
+fn iso(text: &str) -> Option<Timestamp> {
+    let compact;
+    let text = match split_zone(text) {
+        Some((local, "UTC" | "GMT" | "Z")) => return utc(local.parse::<DateTime>().ok()?),
+        Some((local, offset)) => {
+            compact = format!("{local}{offset}");
+            compact.as_str()
+        }
+        None => text,
+    };
+    if let Ok(timestamp) = text.parse::<Timestamp>() {
+        return Some(timestamp);
+    }
+    if let Ok(local) = text.parse::<DateTime>() {
+        return utc(local);
+    }
+    // `9999-12-31T23:59:59Z` is later than any `Timestamp`.
+    let pieces = Pieces::parse(text).ok()?;
+    (pieces.offset().is_some() && pieces.date().year() == LAST_YEAR).then_some(Timestamp::MAX)
+}
+
+/// `2024-12-31 12:00:00 +00:00`: what stands before the last space, and the offset behind it.
+fn split_zone(text: &str) -> Option<(&str, &str)> {
+    let (local, zone) = text.rsplit_once(' ')?;
+    let is_zone = zone.starts_with(['+', '-']) || matches!(zone, "UTC" | "GMT" | "Z");
+    is_zone.then_some((local.trim_end(), zone))
+}
+
+/// `/Date(1735646400000+0100)/`: milliseconds in UTC; the offset only says where they were written.
+fn microsoft(text: &str) -> Option<Timestamp> {
+    let inner = text.strip_prefix("/Date(")?.strip_suffix(")/")?;
+    let sign_at = inner.rfind(['+', '-']).filter(|at| *at > 0);
+    let (milliseconds, offset) = inner.split_at(sign_at.unwrap_or(inner.len()));
+    let is_offset = offset.is_empty() || offset.len() == 5 && offset[1..].bytes().all(|byte| byte.is_ascii_digit());
+    is_offset.then_some(())?;
+    Timestamp::from_millisecond(milliseconds.parse().ok()?).ok()
+}
+
+fn american(text: &str) -> Option<Timestamp> {
+    US_FORMS
+        .into_iter()
+        .find_map(|form| {
+            strtime::parse(form, text)
+                .ok()?
+                .to_datetime()
+                .ok()
+                .or_else(|| day_alone(form, text))
+        })
+        .and_then(utc)
+}
+
+fn day_alone(form: &str, text: &str) -> Option<DateTime> {
+    let date = strtime::parse(form, text).ok()?.to_date().ok()?;
+    (!form.contains(' ')).then(|| date.to_datetime(Time::midnight()))
+}
+
+/// `20241231`
+fn date(digits: &str) -> Option<Date> {
+    let number = |range: std::ops::Range<usize>| digits.get(range)?.parse::<i16>().ok();
+    let part = |range| i8::try_from(number(range)?).ok();
+    Date::new(number(0..4)?, part(4..6)?, part(6..8)?).ok()
+}
+
+/// `120000`
+fn clock(digits: &str) -> Option<Time> {
+    let part = |at: usize| digits.get(at..at + 2)?.parse::<i8>().ok();
+    Time::new(part(0)?, part(2)?, part(4)?, 0).ok()
+}
+
+fn utc(local: DateTime) -> Option<Timestamp> {
+    let timestamp = TimeZone::UTC.to_timestamp(local).ok();
+    timestamp.or_else(|| (local.year() == LAST_YEAR).then_some(Timestamp::MAX))
+}
