@@ -31,6 +31,14 @@ pub fn factory() -> Factory {
     })
 }
 
+impl EventWriter {
+    /// With this table.
+    #[must_use]
+    pub fn with_table(events: TableSink<EventRow>) -> Self {
+        Self { events }
+    }
+}
+
 impl BatchHandler for EventWriter {
     type Input = Event;
 

@@ -31,6 +31,49 @@ async fn a_file_that_arrives_after_all_replaces_its_failures() {
     assert_eq!(bench.media().await, (vec![media_id("a")], vec![media_id("b")]));
 }
 
+/// A result of an event without a timestamp, whose record is of this day.
+fn of_record(name: &str, status: &str, day: u32) -> DownloadResult {
+    let mut result = result(name, status, 0);
+    result.original_timestamp = format!("2024-12-{day:02}T12:00:00Z").parse().unwrap();
+    result.timestamp_from_record = true;
+    result
+}
+
+#[tokio::test]
+async fn an_event_without_a_timestamp_that_is_sent_again_adds_no_row() {
+    let bench = Bench::new();
+    // The first record decides the date; the second is of another day, in a batch of its own or in the same one.
+    bench
+        .handle(
+            0,
+            &[of_record("a", "completed", 1), of_record("b", "failed_permanent", 1)],
+        )
+        .await;
+    bench
+        .handle(
+            2,
+            &[of_record("a", "completed", 3), of_record("b", "failed_permanent", 3)],
+        )
+        .await;
+    bench
+        .handle(4, &[of_record("c", "completed", 5), of_record("c", "completed", 6)])
+        .await;
+    assert_eq!(bench.counts().await, (2, 1));
+    // A failure on another day is the same attachment's, and so is a file that arrives after all.
+    bench
+        .handle(
+            6,
+            &[of_record("a", "failed_permanent", 9), of_record("b", "completed", 9)],
+        )
+        .await;
+    assert_eq!(bench.counts().await, (3, 0));
+    // With timestamps of their own they are different events of one id: nothing is looked for on other dates.
+    let mut own = of_record("a", "completed", 20);
+    own.timestamp_from_record = false;
+    bench.handle(8, &[own]).await;
+    assert_eq!(bench.counts().await, (4, 0));
+}
+
 #[tokio::test]
 async fn every_order_of_results_leaves_one_row() {
     // Each sequence: its batches, of which each is a list of results.

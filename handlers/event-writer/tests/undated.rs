@@ -1,0 +1,104 @@
+//! An event without a timestamp has one row, however often it is sent.
+
+// Test code outside of a test function: a failed step is a failed test.
+#![allow(clippy::unwrap_used)]
+
+use contracts::messages::{Event, Message, Source};
+use event_writer::EventWriter;
+use jiff::Timestamp;
+use lake::arrow::array::{AsArray, RecordBatch};
+use lake::arrow::datatypes::{Date32Type, TimestampMicrosecondType};
+use lake::{EventRow, Location, Table, TableOptions};
+use runtime::{Batch, BatchHandler, Context, Delivered};
+use std::collections::BTreeMap;
+use table_sink::TableSink;
+
+const TOPIC: &str = "xact.events.raw";
+const APP: &str = "xact-event-writer:xact.events.raw:0";
+
+fn record(offset: i64, text: &str, written: &str) -> Delivered<Event> {
+    let record_timestamp: Option<Timestamp> = written.parse().ok();
+    Delivered {
+        input: Event::decode(text.as_bytes()).unwrap(),
+        source: Source {
+            topic: TOPIC.to_owned(),
+            partition: 0,
+            offset,
+            timestamp: record_timestamp,
+        },
+        record_timestamp,
+        app_id: Some(APP.to_owned()),
+    }
+}
+
+async fn write(writer: &EventWriter, records: &[Delivered<Event>]) {
+    let batch = Batch {
+        records: records.iter().collect(),
+        positions: BTreeMap::from([(APP.to_owned(), records.last().unwrap().source.offset + 1)]),
+    };
+    let context = Context {
+        now: "2026-03-01T00:00:00Z".parse().unwrap(),
+        record_timestamp: None,
+    };
+    assert!(writer.handle(&batch, &context).await.unwrap().is_empty());
+}
+
+/// Trace id, days since 1970 and seconds since 1970 of each row.
+fn rows(batches: &[RecordBatch]) -> Vec<(String, i32, i64)> {
+    let mut rows = Vec::new();
+    for batch in batches {
+        let ids = batch.column(0).as_string::<i32>();
+        let dates = batch.column(1).as_primitive::<Date32Type>();
+        let times = batch.column(2).as_primitive::<TimestampMicrosecondType>();
+        rows.extend((0..batch.num_rows()).map(|row| {
+            (
+                ids.value(row).to_owned(),
+                dates.value(row),
+                times.value(row) / 1_000_000,
+            )
+        }));
+    }
+    rows.sort();
+    rows
+}
+
+#[tokio::test]
+async fn the_first_record_decides_its_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = || {
+        let location = Location::parse(folder.path().join("xact_events").to_str().unwrap()).unwrap();
+        Table::<EventRow>::new(location, TableOptions::default())
+    };
+    let without = r#"{"trace_id":"without","type":"x"}"#;
+    let refused = r#"{"trace_id":"refused","type":"x","timestamp":"0001-01-01T00:00:00"}"#;
+    let dated = r#"{"trace_id":"dated","type":"x","timestamp":"2026-02-01T00:00:00Z"}"#;
+    let writer = EventWriter::with_table(TableSink::of(table()));
+    let batch = [
+        record(0, without, "2026-02-10T12:00:00Z"),
+        record(1, refused, "2026-02-10T12:00:00Z"),
+        record(2, dated, "2026-02-10T12:00:00Z"),
+        record(3, refused, "2026-02-11T12:00:00Z"),
+    ];
+    write(&writer, &batch).await;
+    // Another process, another day.
+    let writer = EventWriter::with_table(TableSink::of(table()));
+    let again = [
+        record(4, without, "2026-02-20T12:00:00Z"),
+        record(5, refused, "2026-02-20T12:00:00Z"),
+        record(6, dated, "2026-02-20T12:00:00Z"),
+    ];
+    write(&writer, &again).await;
+    let found = rows(
+        &table()
+            .scan(&["trace_id", "event_date", "event_timestamp"])
+            .await
+            .unwrap(),
+    );
+    let noon = 1_770_724_800;
+    let expected = [
+        ("dated", 20_485, 1_769_904_000),
+        ("refused", 20_494, noon),
+        ("without", 20_494, noon),
+    ];
+    assert_eq!(found, expected.map(|(id, date, time)| (id.to_owned(), date, time)));
+}
