@@ -93,6 +93,9 @@ param allowedAttachmentDomains string[] = [
   'xactware-claimx-us-prod.s3.us-west-1.amazonaws.com'
 ]
 
+@description('JSON paths of events where URLs are known not to be attachments, such as $.payload.links.self; a * at the end stands for anything. Other URLs outside the list of attachments are reported by a metric, the log and reconcile.')
+param ignoredUrlPaths string[] = []
+
 @description('Level of the handlers\' logs.')
 param logLevel 'ERROR' | 'WARN' | 'INFO' | 'DEBUG' | 'TRACE' = 'INFO'
 
@@ -356,6 +359,7 @@ var everyVariable = {
   KAFKA_CONSUMER_GROUP_PREFIX: topology.groupPrefix
   RETRY_DELAYS: join(map(topology.retryDelaysSeconds, seconds => string(seconds)), ',')
   ALLOWED_ATTACHMENT_DOMAINS: join(allowedAttachmentDomains, ',')
+  IGNORED_URL_PATHS: join(ignoredUrlPaths, ',')
   LOG_LEVEL: logLevel
   OTEL_EXPORTER_OTLP_ENDPOINT: otlpEndpoint
 }

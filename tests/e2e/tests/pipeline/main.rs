@@ -13,6 +13,7 @@ mod event_hubs;
 mod hostile_world;
 mod http;
 mod idle;
+mod irregular_events;
 mod large_messages;
 mod leftovers;
 mod lost_acknowledgements;
