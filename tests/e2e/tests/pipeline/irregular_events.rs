@@ -72,21 +72,48 @@ fn by_trace_id(rows: &[Value]) -> BTreeMap<String, Value> {
 fn every_attachment_is_found_or_told_and_every_byte_is_kept() -> Result<()> {
     let mut operator = Operator::start("irregular")?;
     operator.run(&["topics", "create"])?.success()?;
-    operator.environment.push(("IGNORED_URL_PATHS".into(), "$.payload.links.*".into()));
+    operator
+        .environment
+        .push(("IGNORED_URL_PATHS".into(), "$.payload.links.*".into()));
     for (trace_id, text) in EVENTS {
-        kcat::produce(operator.kafka.bootstrap(), RAW, trace_id, sent(trace_id, text).as_bytes())?;
+        kcat::produce(
+            operator.kafka.bootstrap(),
+            RAW,
+            trace_id,
+            sent(trace_id, text).as_bytes(),
+        )?;
     }
-    kcat::produce(operator.kafka.bootstrap(), RAW, "no-event", b"{\"documents\":[\"https://h/a.pdf\"]}")?;
+    kcat::produce(
+        operator.kafka.bootstrap(),
+        RAW,
+        "no-event",
+        b"{\"documents\":[\"https://h/a.pdf\"]}",
+    )?;
     let mut running = operator.pipeline()?;
     wait_no_lag_of(DONE, &operator.environment, &operator.dir)?;
 
     let metrics = running.metrics()?;
-    for (kind, count) in [("unlisted_url", 1.0), ("refused_timestamp", 1.0), ("repeated_name", 1.0)] {
-        assert_eq!(metrics.sum("event_irregularities_total", &[("kind", kind)]), count, "{kind}");
+    for (kind, count) in [
+        ("unlisted_url", 1.0),
+        ("refused_timestamp", 1.0),
+        ("repeated_name", 1.0),
+    ] {
+        assert_eq!(
+            metrics.sum("event_irregularities_total", &[("kind", kind)]),
+            count,
+            "{kind}"
+        );
     }
     let log = running.process.log();
-    for told in ["$.payload.documents[*].href", "$.payload.assignmentId", "0001-01-01T00:00:00"] {
-        let lines = log.lines().filter(|line| line.contains("WARN") && line.contains(told)).count();
+    for told in [
+        "$.payload.documents[*].href",
+        "$.payload.assignmentId",
+        "0001-01-01T00:00:00",
+    ] {
+        let lines = log
+            .lines()
+            .filter(|line| line.contains("WARN") && line.contains(told))
+            .count();
         assert_eq!(lines, 1, "{told}: {log}");
     }
     xact_e2e::secrets::assert_none("the log", &log);
@@ -105,7 +132,11 @@ fn every_attachment_is_found_or_told_and_every_byte_is_kept() -> Result<()> {
     let marked = &events["marked"];
     assert_eq!(
         (&marked["note"], &marked["author"], &marked["event_date"]),
-        (&json!("123456789012345678901"), &json!("cut \u{FFFD}"), &json!("2024-12-31"))
+        (
+            &json!("123456789012345678901"),
+            &json!("cut \u{FFFD}"),
+            &json!("2024-12-31")
+        )
     );
     assert_eq!(events["pascal-case"]["claim_number"], "CL");
     let today = &events["minimum-date"]["event_date"];
@@ -124,6 +155,10 @@ fn every_attachment_is_found_or_told_and_every_byte_is_kept() -> Result<()> {
     let from = today.as_str().unwrap();
     let answer = operator.run(&["reconcile", "--from", from, "--to", "2100-01-01"])?;
     assert_eq!(answer.code, Some(0), "{}", answer.text);
-    assert!(answer.text.contains("What 1 records name is not known"), "{}", answer.text);
+    assert!(
+        answer.text.contains("What 1 records name is not known"),
+        "{}",
+        answer.text
+    );
     Ok(())
 }

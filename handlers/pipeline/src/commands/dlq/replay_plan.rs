@@ -1,11 +1,16 @@
 //! What a replay of an entry sends, or why it is not replayed.
 
 use super::entry::{Content, Entry};
-use contracts::messages::{DeadLetter, DownloadTask, encode, metadata};
+use contracts::file_rules;
+use contracts::messages::{
+    CachedDownload, DeadLetter, DownloadResult, DownloadTask, Event, MAX_ATTACHMENTS, Message, encode, metadata,
+};
 use contracts::presigned;
 use contracts::time;
 use contracts::topology::{TopicRole, Topics};
+use contracts::url_guard::UrlPolicy;
 use jiff::Timestamp;
+use runtime::config::Settings;
 use runtime::produce::Outgoing;
 use runtime::record::{TRACEPARENT, TRACESTATE};
 use runtime::trace_context::TraceContext;
@@ -28,6 +33,10 @@ pub(crate) enum Refusal {
     NoUrl,
     #[error("its event names no assignment, so the file has no place: the source must send the event anew")]
     NoAssignment,
+    #[error("its URL would be refused again: {0} (set the variables as the pipeline has them)")]
+    RefusedUrl(String),
+    #[error("it would be refused again: {0}; the source must send it anew")]
+    Unreadable(String),
     #[error("it was cut to fit the broker: only its event has all of it, at {0}")]
     CutTask(String),
     #[error(
@@ -40,18 +49,38 @@ pub(crate) enum Refusal {
     Damaged(String),
 }
 
-/// The message that a replay of this entry sends. The same entry always gives the same message: a repeated replay
+/// What decides whether a replay could end otherwise than the first time.
+pub(crate) struct Rules<'a> {
+    topics: &'a Topics,
+    policy: UrlPolicy,
+    now: Timestamp,
+}
+
+impl<'a> Rules<'a> {
+    pub(crate) fn new(settings: &'a Settings, now: Timestamp) -> Self {
+        Self {
+            topics: &settings.topics,
+            policy: UrlPolicy::new(&settings.allowed_hosts, settings.dev.is_some()),
+            now,
+        }
+    }
+}
+
+/// Returns the message that a replay of this entry sends. The same entry always gives the same message: a repeated replay
 /// has the same replay count, and so the same keys.
-pub(crate) fn plan(entry: &Entry, topics: &Topics, now: Timestamp) -> Result<Outgoing, Refusal> {
+///
+/// # Errors
+/// When another attempt could not end otherwise.
+pub(crate) fn plan(entry: &Entry, rules: &Rules<'_>) -> Result<Outgoing, Refusal> {
     let Content::Letter(letter) = &entry.content else {
         return Err(Refusal::Foreign);
     };
     let (topic, value) = match &letter.original_task {
         Some(task) => {
-            check(task, letter, now)?;
-            (topics.pending.clone(), encode(&replayed(task.clone(), entry)))
+            check(task, letter, rules)?;
+            (rules.topics.pending.clone(), encode(&replayed(task.clone(), entry)))
         }
-        None => original(entry, letter, topics)?,
+        None => original(entry, letter, rules.topics)?,
     };
     let header = |name: &str| {
         let (_, value) = entry.headers.iter().find(|(key, _)| key == name)?;
@@ -72,7 +101,7 @@ pub(crate) fn plan(entry: &Entry, topics: &Topics, now: Timestamp) -> Result<Out
     })
 }
 
-fn check(task: &DownloadTask, letter: &DeadLetter, now: Timestamp) -> Result<(), Refusal> {
+fn check(task: &DownloadTask, letter: &DeadLetter, rules: &Rules<'_>) -> Result<(), Refusal> {
     let texts = [
         &task.attachment_url,
         &task.trace_id,
@@ -82,14 +111,20 @@ fn check(task: &DownloadTask, letter: &DeadLetter, now: Timestamp) -> Result<(),
     if texts.iter().any(|text| text.ends_with(CUT)) {
         return Err(Refusal::CutTask(source(letter)));
     }
-    let Some(url) = Url::parse(&task.attachment_url).ok().filter(Url::has_host) else {
+    if !Url::parse(&task.attachment_url).is_ok_and(|url| url.has_host()) {
         return Err(Refusal::NoUrl);
-    };
+    }
+    let refused = |refusal: &dyn std::fmt::Display| Refusal::RefusedUrl(refusal.to_string());
+    let url = rules
+        .policy
+        .check(&task.attachment_url)
+        .map_err(|refusal| refused(&refusal))?;
+    file_rules::allowed_type(&url).map_err(|refusal| refused(&refusal))?;
     if task.assignment_id == UNKNOWN_ASSIGNMENT {
         return Err(Refusal::NoAssignment);
     }
     match presigned::expiry(&url) {
-        Some(expiry) if expiry.is_expired(now) => Err(Refusal::Expired(expiry.expires_at)),
+        Some(expiry) if expiry.is_expired(rules.now) => Err(Refusal::Expired(expiry.expires_at)),
         _ => Ok(()),
     }
 }
@@ -117,15 +152,39 @@ fn original(entry: &Entry, letter: &DeadLetter, topics: &Topics) -> Result<(Stri
             source_record: source(letter),
         });
     }
-    match topics.role_of(&letter.source.topic) {
-        None | Some(TopicRole::Dlq) => return Err(Refusal::ForeignSource(letter.source.topic.clone())),
-        Some(_) => {}
-    }
+    let Some(role) = topics
+        .role_of(&letter.source.topic)
+        .filter(|role| *role != TopicRole::Dlq)
+    else {
+        return Err(Refusal::ForeignSource(letter.source.topic.clone()));
+    };
     let bytes = entry
         .original_bytes()
         .map_err(Refusal::Damaged)?
         .ok_or_else(|| Refusal::Damaged("it holds neither a task nor a message".to_owned()))?;
+    readable(role, &bytes).map_err(Refusal::Unreadable)?;
     Ok((letter.source.topic.clone(), bytes))
+}
+
+/// Whether the stage that reads this topic can read the message: an earlier version may not have been able to.
+fn readable(role: TopicRole, bytes: &[u8]) -> Result<(), String> {
+    let read = match role {
+        TopicRole::Raw => {
+            let event = Event::decode(bytes).map_err(|error| error.to_string())?;
+            let count = event.attachments.len();
+            return match count > MAX_ATTACHMENTS {
+                true => Err(format!(
+                    "the event names {count} attachments, at most {MAX_ATTACHMENTS} are taken"
+                )),
+                false => Ok(()),
+            };
+        }
+        TopicRole::Pending | TopicRole::Retry => DownloadTask::decode(bytes).map(drop),
+        TopicRole::Cached => CachedDownload::decode(bytes).map(drop),
+        TopicRole::Results => DownloadResult::decode(bytes).map(drop),
+        TopicRole::Dlq => DeadLetter::decode(bytes).map(drop),
+    };
+    read.map_err(|error| error.to_string())
 }
 
 /// `topic[partition] offset n`.
@@ -139,7 +198,8 @@ pub(super) mod tests {
     use super::super::entry::Place;
     use super::*;
     use contracts::category::Category;
-    use contracts::messages::{Message, Problem, Source};
+    use contracts::messages::{Problem, Source};
+    use runtime::config::Environment;
     use serde_json::json;
 
     fn now() -> Timestamp {
@@ -207,7 +267,10 @@ pub(super) mod tests {
     }
 
     fn planned(entry: &Entry) -> Result<Outgoing, Refusal> {
-        plan(entry, &Topics::default(), now())
+        let settings = Settings::from_environment(&Environment::default()).unwrap();
+        let mut rules = Rules::new(&settings, now());
+        rules.policy = UrlPolicy::new(["a.example", "claimxperience.com"], false);
+        plan(entry, &rules)
     }
 
     #[test]
@@ -237,10 +300,12 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn unreadable_bytes_go_back_to_their_topic_as_they_came() {
-        for topic in ["xact.events.raw", "xact.downloads.cached", "xact.downloads.results"] {
-            let sent = planned(&of_bytes(b"\xff\x00{", topic)).unwrap();
-            assert_eq!((sent.topic.as_str(), sent.value.as_slice()), (topic, &b"\xff\x00{"[..]));
+    fn bytes_that_can_be_read_by_now_go_back_to_their_topic_as_they_came() {
+        let event = "\u{FEFF}{ \"TraceId\":\"t\", \"type\":\"cut \\ud83d\" }".as_bytes();
+        let task = encode(&a_task());
+        for (topic, bytes) in [("xact.events.raw", event), ("xact.downloads.pending.retry.5m", &task)] {
+            let sent = planned(&of_bytes(bytes, topic)).unwrap();
+            assert_eq!((sent.topic.as_str(), sent.value.as_slice()), (topic, bytes));
         }
     }
 
@@ -260,9 +325,22 @@ pub(super) mod tests {
             change(&mut letter);
             entry(letter)
         };
+        let mass = json!({"trace_id": "t", "type": "x", "attachments": (0..1001).collect::<Vec<_>>()}).to_string();
         let expired = "https://claimxperience.com/a.pdf?systemDate=1704067200000&expires=1000";
         for (entry, reason) in [
             (foreign, "no dead letter"),
+            (of_bytes(b"\xff\x00{", "xact.events.raw"), "it is not UTF-8 at byte 0"),
+            (of_bytes(mass.as_bytes(), "xact.events.raw"), "names 1001 attachments"),
+            (of_bytes(b"{}", "xact.downloads.cached"), "missing field"),
+            (of_bytes(b"[]", "xact.downloads.results"), "refused again"),
+            (
+                task(&|task| task.attachment_url = "https://other.example/b.pdf".to_owned()),
+                "ALLOWED_ATTACHMENT_DOMAINS",
+            ),
+            (
+                task(&|task| task.attachment_url = "https://a.example/b.exe".to_owned()),
+                "`exe` are not accepted",
+            ),
             (task(&|task| task.attachment_url = "5".to_owned()), "no URL"),
             (task(&|task| task.attachment_url = "data:x".to_owned()), "no URL"),
             (

@@ -6,7 +6,7 @@
 use super::arguments::{Filter, Settle};
 use super::entries::Entries;
 use super::entry::{Action, Entry, Mark, Place};
-use super::replay_plan;
+use super::replay_plan::{self, Rules};
 use super::view::no_entry;
 use crate::Outcome;
 use crate::commands::confirm::confirmed;
@@ -119,6 +119,7 @@ fn find(settings: &Settings, action: Action, what: &Settle, now: Timestamp) -> R
     let mut targets: BTreeMap<String, u64> = BTreeMap::new();
     let mut rows = Vec::new();
     let as_json = what.json;
+    let rules = Rules::new(settings, now);
     entries.visit(|entry| {
         unseen.remove(&entry.place);
         if !is_chosen(&entry, &what.entries, &what.filter) {
@@ -129,7 +130,7 @@ fn find(settings: &Settings, action: Action, what: &Settle, now: Timestamp) -> R
             (Some(_), _) if what.entries.is_empty() => return ControlFlow::Continue(()),
             (Some(mark), _) => Err(format!("it was {} already", mark.action.as_str())),
             (None, Action::Resolved) => Ok(None),
-            (None, Action::Replayed) => replay_plan::plan(&entry, &settings.topics, now)
+            (None, Action::Replayed) => replay_plan::plan(&entry, &rules)
                 .map(|outgoing| Some(outgoing.topic))
                 .map_err(|refusal| refusal.to_string()),
         };
@@ -260,6 +261,7 @@ fn read_batches(
 ) -> Result<(), Error> {
     let mut batch = Vec::new();
     let mut bytes = 0;
+    let rules = Rules::new(settings, now);
     found.entries.visit(|entry| {
         if !found.chosen.contains(&entry.place) {
             return ControlFlow::Continue(());
@@ -267,7 +269,7 @@ fn read_batches(
         let outgoing = match action {
             Action::Resolved => None,
             // It was planned before, by the same clock: it is not refused now.
-            Action::Replayed => match replay_plan::plan(&entry, &settings.topics, now) {
+            Action::Replayed => match replay_plan::plan(&entry, &rules) {
                 Ok(outgoing) => Some(outgoing),
                 Err(_) => return ControlFlow::Continue(()),
             },

@@ -3,7 +3,7 @@
 use super::entries::Entries;
 use super::entry::{Content, Entry, Place};
 use super::list::summary;
-use super::replay_plan;
+use super::replay_plan::{self, Rules};
 use crate::Outcome;
 use crate::commands::printable::{Readable, hex_dump, visible};
 use contracts::messages::encode;
@@ -147,7 +147,7 @@ fn as_text(entry: &Entry, settings: &Settings, show_secrets: bool) -> String {
     } else {
         line("error", "this record is no dead letter: somebody else wrote it here");
     }
-    let replay = match replay_plan::plan(entry, &settings.topics, Timestamp::now()) {
+    let replay = match replay_plan::plan(entry, &Rules::new(settings, Timestamp::now())) {
         Ok(outgoing) => format!("goes to {}", outgoing.topic),
         Err(refusal) => format!("refused: {}", clean(&refusal.to_string())),
     };
