@@ -133,7 +133,7 @@ metrics! {
     tasks_produced: IntCounterVec("kafka_event_tasks_produced_total", ["domain", "task_type"]);
     /// Events that hold more than the pipeline reads of them, by kind: unlisted_url (an http(s) URL outside the list of
     /// attachments), refused_timestamp, repeated_name.
-    event_irregularities: IntCounterVec("event_irregularities_total", ["domain", "kind"]);
+    event_irregularities: IntCounterVec("kafka_event_irregularities_total", ["domain", "kind"]);
     /// Time to expand one event.
     ingestion_duration: HistogramVec("kafka_event_ingestion_duration_seconds", ["domain"], INGESTION);
     /// File operations in OneLake.

@@ -99,7 +99,7 @@ fn every_attachment_is_found_or_told_and_every_byte_is_kept() -> Result<()> {
         ("repeated_name", 1.0),
     ] {
         assert_eq!(
-            metrics.sum("event_irregularities_total", &[("kind", kind)]),
+            metrics.sum("kafka_event_irregularities_total", &[("kind", kind)]),
             count,
             "{kind}"
         );
