@@ -11,13 +11,16 @@ const NAMES: [&str; 2] = ["payload", "data"];
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inner(Vec<String>);
 
+/// The values that the objects were read from, with their names.
+type Read<'a> = Vec<(&'static str, &'a RawValue)>;
+
 impl Inner {
     /// Finds the objects. A value may be an object, or a string that holds one; null, blank strings and empty objects give
     /// way to the others, and so does what is neither. Also returns the values that were read, with their names.
     ///
     /// # Errors
     /// When there is no object, and a value that should be one is something else.
-    pub(super) fn read<'a>(object: &Object<'a>) -> Result<(Self, Vec<(&'static str, &'a RawValue)>), String> {
+    pub(super) fn read<'a>(object: &Object<'a>) -> Result<(Self, Read<'a>), String> {
         let mut texts = Vec::new();
         let mut read = Vec::new();
         let mut problem = None;

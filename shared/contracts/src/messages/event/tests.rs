@@ -2,6 +2,8 @@ use super::*;
 use proptest::prelude::*;
 use serde_json::json;
 
+// By value: the calls read better.
+#[allow(clippy::needless_pass_by_value)]
 fn event(value: Value) -> Event {
     Event::from_value(&value).unwrap()
 }
