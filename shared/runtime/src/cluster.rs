@@ -1,6 +1,6 @@
 //! How to speak to a Kafka cluster: librdkafka's settings, with Event Hubs' limits kept everywhere.
 
-use crate::config::{ClusterSettings, OffsetReset, Security, Settings};
+use crate::config::{ClusterSettings, Security, Settings};
 use rdkafka::ClientConfig;
 use secrecy::ExposeSecret;
 use std::path::Path;
@@ -16,6 +16,14 @@ const STATISTICS_MS: &str = "1000";
 /// answer when it joins, and the answer of a broker that was frozen may never come: its default of five minutes would be an
 /// outage of five minutes. No less, since a table that hangs is asked for its positions for up to 90 seconds in between.
 const POLL_INTERVAL: Duration = Duration::from_secs(120);
+
+/// What decides which records can be read, for the stages and for whoever looks whether they could.
+pub(crate) const READ_SETTINGS: [(&str, &str); 2] = [
+    // The default: what was aborted is no message.
+    ("isolation.level", "read_committed"),
+    // A batch that is larger comes all the same, alone.
+    ("fetch.message.max.bytes", "1048576"),
+];
 
 /// Settings that every client of the cluster shares.
 #[must_use]
@@ -63,20 +71,16 @@ pub fn client(cluster: &ClusterSettings) -> ClientConfig {
 
 /// Settings of a stage's consumer.
 #[must_use]
-pub fn consumer(cluster: &ClusterSettings, settings: &Settings, group: &str, reset: OffsetReset) -> ClientConfig {
+pub fn consumer(cluster: &ClusterSettings, settings: &Settings, group: &str) -> ClientConfig {
     let mut config = client(cluster);
     config
         .set("group.id", group)
         .set("statistics.interval.ms", STATISTICS_MS)
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
-        .set(
-            "auto.offset.reset",
-            match reset {
-                OffsetReset::Earliest => "earliest",
-                OffsetReset::Latest => "latest",
-            },
-        )
+        // Where a group begins is committed before its first record (`consume::prime`). This is for a position that expires
+        // or is lost while it is read: `latest` would skip all that is there.
+        .set("auto.offset.reset", "earliest")
         // A member that comes or goes stops only the partitions that move. The assignment is made by the clients,
         // so every broker allows it, Event Hubs included.
         .set("partition.assignment.strategy", "cooperative-sticky")
@@ -91,8 +95,10 @@ pub fn consumer(cluster: &ClusterSettings, settings: &Settings, group: &str, res
         .set("queued.max.messages.kbytes", "6144")
         .set("queued.min.messages", "5000")
         // Full is not for long: the default of a second would be a pause of every partition that was read ahead of.
-        .set("fetch.queue.backoff.ms", "20")
-        .set("fetch.message.max.bytes", "1048576");
+        .set("fetch.queue.backoff.ms", "20");
+    for (name, value) in READ_SETTINGS {
+        config.set(name, value);
+    }
     config
 }
 
@@ -162,12 +168,7 @@ mod tests {
                 .map(|&(name, value)| (name.to_owned(), value.to_owned()))
                 .collect();
             let settings = Settings::from_environment(&environment).unwrap();
-            let config = consumer(
-                &cluster(Security::Plaintext, None),
-                &settings,
-                "g",
-                OffsetReset::Earliest,
-            );
+            let config = consumer(&cluster(Security::Plaintext, None), &settings, "g");
             config.get("max.poll.interval.ms").unwrap().to_owned()
         };
         assert_eq!(millis(&[]), "120000");

@@ -9,6 +9,7 @@ pub(crate) use rights::{Right, Rights};
 use crate::config::ClusterSettings;
 use crate::health::Health;
 use crate::metrics::metrics;
+use crate::read_errors::ReadErrors;
 use crate::trouble::{Cause, Trouble};
 use identity::Principal;
 use rdkafka::ClientContext;
@@ -19,7 +20,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::{Broker, Statistics};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokens::Tokens;
 
 /// The context of a client. Clones are the same one.
@@ -34,6 +35,7 @@ struct State {
     measured: Option<&'static str>,
     report: Option<Report>,
     trouble: Mutex<Option<Trouble>>,
+    read_errors: ReadErrors,
     /// A token was handed over, or could not be had.
     asked: AtomicBool,
     /// Statistics in a row in which the client did not look for a broker.
@@ -80,6 +82,7 @@ impl Connection {
             measured,
             report,
             trouble: Mutex::default(),
+            read_errors: ReadErrors::default(),
             asked: AtomicBool::new(false),
             idle: AtomicU32::new(0),
         }))
@@ -96,6 +99,11 @@ impl Connection {
     /// Why the cluster cannot be used; `None`: nothing is known against it.
     pub(crate) fn trouble(&self) -> Option<Trouble> {
         self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What the client said last that is not about its connection.
+    pub(crate) fn read_errors(&self) -> &ReadErrors {
+        &self.0.read_errors
     }
 
     /// Whether a connection may be tried: there was a token, or none is needed; or none could be had, which is trouble.
@@ -130,6 +138,7 @@ impl ClientContext for Connection {
     fn error(&self, error: KafkaError, reason: &str) {
         let Some(trouble) = Trouble::of(&error, reason, &self.0.cluster) else {
             tracing::debug!(%error, reason, "librdkafka");
+            self.0.read_errors.note(reason, Instant::now());
             return;
         };
         // "All brokers are down" would hide why.

@@ -99,6 +99,10 @@ metrics! {
     lag: IntGaugeVec("kafka_consumer_lag", ["topic", "partition", "consumer_group"]);
     /// Committed position.
     offset: IntGaugeVec("kafka_consumer_offset", ["topic", "partition", "consumer_group"]);
+    /// 1 while the partition does not move though it holds records that were not read, 0 otherwise.
+    partition_stuck: IntGaugeVec("kafka_consumer_partition_stuck", ["topic", "partition", "consumer_group"]);
+    /// Errors that the consumer was told, by librdkafka's name of them.
+    consumer_errors: IntCounterVec("kafka_consumer_errors_total", ["consumer_group", "error_type"]);
     /// Failed messages by category.
     processing_errors: IntCounterVec("kafka_processing_errors_total", ["topic", "consumer_group", "error_category"]);
     /// Records that the broker did not take, by error.

@@ -23,6 +23,8 @@ pub struct OffsetTracker {
     /// One past the last offset of the contiguous done part.
     position: Option<i64>,
     last_taken: Option<i64>,
+    /// Where reading began.
+    start: Option<i64>,
 }
 
 impl OffsetTracker {
@@ -45,6 +47,27 @@ impl OffsetTracker {
             return;
         };
         self.window[index].1 = true;
+        self.advance();
+    }
+
+    /// Notes where reading begins: [`OffsetTracker::pass`] has no effect before.
+    pub fn begin(&mut self, start: i64) {
+        self.start = Some(start);
+    }
+
+    /// Notes that every record before `next` was taken. Offsets behind the last one hold no record for a consumer: commit
+    /// and abort markers of transactions, and what was aborted. They count as done when all before them is.
+    pub fn pass(&mut self, next: i64) {
+        let known = self.last_taken.map_or(self.start, |last| Some(last + 1));
+        if known.is_none_or(|known| next <= known) {
+            return;
+        }
+        self.last_taken = Some(next - 1);
+        self.window.push_back((next - 1, true));
+        self.advance();
+    }
+
+    fn advance(&mut self) {
         while let Some(&(offset, true)) = self.window.front() {
             self.position = Some(offset + 1);
             self.window.pop_front();
@@ -55,6 +78,12 @@ impl OffsetTracker {
     #[must_use]
     pub const fn position(&self) -> Option<i64> {
         self.position
+    }
+
+    /// Whether any record was taken, or passed.
+    #[must_use]
+    pub const fn is_new(&self) -> bool {
+        self.last_taken.is_none()
     }
 
     /// Records that a crash now would deliver again.
@@ -95,6 +124,30 @@ mod tests {
         tracker.done(5);
         assert_eq!(tracker.window(), 0);
         assert_eq!(tracker.take(5), Take::Again);
+    }
+
+    #[test]
+    fn offsets_without_records_are_done_once_all_before_them_is() {
+        let mut tracker = OffsetTracker::default();
+        tracker.pass(7);
+        assert_eq!(tracker.position(), None, "nobody knows yet where reading begins");
+        tracker.begin(5);
+        tracker.pass(5);
+        assert_eq!(tracker.position(), None, "nothing was passed");
+        tracker.pass(7);
+        assert_eq!((tracker.position(), tracker.window()), (Some(7), 0), "two markers");
+        assert_eq!(tracker.take(7), Take::New);
+        for _ in 0..2 {
+            tracker.pass(10);
+            assert_eq!((tracker.position(), tracker.window()), (Some(7), 2), "a record in front runs");
+        }
+        tracker.pass(4);
+        assert_eq!(tracker.take(10), Take::New);
+        tracker.done(7);
+        assert_eq!(tracker.position(), Some(10));
+        tracker.done(10);
+        assert_eq!((tracker.position(), tracker.window()), (Some(11), 0));
+        assert_eq!(tracker.take(8), Take::WentBack, "it was passed as no record");
     }
 
     proptest! {

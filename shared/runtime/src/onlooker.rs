@@ -97,7 +97,18 @@ impl Onlooker {
         self.connection.trouble().map(|trouble| trouble.to_string())
     }
 
-    fn explain(&self, what: impl Into<String>, error: KafkaError) -> TopicsError {
+    /// The last error that is none of the connection's, since [`Onlooker::forget_errors`].
+    pub(crate) fn last_error(&self) -> Option<String> {
+        self.connection.read_errors().latest(Duration::MAX, Instant::now())
+    }
+
+    /// Before another question.
+    pub(crate) fn forget_errors(&self) {
+        self.connection.read_errors().clear();
+    }
+
+    /// The error with what is known of its cause.
+    pub(crate) fn explain(&self, what: impl Into<String>, error: KafkaError) -> TopicsError {
         match self.trouble() {
             Some(trouble) => TopicsError::Trouble {
                 what: what.into(),
@@ -108,7 +119,7 @@ impl Onlooker {
     }
 
     /// Hands over a token where one is needed: a new client has none, and an old one's may be over.
-    fn prepare(&self) {
+    pub(crate) fn prepare(&self) {
         let until = Instant::now() + ANSWER;
         self.serve(Duration::ZERO);
         while !self.connection.is_prepared() && Instant::now() < until {

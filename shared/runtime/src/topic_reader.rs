@@ -38,7 +38,7 @@ pub struct TopicRecord {
 }
 
 impl TopicRecord {
-    fn of_message(message: &BorrowedMessage<'_>) -> Self {
+    pub(crate) fn of_message(message: &BorrowedMessage<'_>) -> Self {
         let headers = message.headers().map_or_else(Vec::new, |headers| {
             let owned = headers.iter().map(|header| {
                 let value = header.value.map(<[u8]>::to_vec);

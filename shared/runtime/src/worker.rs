@@ -3,9 +3,9 @@
 use crate::backoff;
 use crate::clock::Clock;
 use crate::config::{OffsetReset, Settings};
-use crate::consume::{Consumer, Subscription};
+use crate::consume::{Begin, Consumer, Subscription};
 use crate::disposition::Disposition;
-use crate::handler::Unavailable;
+use crate::handler::{Assigned, Unavailable};
 use crate::health::Health;
 use crate::metrics::metrics;
 use crate::produce::Producer;
@@ -176,14 +176,21 @@ impl Worker {
         std::thread::Builder::new()
             .name(self.name.clone())
             .spawn(move || {
-                let on_assigned = |partitions: &[_]| {
+                let on_assigned = |partitions: &[Assigned]| {
                     handle.block_on(async {
                         // The polling thread must come round, whatever the tables do.
                         let asked = tokio::time::timeout(ASSIGN, service.assigned(partitions)).await;
-                        asked.unwrap_or_else(|_| {
+                        let starts = asked.unwrap_or_else(|_| {
                             let reason = format!("no answer within {} s", ASSIGN.as_secs());
                             Err(Unavailable::new("delta", reason).into())
-                        })
+                        })?;
+                        let app_ids = partitions.iter().map(|partition| partition.app_id.clone());
+                        let tables = app_ids.map(|app_id| {
+                            let positions = service.table_positions(&app_id);
+                            (app_id, positions)
+                        });
+                        let tables = tables.collect();
+                        Ok(Begin { starts, tables })
                     })
                 };
                 // The receiver is gone only with the process.

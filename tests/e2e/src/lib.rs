@@ -12,6 +12,7 @@
 //! - [`command`]: an operator's command, run to its end
 //! - [`operator`]: a broker and a pipeline for whole sequences of them
 //! - [`idle`]: what processes cost while they have nothing to do
+//! - [`producer`]: transactions, and batches of one compression
 //! - [`kcat`], [`groups`]: Kafka seen by somebody else's clients
 //! - [`metrics`]: a scrape, read
 //! - [`events`]: events that tests make themselves
@@ -32,6 +33,7 @@ pub mod namespace;
 pub mod one_lake;
 pub mod operator;
 pub mod pipeline;
+pub mod producer;
 pub mod rows;
 pub mod running;
 pub mod samples;

@@ -4,6 +4,7 @@
 //! broker keeps its log, expires a dead member and comes back after SIGKILL.
 
 mod config;
+mod damage;
 mod install;
 mod probe;
 mod proxy;
@@ -12,6 +13,7 @@ mod secured;
 use std::{env, fs, path::Path, process::ExitStatus, sync::OnceLock, time::Duration};
 
 use crate::{Error, Process, Result, WorkDir, tokens::Issuer, wait_until};
+pub use damage::Damage;
 pub use install::{Installation, install};
 pub use proxy::Proxy;
 
@@ -133,6 +135,12 @@ impl Kafka {
             });
         };
         own.install.batches(&own.dir.join("data"), topic)
+    }
+
+    /// Makes the record batch that holds an offset unreadable. Only between [`Kafka::stop`] and [`Kafka::restart`].
+    pub fn damage(&mut self, topic: &str, partition: u32, offset: i64, kind: Damage) -> Result<()> {
+        let data = self.own("damage the log of")?.dir.join("data");
+        damage::damage(&data.join(format!("{topic}-{partition}")), offset, kind)
     }
 
     /// Where that listener is (`127.0.0.1:PORT`), and the certificate that its clients must trust.

@@ -3,6 +3,7 @@
 mod cost;
 mod kafka;
 mod local;
+mod records;
 mod storage;
 
 use super::printable::visible;

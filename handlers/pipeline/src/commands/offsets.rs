@@ -1,7 +1,9 @@
-//! `offsets show|reset`: where each group stands, and putting one elsewhere.
+//! `offsets show|reset|skip`: where each group stands, and putting one elsewhere.
 
 mod positions;
+mod skip;
 mod target;
+mod unread;
 
 use crate::Outcome;
 use crate::commands::printable::cell;
@@ -34,6 +36,10 @@ pub(crate) enum Offsets {
     /// backwards, event-writer and result-processor read old records again and skip those that the tables have seen, so
     /// that no row is doubled or rewritten.
     Reset(Reset),
+    /// Pass over records that a group cannot read, and record them as dead letters; without --execute it only shows them
+    ///
+    /// Refused while the group has members: stop its workers first.
+    Skip(skip::Skip),
 }
 
 /// Which positions, and where to.
@@ -62,6 +68,7 @@ pub(crate) async fn run(environment: &Environment, action: Offsets) -> Outcome {
     match action {
         Offsets::Show { group, json } => show(&settings, group.as_deref(), json).await,
         Offsets::Reset(reset) => put(&settings, reset).await,
+        Offsets::Skip(skip) => skip::run(&settings, skip).await,
     }
 }
 

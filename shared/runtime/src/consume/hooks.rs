@@ -1,11 +1,13 @@
 //! What librdkafka calls back: rebalances, commit answers, statistics. All on the polling thread.
 
 use super::partition::Partition;
+use super::stuck::{Reading, Standstills};
 use crate::commit_note::CommitNote;
 use crate::connection::{Connection, Rights};
 use crate::health::Health;
 use crate::metrics::metrics;
 use crate::wake::Wake;
+use contracts::redaction::redact_text;
 use prometheus::IntGauge;
 use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
@@ -41,6 +43,10 @@ pub(super) struct Hooks {
     pub(super) is_steady: AtomicBool,
     /// The worker has drained: what still runs was waited for long enough.
     pub(super) finished: AtomicBool,
+    /// Partitions that do not move.
+    pub(super) standstills: Standstills,
+    /// What the client skipped by itself, in its words: see [`is_skipped`].
+    pub(super) skipped: Mutex<Option<String>>,
     /// Events that librdkafka's queue held and that came here. A poll that returns nothing may have served one.
     pub(super) served: AtomicU64,
     /// Wakes the polling thread.
@@ -139,7 +145,8 @@ impl Hooks {
 
     /// Another process tells the lag from now on: a last value that stays would raise alarms for ever.
     fn forget_lag(&self, partition: &Partition) {
-        let labels = [&*partition.topic, &partition.id.to_string(), &self.group];
+        self.standstills.forget(partition);
+        let labels = [&*partition.topic, &partition.id_text, &self.group];
         // Fails where nothing was told yet.
         let _ = metrics().lag.remove_label_values(&labels);
         let _ = metrics().offset.remove_label_values(&labels);
@@ -231,11 +238,24 @@ impl ClientContext for Hooks {
 
     fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
         self.count_served();
+        // The position is not in the partition any more, and reading begins elsewhere: that is more than a detail.
+        if fac == "OFFSET" && matches!(level, RDKafkaLogLevel::Warning) {
+            tracing::warn!(worker = self.worker, "{message}");
+        }
         self.connection.log(level, fac, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         self.count_served();
+        let code = error.rdkafka_error_code();
+        let name = code.map_or_else(|| "other".to_owned(), |code| format!("{code:?}"));
+        metrics()
+            .consumer_errors
+            .with_label_values(&[self.group.as_str(), name.as_str()])
+            .inc();
+        if is_skipped(reason) {
+            *self.skipped.lock().unwrap_or_else(PoisonError::into_inner) = Some(redact_text(reason));
+        }
         self.connection.error(error, reason);
     }
 
@@ -248,12 +268,14 @@ impl ClientContext for Hooks {
         self.count_served();
         let partitions = self.partitions();
         let now = Instant::now();
+        let mut readings = Vec::with_capacity(partitions.len());
         for (topic, stats) in &statistics.topics {
             for (id, partition) in &stats.partitions {
                 let Some(ours) = partitions.get(&(topic.as_str().into(), *id)) else {
                     continue;
                 };
                 ours.committed(partition.committed_offset, now);
+                readings.push((Arc::clone(ours), Reading::of(partition)));
                 if partition.hi_offset < 0 {
                     continue;
                 }
@@ -262,7 +284,7 @@ impl ClientContext for Hooks {
                 } else {
                     partition.lo_offset.max(0)
                 };
-                let labels = [topic.as_str(), &id.to_string(), &self.group];
+                let labels = [topic.as_str(), &ours.id_text, &self.group];
                 metrics()
                     .lag
                     .with_label_values(&labels)
@@ -275,7 +297,15 @@ impl ClientContext for Hooks {
             self.is_steady.store(group.join_state == "steady", Ordering::Relaxed);
         }
         self.connection.stats(statistics);
+        let errors = Some(self.connection.read_errors()).filter(|_| self.connection.trouble().is_none());
+        self.standstills.look(&readings, errors, now);
     }
+}
+
+/// Whether the error says that the client itself goes on behind a batch that it cannot read: of an unknown message format,
+/// or with a wrong checksum. All other errors leave the position where it is.
+fn is_skipped(reason: &str) -> bool {
+    reason.starts_with("Unsupported Message(Set) MagicByte") || reason.contains("failed CRC32")
 }
 
 impl ConsumerContext for Hooks {

@@ -6,13 +6,20 @@
 //!
 //! The thread does not look for work at intervals: librdkafka's queue, work that ends and the process's drain wake it.
 
+mod begin;
+mod errors;
 mod flow;
+mod gaps;
 mod hooks;
+mod leave;
 mod partition;
+mod pause;
 mod poller;
 mod prime;
 mod refusal;
+mod stuck;
 
+pub(crate) use begin::Begin;
 pub use flow::Limits;
 pub(crate) use flow::Outstanding;
 pub(crate) use partition::{Partition, Running};

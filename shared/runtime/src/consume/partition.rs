@@ -12,6 +12,8 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Partition {
     pub(crate) topic: Arc<str>,
     pub(crate) id: i32,
+    /// The same as a metric's label.
+    pub(crate) id_text: String,
     /// `{group}:{topic}:{partition}`.
     pub(crate) app_id: String,
     /// Cancelled when the partition is no longer ours, or the process drains: work that has not begun must not begin.
@@ -26,6 +28,8 @@ pub(crate) struct Partition {
     requested: Mutex<Option<(i64, Instant)>>,
     /// Its offsets are another topic's: they must not be committed.
     is_stale: AtomicBool,
+    /// We hold it back: nothing is expected of it. True until its start position is known.
+    is_paused: AtomicBool,
     /// The polling thread waits until the window is smaller than this; 0: it does not.
     awaited_below: AtomicUsize,
     wake: Wake,
@@ -40,6 +44,7 @@ impl Partition {
             app_id: format!("{group}:{topic}:{id}"),
             topic,
             id,
+            id_text: id.to_string(),
             revoked: CancellationToken::new(),
             abandoned: CancellationToken::new(),
             tracker: Mutex::default(),
@@ -47,6 +52,7 @@ impl Partition {
             tables: Mutex::default(),
             requested: Mutex::default(),
             is_stale: AtomicBool::new(false),
+            is_paused: AtomicBool::new(true),
             awaited_below: AtomicUsize::new(0),
             wake,
         })
@@ -59,6 +65,16 @@ impl Partition {
     /// See [`OffsetTracker::take`].
     pub(crate) fn take(&self, offset: i64) -> Take {
         self.tracker().take(offset)
+    }
+
+    /// See [`OffsetTracker::begin`].
+    pub(crate) fn begin(&self, start: i64) {
+        self.tracker().begin(start);
+    }
+
+    /// See [`OffsetTracker::pass`].
+    pub(crate) fn pass(&self, next: i64) {
+        self.tracker().pass(next);
     }
 
     /// See [`OffsetTracker::done`].
@@ -162,9 +178,24 @@ impl Partition {
         *self.requested() = None;
     }
 
+    /// Notes that it is paused, or read again.
+    pub(crate) fn set_paused(&self, is_paused: bool) {
+        self.is_paused.store(is_paused, Ordering::Relaxed);
+    }
+
+    /// Whether nothing of it is read at the moment because we do not want to.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.is_paused.load(Ordering::Relaxed)
+    }
+
     /// The topic is not the one whose offsets were taken here.
     pub(crate) fn went_back(&self) {
         self.is_stale.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nothing was read of it since the assignment.
+    pub(crate) fn is_new(&self) -> bool {
+        self.tracker().is_new()
     }
 
     /// Whether anything was done since the assignment.

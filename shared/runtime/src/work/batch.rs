@@ -3,6 +3,7 @@
 use super::panicked::problem_of_panic;
 use super::{Boxed, Desk, Service, SinkBox};
 use crate::backoff;
+use crate::commit_note::TablePositions;
 use crate::config::BatchSettings;
 use crate::consume::{Limits, Running, Sink, Taken};
 use crate::disposition::{Disposed, Occasion};
@@ -279,6 +280,10 @@ impl<H: BatchHandler> Service for BatchService<H> {
 
     fn assigned<'a>(&'a self, partitions: &'a [Assigned]) -> Boxed<'a, Result<Starts, AssignError>> {
         Box::pin(self.handler.assigned(partitions))
+    }
+
+    fn table_positions(&self, app_id: &str) -> TablePositions {
+        self.handler.table_positions(app_id)
     }
 
     fn invoke(self: Arc<Self>, desk: Arc<Desk>, records: Vec<Record>) -> Boxed<'static, Vec<bool>> {

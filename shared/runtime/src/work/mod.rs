@@ -8,6 +8,7 @@ pub use batch::BatchService;
 pub use each::EachService;
 
 use crate::clock::Clock;
+use crate::commit_note::TablePositions;
 use crate::consume::{Limits, Sink};
 use crate::disposition::{Disposed, Disposition, End};
 use crate::handler::{AssignError, Assigned, Starts, Unavailable};
@@ -35,6 +36,12 @@ pub trait Service: Send + Sync + 'static {
 
     /// Tells the handler which partitions it is about to read; the answer is where to begin instead.
     fn assigned<'a>(&'a self, partitions: &'a [Assigned]) -> Boxed<'a, Result<Starts, AssignError>>;
+
+    /// How far the stage's tables are in a partition that was assigned; nothing for a stage without tables.
+    fn table_positions(&self, app_id: &str) -> TablePositions {
+        let _ = app_id;
+        TablePositions::new()
+    }
 
     /// Works on records that did not come from a topic; for each, whether it was finished.
     fn invoke(self: Arc<Self>, desk: Arc<Desk>, records: Vec<Record>) -> Boxed<'static, Vec<bool>>;

@@ -34,4 +34,6 @@ mod seams;
 mod secrets;
 mod stopping;
 mod table_commands;
+mod transactions;
+mod unreadable_batches;
 mod upstream_duplicates;

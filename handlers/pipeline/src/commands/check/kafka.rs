@@ -1,6 +1,6 @@
 //! The brokers: who answers, which topics are there, and where the groups stand.
 
-use super::{Checked, Verdict};
+use super::{Checked, Verdict, records};
 use runtime::config::Settings;
 use runtime::topics::{self, Cluster, LagReader, TopicState};
 use std::collections::BTreeMap;
@@ -12,8 +12,11 @@ pub(super) fn checks(settings: &Arc<Settings>) -> Vec<(String, Checked)> {
         let name = format!("topics, {}", cluster.name());
         checks.push((name, Box::pin(blocking(move || of_cluster(&cluster)))));
     }
+    let of_groups = settings.clone();
+    checks.push(("groups".to_owned(), Box::pin(blocking(move || groups(&of_groups)))));
     let settings = settings.clone();
-    checks.push(("groups".to_owned(), Box::pin(blocking(move || groups(&settings)))));
+    let records = blocking(move || records::check(&settings));
+    checks.push(("next records".to_owned(), Box::pin(records)));
     checks
 }
 

@@ -1,0 +1,99 @@
+//! The last errors of a client that say nothing of its connection: why a partition is not read.
+//!
+//! The binding hands an error's partition to nobody, and its text only to the client's context. The text names the offset
+//! where there is one.
+
+use contracts::redaction::redact_text;
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Different errors that are remembered. Each partition that does not move repeats its own.
+const KEPT: usize = 32;
+
+/// What was heard, newest last.
+#[derive(Debug, Default)]
+pub(crate) struct ReadErrors(Mutex<VecDeque<(String, Instant)>>);
+
+impl ReadErrors {
+    fn kept(&self) -> MutexGuard<'_, VecDeque<(String, Instant)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn note(&self, reason: &str, now: Instant) {
+        let reason = redact_text(reason);
+        let mut kept = self.kept();
+        kept.retain(|(known, _)| *known != reason);
+        kept.push_back((reason, now));
+        if kept.len() > KEPT {
+            kept.pop_front();
+        }
+    }
+
+    pub(crate) fn clear(&self) {
+        self.kept().clear();
+    }
+
+    /// The newest error that names this offset, and is no older than `age`.
+    pub(crate) fn about(&self, offset: i64, age: Duration, now: Instant) -> Option<String> {
+        self.newest(age, now, |reason| names(reason, offset))
+    }
+
+    /// The newest error that is no older than `age`.
+    pub(crate) fn latest(&self, age: Duration, now: Instant) -> Option<String> {
+        self.newest(age, now, |_| true)
+    }
+
+    /// Whether this error has come within `age`.
+    pub(crate) fn is_current(&self, error: &str, age: Duration, now: Instant) -> bool {
+        self.newest(age, now, |reason| reason == error).is_some()
+    }
+
+    fn newest(&self, age: Duration, now: Instant, is_wanted: impl Fn(&str) -> bool) -> Option<String> {
+        let kept = self.kept();
+        let mut newest_first = kept.iter().rev();
+        let found = newest_first.find(|(reason, at)| now.duration_since(*at) <= age && is_wanted(reason));
+        found.map(|(reason, _)| reason.clone())
+    }
+}
+
+/// Whether the text holds this number by itself.
+fn names(reason: &str, offset: i64) -> bool {
+    let mut numbers = reason.split(|c: char| !c.is_ascii_alphanumeric());
+    let offset = offset.to_string();
+    numbers.any(|number| number == offset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_found_by_the_offset_that_it_names() {
+        let errors = ReadErrors::default();
+        let now = Instant::now();
+        let age = Duration::from_secs(10);
+        errors.note("Decompression (codec 0x4) of message at 117 of 90 bytes failed", now);
+        errors.note("Fetch from broker 1 failed", now);
+        for other in [11, 17, 4, 1170] {
+            assert_eq!(errors.about(other, age, now), None, "{other}");
+        }
+        assert!(errors.about(117, age, now).unwrap().starts_with("Decompression"));
+        assert_eq!(errors.latest(age, now).unwrap(), "Fetch from broker 1 failed");
+        assert_eq!(errors.about(117, age, now + 2 * age), None, "it has not come again");
+        errors.note("Decompression (codec 0x4) of message at 117 of 90 bytes failed", now + age);
+        assert!(errors.about(117, age, now + 2 * age).is_some());
+    }
+
+    #[test]
+    fn only_so_many_are_kept() {
+        let errors = ReadErrors::default();
+        let now = Instant::now();
+        for offset in 0..100 {
+            errors.note(&format!("bad message at {offset}"), now);
+        }
+        assert_eq!(errors.kept().len(), KEPT);
+        assert!(errors.about(99, Duration::ZERO, now).is_some());
+        assert!(errors.about(0, Duration::ZERO, now).is_none());
+    }
+}
