@@ -139,7 +139,11 @@ mod tests {
         assert_eq!(tracker.take(7), Take::New);
         for _ in 0..2 {
             tracker.pass(10);
-            assert_eq!((tracker.position(), tracker.window()), (Some(7), 2), "a record in front runs");
+            assert_eq!(
+                (tracker.position(), tracker.window()),
+                (Some(7), 2),
+                "a record in front runs"
+            );
         }
         tracker.pass(4);
         assert_eq!(tracker.take(10), Take::New);

@@ -99,7 +99,7 @@ impl Onlooker {
 
     /// The last error that is none of the connection's, since [`Onlooker::forget_errors`].
     pub(crate) fn last_error(&self) -> Option<String> {
-        self.connection.read_errors().latest(Duration::MAX, Instant::now())
+        self.connection.read_errors().latest(&[], Duration::MAX, Instant::now())
     }
 
     /// Before another question.

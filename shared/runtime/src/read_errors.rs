@@ -34,25 +34,25 @@ impl ReadErrors {
         self.kept().clear();
     }
 
-    /// The newest error that names this offset, and is no older than `age`.
-    pub(crate) fn about(&self, offset: i64, age: Duration, now: Instant) -> Option<String> {
-        self.newest(age, now, |reason| names(reason, offset))
+    /// The errors that name this offset and are no older than `age`, in an order of their own. Partitions that stand at the
+    /// same offset cannot be told apart.
+    pub(crate) fn about(&self, offset: i64, age: Duration, now: Instant) -> Vec<String> {
+        let kept = self.kept();
+        let current = kept.iter().filter(|(_, at)| now.duration_since(*at) <= age);
+        let mut about: Vec<String> = current
+            .filter(|(reason, _)| names(reason, offset))
+            .map(|(reason, _)| reason.clone())
+            .collect();
+        about.sort_unstable();
+        about
     }
 
-    /// The newest error that is no older than `age`.
-    pub(crate) fn latest(&self, age: Duration, now: Instant) -> Option<String> {
-        self.newest(age, now, |_| true)
-    }
-
-    /// Whether this error has come within `age`.
-    pub(crate) fn is_current(&self, error: &str, age: Duration, now: Instant) -> bool {
-        self.newest(age, now, |reason| reason == error).is_some()
-    }
-
-    fn newest(&self, age: Duration, now: Instant, is_wanted: impl Fn(&str) -> bool) -> Option<String> {
+    /// The newest error that is no older than `age` and names none of these offsets, of which it would tell.
+    pub(crate) fn latest(&self, others: &[i64], age: Duration, now: Instant) -> Option<String> {
         let kept = self.kept();
         let mut newest_first = kept.iter().rev();
-        let found = newest_first.find(|(reason, at)| now.duration_since(*at) <= age && is_wanted(reason));
+        let found = newest_first
+            .find(|(reason, at)| now.duration_since(*at) <= age && !others.iter().any(|&other| names(reason, other)));
         found.map(|(reason, _)| reason.clone())
     }
 }
@@ -76,13 +76,29 @@ mod tests {
         errors.note("Decompression (codec 0x4) of message at 117 of 90 bytes failed", now);
         errors.note("Fetch from broker 1 failed", now);
         for other in [11, 17, 4, 1170] {
-            assert_eq!(errors.about(other, age, now), None, "{other}");
+            assert!(errors.about(other, age, now).is_empty(), "{other}");
         }
-        assert!(errors.about(117, age, now).unwrap().starts_with("Decompression"));
-        assert_eq!(errors.latest(age, now).unwrap(), "Fetch from broker 1 failed");
-        assert_eq!(errors.about(117, age, now + 2 * age), None, "it has not come again");
-        errors.note("Decompression (codec 0x4) of message at 117 of 90 bytes failed", now + age);
-        assert!(errors.about(117, age, now + 2 * age).is_some());
+        assert!(errors.about(117, age, now)[0].starts_with("Decompression"));
+        errors.note("Decompression (codec 0x4) of message at 120 of 90 bytes failed", now);
+        let latest = |others: &[i64]| errors.latest(others, age, now).unwrap_or_default();
+        assert!(latest(&[117]).contains("at 120"));
+        assert_eq!(latest(&[117, 120]), "Fetch from broker 1 failed");
+        assert_eq!(errors.latest(&[], age, now + 2 * age), None);
+        assert!(
+            errors.about(117, age, now + 2 * age).is_empty(),
+            "it has not come again"
+        );
+        errors.note(
+            "Decompression (codec 0x4) of message at 117 of 90 bytes failed",
+            now + age,
+        );
+        assert_eq!(errors.about(117, age, now + 2 * age).len(), 1);
+        errors.note("Another error at 117", now + age);
+        assert_eq!(
+            errors.about(117, age, now + 2 * age).len(),
+            2,
+            "of another partition, perhaps"
+        );
     }
 
     #[test]
@@ -93,7 +109,7 @@ mod tests {
             errors.note(&format!("bad message at {offset}"), now);
         }
         assert_eq!(errors.kept().len(), KEPT);
-        assert!(errors.about(99, Duration::ZERO, now).is_some());
-        assert!(errors.about(0, Duration::ZERO, now).is_none());
+        assert_eq!(errors.about(99, Duration::ZERO, now).len(), 1);
+        assert!(errors.about(0, Duration::ZERO, now).is_empty());
     }
 }

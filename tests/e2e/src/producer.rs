@@ -22,13 +22,7 @@ fn send(producer: &BaseProducer, topic: &str, partition: i32, key: &str, value: 
 ///
 /// # Errors
 /// When the broker does not take them.
-pub fn send_batch(
-    broker: &str,
-    topic: &str,
-    partition: i32,
-    codec: &str,
-    records: &[(String, Vec<u8>)],
-) -> Result<()> {
+pub fn send_batch(broker: &str, topic: &str, partition: i32, codec: &str, records: &[(String, Vec<u8>)]) -> Result<()> {
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", broker)
         .set("compression.type", codec)

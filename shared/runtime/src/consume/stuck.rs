@@ -103,8 +103,8 @@ struct Standstill {
 #[derive(Debug)]
 struct Told {
     symptom: Symptom,
-    /// The client's error in it.
-    error: Option<String>,
+    /// The client's errors in it.
+    errors: Vec<String>,
 }
 
 impl Standstill {
@@ -183,8 +183,10 @@ impl Standstills {
                 }
             };
             let about = errors.about(reading.next, ERROR_AGE, now);
-            if standstill.lasted >= symptom.lasts_at_least(about.is_some()) + self.fetch_wait {
-                self.tell(partition, &mut standstill, errors, about, now);
+            if standstill.lasted >= symptom.lasts_at_least(!about.is_empty()) + self.fetch_wait {
+                let others: Vec<i64> = state.partitions.values().map(|other| other.next).collect();
+                let latest = || errors.latest(&others, ERROR_AGE, now);
+                self.tell(partition, &mut standstill, about, latest);
             }
             state.partitions.insert(key, standstill);
         }
@@ -216,38 +218,38 @@ impl Standstills {
         }
     }
 
-    /// One warning for each reason. Errors of other partitions come in between, so one that still comes again is kept.
+    /// One warning for each reason: the errors `about` its position, or the `latest` that may be its own.
     fn tell(
         &self,
         partition: &Partition,
         standstill: &mut Standstill,
-        errors: &ReadErrors,
-        about: Option<String>,
-        now: Instant,
+        about: Vec<String>,
+        latest: impl FnOnce() -> Option<String>,
     ) {
         let symptom = standstill.symptom;
-        let error = match &standstill.told {
-            Some(Told { symptom: told, error }) if *told == symptom => {
-                let still_comes = |error: &String| errors.is_current(error, ERROR_AGE, now);
-                if about.is_none() || error.as_ref().is_some_and(still_comes) {
-                    return;
-                }
-                about
-            }
-            _ => about.or_else(|| errors.latest(ERROR_AGE, now)),
-        };
         let component = self.component(partition);
-        if standstill.told.is_some() {
+        if let Some(told) = &standstill.told {
+            if told.symptom == symptom && (about.is_empty() || about == told.errors) {
+                return;
+            }
+            // Health warns of the first reason alone.
             self.health.forget(&component);
         }
+        let errors = match about.is_empty() {
+            true => Vec::from_iter(latest()),
+            false => about,
+        };
         self.health
-            .down(&component, self.reason(partition, standstill, error.as_deref()));
-        standstill.told = Some(Told { symptom, error });
+            .down(&component, self.reason(partition, standstill, &errors.join("; ")));
+        standstill.told = Some(Told { symptom, errors });
     }
 
-    fn reason(&self, partition: &Partition, standstill: &Standstill, error: Option<&str>) -> String {
+    fn reason(&self, partition: &Partition, standstill: &Standstill, error: &str) -> String {
         let (topic, id, next, group) = (&partition.topic, partition.id, standstill.next, &self.group);
-        let error = error.map_or_else(String::new, |error| format!(" ({error})"));
+        let error = match error {
+            "" => String::new(),
+            error => format!(" ({error})"),
+        };
         match standstill.symptom {
             Symptom::Unknown => format!(
                 "{topic}[{id}] is not among the partitions that the broker names: create the topic again \

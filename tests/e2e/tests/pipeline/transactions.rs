@@ -28,7 +28,12 @@ fn abort_everywhere(fleet: &Fleet, transactions: &Transactions, count: usize) ->
     for (topic, partitions) in TOPICS {
         for partition in 0..partitions {
             for number in 0..count {
-                transactions.send(&fleet.topic(topic), partition, "aborted", format!("aborted {number}").as_bytes())?;
+                transactions.send(
+                    &fleet.topic(topic),
+                    partition,
+                    "aborted",
+                    format!("aborted {number}").as_bytes(),
+                )?;
             }
         }
     }
@@ -120,8 +125,12 @@ fn the_position_stays_before_a_record_that_is_worked_on_and_passes_its_marker_wh
     transactions.end(End::Abort)?;
     fleet.start(&["retry-scheduler"])?;
     let committed = || {
-        let partitions = groups::partitions(&kafka).ok()?.remove(&fleet.group("retry-scheduler"))?;
-        let position = partitions.into_iter().find(|position| position.topic == topic && position.partition == 0)?;
+        let partitions = groups::partitions(&kafka)
+            .ok()?
+            .remove(&fleet.group("retry-scheduler"))?;
+        let position = partitions
+            .into_iter()
+            .find(|position| position.topic == topic && position.partition == 0)?;
         Some((position.committed?, position.end?))
     };
     wait_until(DONE, "the start is committed", committed)?;
@@ -129,5 +138,7 @@ fn the_position_stays_before_a_record_that_is_worked_on_and_passes_its_marker_wh
     if jiff::Timestamp::now() < due {
         assert_eq!(before, Some((0, 303)));
     }
-    wait_until(DONE, "the position is at the end", || (committed() == Some((303, 303))).then_some(()))
+    wait_until(DONE, "the position is at the end", || {
+        (committed() == Some((303, 303))).then_some(())
+    })
 }

@@ -27,7 +27,9 @@ fn good(names: impl Iterator<Item = String>) -> Vec<Message> {
 }
 
 fn trace_ids(rows: &[Value]) -> BTreeSet<String> {
-    rows.iter().map(|row| row["trace_id"].as_str().unwrap().to_owned()).collect()
+    rows.iter()
+        .map(|row| row["trace_id"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[test]
@@ -45,8 +47,10 @@ fn every_compression_between_plain_records_is_read() -> Result<()> {
         (fleet.records("pending").ok()?.len() == sent.len()).then_some(())
     })
     .map_err(|error| fleet["event-ingester"].process.error(&error.to_string()))?;
-    wait_until(DONE, "every event has its row", || (fleet.tables().ok()?.events.len() == sent.len()).then_some(()))
-        .map_err(|error| fleet["event-writer"].process.error(&error.to_string()))?;
+    wait_until(DONE, "every event has its row", || {
+        (fleet.tables().ok()?.events.len() == sent.len()).then_some(())
+    })
+    .map_err(|error| fleet["event-writer"].process.error(&error.to_string()))?;
     assert_eq!(trace_ids(&fleet.tables()?.events), sent);
     Ok(())
 }
@@ -59,13 +63,22 @@ const DAMAGED: [(u32, Damage, &str); 3] = [
     (2, Damage::RecordLength, "none"),
 ];
 
-/// Offsets 0 and 1 are good events, 2 to 6 the batch, 7 and 8 good ones again; as many in the other partitions.
+/// The first offset of the batch in a partition: another one in each, for an error of the client names no partition.
+const fn first(partition: u32) -> u32 {
+    2 + partition
+}
+
+/// Good events, the batch of five, and two good ones again.
 fn fill(kafka: &mut Kafka, topic: &str) -> Result<BTreeSet<String>> {
     let mut readable = BTreeSet::new();
     for partition in 0..6 {
         let bad = DAMAGED.iter().find(|(damaged, _, _)| *damaged == partition);
         let codec = bad.map_or("none", |(_, _, codec)| codec);
-        for (part, (from, to)) in [(0, 2), (2, 7), (7, 9)].into_iter().enumerate() {
+        let first = first(partition);
+        for (part, (from, to)) in [(0, first), (first, first + 5), (first + 5, first + 7)]
+            .into_iter()
+            .enumerate()
+        {
             let batch = good((from..to).map(|offset| format!("p{partition}-{offset}")));
             send_batch(kafka.bootstrap(), topic, partition as i32, codec, &batch)?;
             if part != 1 || bad.is_none() {
@@ -75,7 +88,7 @@ fn fill(kafka: &mut Kafka, topic: &str) -> Result<BTreeSet<String>> {
     }
     kafka.stop()?;
     for (partition, damage, _) in DAMAGED {
-        kafka.damage(topic, partition, 4, damage)?;
+        kafka.damage(topic, partition, i64::from(first(partition) + 2), damage)?;
     }
     kafka.restart()?;
     Ok(readable)
@@ -94,7 +107,16 @@ impl Damaged {
     fn skip(&self, partition: u32, offset: i64, more: &[&str]) -> Result<Answer> {
         let (group, topic) = (self.fleet.group("event-writer"), self.fleet.topic("raw"));
         let (partition, offset) = (partition.to_string(), offset.to_string());
-        let mut args = vec!["offsets", "skip", "--group", &group, "--topic", &topic, "--partition", &partition];
+        let mut args = vec![
+            "offsets",
+            "skip",
+            "--group",
+            &group,
+            "--topic",
+            &topic,
+            "--partition",
+            &partition,
+        ];
         args.extend(["--offset", &offset, "--reason", "damaged on disk"]);
         args.extend(more);
         self.run(&args)
@@ -103,14 +125,21 @@ impl Damaged {
     fn committed(&self, partition: u32) -> Option<u64> {
         let mut groups = groups::partitions(&self.kafka).ok()?;
         let positions = groups.remove(&self.fleet.group("event-writer"))?;
-        positions.into_iter().find(|position| position.partition == partition)?.committed
+        positions
+            .into_iter()
+            .find(|position| position.partition == partition)?
+            .committed
     }
 
     /// Names of the components that are not ready, with the reasons.
     fn reasons(&self) -> Option<Vec<(String, String)>> {
         let reasons = self.fleet["event-writer"].reasons()?;
         let reasons = reasons.as_object()?.iter();
-        Some(reasons.map(|(name, reason)| (name.clone(), reason.to_string())).collect())
+        Some(
+            reasons
+                .map(|(name, reason)| (name.clone(), reason.to_string()))
+                .collect(),
+        )
     }
 
     fn stuck(&self) -> Option<f64> {
@@ -148,8 +177,9 @@ fn is_told(world: &Damaged, readable: &BTreeSet<String>) -> Result<()> {
         let partition = name.trim_end_matches(']').rsplit('[').next().unwrap();
         assert!(name.contains(&topic), "{name}");
         let command = format!(
-            "offsets skip --group {} --topic {topic} --partition {partition} --offset 2",
-            world.fleet.group("event-writer")
+            "offsets skip --group {} --topic {topic} --partition {partition} --offset {}",
+            world.fleet.group("event-writer"),
+            first(partition.parse().unwrap())
         );
         assert!(reason.contains(&command), "{reason}");
         let cause = match partition {
@@ -165,7 +195,8 @@ fn is_told(world: &Damaged, readable: &BTreeSet<String>) -> Result<()> {
     }
     let held_up = |name: &&String| {
         let (partition, offset) = name[1..].split_once('-').unwrap();
-        partition.parse::<u32>().unwrap() < 3 && offset.parse::<u32>().unwrap() > 2
+        let (partition, offset): (u32, u32) = (partition.parse().unwrap(), offset.parse().unwrap());
+        partition < 3 && offset > first(partition)
     };
     let others: BTreeSet<String> = readable.iter().filter(|name| !held_up(name)).cloned().collect();
     assert_eq!(trace_ids(&world.fleet.tables()?.events), others, "the other records");
@@ -173,7 +204,9 @@ fn is_told(world: &Damaged, readable: &BTreeSet<String>) -> Result<()> {
     for (partition, _, _) in DAMAGED {
         let warning = format!("/{topic}[{partition}]");
         let log = writer.process.log();
-        let warnings = log.lines().filter(|line| line.contains("WARN") && line.contains(&warning));
+        let warnings = log
+            .lines()
+            .filter(|line| line.contains("WARN") && line.contains(&warning));
         assert_eq!(warnings.count(), 1, "{log}");
     }
     Ok(())
@@ -183,22 +216,43 @@ fn is_checked(world: &Damaged) -> Result<()> {
     let answer = world.run(&["check", "--json"])?;
     let text = answer.text.clone();
     let checks: Value = serde_json::from_str(text.get(text.find('[').unwrap()..).unwrap()).unwrap();
-    let records = checks.as_array().unwrap().iter().find(|check| check["check"] == "next records").unwrap();
-    assert_eq!((answer.code, records["verdict"].as_str()), (Some(1), Some("failed")), "{text}");
+    let records = checks
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|check| check["check"] == "next records")
+        .unwrap();
+    assert_eq!(
+        (answer.code, records["verdict"].as_str()),
+        (Some(1), Some("failed")),
+        "{text}"
+    );
     let told = records["text"].as_str().unwrap();
     for (partition, _, _) in DAMAGED {
         let topic = world.fleet.topic("raw");
-        assert!(told.contains(&format!("{topic}[{partition}] cannot be read at offset 2:")), "{told}");
-        assert!(told.contains(&format!("--partition {partition} --offset 2 --reason TEXT")), "{told}");
+        let first = first(partition);
+        assert!(
+            told.contains(&format!("{topic}[{partition}] cannot be read at offset {first}:")),
+            "{told}"
+        );
+        assert!(
+            told.contains(&format!("--partition {partition} --offset {first} --reason TEXT")),
+            "{told}"
+        );
     }
     Ok(())
 }
 
 fn is_skipped(world: &mut Damaged, readable: &BTreeSet<String>) -> Result<()> {
     let refused = world.skip(0, 2, &["--execute"])?.ended(2)?;
-    assert!(refused.contains("has 1 members") && refused.contains("stop every event-writer worker"), "{refused}");
+    assert!(
+        refused.contains("has 1 members") && refused.contains("stop every event-writer worker"),
+        "{refused}"
+    );
     world.fleet.stop(&["event-writer"], STOPPED)?;
-    wait_until(DONE, "the group is empty", || world.skip(0, 2, &[]).ok()?.success().ok())?;
+    wait_until(DONE, "the group is empty", || {
+        world.skip(0, 2, &[]).ok()?.success().ok()
+    })?;
 
     let elsewhere = world.skip(0, 1, &[])?.success()?;
     assert!(elsewhere.contains("nothing to skip"), "{elsewhere}");
@@ -211,15 +265,31 @@ fn is_skipped(world: &mut Damaged, readable: &BTreeSet<String>) -> Result<()> {
     assert_eq!(world.committed(0), Some(2), "a dry run");
 
     for (partition, _, _) in DAMAGED {
-        let done = world.skip(partition, 2, &["--execute"])?.success()?;
-        assert!(done.contains("1 dead letters written, the position is 7"), "{done}");
-        assert_eq!(world.committed(partition), Some(7));
-        let again = world.skip(partition, 2, &["--execute"])?.success()?;
+        let (first, next) = (i64::from(first(partition)), first(partition) + 5);
+        let done = world.skip(partition, first, &["--execute"])?.success()?;
+        assert!(
+            done.contains(&format!("1 dead letters written, the position is {next}")),
+            "{done}"
+        );
+        assert_eq!(world.committed(partition), Some(u64::from(next)));
+        let again = world.skip(partition, first, &["--execute"])?.success()?;
         assert!(again.contains("nothing to skip"), "{again}");
     }
     // As if the first run had been killed before it moved the position.
     let (group, topic) = (world.fleet.group("event-writer"), world.fleet.topic("raw"));
-    let back = ["offsets", "reset", "--group", &group, "--topic", &topic, "--partition", "0", "--to", "2", "--execute"];
+    let back = [
+        "offsets",
+        "reset",
+        "--group",
+        &group,
+        "--topic",
+        &topic,
+        "--partition",
+        "0",
+        "--to",
+        "2",
+        "--execute",
+    ];
     world.run(&back)?.success()?;
     let done = world.skip(0, 2, &["--execute"])?.success()?;
     assert!(done.contains("0 dead letters written, the position is 7"), "{done}");
@@ -232,11 +302,21 @@ fn is_skipped(world: &mut Damaged, readable: &BTreeSet<String>) -> Result<()> {
     for letter in &letters {
         let error = letter["final_error"].as_str().unwrap();
         assert!(error.starts_with("skipped by an operator: damaged on disk"), "{letter}");
-        assert_eq!((&letter["stage"], &letter["error_category"]), (&"event-writer".into(), &"permanent".into()));
+        assert_eq!(
+            (&letter["stage"], &letter["error_category"]),
+            (&"event-writer".into(), &"permanent".into())
+        );
         if letter["source"]["offset"] == 7 {
-            assert!(letter["original_payload"].as_str().unwrap().contains("p0-7"), "{letter}");
+            assert!(
+                letter["original_payload"].as_str().unwrap().contains("p0-7"),
+                "{letter}"
+            );
         } else {
-            assert!(error.contains("offsets 2 to 6 cannot be read"), "{error}");
+            let first = letter["source"]["offset"].as_i64().unwrap();
+            assert!(
+                error.contains(&format!("offsets {first} to {} cannot be read", first + 4)),
+                "{error}"
+            );
             assert_eq!(letter.get("original_payload"), None);
         }
     }
@@ -248,10 +328,14 @@ fn is_skipped(world: &mut Damaged, readable: &BTreeSet<String>) -> Result<()> {
     })
     .map_err(|error| world.fleet["event-writer"].process.error(&error.to_string()))?;
     wait_until(DONE, "all of it is committed", || {
-        (0..6).all(|partition| world.committed(partition) == Some(9)).then_some(())
+        (0..6)
+            .all(|partition| world.committed(partition) == Some(9))
+            .then_some(())
     })?;
     assert_eq!(world.stuck(), Some(0.0));
-    wait_until(DONE, "the audit log has the letters", || (world.fleet.audit().ok()?.len() == 4).then_some(()))?;
+    wait_until(DONE, "the audit log has the letters", || {
+        (world.fleet.audit().ok()?.len() == 4).then_some(())
+    })?;
     let listed = world.run(&["dlq", "list", "--stage", "event-writer", "--json"])?;
     assert_eq!(listed.json_lines().len(), 4, "{}", listed.text);
     Ok(())
@@ -264,7 +348,13 @@ fn a_batch_that_the_client_would_pass_over_is_not_passed_over() -> Result<()> {
     fleet.create_topics()?;
     let topic = fleet.topic("raw");
     for part in 0..3 {
-        send_batch(kafka.bootstrap(), &topic, 0, "none", &good((0..2).map(|number| format!("{part}-{number}"))))?;
+        send_batch(
+            kafka.bootstrap(),
+            &topic,
+            0,
+            "none",
+            &good((0..2).map(|number| format!("{part}-{number}"))),
+        )?;
     }
     kafka.stop()?;
     kafka.damage(&topic, 0, 2, Damage::Format)?;

@@ -22,7 +22,8 @@ type Place = (bool, String, i32, i64);
 pub(super) fn check(settings: &Settings) -> Verdict {
     let lags = match LagReader::new(settings).and_then(|reader| reader.read()) {
         Ok(lags) => lags,
-        Err(error) => return Verdict::failed(&error),
+        // "topics" and "groups" fail for it.
+        Err(_) => return Verdict::Skipped("the positions of the groups cannot be read".to_owned()),
     };
     let places = places(lags);
     let started = Instant::now();
@@ -153,6 +154,9 @@ mod tests {
         let many: Vec<String> = (0..12).map(|number| format!("number {number}.")).collect();
         let verdict = verdict(12, 12, &many);
         let text = text(&verdict).1;
-        assert!(text.contains("number 9.") && !text.contains("number 10.") && text.ends_with("and 2 more"), "{text}");
+        assert!(
+            text.contains("number 9.") && !text.contains("number 10.") && text.ends_with("and 2 more"),
+            "{text}"
+        );
     }
 }

@@ -154,7 +154,10 @@ pub(super) async fn run(settings: &Settings, skip: Skip) -> Outcome {
         return Ok(true);
     }
     let now = Timestamp::now();
-    let mut letters: Vec<DeadLetter> = parts.iter().map(|part| letter(&skip, stage.name(), part, now)).collect();
+    let mut letters: Vec<DeadLetter> = parts
+        .iter()
+        .map(|part| letter(&skip, stage.name(), part, now))
+        .collect();
     // The topic of the dead letters may be the one that cannot be read.
     if skip.topic != settings.topics.dlq {
         let known = recorded(settings, stage.name()).await?;
@@ -226,7 +229,10 @@ fn letter(skip: &Skip, stage: &str, part: &Part, now: Timestamp) -> DeadLetter {
             let last = to - 1;
             let problem = Problem::new(
                 Category::Permanent,
-                format!("{SKIPPED}{} (offsets {from} to {last} cannot be read: {reason})", skip.reason),
+                format!(
+                    "{SKIPPED}{} (offsets {from} to {last} cannot be read: {reason})",
+                    skip.reason
+                ),
             );
             let unread = DeadLetter::of_payload(&[], None, &problem, stage, source(*from, None), now);
             // There is nothing to replay.
@@ -308,7 +314,11 @@ mod tests {
     fn only_what_the_group_would_read_next_is_skipped() {
         assert_eq!(skip(17, None, None).is_due(&position(Some(17))), Ok(true));
         assert_eq!(skip(17, None, None).is_due(&position(Some(18))), Ok(false), "run again");
-        assert_eq!(skip(10, None, None).is_due(&position(Some(4))), Ok(true), "the rest has expired");
+        assert_eq!(
+            skip(10, None, None).is_due(&position(Some(4))),
+            Ok(true),
+            "the rest has expired"
+        );
         let ahead = skip(17, None, None).is_due(&position(Some(16))).unwrap_err();
         assert!(ahead.contains("--offset 16"), "{ahead}");
         assert!(skip(17, None, None).is_due(&position(None)).is_err());
@@ -339,7 +349,10 @@ mod tests {
         };
         let now = "2025-01-01T00:00:00Z".parse().unwrap();
         let letter = letter(&skip(17, None, None), "event-writer", &part, now);
-        assert_eq!(letter.final_error, "skipped by an operator: damaged on disk, ticket 7 (offsets 17 to 21 cannot be read: Decompression failed)");
+        assert_eq!(
+            letter.final_error,
+            "skipped by an operator: damaged on disk, ticket 7 (offsets 17 to 21 cannot be read: Decompression failed)"
+        );
         assert_eq!((letter.original_payload, letter.source.offset), (None, 17));
         assert_eq!(letter.error_category, Category::Permanent);
     }

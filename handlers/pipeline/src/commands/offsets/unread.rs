@@ -102,7 +102,11 @@ fn parts(look: &dyn Look, from: i64, to: i64) -> Result<Vec<Part>, Error> {
             Stop::Unreadable { at, .. } if at >= to => break,
             Stop::Unreadable { at, reason } => {
                 next = next_readable(look, at, to)?;
-                parts.push(Part::Unreadable { from: at, to: next, reason });
+                parts.push(Part::Unreadable {
+                    from: at,
+                    to: next,
+                    reason,
+                });
             }
         }
     }
@@ -213,7 +217,11 @@ mod tests {
                 "{size}"
             );
             let look = log(5 + size, 5..5 + size);
-            assert_eq!(between(&look, 5, Until::Next, 5 + size).unwrap().1, 5 + size, "to the end");
+            assert_eq!(
+                between(&look, 5, Until::Next, 5 + size).unwrap().1,
+                5 + size,
+                "to the end"
+            );
         }
     }
 
@@ -243,7 +251,10 @@ mod tests {
     fn too_many_records_are_refused() {
         let most = i64::try_from(MOST_RECORDS).unwrap();
         let look = log(2 * most, []);
-        assert_eq!(between(&look, 0, Until::Offset(most), 2 * most).unwrap().0.len(), MOST_RECORDS);
+        assert_eq!(
+            between(&look, 0, Until::Offset(most), 2 * most).unwrap().0.len(),
+            MOST_RECORDS
+        );
         assert!(between(&look, 0, Until::Offset(most + 1), 2 * most).is_err());
     }
 }
