@@ -10,6 +10,7 @@
 //! - [`binary`]: where the workspace's own binaries are
 //! - [`tables`]: what the Delta tables hold, as deltalake and polars for Python read them
 //! - [`python`]: the Python environment behind that
+//! - [`spark`], [`duckdb`]: other programs that read Delta tables, and one that writes them
 //! - [`azurite`]: Microsoft's emulator of Blob storage, the reference for ours
 //! - [`real_files`]: files of every kind that the file rules know, written by real programs
 //! - [`bicep`], [`keda`]: the deployment as it is predicted, and the scaler that Azure runs over it
@@ -23,6 +24,7 @@ pub mod azurite;
 pub mod bicep;
 pub mod binary;
 pub mod cache;
+pub mod duckdb;
 pub mod entra;
 pub mod error;
 pub mod http;
@@ -35,6 +37,7 @@ pub mod ports;
 pub mod process;
 pub mod python;
 pub mod real_files;
+pub mod spark;
 pub mod tables;
 pub mod tokens;
 pub mod usage;
@@ -49,6 +52,7 @@ pub use error::Error;
 pub use kafka::Kafka;
 pub use managed_identity::ManagedIdentity;
 pub use process::Process;
+pub use spark::Spark;
 pub use usage::Usage;
 pub use wait::wait_until;
 pub use workdir::WorkDir;

@@ -3,12 +3,15 @@
 
 use std::process::ExitCode;
 
-use xact_harness::{Error, azurite, kafka, keda, python, real_files};
+use xact_harness::{Error, azurite, duckdb, kafka, keda, python, real_files, spark};
 
 fn main() -> ExitCode {
     let steps = [
         ("Kafka", kafka::install().map(drop)),
         ("Python", python::interpreter().map(drop)),
+        ("DuckDB", duckdb::install().map(drop)),
+        ("Spark 3.5", spark::install(spark::Line::V3).map(drop)),
+        ("Spark 4.0", spark::install(spark::Line::V4).map(drop)),
         ("Azurite", azurite::install().map(drop)),
         ("Real files", real_files::folder().map(drop)),
         ("KEDA", keda::install().map(drop)),

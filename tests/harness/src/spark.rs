@@ -1,0 +1,166 @@
+//! Apache Spark with Delta Lake, the reference reader and writer of Delta tables, told in SQL.
+//!
+//! A session is a Python process with a JVM (about 1 GB, ten seconds to start): a test program starts one of a version and
+//! keeps it.
+
+use std::{
+    fs,
+    fs::File,
+    io::{BufRead, BufReader, Write},
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use serde_json::{Value, json};
+
+use crate::{Error, Result, WorkDir, cache, maven, python, watchdog};
+
+const SCRIPT: &str = "../spark/session.py";
+
+/// A release line of Spark, with the Delta Lake that belongs to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Line {
+    /// Spark 3.5 with Delta 3.3.
+    V3,
+    /// Spark 4.0 with Delta 4.0.
+    V4,
+}
+
+impl Line {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::V3, Self::V4];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::V3 => "spark-3.5",
+            Self::V4 => "spark-4.0",
+        }
+    }
+
+    fn requirements(self) -> &'static str {
+        match self {
+            Self::V3 => include_str!("../../spark/requirements-3.5.txt"),
+            Self::V4 => include_str!("../../spark/requirements-4.0.txt"),
+        }
+    }
+
+    fn pom(self) -> &'static str {
+        match self {
+            Self::V3 => include_str!("../../spark/pom-3.5.xml"),
+            Self::V4 => include_str!("../../spark/pom-4.0.xml"),
+        }
+    }
+}
+
+/// Puts Spark and Delta Lake into the test cache, unless they are there (about 75 s and 400 MB, or 520 MB for 4.0): the
+/// interpreter, and the folder of Delta's jars.
+pub fn install(line: Line) -> Result<(PathBuf, PathBuf)> {
+    let python = python::environment(line.name(), line.requirements())?;
+    let jars = cache::once(&format!("{}-jars", line.name()), line.pom(), |folder| {
+        maven::copy_jars(line.pom(), folder)
+    })?;
+    Ok((python, jars.join("lib")))
+}
+
+/// A running session.
+#[derive(Debug)]
+pub struct Spark {
+    child: Child,
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
+    log: PathBuf,
+    _dir: WorkDir,
+}
+
+impl Spark {
+    /// The session of this test program, started by the first call; others wait until it is free.
+    pub fn shared(line: Line) -> Result<MutexGuard<'static, Self>> {
+        static SESSIONS: [OnceLock<Result<Mutex<Spark>>>; 2] = [const { OnceLock::new() }; 2];
+        let session = &SESSIONS[usize::from(line == Line::V4)];
+        match session.get_or_init(|| Self::start(line).map(Mutex::new)) {
+            Ok(session) => Ok(session.lock().unwrap_or_else(PoisonError::into_inner)),
+            Err(error) => Err(Error::failed(
+                format!("{} did not start", line.name()),
+                error.to_string(),
+            )),
+        }
+    }
+
+    /// Starts a session and waits until it answers.
+    pub fn start(line: Line) -> Result<Self> {
+        let (python, jars) = install(line)?;
+        let dir = WorkDir::new(line.name())?;
+        let log = dir.join("spark.log");
+        let file = File::create(&log).map_err(Error::io(format!("create {}", log.display())))?;
+        let mut child = Command::new(python)
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(SCRIPT))
+            .args([jars.as_path(), dir.path()])
+            // Where Spark and its Derby leave files.
+            .current_dir(dir.path())
+            .env_remove("SPARK_HOME")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(file)
+            .process_group(0)
+            .spawn()
+            .map_err(Error::io("start Spark"))?;
+        watchdog::add_group(child.id());
+        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(Error::failed("start Spark", "it has no pipes"));
+        };
+        let mut spark = Self {
+            child,
+            stdin,
+            stdout: BufReader::new(stdout),
+            log,
+            _dir: dir,
+        };
+        spark.answer()?;
+        Ok(spark)
+    }
+
+    /// Runs a statement: its rows, each an object by column name.
+    pub fn sql(&mut self, statement: &str) -> Result<Vec<Value>> {
+        let mut answer = self.ask(&json!({ "sql": statement }), statement)?;
+        match answer["rows"].take() {
+            Value::Array(rows) => Ok(rows),
+            _ => Err(Error::failed(statement, answer.to_string())),
+        }
+    }
+
+    /// All rows of the Delta table in a folder, and what else a reader asks of one: `rows`, `extremes` (`min COLUMN`,
+    /// `max COLUMN`) and `by_date` (rows of each `event_date`).
+    pub fn read(&mut self, table: &Path) -> Result<Value> {
+        let path = table.display().to_string();
+        self.ask(&json!({ "read": path }), &format!("Spark could not read {path}"))
+    }
+
+    fn ask(&mut self, request: &Value, what: &str) -> Result<Value> {
+        writeln!(self.stdin, "{request}").map_err(Error::io("ask Spark"))?;
+        let answer = self.answer()?;
+        match answer["error"].as_str() {
+            // A job's failure comes with the JVM's stacks.
+            Some(error) => Err(Error::failed(what, error.chars().take(2_000).collect::<String>())),
+            None => Ok(answer),
+        }
+    }
+
+    fn answer(&mut self) -> Result<Value> {
+        let mut line = String::new();
+        let read = self.stdout.read_line(&mut line);
+        let answer = read.ok().and_then(|_| serde_json::from_str(&line).ok());
+        answer.ok_or_else(|| Error::failed("Spark ended", fs::read_to_string(&self.log).unwrap_or_default()))
+    }
+}
+
+impl Drop for Spark {
+    fn drop(&mut self) {
+        // The JVM is in its group.
+        let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
+        let _ = self.child.wait();
+        watchdog::forget_group(self.child.id());
+    }
+}
