@@ -30,6 +30,8 @@ pub enum Verdict {
         to: i64,
         /// For the log.
         why: String,
+        /// Records of which the table may lack rows and which the topic no longer has.
+        gone: i64,
     },
     /// The table's position is set to the offset at which reading begins.
     MoveTable {
@@ -104,14 +106,19 @@ fn go_back(table: &str, partition: &Assigned, committed: i64, position: Option<i
         || "has no position".to_owned(),
         |position| format!("has rows up to offset {position} only"),
     );
-    let gone = position.filter(|&position| position < first).map_or_else(String::new, |position| {
-        format!(". The records from {position} to {first} are no longer in the topic: find what is missing with `xact-pipeline reconcile`")
-    });
+    let gone = position.map_or(0, |position| (first - position).max(0));
+    let reconcile = match gone {
+        0 => String::new(),
+        gone => format!(
+            ". The topic no longer has the {gone} records before {first}: find what is missing with `xact-pipeline reconcile`"
+        ),
+    };
     Verdict::GoBack {
         to: position.unwrap_or(first).max(first),
         why: format!(
-            "table {table} {seen} of {topic}[{id}], which the group has read up to {committed}: the table was restored or replaced, or writing it was switched off. It is read again from there; rows that are there already are not added again{gone}"
+            "table {table} {seen} of {topic}[{id}], which the group has read up to {committed}: the table was restored or replaced, or writing it was switched off. It is read again from there; rows that are there already are not added again{reconcile}"
         ),
+        gone,
     }
 }
 
@@ -137,7 +144,7 @@ mod tests {
     fn judged(committed: Option<i64>, note: Option<CommitNote>, position: Option<i64>) -> (&'static str, i64, String) {
         match judge("xact_events", &partition(committed, note), position) {
             Verdict::Agree => ("agree", -1, String::new()),
-            Verdict::GoBack { to, why } => ("go back", to, why),
+            Verdict::GoBack { to, why, .. } => ("go back", to, why),
             Verdict::MoveTable { to, why } => ("move table", to, why),
             Verdict::Refuse(why) => ("refuse", -1, why),
         }

@@ -159,8 +159,11 @@ impl<R: TableRow> TableSink<R> {
             let (table, topic, id) = (R::NAME, &partition.topic, partition.partition);
             match agreement::judge(R::NAME, partition, positions.get(&partition.app_id).copied()) {
                 Verdict::Agree => {}
-                Verdict::GoBack { to, why } => {
-                    tracing::warn!(table, topic, partition = id, begins_at = to, "{why}");
+                Verdict::GoBack { to, why, gone } => {
+                    match gone {
+                        0 => tracing::warn!(table, topic, partition = id, begins_at = to, "{why}"),
+                        records => tracing::error!(table, topic, partition = id, begins_at = to, records, "{why}"),
+                    }
                     starts.insert(app_id(), to);
                 }
                 Verdict::MoveTable { to, why } => {
@@ -290,7 +293,13 @@ fn count(table: &str, appended: &Appended) {
 /// panic below: it is the table's or the library's trouble, and blaming the batch's records would drop them.
 async fn guarded<T>(work: impl Future<Output = Result<T, TableError>>) -> Result<T, Unavailable> {
     match AssertUnwindSafe(work).catch_unwind().await {
-        Ok(done) => done.map_err(|error| Unavailable::new("delta", error.to_string())),
+        Ok(done) => done.map_err(|error| {
+            let unavailable = Unavailable::new("delta", error.to_string());
+            match error {
+                TableError::Restored { .. } => unavailable.reading_again(),
+                _ => unavailable,
+            }
+        }),
         Err(_) => Err(Unavailable::new(
             "delta",
             "the table layer panicked; its last words are in the log. The batch is kept and tried again",

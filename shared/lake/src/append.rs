@@ -60,6 +60,8 @@ struct Append<'a, R> {
     candidates: Candidates<'a, R>,
     app_ids: Vec<String>,
     positions: BTreeMap<String, i64>,
+    /// How far this process knew its sources to be written.
+    written: HashMap<String, i64>,
     filters: &'a FilterCache,
     /// Keys seen in the table. One that was removed since counts as there: it was removed on purpose.
     present: HashMap<Date, HashSet<Key>>,
@@ -95,13 +97,21 @@ impl<R: TableRow> Table<R> {
         let mut append = Append {
             candidates: Candidates::new(&rows),
             app_ids: app_ids.into_iter().cloned().collect(),
+            written: handle.written.clone(),
             positions,
             filters: &self.filters,
             present: HashMap::new(),
             checked: HashSet::new(),
             staged: Staged::default(),
         };
-        change::carry_out::<R, _>(&mut append, &mut handle, &self.options).await
+        let appended = change::carry_out::<R, _>(&mut append, &mut handle, &self.options).await?;
+        if appended.version.is_some() {
+            for (app_id, next) in append.positions {
+                let written = handle.written.entry(app_id).or_insert(next);
+                *written = next.max(*written);
+            }
+        }
+        Ok(appended)
     }
 }
 
@@ -112,6 +122,7 @@ impl<R: TableRow> Change for Append<'_, R> {
 
     async fn plan(&mut self, snapshot: &mut Snapshot) -> Result<Plan<Appended>, TableError> {
         let known = snapshot.positions(&self.app_ids).await?;
+        self.check_not_restored(&known, &snapshot.at)?;
         let lookup = Lookup::<R>::new(snapshot, self.filters);
         for (date, keys) in self.candidates.wanted(&known) {
             let found = lookup.find(date, &Wanted::new(&keys), &mut self.checked).await?;
@@ -143,6 +154,22 @@ impl<R: TableRow> Change for Append<'_, R> {
 }
 
 impl<R: TableRow> Append<'_, R> {
+    /// A source whose position went back has to be read again from there. Going on from here would move the position over
+    /// the records between.
+    fn check_not_restored(&self, known: &BTreeMap<String, i64>, at: &str) -> Result<(), TableError> {
+        for (app_id, position) in known {
+            if let Some(written) = self.written.get(app_id).filter(|written| position < *written) {
+                return Err(TableError::Restored {
+                    table: at.to_owned(),
+                    app_id: app_id.clone(),
+                    position: *position,
+                    written: *written,
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// Writes files for exactly the chosen rows, unless that is done already.
     async fn stage(&mut self, snapshot: &Snapshot, selection: &Selection) -> Result<(), TableError> {
         if self.staged.rows == selection.chosen {

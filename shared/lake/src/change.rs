@@ -102,6 +102,14 @@ async fn round<R: TableRow, C: Change>(
         (None, Some(outcome)) => return Ok(Some(outcome)),
         (None, None) => handle.known_or_create::<R>(options).await?,
     };
+    if rounds.open.is_none() && snapshot.check_writable().is_err() {
+        // Somebody may have mended it since.
+        follow::<R>(handle, &mut snapshot, options).await?;
+        if let Err(error) = snapshot.check_writable() {
+            handle.keep(snapshot);
+            return Err(error);
+        }
+    }
     if let Some(committed) = settle::<R, _>(handle, &mut snapshot, options, rounds).await? {
         handle.keep(snapshot);
         return Ok(Some(committed));
@@ -114,18 +122,22 @@ async fn round<R: TableRow, C: Change>(
                 handle.keep(snapshot);
                 return Ok(Some(outcome));
             }
-            Plan::Commit(contents, outcome) => Sent {
-                attempt: Attempt::after(&snapshot),
-                contents,
-                outcome,
-            },
+            Plan::Commit(mut contents, outcome) => {
+                contents.complete(&snapshot)?;
+                Sent {
+                    attempt: Attempt::after(&snapshot),
+                    contents,
+                    outcome,
+                }
+            }
         },
     };
     let sent = rounds.open.insert(sent);
     match sent.attempt.send(&snapshot, &sent.contents).await {
         Ok(()) => {
             let outcome = sent.outcome.clone();
-            let actions = sent.contents.all_actions();
+            let mut actions = sent.contents.all_actions();
+            actions.push(sent.attempt.commit_info());
             rounds.open = None;
             if snapshot.apply(&actions)? {
                 let snapshot = checkpoint::make_if_due::<R>(handle, snapshot, options).await;

@@ -3,8 +3,11 @@
 //! A process that dies between a commit and its checkpoint would otherwise leave the table without one for another
 //! hundred commits.
 
+use std::collections::BTreeSet;
+
 use deltalake::DeltaTable;
 use deltalake::logstore::object_store::{ObjectStoreExt, path::Path};
+use futures::StreamExt;
 use serde::Deserialize;
 use tracing::{debug, warn};
 
@@ -26,7 +29,8 @@ pub(crate) async fn make_if_due<R: TableRow>(
 ) -> Snapshot {
     let version = snapshot.version;
     let interval = u64::from(options.checkpoint_every.max(1));
-    let due = |last: Option<u64>| version + 1 >= last.map_or(0, |last| last + 1) + interval;
+    let needed = handle.needs_checkpoint;
+    let due = |last: Option<u64>| needed || version + 1 >= last.map_or(0, |last| last + 1) + interval;
     if !due(handle.checkpoint) {
         return snapshot;
     }
@@ -39,10 +43,12 @@ pub(crate) async fn make_if_due<R: TableRow>(
         Ok(made) => {
             debug!(table = handle.at, version = made.version, "made a checkpoint");
             handle.checkpoint = Some(made.version);
+            handle.needs_checkpoint = false;
             made.with_positions_of(snapshot)
         }
         Err(error) => {
             warn!(table = handle.at, version, %error, "could not make a checkpoint; the table is intact, reading it gets slower until one succeeds");
+            handle.needs_checkpoint = false;
             // As if made a while ago: the next try comes after a tenth of the interval.
             handle.checkpoint = Some(version.saturating_sub(interval - interval.div_ceil(10)));
             snapshot
@@ -74,4 +80,20 @@ pub(crate) async fn read_last(table: &DeltaTable) -> Option<u64> {
         .ok()?;
     let hint: LastCheckpoint = serde_json::from_slice(&hint.bytes().await.ok()?).ok()?;
     Some(hint.version)
+}
+
+/// The versions that have a checkpoint, the newest first.
+pub(crate) async fn versions(table: &DeltaTable) -> Vec<u64> {
+    let listed: Vec<_> = table
+        .object_store()
+        .list(Some(&Path::from("_delta_log")))
+        .collect()
+        .await;
+    let version = |name: &str| match name.split_once('.') {
+        Some((version, rest)) if rest.starts_with("checkpoint.") => version.parse().ok(),
+        _ => None,
+    };
+    let names = listed.iter().flatten().filter_map(|file| file.location.filename());
+    let versions: BTreeSet<u64> = names.filter_map(version).collect();
+    versions.into_iter().rev().collect()
 }

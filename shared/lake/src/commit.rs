@@ -1,10 +1,13 @@
 //! One commit, at exactly the next version, and what became of it when the answer was an error.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
+use bytes::Bytes;
+use chrono::Utc;
 use deltalake::DeltaTableError;
-use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
+use deltalake::kernel::transaction::TransactionError;
 use deltalake::kernel::{Action, Transaction};
+use deltalake::logstore::CommitOrBytes;
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use fail::fail_point;
 use serde::Deserialize;
@@ -16,7 +19,7 @@ use crate::rows::EVENT_DATE;
 use crate::snapshot::{self, Snapshot};
 
 /// Names the commit in its own `commitInfo`, so that it can be recognised in the log.
-const COMMIT_ID: &str = "xactCommitId";
+pub(crate) const COMMIT_ID: &str = "xactCommitId";
 
 /// A commit that has been tried at one version of the log, which at most one commit can take.
 ///
@@ -25,6 +28,8 @@ const COMMIT_ID: &str = "xactCommitId";
 pub(crate) struct Attempt {
     pub(crate) version: u64,
     id: Uuid,
+    /// The commit's own time in milliseconds, for a table whose commits carry one.
+    pub(crate) in_commit_timestamp: Option<i64>,
 }
 
 /// What became of an [`Attempt`].
@@ -57,6 +62,20 @@ pub(crate) fn append_operation() -> DeltaOperation {
 }
 
 impl Contents {
+    /// Adds what every commit to this table carries, and refuses what none may.
+    pub(crate) fn complete(&mut self, snapshot: &Snapshot) -> Result<(), TableError> {
+        for (app_id, position) in snapshot.restored() {
+            self.advancing.entry(app_id.clone()).or_insert(*position);
+        }
+        let removes_rows = |action: &Action| matches!(action, Action::Remove(remove) if remove.data_change);
+        match snapshot.features.refuse_removal() {
+            Some(obstacle) if self.actions.iter().any(removes_rows) => {
+                Err(TableError::obstacles(&snapshot.at, &[obstacle]))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// All that the log entry holds besides its `commitInfo`.
     pub(crate) fn all_actions(&self) -> Vec<Action> {
         let transactions = self.transactions().into_iter().map(Action::Txn);
@@ -77,6 +96,7 @@ impl Attempt {
         Self {
             version: snapshot.version + 1,
             id: Uuid::new_v4(),
+            in_commit_timestamp: snapshot.next_in_commit_timestamp(Utc::now().timestamp_millis()),
         }
     }
 
@@ -86,27 +106,50 @@ impl Attempt {
     }
 
     /// Writes the log entry: one request. `Err`: ask [`Attempt::outcome`].
+    ///
+    /// deltalake would check the table's features by their names, look for the next version and try later ones. Here
+    /// `features` has decided whether the table may be written to, and only the next version will do, so the entry is
+    /// written directly.
     pub(crate) async fn send(&self, snapshot: &Snapshot, contents: &Contents) -> Result<(), TableError> {
         let failed = |error: DeltaTableError| TableError::delta(&snapshot.at, "commit to", &error);
-        let properties = CommitProperties::default()
-            .with_metadata([(COMMIT_ID.to_owned(), self.id.to_string().into())])
-            .with_application_transactions(contents.transactions());
-        // deltalake checks the actions against the table's protocol and serialises them. It would also look for the next
-        // version and try later ones; here only the next version will do, so the entry is written directly.
-        let loaded = snapshot.table.snapshot().map_err(failed)?;
-        let log = snapshot.table.log_store();
-        let prepared = CommitBuilder::from(properties)
-            .with_actions(contents.actions.clone())
-            .build(Some(loaded), log.clone(), contents.operation.clone())
-            .into_prepared_commit_future()
-            .await
-            .map_err(failed)?;
+        let entry = self.entry(contents).map_err(|json_err| {
+            let source = TransactionError::SerializeLogJson { json_err };
+            failed(DeltaTableError::Transaction { source })
+        })?;
         fail_point!("delta::written", |_| std::process::abort());
-        log.write_commit_entry(self.version, prepared.commit_or_bytes().clone(), self.id)
+        snapshot
+            .table
+            .log_store()
+            .write_commit_entry(self.version, CommitOrBytes::LogBytes(entry), self.id)
             .await
             .map_err(|error| failed(error.into()))?;
         fail_point!("delta::committed", |_| std::process::abort());
         Ok(())
+    }
+
+    /// The log entry: one action a line, the `commitInfo` first, as in-commit timestamps want it.
+    fn entry(&self, contents: &Contents) -> Result<Bytes, serde_json::Error> {
+        let mut info = contents.operation.get_commit_info();
+        info.timestamp = Some(
+            self.in_commit_timestamp
+                .unwrap_or_else(|| Utc::now().timestamp_millis()),
+        );
+        info.in_commit_timestamp = self.in_commit_timestamp;
+        info.info.insert(COMMIT_ID.to_owned(), self.id.to_string().into());
+        let mut entry = serde_json::to_vec(&Action::CommitInfo(info))?;
+        for action in contents.all_actions() {
+            entry.push(b'\n');
+            serde_json::to_writer(&mut entry, &action)?;
+        }
+        Ok(entry.into())
+    }
+
+    /// What the entry says of itself, as far as the state after it depends on that.
+    pub(crate) fn commit_info(&self) -> Action {
+        Action::CommitInfo(deltalake::kernel::CommitInfo {
+            in_commit_timestamp: self.in_commit_timestamp,
+            ..Default::default()
+        })
     }
 
     /// Reads from the log what became of this attempt.
@@ -126,15 +169,36 @@ impl Attempt {
     }
 
     fn wrote(&self, commit: &[u8]) -> bool {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct LogLine {
-            commit_info: Option<HashMap<String, serde_json::Value>>,
-        }
-        let id = self.id.to_string();
-        commit
-            .split(|byte| *byte == b'\n')
-            .filter_map(|line| serde_json::from_slice::<LogLine>(line).ok()?.commit_info)
-            .any(|info| info.get(COMMIT_ID).and_then(serde_json::Value::as_str) == Some(&id))
+        commit_info(commit).is_some_and(|info| info.xact_commit_id.is_some_and(|id| id == self.id.to_string()))
     }
+}
+
+/// What a log entry says of itself.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct CommitInfo {
+    /// One of this product's own commits: [`COMMIT_ID`].
+    pub(crate) xact_commit_id: Option<String>,
+    operation: Option<String>,
+    pub(crate) in_commit_timestamp: Option<i64>,
+}
+
+impl CommitInfo {
+    /// Whether it took the table back to an earlier version. All programs call it so.
+    pub(crate) fn is_restore(&self) -> bool {
+        self.operation.as_deref() == Some("RESTORE")
+    }
+}
+
+/// The `commitInfo` of a log entry, if it has one.
+pub(crate) fn commit_info(entry: &[u8]) -> Option<CommitInfo> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct LogLine {
+        commit_info: Option<CommitInfo>,
+    }
+    let lines = entry.split(|byte| *byte == b'\n');
+    lines
+        .filter_map(|line| serde_json::from_slice::<LogLine>(line).ok()?.commit_info)
+        .next()
 }

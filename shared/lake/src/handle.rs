@@ -1,5 +1,6 @@
 //! An open table: loaded, kept at its latest known version, and created on first write.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -7,7 +8,7 @@ use deltalake::kernel::transaction::CommitProperties;
 use deltalake::logstore::object_store::{self, ObjectStoreExt, path::Path};
 use deltalake::operations::create::CreateBuilder;
 use deltalake::protocol::SaveMode;
-use deltalake::{DeltaTable, DeltaTableBuilder};
+use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError};
 use futures::StreamExt;
 use tracing::{debug, info, warn};
 use url::Url;
@@ -15,7 +16,7 @@ use url::Url;
 use crate::log_cache::LogCache;
 use crate::rows::EVENT_DATE;
 use crate::snapshot::{Followed, Snapshot};
-use crate::{Location, TableError, TableOptions, TableRow, schema, store};
+use crate::{Location, TableError, TableOptions, TableRow, checkpoint, restored, schema, store};
 
 const LOG: &str = "_delta_log";
 
@@ -33,6 +34,11 @@ pub(crate) struct Handle {
     was_absent: bool,
     /// Version of the last checkpoint that we know of.
     pub(crate) checkpoint: Option<u64>,
+    /// A checkpoint could not be read: the next commit makes a new one.
+    pub(crate) needs_checkpoint: bool,
+    /// How far this process has written each source, or has been told that it is written. A table whose position is behind
+    /// that was taken back.
+    pub(crate) written: HashMap<String, i64>,
 }
 
 impl Handle {
@@ -45,6 +51,8 @@ impl Handle {
             confirmed: Instant::now(),
             was_absent: false,
             checkpoint: None,
+            needs_checkpoint: false,
+            written: HashMap::new(),
         }
     }
 
@@ -142,19 +150,52 @@ impl Handle {
         if !self.is_there(&table).await? {
             return Ok(None);
         }
-        table
-            .load()
-            .await
-            .map_err(|error| TableError::delta(&self.at, "read the log of", &error))?;
+        self.load_log(&mut table).await?;
         schema::check::<R>(&table, &self.at)?;
         Ok(Some(table))
+    }
+
+    /// Loads the latest version. If a checkpoint, or the hint which one is the last, cannot be read, those before it are
+    /// tried, and at last the entries alone: as long as the entries are there, nothing is lost.
+    async fn load_log(&mut self, table: &mut DeltaTable) -> Result<(), TableError> {
+        let Some((store, _)) = self.store.clone() else {
+            return Err(TableError::unavailable(&self.at, "open", "it has no storage yet"));
+        };
+        let failed = |error: DeltaTableError| TableError::delta(&self.at, "read the log of", &error);
+        store.hide_checkpoints(None);
+        let Err(error) = table.load().await.map_err(failed) else {
+            return Ok(());
+        };
+        if error.is_transient() {
+            return Err(error);
+        }
+        // Without the hint alone, then without the newest checkpoint, and so on.
+        let mut hidden = vec![u64::MAX];
+        hidden.extend(checkpoint::versions(table).await);
+        for from in hidden {
+            store.hide_checkpoints(Some(from));
+            let mut without = table.clone();
+            if without.load().await.is_ok() {
+                warn!(
+                    table = self.at, %error,
+                    "a checkpoint of the table, or _last_checkpoint, cannot be read; the log's other files are complete and are used instead. The next commit writes a new checkpoint. For other readers delete the damaged file"
+                );
+                self.needs_checkpoint = true;
+                *table = without;
+                return Ok(());
+            }
+        }
+        store.hide_checkpoints(None);
+        Err(error)
     }
 
     pub(crate) async fn load<R: TableRow>(&mut self, options: &TableOptions) -> Result<Option<Snapshot>, TableError> {
         let Some(table) = self.deltalake::<R>(options).await? else {
             return Ok(None);
         };
-        let snapshot = Snapshot::of(table, &self.at).await?;
+        let mut snapshot = Snapshot::of::<R>(table, &self.at).await?;
+        let unloaded = self.unloaded(options)?;
+        restored::notice(&mut snapshot, unloaded).await?;
         self.confirmed = Instant::now();
         debug!(table = self.at, version = snapshot.version, "loaded the table");
         Ok(Some(snapshot))

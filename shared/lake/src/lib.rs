@@ -29,11 +29,15 @@ mod candidates;
 #[cfg(feature = "delta")]
 mod change;
 #[cfg(feature = "delta")]
+mod change_feed;
+#[cfg(feature = "delta")]
 mod checkpoint;
 #[cfg(feature = "delta")]
 mod commit;
 #[cfg(feature = "delta")]
 mod data_files;
+#[cfg(feature = "delta")]
+mod features;
 #[cfg(feature = "delta")]
 mod filter_cache;
 #[cfg(feature = "delta")]
@@ -50,6 +54,8 @@ mod parquet_read;
 mod probe;
 #[cfg(feature = "delta")]
 mod remove;
+#[cfg(feature = "delta")]
+mod restored;
 #[cfg(feature = "delta")]
 mod rewrite;
 #[cfg(feature = "delta")]
@@ -75,6 +81,7 @@ pub use {
     data_files::writer_properties,
     // Whoever reads what `scan` returns needs the arrow that made it.
     deltalake::arrow,
+    features::Obstacle,
     optimize::Compacted,
     remove::Removed,
     rows::{AttachmentRow, EventRow, FailedRow, Key, TableRow},

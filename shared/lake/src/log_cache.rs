@@ -7,6 +7,7 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -25,10 +26,17 @@ const CACHE_BYTES: usize = 16 * 1024 * 1024;
 /// A larger file is read in the ranges that are asked for.
 const LARGEST_FILE_BYTES: u64 = 8 * 1024 * 1024;
 
+/// No checkpoint is hidden, nor the hint.
+const NOTHING_HIDDEN: u64 = u64::MAX;
+/// The hint is hidden, which names the newest checkpoint.
+const HINT_HIDDEN: u64 = u64::MAX - 1;
+
 /// An object store whose log files are cached.
 pub(crate) struct LogCache {
     inner: Arc<dyn ObjectStore>,
     files: Arc<ByteLru<File>>,
+    /// Checkpoints of this version and later ones are not there, as far as readers can tell.
+    hidden_from: Arc<AtomicU64>,
 }
 
 #[derive(Clone)]
@@ -42,7 +50,14 @@ impl LogCache {
         Self {
             inner,
             files: Arc::new(ByteLru::new(CACHE_BYTES)),
+            hidden_from: Arc::new(AtomicU64::new(NOTHING_HIDDEN)),
         }
+    }
+
+    /// Hides the hint and the checkpoints from a version on: for a log whose checkpoints are damaged. `None` hides nothing.
+    pub(crate) fn hide_checkpoints(&self, from: Option<u64>) {
+        let from = from.map_or(NOTHING_HIDDEN, |version| version.min(HINT_HIDDEN));
+        self.hidden_from.store(from, Ordering::SeqCst);
     }
 
     /// Asks the storage whether the file is there and, if it is in memory, still the same.
@@ -83,7 +98,15 @@ impl LogCache {
 
     fn checked(&self, listed: BoxStream<'static, Result<ObjectMeta>>) -> BoxStream<'static, Result<ObjectMeta>> {
         let files = Arc::clone(&self.files);
+        let hidden_from = Arc::clone(&self.hidden_from);
         listed
+            .filter(move |listed| {
+                let hidden_from = hidden_from.load(Ordering::SeqCst);
+                let is_hidden = listed
+                    .as_ref()
+                    .is_ok_and(|listed| is_hidden(&listed.location, hidden_from));
+                std::future::ready(!is_hidden)
+            })
             .inspect(move |listed| {
                 if let Ok(listed) = listed {
                     drop_changed(&files, listed);
@@ -116,6 +139,23 @@ fn is_log_file(location: &Path) -> bool {
     };
     let digits = name.bytes().take_while(u8::is_ascii_digit).count();
     digits == 20 && matches!(&name[digits..], ".json" | ".checkpoint.parquet")
+}
+
+/// Whether it is the hint, or a checkpoint of a hidden version.
+fn is_hidden(location: &Path, hidden_from: u64) -> bool {
+    if hidden_from == NOTHING_HIDDEN || !location.as_ref().contains("_delta_log/") {
+        return false;
+    }
+    match location
+        .filename()
+        .and_then(|name| name.split_once('.').or(Some((name, ""))))
+    {
+        Some(("_last_checkpoint", _)) => true,
+        Some((version, rest)) if rest.starts_with("checkpoint.") => {
+            version.parse::<u64>().is_ok_and(|version| version >= hidden_from)
+        }
+        _ => false,
+    }
 }
 
 fn is_plain(options: &GetOptions) -> bool {
@@ -169,6 +209,12 @@ impl ObjectStore for LogCache {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        if is_hidden(location, self.hidden_from.load(Ordering::SeqCst)) {
+            return Err(Error::NotFound {
+                path: location.to_string(),
+                source: "hidden: it cannot be read".into(),
+            });
+        }
         // A look at the metadata asks whether the file is there now.
         if !is_log_file(location) || !is_plain(&options) || options.head {
             let found = self.inner.get_opts(location, options).await;

@@ -70,6 +70,11 @@ pub(crate) type Reader = ParquetRecordBatchStreamBuilder<FileReader>;
 
 /// Opens a file: its footer is read.
 pub(crate) async fn open(store: Arc<dyn ObjectStore>, file: &DataFile, at: &str) -> Result<Reader, TableError> {
+    if file.has_deletion_vector {
+        // Its deleted rows would come back.
+        let reason = format!("{} has a deletion vector, which is not supported", file.path);
+        return Err(TableError::schema(at, reason));
+    }
     let reader = FileReader {
         store,
         path: file.path.clone(),

@@ -92,7 +92,7 @@ impl<R: TableRow> Change for Removal<'_, R> {
     }
 
     fn staged(&self) -> Vec<Add> {
-        self.staged.values().flat_map(|staged| staged.files.clone()).collect()
+        self.staged.values().flat_map(Rewritten::staged).collect()
     }
 
     fn without_table(&self) -> Option<Removed> {

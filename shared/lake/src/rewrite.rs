@@ -8,23 +8,25 @@ use std::sync::Arc;
 
 use deltalake::DeltaTable;
 use deltalake::arrow::array::{AsArray, BooleanArray, RecordBatch};
-use deltalake::arrow::compute::{cast, filter_record_batch};
+use deltalake::arrow::compute::{cast, filter_record_batch, not};
 use deltalake::arrow::datatypes::DataType;
 use deltalake::arrow::error::ArrowError;
-use deltalake::kernel::{Action, Add, Remove};
+use deltalake::kernel::{Action, Add, AddCDCFile, Remove};
 use deltalake::writer::{DeltaWriter, RecordBatchWriter};
 use futures::TryStreamExt;
 
 use crate::data_files::{ROW_GROUP_ROWS, writer_properties};
 use crate::rows::EVENT_DATE;
 use crate::snapshot::{DataFile, Snapshot};
-use crate::{TableError, TableRow, data_files, parquet_read, schema};
+use crate::{TableError, TableRow, change_feed, data_files, parquet_read, schema};
 
 /// Files to be replaced and what replaces them, not yet named by a commit.
 #[derive(Default)]
 pub(crate) struct Rewritten {
     pub(crate) sources: Vec<Arc<DataFile>>,
     pub(crate) files: Vec<Add>,
+    /// The rows that were left out, for a table with a change data feed.
+    changes: Option<AddCDCFile>,
     /// Rows that were left out.
     pub(crate) dropped: usize,
 }
@@ -42,7 +44,10 @@ impl Rewritten {
                 ..file.clone()
             })
         });
-        removes.chain(adds).collect()
+        removes
+            .chain(adds)
+            .chain(self.changes.clone().map(Action::Cdc))
+            .collect()
     }
 
     /// Whether these are the files that it replaces.
@@ -51,10 +56,19 @@ impl Rewritten {
         paths(&self.sources) == paths(files)
     }
 
+    /// All that was written, as files that a commit would name.
+    pub(crate) fn staged(&self) -> Vec<Add> {
+        let changes = self.changes.iter().map(|changes| Add {
+            path: changes.path.clone(),
+            ..Add::default()
+        });
+        self.files.iter().cloned().chain(changes).collect()
+    }
+
     /// Deletes the new files; only while no commit names them.
     pub(crate) async fn discard(&mut self, table: &DeltaTable) {
         let discarded = std::mem::take(self);
-        data_files::discard(table, &discarded.files).await;
+        data_files::discard(table, &discarded.staged()).await;
     }
 }
 
@@ -80,20 +94,27 @@ pub(crate) async fn rewrite<R: TableRow>(
         .with_writer_properties(properties)
         .with_target_file_size(target_bytes);
     let mut dropped = 0;
+    let mut removed = Vec::new();
     for file in &sources {
         let mut batches = parquet_read::batches(table, at, file, &schema).await?;
         while let Some(batch) = batches.try_next().await? {
-            let kept = without::<R>(&batch, drop).map_err(|error| TableError::schema(at, error))?;
-            dropped += batch.num_rows() - kept.num_rows();
+            let (kept, gone) = split::<R>(&batch, drop).map_err(|error| TableError::schema(at, error))?;
+            dropped += gone.num_rows();
+            if snapshot.features.has_change_data_feed && gone.num_rows() > 0 {
+                removed.push(gone);
+            }
             if kept.num_rows() > 0 {
                 writer.write(kept).await.map_err(failed)?;
             }
         }
     }
     let files = writer.flush().await.map_err(failed)?;
+    let date = sources.first().and_then(|file| file.date);
+    let changes = change_feed::write_removed(table, at, date, &removed).await?;
     Ok(Rewritten {
         sources,
         files,
+        changes,
         dropped,
     })
 }
@@ -113,9 +134,10 @@ fn remove(file: &DataFile, data_change: bool) -> Remove {
     }
 }
 
-fn without<R: TableRow>(batch: &RecordBatch, drop: &HashSet<Arc<str>>) -> Result<RecordBatch, ArrowError> {
+/// The rows that stay, and those of the ids to drop.
+fn split<R: TableRow>(batch: &RecordBatch, drop: &HashSet<Arc<str>>) -> Result<(RecordBatch, RecordBatch), ArrowError> {
     if drop.is_empty() {
-        return Ok(batch.clone());
+        return Ok((batch.clone(), batch.slice(0, 0)));
     }
     let ids = batch
         .column_by_name(R::KEY_COLUMN)
@@ -126,5 +148,8 @@ fn without<R: TableRow>(batch: &RecordBatch, drop: &HashSet<Arc<str>>) -> Result
         .iter()
         .map(|id| Some(id.is_none_or(|id| !drop.contains(id))))
         .collect();
-    filter_record_batch(batch, &keep)
+    Ok((
+        filter_record_batch(batch, &keep)?,
+        filter_record_batch(batch, &not(&keep)?)?,
+    ))
 }

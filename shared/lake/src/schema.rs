@@ -5,7 +5,7 @@ use std::sync::Arc;
 use deltalake::DeltaTable;
 use deltalake::arrow::array::{ArrayRef, RecordBatch, new_null_array};
 use deltalake::arrow::compute::cast;
-use deltalake::arrow::datatypes::{Schema, SchemaRef};
+use deltalake::arrow::datatypes::{DataType, Schema, SchemaRef};
 use deltalake::arrow::error::ArrowError;
 use deltalake::kernel::StructType;
 use deltalake::kernel::engine::arrow_conversion::TryIntoArrow;
@@ -64,6 +64,10 @@ pub(crate) fn conform(batch: &RecordBatch, table: &SchemaRef, at: &str) -> Resul
     let column = |field: &deltalake::arrow::datatypes::FieldRef| -> Result<ArrayRef, TableError> {
         match batch.column_by_name(field.name()) {
             Some(column) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),
+            // ALTER COLUMN … TYPE BIGINT: every value fits.
+            Some(column) if (column.data_type(), field.data_type()) == (&DataType::Int32, &DataType::Int64) => {
+                cast(column, &DataType::Int64).map_err(|error| TableError::schema(at, error))
+            }
             Some(column) => Err(TableError::schema(
                 at,
                 format!(

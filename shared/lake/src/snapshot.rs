@@ -8,7 +8,7 @@
 //!
 //! A change of the table's schema or protocol cannot be carried over: then the table is loaded again.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -20,8 +20,10 @@ use futures::future::try_join_all;
 use jiff::civil::Date;
 use serde::Deserialize;
 
-use crate::TableError;
+use crate::commit::commit_info;
+use crate::features::{Features, Obstacle};
 use crate::rows::EVENT_DATE;
+use crate::{TableError, TableRow};
 
 /// Log entries that are read before the table is rather loaded again, which takes a listing and reads its checkpoint.
 const MAX_ENTRIES_READ: u64 = 32;
@@ -38,6 +40,8 @@ pub(crate) struct DataFile {
     pub(crate) rows: Option<usize>,
     /// `None` for the partition of rows without a date.
     pub(crate) date: Option<Date>,
+    /// Some of its rows count as deleted, and only the vector says which.
+    pub(crate) has_deletion_vector: bool,
 }
 
 /// A loaded table.
@@ -48,9 +52,15 @@ pub(crate) struct Snapshot {
     pub(crate) version: u64,
     /// As it was loaded, perhaps at an earlier version: schema, protocol, properties and storage.
     pub(crate) table: DeltaTable,
+    /// What the table asks of its writers.
+    pub(crate) features: Features,
     files: HashMap<Path, Arc<DataFile>>,
     /// `txn` versions by app id. `None`: the table has none. Missing: not asked for yet.
     positions: HashMap<String, Option<i64>>,
+    /// Positions that are not those of the log: see `restored`. The next commit writes them down.
+    restored: BTreeMap<String, i64>,
+    /// The time that the last commit carries, in a table whose commits do.
+    last_commit_at: Option<i64>,
 }
 
 /// What following the log has led to.
@@ -64,10 +74,21 @@ pub(crate) enum Followed {
 
 impl Snapshot {
     /// The state of a table that is loaded.
-    pub(crate) async fn of(table: DeltaTable, at: &str) -> Result<Self, TableError> {
+    pub(crate) async fn of<R: TableRow>(table: DeltaTable, at: &str) -> Result<Self, TableError> {
         let failed = |error| TableError::delta(at, "read the file list of", &error);
         let loaded = table.snapshot().map_err(failed)?;
         let version = loaded.version();
+        let ours: BTreeSet<String> = R::delta_schema()
+            .into_iter()
+            .map(|field| field.name().clone())
+            .collect();
+        let features = Features::of(loaded, &ours).map_err(|error| TableError::corrupt(at, error))?;
+        let last_commit_at = match features.has_in_commit_timestamps {
+            true => read_entry(&table, version, at)
+                .await?
+                .and_then(|entry| commit_info(&entry)?.in_commit_timestamp),
+            false => None,
+        };
         let mut files = HashMap::new();
         let mut views = table.get_active_add_actions_by_partitions(&[]);
         while let Some(view) = views.try_next().await.map_err(failed)? {
@@ -76,10 +97,8 @@ impl Snapshot {
                 bytes: bytes(view.size(), at)?,
                 rows: view.num_records(),
                 date: date(&view.partition_values_map(), at)?,
+                has_deletion_vector: view.deletion_vector_descriptor().is_some(),
             };
-            if view.deletion_vector_descriptor().is_some() {
-                return Err(deletion_vector(&file.path, at));
-            }
             files.insert(file.path.clone(), Arc::new(file));
         }
         drop(views);
@@ -87,9 +106,62 @@ impl Snapshot {
             at: at.to_owned(),
             version,
             table,
+            features,
             files,
             positions: HashMap::new(),
+            restored: BTreeMap::new(),
+            last_commit_at,
         })
+    }
+
+    /// Why nothing can be appended; nothing in the usual case.
+    pub(crate) fn obstacles(&self) -> Vec<Obstacle> {
+        let vector = self
+            .files
+            .values()
+            .filter(|file| file.has_deletion_vector)
+            .map(|file| &file.path)
+            .min();
+        let vector = vector.map(|path| Obstacle {
+            feature: "deletionVectors".to_owned(),
+            reason: format!("rows of {path} are deleted by a deletion vector, which is not supported"),
+            remedy: "ALTER TABLE … SET TBLPROPERTIES ('delta.enableDeletionVectors' = 'false'), then REORG TABLE … APPLY (PURGE)".to_owned(),
+        });
+        self.features.obstacles.iter().cloned().chain(vector).collect()
+    }
+
+    /// Refuses a table that cannot be appended to.
+    pub(crate) fn check_writable(&self) -> Result<(), TableError> {
+        let obstacles = self.obstacles();
+        if obstacles.is_empty() {
+            return Ok(());
+        }
+        Err(TableError::obstacles(&self.at, &obstacles))
+    }
+
+    /// The paths of its files.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.files.keys()
+    }
+
+    /// Takes these positions for the table's, until a commit has written them down.
+    pub(crate) fn set_restored(&mut self, positions: BTreeMap<String, i64>) {
+        let known = positions
+            .iter()
+            .map(|(app_id, position)| (app_id.clone(), Some(*position)));
+        self.positions.extend(known);
+        self.restored = positions;
+    }
+
+    /// Positions that the next commit must write down, whatever else it does.
+    pub(crate) fn restored(&self) -> &BTreeMap<String, i64> {
+        &self.restored
+    }
+
+    /// The time of a commit that follows, in milliseconds, if this table's commits carry one. It is later than the last.
+    pub(crate) fn next_in_commit_timestamp(&self, now: i64) -> Option<i64> {
+        let after_last = self.last_commit_at.map_or(now, |last| now.max(last + 1));
+        self.features.has_in_commit_timestamps.then_some(after_last)
     }
 
     /// The files of the dates in a range, both ends included, or all; in no order.
@@ -156,7 +228,9 @@ impl Snapshot {
                 }
                 Action::Txn(txn) => {
                     self.positions.insert(txn.app_id.clone(), Some(txn.version));
+                    self.restored.remove(&txn.app_id);
                 }
+                Action::CommitInfo(info) => self.last_commit_at = info.in_commit_timestamp,
                 _ => {}
             }
         }
@@ -171,9 +245,6 @@ impl Snapshot {
             num_records: Option<usize>,
         }
         let path = file_path(&add.path);
-        if add.deletion_vector.is_some() {
-            return Err(deletion_vector(&path, &self.at));
-        }
         let statistics = add.stats.as_deref().map(serde_json::from_str::<Statistics>);
         Ok(DataFile {
             bytes: bytes(add.size, &self.at)?,
@@ -181,6 +252,7 @@ impl Snapshot {
                 .and_then(Result::ok)
                 .and_then(|statistics| statistics.num_records),
             date: date(&add.partition_values, &self.at)?,
+            has_deletion_vector: add.deletion_vector.is_some(),
             path,
         })
     }
@@ -199,8 +271,10 @@ impl Snapshot {
                 let Some(entry) = entry else {
                     return Ok(Followed::Latest);
                 };
+                // What a restore means for the positions is found out when the table is loaded.
+                let is_restore = commit_info(&entry).is_some_and(|info| info.is_restore());
                 match parse(&entry) {
-                    Some(actions) if self.apply(&actions)? => {}
+                    Some(actions) if !is_restore && self.apply(&actions)? => {}
                     _ => return Ok(Followed::Outdated),
                 }
             }
@@ -217,7 +291,7 @@ pub(crate) async fn read_entry(table: &DeltaTable, version: u64, at: &str) -> Re
 }
 
 /// `None` if it holds something that is not known here; loading the table says what.
-fn parse(entry: &[u8]) -> Option<Vec<Action>> {
+pub(crate) fn parse(entry: &[u8]) -> Option<Vec<Action>> {
     let lines = entry.split(|byte| *byte == b'\n');
     lines
         .filter(|line| !line.trim_ascii().is_empty())
@@ -228,15 +302,6 @@ fn parse(entry: &[u8]) -> Option<Vec<Action>> {
 /// A path in the log, decoded, as the object store names it.
 pub(crate) fn file_path(decoded: &str) -> Path {
     Path::parse(decoded).unwrap_or_else(|_| Path::from(decoded))
-}
-
-fn deletion_vector(path: &Path, at: &str) -> TableError {
-    TableError::schema(
-        at,
-        format!(
-            "{path} has a deletion vector, which is not supported: rewrite it (REORG TABLE … APPLY (PURGE)) and set delta.enableDeletionVectors to false"
-        ),
-    )
 }
 
 fn bytes(size: i64, at: &str) -> Result<u64, TableError> {

@@ -96,7 +96,9 @@ impl<R: TableRow> Table<R> {
         self.options.connection.bill()
     }
 
-    /// The next offset of each of the app ids that has one, as the latest commit left it. A table that is not there yet has none.
+    /// The next offset of each of the app ids that has one: as the latest commit left it, or, after somebody has restored an
+    /// earlier version, as it was then. A table that is not there yet has none. Whoever asks is told: an append after it
+    /// takes these positions for known.
     ///
     /// # Errors
     /// [`TableError`], if the log cannot be read.
@@ -107,6 +109,12 @@ impl<R: TableRow> Table<R> {
         };
         let positions = snapshot.positions(app_ids).await?;
         handle.keep(snapshot);
+        for app_id in app_ids {
+            match positions.get(app_id) {
+                Some(position) => handle.written.insert(app_id.clone(), *position),
+                None => handle.written.remove(app_id),
+            };
+        }
         Ok(positions)
     }
 
@@ -121,7 +129,9 @@ impl<R: TableRow> Table<R> {
         }
         let mut handle = self.handle.lock().await;
         let mut change = SetPositions(positions);
-        change::carry_out::<R, _>(&mut change, &mut handle, &self.options).await
+        change::carry_out::<R, _>(&mut change, &mut handle, &self.options).await?;
+        handle.written.extend(positions.clone());
+        Ok(())
     }
 
     /// Which of the keys have a row of that date. A table that is not there yet has none.

@@ -1,4 +1,4 @@
-//! Why a table could not be read or appended to, in three kinds that want three different reactions.
+//! Why a table could not be read or appended to, in kinds that want different reactions.
 
 use std::error::Error;
 
@@ -6,6 +6,8 @@ use deltalake::DeltaTableError;
 use deltalake::kernel::transaction::TransactionError;
 use deltalake::logstore::object_store;
 use deltalake::parquet::errors::ParquetError;
+
+use crate::features::Obstacle;
 
 /// Why a table could not be read or appended to. Nothing is lost by any of them: the rows are still the caller's.
 #[derive(Debug, thiserror::Error)]
@@ -34,13 +36,40 @@ pub enum TableError {
     },
     /// The log or a data file cannot be read. It does not pass by itself.
     #[error(
-        "the Delta table {table} is damaged: {reason}. Nothing is written to it until that is mended: restore the file named here, or the table to an earlier version (RESTORE TABLE), or stop its writers, move it away and reprocess"
+        "the Delta table {table} is damaged: {reason}. Nothing is written to it until that is mended: put the file that is named back from a copy, or restore the table to an earlier version (RESTORE TABLE; the rows written since are read from the topic again, as long as it holds them), or stop its writers, move it away and reprocess"
     )]
     Corrupt {
         /// The table's location.
         table: String,
         /// What is damaged.
         reason: String,
+    },
+    /// Somebody has turned on what this writer does not do. It does not pass by itself.
+    #[error(
+        "the Delta table {table} cannot be written to: {reason}. The rows are kept, and writing goes on by itself after: {remedy}"
+    )]
+    Feature {
+        /// The table's location.
+        table: String,
+        /// The features, and what uses them.
+        reason: String,
+        /// What to do, in Spark's words.
+        remedy: String,
+    },
+    /// Somebody has taken the table back to an earlier version. The rows written since have to be read again: see
+    /// [`crate::Table::positions`].
+    #[error(
+        "the Delta table {table} was restored to an earlier version: it has the rows of {app_id} up to offset {position}, and had them up to {written}. It is read again from there"
+    )]
+    Restored {
+        /// The table's location.
+        table: String,
+        /// The source that has to be read again.
+        app_id: String,
+        /// From here.
+        position: i64,
+        /// How far this process had written it.
+        written: i64,
     },
     /// It was asked for something that could lose data.
     #[error("the Delta table {table} is left alone: {reason}")]
@@ -81,6 +110,15 @@ impl TableError {
         Self::Corrupt {
             table: table.to_owned(),
             reason: reason.to_string(),
+        }
+    }
+
+    pub(crate) fn obstacles(table: &str, obstacles: &[Obstacle]) -> Self {
+        let of = |text: fn(&Obstacle) -> String| obstacles.iter().map(text).collect::<Vec<_>>().join("; ");
+        Self::Feature {
+            table: table.to_owned(),
+            reason: of(|obstacle| format!("{} ({})", obstacle.reason, obstacle.feature)),
+            remedy: of(|obstacle| obstacle.remedy.clone()),
         }
     }
 

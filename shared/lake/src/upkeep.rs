@@ -10,7 +10,7 @@ use deltalake::operations::vacuum::VacuumMode;
 use jiff::civil::Date;
 
 use crate::optimize::is_small;
-use crate::{Table, TableError, TableRow, checkpoint};
+use crate::{Obstacle, Table, TableError, TableRow, checkpoint};
 
 /// Nothing younger is deleted without being told so twice: readers and writers of that age may still need it.
 pub const VACUUM_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -36,6 +36,8 @@ pub struct TableInfo {
     pub last_date: Option<Date>,
     /// Files that `optimize` would put together.
     pub small_files: usize,
+    /// What keeps this program from appending.
+    pub obstacles: Vec<Obstacle>,
 }
 
 /// What a vacuum deleted, or would.
@@ -60,6 +62,7 @@ impl<R: TableRow> Table<R> {
         let mut info = TableInfo {
             version: snapshot.version,
             checkpoint: checkpoint::read_last(&snapshot.table).await,
+            obstacles: snapshot.obstacles(),
             ..TableInfo::default()
         };
         let mut dates = BTreeSet::new();
@@ -96,7 +99,7 @@ impl<R: TableRow> Table<R> {
         allow_short: bool,
         delete: bool,
     ) -> Result<Option<Vacuumed>, TableError> {
-        let Some((table, at)) = self.opened().await? else {
+        let Some((table, at)) = self.writable().await? else {
             return Ok(None);
         };
         if retention < VACUUM_RETENTION && !allow_short {
@@ -159,10 +162,36 @@ impl<R: TableRow> Table<R> {
         let Some((table, at)) = self.opened().await? else {
             return Ok(None);
         };
+        let mut handle = self.handle.lock().await;
+        if let Some(snapshot) = handle.latest::<R>(&self.options).await? {
+            if snapshot.features.protects_checkpoints {
+                return Err(TableError::Refused {
+                    table: at,
+                    reason: "delta.requireCheckpointProtectionBeforeVersion is set: let Spark clean up its log"
+                        .to_owned(),
+                });
+            }
+            handle.keep(snapshot);
+        }
+        drop(handle);
         deltalake::checkpoints::cleanup_metadata(&table, None)
             .await
             .map(Some)
             .map_err(|error| TableError::delta(&at, "clean up the log of", &error))
+    }
+
+    /// deltalake's own view of a table whose features are all known here: another kind of table may have files that its log
+    /// does not name as data files.
+    async fn writable(&self) -> Result<Option<(DeltaTable, String)>, TableError> {
+        let Some(opened) = self.opened().await? else {
+            return Ok(None);
+        };
+        let mut handle = self.handle.lock().await;
+        if let Some(snapshot) = handle.latest::<R>(&self.options).await? {
+            snapshot.check_writable()?;
+            handle.keep(snapshot);
+        }
+        Ok(Some(opened))
     }
 
     /// deltalake's own view of the table.

@@ -197,6 +197,18 @@ pub struct Unavailable {
     pub dependency: &'static str,
     /// What is wrong and what to do about it; redacted.
     pub reason: String,
+    /// What becomes of the records at hand.
+    pub records: Records,
+}
+
+/// What becomes of records while a dependency is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Records {
+    /// They are kept and tried again.
+    Kept,
+    /// They are let go: the stage's partitions are assigned anew, and [`BatchHandler::assigned`] says where to begin. For a
+    /// table that was taken back behind what was read already.
+    ReadAgain,
 }
 
 impl Unavailable {
@@ -206,6 +218,16 @@ impl Unavailable {
         Self {
             dependency,
             reason: contracts::redaction::redact_text(reason.as_ref()),
+            records: Records::Kept,
+        }
+    }
+
+    /// The same, but earlier records have to be read first.
+    #[must_use]
+    pub fn reading_again(self) -> Self {
+        Self {
+            records: Records::ReadAgain,
+            ..self
         }
     }
 }

@@ -52,8 +52,8 @@ pub mod worker;
 pub use commit_note::{CommitNote, TablePositions};
 pub use consume::Limits;
 pub use handler::{
-    AssignError, Assigned, Batch, BatchHandler, Context, Delivered, Emit, Failure, Handler, Outcome, Refused, Starts,
-    Unavailable,
+    AssignError, Assigned, Batch, BatchHandler, Context, Delivered, Emit, Failure, Handler, Outcome, Records, Refused,
+    Starts, Unavailable,
 };
 pub use process::run;
 pub use work::{BatchService, EachService, Service};

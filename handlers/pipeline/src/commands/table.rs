@@ -195,7 +195,13 @@ async fn one<R: Configured>(
 }
 
 fn info(name: &str, at: &str, state: &TableInfo, positions: &BTreeMap<String, i64>) -> Answer {
-    let mut advice = Vec::new();
+    let mut advice: Vec<String> = Vec::new();
+    let obstacles: Vec<String> = state
+        .obstacles
+        .iter()
+        .map(|obstacle| format!("{} ({})", obstacle.reason, obstacle.feature))
+        .collect();
+    advice.extend(state.obstacles.iter().map(|obstacle| obstacle.remedy.clone()));
     if state.small_files > 100 {
         advice.push(format!(
             "{} small files make key look-ups and reads slower: run `table optimize`",
@@ -226,6 +232,9 @@ fn info(name: &str, at: &str, state: &TableInfo, positions: &BTreeMap<String, i6
     for (app_id, next) in positions {
         rows.add_row([app_id, &format!("written up to offset {next}")]);
     }
+    for obstacle in &obstacles {
+        rows.add_row(["cannot be appended to", obstacle]);
+    }
     for advice in &advice {
         rows.add_row(["advice", advice]);
     }
@@ -234,7 +243,7 @@ fn info(name: &str, at: &str, state: &TableInfo, positions: &BTreeMap<String, i6
         json: json!({"table": name, "location": at, "version": state.version, "checkpoint": state.checkpoint,
             "rows": state.rows, "files": state.files, "small_files": state.small_files, "bytes": state.bytes,
             "dates": state.dates, "first_date": state.first_date, "last_date": state.last_date,
-            "positions": positions, "advice": advice}),
+            "positions": positions, "obstacles": obstacles, "advice": advice}),
     }
 }
 

@@ -21,6 +21,8 @@ pub(crate) enum ConsumeError {
     Rewound { topic: String, partition: i32, offset: i64 },
     #[error("the client knows no broker any more, since its cluster named none for a moment: connecting anew")]
     Stranded,
+    #[error("a table is behind what was read: it was restored to an earlier version. Reading again from its position")]
+    TableWentBack,
     #[error(
         "a batch of records cannot be read, and the client would go on behind it ({0}): its partition is read again from the \
          committed offset. If nothing can make the batch readable, stop all workers of group {1} and skip it, which records \

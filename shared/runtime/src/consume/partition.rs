@@ -26,10 +26,12 @@ pub(crate) struct Partition {
     tables: Mutex<TablePositions>,
     /// The newest commit that was sent, and when.
     requested: Mutex<Option<(i64, Instant)>>,
-    /// Its offsets are another topic's: they must not be committed.
+    /// Its offsets are another topic's, or ahead of the stage's tables: they must not be committed.
     is_stale: AtomicBool,
     /// We hold it back: nothing is expected of it. True until its start position is known.
     is_paused: AtomicBool,
+    /// It has to be read again from where its stage says.
+    is_outdated: AtomicBool,
     /// The polling thread waits until the window is smaller than this; 0: it does not.
     awaited_below: AtomicUsize,
     wake: Wake,
@@ -53,6 +55,7 @@ impl Partition {
             requested: Mutex::default(),
             is_stale: AtomicBool::new(false),
             is_paused: AtomicBool::new(true),
+            is_outdated: AtomicBool::new(false),
             awaited_below: AtomicUsize::new(0),
             wake,
         })
@@ -196,6 +199,20 @@ impl Partition {
     /// Whether nothing was read of it since the assignment.
     pub(crate) fn is_new(&self) -> bool {
         self.tracker().is_new()
+    }
+
+    /// The stage's tables are behind what was read here: no work begins any more, nothing is committed, and the polling
+    /// thread is woken to begin anew.
+    pub(crate) fn read_again(&self) {
+        self.is_stale.store(true, Ordering::Relaxed);
+        self.is_outdated.store(true, Ordering::Relaxed);
+        self.revoke();
+        self.wake.wake();
+    }
+
+    /// Whether [`Partition::read_again`] was asked for.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.is_outdated.load(Ordering::Relaxed)
     }
 
     /// Whether anything was done since the assignment.

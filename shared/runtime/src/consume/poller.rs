@@ -184,6 +184,15 @@ impl Consumer {
                 return Err(ConsumeError::Stranded);
             }
             self.hooks().health.beat(&worker);
+            if self
+                .hooks()
+                .partitions()
+                .values()
+                .any(|partition| partition.is_outdated())
+            {
+                result = Err(ConsumeError::TableWentBack);
+                break;
+            }
             if let Err(refused) = self.prime(on_assigned) {
                 result = Err(refused);
                 break;

@@ -7,7 +7,9 @@ use crate::commit_note::TablePositions;
 use crate::config::BatchSettings;
 use crate::consume::{Limits, Running, Sink, Taken};
 use crate::disposition::{Disposed, Occasion};
-use crate::handler::{AssignError, Assigned, Batch, BatchHandler, Context, Delivered, Refused, Starts, Unavailable};
+use crate::handler::{
+    AssignError, Assigned, Batch, BatchHandler, Context, Delivered, Records, Refused, Starts, Unavailable,
+};
 use crate::metrics::metrics;
 use crate::record::Record;
 use contracts::category::Category;
@@ -208,6 +210,13 @@ impl<H: BatchHandler> BatchService<H> {
                         let disposed = disposed.get(&index).unwrap_or(&nothing);
                         desk.count(&item.record, disposed, item.read.is_ok());
                         taken.partition.done(item.record.offset);
+                    }
+                    return;
+                }
+                Err(unavailable) if unavailable.records == Records::ReadAgain => {
+                    tracing::warn!(stage = self.stage.name(), reason = unavailable.reason, "reading again");
+                    for (taken, _) in &pending {
+                        taken.partition.read_again();
                     }
                     return;
                 }

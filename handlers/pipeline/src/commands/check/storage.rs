@@ -77,7 +77,8 @@ pub(super) fn tables(settings: &Arc<Settings>) -> Vec<(String, Checked)> {
     ]
 }
 
-/// Reads the log, if there is one, and tests that two writers cannot overwrite each other's commits.
+/// Reads the log, if there is one, and tests that the table's features let rows be appended and that two writers cannot
+/// overwrite each other's commits.
 async fn table<R: Configured>(settings: Arc<Settings>) -> Verdict {
     if !settings.delta_writes {
         return Verdict::Skipped("ENABLE_DELTA_WRITES=false".to_owned());
@@ -90,6 +91,16 @@ async fn table<R: Configured>(settings: Arc<Settings>) -> Verdict {
         return Verdict::failed(&error);
     }
     match table.info().await {
+        Ok(Some(info)) if !info.obstacles.is_empty() => {
+            let lines = info.obstacles.iter().map(|obstacle| {
+                format!(
+                    "rows cannot be appended: {} ({}): {}",
+                    obstacle.reason, obstacle.feature, obstacle.remedy
+                )
+            });
+            let lines: Vec<String> = std::iter::once(table.location().to_string()).chain(lines).collect();
+            Verdict::Failed(lines.join("\n"))
+        }
         Ok(Some(info)) => Verdict::Ok(format!("{}: version {}, writable", table.location(), info.version)),
         Ok(None) => Verdict::Ok(format!("{}: not there yet, can be created", table.location())),
         Err(error) => Verdict::failed(&error),

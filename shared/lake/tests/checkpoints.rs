@@ -1,0 +1,95 @@
+//! Damaged checkpoints: as long as the log's entries are there, the table is read without them, and mended.
+#![cfg(feature = "delta")]
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::path::PathBuf;
+
+use support::*;
+use xact_lake::{AttachmentRow, Location, Table, TableOptions};
+
+/// A table of ten rows in ten commits, with checkpoints of versions 4 and 9, and nobody who has it open.
+async fn with_checkpoints(location: &Location) -> PathBuf {
+    let options = TableOptions {
+        checkpoint_every: 5,
+        ..options()
+    };
+    let table = Table::<AttachmentRow>::new(location.clone(), options);
+    for offset in 0..10 {
+        table.append(sourced("k", [offset]), at(offset + 1)).await.unwrap();
+    }
+    local(location).join("_delta_log")
+}
+
+const NEWEST: &str = "00000000000000000009.checkpoint.parquet";
+
+#[tokio::test]
+async fn a_damaged_checkpoint_or_hint_stops_nobody_and_the_next_commit_mends_it() {
+    for (damage, content) in [
+        (NEWEST, Some(&b"PAR1 and no more"[..])),
+        (NEWEST, Some(&[])),
+        (NEWEST, None),
+        ("_last_checkpoint", Some(br#"{"version":7,"size":3}"#)),
+        ("_last_checkpoint", Some(br#"{"version":400,"size":3}"#)),
+        ("_last_checkpoint", Some(b"")),
+        ("_last_checkpoint", None),
+    ] {
+        let (_folder, location) = folder();
+        let log = with_checkpoints(&location).await;
+        // Cut in the middle where no content is given.
+        let cut = || {
+            let whole = std::fs::read(log.join(damage)).unwrap();
+            whole[..whole.len() / 2].to_vec()
+        };
+        std::fs::write(log.join(damage), content.map_or_else(cut, <[u8]>::to_vec)).unwrap();
+        let table = table::<AttachmentRow>(&location);
+        assert_eq!(texts(&table, "media_id").await.len(), 10, "{damage} {content:?}");
+        assert_eq!(
+            table.append(sourced("k", 8..12), at(12)).await.unwrap().added,
+            2,
+            "{damage} {content:?}"
+        );
+        let fresh = Table::<AttachmentRow>::new(location.clone(), options());
+        assert_eq!(
+            fresh.append(sourced("k", 8..13), at(13)).await.unwrap().added,
+            1,
+            "{damage} {content:?}"
+        );
+        if content != Some(b"") && damage == NEWEST {
+            let made = log_files(&location)
+                .into_iter()
+                .filter(|name| name.contains(".checkpoint."))
+                .next_back();
+            assert!(
+                made.is_some_and(|made| *made > *NEWEST),
+                "{damage}: a new checkpoint for other readers"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_older_checkpoint_serves_where_the_log_begins_with_it() {
+    let (_folder, location) = folder();
+    let log = with_checkpoints(&location).await;
+    for version in 0..4 {
+        std::fs::remove_file(log.join(format!("{version:020}.json"))).unwrap();
+    }
+    std::fs::write(log.join(NEWEST), b"no checkpoint").unwrap();
+    let table = table::<AttachmentRow>(&location);
+    assert_eq!(table.append(sourced("k", 8..12), at(12)).await.unwrap().added, 2);
+    assert_eq!(texts(&table, "media_id").await.len(), 12);
+}
+
+#[tokio::test]
+async fn without_the_entries_a_damaged_checkpoint_is_damage() {
+    let (_folder, location) = folder();
+    let log = with_checkpoints(&location).await;
+    std::fs::remove_file(log.join("00000000000000000004.checkpoint.parquet")).unwrap();
+    std::fs::remove_file(log.join("00000000000000000003.json")).unwrap();
+    std::fs::write(log.join(NEWEST), b"no checkpoint").unwrap();
+    let table = table::<AttachmentRow>(&location);
+    let error = table.append(sourced("k", 8..12), at(12)).await.unwrap_err();
+    assert!(!error.is_transient(), "{error}");
+}
