@@ -5,7 +5,8 @@
 //! append is done once more. A batch without rows for a table makes no commit in it, so a table that is behind the group
 //! is normal as well: a position only rules out records whose rows are there, and between it and the committed offset no
 //! record has a row of this table. The broker keeps the tables' positions beside the committed offset (`CommitNote`); a
-//! table that is behind its noted position has lost commits. Nothing may skip records without a word:
+//! table that is behind its noted position has lost commits. (Spark's `RESTORE` takes rows back and leaves positions; the
+//! lake then tells those that fit the rows.) Nothing may skip records without a word:
 //!
 //! | seen | reason | action |
 //! |---|---|---|
@@ -244,6 +245,20 @@ mod tests {
         ] {
             let (verdict, to, _) = judged(Some(500), note.clone(), is);
             assert_eq!((verdict, to), ("go back", from), "{note:?} {is:?}");
+        }
+    }
+
+    #[test]
+    fn records_that_a_restored_table_lacks_and_the_topic_no_longer_has_are_counted() {
+        let noted = noted("xact_events", Some(300));
+        for (position, expected) in [(40, 60), (99, 1), (100, 0), (299, 0)] {
+            let Verdict::GoBack { gone, why, .. } =
+                judge("xact_events", &partition(Some(500), noted.clone()), Some(position))
+            else {
+                panic!("{position}");
+            };
+            assert_eq!(gone, expected, "{position}");
+            assert_eq!(why.contains("reconcile"), expected > 0, "{why}");
         }
     }
 

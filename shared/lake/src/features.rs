@@ -155,6 +155,15 @@ impl Features {
     }
 }
 
+/// A file of which some rows count as deleted: read as it is, they would come back.
+pub(crate) fn deletion_vector(file: &str) -> Obstacle {
+    obstacle(
+        "deletionVectors",
+        format!("rows of {file} are deleted by a deletion vector, which is not supported"),
+        "ALTER TABLE … SET TBLPROPERTIES ('delta.enableDeletionVectors' = 'false'), then REORG TABLE … APPLY (PURGE)",
+    )
+}
+
 fn obstacle(feature: &str, reason: impl Into<String>, remedy: impl Into<String>) -> Obstacle {
     Obstacle {
         feature: feature.to_owned(),

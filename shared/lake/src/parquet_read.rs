@@ -21,7 +21,7 @@ use jiff::civil::Date;
 
 use crate::rows::{EVENT_DATE, days_since_epoch};
 use crate::snapshot::DataFile;
-use crate::{TableError, schema};
+use crate::{TableError, features, schema};
 
 /// Fetched from a file's end in one request: the footer of the files that this crate writes, and the filters before it.
 const TAIL_BYTES: u64 = 64 * 1024;
@@ -71,9 +71,8 @@ pub(crate) type Reader = ParquetRecordBatchStreamBuilder<FileReader>;
 /// Opens a file: its footer is read.
 pub(crate) async fn open(store: Arc<dyn ObjectStore>, file: &DataFile, at: &str) -> Result<Reader, TableError> {
     if file.has_deletion_vector {
-        // Its deleted rows would come back.
-        let reason = format!("{} has a deletion vector, which is not supported", file.path);
-        return Err(TableError::schema(at, reason));
+        let obstacle = features::deletion_vector(file.path.as_ref());
+        return Err(TableError::obstacles(at, &[obstacle]));
     }
     let reader = FileReader {
         store,

@@ -21,7 +21,7 @@ use jiff::civil::Date;
 use serde::Deserialize;
 
 use crate::commit::commit_info;
-use crate::features::{Features, Obstacle};
+use crate::features::{self, Features, Obstacle};
 use crate::rows::EVENT_DATE;
 use crate::{TableError, TableRow};
 
@@ -122,11 +122,7 @@ impl Snapshot {
             .filter(|file| file.has_deletion_vector)
             .map(|file| &file.path)
             .min();
-        let vector = vector.map(|path| Obstacle {
-            feature: "deletionVectors".to_owned(),
-            reason: format!("rows of {path} are deleted by a deletion vector, which is not supported"),
-            remedy: "ALTER TABLE … SET TBLPROPERTIES ('delta.enableDeletionVectors' = 'false'), then REORG TABLE … APPLY (PURGE)".to_owned(),
-        });
+        let vector = vector.map(|path| features::deletion_vector(path.as_ref()));
         self.features.obstacles.iter().cloned().chain(vector).collect()
     }
 

@@ -46,7 +46,7 @@ pub enum TableError {
     },
     /// Somebody has turned on what this writer does not do. It does not pass by itself.
     #[error(
-        "the Delta table {table} cannot be written to: {reason}. The rows are kept, and writing goes on by itself after: {remedy}"
+        "the Delta table {table} cannot be written to as it is: {reason}. The rows are kept, and writing goes on by itself after: {remedy}"
     )]
     Feature {
         /// The table's location.
