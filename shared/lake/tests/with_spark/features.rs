@@ -222,11 +222,6 @@ async fn try_case(case: &Case) {
     let appended = fresh.append(sourced("k", 6..10), BTreeMap::new()).await.unwrap();
     assert_eq!(appended.added, 2, "{feature}: by offset and by key");
     assert_eq!(
-        media_ids(&mut spark, &path),
-        ids(gone..10),
-        "{feature}: what Spark reads"
-    );
-    assert_eq!(
         texts(&fresh, "media_id").await,
         ids(gone..10),
         "{feature}: what is read here"
