@@ -318,7 +318,7 @@ fn of_listed(protocol: &Protocol, is_on: &dyn Fn(&str) -> bool) -> Vec<Obstacle>
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::needless_pass_by_value)]
     use super::*;
     use serde_json::json;
 

@@ -176,9 +176,13 @@ impl Handle {
             store.hide_checkpoints(Some(from));
             let mut without = table.clone();
             if without.load().await.is_ok() {
+                let damaged = match from {
+                    u64::MAX => "_last_checkpoint".to_owned(),
+                    version => format!("{version:020}.checkpoint.*"),
+                };
                 warn!(
-                    table = self.at, %error,
-                    "a checkpoint of the table, or _last_checkpoint, cannot be read; the log's other files are complete and are used instead. The next commit writes a new checkpoint. For other readers delete the damaged file"
+                    table = self.at, %error, damaged,
+                    "a checkpoint of the table, or _last_checkpoint, cannot be read; the log's other files are complete and are used instead. The next commit writes a new checkpoint. If other readers stumble over the damaged file, delete it"
                 );
                 self.needs_checkpoint = true;
                 *table = without;

@@ -59,8 +59,7 @@ async fn a_damaged_checkpoint_or_hint_stops_nobody_and_the_next_commit_mends_it(
         if content != Some(b"") && damage == NEWEST {
             let made = log_files(&location)
                 .into_iter()
-                .filter(|name| name.contains(".checkpoint."))
-                .next_back();
+                .rfind(|name| name.contains(".checkpoint."));
             assert!(
                 made.is_some_and(|made| *made > *NEWEST),
                 "{damage}: a new checkpoint for other readers"
