@@ -1,24 +1,28 @@
 //! One download over HTTP: redirects, limits, and what each answer means.
 
 mod body;
+mod client;
+mod coding;
 mod problems;
 #[cfg(test)]
 mod raw_server;
+mod service_error;
 #[cfg(test)]
 mod tests;
 
 use crate::resolver::PublicResolver;
 use body::{Body, too_large};
+use client::Clients;
+use coding::Decoding;
 use contracts::category::Category;
 use contracts::file_rules::FileType;
 use contracts::messages::Problem;
-use contracts::url_guard::UrlPolicy;
+use contracts::url_guard::{UrlPolicy, location_text};
 use jiff::Timestamp;
-use problems::{body_problem, header, refused_status, request_problem};
-use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, TRANSFER_ENCODING};
-use reqwest::{Certificate, Client, Response, StatusCode, redirect};
+use problems::{body_problem, header, redirect_without_location, refused_status};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION, TRANSFER_ENCODING};
+use reqwest::{Response, StatusCode};
 use runtime::config::Settings;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use url::Url;
 use xact_cache::{CacheError, Cached, Slot};
@@ -98,7 +102,7 @@ pub(crate) enum ClientError {
 
 /// Downloads files.
 pub(crate) struct Fetcher {
-    client: Client,
+    clients: Clients,
     max_file_bytes: u64,
     limits: TimeLimits,
 }
@@ -111,25 +115,8 @@ impl Fetcher {
 
     /// With names resolved by `resolver`, and other limits.
     pub(crate) fn with(settings: &Settings, resolver: PublicResolver, limits: TimeLimits) -> Result<Self, ClientError> {
-        let mut client = Client::builder()
-            .user_agent(concat!("xact-pipeline/", env!("CARGO_PKG_VERSION")))
-            // A proxy would resolve names for us, past the check of addresses.
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            // One file a request: HTTP/2 would gain nothing, and has more ways to be attacked.
-            .http1_only()
-            .referer(false)
-            .dns_resolver(Arc::new(resolver))
-            .connect_timeout(limits.connect)
-            .read_timeout(limits.idle)
-            .pool_max_idle_per_host(settings.download_concurrency)
-            .pool_idle_timeout(Duration::from_secs(60));
-        if let Some(file) = settings.dev.as_ref().and_then(|dev| dev.ca_file.as_ref()) {
-            let pem = std::fs::read(file).map_err(ClientError::CaFile)?;
-            client = client.tls_certs_merge([Certificate::from_pem(&pem)?]);
-        }
         Ok(Self {
-            client: client.build()?,
+            clients: Clients::new(settings, &resolver, &limits)?,
             max_file_bytes: settings.max_file_bytes,
             limits,
         })
@@ -155,12 +142,16 @@ impl Fetcher {
             })??;
         let content_type = header(response.headers(), CONTENT_TYPE.as_str()).map(str::to_owned);
         let announced = self.check_headers(&response, file_type, content_type.as_deref())?;
+        let decoding = Decoding::of(response.headers()).map_err(permanent)?;
         let mut body = Body {
             response,
+            decoding,
             part: slot.begin(),
             head: Vec::new(),
+            is_judged: false,
             file_type,
             announced,
+            received: 0,
             max_file_bytes: self.max_file_bytes,
             limits: self.limits,
             started: Instant::now(),
@@ -175,63 +166,73 @@ impl Fetcher {
     }
 
     /// The answer at the end of the redirects, which is a 200.
-    async fn follow(&self, policy: &UrlPolicy, mut url: Url) -> Result<Response, FetchError> {
+    async fn follow(&self, policy: &UrlPolicy, first: Url) -> Result<Response, FetchError> {
+        let mut url = first.clone();
         for _ in 0..=MAX_REDIRECTS {
-            let response = self
-                .client
-                .get(url.clone())
-                .send()
-                .await
-                .map_err(|error| request_problem(&error))?;
+            let response = self.clients.get(&url).await?;
             let status = response.status();
             if status == StatusCode::OK {
                 return Ok(response);
             }
             if !is_redirect(status) {
-                return Err(refused_status(&response));
+                return Err(refused_status(response, &url, &first, self.limits.idle).await);
             }
-            let Some(location) = header(response.headers(), LOCATION.as_str()) else {
-                return Err(Problem::new(
-                    Category::Unknown,
-                    format!("redirect {status} without a readable Location"),
-                )
-                .with_status(status.as_u16())
-                .into());
+            let location = response
+                .headers()
+                .get(LOCATION)
+                .map(|value| value.as_bytes().to_owned());
+            let Some(location) = location.filter(|location| !location.is_empty()) else {
+                return Err(redirect_without_location(response, self.limits.idle).await.into());
             };
-            url = policy.check_redirect(&url, location).map_err(|refusal| {
-                Problem::new(Category::Permanent, format!("redirected to a refused URL: {refusal}"))
-                    .with_status(status.as_u16())
-            })?;
+            url = policy
+                .check_redirect(&url, &location_text(&location))
+                .map_err(|refusal| {
+                    Problem::new(Category::Permanent, format!("redirected to a refused URL: {refusal}"))
+                        .with_status(status.as_u16())
+                })?;
         }
         Err(Problem::new(Category::Permanent, format!("more than {MAX_REDIRECTS} redirects")).into())
     }
 
-    /// What can be judged before the first byte; returns the announced length.
+    /// What can be judged before the first byte; returns the announced length, in bytes as they are received.
     fn check_headers(
         &self,
         response: &Response,
         file_type: FileType,
         content_type: Option<&str>,
     ) -> Result<Option<u64>, FetchError> {
-        let permanent = |text: String| Problem::new(Category::Permanent, text).with_status(200);
-        // None was asked for: what comes would not be the file, but a bomb perhaps.
-        for (name, plain) in [(CONTENT_ENCODING, "identity"), (TRANSFER_ENCODING, "chunked")] {
-            let mut codings = response.headers().get_all(&name).iter();
-            let unasked = codings.find(|value| !value.as_bytes().eq_ignore_ascii_case(plain.as_bytes()));
-            if let Some(value) = unasked {
-                let value: String = String::from_utf8_lossy(value.as_bytes()).chars().take(100).collect();
-                return Err(permanent(format!("the server sent the file with {name} {value:?}, unasked")).into());
-            }
+        // The connection's own coding: with another one than these, where the body ends would be a guess.
+        let mut codings = response.headers().get_all(TRANSFER_ENCODING).iter();
+        let refused = codings.find(|value| {
+            let value = value.as_bytes().trim_ascii();
+            !value.eq_ignore_ascii_case(b"chunked") && !value.eq_ignore_ascii_case(b"identity")
+        });
+        if let Some(value) = refused {
+            let value: String = String::from_utf8_lossy(value.as_bytes()).chars().take(100).collect();
+            return Err(permanent(format!(
+                "the server sent the file with {TRANSFER_ENCODING} {value:?}, unasked"
+            ))
+            .into());
         }
         file_type
             .check_declared(content_type)
             .map_err(|refusal| permanent(refusal.to_string()))?;
-        let announced = header(response.headers(), CONTENT_LENGTH.as_str()).and_then(|length| length.parse().ok());
+        let announced = announced_length(response);
         if let Some(bytes) = announced.filter(|&bytes| bytes > self.max_file_bytes) {
             return Err(permanent(too_large(bytes, self.max_file_bytes)).into());
         }
         Ok(announced)
     }
+}
+
+fn permanent(text: String) -> Problem {
+    Problem::new(Category::Permanent, text).with_status(200)
+}
+
+/// The length that an answer announces. `5, 5` is a 5 as well; hyper refuses what differs or is no number.
+fn announced_length(response: &Response) -> Option<u64> {
+    let value = header(response.headers(), CONTENT_LENGTH.as_str())?;
+    value.split(',').next()?.trim().parse().ok()
 }
 
 fn is_redirect(status: StatusCode) -> bool {

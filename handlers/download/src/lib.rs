@@ -1,11 +1,12 @@
 //! The download stage: fetches one attachment into the cache, checking all that the message and the server claim.
 //!
 //! [`fetch`] speaks HTTP, [`resolver`] lets it reach public addresses only, [`breaker`] spares hosts that are down,
-//! [`volume`] refuses while the cache is full and [`retry_after`] reads what servers ask for. The files themselves are written
-//! by `xact_cache`.
+//! [`volume`] refuses while the cache is full, [`not_yet`] waits for URLs that are not valid yet, and [`retry_after`] reads what
+//! servers ask for. The files themselves are written by `xact_cache`.
 
 mod breaker;
 mod fetch;
+mod not_yet;
 mod resolver;
 mod retry_after;
 mod volume;
@@ -78,6 +79,9 @@ impl Handler for Download {
             let path = cache_path::file(task.media_id);
             return Ok(emit(task, path, cached));
         }
+        if let Some(waiting) = not_yet::check(&url, context.now) {
+            return waiting;
+        }
         match self.download(url, file_type, &slot, context).await {
             Ok(cached) => {
                 fail_point!("renamed", |_| std::process::abort());
@@ -135,15 +139,22 @@ impl Download {
                 Err(Unavailable::new("cache volume", error.to_string()).into())
             }
             Err(FetchError::Refused { problem, retry_after }) => {
-                match problem.category {
-                    Category::Transient => attempt.failed(),
+                match is_the_hosts(&problem) {
+                    true => attempt.failed(),
                     // Any other answer is an answer: the host is there.
-                    _ => attempt.succeeded(),
+                    false => attempt.succeeded(),
                 }
                 Err(Failure::Message { problem, retry_after })
             }
         }
     }
+}
+
+/// Whether a failure says that its host is down or overloaded: no answer, half of one, or a status that says so. A 4xx that is
+/// tried again for its code alone, such as that of a URL that is not valid yet, is about one file.
+fn is_the_hosts(problem: &Problem) -> bool {
+    let is_about_the_host = matches!(problem.http_status, None | Some(200 | 408 | 425 | 429 | 500..));
+    problem.category == Category::Transient && is_about_the_host
 }
 
 fn permanent(text: String) -> Failure {

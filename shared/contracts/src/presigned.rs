@@ -1,4 +1,4 @@
-//! When a presigned URL stops working: read from its query, so that no request is wasted on it.
+//! When a presigned URL begins and stops to work: read from its query, so that no request is wasted on it.
 //!
 //! A value that makes no sense gives `None`: the server is then the one to judge the URL.
 
@@ -52,6 +52,47 @@ impl Expiry {
     }
 }
 
+/// The start of a presigned URL's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Start {
+    /// Who signed it.
+    pub kind: PresignedKind,
+    /// The first instant at which it works.
+    pub at: Timestamp,
+}
+
+/// How far two clocks are apart at most: S3 accepts requests that are signed so far ahead of its clock (beyond, it answers
+/// `RequestTimeTooSkewed` or "Request is not valid yet"), and Microsoft's guide to shared access signatures counts on so much.
+pub const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(15);
+
+impl Start {
+    /// Whether the service is sure to refuse the URL at `now`: S3 takes one that begins within [`CLOCK_SKEW`], Azure none.
+    #[must_use]
+    pub fn is_ahead(&self, now: Timestamp) -> bool {
+        let tolerated = match self.kind {
+            PresignedKind::S3 => CLOCK_SKEW,
+            PresignedKind::AzureSas | PresignedKind::ClaimX => SignedDuration::ZERO,
+        };
+        self.at.duration_since(now) > tolerated
+    }
+
+    /// Whether the service may refuse it at `now` as not valid yet, since its clock is behind ours.
+    #[must_use]
+    pub fn may_be_ahead(&self, now: Timestamp) -> bool {
+        self.at.duration_since(now) > -CLOCK_SKEW
+    }
+}
+
+/// When `url` begins to work; `None` if it says nothing about that, or nothing that can be read.
+#[must_use]
+pub fn start(url: &Url) -> Option<Start> {
+    let query = Query::read(url);
+    let s3 = || Some((PresignedKind::S3, s3_signed_at(&query)?));
+    let azure = || Some((PresignedKind::AzureSas, azure_time(&query, "st")?));
+    let (kind, at) = s3().or_else(azure)?;
+    time::is_of_our_era(&at).then_some(Start { kind, at })
+}
+
 type Reader = fn(&Query) -> Option<Timestamp>;
 
 /// When `url` expires; `None` if it is not presigned or its times cannot be read.
@@ -71,15 +112,20 @@ pub fn expiry(url: &Url) -> Option<Expiry> {
 }
 
 fn s3_v4(query: &Query) -> Option<Timestamp> {
-    let signed_at = query.get("x-amz-date")?;
     let seconds = whole_number(query.get("x-amz-expires")?)?;
+    s3_signed_at(query)?
+        .checked_add(SignedDuration::from_secs(seconds))
+        .ok()
+}
+
+fn s3_signed_at(query: &Query) -> Option<Timestamp> {
+    let signed_at = query.get("x-amz-date")?;
     // 20240101T000000Z and nothing looser: strptime alone would take fewer digits.
     let digits = signed_at.bytes().filter(u8::is_ascii_digit).count();
     if signed_at.len() != 16 || digits != 14 {
         return None;
     }
-    let signed_at = DateTime::strptime("%Y%m%dT%H%M%SZ", signed_at).ok()?;
-    utc(signed_at)?.checked_add(SignedDuration::from_secs(seconds)).ok()
+    utc(DateTime::strptime("%Y%m%dT%H%M%SZ", signed_at).ok()?)
 }
 
 fn s3_v2(query: &Query) -> Option<Timestamp> {
@@ -94,11 +140,15 @@ fn claimx(query: &Query) -> Option<Timestamp> {
     Timestamp::from_millisecond(system_date.checked_add(valid_for)?).ok()
 }
 
-/// `se` may be a date alone, have minutes alone, or full RFC 3339; without a zone it is UTC.
 fn azure_sas(query: &Query) -> Option<Timestamp> {
+    azure_time(query, "se")
+}
+
+/// `st` and `se` may be a date alone, have minutes alone, or full RFC 3339; without a zone they are UTC.
+fn azure_time(query: &Query, name: &str) -> Option<Timestamp> {
     query.get("sig")?;
     // An offset's `+` that was not percent-encoded arrives as a space.
-    let text = query.get("se")?.replace(' ', "+");
+    let text = query.get(name)?.replace(' ', "+");
     if let Ok(timestamp) = text.parse::<Timestamp>() {
         return Some(timestamp);
     }

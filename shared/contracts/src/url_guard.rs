@@ -3,16 +3,19 @@
 //! Events are untrusted and the fetcher sits inside our network, so a URL is refused unless every
 //! rule lets it in. Two parsers that read one text differently are the classic hole (`\@`, tabs,
 //! `%2e`, `0x7f.1`), so the text must already be spelled as the parser reads it, and the [`Url`]
-//! that is handed back, never the text, is what gets fetched.
+//! that is handed back, never the text, is what gets fetched. Spaces and letters outside ASCII are
+//! percent-encoded before, behind the host alone.
 
 mod candidate;
 mod refusal;
+mod spelling;
 
 use candidate::Candidate;
 use std::collections::BTreeSet;
 use url::{Host, Url};
 
 pub use refusal::UrlRefusal;
+pub use spelling::location_text;
 
 /// Hosts that are allowed when `ALLOWED_ATTACHMENT_DOMAINS` is not set (specification, section 4).
 pub const DEFAULT_ALLOWED_HOSTS: [&str; 6] = [
@@ -95,18 +98,21 @@ impl UrlPolicy {
     /// # Errors
     /// The first rule that refuses it: a redirect has no more rights than the first URL.
     pub fn check_redirect(&self, base: &Url, location: &str) -> Result<Url, UrlRefusal> {
+        if location.len() > MAX_URL_BYTES {
+            return Err(UrlRefusal::TooLong { bytes: location.len() });
+        }
         // Joining hides what was written (`///evil`, tabs, `\`), so the text is judged before.
         let written = Candidate::read(location);
-        self.length(&written)?;
-        self.characters(&written)?;
         if written.scheme.is_some() {
             return self.check(location);
         }
+        let tail = spelling::tail_of_reference(location);
+        check_characters(location, tail)?;
         if location.starts_with("//") {
             return self.check(&format!("{}:{location}", base.scheme()));
         }
         let joined = base
-            .join(location)
+            .join(&spelling::encode_from(location, tail))
             .map_err(|reason| UrlRefusal::Unparsable { reason })?;
         self.check(joined.as_str())
     }
@@ -148,16 +154,14 @@ impl UrlPolicy {
 
     /// The WHATWG parser strips or rewrites these before it parses; others do not.
     fn characters(&self, candidate: &Candidate<'_>) -> Result<String, UrlRefusal> {
-        let found = candidate.raw.char_indices().find_map(|(position, c)| {
-            let what = match c {
-                '\\' => "a backslash",
-                c if c.is_control() => "a control character",
-                c if c.is_whitespace() => "white space",
-                _ => return None,
-            };
-            Some(UrlRefusal::Character { what, position })
-        });
-        found.map_or_else(|| Ok("no white space, control character or backslash".to_owned()), Err)
+        check_characters(candidate.raw, candidate.tail)?;
+        let tail = &candidate.raw[candidate.tail..];
+        let is_encoded = tail.bytes().any(|byte| byte == b' ' || !byte.is_ascii());
+        let found = match is_encoded {
+            true => "spaces and letters outside ASCII are percent-encoded",
+            false => "no white space, control character or backslash",
+        };
+        Ok(found.to_owned())
     }
 
     fn scheme(&self, candidate: &Candidate<'_>) -> Result<String, UrlRefusal> {
@@ -242,6 +246,11 @@ impl UrlPolicy {
         }
         Err(UrlRefusal::HostNotAllowed { host: shortened(&host) })
     }
+}
+
+fn check_characters(raw: &str, tail: usize) -> Result<(), UrlRefusal> {
+    let found = spelling::unreadable_character(raw, tail);
+    found.map_or(Ok(()), |(what, position)| Err(UrlRefusal::Character { what, position }))
 }
 
 /// Lower-case, and `example.com.` is `example.com`: DNS reads both as the same name.

@@ -170,6 +170,8 @@ metrics! {
     worker_restarts: IntCounterVec("xact_worker_restarts_total", ["worker"]);
     /// Bytes downloaded.
     download_bytes: IntCounterVec("xact_download_bytes_total", ["worker"]);
+    /// Downloads whose request was made again at once on a new connection: the kept one was closed, or the answer malformed.
+    download_repeats: IntCounterVec("xact_download_requests_repeated_total", ["reason"]);
     /// Used part of the cache volume, 0 to 1.
     cache_used: GaugeVec("xact_cache_used_ratio", ["worker"]);
 }

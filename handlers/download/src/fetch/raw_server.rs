@@ -90,6 +90,11 @@ impl Connection {
         String::from_utf8_lossy(&request).into_owned()
     }
 
+    /// Reads one byte, if the client sends one.
+    pub(super) async fn byte(&mut self) {
+        let _ = self.stream.read(&mut [0; 1]).await;
+    }
+
     /// Sends bytes; false when the client has gone.
     pub(super) async fn send(&mut self, bytes: &[u8]) -> bool {
         self.stream.write_all(bytes).await.is_ok() && self.stream.flush().await.is_ok()

@@ -1,17 +1,21 @@
 //! Hostile answers: each ends in its category within its time, and leaves nothing behind.
 
+use super::coding::tests::{gzip, signed_frames};
 use super::raw_server::{Connection, RawServer};
 use super::*;
 use contracts::file_rules;
 use runtime::config::Environment;
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use uuid::Uuid;
 use xact_cache::Cache;
 
 const MAX_FILE_BYTES: u64 = 1_000_000;
 /// A small PDF, as far as the rules look.
 const PDF: &[u8] = b"%PDF-1.7\n1 0 obj\n<< >>\nendobj\ntrailer\n<< >>\n%%EOF\n";
+
+const PDF_SHA256: &str = "026bb3d8af9ab1e1e2ec9d63dc3712e17cd9105dae94ea981e1f2b7aa8b2fa36";
 
 /// For answers that must come, on a machine under load as well.
 const PATIENT: TimeLimits = TimeLimits {
@@ -44,10 +48,14 @@ impl Bench {
 
     /// A bench whose client may trust this authority as well.
     fn with(limits: TimeLimits, ca_pem: Option<&str>) -> Self {
+        Self::with_max_file_bytes(limits, ca_pem, MAX_FILE_BYTES)
+    }
+
+    fn with_max_file_bytes(limits: TimeLimits, ca_pem: Option<&str>, max_file_bytes: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut environment = Environment::default();
         environment.set("DEV_MODE", "true");
-        environment.set("MAX_FILE_BYTES", MAX_FILE_BYTES.to_string());
+        environment.set("MAX_FILE_BYTES", max_file_bytes.to_string());
         if let Some(pem) = ca_pem {
             let file = folder.path().join("ca.pem");
             std::fs::write(&file, pem).unwrap();
@@ -100,6 +108,11 @@ impl Bench {
 /// A complete answer with this header block and body.
 fn answer(headers: &str, body: &[u8]) -> Vec<u8> {
     [b"HTTP/1.1 200 OK\r\n", headers.as_bytes(), b"\r\n", body].concat()
+}
+
+/// A complete answer with these headers and the body's length.
+fn sized(headers: &str, body: &[u8]) -> Vec<u8> {
+    answer(&format!("{headers}Content-Length: {}\r\n", body.len()), body)
 }
 
 /// A server that sends `bytes`, and then holds the connection or closes it.
@@ -221,8 +234,8 @@ fn wrong_answers() -> Vec<(&'static str, Vec<u8>, Category, &'static str)> {
         ("a status that nobody knows", raw("HTTP/1.1 999 ?\r\nContent-Length: 0\r\n\r\n"), Unknown, "999"),
         ("an upgrade", raw("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"), Unknown, "101"),
         ("half of a file", raw("HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-4/9\r\nContent-Length: 5\r\n\r\n%PDF-"), Unknown, "206"),
-        ("a redirect to nowhere", raw("HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n"), Unknown, "without a readable Location"),
-        ("a redirect in no text", b"HTTP/1.1 302 Found\r\nLocation: /\xFF.pdf\r\nContent-Length: 0\r\n\r\n".to_vec(), Unknown, "without a readable Location"),
+        ("a redirect to nowhere", raw("HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n"), Permanent, "302 Found without a Location"),
+        ("a redirect to nothing", raw("HTTP/1.1 302 Found\r\nLocation: \r\nContent-Length: 0\r\n\r\n"), Permanent, "302 Found without a Location"),
         // Lengths
         ("a length that is no number", headers("Content-Length: many\r\n"), Transient, "the request failed"),
         ("a negative length", headers("Content-Length: -1\r\n"), Transient, "the request failed"),
@@ -239,19 +252,42 @@ fn wrong_answers() -> Vec<(&'static str, Vec<u8>, Category, &'static str)> {
         ("a negative chunk", chunks("-5\r\n%PDF-"), Transient, "cut short"),
         ("a chunk extension without an end", chunks(&format!("5;{}", "x".repeat(500_000))), Transient, "cut short"),
         ("trailers without an end", chunks(&format!("5\r\n%PDF-\r\n0\r\n{}", "x: y\r\n".repeat(100_000))), Transient, "cut short"),
-        // Encodings that nobody asked for
-        ("gzip", headers("Content-Encoding: gzip\r\n"), Permanent, "content-encoding"),
-        ("brotli in capitals", headers("CONTENT-ENCODING: BR\r\n"), Permanent, "content-encoding"),
-        ("several encodings", headers("Content-Encoding: identity, gzip\r\n"), Permanent, "content-encoding"),
-        ("a second line of encodings", headers("Content-Encoding: identity\r\nContent-Encoding: gzip\r\n"), Permanent, "content-encoding"),
-        ("an encoding that is no text", [b"HTTP/1.1 200 OK\r\nContent-Encoding: \xFF\r\n\r\n", PDF].concat(), Permanent, "content-encoding"),
+        // Where the body ends is said in two ways, or in none that can be trusted
+        ("lengths in a list that differ", headers("Content-Length: 51, 52\r\n"), Transient, "the request failed"),
+        ("a folded length of two numbers", headers("Content-Length: 5\r\n 1\r\n"), Transient, "the request failed"),
+        ("a length in hexadecimal", headers("Content-Length: 0x33\r\n"), Transient, "the request failed"),
+        ("an empty length", headers("Content-Length: \r\n"), Transient, "the request failed"),
+        ("a length with a control character", headers("Content-Length: 5\x01\r\n"), Transient, "does not announce where its body ends"),
+        ("a length under a broken name", headers("Content\x01-Length: 5\r\n"), Transient, "does not announce where its body ends"),
+        ("a length without a colon", headers("Content-Length 5\r\n"), Transient, "does not announce where its body ends"),
+        ("chunks with a control character", answer("Transfer-Encoding: chunked\x01\r\n", b"5\r\n%PDF-\r\n0\r\n\r\n"), Transient, "does not announce where its body ends"),
+        ("chunks in HTTP/1.0", raw("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n%PDF-\r\n0\r\n\r\n"), Transient, "the request failed"),
+        ("chunks that are not the last coding", answer("Transfer-Encoding: chunked, identity\r\n", PDF), Permanent, "transfer-encoding"),
+        ("a folded coding of chunks", answer("Transfer-Encoding: gzip,\r\n chunked\r\n", b"5\r\n%PDF-\r\n0\r\n\r\n"), Permanent, "transfer-encoding"),
+        ("a short body in spite of its coding", [answer("Content-Length: 500\r\nTransfer-Encoding: chunked\r\n", b"33\r\n"), PDF.to_vec(), b"\r\n0\r\n\r\n".to_vec()].concat(), Transient, "500 were announced"),
+        // Codings that are not undone
+        ("brotli in capitals", headers("CONTENT-ENCODING: BR\r\n"), Permanent, "\"BR\""),
+        ("zstd", headers("Content-Encoding: zstd\r\n"), Permanent, "\"zstd\""),
+        ("compress", headers("Content-Encoding: compress\r\n"), Permanent, "\"compress\""),
+        ("several codings", headers("Content-Encoding: identity, br\r\n"), Permanent, "\"identity, br\""),
+        ("a second line of codings", headers("Content-Encoding: identity\r\nContent-Encoding: br\r\n"), Permanent, "content-encoding"),
+        ("a coding that is no text", [b"HTTP/1.1 200 OK\r\nContent-Encoding: \xFF\r\n\r\n", PDF].concat(), Permanent, "content-encoding"),
         ("gzip on the way", answer("Transfer-Encoding: gzip, chunked\r\n", b"5\r\n%PDF-\r\n0\r\n\r\n"), Permanent, "transfer-encoding"),
+        // Codings that are not what they say
+        ("half of a gzip body", sized("Content-Encoding: gzip\r\n", &gzip(PDF)[..40]), Transient, "ends within its gzip coding"),
+        ("a gzip body with a wrong check sum", sized("Content-Encoding: gzip\r\n", &{ let mut body = gzip(PDF); let at = body.len() - 8; body[at] ^= 1; body }), Permanent, "the gzip data is corrupt"),
+        ("a gzip body shorter than announced", answer(&format!("Content-Encoding: gzip\r\nContent-Length: {}\r\nConnection: close\r\nTransfer-Encoding: identity\r\n", gzip(PDF).len() + 1), &gzip(PDF)), Transient, "the body"),
+        ("no deflate", sized("Content-Encoding: deflate\r\n", PDF), Permanent, "the deflate data is corrupt"),
+        ("frames that break off", sized("Content-Encoding: aws-chunked\r\n", &signed_frames(PDF, 20)[..150]), Transient, "ends within its aws-chunked coding"),
+        ("an HTML page in gzip", sized("Content-Encoding: gzip\r\n", &gzip(b"<!DOCTYPE html><html><body>no</body></html>")), Permanent, "HTML"),
+        ("a program in gzip", sized("Content-Encoding: gzip\r\n", &gzip(&[b"\x7FELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x3E\0".as_slice(), &[0; 64]].concat())), Permanent, ""),
+        ("nothing in gzip", sized("Content-Encoding: gzip\r\n", &gzip(b"")), Permanent, "the file is empty"),
+        ("more than allowed in gzip", sized("Content-Encoding: gzip\r\n", &gzip(&[PDF, &[b' '; 1_000_000]].concat())), Permanent, "MAX_FILE_BYTES"),
         // Headers
         ("a header of two megabytes", headers(&format!("X: {}\r\n", "x".repeat(2_000_000))), Transient, "the request failed"),
         ("ten thousand headers", headers(&"X: y\r\n".repeat(10_000)), Transient, "the request failed"),
-        ("a header with a line of its own in it", headers("X: y\r\n\tz\r\n"), Transient, "the request failed"),
-        ("a header without a name", headers(": y\r\n"), Transient, "the request failed"),
         ("NUL in a header", headers("X: \0\r\n"), Transient, "the request failed"),
+        ("a carriage return in a header", headers("X: a\rb\r\n"), Transient, "the request failed"),
     ]
 }
 
@@ -355,10 +391,11 @@ async fn an_answer_that_is_cut_at_any_byte_is_no_file() {
     let whole = answer(&format!("Content-Length: {}\r\n", PDF.len()), PDF);
     for (reads_request, how) in [(true, "closed"), (false, "reset")] {
         let bench = Bench::new();
+        let length = Arc::new(AtomicUsize::new(0));
         let server = RawServer::start({
-            let whole = whole.clone();
-            move |number, mut connection| {
-                let piece = whole[..number.min(whole.len())].to_vec();
+            let (whole, length) = (whole.clone(), Arc::clone(&length));
+            move |_, mut connection| {
+                let piece = whole[..length.load(Ordering::SeqCst)].to_vec();
                 async move {
                     // With the request still unread the system resets the connection instead of closing it.
                     if reads_request {
@@ -370,14 +407,337 @@ async fn an_answer_that_is_cut_at_any_byte_is_no_file() {
         })
         .await;
         for bytes in 0..whole.len() {
+            length.store(bytes, Ordering::SeqCst);
             let name = format!("{how} after {bytes} bytes");
             bench.assert_fails(&name, &server, Category::Transient, "").await;
         }
         if reads_request {
+            length.store(whole.len(), Ordering::SeqCst);
             assert_eq!(bench.fetch(&server).await.unwrap().bytes, PDF.len() as u64);
         }
         assert!(server.connections() >= whole.len(), "{how}");
     }
+}
+
+/// Name and answer; the connection then stays open. Each is a whole PDF.
+#[rustfmt::skip] // One answer a line.
+fn odd_answers() -> Vec<(&'static str, Vec<u8>)> {
+    let headers = |headers: &str| sized(headers, PDF);
+    vec![
+        ("a coding without a name", headers("Content-Encoding:\r\n")),
+        ("a blank coding", headers("Content-Encoding:  \r\n")),
+        ("identity", headers("Content-Encoding: identity\r\n")),
+        ("utf-8", headers("Content-Encoding: UTF-8\r\n")),
+        ("another character set", headers("Content-Encoding: ISO-8859-1\r\n")),
+        ("base64 that is none", headers("Content-Encoding: base64\r\n")),
+        ("aws-chunked on a plain body", headers("Content-Encoding: aws-chunked\r\n")),
+        ("aws-chunked with its frames", sized("Content-Encoding: aws-chunked\r\n", &signed_frames(PDF, 20))),
+        ("gzip", sized("Content-Encoding: gzip\r\n", &gzip(PDF))),
+        ("gzip of two members", sized("Content-Encoding: x-gzip\r\n", &[gzip(&PDF[..9]), gzip(&PDF[9..])].concat())),
+        ("gzip and zeros behind it", sized("Content-Encoding: gzip\r\n", &[gzip(PDF), vec![0; 100]].concat())),
+        ("gzip in frames", sized("Content-Encoding: aws-chunked,gzip\r\n", &signed_frames(&gzip(PDF), 8))),
+        ("gzip on two lines with utf-8", sized("Content-Encoding: utf-8\r\nContent-Encoding: gzip\r\n", &gzip(PDF))),
+        ("gzip on a plain body", headers("Content-Encoding: gzip\r\n")),
+        ("gzip in chunks", [answer("Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", format!("{:x}\r\n", gzip(PDF).len()).as_bytes()), gzip(PDF), b"\r\n0\r\n\r\n".to_vec()].concat()),
+        ("a length twice in one line", headers(&format!("Content-Length: {0}, {0}\r\n", PDF.len()))),
+        ("a length twice", headers(&format!("Content-Length: {}\r\n", PDF.len()))),
+        ("a folded length", answer(&format!("Content-Length:\r\n  {}\r\n", PDF.len()), PDF)),
+        ("a length and spaces", answer(&format!("Content-Length  :   {}  \r\n", PDF.len()), PDF)),
+        ("folded chunks", [answer("Transfer-Encoding:\r\n chunked\r\n", format!("{:x}\r\n", PDF.len()).as_bytes()), PDF.to_vec(), b"\r\n0\r\n\r\n".to_vec()].concat()),
+        ("a folded header", headers("X: y\r\n\tz\r\n")),
+        ("a folded header of many lines", headers("Content-Security-Policy: a;\r\n  b;\r\n  c\r\n")),
+        ("a space before the colon", headers("Server : old\r\n")),
+        ("a header without a name", headers(": y\r\n")),
+        ("a header without a colon", headers("PHP Warning\r\n")),
+        ("a PHP warning", headers("PHP Warning: PHP Startup: Unable to load '/usr/lib/x.so' in Unknown on line 0\r\n")),
+        ("a document type as a header", headers("<!DOCTYPE html PUBLIC: \"-//W3C//DTD\"\r\n")),
+        ("a control character in a cookie", headers("Set-Cookie: a=dmo\x01OZPF; path=/\r\n")),
+        ("a DEL in a cookie", headers("Set-Cookie: domain=\x7fwww\r\n")),
+        ("letters of another alphabet in a name", headers("X-Größe: 1\r\n")),
+        ("Latin-1 in a value", [b"HTTP/1.1 200 OK\r\nX: Gr\xF6\xDFe\r\n", format!("Content-Length: {}\r\n\r\n", PDF.len()).as_bytes(), PDF].concat()),
+        ("lines that end in LF alone", [b"HTTP/1.1 200 OK\nX: y\n", format!("Content-Length: {}\n\n", PDF.len()).as_bytes(), PDF].concat()),
+        ("a status line without a reason", [b"HTTP/1.1 200\r\n", format!("Content-Length: {}\r\n\r\n", PDF.len()).as_bytes(), PDF].concat()),
+    ]
+}
+
+#[tokio::test]
+async fn odd_answers_are_the_file_that_they_hold() {
+    let bench = Bench::new();
+    for (name, bytes) in odd_answers() {
+        let server = sends(bytes, true).await;
+        let fetched = bench.fetch(&server).await;
+        let cached = fetched.unwrap_or_else(|problem| panic!("{name}: {}", problem.message()));
+        assert_eq!(cached.bytes, PDF.len() as u64, "{name}");
+        assert_eq!(cached.sha256, PDF_SHA256, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_bomb_ends_at_its_ratio_long_before_its_size() {
+    let bench = Bench::with_max_file_bytes(PATIENT, None, u64::MAX);
+    let zeros = vec![b' '; 32 * 1024 * 1024];
+    let bomb = gzip(&[PDF, &zeros].concat());
+    let server = sends(sized("Content-Encoding: gzip\r\n", &bomb), true).await;
+    bench
+        .assert_fails("a bomb", &server, Category::Permanent, "more than 200 times as many")
+        .await;
+    // As much of it as is judged by its size alone.
+    let small = gzip(
+        &[
+            PDF,
+            &zeros[..usize::try_from(body::UNJUDGED_RATIO_BYTES).unwrap() - PDF.len()],
+        ]
+        .concat(),
+    );
+    let server = sends(sized("Content-Encoding: gzip\r\n", &small), true).await;
+    assert_eq!(bench.fetch(&server).await.unwrap().bytes, body::UNJUDGED_RATIO_BYTES);
+}
+
+/// A server that answers so many requests on each connection, and then closes it when the next one comes.
+async fn closes_after(requests: usize, resets: bool) -> RawServer {
+    RawServer::start(move |_, mut connection| async move {
+        for _ in 0..requests {
+            if connection.request().await.is_empty() {
+                return;
+            }
+            connection.send(&sized("", PDF)).await;
+        }
+        // The first byte of the next request; with the rest unread the system resets the connection.
+        match resets {
+            true => connection.byte().await,
+            false => drop(connection.request().await),
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_is_closed_when_it_is_used_again_costs_no_attempt() {
+    for resets in [false, true] {
+        let bench = Bench::new();
+        let server = closes_after(1, resets).await;
+        for number in 1..=6 {
+            let cached = bench.fetch(&server).await;
+            let cached = cached.unwrap_or_else(|problem| panic!("{number}: {}", problem.message()));
+            assert_eq!(cached.bytes, PDF.len() as u64);
+        }
+        // First kept and second new connection by turns; the new ones of a second attempt are not kept.
+        assert_eq!(server.connections(), 6, "resets: {resets}");
+    }
+}
+
+#[tokio::test]
+async fn a_kept_tls_connection_that_is_cut_costs_no_attempt() {
+    let (config, pem) = tls("localhost", &[b"http/1.1"]);
+    let server = RawServer::start_tls(config, |_, mut connection| async move {
+        connection.request().await;
+        connection.send(&sized("", PDF)).await;
+        connection.request().await;
+    })
+    .await;
+    let bench = Bench::with(PATIENT, Some(&pem));
+    let url = format!("https://localhost:{}/a.pdf", server.port);
+    for _ in 0..4 {
+        assert_eq!(bench.fetch_url(&url).await.unwrap().bytes, PDF.len() as u64);
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_repeated_once_and_only_where_a_connection_may_have_been_kept() {
+    let bench = Bench::new();
+    // A host that has never answered: there is nothing to ask again.
+    let server = RawServer::start(|_, mut connection| async move { drop(connection.request().await) }).await;
+    bench
+        .assert_fails("never answers", &server, Category::Transient, "the request failed")
+        .await;
+    assert_eq!(server.connections(), 1);
+    // One that answers once: the second attempt fails as well, and is the last.
+    let server = RawServer::start(|number, mut connection| async move {
+        connection.request().await;
+        if number == 0 {
+            connection.send(&sized("", PDF)).await;
+            connection.request().await;
+        }
+    })
+    .await;
+    assert!(bench.fetch(&server).await.is_ok());
+    bench
+        .assert_fails("answers once", &server, Category::Transient, "the request failed")
+        .await;
+    assert_eq!(server.connections(), 2);
+    // One whose answers are never readable.
+    let server = sends(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec(), true).await;
+    bench
+        .assert_fails(
+            "speaks another language",
+            &server,
+            Category::Transient,
+            "the request failed",
+        )
+        .await;
+    assert_eq!(server.connections(), 2);
+}
+
+#[tokio::test]
+async fn a_second_attempt_has_no_time_of_its_own() {
+    let bench = Bench::with(
+        TimeLimits {
+            base: Duration::from_secs(2),
+            ..PATIENT
+        },
+        None,
+    );
+    let server = RawServer::start(|number, mut connection| async move {
+        connection.request().await;
+        if number == 0 {
+            connection.send(&sized("", PDF)).await;
+            connection.request().await;
+            return;
+        }
+        connection.hold().await;
+    })
+    .await;
+    assert!(bench.fetch(&server).await.is_ok());
+    let started = Instant::now();
+    bench
+        .assert_fails("then silent", &server, Category::Transient, "none within 2 s")
+        .await;
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    assert_eq!(server.connections(), 2);
+}
+
+#[tokio::test]
+async fn the_same_text_is_checked_and_fetched() {
+    for (location, path) in [
+        (&b"/Roof photo 1.pdf"[..], "/Roof%20photo%201.pdf"),
+        ("/größe.pdf".as_bytes(), "/gr%C3%B6%C3%9Fe.pdf"),
+        (b"/Gr\xF6\xDFe.pdf", "/Gr%F6%DFe.pdf"),
+        (b"b c.pdf?x=d e", "/b%20c.pdf?x=d%20e"),
+        (b"/a%20b.pdf", "/a%20b.pdf"),
+    ] {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let server = RawServer::start({
+            let (seen, location) = (Arc::clone(&seen), location.to_vec());
+            move |number, mut connection: Connection| {
+                let (seen, location) = (Arc::clone(&seen), location.clone());
+                async move {
+                    let request = connection.request().await;
+                    let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
+                    seen.lock().unwrap().push(path);
+                    let redirect = [
+                        b"HTTP/1.1 302 Found\r\nConnection: close\r\nContent-Length: 0\r\nLocation: ",
+                        &location[..],
+                        b"\r\n\r\n",
+                    ];
+                    let file = sized("Connection: close\r\n", PDF);
+                    connection
+                        .send(if number == 0 { redirect.concat() } else { file }.as_slice())
+                        .await;
+                }
+            }
+        })
+        .await;
+        let first = format!("http://localhost:{}/first file ü.pdf", server.port);
+        let cached = Bench::new().fetch_url(&first).await;
+        assert!(
+            cached.is_ok(),
+            "{path}: {:?}",
+            cached.err().map(|problem| problem.message().to_owned())
+        );
+        assert_eq!(*seen.lock().unwrap(), ["/first%20file%20%C3%BC.pdf", path]);
+    }
+}
+
+/// Status, headers, body and query of the URL, and what becomes of it.
+#[rustfmt::skip] // One answer a line.
+fn service_errors() -> Vec<(&'static str, &'static str, String, String, Category, &'static str)> {
+    use Category::{Auth, Permanent, Transient};
+    let s3 = |code: &str, message: &str| format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message><RequestId>1</RequestId></Error>");
+    let none = String::new;
+    let from_now = |minutes: i64| Timestamp::now().checked_add(jiff::SignedDuration::from_mins(minutes)).unwrap();
+    let azure = |start: i64| format!("st={:.0}&se={:.0}&sig=SECRET", from_now(start), from_now(60));
+    let signed = |start: i64| format!("X-Amz-Date={}&X-Amz-Expires=7200&X-Amz-Signature=SECRET", from_now(start).strftime("%Y%m%dT%H%M%SZ"));
+    vec![
+        ("400 Bad Request", "", s3("RequestTimeout", "Your socket connection was not read from"), none(), Transient, "400 Bad Request (S3 RequestTimeout)"),
+        ("400 Bad Request", "", s3("SlowDown", "Please reduce your request rate."), none(), Transient, "(S3 SlowDown)"),
+        ("503 Slow Down", "", s3("SlowDown", ""), none(), Transient, "(S3 SlowDown)"),
+        ("409 Conflict", "", s3("OperationAborted", ""), none(), Transient, "(S3 OperationAborted)"),
+        ("403 Forbidden", "", s3("RequestTimeTooSkewed", ""), none(), Transient, "(S3 RequestTimeTooSkewed)"),
+        ("500 Internal Server Error", "", s3("InternalError", ""), none(), Transient, "(S3 InternalError)"),
+        ("412 Precondition Failed", "x-ms-error-code: ServerBusy\r\n", none(), none(), Transient, "(Azure ServerBusy)"),
+        ("409 Conflict", "x-ms-error-code: BlobArchived\r\n", none(), none(), Permanent, "(Azure BlobArchived)"),
+        ("403 Forbidden", "", s3("AccessDenied", "Access Denied"), none(), Permanent, "(S3 AccessDenied)"),
+        ("403 Forbidden", "", s3("AccessDenied", "Request has expired"), none(), Permanent, "has expired; the source must send the event anew"),
+        ("400 Bad Request", "", s3("ExpiredToken", "The provided token has expired."), none(), Permanent, "credentials that signed the URL have expired"),
+        ("403 Forbidden", "", s3("InvalidObjectState", ""), none(), Permanent, "archived"),
+        ("404 Not Found", "", s3("NoSuchKey", ""), none(), Permanent, "404 Not Found (S3 NoSuchKey)"),
+        ("404 Not Found", "", "<html>SlowDown</html>".to_owned(), none(), Permanent, "404 Not Found"),
+        ("400 Bad Request", "", format!("{}{}", "x".repeat(9000), s3("SlowDown", "")), none(), Permanent, "400 Bad Request"),
+        ("400 Bad Request", "", s3("https://evil.example/?sig=SECRET", ""), none(), Permanent, "400 Bad Request"),
+        ("401 Unauthorized", "", s3("SlowDown", ""), none(), Auth, "(S3 SlowDown)"),
+        ("301 Moved Permanently", "x-amz-bucket-region: eu-west-1\r\n", s3("PermanentRedirect", ""), none(), Permanent, "without a Location (S3 PermanentRedirect): the bucket is in region `eu-west-1`"),
+        ("307 Temporary Redirect", "", s3("TemporaryRedirect", ""), none(), Permanent, "(S3 TemporaryRedirect)"),
+        ("301 Moved Permanently", "x-amz-bucket-region: <script>\r\n", none(), none(), Permanent, "301 Moved Permanently without a Location"),
+        ("400 Bad Request", "", "<Error><Code>AuthorizationQueryParametersError</Code><Region>us-west-1</Region></Error>".to_owned(), none(), Permanent, "region `us-west-1`"),
+        // Not valid yet by the service's clock, or by ours
+        ("403 Forbidden", "", s3("AccessDenied", "Request is not valid yet"), signed(-1), Transient, "may not be so yet"),
+        ("403 Forbidden", "", s3("AccessDenied", "Access Denied"), signed(-1), Permanent, "(S3 AccessDenied)"),
+        ("403 Forbidden", "", s3("AccessDenied", "Access Denied"), signed(5), Transient, "may not be so yet"),
+        ("403 Forbidden", "x-ms-error-code: AuthenticationFailed\r\n", none(), azure(-1), Transient, "may not be so yet"),
+        ("403 Forbidden", "x-ms-error-code: AuthenticationFailed\r\n", none(), azure(-20), Permanent, "(Azure AuthenticationFailed)"),
+        ("404 Not Found", "x-ms-error-code: BlobNotFound\r\n", none(), azure(-1), Permanent, "(Azure BlobNotFound)"),
+    ]
+}
+
+#[tokio::test]
+async fn errors_of_storage_services_are_told_apart_by_their_codes() {
+    let bench = Bench::new();
+    for (status, headers, body, query, category, words) in service_errors() {
+        for holds in [true, false] {
+            // Without a length the body ends with the connection, or with our patience.
+            let length = if holds {
+                format!("Content-Length: {}\r\n", body.len())
+            } else {
+                String::new()
+            };
+            let server = sends(
+                format!("HTTP/1.1 {status}\r\n{headers}{length}\r\n{body}").into_bytes(),
+                holds,
+            )
+            .await;
+            let fetched = bench
+                .fetch_url(&format!("http://localhost:{}/a.pdf?{query}", server.port))
+                .await;
+            let problem = fetched.expect_err(status);
+            assert_eq!(problem.category, category, "{status} {body}: {}", problem.message());
+            assert!(
+                problem.message().contains(words),
+                "{status} {body}: {}",
+                problem.message()
+            );
+            assert!(!problem.message().contains("SECRET"), "{}", problem.message());
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_error_whose_body_never_ends_is_an_error_in_time() {
+    let bench = Bench::with(IMPATIENT, None);
+    let server = RawServer::start(|_, mut connection| async move {
+        connection.request().await;
+        connection.send(b"HTTP/1.1 404 Not Found\r\n\r\n").await;
+        connection.send_for_ever(&[b'x'; 1000]).await;
+    })
+    .await;
+    bench.assert_fails("endless", &server, Category::Permanent, "404").await;
+    let server = sends(
+        b"HTTP/1.1 400 Bad Request\r\nContent-Length: 500\r\n\r\n<Error><Code>SlowDown</Code>".to_vec(),
+        true,
+    )
+    .await;
+    bench
+        .assert_fails("silent", &server, Category::Transient, "SlowDown")
+        .await;
 }
 
 #[tokio::test]

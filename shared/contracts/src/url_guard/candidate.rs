@@ -1,6 +1,6 @@
 //! A URL taken apart twice: as it is written, and as the parser reads it, so that the two can be compared.
 
-use super::{MAX_URL_BYTES, UrlRefusal};
+use super::{MAX_URL_BYTES, UrlRefusal, spelling};
 use url::Url;
 
 /// A URL as it is written, taken apart by RFC 3986 section 3, next to what the parser makes of it.
@@ -14,7 +14,9 @@ pub(super) struct Candidate<'a> {
     pub(super) host: Option<&'a str>,
     /// What is behind the host's `:`, if there is one.
     pub(super) port: Option<&'a str>,
-    /// What the parser makes of it; an overlong text is not given to it.
+    /// Where path, query and fragment begin: from here on, spaces and letters outside ASCII are percent-encoded.
+    pub(super) tail: usize,
+    /// What the parser makes of the encoded text; an overlong text is not given to it.
     pub(super) url: Result<Url, UrlRefusal>,
 }
 
@@ -35,9 +37,10 @@ impl<'a> Candidate<'a> {
                 _ => (Some(authority), None),
             }
         });
+        let tail = spelling::tail_of_url(raw, authority);
         let url = match raw.len() > MAX_URL_BYTES {
             true => Err(UrlRefusal::TooLong { bytes: raw.len() }),
-            false => Url::parse(raw).map_err(|reason| UrlRefusal::Unparsable { reason }),
+            false => Url::parse(&spelling::encode_from(raw, tail)).map_err(|reason| UrlRefusal::Unparsable { reason }),
         };
         Self {
             raw,
@@ -45,6 +48,7 @@ impl<'a> Candidate<'a> {
             authority,
             host,
             port,
+            tail,
             url,
         }
     }

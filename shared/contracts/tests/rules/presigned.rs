@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use proptest::prelude::*;
 use url::Url;
-use xact_contracts::presigned::{PresignedKind, expiry};
+use xact_contracts::presigned::{PresignedKind, expiry, start};
 
 fn of(query: &str) -> Option<(PresignedKind, String)> {
     let url = Url::parse(&format!("https://claimxperience.com/a.pdf?{query}")).unwrap();
@@ -117,6 +117,71 @@ fn a_url_is_expired_from_its_last_instant_on() {
     assert!(expiry.is_expired(at(2001)));
 }
 
+#[test]
+fn the_start_is_read_where_the_url_names_one() {
+    use PresignedKind::{AzureSas, S3};
+    let of = |query: &str| {
+        let url = Url::parse(&format!("https://claimxperience.com/a.pdf?{query}")).unwrap();
+        start(&url).map(|start| (start.kind, start.at.to_string()))
+    };
+    let at = |kind, at: &str| Some((kind, at.to_owned()));
+    for (query, expected) in [
+        (
+            "X-Amz-Date=20240101T000000Z&X-Amz-Expires=604800&X-Amz-Signature=a",
+            at(S3, "2024-01-01T00:00:00Z"),
+        ),
+        ("x-amz-date=20240101T000000Z", at(S3, "2024-01-01T00:00:00Z")),
+        (
+            "st=2024-01-01T00%3A00%3A00Z&se=2024-01-02T00:00:00Z&sig=abc",
+            at(AzureSas, "2024-01-01T00:00:00Z"),
+        ),
+        ("ST=2024-01-01&Sig=abc", at(AzureSas, "2024-01-01T00:00:00Z")),
+        (
+            "st=2024-01-01T02:00:00+02:00&sig=abc",
+            at(AzureSas, "2024-01-01T00:00:00Z"),
+        ),
+        ("st=2024-01-01", None),
+        ("st=soon&sig=abc", None),
+        ("st=-000001-01-01T00:00:00Z&sig=a", None),
+        ("se=2024-01-01&sig=abc", None),
+        ("X-Amz-Date=20241301T000000Z", None),
+        ("X-Amz-Expires=60", None),
+        ("AWSAccessKeyId=AKIA&Signature=a%3D&Expires=1704067200", None),
+        ("systemDate=1704067200000&expires=600000", None),
+        ("", None),
+    ] {
+        assert_eq!(of(query), expected, "{query}");
+    }
+}
+
+#[test]
+fn a_start_is_ahead_by_the_rules_of_its_service() {
+    let of = |query: &str| start(&Url::parse(&format!("https://h/a.pdf?{query}")).unwrap()).unwrap();
+    let at = |time: &str| format!("2024-01-01T{time}Z").parse::<Timestamp>().unwrap();
+    let azure = of("st=2024-01-01T12:00:00Z&sig=a");
+    let s3 = of("X-Amz-Date=20240101T120000Z");
+    // Time, whether Azure and S3 are sure to refuse it, and whether they might.
+    for (now, azure_ahead, s3_ahead, may_be) in [
+        ("11:00:00", true, true, true),
+        ("11:44:59", true, true, true),
+        ("11:45:00", true, false, true),
+        ("11:59:59", true, false, true),
+        ("12:00:00", false, false, true),
+        ("12:14:59", false, false, true),
+        ("12:15:00", false, false, false),
+        ("13:00:00", false, false, false),
+    ] {
+        let now = at(now);
+        assert_eq!(azure.is_ahead(now), azure_ahead, "{now}");
+        assert_eq!(s3.is_ahead(now), s3_ahead, "{now}");
+        assert_eq!(
+            (azure.may_be_ahead(now), s3.may_be_ahead(now)),
+            (may_be, may_be),
+            "{now}"
+        );
+    }
+}
+
 proptest! {
     #[test]
     fn no_query_makes_it_panic(a in ".{0,30}", b in ".{0,30}", c in "[0-9TZ:.+-]{0,24}", n: i64, m: i64) {
@@ -128,6 +193,7 @@ proptest! {
             format!("AWSAccessKeyId=a&Signature=b&Expires={n}"),
         ] {
             let _ = of(&query);
+            let _ = Url::parse(&format!("https://h/a?{query}")).ok().and_then(|url| start(&url));
         }
     }
 

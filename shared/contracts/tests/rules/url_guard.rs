@@ -3,7 +3,7 @@
 use crate::hostile_urls::HOSTILE;
 use proptest::prelude::*;
 use url::Url;
-use xact_contracts::url_guard::{DEFAULT_ALLOWED_HOSTS, MAX_URL_BYTES, UrlPolicy, UrlRefusal};
+use xact_contracts::url_guard::{DEFAULT_ALLOWED_HOSTS, MAX_URL_BYTES, UrlPolicy, UrlRefusal, location_text};
 
 fn production() -> UrlPolicy {
     UrlPolicy::new(DEFAULT_ALLOWED_HOSTS, false)
@@ -107,6 +107,41 @@ fn real_urls_are_accepted_as_the_url_that_is_fetched() {
         (
             "https://claimxperience.com/größe.pdf",
             "https://claimxperience.com/gr%C3%B6%C3%9Fe.pdf",
+        ),
+        (
+            "https://claimxperience.com/Roof photo 1.jpg",
+            "https://claimxperience.com/Roof%20photo%201.jpg",
+        ),
+        (
+            "https://claimxperience.com/a  b%20c.pdf?file=d e.pdf&x=ü#f g",
+            "https://claimxperience.com/a%20%20b%20c.pdf?file=d%20e.pdf&x=%C3%BC",
+        ),
+        // What macOS writes into the names of screenshots.
+        (
+            "https://claimxperience.com/Screenshot 2026-03-02 at 9.41.00\u{202f}AM.png",
+            "https://claimxperience.com/Screenshot%202026-03-02%20at%209.41.00%E2%80%AFAM.png",
+        ),
+        (
+            "https://claimxperience.com/a\u{a0}b\u{3000}c.pdf",
+            "https://claimxperience.com/a%C2%A0b%E3%80%80c.pdf",
+        ),
+        (
+            "https://claimxperience.com/写真 🏠.jpg",
+            "https://claimxperience.com/%E5%86%99%E7%9C%9F%20%F0%9F%8F%A0.jpg",
+        ),
+        (
+            "https://claimxperience.com? a.pdf",
+            "https://claimxperience.com/?%20a.pdf",
+        ),
+        // Dots that a space keeps from being a step upwards.
+        (
+            "https://claimxperience.com/a/ ../b.pdf",
+            "https://claimxperience.com/a/%20../b.pdf",
+        ),
+        // A plus and an encoded space stay what the signature was made of.
+        (
+            "https://claimxperience.com/a+b c%2B.pdf?sig=a+b%20c",
+            "https://claimxperience.com/a+b%20c%2B.pdf?sig=a+b%20c",
         ),
         (
             "https://claimxperience.s3.amazonaws.com/k/a.pdf?X-Amz-Date=20240101T000000Z&X-Amz-Expires=600&X-Amz-Signature=ab%2Bcd",
@@ -228,8 +263,36 @@ fn a_redirect_has_no_more_rights_than_the_first_url() {
         ("/\\evil.example/c.pdf", Err("character")),
         ("\\\\evil.example/c.pdf", Err("character")),
         ("/\t/evil.example/c.pdf", Err("character")),
-        ("/a b.pdf", Err("character")),
+        ("/a b.pdf", Ok("https://claimxperience.com/a%20b.pdf")),
+        ("c d.pdf?e f#g h", Ok("https://claimxperience.com/a/c%20d.pdf?e%20f")),
+        ("/größe.pdf", Ok("https://claimxperience.com/gr%C3%B6%C3%9Fe.pdf")),
+        ("a b:c.pdf", Ok("https://claimxperience.com/a/a%20b:c.pdf")),
+        (
+            "//www.claimxperience.com/c d.pdf",
+            Ok("https://www.claimxperience.com/c%20d.pdf"),
+        ),
+        (
+            "https://www.claimxperience.com/c d.pdf",
+            Ok("https://www.claimxperience.com/c%20d.pdf"),
+        ),
+        ("// www.claimxperience.com/c.pdf", Err("character")),
+        ("//www.claimxperience.com /c.pdf", Err("character")),
+        ("//bücher.example/c.pdf", Err("non-ascii host")),
+        ("//evil.example/c d.pdf", Err("host")),
+        (
+            "/ /evil.example/c.pdf",
+            Ok("https://claimxperience.com/%20/evil.example/c.pdf"),
+        ),
+        (
+            "https ://evil.example/c.pdf",
+            Ok("https://claimxperience.com/a/https%20://evil.example/c.pdf"),
+        ),
+        (" https://evil.example/c.pdf", Err("character")),
+        (" //evil.example/c.pdf", Err("character")),
+        ("/a\u{2028}b.pdf", Err("character")),
+        ("/a b\n.pdf", Err("character")),
         (" /c.pdf", Err("character")),
+        ("/c.pdf ", Err("character")),
         ("//user@claimxperience.com/c.pdf", Err("user info")),
         ("//claimxperience.com:8443/c.pdf", Err("port")),
         ("//%63laimxperience.com/c.pdf", Err("encoded host")),
@@ -249,6 +312,43 @@ fn a_redirect_has_no_more_rights_than_the_first_url() {
     }
     let long = "a".repeat(MAX_URL_BYTES + 1);
     assert!(policy.check_redirect(&base, &long).is_err());
+}
+
+#[test]
+fn a_location_that_is_no_utf8_keeps_its_bytes() {
+    let policy = production();
+    let base = Url::parse("https://claimxperience.com/a/b.pdf").unwrap();
+    for (location, expected) in [
+        (
+            &b"/Gr\xF6\xDFe 1.pdf"[..],
+            Ok("https://claimxperience.com/Gr%F6%DFe%201.pdf"),
+        ),
+        (
+            b"https://www.claimxperience.com/\xE9.pdf",
+            Ok("https://www.claimxperience.com/%E9.pdf"),
+        ),
+        (b"//claimxperience.com\xE9/c.pdf", Err("encoded host")),
+        (
+            b"\xE9://claimxperience.com/c.pdf",
+            Ok("https://claimxperience.com/a/%E9://claimxperience.com/c.pdf"),
+        ),
+    ] {
+        let found = policy.check_redirect(&base, &location_text(location));
+        let found = found.as_ref().map(Url::as_str).map_err(reason);
+        assert_eq!(found, expected, "{}", String::from_utf8_lossy(location));
+    }
+}
+
+#[test]
+fn explain_says_what_is_encoded() {
+    for (url, words) in [
+        ("https://claimxperience.com/a b.pdf", "percent-encoded"),
+        ("https://claimxperience.com/ü.pdf", "percent-encoded"),
+        ("https://claimxperience.com/a%20b.pdf", "no white space"),
+    ] {
+        let verdicts = production().explain(url);
+        assert!(verdicts[1].verdict.as_ref().unwrap().contains(words), "{url}");
+    }
 }
 
 #[test]

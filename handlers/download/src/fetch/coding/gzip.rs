@@ -1,0 +1,109 @@
+//! gzip (RFC 1952), of one member or of many.
+
+use super::{CodingError, Layer, corrupt};
+use bytes::{Buf, Bytes, BytesMut};
+use flate2::write::GzDecoder;
+use std::io::Write;
+
+const NAME: &str = "gzip";
+const MAGIC: [u8; 2] = [0x1F, 0x8B];
+
+/// Undoes gzip.
+///
+/// A body that does not begin as gzip does was declared wrongly, by an uploader or because something on the way has undone it
+/// already: it passes as it is. No accepted kind of file begins so, and the content is judged either way.
+#[derive(Default)]
+pub(super) struct Gzip {
+    state: State,
+    /// Whether a member was read: what follows the last one is dropped, as gzip itself does.
+    is_gzip: bool,
+}
+
+enum State {
+    /// Before a member: its first bytes, as long as they do not decide.
+    Before(BytesMut),
+    Member(Box<GzDecoder<Vec<u8>>>),
+    Plain,
+    /// Behind the last member.
+    Padding,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::Before(BytesMut::new())
+    }
+}
+
+impl Layer for Gzip {
+    fn step(&mut self, input: &mut Bytes) -> Result<Bytes, CodingError> {
+        match &mut self.state {
+            State::Before(head) => {
+                let wanted = (MAGIC.len() - head.len()).min(input.len());
+                head.extend_from_slice(&input.split_to(wanted));
+                if head.len() < MAGIC.len() {
+                    return Ok(Bytes::new());
+                }
+                let head = head.split().freeze();
+                if head[..] != MAGIC {
+                    return Ok(self.not_gzip(head));
+                }
+                let mut member = Box::new(GzDecoder::new(Vec::new()));
+                member.write_all(&head).map_err(corrupt(NAME))?;
+                self.is_gzip = true;
+                self.state = State::Member(member);
+                Ok(Bytes::new())
+            }
+            State::Member(member) => {
+                // One call writes what its buffer holds, 32 KiB, however much the input would come to.
+                let read = member.write(input).map_err(corrupt(NAME))?;
+                input.advance(read);
+                if read > 0 {
+                    return Ok(std::mem::take(member.get_mut()).into());
+                }
+                // The member is complete, and this is what follows it.
+                member.try_finish().map_err(corrupt(NAME))?;
+                let rest = std::mem::take(member.get_mut());
+                self.state = State::default();
+                Ok(rest.into())
+            }
+            State::Plain => Ok(std::mem::take(input)),
+            State::Padding => {
+                input.clear();
+                Ok(Bytes::new())
+            }
+        }
+    }
+
+    fn finish(&mut self) -> Result<Bytes, CodingError> {
+        match &mut self.state {
+            State::Before(head) => {
+                let head = head.split().freeze();
+                Ok(self.not_gzip(head))
+            }
+            State::Member(member) => {
+                member.try_finish().map_err(|error| {
+                    // A trailer that is cut short is reported as a wrong one, but a member that is complete takes no byte more.
+                    let is_cut = member.write(&[0]).is_ok_and(|taken| taken > 0);
+                    if is_cut {
+                        CodingError::Truncated(NAME)
+                    } else {
+                        corrupt(NAME)(error)
+                    }
+                })?;
+                Ok(std::mem::take(member.get_mut()).into())
+            }
+            State::Plain | State::Padding => Ok(Bytes::new()),
+        }
+    }
+}
+
+impl Gzip {
+    fn not_gzip(&mut self, head: Bytes) -> Bytes {
+        if self.is_gzip {
+            self.state = State::Padding;
+            return Bytes::new();
+        }
+        self.state = State::Plain;
+        head
+    }
+}

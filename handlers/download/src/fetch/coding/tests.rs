@@ -1,0 +1,327 @@
+//! Each coding whole, in pieces, cut short and damaged.
+
+use super::*;
+use flate2::Compression;
+use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
+use reqwest::header::HeaderValue;
+use std::io::Write;
+
+fn decoding(values: &[&[u8]]) -> Result<Decoding, String> {
+    let mut headers = HeaderMap::new();
+    for value in values {
+        headers.append(CONTENT_ENCODING, HeaderValue::from_bytes(value).unwrap());
+    }
+    Decoding::of(&headers)
+}
+
+/// The body as it comes out, when it is received in pieces of so many bytes.
+fn decoded(coding: &str, body: &[u8], piece: usize) -> Result<Vec<u8>, CodingError> {
+    let mut decoding = decoding(&[coding.as_bytes()]).unwrap();
+    let mut out = Vec::new();
+    for piece in body.chunks(piece) {
+        decoding.push(Bytes::copy_from_slice(piece));
+        while let Some(piece) = decoding.next()? {
+            assert!(!piece.is_empty() && piece.len() <= 128 * 1024, "{}", piece.len());
+            out.extend_from_slice(&piece);
+        }
+    }
+    decoding.end();
+    while let Some(piece) = decoding.next()? {
+        out.extend_from_slice(&piece);
+    }
+    assert_eq!(decoding.next(), Ok(None), "the end is the end");
+    Ok(out)
+}
+
+pub(in crate::fetch) fn gzip(body: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(body).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zlib(body: &[u8]) -> Vec<u8> {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(body).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn raw_deflate(body: &[u8], level: Compression) -> Vec<u8> {
+    let mut encoder = DeflateEncoder::new(Vec::new(), level);
+    encoder.write_all(body).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Frames with signatures, as an S3 client sends them.
+pub(in crate::fetch) fn signed_frames(body: &[u8], size: usize) -> Vec<u8> {
+    let mut framed = Vec::new();
+    for piece in body.chunks(size).chain([&[][..]]) {
+        write!(framed, "{:x};chunk-signature={}\r\n", piece.len(), "0a".repeat(32)).unwrap();
+        framed.extend_from_slice(piece);
+        framed.extend_from_slice(b"\r\n");
+    }
+    framed
+}
+
+/// Frames without signatures, and a check sum behind them.
+fn unsigned_frames(body: &[u8], size: usize) -> Vec<u8> {
+    let mut framed = Vec::new();
+    for piece in body.chunks(size) {
+        write!(framed, "{:X}\r\n", piece.len()).unwrap();
+        framed.extend_from_slice(piece);
+        framed.extend_from_slice(b"\r\n");
+    }
+    framed.extend_from_slice(b"0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n");
+    framed
+}
+
+fn text() -> Vec<u8> {
+    (0..40_000)
+        .flat_map(|number| format!("{number},roof\r\n").into_bytes())
+        .collect()
+}
+
+/// A gzip member whose header has every optional field.
+fn gzip_with_name(body: &[u8]) -> Vec<u8> {
+    let builder = flate2::GzBuilder::new()
+        .filename("estimate.csv")
+        .comment("x")
+        .extra(vec![7; 300])
+        .mtime(1);
+    let mut encoder = builder.write(Vec::new(), Compression::fast());
+    encoder.write_all(body).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn every_coding_is_undone_however_the_body_is_cut_into_pieces() {
+    let text = text();
+    let stored = raw_deflate(&text, Compression::none());
+    let two_members = [gzip(&text[..1000]), gzip_with_name(&text[1000..])].concat();
+    let empty_between = [gzip(&text[..7]), gzip(b""), gzip(&text[7..])].concat();
+    for (coding, body) in [
+        ("gzip", gzip(&text)),
+        ("x-gzip", gzip(&text)),
+        ("GZIP", gzip_with_name(&text)),
+        ("gzip", two_members),
+        ("gzip", empty_between),
+        ("gzip", [gzip(&text), vec![0; 512]].concat()),
+        ("gzip", [gzip(&text), b"\x1Ftrailing".to_vec()].concat()),
+        ("gzip", [gzip(&text), b"\x1F".to_vec()].concat()),
+        ("deflate", zlib(&text)),
+        ("deflate", raw_deflate(&text, Compression::best())),
+        ("deflate", stored),
+        ("deflate", [zlib(&text), b"trailing".to_vec()].concat()),
+        ("aws-chunked", signed_frames(&text, 65_536)),
+        ("aws-chunked", signed_frames(&text, 1)),
+        ("AWS-Chunked", unsigned_frames(&text, 8192)),
+        ("aws-chunked,gzip", signed_frames(&gzip(&text), 8192)),
+        ("gzip, aws-chunked", signed_frames(&gzip(&text), 8192)),
+        ("aws-chunked,gzip", gzip(&text)),
+        ("deflate, gzip", gzip(&zlib(&text))),
+        ("gzip, identity", gzip(&text)),
+        ("gzip, gzip", gzip(&gzip(&text))),
+        // Named twice, applied once; named, and not applied.
+        ("gzip, gzip", gzip(&text)),
+        ("aws-chunked, aws-chunked", signed_frames(&text, 8192)),
+        ("gzip", text.clone()),
+        ("aws-chunked", text.clone()),
+        ("gzip, aws-chunked", text.clone()),
+    ] {
+        for piece in [1, 7, 4096, usize::MAX] {
+            // A frame for each byte, byte for byte, is much to print.
+            assert!(
+                decoded(coding, &body, piece) == Ok(text.clone()),
+                "{coding} in pieces of {piece}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_body_without_bytes_is_an_empty_file() {
+    for coding in ["gzip", "deflate", "aws-chunked", "aws-chunked, gzip", "identity"] {
+        assert_eq!(decoded(coding, b"", 1), Ok(Vec::new()), "{coding}");
+    }
+    for body in [gzip(b""), [gzip(b""), gzip(b"")].concat()] {
+        assert_eq!(decoded("gzip", &body, 1), Ok(Vec::new()));
+    }
+    assert_eq!(decoded("aws-chunked", &signed_frames(b"", 1), 1), Ok(Vec::new()));
+}
+
+#[test]
+fn values_that_transform_nothing_are_no_codings() {
+    for value in [
+        "",
+        " ",
+        "identity",
+        "Identity",
+        "none",
+        "utf-8",
+        "UTF-8",
+        "utf8",
+        "UTF-16LE",
+        "us-ascii",
+        "ISO-8859-1",
+        "windows-1252",
+        "latin1",
+        "binary",
+        "8bit",
+        "base64",
+        "\"utf-8\"",
+        "utf-8;",
+        "identity, utf-8",
+        ",",
+        "identity,,",
+    ] {
+        assert!(decoding(&[value.as_bytes()]).unwrap().stages.is_empty(), "{value:?}");
+    }
+    assert!(decoding(&[]).unwrap().stages.is_empty());
+    assert!(decoding(&[b"identity", b"", b"utf-8"]).unwrap().stages.is_empty());
+    assert!(!decoding(&[b"identity", b"gzip"]).unwrap().stages.is_empty());
+}
+
+#[test]
+fn what_is_not_undone_is_refused_by_name() {
+    for value in [
+        "br",
+        "BR",
+        "zstd",
+        "compress",
+        "x-compress",
+        "exi",
+        "pack200-gzip",
+        "aes128gcm",
+        "dcb",
+        "bzip2",
+        "lz4",
+        "gzip br",
+        "gzip, br",
+        "br, gzip",
+        "quoted-printable",
+        "application/pdf",
+        "utf-8, zstd",
+        "gzip;q=1",
+    ] {
+        let refused = decoding(&[value.as_bytes()]).err().unwrap_or_else(|| panic!("{value}"));
+        assert!(
+            refused.contains("content-encoding") && refused.contains(value),
+            "{refused}"
+        );
+    }
+    assert!(decoding(&[b"identity", b"br"]).is_err());
+    assert!(decoding(&[b"\xFF"]).err().is_some_and(|text| text.contains("no text")));
+    assert!(
+        decoding(&[b"gzip, deflate, gzip, deflate"])
+            .err()
+            .is_some_and(|text| text.contains("too many"))
+    );
+    let long = "x".repeat(10_000);
+    assert!(decoding(&[long.as_bytes()]).err().is_some_and(|text| text.len() < 400));
+}
+
+#[test]
+fn a_body_that_is_cut_anywhere_is_told_from_a_whole_one() {
+    let text = &text()[..3000];
+    for (coding, body) in [
+        ("gzip", gzip_with_name(text)),
+        ("deflate", zlib(text)),
+        ("deflate", raw_deflate(text, Compression::default())),
+        ("aws-chunked,gzip", signed_frames(&gzip(text), 512)),
+        ("aws-chunked", signed_frames(text, 512)),
+        ("aws-chunked", unsigned_frames(text, 512)),
+    ] {
+        // Shorter ones do not yet show that they are coded; the content decides then, and the announced length.
+        for length in 2..body.len() {
+            match decoded(coding, &body[..length], 4096) {
+                Err(CodingError::Truncated(_)) => {}
+                // Behind the last frame nothing is missed: only trailers follow.
+                Ok(whole) if coding == "aws-chunked" && whole == text => assert!(length + 100 > body.len(), "{length}"),
+                Ok(head) if coding.starts_with("aws-chunked") && length < 64 => assert_eq!(head, body[..length]),
+                other => panic!("{coding} cut at {length}: {:?}", other.map(|bytes| bytes.len())),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_damaged_body_never_passes_as_another_one() {
+    let text = &text()[..3000];
+    for (coding, body) in [("gzip", gzip(text)), ("deflate", zlib(text))] {
+        for at in 2..body.len() {
+            for bit in [0x01, 0x80] {
+                let mut damaged = body.clone();
+                damaged[at] ^= bit;
+                match decoded(coding, &damaged, 4096) {
+                    Err(_) => {}
+                    // Time, system and level in the header of gzip.
+                    Ok(same) => assert!(same == text, "{coding} damaged at {at} is another file"),
+                }
+            }
+        }
+    }
+    let frames = signed_frames(text, 512);
+    for (name, body) in [
+        (
+            "a size that is too small",
+            [b"1ff".to_vec(), frames[3..].to_vec()].concat(),
+        ),
+        (
+            "a size that is too large",
+            [b"201".to_vec(), frames[3..].to_vec()].concat(),
+        ),
+        (
+            "a line without an end",
+            [b"200;chunk-signature=".to_vec(), vec![b'x'; 10_000]].concat(),
+        ),
+        ("no frame behind the first", b"3\r\nabc\r\nxyz\r\n".to_vec()),
+        ("an empty size", b"3\r\nabc\r\n\r\n".to_vec()),
+        (
+            "a size beyond all numbers",
+            b"3\r\nabc\r\nfffffffffffffffff\r\n".to_vec(),
+        ),
+    ] {
+        assert_eq!(
+            decoded("aws-chunked", &body, 1000),
+            Err(CodingError::Corrupt("aws-chunked")),
+            "{name}"
+        );
+    }
+    assert_eq!(
+        decoded("deflate", b"%PDF-1.7 and no deflate", 1000),
+        Err(CodingError::Corrupt("deflate"))
+    );
+    let second = [gzip(text), b"\x1F\x8Band no more".to_vec()].concat();
+    assert_eq!(decoded("gzip", &second, 1000), Err(CodingError::Corrupt("gzip")));
+}
+
+#[test]
+fn documents_that_are_declared_as_frames_and_are_none_pass() {
+    for body in [
+        &b"%PDF-1.7\n"[..],
+        b"\xFF\xD8\xFF\xE0",
+        b"a,b\r\n1,2\r\n",
+        b"10;20;30\r\n",
+        b"1\n2\n3\n",
+        b"abcdef",
+        b"5;chunk",
+        b"0123456789abcdef0",
+    ] {
+        for piece in [1, 1000] {
+            assert_eq!(decoded("aws-chunked", body, piece).as_deref(), Ok(body));
+        }
+    }
+}
+
+#[test]
+fn a_bomb_comes_in_small_pieces() {
+    let mut bomb = vec![0; 8 * 1024 * 1024];
+    for _ in 0..2 {
+        bomb = gzip(&bomb);
+    }
+    assert!(bomb.len() < 1000, "{}", bomb.len());
+    // `decoded` looks at the size of each piece.
+    assert_eq!(
+        decoded("gzip, gzip", &bomb, usize::MAX).map(|bytes| bytes.len()),
+        Ok(8 * 1024 * 1024)
+    );
+}

@@ -1,0 +1,113 @@
+//! Spaces and letters outside ASCII in a URL are percent-encoded before it is parsed, as browsers and curl do it.
+//!
+//! Only behind the authority: where a host could be read out of them they stay as they are, and are refused. What is parsed is
+//! what is fetched, so no second reading of such a character exists. All other unusual characters are refused, not encoded.
+
+use percent_encoding::{AsciiSet, utf8_percent_encode};
+use std::borrow::Cow;
+
+/// A space; what is not ASCII is encoded in any case.
+const SPACE: &AsciiSet = &AsciiSet::EMPTY.add(b' ');
+
+/// `raw` with the spaces and the non-ASCII characters from byte `tail` on percent-encoded (UTF-8).
+pub(super) fn encode_from(raw: &str, tail: usize) -> Cow<'_, str> {
+    let (head, tail) = raw.split_at(tail);
+    if !tail.bytes().any(|byte| byte == b' ' || !byte.is_ascii()) {
+        return Cow::Borrowed(raw);
+    }
+    let mut encoded = head.to_owned();
+    encoded.extend(utf8_percent_encode(tail, SPACE));
+    Cow::Owned(encoded)
+}
+
+/// Where path, query and fragment begin: behind the authority. A text without one has no such part.
+pub(super) fn tail_of_url(raw: &str, authority: Option<&str>) -> usize {
+    let scheme = raw.find("://");
+    authority
+        .zip(scheme)
+        .map_or(raw.len(), |(authority, scheme)| scheme + "://".len() + authority.len())
+}
+
+/// The same for a reference without a scheme: all of it, but for the authority behind `//`.
+pub(super) fn tail_of_reference(reference: &str) -> usize {
+    reference
+        .strip_prefix("//")
+        .map_or(0, |rest| "//".len() + rest.find(['/', '?', '#']).unwrap_or(rest.len()))
+}
+
+/// The first character that no encoding makes harmless, with its position: URL parsers strip or rewrite it, or disagree.
+///
+/// A space at either end is such a one: some parsers drop it, others encode it.
+pub(super) fn unreadable_character(raw: &str, tail: usize) -> Option<(&'static str, usize)> {
+    let first = raw.len() - raw.trim_start_matches(' ').len();
+    let last = raw.trim_end_matches(' ').len();
+    raw.char_indices().find_map(|(position, c)| {
+        let is_inside = position >= tail && position >= first && position < last;
+        let what = match c {
+            '\\' => "a backslash",
+            c if c.is_control() => "a control character",
+            '\u{2028}' | '\u{2029}' => "a line separator",
+            c if c.is_whitespace() && !is_inside => "white space",
+            _ => return None,
+        };
+        Some((what, position))
+    })
+}
+
+/// A `Location` as text. Bytes that are no UTF-8 are percent-encoded one by one: servers of old send Latin-1, and mean the
+/// bytes of their own file names.
+#[must_use]
+pub fn location_text(location: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(location) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => {
+            let mut text = String::with_capacity(location.len() + 16);
+            for chunk in location.utf8_chunks() {
+                text.push_str(chunk.valid());
+                text.extend(
+                    chunk
+                        .invalid()
+                        .iter()
+                        .map(|byte| percent_encoding::percent_encode_byte(*byte)),
+                );
+            }
+            Cow::Owned(text)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_stands_behind_the_authority_is_encoded() {
+        for (raw, encoded) in [
+            ("https://h/a b/ü.pdf?c d#e f", "https://h/a%20b/%C3%BC.pdf?c%20d#e%20f"),
+            ("https://h?a b", "https://h?a%20b"),
+            ("https://h ü/a b", "https://h ü/a%20b"),
+            ("https://h/a%20b|c\"<>^`{}", "https://h/a%20b|c\"<>^`{}"),
+            ("https://h/\u{202f}", "https://h/%E2%80%AF"),
+        ] {
+            let authority = raw["https://".len()..].split(['/', '?', '#']).next();
+            assert_eq!(encode_from(raw, tail_of_url(raw, authority)), encoded);
+        }
+        assert_eq!(tail_of_url("https:a b", None), "https:a b".len());
+        for (reference, encoded) in [
+            ("/a b", "/a%20b"),
+            ("a b", "a%20b"),
+            ("//h ü/a b", "//h ü/a%20b"),
+            ("//h ü", "//h ü"),
+        ] {
+            assert_eq!(encode_from(reference, tail_of_reference(reference)), encoded);
+        }
+    }
+
+    #[test]
+    fn a_location_is_read_whatever_its_bytes() {
+        assert_eq!(location_text(b"/a.pdf"), "/a.pdf");
+        assert_eq!(location_text("/ü.pdf".as_bytes()), "/ü.pdf");
+        assert_eq!(location_text(b"/Gr\xF6\xDFe.pdf"), "/Gr%F6%DFe.pdf");
+        assert_eq!(location_text(b"//h\xFF/a"), "//h%FF/a");
+    }
+}
