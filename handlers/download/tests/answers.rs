@@ -211,6 +211,79 @@ async fn a_refused_url_is_refused_before_any_request() {
 }
 
 #[tokio::test]
+async fn a_url_that_is_not_valid_yet_is_waited_for_and_not_asked_for() {
+    let bench = Bench::start(&[]).await;
+    let in_seconds = |seconds| Timestamp::now() + jiff::SignedDuration::from_secs(seconds);
+    let sas = |start: Timestamp| format!("https://{HOST}/ok/1000/x/b.pdf?st={start:.0}&se=2100-01-01&sig=PLANTED");
+    // A minute is waited for in place, more than that in a retry topic.
+    let start = in_seconds(30);
+    let Ok(Outcome::NotBefore(due)) = bench.handle_url(&sas(start)).await else {
+        panic!("it is held");
+    };
+    assert!(due > start && due < start + jiff::SignedDuration::from_secs(10));
+    for (url, category, waits) in [
+        (sas(in_seconds(1000)), Category::Transient, Some(900..=1100)),
+        (sas(in_seconds(100_000)), Category::Permanent, None),
+        (
+            format!(
+                "https://{HOST}/ok/1000/x/b.pdf?X-Amz-Date={}&X-Amz-Expires=600&X-Amz-Signature=PLANTED",
+                in_seconds(3600).strftime("%Y%m%dT%H%M%SZ")
+            ),
+            Category::Transient,
+            Some(3500..=3700),
+        ),
+    ] {
+        let Err(Failure::Message { problem, retry_after }) = bench.handle_url(&url).await else {
+            panic!("{url}");
+        };
+        assert_eq!(problem.category, category, "{}", problem.message());
+        assert!(problem.message().contains("is valid from"), "{}", problem.message());
+        assert!(!problem.message().contains("PLANTED"));
+        let seconds = retry_after.map(|wait| wait.as_secs());
+        assert_eq!(seconds.is_some(), waits.is_some(), "{seconds:?}");
+        assert!(
+            waits.is_none_or(|waits| seconds.is_some_and(|seconds| waits.contains(&seconds))),
+            "{seconds:?}"
+        );
+    }
+    assert_eq!(bench.source.requests(), 0);
+    // S3 takes what is signed a few minutes ahead of its clock.
+    let signed = in_seconds(300).strftime("%Y%m%dT%H%M%SZ").to_string();
+    let ahead = format!("https://{HOST}/ok/1000/x/b.pdf?X-Amz-Date={signed}&X-Amz-Expires=600&X-Amz-Signature=a");
+    assert!(bench.handle_url(&ahead).await.is_ok());
+}
+
+#[tokio::test]
+async fn refusals_of_urls_that_are_not_valid_yet_open_no_breaker() {
+    let bench = Bench::start(&[]).await;
+    let now = Timestamp::now();
+    for number in 0..12 {
+        let url = format!("https://{HOST}/forbidden/1000/{number}/b.pdf?st={now:.0}&se=2100-01-01&sig=a");
+        let Err(Failure::Message { problem, .. }) = bench.handle_url(&url).await else {
+            panic!("{url}");
+        };
+        assert_eq!(problem.category, Category::Transient, "{}", problem.message());
+    }
+    assert!(bench.handle("/ok/1000/x/b.pdf").await.is_ok());
+}
+
+#[tokio::test]
+async fn a_name_with_spaces_and_letters_is_fetched_as_it_is_encoded() {
+    let bench = Bench::start(&[]).await;
+    for url in [
+        "Roof photo 1.jpg",
+        "größe 2.png",
+        "写真.jpg",
+        "a%20b c.pdf",
+        "x.pdf?filename=y z.pdf",
+    ] {
+        let path = format!("/ok/1000/x y/{url}");
+        assert!(bench.handle(&path).await.is_ok(), "{url}");
+    }
+    assert_eq!(bench.source.requests(), 5);
+}
+
+#[tokio::test]
 async fn a_host_that_fails_ten_times_is_left_alone() {
     let bench = Bench::start(&[]).await;
     for number in 0..10 {

@@ -1,7 +1,7 @@
 //! Any query as the one of a presigned URL.
 #![no_main]
 
-use contracts::presigned::expiry;
+use contracts::presigned::{expiry, start};
 use contracts::time::{format, parse_text, to_microseconds};
 use jiff::SignedDuration;
 use libfuzzer_sys::fuzz_target;
@@ -11,6 +11,10 @@ fuzz_target!(|query: &str| {
     let Ok(url) = Url::parse(&format!("https://h.example/a.pdf?{query}")) else {
         return;
     };
+    if let Some(start) = start(&url) {
+        assert!(!start.is_ahead(start.at) && start.may_be_ahead(start.at));
+        assert_eq!(parse_text(&format(start.at)), Some(to_microseconds(start.at)));
+    }
     let Some(expiry) = expiry(&url) else {
         return;
     };

@@ -111,8 +111,13 @@ async fn a_name_that_is_rebound_leads_nowhere_else() {
     // Good for the check and bad for a second look-up, if there were one; then bad for the check.
     let dns = HostileDns::start(&[(HOST, &[good.clone(), bad, good])]).await;
     let resolver = resolver(&dns, check_with_stand_in);
-    let (port, outside) = listen(AS_IF_PUBLIC, 0).await.unwrap();
-    let (_, inside) = listen(LOOPBACK, port).await.unwrap();
+    // A port that is free at both addresses: other tests listen at the loopback one.
+    let (port, outside, inside) = loop {
+        let (port, outside) = listen(AS_IF_PUBLIC, 0).await.unwrap();
+        if let Some((_, inside)) = listen(LOOPBACK, port).await {
+            break (port, outside, inside);
+        }
+    };
 
     let problem = fetch(&resolver, port).await;
     assert_eq!(problem.category, Category::Transient, "{}", problem.message());

@@ -33,11 +33,20 @@ pub(crate) fn run(environment: &Environment, url: &str, media_type: Option<&str>
                     .map_err(|refusal| refusal.to_string()),
             ));
         }
+        let now = Timestamp::now();
+        if let Some(start) = presigned::start(&parsed) {
+            let at = format!("{}, {}", start.kind.as_str(), time::format(start.at));
+            let found = match start.is_ahead(now) {
+                true => format!("not valid yet, and waited for: {at}"),
+                false => at,
+            };
+            verdicts.push(("valid from".to_owned(), Ok(found)));
+        }
         let expiry = presigned::expiry(&parsed).map_or_else(
             || Ok("not presigned, or without a readable expiry".to_owned()),
             |expiry| {
                 let at = format!("{}, {}", expiry.kind.as_str(), time::format(expiry.expires_at));
-                if expiry.is_expired(Timestamp::now()) {
+                if expiry.is_expired(now) {
                     Err(format!("expired: {at}"))
                 } else {
                     Ok(at)
@@ -55,6 +64,12 @@ pub(crate) fn run(environment: &Environment, url: &str, media_type: Option<&str>
         rows.add_row([rule.as_str(), word, visible(text).as_str()]);
     }
     println!("{rows}");
+    if let Ok(fetched) = policy.check(url) {
+        println!(
+            "as it is fetched: {}",
+            visible(&redaction::redact_url(fetched.as_str()))
+        );
+    }
     // What is explained is mostly hostile: the terminal obeys none of it.
     println!("as it is stored: {}", visible(&redaction::redact_url(url)));
     Ok(verdicts.iter().all(|(_, verdict)| verdict.is_ok()))

@@ -68,12 +68,38 @@ pub(super) fn strip_urls(text: &str) -> Cow<'_, str> {
         out.push_str(&strip_url(url));
         out.push_str(&text[start + url.len()..end]);
         done = end;
+        // A path with spaces in it: its query is a word further on.
+        if end == word_end
+            && !url.contains(['?', '#'])
+            && let Some((from, to)) = query_behind_spaces(text, end)
+        {
+            out.push_str(&text[end..from]);
+            done = to;
+        }
     }
     if done == 0 {
         return Cow::Borrowed(text);
     }
     out.push_str(&text[done..]);
     Cow::Owned(out)
+}
+
+/// Bytes that are looked at for the query of a URL whose path has spaces: a file name is shorter.
+const SPACED_PATH_BYTES: usize = 512;
+
+/// Where a query (`?name=`) begins and ends that may belong to the URL which ends at the space at `end`.
+fn query_behind_spaces(text: &str, end: usize) -> Option<(usize, usize)> {
+    let rest = text[end..].strip_prefix(' ').map(|_| &text[end..])?;
+    let rest = &rest[..rest.floor_char_boundary(SPACED_PATH_BYTES)];
+    let ends = |c: char| c.is_control() || matches!(c, '"' | '<' | '>' | '`');
+    let rest = &rest[..rest.find(ends).unwrap_or(rest.len())];
+    // The next URL has a query of its own.
+    let rest = rest.split("://").next().unwrap_or(rest);
+    let from = end + rest.find('?')?;
+    let to = text[from..]
+        .find(|c: char| c.is_whitespace() || ends(c))
+        .map_or(text.len(), |length| from + length);
+    text[from..to].contains('=').then_some((from, to))
 }
 
 /// Where the next `scheme://` begins, at or after `from`.

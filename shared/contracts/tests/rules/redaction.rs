@@ -55,6 +55,19 @@ fn texts_lose_what_is_secret_and_nothing_else() {
     let table = [
         ("nothing secret: 5 of 10 failed", "nothing secret: 5 of 10 failed"),
         (
+            "https://h.example/Roof photo 1.jpg?systemDate=1&sign=abc",
+            "https://h.example/Roof photo 1.jpg",
+        ),
+        (
+            "got https://h.example/a b.pdf?h=abc, then https://h.example/c d.pdf?h=abc and ended",
+            "got https://h.example/a b.pdf then https://h.example/c d.pdf and ended",
+        ),
+        (
+            "see https://h.example/a.pdf for more. Is it right? I think x=1",
+            "see https://h.example/a.pdf for more. Is it right? I think x=1",
+        ),
+        ("https://h.example/a\nb.pdf?c=d", "https://h.example/a\nb.pdf?c=d"),
+        (
             "error sending request for url (https://h.example/a.pdf?X-Amz-Signature=abc): timed out",
             "error sending request for url (https://h.example/a.pdf): timed out",
         ),

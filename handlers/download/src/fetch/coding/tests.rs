@@ -18,10 +18,16 @@ fn decoding(values: &[&[u8]]) -> Result<Decoding, String> {
 fn decoded(coding: &str, body: &[u8], piece: usize) -> Result<Vec<u8>, CodingError> {
     let mut decoding = decoding(&[coding.as_bytes()]).unwrap();
     let mut out = Vec::new();
-    for piece in body.chunks(piece) {
-        decoding.push(Bytes::copy_from_slice(piece));
+    for received in body.chunks(piece) {
+        decoding.push(Bytes::copy_from_slice(received));
         while let Some(piece) = decoding.next()? {
-            assert!(!piece.is_empty() && piece.len() <= 128 * 1024, "{}", piece.len());
+            let most = received.len().max(128 * 1024);
+            assert!(
+                (1..=most).contains(&piece.len()),
+                "{} of {}",
+                piece.len(),
+                received.len()
+            );
             out.extend_from_slice(&piece);
         }
     }
@@ -235,7 +241,9 @@ fn a_body_that_is_cut_anywhere_is_told_from_a_whole_one() {
             match decoded(coding, &body[..length], 4096) {
                 Err(CodingError::Truncated(_)) => {}
                 // Behind the last frame nothing is missed: only trailers follow.
-                Ok(whole) if coding == "aws-chunked" && whole == text => assert!(length + 100 > body.len(), "{length}"),
+                Ok(whole) if coding.starts_with("aws-chunked") && whole == text => {
+                    assert!(length + 100 > body.len(), "{length}")
+                }
                 Ok(head) if coding.starts_with("aws-chunked") && length < 64 => assert_eq!(head, body[..length]),
                 other => panic!("{coding} cut at {length}: {:?}", other.map(|bytes| bytes.len())),
             }
