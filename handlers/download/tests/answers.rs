@@ -108,6 +108,17 @@ async fn a_good_file_is_cached_with_its_hash() {
 }
 
 #[tokio::test]
+async fn a_file_that_was_stored_compressed_is_cached_as_the_file() {
+    let bench = Bench::start(&[]).await;
+    for path in ["/gzip/300000/x/b.csv", "/gzip/9000/x/b.pdf", "/gzip/9000/x/b.xlsx"] {
+        assert!(bench.handle(path).await.is_ok(), "{path}");
+        let expected = content_for(path).to_bytes();
+        let is_there = |file: &std::path::PathBuf| std::fs::read(file).unwrap().starts_with(&expected);
+        assert!(bench.files().iter().any(is_there), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_finished_file_is_not_downloaded_again() {
     let bench = Bench::start(&[]).await;
     bench.handle("/ok/1000/x/b.pdf").await.unwrap();

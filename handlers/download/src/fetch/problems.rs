@@ -69,9 +69,10 @@ pub(super) async fn refused_status(response: Response, url: &Url, first: &Url, t
 fn begins_about_now(url: &Url, now: Timestamp, said: &ServiceError) -> Option<Timestamp> {
     let start = presigned::start(url)?;
     let is_likely = match start.kind {
-        PresignedKind::S3 => said.is_not_valid_yet || start.at > now,
+        PresignedKind::S3 => start.at > now,
         PresignedKind::AzureSas | PresignedKind::ClaimX => start.may_be_ahead(now),
     };
+    let is_likely = said.is_not_valid_yet || is_likely && said.may_be_about_time();
     let is_over = presigned::expiry(url).is_some_and(|expiry| expiry.is_expired(now));
     (is_likely && !is_over).then_some(start.at)
 }

@@ -136,6 +136,11 @@ impl ServiceError {
         self.meaning == Some(TryAgain)
     }
 
+    /// Whether the service says nothing more than that the request is not allowed.
+    pub(super) fn may_be_about_time(&self) -> bool {
+        matches!(self.code, None | Some((_, "AccessDenied" | "AuthenticationFailed")))
+    }
+
     /// What is known of it, to stand behind the status: empty, or ` (S3 AccessDenied): …`.
     pub(super) fn explanation(&self) -> String {
         let mut text = self

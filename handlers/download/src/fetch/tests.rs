@@ -48,14 +48,17 @@ impl Bench {
 
     /// A bench whose client may trust this authority as well.
     fn with(limits: TimeLimits, ca_pem: Option<&str>) -> Self {
-        Self::with_max_file_bytes(limits, ca_pem, MAX_FILE_BYTES)
+        Self::with_settings(limits, ca_pem, &[])
     }
 
-    fn with_max_file_bytes(limits: TimeLimits, ca_pem: Option<&str>, max_file_bytes: u64) -> Self {
+    fn with_settings(limits: TimeLimits, ca_pem: Option<&str>, settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut environment = Environment::default();
         environment.set("DEV_MODE", "true");
-        environment.set("MAX_FILE_BYTES", max_file_bytes.to_string());
+        environment.set("MAX_FILE_BYTES", MAX_FILE_BYTES.to_string());
+        for (name, value) in settings {
+            environment.set(name, *value);
+        }
         if let Some(pem) = ca_pem {
             let file = folder.path().join("ca.pem");
             std::fs::write(&file, pem).unwrap();
@@ -475,7 +478,7 @@ async fn odd_answers_are_the_file_that_they_hold() {
 
 #[tokio::test]
 async fn a_bomb_ends_at_its_ratio_long_before_its_size() {
-    let bench = Bench::with_max_file_bytes(PATIENT, None, u64::MAX);
+    let bench = Bench::with_settings(PATIENT, None, &[("MAX_FILE_BYTES", "1000000000000")]);
     let zeros = vec![b' '; 32 * 1024 * 1024];
     let bomb = gzip(&[PDF, &zeros].concat());
     let server = sends(sized("Content-Encoding: gzip\r\n", &bomb), true).await;
@@ -686,6 +689,9 @@ fn service_errors() -> Vec<(&'static str, &'static str, String, String, Category
         ("403 Forbidden", "", s3("AccessDenied", "Access Denied"), signed(5), Transient, "may not be so yet"),
         ("403 Forbidden", "x-ms-error-code: AuthenticationFailed\r\n", none(), azure(-1), Transient, "may not be so yet"),
         ("403 Forbidden", "x-ms-error-code: AuthenticationFailed\r\n", none(), azure(-20), Permanent, "(Azure AuthenticationFailed)"),
+        ("403 Forbidden", "x-ms-error-code: AuthorizationPermissionMismatch\r\n", none(), azure(-1), Permanent, "does not permit reading"),
+        ("403 Forbidden", "", s3("SignatureDoesNotMatch", ""), signed(5), Permanent, "(S3 SignatureDoesNotMatch)"),
+        ("403 Forbidden", "", none(), azure(-1), Transient, "may not be so yet"),
         ("404 Not Found", "x-ms-error-code: BlobNotFound\r\n", none(), azure(-1), Permanent, "(Azure BlobNotFound)"),
     ]
 }
@@ -719,6 +725,33 @@ async fn errors_of_storage_services_are_told_apart_by_their_codes() {
             assert!(!problem.message().contains("SECRET"), "{}", problem.message());
         }
     }
+}
+
+#[tokio::test]
+async fn a_signature_that_did_not_follow_a_redirect_is_told() {
+    let (config, pem) = tls("claimxperience.com,www.claimxperience.com", &[b"http/1.1"]);
+    let server = RawServer::start_tls(config, |_, mut connection| async move {
+        let request = connection.request().await;
+        let answer = match request.contains("host: www.") {
+            true => "HTTP/1.1 403 Forbidden\r\nContent-Length: 48\r\n\r\n<Error><Code>SignatureDoesNotMatch</Code></Error>",
+            false => "HTTP/1.1 307 Temporary Redirect\r\nContent-Length: 0\r\nLocation: https://www.claimxperience.com/a.pdf?X-Amz-Date=20200101T000000Z&X-Amz-Expires=999999999&X-Amz-Signature=SECRET\r\n\r\n",
+        };
+        connection.send(answer.as_bytes()).await;
+    })
+    .await;
+    let resolve =
+        ["claimxperience.com", "www.claimxperience.com"].map(|host| format!("{host}=127.0.0.1:{}", server.port));
+    let bench = Bench::with_settings(PATIENT, Some(&pem), &[("DEV_RESOLVE", resolve.join(",").as_str())]);
+    let problem = bench.fetch_url("https://claimxperience.com/a.pdf").await.unwrap_err();
+    assert_eq!(problem.category, Category::Permanent);
+    assert!(
+        problem
+            .message()
+            .contains("(S3 SignatureDoesNotMatch); this was after a redirect to another host"),
+        "{}",
+        problem.message()
+    );
+    assert!(!problem.message().contains("SECRET"));
 }
 
 #[tokio::test]
@@ -798,9 +831,10 @@ async fn bytes_behind_the_announced_end_never_reach_another_file() {
     }
 }
 
-/// A server's TLS with a certificate for `name`, and that certificate.
+/// A server's TLS with a certificate for `name`, or for several with commas between them, and that certificate.
 fn tls(name: &str, protocols: &[&[u8]]) -> (rustls::ServerConfig, String) {
-    let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+    let names: Vec<String> = name.split(',').map(str::to_owned).collect();
+    let made = rcgen::generate_simple_self_signed(names).unwrap();
     let key = rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)

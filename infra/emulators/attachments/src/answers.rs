@@ -1,16 +1,18 @@
 //! The HTTP answer to a path: the file, or the fault that the path asks for.
 
-use std::io;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER};
+use axum::http::header::{ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER};
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use futures::stream::{self, Stream, StreamExt};
 use tokio::time::Instant;
 
@@ -97,6 +99,7 @@ fn faulty(fault: Fault, path: &str, uri: &Uri) -> Response {
             content.content_type = "application/octet-stream";
             file(content)
         }
+        Fault::Gzip => gzip(content_for(path)),
     }
 }
 
@@ -109,6 +112,20 @@ fn file(content: Content) -> Response {
         Body::from_stream(stream::iter(content.into_chunks().map(Ok::<_, io::Error>)))
     };
     announced(content_type, length, body)
+}
+
+/// The file as an object that was compressed before it was stored. It is held whole: for sizes of tests.
+fn gzip(content: Content) -> Response {
+    let content_type = content.content_type;
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    let compressed = encoder.write_all(&content.to_bytes()).and_then(|()| encoder.finish());
+    match compressed {
+        Ok(body) => {
+            let answer = announced(content_type, body.len() as u64, Body::from(body));
+            with_header(answer, CONTENT_ENCODING, HeaderValue::from_static("gzip"))
+        }
+        Err(_) => refusal(StatusCode::INTERNAL_SERVER_ERROR, "the file cannot be compressed"),
+    }
 }
 
 /// Half of what is announced, then the connection closes.

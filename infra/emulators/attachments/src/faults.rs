@@ -24,6 +24,7 @@ use std::str::FromStr;
 /// | `slow` | the file in small pieces over 3 seconds |
 /// | `endless` | 200 without a length: the file's beginning, then a body without an end |
 /// | `octet` | the file as `application/octet-stream` |
+/// | `gzip` | the file as an object that was stored with `Content-Encoding: gzip` |
 ///
 /// "The first time" is per path, counts `GET` alone, and is remembered for the last
 /// [`REMEMBERED_PATHS`](crate::server::REMEMBERED_PATHS) such paths.
@@ -63,13 +64,15 @@ pub enum Fault {
     Endless,
     /// The file as `application/octet-stream`.
     Octet,
+    /// The file with `Content-Encoding: gzip`.
+    Gzip,
 }
 
 /// The path segment for a file without a fault.
 pub const OK: &str = "ok";
 
 /// Every fault with its name in a path and one line for the help page.
-const TABLE: [(Fault, &str, &str); 17] = [
+const TABLE: [(Fault, &str, &str); 18] = [
     (Fault::Missing, "missing", "404"),
     (Fault::Forbidden, "forbidden", "403"),
     (Fault::Unavailable, "unavailable", "503, always"),
@@ -123,6 +126,7 @@ const TABLE: [(Fault, &str, &str); 17] = [
     (Fault::Slow, "slow", "the file in small pieces over 3 seconds"),
     (Fault::Endless, "endless", "a chunked body without an end"),
     (Fault::Octet, "octet", "the file as application/octet-stream"),
+    (Fault::Gzip, "gzip", "the file with Content-Encoding: gzip"),
 ];
 
 /// A path segment that names no fault.
@@ -200,7 +204,7 @@ mod tests {
             assert_eq!(fault.row().0, fault);
         }
         assert_eq!(
-            Fault::Octet as usize + 1,
+            Fault::Gzip as usize + 1,
             TABLE.len(),
             "a variant is missing from the table"
         );

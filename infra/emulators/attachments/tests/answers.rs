@@ -250,6 +250,17 @@ async fn redirects_keep_path_and_query() {
 }
 
 #[tokio::test]
+async fn gzip_serves_the_file_compressed() {
+    let fixture = Fixture::start().await;
+    let response = fixture.get("/gzip/90000/u/a.csv").await;
+    assert_eq!(response.headers()["content-encoding"], "gzip");
+    let body = response.bytes().await.unwrap();
+    let mut decoded = Vec::new();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&body[..]), &mut decoded).unwrap();
+    assert!(decoded == content_for("/gzip/90000/u/a.csv").to_bytes());
+}
+
+#[tokio::test]
 async fn octet_serves_the_file_under_the_general_type() {
     let fixture = Fixture::start().await;
     let response = fixture.get("/octet/9000/u/a.pdf").await;

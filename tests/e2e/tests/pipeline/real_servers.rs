@@ -1,0 +1,99 @@
+//! What senders and servers do in the real world ends as files: names with spaces, objects that were stored compressed, URLs
+//! that begin to be valid a little later.
+
+#![allow(clippy::unwrap_used)]
+
+use harness::{Kafka, Result};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use xact_e2e::events::event;
+use xact_e2e::secrets::SIGNED;
+use xact_e2e::{Fleet, command, ids};
+
+const SOON: Duration = Duration::from_secs(120);
+
+/// So many seconds from now, as Azure and as S3 write it.
+fn in_seconds(seconds: i64) -> (String, String) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let at = jiff::Timestamp::from_second(i64::try_from(now).unwrap() + seconds).unwrap();
+    (at.to_string(), at.strftime("%Y%m%dT%H%M%SZ").to_string())
+}
+
+#[test]
+fn spaces_codings_and_urls_of_the_near_future_end_as_files() -> Result<()> {
+    let fleet = Fleet::whole(Kafka::shared()?.bootstrap(), "real-servers", &[])?;
+    let (soon, _) = in_seconds(8);
+    let (later, signed_later) = in_seconds(3600);
+    let host = "https://claimxperience.com";
+    // URL, and the end of the path in the lake; without one it waits in a retry topic.
+    let attachments = [
+        (
+            format!("{host}/ok/3000/n/Roof photo 1.jpg?{SIGNED}"),
+            Some("/A1_Roof photo 1.jpg"),
+        ),
+        (
+            format!("{host}/ok/3000/n n/größe 2.pdf?{SIGNED}"),
+            Some("/A1_größe 2.pdf"),
+        ),
+        (format!("{host}/gzip/9000/n/table.csv?{SIGNED}"), Some("/A1_table.csv")),
+        (
+            format!("{host}/ok/3000/n/soon.pdf?st={soon}&se=2100-01-01&sig=PLANTED"),
+            Some("/A1_soon.pdf"),
+        ),
+        (
+            format!("{host}/ok/3000/n/later.pdf?st={later}&se=2100-01-01&sig=PLANTED"),
+            None,
+        ),
+        (
+            format!("{host}/ok/3000/n/signed.pdf?X-Amz-Date={signed_later}&X-Amz-Expires=600&{SIGNED}"),
+            None,
+        ),
+    ];
+    let urls: Vec<&str> = attachments.iter().map(|(url, _)| url.as_str()).collect();
+    fleet.send("raw", "real", &event("real", &json!(urls)))?;
+    let stored = attachments.iter().filter(|(_, end)| end.is_some()).count();
+    let tables = harness::wait_until(SOON, "the files are stored", || {
+        let tables = fleet.tables().ok()?;
+        (tables.attachments.len() == stored).then_some(tables)
+    })?;
+
+    assert_eq!(tables.failed, Vec::<Value>::new());
+    let rows: BTreeMap<&str, &Value> = tables
+        .attachments
+        .iter()
+        .map(|row| (row["media_id"].as_str().unwrap(), row))
+        .collect();
+    for (url, end) in &attachments {
+        // The id is that of the URL as the event spells it.
+        let row = rows.get(ids::media_id("real", url).as_str());
+        assert_eq!(row.is_some(), end.is_some(), "{url}");
+        if let (Some(row), Some(end)) = (row, end) {
+            let path = row["blob_path"].as_str().unwrap();
+            assert!(path.ends_with(end), "{path}");
+            let file = std::fs::read(fleet.files().join(path)).unwrap();
+            assert_eq!(row["sha256"], hex::encode(Sha256::digest(&file)), "{path}");
+            assert_eq!(row["bytes_downloaded"], file.len(), "{path}");
+            assert_eq!(row["retry_count"], 0, "{path}");
+            assert!(
+                !file.starts_with(b"\x1F\x8B"),
+                "{path} is stored as the file, not compressed"
+            );
+        }
+        let explained = command(&["explain", url], fleet.environment.clone(), &fleet.dir)?.success()?;
+        let encoded = url
+            .split('?')
+            .next()
+            .unwrap()
+            .replace(' ', "%20")
+            .replace('ö', "%C3%B6")
+            .replace('ß', "%C3%9F");
+        assert!(
+            explained.contains(&format!("as it is fetched: {encoded}")),
+            "{explained}"
+        );
+        assert_eq!(explained.contains("not valid yet"), end.is_none(), "{explained}");
+    }
+    Ok(())
+}
