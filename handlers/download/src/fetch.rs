@@ -110,13 +110,17 @@ pub(crate) struct Fetcher {
 impl Fetcher {
     pub(crate) fn new(settings: &Settings) -> Result<Self, ClientError> {
         let resolver = PublicResolver::new(settings.dev.clone());
-        Self::with(settings, resolver, TimeLimits::default())
+        Self::with(settings, &resolver, TimeLimits::default())
     }
 
     /// With names resolved by `resolver`, and other limits.
-    pub(crate) fn with(settings: &Settings, resolver: PublicResolver, limits: TimeLimits) -> Result<Self, ClientError> {
+    pub(crate) fn with(
+        settings: &Settings,
+        resolver: &PublicResolver,
+        limits: TimeLimits,
+    ) -> Result<Self, ClientError> {
         Ok(Self {
-            clients: Clients::new(settings, &resolver, &limits)?,
+            clients: Clients::new(settings, resolver, &limits)?,
             max_file_bytes: settings.max_file_bytes,
             limits,
         })

@@ -68,7 +68,7 @@ impl Bench {
         let resolver = PublicResolver::new(settings.dev.clone());
         Self {
             policy: UrlPolicy::new(&settings.allowed_hosts, true),
-            fetcher: Fetcher::with(&settings, resolver, limits).unwrap(),
+            fetcher: Fetcher::with(&settings, &resolver, limits).unwrap(),
             cache: Cache::create(&folder.path().join("cache")).unwrap(),
             folder,
         }

@@ -93,7 +93,7 @@ async fn fetch(resolver: &PublicResolver, port: u16) -> Problem {
     environment.set("DEV_MODE", "true");
     environment.set("CACHE_DIR", folder.path().display().to_string());
     let settings = Settings::from_environment(&environment).unwrap();
-    let fetcher = Fetcher::with(&settings, resolver.clone(), TimeLimits::default()).unwrap();
+    let fetcher = Fetcher::with(&settings, resolver, TimeLimits::default()).unwrap();
     let policy = UrlPolicy::new([HOST], true);
     let url = policy.check(&format!("https://{HOST}:{port}/a.pdf")).unwrap();
     let cache = Cache::create(folder.path()).unwrap();

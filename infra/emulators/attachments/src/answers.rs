@@ -99,7 +99,7 @@ fn faulty(fault: Fault, path: &str, uri: &Uri) -> Response {
             content.content_type = "application/octet-stream";
             file(content)
         }
-        Fault::Gzip => gzip(content_for(path)),
+        Fault::Gzip => gzip(&content_for(path)),
     }
 }
 
@@ -115,7 +115,7 @@ fn file(content: Content) -> Response {
 }
 
 /// The file as an object that was compressed before it was stored. It is held whole: for sizes of tests.
-fn gzip(content: Content) -> Response {
+fn gzip(content: &Content) -> Response {
     let content_type = content.content_type;
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     let compressed = encoder.write_all(&content.to_bytes()).and_then(|()| encoder.finish());

@@ -242,7 +242,7 @@ fn a_body_that_is_cut_anywhere_is_told_from_a_whole_one() {
                 Err(CodingError::Truncated(_)) => {}
                 // Behind the last frame nothing is missed: only trailers follow.
                 Ok(whole) if coding.starts_with("aws-chunked") && whole == text => {
-                    assert!(length + 100 > body.len(), "{length}")
+                    assert!(length + 100 > body.len(), "{length}");
                 }
                 Ok(head) if coding.starts_with("aws-chunked") && length < 64 => assert_eq!(head, body[..length]),
                 other => panic!("{coding} cut at {length}: {:?}", other.map(|bytes| bytes.len())),
