@@ -1,0 +1,125 @@
+//! Errors of S3 and of Azure Storage: each ends in its category, with a text that a person can act on.
+
+use super::*;
+
+/// Status, headers, body and query of the URL, and what becomes of it.
+#[rustfmt::skip] // One answer a line.
+fn service_errors() -> Vec<(&'static str, &'static str, String, String, Category, &'static str)> {
+    use Category::{Auth, Permanent, Transient};
+    let s3 = |code: &str, message: &str| format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message><RequestId>1</RequestId></Error>");
+    let none = String::new;
+    let from_now = |minutes: i64| Timestamp::now().checked_add(jiff::SignedDuration::from_mins(minutes)).unwrap();
+    let azure = |start: i64| format!("st={:.0}&se={:.0}&sig=SECRET", from_now(start), from_now(60));
+    let signed = |start: i64| format!("X-Amz-Date={}&X-Amz-Expires=7200&X-Amz-Signature=SECRET", from_now(start).strftime("%Y%m%dT%H%M%SZ"));
+    vec![
+        ("400 Bad Request", "", s3("RequestTimeout", "Your socket connection was not read from"), none(), Transient, "400 Bad Request (S3 RequestTimeout)"),
+        ("400 Bad Request", "", s3("SlowDown", "Please reduce your request rate."), none(), Transient, "(S3 SlowDown)"),
+        ("503 Slow Down", "", s3("SlowDown", ""), none(), Transient, "(S3 SlowDown)"),
+        ("409 Conflict", "", s3("OperationAborted", ""), none(), Transient, "(S3 OperationAborted)"),
+        ("403 Forbidden", "", s3("RequestTimeTooSkewed", ""), none(), Transient, "(S3 RequestTimeTooSkewed)"),
+        ("500 Internal Server Error", "", s3("InternalError", ""), none(), Transient, "(S3 InternalError)"),
+        ("412 Precondition Failed", "x-ms-error-code: ServerBusy\r\n", none(), none(), Transient, "(Azure ServerBusy)"),
+        ("409 Conflict", "x-ms-error-code: BlobArchived\r\n", none(), none(), Permanent, "(Azure BlobArchived)"),
+        ("403 Forbidden", "", s3("AccessDenied", "Access Denied"), none(), Permanent, "(S3 AccessDenied)"),
+        ("403 Forbidden", "", s3("AccessDenied", "Request has expired"), none(), Permanent, "has expired; the source must send the event anew"),
+        ("400 Bad Request", "", s3("ExpiredToken", "The provided token has expired."), none(), Permanent, "credentials that signed the URL have expired"),
+        ("403 Forbidden", "", s3("InvalidObjectState", ""), none(), Permanent, "archived"),
+        ("404 Not Found", "", s3("NoSuchKey", ""), none(), Permanent, "404 Not Found (S3 NoSuchKey)"),
+        ("404 Not Found", "", "<html>SlowDown</html>".to_owned(), none(), Permanent, "404 Not Found"),
+        ("400 Bad Request", "", format!("{}{}", "x".repeat(9000), s3("SlowDown", "")), none(), Permanent, "400 Bad Request"),
+        ("400 Bad Request", "", s3("https://evil.example/?sig=SECRET", ""), none(), Permanent, "400 Bad Request"),
+        ("401 Unauthorized", "", s3("SlowDown", ""), none(), Auth, "(S3 SlowDown)"),
+        ("301 Moved Permanently", "x-amz-bucket-region: eu-west-1\r\n", s3("PermanentRedirect", ""), none(), Permanent, "without a Location (S3 PermanentRedirect): the bucket is in region `eu-west-1`"),
+        ("307 Temporary Redirect", "", s3("TemporaryRedirect", ""), none(), Permanent, "(S3 TemporaryRedirect)"),
+        ("301 Moved Permanently", "x-amz-bucket-region: <script>\r\n", none(), none(), Permanent, "301 Moved Permanently without a Location"),
+        ("400 Bad Request", "", "<Error><Code>AuthorizationQueryParametersError</Code><Region>us-west-1</Region></Error>".to_owned(), none(), Permanent, "region `us-west-1`"),
+        // Not valid yet by the service's clock, or by ours
+        ("403 Forbidden", "", s3("AccessDenied", "Request is not valid yet"), signed(-1), Transient, "may not be so yet"),
+        ("403 Forbidden", "", s3("AccessDenied", "Access Denied"), signed(-1), Permanent, "(S3 AccessDenied)"),
+        ("403 Forbidden", "", s3("AccessDenied", "Access Denied"), signed(5), Transient, "may not be so yet"),
+        ("403 Forbidden", "x-ms-error-code: AuthenticationFailed\r\n", none(), azure(-1), Transient, "may not be so yet"),
+        ("403 Forbidden", "x-ms-error-code: AuthenticationFailed\r\n", none(), azure(-20), Permanent, "(Azure AuthenticationFailed)"),
+        ("403 Forbidden", "x-ms-error-code: AuthorizationPermissionMismatch\r\n", none(), azure(-1), Permanent, "does not permit reading"),
+        ("403 Forbidden", "", s3("SignatureDoesNotMatch", ""), signed(5), Permanent, "(S3 SignatureDoesNotMatch)"),
+        ("403 Forbidden", "", none(), azure(-1), Transient, "may not be so yet"),
+        ("404 Not Found", "x-ms-error-code: BlobNotFound\r\n", none(), azure(-1), Permanent, "(Azure BlobNotFound)"),
+    ]
+}
+
+#[tokio::test]
+async fn errors_of_storage_services_are_told_apart_by_their_codes() {
+    let bench = Bench::new();
+    for (status, headers, body, query, category, words) in service_errors() {
+        for holds in [true, false] {
+            // Without a length the body ends with the connection, or with our patience.
+            let length = if holds {
+                format!("Content-Length: {}\r\n", body.len())
+            } else {
+                String::new()
+            };
+            let server = sends(
+                format!("HTTP/1.1 {status}\r\n{headers}{length}\r\n{body}").into_bytes(),
+                holds,
+            )
+            .await;
+            let fetched = bench
+                .fetch_url(&format!("http://localhost:{}/a.pdf?{query}", server.port))
+                .await;
+            let problem = fetched.expect_err(status);
+            assert_eq!(problem.category, category, "{status} {body}: {}", problem.message());
+            assert!(
+                problem.message().contains(words),
+                "{status} {body}: {}",
+                problem.message()
+            );
+            assert!(!problem.message().contains("SECRET"), "{}", problem.message());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_signature_that_did_not_follow_a_redirect_is_told() {
+    let (config, pem) = tls("claimxperience.com,www.claimxperience.com", &[b"http/1.1"]);
+    let server = RawServer::start_tls(config, |_, mut connection| async move {
+        let request = connection.request().await;
+        let answer = match request.contains("host: www.") {
+            true => "HTTP/1.1 403 Forbidden\r\nContent-Length: 48\r\n\r\n<Error><Code>SignatureDoesNotMatch</Code></Error>",
+            false => "HTTP/1.1 307 Temporary Redirect\r\nContent-Length: 0\r\nLocation: https://www.claimxperience.com/a.pdf?X-Amz-Date=20200101T000000Z&X-Amz-Expires=999999999&X-Amz-Signature=SECRET\r\n\r\n",
+        };
+        connection.send(answer.as_bytes()).await;
+    })
+    .await;
+    let resolve =
+        ["claimxperience.com", "www.claimxperience.com"].map(|host| format!("{host}=127.0.0.1:{}", server.port));
+    let bench = Bench::with_settings(PATIENT, Some(&pem), &[("DEV_RESOLVE", resolve.join(",").as_str())]);
+    let problem = bench.fetch_url("https://claimxperience.com/a.pdf").await.unwrap_err();
+    assert_eq!(problem.category, Category::Permanent);
+    assert!(
+        problem
+            .message()
+            .contains("(S3 SignatureDoesNotMatch); this was after a redirect to another host"),
+        "{}",
+        problem.message()
+    );
+    assert!(!problem.message().contains("SECRET"));
+}
+
+#[tokio::test]
+async fn an_error_whose_body_never_ends_is_an_error_in_time() {
+    let bench = Bench::with(IMPATIENT, None);
+    let server = RawServer::start(|_, mut connection| async move {
+        connection.request().await;
+        connection.send(b"HTTP/1.1 404 Not Found\r\n\r\n").await;
+        connection.send_for_ever(&[b'x'; 1000]).await;
+    })
+    .await;
+    bench.assert_fails("endless", &server, Category::Permanent, "404").await;
+    let server = sends(
+        b"HTTP/1.1 400 Bad Request\r\nContent-Length: 500\r\n\r\n<Error><Code>SlowDown</Code>".to_vec(),
+        true,
+    )
+    .await;
+    bench
+        .assert_fails("silent", &server, Category::Transient, "SlowDown")
+        .await;
+}
