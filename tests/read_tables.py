@@ -48,7 +48,8 @@ TABLES = {
     "xact_attachments": Table(
         columns(
             string="""
-                media_id trace_id attachment_url blob_path file_type status_subtype assignment_id content_type sha256
+                media_id trace_id attachment_url blob_path file_type status_subtype assignment_id content_type
+                declared_content_type sha256
             """,
             long="bytes_downloaded",
             integer="retry_count",

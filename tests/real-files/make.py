@@ -19,6 +19,7 @@ import io
 import json
 import mimetypes
 import shutil
+import struct
 import subprocess
 import sys
 import tarfile
@@ -26,6 +27,8 @@ import threading
 import urllib.error
 import urllib.request
 import zipfile
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
 from pathlib import Path
 from xml.dom import minidom
 
@@ -35,16 +38,18 @@ import fpdf
 import lxml.etree
 import lxml.html
 import openpyxl
+import pillow_heif
 import py7zr
 import pylnk3
 import setuptools
+import tablib
 import wasmtime
 import xlsxwriter
 import xlwt
 from PIL import Image, ImageDraw, features
 from reportlab.pdfgen import canvas
 
-ACCEPTED = "pdf xml txt csv json html htm xls xlsx doc docx esx jpg jpeg png gif bmp tiff tif webp mov mp4".split()
+ACCEPTED = "pdf xml txt csv json html htm xls xlsx doc docx esx jpg jpeg png gif bmp tiff tif webp heic heif mov mp4".split()
 
 # Nothing is learnt from a megabyte behind the first 8 KiB.
 LARGEST = 1_000_000
@@ -130,6 +135,12 @@ def pictures(to):
     picture().save(to.accepted("pillow-exif.webp"), exif=exif)
     first.save(to.accepted("pillow-animated.webp"), save_all=True, append_images=rest)
 
+    # As phones write them.
+    pillow_heif.register_heif_opener()
+    for extension in ("heic", "heif"):
+        picture().save(to.accepted(f"pillow-heif.{extension}"), exif=exif)
+        first.save(to.accepted(f"pillow-heif-pages.{extension}"), save_all=True, append_images=rest)
+
     foreign = {"jp2": "jpg_2000", "avif": "avif", "tga": None, "ico": None, "pcx": None, "icns": None, "ppm": None}
     for extension, feature in foreign.items():
         if feature is None or features.check(feature):
@@ -159,6 +170,7 @@ def films(to):
     ]
     for name, container, codec, options in made:
         film(to.accepted(name), container, codec, options)
+    rearranged_films(to)
     for extension, codec in (
         ("avi", "mpeg4"),
         ("mkv", "libx264"),
@@ -167,6 +179,62 @@ def films(to):
         ("mpg", "mpeg1video"),
     ):
         film(to.other(f"ffmpeg.{extension}"), {"mkv": "matroska", "mpg": "mpeg"}.get(extension, extension), codec, {})
+
+
+def rearranged_films(to):
+    """QuickTime files that begin with other atoms than `ftyp`, as cameras and editors of before there were brands wrote them."""
+    film_bytes = to.folder.joinpath("accepted/mov/ffmpeg-faststart.mov").read_bytes()
+    atoms = dict(top_level(film_bytes))
+    moov, mdat = atoms[b"moov"], atoms[b"mdat"]
+    plain = film_bytes.index(mdat) + 8
+    atom = lambda kind, body=b"": struct.pack(">I4s", 8 + len(body), kind) + body
+    long_mdat = struct.pack(">I4sQ", 1, b"mdat", len(mdat) + 8) + mdat[8:]
+    beginnings = {
+        "moov": b"",
+        "wide": atom(b"wide"),
+        "free": atom(b"free", bytes(64)),
+        "skip": atom(b"skip", bytes(64)),
+        "uuid": atom(b"uuid", bytes(64)),
+        "udta": atom(b"udta", bytes(4)),
+        "junk": atom(b"junk", bytes(64)),
+        "pict": atom(b"PICT", bytes(64)),
+        "long-free": struct.pack(">I4sQ", 1, b"free", 80) + bytes(64),
+    }
+    for name, begin in beginnings.items():
+        for length, media in (("", mdat), ("-long-mdat", long_mdat)):
+            before = len(begin) + len(moov) + len(media) - len(mdat) + 8
+            path = to.accepted(f"atoms-{name}{length}.mov")
+            path.write_bytes(begin + with_offsets(moov, before - plain) + media)
+            readable(path)
+    # The media first, to the end of which its size leads.
+    path = to.accepted("atoms-mdat-first.mov")
+    path.write_bytes(long_mdat + with_offsets(moov, 16 - plain))
+    readable(path)
+
+
+def top_level(data):
+    at = 0
+    while at < len(data):
+        (size,) = struct.unpack_from(">I", data, at)
+        yield data[at + 4 : at + 8], data[at : at + size]
+        at += size
+
+
+def with_offsets(moov, moved):
+    """The `moov` atom of a film whose media lies `moved` bytes further on."""
+    changed, at = bytearray(moov), moov.find(b"stco")
+    while at >= 0:
+        (count,) = struct.unpack_from(">I", moov, at + 8)
+        for entry in range(at + 12, at + 12 + 4 * count, 4):
+            struct.pack_into(">I", changed, entry, struct.unpack_from(">I", moov, entry)[0] + moved)
+        at = moov.find(b"stco", at + 1)
+    return bytes(changed)
+
+
+def readable(path):
+    """FFmpeg is the judge of whether these are films."""
+    with av.open(str(path)) as film_file:
+        assert sum(1 for _ in film_file.decode(video=0)) == 5, path
 
 
 def film(path, container, codec, options):
@@ -194,6 +262,14 @@ def documents(to):
     page.set_font("helvetica")
     page.multi_cell(0, text=TEXT)
     page.output(str(to.accepted("fpdf2.pdf")))
+    # Behind what scripts and gateways put before it; readers take the header anywhere in the first 1024 bytes.
+    pdf = to.folder.joinpath("accepted/pdf/fpdf2.pdf").read_bytes()
+    for name, before in (
+        ("php-notice", b"<br />\n<b>Notice</b>:  Undefined index: a in <b>/var/www/get.php</b> on line <b>7</b><br />\n"),
+        ("multipart", b'--x\r\nContent-Disposition: form-data; name="file"\r\nContent-Type: application/pdf\r\n\r\n'),
+        ("bom", b"\xef\xbb\xbf"),
+    ):
+        to.accepted(f"fpdf2-{name}.pdf").write_bytes(before + pdf)
     picture().save(to.accepted("pillow-scan.pdf"))
 
     book = xlwt.Workbook()
@@ -202,6 +278,12 @@ def documents(to):
         for column, value in enumerate(row):
             sheet.write(number, column, value)
     book.save(str(to.accepted("xlwt.xls")))
+    # The workbook without the container around it.
+    to.accepted("xlwt-stream.xls").write_bytes(book.get_biff_data())
+    table = tablib.Dataset(*ROWS[1:], headers=ROWS[0])
+    to.accepted("tablib-html.xls").write_text(table.export("html"), encoding="utf-8")
+    to.accepted("tablib-tsv.xls").write_text(table.export("tsv"), encoding="utf-8", newline="")
+    web_archives(to)
 
     book = openpyxl.Workbook()
     for row in ROWS:
@@ -222,6 +304,19 @@ def documents(to):
     document.add_picture(photo)
     document.save(str(to.accepted("python-docx.docx")))
 
+    # The same members in other orders, and behind the folder that signing programs put first.
+    manifest = [("META-INF/MANIFEST.MF", b"Manifest-Version: 1.0\r\n")]
+    for name in ("python-docx.docx", "openpyxl.xlsx"):
+        stem, extension = name.split(".")
+        with zipfile.ZipFile(to.folder.joinpath("accepted", extension, name)) as package:
+            members = [(member, package.read(member)) for member in package.namelist()]
+        # Nothing asks for an order; the largest member first is the hardest to see.
+        orders = {"reversed": members[::-1], "sorted": sorted(members), "manifest": manifest + members}
+        for order, ordered in orders.items():
+            with zipfile.ZipFile(to.accepted(f"{stem}-{order}.{extension}"), "w", zipfile.ZIP_DEFLATED) as package:
+                for member, data in ordered:
+                    package.writestr(member, data)
+
     # Nothing but Xactimate writes estimates. Packed as theirs are known to be: a ZIP archive of XML and pictures.
     estimate = lxml.etree.Element("XACTDOC")
     lxml.etree.SubElement(estimate, "XACTNET_INFO", transactionId="0001")
@@ -240,6 +335,17 @@ def documents(to):
             for member, data in order:
                 archive.writestr(member, data)
     lxml.etree.ElementTree(estimate).write(to.accepted("lxml.esx"), xml_declaration=True, encoding="UTF-8")
+
+
+def web_archives(to):
+    """Pages as Office saves them, alone and as a message of related parts."""
+    for extension, program, space in (("xls", "Excel.Sheet", "excel"), ("doc", "Word.Document", "word")):
+        page = f"""<html xmlns:o="urn:schemas-microsoft-com:office:office" xmlns:x="urn:schemas-microsoft-com:office:{space}">
+<head><meta name=ProgId content={program}><title>Claim</title></head><body><table><tr><td>1</td></tr></table></body></html>"""
+        to.accepted(f"page.{extension}").write_text(page, encoding="utf-8")
+        message = MIMEMultipart("related", type="text/html")
+        message.attach(MIMEText(page, "html", "utf-8"))
+        to.accepted(f"email-mhtml.{extension}").write_bytes(message.as_bytes())
 
 
 # ----------------------------------------------------------------------------------------------------------------- text
@@ -435,7 +541,6 @@ def tika(to, jars):
         "msg",
         "ppt",
         "pptx",
-        "heic",
         "mp3",
         "wav",
         "mid",
@@ -460,6 +565,9 @@ def tika(to, jars):
 
     for jar in ("audiovideo", "html", "image", "microsoft", "pdf", "pkg", "text", "xml"):
         from_jar(jars, jar, place)
+    # Office opens its XML under its own names as well, and that is how it is sent.
+    for name, extension in (("testEXCEL2003", "xls"), ("testWORD2003", "doc"), ("testWORD_2003ml", "doc"), ("testWORD_2006ml", "doc")):
+        shutil.copy(to.folder / "accepted/xml" / f"tika-{name}.xml", to.accepted(f"tika-{name}-xml.{extension}"))
 
 
 def from_jar(jars, module, place):

@@ -15,17 +15,17 @@ use body::{Body, too_large};
 use client::Clients;
 use coding::Decoding;
 use contracts::category::Category;
-use contracts::file_rules::FileType;
+use contracts::file_rules::{self, FileType, Judged};
 use contracts::messages::Problem;
 use contracts::url_guard::{UrlPolicy, location_text};
 use jiff::Timestamp;
 use problems::{body_problem, header, redirect_without_location, refused_status};
-use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION, TRANSFER_ENCODING};
+use reqwest::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, LOCATION, TRANSFER_ENCODING};
 use reqwest::{Response, StatusCode};
 use runtime::config::Settings;
 use std::time::{Duration, Instant};
 use url::Url;
-use xact_cache::{CacheError, Cached, Slot};
+use xact_cache::{CacheError, Cached, Kind, Slot};
 
 /// Redirects that are followed, each under the same rules as the first URL.
 const MAX_REDIRECTS: usize = 5;
@@ -126,14 +126,14 @@ impl Fetcher {
         })
     }
 
-    /// Downloads `url` into the slot.
+    /// Downloads `url`, which names a file of the kind `named`, into the slot; returns also what the file was found to be.
     pub(crate) async fn fetch(
         &self,
         policy: &UrlPolicy,
         url: Url,
-        file_type: FileType,
+        named: Option<FileType>,
         slot: &Slot,
-    ) -> Result<Cached, FetchError> {
+    ) -> Result<(Cached, Judged), FetchError> {
         let base = self.limits.base;
         let response = tokio::time::timeout(base, self.follow(policy, url))
             .await
@@ -144,16 +144,18 @@ impl Fetcher {
                     format!("no answer in time: none within {seconds} s"),
                 )
             })??;
-        let content_type = header(response.headers(), CONTENT_TYPE.as_str()).map(str::to_owned);
-        let announced = self.check_headers(&response, file_type, content_type.as_deref())?;
+        let announced = self.check_headers(&response)?;
+        let declared = header(response.headers(), CONTENT_TYPE.as_str()).map(str::to_owned);
         let decoding = Decoding::of(response.headers()).map_err(permanent)?;
+        let named = named.or_else(|| named_by(response.headers()));
         let mut body = Body {
             response,
             decoding,
             part: slot.begin(),
             head: Vec::new(),
-            is_judged: false,
-            file_type,
+            judged: None,
+            named,
+            declared,
             announced,
             received: 0,
             max_file_bytes: self.max_file_bytes,
@@ -161,7 +163,14 @@ impl Fetcher {
             started: Instant::now(),
         };
         match body.receive().await {
-            Ok(()) => Ok(body.part.finish(content_type, Timestamp::now()).await?),
+            Ok(judged) => {
+                let kind = Kind {
+                    file_type: Some(judged.file_type.label().to_owned()),
+                    content_type: judged.content_type.clone(),
+                    declared_content_type: judged.declared_content_type.clone(),
+                };
+                Ok((body.part.finish(kind, Timestamp::now()).await?, judged))
+            }
             Err(error) => {
                 body.part.discard().await;
                 Err(error)
@@ -199,12 +208,7 @@ impl Fetcher {
     }
 
     /// What can be judged before the first byte; returns the announced length, in bytes as they are received.
-    fn check_headers(
-        &self,
-        response: &Response,
-        file_type: FileType,
-        content_type: Option<&str>,
-    ) -> Result<Option<u64>, FetchError> {
+    fn check_headers(&self, response: &Response) -> Result<Option<u64>, FetchError> {
         // The connection's own coding: with another one than these, where the body ends would be a guess.
         let mut codings = response.headers().get_all(TRANSFER_ENCODING).iter();
         let refused = codings.find(|value| {
@@ -218,9 +222,6 @@ impl Fetcher {
             ))
             .into());
         }
-        file_type
-            .check_declared(content_type)
-            .map_err(|refusal| permanent(refusal.to_string()))?;
         let announced = announced_length(response);
         if let Some(bytes) = announced.filter(|&bytes| bytes > self.max_file_bytes) {
             return Err(permanent(too_large(bytes, self.max_file_bytes)).into());
@@ -237,6 +238,12 @@ fn permanent(text: String) -> Problem {
 fn announced_length(response: &Response) -> Option<u64> {
     let value = header(response.headers(), CONTENT_LENGTH.as_str())?;
     value.split(',').next()?.trim().parse().ok()
+}
+
+/// The kind that the answer names its file. Names are not always ASCII in it.
+fn named_by(headers: &HeaderMap) -> Option<FileType> {
+    let disposition = headers.get(CONTENT_DISPOSITION)?;
+    file_rules::type_in_disposition(&String::from_utf8_lossy(disposition.as_bytes()))
 }
 
 fn is_redirect(status: StatusCode) -> bool {

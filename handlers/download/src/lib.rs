@@ -14,7 +14,7 @@ mod volume;
 use breaker::Breakers;
 use contracts::cache_path;
 use contracts::category::Category;
-use contracts::file_rules::{self, FileType};
+use contracts::file_rules::{self, Declared, FileType, Judged};
 use contracts::messages::{CachedDownload, DownloadTask, Problem};
 use contracts::presigned;
 use contracts::topology::Stage;
@@ -25,6 +25,7 @@ use runtime::config::Settings;
 use runtime::metrics::{InProgress, metrics};
 use runtime::{Context, EachService, Emit, Factory, Failure, Handler, Limits, Outcome, SetupError, Unavailable};
 use std::sync::Arc;
+use tracing::warn;
 use url::Url;
 use xact_cache::{Cache, Cached, Slot};
 
@@ -72,7 +73,7 @@ impl Handler for Download {
             .policy
             .check(&task.attachment_url)
             .map_err(|refusal| permanent(refusal.to_string()))?;
-        let file_type = file_rules::allowed_type(&url).map_err(|refusal| permanent(refusal.to_string()))?;
+        let named = file_rules::named_type(&url).map_err(|refusal| permanent(refusal.to_string()))?;
         // One download of a file at a time, also when its task came twice.
         let slot = self.cache.slot(task.media_id).await;
         if let Some(cached) = slot.finished().await {
@@ -82,7 +83,7 @@ impl Handler for Download {
         if let Some(waiting) = not_yet::check(&url, context.now) {
             return waiting;
         }
-        match self.download(url, file_type, &slot, context).await {
+        match self.download(&task, url, named, &slot, context).await {
             Ok(cached) => {
                 fail_point!("renamed", |_| std::process::abort());
                 let path = cache_path::file(task.media_id);
@@ -103,7 +104,14 @@ impl Handler for Download {
 
 impl Download {
     /// Fetches the file, unless its URL has expired, the volume is full, or its host is given a rest.
-    async fn download(&self, url: Url, file_type: FileType, slot: &Slot, context: &Context) -> Result<Cached, Failure> {
+    async fn download(
+        &self,
+        task: &DownloadTask,
+        url: Url,
+        named: Option<FileType>,
+        slot: &Slot,
+        context: &Context,
+    ) -> Result<Cached, Failure> {
         if let Some(expiry) = presigned::expiry(&url).filter(|expiry| expiry.is_expired(context.now)) {
             return Err(permanent(format!(
                 "the presigned URL ({}) expired at {}",
@@ -123,11 +131,12 @@ impl Download {
             ));
         };
         let running = InProgress::start(&metrics().downloads_concurrent, WORKER);
-        let fetched = self.fetcher.fetch(&self.policy, url, file_type, slot).await;
+        let fetched = self.fetcher.fetch(&self.policy, url, named, slot).await;
         drop(running);
         match fetched {
-            Ok(cached) => {
+            Ok((cached, judged)) => {
                 attempt.succeeded();
+                report_difference(task, &judged);
                 metrics()
                     .download_bytes
                     .with_label_values(&[WORKER])
@@ -157,19 +166,48 @@ fn is_the_hosts(problem: &Problem) -> bool {
     problem.category == Category::Transient && is_about_the_host
 }
 
+/// Reports a file that is something else than its name or its server says. It is stored as what it is.
+fn report_difference(task: &DownloadTask, judged: &Judged) {
+    if !judged.differs() {
+        return;
+    }
+    let named = judged.named.map_or("UNKNOWN", FileType::label);
+    let declared = match judged.declared {
+        Declared::Nothing | Declared::Fits => "fits",
+        Declared::Differs(Some(other)) => other.label(),
+        Declared::Differs(None) => "other",
+        Declared::Active => "active",
+    };
+    let found = judged.file_type.label();
+    metrics()
+        .attachment_type_differences
+        .with_label_values(&[named, declared, found])
+        .inc();
+    warn!(
+        trace_id = task.trace_id,
+        media_id = %task.media_id,
+        named,
+        declared = judged.declared_content_type,
+        found,
+        "the attachment is something else than its name or its server says; it is stored as what it is"
+    );
+}
+
 fn permanent(text: String) -> Failure {
     Problem::new(Category::Permanent, text).into()
 }
 
 fn emit(task: DownloadTask, local_cache_path: String, cached: Cached) -> Outcome {
+    let (kind, bytes) = (cached.kind, cached.bytes);
+    let cached = CachedDownload::of_task(
+        task,
+        local_cache_path,
+        bytes,
+        kind.content_type,
+        cached.sha256,
+        cached.downloaded_at,
+    );
     Emit::nothing()
-        .cached(CachedDownload::of_task(
-            task,
-            local_cache_path,
-            cached.bytes,
-            cached.content_type,
-            cached.sha256,
-            cached.downloaded_at,
-        ))
+        .cached(cached.found_to_be(kind.file_type, kind.declared_content_type))
         .into()
 }

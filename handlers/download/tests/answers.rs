@@ -119,6 +119,25 @@ async fn a_file_that_was_stored_compressed_is_cached_as_the_file() {
 }
 
 #[tokio::test]
+async fn what_a_file_was_found_to_be_is_in_its_message_also_when_it_is_found_again() {
+    let bench = Bench::start(&[]).await;
+    // The task says PDF.
+    for _ in 0..2 {
+        let Ok(Outcome::Emit(emit)) = bench.handle("/ok/1000/x/b.png").await else {
+            panic!("it is a picture");
+        };
+        let out = runtime::disposition::produced(Stage::Download, emit, Timestamp::now()).await;
+        let cached = &out[0].1;
+        assert_eq!(
+            (&cached["file_type"], &cached["content_type"]),
+            (&"PNG".into(), &"image/png".into())
+        );
+        assert!(cached["declared_content_type"].is_null());
+        assert_eq!(cached["destination_path"], "s/a/t/a_b.pdf", "the path is the task's");
+    }
+}
+
+#[tokio::test]
 async fn a_finished_file_is_not_downloaded_again() {
     let bench = Bench::start(&[]).await;
     bench.handle("/ok/1000/x/b.pdf").await.unwrap();

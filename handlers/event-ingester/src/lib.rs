@@ -168,7 +168,7 @@ impl<'a> Attachment<'a> {
     fn read(trace_id: &str, raw: &'a str, policy: &UrlPolicy) -> Self {
         let (url, refused) = match policy.check(raw) {
             Ok(url) => {
-                let refused = file_rules::allowed_type(&url).err();
+                let refused = file_rules::named_type(&url).err();
                 (Some(url), refused.map(|refusal| refusal.to_string()))
             }
             Err(refusal) => (Url::parse(raw).ok(), Some(refusal.to_string())),
@@ -276,6 +276,37 @@ mod tests {
             assert!(text.contains(reason), "{text}");
             assert_eq!(out[1].1["original_task"]["attachment_url"], bad);
         }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_nothing_names_is_left_to_the_download_stage() {
+        let urls = [
+            "https://claimxperience.com/files/123e4567-e89b-12d3-a456-426614174000",
+            "https://claimxperience.com/download.ashx?id=7",
+            "https://claimxperience.com/download.ashx?id=7&filename=roof.jpeg",
+        ];
+        let out = produced(&ingester(), event(&json!("A"), &urls)).await;
+        let tasks: Vec<_> = out
+            .iter()
+            .map(|(topic, task)| {
+                (
+                    topic.as_str(),
+                    task["file_type"].as_str().unwrap(),
+                    task["blob_path"].as_str().unwrap(),
+                )
+            })
+            .collect();
+        let pending = "xact.downloads.pending";
+        let path = |name: &str| format!("documentsReceived/A/test-001/A_{name}");
+        let paths = ["123e4567-e89b-12d3-a456-426614174000", "download", "roof.jpeg"].map(path);
+        assert_eq!(
+            tasks,
+            [
+                (pending, "UNKNOWN", paths[0].as_str()),
+                (pending, "UNKNOWN", paths[1].as_str()),
+                (pending, "JPEG", paths[2].as_str())
+            ]
+        );
     }
 
     #[tokio::test]

@@ -19,6 +19,7 @@ pub(crate) fn attachment(result: &DownloadResult, event_date: Date, now: Timesta
         status_subtype: Some(result.status_subtype.clone()),
         assignment_id: Some(result.assignment_id.clone()),
         content_type: result.content_type.clone(),
+        declared_content_type: result.declared_content_type.clone(),
         sha256: result.sha256.clone(),
         bytes_downloaded: Some(i64::try_from(result.bytes_downloaded).unwrap_or(i64::MAX)),
         retry_count: Some(count(result.retry_count)),

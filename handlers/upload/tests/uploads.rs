@@ -197,7 +197,7 @@ async fn a_file_with_its_note_is_uploaded_without_it() {
     let cache = xact_cache::Cache::create(&bench.folder.path().join("cache")).unwrap();
     let mut part = cache.slot(cached(b"hello").media_id).await.begin();
     part.write(b"hello").await.unwrap();
-    part.finish(Some("application/pdf".to_owned()), now()).await.unwrap();
+    part.finish(xact_cache::Kind::default(), now()).await.unwrap();
     assert!(std::fs::metadata(bench.cached_file()).unwrap().len() > 5);
     let out = bench.produced(cached(b"hello")).await;
     assert_eq!(out[0].1["status"], "completed");

@@ -28,7 +28,7 @@ mod volume;
 
 pub use error::CacheError;
 pub use janitor::ClearBefore;
-pub use note::Cached;
+pub use note::{Cached, Kind};
 pub use part::Part;
 pub use slot::Slot;
 pub use verified::{CacheFile, Found};

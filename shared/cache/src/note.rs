@@ -20,11 +20,26 @@ pub struct Cached {
     pub bytes: u64,
     /// SHA-256 of the content in lower-case hex.
     pub sha256: String,
-    /// As the server declared it.
-    pub content_type: Option<String>,
+    /// What its content is, and what its server said of it.
+    #[serde(flatten)]
+    pub kind: Kind,
     /// When it was complete.
     #[serde(with = "contracts::time")]
     pub downloaded_at: Timestamp,
+}
+
+/// What the content of a file was found to be. Notes of earlier versions have the content type alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kind {
+    /// The kind's extension in upper case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_type: Option<String>,
+    /// Of the content, or as the server declared it.
+    #[serde(default)]
+    pub content_type: Option<String>,
+    /// As the server declared it, if that is something else than the content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared_content_type: Option<String>,
 }
 
 /// Ends a complete file.
@@ -69,7 +84,11 @@ mod tests {
         Cached {
             bytes,
             sha256: "ab".to_owned(),
-            content_type: Some("application/pdf".to_owned()),
+            kind: Kind {
+                file_type: Some("HEIC".to_owned()),
+                content_type: Some("image/heic".to_owned()),
+                declared_content_type: Some("image/jpeg".to_owned()),
+            },
             downloaded_at: "2025-01-01T00:00:00Z".parse().unwrap(),
         }
     }
@@ -92,6 +111,15 @@ mod tests {
         }
         assert_eq!(read_back(&[&whole[..], b"x"].concat()), None);
         assert_eq!(read_back(&whole[1..]), None, "a byte of the content is missing");
+    }
+
+    #[test]
+    fn a_note_of_an_earlier_version_is_read() {
+        let note = br#"{"bytes":5,"sha256":"ab","content_type":"application/pdf","downloaded_at":"2025-01-01T00:00:00.000000Z"}"#;
+        let end = [&u32::try_from(note.len()).unwrap().to_le_bytes()[..], MAGIC].concat();
+        let read = read_back(&[&b"hello"[..], note, &end].concat()).unwrap();
+        assert_eq!(read.kind.content_type.as_deref(), Some("application/pdf"));
+        assert_eq!((read.kind.file_type, read.kind.declared_content_type), (None, None));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use contracts::cache_path;
 
 use crate::folders::{Folders, MissingShard};
-use crate::{CacheError, Cached, note};
+use crate::{CacheError, Cached, Kind, note};
 
 /// What is collected before it is written.
 const BUFFER_BYTES: usize = 128 * 1024;
@@ -82,11 +82,11 @@ impl Part {
     ///
     /// # Errors
     /// When the volume does not take it.
-    pub async fn finish(mut self, content_type: Option<String>, now: Timestamp) -> Result<Cached, CacheError> {
+    pub async fn finish(mut self, kind: Kind, now: Timestamp) -> Result<Cached, CacheError> {
         let cached = Cached {
             bytes: self.bytes,
             sha256: hex::encode(self.hash.clone().finalize()),
-            content_type,
+            kind,
             downloaded_at: contracts::time::to_microseconds(now),
         };
         let mut buffer = std::mem::take(&mut self.buffer);
@@ -273,7 +273,7 @@ mod tests {
         // The next attempt is not in its way, and finishes a file of its own.
         let mut part = slot.begin();
         part.write(b"hello").await.unwrap();
-        let cached = part.finish(None, now()).await.unwrap();
+        let cached = part.finish(Kind::default(), now()).await.unwrap();
         assert_eq!(slot.finished().await, Some(cached));
     }
 
@@ -288,7 +288,11 @@ mod tests {
         for _ in 0..5 {
             part.write(&piece).await.unwrap();
         }
-        let cached = part.finish(Some("image/png".to_owned()), now()).await.unwrap();
+        let kind = Kind {
+            content_type: Some("image/png".to_owned()),
+            ..Kind::default()
+        };
+        let cached = part.finish(kind, now()).await.unwrap();
         assert_eq!(cached.bytes, 5 * piece.len() as u64);
         assert_eq!(slot.finished().await.as_ref(), Some(&cached));
         let whole = std::fs::read(root.path().join(cache_path::file(id))).unwrap();
@@ -307,10 +311,10 @@ mod tests {
         part.write(&[0; BUFFER_BYTES]).await.unwrap();
         // By the janitor, while this process was taken for dead.
         std::fs::remove_dir_all(root.path().join(cache_path::shard(id))).unwrap();
-        assert!(part.finish(None, now()).await.is_err());
+        assert!(part.finish(Kind::default(), now()).await.is_err());
         assert_eq!(files(root.path(), id), Vec::<PathBuf>::new());
         assert!(
-            slot.begin().finish(None, now()).await.is_ok(),
+            slot.begin().finish(Kind::default(), now()).await.is_ok(),
             "in a shard that is created again"
         );
         assert!(slot.finished().await.is_some());
@@ -323,11 +327,25 @@ mod tests {
         let id = Uuid::new_v4();
         let in_the_way = root.path().join(cache_path::file(id)).join("not-empty");
         std::fs::create_dir_all(&in_the_way).unwrap();
-        let error = cache.slot(id).await.begin().finish(None, now()).await.unwrap_err();
+        let error = cache
+            .slot(id)
+            .await
+            .begin()
+            .finish(Kind::default(), now())
+            .await
+            .unwrap_err();
         assert!(error.to_string().contains("CACHE_DIR"), "{error}");
         assert_eq!(files(root.path(), id).len(), 1);
         std::fs::remove_dir_all(root.path().join(cache_path::file(id))).unwrap();
-        assert!(cache.slot(id).await.begin().finish(None, now()).await.is_ok());
+        assert!(
+            cache
+                .slot(id)
+                .await
+                .begin()
+                .finish(Kind::default(), now())
+                .await
+                .is_ok()
+        );
     }
 
     #[test]

@@ -110,12 +110,13 @@ fn finished(folders: &Folders, media_id: Uuid) -> io::Result<Option<Cached>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Kind;
     use std::path::PathBuf;
 
     async fn write(slot: &Slot, content: &[u8]) -> Cached {
         let mut part = slot.begin();
         part.write(content).await.unwrap();
-        part.finish(None, "2025-01-01T00:00:00Z".parse().unwrap())
+        part.finish(Kind::default(), "2025-01-01T00:00:00Z".parse().unwrap())
             .await
             .unwrap()
     }

@@ -13,7 +13,7 @@ use std::process::Command;
 
 use contracts::cache_path::Layout;
 use uuid::Uuid;
-use xact_cache::{Cache, Cached, Found};
+use xact_cache::{Cache, Cached, Found, Kind};
 
 /// Set for the process that strace watches: the cache folder.
 const WATCHED: &str = "XACT_TEST_WATCHED_CACHE";
@@ -142,7 +142,7 @@ async fn downloaded(cache: &Cache, media_id: Uuid) -> Cached {
     for piece in CONTENT.chunks(4000) {
         part.write(piece).await.unwrap();
     }
-    part.finish(None, "2025-01-01T00:00:00Z".parse().unwrap())
+    part.finish(Kind::default(), "2025-01-01T00:00:00Z".parse().unwrap())
         .await
         .unwrap()
 }

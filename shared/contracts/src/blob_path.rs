@@ -4,7 +4,7 @@
 //! each time the event is read (a redelivered file overwrites itself), and must differ for each
 //! attachment of an event (two files of one name overwrote each other in the predecessor).
 
-use crate::file_rules::{file_name_of, split_extension};
+use crate::file_rules::{split_extension, stored_name};
 use std::collections::HashMap;
 use unicode_normalization::UnicodeNormalization;
 use url::Url;
@@ -126,7 +126,7 @@ fn has_hash(text: &str) -> bool {
 
 /// The name before collisions are looked at.
 fn file_name(parts: &PathParts<'_>, url: &Url) -> String {
-    let file = file_name_of(url).unwrap_or_else(|| UNNAMED_FILE.to_owned());
+    let file = stored_name(url).unwrap_or_else(|| UNNAMED_FILE.to_owned());
     let file = match split_extension(&file) {
         Some((stem, extension)) => format!("{stem}.{}", extension.to_ascii_lowercase()),
         None => file,

@@ -15,7 +15,7 @@ use crate::commit::{self, Attempt, Contents};
 use crate::filter_cache::FilterCache;
 use crate::key_lookup::{Lookup, Wanted};
 use crate::snapshot::Snapshot;
-use crate::{Key, Table, TableError, TableRow, data_files};
+use crate::{Key, Table, TableError, TableRow, data_files, missing_columns};
 
 /// A row and where it came from. Without a source (HTTP invoke) the key alone tells whether it is there.
 #[derive(Clone, Debug, PartialEq)]
@@ -121,6 +121,9 @@ impl<R: TableRow> Change for Append<'_, R> {
     const NEEDS_LATEST: bool = false;
 
     async fn plan(&mut self, snapshot: &mut Snapshot) -> Result<Plan<Appended>, TableError> {
+        if let Some(columns) = missing_columns::addition::<R>(&snapshot.table, &snapshot.at)? {
+            return Ok(Plan::Prepare(Box::new(columns)));
+        }
         let known = snapshot.positions(&self.app_ids).await?;
         self.check_not_restored(&known, &snapshot.at)?;
         let lookup = Lookup::<R>::new(snapshot, self.filters);

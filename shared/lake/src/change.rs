@@ -42,13 +42,28 @@ pub(crate) enum Plan<T> {
     Done(T),
     /// A commit, and the outcome if it lands.
     Commit(Box<Contents>, T),
+    /// A commit that comes first; the change is planned again behind it.
+    Prepare(Box<Contents>),
 }
 
 /// A commit that was sent, and is not known to be in the log or out of it.
 struct Sent<T> {
     attempt: Attempt,
     contents: Box<Contents>,
-    outcome: T,
+    /// `None`: it only prepares the change.
+    outcome: Option<T>,
+}
+
+impl<T> Sent<T> {
+    /// What is to be sent as the commit after this snapshot.
+    fn of(snapshot: &Snapshot, mut contents: Box<Contents>, outcome: Option<T>) -> Result<Self, TableError> {
+        contents.complete(snapshot)?;
+        Ok(Self {
+            attempt: Attempt::after(snapshot),
+            contents,
+            outcome,
+        })
+    }
 }
 
 /// What is carried from round to round.
@@ -122,14 +137,8 @@ async fn round<R: TableRow, C: Change>(
                 handle.keep(snapshot);
                 return Ok(Some(outcome));
             }
-            Plan::Commit(mut contents, outcome) => {
-                contents.complete(&snapshot)?;
-                Sent {
-                    attempt: Attempt::after(&snapshot),
-                    contents,
-                    outcome,
-                }
-            }
+            Plan::Commit(contents, outcome) => Sent::of(&snapshot, contents, Some(outcome))?,
+            Plan::Prepare(contents) => Sent::of(&snapshot, contents, None)?,
         },
     };
     let sent = rounds.open.insert(sent);
@@ -143,7 +152,7 @@ async fn round<R: TableRow, C: Change>(
                 let snapshot = checkpoint::make_if_due::<R>(handle, snapshot, options).await;
                 handle.keep(snapshot);
             }
-            Ok(Some(outcome))
+            Ok(outcome)
         }
         Err(error) => after_error::<R, _>(handle, snapshot, options, error, rounds).await,
     }
@@ -164,7 +173,7 @@ async fn settle<R: TableRow, T: Clone>(
             let outcome = sent.outcome.clone();
             rounds.open = None;
             follow::<R>(handle, snapshot, options).await?;
-            Ok(Some(outcome))
+            Ok(outcome)
         }
         CommitOutcome::Conflicted => {
             rounds.open = None;
@@ -200,7 +209,7 @@ async fn after_error<R: TableRow, T: Clone>(
             if follow::<R>(handle, &mut snapshot, options).await.is_ok() {
                 handle.keep(snapshot);
             }
-            Ok(Some(outcome))
+            Ok(outcome)
         }
         CommitOutcome::Conflicted => {
             rounds.open = None;

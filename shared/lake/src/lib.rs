@@ -47,6 +47,8 @@ mod key_lookup;
 #[cfg(feature = "delta")]
 mod log_cache;
 #[cfg(feature = "delta")]
+mod missing_columns;
+#[cfg(feature = "delta")]
 mod optimize;
 #[cfg(feature = "delta")]
 mod parquet_read;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use deltalake::DeltaTable;
 use deltalake::arrow::array::{ArrayRef, RecordBatch, new_null_array};
 use deltalake::arrow::compute::cast;
-use deltalake::arrow::datatypes::{DataType, Schema, SchemaRef};
+use deltalake::arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use deltalake::arrow::error::ArrowError;
 use deltalake::kernel::StructType;
 use deltalake::kernel::engine::arrow_conversion::TryIntoArrow;
@@ -34,7 +34,8 @@ pub(crate) fn table_schema(table: &DeltaTable, at: &str) -> Result<SchemaRef, Ta
 }
 
 /// Refuses a table that rows of this kind cannot be appended to: another partitioning, a missing column, another type.
-/// Columns that others have added are welcome as long as they may be null.
+/// Columns that others have added are welcome as long as they may be null; a column of the rows that it lacks and
+/// that may be null is added by the first append (see `missing_columns`).
 pub(crate) fn check<R: TableRow>(table: &DeltaTable, at: &str) -> Result<(), TableError> {
     let snapshot = table
         .snapshot()
@@ -47,8 +48,11 @@ pub(crate) fn check<R: TableRow>(table: &DeltaTable, at: &str) -> Result<(), Tab
         ));
     }
     let ours = arrow_schema::<R>().map_err(|error| TableError::schema(at, error))?;
-    let empty = RecordBatch::new_empty(ours);
-    conform(&empty, &table_schema(table, at)?, at).map(|_| ())
+    let theirs = table_schema(table, at)?;
+    let is_checked = |field: &&FieldRef| !field.is_nullable() || theirs.field_with_name(field.name()).is_ok();
+    let checked: Vec<FieldRef> = ours.fields().iter().filter(is_checked).cloned().collect();
+    let empty = RecordBatch::new_empty(Arc::new(Schema::new(checked)));
+    conform(&empty, &theirs, at).map(|_| ())
 }
 
 /// The batch in the table's column order, with nulls for columns that it does not know.
@@ -61,7 +65,7 @@ pub(crate) fn conform(batch: &RecordBatch, table: &SchemaRef, at: &str) -> Resul
     {
         return Err(TableError::schema(at, format!("it has no column {:?}", missing.name())));
     }
-    let column = |field: &deltalake::arrow::datatypes::FieldRef| -> Result<ArrayRef, TableError> {
+    let column = |field: &FieldRef| -> Result<ArrayRef, TableError> {
         match batch.column_by_name(field.name()) {
             Some(column) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),
             // ALTER COLUMN … TYPE BIGINT: every value fits.

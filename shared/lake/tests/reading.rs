@@ -203,7 +203,7 @@ async fn the_schemas_are_those_of_the_specification() {
     );
     assert_eq!(
         names(AttachmentRow::delta_schema()),
-        "media_id trace_id attachment_url blob_path file_type status_subtype assignment_id content_type sha256 bytes_downloaded \
+        "media_id trace_id attachment_url blob_path file_type status_subtype assignment_id content_type declared_content_type sha256 bytes_downloaded \
          retry_count downloaded_at created_at event_date"
     );
     assert_eq!(

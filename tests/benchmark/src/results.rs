@@ -54,6 +54,7 @@ pub(crate) fn row(trace_id: &str) -> AttachmentRow {
         status_subtype: Some("documentsReceived".to_owned()),
         assignment_id: Some("A1".to_owned()),
         content_type: None,
+        declared_content_type: None,
         sha256: Some("00".to_owned()),
         bytes_downloaded: Some(5),
         retry_count: Some(0),

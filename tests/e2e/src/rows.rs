@@ -89,6 +89,7 @@ pub fn attachment_row(sent: &Sent, attachment: &Attachment) -> Option<Row> {
     let extension = file.rsplit('.').next()?;
     row.insert("file_type".into(), extension.to_uppercase().into());
     row.insert("content_type".into(), content_type(extension).into());
+    row.insert("declared_content_type".into(), Value::Null);
     row.insert("sha256".into(), content.sha256.clone().into());
     row.insert("bytes_downloaded".into(), content.bytes.into());
     Some(row)

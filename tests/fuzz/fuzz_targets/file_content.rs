@@ -1,7 +1,7 @@
-//! Any first bytes as each kind of file.
+//! Any first bytes under each name, and without one.
 #![no_main]
 
-use contracts::file_rules::{CONTENT_HEAD_BYTES, FileRefusal, FileType};
+use contracts::file_rules::{CONTENT_HEAD_BYTES, FileRefusal, FileType, judge};
 use libfuzzer_sys::fuzz_target;
 
 const RUNS: [&[u8]; 8] = [
@@ -16,23 +16,30 @@ const RUNS: [&[u8]; 8] = [
 ];
 
 fuzz_target!(|head: &[u8]| {
-    for extension in FileType::extensions() {
-        let kind = FileType::from_extension(extension).unwrap();
-        let verdict = kind.check_content(head);
+    for extension in FileType::extensions().chain([""]) {
+        let named = FileType::from_extension(extension);
+        let verdict = judge(named, None, head);
         let looked_at = &head[..head.len().min(CONTENT_HEAD_BYTES)];
-        assert_eq!(kind.check_content(looked_at), verdict);
-        if verdict.is_ok() {
-            fits(kind, looked_at);
+        assert_eq!(judge(named, None, looked_at), verdict);
+        if let Ok(judged) = verdict {
+            fits(judged.file_type, looked_at);
+            // What is not proven is what its name says; pages are stored under their own name alone.
+            assert!(named.is_some() || !judged.file_type.is_text());
+            assert_eq!(named == Some(FileType::Html), judged.file_type == FileType::Html);
         }
         for start in RUNS {
-            let refusal = kind.check_content(&[start, head].concat());
+            let refusal = judge(named, None, &[start, head].concat());
             assert!(
                 matches!(refusal, Err(FileRefusal::Executable { .. })),
                 "{extension}: {start:?}"
             );
         }
-        if !matches!(kind, FileType::Html | FileType::Xml) {
-            let refusal = kind.check_content(&[b" \n<!-- --><HTML>", head].concat());
+        // Office and PDF readers take some pages; under no other name is one stored.
+        let is_page_of_others = named.is_some_and(|kind| {
+            matches!(kind, FileType::Txt | FileType::Csv | FileType::Json | FileType::Jpeg | FileType::Mp4 | FileType::Esx)
+        });
+        if is_page_of_others {
+            let refusal = judge(named, None, &[b" \n<!-- --><HTML>", head].concat());
             assert!(matches!(refusal, Err(FileRefusal::HtmlPage { .. })), "{extension}");
         }
     }
@@ -47,7 +54,8 @@ fn fits(kind: FileType, head: &[u8]) {
         FileType::Jpeg => starts(&[b"\xFF\xD8\xFF"]),
         FileType::Gif => starts(&[b"GIF8"]),
         FileType::Webp => starts(&[b"RIFF"]),
-        FileType::Xlsx | FileType::Docx | FileType::Xls => starts(&[b"PK\x03\x04", b"\xD0\xCF\x11\xE0"]),
+        FileType::Xlsx | FileType::Docx => starts(&[b"PK\x03\x04", b"\xD0\xCF\x11\xE0"]),
+        FileType::Heic => head.windows(4).any(|bytes| bytes == b"ftyp"),
         FileType::Csv | FileType::Txt | FileType::Json => !starts(&[b"%PDF-", b"{\\rtf", b"PK\x03\x04"]),
         _ => !head.is_empty(),
     };

@@ -4,7 +4,7 @@ use super::coding::{CodingError, Decoding};
 use super::{FetchError, TimeLimits, body_problem};
 use bytes::Bytes;
 use contracts::category::Category;
-use contracts::file_rules::{CONTENT_HEAD_BYTES, FileType};
+use contracts::file_rules::{self, CONTENT_HEAD_BYTES, FileType, Judged};
 use contracts::messages::Problem;
 use reqwest::Response;
 use std::time::Instant;
@@ -24,8 +24,12 @@ pub(super) struct Body {
     pub(super) part: Part,
     /// First bytes, until they are judged.
     pub(super) head: Vec<u8>,
-    pub(super) is_judged: bool,
-    pub(super) file_type: FileType,
+    /// What the first bytes were found to be, once there are enough of them.
+    pub(super) judged: Option<Judged>,
+    /// What the URL or the answer names the file; `None` if neither does.
+    pub(super) named: Option<FileType>,
+    /// The answer's `Content-Type`.
+    pub(super) declared: Option<String>,
     /// As announced and as received: before the codings are undone.
     pub(super) announced: Option<u64>,
     pub(super) received: u64,
@@ -35,7 +39,8 @@ pub(super) struct Body {
 }
 
 impl Body {
-    pub(super) async fn receive(&mut self) -> Result<(), FetchError> {
+    /// Receives the whole body; returns what it is.
+    pub(super) async fn receive(&mut self) -> Result<Judged, FetchError> {
         while let Some(received) = self.response.chunk().await.map_err(|error| body_problem(&error))? {
             self.received += received.len() as u64;
             self.decoding.push(received);
@@ -44,10 +49,10 @@ impl Body {
         self.judge_length()?;
         self.decoding.end();
         self.write_decoded().await?;
-        if !self.is_judged {
-            self.judge()?;
+        match self.judged.take() {
+            Some(judged) => Ok(judged),
+            None => self.judge(),
         }
-        Ok(())
     }
 
     async fn write_decoded(&mut self) -> Result<(), FetchError> {
@@ -58,20 +63,21 @@ impl Body {
     }
 
     async fn write(&mut self, piece: &Bytes) -> Result<(), FetchError> {
-        if !self.is_judged {
+        if self.judged.is_none() {
             let wanted = CONTENT_HEAD_BYTES.saturating_sub(self.head.len()).min(piece.len());
             self.head.extend_from_slice(&piece[..wanted]);
             if self.head.len() >= CONTENT_HEAD_BYTES {
-                self.judge()?;
-                self.is_judged = true;
+                self.judged = Some(self.judge()?);
             }
         }
         self.part.write(piece).await?;
         self.check_limits()
     }
 
-    fn judge(&self) -> Result<(), FetchError> {
-        self.file_type.check_content(&self.head).map_err(|refusal| {
+    /// Judges the first bytes, which are not needed any more then.
+    fn judge(&mut self) -> Result<Judged, FetchError> {
+        let head = std::mem::take(&mut self.head);
+        file_rules::judge(self.named, self.declared.as_deref(), &head).map_err(|refusal| {
             Problem::new(Category::Permanent, refusal.to_string())
                 .with_status(200)
                 .into()

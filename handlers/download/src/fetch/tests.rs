@@ -77,10 +77,14 @@ impl Bench {
     }
 
     async fn fetch_url(&self, url: &str) -> Result<Cached, Problem> {
+        self.judge_url(url).await.map(|(cached, _)| cached)
+    }
+
+    async fn judge_url(&self, url: &str) -> Result<(Cached, Judged), Problem> {
         let url = self.policy.check(url).unwrap();
-        let file_type = file_rules::allowed_type(&url).unwrap();
+        let named = file_rules::named_type(&url).unwrap();
         let slot = self.cache.slot(Uuid::new_v4()).await;
-        let fetch = self.fetcher.fetch(&self.policy, url, file_type, &slot);
+        let fetch = self.fetcher.fetch(&self.policy, url, named, &slot);
         let fetched = tokio::time::timeout(IN_TIME, fetch).await.expect("it ends in time");
         fetched.map_err(|error| match error {
             FetchError::Refused { problem, .. } => problem,
@@ -465,7 +469,153 @@ async fn real_files_of_every_extension_arrive_whole() {
             assert_eq!(cached.bytes, bytes, "{url}");
         }
     }
-    assert_eq!(extensions, 22);
+    assert_eq!(extensions, 24);
+}
+
+/// A server that sends one file with these headers, in so many pieces.
+async fn serves(headers: &str, body: &[u8], pieces: usize) -> RawServer {
+    let head = answer(&format!("Content-Length: {}\r\n{headers}", body.len()), b"");
+    let body = body.to_vec();
+    RawServer::start(move |_, mut connection| {
+        let (head, body) = (head.clone(), body.clone());
+        async move {
+            connection.request().await;
+            connection.send(&head).await;
+            for piece in body.chunks(body.len().div_ceil(pieces)) {
+                connection.send(piece).await;
+            }
+            connection.hold().await;
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_content_decides_and_the_difference_is_known() {
+    let bench = Bench::new();
+    let heic = [&b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"[..], &[7; 200_000]].concat();
+    let workbook = b"\x09\x08\x10\0\0\x06\x05\0\xBB\x0D\xCC\x07\0\0\0\0\x06\0\0\0".to_vec();
+    let pdf = PDF.to_vec();
+    // The name, headers, content; the type in messages, the media type, and what is kept of the declared one.
+    for (name, headers, body, file_type, content_type, declared) in [
+        (
+            "a.jpg",
+            "Content-Type: image/jpeg\r\n",
+            &heic,
+            "HEIC",
+            "image/heic",
+            Some("image/jpeg"),
+        ),
+        (
+            "a.heif",
+            "Content-Type: image/heif\r\n",
+            &heic,
+            "HEIC",
+            "image/heic",
+            None,
+        ),
+        (
+            "a.pdf",
+            "Content-Type: text/html\r\n",
+            &pdf,
+            "PDF",
+            "application/pdf",
+            Some("text/html"),
+        ),
+        (
+            "a.pdf",
+            "Content-Type: \"application/pdf\", application/pdf\r\n",
+            &pdf,
+            "PDF",
+            "application/pdf",
+            None,
+        ),
+        ("a.pdf", "", &pdf, "PDF", "application/pdf", None),
+        (
+            "a.pdf",
+            "Content-Type: application/x-www-form-urlencoded\r\n",
+            &pdf,
+            "PDF",
+            "application/pdf",
+            None,
+        ),
+        (
+            "a.xls",
+            "Content-Type: application/vnd.ms-office\r\n",
+            &workbook,
+            "XLS",
+            "application/vnd.ms-excel",
+            None,
+        ),
+        (
+            "123e4567",
+            "Content-Type: binary/octet-stream\r\n",
+            &heic,
+            "HEIC",
+            "image/heic",
+            None,
+        ),
+        ("download.ashx?id=7", "", &pdf, "PDF", "application/pdf", None),
+    ] {
+        for pieces in [1, 7] {
+            let server = serves(headers, body, pieces).await;
+            let url = format!("http://localhost:{}/{name}", server.port);
+            let (cached, judged) = bench.judge_url(&url).await.unwrap();
+            let case = format!("{name} {headers}");
+            assert_eq!(cached.kind.file_type.as_deref(), Some(file_type), "{case}");
+            assert_eq!(cached.kind.content_type.as_deref(), Some(content_type), "{case}");
+            assert_eq!(cached.kind.declared_content_type.as_deref(), declared, "{case}");
+            assert_eq!(judged.differs(), declared.is_some(), "{case}");
+            assert_eq!(cached.bytes, body.len() as u64);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_answer_names_a_file_that_its_url_does_not() {
+    let bench = Bench::new();
+    let csv = b"claim,room\r\n1,roof\r\n";
+    for (path, disposition, expected) in [
+        ("123e4567", "attachment; filename=\"claims.csv\"", Some("CSV")),
+        (
+            "123e4567",
+            "attachment; filename*=UTF-8''claims%20%C3%BC.txt",
+            Some("TXT"),
+        ),
+        ("get.aspx?id=1", "inline; filename=Gr\u{f6}\u{df}e.csv", Some("CSV")),
+        // The URL's own name counts before it.
+        ("a.txt", "attachment; filename=claims.csv", Some("TXT")),
+        ("123e4567", "attachment; filename=claims.json", None),
+        ("123e4567", "attachment; filename=claims.exe", None),
+        ("123e4567", "attachment", None),
+    ] {
+        let server = serves(&format!("Content-Disposition: {disposition}\r\n"), csv, 1).await;
+        let url = format!("http://localhost:{}/{path}", server.port);
+        let found = bench.fetch_url(&url).await;
+        match (found, expected) {
+            (Ok(cached), Some(expected)) => {
+                assert_eq!(cached.kind.file_type.as_deref(), Some(expected), "{path} {disposition}")
+            }
+            (Err(problem), None) => {
+                assert_eq!(problem.category, Category::Permanent);
+                assert!(
+                    problem.message().contains("first bytes"),
+                    "{disposition}: {}",
+                    problem.message()
+                );
+            }
+            (found, _) => panic!("{path} {disposition}: {found:?}"),
+        }
+    }
+    // A name does not make a file of a page or a program.
+    for body in [&b"<html>Sign in</html>"[..], b"MZ\x90\0\x03\0\0\0"] {
+        let server = serves("Content-Disposition: attachment; filename=roof.pdf\r\n", body, 1).await;
+        let problem = bench
+            .fetch_url(&format!("http://localhost:{}/123e", server.port))
+            .await
+            .unwrap_err();
+        assert_eq!(problem.category, Category::Permanent, "{}", problem.message());
+    }
 }
 
 #[tokio::test]

@@ -98,7 +98,7 @@ async fn fetch(resolver: &PublicResolver, port: u16) -> Problem {
     let url = policy.check(&format!("https://{HOST}:{port}/a.pdf")).unwrap();
     let cache = Cache::create(folder.path()).unwrap();
     let slot = cache.slot(Uuid::new_v4()).await;
-    match fetcher.fetch(&policy, url, FileType::Pdf, &slot).await {
+    match fetcher.fetch(&policy, url, Some(FileType::Pdf), &slot).await {
         Err(FetchError::Refused { problem, .. }) => problem,
         other => panic!("{other:?}"),
     }

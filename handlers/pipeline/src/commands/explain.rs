@@ -3,8 +3,9 @@
 use super::printable::visible;
 use super::topics::table;
 use crate::Outcome;
+use contracts::file_rules::{self, Declared, FileRefusal, FileType};
 use contracts::url_guard::UrlPolicy;
-use contracts::{file_rules, presigned, redaction, time};
+use contracts::{presigned, redaction, time};
 use jiff::Timestamp;
 use runtime::config::{Environment, Settings};
 
@@ -19,19 +20,10 @@ pub(crate) fn run(environment: &Environment, url: &str, media_type: Option<&str>
         .map(|verdict| (verdict.rule.to_owned(), verdict.verdict))
         .collect();
     if let Ok(parsed) = policy.check(url) {
-        let file_type = file_rules::allowed_type(&parsed);
-        verdicts.push((
-            "file type".to_owned(),
-            file_type.as_ref().map(ToString::to_string).map_err(ToString::to_string),
-        ));
-        if let (Ok(file_type), Some(media_type)) = (file_type, media_type) {
-            let declared = file_type.check_declared(Some(media_type));
-            verdicts.push((
-                "declared type".to_owned(),
-                declared
-                    .map(|()| format!("{media_type} fits"))
-                    .map_err(|refusal| refusal.to_string()),
-            ));
+        let named = file_rules::named_type(&parsed);
+        verdicts.push(("file type".to_owned(), named_verdict(&named)));
+        if let (Ok(named), Some(media_type)) = (named, media_type) {
+            verdicts.push(("declared type".to_owned(), declared_verdict(named, media_type)));
         }
         let now = Timestamp::now();
         if let Some(start) = presigned::start(&parsed) {
@@ -73,4 +65,77 @@ pub(crate) fn run(environment: &Environment, url: &str, media_type: Option<&str>
     // What is explained is mostly hostile: the terminal obeys none of it.
     println!("as it is stored: {}", visible(&redaction::redact_url(url)));
     Ok(verdicts.iter().all(|(_, verdict)| verdict.is_ok()))
+}
+
+/// What the name says. The file itself is judged when it is downloaded: its content decides.
+fn named_verdict(named: &Result<Option<FileType>, FileRefusal>) -> Result<String, String> {
+    match named {
+        Ok(Some(kind)) => Ok(kind.to_string()),
+        Ok(None) => Ok(
+            "not named: the content must prove an accepted kind, or the server's Content-Disposition name one"
+                .to_owned(),
+        ),
+        Err(refusal) => Err(refusal.to_string()),
+    }
+}
+
+/// What a declared type does to a file of that name.
+fn declared_verdict(named: Option<FileType>, media_type: &str) -> Result<String, String> {
+    let Some(kind) = named else {
+        return Ok(format!(
+            "{media_type} decides nothing: the content must prove an accepted kind"
+        ));
+    };
+    match file_rules::compare(kind, Some(media_type)) {
+        Declared::Nothing => Ok(format!("{media_type} says nothing of the file")),
+        Declared::Fits => Ok(format!("{media_type} fits")),
+        Declared::Active if kind.is_text() => Err(format!(
+            "{media_type} is a type that browsers or systems run, and text proves nothing else: a {kind} file declared so is refused"
+        )),
+        Declared::Differs(_) | Declared::Active => Ok(format!(
+            "{media_type} is no type of a {kind} file: the content decides, and the difference is reported"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_or_none_is_well_and_another_kind_is_not() {
+        let verdict = |url: &str| {
+            let url = url::Url::parse(&format!("https://claimxperience.com/{url}")).unwrap();
+            named_verdict(&file_rules::named_type(&url))
+        };
+        assert_eq!(verdict("a.heif"), Ok("HEIC".to_owned()));
+        assert!(
+            verdict("download.ashx?id=1")
+                .unwrap()
+                .contains("the content must prove")
+        );
+        assert!(verdict("setup.exe").unwrap_err().contains("files of type `exe`"));
+    }
+
+    #[test]
+    fn a_declared_type_refuses_a_text_that_it_says_is_run_and_nothing_else() {
+        let kind = |extension: &str| FileType::from_extension(extension);
+        for (named, declared, words) in [
+            (kind("pdf"), "\"application/pdf\"", "fits"),
+            (kind("pdf"), "application/force-download", "says nothing"),
+            (kind("pdf"), "text/html", "the content decides"),
+            (kind("jpg"), "image/heic", "the content decides"),
+            (kind("csv"), "application/pdf", "the content decides"),
+            (None, "text/html", "decides nothing"),
+        ] {
+            let verdict = declared_verdict(named, declared).unwrap();
+            assert!(verdict.contains(words), "{declared}: {verdict}");
+        }
+        assert!(
+            declared_verdict(kind("csv"), "text/html")
+                .unwrap_err()
+                .contains("refused")
+        );
+        assert!(declared_verdict(kind("html"), "text/html").is_ok());
+    }
 }

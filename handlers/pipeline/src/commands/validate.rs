@@ -91,7 +91,7 @@ fn attachment(settings: &Settings, given: Option<String>) -> Result<String, Erro
     let parsed = policy
         .check(&url)
         .map_err(|refusal| format!("{}: {refusal}", redact_url(&url)))?;
-    contracts::file_rules::allowed_type(&parsed).map_err(|refusal| format!("{}: {refusal}", redact_url(&url)))?;
+    contracts::file_rules::named_type(&parsed).map_err(|refusal| format!("{}: {refusal}", redact_url(&url)))?;
     Ok(url)
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::Kind;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -72,7 +73,7 @@ async fn what_the_download_stage_has_finished_is_good() {
     let mut part = slot.begin();
     part.write(b"hello").await.unwrap();
     let cached = part
-        .finish(None, "2025-01-01T00:00:00Z".parse().unwrap())
+        .finish(Kind::default(), "2025-01-01T00:00:00Z".parse().unwrap())
         .await
         .unwrap();
     assert_eq!((cached.bytes, cached.sha256.as_str()), (5, HELLO));

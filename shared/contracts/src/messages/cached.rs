@@ -3,6 +3,7 @@
 use super::fields;
 use super::{DecodeError, DownloadTask, Message};
 use crate::blob_path::PathParts;
+use crate::file_rules::FileType;
 use crate::time;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -28,20 +29,27 @@ pub struct CachedDownload {
     pub local_cache_path: String,
     /// Size of the file in bytes.
     pub bytes_downloaded: u64,
-    /// As the server declared it.
+    /// The registered media type where the content proves the kind, else as the server declared it.
     #[serde(
         default,
         deserialize_with = "fields::optional",
         skip_serializing_if = "Option::is_none"
     )]
     pub content_type: Option<String>,
+    /// As the server declared it, if that is something else than the content.
+    #[serde(
+        default,
+        deserialize_with = "fields::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub declared_content_type: Option<String>,
     /// Hash of the file, in hex.
     #[serde(deserialize_with = "fields::required")]
     pub sha256: String,
     /// What the event reports.
     #[serde(deserialize_with = "fields::required")]
     pub status_subtype: String,
-    /// Extension in upper case, `UNKNOWN` without one.
+    /// What the content is: its extension in upper case, as the URL spells it where that is the same kind.
     #[serde(deserialize_with = "fields::required")]
     pub file_type: String,
     /// The assignment.
@@ -93,6 +101,7 @@ impl CachedDownload {
             local_cache_path,
             bytes_downloaded,
             content_type,
+            declared_content_type: None,
             sha256,
             status_subtype: task.status_subtype,
             file_type: task.file_type,
@@ -105,6 +114,19 @@ impl CachedDownload {
             downloaded_at,
             metadata: task.metadata,
         }
+    }
+
+    /// The same with what the content was found to be; see [`file_rules`](crate::file_rules).
+    ///
+    /// The task's spelling is kept where it means the found kind: `JPEG` is not made `JPG`.
+    #[must_use]
+    pub fn found_to_be(mut self, file_type: Option<String>, declared_content_type: Option<String>) -> Self {
+        self.declared_content_type = declared_content_type;
+        let named = FileType::from_extension(&self.file_type);
+        if let Some(found) = file_type.filter(|found| named.is_none() || FileType::from_extension(found) != named) {
+            self.file_type = found;
+        }
+        self
     }
 
     /// What the folder of its event is named after.
@@ -178,5 +200,31 @@ mod tests {
         let read = CachedDownload::decode(&encode(&cached)).unwrap();
         assert_eq!(read, cached);
         assert_eq!(read.to_task(), a_task());
+    }
+
+    #[test]
+    fn the_type_is_the_contents_in_the_urls_spelling() {
+        for (named, found, expected) in [
+            ("PDF", Some("PDF"), "PDF"),
+            ("JPEG", Some("JPG"), "JPEG"),
+            ("TIF", Some("TIFF"), "TIF"),
+            ("HEIF", Some("HEIC"), "HEIF"),
+            ("JPG", Some("HEIC"), "HEIC"),
+            ("UNKNOWN", Some("PNG"), "PNG"),
+            // A file that an earlier version has judged.
+            ("JPEG", None, "JPEG"),
+        ] {
+            let task = DownloadTask {
+                file_type: named.to_owned(),
+                ..a_task()
+            };
+            let at = task.original_timestamp;
+            let cached = CachedDownload::of_task(task, "13/1".to_owned(), 5, None, "00".to_owned(), at);
+            let cached = cached.found_to_be(found.map(str::to_owned), Some("image/png".to_owned()));
+            assert_eq!(cached.file_type, expected, "{named} {found:?}");
+            assert_eq!(cached.declared_content_type.as_deref(), Some("image/png"));
+            // Another download of it ends in the same type.
+            assert_eq!(cached.to_task().file_type, expected);
+        }
     }
 }

@@ -38,7 +38,7 @@ pub struct DownloadResult {
     /// What the event reports.
     #[serde(deserialize_with = "fields::required")]
     pub status_subtype: String,
-    /// Extension in upper case, `UNKNOWN` without one.
+    /// What the content is: its extension in upper case, as the URL spells it where that is the same kind.
     #[serde(deserialize_with = "fields::required")]
     pub file_type: String,
     /// The assignment; empty when the event named none.
@@ -59,13 +59,20 @@ pub struct DownloadResult {
         skip_serializing_if = "Option::is_none"
     )]
     pub sha256: Option<String>,
-    /// As the server declared it.
+    /// The registered media type where the content proves the kind, else as the server declared it.
     #[serde(
         default,
         deserialize_with = "fields::optional",
         skip_serializing_if = "Option::is_none"
     )]
     pub content_type: Option<String>,
+    /// As the server declared it, if that is something else than the content.
+    #[serde(
+        default,
+        deserialize_with = "fields::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub declared_content_type: Option<String>,
     /// Attempts that failed before this result.
     #[serde(default, deserialize_with = "fields::count")]
     pub retry_count: u32,
@@ -112,6 +119,7 @@ impl DownloadResult {
             bytes_downloaded: cached.bytes_downloaded,
             sha256: Some(cached.sha256.clone()),
             content_type: cached.content_type.clone(),
+            declared_content_type: cached.declared_content_type.clone(),
             downloaded_at: Some(cached.downloaded_at),
             ..Self::blank(&cached.to_task(), now)
         }
@@ -143,6 +151,7 @@ impl DownloadResult {
             bytes_downloaded: 0,
             sha256: None,
             content_type: None,
+            declared_content_type: None,
             retry_count: task.retry_count,
             replay_count: task.replay_count(),
             error_category: None,
@@ -181,6 +190,27 @@ mod tests {
     use super::super::task::tests::a_task;
     use super::*;
     use crate::messages::encode;
+
+    #[test]
+    fn a_completed_result_says_what_the_file_is_and_what_its_server_said() {
+        let (task, now) = (a_task(), a_task().original_timestamp);
+        let cached = |declared: Option<&str>| {
+            let content_type = Some("image/heic".to_owned());
+            CachedDownload::of_task(task.clone(), "13/1".to_owned(), 5, content_type, "00".to_owned(), now)
+                .found_to_be(Some("HEIC".to_owned()), declared.map(str::to_owned))
+        };
+        let result = DownloadResult::completed(&cached(Some("image/jpeg")), now);
+        assert_eq!(
+            (result.file_type.as_str(), result.content_type.as_deref()),
+            ("HEIC", Some("image/heic"))
+        );
+        assert_eq!(result.declared_content_type.as_deref(), Some("image/jpeg"));
+        assert_eq!(DownloadResult::decode(&encode(&result)).unwrap(), result);
+        // A replica of an earlier version sees no field that it does not know, but for a difference.
+        let plain = encode(&DownloadResult::completed(&cached(None), now));
+        assert!(!String::from_utf8_lossy(&plain).contains("declared"));
+        assert!(!String::from_utf8_lossy(&encode(&cached(None))).contains("declared"));
+    }
 
     #[test]
     fn a_failed_result_round_trips_without_the_signature() {

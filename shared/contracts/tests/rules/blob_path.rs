@@ -94,6 +94,43 @@ fn the_name_is_the_last_segment_decoded_and_made_safe() {
 }
 
 #[test]
+fn a_name_in_the_query_counts_where_the_path_names_no_accepted_kind() {
+    let table = [
+        ("download.ashx?id=7&filename=Roof.PDF", "Roof.pdf"),
+        ("v2.0?filename=roof.pdf", "roof.pdf"),
+        ("setup.exe?filename=roof.pdf", "roof.pdf"),
+        (
+            "9f3a?response-content-disposition=attachment%3B%20filename%3D%22roof%20a.pdf%22",
+            "roof a.pdf",
+        ),
+        (
+            "9f3a?rscd=attachment%3B%20filename%2A%3DUTF-8%27%27gr%25C3%25B6%25C3%259Fe.heic",
+            "größe.heic",
+        ),
+        ("9f3a?rscd=attachment%3B%20filename%3D..%2F..%2Fetc%2Fa.pdf", "a.pdf"),
+        ("9f3a?rscd=attachment%3B%20filename%3D..%5C..%5Ca%00.pdf", "a_.pdf"),
+        ("?rscd=attachment%3B%20filename%3Droof.pdf", "roof.pdf"),
+        // The path of every file that was ever accepted stays.
+        ("a.pdf?filename=b.png", "a.pdf"),
+        ("download?filename=a.pdf", "download"),
+        ("download?name=a.pdf&rscd=attachment%3B%20filename%3Db.pdf", "download"),
+        // Nothing names the file.
+        ("123e4567-e89b", "123e4567-e89b"),
+        ("9f3a?rscd=attachment", "9f3a"),
+        ("9f3a?rscd=attachment%3B%20filename%3Dsetup.exe", "9f3a"),
+        ("v2.0", "v2.0"),
+        // A web server would run these.
+        ("download.ashx?id=7", "download"),
+        ("x/photo.PHP", "photo"),
+        (".php", "attachment"),
+        ("a.b.jsp", "a.b"),
+    ];
+    for (path, expected) in table {
+        assert_eq!(name(path), expected, "{path}");
+    }
+}
+
+#[test]
 fn hostile_ids_stay_inside_their_folder() {
     let table = [
         ("../../etc", "._._etc~"),

@@ -17,14 +17,16 @@ table_row! {
         pub attachment_url: Option<String>,
         /// Path under `ONELAKE_BASE_PATH`.
         pub blob_path: Option<String>,
-        /// Upper-case extension, `UNKNOWN` without one.
+        /// What the content is: its extension in upper case, as the URL spells it where that is the same kind.
         pub file_type: Option<String>,
         /// Last part of the event's type.
         pub status_subtype: Option<String>,
         /// The assignment that it belongs to.
         pub assignment_id: Option<String>,
-        /// As the source declared it.
+        /// The registered media type where the content proves the kind, else as the source declared it.
         pub content_type: Option<String>,
+        /// As the source declared it, if that is something else than the content.
+        pub declared_content_type: Option<String>,
         /// Of the content, in hex.
         pub sha256: Option<String>,
         /// Size of the file.

@@ -32,6 +32,7 @@ pub fn attachment(media_id: &str) -> AttachmentRow {
         status_subtype: Some("documentsReceived".to_owned()),
         assignment_id: Some("A123".to_owned()),
         content_type: None,
+        declared_content_type: None,
         sha256: Some("ab".repeat(32)),
         bytes_downloaded: Some(5_000_000_000),
         retry_count: Some(0),

@@ -119,7 +119,7 @@ fn check(task: &DownloadTask, letter: &DeadLetter, rules: &Rules<'_>) -> Result<
         .policy
         .check(&task.attachment_url)
         .map_err(|refusal| refused(&refusal))?;
-    file_rules::allowed_type(&url).map_err(|refusal| refused(&refusal))?;
+    file_rules::named_type(&url).map_err(|refusal| refused(&refusal))?;
     if task.assignment_id == UNKNOWN_ASSIGNMENT {
         return Err(Refusal::NoAssignment);
     }

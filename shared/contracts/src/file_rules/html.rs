@@ -1,0 +1,56 @@
+//! Web pages: what browsers would run, and what servers send instead of a file.
+
+use super::FileType;
+use super::text::{decode, skip_blank};
+
+/// Elements that make a page of a text that begins with them.
+const TAGS: [&str; 16] = [
+    "html", "head", "script", "iframe", "h1", "div", "font", "table", "a", "style", "title", "b", "body", "br", "p",
+    "meta",
+];
+
+/// A web page instead of a file of the kind `expected`, behind whatever browsers skip: byte order mark, white space,
+/// comments, XML prolog.
+pub(super) fn is_page(expected: Option<FileType>, head: &[u8]) -> bool {
+    let text = decode(head).to_ascii_lowercase();
+    let mut rest = skip_blank(&text);
+    let xml_expected = expected == Some(FileType::Xml);
+    // In XML `<table>` may mean anything: only XHTML is a page then.
+    let mut is_xml = xml_expected;
+    loop {
+        let skipped = if let Some(comment) = rest.strip_prefix("<!--") {
+            // A comment longer than the head: only markup begins like that.
+            let Some((_, behind)) = comment.split_once("-->") else {
+                return !xml_expected;
+            };
+            behind
+        } else if let Some(instruction) = rest.strip_prefix("<?xml") {
+            let Some((_, behind)) = instruction.split_once("?>") else {
+                return false;
+            };
+            // Error pages have no prolog: with one, XHTML is meant as the XML that was announced.
+            if xml_expected {
+                return false;
+            }
+            is_xml = true;
+            behind
+        } else {
+            break;
+        };
+        rest = skipped.trim_start();
+    }
+    if let Some(doctype) = rest.strip_prefix("<!doctype") {
+        return doctype.trim_start().starts_with("html");
+    }
+    first_tag(rest).is_some_and(|name| name == "html" || !is_xml && TAGS.contains(&name))
+}
+
+/// The name of the element that a lower-case text begins with; `None` if it is cut off by the end of the head.
+fn first_tag(text: &str) -> Option<&str> {
+    let tag = text.strip_prefix('<')?;
+    let name = tag
+        .split(|c: char| c.is_whitespace() || c == '>' || c == '/')
+        .next()
+        .unwrap_or_default();
+    (name.len() < tag.len()).then_some(name)
+}

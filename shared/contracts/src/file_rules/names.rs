@@ -1,0 +1,187 @@
+//! What a file is called: by its URL's path, else by its URL's query, else by the answer's `Content-Disposition`.
+//!
+//! An extension that is accepted counts wherever it is found first. Where nothing names a kind, the content must prove one: a path
+//! without an extension, one that ends in a version (`v2.0`), and the address of a server's page (`download.ashx`) name none.
+
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+use super::disposition;
+use super::{FileRefusal, FileType};
+
+/// Extensions of addresses that servers answer with any kind of file.
+const SERVER_PAGES: [&str; 17] = [
+    "ashx", "aspx", "asp", "asmx", "axd", "svc", "php", "phtml", "jsp", "jspx", "jsf", "faces", "do", "action", "cgi",
+    "cfm", "mvc",
+];
+
+/// What a URL calls its file.
+enum Named {
+    /// By an accepted extension.
+    Kind(String, FileType),
+    /// By an extension that is not accepted.
+    Other(String),
+    /// By none: the content must prove a kind.
+    Nothing,
+    /// There is no name at all.
+    NoFile,
+}
+
+impl Named {
+    fn read(url: &Url) -> Self {
+        let path = file_name_of(url);
+        let in_path = path.as_deref().and_then(extension);
+        let in_query: Vec<(bool, String)> = names_in_query(url)
+            .filter_map(|(is_file, name)| Some((is_file, extension(&name)?)))
+            .collect();
+        let named = in_path.iter().chain(in_query.iter().map(|(_, extension)| extension));
+        let accepted = named
+            .clone()
+            .find_map(|extension| Some((extension.clone(), FileType::from_extension(extension)?)));
+        if let Some((extension, kind)) = accepted {
+            return Self::Kind(extension, kind);
+        }
+        // `name=J.Smith` is no file.
+        let of_files = in_query
+            .iter()
+            .filter(|(is_file, _)| *is_file)
+            .map(|(_, extension)| extension);
+        match in_path
+            .iter()
+            .chain(of_files)
+            .find(|extension| !names_nothing(extension))
+        {
+            Some(extension) => Self::Other(extension.clone()),
+            None if path.is_some() || names_in_query(url).next().is_some() => Self::Nothing,
+            None => Self::NoFile,
+        }
+    }
+}
+
+/// The extension that a URL names, lower-case: from the last segment of its path if it is accepted, else from the query. At
+/// most 16 ASCII letters and digits; `None` if the content must tell.
+#[must_use]
+pub fn extension_of(url: &Url) -> Option<String> {
+    match Named::read(url) {
+        Named::Kind(extension, _) | Named::Other(extension) => Some(extension),
+        Named::Nothing | Named::NoFile => None,
+    }
+}
+
+/// The kind of file that a URL names; `None` if it names none and the content must prove one.
+///
+/// # Errors
+/// [`FileRefusal::NoFile`] or [`FileRefusal::UnknownExtension`].
+pub fn named_type(url: &Url) -> Result<Option<FileType>, FileRefusal> {
+    match Named::read(url) {
+        Named::Kind(_, kind) => Ok(Some(kind)),
+        Named::Nothing => Ok(None),
+        Named::Other(extension) => Err(FileRefusal::UnknownExtension { extension }),
+        Named::NoFile => Err(FileRefusal::NoFile),
+    }
+}
+
+/// The `file_type` of a task: the extension in upper case, or `UNKNOWN`.
+#[must_use]
+pub fn file_type_label(url: &Url) -> String {
+    extension_of(url).map_or_else(|| "UNKNOWN".to_owned(), |extension| extension.to_ascii_uppercase())
+}
+
+/// The kind that an answer's `Content-Disposition` names; `None` without a name, or if its extension is not accepted.
+#[must_use]
+pub fn type_in_disposition(header: &str) -> Option<FileType> {
+    let name = disposition::file_name(header)?;
+    FileType::from_extension(&extension(trim_name(&name))?)
+}
+
+/// What a URL's file is called where it is stored: the last segment of the path; a name in the query only where the path names
+/// another kind of thing, so that no path changes that was ever given to a file.
+///
+/// Only the URL decides: an event gives the same paths each time it is read, whatever the server answers.
+pub(crate) fn stored_name(url: &Url) -> Option<String> {
+    let path = file_name_of(url);
+    let in_path = path.as_deref().and_then(extension);
+    let is_accepted = |extension: &String| FileType::from_extension(extension).is_some();
+    if in_path.as_ref().is_some_and(is_accepted) {
+        return path;
+    }
+    let in_query = names_in_query(url).find(|(_, name)| extension(name).as_ref().is_some_and(is_accepted));
+    match (in_path, in_query) {
+        // The names of `filename`, `file` and `name` have always said the kind of such a file, and not its path.
+        (None, Some(_)) if has_plain_name(url) => path,
+        (_, Some((_, name))) => Some(name),
+        // Nobody may find a picture with a program in it under a name that a web server runs.
+        (Some(page), None) if SERVER_PAGES.contains(&page.as_str()) => {
+            let stem = path
+                .as_deref()
+                .and_then(split_extension)
+                .map(|(stem, _)| trim_name(stem).to_owned());
+            stem.filter(|stem| !stem.is_empty())
+        }
+        (_, None) => path,
+    }
+}
+
+/// Whether the first of `filename`, `file` and `name` that has an extension has an accepted one.
+fn has_plain_name(url: &Url) -> bool {
+    let first = PLAIN_KEYS
+        .into_iter()
+        .find_map(|key| values(url, key).find_map(|name| extension(trim_name(&name))));
+    first.is_some_and(|extension| FileType::from_extension(&extension).is_some())
+}
+
+/// Keys of the query whose value is a file's name.
+const PLAIN_KEYS: [&str; 3] = ["filename", "file", "name"];
+
+/// Keys of presigned URLs whose value is the `Content-Disposition` to answer with: S3 and Google's, and Azure's.
+const DISPOSITION_KEYS: [&str; 2] = ["response-content-disposition", "rscd"];
+
+/// The names in a query, and whether each is certainly one of a file.
+fn names_in_query(url: &Url) -> impl Iterator<Item = (bool, String)> + '_ {
+    let plain = PLAIN_KEYS
+        .into_iter()
+        .flat_map(move |key| values(url, key).map(move |name| (key != "name", name)));
+    let dispositions = DISPOSITION_KEYS
+        .into_iter()
+        .flat_map(move |key| values(url, key))
+        .filter_map(|header| Some((true, disposition::file_name(&header)?)));
+    plain.chain(dispositions).filter_map(|(is_file, name)| {
+        let name = trim_name(disposition::base_name(&name)).to_owned();
+        (!name.is_empty()).then_some((is_file, name))
+    })
+}
+
+fn values<'a>(url: &'a Url, wanted: &'static str) -> impl Iterator<Item = String> + 'a {
+    url.query_pairs()
+        .filter(move |(key, _)| key.eq_ignore_ascii_case(wanted))
+        .map(|(_, value)| value.into_owned())
+}
+
+/// Whether an extension says nothing of the file: the end of a version, or a server's page.
+fn names_nothing(extension: &str) -> bool {
+    extension.bytes().all(|byte| byte.is_ascii_digit()) || SERVER_PAGES.contains(&extension)
+}
+
+/// The last segment of a URL's path, percent-decoded, without the white space and dots at its ends
+/// that file systems drop; `None` if nothing is left.
+fn file_name_of(url: &Url) -> Option<String> {
+    let segment = url.path_segments()?.next_back()?;
+    let decoded = percent_decode_str(segment).decode_utf8_lossy();
+    Some(trim_name(&decoded).to_owned()).filter(|name| !name.is_empty())
+}
+
+/// Splits `name` into what stands before the extension, and the extension; `None` if it has none.
+pub(crate) fn split_extension(name: &str) -> Option<(&str, &str)> {
+    let (stem, extension) = name.rsplit_once('.')?;
+    let plain =
+        !extension.is_empty() && extension.len() <= 16 && extension.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    plain.then_some((stem, extension))
+}
+
+fn extension(name: &str) -> Option<String> {
+    split_extension(name).map(|(_, extension)| extension.to_ascii_lowercase())
+}
+
+fn trim_name(name: &str) -> &str {
+    name.trim().trim_end_matches(|c: char| c == '.' || c.is_whitespace())
+}

@@ -1,0 +1,139 @@
+//! What Office writes as text, and opens under `.xls` and `.doc`: SpreadsheetML and WordprocessingML of 2003, flat packages, web
+//! archives (MHTML), and HTML.
+//!
+//! The type in tables is that of the Office program and not `text/html`: nobody should show such a file in a browser.
+
+use super::FileType;
+use super::proof::Proof;
+use super::text::{contains, decode, skip_blank};
+
+/// What marks XML of Excel, and XML of Word: the processing instruction that names the program, or the root's name space.
+const EXCEL_XML: [&str; 2] = [
+    "progid=\"excel.sheet\"",
+    "\"urn:schemas-microsoft-com:office:spreadsheet\"",
+];
+const WORD_XML: [&str; 3] = [
+    "progid=\"word.document\"",
+    "\"http://schemas.microsoft.com/office/word/2003/wordml\"",
+    "\"http://schemas.microsoft.com/office/2006/xmlpackage\"",
+];
+
+/// What marks HTML of Excel, and HTML of Word: name spaces, and the program's id and name in `meta`.
+const EXCEL_HTML: [&[u8]; 4] = [
+    b"urn:schemas-microsoft-com:office:excel",
+    b"excel.sheet",
+    b"content=\"microsoft excel",
+    b"<x:excelworkbook",
+];
+const WORD_HTML: [&[u8]; 4] = [
+    b"urn:schemas-microsoft-com:office:word",
+    b"word.document",
+    b"content=\"microsoft word",
+    b"<w:worddocument",
+];
+
+/// Elements that stand around the first visible one. A page of an error has a title, a heading or a text there.
+const AROUND: [&str; 12] = [
+    "?xml", "!doctype", "html", "head", "/head", "meta", "base", "link", "body", "center", "div", "br",
+];
+
+/// XML of Office, whatever its name.
+pub(super) fn xml(head: &[u8]) -> Option<Proof> {
+    let text = decode(head).to_ascii_lowercase();
+    let markup = skip_blank(&text);
+    if !markup.starts_with('<') || markup.starts_with("<html") || markup.starts_with("<!doctype") {
+        return None;
+    }
+    // Single quotes are the same to XML.
+    let text = text.replace('\'', "\"");
+    let is = |marks: &[&str]| marks.iter().any(|mark| text.contains(mark));
+    if is(&EXCEL_XML) {
+        return Some(Proof::of(FileType::Xls));
+    }
+    is(&WORD_XML).then_some(Proof::of(FileType::Doc))
+}
+
+/// A web archive or a page that Office wrote, or a table that a program wrote for Excel, under a name that Office opens.
+pub(super) fn page(named: FileType, head: &[u8]) -> Option<Proof> {
+    if !named.is_office() {
+        return None;
+    }
+    let text = decode(head).to_ascii_lowercase();
+    let is_web_archive = is_web_archive(&text);
+    let is_markup = skip_blank(&text).starts_with('<');
+    if !is_web_archive && !is_markup {
+        return None;
+    }
+    // UTF-16 is rare here, and its decoded beginning has the marks.
+    let is = |marks: &[&[u8]]| {
+        marks
+            .iter()
+            .any(|mark| contains(head, mark) || contains(text.as_bytes(), mark))
+    };
+    let is_table = named.is_excel() && is_markup && begins_with_table(&text);
+    let of_its_name = if named.is_excel() { FileType::Xls } else { FileType::Doc };
+    let (excel, word) = (is(&EXCEL_HTML), is(&WORD_HTML));
+    match (excel, word) {
+        (true, false) => Some(Proof::of(FileType::Xls)),
+        (false, true) => Some(Proof::of(FileType::Doc)),
+        (true, true) => Some(Proof::of(of_its_name)),
+        (false, false) => (is_web_archive || is_table).then_some(Proof::of(of_its_name)),
+    }
+}
+
+/// A MIME message of related parts (RFC 2557), which no error page is.
+fn is_web_archive(text: &str) -> bool {
+    let headers = skip_blank(text);
+    let headers = headers
+        .split_once("\n\n")
+        .or_else(|| headers.split_once("\n\r\n"))
+        .map_or(headers, |(headers, _)| headers);
+    let begins_as_message = [
+        "mime-version:",
+        "from:",
+        "subject:",
+        "content-type:",
+        "date:",
+        "message-id:",
+    ]
+    .iter()
+    .any(|name| headers.starts_with(name));
+    begins_as_message && headers.contains("mime-version:") && headers.contains("multipart/related")
+}
+
+/// Whether a page shows a table before anything else, and runs nothing. Programs that export to Excel write no more than that.
+fn begins_with_table(text: &str) -> bool {
+    if ["<script", "<form", "<title", "<iframe", "<h1"]
+        .iter()
+        .any(|tag| text.contains(tag))
+    {
+        return false;
+    }
+    let mut rest = skip_blank(text);
+    while let Some(tag) = tag_name(rest) {
+        let end = match tag {
+            "table" => return true,
+            "!--" => "-->",
+            "style" => "</style>",
+            tag if AROUND.contains(&tag) => ">",
+            _ => return false,
+        };
+        let Some((_, behind)) = rest.split_once(end) else {
+            return false;
+        };
+        rest = behind.trim_start();
+    }
+    false
+}
+
+/// The name of the tag that a text begins with, with the slash of a closing one.
+fn tag_name(text: &str) -> Option<&str> {
+    let tag = text.strip_prefix('<')?;
+    if tag.starts_with("!--") {
+        return Some("!--");
+    }
+    let end = tag
+        .char_indices()
+        .find(|(at, c)| c.is_whitespace() || *c == '>' || *c == '/' && *at > 0);
+    end.map(|(end, _)| &tag[..end])
+}

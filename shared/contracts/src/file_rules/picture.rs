@@ -1,0 +1,29 @@
+//! Pictures, by their signatures; those of ISO media are in `iso_media`.
+
+use super::FileType;
+use super::proof::Proof;
+
+/// The picture that the file begins with.
+///
+/// Signatures follow the [WHATWG MIME Sniffing standard](https://mimesniff.spec.whatwg.org/) where it has them.
+pub(super) fn find(head: &[u8]) -> Option<Proof> {
+    let kind = match head {
+        [0xFF, 0xD8, 0xFF, ..] => FileType::Jpeg,
+        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1A, b'\n', ..] => FileType::Png,
+        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => FileType::Gif,
+        [b'B', b'M', ..] if is_bitmap(head) => FileType::Bmp,
+        // TIFF 6.0, section 2, and BigTIFF (version 43).
+        [b'I', b'I', b'*' | b'+', 0, ..] | [b'M', b'M', 0, b'*' | b'+', ..] => FileType::Tiff,
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => FileType::Webp,
+        _ => return None,
+    };
+    Some(Proof::of(kind))
+}
+
+/// Two letters begin many a text as well: the size of the header that follows is one of eight.
+fn is_bitmap(head: &[u8]) -> bool {
+    matches!(
+        head.get(14..18),
+        Some([12 | 16 | 40 | 52 | 56 | 64 | 108 | 124, 0, 0, 0])
+    )
+}

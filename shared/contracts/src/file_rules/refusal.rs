@@ -1,0 +1,86 @@
+//! Why a file is refused: each text says what to do, or that nothing can be done.
+
+use super::FileType;
+
+/// Why a file is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FileRefusal {
+    /// Neither the path nor the query names a file.
+    #[error(
+        "the URL names no file, neither in its path nor in filename, file, name or response-content-disposition of its query; accepted are {}",
+        accepted_extensions()
+    )]
+    NoFile,
+    /// An extension that is not accepted.
+    #[error(
+        "files of type `{extension}` are not accepted; accepted are {}",
+        accepted_extensions()
+    )]
+    UnknownExtension {
+        /// The extension, lower-case.
+        extension: String,
+    },
+    /// A text that the server declares as something that browsers or systems run.
+    #[error(
+        "the server declares the file as `{declared}`, and nothing in it shows that it is a {expected} file; the attachment source must send one that fits, or application/octet-stream"
+    )]
+    DeclaredType {
+        /// What was declared, cut at 100 characters.
+        declared: String,
+        /// The type that the file's name says.
+        expected: FileType,
+    },
+    /// A file without a byte.
+    #[error("the file is empty")]
+    Empty,
+    /// Something that runs.
+    #[error("the file is {found}; executables are never accepted")]
+    Executable {
+        /// What kind of executable.
+        found: &'static str,
+    },
+    /// A web page where another file was announced: mostly an error page.
+    #[error(
+        "the file is an HTML page instead of a {} file: the attachment source probably answered with an error page",
+        name_of(*expected)
+    )]
+    HtmlPage {
+        /// The type that the file's name says; `None` if nothing names it.
+        expected: Option<FileType>,
+    },
+    /// Content that proves no accepted kind, and that cannot be what the name says.
+    #[error("the file's first bytes are {found}, not those of a {expected} file or of another accepted kind")]
+    Content {
+        /// What they look like.
+        found: &'static str,
+        /// The type that the file's name says.
+        expected: FileType,
+    },
+    /// Content that proves no accepted kind, of a file that nothing names.
+    #[error(
+        "neither the URL nor the server's Content-Disposition names the file's type, and its first bytes ({found}) are those of no accepted kind; accepted are {}",
+        accepted_extensions()
+    )]
+    Unnamed {
+        /// What they look like.
+        found: &'static str,
+    },
+}
+
+impl FileRefusal {
+    /// The refusal of content that is neither of the named kind nor of another.
+    pub(super) fn content(named: Option<FileType>, found: &'static str) -> Self {
+        match named {
+            Some(expected) => Self::Content { found, expected },
+            None => Self::Unnamed { found },
+        }
+    }
+}
+
+fn name_of(expected: Option<FileType>) -> String {
+    expected.map_or_else(|| "picture, film or document".to_owned(), |kind| kind.to_string())
+}
+
+fn accepted_extensions() -> String {
+    FileType::extensions().collect::<Vec<_>>().join(", ")
+}
