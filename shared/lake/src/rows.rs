@@ -62,6 +62,8 @@ pub trait TableRow: Send + Sync + 'static {
     const REPLAY_COLUMN: Option<&'static str> = None;
     /// The columns whose least and greatest values are kept in the log. The others would only make it bigger.
     const STATISTICS: &'static [&'static str];
+    /// Columns that tables of earlier versions of the pipeline lack: the first append adds them. They may be null.
+    const ADDED_LATER: &'static [&'static str] = &[];
 
     /// The columns in their order, as Delta knows them.
     fn delta_schema() -> Vec<StructField>;

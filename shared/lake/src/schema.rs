@@ -34,8 +34,8 @@ pub(crate) fn table_schema(table: &DeltaTable, at: &str) -> Result<SchemaRef, Ta
 }
 
 /// Refuses a table that rows of this kind cannot be appended to: another partitioning, a missing column, another type.
-/// Columns that others have added are welcome as long as they may be null; a column of the rows that it lacks and
-/// that may be null is added by the first append (see `missing_columns`).
+/// Columns that others have added are welcome as long as they may be null. A later column of the rows that it lacks is added by
+/// the first append (see `missing_columns`).
 pub(crate) fn check<R: TableRow>(table: &DeltaTable, at: &str) -> Result<(), TableError> {
     let snapshot = table
         .snapshot()
@@ -49,7 +49,9 @@ pub(crate) fn check<R: TableRow>(table: &DeltaTable, at: &str) -> Result<(), Tab
     }
     let ours = arrow_schema::<R>().map_err(|error| TableError::schema(at, error))?;
     let theirs = table_schema(table, at)?;
-    let is_checked = |field: &&FieldRef| !field.is_nullable() || theirs.field_with_name(field.name()).is_ok();
+    let is_checked = |field: &&FieldRef| {
+        !R::ADDED_LATER.contains(&field.name().as_str()) || theirs.field_with_name(field.name()).is_ok()
+    };
     let checked: Vec<FieldRef> = ours.fields().iter().filter(is_checked).cloned().collect();
     let empty = RecordBatch::new_empty(Arc::new(Schema::new(checked)));
     conform(&empty, &theirs, at).map(|_| ())

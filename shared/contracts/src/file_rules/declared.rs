@@ -171,8 +171,10 @@ fn elements(content_type: &str) -> Vec<String> {
             .to_owned()
     };
     // A value that is quoted as a whole is read without its quotes; in any other a quoted comma separates nothing.
-    let value = bare(content_type);
-    disposition::split_outside_quotes(&value, ',')
+    let value = content_type.trim();
+    let inner = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+    let value = inner.filter(|inner| !inner.contains('"')).unwrap_or(value);
+    disposition::split_outside_quotes(value, ',')
         .into_iter()
         .map(|element| bare(element.split(';').next().unwrap_or_default()).to_ascii_lowercase())
         .filter(|element| !element.is_empty())

@@ -45,6 +45,7 @@ table_row! {
         const NAME: &'static str = "xact_attachments";
         const KEY_COLUMN: &'static str = "media_id";
         const STATISTICS: &'static [&'static str] = &["media_id", "created_at"];
+        const ADDED_LATER: &'static [&'static str] = &["declared_content_type"];
 
         fn key(&self) -> Key {
             Key::new(&self.media_id)
