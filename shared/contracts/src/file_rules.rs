@@ -1,6 +1,6 @@
-//! Which files are let in. **The content decides**: what the first bytes prove to be a document, picture or film of the accepted kinds
-//! is stored as what it is, whatever its name and the server say; what runs is refused; a web page is refused as anything else; and
-//! text, which proves nothing, is taken at its name as far as its content allows it.
+//! Which files are let in. **The content decides**: what the first bytes prove to be a document, picture or film of the
+//! accepted kinds is stored as what it is, whatever its name and the server say; what runs is refused; a web page is
+//! refused as anything else; and text, which proves nothing, is taken at its name as far as its content allows it.
 //!
 //! Read in this order: [`judge`] says what becomes of a file, `names` what its URL calls it, `declared` what servers say.
 

@@ -1,5 +1,5 @@
-//! The file rules against files that real programs wrote (`tests/real-files/make.py`): each is stored as what it is, whatever it
-//! is called, and what must not come in does not.
+//! The file rules against files that real programs wrote (`tests/real-files/make.py`): each is stored as what it is,
+//! whatever it is called, and what must not come in does not.
 
 #![allow(clippy::unwrap_used)]
 

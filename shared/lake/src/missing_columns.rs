@@ -12,8 +12,8 @@ use crate::{TableError, TableRow};
 /// The commit that adds the later columns of the rows that a table lacks, with null in the rows that it has; `None` if it
 /// lacks none. A table without another column is not widened: it is the table of other rows.
 ///
-/// The commit says the same as Spark's `ADD COLUMNS`: no file is touched, and earlier versions of the pipeline go on with the
-/// table.
+/// The commit says the same as Spark's `ADD COLUMNS`: no file is touched, and earlier versions of the pipeline go on with
+/// the table.
 pub(crate) fn addition<R: TableRow>(table: &DeltaTable, at: &str) -> Result<Option<Contents>, TableError> {
     let failed = |error| TableError::delta(at, "add columns to", &error);
     let snapshot = table.snapshot().map_err(failed)?;

@@ -34,8 +34,8 @@ pub(crate) fn table_schema(table: &DeltaTable, at: &str) -> Result<SchemaRef, Ta
 }
 
 /// Refuses a table that rows of this kind cannot be appended to: another partitioning, a missing column, another type.
-/// Columns that others have added are welcome as long as they may be null. A later column of the rows that it lacks is added by
-/// the first append (see `missing_columns`).
+/// Columns that others have added are welcome as long as they may be null. A later column of the rows that it lacks is
+/// added by the first append (see `missing_columns`).
 pub(crate) fn check<R: TableRow>(table: &DeltaTable, at: &str) -> Result<(), TableError> {
     let snapshot = table
         .snapshot()

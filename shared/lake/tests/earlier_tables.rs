@@ -1,5 +1,5 @@
-//! Tables that an earlier version of the pipeline made: the columns that they lack are added by the first append, whoever writes
-//! and whatever becomes of its answers, and everybody reads them.
+//! Tables that an earlier version of the pipeline made: the columns that they lack are added by the first append, whoever
+//! writes and whatever becomes of its answers, and everybody reads them.
 #![cfg(feature = "delta")]
 #![allow(clippy::unwrap_used)]
 

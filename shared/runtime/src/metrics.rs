@@ -172,7 +172,8 @@ metrics! {
     download_bytes: IntCounterVec("xact_download_bytes_total", ["worker"]);
     /// Downloads whose request was made again at once on a new connection: the kept one was closed, or the answer malformed.
     download_repeats: IntCounterVec("xact_download_requests_repeated_total", ["reason"]);
-    /// Attachments whose content is something else than their name or the declared type says: they are stored as what they are.
+    /// Attachments whose content is something else than their name or the declared type says: they are stored as what
+    /// they are.
     attachment_type_differences: IntCounterVec("attachment_type_differences_total", ["named", "declared", "found"]);
     /// Used part of the cache volume, 0 to 1.
     cache_used: GaugeVec("xact_cache_used_ratio", ["worker"]);

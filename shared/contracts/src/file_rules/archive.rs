@@ -1,6 +1,7 @@
 //! ZIP files, told apart by the names of their members: Office documents, estimates, programs, and plain archives.
 //!
-//! The names are those of the local headers in the head, in whatever order the members are. What stands behind the head is not seen.
+//! The names are those of the local headers in the head, in whatever order the members are. What stands behind the head
+//! is not seen.
 
 use super::FileType;
 use super::proof::Proof;
@@ -81,7 +82,8 @@ impl Members {
     }
 }
 
-/// Position and name of each local header in the head. Names are lower-case, with `/` between folders: some programs write `\`.
+/// Position and name of each local header in the head. Names are lower-case, with `/` between folders: some programs
+/// write `\`.
 fn names(head: &[u8]) -> impl Iterator<Item = (usize, String)> + '_ {
     let headers = head
         .windows(LOCAL_HEADER.len())

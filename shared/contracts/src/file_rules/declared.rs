@@ -1,7 +1,7 @@
 //! What a server's `Content-Type` says: nothing, the kind that the file is, another one, or something that runs.
 //!
-//! Uploaders leave what their system called a file once: obsolete names, form types, quotes, lists. So a declared type proves
-//! nothing; a difference is reported, and only a type that browsers or systems run counts against a text.
+//! Uploaders leave what their system called a file once: obsolete names, form types, quotes, lists. So a declared type
+//! proves nothing; a difference is reported, and only a type that browsers or systems run counts against a text.
 
 use super::{FileType, disposition};
 
@@ -87,7 +87,8 @@ const ACTIVE: [&str; 34] = [
     "application/vnd.android.package-archive",
 ];
 
-/// One name or the beginning of a family of names (with `*`) that servers really send for a kind; the registered one is first.
+/// One name or the beginning of a family of names (with `*`) that servers really send for a kind; the registered one is
+/// first.
 #[rustfmt::skip] // One kind a line.
 const fn names(kind: FileType) -> &'static [&'static str] {
     match kind {

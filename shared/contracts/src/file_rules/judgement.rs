@@ -1,8 +1,8 @@
 //! What becomes of a file: stored as what it is, or refused.
 //!
-//! What is dangerous is refused first, whatever else the file is. What the content proves comes next: the name and the declared type
-//! cannot change it. A web page is refused as anything but a page. Last come the kinds of text, which prove nothing: there the name
-//! counts, as far as the content allows it.
+//! What is dangerous is refused first, whatever else the file is. What the content proves comes next: the name and the
+//! declared type cannot change it. A web page is refused as anything but a page. Last come the kinds of text, which prove
+//! nothing: there the name counts, as far as the content allows it.
 
 use super::archive::{self, Archive};
 use super::declared::{self, Declared};
@@ -11,6 +11,7 @@ use super::proof::Proof;
 use super::unproven::{binary_format, describe};
 use super::{FileRefusal, FileType};
 use super::{delimited, executable, html, iso_media, office_text, pdf, picture, text};
+use crate::redaction::redact_text;
 
 /// As many bytes as the rules look at.
 pub const CONTENT_HEAD_BYTES: usize = 64 * 1024;
@@ -41,8 +42,8 @@ impl Judged {
     }
 }
 
-/// What becomes of a file that is `named` so and `declared` so by its server, and begins with `head`: the whole file or at least
-/// its first [`CONTENT_HEAD_BYTES`].
+/// What becomes of a file that is `named` so and `declared` so by its server, and begins with `head`: the whole file or
+/// at least its first [`CONTENT_HEAD_BYTES`].
 ///
 /// # Errors
 /// Any [`FileRefusal`] but those of names.
@@ -59,8 +60,8 @@ pub fn judge(named: Option<FileType>, declared: Option<&str>, head: &[u8]) -> Re
         if named == Some(FileType::Pdf) && proof.file_type != FileType::Pdf && pdf::has_header(head) {
             return Err(FileRefusal::content(named, describe(head)));
         }
-        // Pages are the one accepted kind that runs in whatever opens it by its name: nothing else is stored under that name, so
-        // that no picture can be a page as well.
+        // Pages are the one accepted kind that runs in whatever opens it by its name: nothing else is stored under that
+        // name, so that no picture can be a page as well.
         if named == Some(FileType::Html) {
             return Err(FileRefusal::content(named, describe(head)));
         }
@@ -172,6 +173,8 @@ fn judged(proof: Proof, named: Option<FileType>, content_type: Option<&str>) -> 
     }
 }
 
+/// A header may hold anything, and this goes into logs and tables.
 fn shortened(declared: Option<&str>) -> String {
-    declared.unwrap_or_default().chars().take(MAX_DECLARED).collect()
+    let declared = redact_text(declared.unwrap_or_default());
+    declared.chars().take(MAX_DECLARED).collect()
 }

@@ -1,7 +1,8 @@
 //! What a file is called: by its URL's path, else by its URL's query, else by the answer's `Content-Disposition`.
 //!
-//! An extension that is accepted counts wherever it is found first. Where nothing names a kind, the content must prove one: a path
-//! without an extension, one that ends in a version (`v2.0`), and the address of a server's page (`download.ashx`) name none.
+//! An extension that is accepted counts wherever it is found first. Where nothing names a kind, the content must prove
+//! one: a path without an extension, one that ends in a version (`v2.0`), and the address of a server's page
+//! (`download.ashx`) name none.
 
 use percent_encoding::percent_decode_str;
 use url::Url;
@@ -94,8 +95,8 @@ pub fn type_in_disposition(header: &str) -> Option<FileType> {
     FileType::from_extension(&extension(trim_name(&name))?)
 }
 
-/// What a URL's file is called where it is stored: the last segment of the path; a name in the query only where the path names
-/// another kind of thing, so that no path changes that was ever given to a file.
+/// What a URL's file is called where it is stored: the last segment of the path; a name in the query only where the path
+/// names another kind of thing, so that no path changes that was ever given to a file.
 ///
 /// Only the URL decides: an event gives the same paths each time it is read, whatever the server answers.
 pub(crate) fn stored_name(url: &Url) -> Option<String> {

@@ -1,5 +1,5 @@
-//! What Office writes as text, and opens under `.xls` and `.doc`: SpreadsheetML and WordprocessingML of 2003, flat packages, web
-//! archives (MHTML), and HTML.
+//! What Office writes as text, and opens under `.xls` and `.doc`: SpreadsheetML and WordprocessingML of 2003, flat
+//! packages, web archives (MHTML), and HTML.
 //!
 //! The type in tables is that of the Office program and not `text/html`: nobody should show such a file in a browser.
 
@@ -101,7 +101,8 @@ fn is_web_archive(text: &str) -> bool {
     begins_as_message && headers.contains("mime-version:") && headers.contains("multipart/related")
 }
 
-/// Whether a page shows a table before anything else, and runs nothing. Programs that export to Excel write no more than that.
+/// Whether a page shows a table before anything else, and runs nothing. Programs that export to Excel write no more than
+/// that.
 fn begins_with_table(text: &str) -> bool {
     if ["<script", "<form", "<title", "<iframe", "<h1"]
         .iter()

@@ -1,5 +1,5 @@
-//! What Office wrote before it wrote ZIP files: OLE2 compound files ([MS-CFB]), worksheets of every BIFF version without one, RTF, and
-//! the documents of early Word.
+//! What Office wrote before it wrote ZIP files: OLE2 compound files ([MS-CFB]), worksheets of every BIFF version without
+//! one, RTF, and the documents of early Word.
 
 use super::FileType;
 use super::proof::Proof;
@@ -127,8 +127,9 @@ fn number_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
-/// A worksheet or workbook without a compound file around it: its first record, by version, and what that record says of the
-/// stream ([MS-XLS], section 2.4.21, for BIFF8; "OpenOffice.org's Documentation of the Microsoft Excel File Format", section 5.8).
+/// A worksheet or workbook without a compound file around it: its first record, by version, and what that record says of
+/// the stream ([MS-XLS], section 2.4.21, for BIFF8; "OpenOffice.org's Documentation of the Microsoft Excel File Format",
+/// section 5.8).
 fn is_biff(head: &[u8]) -> bool {
     let (Some([id_low, id_high, size, 0]), Some(&[low, high])) =
         (head.first_chunk(), head.get(6..).and_then(<[u8]>::first_chunk))

@@ -339,6 +339,9 @@ fn a_declared_type_is_kept_at_a_bounded_length() {
     let long = format!("x/{}", "y".repeat(5000));
     let judged = judge(Some(file_type("pdf")), Some(&long), &sample("pdf")).unwrap();
     assert_eq!(judged.declared_content_type.unwrap().chars().count(), 100);
+    let secret = "text/html; from=\"https://a.example/b.pdf?sig=SECRET\"";
+    let judged = judge(Some(file_type("pdf")), Some(secret), &sample("pdf")).unwrap();
+    assert!(!judged.declared_content_type.unwrap().contains("SECRET"));
     let refusal = judge(
         Some(file_type("txt")),
         Some(&format!("{}, text/html", "a/b, ".repeat(999))),

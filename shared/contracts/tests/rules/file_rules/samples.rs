@@ -47,7 +47,8 @@ pub(super) fn zip(names: &[&str]) -> Vec<u8> {
     archive
 }
 
-/// An OLE2 compound file with 512-byte sectors: the directory is in `directory_sector`, and its root holds streams of these names.
+/// An OLE2 compound file with 512-byte sectors: the directory is in `directory_sector`, and its root holds streams of
+/// these names.
 pub(super) fn compound(directory_sector: u32, root_class: [u8; 16], streams: &[&str]) -> Vec<u8> {
     let mut file = vec![0; 512 * 4];
     file[..8].copy_from_slice(b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1");
