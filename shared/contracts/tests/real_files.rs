@@ -212,7 +212,7 @@ fn passes_by_name(sample: &Sample, name: FileType, found: FileType) -> bool {
     match found {
         // A text is what its name says; XML and JSON begin in a way of their own.
         FileType::Txt | FileType::Csv | FileType::Html | FileType::Xml | FileType::Json => {
-            found == name && is_text || found == FileType::Csv && is_text
+            (found == name || found == FileType::Csv) && is_text
         }
         FileType::Esx => found == name && (is_text || is_archive),
         // A package or compound file whose head does not tell, and text that Office opens.

@@ -594,7 +594,7 @@ async fn the_answer_names_a_file_that_its_url_does_not() {
         let found = bench.fetch_url(&url).await;
         match (found, expected) {
             (Ok(cached), Some(expected)) => {
-                assert_eq!(cached.kind.file_type.as_deref(), Some(expected), "{path} {disposition}")
+                assert_eq!(cached.kind.file_type.as_deref(), Some(expected), "{path} {disposition}");
             }
             (Err(problem), None) => {
                 assert_eq!(problem.category, Category::Permanent);
