@@ -174,7 +174,7 @@ metrics! {
     download_repeats: IntCounterVec("xact_download_requests_repeated_total", ["reason"]);
     /// Attachments whose content is something else than their name or the declared type says: they are stored as what
     /// they are.
-    attachment_type_differences: IntCounterVec("attachment_type_differences_total", ["named", "declared", "found"]);
+    attachment_type_differences: IntCounterVec("xact_attachment_type_differences_total", ["named", "declared", "found"]);
     /// Used part of the cache volume, 0 to 1.
     cache_used: GaugeVec("xact_cache_used_ratio", ["worker"]);
 }
