@@ -20,10 +20,9 @@ const NAMED: usize = 10;
 type Place = (bool, String, i32, i64);
 
 pub(super) fn check(settings: &Settings) -> Verdict {
-    let lags = match LagReader::new(settings).and_then(|reader| reader.read()) {
-        Ok(lags) => lags,
-        // "topics" and "groups" fail for it.
-        Err(_) => return Verdict::Skipped("the positions of the groups cannot be read".to_owned()),
+    // Where that fails, "topics" and "groups" say why.
+    let Ok(lags) = LagReader::new(settings).and_then(|reader| reader.read()) else {
+        return Verdict::Skipped("the positions of the groups cannot be read".to_owned());
     };
     let places = places(lags);
     let started = Instant::now();
