@@ -111,7 +111,8 @@ fn go_back(table: &str, partition: &Assigned, committed: i64, position: Option<i
     let reconcile = match gone {
         0 => String::new(),
         gone => format!(
-            ". The topic no longer has the {gone} records before {first}: find what is missing with `xact-pipeline reconcile`"
+            ". The {gone} records from {} to {first} are no longer in the topic: find what is missing with `xact-pipeline reconcile`",
+            first - gone
         ),
     };
     Verdict::GoBack {
