@@ -177,7 +177,7 @@ async fn each_answer_has_its_category_and_leaves_no_file() {
         ("/unavailable/1000/x/b.pdf", Category::Transient, Some(503), "503"),
         ("/truncated/100000/x/b.pdf", Category::Transient, Some(200), "cut short"),
         ("/html/1000/x/b.pdf", Category::Permanent, Some(200), "HTML"),
-        ("/wrong-type/1000/x/b.pdf", Category::Permanent, Some(200), "text/html"),
+        ("/wrong-type/1000/x/b.pdf", Category::Permanent, Some(200), "HTML page"),
         (
             "/redirect-away/1000/x/b.pdf",
             Category::Permanent,

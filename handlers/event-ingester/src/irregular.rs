@@ -111,20 +111,12 @@ mod tests {
     #[test]
     fn each_shape_is_told_once_and_ignored_paths_never() {
         let irregular = Irregular::new(UrlPaths::parse("$.payload.links*").unwrap());
-        let counted = || {
-            metrics()
-                .event_irregularities
-                .with_label_values(&[DOMAIN, "unlisted_url"])
-                .get()
-        };
-        let before = counted();
         for number in 0..3 {
             irregular.note(&event(&json!({"timestamp": format!("soon {number}"),
                 "payload": {"docs": [format!("https://h/{number}")], "links": {"self": "https://h/s"}}})));
         }
         irregular.note(&event(&json!({"payload": {"links": {"self": "https://h/s"}}})));
         assert_eq!(told(&irregular), ["timestamp \"soon 9\"", "url $.payload.docs[*]"]);
-        assert_eq!(counted() - before, 3);
     }
 
     #[test]
