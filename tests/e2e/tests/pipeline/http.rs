@@ -220,7 +220,7 @@ fn invoked_handlers_do_what_they_do_on_kafka() -> Result<()> {
         )
     };
     assert_eq!(
-        retry(7, "early", "2999-01-01T00:00:00Z")?,
+        retry(7, "early", "2099-01-01T00:00:00Z")?,
         [7],
         "not due: it is to be sent again"
     );
