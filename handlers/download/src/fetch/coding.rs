@@ -159,7 +159,7 @@ fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, String> {
     for value in headers.get_all(CONTENT_ENCODING) {
         let refused = |why: &str| {
             let value: String = String::from_utf8_lossy(value.as_bytes()).chars().take(100).collect();
-            format!("the server sent the file with {CONTENT_ENCODING} {value:?}, {why}")
+            format!("the server sent the file with content-encoding {value:?}, {why}")
         };
         let text = value
             .to_str()
