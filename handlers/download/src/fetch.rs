@@ -234,7 +234,7 @@ fn permanent(text: String) -> Problem {
     Problem::new(Category::Permanent, text).with_status(200)
 }
 
-/// The length that an answer announces. `5, 5` is a 5 as well; hyper refuses what differs or is no number.
+/// The length that an answer announces. `5, 5` is a 5 as well; hyper refuses what differs or is not a number.
 fn announced_length(response: &Response) -> Option<u64> {
     let value = header(response.headers(), CONTENT_LENGTH.as_str())?;
     value.split(',').next()?.trim().parse().ok()

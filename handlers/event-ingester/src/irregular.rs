@@ -11,7 +11,7 @@ use contracts::messages::Event;
 use contracts::url_paths::UrlPaths;
 use runtime::metrics::{DOMAIN, metrics};
 
-/// Most shapes that are told of: with names made up anew for each event there is no end of them.
+/// Most shapes that are told of: names made up anew for each event would never end.
 const MAX_SHAPES: usize = 1_000;
 
 /// Counts irregular events, and logs each shape once.

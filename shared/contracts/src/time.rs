@@ -16,7 +16,7 @@ pub const EARLIEST: Timestamp = Timestamp::UNIX_EPOCH;
 /// 2100-01-01, the last instant that is taken: what is later stands for "never" (9999-12-31).
 pub const LATEST: Timestamp = Timestamp::constant(4_102_444_800, 0);
 
-/// Why a value is no timestamp that is taken.
+/// Why a value is not accepted as a timestamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TimestampError {
     /// In none of the accepted forms.

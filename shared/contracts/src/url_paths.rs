@@ -9,7 +9,7 @@ impl UrlPaths {
     /// Reads a comma-separated list.
     ///
     /// # Errors
-    /// The entry that is no path.
+    /// The entry that is not a path.
     pub fn parse(list: &str) -> Result<Self, String> {
         let entries = list.split(',').map(str::trim).filter(|entry| !entry.is_empty());
         let paths = entries.map(|entry| match entry.strip_prefix("$.") {

@@ -19,7 +19,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(120);
 
 /// What decides which records can be read, for the stages and for whoever looks whether they could.
 pub(crate) const READ_SETTINGS: [(&str, &str); 2] = [
-    // The default: what was aborted is no message.
+    // The default: what was aborted is not a message.
     ("isolation.level", "read_committed"),
     // A batch that is larger comes all the same, alone.
     ("fetch.message.max.bytes", "1048576"),

@@ -14,7 +14,7 @@ fuzz_target!(|text: &str| {
     if let Ok(url) = policy.check_redirect(&base, location) {
         harmless(&url, &policy);
     }
-    // Bytes that are no text are percent-encoded one by one.
+    // Bytes that are not text are percent-encoded one by one.
     let latin: Vec<u8> = location.chars().map(|c| u8::try_from(c).unwrap_or(b'?')).collect();
     if let Ok(url) = policy.check_redirect(&base, &location_text(&latin)) {
         harmless(&url, &policy);

@@ -20,7 +20,7 @@ const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 /// Makes requests: on connections that are kept, and for the second attempt on new ones.
 pub(super) struct Clients {
     pooled: Client,
-    /// Makes a connection a request, and skips lines of an answer that are no headers.
+    /// Makes a connection a request, and skips lines of an answer that are not headers.
     unpooled: Client,
     /// Hosts that have answered, with their ports: before that, no connection to them can have been kept.
     answered: Mutex<HashSet<String>>,
@@ -61,7 +61,7 @@ impl Clients {
     /// The answer to a GET.
     ///
     /// It is asked a second time at once, on a new connection, in two cases. A server may close a kept connection just when it is
-    /// used again; GET is idempotent, so that this is no failure yet (RFC 9112, section 9.3.1). And an answer with a line that is
+    /// used again; GET is idempotent, so this is not a failure yet (RFC 9112, section 9.3.1). And an answer with a line that is
     /// no header is read again without that line. The line that is skipped could be the one that says where the body ends: such an
     /// answer counts only if it announces its length, and its connection is not used again.
     pub(super) async fn get(&self, url: &Url) -> Result<Response, FetchError> {

@@ -16,7 +16,7 @@ use gzip::Gzip;
 use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 use std::io;
 
-/// Codings of one body that transform it; a longer list is no honest answer.
+/// Codings of one body that transform it; a longer list is not an honest answer.
 const MAX_CODINGS: usize = 3;
 
 /// A coding that transforms a body, and is undone.
@@ -53,7 +53,7 @@ pub(super) enum CodingError {
     /// Its end is missing.
     #[error("the body ends within its {0} coding")]
     Truncated(&'static str),
-    /// It is no such coding, or a check sum is wrong.
+    /// It is not such a coding, or a check sum is wrong.
     #[error("the body is not what its content-encoding says: the {0} data is corrupt")]
     Corrupt(&'static str),
 }

@@ -90,7 +90,7 @@ pub(super) async fn redirect_without_location(response: Response, timeout: Durat
 pub(super) enum Repeat {
     /// The connection was closed before the answer.
     Closed,
-    /// The answer has a line that is no header.
+    /// The answer has a line that is not a header.
     Malformed,
 }
 

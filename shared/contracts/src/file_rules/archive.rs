@@ -23,7 +23,7 @@ pub(super) enum Archive {
     Other,
 }
 
-/// What the members of a ZIP file say; `None` if the file is no ZIP file.
+/// What the members of a ZIP file say; `None` if the file is not a ZIP file.
 pub(super) fn read(head: &[u8]) -> Option<Archive> {
     if !head.starts_with(LOCAL_HEADER) {
         return None;

@@ -114,7 +114,7 @@ fn signature(named: Option<FileType>, head: &[u8]) -> Option<Proof> {
     (named == Some(found.file_type) || !text::is_plain(head)).then_some(found)
 }
 
-/// An estimate and what Office writes are archives; any other archive is no document.
+/// An estimate and what Office writes are archives; any other archive is not a document.
 fn of_archive(archive: Archive, named: Option<FileType>, head: &[u8]) -> Result<Proof, FileRefusal> {
     match (archive, named) {
         (Archive::Kind(proof), _) => Ok(proof),

@@ -42,7 +42,7 @@ impl Named {
         if let Some((extension, kind)) = accepted {
             return Self::Kind(extension, kind);
         }
-        // `name=J.Smith` is no file.
+        // `name=J.Smith` is not a file.
         let of_files = in_query
             .iter()
             .filter(|(is_file, _)| *is_file)

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-/// Spells the names of an object in snake case: `MediaId` and `mediaID` become `media_id`. `None` for what is no object,
+/// Spells the names of an object in snake case: `MediaId` and `mediaID` become `media_id`. `None` for what is not an object,
 /// or has all its names so already. A name that is there in snake case as well keeps its value.
 pub(super) fn in_snake_case(value: Value) -> Option<Value> {
     let Value::Object(object) = value else { return None };

@@ -13,7 +13,7 @@ impl Consumer {
         let hooks = self.hooks();
         hooks.finished.store(true, Ordering::Relaxed);
         hooks.let_go();
-        // The wait for the next start is no stuck thread.
+        // The wait for the next start is not a stuck thread.
         hooks.health.forget(&hooks.worker);
         hooks.health.forget(&hooks.broker_component());
         // To drop it is to wait for its threads, and that of a broker that was given up may never end.
@@ -23,7 +23,7 @@ impl Consumer {
     /// Drains: nothing new begins, what runs may end within the grace period, its position is committed.
     pub(super) fn finish(self) -> bool {
         let hooks = self.hooks();
-        // A long grace period is no stuck thread.
+        // A long grace period is not a stuck thread.
         hooks.health.forget(&hooks.worker);
         let partitions: Vec<Arc<Partition>> = hooks.partitions().values().cloned().collect();
         for partition in &partitions {

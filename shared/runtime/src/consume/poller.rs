@@ -156,7 +156,7 @@ impl Consumer {
         while !self.drain.is_cancelled() {
             let served = self.served();
             let polled = self.client.poll(Duration::ZERO);
-            // An event that came to the hooks is no message, but there may be more behind it: the queue wakes the thread
+            // An event that came to the hooks is not a message, but there may be more behind it: the queue wakes the thread
             // only when it was empty before.
             let is_empty = polled.is_none() && self.served() == served;
             match polled {

@@ -25,7 +25,7 @@ fn a_handler_without_work_sleeps_and_receives_next_to_nothing() -> Result<()> {
         ("KAFKA_SESSION_TIMEOUT_MS", "30000"),
         ("LOG_LEVEL", "INFO"),
     ];
-    // A broker of our own: other tests' processes are no clients of these proxies, but their topics are in its answers.
+    // A broker of our own: other tests' processes are not clients of these proxies, but their topics are in its answers.
     let kafka = Kafka::start()?;
     let mut fleet = Fleet::new(kafka.bootstrap(), "idle", &settings)?;
     fleet.create_topics()?;

@@ -151,7 +151,7 @@ fn every_attachment_is_found_or_told_and_every_byte_is_kept() -> Result<()> {
     let answer = operator.run(&[&["reconcile"], &LONG_AGO[..]].concat())?;
     assert!(answer.text.contains("IGNORED_URL_PATHS"), "{}", answer.text);
     assert!(!answer.text.contains("exactly one place"), "{}", answer.text);
-    // What is no event is told of on the day of its record.
+    // What is not an event is told of on the day of its record.
     let from = today.as_str().unwrap();
     let answer = operator.run(&["reconcile", "--from", from, "--to", "2100-01-01"])?;
     assert_eq!(answer.code, Some(0), "{}", answer.text);

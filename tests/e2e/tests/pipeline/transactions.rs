@@ -1,4 +1,4 @@
-//! Producers that use transactions: what was aborted is no message, and markers leave no lag behind, by Kafka's own tool.
+//! Producers that use transactions: what was aborted is not a message, and markers leave no lag behind, by Kafka's own tool.
 
 #![allow(clippy::unwrap_used)]
 
@@ -87,7 +87,7 @@ fn markers_and_aborted_records_leave_no_lag_also_after_a_restart() -> Result<()>
     fleet.start(&stages)?;
     wait_no_lag(&kafka, &fleet)?;
 
-    // The tables are behind the committed offsets, and that is no reason to read anything again.
+    // The tables are behind the committed offsets, and that is not a reason to read anything again.
     fleet.stop(&stages, STOPPED)?;
     fleet.start(&stages)?;
     commit(&fleet, &transactions, (0..12).map(|number| format!("second-{number}")))?;

@@ -94,7 +94,7 @@ impl Layer for Deflate {
 
     fn finish(&mut self) -> Result<Bytes, CodingError> {
         if let State::Before(head) = &self.0 {
-            // An empty body is an empty file; one byte is no deflate data.
+            // An empty body is an empty file; one byte is not deflate data.
             return match head.is_empty() {
                 true => Ok(Bytes::new()),
                 false => Err(CodingError::Truncated(NAME)),

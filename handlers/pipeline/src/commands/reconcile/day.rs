@@ -117,7 +117,7 @@ pub(super) struct Day {
     found: HashMap<(Uuid, Box<str>), HashSet<Uuid>>,
     /// Events of which only attachments' rows tell.
     pub(super) orphans: HashMap<Uuid, Box<str>>,
-    /// Records of the time in question that are no event.
+    /// Records of the time in question that are not events.
     pub(super) unreadable: u64,
     /// Events with so many attachments that the ingester refuses them as a whole.
     unexpanded: HashSet<Uuid>,

@@ -55,7 +55,7 @@ enum Found<'a> {
         is_written: bool,
     },
     Held(Held, &'static str),
-    /// A record on the raw topic that is no event.
+    /// A record on the raw topic that is not an event.
     Unreadable,
 }
 

@@ -12,7 +12,7 @@ const NAME: &[&str] = &["attachments"];
 /// Returns the attachments of an event, and the value that they were read from.
 ///
 /// A list outside counts before one inside. Null, an empty list and a blank string give way to the next one, and so does
-/// what is no list; where no other is found, it counts after all, and the URL rules refuse what is in it aloud.
+/// what is not a list; where no other is found, it counts after all, and the URL rules refuse what is in it aloud.
 pub(super) fn of<'a>(outer: &Object<'a>, inner: &[Object<'a>]) -> (Vec<String>, Option<&'a RawValue>) {
     let mut odd = None;
     let all = std::iter::once(outer).chain(inner);

@@ -83,7 +83,7 @@ fn a_windows_installer_is_refused_although_it_is_an_ole2_file() {
     }
     let mut installer = compound(2, class, &[]);
     assert_eq!(content("doc", &installer), "executable");
-    // A directory beyond the head, or nonsense, is no reason to panic.
+    // A directory beyond the head, or nonsense, is not a reason to panic.
     installer[48..52].copy_from_slice(&u32::MAX.to_le_bytes());
     assert_eq!(content("doc", &installer), "DOC");
     installer[30..32].copy_from_slice(&u16::MAX.to_le_bytes());

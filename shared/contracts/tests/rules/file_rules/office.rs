@@ -218,7 +218,7 @@ fn xml_of_office_is_known_under_every_name() {
         for extension in ["xls", "doc", "xlsx", "docx", "pdf", ""] {
             assert_eq!(content(extension, head), expected, "as {extension}");
         }
-        // XML is what its name says: it is no difference worth a warning.
+        // XML is what its name says: it is not a difference worth a warning.
         assert_eq!(content("xml", head), "XML");
         assert_eq!(
             verdict("xls", Some("text/html"), head),

@@ -16,7 +16,7 @@ pub(super) fn file_type(extension: &str) -> FileType {
     FileType::from_extension(extension).unwrap()
 }
 
-/// A word for what becomes of a file: the kind that it is stored as, or why it is refused. An empty extension is no name.
+/// A word for what becomes of a file: the kind that it is stored as, or why it is refused. An empty extension is not a name.
 pub(super) fn verdict(extension: &str, declared: Option<&str>, head: &[u8]) -> &'static str {
     match judge(FileType::from_extension(extension), declared, head) {
         Ok(judged) => judged.file_type.label(),
