@@ -34,7 +34,7 @@ pub(crate) fn check(url: &Url, now: Timestamp) -> Option<Result<Outcome, Failure
     }
     let wait = start.at.duration_since(now);
     if wait > MAX_WAIT {
-        let text = format!("{begins}, in more than 24 hours: the clock of whoever signed it must be wrong");
+        let text = format!("{begins}, in more than 24 hours: the signer's clock must be wrong");
         return Some(Err(Failure::message(Category::Permanent, text)));
     }
     if wait <= MAX_HOLD {

@@ -11,7 +11,7 @@ use contracts::messages::Event;
 use contracts::url_paths::UrlPaths;
 use runtime::metrics::{DOMAIN, metrics};
 
-/// Most shapes that are told of: names made up anew for each event would never end.
+/// Limits the shapes that are logged: a source may use a new name in each event.
 const MAX_SHAPES: usize = 1_000;
 
 /// Counts irregular events, and logs each shape once.

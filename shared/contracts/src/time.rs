@@ -30,9 +30,14 @@ pub enum TimestampError {
 /// Reads a timestamp in any of the accepted forms. `None` for what is in none of them, or out of range.
 #[must_use]
 pub fn parse(value: &Value) -> Option<Timestamp> {
+    in_range(any_form(value)?).ok()
+}
+
+/// Reads a value in any of the accepted forms, whatever the range.
+fn any_form(value: &Value) -> Option<Timestamp> {
     match value {
-        Value::String(text) => parse_text(text),
-        Value::Number(number) => in_range(forms::unix(&number.to_string())?).ok(),
+        Value::String(text) => forms::text(text.trim()),
+        Value::Number(number) => forms::unix(&number.to_string()),
         _ => None,
     }
 }
@@ -109,12 +114,7 @@ pub fn serialize<S: Serializer>(timestamp: &Timestamp, serializer: S) -> Result<
 /// When the value is no timestamp in any accepted form.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
     let value = Value::deserialize(deserializer)?;
-    let read = match &value {
-        Value::String(text) => forms::text(text.trim()),
-        Value::Number(number) => forms::unix(&number.to_string()),
-        _ => None,
-    };
-    let read = read.ok_or_else(|| {
+    let read = any_form(&value).ok_or_else(|| {
         serde::de::Error::custom(format_args!(
             "not a timestamp (RFC 3339, or Unix seconds or milliseconds): {}",
             truncate_error(&redact_text(&value.to_string()))

@@ -88,7 +88,7 @@ impl Clients {
         let response = self.unpooled.get(url.clone()).send().await;
         let response = response.map_err(|error| request_problem(&error))?;
         if response.status() == StatusCode::OK && !announces_end(&response) {
-            let text = "the answer has a line that is no header, and does not announce where its body ends";
+            let text = "the answer has a line that is not a header, and does not announce where its body ends";
             return Err(Problem::new(Category::Transient, text).with_status(200).into());
         }
         Ok(response)

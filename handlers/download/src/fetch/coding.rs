@@ -163,7 +163,7 @@ fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, String> {
         };
         let text = value
             .to_str()
-            .map_err(|_| refused("which is no text; the source must store the file without it"))?;
+            .map_err(|_| refused("which is not text; the source must store the file without it"))?;
         for name in text.split(',') {
             let name = name.trim().trim_matches(['"', '\'', ';']).to_ascii_lowercase();
             codings.push(match name.as_str() {

@@ -281,7 +281,7 @@ fn wrong_answers() -> Vec<(&'static str, Vec<u8>, Category, &'static str)> {
         ("compress", headers("Content-Encoding: compress\r\n"), Permanent, "\"compress\""),
         ("several codings", headers("Content-Encoding: identity, br\r\n"), Permanent, "\"identity, br\""),
         ("a second line of codings", headers("Content-Encoding: identity\r\nContent-Encoding: br\r\n"), Permanent, "content-encoding"),
-        ("a coding that is no text", [b"HTTP/1.1 200 OK\r\nContent-Encoding: \xFF\r\n\r\n", PDF].concat(), Permanent, "content-encoding"),
+        ("a coding that is not text", [b"HTTP/1.1 200 OK\r\nContent-Encoding: \xFF\r\n\r\n", PDF].concat(), Permanent, "content-encoding"),
         ("gzip on the way", answer("Transfer-Encoding: gzip, chunked\r\n", b"5\r\n%PDF-\r\n0\r\n\r\n"), Permanent, "transfer-encoding"),
         // Codings that are not what they say
         ("half of a gzip body", sized("Content-Encoding: gzip\r\n", &gzip(PDF)[..40]), Transient, "ends within its gzip coding"),

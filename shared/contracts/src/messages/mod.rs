@@ -73,7 +73,7 @@ pub fn encode<M: Serialize>(message: &M) -> Vec<u8> {
     serde_json::to_vec(message).unwrap_or_default()
 }
 
-/// Reads a message of our own. Names of fields may be spelled in any case.
+/// Reads a message of our own. Names of fields in another case are looked for only if it cannot be read otherwise.
 fn decode_json<M: DeserializeOwned>(name: &'static str, bytes: &[u8]) -> Result<M, DecodeError> {
     let text = json::readable(bytes).map_err(|reason| DecodeError::new(name, reason))?;
     serde_json::from_str(&text).or_else(|error| {
