@@ -1,10 +1,11 @@
 //! The audit log: one JSON object a line, on disk before its offset is committed.
 
-use serde_json::Value;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::Value;
 
 /// A file, or the process's log.
 #[derive(Clone)]

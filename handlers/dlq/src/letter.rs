@@ -1,11 +1,12 @@
 //! What is read from the dead-letter topic. Nothing is unreadable here: there is no topic behind this one.
 
-use contracts::messages::{DeadLetter, DecodeError, Message, Payload};
-use contracts::redaction::redact_text;
-use contracts::time;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
+
+use xact_contracts::messages::{DeadLetter, DecodeError, Message, Payload};
+use xact_contracts::redaction::redact_text;
+use xact_contracts::time;
 
 /// A record of the dead-letter topic.
 pub enum Letter {
@@ -49,7 +50,7 @@ impl Letter {
         match self {
             // Any text may be in a message's stage, and each new one would be a new series for ever.
             Self::Dead(letter) => {
-                let stage = contracts::topology::STAGES
+                let stage = xact_contracts::topology::STAGES
                     .iter()
                     .find(|row| row.name == letter.stage)
                     .map_or("other", |row| row.name);
@@ -66,7 +67,7 @@ impl Letter {
                 "audited_at": time::format(now),
                 "trace_id": letter.trace_id,
                 "media_id": letter.media_id,
-                "attachment_url": letter.attachment_url.as_deref().map(contracts::redaction::redact_url),
+                "attachment_url": letter.attachment_url.as_deref().map(xact_contracts::redaction::redact_url),
                 "stage": letter.stage,
                 "source": letter.source,
                 "error_category": letter.error_category,

@@ -3,12 +3,13 @@
 mod audit;
 mod letter;
 
-use audit::AuditLog;
-use contracts::topology::Stage;
-use letter::Letter;
-use runtime::metrics::metrics;
-use runtime::{Context, EachService, Emit, Factory, Failure, Handler, Limits, Outcome, SetupError, Unavailable};
 use std::sync::Arc;
+
+use audit::AuditLog;
+use letter::Letter;
+use xact_contracts::topology::Stage;
+use xact_runtime::{Context, EachService, Emit, Factory, Failure, Handler, Limits, Outcome, SetupError, Unavailable};
+use xact_telemetry::metrics::metrics;
 
 /// The handler.
 pub struct Dlq {

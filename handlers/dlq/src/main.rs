@@ -1,9 +1,10 @@
 //! The dlq handler's own binary, for its container.
 
-use contracts::topology::Stage;
 use std::process::ExitCode;
+
+use xact_contracts::topology::Stage;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    runtime::run(Stage::Dlq, dlq::factory()).await
+    xact_runtime::run(Stage::Dlq, dlq::factory()).await
 }

@@ -1,9 +1,10 @@
 //! A circuit breaker per host: ten failures in a row open it, after 30 s one request may try again.
 
-use runtime::metrics::metrics;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use xact_telemetry::metrics::metrics;
 
 /// Failures in a row that open a breaker.
 pub(crate) const FAILURES: u32 = 10;

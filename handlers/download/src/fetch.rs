@@ -10,22 +10,24 @@ mod service_error;
 #[cfg(test)]
 mod tests;
 
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use reqwest::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, LOCATION, TRANSFER_ENCODING};
+use reqwest::{Response, StatusCode};
+use url::Url;
+
 use crate::resolver::PublicResolver;
 use body::{Body, too_large};
 use client::Clients;
 use coding::Decoding;
-use contracts::category::Category;
-use contracts::file_rules::{self, FileType, Judged};
-use contracts::messages::Problem;
-use contracts::url_guard::{UrlPolicy, location_text};
-use jiff::Timestamp;
 use problems::{body_problem, header, redirect_without_location, refused_status};
-use reqwest::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, LOCATION, TRANSFER_ENCODING};
-use reqwest::{Response, StatusCode};
-use runtime::config::Settings;
-use std::time::{Duration, Instant};
-use url::Url;
 use xact_cache::{CacheError, Cached, Kind, Slot};
+use xact_config::Settings;
+use xact_contracts::category::Category;
+use xact_contracts::file_rules::{self, FileType, Judged};
+use xact_contracts::messages::Problem;
+use xact_contracts::url_guard::{UrlPolicy, location_text};
 
 /// Redirects that are followed, each under the same rules as the first URL.
 const MAX_REDIRECTS: usize = 5;

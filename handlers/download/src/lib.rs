@@ -11,23 +11,25 @@ mod resolver;
 mod retry_after;
 mod volume;
 
-use breaker::Breakers;
-use contracts::cache_path;
-use contracts::category::Category;
-use contracts::file_rules::{self, Declared, FileType, Judged};
-use contracts::messages::{CachedDownload, DownloadTask, Problem};
-use contracts::presigned;
-use contracts::topology::Stage;
-use contracts::url_guard::UrlPolicy;
-use fail::fail_point;
-use fetch::{FetchError, Fetcher};
-use runtime::config::Settings;
-use runtime::metrics::{InProgress, metrics};
-use runtime::{Context, EachService, Emit, Factory, Failure, Handler, Limits, Outcome, SetupError, Unavailable};
 use std::sync::Arc;
+
+use fail::fail_point;
 use tracing::warn;
 use url::Url;
+
+use breaker::Breakers;
+use fetch::{FetchError, Fetcher};
 use xact_cache::{Cache, Cached, Slot};
+use xact_config::Settings;
+use xact_contracts::cache_path;
+use xact_contracts::category::Category;
+use xact_contracts::file_rules::{self, Declared, FileType, Judged};
+use xact_contracts::messages::{CachedDownload, DownloadTask, Problem};
+use xact_contracts::presigned;
+use xact_contracts::topology::Stage;
+use xact_contracts::url_guard::UrlPolicy;
+use xact_runtime::{Context, EachService, Emit, Factory, Failure, Handler, Limits, Outcome, SetupError, Unavailable};
+use xact_telemetry::metrics::{InProgress, metrics};
 
 /// The handler.
 pub struct Download {
@@ -116,7 +118,7 @@ impl Download {
             return Err(permanent(format!(
                 "the presigned URL ({}) expired at {}",
                 expiry.kind.as_str(),
-                contracts::time::format(expiry.expires_at)
+                xact_contracts::time::format(expiry.expires_at)
             )));
         }
         volume::check(&self.cache).await?;

@@ -1,9 +1,10 @@
 //! The download handler's own binary, for its container.
 
-use contracts::topology::Stage;
 use std::process::ExitCode;
+
+use xact_contracts::topology::Stage;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    runtime::run(Stage::Download, download::factory()).await
+    xact_runtime::run(Stage::Download, download::factory()).await
 }

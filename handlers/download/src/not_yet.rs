@@ -1,13 +1,15 @@
 //! A presigned URL that is not valid yet is waited for: asked before its time, the service refuses it for good.
 
-use contracts::category::Category;
-use contracts::messages::Problem;
-use contracts::presigned;
-use contracts::time;
-use jiff::{SignedDuration, Timestamp};
-use runtime::{Failure, Outcome};
 use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
 use url::Url;
+
+use xact_contracts::category::Category;
+use xact_contracts::messages::Problem;
+use xact_contracts::presigned;
+use xact_contracts::time;
+use xact_runtime::{Failure, Outcome};
 
 /// Waits up to this long are made in place: some URLs live for a minute, less than the first retry topic's delay.
 const MAX_HOLD: SignedDuration = SignedDuration::from_secs(60);

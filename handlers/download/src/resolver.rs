@@ -9,18 +9,20 @@ mod hostile_dns;
 #[cfg(test)]
 mod tests;
 
-use contracts::address_guard::{AddressRefusal, check_public};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::ProtoError;
 use hickory_resolver::proto::rr::Name as DnsName;
 use hickory_resolver::{ResolverBuilder, TokioResolver};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use runtime::config::DevSettings;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::OnceCell;
+
+use xact_config::DevSettings;
+use xact_contracts::address_guard::{AddressRefusal, check_public};
 
 /// One try of one name server; with two tries it fits into the time-out of the connection.
 const TRY_TIMEOUT: Duration = Duration::from_secs(4);

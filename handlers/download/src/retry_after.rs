@@ -1,8 +1,9 @@
 //! `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
-use std::time::Duration;
 
 /// Longest wait that a server may ask for.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);

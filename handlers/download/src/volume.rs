@@ -1,9 +1,9 @@
 //! Pauses downloads while the cache volume is too full, and shows how full it is.
 
 use crate::WORKER;
-use runtime::Unavailable;
-use runtime::metrics::metrics;
 use xact_cache::Cache;
+use xact_runtime::Unavailable;
+use xact_telemetry::metrics::metrics;
 
 /// Refuses while the volume is too full.
 ///

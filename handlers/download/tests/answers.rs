@@ -3,16 +3,18 @@
 // Test code outside of a test function: a failed step is a failed test.
 #![allow(clippy::unwrap_used, clippy::panic, unreachable_pub)]
 
-use attachment_source::{AttachmentSource, Options, content_for};
-use contracts::category::Category;
-use contracts::messages::{DownloadTask, Message};
-use contracts::topology::Stage;
-use download::Download;
-use jiff::Timestamp;
-use runtime::config::{Environment, Settings};
-use runtime::{Context, Failure, Handler, Outcome};
 use std::path::Path;
 use std::time::Duration;
+
+use jiff::Timestamp;
+
+use attachment_source::{AttachmentSource, Options, content_for};
+use download::Download;
+use xact_config::{Environment, Settings};
+use xact_contracts::category::Category;
+use xact_contracts::messages::{DownloadTask, Message};
+use xact_contracts::topology::Stage;
+use xact_runtime::{Context, Failure, Handler, Outcome};
 
 struct Bench {
     source: AttachmentSource,
@@ -54,7 +56,7 @@ impl Bench {
     }
 
     async fn handle_url(&self, url: &str) -> Result<Outcome, Failure> {
-        let task = serde_json::json!({"trace_id": "t", "media_id": contracts::ids::media_id("t", url), "attachment_url": url,
+        let task = serde_json::json!({"trace_id": "t", "media_id": xact_contracts::ids::media_id("t", url), "attachment_url": url,
             "blob_path": "s/a/t/a_b.pdf", "status_subtype": "s", "file_type": "PDF", "assignment_id": "a",
             "original_timestamp": "2024-12-31T12:00:00Z"});
         let task = DownloadTask::decode(task.to_string().as_bytes()).unwrap();
@@ -126,7 +128,7 @@ async fn what_a_file_was_found_to_be_is_in_its_message_also_when_it_is_found_aga
         let Ok(Outcome::Emit(emit)) = bench.handle("/ok/1000/x/b.png").await else {
             panic!("it is a picture");
         };
-        let out = runtime::disposition::produced(Stage::Download, emit, Timestamp::now()).await;
+        let out = xact_runtime::routing::produced(Stage::Download, emit, Timestamp::now()).await;
         let cached = &out[0].1;
         assert_eq!(
             (&cached["file_type"], &cached["content_type"]),
@@ -151,8 +153,8 @@ async fn a_file_that_the_version_before_finished_is_handed_on_when_it_cannot_be_
     let bench = Bench::start(&[]).await;
     let path = "/missing/5/x/b.pdf";
     assert!(bench.handle(path).await.is_err());
-    let media_id = contracts::ids::media_id("t", &format!("https://{HOST}{path}"));
-    let local_cache_path = contracts::cache_path::previous_file(media_id);
+    let media_id = xact_contracts::ids::media_id("t", &format!("https://{HOST}{path}"));
+    let local_cache_path = xact_contracts::cache_path::previous_file(media_id);
     let file = bench.cache.path().join("cache").join(&local_cache_path);
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
     std::fs::write(&file, "hello").unwrap();
@@ -161,7 +163,7 @@ async fn a_file_that_the_version_before_finished_is_handed_on_when_it_cannot_be_
     let Ok(Outcome::Emit(emit)) = bench.handle(path).await else {
         panic!("it is there");
     };
-    let out = runtime::disposition::produced(Stage::Download, emit, Timestamp::now()).await;
+    let out = xact_runtime::routing::produced(Stage::Download, emit, Timestamp::now()).await;
     assert_eq!(out[0].0, "xact.downloads.cached");
     assert_eq!(out[0].1["local_cache_path"], local_cache_path);
     assert_eq!(out[0].1["bytes_downloaded"], 5);

@@ -7,9 +7,9 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
-use contracts::messages::Event;
-use contracts::url_paths::UrlPaths;
-use runtime::metrics::{DOMAIN, metrics};
+use xact_contracts::messages::Event;
+use xact_contracts::url_paths::UrlPaths;
+use xact_telemetry::metrics::{DOMAIN, metrics};
 
 /// Limits the shapes that are logged: a source may use a new name in each event.
 const MAX_SHAPES: usize = 1_000;
@@ -93,8 +93,9 @@ fn form(written: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::{Value, json};
+
+    use super::*;
 
     fn event(rest: &Value) -> Event {
         let mut value = json!({"trace_id": "t", "type": "x"});

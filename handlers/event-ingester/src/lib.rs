@@ -5,26 +5,28 @@
 mod irregular;
 mod seen;
 
-use contracts::blob_path::{PathParts, blob_paths};
-use contracts::category::Category;
-use contracts::file_rules;
-use contracts::ids;
-use contracts::messages::{DownloadTask, Event, MAX_ATTACHMENTS, Problem, metadata};
-use contracts::presigned;
-use contracts::time;
-use contracts::topology::Stage;
-use contracts::url_guard::UrlPolicy;
-use irregular::Irregular;
-use jiff::Timestamp;
-use runtime::config::Settings;
-use runtime::metrics::{DOMAIN, metrics};
-use runtime::{Context, EachService, Emit, Factory, Failure, Handler, Limits, Outcome};
-use seen::Seen;
-use serde_json::Map;
 use std::sync::Arc;
 use std::time::Instant;
+
+use jiff::Timestamp;
+use serde_json::Map;
 use url::Url;
 use uuid::Uuid;
+
+use irregular::Irregular;
+use seen::Seen;
+use xact_config::Settings;
+use xact_contracts::blob_path::{PathParts, blob_paths};
+use xact_contracts::category::Category;
+use xact_contracts::file_rules;
+use xact_contracts::ids;
+use xact_contracts::messages::{DownloadTask, Event, MAX_ATTACHMENTS, Problem, metadata};
+use xact_contracts::presigned;
+use xact_contracts::time;
+use xact_contracts::topology::Stage;
+use xact_contracts::url_guard::UrlPolicy;
+use xact_runtime::{Context, EachService, Emit, Factory, Failure, Handler, Limits, Outcome};
+use xact_telemetry::metrics::{DOMAIN, metrics};
 
 /// Stands where an event names no assignment: visible in path and row, and never a real id.
 const UNKNOWN_ASSIGNMENT: &str = "unknown";
@@ -204,10 +206,11 @@ fn notes(event: &Event, url: &Url, now: Timestamp) -> Map<String, serde_json::Va
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use contracts::messages::Message;
-    use runtime::config::Environment;
     use serde_json::{Value, json};
+
+    use super::*;
+    use xact_config::Environment;
+    use xact_contracts::messages::Message;
 
     fn ingester() -> EventIngester {
         EventIngester::new(&Settings::from_environment(&Environment::default()).unwrap())
@@ -233,7 +236,7 @@ mod tests {
         let Outcome::Emit(emit) = ingester.handle(event, &context()).await.unwrap() else {
             panic!("an event is never held");
         };
-        runtime::disposition::produced(Stage::EventIngester, emit, context().now).await
+        xact_runtime::routing::produced(Stage::EventIngester, emit, context().now).await
     }
 
     #[tokio::test]
@@ -330,7 +333,7 @@ mod tests {
                 .contains("names no assignment")
         );
         // The dead letter must be readable, to be replayed once the event is mended.
-        assert!(contracts::messages::DeadLetter::decode(out[1].1.to_string().as_bytes()).is_ok());
+        assert!(xact_contracts::messages::DeadLetter::decode(out[1].1.to_string().as_bytes()).is_ok());
     }
 
     #[tokio::test]

@@ -1,9 +1,10 @@
 //! The event-ingester handler's own binary, for its container.
 
-use contracts::topology::Stage;
 use std::process::ExitCode;
+
+use xact_contracts::topology::Stage;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    runtime::run(Stage::EventIngester, event_ingester::factory()).await
+    xact_runtime::run(Stage::EventIngester, event_ingester::factory()).await
 }

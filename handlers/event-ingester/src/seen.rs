@@ -2,11 +2,12 @@
 //!
 //! This only saves work. What it forgets is expanded again, and the tables' keys keep the rows single.
 
-use jiff::{SignedDuration, Timestamp};
-use lru::LruCache;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+use lru::LruCache;
 
 /// About 5 MB.
 const EVENTS: NonZeroUsize = NonZeroUsize::new(100_000).unwrap();

@@ -2,16 +2,18 @@
 
 mod row;
 
-use contracts::messages::Event;
-use contracts::topology::Stage;
+use std::sync::Arc;
+
 use jiff::Timestamp;
-use lake::{EventRow, Source, Sourced};
-use runtime::{
+
+use xact_contracts::messages::Event;
+use xact_contracts::topology::Stage;
+use xact_lake::{EventRow, Source, Sourced};
+use xact_runtime::{
     AssignError, Assigned, Batch, BatchHandler, BatchService, Context, Factory, Refused, Starts, TablePositions,
     Unavailable,
 };
-use std::sync::Arc;
-use table_sink::{TableSink, Undated};
+use xact_table_sink::{TableSink, Undated};
 
 /// The handler.
 pub struct EventWriter {

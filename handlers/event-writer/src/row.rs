@@ -1,12 +1,13 @@
 //! From an event to its row: every column from its place in the event, whatever JSON type is there.
 
-use contracts::json::{self, Kind, Object};
-use contracts::messages::Event;
-use contracts::redaction::{redact_text, redact_url};
-use contracts::{ids, time};
 use jiff::Timestamp;
-use lake::EventRow;
 use serde_json::value::RawValue;
+
+use xact_contracts::json::{self, Kind, Object};
+use xact_contracts::messages::Event;
+use xact_contracts::redaction::{redact_text, redact_url};
+use xact_contracts::{ids, time};
+use xact_lake::EventRow;
 
 /// Returns the row of an event. Nothing in an event can make this fail.
 ///
@@ -75,9 +76,10 @@ fn text_of(value: &RawValue) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use contracts::messages::Message;
     use serde_json::json;
+
+    use super::*;
+    use xact_contracts::messages::Message;
 
     #[test]
     fn every_column_has_its_place_and_no_type_fails() {

@@ -3,15 +3,17 @@
 // Test code outside of a test function: a failed step is a failed test.
 #![allow(clippy::unwrap_used)]
 
-use contracts::messages::{Event, Message, Source};
-use event_writer::EventWriter;
-use jiff::Timestamp;
-use lake::arrow::array::{AsArray, RecordBatch};
-use lake::arrow::datatypes::{Date32Type, TimestampMicrosecondType};
-use lake::{EventRow, Location, Table, TableOptions};
-use runtime::{Batch, BatchHandler, Context, Delivered};
 use std::collections::BTreeMap;
-use table_sink::TableSink;
+
+use jiff::Timestamp;
+
+use event_writer::EventWriter;
+use xact_contracts::messages::{Event, Message, Source};
+use xact_lake::arrow::array::{AsArray, RecordBatch};
+use xact_lake::arrow::datatypes::{Date32Type, TimestampMicrosecondType};
+use xact_lake::{EventRow, Location, Table, TableOptions};
+use xact_runtime::{Batch, BatchHandler, Context, Delivered};
+use xact_table_sink::TableSink;
 
 const TOPIC: &str = "xact.events.raw";
 const APP: &str = "xact-event-writer:xact.events.raw:0";

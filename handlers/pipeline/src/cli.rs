@@ -1,5 +1,9 @@
 //! The command line.
 
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
 use crate::commands::check::Check;
 use crate::commands::dlq::Dlq;
 use crate::commands::leftovers::Leftovers;
@@ -7,10 +11,8 @@ use crate::commands::offsets::Offsets;
 use crate::commands::reconcile::Reconcile;
 use crate::commands::table::TableAction;
 use crate::commands::validate::Validate;
-use clap::{Args, Parser, Subcommand};
-use contracts::topology::{STAGES, Stage};
-use runtime::config::Environment;
-use std::path::PathBuf;
+use xact_config::Environment;
+use xact_contracts::topology::{STAGES, Stage};
 
 /// Insurance attachments from assignment events into OneLake: runs the pipeline, or one of its workers.
 #[derive(Debug, Parser)]
@@ -65,7 +67,7 @@ fn parse_worker(name: &str) -> Result<WorkerChoice, String> {
     }
     name.parse()
         .map(WorkerChoice::One)
-        .map_err(|error: contracts::topology::UnknownStage| format!("{error}, or all"))
+        .map_err(|error: xact_contracts::topology::UnknownStage| format!("{error}, or all"))
 }
 
 impl WorkerChoice {
@@ -162,8 +164,9 @@ pub(crate) enum Topics {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use clap::CommandFactory;
+
+    use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -8,10 +8,12 @@ mod run;
 mod stages;
 mod table_columns;
 
-use clap::Parser;
-use cli::{Cli, Command};
-use runtime::config::{Environment, load_dotenv};
 use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+use xact_config::{Environment, load_dotenv};
 
 /// Something was not as it must be: the command's answer is no.
 const NO: u8 = 1;

@@ -1,14 +1,15 @@
 //! Running workers, for production and for development.
 
+use tokio_util::sync::CancellationToken;
+
 use crate::Outcome;
 use crate::cli::Run;
 use crate::demo;
 use crate::dev::Dev;
 use crate::stages;
-use runtime::config::{Environment, Settings};
-use runtime::process::{Process, exit, print_configuration};
-use runtime::{fail_points, shutdown, telemetry};
-use tokio_util::sync::CancellationToken;
+use xact_config::{Environment, Settings};
+use xact_runtime::process::{Process, exit, print_configuration};
+use xact_runtime::{fail_points, shutdown};
 
 /// Runs the chosen workers until told to stop.
 pub(crate) async fn run(options: &Run, mut environment: Environment) -> Outcome {
@@ -17,7 +18,7 @@ pub(crate) async fn run(options: &Run, mut environment: Environment) -> Outcome 
         false => None,
     };
     let settings = Settings::from_environment(&environment)?;
-    telemetry::init(&settings, "xact-pipeline")?;
+    xact_telemetry::init(&settings, "xact-pipeline")?;
     print_configuration(&environment, &settings, "pipeline");
     fail_points::arm();
     let drain = CancellationToken::new();

@@ -1,7 +1,7 @@
 //! Every stage with the handler that serves it.
 
-use contracts::topology::Stage;
-use runtime::Factory;
+use xact_contracts::topology::Stage;
+use xact_runtime::Factory;
 
 /// The handler's factory.
 pub(crate) fn factory(stage: Stage) -> Factory {

@@ -1,9 +1,10 @@
 //! Values out of a scanned table. A column of another type or a null reads as nothing, which no comparison takes for right.
 
-use contracts::time;
 use jiff::Timestamp;
-use lake::arrow::array::{Array, AsArray, RecordBatch};
-use lake::arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
+
+use xact_contracts::time;
+use xact_lake::arrow::array::{Array, AsArray, RecordBatch};
+use xact_lake::arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 
 pub(crate) fn text<'a>(batch: &'a RecordBatch, column: &str, row: usize) -> &'a str {
     batch

@@ -12,20 +12,22 @@
 
 mod rows;
 
-use contracts::messages::{DownloadResult, Status};
-use contracts::time;
-use contracts::topology::Stage;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
-use lake::{AttachmentRow, FailedRow, Key, Source, Sourced};
-use runtime::config::Settings;
-use runtime::{
+
+use xact_config::Settings;
+use xact_contracts::messages::{DownloadResult, Status};
+use xact_contracts::time;
+use xact_contracts::topology::Stage;
+use xact_lake::{AttachmentRow, FailedRow, Key, Source, Sourced};
+use xact_runtime::{
     AssignError, Assigned, Batch, BatchHandler, BatchService, Context, Delivered, Factory, Refused, SetupError, Starts,
     TablePositions, Unavailable,
 };
-use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
-use table_sink::{TableSink, Undated};
+use xact_table_sink::{TableSink, Undated};
 
 /// The handler.
 pub struct ResultProcessor {

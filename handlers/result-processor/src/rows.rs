@@ -1,12 +1,13 @@
 //! From a result to its row.
 
-use contracts::category::Category;
-use contracts::messages::DownloadResult;
-use contracts::redaction::{redact_text, redact_url, truncate_error};
-use contracts::time;
 use jiff::Timestamp;
 use jiff::civil::Date;
-use lake::{AttachmentRow, FailedRow};
+
+use xact_contracts::category::Category;
+use xact_contracts::messages::DownloadResult;
+use xact_contracts::redaction::{redact_text, redact_url, truncate_error};
+use xact_contracts::time;
+use xact_lake::{AttachmentRow, FailedRow};
 
 /// Returns the row of a file that is in OneLake.
 pub(crate) fn attachment(result: &DownloadResult, event_date: Date, now: Timestamp) -> AttachmentRow {

@@ -5,13 +5,12 @@
 #![allow(clippy::unwrap_used)]
 
 // The lake's faulty storage is shared with the lake's own tests, which know the crate by its full name.
-extern crate lake as xact_lake;
 
 mod support;
 
-use contracts::messages::DownloadResult;
 use support::faulty_store::{Fault, Faults};
 use support::{Bench, handle, handle_of, media_id, result};
+use xact_contracts::messages::DownloadResult;
 
 fn completed(name: &str) -> DownloadResult {
     result(name, "completed", 0)

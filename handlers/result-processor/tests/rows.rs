@@ -4,12 +4,11 @@
 #![allow(clippy::unwrap_used)]
 
 // The lake's faulty storage is shared with the lake's own tests, which know the crate by its full name.
-extern crate lake as xact_lake;
 
 mod support;
 
-use runtime::{AssignError, Assigned, BatchHandler, CommitNote, Starts};
 use support::{APP, Bench, handle, result};
+use xact_runtime::{AssignError, Assigned, BatchHandler, CommitNote, Starts};
 
 #[tokio::test]
 async fn each_final_result_is_one_row_and_an_attempt_that_is_tried_again_is_none() {

@@ -2,10 +2,11 @@
 //!
 //! It only says when; the runtime holds the message until then, and its offset stays uncommitted all the while.
 
-use contracts::messages::DownloadTask;
-use contracts::topology::{Stage, TopicRole};
-use runtime::{Context, EachService, Emit, Factory, Failure, Handler, Limits, Outcome};
 use std::sync::Arc;
+
+use xact_contracts::messages::DownloadTask;
+use xact_contracts::topology::{Stage, TopicRole};
+use xact_runtime::{Context, EachService, Emit, Factory, Failure, Handler, Limits, Outcome};
 
 /// The handler.
 pub struct RetryScheduler;
@@ -45,7 +46,7 @@ impl Handler for RetryScheduler {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use contracts::messages::Message;
+    use xact_contracts::messages::Message;
 
     async fn outcome(retry_at: &str) -> Outcome {
         let task = DownloadTask::decode(format!(r#"{{"trace_id":"t","media_id":"13bb61f0-41d1-548c-97c8-ebdee367da68","attachment_url":"https://a/b.pdf",

@@ -1,9 +1,10 @@
 //! The retry-scheduler handler's own binary, for its container.
 
-use contracts::topology::Stage;
 use std::process::ExitCode;
+
+use xact_contracts::topology::Stage;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    runtime::run(Stage::RetryScheduler, retry_scheduler::factory()).await
+    xact_runtime::run(Stage::RetryScheduler, retry_scheduler::factory()).await
 }

@@ -3,13 +3,15 @@
 //! A file goes when it is older than `CACHE_RETENTION_SECONDS` (a day) *and* older than the oldest message that the
 //! upload group has not finished. However long OneLake is away, no file that is still to be uploaded is lost to it.
 
-use contracts::topology::Stage;
-use jiff::{SignedDuration, Timestamp};
-use runtime::config::Settings;
-use runtime::topics::{Oldest, oldest_unfinished};
 use std::sync::Arc;
 use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
 use xact_cache::{Cache, ClearBefore};
+use xact_config::Settings;
+use xact_contracts::topology::Stage;
+use xact_kafka::admin::topics::{Oldest, oldest_unfinished};
 
 /// Between two rounds: a quarter of the retention, and within these.
 const OFTEN: Duration = Duration::from_secs(5);
@@ -42,7 +44,7 @@ impl Janitor {
                     // No message waits for a part.
                     parts: before(now, settings.cache_retention.min(PART_RETENTION)),
                 };
-                Ok::<_, runtime::topics::TopicsError>(cache.clear(before))
+                Ok::<_, xact_kafka::admin::AdminError>(cache.clear(before))
             });
             match round.await {
                 Ok(Ok(0)) => {}

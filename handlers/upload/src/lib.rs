@@ -2,20 +2,22 @@
 
 mod janitor;
 
-use contracts::blob_path;
-use contracts::cache_path::{self, Layout};
-use contracts::category::Category;
-use contracts::messages::{CachedDownload, DownloadResult, Problem};
-use contracts::topology::Stage;
-use fail::fail_point;
-use janitor::Janitor;
-use lake::{Connection, Content, FileError, FileStore, Location};
-use runtime::config::Settings;
-use runtime::metrics::{InProgress, count_onelake, metrics};
-use runtime::{Context, EachService, Emit, Factory, Failure, Handler, Limits, Outcome, SetupError, Unavailable};
 use std::sync::Arc;
 use std::time::Instant;
+
+use fail::fail_point;
+
+use janitor::Janitor;
 use xact_cache::{Cache, CacheFile, Found};
+use xact_config::Settings;
+use xact_contracts::blob_path;
+use xact_contracts::cache_path::{self, Layout};
+use xact_contracts::category::Category;
+use xact_contracts::messages::{CachedDownload, DownloadResult, Problem};
+use xact_contracts::topology::Stage;
+use xact_lake::{Connection, Content, FileError, FileStore, Location};
+use xact_runtime::{Context, EachService, Emit, Factory, Failure, Handler, Limits, Outcome, SetupError, Unavailable};
+use xact_telemetry::metrics::{InProgress, count_onelake, metrics};
 
 /// The handler.
 pub struct Upload {
@@ -62,7 +64,7 @@ pub fn open_files(settings: &Settings) -> Result<Arc<dyn FileStore>, SetupError>
     let connection = connection.observed(Arc::new(|operation, class, price| {
         count_onelake(Stage::Upload, FILES, operation, class, price);
     }));
-    lake::open(&location, &connection).map_err(|error| setup(&error))
+    xact_lake::open(&location, &connection).map_err(|error| setup(&error))
 }
 
 impl Upload {

@@ -3,17 +3,19 @@
 // Test code outside of a test function: a failed step is a failed test.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use contracts::category::Category;
-use contracts::messages::{CachedDownload, DownloadTask, Message};
-use contracts::topology::Stage;
-use jiff::Timestamp;
-use runtime::config::{Environment, Settings};
-use runtime::{Context, Failure, Handler, Outcome};
-use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
 use upload::Upload;
+use xact_config::{Environment, Settings};
+use xact_contracts::category::Category;
+use xact_contracts::messages::{CachedDownload, DownloadTask, Message};
+use xact_contracts::topology::Stage;
+use xact_runtime::{Context, Failure, Handler, Outcome};
 
 const DESTINATION: &str = "documentsReceived/A1/t/A1_a.pdf";
 
@@ -57,7 +59,7 @@ impl Bench {
         let Outcome::Emit(emit) = self.handle(cached).await.unwrap() else {
             panic!("an upload is never held");
         };
-        runtime::disposition::produced(Stage::Upload, emit, now()).await
+        xact_runtime::routing::produced(Stage::Upload, emit, now()).await
     }
 }
 
@@ -71,12 +73,12 @@ fn now() -> Timestamp {
 }
 
 fn local_cache_path() -> String {
-    contracts::cache_path::file(contracts::ids::media_id("t", "https://claimxperience.com/a.pdf"))
+    xact_contracts::cache_path::file(xact_contracts::ids::media_id("t", "https://claimxperience.com/a.pdf"))
 }
 
 /// The message for a file of this content.
 fn cached(content: &[u8]) -> CachedDownload {
-    let task = json!({"trace_id": "t", "media_id": contracts::ids::media_id("t", "https://claimxperience.com/a.pdf"),
+    let task = json!({"trace_id": "t", "media_id": xact_contracts::ids::media_id("t", "https://claimxperience.com/a.pdf"),
         "attachment_url": "https://claimxperience.com/a.pdf?sig=S", "blob_path": DESTINATION, "status_subtype": "documentsReceived",
         "file_type": "PDF", "assignment_id": "A1", "original_timestamp": "2024-12-31T12:00:00Z", "metadata": {"note": "kept"}});
     let task = DownloadTask::decode(task.to_string().as_bytes()).unwrap();
@@ -154,7 +156,7 @@ async fn a_file_of_the_same_size_and_other_content_is_replaced() {
 /// A message of the version before, for a file of this content.
 fn cached_in_previous_layout(content: &[u8]) -> CachedDownload {
     let mut cached = cached(content);
-    cached.local_cache_path = contracts::cache_path::previous_file(cached.media_id);
+    cached.local_cache_path = xact_contracts::cache_path::previous_file(cached.media_id);
     cached
 }
 
@@ -180,7 +182,7 @@ async fn a_file_of_the_version_before_is_uploaded_and_its_folder_removed() {
 
     put(&path.with_file_name("note.json"), b"{}");
     let mut foreign = cached_in_previous_layout(b"hello");
-    foreign.media_id = contracts::ids::media_id("t", "https://claimxperience.com/b.pdf");
+    foreign.media_id = xact_contracts::ids::media_id("t", "https://claimxperience.com/b.pdf");
     let Err(Failure::Message { problem, .. }) = bench.handle(foreign).await else {
         panic!("it names another's file");
     };

@@ -16,7 +16,7 @@ use cap_std::fs::Dir;
 use rustix::io::Errno;
 use uuid::Uuid;
 
-use contracts::cache_path;
+use xact_contracts::cache_path;
 
 /// What to do when a shard is not there yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

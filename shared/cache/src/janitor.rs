@@ -7,10 +7,9 @@ use std::path::Path;
 use cap_std::fs::{Dir, DirEntry};
 use jiff::Timestamp;
 
-use contracts::cache_path::{self, Kind};
-
 use crate::Cache;
 use crate::folders::{Folders, open_folder};
+use xact_contracts::cache_path::{self, Kind};
 
 /// Files last written before these times are removed.
 #[derive(Debug, Clone, Copy)]
@@ -105,10 +104,12 @@ fn entries(folder: &Dir, is_wanted: impl Fn(&DirEntry) -> bool) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use jiff::SignedDuration;
     use std::path::PathBuf;
+
+    use jiff::SignedDuration;
     use uuid::Uuid;
+
+    use super::*;
 
     fn past() -> Timestamp {
         Timestamp::now().checked_sub(SignedDuration::from_hours(1)).unwrap()

@@ -6,7 +6,7 @@
 //! - [`ClearBefore`]: the janitor removes what no message waits for
 //! - [`Volume`]: how full the volume is
 //!
-//! `contracts::cache_path` has the layout. In Azure the folder is an SMB share, where each open, close, rename and removal
+//! `xact_contracts::cache_path` has the layout. In Azure the folder is an SMB share, where each open, close, rename and removal
 //! is a round trip and most are billed. One attachment takes eight such calls, from the first look to the removal:
 //! `tests/system_calls.rs` counts them.
 //!

@@ -24,7 +24,7 @@ pub struct Cached {
     #[serde(flatten)]
     pub kind: Kind,
     /// When it was complete.
-    #[serde(with = "contracts::time")]
+    #[serde(with = "xact_contracts::time")]
     pub downloaded_at: Timestamp,
 }
 
@@ -77,8 +77,9 @@ pub(crate) fn read(file: &File, length: u64) -> Option<Cached> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::io::Write;
+
+    use super::*;
 
     fn cached(bytes: u64) -> Cached {
         Cached {

@@ -17,10 +17,9 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use contracts::cache_path;
-
 use crate::folders::{Folders, MissingShard};
 use crate::{CacheError, Cached, Kind, note};
+use xact_contracts::cache_path;
 
 /// What is collected before it is written.
 const BUFFER_BYTES: usize = 128 * 1024;
@@ -87,7 +86,7 @@ impl Part {
             bytes: self.bytes,
             sha256: hex::encode(self.hash.clone().finalize()),
             kind,
-            downloaded_at: contracts::time::to_microseconds(now),
+            downloaded_at: xact_contracts::time::to_microseconds(now),
         };
         let mut buffer = std::mem::take(&mut self.buffer);
         self.on_volume(move |draft| {
@@ -217,10 +216,11 @@ impl Drop for Draft {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::Cache;
     use std::path::{Path, PathBuf};
     use std::time::Duration;
+
+    use super::*;
+    use crate::Cache;
 
     fn now() -> Timestamp {
         "2025-01-01T00:00:00Z".parse().unwrap()

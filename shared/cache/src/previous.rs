@@ -7,11 +7,10 @@ use std::io;
 use cap_std::fs::Dir;
 use uuid::Uuid;
 
-use contracts::cache_path::{self, PREVIOUS_FILE, PREVIOUS_NOTE};
-
 use crate::file;
 use crate::folders::{Folders, MissingShard, open_folder};
 use crate::note::Cached;
+use xact_contracts::cache_path::{self, PREVIOUS_FILE, PREVIOUS_NOTE};
 
 /// The complete file of an earlier attempt, if it is there with the size in its note.
 pub(crate) fn finished(folders: &Folders, media_id: Uuid) -> io::Result<Option<Cached>> {

@@ -7,10 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
-use contracts::cache_path;
-
 use crate::folders::{Folders, MissingShard};
 use crate::{Cache, Cached, Part, file, note, previous};
+use xact_contracts::cache_path;
 
 /// One lock per attachment that is being worked on.
 #[derive(Default)]
@@ -109,9 +108,10 @@ fn finished(folders: &Folders, media_id: Uuid) -> io::Result<Option<Cached>> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
     use crate::Kind;
-    use std::path::PathBuf;
 
     async fn write(slot: &Slot, content: &[u8]) -> Cached {
         let mut part = slot.begin();

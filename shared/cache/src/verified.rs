@@ -8,10 +8,9 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use contracts::cache_path::{self, Layout};
-
 use crate::folders::{Folders, MissingShard};
 use crate::{Cache, file, previous};
+use xact_contracts::cache_path::{self, Layout};
 
 /// A file that has the announced size, at least.
 pub struct CacheFile {

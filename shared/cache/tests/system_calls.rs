@@ -11,9 +11,10 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
 
-use contracts::cache_path::Layout;
 use uuid::Uuid;
+
 use xact_cache::{Cache, Cached, Found, Kind};
+use xact_contracts::cache_path::Layout;
 
 /// Set for the process that strace watches: the cache folder.
 const WATCHED: &str = "XACT_TEST_WATCHED_CACHE";

@@ -4,11 +4,13 @@
 //! each time the event is read (a redelivered file overwrites itself), and must differ for each
 //! attachment of an event (two files of one name overwrote each other in the predecessor).
 
-use crate::file_rules::{split_extension, stored_name};
 use std::collections::HashMap;
+
 use unicode_normalization::UnicodeNormalization;
 use url::Url;
 use uuid::Uuid;
+
+use crate::file_rules::{split_extension, stored_name};
 
 /// The longest component of a path, in bytes of UTF-8.
 pub const MAX_COMPONENT_BYTES: usize = 200;

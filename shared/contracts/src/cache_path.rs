@@ -119,8 +119,9 @@ pub fn check(media_id: Uuid, local_cache_path: &str) -> Result<Layout, NotItsFil
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     fn id() -> Uuid {
         crate::ids::event_id("test-001")

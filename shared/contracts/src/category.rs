@@ -1,7 +1,8 @@
 //! Error categories: the one word that decides where a failed message goes and that dashboards group by.
 
-use serde::{Deserialize, Serialize};
 use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 /// Why an attachment or a message failed (specification, section 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -3,6 +3,7 @@
 //! They are the unique keys of the tables: everything that makes redelivery harmless rests on them.
 
 use std::sync::LazyLock;
+
 use uuid::Uuid;
 
 static EVENT_NAMESPACE: LazyLock<Uuid> =

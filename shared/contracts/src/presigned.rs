@@ -2,11 +2,12 @@
 //!
 //! A value that makes no sense gives `None`: the server is then the one to judge the URL.
 
-use crate::time;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use url::Url;
+
+use crate::time;
 
 /// Who signed a URL, and thereby how its expiry is spelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

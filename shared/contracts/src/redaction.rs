@@ -8,9 +8,11 @@ mod secrets;
 mod urls;
 
 pub(crate) use secrets::is_secret_name;
-use secrets::{scrub_bearer, scrub_secrets};
-use serde_json::Value;
 use std::collections::HashMap;
+
+use serde_json::Value;
+
+use secrets::{scrub_bearer, scrub_secrets};
 use urls::{strip_url, strip_urls};
 
 pub(crate) const REDACTED: &str = "[redacted]";

@@ -2,13 +2,13 @@
 
 mod forms;
 
-use crate::redaction::{redact_text, truncate_error};
 use jiff::{Timestamp, civil, tz::TimeZone};
 use serde::{Deserialize, Deserializer, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::json::{self, Kind};
+use crate::redaction::{redact_text, truncate_error};
 
 /// The first instant that is taken: what is earlier is a default of some program (0001-01-01, 1899-12-30), and Spark
 /// refuses to read the earliest of them.

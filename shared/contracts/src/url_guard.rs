@@ -10,9 +10,11 @@ mod candidate;
 mod refusal;
 mod spelling;
 
-use candidate::Candidate;
 use std::collections::BTreeSet;
+
 use url::{Host, Url};
+
+use candidate::Candidate;
 
 pub use refusal::UrlRefusal;
 pub use spelling::location_text;

@@ -30,7 +30,7 @@ struct Samples {
 }
 
 static SAMPLES: LazyLock<Samples> = LazyLock::new(|| {
-    let folder = harness::real_files::folder().unwrap();
+    let folder = xact_testkit::real_files::folder().unwrap();
     let mut accepted: Vec<Sample> = Vec::new();
     for extension in fs::read_dir(folder.join("accepted")).unwrap() {
         accepted.extend(read(&extension.unwrap().path()));

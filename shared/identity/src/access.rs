@@ -3,10 +3,11 @@
 //! A new role assignment takes minutes to reach every server of a service, and until then some of them say 403. So in the
 //! first minutes a 403 is waited out, in sight of whoever looks at readiness; later it is a mistake of the deployment.
 
-use crate::token::Principal;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::token::Principal;
 
 /// "Role assignments can take up to 10 minutes to take effect":
 /// <https://learn.microsoft.com/azure/role-based-access-control/troubleshooting#symptom---role-assignment-changes-are-not-being-detected>.

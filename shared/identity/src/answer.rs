@@ -4,12 +4,13 @@
 //! page with 502). So each request goes through an [`Exchange`], which reads at most [`MAX_BODY`] and keeps the status for
 //! the error message.
 
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
 use azure_core::error::{Error, ErrorKind};
 use azure_core::http::headers::{CONTENT_TYPE, RETRY_AFTER};
 use azure_core::http::{AsyncRawResponse, HttpClient, Request};
 use futures::StreamExt;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 /// Tokens are 2 to 8 KiB.
 pub(crate) const MAX_BODY: usize = 64 * 1024;

@@ -3,13 +3,14 @@
 //! `azure_identity` makes the command line (`/bin/sh -c "cd /bin && az account get-access-token …"`) and reads the answer;
 //! its own executor would wait for ever and leave `az`, a script that starts Python, running when the wait is given up.
 
-use azure_identity::Executor;
-use rustix::process::{Pid, Signal, kill_process_group};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use azure_identity::Executor;
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 

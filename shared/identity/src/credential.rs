@@ -4,12 +4,13 @@
 //! be told to drop it, and the one for workload identity keeps the federated token for ten minutes though Kubernetes has
 //! rotated it. What is kept, and for how long, is the [`keeper`](crate::keeper)'s business alone.
 
-use crate::answer::{Exchange, MAX_BODY};
-use crate::azure_cli::Run;
-use crate::error::IdentityError;
-use crate::explain::{self, Trouble};
-use crate::settings::IdentitySettings;
-use crate::token::{Fetched, TokenSource};
+use std::ffi::OsString;
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
 use azure_core::cloud::CustomConfiguration;
 use azure_core::credentials::{Secret, TokenCredential};
 use azure_core::http::{ClientMethodOptions, ClientOptions, RetryOptions, Transport};
@@ -20,15 +21,16 @@ use azure_identity::{
 };
 use futures::FutureExt;
 use secrecy::{ExposeSecret, SecretString};
-use std::ffi::OsString;
-use std::fmt;
-use std::panic::AssertUnwindSafe;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 use tokio::io::AsyncReadExt;
 use url::Url;
 use uuid::Uuid;
+
+use crate::answer::{Exchange, MAX_BODY};
+use crate::azure_cli::Run;
+use crate::error::IdentityError;
+use crate::explain::{self, Trouble};
+use crate::settings::IdentitySettings;
+use crate::token::{Fetched, TokenSource};
 
 /// How long a request may take.
 #[derive(Debug, Clone, Copy)]

@@ -2,14 +2,16 @@
 //!
 //! Numbers: <https://learn.microsoft.com/entra/identity-platform/reference-error-codes>.
 
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use serde::Deserialize;
+
 use crate::answer::{Answer, MAX_BODY};
 use crate::azure_cli::Failure;
 use crate::credential::Kind;
 use crate::error::IdentityError;
 use crate::scrub::scrub;
-use serde::Deserialize;
-use std::error::Error as StdError;
-use std::time::Duration;
 
 /// Why `azure_identity` gave no token.
 #[derive(Debug)]

@@ -1,16 +1,18 @@
 //! The identity of the process.
 
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use secrecy::ExposeSecret;
+use url::Url;
+
 use crate::azure_cli;
 use crate::credential::{Credential, Kind, TimeLimits};
 use crate::error::IdentityError;
 use crate::keeper::{Forgotten, Keeper, ScopeStatus};
 use crate::settings::IdentitySettings;
 use crate::token::{Token, TokenSource};
-use secrecy::ExposeSecret;
-use std::collections::BTreeMap;
-use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
-use url::Url;
 
 /// Who this process is to Azure. Clones are the same identity with the same tokens; when the last one is dropped, the
 /// renewal ends.

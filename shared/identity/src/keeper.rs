@@ -7,14 +7,16 @@
 //! Time is tokio's, so that it stands still in tests; the wall clock is asked as well, because a workstation that slept
 //! wakes up with tokens that have expired meanwhile.
 
-use crate::error::IdentityError;
-use crate::token::{Fetched, Token, TokenSource};
-use backon::{BackoffBuilder, ExponentialBuilder};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
+
+use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+
+use crate::error::IdentityError;
+use crate::token::{Fetched, Token, TokenSource};
 
 /// How long a caller without a token waits for one while attempts fail in ways that may pass. Longer than one attempt
 /// may take, so that its error is what the caller gets.

@@ -1,7 +1,8 @@
 //! Texts of servers and tools, made fit for an error message: short, on one line, without secrets.
 
-use contracts::redaction::redact_text;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use xact_contracts::redaction::redact_text;
 
 /// Enough for Entra's sentence; the rest is trace ids and links.
 const MAX_CHARS: usize = 300;

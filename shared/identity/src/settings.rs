@@ -1,11 +1,13 @@
 //! The variables that an identity is chosen by.
 
-use crate::error::IdentityError;
-use secrecy::{ExposeSecret, SecretString};
 use std::ffi::OsString;
 use std::path::PathBuf;
+
+use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 use uuid::Uuid;
+
+use crate::error::IdentityError;
 
 /// Every variable that [`IdentitySettings::read`] asks for.
 pub const VARIABLES: [&str; 8] = [

@@ -1,13 +1,15 @@
 //! A token, when it expires, and whose it is.
 
-use crate::error::IdentityError;
+use std::fmt;
+use std::time::SystemTime;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use std::fmt;
-use std::time::SystemTime;
 use uuid::Uuid;
+
+use crate::error::IdentityError;
 
 /// Where tokens come from. The identities of this crate are one; a test or another cloud may bring its own
 /// ([`Identity::from_source`](crate::Identity::from_source)).

@@ -7,6 +7,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use jiff::civil::date;
+
 use support::*;
 use xact_lake::{AttachmentRow, Location, Sourced};
 

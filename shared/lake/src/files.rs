@@ -6,12 +6,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use contracts::onelake_billing::Bill;
 use uuid::Uuid;
 
 use crate::local_files::LocalFiles;
 use crate::onelake::OneLakeFiles;
 use crate::{Connection, Location};
+use xact_contracts::onelake_billing::Bill;
 
 /// Below the store's root, hidden from `list`: where local files are while they are written, and where versions before 0.2
 /// wrote files in OneLake.

@@ -296,9 +296,10 @@ fn slice(bytes: &Bytes, range: &Range<u64>) -> Bytes {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::*;
     use deltalake::logstore::object_store::PutMode;
     use deltalake::logstore::object_store::memory::InMemory;
+
+    use super::*;
 
     const ENTRY: &str = "t/_delta_log/00000000000000000007.json";
 

@@ -5,7 +5,6 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use contracts::onelake_billing::Bill;
 use deltalake::kernel::Add;
 use jiff::ToSpan;
 use jiff::civil::Date;
@@ -18,6 +17,7 @@ use crate::handle::Handle;
 use crate::key_lookup::{self, Wanted};
 use crate::snapshot::Snapshot;
 use crate::{Connection, Key, Location, StoreWrapper, TableError, TableRow};
+use xact_contracts::onelake_billing::Bill;
 
 /// How a [`Table`] behaves. The defaults are what production uses.
 #[derive(Clone)]

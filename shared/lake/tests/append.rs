@@ -7,6 +7,7 @@ mod support;
 use std::collections::{BTreeMap, HashSet};
 
 use jiff::civil::date;
+
 use support::*;
 use xact_lake::{AttachmentRow, Key, Source, Sourced, TableError, TableOptions};
 

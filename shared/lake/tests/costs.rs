@@ -7,10 +7,11 @@ mod support;
 use std::io::Write;
 use std::sync::Arc;
 
-use contracts::onelake_billing::{Bill, BillingClass};
-use onelake_emulator::Area;
 use sha2::{Digest, Sha256};
+
+use onelake_emulator::Area;
 use support::{APP, Emulator, at, failed, sourced, start_emulator, unsourced};
+use xact_contracts::onelake_billing::{Bill, BillingClass};
 use xact_lake::{AttachmentRow, Content, FailedRow, Table, TableOptions, TableRow, open};
 
 const MIB: usize = 1024 * 1024;

@@ -84,7 +84,7 @@ for rows in (polars.read_delta(path), polars.from_arrow(DeltaTable(path).to_pyar
 "#;
     fs::write(script.path(), text).unwrap();
     let table = local(location).display().to_string();
-    let printed = harness::python::run_script(script.path(), [table.as_str(), column]).unwrap();
+    let printed = xact_testkit::python::run_script(script.path(), [table.as_str(), column]).unwrap();
     let lines: Vec<&str> = printed.lines().collect();
     assert_eq!(lines[0], lines[1], "both readers");
     lines[0].split(',').map(str::to_owned).collect()

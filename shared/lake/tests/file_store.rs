@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
+
 use xact_lake::{Connection, Content, FileError, FileStore, Location, open};
 
 struct Lake {

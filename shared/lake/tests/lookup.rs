@@ -8,6 +8,7 @@ use deltalake::DeltaTableBuilder;
 use deltalake::kernel::{DataType, StructField};
 use deltalake::writer::{DeltaWriter, RecordBatchWriter};
 use jiff::civil::date;
+
 use support::faulty_store::Faults;
 use support::*;
 use xact_lake::arrow::array::Array;

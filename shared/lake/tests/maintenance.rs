@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::civil::date;
+
 use support::faulty_store::{Fault, Faults};
 use support::*;
 use xact_lake::{AttachmentRow, FailedRow, Location, Removed, Table, TableError, VACUUM_RETENTION};

@@ -10,11 +10,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use contracts::onelake_billing::Protocol;
-use onelake_emulator::{Fault, Rule, Verb};
 use sha2::{Digest, Sha256};
-use support::{EMULATOR, ITEM, WORKSPACE};
 use uuid::Uuid;
+
+use onelake_emulator::{Fault, Rule, Verb};
+use support::{EMULATOR, ITEM, WORKSPACE};
+use xact_contracts::onelake_billing::Protocol;
 use xact_lake::{Content, FileError, FileStore, Location, open};
 
 /// Two blocks, the second one a short one.

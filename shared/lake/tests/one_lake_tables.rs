@@ -7,9 +7,10 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use onelake_emulator::{Fault, Item, Rule, Verb};
 use support::*;
-use uuid::Uuid;
 use xact_lake::{AttachmentRow, Location, Table, TableOptions};
 
 fn table_at(location: &Location) -> Arc<Table<AttachmentRow>> {

@@ -5,11 +5,11 @@
 mod support;
 
 use jiff::civil::date;
-use lake::arrow::array::AsArray;
-use lake::arrow::compute::concat_batches;
-use lake::arrow::datatypes::{DataType, Date32Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType};
+
 use support::*;
-use xact_lake as lake;
+use xact_lake::arrow::array::AsArray;
+use xact_lake::arrow::compute::concat_batches;
+use xact_lake::arrow::datatypes::{DataType, Date32Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType};
 use xact_lake::{AttachmentRow, EventRow, FailedRow, TableRow};
 
 /// An event with every text filled with something hard.

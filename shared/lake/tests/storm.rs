@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use support::*;
 use tokio::task::JoinSet;
+
+use support::*;
 use xact_lake::{AttachmentRow, Source, Sourced};
 
 const WRITERS: i64 = 6;

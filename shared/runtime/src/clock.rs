@@ -1,8 +1,9 @@
 //! The clock, passed in, so that tests need no sleep.
 
-use jiff::Timestamp;
 use std::fmt;
 use std::sync::Arc;
+
+use jiff::Timestamp;
 
 /// Tells the time.
 #[derive(Clone)]

@@ -3,15 +3,17 @@
 //! It never sees a consumer, a producer, an offset, a topic name or a retry count to increment: all that is the
 //! runtime's. The same handler serves Kafka, `POST /invoke`, tests and `--dev`.
 
-use crate::commit_note::{CommitNote, TablePositions};
-use contracts::category::Category;
-use contracts::messages::{CachedDownload, DownloadResult, DownloadTask, Message, Problem, Source};
-use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
+
+use jiff::Timestamp;
+
+use xact_contracts::category::Category;
+use xact_contracts::messages::{CachedDownload, DownloadResult, DownloadTask, Message, Problem, Source};
+use xact_kafka::commit_note::{CommitNote, TablePositions};
 
 /// What a handler may know about the message besides its content.
 #[derive(Debug, Clone)]
@@ -217,7 +219,7 @@ impl Unavailable {
     pub fn new(dependency: &'static str, reason: impl AsRef<str>) -> Self {
         Self {
             dependency,
-            reason: contracts::redaction::redact_text(reason.as_ref()),
+            reason: xact_contracts::redaction::redact_text(reason.as_ref()),
             records: Records::Kept,
         }
     }

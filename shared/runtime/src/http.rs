@@ -6,23 +6,25 @@
 mod connections;
 mod invoke_route;
 
-use crate::health::Health;
-use crate::metrics;
-use crate::worker::Worker;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use contracts::redaction::redact_text;
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+
+use crate::worker::Worker;
+use xact_contracts::redaction::redact_text;
+use xact_telemetry::health::Health;
+use xact_telemetry::metrics;
 
 /// The port cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -1,13 +1,15 @@
 //! `POST /invoke`: the same handler without Kafka, with a batch in the shape of a Lambda Kafka event.
 //! <https://docs.aws.amazon.com/lambda/latest/dg/with-kafka.html>
 
-use crate::record::{Record, TRACEPARENT, TRACESTATE};
-use crate::trace_context::TraceContext;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::sync::Arc;
+
+use xact_kafka::record::{Record, TRACEPARENT, TRACESTATE};
+use xact_telemetry::trace_context::TraceContext;
 
 /// The request: records by `topic-partition`.
 #[derive(Debug, Deserialize)]

@@ -2,10 +2,11 @@
 //!
 //! For health checks in an image that holds that binary and nothing else: no shell, no curl.
 
-use crate::config::{ConfigError, Environment, Settings, load_dotenv};
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
+
+use xact_config::{ConfigError, Environment, Settings, load_dotenv};
 
 /// For a connection, and for each piece of the answer. Whoever asks has a limit of his own.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -108,10 +109,11 @@ fn get(address: SocketAddr, path: &str) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::health::Health;
-    use crate::http;
     use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::http;
+    use xact_telemetry::health::Health;
 
     async fn asked(asked: Asked, address: SocketAddr) -> Result<(), ProbeError> {
         tokio::task::spawn_blocking(move || ask_at(asked, address))

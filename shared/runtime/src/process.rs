@@ -1,22 +1,24 @@
 //! A whole process: configuration, telemetry, HTTP, workers, signals, exit code.
 
-use crate::clock::Clock;
-use crate::config::{ConfigError, Environment, Settings, load_dotenv};
-use crate::health::Health;
-use crate::http::{self, PortError};
-use crate::probe::{self, Asked};
-use crate::produce::{Producer, ProducerError};
-use crate::shutdown;
-use crate::telemetry::{self, TelemetryError};
-use crate::worker::{Factory, Shared, Worker};
-use contracts::topology::Stage;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::http::{self, PortError};
+use crate::probe::{self, Asked};
+use crate::shutdown;
+use crate::worker::{Factory, Shared, Worker};
+use xact_config::{ConfigError, Environment, Settings, load_dotenv};
+use xact_contracts::topology::Stage;
+use xact_kafka::producer::{Producer, ProducerError};
+use xact_telemetry::health::Health;
+use xact_telemetry::{self, TelemetryError};
 
 /// Why a process cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -133,7 +135,7 @@ impl Process {
 /// Ends the process now. The async runtime would wait, without limit and deaf to signals, for blocking work that hangs
 /// on a share: what matters was drained before.
 pub fn exit(code: u8) -> ! {
-    telemetry::flush();
+    xact_telemetry::flush();
     std::process::exit(code.into())
 }
 
@@ -176,7 +178,7 @@ async fn run_stage(stage: Stage, factory: Factory) -> Result<(), StartError> {
     let mut environment = Environment::of_process();
     load_dotenv(&mut environment)?;
     let settings = Settings::from_environment(&environment)?;
-    telemetry::init(&settings, &format!("xact-pipeline-{stage}"))?;
+    xact_telemetry::init(&settings, &format!("xact-pipeline-{stage}"))?;
     print_configuration(&environment, &settings, stage.name());
     crate::fail_points::arm();
     let drain = CancellationToken::new();

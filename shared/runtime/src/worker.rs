@@ -1,20 +1,22 @@
 //! One worker: a stage's service on its consumer, restarted with backoff when it fails as a whole.
 
-use crate::backoff;
-use crate::clock::Clock;
-use crate::config::{OffsetReset, Settings};
-use crate::consume::{Begin, Consumer, Subscription};
-use crate::disposition::Disposition;
-use crate::handler::{Assigned, Unavailable};
-use crate::health::Health;
-use crate::metrics::metrics;
-use crate::produce::Producer;
-use crate::work::{Desk, Service};
-use contracts::topology::{Stage, TopicRole};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
+
 use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::consume::{Begin, Consumer, Subscription};
+use crate::handler::{Assigned, Unavailable};
+use crate::routing::Routing;
+use crate::work::{Service, WorkerContext};
+use xact_config::{OffsetReset, Settings};
+use xact_contracts::topology::{Stage, TopicRole};
+use xact_kafka::backoff;
+use xact_kafka::producer::Producer;
+use xact_telemetry::health::Health;
+use xact_telemetry::metrics::metrics;
 
 /// Longest wait for a stage to look at its new partitions.
 const ASSIGN: Duration = Duration::from_secs(30);
@@ -28,7 +30,7 @@ impl SetupError {
     /// With a text for the operator.
     #[must_use]
     pub fn new(text: impl std::fmt::Display) -> Self {
-        Self(contracts::redaction::redact_text(&text.to_string()))
+        Self(xact_contracts::redaction::redact_text(&text.to_string()))
     }
 }
 
@@ -53,7 +55,7 @@ pub struct Shared {
 }
 
 /// A running service with its desk.
-pub type Current = (Arc<dyn Service>, Arc<Desk>);
+pub type Current = (Arc<dyn Service>, Arc<WorkerContext>);
 
 /// One worker of a process.
 pub struct Worker {
@@ -130,10 +132,10 @@ impl Worker {
         // Ends the tasks of this run, not those of the process.
         let run = shared.drain.child_token();
         let _end = run.clone().drop_guard();
-        let desk = Arc::new(Desk {
+        let desk = Arc::new(WorkerContext {
             worker: self.name.clone(),
             group: settings.groups.of(self.stage),
-            disposition: Disposition {
+            disposition: Routing {
                 stage: self.stage,
                 topics: settings.topics.clone(),
                 max_retries: settings.max_retries,

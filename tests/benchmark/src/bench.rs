@@ -1,10 +1,11 @@
 //! What every part needs: a broker with the topics, the sample server, and handlers as processes of their own.
 
-use e2e::samples::SampleServer;
-use e2e::stages::environment;
-use e2e::{Metrics, Running, Variables, command, variables};
-use harness::{Kafka, Result, WorkDir, wait_until};
 use std::time::{Duration, Instant};
+
+use xact_e2e::samples::SampleServer;
+use xact_e2e::stages::environment;
+use xact_e2e::{Metrics, Running, Variables, command, variables};
+use xact_testkit::{Kafka, Result, WorkDir, wait_until};
 
 /// Longest time that a part may take to get through what it was given.
 const LIMIT: Duration = Duration::from_secs(600);

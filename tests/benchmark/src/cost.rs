@@ -9,18 +9,18 @@ use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use e2e::command::wait_no_lag_of;
-use e2e::events::{RAW, event};
-use e2e::stages::STAGES;
-use e2e::{OneLakeServer, Running, failed, variables};
-use harness::Result;
-use harness::managed_identity::{Answer, ManagedIdentity};
-use harness::tokens::Issuer;
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, counted, rate};
 use crate::kafka::Sender;
 use crate::report::Report;
+use xact_e2e::command::wait_no_lag_of;
+use xact_e2e::events::{RAW, event};
+use xact_e2e::stages::STAGES;
+use xact_e2e::{OneLakeServer, Running, failed, variables};
+use xact_testkit::Result;
+use xact_testkit::managed_identity::{Answer, ManagedIdentity};
+use xact_testkit::tokens::Issuer;
 
 const EVENTS: u64 = 1000;
 const ATTACHMENTS: u64 = 3;

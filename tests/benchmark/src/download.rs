@@ -1,16 +1,18 @@
 //! Tasks to cached files.
 
+use std::time::Instant;
+
+use futures::StreamExt;
+use serde_json::json;
+
 use crate::bench::{Bench, rate};
 use crate::ingest::url;
 use crate::kafka::{Sender, Topic};
 use crate::report::Report;
-use e2e::events::task;
-use e2e::failed;
-use e2e::samples::HOSTS;
-use futures::StreamExt;
-use harness::Result;
-use serde_json::json;
-use std::time::Instant;
+use xact_e2e::events::task;
+use xact_e2e::failed;
+use xact_e2e::samples::HOSTS;
+use xact_testkit::Result;
 
 const PENDING: &str = "xact.downloads.pending";
 const CACHED: &str = "xact.downloads.cached";

@@ -1,13 +1,14 @@
 //! What each handler costs while it has nothing to do.
 
+use std::time::Duration;
+
 use crate::bench::Bench;
 use crate::report::Report;
-use e2e::Running;
-use e2e::idle::{Observed, observe};
-use e2e::stages::STAGES;
-use harness::Result;
-use harness::kafka::Proxy;
-use std::time::Duration;
+use xact_e2e::Running;
+use xact_e2e::idle::{Observed, observe};
+use xact_e2e::stages::STAGES;
+use xact_testkit::Result;
+use xact_testkit::kafka::Proxy;
 
 const OBSERVED: Duration = Duration::from_secs(60);
 

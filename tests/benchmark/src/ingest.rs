@@ -1,11 +1,12 @@
 //! Events to tasks.
 
+use serde_json::json;
+
 use crate::bench::{Bench, rate};
 use crate::kafka::{Sender, Topic, consume_and_produce};
 use crate::report::Report;
-use e2e::events::{RAW, event};
-use harness::Result;
-use serde_json::json;
+use xact_e2e::events::{RAW, event};
+use xact_testkit::Result;
 
 const PENDING: &str = "xact.downloads.pending";
 const SCRATCH: &str = "scratch";

@@ -1,18 +1,20 @@
 //! Plain librdkafka: fills topics, counts them, and does the raw half of `ingest`.
 
-use e2e::failed;
-use harness::Result;
+use std::time::{Duration, Instant};
+
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
-use std::time::{Duration, Instant};
+
+use xact_e2e::failed;
+use xact_testkit::Result;
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-pub(crate) fn error(error: &KafkaError) -> harness::Error {
+pub(crate) fn error(error: &KafkaError) -> xact_testkit::Error {
     failed("Kafka", error.to_string())
 }
 

@@ -23,11 +23,13 @@ mod report;
 mod results;
 mod whole;
 
-use bench::Bench;
-use clap::{Parser, ValueEnum};
-use report::Report;
 use std::process::ExitCode;
 use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+
+use bench::Bench;
+use report::Report;
 
 /// Measures the product beside the raw cost of the same work.
 #[derive(Parser)]
@@ -76,9 +78,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli, report: &mut Report) -> harness::Result<()> {
+fn run(cli: &Cli, report: &mut Report) -> xact_testkit::Result<()> {
     let wanted = |part| cli.only.is_empty() || cli.only.contains(&part);
-    let mut measured = |part, name: &str, measure: &dyn Fn(&Bench, &mut Report) -> harness::Result<()>| {
+    let mut measured = |part, name: &str, measure: &dyn Fn(&Bench, &mut Report) -> xact_testkit::Result<()>| {
         if !wanted(part) {
             return Ok(());
         }

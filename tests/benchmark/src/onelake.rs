@@ -13,10 +13,11 @@ mod files;
 mod place;
 mod raw;
 
-use crate::report::Report;
-use harness::Result;
-use place::{Place, other};
 use std::time::Duration;
+
+use crate::report::Report;
+use place::{Place, other};
+use xact_testkit::Result;
 
 pub(crate) fn measure(latency: Duration, report: &mut Report) -> Result<()> {
     let place = Place::start(latency)?;

@@ -1,17 +1,19 @@
 //! Results to rows.
 
+use std::fs::File;
+use std::time::Instant;
+
+use deltalake::arrow::record_batch::RecordBatch;
+use deltalake::parquet::arrow::ArrowWriter;
+use jiff::{Timestamp, civil::date};
+
 use crate::bench::{Bench, counted, rate};
 use crate::kafka::Sender;
 use crate::report::Report;
-use deltalake::arrow::record_batch::RecordBatch;
-use deltalake::parquet::arrow::ArrowWriter;
-use e2e::events::completed;
-use e2e::{failed, ids};
-use harness::Result;
-use jiff::{Timestamp, civil::date};
-use lake::{AttachmentRow, TableRow, writer_properties};
-use std::fs::File;
-use std::time::Instant;
+use xact_e2e::events::completed;
+use xact_e2e::{failed, ids};
+use xact_lake::{AttachmentRow, TableRow, writer_properties};
+use xact_testkit::Result;
 
 const RESULTS: &str = "xact.downloads.results";
 /// `RESULT_BATCH_SIZE` as it is delivered.

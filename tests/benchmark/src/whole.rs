@@ -1,20 +1,22 @@
 //! Events to rows through all stages, each a process of its own.
 
-use crate::bench::{Bench, counted, memory_mib, rate};
-use crate::ingest::{fill, url};
-use crate::kafka::Sender;
-use crate::report::Report;
-use deltalake::arrow::array::{Array, StringArray};
-use deltalake::arrow::compute::cast;
-use deltalake::arrow::datatypes::DataType;
-use deltalake::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use e2e::stages::STAGES;
-use e2e::{Running, failed, ids};
-use harness::{Result, wait_until};
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
+
+use deltalake::arrow::array::{Array, StringArray};
+use deltalake::arrow::compute::cast;
+use deltalake::arrow::datatypes::DataType;
+use deltalake::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use crate::bench::{Bench, counted, memory_mib, rate};
+use crate::ingest::{fill, url};
+use crate::kafka::Sender;
+use crate::report::Report;
+use xact_e2e::stages::STAGES;
+use xact_e2e::{Running, failed, ids};
+use xact_testkit::{Result, wait_until};
 
 const OFFERED_FOR: Duration = Duration::from_secs(20);
 

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use contracts::onelake_billing::{BillingClass, Capacity, cu_seconds};
+use xact_contracts::onelake_billing::{BillingClass, Capacity, cu_seconds};
 
 const BEGIN: &str = "<!-- examples: computed by tests/deployment/tests/cost_page.rs -->\n";
 const END: &str = "<!-- end of the examples -->\n";

@@ -1,10 +1,12 @@
 //! An operator's command, run to its end.
 
-use crate::{Variables, failed, secrets};
-use harness::{Process, Result, WorkDir, binary, wait_until};
-use serde_json::Value;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::{Variables, failed, secrets};
+use xact_testkit::{Process, Result, WorkDir, binary, wait_until};
 
 /// Longest run of a command. `check` waits up to 90 s for what does not answer, and starts and ends as well.
 const LIMIT: Duration = Duration::from_secs(120);

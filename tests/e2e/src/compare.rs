@@ -1,13 +1,15 @@
 //! Compares every row and every file with what was sent: nothing is missing, nothing is too much, every column is right.
 
-use crate::rows::{self, Row};
-use crate::sent::{Attachment, End, Sent};
-use harness::tables::Tables;
-use serde_json::Value;
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::rows::{self, Row};
+use crate::sent::{Attachment, End, Sent};
+use xact_testkit::tables::Tables;
 
 /// Differences that a failure shows.
 const SHOWN: usize = 10;
@@ -20,7 +22,7 @@ struct Comparison<'a> {
 
 /// Compares, and panics with the first differences if there are any.
 ///
-/// `tables` come from `harness::tables::read`, which has refused duplicate keys and wrong schemas already.
+/// `tables` come from `xact_testkit::tables::read`, which has refused duplicate keys and wrong schemas already.
 ///
 /// # Panics
 /// When anything differs.
@@ -181,10 +183,11 @@ fn by_key(rows: &[Value], key: &str) -> BTreeMap<String, Row> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use serde_json::json;
+
     use super::*;
     use crate::sent::Content;
-    use harness::{Result, WorkDir};
-    use serde_json::json;
+    use xact_testkit::{Result, WorkDir};
 
     const FILE: &str = "documentsReceived/A1/t/A1_a.pdf";
 

@@ -1,8 +1,9 @@
 //! Messages that tests make themselves: events, and what the stages send each other.
 
+use serde_json::{Value, json};
+
 use crate::ids;
 use crate::secrets::SIGNED;
-use serde_json::{Value, json};
 
 /// The raw topic.
 pub const RAW: &str = "xact.events.raw";

@@ -1,17 +1,19 @@
 //! Handlers as processes of their own, with topics, groups, cache and lake of their own: several fleets share a broker
 //! and do not see each other.
 
+use std::collections::BTreeMap;
+use std::ops::{Index, IndexMut};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::Value;
+
 use crate::command::wait_no_lag_of;
 use crate::pipeline::{audit_lines, files_below, read_tables};
 use crate::samples::SampleServer;
 use crate::stages::{STAGES, environment};
 use crate::{Running, Variables, command, failed, kcat, variables};
-use harness::{Result, WorkDir, tables};
-use serde_json::Value;
-use std::collections::BTreeMap;
-use std::ops::{Index, IndexMut};
-use std::path::PathBuf;
-use std::time::Duration;
+use xact_testkit::{Result, WorkDir, tables};
 
 /// The processes, and all that they share.
 pub struct Fleet {

@@ -1,7 +1,8 @@
 //! Consumer groups, as Kafka's own tool sees them.
 
-use harness::{Kafka, Result};
 use std::collections::BTreeMap;
+
+use xact_testkit::{Kafka, Result};
 
 /// Where a group stands in a partition that it reads, or has read.
 #[derive(Debug, Clone, PartialEq, Eq)]

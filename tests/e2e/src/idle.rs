@@ -1,10 +1,11 @@
 //! What a process costs while it has nothing to do.
 
-use crate::{Running, failed};
-use harness::kafka::Proxy;
-use harness::{Result, Usage};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use crate::{Running, failed};
+use xact_testkit::kafka::Proxy;
+use xact_testkit::{Result, Usage};
 
 /// A process that is observed, and the proxy that all of its Kafka clients connect through.
 pub struct Observed<'a> {

@@ -1,9 +1,10 @@
 //! Kafka seen by somebody else's client: kcat.
 
-use crate::failed;
-use harness::Result;
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
+
+use crate::failed;
+use xact_testkit::Result;
 
 /// A record, as kcat reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]

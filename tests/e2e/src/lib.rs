@@ -66,8 +66,8 @@ pub fn variables<V: ToString>(pairs: &[(&str, V)]) -> Variables {
 
 /// A failed set-up, said so that the reader knows what to do next.
 #[must_use]
-pub fn failed(what: impl Into<String>, detail: impl Into<String>) -> harness::Error {
-    harness::Error::Failed {
+pub fn failed(what: impl Into<String>, detail: impl Into<String>) -> xact_testkit::Error {
+    xact_testkit::Error::Failed {
         what: what.into(),
         detail: detail.into(),
     }

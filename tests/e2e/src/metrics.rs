@@ -1,7 +1,8 @@
 //! One scrape of `/metrics`, read strictly: what Prometheus would refuse is an error here.
 
-use harness::Result;
 use std::collections::BTreeMap;
+
+use xact_testkit::Result;
 
 /// The samples of a scrape.
 #[derive(Debug, Clone, Default)]

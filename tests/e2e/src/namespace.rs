@@ -1,12 +1,13 @@
 //! An Event Hubs namespace that the tests of a process share, and the ways to be let in to it.
 
-use crate::secrets::PLANTED;
-use crate::{Fleet, Variables, command, variables};
-use harness::managed_identity::{Answer, ManagedIdentity};
-use harness::tokens::Issuer;
-use harness::{Error, Kafka, Result};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+
+use crate::secrets::PLANTED;
+use crate::{Fleet, Variables, command, variables};
+use xact_testkit::managed_identity::{Answer, ManagedIdentity};
+use xact_testkit::tokens::Issuer;
+use xact_testkit::{Error, Kafka, Result};
 
 /// The namespace. It ends with the process.
 pub struct Namespace {

@@ -1,14 +1,16 @@
 //! The OneLake emulator as a process of its own, over TLS, for handlers that are processes of their own.
 
-use crate::{Variables, failed, variables};
-use harness::{Process, Result, WorkDir, binary, ports, wait_until};
-use serde_json::Value;
 use std::fs;
 use std::net::TcpStream;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::{Variables, failed, variables};
+use xact_testkit::{Process, Result, WorkDir, binary, ports, wait_until};
 
 /// The only workspace.
 pub const WORKSPACE: &str = "claims";
@@ -123,7 +125,7 @@ impl OneLakeServer {
     }
 }
 
-fn cannot(what: &'static str) -> impl FnOnce(std::io::Error) -> harness::Error {
+fn cannot(what: &'static str) -> impl FnOnce(std::io::Error) -> xact_testkit::Error {
     move |error| failed(format!("cannot {what}"), error.to_string())
 }
 

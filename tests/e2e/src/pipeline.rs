@@ -1,11 +1,13 @@
 //! `xact-pipeline --dev`, and where it keeps things.
 
-use crate::{Running, failed, secrets};
-use harness::{Result, WorkDir, tables, wait_until};
-use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::{Running, failed, secrets};
+use xact_testkit::{Result, WorkDir, tables, wait_until};
 
 /// A development run. Everything it writes is below [`Pipeline::folder`].
 pub struct Pipeline {

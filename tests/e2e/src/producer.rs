@@ -1,15 +1,17 @@
 //! What kcat cannot write: transactions, and batches of a given compression.
 
-use crate::failed;
-use harness::Result;
+use std::time::Duration;
+
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
-use std::time::Duration;
+
+use crate::failed;
+use xact_testkit::Result;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-fn broken(what: &'static str) -> impl Fn(KafkaError) -> harness::Error {
+fn broken(what: &'static str) -> impl Fn(KafkaError) -> xact_testkit::Error {
     move |error| failed(what, error.to_string())
 }
 

@@ -1,9 +1,10 @@
 //! The rows that must come of what was sent: each column from its place in the event, by the specification's section 7.
 
-use crate::ids;
-use crate::sent::{Attachment, End, Sent, without_query};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
+
+use crate::ids;
+use crate::sent::{Attachment, End, Sent, without_query};
 
 /// A row, by column.
 pub type Row = Map<String, Value>;

@@ -1,10 +1,12 @@
 //! A process that serves `/health`, `/metrics` and `/invoke`: the whole pipeline, one worker, or a handler's binary.
 
-use crate::{Metrics, Variables, secrets};
-use harness::{Process, Result, WorkDir, binary, http, ports, wait_until};
-use serde_json::Value;
 use std::thread;
 use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::{Metrics, Variables, secrets};
+use xact_testkit::{Process, Result, WorkDir, binary, http, ports, wait_until};
 
 /// How long a process may take until it is ready: a group's first rebalance takes the broker about 3 s.
 const READY: Duration = Duration::from_secs(60);

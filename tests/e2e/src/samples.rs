@@ -1,15 +1,17 @@
 //! The sample server as a process of its own, for handlers that are processes of their own.
 
-use crate::failed;
-use crate::sent::{Content, End, Sent};
-use harness::{Process, Result, WorkDir, binary, ports, wait_until};
-use sha2::{Digest, Sha256};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use crate::failed;
+use crate::sent::{Content, End, Sent};
+use xact_testkit::{Process, Result, WorkDir, binary, ports, wait_until};
 
 /// Files that are fetched at once to know what they hold: some take seconds.
 const AT_ONCE: usize = 32;

@@ -1,11 +1,13 @@
 //! The scale rules of the deployment, and what KEDA's own scaler makes of them.
 
-use crate::failed;
-use harness::Result;
-use harness::bicep::{Deployment, Prediction};
-use harness::keda::{self, Answer, Broker};
-use serde_json::{Map, Value};
 use std::sync::OnceLock;
+
+use serde_json::{Map, Value};
+
+use crate::failed;
+use xact_testkit::Result;
+use xact_testkit::bicep::{Deployment, Prediction};
+use xact_testkit::keda::{self, Answer, Broker};
 
 /// The `scale` block of each stage's container app.
 #[derive(Debug, Clone, PartialEq, Eq)]

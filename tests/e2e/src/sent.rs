@@ -1,8 +1,10 @@
 //! What was sent, and what must come of it: read from the messages themselves, by the specification.
 
-use crate::ids;
-use serde_json::Value;
 use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::ids;
 
 /// The only host that samples use and the default allow-list does not hold.
 const REFUSED_HOST: &str = "files.example.net";

@@ -6,20 +6,22 @@
 
 #![allow(clippy::unwrap_used)]
 
-use harness::{Kafka, Process, Result, WorkDir, binary, ports, python, wait_until};
-use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
 use xact_e2e::compare::assert_exactly_what_was_sent;
 use xact_e2e::events::{completed, event};
 use xact_e2e::pipeline::files_below;
 use xact_e2e::secrets::{PLANTED, SIGNED};
 use xact_e2e::sent::{End, Sent};
 use xact_e2e::{Fleet, Running, kcat};
+use xact_testkit::{Kafka, Process, Result, WorkDir, binary, ports, python, wait_until};
 
 const SOON: Duration = Duration::from_secs(90);
 const FINISHED: Duration = Duration::from_secs(180);

@@ -1,13 +1,15 @@
 //! Any ids and file names: paths stay inside their folder, are stable, and differ for each attachment of an event.
 #![no_main]
 
-use contracts::blob_path::{MAX_COMPONENT_BYTES, PathParts, blob_paths, safe_component};
-use contracts::ids::media_id;
+use std::collections::{HashMap, HashSet};
+
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
-use std::collections::{HashMap, HashSet};
 use unicode_normalization::is_nfc;
 use url::Url;
+
+use xact_contracts::blob_path::{MAX_COMPONENT_BYTES, PathParts, blob_paths, safe_component};
+use xact_contracts::ids::media_id;
 use xact_fuzz::folded;
 
 #[derive(Debug, Arbitrary)]

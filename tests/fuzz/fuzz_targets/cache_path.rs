@@ -1,10 +1,11 @@
 //! Any text as a message's `local_cache_path`: only the attachment's own file is ever opened or removed.
 #![no_main]
 
-use contracts::cache_path::{Layout, check, file, previous_file};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use uuid::Uuid;
+
+use xact_contracts::cache_path::{Layout, check, file, previous_file};
 
 #[derive(Debug, Arbitrary)]
 struct Input<'a> {

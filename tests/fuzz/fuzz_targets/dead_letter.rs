@@ -1,10 +1,11 @@
 //! Any bytes as a `DeadLetter`, and as the payload of one.
 #![no_main]
 
-use contracts::category::Category;
-use contracts::messages::{DeadLetter, Problem, encode};
 use jiff::Timestamp;
 use libfuzzer_sys::fuzz_target;
+
+use xact_contracts::category::Category;
+use xact_contracts::messages::{DeadLetter, Problem, encode};
 use xact_fuzz::{decoder, round_trip, source};
 
 fuzz_target!(|bytes: &[u8]| {

@@ -1,14 +1,16 @@
 //! Any bytes as an `Event`, and what the ingester makes of its attachments.
 #![no_main]
 
-use contracts::blob_path::{PathParts, blob_paths};
-use contracts::messages::{DownloadTask, Event, MAX_ID_BYTES, Message};
-use contracts::url_guard::{DEFAULT_ALLOWED_HOSTS, UrlPolicy};
-use contracts::{file_rules, ids, json};
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use libfuzzer_sys::fuzz_target;
-use std::collections::HashSet;
 use url::Url;
+
+use xact_contracts::blob_path::{PathParts, blob_paths};
+use xact_contracts::messages::{DownloadTask, Event, MAX_ID_BYTES, Message};
+use xact_contracts::url_guard::{DEFAULT_ALLOWED_HOSTS, UrlPolicy};
+use xact_contracts::{file_rules, ids, json};
 use xact_fuzz::{descendants, refusal};
 
 fuzz_target!(|bytes: &[u8]| {

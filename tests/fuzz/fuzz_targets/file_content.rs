@@ -1,8 +1,9 @@
 //! Any first bytes under each name, and without one.
 #![no_main]
 
-use contracts::file_rules::{CONTENT_HEAD_BYTES, FileRefusal, FileType, judge};
 use libfuzzer_sys::fuzz_target;
+
+use xact_contracts::file_rules::{CONTENT_HEAD_BYTES, FileRefusal, FileType, judge};
 
 const RUNS: [&[u8]; 8] = [
     b"MZ\0",

@@ -1,9 +1,10 @@
 //! Any URL, `Content-Type` and `Content-Disposition`: which kind of file they name.
 #![no_main]
 
-use contracts::file_rules::{FileRefusal, FileType, compare, extension_of, file_type_label, named_type, type_in_disposition};
 use libfuzzer_sys::fuzz_target;
 use url::Url;
+
+use xact_contracts::file_rules::{FileRefusal, FileType, compare, extension_of, file_type_label, named_type, type_in_disposition};
 use xact_fuzz::halves;
 
 fuzz_target!(|text: &str| {

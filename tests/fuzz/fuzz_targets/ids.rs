@@ -1,8 +1,9 @@
 //! Any trace id and URL: the keys of the tables are stable and differ wherever the names do.
 #![no_main]
 
-use contracts::ids::{event_id, media_id};
 use libfuzzer_sys::fuzz_target;
+
+use xact_contracts::ids::{event_id, media_id};
 use xact_fuzz::halves;
 
 fuzz_target!(|text: &str| {

@@ -1,11 +1,12 @@
 //! Any query as the one of a presigned URL.
 #![no_main]
 
-use contracts::presigned::{expiry, start};
-use contracts::time::{format, parse_text, to_microseconds};
 use jiff::SignedDuration;
 use libfuzzer_sys::fuzz_target;
 use url::Url;
+
+use xact_contracts::presigned::{expiry, start};
+use xact_contracts::time::{format, parse_text, to_microseconds};
 
 fuzz_target!(|query: &str| {
     let Ok(url) = Url::parse(&format!("https://h.example/a.pdf?{query}")) else {

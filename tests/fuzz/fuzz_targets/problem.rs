@@ -1,11 +1,12 @@
 //! Any text as the reason of a failure: it is written down, so it must be short, free of secrets, and readable again.
 #![no_main]
 
-use contracts::category::Category;
-use contracts::messages::{DeadLetter, Problem};
-use contracts::redaction::MAX_ERROR_CHARS;
 use jiff::Timestamp;
 use libfuzzer_sys::fuzz_target;
+
+use xact_contracts::category::Category;
+use xact_contracts::messages::{DeadLetter, Problem};
+use xact_contracts::redaction::MAX_ERROR_CHARS;
 use xact_fuzz::{SECRET, halves, round_trip, source};
 
 fuzz_target!(|text: &str| {

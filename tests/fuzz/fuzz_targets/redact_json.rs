@@ -1,9 +1,10 @@
 //! Any JSON with a planted secret: it never survives, and nothing else is lost.
 #![no_main]
 
-use contracts::redaction::redact_json;
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};
+
+use xact_contracts::redaction::redact_json;
 use xact_fuzz::SECRET;
 
 fuzz_target!(|bytes: &[u8]| {

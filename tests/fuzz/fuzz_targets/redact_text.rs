@@ -1,8 +1,9 @@
 //! Any text around a planted secret: the secret never survives, and redacting again changes nothing.
 #![no_main]
 
-use contracts::redaction::redact_text;
 use libfuzzer_sys::fuzz_target;
+
+use xact_contracts::redaction::redact_text;
 use xact_fuzz::{SECRET, halves};
 
 /// What may stand before a secret.

@@ -1,8 +1,9 @@
 //! Any text as one URL: query, fragment and user go, and what is left can be stored.
 #![no_main]
 
-use contracts::redaction::redact_url;
 use libfuzzer_sys::fuzz_target;
+
+use xact_contracts::redaction::redact_url;
 use xact_fuzz::{SECRET, halves};
 
 fuzz_target!(|text: &str| {

@@ -1,8 +1,9 @@
 //! Any text as the `Location` of an answer: no redirect has more rights than a first URL.
 #![no_main]
 
-use contracts::url_guard::{DEFAULT_ALLOWED_HOSTS, UrlPolicy, location_text};
 use libfuzzer_sys::fuzz_target;
+
+use xact_contracts::url_guard::{DEFAULT_ALLOWED_HOSTS, UrlPolicy, location_text};
 use xact_fuzz::{halves, harmless};
 
 fuzz_target!(|text: &str| {

@@ -1,10 +1,11 @@
 //! Any JSON value or text as a timestamp.
 #![no_main]
 
-use contracts::time::{format, parse, parse_text, to_microseconds, utc_date};
 use jiff::Timestamp;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
+
+use xact_contracts::time::{format, parse, parse_text, to_microseconds, utc_date};
 
 fuzz_target!(|text: &str| {
     if let Some(timestamp) = parse_text(text) {

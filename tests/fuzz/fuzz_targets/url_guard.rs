@@ -1,8 +1,9 @@
 //! Any text as an attachment URL: what is let in is harmless, and `check` and `explain` agree.
 #![no_main]
 
-use contracts::url_guard::{DEFAULT_ALLOWED_HOSTS, UrlPolicy};
 use libfuzzer_sys::fuzz_target;
+
+use xact_contracts::url_guard::{DEFAULT_ALLOWED_HOSTS, UrlPolicy};
 use xact_fuzz::{SECRET, harmless};
 
 fuzz_target!(|text: &str| {

@@ -1,14 +1,16 @@
 //! What the targets assert of more than one decoder or rule.
 
-use contracts::category::Category;
-use contracts::messages::{DeadLetter, DecodeError, DownloadResult, DownloadTask, Message, Problem, Source, encode};
-use contracts::redaction::MAX_ERROR_CHARS;
-use contracts::url_guard::UrlPolicy;
+use std::fmt::Debug;
+
 use jiff::Timestamp;
 use serde::Serialize;
-use std::fmt::Debug;
 use unicode_normalization::UnicodeNormalization;
 use url::Url;
+
+use xact_contracts::category::Category;
+use xact_contracts::messages::{DeadLetter, DecodeError, DownloadResult, DownloadTask, Message, Problem, Source, encode};
+use xact_contracts::redaction::MAX_ERROR_CHARS;
+use xact_contracts::url_guard::UrlPolicy;
 
 /// Stands for a signature, a key or a password; no input holds it by accident.
 pub const SECRET: &str = "PLANTEDSECRET";

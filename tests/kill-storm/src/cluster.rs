@@ -1,16 +1,17 @@
 //! The processes of a run: a broker, the sample server, two of each handler; struck, and watched for ending by themselves.
 
-use crate::events::DEAD_HOST;
-use crate::schedule::{Act, SESSION_TIMEOUT, Step, Target};
-use e2e::namespace::Namespace;
-use e2e::samples::{HOSTS, SampleServer};
-use e2e::stages::{STAGES, environment};
-use e2e::{OneLakeServer, Running, Variables, command, variables};
-use harness::managed_identity::{Answer, ManagedIdentity};
-use harness::{Kafka, Result, WorkDir, ports};
 use std::collections::BTreeMap;
 use std::process::ExitStatus;
 use std::time::Duration;
+
+use crate::events::DEAD_HOST;
+use crate::schedule::{Act, SESSION_TIMEOUT, Step, Target};
+use xact_e2e::namespace::Namespace;
+use xact_e2e::samples::{HOSTS, SampleServer};
+use xact_e2e::stages::{STAGES, environment};
+use xact_e2e::{OneLakeServer, Running, Variables, command, variables};
+use xact_testkit::managed_identity::{Answer, ManagedIdentity};
+use xact_testkit::{Kafka, Result, WorkDir, ports};
 
 /// Processes of each handler.
 pub const EACH: usize = 2;

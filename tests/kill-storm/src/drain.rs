@@ -1,16 +1,17 @@
 //! Until nothing is left to do: as long as something moves it is waited for, and no longer.
 
-use crate::cluster::{CACHE_RETENTION, Cluster};
-use e2e::command::lag;
-use e2e::failed;
-use e2e::groups::positions;
-use e2e::pipeline::files_below;
-use e2e::stages::STAGES;
-use harness::Result;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
+
+use crate::cluster::{CACHE_RETENTION, Cluster};
+use xact_e2e::command::lag;
+use xact_e2e::failed;
+use xact_e2e::groups::positions;
+use xact_e2e::pipeline::files_below;
+use xact_e2e::stages::STAGES;
+use xact_testkit::Result;
 
 /// Without any movement for so long, nothing will come any more: the longest wait within the pipeline is a breaker's
 /// 30 s, and a rebalance after a killed broker takes about as long.

@@ -1,9 +1,10 @@
 //! What is sent, and how each attachment must end: all of it by the seed alone.
 
-use attachment_source::{content_for, decode_path};
-use e2e::ids;
-use e2e::samples::HOSTS;
 use serde_json::{Value, json};
+
+use attachment_source::{content_for, decode_path};
+use xact_e2e::ids;
+use xact_e2e::samples::HOSTS;
 
 /// In the signature of every URL; it must be in no log and in no table.
 pub const SIGNATURE: &str = "PLANTED5ec4e75ec4e7";
@@ -240,8 +241,9 @@ impl Attachment {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::collections::BTreeSet;
+
+    use super::*;
 
     #[test]
     fn a_seed_gives_the_same_events_again_and_another_seed_gives_others() {

@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::process::ExitCode;
+
 use xact_kill_storm::{Options, options};
 
 fn main() -> ExitCode {

@@ -1,12 +1,13 @@
 //! The figures of a run, and whether it was a good one.
 
-use crate::options::Options;
-use crate::schedule::Act;
-use crate::verdict::{Fault, Finding};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use crate::options::Options;
+use crate::schedule::Act;
+use crate::verdict::{Fault, Finding};
 
 /// What came of a run.
 #[derive(Debug)]

@@ -158,8 +158,9 @@ fn pause(random: &mut fastrand::Rng, least: f64, mean: f64) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
 
     const MINUTES: Duration = Duration::from_secs(600);
 

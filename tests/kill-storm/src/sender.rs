@@ -1,12 +1,13 @@
 //! Sends the events, spread over the storm, with somebody else's client. What fails is sent again: an upstream that
 //! sends twice is part of the storm.
 
-use crate::events::Event;
-use e2e::events::RAW;
-use e2e::{failed, kcat};
-use harness::Result;
 use std::thread;
 use std::time::{Duration, Instant};
+
+use crate::events::Event;
+use xact_e2e::events::RAW;
+use xact_e2e::{failed, kcat};
+use xact_testkit::Result;
 
 /// Between two bundles: they are bursts, so that blows meet processes at work, and now and then idle ones.
 const BETWEEN: Duration = Duration::from_secs(5);

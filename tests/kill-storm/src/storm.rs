@@ -1,14 +1,15 @@
 //! A run from its first event to its verdict.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use crate::cluster::Cluster;
 use crate::events::{self, Event};
 use crate::verdict::{self, Evidence, Fault};
 use crate::{Options, Report, drain, last_seen, schedule, sender};
-use e2e::pipeline::json_lines;
-use e2e::{failed, kcat};
-use harness::{Result, tables};
-use std::thread;
-use std::time::{Duration, Instant};
+use xact_e2e::pipeline::json_lines;
+use xact_e2e::{failed, kcat};
+use xact_testkit::{Result, tables};
 
 /// The dead-letter topic.
 const DLQ: &str = "xact.downloads.dlq";

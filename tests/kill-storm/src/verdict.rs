@@ -1,14 +1,16 @@
 //! What is there against what must be there: rows, files, dead letters, audit lines, logs.
 
-use crate::events::{Attachment, End, Event, SIGNATURE};
-use e2e::kcat::Record;
-use harness::tables::Tables;
-use serde_json::Value;
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::Path;
 use std::thread;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::events::{Attachment, End, Event, SIGNATURE};
+use xact_e2e::kcat::Record;
+use xact_testkit::tables::Tables;
 
 /// What is wrong with something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -189,7 +191,7 @@ fn files_without_rows(findings: &mut Vec<Finding>, evidence: &Evidence<'_>) {
     for row in &evidence.tables.attachments {
         *rows.entry(row["blob_path"].as_str().unwrap_or_default()).or_default() += 1;
     }
-    for path in e2e::pipeline::files_below(evidence.files) {
+    for path in xact_e2e::pipeline::files_below(evidence.files) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let path = path.strip_prefix(evidence.files).unwrap_or(&path).display().to_string();
         if !name.starts_with('.') && !rows.contains_key(path.as_str()) {
@@ -279,9 +281,10 @@ pub fn in_logs(logs: &[(String, String)]) -> Vec<Finding> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::*;
-    use harness::{Result, WorkDir};
     use serde_json::json;
+
+    use super::*;
+    use xact_testkit::{Result, WorkDir};
 
     /// A run's end as it must be.
     struct End {

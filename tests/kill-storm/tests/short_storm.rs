@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
 use xact_kill_storm::{Options, Report};
 
 /// Long enough for every process to be struck, and for some to wake up as zombies.
@@ -12,7 +13,7 @@ const SEED: u64 = 1;
 /// Two storms at once would be one of another kind.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-fn storm(azure: bool) -> harness::Result<Report> {
+fn storm(azure: bool) -> xact_testkit::Result<Report> {
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let seed = std::env::var("STORM_SEED").ok().and_then(|seed| seed.parse().ok());
     xact_kill_storm::run(Options {
@@ -24,7 +25,7 @@ fn storm(azure: bool) -> harness::Result<Report> {
 }
 
 #[test]
-fn nothing_is_lost_and_nothing_comes_twice_in_a_storm() -> harness::Result<()> {
+fn nothing_is_lost_and_nothing_comes_twice_in_a_storm() -> xact_testkit::Result<()> {
     let report = storm(false)?;
     assert!(report.is_good(), "{report}");
     println!("{report}");
@@ -32,7 +33,7 @@ fn nothing_is_lost_and_nothing_comes_twice_in_a_storm() -> harness::Result<()> {
 }
 
 #[test]
-fn nothing_is_lost_and_nothing_comes_twice_in_a_storm_over_event_hubs_and_one_lake() -> harness::Result<()> {
+fn nothing_is_lost_and_nothing_comes_twice_in_a_storm_over_event_hubs_and_one_lake() -> xact_testkit::Result<()> {
     let report = storm(true)?;
     assert!(report.is_good(), "{report}");
     println!("{report}");

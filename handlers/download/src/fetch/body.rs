@@ -1,14 +1,16 @@
 //! A body on its way into the cache: its codings undone, and judged by its first bytes, its length and its pace.
 
+use std::time::Instant;
+
+use bytes::Bytes;
+use reqwest::Response;
+
 use super::coding::{CodingError, Decoding};
 use super::{FetchError, TimeLimits, body_problem};
-use bytes::Bytes;
-use contracts::category::Category;
-use contracts::file_rules::{self, CONTENT_HEAD_BYTES, FileType, Judged};
-use contracts::messages::Problem;
-use reqwest::Response;
-use std::time::Instant;
 use xact_cache::Part;
+use xact_contracts::category::Category;
+use xact_contracts::file_rules::{self, CONTENT_HEAD_BYTES, FileType, Judged};
+use xact_contracts::messages::Problem;
 
 /// Bytes that a file may have for each byte received, once it has more than [`UNJUDGED_RATIO_BYTES`]. Text and tables come to 20
 /// or 50; the most that deflate can say in a byte, more than 1,000, comes of bytes that repeat one another.

@@ -1,18 +1,20 @@
 //! The HTTP clients, and when a request is asked a second time at once.
 
-use super::problems::{Repeat, request_problem};
-use super::{ClientError, FetchError, TimeLimits};
-use crate::resolver::PublicResolver;
-use contracts::category::Category;
-use contracts::messages::Problem;
-use reqwest::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use reqwest::{Certificate, Client, ClientBuilder, Response, StatusCode, redirect};
-use runtime::config::Settings;
-use runtime::metrics::metrics;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use reqwest::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use reqwest::{Certificate, Client, ClientBuilder, Response, StatusCode, redirect};
 use url::Url;
+
+use super::problems::{Repeat, request_problem};
+use super::{ClientError, FetchError, TimeLimits};
+use crate::resolver::PublicResolver;
+use xact_config::Settings;
+use xact_contracts::category::Category;
+use xact_contracts::messages::Problem;
+use xact_telemetry::metrics::metrics;
 
 /// How long a connection without a request is kept: less than S3 keeps it, which is about 20 s.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);

@@ -9,12 +9,14 @@ mod gzip;
 #[cfg(test)]
 pub(super) mod tests;
 
-use aws_chunked::AwsChunked;
+use std::io;
+
 use bytes::Bytes;
+use reqwest::header::{CONTENT_ENCODING, HeaderMap};
+
+use aws_chunked::AwsChunked;
 use deflate::Deflate;
 use gzip::Gzip;
-use reqwest::header::{CONTENT_ENCODING, HeaderMap};
-use std::io;
 
 /// Codings of one body that transform it; a longer list is not an honest answer.
 const MAX_CODINGS: usize = 3;

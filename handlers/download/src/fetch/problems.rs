@@ -1,19 +1,21 @@
 //! What each answer and each error means: its category, and a text without the URL.
 
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{Response, StatusCode};
+use url::Url;
+
 use super::FetchError;
 use super::service_error::ServiceError;
 use crate::resolver::{NoAddress, RefusedAddress};
 use crate::{not_yet, retry_after};
-use contracts::category::Category;
-use contracts::messages::Problem;
-use contracts::presigned::{self, PresignedKind};
-use jiff::Timestamp;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{Response, StatusCode};
-use std::error::Error;
-use std::io;
-use std::time::Duration;
-use url::Url;
+use xact_contracts::category::Category;
+use xact_contracts::messages::Problem;
+use xact_contracts::presigned::{self, PresignedKind};
 
 /// The value of a header that is text.
 pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -48,7 +50,7 @@ pub(super) async fn refused_status(response: Response, url: &Url, first: &Url, t
         retry_after = not_yet::wait_until(at, now);
         text.push_str(&format!(
             ": the URL is valid from {} on, and may not be so yet",
-            contracts::time::format(at)
+            xact_contracts::time::format(at)
         ));
     } else if category == Category::Permanent && url.host_str() != first.host_str() && presigned::expiry(url).is_some()
     {

@@ -3,9 +3,10 @@
 //! An error's body is text of an unknown server. It is searched for what is known, and nothing of it is repeated: codes come
 //! from the list below, and a region only in the form that regions have.
 
+use std::time::Duration;
+
 use reqwest::Response;
 use reqwest::header::HeaderMap;
-use std::time::Duration;
 
 /// Bytes of an error's body that are looked at: S3's have some hundred, and the code stands in front.
 const MAX_BODY_BYTES: usize = 8 * 1024;
@@ -202,8 +203,9 @@ fn is_region(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use reqwest::header::HeaderValue;
+
+    use super::*;
 
     fn explained(headers: &[(&'static str, &'static str)], body: &str) -> (ServiceError, String) {
         let mut map = HeaderMap::new();

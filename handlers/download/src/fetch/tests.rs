@@ -4,16 +4,18 @@ mod odd_answers;
 mod repeats;
 mod service_errors;
 
-use super::coding::tests::{gzip, signed_frames};
-use super::raw_server::{Connection, RawServer};
-use super::*;
-use contracts::file_rules;
-use runtime::config::Environment;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+
 use uuid::Uuid;
+
+use super::coding::tests::{gzip, signed_frames};
+use super::raw_server::{Connection, RawServer};
+use super::*;
 use xact_cache::Cache;
+use xact_config::Environment;
+use xact_contracts::file_rules;
 
 const MAX_FILE_BYTES: u64 = 1_000_000;
 /// A small PDF, as far as the rules look.
@@ -431,7 +433,7 @@ async fn an_answer_that_is_cut_at_any_byte_is_no_file() {
 
 #[tokio::test]
 async fn real_files_of_every_extension_arrive_whole() {
-    let folder = tokio::task::spawn_blocking(harness::real_files::folder)
+    let folder = tokio::task::spawn_blocking(xact_testkit::real_files::folder)
         .await
         .unwrap()
         .unwrap();

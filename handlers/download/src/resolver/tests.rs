@@ -1,19 +1,21 @@
 //! Hostile name servers, and servers on loopback that must see no connection.
 
+use std::str::FromStr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
+use tokio::net::TcpListener;
+use uuid::Uuid;
+
 use super::hostile_dns::{Answer, HostileDns};
 use super::*;
 use crate::fetch::{FetchError, Fetcher, TimeLimits};
-use contracts::category::Category;
-use contracts::file_rules::FileType;
-use contracts::messages::Problem;
-use contracts::url_guard::UrlPolicy;
-use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
-use runtime::config::{Environment, Settings};
-use std::str::FromStr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::net::TcpListener;
-use uuid::Uuid;
 use xact_cache::Cache;
+use xact_config::{Environment, Settings};
+use xact_contracts::category::Category;
+use xact_contracts::file_rules::FileType;
+use xact_contracts::messages::Problem;
+use xact_contracts::url_guard::UrlPolicy;
 
 const HOST: &str = "claims.example";
 const PUBLIC: IpAddr = IpAddr::V4(Ipv4Addr::new(8, 8, 8, 8));

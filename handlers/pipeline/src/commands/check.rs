@@ -6,16 +6,18 @@ mod local;
 mod records;
 mod storage;
 
-use super::printable::visible;
-use crate::Outcome;
-use clap::Args;
-use runtime::config::{Environment, Settings};
-use serde_json::json;
 use std::fmt::Display;
 use std::io::IsTerminal;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+
+use super::printable::visible;
+use crate::Outcome;
+use xact_config::{Environment, Settings};
 
 /// Limit of one check. The services have shorter limits of their own, whose errors say more.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(90);

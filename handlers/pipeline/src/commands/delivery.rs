@@ -1,11 +1,13 @@
 //! Sending for a person who waits: acknowledged within a limit, or an error that says why not.
 
-use runtime::config::ClusterSettings;
-use runtime::health::Health;
-use runtime::produce::{Outgoing, Producer, ProducerError};
 use std::sync::Arc;
 use std::time::Duration;
+
 use tokio_util::sync::CancellationToken;
+
+use xact_config::ClusterSettings;
+use xact_kafka::producer::{Outgoing, Producer, ProducerError};
+use xact_telemetry::health::Health;
 
 /// Longest wait for the broker.
 const LIMIT: Duration = Duration::from_secs(30);

@@ -1,18 +1,19 @@
 //! `demo --events N`: sample events onto the raw topic, for a pipeline that runs elsewhere.
 
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
 use crate::Outcome;
 use crate::demo::events::Sample;
 use crate::demo::sender::{BROKER_LAG, Sender};
-use jiff::Timestamp;
-use runtime::config::{Environment, Settings};
-use tokio_util::sync::CancellationToken;
+use xact_config::{Environment, Settings};
 
 /// Sends them, holding back while the pipeline is far behind.
 #[allow(clippy::print_stdout)]
 pub(crate) async fn run(environment: &Environment, events: u64) -> Outcome {
     let settings = Settings::from_environment(environment)?;
     let stop = CancellationToken::new();
-    runtime::shutdown::on_signals(stop.clone())?;
+    xact_runtime::shutdown::on_signals(stop.clone())?;
     let mut sender = Sender::connect(&settings, BROKER_LAG).await?;
     let run = Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string();
     let mut sent = 0;

@@ -1,13 +1,14 @@
 //! `explain URL`: what the rules say of an attachment URL, without a request.
 
+use jiff::Timestamp;
+
 use super::printable::visible;
 use super::topics::table;
 use crate::Outcome;
-use contracts::file_rules::{self, Declared, FileRefusal, FileType};
-use contracts::url_guard::UrlPolicy;
-use contracts::{presigned, redaction, time};
-use jiff::Timestamp;
-use runtime::config::{Environment, Settings};
+use xact_config::{Environment, Settings};
+use xact_contracts::file_rules::{self, Declared, FileRefusal, FileType};
+use xact_contracts::url_guard::UrlPolicy;
+use xact_contracts::{presigned, redaction, time};
 
 /// Prints each rule's verdict; false if one refuses.
 #[allow(clippy::print_stdout)]

@@ -6,13 +6,13 @@
 use std::time::Duration;
 
 use clap::Args;
-use runtime::config::{Environment, Settings};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::onelake_cost;
 use super::printable::visible;
 use crate::Outcome;
+use xact_config::{Environment, Settings};
 
 /// Deletes in flight.
 const DELETES: usize = 16;

@@ -5,16 +5,17 @@ mod skip;
 mod target;
 mod unread;
 
+use clap::{Args, Subcommand};
+use serde_json::json;
+
 use crate::Outcome;
 use crate::commands::printable::cell;
 use crate::commands::topics::table;
-use clap::{Args, Subcommand};
-use contracts::topology::Stage;
 use positions::{Group, Position};
-use runtime::config::{Environment, Settings};
-use runtime::group_offsets::{GroupOffsets, GroupState};
-use serde_json::json;
 use target::Target;
+use xact_config::{Environment, Settings};
+use xact_contracts::topology::Stage;
+use xact_kafka::admin::group_offsets::{GroupOffsets, GroupState};
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 

@@ -1,7 +1,8 @@
 //! States what a command's requests to OneLake cost, in text and in JSON.
 
-use contracts::onelake_billing::{Bill, Charge};
 use serde_json::{Map, Value, json};
+
+use xact_contracts::onelake_billing::{Bill, Charge};
 
 /// Returns the cost as one line: `OneLake: 5 requests, 0.3564 CU seconds (write 2, other 3)`.
 pub(crate) fn in_text(bill: &Bill) -> String {
@@ -48,7 +49,7 @@ fn cu_seconds(charge: Charge) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use contracts::onelake_billing::BillingClass;
+    use xact_contracts::onelake_billing::BillingClass;
 
     #[test]
     fn a_bill_is_stated_in_total_and_by_class() {

@@ -1,7 +1,8 @@
 //! What may be shown to an operator: text that came from outside, without secrets and without a hold on the terminal.
 
-use contracts::redaction::{redact_json, redact_text};
 use serde_json::Value;
+
+use xact_contracts::redaction::{redact_json, redact_text};
 
 /// Longest text in a cell of a table, in characters.
 const CELL: usize = 90;

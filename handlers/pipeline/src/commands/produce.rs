@@ -1,14 +1,16 @@
 //! `produce`: events from a file onto the raw topic.
 
+use std::io::Read;
+
+use serde_json::value::RawValue;
+
 use super::delivery::Delivery;
 use crate::Outcome;
-use contracts::json::{self, Kind};
-use contracts::messages::{Event, Message};
-use runtime::config::{Environment, Settings};
-use runtime::produce::Outgoing;
-use runtime::trace_context::TraceContext;
-use serde_json::value::RawValue;
-use std::io::Read;
+use xact_config::{Environment, Settings};
+use xact_contracts::json::{self, Kind};
+use xact_contracts::messages::{Event, Message};
+use xact_kafka::producer::Outgoing;
+use xact_telemetry::trace_context::TraceContext;
 
 /// Sends every event of the source.
 #[allow(clippy::print_stdout)]

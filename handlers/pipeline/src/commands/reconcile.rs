@@ -4,19 +4,20 @@ mod day;
 mod tables;
 mod topics;
 
+use clap::Args;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde_json::json;
+
 use super::dlq::parse_time;
 use super::printable::cell;
 use super::topics::table;
 use crate::Outcome;
-use clap::Args;
-use contracts::time;
 use day::{Missing, Tally};
-use jiff::Timestamp;
-use jiff::civil::Date;
-use runtime::config::{Environment, Settings};
-use serde_json::json;
 use tables::Tables;
 use topics::FromTopics;
+use xact_config::{Environment, Settings};
+use xact_contracts::time;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 

@@ -3,17 +3,19 @@
 //! Each answer about a table in OneLake ends with its cost: a line of text, or the keys `requests`, `cu_seconds` and
 //! `billing` (both figures by class).
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Value, json};
+
 use super::onelake_cost;
 use super::topics::table as printed;
 use crate::Outcome;
-use clap::{Args, Subcommand, ValueEnum};
-use contracts::topology::{Stage, TopicRole};
-use lake::{AttachmentRow, EventRow, FailedRow, Table, TableInfo, TableRow};
-use runtime::config::{Environment, Settings};
-use serde_json::{Value, json};
-use std::collections::BTreeMap;
-use std::time::Duration;
-use table_sink::{Configured, table};
+use xact_config::{Environment, Settings};
+use xact_contracts::topology::{Stage, TopicRole};
+use xact_lake::{AttachmentRow, EventRow, FailedRow, Table, TableInfo, TableRow};
+use xact_table_sink::{Configured, table};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -146,7 +148,7 @@ async fn one<R: Configured>(
             let retention = Duration::from_secs(retain_hours.saturating_mul(3600));
             let vacuumed = table.vacuum(retention, *allow_short_retention, *yes).await;
             let vacuumed = vacuumed.map_err(|error| match error {
-                lake::TableError::Refused { .. } => {
+                xact_lake::TableError::Refused { .. } => {
                     format!("{error}. If nobody reads or writes it: --allow-short-retention")
                 }
                 error => error.to_string(),
@@ -247,11 +249,15 @@ fn info(name: &str, at: &str, state: &TableInfo, positions: &BTreeMap<String, i6
     }
 }
 
-async fn optimize<R: TableRow>(table: &Table<R>, before: &TableInfo, target: u64) -> Result<Answer, lake::TableError> {
+async fn optimize<R: TableRow>(
+    table: &Table<R>,
+    before: &TableInfo,
+    target: u64,
+) -> Result<Answer, xact_lake::TableError> {
     let commits = table.optimize(target, |_| ()).await?;
     let files_before: usize = commits.iter().map(|commit| commit.files_before).sum();
     let files_after: usize = commits.iter().map(|commit| commit.files_after).sum();
-    let bytes = |of: fn(&lake::Compacted) -> u64| commits.iter().map(of).sum::<u64>();
+    let bytes = |of: fn(&xact_lake::Compacted) -> u64| commits.iter().map(of).sum::<u64>();
     let (bytes_before, bytes_after) = (bytes(|commit| commit.bytes_before), bytes(|commit| commit.bytes_after));
     let text = if commits.is_empty() {
         format!("{}: {} files, none to rewrite", R::NAME, before.files)

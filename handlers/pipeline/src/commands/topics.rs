@@ -1,10 +1,11 @@
 //! `topics create|list|lag`.
 
+use comfy_table::{Table, presets};
+
 use crate::Outcome;
 use crate::cli::Topics;
-use comfy_table::{Table, presets};
-use runtime::config::{Environment, Settings};
-use runtime::topics::{self, LagReader};
+use xact_config::{Environment, Settings};
+use xact_kafka::admin::topics::{self, LagReader};
 
 /// Carries out one of them.
 #[allow(clippy::print_stdout)]
@@ -40,7 +41,7 @@ pub(crate) async fn run(environment: &Environment, action: Topics) -> Outcome {
                     .filter(|state| state.partitions.is_none())
                     .map(|state| state.name)
                     .collect();
-                Ok::<_, topics::TopicsError>((LagReader::new(&settings)?.read()?, missing))
+                Ok::<_, xact_kafka::admin::AdminError>((LagReader::new(&settings)?.read()?, missing))
             })
             .await??;
             let mut table = table(&["group", "topic", "partition", "committed", "end", "lag"]);

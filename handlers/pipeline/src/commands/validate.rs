@@ -1,25 +1,27 @@
 //! `validate`: the rollout's smoke test. Sends one event, follows it to the file and the rows, and prints what took how
 //! long.
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use serde_json::json;
+use uuid::Uuid;
+
 use super::delivery::Delivery;
 use super::topics::table;
 use crate::Outcome;
 use crate::table_columns::{instant, number, size, text};
-use clap::Args;
-use contracts::ids;
-use contracts::redaction::redact_url;
-use contracts::url_guard::UrlPolicy;
-use jiff::Timestamp;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
-use lake::{AttachmentRow, Content, EventRow, FailedRow, FileStore, Key, Table, TableRow};
-use runtime::config::{Environment, Settings};
-use runtime::produce::Outgoing;
-use runtime::trace_context::TraceContext;
-use serde_json::json;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-use uuid::Uuid;
+use xact_config::{Environment, Settings};
+use xact_contracts::ids;
+use xact_contracts::redaction::redact_url;
+use xact_contracts::url_guard::UrlPolicy;
+use xact_kafka::producer::Outgoing;
+use xact_lake::{AttachmentRow, Content, EventRow, FailedRow, FileStore, Key, Table, TableRow};
+use xact_telemetry::trace_context::TraceContext;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
@@ -91,7 +93,7 @@ fn attachment(settings: &Settings, given: Option<String>) -> Result<String, Erro
     let parsed = policy
         .check(&url)
         .map_err(|refusal| format!("{}: {refusal}", redact_url(&url)))?;
-    contracts::file_rules::named_type(&parsed).map_err(|refusal| format!("{}: {refusal}", redact_url(&url)))?;
+    xact_contracts::file_rules::named_type(&parsed).map_err(|refusal| format!("{}: {refusal}", redact_url(&url)))?;
     Ok(url)
 }
 
@@ -126,9 +128,9 @@ impl Follower {
             trace_id,
             sent_at,
             date: TimeZone::UTC.to_datetime(sent_at).date(),
-            events: table_sink::table(settings)?,
-            attachments: table_sink::table(settings)?,
-            failed: table_sink::table(settings)?,
+            events: xact_table_sink::table(settings)?,
+            attachments: xact_table_sink::table(settings)?,
+            failed: xact_table_sink::table(settings)?,
             files: upload::open_files(settings)?,
         })
     }
@@ -138,7 +140,7 @@ impl Follower {
             "trace_id": self.trace_id,
             "event_type": "documentsReceived",
             "event_subtype": "xact",
-            "timestamp": contracts::time::format(self.sent_at),
+            "timestamp": xact_contracts::time::format(self.sent_at),
             "source_system": "xact-pipeline validate",
             "payload": {"assignmentId": "validate"},
             "attachments": [attachment],
@@ -206,7 +208,7 @@ impl Follower {
         ];
         let media_id = self.media_id.to_string();
         let mut row = Completed::default();
-        let visit = |batch: &lake::arrow::array::RecordBatch| {
+        let visit = |batch: &xact_lake::arrow::array::RecordBatch| {
             for index in (0..batch.num_rows()).filter(|index| text(batch, "media_id", *index) == media_id) {
                 row = Completed {
                     path: text(batch, "blob_path", index).to_owned(),
@@ -225,7 +227,7 @@ impl Follower {
         let columns = ["media_id", "error_category", "error_message", "http_status"];
         let media_id = self.media_id.to_string();
         let mut why = String::new();
-        let visit = |batch: &lake::arrow::array::RecordBatch| {
+        let visit = |batch: &xact_lake::arrow::array::RecordBatch| {
             for index in (0..batch.num_rows()).filter(|index| text(batch, "media_id", *index) == media_id) {
                 let status = match number(batch, "http_status", index) {
                     0 => String::new(),

@@ -3,13 +3,15 @@
 //! Hosts are of the default allow-list, which in development the sample server answers for. The path tells that server
 //! what to do.
 
-use attachment_source::{Content, content_for, decode_path};
-use contracts::{ids, time};
+use std::fmt;
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use std::fmt;
 use url::Url;
 use uuid::Uuid;
+
+use attachment_source::{Content, content_for, decode_path};
+use xact_contracts::{ids, time};
 
 /// What is special about an event or an attachment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -341,8 +343,8 @@ fn unreachable_host() -> Url {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use contracts::messages::{Event, Message};
-    use contracts::url_guard::{DEFAULT_ALLOWED_HOSTS, UrlPolicy};
+    use xact_contracts::messages::{Event, Message};
+    use xact_contracts::url_guard::{DEFAULT_ALLOWED_HOSTS, UrlPolicy};
 
     #[test]
     fn every_kind_comes_in_every_fifty_and_all_but_one_are_readable() {

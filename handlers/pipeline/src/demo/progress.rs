@@ -1,9 +1,11 @@
 //! One live line: what the stages have done so far, by their own metrics.
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use runtime::metrics::metrics;
 use std::io::IsTerminal;
 use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use xact_telemetry::metrics::metrics;
 
 /// Between two looks, on a terminal and in a log.
 const LIVE: Duration = Duration::from_millis(200);

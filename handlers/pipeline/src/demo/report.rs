@@ -1,14 +1,15 @@
 //! The table at the end of a demo.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
 use super::progress::by_label;
 use super::verify::Verified;
 use crate::commands::topics::table;
 use crate::dev::Dev;
-use runtime::config::Settings;
-use runtime::metrics::metrics;
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::time::Duration;
+use xact_config::Settings;
+use xact_telemetry::metrics::metrics;
 
 /// Prints what was counted.
 #[allow(clippy::print_stdout)]

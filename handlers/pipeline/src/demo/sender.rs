@@ -1,15 +1,17 @@
 //! Sends samples no faster than the pipeline takes them: the embedded broker forgets what is beyond its 5 MiB.
 
-use super::events::Sample;
-use jiff::Timestamp;
-use runtime::config::Settings;
-use runtime::health::Health;
-use runtime::produce::{Outgoing, Producer};
-use runtime::topics::LagReader;
-use runtime::trace_context::TraceContext;
 use std::sync::Arc;
 use std::time::Duration;
+
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
+
+use super::events::Sample;
+use xact_config::Settings;
+use xact_kafka::admin::topics::LagReader;
+use xact_kafka::producer::{Outgoing, Producer};
+use xact_telemetry::health::Health;
+use xact_telemetry::trace_context::TraceContext;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
@@ -118,10 +120,10 @@ impl Sender {
                 None => Arc::new(LagReader::new(&settings)?),
             };
             let lags = reader.read()?;
-            Ok::<_, runtime::topics::TopicsError>((lags, reader))
+            Ok::<_, xact_kafka::admin::AdminError>((lags, reader))
         })
         .await??;
         self.lags = Some(reader);
-        Ok(lags.iter().map(runtime::topics::PartitionLag::lag).collect())
+        Ok(lags.iter().map(xact_kafka::admin::topics::PartitionLag::lag).collect())
     }
 }

@@ -1,16 +1,18 @@
 //! Counts what came of a demo, from the lake, the tables and the audit log: not from any counter of the stages.
 
-use super::events::{Attachment, Expected, Kind, Sample};
-use crate::table_columns::{instant, number, size, text};
-use jiff::Timestamp;
-use lake::arrow::array::RecordBatch;
-use lake::{AttachmentRow, EventRow, FailedRow, Location};
-use runtime::config::Settings;
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
-use table_sink::Configured;
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use super::events::{Attachment, Expected, Kind, Sample};
+use crate::table_columns::{instant, number, size, text};
+use xact_config::Settings;
+use xact_lake::arrow::array::RecordBatch;
+use xact_lake::{AttachmentRow, EventRow, FailedRow, Location};
+use xact_table_sink::Configured;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
@@ -121,7 +123,7 @@ fn count(
             continue;
         }
         verified.events += 1;
-        let event_id = contracts::ids::event_id(&sample.trace_id).to_string();
+        let event_id = xact_contracts::ids::event_id(&sample.trace_id).to_string();
         let rows = events.get(&event_id).map_or(&[][..], Vec::as_slice);
         verified.event_rows += rows.len();
         verified.lost_events += usize::from(rows.is_empty());
@@ -215,7 +217,7 @@ fn count_dead_letters(audit: &Path, sent: &[Sample], verified: &mut Verified) ->
 }
 
 async fn scan<R: Configured>(settings: &Settings, columns: &[&str]) -> Result<Vec<RecordBatch>, Error> {
-    Ok(table_sink::table::<R>(settings)?.scan(columns).await?)
+    Ok(xact_table_sink::table::<R>(settings)?.scan(columns).await?)
 }
 
 async fn read_events(settings: &Settings) -> Result<HashMap<String, Vec<Timestamp>>, Error> {

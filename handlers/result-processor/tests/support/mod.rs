@@ -4,17 +4,19 @@
 #[path = "../../../../shared/lake/tests/support/faulty_store.rs"]
 pub mod faulty_store;
 
-use contracts::messages::{DownloadResult, Message, Source};
-use faulty_store::Faults;
-use lake::arrow::array::AsArray;
-use lake::{AttachmentRow, FailedRow, Location, Table, TableOptions, TableRow};
-use result_processor::ResultProcessor;
-use runtime::{Batch, BatchHandler, Context, Delivered, Unavailable};
-use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use table_sink::TableSink;
+
+use serde_json::json;
+
+use faulty_store::Faults;
+use result_processor::ResultProcessor;
+use xact_contracts::messages::{DownloadResult, Message, Source};
+use xact_lake::arrow::array::AsArray;
+use xact_lake::{AttachmentRow, FailedRow, Location, Table, TableOptions, TableRow};
+use xact_runtime::{Batch, BatchHandler, Context, Delivered, Unavailable};
+use xact_table_sink::TableSink;
 
 /// What a faulty store stands on.
 pub fn options() -> TableOptions {
@@ -164,7 +166,7 @@ pub async fn handle_of(
 }
 
 pub fn media_id(name: &str) -> String {
-    contracts::ids::media_id("t", name).to_string()
+    xact_contracts::ids::media_id("t", name).to_string()
 }
 
 pub fn result(name: &str, status: &str, replay_count: u32) -> DownloadResult {

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use attachment_source::{AttachmentSource, Certificate, Options};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
+
+use attachment_source::{AttachmentSource, Certificate, Options};
 
 /// Serves sample attachments over HTTP and HTTPS; GET / lists the paths and the faults on demand.
 #[derive(Debug, Parser)]

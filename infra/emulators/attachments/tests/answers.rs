@@ -4,11 +4,12 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use attachment_source::{AttachmentSource, Certificate as Given, Fault, Options, StartError, content_for};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, Method, Response, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+use attachment_source::{AttachmentSource, Certificate as Given, Fault, Options, StartError, content_for};
 
 struct Fixture {
     source: AttachmentSource,

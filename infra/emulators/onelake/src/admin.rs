@@ -11,7 +11,6 @@ use axum::http::header::AUTHORIZATION;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use contracts::onelake_billing::{Bill, Charge};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -24,6 +23,7 @@ use crate::counters::Area;
 use crate::faults::{Fault, Rule};
 use crate::service::Shared;
 use crate::verbs::Verb;
+use xact_contracts::onelake_billing::{Bill, Charge};
 
 const ROOT: &str = "/__admin";
 /// Says that the emulator is up, to anybody.

@@ -123,14 +123,16 @@ fn write(path: &Path, mode: u32, text: &str) -> Result<(), MakeError> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
     use rustls::pki_types::CertificateDer;
     use rustls::pki_types::pem::PemObject;
-    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
 
     #[test]
     fn a_certificate_is_made_once_and_anew_for_other_names() {
-        let folder = harness::WorkDir::new("certificates").unwrap();
+        let folder = xact_testkit::WorkDir::new("certificates").unwrap();
         let keys = folder.path().join("keys");
         let ca_file = keys.join(AUTHORITY);
         let hosts = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();

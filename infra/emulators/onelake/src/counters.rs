@@ -9,12 +9,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use contracts::onelake_billing::{Bill, BillingClass};
 use serde::Serialize;
 
 use crate::request::Query;
 use crate::target::Target;
 use crate::verbs::Verb;
+use xact_contracts::onelake_billing::{Bill, BillingClass};
 
 /// What happened to the requests of one verb.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

@@ -14,7 +14,7 @@
 //! hold are refused, batches are answered with 400.
 //!
 //! Each request is billed as OneLake would bill it ([`OneLake::bill`]), by the price list in
-//! [`contracts::onelake_billing`].
+//! [`xact_contracts::onelake_billing`].
 //!
 //! Reading order: [`server`] (listener, TLS) → `service` (one request from its first byte to the last of its answer) →
 //! `target` and [`verbs`] (what is asked for) → `access` (who asks) → [`faults`] (what may go wrong) → `dfs` and `blob`
@@ -52,9 +52,9 @@ mod xml;
 
 pub use access::AcceptedToken;
 pub use catalog::Item;
-pub use contracts::onelake_billing::{Bill, BillingClass, Charge};
 pub use counters::{Area, VerbCount};
 pub use faults::{Fault, Rule};
 pub use managed_identity::ManagedIdentity;
 pub use server::{OneLake, Options, StartError, Tls};
 pub use verbs::{Protocol, Verb};
+pub use xact_contracts::onelake_billing::{Bill, BillingClass, Charge};

@@ -9,8 +9,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use onelake_emulator::{AcceptedToken, Item, ManagedIdentity, OneLake, Options, Tls, certificates};
 use tokio::signal::unix::{SignalKind, signal};
+
+use onelake_emulator::{AcceptedToken, Item, ManagedIdentity, OneLake, Options, Tls, certificates};
 
 /// Serves a folder as OneLake does, over the DFS and Blob protocols on one port; GET /__admin lists faults and more.
 #[derive(Debug, Parser)]

@@ -10,7 +10,6 @@ use std::time::Duration;
 use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use axum_server::{Control, Handle, Server};
-use contracts::onelake_billing::Bill;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -27,6 +26,7 @@ use crate::latency::Latency;
 use crate::service::Shared;
 use crate::storage::{FolderError, Storage, StoreError};
 use crate::verbs::Verb;
+use xact_contracts::onelake_billing::Bill;
 
 /// Open connections; more wait in the kernel's queue. Each may hold a file or two: below the usual 1,024 descriptors.
 const MAX_CONNECTIONS: usize = 300;

@@ -9,7 +9,6 @@ use axum::extract::Request;
 use axum::http::header::{HOST, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, Method, request};
 use axum::response::Response;
-use contracts::onelake_billing::BillingClass;
 use uuid::Uuid;
 
 use crate::access::Access;
@@ -27,6 +26,7 @@ use crate::target::Target;
 use crate::upload::Upload;
 use crate::verbs::{Protocol, Verb, classify};
 use crate::{admin, answers, blob, dfs, paths, workspaces};
+use xact_contracts::onelake_billing::BillingClass;
 
 /// What all requests share.
 pub(crate) struct Shared {

@@ -1,13 +1,13 @@
 //! What a request asks for, from its HTTP parts. The table of operations and how requests are told apart stand in
-//! [`contracts::onelake_billing`], because the client counts its requests by the same table. Both protocols come in on one
+//! [`xact_contracts::onelake_billing`], because the client counts its requests by the same table. Both protocols come in on one
 //! port.
 
 use axum::http::header::HOST;
 use axum::http::request::Parts;
 
 /// What a request asks for: the word of rules and counters for an operation.
-pub use contracts::onelake_billing::Operation as Verb;
-pub use contracts::onelake_billing::Protocol;
+pub use xact_contracts::onelake_billing::Operation as Verb;
+pub use xact_contracts::onelake_billing::Protocol;
 
 use crate::request::Query;
 

@@ -1,10 +1,11 @@
 //! The emulator gives tokens as the endpoint of a managed identity does, and takes them.
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
-use harness::WorkDir;
-use onelake_emulator::{Item, ManagedIdentity, OneLake, Options};
 use reqwest::{Client, StatusCode};
 use serde_json::Value;
+
+use onelake_emulator::{Item, ManagedIdentity, OneLake, Options};
+use xact_testkit::WorkDir;
 
 const HEADER: &str = "853b9a84-5bfa-4b22-a3f3-0b9a43d9ad8a";
 const STORAGE: &str = "https://storage.azure.com";

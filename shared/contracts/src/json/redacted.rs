@@ -66,9 +66,10 @@ fn content(literal: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
     use serde_json::Value;
+
+    use super::*;
 
     #[test]
     fn only_secrets_change() {

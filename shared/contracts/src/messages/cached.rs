@@ -1,14 +1,15 @@
 //! A downloaded file that waits in the cache for its upload.
 
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
 use super::fields;
 use super::{DecodeError, DownloadTask, Message};
 use crate::blob_path::PathParts;
 use crate::file_rules::FileType;
 use crate::time;
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-use uuid::Uuid;
 
 /// One cached file (topic cached). It carries all of its task, so that a lost file can be downloaded again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,13 +1,14 @@
 //! A message that no attempt can save, with all that is needed to understand and replay it.
 
-use super::fields;
-use super::{DecodeError, DownloadTask, Message, Problem};
-use crate::category::Category;
-use crate::time;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+use super::fields;
+use super::{DecodeError, DownloadTask, Message, Problem};
+use crate::category::Category;
+use crate::time;
 
 /// Where a message was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -208,9 +209,10 @@ impl Message for DeadLetter {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::messages::encode;
-    use proptest::prelude::*;
 
     fn source() -> Source {
         Source {

@@ -1,13 +1,14 @@
 //! What became of one attachment.
 
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
 use super::fields;
 use super::task::metadata;
 use super::{CachedDownload, DecodeError, DownloadTask, Message, Problem};
 use crate::category::Category;
 use crate::time;
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 /// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

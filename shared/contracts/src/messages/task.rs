@@ -1,12 +1,13 @@
 //! The download task: one attachment that is to be fetched.
 
-use super::fields;
-use super::{DecodeError, Message};
-use crate::time;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
+
+use super::fields;
+use super::{DecodeError, Message};
+use crate::time;
 
 /// Keys of [`DownloadTask::metadata`] that the pipeline itself writes.
 pub mod metadata {
@@ -119,9 +120,10 @@ impl Message for DownloadTask {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::messages::encode;
-    use proptest::prelude::*;
 
     pub(in crate::messages) fn a_task() -> DownloadTask {
         DownloadTask {

@@ -1,7 +1,8 @@
 //! Named secrets in text (`sig=…`, `Bearer …`), wherever they stand and however they are escaped.
 
-use super::REDACTED;
 use std::borrow::Cow;
+
+use super::REDACTED;
 
 /// Names whose values are secret, lower-case. A longer name that ends in one behind a `-` or `_` counts
 /// as well: `X-Amz-Signature`, `AZURE_CLIENT_SECRET`, `access_token`.

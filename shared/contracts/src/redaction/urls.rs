@@ -1,9 +1,11 @@
 //! URLs in text: what of them may be written down.
 
+use std::borrow::Cow;
+
+use url::Url;
+
 use super::REDACTED;
 use crate::url_guard::MAX_URL_BYTES;
-use std::borrow::Cow;
-use url::Url;
 
 /// Takes query, fragment and user information off one URL.
 pub(super) fn strip_url(url: &str) -> String {

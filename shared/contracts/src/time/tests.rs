@@ -1,6 +1,7 @@
-use super::*;
 use proptest::prelude::*;
 use serde_json::json;
+
+use super::*;
 
 fn read_json(json: &str) -> Option<Result<String, TimestampError>> {
     let value: Box<RawValue> = serde_json::from_str(json).unwrap();

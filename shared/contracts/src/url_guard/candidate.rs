@@ -1,7 +1,8 @@
 //! A URL taken apart twice: as it is written, and as the parser reads it, so that the two can be compared.
 
-use super::{MAX_URL_BYTES, UrlRefusal, spelling};
 use url::Url;
+
+use super::{MAX_URL_BYTES, UrlRefusal, spelling};
 
 /// A URL as it is written, taken apart by RFC 3986 section 3, next to what the parser makes of it.
 pub(super) struct Candidate<'a> {

@@ -1,8 +1,10 @@
 //! Why a URL is refused, in words for the operator.
 
-use super::MAX_URL_BYTES;
 use std::net::IpAddr;
+
 use url::ParseError;
+
+use super::MAX_URL_BYTES;
 
 /// Why a URL is refused. The texts never hold user information or anything after a `?`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

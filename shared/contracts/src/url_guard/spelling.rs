@@ -3,8 +3,9 @@
 //! Only behind the authority: where a host could be read out of them they stay as they are, and are refused. What is parsed is
 //! what is fetched, so no second reading of such a character exists. All other unusual characters are refused, not encoded.
 
-use percent_encoding::{AsciiSet, utf8_percent_encode};
 use std::borrow::Cow;
+
+use percent_encoding::{AsciiSet, utf8_percent_encode};
 
 /// A space; what is not ASCII is encoded in any case.
 const SPACE: &AsciiSet = &AsciiSet::EMPTY.add(b' ');

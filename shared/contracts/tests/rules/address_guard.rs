@@ -1,7 +1,9 @@
 //! Addresses of every special block, at its edges, and public neighbours.
 
-use proptest::prelude::*;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use proptest::prelude::*;
+
 use xact_contracts::address_guard::check_public;
 
 const REFUSED: &[(&str, &str)] = &[

@@ -1,10 +1,12 @@
 //! Paths stay inside their folder, are stable, and differ for each attachment, whatever the event says.
 
-use proptest::prelude::*;
 use std::collections::HashSet;
+
+use proptest::prelude::*;
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 use url::Url;
 use uuid::Uuid;
+
 use xact_contracts::blob_path::{MAX_COMPONENT_BYTES, PathParts, blob_paths, is_own, safe_component};
 use xact_contracts::ids::media_id;
 

@@ -1,10 +1,12 @@
 //! Whatever arrives on a topic: an error that can be written down, or a message that is the same once written and read
 //! again, and whose task, result and dead letter the next stages can read.
 
+use std::fmt::Debug;
+
 use proptest::prelude::*;
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::fmt::Debug;
+
 use xact_contracts::category::Category;
 use xact_contracts::ids::media_id;
 use xact_contracts::messages::{

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use proptest::prelude::*;
 use url::Url;
+
 use xact_contracts::presigned::{PresignedKind, expiry, start};
 
 fn of(query: &str) -> Option<(PresignedKind, String)> {

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
+
 use xact_contracts::redaction::{redact_json, redact_text, redact_url, truncate_error};
 
 #[test]

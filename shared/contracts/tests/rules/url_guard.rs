@@ -1,8 +1,9 @@
 //! Hostile URLs, each with the reason for which it must be refused.
 
-use crate::hostile_urls::HOSTILE;
 use proptest::prelude::*;
 use url::Url;
+
+use crate::hostile_urls::HOSTILE;
 use xact_contracts::url_guard::{DEFAULT_ALLOWED_HOSTS, MAX_URL_BYTES, UrlPolicy, UrlRefusal, location_text};
 
 fn production() -> UrlPolicy {

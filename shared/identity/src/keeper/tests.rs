@@ -1,12 +1,14 @@
 //! Renewal, in paused time: tokens live for hours, and no test waits.
 
-use crate::{Fetched, Forgotten, Identity, IdentityError, Token, TokenSource};
-use futures::future::join_all;
-use secrecy::ExposeSecret;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
+
+use futures::future::join_all;
+use secrecy::ExposeSecret;
 use tokio::time::{Instant, advance, sleep};
+
+use crate::{Fetched, Forgotten, Identity, IdentityError, Token, TokenSource};
 
 const SCOPE: &str = "https://storage.azure.com/.default";
 const HOUR: Duration = Duration::from_secs(3600);

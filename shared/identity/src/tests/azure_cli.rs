@@ -2,10 +2,11 @@
 //!
 //! <https://learn.microsoft.com/cli/azure/account#az-account-get-access-token>
 
-use super::*;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
+
+use super::*;
 
 /// Puts an `az` into `folder`.
 pub(super) fn install(folder: &Path, script: &str) {

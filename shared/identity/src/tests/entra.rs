@@ -2,9 +2,10 @@
 //!
 //! <https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow>
 
+use std::path::Path;
+
 use super::server::{Asked, Reply, Server};
 use super::*;
-use std::path::Path;
 
 pub(super) const SECRET: &str = "pla8Q~nted-secret/of+the=application";
 

@@ -6,11 +6,13 @@ mod managed_identity;
 mod secrets;
 mod server;
 
-use crate::credential::TimeLimits;
-use crate::{Identity, IdentityError, IdentitySettings, Token};
-use secrecy::ExposeSecret;
 use std::process::{Output, Stdio};
 use std::time::{Duration, SystemTime};
+
+use secrecy::ExposeSecret;
+
+use crate::credential::TimeLimits;
+use crate::{Identity, IdentityError, IdentitySettings, Token};
 
 const TENANT: &str = "7d3c8f0e-3a3e-4c52-9a43-0d8f4b6f2a11";
 const CLIENT: &str = "1b0f7a52-7d0e-4f0a-8f0a-2a4c1d9e8b77";

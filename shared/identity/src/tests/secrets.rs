@@ -1,10 +1,12 @@
 //! Planted secrets are nowhere: not in errors, not in `Debug`, not in the log at its most talkative.
 
-use super::server::{Reply, Server};
-use super::*;
 use std::io;
 use std::sync::{Arc, Mutex};
+
 use tracing_subscriber::fmt::MakeWriter;
+
+use super::server::{Reply, Server};
+use super::*;
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);

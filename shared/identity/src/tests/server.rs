@@ -1,5 +1,10 @@
 //! A server that writes down what it is asked and answers as it is told.
 
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::Request;
@@ -8,10 +13,6 @@ use axum_server::tls_rustls::RustlsConfig;
 use futures::stream;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use rustls::pki_types::PrivatePkcs8KeyDer;
-use std::collections::HashMap;
-use std::convert::Infallible;
-use std::net::TcpListener;
-use std::sync::{Arc, Mutex};
 
 /// What it was asked.
 pub(super) struct Asked {

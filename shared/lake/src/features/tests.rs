@@ -1,8 +1,9 @@
 //! What is an obstacle and what is not.
 
 #![allow(clippy::unwrap_used, clippy::needless_pass_by_value)]
-use super::*;
 use serde_json::json;
+
+use super::*;
 
 fn features(listed: &[&str], properties: Value, columns: Value) -> Features {
     let protocol =

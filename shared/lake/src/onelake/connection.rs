@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use contracts::onelake_billing::Bill;
-use identity::{Access, AccessState, Forgotten, Grant, Identity, IdentityError, STORAGE, Token};
 use reqwest::{Request, Response, StatusCode};
 use secrecy::ExposeSecret;
 
 use crate::Location;
 use crate::onelake::meter::{Billed, Meter, RequestObserver};
+use xact_contracts::onelake_billing::Bill;
+use xact_identity::{Access, AccessState, Forgotten, Grant, Identity, IdentityError, STORAGE, Token};
 
 /// Until a connection stands.
 const CONNECT: Duration = Duration::from_secs(10);

@@ -8,7 +8,6 @@ use std::time::{Duration, SystemTime};
 use azure_core_legacy::{ExponentialRetryOptions, RetryOptions, TransportOptions};
 use azure_storage::{CloudLocation, StorageCredentials};
 use azure_storage_datalake::clients::{DataLakeClientBuilder, FileClient, FileSystemClient};
-use contracts::onelake_billing::Bill;
 use futures::{StreamExt, TryStreamExt};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
@@ -22,6 +21,7 @@ use crate::onelake::bodies::{BLOCK_BYTES, Bodies, BodyError};
 use crate::onelake::connection::Http;
 use crate::onelake::dfs_transport::DfsTransport;
 use crate::onelake::refusal::RequestError;
+use xact_contracts::onelake_billing::Bill;
 
 /// Attempts after the first, over DFS.
 const RETRIES: u32 = 6;

@@ -1,10 +1,11 @@
-//! Counts what the requests of a connection cost, with the price table of `contracts::onelake_billing`.
+//! Counts what the requests of a connection cost, with the price table of `xact_contracts::onelake_billing`.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use contracts::onelake_billing::{Bill, BillingClass, Operation, Protocol};
 use reqwest::header::CONTENT_LENGTH;
 use reqwest::{Request, StatusCode};
+
+use xact_contracts::onelake_billing::{Bill, BillingClass, Operation, Protocol};
 
 /// Called for each request that OneLake bills, with its price in millionths of a CU second.
 pub type RequestObserver = Arc<dyn Fn(Operation, BillingClass, u64) + Send + Sync>;

@@ -124,8 +124,9 @@ pub(crate) use table_row;
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use jiff::civil::date;
+
+    use super::*;
 
     #[test]
     fn days_are_counted_from_1970_in_both_directions() {

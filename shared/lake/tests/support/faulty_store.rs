@@ -16,9 +16,9 @@ use futures::future::{BoxFuture, TryFutureExt, ready};
 use futures::stream::{self, BoxStream, StreamExt};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use xact_lake::{StoreWrapper, TableOptions};
 
 use super::options;
+use xact_lake::{StoreWrapper, TableOptions};
 
 /// What happens to the next commits, one fault each. Other requests are let through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

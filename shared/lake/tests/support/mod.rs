@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::{Date, date};
-use lake::arrow::array::{Array, AsArray, RecordBatch};
-use xact_lake as lake;
+
+use xact_lake::arrow::array::{Array, AsArray, RecordBatch};
 use xact_lake::{Appended, AttachmentRow, FailedRow, Location, Source, Sourced, Table, TableRow};
 
 pub const DAY: Date = date(2024, 12, 31);

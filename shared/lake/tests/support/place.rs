@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
-use identity::{Fetched, Identity, IdentityError, TokenSource};
 use onelake_emulator::{AcceptedToken, Item, OneLake, Options, Tls, certificates};
+use xact_identity::{Fetched, Identity, IdentityError, TokenSource};
 use xact_lake::{Connection, Location, TableOptions};
 
 pub const WORKSPACE: &str = "claims";

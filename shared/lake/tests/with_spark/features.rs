@@ -5,12 +5,11 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
 
-use harness::Spark;
-use harness::spark::Line;
-use xact_lake::{AttachmentRow, Location, Table, TableError};
-
 use crate::support::{APP, DAY, at, options, sourced, table, texts};
 use crate::{media_ids, name, run};
+use xact_lake::{AttachmentRow, Location, Table, TableError};
+use xact_testkit::Spark;
+use xact_testkit::spark::Line;
 
 struct Case {
     feature: &'static str,

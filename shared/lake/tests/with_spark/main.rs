@@ -11,8 +11,9 @@ mod restores;
 
 use std::path::Path;
 
-use harness::Spark;
 use serde_json::Value;
+
+use xact_testkit::Spark;
 
 /// Runs statements in which `{t}` stands for the table in a folder.
 fn run(spark: &mut Spark, table: &Path, statements: &[&str]) {

@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use harness::Spark;
-use harness::spark::Line;
-use xact_lake::{Appended, AttachmentRow, Location, Source, Sourced, Table, TableError};
-
 use crate::support::{APP, at, attachment, sourced, table};
 use crate::{media_ids, run};
+use xact_lake::{Appended, AttachmentRow, Location, Source, Sourced, Table, TableError};
+use xact_testkit::Spark;
+use xact_testkit::spark::Line;
 
 const OTHER: &str = "xact-result-processor:xact.downloads.results:1";
 
@@ -139,7 +138,7 @@ async fn a_restore_of_a_restored_version_or_by_time_or_by_another_program_is_see
         "import sys, deltalake\ndeltalake.DeltaTable(sys.argv[1]).restore(1)\n",
     )
     .unwrap();
-    harness::python::run_script(&script, [&bench.path]).unwrap();
+    xact_testkit::python::run_script(&script, [&bench.path]).unwrap();
     assert!(matches!(
         append(&table, 100..101).await,
         Err(TableError::Restored { position: 40, .. })

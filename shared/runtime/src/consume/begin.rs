@@ -1,19 +1,21 @@
 //! The step of the loop that begins with new partitions: they stay paused until their start positions are known.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::Consumer as _;
+
 use super::errors::ConsumeError;
 use super::partition::Partition;
 use super::poller::{Consumer, NO_SHARE};
 use super::refusal::LOOK_AGAIN;
 use super::{gaps, prime};
-use crate::commit_note::TablePositions;
 use crate::handler::{AssignError, Assigned, Starts};
-use crate::trouble::is_authorization;
-use rdkafka::TopicPartitionList;
-use rdkafka::consumer::Consumer as _;
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use xact_kafka::commit_note::TablePositions;
+use xact_kafka::connection_error::is_authorization;
 
 /// Between two looks at partitions that have no answer yet.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);

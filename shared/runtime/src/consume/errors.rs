@@ -1,12 +1,14 @@
 //! What the consumer is told by librdkafka, and what ends it.
 
-use super::poller::Consumer;
-use super::refusal::Refusal;
-use crate::trouble::is_authorization;
-use rdkafka::consumer::Consumer as _;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+
+use rdkafka::consumer::Consumer as _;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use super::poller::Consumer;
+use super::refusal::Refusal;
+use xact_kafka::connection_error::is_authorization;
 
 /// Why a worker's consumer stopped by itself.
 #[derive(Debug, thiserror::Error)]

@@ -1,8 +1,9 @@
 //! How much may be held in memory at once.
 
-use crate::wake::Wake;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use xact_kafka::wake::Wake;
 
 /// Bounds of one worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,11 +4,13 @@
 //! that no work can end. librdkafka counts a marker as delivered when the polling thread has come past it, in the order of
 //! the partition; so does its position, which begins anew with each assignment and each seek.
 
-use super::hooks::Hooks;
-use super::partition::Partition;
+use std::sync::Arc;
+
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use std::sync::Arc;
+
+use super::hooks::Hooks;
+use super::partition::Partition;
 
 /// Moves the positions of the partitions over offsets without records that were delivered. To be called on the polling
 /// thread: every record before the client's position has been taken by then.

@@ -1,13 +1,10 @@
 //! What librdkafka calls back: rebalances, commit answers, statistics. All on the polling thread.
 
-use super::partition::Partition;
-use super::stuck::{Reading, Standstills};
-use crate::commit_note::CommitNote;
-use crate::connection::{Connection, Rights};
-use crate::health::Health;
-use crate::metrics::metrics;
-use crate::wake::Wake;
-use contracts::redaction::redact_text;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
 use prometheus::IntGauge;
 use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
@@ -15,10 +12,15 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Reb
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::statistics::Statistics;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+
+use super::partition::Partition;
+use super::stuck::{Reading, Standstills};
+use xact_contracts::redaction::redact_text;
+use xact_kafka::commit_note::CommitNote;
+use xact_kafka::connection::{Connection, Rights};
+use xact_kafka::wake::Wake;
+use xact_telemetry::health::Health;
+use xact_telemetry::metrics::metrics;
 
 /// Partitions by topic and number.
 pub(super) type Partitions = HashMap<(Arc<str>, i32), Arc<Partition>>;

@@ -1,11 +1,12 @@
 //! The end of a consumer: at once, or after its work is done.
 
-use super::hooks::commit_all;
-use super::partition::Partition;
-use super::poller::Consumer;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
+
+use super::hooks::commit_all;
+use super::partition::Partition;
+use super::poller::Consumer;
 
 impl Consumer {
     /// Stops at once: no position can be committed any more, so what runs is done again in any case.

@@ -1,12 +1,14 @@
 //! One partition while it is ours: what of it is done, what runs, and whether it was taken away.
 
-use crate::commit_note::TablePositions;
-use crate::offsets::{OffsetTracker, Take};
-use crate::wake::Wake;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
 use tokio_util::sync::CancellationToken;
+
+use crate::offset_tracker::{OffsetTracker, Take};
+use xact_kafka::commit_note::TablePositions;
+use xact_kafka::wake::Wake;
 
 /// An assigned partition. A new one is made at each assignment, so that late work of an earlier one cannot move it.
 pub(crate) struct Partition {

@@ -1,10 +1,12 @@
 //! Back-pressure: what is held stays within the limits.
 
-use super::poller::Consumer;
-use rdkafka::TopicPartitionList;
-use rdkafka::consumer::Consumer as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::Consumer as _;
+
+use super::poller::Consumer;
 
 /// How long the loop waits for room before it pauses partitions. While work goes on, room comes within milliseconds, and
 /// each pause throws away what librdkafka has fetched ahead. A rebalance may wait so much longer.

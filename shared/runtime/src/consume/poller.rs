@@ -1,5 +1,15 @@
 //! The polling loop of one worker.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::message::BorrowedMessage;
+use rdkafka::{Message as _, TopicPartitionList};
+use tokio_util::sync::CancellationToken;
+
 use super::begin::OnAssigned;
 use super::errors::ConsumeError;
 use super::flow::{Held, Limits};
@@ -7,23 +17,15 @@ use super::hooks::{Hooks, broker_component, commit_moved};
 use super::refusal::Refusal;
 use super::stuck::Standstills;
 use super::{Sink, Taken, gaps};
-use crate::cluster;
-use crate::commit_note::CommitNote;
-use crate::config::{ClusterSettings, OffsetReset, Settings};
-use crate::connection::{Connection, Report, Right, Rights};
-use crate::health::Health;
-use crate::metrics::metrics;
-use crate::offsets::Take;
-use crate::record::Record;
-use crate::wake::Wake;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
-use rdkafka::message::BorrowedMessage;
-use rdkafka::{Message as _, TopicPartitionList};
-use std::collections::HashSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
-use tokio_util::sync::CancellationToken;
+use crate::offset_tracker::Take;
+use xact_config::{ClusterSettings, OffsetReset, Settings};
+use xact_kafka::client_config;
+use xact_kafka::commit_note::CommitNote;
+use xact_kafka::connection::{Connection, Report, Right, Rights};
+use xact_kafka::record::Record;
+use xact_kafka::wake::Wake;
+use xact_telemetry::health::Health;
+use xact_telemetry::metrics::metrics;
 
 /// Longest wait of the loop, when nothing wakes it and nothing is due: the thread shows that it is not stuck, and that it
 /// polls, long before anybody doubts it.
@@ -117,7 +119,7 @@ impl Consumer {
             served: AtomicU64::new(0),
             wake: wake.clone(),
         };
-        let mut client: BaseConsumer<Hooks> = cluster::consumer(cluster, settings, group)
+        let mut client: BaseConsumer<Hooks> = client_config::consumer(cluster, settings, group)
             .create_with_context(hooks)
             .map_err(ConsumeError::Create)?;
         let waker = wake.clone();

@@ -4,16 +4,18 @@
 //! invalid one; so does a partition whose committed position has expired, for its lag would never end. A stage with
 //! tables compares their positions with the group's and the topic's, and may begin elsewhere.
 
-use super::hooks::Hooks;
-use super::partition::Partition;
-use crate::commit_note::CommitNote;
-use crate::config::OffsetReset;
-use crate::handler::Assigned;
+use std::sync::Arc;
+use std::time::Duration;
+
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::{Offset, TopicPartitionList};
-use std::sync::Arc;
-use std::time::Duration;
+
+use super::hooks::Hooks;
+use super::partition::Partition;
+use crate::handler::Assigned;
+use xact_config::OffsetReset;
+use xact_kafka::commit_note::CommitNote;
 
 /// Longest wait for librdkafka to move to the start positions: no broker is asked.
 const SEEK: Duration = Duration::from_secs(3);

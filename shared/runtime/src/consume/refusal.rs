@@ -1,9 +1,11 @@
 //! A broker that knows who we are and does not let us read: librdkafka tells of it once, and of its end never.
 
-use super::hooks::Hooks;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+
+use super::hooks::Hooks;
 
 /// Between two looks at whether it is over.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(15);

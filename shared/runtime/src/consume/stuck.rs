@@ -5,14 +5,16 @@
 //! broker has records behind it is stuck. The errors that were heard explain it. What passes by itself (a leader election,
 //! a throttled fetch, a broker that restarts) is over before it counts, and while no broker is connected nothing is counted.
 
-use super::partition::Partition;
-use crate::health::Health;
-use crate::metrics::metrics;
-use crate::read_errors::ReadErrors;
-use rdkafka::statistics;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use rdkafka::statistics;
+
+use super::partition::Partition;
+use xact_kafka::read_errors::ReadErrors;
+use xact_telemetry::health::Health;
+use xact_telemetry::metrics::metrics;
 
 /// A partition that does not move for so long is stuck, if an error names its position.
 const EXPLAINED_AFTER: Duration = Duration::from_secs(5);

@@ -1,12 +1,13 @@
 //! The listener: how many connections there may be, and how long one may take to say what it wants.
 
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use std::pin::pin;
-use std::sync::Arc;
-use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -87,11 +88,13 @@ async fn serve_connection(stream: TcpStream, app: Router, limits: Limits, stop: 
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use axum::routing::get;
     use std::net::SocketAddr;
+
+    use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::time::timeout;
+
+    use super::*;
 
     const SOON: Duration = Duration::from_secs(20);
 

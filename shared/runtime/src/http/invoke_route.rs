@@ -1,21 +1,23 @@
 //! `POST /invoke` behind its token, with a limit for everything that a caller decides.
 
-use super::App;
-use crate::invoke::{self, InvokeError};
-use crate::worker::Worker;
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::Json;
 use axum::body::{Body, Bytes, HttpBody, to_bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use contracts::redaction::redact_text;
 use secrecy::ExposeSecret;
 use serde_json::json;
-use std::sync::Arc;
-use std::time::Duration;
 use subtle::ConstantTimeEq;
 use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
+
+use super::App;
+use crate::invoke::{self, InvokeError};
+use crate::worker::Worker;
+use xact_contracts::redaction::redact_text;
 
 /// Largest body: what Lambda hands over at most.
 const MOST_BYTES: usize = 6 * 1024 * 1024;

@@ -1,28 +1,30 @@
 //! Records in batches: collected by size or time, made durable together.
 
-use super::panicked::problem_of_panic;
-use super::{Boxed, Desk, Service, SinkBox};
-use crate::backoff;
-use crate::commit_note::TablePositions;
-use crate::config::BatchSettings;
-use crate::consume::{Limits, Running, Sink, Taken};
-use crate::disposition::{Disposed, Occasion};
-use crate::handler::{
-    AssignError, Assigned, Batch, BatchHandler, Context, Delivered, Records, Refused, Starts, Unavailable,
-};
-use crate::metrics::metrics;
-use crate::record::Record;
-use contracts::category::Category;
-use contracts::messages::{Message, Problem};
-use contracts::topology::Stage;
-use fail::fail_point;
-use futures::FutureExt;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
+
+use fail::fail_point;
+use futures::FutureExt;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::panicked::problem_of_panic;
+use super::{Boxed, Service, SinkBox, WorkerContext};
+use crate::consume::{Limits, Running, Sink, Taken};
+use crate::handler::{
+    AssignError, Assigned, Batch, BatchHandler, Context, Delivered, Records, Refused, Starts, Unavailable,
+};
+use crate::routing::{RecordContext, Routed};
+use xact_config::BatchSettings;
+use xact_contracts::category::Category;
+use xact_contracts::messages::{Message, Problem};
+use xact_contracts::topology::Stage;
+use xact_kafka::backoff;
+use xact_kafka::commit_note::TablePositions;
+use xact_kafka::record::Record;
+use xact_telemetry::metrics::metrics;
 
 /// A [`BatchHandler`] as a [`Service`].
 pub struct BatchService<H> {
@@ -71,7 +73,7 @@ impl<H: BatchHandler> BatchService<H> {
     /// so that positions only grow.
     fn make_durable<'a>(
         &'a self,
-        desk: &'a Desk,
+        desk: &'a WorkerContext,
         items: &'a [&'a Item<H::Input>],
     ) -> Boxed<'a, Result<Vec<(usize, Problem)>, Unavailable>> {
         Box::pin(async move {
@@ -126,7 +128,11 @@ impl<H: BatchHandler> BatchService<H> {
     }
 
     /// Dead letters of refused records, by index.
-    fn dispose(desk: &Desk, items: &[&Item<H::Input>], problems: &[(usize, Problem)]) -> BTreeMap<usize, Disposed> {
+    fn dispose(
+        desk: &WorkerContext,
+        items: &[&Item<H::Input>],
+        problems: &[(usize, Problem)],
+    ) -> BTreeMap<usize, Routed> {
         let now = desk.clock.now();
         problems
             .iter()
@@ -136,7 +142,7 @@ impl<H: BatchHandler> BatchService<H> {
                     |_| item.record.key.clone(),
                     |read| Some(read.input.trace_id().to_owned()),
                 );
-                let on = Occasion {
+                let on = RecordContext {
                     record: &item.record,
                     trace: &item.record.trace.child(),
                     now,
@@ -149,7 +155,7 @@ impl<H: BatchHandler> BatchService<H> {
 
     /// The end of each message's trace: a batch is one work, but its messages have their own ways behind them.
     fn trace(&self, items: &[&Item<H::Input>]) {
-        if !crate::telemetry::is_tracing() {
+        if !xact_telemetry::is_tracing() {
             return;
         }
         for item in items {
@@ -162,12 +168,12 @@ impl<H: BatchHandler> BatchService<H> {
                 partition = item.record.partition,
                 offset = item.record.offset,
             );
-            let _ = crate::telemetry::continue_trace(&span, &item.record.trace);
+            let _ = xact_telemetry::continue_trace(&span, &item.record.trace);
         }
     }
 
     /// Sees one batch through to its end. Records of partitions that go meanwhile are left to their next owner.
-    async fn see_through(&self, desk: &Desk, taken: Vec<Taken>) {
+    async fn see_through(&self, desk: &WorkerContext, taken: Vec<Taken>) {
         let mut waits = backoff::dependency();
         // Shown in readiness until this batch has gone through or gone away.
         let mut waiting = None;
@@ -203,7 +209,7 @@ impl<H: BatchHandler> BatchService<H> {
                     }
                     drop(waiting);
                     fail_point!(&format!("delivered::{}", self.stage), |_| std::process::abort());
-                    let nothing = Disposed::default();
+                    let nothing = Routed::default();
                     self.trace(&items);
                     self.note_tables(&pending);
                     for (index, (taken, item)) in pending.iter().enumerate() {
@@ -243,7 +249,7 @@ impl<H: BatchHandler> BatchService<H> {
         }
     }
 
-    async fn collect(self: Arc<Self>, desk: Arc<Desk>, mut taken: UnboundedReceiver<Taken>) {
+    async fn collect(self: Arc<Self>, desk: Arc<WorkerContext>, mut taken: UnboundedReceiver<Taken>) {
         while let Some(first) = taken.recv().await {
             let deadline = tokio::time::Instant::now() + self.batch.wait;
             let mut bytes = first.record.payload.len();
@@ -295,7 +301,7 @@ impl<H: BatchHandler> Service for BatchService<H> {
         self.handler.table_positions(app_id)
     }
 
-    fn invoke(self: Arc<Self>, desk: Arc<Desk>, records: Vec<Record>) -> Boxed<'static, Vec<bool>> {
+    fn invoke(self: Arc<Self>, desk: Arc<WorkerContext>, records: Vec<Record>) -> Boxed<'static, Vec<bool>> {
         Box::pin(async move {
             let items: Vec<_> = records.into_iter().map(|record| Self::item(record, None)).collect();
             let items: Vec<&Item<H::Input>> = items.iter().collect();
@@ -316,7 +322,7 @@ impl<H: BatchHandler> Service for BatchService<H> {
         })
     }
 
-    fn sink(self: Arc<Self>, desk: Arc<Desk>, handle: Handle) -> SinkBox {
+    fn sink(self: Arc<Self>, desk: Arc<WorkerContext>, handle: Handle) -> SinkBox {
         let (sender, receiver) = unbounded_channel();
         handle.spawn(self.collect(desk, receiver));
         SinkBox(Box::new(BatchSink(sender)))

@@ -1,26 +1,28 @@
 //! Records one by one, many at the same time: a slow one holds up no other.
 
-use super::panicked::problem_of_panic;
-use super::{Boxed, Desk, Service, SinkBox};
-use crate::backoff;
-use crate::consume::{Limits, Sink, Taken};
-use crate::disposition::{Disposed, Occasion, problem_of};
-use crate::handler::{AfterDelivery, AssignError, Assigned, Context, Handler, Outcome, Starts, Unavailable};
-use crate::metrics::metrics;
-use crate::record::Record;
-use contracts::category::Category;
-use contracts::messages::{Message, Problem};
-use contracts::topology::Stage;
-use fail::fail_point;
-use futures::FutureExt;
-use jiff::Timestamp;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use fail::fail_point;
+use futures::FutureExt;
+use jiff::Timestamp;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
+
+use super::panicked::problem_of_panic;
+use super::{Boxed, Service, SinkBox, WorkerContext};
+use crate::consume::{Limits, Sink, Taken};
+use crate::handler::{AfterDelivery, AssignError, Assigned, Context, Handler, Outcome, Starts, Unavailable};
+use crate::routing::{RecordContext, Routed, problem_of};
+use xact_contracts::category::Category;
+use xact_contracts::messages::{Message, Problem};
+use xact_contracts::topology::Stage;
+use xact_kafka::backoff;
+use xact_kafka::record::Record;
+use xact_telemetry::metrics::metrics;
 
 /// A [`Handler`] as a [`Service`].
 pub struct EachService<H> {
@@ -36,14 +38,14 @@ impl<H: Handler> EachService<H> {
     }
 
     /// One attempt at a record.
-    async fn attempt(&self, desk: &Desk, record: &Record) -> Step {
+    async fn attempt(&self, desk: &WorkerContext, record: &Record) -> Step {
         let now = desk.clock.now();
         let input = match H::Input::decode(&record.payload) {
             Ok(input) => input,
             Err(error) => {
                 tracing::warn!(topic = &*record.topic, partition = record.partition, offset = record.offset, %error, "unreadable message");
                 let problem = Problem::new(Category::Permanent, error.to_string());
-                let on = Occasion {
+                let on = RecordContext {
                     record,
                     trace: &record.trace.child(),
                     now,
@@ -66,8 +68,8 @@ impl<H: Handler> EachService<H> {
             partition = record.partition,
             offset = record.offset,
         );
-        let trace = crate::telemetry::continue_trace(&span, &record.trace);
-        let on = Occasion {
+        let trace = xact_telemetry::continue_trace(&span, &record.trace);
+        let on = RecordContext {
             record,
             trace: &trace,
             now,
@@ -115,7 +117,7 @@ impl<H: Handler> EachService<H> {
     }
 
     /// Sees one record through to its end, or leaves it when its partition goes.
-    async fn see_through(&self, desk: &Desk, permits: &Arc<Semaphore>, taken: &Taken) {
+    async fn see_through(&self, desk: &WorkerContext, permits: &Arc<Semaphore>, taken: &Taken) {
         let revoked = &taken.partition.revoked;
         let mut waits = backoff::dependency();
         // Shown in readiness until this message has gone through or gone away.
@@ -177,7 +179,7 @@ impl<H: Handler> EachService<H> {
 /// What one attempt came to.
 enum Step {
     Finished {
-        disposed: Disposed,
+        disposed: Routed,
         readable: bool,
         then: Option<AfterDelivery>,
     },
@@ -217,7 +219,7 @@ impl<H: Handler> Service for EachService<H> {
         Box::pin(async { Ok(Starts::new()) })
     }
 
-    fn invoke(self: Arc<Self>, desk: Arc<Desk>, records: Vec<Record>) -> Boxed<'static, Vec<bool>> {
+    fn invoke(self: Arc<Self>, desk: Arc<WorkerContext>, records: Vec<Record>) -> Boxed<'static, Vec<bool>> {
         Box::pin(async move {
             let mut finished = Vec::with_capacity(records.len());
             for record in &records {
@@ -246,7 +248,7 @@ impl<H: Handler> Service for EachService<H> {
         })
     }
 
-    fn sink(self: Arc<Self>, desk: Arc<Desk>, handle: Handle) -> SinkBox {
+    fn sink(self: Arc<Self>, desk: Arc<WorkerContext>, handle: Handle) -> SinkBox {
         let (service, drain) = (Arc::clone(&self), desk.drain.clone());
         handle.spawn(async move {
             tokio::select! {
@@ -265,7 +267,7 @@ impl<H: Handler> Service for EachService<H> {
 
 struct EachSink<H> {
     service: Arc<EachService<H>>,
-    desk: Arc<Desk>,
+    desk: Arc<WorkerContext>,
     permits: Arc<Semaphore>,
     handle: Handle,
 }

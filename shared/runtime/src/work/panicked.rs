@@ -1,8 +1,9 @@
 //! What a panic in a handler says: it becomes one dead letter, not a dead process.
 
-use contracts::category::Category;
-use contracts::messages::Problem;
 use std::any::Any;
+
+use xact_contracts::category::Category;
+use xact_contracts::messages::Problem;
 
 /// The problem that a panic is. The log has it already, with its place, from the process's panic hook.
 pub(super) fn problem_of_panic(panic: &(dyn Any + Send)) -> Problem {

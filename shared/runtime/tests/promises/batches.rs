@@ -1,11 +1,12 @@
 //! What the runtime promises batch handlers.
 
-use crate::bench::{Bench, Gate};
-use contracts::messages::Event;
-use contracts::topology::Stage;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use crate::bench::{Bench, Gate};
+use xact_contracts::messages::Event;
+use xact_contracts::topology::Stage;
 use xact_runtime::{
     AssignError, Assigned, Batch, BatchHandler, BatchService, CommitNote, Context, Refused, Starts, TablePositions,
     Unavailable,

@@ -1,19 +1,20 @@
 //! One worker on an embedded broker, with raw Kafka clients beside it.
 
-use contracts::messages::{Message, encode};
-use contracts::topology::Stage;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 use tokio::sync::watch;
-use xact_runtime::Factory;
-use xact_runtime::config::{Environment, Settings};
-use xact_runtime::embedded::EmbeddedBroker;
-use xact_runtime::process::Process;
-
 use tokio_util::sync::CancellationToken;
+
+use xact_config::{Environment, Settings};
+use xact_contracts::messages::{Message, encode};
+use xact_contracts::topology::Stage;
+use xact_kafka::admin::embedded_broker::EmbeddedBroker;
+use xact_runtime::Factory;
+use xact_runtime::process::Process;
 
 /// Longest wait for anything: the embedded broker alone takes seconds to form a group.
 const PATIENCE: Duration = Duration::from_secs(30);

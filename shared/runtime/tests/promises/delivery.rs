@@ -1,12 +1,13 @@
 //! What it promises handlers that take messages one by one.
 
-use crate::bench::{Bench, Gate};
-use contracts::category::Category;
-use contracts::messages::{DeadLetter, DownloadTask, Message};
-use contracts::topology::Stage;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+
+use crate::bench::{Bench, Gate};
+use xact_contracts::category::Category;
+use xact_contracts::messages::{DeadLetter, DownloadTask, Message};
+use xact_contracts::topology::Stage;
 use xact_runtime::{Context, EachService, Emit, Failure, Handler, Limits, Outcome, Unavailable};
 
 const PENDING: &str = "xact.downloads.pending";
@@ -36,9 +37,9 @@ impl Handler for Obedient {
             },
             _ => {}
         }
-        let problem = contracts::messages::Problem::new(Category::Unknown, "done");
+        let problem = xact_contracts::messages::Problem::new(Category::Unknown, "done");
         Ok(Emit::nothing()
-            .result(contracts::messages::DownloadResult::failed(
+            .result(xact_contracts::messages::DownloadResult::failed(
                 &task,
                 &problem,
                 true,
@@ -49,7 +50,7 @@ impl Handler for Obedient {
 }
 
 fn task(name: &str, order: &str) -> DownloadTask {
-    let text = serde_json::json!({"trace_id": name, "media_id": contracts::ids::media_id(name, "u"), "attachment_url": "https://h/b.pdf",
+    let text = serde_json::json!({"trace_id": name, "media_id": xact_contracts::ids::media_id(name, "u"), "attachment_url": "https://h/b.pdf",
         "blob_path": order, "status_subtype": "s", "file_type": "PDF", "assignment_id": "a", "original_timestamp": "2024-12-31T12:00:00Z"});
     DownloadTask::decode(text.to_string().as_bytes()).unwrap()
 }
@@ -174,7 +175,7 @@ async fn a_message_is_held_until_it_is_due_and_never_before() {
     let mut later = task("l", "later");
     later
         .metadata
-        .insert("retry_at".to_owned(), contracts::time::format(due).into());
+        .insert("retry_at".to_owned(), xact_contracts::time::format(due).into());
     run.bench.send_to(PENDING, 0, &later).await;
     run.bench.send_to(PENDING, 0, &task("g", "go")).await;
     run.bench.wait_for_records(RESULTS, 1).await;

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use deltalake::parquet::arrow::ArrowWriter;
 use futures::future::try_join_all;
-use harness::Result;
-use lake::{AttachmentRow, Source, Sourced, Table, TableOptions, TableRow, writer_properties};
-use onelake_emulator::Verb;
 
 use crate::onelake::place::{Place, other};
 use crate::onelake::raw::{Body, Raw};
 use crate::report::Report;
 use crate::results::row;
+use onelake_emulator::Verb;
+use xact_lake::{AttachmentRow, Source, Sourced, Table, TableOptions, TableRow, writer_properties};
+use xact_testkit::Result;
 
 /// `RESULT_BATCH_SIZE` as it is delivered.
 const ROWS: usize = 2000;
@@ -118,7 +118,7 @@ async fn product(place: &Place, owners: usize) -> Result<Measured> {
                 appended.map_err(|error| other("a commit", &error))?;
                 seconds.push(from.elapsed().as_secs_f64());
             }
-            Ok::<_, harness::Error>(seconds)
+            Ok::<_, xact_testkit::Error>(seconds)
         })
     });
     Ok(Measured {
@@ -144,7 +144,7 @@ async fn bare(raw: &Raw, owners: usize) -> Result<Measured> {
                     .await?;
                 seconds.push(from.elapsed().as_secs_f64());
             }
-            Ok::<_, harness::Error>(seconds)
+            Ok::<_, xact_testkit::Error>(seconds)
         })
     });
     Ok(Measured {

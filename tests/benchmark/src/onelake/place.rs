@@ -6,19 +6,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use e2e::failed;
-use harness::{Result, WorkDir};
-use identity::{Fetched, Identity, IdentityError, TokenSource};
-use lake::{Connection, Location};
-use onelake_emulator::{AcceptedToken, Item, OneLake, Options, Tls, certificates};
-
 use crate::onelake::raw::Raw;
+use onelake_emulator::{AcceptedToken, Item, OneLake, Options, Tls, certificates};
+use xact_e2e::failed;
+use xact_identity::{Fetched, Identity, IdentityError, TokenSource};
+use xact_lake::{Connection, Location};
+use xact_testkit::{Result, WorkDir};
 
 const WORKSPACE: &str = "claims";
 const ITEM: &str = "Lake.Lakehouse";
 const TOKEN: &str = "token-of-the-benchmark";
 
-pub(crate) fn other(what: &str, error: &dyn Display) -> harness::Error {
+pub(crate) fn other(what: &str, error: &dyn Display) -> xact_testkit::Error {
     failed(what, error.to_string())
 }
 

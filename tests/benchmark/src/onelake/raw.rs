@@ -6,12 +6,12 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use e2e::failed;
-use harness::Result;
 use md5::{Digest as _, Md5};
 use reqwest::{Client, RequestBuilder};
 
 use crate::onelake::place::other;
+use xact_e2e::failed;
+use xact_testkit::Result;
 
 /// A body with its checksum, which is computed once.
 #[derive(Clone)]

@@ -1,9 +1,11 @@
 //! Who may do what: identities, roles, keys.
 
-use crate::snapshot::{CLIENT, OBJECT, OPERATOR, PLANTED_SECRET, SOURCE, Snapshot, TENANT, Variant, last, list, text};
-use contracts::topology::{STAGES, TopicRole, Topics};
-use serde_json::Value;
 use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::snapshot::{CLIENT, OBJECT, OPERATOR, PLANTED_SECRET, SOURCE, Snapshot, TENANT, Variant, last, list, text};
+use xact_contracts::topology::{STAGES, TopicRole, Topics};
 
 pub(crate) const RECEIVER: &str = "a638d3c7-ab3a-418d-83e6-5f17a39d4fde";
 pub(crate) const SENDER: &str = "2b629674-e913-4c01-ae53-ef4638d8f975";

@@ -1,12 +1,14 @@
 //! The Bicep CLI, as these tests ask it.
 
-pub(crate) use harness::bicep::{ALERT_EMAIL, IMAGE_TAG, LAKEHOUSE, WORKSPACE, templates};
+pub(crate) use xact_testkit::bicep::{ALERT_EMAIL, IMAGE_TAG, LAKEHOUSE, WORKSPACE, templates};
 
-use harness::WorkDir;
-use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::LazyLock;
+
+use serde_json::Value;
+
+use xact_testkit::WorkDir;
 
 /// The root of the repository.
 pub(crate) fn root() -> PathBuf {
@@ -15,7 +17,7 @@ pub(crate) fn root() -> PathBuf {
 
 /// Runs the CLI in `folder`.
 pub(crate) fn bicep(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
-    let mut command = harness::bicep::command(folder, arguments).unwrap();
+    let mut command = xact_testkit::bicep::command(folder, arguments).unwrap();
     command.envs(environment.iter().copied()).output().expect("bicep runs")
 }
 
@@ -32,5 +34,5 @@ pub(crate) fn built() -> &'static Value {
 
 /// Copies the templates, so that what the CLI writes lies elsewhere.
 pub(crate) fn copy_of_templates() -> WorkDir {
-    harness::bicep::copy_of_templates().unwrap()
+    xact_testkit::bicep::copy_of_templates().unwrap()
 }

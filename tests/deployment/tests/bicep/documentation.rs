@@ -1,9 +1,10 @@
 //! `bicep/README.md` tells of every parameter, role, resource and output.
 
+use std::collections::BTreeSet;
+
 use crate::cli::{built, templates};
 use crate::snapshot::{Variant, last, text};
 use crate::topology::TOPOLOGY;
-use std::collections::BTreeSet;
 
 fn readme() -> String {
     std::fs::read_to_string(templates().join("README.md")).unwrap()

@@ -1,9 +1,10 @@
 //! `grant-onelake.sh`, with an `az` that answers as the Fabric API does.
 
-use crate::cli::templates;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
+
+use crate::cli::templates;
 
 const WORKSPACE: &str = "11111111-1111-4111-8111-111111111111";
 const FIRST: &str = "22222222-2222-4222-8222-222222222222";

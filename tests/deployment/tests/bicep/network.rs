@@ -1,8 +1,9 @@
 //! Private networking: by one parameter everything is reached from inside alone.
 
+use std::collections::BTreeMap;
+
 use crate::cli::{bicep, copy_of_templates};
 use crate::snapshot::{Variant, last, list, text};
-use std::collections::BTreeMap;
 
 /// What has private endpoints: type, group, DNS zone (as far as it is known before Azure is asked).
 const SERVICES: [(&str, &str, &str); 4] = [

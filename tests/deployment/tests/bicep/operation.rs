@@ -1,10 +1,12 @@
 //! What an operator lives with: tags, names, logs, alerts, and what production has that development has not.
 
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
 use crate::cli::{ALERT_EMAIL, root};
 use crate::snapshot::{Variant, list, text};
-use contracts::topology::{STAGES, Topics};
-use serde_json::Value;
-use std::collections::BTreeSet;
+use xact_contracts::topology::{STAGES, Topics};
 
 /// Types that Azure gives no tags: they are parts of a resource that has them.
 const UNTAGGED: [&str; 8] = [
@@ -150,7 +152,7 @@ fn a_stage_that_stays_behind_raises_an_alert() {
 #[test]
 fn the_log_alerts_look_for_what_the_handlers_log() {
     let source = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
-    let health = source("shared/runtime/src/health.rs");
+    let health = source("shared/telemetry/src/health.rs");
     assert!(health.contains("component, reason, \"not ready\"") && health.contains("component, \"ready\""));
     assert!(source("shared/runtime/src/shutdown.rs").contains("\"stopping: "));
     let alerts: Vec<_> = Variant::Prod

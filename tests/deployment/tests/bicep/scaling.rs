@@ -1,10 +1,12 @@
 //! KEDA's kafka scaler, as each container app asks for it: replicas from none to one for each partition.
 
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
 use crate::snapshot::{Variant, list, text};
 use crate::topology::role;
-use contracts::topology::{Groups, STAGES, Topics};
-use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use xact_contracts::topology::{Groups, STAGES, Topics};
 
 /// What the logon adds to the metadata of a rule.
 fn logon_metadata(variant: Variant) -> Value {

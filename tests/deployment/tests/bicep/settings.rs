@@ -1,10 +1,12 @@
 //! The handlers as containers: variables, probes, grace, image, cache.
 
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
 use crate::cli::{IMAGE_TAG, LAKEHOUSE, WORKSPACE, root};
 use crate::snapshot::{Variant, list, text};
-use contracts::topology::{DEFAULT_RETRY_DELAYS, Groups, STAGES, Topics};
-use serde_json::Value;
-use std::collections::BTreeMap;
+use xact_contracts::topology::{DEFAULT_RETRY_DELAYS, Groups, STAGES, Topics};
 
 /// The variables of `.env.example`, which a test of the runtime holds to the code, with their defaults.
 fn known_variables() -> BTreeMap<String, String> {

@@ -1,9 +1,11 @@
 //! The deployments to look at, and what each of them would make.
 
-use harness::bicep::{Deployment, Prediction};
-use serde_json::Value;
 use std::ops::Deref;
 use std::sync::OnceLock;
+
+use serde_json::Value;
+
+use xact_testkit::bicep::{Deployment, Prediction};
 
 /// A deployment to look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,8 +1,10 @@
 //! The templates themselves: every diagnostic is a failure, since the CLI exits with 0 on most mistakes.
 
-use crate::cli::{bicep, built, copy_of_templates, templates};
-use serde_json::Value;
 use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::cli::{bicep, built, copy_of_templates, templates};
 
 fn files(extension: &str) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = [templates(), templates().join("modules")]

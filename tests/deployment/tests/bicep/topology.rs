@@ -1,9 +1,11 @@
 //! `bicep/topology.json` says what the code's own table says.
 
-use crate::cli::templates;
-use contracts::topology::{DEFAULT_RETRY_DELAYS, Groups, STAGES, TopicRole, Topics};
-use serde_json::{Value, json};
 use std::sync::LazyLock;
+
+use serde_json::{Value, json};
+
+use crate::cli::templates;
+use xact_contracts::topology::{DEFAULT_RETRY_DELAYS, Groups, STAGES, TopicRole, Topics};
 
 /// The file.
 pub(crate) static TOPOLOGY: LazyLock<Value> = LazyLock::new(|| {

@@ -1,9 +1,11 @@
 //! What Prometheus and Grafana ask for is there: metrics, labels, targets, data sources.
 
-use crate::stack::{read, service, texts};
-use contracts::topology::STAGES;
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::stack::{read, service, texts};
+use xact_contracts::topology::STAGES;
 
 const DASHBOARD: &str = "infra/grafana/dashboards/overview.json";
 /// Of Prometheus itself, or added by its configuration.
@@ -11,7 +13,7 @@ const ADDED: [&str; 4] = ["handler", "instance", "job", "le"];
 
 /// Every metric of the runtime with its labels.
 fn metrics() -> BTreeMap<String, BTreeSet<String>> {
-    read("shared/runtime/src/metrics.rs")
+    read("shared/telemetry/src/metrics.rs")
         .lines()
         // produced: IntCounterVec("kafka_messages_produced_total", ["topic", "status"]);
         .filter_map(|line| line.trim().split_once("Vec(\"")?.1.split_once("\", ["))

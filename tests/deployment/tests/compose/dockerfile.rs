@@ -1,8 +1,9 @@
 //! The Dockerfile, as far as it can be read without an engine: each HANDLER that there is, on the dependencies that it has.
 
-use crate::stack::{handler, ours, read};
-use contracts::topology::STAGES;
 use std::collections::BTreeMap;
+
+use crate::stack::{handler, ours, read};
+use xact_contracts::topology::STAGES;
 
 /// What each handler's build stands on.
 fn below() -> BTreeMap<String, String> {

@@ -1,10 +1,11 @@
 //! The stack, as `docker compose config` prints it.
 
-use serde_json::{Map, Value};
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
+
+use serde_json::{Map, Value};
 
 /// Every service of every profile.
 pub(crate) static SERVICES: LazyLock<Map<String, Value>> = LazyLock::new(|| {

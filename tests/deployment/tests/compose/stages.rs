@@ -1,7 +1,7 @@
 //! One container a stage, on the topics of the topology.
 
 use crate::stack::{SERVICES, handler, ours, service, texts, variable};
-use contracts::topology::{STAGES, Stage};
+use xact_contracts::topology::{STAGES, Stage};
 
 #[test]
 fn every_stage_is_one_service_of_its_name() {

@@ -1,8 +1,9 @@
 //! Who waits for whom, and how long a handler may take to leave.
 
-use crate::stack::{SERVICES, handler, ours, read, service, texts, variable};
-use contracts::topology::STAGES;
 use serde_json::Value;
+
+use crate::stack::{SERVICES, handler, ours, read, service, texts, variable};
+use xact_contracts::topology::STAGES;
 
 const READY: &str = "service_healthy";
 const DONE: &str = "service_completed_successfully";

@@ -1,7 +1,7 @@
 //! Every variable that is set is one, and what belongs together is the same.
 
 use crate::stack::{handler, ours, read, service, texts, variable};
-use contracts::url_guard::DEFAULT_ALLOWED_HOSTS;
+use xact_contracts::url_guard::DEFAULT_ALLOWED_HOSTS;
 
 #[test]
 fn every_variable_of_ours_exists() {

@@ -3,12 +3,13 @@
 
 #![allow(clippy::unwrap_used)]
 
-use harness::{Result, WorkDir, ports};
 use std::fs;
 use std::net::TcpListener;
 use std::time::Instant;
+
 use xact_e2e::command::run;
 use xact_e2e::{command, variables};
+use xact_testkit::{Result, WorkDir, ports};
 
 const SECRET: &str = "PLANTED-secret";
 

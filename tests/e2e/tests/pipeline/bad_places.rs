@@ -3,12 +3,13 @@
 
 #![allow(clippy::unwrap_used)]
 
-use harness::{Result, WorkDir, wait_until};
 use std::fs;
 use std::time::Duration;
+
 use xact_e2e::command::wait_no_lag;
 use xact_e2e::events::{RAW, good_event};
 use xact_e2e::{Pipeline, kcat};
+use xact_testkit::{Result, WorkDir, wait_until};
 
 const SOON: Duration = Duration::from_secs(60);
 const STOPPED: Duration = Duration::from_secs(35);

@@ -1,12 +1,14 @@
 //! What the pipeline asks of OneLake: one write for a file and two for a commit, counted by the emulator.
 
-use crate::one_lake::fleet;
-use harness::Result;
-use serde_json::{Value, json};
 use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::one_lake::fleet;
 use xact_e2e::events::event;
 use xact_e2e::stages::STAGES;
 use xact_e2e::{Fleet, failed};
+use xact_testkit::Result;
 
 const FINISHED: Duration = Duration::from_secs(300);
 const ATTACHMENTS: usize = 3;

@@ -2,14 +2,15 @@
 
 #![allow(clippy::unwrap_used)]
 
-use harness::{Result, WorkDir};
 use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
+
 use xact_e2e::command::cells;
 use xact_e2e::compare::assert_exactly_what_was_sent;
 use xact_e2e::pipeline::{Pipeline, files_below};
 use xact_e2e::sent::{End, Sent};
+use xact_testkit::{Result, WorkDir};
 
 /// Three of each kind of fault.
 const EVENTS: usize = 150;

@@ -3,16 +3,18 @@
 
 #![allow(clippy::unwrap_used)]
 
-use harness::{Kafka, Process, Result, WorkDir, binary, tables};
-use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
 use xact_e2e::command::{Answer, client, wait_no_lag};
 use xact_e2e::events::{RAW, event};
 use xact_e2e::pipeline::json_lines;
 use xact_e2e::samples::SampleServer;
 use xact_e2e::stages::environment;
 use xact_e2e::{Running, Variables, command, failed, ids, kcat, variables};
+use xact_testkit::{Kafka, Process, Result, WorkDir, binary, tables};
 
 const DLQ: &str = "xact.downloads.dlq";
 const PENDING: &str = "xact.downloads.pending";
@@ -268,7 +270,7 @@ fn entries_are_listed_filtered_viewed_and_resolved_one_by_one() -> Result<()> {
 #[test]
 fn a_broker_that_is_away_is_named_in_every_commands_error() -> Result<()> {
     let dir = WorkDir::new("dlq")?;
-    let nowhere = format!("127.0.0.1:{}", harness::ports::free()?);
+    let nowhere = format!("127.0.0.1:{}", xact_testkit::ports::free()?);
     let commands = [
         vec!["dlq", "list"],
         vec!["dlq", "view", "0:1"],

@@ -117,7 +117,7 @@ fn alternatives(arguments: &str) -> Vec<Vec<String>> {
 /// that cannot be, is refused.
 #[test]
 fn every_command_is_one_that_the_program_has() {
-    let program = harness::binary("xact-pipeline").unwrap();
+    let program = xact_testkit::binary("xact-pipeline").unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut count = 0;
     for document in ["README.md", "infra/README.md"] {
@@ -149,7 +149,7 @@ fn every_command_is_one_that_the_program_has() {
 fn a_command_that_does_not_exist_is_noticed() {
     let commands = commands("```console\n$ X_Y=1 xact-pipeline topics list|crate --all # not this\n```\n");
     assert_eq!(commands, [["topics", "list", "--all"], ["topics", "crate", "--all"]]);
-    let program = harness::binary("xact-pipeline").unwrap();
+    let program = xact_testkit::binary("xact-pipeline").unwrap();
     for arguments in [
         &["topics", "crate"][..],
         &["validate", "--wait", "3"],

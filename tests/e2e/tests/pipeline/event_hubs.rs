@@ -3,12 +3,12 @@
 
 #![allow(clippy::unwrap_used)]
 
-use harness::managed_identity::{Answer, ManagedIdentity};
-use harness::{Result, WorkDir, wait_until};
-use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
 use xact_e2e::command::run;
 use xact_e2e::compare::assert_exactly_what_was_sent;
 use xact_e2e::events::{event, good_event};
@@ -17,6 +17,8 @@ use xact_e2e::secrets::SIGNED;
 use xact_e2e::sent::Sent;
 use xact_e2e::stages::STAGES;
 use xact_e2e::{Fleet, Running, Variables, command, kcat, variables};
+use xact_testkit::managed_identity::{Answer, ManagedIdentity};
+use xact_testkit::{Result, WorkDir, wait_until};
 
 const SOON: Duration = Duration::from_secs(60);
 

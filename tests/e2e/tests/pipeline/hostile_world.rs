@@ -2,18 +2,20 @@
 
 #![allow(clippy::unwrap_used)]
 
-use harness::{Kafka, Result, wait_until};
-use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
+
+use serde_json::{Value, json};
+
 use xact_e2e::events::{event, task};
 use xact_e2e::pipeline::files_below;
 use xact_e2e::secrets::SIGNED;
 use xact_e2e::{Fleet, command, kcat};
+use xact_testkit::{Kafka, Result, wait_until};
 
 const SOON: Duration = Duration::from_secs(120);
 

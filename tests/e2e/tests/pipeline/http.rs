@@ -2,9 +2,6 @@
 
 #![allow(clippy::unwrap_used)]
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-use harness::{Kafka, Result, WorkDir, http, ports, tables, wait_until};
-use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -12,11 +9,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::{Value, json};
+
 use xact_e2e::command::{client, wait_no_lag};
 use xact_e2e::events::event;
 use xact_e2e::samples::SampleServer;
 use xact_e2e::stages::{STAGES, environment};
 use xact_e2e::{Pipeline, Running, command, ids, kcat};
+use xact_testkit::{Kafka, Result, WorkDir, http, ports, tables, wait_until};
 
 const SOON: Duration = Duration::from_secs(60);
 const STOPPED: Duration = Duration::from_secs(35);

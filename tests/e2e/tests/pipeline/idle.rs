@@ -1,11 +1,12 @@
 //! What the handlers cost while there is nothing to do. Container Apps bills a replica at the idle rate only while it uses
 //! less than 0.01 core and receives less than 1,000 bytes a second.
 
-use harness::{Kafka, Result};
 use std::time::Duration;
+
 use xact_e2e::Fleet;
 use xact_e2e::idle::{Observed, observe};
 use xact_e2e::stages::STAGES;
+use xact_testkit::{Kafka, Result};
 
 /// Long enough that requests which come every 30 s are in it, or weigh little.
 const OBSERVED: Duration = Duration::from_secs(20);

@@ -3,15 +3,17 @@
 
 #![allow(clippy::unwrap_used)]
 
-use harness::Result;
-use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+use serde_json::{Value, json};
+
 use xact_e2e::command::wait_no_lag_of;
 use xact_e2e::events::RAW;
 use xact_e2e::pipeline::read_tables;
 use xact_e2e::secrets::SIGNED;
 use xact_e2e::{Operator, kcat};
+use xact_testkit::Result;
 
 const DONE: Duration = Duration::from_secs(120);
 const STOPPED: Duration = Duration::from_secs(35);

@@ -2,13 +2,15 @@
 
 #![allow(clippy::unwrap_used)]
 
-use crate::one_lake;
-use harness::{Kafka, Result};
-use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+
+use crate::one_lake;
 use xact_e2e::{Answer, Fleet, command, failed};
+use xact_testkit::{Kafka, Result};
 
 const HOUR: Duration = Duration::from_secs(3600);
 

@@ -3,12 +3,14 @@
 //!
 //! The same of a Delta commit is tested where storage can be made to do so: `shared/lake/tests/lost_answers.rs`.
 
-use harness::{Kafka, Result, wait_until};
-use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::Duration;
+
+use serde_json::json;
+
 use xact_e2e::events::event;
 use xact_e2e::{Fleet, kcat};
+use xact_testkit::{Kafka, Result, wait_until};
 
 const EVENTS: usize = 2000;
 /// Few requests carry all tasks.

@@ -1,8 +1,9 @@
 //! What a worker says of its readiness while its consumer group has no answer for it.
 
-use harness::{Kafka, Result, wait_until};
 use std::time::Duration;
+
 use xact_e2e::Fleet;
+use xact_testkit::{Kafka, Result, wait_until};
 
 const SOON: Duration = Duration::from_secs(60);
 

@@ -3,14 +3,16 @@
 
 #![allow(clippy::unwrap_used)]
 
-use crate::one_lake;
-use harness::{Result, WorkDir, wait_until};
-use serde_json::json;
 use std::time::Duration;
+
+use serde_json::json;
+
+use crate::one_lake;
 use xact_e2e::command::wait_no_lag_of;
 use xact_e2e::events::{RAW, event};
 use xact_e2e::stages::STAGES;
 use xact_e2e::{Metrics, Pipeline, Running, command, kcat, variables};
+use xact_testkit::{Result, WorkDir, wait_until};
 
 const DONE: Duration = Duration::from_secs(90);
 

@@ -2,15 +2,17 @@
 
 #![allow(clippy::unwrap_used)]
 
-use harness::{Result, tables, wait_until};
-use jiff::Timestamp;
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
 use xact_e2e::command::{cells, wait_no_lag};
 use xact_e2e::events::{RAW, good_event};
 use xact_e2e::stages::TOPICS;
 use xact_e2e::{Operator, groups, kcat};
+use xact_testkit::{Result, tables, wait_until};
 
 const DONE: Duration = Duration::from_secs(120);
 const STOPPED: Duration = Duration::from_secs(35);
@@ -165,7 +167,7 @@ fn a_group_is_shown_and_reset_only_while_nobody_is_in_it() -> Result<()> {
         .map(|(partition, shown)| (*partition, shown["high"].as_i64().unwrap()))
         .max_by_key(|(_, high)| *high)
         .unwrap();
-    let committed = |partition: i64| Ok::<_, harness::Error>(show(&operator)?[&partition]["committed"].clone());
+    let committed = |partition: i64| Ok::<_, xact_testkit::Error>(show(&operator)?[&partition]["committed"].clone());
     let others = sum(&show(&operator)?, "committed") - committed(partition)?.as_i64().unwrap();
     let one = [
         "offsets",

@@ -1,18 +1,20 @@
 //! The topic, the committed offsets and the tables can disagree: offsets were reset, a topic was made anew. Rows are not
 //! doubled, files are not written anew, and nothing is skipped in silence.
 
-use harness::{Kafka, Result, wait_until};
-use serde_json::json;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
+
+use serde_json::json;
+
 use xact_e2e::Fleet;
 use xact_e2e::compare::assert_exactly_what_was_sent;
 use xact_e2e::events::event;
 use xact_e2e::pipeline::files_below;
 use xact_e2e::sent::Sent;
 use xact_e2e::stages::STAGES;
+use xact_testkit::{Kafka, Result, wait_until};
 
 const EVENTS: usize = 20;
 const FINISHED: Duration = Duration::from_secs(120);

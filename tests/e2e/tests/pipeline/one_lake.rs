@@ -1,15 +1,17 @@
 //! The upload stage and OneLake: fifty files at once within its memory, and a role that is still spreading.
 
-use harness::managed_identity::{Answer, ManagedIdentity};
-use harness::tokens::Issuer;
-use harness::{Kafka, Result, wait_until};
-use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
+
+use serde_json::json;
+
 use xact_e2e::events::task;
 use xact_e2e::one_lake::WORKSPACE;
 use xact_e2e::secrets::PLANTED;
 use xact_e2e::{Fleet, OneLakeServer, failed, variables};
+use xact_testkit::managed_identity::{Answer, ManagedIdentity};
+use xact_testkit::tokens::Issuer;
+use xact_testkit::{Kafka, Result, wait_until};
 
 const FINISHED: Duration = Duration::from_secs(300);
 /// As many as the stage does at once at most.

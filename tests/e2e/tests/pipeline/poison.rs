@@ -3,13 +3,15 @@
 
 #![allow(clippy::unwrap_used)]
 
-use crate::bad_messages::original;
-use harness::{Kafka, Result, wait_until};
-use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::bad_messages::original;
 use xact_e2e::events::{event, good_event, task};
 use xact_e2e::{Fleet, kcat};
+use xact_testkit::{Kafka, Result, wait_until};
 
 const SOON: Duration = Duration::from_secs(120);
 

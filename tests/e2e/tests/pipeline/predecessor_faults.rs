@@ -5,15 +5,17 @@
 
 #![allow(clippy::unwrap_used)]
 
-use harness::{Kafka, Result, wait_until};
-use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
 use std::sync::OnceLock;
 use std::time::Duration;
+
+use serde_json::{Value, json};
+
 use xact_e2e::events::{completed, event, task};
 use xact_e2e::groups::positions;
 use xact_e2e::{Fleet, command, ids, kcat};
+use xact_testkit::{Kafka, Result, wait_until};
 
 const SOON: Duration = Duration::from_secs(90);
 const STOPPED: Duration = Duration::from_secs(35);

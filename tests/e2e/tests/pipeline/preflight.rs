@@ -3,17 +3,19 @@
 
 #![allow(clippy::unwrap_used)]
 
-use crate::one_lake;
-use harness::managed_identity::Answer as Tokens;
-use harness::{Kafka, Result, WorkDir, wait_until};
-use serde_json::Value;
 use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::one_lake;
 use xact_e2e::namespace::{HOUR, Namespace};
 use xact_e2e::one_lake::WORKSPACE;
 use xact_e2e::stages::STAGES;
 use xact_e2e::{Answer, Fleet, OneLakeServer, Pipeline, command, failed, variables};
+use xact_testkit::managed_identity::Answer as Tokens;
+use xact_testkit::{Kafka, Result, WorkDir, wait_until};
 
 fn check(fleet: &Fleet, broken: &[(&str, &str)]) -> Result<Answer> {
     let mut environment = fleet.environment.clone();

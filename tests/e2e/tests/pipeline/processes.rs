@@ -3,10 +3,10 @@
 
 #![allow(clippy::unwrap_used)]
 
-use harness::{Kafka, Result, WorkDir, tables, wait_until};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
+
 use xact_e2e::command::{client, wait_no_lag};
 use xact_e2e::compare::assert_exactly_what_was_sent;
 use xact_e2e::events::RAW;
@@ -15,6 +15,7 @@ use xact_e2e::samples::SampleServer;
 use xact_e2e::sent::{End, Sent};
 use xact_e2e::stages::{STAGES, TOPICS, assigned, environment};
 use xact_e2e::{Running, Variables, command, kcat};
+use xact_testkit::{Kafka, Result, WorkDir, tables, wait_until};
 
 /// Six of each kind of fault.
 const EVENTS: usize = 300;

@@ -3,14 +3,16 @@
 
 #![allow(clippy::unwrap_used)]
 
-use harness::{Kafka, Result};
-use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
 use xact_e2e::events::event;
 use xact_e2e::secrets::SIGNED;
 use xact_e2e::{Fleet, command, ids};
+use xact_testkit::{Kafka, Result};
 
 const SOON: Duration = Duration::from_secs(120);
 
@@ -54,7 +56,7 @@ fn spaces_codings_and_urls_of_the_near_future_end_as_files() -> Result<()> {
     let urls: Vec<&str> = attachments.iter().map(|(url, _)| url.as_str()).collect();
     fleet.send("raw", "real", &event("real", &json!(urls)))?;
     let stored = attachments.iter().filter(|(_, end)| end.is_some()).count();
-    let tables = harness::wait_until(SOON, "the files are stored", || {
+    let tables = xact_testkit::wait_until(SOON, "the files are stored", || {
         let tables = fleet.tables().ok()?;
         (tables.attachments.len() == stored).then_some(tables)
     })?;

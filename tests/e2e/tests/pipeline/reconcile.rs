@@ -3,15 +3,17 @@
 
 #![allow(clippy::unwrap_used)]
 
-use harness::{Result, WorkDir, python};
-use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
+
+use serde_json::{Value, json};
+
 use xact_e2e::command::wait_no_lag_of;
 use xact_e2e::events::{RAW, event};
 use xact_e2e::{Operator, command, ids, kcat};
+use xact_testkit::{Result, WorkDir, python};
 
 const DONE: Duration = Duration::from_secs(120);
 const STOPPED: Duration = Duration::from_secs(35);
@@ -213,7 +215,7 @@ fn planted_losses_and_duplicates_are_found_and_nothing_else() -> Result<()> {
 #[test]
 fn what_cannot_be_reconciled_says_why() -> Result<()> {
     let dir = WorkDir::new("reconcile")?;
-    let nowhere = format!("127.0.0.1:{}", harness::ports::free()?);
+    let nowhere = format!("127.0.0.1:{}", xact_testkit::ports::free()?);
     let place = |name: &str| format!("file://{}", dir.join(name).display());
     let environment = xact_e2e::variables(&[
         ("LOCAL_KAFKA_BOOTSTRAP_SERVERS", nowhere.clone()),

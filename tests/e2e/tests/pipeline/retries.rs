@@ -7,13 +7,15 @@
 
 #![allow(clippy::unwrap_used)]
 
-use harness::{Kafka, Result, wait_until};
-use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
 use xact_e2e::events::task;
 use xact_e2e::groups::positions;
 use xact_e2e::{Fleet, kcat};
+use xact_testkit::{Kafka, Result, wait_until};
 
 const SOON: Duration = Duration::from_secs(120);
 const TOPICS: [&str; 4] = ["1s", "2s", "4s", "8s"];

@@ -8,16 +8,18 @@
 
 mod principal;
 
-use harness::keda::{Answer, Broker};
-use harness::{Kafka, Result, ports, wait_until};
-use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
 use xact_e2e::events::{good_event, task};
 use xact_e2e::groups::{self, Position};
 use xact_e2e::stages::STAGES;
 use xact_e2e::{Fleet, ScaleRules, failed, kcat};
+use xact_testkit::keda::{Answer, Broker};
+use xact_testkit::{Kafka, Result, ports, wait_until};
 
 const SOON: Duration = Duration::from_secs(60);
 /// `SHUTDOWN_GRACE_SECONDS`, and what ending takes beyond it.
@@ -391,7 +393,7 @@ fn keda_keeps_the_retry_scheduler_awake_exactly_while_a_task_waits() -> Result<(
 
 /// Removes all records of a partition, as its retention does in time.
 fn expire(topic: &str, partition: u32) -> Result<()> {
-    let dir = harness::WorkDir::new("expire")?;
+    let dir = xact_testkit::WorkDir::new("expire")?;
     let file = dir.join("offsets.json");
     let offsets: Value = json!({"version": 1, "partitions": [{"topic": topic, "partition": partition, "offset": -1}]});
     std::fs::write(&file, offsets.to_string()).unwrap();

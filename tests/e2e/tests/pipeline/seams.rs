@@ -4,14 +4,16 @@
 //! The handlers' fail points (`xact_runtime::fail_points`) end them. They are compiled in wherever the runtime's tests
 //! are built: `cargo build --workspace --all-targets`, or `tests/run`.
 
-use harness::{Kafka, Result};
-use serde_json::json;
 use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
+
+use serde_json::json;
+
 use xact_e2e::Fleet;
 use xact_e2e::compare::assert_exactly_what_was_sent;
 use xact_e2e::events::event;
 use xact_e2e::sent::Sent;
+use xact_testkit::{Kafka, Result};
 
 const ABORTED: Duration = Duration::from_secs(60);
 const FINISHED: Duration = Duration::from_secs(120);

@@ -4,18 +4,20 @@
 
 #![allow(clippy::unwrap_used)]
 
-use harness::{Kafka, Result, http, wait_until};
-use serde_json::{Value, json};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
+
+use serde_json::{Value, json};
+
 use xact_e2e::events::event;
 use xact_e2e::pipeline::files_below;
 use xact_e2e::secrets::{PLANTED, SIGNED, assert_no_bytes, assert_none};
 use xact_e2e::{Fleet, command, kcat};
+use xact_testkit::{Kafka, Result, http, wait_until};
 
 const SOON: Duration = Duration::from_secs(120);
 

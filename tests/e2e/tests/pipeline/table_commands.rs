@@ -1,14 +1,16 @@
 //! `table info`, `optimize`, `vacuum` and `checkpoint` on tables that the pipeline wrote: Python's readers see the same
 //! rows afterwards, a repeated event adds no row, and each command states what it cost in OneLake.
 
-use crate::one_lake;
-use harness::{Kafka, Result, wait_until};
-use serde_json::{Value, json};
 use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::one_lake;
 use xact_e2e::compare::assert_exactly_what_was_sent;
 use xact_e2e::events::event;
 use xact_e2e::sent::Sent;
 use xact_e2e::{Fleet, command, failed, kcat};
+use xact_testkit::{Kafka, Result, wait_until};
 
 const FINISHED: Duration = Duration::from_secs(120);
 

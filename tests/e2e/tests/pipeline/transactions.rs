@@ -2,12 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
-use harness::{Kafka, Result, wait_until};
 use std::time::Duration;
+
 use xact_e2e::events::good_event;
 use xact_e2e::producer::{End, Transactions};
 use xact_e2e::stages::STAGES;
 use xact_e2e::{Fleet, groups};
+use xact_testkit::{Kafka, Result, wait_until};
 
 const DONE: Duration = Duration::from_secs(120);
 const STOPPED: Duration = Duration::from_secs(35);

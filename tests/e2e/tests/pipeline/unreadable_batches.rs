@@ -3,14 +3,16 @@
 
 #![allow(clippy::unwrap_used)]
 
-use harness::kafka::Damage;
-use harness::{Kafka, Result, wait_until};
-use serde_json::Value;
 use std::collections::BTreeSet;
 use std::time::Duration;
+
+use serde_json::Value;
+
 use xact_e2e::events::good_event;
 use xact_e2e::producer::send_batch;
 use xact_e2e::{Answer, Fleet, command, groups};
+use xact_testkit::kafka::Damage;
+use xact_testkit::{Kafka, Result, wait_until};
 
 const DONE: Duration = Duration::from_secs(120);
 const STOPPED: Duration = Duration::from_secs(35);

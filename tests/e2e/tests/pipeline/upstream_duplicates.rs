@@ -6,11 +6,13 @@
 
 #![allow(clippy::unwrap_used)]
 
-use harness::{Kafka, Result, wait_until};
-use serde_json::json;
 use std::time::Duration;
+
+use serde_json::json;
+
 use xact_e2e::events::{completed, event};
 use xact_e2e::{Fleet, command, kcat};
+use xact_testkit::{Kafka, Result, wait_until};
 
 const SOON: Duration = Duration::from_secs(120);
 const TOPICS: [&str; 4] = ["raw", "pending", "cached", "results"];

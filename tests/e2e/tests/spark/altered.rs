@@ -3,14 +3,16 @@
 
 #![allow(clippy::unwrap_used)]
 
-use harness::spark::Line;
-use harness::{Kafka, Result, Spark, wait_until};
-use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
+
+use serde_json::Value;
+
 use xact_e2e::events::completed;
 use xact_e2e::{Fleet, command, kcat};
+use xact_testkit::spark::Line;
+use xact_testkit::{Kafka, Result, Spark, wait_until};
 
 const SOON: Duration = Duration::from_secs(60);
 const TABLE: &str = "tables/xact_attachments";

@@ -3,12 +3,14 @@
 
 #![allow(clippy::unwrap_used)]
 
-use harness::spark::Line;
-use harness::{Kafka, Result, Spark, duckdb};
-use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
 use xact_e2e::{Fleet, ids, kcat};
+use xact_testkit::spark::Line;
+use xact_testkit::{Kafka, Result, Spark, duckdb};
 
 const DONE: Duration = Duration::from_secs(120);
 

@@ -1,9 +1,10 @@
 //! `infra/README.md`: what it quotes is what the program says, and what it names is there.
 
-use crate::{path, stages, text, variables};
-use contracts::topology::Groups;
 use std::path::Path;
 use std::process::Command;
+
+use crate::{path, stages, text, variables};
+use xact_contracts::topology::Groups;
 
 const GUIDE: &str = "infra/README.md";
 
@@ -170,7 +171,7 @@ fn it_names_every_stage_and_every_group() {
         prefix: "xact".to_owned(),
         event_ingester: "xact-event-ingester".to_owned(),
     };
-    for row in &contracts::topology::STAGES {
+    for row in &xact_contracts::topology::STAGES {
         let group = groups.of(row.stage);
         assert!(guide.contains(&format!("`{group}`")), "{group}");
     }

@@ -30,5 +30,5 @@ fn variables() -> Vec<String> {
 
 /// The names of the stages.
 fn stages() -> Vec<&'static str> {
-    contracts::topology::STAGES.iter().map(|row| row.name).collect()
+    xact_contracts::topology::STAGES.iter().map(|row| row.name).collect()
 }

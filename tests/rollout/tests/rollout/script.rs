@@ -1,12 +1,14 @@
 //! `infra/rollout`, with an `az` that answers as Azure does.
 
-use crate::path;
-use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
+
+use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::path;
 
 const GROUP: &str = "rg-xact-test";
 

@@ -1,7 +1,8 @@
 //! The workflows. `tests/run` has actionlint look at them; here is what it lets pass.
 
-use crate::{path, stages, text};
 use std::collections::BTreeMap;
+
+use crate::{path, stages, text};
 
 /// Name and text of each.
 fn workflows() -> BTreeMap<String, String> {

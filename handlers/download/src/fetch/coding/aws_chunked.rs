@@ -1,8 +1,9 @@
 //! `aws-chunked`: the frames in which S3's clients upload. S3 takes them off; stores that imitate it have kept the name at the
 //! object, and some the frames themselves.
 
-use super::{CodingError, Layer};
 use bytes::{Buf, Bytes, BytesMut};
+
+use super::{CodingError, Layer};
 
 const NAME: &str = "aws-chunked";
 /// A size in hexadecimal, `;chunk-signature=` and 64 digits are 97 bytes; other extensions may follow.

@@ -1,9 +1,11 @@
 //! `deflate`: the zlib format (RFC 1950) by the standard, raw deflate data (RFC 1951) by many servers.
 
-use super::{CodingError, Layer, corrupt};
+use std::io::{self, Write};
+
 use bytes::{Buf, Bytes, BytesMut};
 use flate2::write::{DeflateDecoder, ZlibDecoder};
-use std::io::{self, Write};
+
+use super::{CodingError, Layer, corrupt};
 
 const NAME: &str = "deflate";
 

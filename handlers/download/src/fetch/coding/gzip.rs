@@ -1,9 +1,11 @@
 //! gzip (RFC 1952), of one member or of many.
 
-use super::{CodingError, Layer, corrupt};
+use std::io::Write;
+
 use bytes::{Buf, Bytes, BytesMut};
 use flate2::write::GzDecoder;
-use std::io::Write;
+
+use super::{CodingError, Layer, corrupt};
 
 const NAME: &str = "gzip";
 const MAGIC: [u8; 2] = [0x1F, 0x8B];

@@ -1,10 +1,12 @@
 //! Each coding whole, in pieces, cut short and damaged.
 
-use super::*;
+use std::io::Write;
+
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use reqwest::header::HeaderValue;
-use std::io::Write;
+
+use super::*;
 
 fn decoding(values: &[&[u8]]) -> Result<Decoding, String> {
     let mut headers = HeaderMap::new();

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use contracts::onelake_billing::{BillingClass, Capacity, cu_seconds};
-use lake::{AttachmentRow, EventRow, FailedRow, Location};
-use runtime::config::Settings;
-use table_sink::Configured;
-
 use super::Verdict;
+use xact_config::Settings;
+use xact_contracts::onelake_billing::{BillingClass, Capacity, cu_seconds};
+use xact_lake::{AttachmentRow, EventRow, FailedRow, Location};
+use xact_table_sink::Configured;
 
 const SECONDS_PER_DAY: f64 = 86_400.0;
 /// Writes of a commit in the steady state: the data file and the log entry. Checkpoints add about 3 %.

@@ -1,10 +1,11 @@
 //! The brokers: who answers, which topics are there, and where the groups stand.
 
-use super::{Checked, Verdict, records};
-use runtime::config::Settings;
-use runtime::topics::{self, Cluster, LagReader, TopicState};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use super::{Checked, Verdict, records};
+use xact_config::Settings;
+use xact_kafka::admin::topics::{self, Cluster, LagReader, TopicState};
 
 pub(super) fn checks(settings: &Arc<Settings>) -> Vec<(String, Checked)> {
     let mut checks: Vec<(String, Checked)> = Vec::new();

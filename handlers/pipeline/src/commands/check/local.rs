@@ -1,10 +1,11 @@
 //! What is on this machine or beside it: the cache volume, the audit log, the collector of traces.
 
-use super::Verdict;
-use runtime::config::Settings;
 use std::sync::Arc;
 use std::time::Duration;
+
+use super::Verdict;
 use xact_cache::Volume;
+use xact_config::Settings;
 
 /// Longest wait for the collector.
 const COLLECTOR: Duration = Duration::from_secs(10);
@@ -57,7 +58,7 @@ pub(super) async fn traces(settings: Arc<Settings>) -> Verdict {
         return Verdict::Skipped("OTEL_EXPORTER_OTLP_ENDPOINT is not set: no traces are sent".to_owned());
     };
     let url = format!("{}/v1/traces", endpoint.trim_end_matches('/'));
-    let shown = contracts::redaction::redact_url(&url);
+    let shown = xact_contracts::redaction::redact_url(&url);
     let sent = match reqwest::Client::builder().timeout(COLLECTOR).build() {
         Ok(client) => {
             let request = client.post(&url).header("content-type", "application/x-protobuf");

@@ -2,13 +2,14 @@
 //!
 //! One request or two for each partition with lag, over one connection for each cluster, and none where there is no lag.
 
-use super::Verdict;
-use contracts::topology::{Stage, TopicRole};
-use runtime::config::{ClusterSettings, Settings};
-use runtime::record_probe::{Probed, RecordProbe};
-use runtime::topics::{LagReader, PartitionLag};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
+
+use super::Verdict;
+use xact_config::{ClusterSettings, Settings};
+use xact_contracts::topology::{Stage, TopicRole};
+use xact_kafka::admin::record_probe::{Probed, RecordProbe};
+use xact_kafka::admin::topics::{LagReader, PartitionLag};
 
 /// After so long no further record is looked at.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
@@ -55,7 +56,7 @@ fn read(
     topic: &str,
     partition: i32,
     offset: i64,
-) -> Result<Probed, runtime::topics::TopicsError> {
+) -> Result<Probed, xact_kafka::admin::AdminError> {
     let probe = match probes.remove(&of_events) {
         Some(probe) => probe,
         None => RecordProbe::connect(cluster)?,

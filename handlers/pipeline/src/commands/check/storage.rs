@@ -1,12 +1,13 @@
 //! The identity, the files and the tables.
 
+use std::sync::Arc;
+
 use super::{Checked, Verdict};
 use crate::commands::onelake_cost;
-use contracts::onelake_billing::{Bill, BillingClass};
-use lake::{AttachmentRow, EventRow, FailedRow};
-use runtime::config::Settings;
-use std::sync::Arc;
-use table_sink::Configured;
+use xact_config::Settings;
+use xact_contracts::onelake_billing::{Bill, BillingClass};
+use xact_lake::{AttachmentRow, EventRow, FailedRow};
+use xact_table_sink::Configured;
 
 /// A token for every service that the settings name.
 pub(super) async fn identity(settings: Arc<Settings>) -> Verdict {
@@ -83,7 +84,7 @@ async fn table<R: Configured>(settings: Arc<Settings>) -> Verdict {
     if !settings.delta_writes {
         return Verdict::Skipped("ENABLE_DELTA_WRITES=false".to_owned());
     }
-    let table = match table_sink::table::<R>(&settings) {
+    let table = match xact_table_sink::table::<R>(&settings) {
         Ok(table) => table,
         Err(error) => return Verdict::failed(&error),
     };

@@ -1,12 +1,13 @@
 //! The command line of `dlq`.
 
-use super::entry::{Entry, Place};
 use clap::{Args, Subcommand};
-use contracts::category::Category;
-use contracts::time;
-use contracts::topology::Stage;
 use jiff::Timestamp;
 use uuid::Uuid;
+
+use super::entry::{Entry, Place};
+use xact_contracts::category::Category;
+use xact_contracts::time;
+use xact_contracts::topology::Stage;
 
 /// Commands on dead letters.
 ///

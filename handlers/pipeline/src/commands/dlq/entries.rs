@@ -2,12 +2,13 @@
 //!
 //! Only the marks are held in memory (a few dozen bytes each); entries are handed on one by one.
 
-use super::entry::{Entry, Mark, Place};
-use runtime::config::Settings;
-use runtime::topic_reader::TopicReader;
-use runtime::topics::TopicsError;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
+
+use super::entry::{Entry, Mark, Place};
+use xact_config::Settings;
+use xact_kafka::admin::AdminError;
+use xact_kafka::admin::topic_reader::TopicReader;
 
 /// The topic as it was when it was opened.
 pub(crate) struct Entries {
@@ -17,7 +18,7 @@ pub(crate) struct Entries {
 
 impl Entries {
     /// Reads the marks. `places`: only those partitions, from the first of these entries; empty: all. Blocks.
-    pub(crate) fn open(settings: &Settings, places: &[Place]) -> Result<Self, TopicsError> {
+    pub(crate) fn open(settings: &Settings, places: &[Place]) -> Result<Self, AdminError> {
         let mut reader = TopicReader::open(&settings.internal_cluster, &settings.topics.dlq)?;
         if !places.is_empty() {
             for partition in reader.spans().keys().copied().collect::<Vec<_>>() {
@@ -35,7 +36,7 @@ impl Entries {
     }
 
     /// Hands on every entry, a partition's in their order. Blocks.
-    pub(crate) fn visit(&self, mut visit: impl FnMut(Entry) -> ControlFlow<()>) -> Result<(), TopicsError> {
+    pub(crate) fn visit(&self, mut visit: impl FnMut(Entry) -> ControlFlow<()>) -> Result<(), AdminError> {
         self.reader.read(|record| {
             let place = Place {
                 partition: record.partition,

@@ -3,15 +3,17 @@
 //! A mark is a tombstone in the entry's own partition, behind it: no value, the entry's place as its key, and what was
 //! done in a header. So an entry's state is in the topic itself, for everybody, and no group's position has a part in it.
 
-use contracts::category::Category;
-use contracts::messages::{DeadLetter, Message};
-use contracts::time;
-use jiff::Timestamp;
-use runtime::tombstones::Tombstone;
-use runtime::topic_reader::TopicRecord;
 use std::fmt;
 use std::str::FromStr;
+
+use jiff::Timestamp;
 use uuid::Uuid;
+
+use xact_contracts::category::Category;
+use xact_contracts::messages::{DeadLetter, Message};
+use xact_contracts::time;
+use xact_kafka::admin::tombstones::Tombstone;
+use xact_kafka::admin::topic_reader::TopicRecord;
 
 /// Header of a mark: what was done.
 const ACTION: &str = "dlq_action";

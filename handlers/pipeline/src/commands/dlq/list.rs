@@ -1,21 +1,23 @@
 //! `dlq list`: the entries as a table, or as JSON lines.
 
+use std::cmp::Reverse;
+use std::io::{BufWriter, Write};
+use std::ops::ControlFlow;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
 use super::arguments::Filter;
 use super::entries::Entries;
 use super::entry::{Content, Entry};
 use crate::Outcome;
 use crate::commands::printable::{cell, visible};
 use crate::commands::topics::table;
-use contracts::category::Category;
-use contracts::messages::DownloadTask;
-use contracts::redaction::{redact_text, redact_url};
-use contracts::time;
-use jiff::Timestamp;
-use runtime::config::Settings;
-use serde_json::{Value, json};
-use std::cmp::Reverse;
-use std::io::{BufWriter, Write};
-use std::ops::ControlFlow;
+use xact_config::Settings;
+use xact_contracts::category::Category;
+use xact_contracts::messages::DownloadTask;
+use xact_contracts::redaction::{redact_text, redact_url};
+use xact_contracts::time;
 
 /// Prints them. Blocks.
 pub(super) fn run(settings: &Settings, filter: &Filter, all: bool, limit: usize, as_json: bool) -> Outcome {

@@ -1,20 +1,21 @@
 //! What a replay of an entry sends, or why it is not replayed.
 
+use jiff::Timestamp;
+use url::Url;
+
 use super::entry::{Content, Entry};
-use contracts::file_rules;
-use contracts::messages::{
+use xact_config::Settings;
+use xact_contracts::file_rules;
+use xact_contracts::messages::{
     CachedDownload, DeadLetter, DownloadResult, DownloadTask, Event, MAX_ATTACHMENTS, Message, encode, metadata,
 };
-use contracts::presigned;
-use contracts::time;
-use contracts::topology::{TopicRole, Topics};
-use contracts::url_guard::UrlPolicy;
-use jiff::Timestamp;
-use runtime::config::Settings;
-use runtime::produce::Outgoing;
-use runtime::record::{TRACEPARENT, TRACESTATE};
-use runtime::trace_context::TraceContext;
-use url::Url;
+use xact_contracts::presigned;
+use xact_contracts::time;
+use xact_contracts::topology::{TopicRole, Topics};
+use xact_contracts::url_guard::UrlPolicy;
+use xact_kafka::producer::Outgoing;
+use xact_kafka::record::{TRACEPARENT, TRACESTATE};
+use xact_telemetry::trace_context::TraceContext;
 
 /// How the runtime ends a text that it had to cut to make a message fit.
 const CUT: &str = " bytes, cut]";
@@ -195,12 +196,13 @@ pub(super) fn source(letter: &DeadLetter) -> String {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use serde_json::json;
+
     use super::super::entry::Place;
     use super::*;
-    use contracts::category::Category;
-    use contracts::messages::{Problem, Source};
-    use runtime::config::Environment;
-    use serde_json::json;
+    use xact_config::Environment;
+    use xact_contracts::category::Category;
+    use xact_contracts::messages::{Problem, Source};
 
     fn now() -> Timestamp {
         "2025-01-01T00:00:00Z".parse().unwrap()

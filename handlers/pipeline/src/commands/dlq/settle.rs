@@ -3,6 +3,13 @@
 //! An entry is marked only after its message is acknowledged. Killed in between, it still waits, and doing it again sends
 //! the same message with the same keys: nothing is lost, and no row is added twice.
 
+use std::collections::{BTreeMap, HashSet};
+use std::ops::ControlFlow;
+
+use jiff::Timestamp;
+use serde_json::json;
+use tokio::sync::mpsc;
+
 use super::arguments::{Filter, Settle};
 use super::entries::Entries;
 use super::entry::{Action, Entry, Mark, Place};
@@ -13,16 +20,11 @@ use crate::commands::confirm::confirmed;
 use crate::commands::delivery::Delivery;
 use crate::commands::printable::cell;
 use crate::commands::topics::table;
-use contracts::redaction::redact_text;
-use contracts::topology::TopicRole;
-use jiff::Timestamp;
-use runtime::config::Settings;
-use runtime::produce::Outgoing;
-use runtime::tombstones::Tombstones;
-use serde_json::json;
-use std::collections::{BTreeMap, HashSet};
-use std::ops::ControlFlow;
-use tokio::sync::mpsc;
+use xact_config::Settings;
+use xact_contracts::redaction::redact_text;
+use xact_contracts::topology::TopicRole;
+use xact_kafka::admin::tombstones::Tombstones;
+use xact_kafka::producer::Outgoing;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 

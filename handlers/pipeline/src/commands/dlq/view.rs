@@ -1,19 +1,21 @@
 //! `dlq view`: everything about one entry.
 
+use std::io::Write;
+use std::ops::ControlFlow;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
 use super::entries::Entries;
 use super::entry::{Content, Entry, Place};
 use super::list::summary;
 use super::replay_plan::{self, Rules};
 use crate::Outcome;
 use crate::commands::printable::{Readable, hex_dump, visible};
-use contracts::messages::encode;
-use contracts::redaction::{redact_json, redact_text};
-use contracts::time;
-use jiff::Timestamp;
-use runtime::config::Settings;
-use serde_json::Value;
-use std::io::Write;
-use std::ops::ControlFlow;
+use xact_config::Settings;
+use xact_contracts::messages::encode;
+use xact_contracts::redaction::{redact_json, redact_text};
+use xact_contracts::time;
 
 /// How it is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

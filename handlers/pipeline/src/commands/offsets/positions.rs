@@ -1,13 +1,14 @@
 //! How far a group has read: by the broker, and by the tables that its stage writes.
 
-use super::Error;
-use contracts::topology::Stage;
-use lake::{AttachmentRow, EventRow, FailedRow};
-use runtime::config::Settings;
-use runtime::group_offsets::{GroupOffsets, GroupState};
-use runtime::topics::{LagReader, PartitionLag};
 use std::collections::BTreeMap;
-use table_sink::Configured;
+
+use super::Error;
+use xact_config::Settings;
+use xact_contracts::topology::Stage;
+use xact_kafka::admin::group_offsets::{GroupOffsets, GroupState};
+use xact_kafka::admin::topics::{LagReader, PartitionLag};
+use xact_lake::{AttachmentRow, EventRow, FailedRow};
+use xact_table_sink::Configured;
 
 /// One group.
 pub(super) struct Group {
@@ -114,5 +115,5 @@ async fn of_table<R: Configured>(settings: &Settings, app_ids: &[String]) -> Res
     if R::path(settings).is_empty() {
         return Ok(BTreeMap::new());
     }
-    Ok(table_sink::table::<R>(settings)?.positions(app_ids).await?)
+    Ok(xact_table_sink::table::<R>(settings)?.positions(app_ids).await?)
 }

@@ -4,6 +4,12 @@
 //! the audit log, `dlq list` and `reconcile` know it, and a readable one can be replayed. Killed in between, the same
 //! command goes on: what has its dead letter gets no second one.
 
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+
+use clap::Args;
+use jiff::Timestamp;
+
 use super::positions::{Group, Position};
 use super::unread::{self, Part, Until};
 use super::{Error, or_dash, refuse_members, stage_of};
@@ -12,18 +18,14 @@ use crate::commands::delivery::Delivery;
 use crate::commands::dlq::Entries;
 use crate::commands::printable::cell;
 use crate::commands::topics::table;
-use clap::Args;
-use contracts::category::Category;
-use contracts::messages::{DeadLetter, Problem, Source, encode};
-use contracts::time;
-use jiff::Timestamp;
-use runtime::config::Settings;
-use runtime::group_offsets::GroupOffsets;
-use runtime::produce::Outgoing;
-use runtime::record_probe::RecordProbe;
-use runtime::trace_context::TraceContext;
-use std::collections::HashSet;
-use std::ops::ControlFlow;
+use xact_config::Settings;
+use xact_contracts::category::Category;
+use xact_contracts::messages::{DeadLetter, Problem, Source, encode};
+use xact_contracts::time;
+use xact_kafka::admin::group_offsets::GroupOffsets;
+use xact_kafka::admin::record_probe::RecordProbe;
+use xact_kafka::producer::Outgoing;
+use xact_telemetry::trace_context::TraceContext;
 
 /// What every text of such a dead letter begins with.
 const SKIPPED: &str = "skipped by an operator: ";
@@ -279,8 +281,8 @@ async fn recorded(settings: &Settings, stage: &'static str) -> Result<HashSet<(S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use contracts::topology::Stage;
-    use runtime::topics::PartitionLag;
+    use xact_contracts::topology::Stage;
+    use xact_kafka::admin::topics::PartitionLag;
 
     fn skip(offset: i64, count: Option<i64>, to: Option<i64>) -> Skip {
         Skip {

@@ -1,11 +1,13 @@
 //! Where a reset leads: an end of the topic, a time, or an offset.
 
+use std::str::FromStr;
+
+use jiff::Timestamp;
+
 use super::Error;
 use super::positions::Position;
 use crate::commands::dlq::parse_time;
-use jiff::Timestamp;
-use runtime::group_offsets::GroupOffsets;
-use std::str::FromStr;
+use xact_kafka::admin::group_offsets::GroupOffsets;
 
 /// `--to`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +74,7 @@ impl Target {
                 if time > Timestamp::now() {
                     return Err(format!(
                         "{} is in the future: `--to latest` skips everything that is there",
-                        contracts::time::format(time)
+                        xact_contracts::time::format(time)
                     )
                     .into());
                 }

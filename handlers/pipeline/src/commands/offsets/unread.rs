@@ -1,9 +1,10 @@
 //! What lies between two offsets of a partition: records, and stretches that cannot be read.
 
-use super::Error;
-use runtime::record_probe::{Probed, RecordProbe, Stop};
-use runtime::topic_reader::TopicRecord;
 use std::ops::ControlFlow;
+
+use super::Error;
+use xact_kafka::admin::record_probe::{Probed, RecordProbe, Stop};
+use xact_kafka::admin::topic_reader::TopicRecord;
 
 /// Most records that are skipped at once: each becomes a dead letter.
 pub(super) const MOST_RECORDS: usize = 1000;

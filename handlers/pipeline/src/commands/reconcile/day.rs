@@ -1,13 +1,15 @@
 //! All that is known of one date, and what it amounts to. Pure: it is filled from topics and tables by its neighbours.
 
-use contracts::ids;
-use contracts::messages::{Event, MAX_ATTACHMENTS, Message};
-use contracts::redaction::redact_url;
-use contracts::url_paths::UrlPaths;
-use jiff::Timestamp;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
+
+use jiff::Timestamp;
 use uuid::Uuid;
+
+use xact_contracts::ids;
+use xact_contracts::messages::{Event, MAX_ATTACHMENTS, Message};
+use xact_contracts::redaction::redact_url;
+use xact_contracts::url_paths::UrlPaths;
 
 /// An attachment that an event names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -383,7 +385,7 @@ fn listed(column: &str, event: Option<&Event>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use contracts::messages::Message;
+    use xact_contracts::messages::Message;
 
     fn at() -> Timestamp {
         "2024-12-31T12:00:00Z".parse().unwrap()

@@ -1,18 +1,20 @@
 //! What the tables hold of one date, read batch by batch.
 
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use jiff::ToSpan;
+use jiff::civil::Date;
+use uuid::Uuid;
+
 use super::day::Day;
 use super::{Error, Range};
 use crate::table_columns::{instant, number, text};
-use contracts::ids;
-use jiff::ToSpan;
-use jiff::civil::Date;
-use lake::arrow::array::RecordBatch;
-use lake::{AttachmentRow, EventRow, FailedRow, Key, Table};
-use runtime::config::Settings;
-use std::collections::{BTreeSet, HashSet};
-use std::sync::Arc;
-use table_sink::{WINDOW_DAYS, table};
-use uuid::Uuid;
+use xact_config::Settings;
+use xact_contracts::ids;
+use xact_lake::arrow::array::RecordBatch;
+use xact_lake::{AttachmentRow, EventRow, FailedRow, Key, Table};
+use xact_table_sink::{WINDOW_DAYS, table};
 
 /// The three tables.
 pub(super) struct Tables {

@@ -4,22 +4,24 @@
 //! the caller) the tables. A message moves on only with its successor acknowledged, so whatever was unfinished when the
 //! last position was read is behind one of them, or in a table by the time that the tables are read.
 
+use std::collections::{BTreeSet, HashMap};
+use std::ops::ControlFlow;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde_json::Value;
+use uuid::Uuid;
+
 use super::day::Day;
 use super::{Error, Range};
 use crate::commands::dlq::Entries;
-use contracts::ids;
-use contracts::messages::{CachedDownload, DownloadResult, DownloadTask, Event, Message, Status};
-use contracts::time;
-use contracts::topology::{Stage, TopicRole};
-use jiff::Timestamp;
-use jiff::civil::Date;
-use runtime::config::Settings;
-use runtime::topic_reader::TopicReader;
-use runtime::topics::LagReader;
-use serde_json::Value;
-use std::collections::{BTreeSet, HashMap};
-use std::ops::ControlFlow;
-use uuid::Uuid;
+use xact_config::Settings;
+use xact_contracts::ids;
+use xact_contracts::messages::{CachedDownload, DownloadResult, DownloadTask, Event, Message, Status};
+use xact_contracts::time;
+use xact_contracts::topology::{Stage, TopicRole};
+use xact_kafka::admin::topic_reader::TopicReader;
+use xact_kafka::admin::topics::LagReader;
 
 /// An attachment in a record.
 struct Held {

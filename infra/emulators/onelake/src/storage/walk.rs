@@ -202,8 +202,8 @@ mod tests {
     use super::*;
     use crate::conditions::Conditions;
 
-    fn storage(names: &[&str]) -> (harness::WorkDir, Storage) {
-        let dir = harness::WorkDir::new("walk").unwrap();
+    fn storage(names: &[&str]) -> (xact_testkit::WorkDir, Storage) {
+        let dir = xact_testkit::WorkDir::new("walk").unwrap();
         let storage = Storage::open(dir.path()).unwrap();
         for name in names {
             let segments = std::iter::once("ws").chain(name.split('/')).map(str::to_owned);

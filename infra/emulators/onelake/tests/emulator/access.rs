@@ -1,12 +1,13 @@
 //! Who is let in: tokens, shared keys, closed workspaces, the admin endpoint.
 
-use crate::support::{FILES, Lake, TOKEN, token};
-use onelake_emulator::{OneLake, Options, StartError, Tls};
 use rcgen::{CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use reqwest::{Certificate, Client};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+use crate::support::{FILES, Lake, TOKEN, token};
+use onelake_emulator::{OneLake, Options, StartError, Tls};
 
 async fn told(lake: &Lake, authorization: Option<&str>) -> (u16, String, String) {
     let request = lake.client.get(format!("{}{FILES}/a", lake.emulator.url()));

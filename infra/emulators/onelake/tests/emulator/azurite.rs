@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use harness::Azurite;
 use reqwest::Client;
 
 use crate::signed::send;
 use crate::support::{Answer, Lake};
+use xact_testkit::Azurite;
 
 /// The differences that there are to be: the step, what differs in it, and why. One that does not show is an error too.
 #[rustfmt::skip]

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{FILES, Lake};
 use futures::future::join_all;
-use onelake_emulator::{Area, BillingClass, Charge, Fault, Rule, Verb};
 use serde_json::{Value, json};
+
+use crate::support::{FILES, Lake};
+use onelake_emulator::{Area, BillingClass, Charge, Fault, Rule, Verb};
 
 const BLOCK: (&str, &str) = ("x-ms-blob-type", "BlockBlob");
 const MIB: usize = 1024 * 1024;

@@ -1,9 +1,10 @@
 //! The Blob protocol over HTTP.
 
-use crate::support::{FILES, Lake};
 use futures::StreamExt;
 use futures::stream;
 use reqwest::Body;
+
+use crate::support::{FILES, Lake};
 
 const BLOCK: (&str, &str) = ("x-ms-blob-type", "BlockBlob");
 

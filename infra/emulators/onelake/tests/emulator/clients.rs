@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use futures::TryStreamExt;
-use harness::python;
 use object_store::azure::{MicrosoftAzure, MicrosoftAzureBuilder};
 use object_store::path::Path as StorePath;
 use object_store::{Error, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion};
-use onelake_emulator::{Item, Verb};
 
 use crate::access::certificate;
 use crate::signed::KEY;
 use crate::support::{Lake, TOKEN};
+use onelake_emulator::{Item, Verb};
+use xact_testkit::python;
 
 /// Runs a script of `clients`, which ends well only if all is as it must be.
 async fn run(script: &str, args: Vec<String>) {

@@ -1,7 +1,8 @@
 //! The Data Lake protocol over HTTP.
 
-use crate::support::{FILES, Lake};
 use serde_json::Value;
+
+use crate::support::{FILES, Lake};
 
 #[tokio::test]
 async fn a_file_is_created_appended_to_flushed_and_read() {

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
 use crate::support::{FILES, Lake};
 use onelake_emulator::{Fault, Protocol, Rule, Verb};
-use serde_json::{Value, json};
 
 /// A file with nothing in it, and a rule.
 async fn lake_with(rule: Rule) -> (Lake, String) {

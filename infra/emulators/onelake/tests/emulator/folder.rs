@@ -4,8 +4,8 @@ use std::os::unix::fs::symlink;
 use std::time::Duration;
 
 use crate::support::{FILES, Lake};
-use harness::{Process, WorkDir, wait_until};
 use onelake_emulator::Item;
+use xact_testkit::{Process, WorkDir, wait_until};
 
 #[tokio::test]
 async fn what_a_person_puts_into_the_folder_is_there() {

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use harness::WorkDir;
-use onelake_emulator::{AcceptedToken, Item, OneLake, Options};
 use reqwest::header::HeaderMap;
 use reqwest::{Body, Client, Method};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+use onelake_emulator::{AcceptedToken, Item, OneLake, Options};
+use xact_testkit::WorkDir;
 
 /// The token that every request of [`Lake`] carries.
 pub(crate) const TOKEN: &str = "token-of-the-tests";

@@ -1,6 +1,7 @@
-use super::*;
 use proptest::prelude::*;
 use serde_json::json;
+
+use super::*;
 
 // By value: the calls read better.
 #[allow(clippy::needless_pass_by_value)]

@@ -1,7 +1,8 @@
 //! What each kind's content looks like, and what becomes of content of no kind.
 
-use super::samples::{SPECIFIED, content, file_type, sample};
 use proptest::prelude::*;
+
+use super::samples::{SPECIFIED, content, file_type, sample};
 use xact_contracts::file_rules::{CONTENT_HEAD_BYTES, FileType, judge};
 
 /// An atom with its size.

@@ -1,7 +1,8 @@
 //! What servers declare: spellings, names of other kinds, and types that run.
 
-use super::samples::{PROVEN, SPECIFIED, content, file_type, sample, verdict};
 use proptest::prelude::*;
+
+use super::samples::{PROVEN, SPECIFIED, content, file_type, sample, verdict};
 use xact_contracts::file_rules::{Declared, compare, judge};
 
 /// Types that uploaders leave, by the kind that they mean.

@@ -1,8 +1,9 @@
 //! What a URL and an answer call a file.
 
-use super::samples::SPECIFIED;
 use proptest::prelude::*;
 use url::Url;
+
+use super::samples::SPECIFIED;
 use xact_contracts::file_rules::{
     FileRefusal, FileType, extension_of, file_type_label, named_type, type_in_disposition,
 };

@@ -1,5 +1,5 @@
 use super::*;
-use crate::wake::Wake;
+use xact_kafka::wake::Wake;
 
 const FETCH_WAIT: Duration = Duration::from_millis(500);
 
@@ -200,7 +200,7 @@ fn a_partition_that_goes_takes_its_reason_with_it() {
     assert!(watched.reason().is_some());
     watched.standstills.forget(&watched.partition);
     assert_eq!(watched.reason(), None);
-    assert!(!crate::metrics::render().contains("topic=\"gone\""));
+    assert!(!xact_telemetry::metrics::render().contains("topic=\"gone\""));
 }
 
 #[test]

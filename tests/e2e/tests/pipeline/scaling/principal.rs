@@ -3,16 +3,17 @@
 //! Rules, scope, ids and role are as the deployment has them. Two addresses are not: our own Entra answers instead of
 //! `login.microsoftonline.com`, and our own broker takes the namespace's tokens, at another address.
 
-use super::{SETTINGS, SOON, active, answered, assert_asleep};
-use harness::bicep::{Deployment, Prediction};
-use harness::entra::{Entra, ServicePrincipal};
-use harness::keda::{Answer, Broker};
-use harness::tokens::Issuer;
-use harness::{Kafka, Result, wait_until};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+use super::{SETTINGS, SOON, active, answered, assert_asleep};
 use xact_e2e::namespace::connection_string;
 use xact_e2e::{Fleet, ScaleRules, secrets};
+use xact_testkit::bicep::{Deployment, Prediction};
+use xact_testkit::entra::{Entra, ServicePrincipal};
+use xact_testkit::keda::{Answer, Broker};
+use xact_testkit::tokens::Issuer;
+use xact_testkit::{Kafka, Result, wait_until};
 
 const TENANT: &str = "33333333-3333-4333-8333-333333333333";
 const CLIENT: &str = "44444444-4444-4444-8444-444444444444";

@@ -1,0 +1,26 @@
+//! The operator's commands, one a file.
+
+pub(crate) mod check;
+mod confirm;
+mod delivery;
+pub(crate) mod demo;
+pub(crate) mod dlq;
+pub(crate) mod explain;
+pub(crate) mod leftovers;
+pub(crate) mod offsets;
+mod onelake_cost;
+mod printable;
+pub(crate) mod produce;
+pub(crate) mod reconcile;
+pub(crate) mod table;
+pub(crate) mod topics;
+pub(crate) mod validate;
+
+use crate::Outcome;
+
+/// Prints `.env.example`.
+#[allow(clippy::print_stdout, clippy::unnecessary_wraps)]
+pub(crate) fn env_example() -> Outcome {
+    print!("{}", xact_config::env_example());
+    Ok(true)
+}

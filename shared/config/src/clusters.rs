@@ -1,0 +1,285 @@
+//! Where the topics are and who the process is to the brokers: two clusters, each by a connection string, by the process's
+//! Azure identity, or open.
+
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+
+use crate::process_identity::LazyIdentity;
+use crate::reader::Reader;
+use crate::{ClusterSettings, Security};
+
+/// What a bootstrap server of Event Hubs looks like.
+const NAMESPACE: &str = "<namespace>.servicebus.windows.net:9093";
+
+/// The cluster of the events topic, if it has one of its own, and that of all others.
+pub(super) fn clusters(
+    reader: &mut Reader<'_>,
+    identity: &LazyIdentity,
+    events_topic: &str,
+) -> (Option<ClusterSettings>, ClusterSettings) {
+    (
+        events_cluster(reader, identity, events_topic),
+        internal_cluster(reader, identity),
+    )
+}
+
+fn events_cluster(reader: &mut Reader<'_>, identity: &LazyIdentity, topic: &str) -> Option<ClusterSettings> {
+    let connection_string = reader.optional("EVENTHUB_CONNECTION_STRING");
+    let Some(bootstrap_servers) = reader.optional("EVENTHUB_BOOTSTRAP_SERVERS") else {
+        if connection_string.is_some() {
+            reader.reject(
+                "EVENTHUB_CONNECTION_STRING",
+                format_args!("EVENTHUB_BOOTSTRAP_SERVERS must be set with it: {NAMESPACE}"),
+            );
+        }
+        return None;
+    };
+    let security = match connection_string {
+        Some(text) => by_connection_string(reader, "EVENTHUB_CONNECTION_STRING", text, Some(topic)),
+        None => by_identity(
+            reader,
+            identity,
+            "EVENTHUB_BOOTSTRAP_SERVERS",
+            "EVENTHUB_CONNECTION_STRING",
+        ),
+    };
+    Some(ClusterSettings {
+        bootstrap_servers,
+        security,
+        ca_file: ca_file(reader),
+    })
+}
+
+fn internal_cluster(reader: &mut Reader<'_>, identity: &LazyIdentity) -> ClusterSettings {
+    let connection_string = reader.optional("LOCAL_KAFKA_CONNECTION_STRING");
+    let protocol = reader.text("LOCAL_KAFKA_SECURITY_PROTOCOL").to_ascii_uppercase();
+    let security = match (protocol.as_str(), connection_string) {
+        ("PLAINTEXT", None) => Security::Plaintext,
+        ("SSL", None) => Security::Tls,
+        ("SASL_SSL", Some(text)) => by_connection_string(reader, "LOCAL_KAFKA_CONNECTION_STRING", text, None),
+        ("SASL_SSL", None) => by_identity(
+            reader,
+            identity,
+            "LOCAL_KAFKA_BOOTSTRAP_SERVERS",
+            "LOCAL_KAFKA_CONNECTION_STRING",
+        ),
+        ("PLAINTEXT" | "SSL", Some(_)) => {
+            reader.reject(
+                "LOCAL_KAFKA_SECURITY_PROTOCOL",
+                "must be SASL_SSL when LOCAL_KAFKA_CONNECTION_STRING is set: the key would travel in clear",
+            );
+            Security::Tls
+        }
+        _ => {
+            reader.reject("LOCAL_KAFKA_SECURITY_PROTOCOL", "must be PLAINTEXT, SSL or SASL_SSL");
+            Security::Plaintext
+        }
+    };
+    ClusterSettings {
+        bootstrap_servers: reader.text("LOCAL_KAFKA_BOOTSTRAP_SERVERS"),
+        security,
+        ca_file: ca_file(reader),
+    }
+}
+
+fn by_identity(reader: &mut Reader<'_>, identity: &LazyIdentity, servers: &str, connection_string: &str) -> Security {
+    let cluster = ClusterSettings {
+        bootstrap_servers: reader.text(servers),
+        security: Security::Tls,
+        ca_file: None,
+    };
+    // It becomes the scope of a token.
+    let host = cluster.host();
+    let first = cluster.bootstrap_servers.split(',').next().unwrap_or_default();
+    let has_port = first
+        .rsplit_once(':')
+        .is_some_and(|(_, port)| port.trim().parse::<u16>().is_ok());
+    if !has_port
+        || host.is_empty()
+        || !host
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte))
+    {
+        reader.reject(servers, format_args!("must be {NAMESPACE}"));
+    }
+    match identity.get() {
+        Ok(identity) => Security::Identity(identity),
+        Err(error) => {
+            // Variables that cannot be read are told already.
+            if identity.is_readable() {
+                reader.errors.push(format!(
+                    "{connection_string} is not set, so {servers} is reached with the Azure identity: {error}"
+                ));
+            }
+            Security::Tls
+        }
+    }
+}
+
+/// Whether it can be read is seen to once, for all who use it.
+fn ca_file(reader: &Reader<'_>) -> Option<PathBuf> {
+    reader.optional("SSL_CERT_FILE").map(PathBuf::from)
+}
+
+/// `Endpoint=sb://…/;SharedAccessKeyName=…;SharedAccessKey=…[;EntityPath=…]`; `topic`: the only one that it is used for.
+fn by_connection_string(reader: &mut Reader<'_>, name: &str, text: String, topic: Option<&str>) -> Security {
+    let part = |key: &str| {
+        text.split(';').find_map(|part| {
+            let (name, value) = part.trim().split_once('=')?;
+            (name.eq_ignore_ascii_case(key) && !value.is_empty()).then_some(value)
+        })
+    };
+    for key in ["Endpoint", "SharedAccessKeyName", "SharedAccessKey"] {
+        if part(key).is_none() {
+            reader.reject(
+                name,
+                format_args!("has no {key}: copy the whole connection string of a shared access policy"),
+            );
+        }
+    }
+    match (topic, part("EntityPath")) {
+        (Some(topic), Some(entity)) if entity != topic => reader.reject(
+            name,
+            format_args!("its EntityPath is {entity:?}, but EVENTHUB_EVENTS_TOPIC is {topic:?}: they must be the same"),
+        ),
+        (None, Some(entity)) => reader.reject(
+            name,
+            format_args!(
+                "is the one of the hub {entity:?} alone (its EntityPath), but there are several internal topics: copy the \
+                 connection string of a policy of the namespace"
+            ),
+        ),
+        _ => {}
+    }
+    Security::ConnectionString(SecretString::from(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ConfigError, Settings};
+
+    const SERVICE_PRINCIPAL: [(&str, &str); 3] = [
+        ("AZURE_TENANT_ID", "contoso.onmicrosoft.com"),
+        ("AZURE_CLIENT_ID", "1b0f7a52-7d0e-4f0a-8f0a-2a4c1d9e8b77"),
+        ("AZURE_CLIENT_SECRET", "PLANTED"),
+    ];
+    const SAS: &str = "Endpoint=sb://ns.servicebus.windows.net/;SharedAccessKeyName=x;SharedAccessKey=PLANTED=";
+
+    fn read(variables: &[(&str, &str)]) -> Result<Settings, ConfigError> {
+        let environment = variables
+            .iter()
+            .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        Settings::from_environment(&environment)
+    }
+
+    fn errors(variables: &[(&str, &str)]) -> String {
+        let text = read(variables).unwrap_err().to_string();
+        assert!(!text.contains("PLANTED"), "{text}");
+        text
+    }
+
+    #[test]
+    fn a_connection_string_is_checked_and_never_shown() {
+        let text = errors(&[
+            ("EVENTHUB_BOOTSTRAP_SERVERS", "ns.servicebus.windows.net:9093"),
+            (
+                "EVENTHUB_CONNECTION_STRING",
+                "Endpoint=sb://ns/;SharedAccessKey=PLANTED;EntityPath=other",
+            ),
+        ]);
+        assert!(
+            text.contains("has no SharedAccessKeyName") && text.contains("EntityPath is \"other\""),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn the_internal_topics_are_several_and_need_a_string_of_the_namespace() {
+        let text = errors(&[
+            ("LOCAL_KAFKA_SECURITY_PROTOCOL", "SASL_SSL"),
+            (
+                "LOCAL_KAFKA_CONNECTION_STRING",
+                &format!("{SAS};EntityPath=xact.downloads.dlq"),
+            ),
+        ]);
+        assert!(text.contains("policy of the namespace"), "{text}");
+    }
+
+    #[test]
+    fn without_a_connection_string_both_clusters_are_reached_with_the_identity_of_the_process() {
+        let mut variables = SERVICE_PRINCIPAL.to_vec();
+        variables.extend([
+            ("EVENTHUB_BOOTSTRAP_SERVERS", "evhns-xact.servicebus.windows.net:9093"),
+            (
+                "LOCAL_KAFKA_BOOTSTRAP_SERVERS",
+                "evhns-xact.servicebus.windows.net:9093",
+            ),
+            ("LOCAL_KAFKA_SECURITY_PROTOCOL", "SASL_SSL"),
+        ]);
+        let settings = read(&variables).unwrap();
+        for cluster in [settings.cluster_of_events(), &settings.internal_cluster] {
+            assert!(matches!(cluster.security, Security::Identity(_)), "{cluster:?}");
+            assert_eq!(cluster.host(), "evhns-xact.servicebus.windows.net");
+        }
+        assert_eq!(
+            settings.identity_scopes(),
+            ["https://evhns-xact.servicebus.windows.net/.default"]
+        );
+        let identity = settings.identity().unwrap();
+        assert!(
+            identity.describe().starts_with("service principal 1b0f7a52"),
+            "{identity:?}"
+        );
+        assert!(!format!("{settings:?}").contains("PLANTED"));
+    }
+
+    #[test]
+    fn a_cluster_that_needs_an_identity_stops_the_start_where_there_is_none() {
+        let text = errors(&[("EVENTHUB_BOOTSTRAP_SERVERS", "evhns-xact.servicebus.windows.net:9093")]);
+        assert!(
+            text.contains("EVENTHUB_CONNECTION_STRING is not set") && text.contains("az login"),
+            "{text}"
+        );
+        // A wrong variable is told once, and not as a lack of an identity.
+        let mut variables = SERVICE_PRINCIPAL.to_vec();
+        variables.extend([
+            ("LOCAL_KAFKA_SECURITY_PROTOCOL", "SASL_SSL"),
+            ("AZURE_TENANT_ID", "../x"),
+        ]);
+        let text = errors(&variables);
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert!(text.contains("AZURE_TENANT_ID"), "{text}");
+    }
+
+    #[test]
+    fn a_workstation_needs_no_identity() {
+        let settings = read(&[]).unwrap();
+        assert!(settings.identity_scopes().is_empty());
+        assert!(matches!(settings.internal_cluster.security, Security::Plaintext));
+    }
+
+    #[test]
+    fn a_file_of_authorities_that_is_not_there_is_told_once_and_only_where_it_is_used() {
+        let file = ("SSL_CERT_FILE", "/nowhere/ca.pem");
+        let text = errors(&[
+            file,
+            ("EVENTHUB_BOOTSTRAP_SERVERS", "ns.servicebus.windows.net:9093"),
+            ("EVENTHUB_CONNECTION_STRING", SAS),
+            ("LOCAL_KAFKA_SECURITY_PROTOCOL", "SSL"),
+        ]);
+        assert_eq!(text.matches("SSL_CERT_FILE").count(), 1, "{text}");
+        assert!(errors(&[file, ("ONELAKE_BASE_PATH", "abfss://ws@host/item/Files")]).contains("SSL_CERT_FILE"));
+        assert!(read(&[file]).is_ok());
+    }
+
+    #[test]
+    fn a_host_that_no_token_can_be_for_is_refused() {
+        let mut variables = SERVICE_PRINCIPAL.to_vec();
+        variables.push(("EVENTHUB_BOOTSTRAP_SERVERS", "https://ns.servicebus.windows.net"));
+        let text = errors(&variables);
+        assert!(text.contains("<namespace>.servicebus.windows.net:9093"), "{text}");
+    }
+}

@@ -1,0 +1,80 @@
+//! How far back unfinished messages of a stage reach.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use rdkafka::{Message as _, Offset, TopicPartitionList};
+
+use super::{AdminError, LagReader, PartitionLag, REQUEST_TIMEOUT};
+use crate::admin::metadata_client::MetadataClient;
+use xact_config::Settings;
+use xact_contracts::topology::Stage;
+
+/// How far back unfinished messages of a stage reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Oldest {
+    /// The group has finished everything.
+    NothingWaits,
+    /// The oldest unfinished message was written then.
+    Since(Timestamp),
+    /// There are unfinished messages, and their age could not be read.
+    Unknown,
+}
+
+/// The oldest message that a stage's group has not finished. Blocks for some seconds.
+///
+/// # Errors
+/// When a broker cannot be reached.
+pub fn oldest_unfinished(settings: &Settings, stage: Stage) -> Result<Oldest, AdminError> {
+    let lags: Vec<PartitionLag> = LagReader::new(settings)?
+        .read()?
+        .into_iter()
+        .filter(|lag| lag.stage == stage)
+        .collect();
+    // A broker that restarts may not know its topics for a moment: that is no word that nothing waits.
+    if lags.is_empty() {
+        return Ok(Oldest::Unknown);
+    }
+    let behind: Vec<PartitionLag> = lags.into_iter().filter(|lag| lag.lag() > 0).collect();
+    if behind.is_empty() {
+        return Ok(Oldest::NothingWaits);
+    }
+    let cluster = settings.cluster_of(stage.row().consumes);
+    let client = MetadataClient::of_group(
+        cluster,
+        &settings.groups.of(stage),
+        &[("queued.max.messages.kbytes", "1024")],
+    )?;
+    let mut heads = TopicPartitionList::new();
+    for lag in &behind {
+        let position = lag.committed.unwrap_or(lag.start).max(lag.start);
+        heads
+            .add_partition_offset(&lag.topic, lag.partition, Offset::Offset(position))
+            .map_err(AdminError::broker("a position cannot be read", cluster))?;
+    }
+    client.assign("a position cannot be read", &heads)?;
+    let mut oldest = None;
+    let mut waiting: HashSet<(String, i32)> = behind.into_iter().map(|lag| (lag.topic, lag.partition)).collect();
+    let deadline = Instant::now() + REQUEST_TIMEOUT;
+    while !waiting.is_empty() && Instant::now() < deadline {
+        let Some(Ok(message)) = client.poll(Duration::from_millis(100)) else {
+            continue;
+        };
+        // The first message of a partition is its oldest.
+        if waiting.remove(&(message.topic().to_owned(), message.partition())) {
+            let Some(written) = message
+                .timestamp()
+                .to_millis()
+                .and_then(|millis| Timestamp::from_millisecond(millis).ok())
+            else {
+                return Ok(Oldest::Unknown);
+            };
+            oldest = Some(oldest.map_or(written, |oldest: Timestamp| oldest.min(written)));
+        }
+    }
+    Ok(match oldest {
+        Some(oldest) if waiting.is_empty() => Oldest::Since(oldest),
+        _ => Oldest::Unknown,
+    })
+}

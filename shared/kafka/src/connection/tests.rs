@@ -1,0 +1,248 @@
+//! What a connection makes of librdkafka's words, and of its questions for a token.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::SystemTime;
+
+use super::*;
+use xact_config::Security;
+use xact_identity::{Fetched, Identity, IdentityError, TokenSource};
+
+fn cluster(security: Security) -> ClusterSettings {
+    ClusterSettings {
+        bootstrap_servers: "evhns-xact.servicebus.windows.net:9093".to_owned(),
+        security,
+        ca_file: None,
+    }
+}
+
+/// A connection that reports as `broker`, with the health that it reports to.
+fn reporting() -> (Connection, Health) {
+    let health = Health::default();
+    let report = Report {
+        health: health.clone(),
+        component: "download/broker".to_owned(),
+        silent_after: Duration::from_secs(10),
+    };
+    (Connection::of_consumer(&cluster(Security::Plaintext), report), health)
+}
+
+fn with_broker(broker: Broker) -> Statistics {
+    Statistics {
+        brokers: [("b".to_owned(), broker)].into(),
+        ..Statistics::default()
+    }
+}
+
+#[test]
+fn that_all_brokers_are_down_does_not_hide_why() {
+    let (connection, health) = reporting();
+    let told = |code, words: &str| {
+        connection.error(KafkaError::Global(code), "from librdkafka");
+        let reasons = health.not_ready();
+        assert!(reasons["download/broker"].contains(words), "{code:?}: {reasons:?}");
+    };
+    told(RDKafkaErrorCode::AllBrokersDown, "no broker answers");
+    told(RDKafkaErrorCode::Resolve, "name is unknown");
+    told(RDKafkaErrorCode::AllBrokersDown, "name is unknown");
+    told(RDKafkaErrorCode::BrokerTransportFailure, "no broker answers");
+
+    connection.error(KafkaError::Global(RDKafkaErrorCode::Resolve), "");
+    connection.stats(with_broker(Broker {
+        state: "UP".to_owned(),
+        ..Broker::default()
+    }));
+    assert!(health.not_ready().is_empty());
+    told(RDKafkaErrorCode::AllBrokersDown, "no broker answers");
+}
+
+#[test]
+fn a_broker_that_hangs_is_told_from_one_that_has_nothing_to_say() {
+    let (connection, health) = reporting();
+    let owing = |seconds: i64| {
+        with_broker(Broker {
+            state: "UP".to_owned(),
+            source: "learned".to_owned(),
+            waitresp_cnt: 1,
+            rxidle: seconds * 1_000_000,
+            ..Broker::default()
+        })
+    };
+    connection.stats(owing(9));
+    assert!(health.not_ready().is_empty());
+    connection.stats(owing(12));
+    let text = &health.not_ready()["download/broker"];
+    assert!(
+        text.contains("connected but has not answered") && text.contains("for 12 s"),
+        "{text}"
+    );
+    connection.stats(owing(1));
+    assert!(health.not_ready().is_empty());
+}
+
+#[test]
+fn only_a_broker_that_owes_an_answer_is_silent() {
+    let after = |state: &str, source: &str, waitresp_cnt, seconds: i64| {
+        silence(&with_broker(Broker {
+            state: state.to_owned(),
+            source: source.to_owned(),
+            waitresp_cnt,
+            rxidle: seconds * 1_000_000,
+            ..Broker::default()
+        }))
+    };
+    assert_eq!(after("UP", "learned", 1, 12), Some(Duration::from_secs(12)));
+    assert_eq!(after("UP", "learned", 0, 12), None, "nothing was asked");
+    assert_eq!(after("UP", "logical", 1, 12), None, "the group rebalances");
+    assert_eq!(after("DOWN", "learned", 1, 12), None, "told otherwise");
+}
+
+#[test]
+fn a_client_that_looks_for_no_broker_is_stranded_after_a_moment() {
+    let broker = |source: &str, state: &str, seconds: i64| Broker {
+        source: source.to_owned(),
+        state: state.to_owned(),
+        stateage: seconds * 1_000_000,
+        ..Broker::default()
+    };
+    let others = [broker("internal", "UP", 300), broker("logical", "UP", 300)];
+    let is_stranded_with = |known: &[Broker]| {
+        let (connection, _) = reporting();
+        let brokers = others.iter().chain(known).cloned();
+        let statistics = || Statistics {
+            brokers: brokers
+                .clone()
+                .enumerate()
+                .map(|(at, broker)| (at.to_string(), broker))
+                .collect(),
+            ..Statistics::default()
+        };
+        for _ in 1..STRANDED {
+            connection.stats(statistics());
+            assert!(!connection.is_stranded(), "a moment: {known:?}");
+        }
+        connection.stats(statistics());
+        let is_stranded = connection.is_stranded();
+        connection.stats(with_broker(broker("configured", "TRY_CONNECT", 0)));
+        assert!(!connection.is_stranded(), "it looks again");
+        is_stranded
+    };
+    assert!(is_stranded_with(&[]), "it knows none");
+    assert!(
+        is_stranded_with(&[broker("learned", "INIT", 20)]),
+        "given up, and not let go"
+    );
+    assert!(
+        is_stranded_with(&[broker("learned", "DOWN", 20)]),
+        "given up, and not let go"
+    );
+    for (source, state, seconds) in [
+        ("learned", "UP", 3000),
+        ("configured", "TRY_CONNECT", 30),
+        ("configured", "CONNECT", 30),
+        ("learned", "APIVERSION_QUERY", 10),
+        ("learned", "INIT", 2),
+    ] {
+        assert!(!is_stranded_with(&[broker(source, state, seconds)]), "{source} {state}");
+        let both = [broker("learned", "INIT", 60), broker(source, state, seconds)];
+        assert!(!is_stranded_with(&both), "one of two is enough: {source} {state}");
+    }
+}
+
+/// Gives tokens that live for an hour, numbered; the first request fails if it is told to.
+struct Source {
+    asked: AtomicU32,
+    fails: bool,
+}
+
+#[async_trait::async_trait]
+impl TokenSource for Source {
+    async fn fetch(&self, scope: &str) -> Result<Fetched, IdentityError> {
+        assert_eq!(scope, "https://evhns-xact.servicebus.windows.net/.default");
+        let number = self.asked.fetch_add(1, Ordering::Relaxed);
+        if self.fails {
+            return Err(IdentityError::NoneConfigured);
+        }
+        Ok(Fetched {
+            secret: format!("token-{number}").into(),
+            expires_at: SystemTime::now() + Duration::from_secs(3600),
+        })
+    }
+}
+
+fn by_identity(fails: bool) -> Connection {
+    let source = Source {
+        asked: AtomicU32::new(0),
+        fails,
+    };
+    let identity = Identity::from_source("test", Arc::new(source));
+    Connection::of_metadata_client(&cluster(Security::Identity(identity)))
+}
+
+#[test]
+fn librdkafka_gets_the_token_of_the_namespace_on_a_thread_without_a_runtime() {
+    let connection = by_identity(false);
+    assert!(!connection.is_prepared());
+    let token = connection.generate_oauth_token(None).unwrap();
+    assert_eq!(token.token, "token-0");
+    assert!(connection.is_prepared());
+    assert_eq!(
+        connection.generate_oauth_token(None).unwrap().token,
+        "token-0",
+        "it is kept"
+    );
+}
+
+#[test]
+fn librdkafka_is_made_to_ask_again_long_before_a_token_ends() {
+    let token = by_identity(false).generate_oauth_token(None).unwrap();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let left = u128::try_from(token.lifetime_ms).unwrap() - now.as_millis();
+    assert!((290_000..=300_000).contains(&left), "{left} ms");
+}
+
+#[test]
+fn a_token_that_the_broker_refuses_is_replaced_once() {
+    let connection = by_identity(false);
+    let next = || connection.generate_oauth_token(None).unwrap().token;
+    let refuse = || {
+        let error = KafkaError::Global(RDKafkaErrorCode::Authentication);
+        connection.error(error, "SASL OAUTHBEARER authentication failed: invalid_token");
+    };
+    assert_eq!(next(), "token-0");
+    refuse();
+    assert!(
+        connection
+            .trouble()
+            .unwrap()
+            .to_string()
+            .contains("token of the Azure identity is refused")
+    );
+    assert_eq!(next(), "token-1");
+    refuse();
+    assert_eq!(next(), "token-1", "the refusal is meant: no loop");
+}
+
+#[test]
+fn an_identity_without_a_token_says_why() {
+    let connection = by_identity(true);
+    let Err(error) = connection.generate_oauth_token(None) else {
+        panic!("there is no token");
+    };
+    assert!(error.to_string().contains("az login"), "{error}");
+    // What librdkafka makes of it.
+    let reason = format!("Failed to acquire SASL OAUTHBEARER token: {error}");
+    connection.error(KafkaError::Global(RDKafkaErrorCode::Authentication), &reason);
+    let text = connection.trouble().unwrap().to_string();
+    assert!(
+        text.contains("there is no token of the Azure identity") && text.contains("az login"),
+        "{text}"
+    );
+}
+
+#[test]
+fn debug_shows_no_token() {
+    let connection = by_identity(false);
+    let _ = connection.generate_oauth_token(None);
+    assert!(!format!("{connection:?}").contains("token-0"));
+}

@@ -1,0 +1,87 @@
+//! A record as it was read from a topic, owned, so that work on it can outlive the poll.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rdkafka::Message as _;
+use rdkafka::message::{BorrowedMessage, Headers};
+
+use xact_contracts::messages::Source;
+use xact_telemetry::trace_context::TraceContext;
+
+/// One record.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Topic.
+    pub topic: Arc<str>,
+    /// Partition.
+    pub partition: i32,
+    /// Offset.
+    pub offset: i64,
+    /// The broker's or the producer's timestamp.
+    pub timestamp: Option<Timestamp>,
+    /// The value; a tombstone has none and reads as empty.
+    pub payload: Vec<u8>,
+    /// Key, where it is text.
+    pub key: Option<String>,
+    /// Trace that the record belongs to.
+    pub trace: TraceContext,
+}
+
+/// Header that holds the W3C trace parent.
+pub const TRACEPARENT: &str = "traceparent";
+/// Header that holds the W3C trace state.
+pub const TRACESTATE: &str = "tracestate";
+
+impl Record {
+    /// Copies a polled message. `topic` is its topic's name, shared between records.
+    pub fn of_message(message: &BorrowedMessage<'_>, topic: Arc<str>) -> Self {
+        let header = |name: &str| {
+            let header = message.headers()?.iter().find(|header| header.key == name)?;
+            std::str::from_utf8(header.value?).ok()
+        };
+        Self {
+            topic,
+            partition: message.partition(),
+            offset: message.offset(),
+            timestamp: message
+                .timestamp()
+                .to_millis()
+                .and_then(|millis| Timestamp::from_millisecond(millis).ok()),
+            payload: message.payload().unwrap_or_default().to_vec(),
+            key: message
+                .key()
+                .and_then(|key| std::str::from_utf8(key).ok())
+                .map(str::to_owned),
+            trace: header(TRACEPARENT)
+                .and_then(|parent| TraceContext::parse(parent, header(TRACESTATE)))
+                .unwrap_or_default(),
+        }
+    }
+
+    /// Where it was read, for a dead letter.
+    #[must_use]
+    pub fn source(&self) -> Source {
+        Source {
+            topic: self.topic.to_string(),
+            partition: self.partition,
+            offset: self.offset,
+            timestamp: self.timestamp,
+        }
+    }
+}
+
+impl Record {
+    /// Stands where a record was taken out.
+    pub fn empty() -> Self {
+        Self {
+            topic: Arc::from(""),
+            partition: 0,
+            offset: 0,
+            timestamp: None,
+            payload: Vec::new(),
+            key: None,
+            trace: TraceContext::default(),
+        }
+    }
+}

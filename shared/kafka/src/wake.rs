@@ -1,0 +1,72 @@
+//! How a thread that serves librdkafka waits until there is something to do, without looking for it at intervals.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Wakes one thread. Clones wake the same one.
+///
+/// A wake-up that comes while the thread is not waiting ends its next wait at once, so none is lost between its last look
+/// and its wait.
+#[derive(Debug, Clone, Default)]
+pub struct Wake(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    is_awake: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Wake {
+    /// Ends the present wait, or the next one. Librdkafka calls this with its queue locked, so it does nothing else.
+    pub fn wake(&self) {
+        let mut is_awake = self.0.is_awake.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*is_awake {
+            *is_awake = true;
+            self.0.changed.notify_one();
+        }
+    }
+
+    /// Waits for a wake-up, or for the time that is given.
+    pub fn wait(&self, longest: Duration) {
+        let is_awake = self.0.is_awake.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self
+            .0
+            .changed
+            .wait_timeout_while(is_awake, longest, |is_awake| !*is_awake);
+        let (mut is_awake, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        *is_awake = false;
+    }
+
+    /// Whether the next wait ends at once.
+    #[must_use]
+    pub fn is_awake(&self) -> bool {
+        *self.0.is_awake.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Longer than any test may take: a wait that reaches it has missed its wake-up.
+    const FOREVER: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn a_wake_up_before_the_wait_ends_it_and_only_that_one() {
+        let wake = Wake::default();
+        wake.wake();
+        wake.wake();
+        wake.wait(FOREVER);
+        assert!(!wake.is_awake());
+        wake.wait(Duration::ZERO);
+    }
+
+    #[test]
+    fn a_wake_up_from_another_thread_ends_the_wait() {
+        let wake = Wake::default();
+        let other = wake.clone();
+        let waker = std::thread::spawn(move || other.wake());
+        wake.wait(FOREVER);
+        waker.join().unwrap();
+    }
+}

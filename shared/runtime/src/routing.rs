@@ -1,0 +1,473 @@
+//! The one table that says where a failed message goes: retry topic, dead letter with result, or dead letter alone.
+
+mod fit;
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::handler::{Emit, Emitted, Failure};
+use xact_contracts::messages::{DeadLetter, DownloadResult, DownloadTask, Message, Problem, metadata};
+use xact_contracts::time;
+use xact_contracts::topology::{Stage, TopicRole, Topics};
+use xact_kafka::producer::Outgoing;
+use xact_kafka::record::Record;
+use xact_telemetry::trace_context::TraceContext;
+
+/// Turns outcomes into records to produce.
+#[derive(Debug, Clone)]
+pub struct Routing {
+    /// The stage that decides.
+    pub stage: Stage,
+    /// Configured names, with the retry delays.
+    pub topics: Topics,
+    /// `MAX_RETRIES`.
+    pub max_retries: u32,
+}
+
+/// Largest value that we produce, in bytes: Event Hubs Standard takes 1 MB with key and headers.
+pub const MAX_VALUE_BYTES: usize = 1_000_000 - 16 * 1024;
+
+/// Longest key in bytes. It travels as a header too; the ids that sources use are a fraction of this.
+const MAX_KEY_BYTES: usize = 4 * 1024;
+
+/// What a failure or a message belongs to.
+#[derive(Debug, Clone, Copy)]
+pub struct RecordContext<'a> {
+    /// The record that was worked on.
+    pub record: &'a Record,
+    /// Trace that what is produced belongs to.
+    pub trace: &'a TraceContext,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// Records to produce and what they count as.
+#[derive(Debug, Default)]
+pub struct Routed {
+    /// Records for the broker.
+    pub outgoing: Vec<Outgoing>,
+    /// Failures among them, for the metrics.
+    pub failures: Vec<Counted>,
+}
+
+/// How one failure is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// Its category.
+    pub category: xact_contracts::category::Category,
+    /// What became of it.
+    pub end: End,
+}
+
+/// What became of a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Waits in a retry topic, for so long.
+    Retried(Duration),
+    /// Dead-lettered, because another attempt cannot help.
+    Permanent,
+    /// Dead-lettered, because all attempts failed.
+    Exhausted,
+    /// Only counted: the stage produces nothing.
+    Dropped,
+}
+
+impl Routing {
+    /// The messages that a handler emitted.
+    #[must_use]
+    pub(crate) fn emitted(&self, emitted: Vec<Emitted>, on: RecordContext<'_>) -> Routed {
+        let mut disposed = Routed::default();
+        for message in emitted {
+            match message {
+                Emitted::Task(task) => self.push(&mut disposed, TopicRole::Pending, &task, on),
+                Emitted::Cached(cached) => {
+                    self.push(&mut disposed, TopicRole::Cached, &cached, on);
+                }
+                Emitted::Result(result) => {
+                    self.push(&mut disposed, TopicRole::Results, &result, on);
+                }
+                Emitted::Failed(task, problem) => {
+                    self.failed_task(&mut disposed, task, &problem, None, on);
+                }
+            }
+        }
+        disposed
+    }
+
+    /// A message whose handler failed. Not for [`Failure::Unavailable`]: that one is waited for.
+    #[must_use]
+    pub fn failed(
+        &self,
+        task: Option<DownloadTask>,
+        trace_id: Option<String>,
+        problem: &Problem,
+        retry_after: Option<Duration>,
+        on: RecordContext<'_>,
+    ) -> Routed {
+        let mut disposed = Routed::default();
+        match task {
+            Some(task) => {
+                self.failed_task(&mut disposed, task, problem, retry_after, on);
+            }
+            None => self.dead_letter(&mut disposed, trace_id, problem, on),
+        }
+        disposed
+    }
+
+    fn failed_task(
+        &self,
+        disposed: &mut Routed,
+        task: DownloadTask,
+        problem: &Problem,
+        retry_after: Option<Duration>,
+        on: RecordContext<'_>,
+    ) {
+        let retry = self
+            .retry_topic(problem, task.retry_count, retry_after)
+            .map(|(index, delay)| (self.topics.retries[index].name.clone(), delay));
+        match retry {
+            Some((topic, delay)) => {
+                self.push(
+                    disposed,
+                    TopicRole::Results,
+                    &DownloadResult::failed(&task, problem, false, on.now),
+                    on,
+                );
+                let task = retried(task, problem, delay, on.now);
+                disposed.outgoing.push(Outgoing {
+                    topic,
+                    key: fit::cut(&task.trace_id, MAX_KEY_BYTES),
+                    value: fit::into_limit(&task),
+                    trace: on.trace.clone(),
+                });
+                disposed.failures.push(Counted {
+                    category: problem.category,
+                    end: End::Retried(delay),
+                });
+            }
+            None => {
+                self.push(
+                    disposed,
+                    TopicRole::Results,
+                    &DownloadResult::failed(&task, problem, true, on.now),
+                    on,
+                );
+                let letter = DeadLetter::of_task(task, problem, self.stage.name(), on.record.source(), on.now);
+                self.push(disposed, TopicRole::Dlq, &letter, on);
+                disposed.failures.push(Counted {
+                    category: problem.category,
+                    end: if problem.category.is_retryable() {
+                        End::Exhausted
+                    } else {
+                        End::Permanent
+                    },
+                });
+            }
+        }
+    }
+
+    /// A message without a task: its own bytes are the dead letter.
+    fn dead_letter(&self, disposed: &mut Routed, trace_id: Option<String>, problem: &Problem, on: RecordContext<'_>) {
+        let may_dead_letter = self.stage.row().produces.contains(&TopicRole::Dlq);
+        if may_dead_letter {
+            let letter = DeadLetter::of_payload(
+                &on.record.payload,
+                trace_id,
+                problem,
+                self.stage.name(),
+                on.record.source(),
+                on.now,
+            );
+            self.push(disposed, TopicRole::Dlq, &letter, on);
+        }
+        disposed.failures.push(Counted {
+            category: problem.category,
+            end: if may_dead_letter { End::Permanent } else { End::Dropped },
+        });
+    }
+
+    /// The retry topic for the next attempt: the one whose turn it is, or a later one if the server asked for more
+    /// time. `None` when there is no other attempt.
+    fn retry_topic(
+        &self,
+        problem: &Problem,
+        retry_count: u32,
+        retry_after: Option<Duration>,
+    ) -> Option<(usize, Duration)> {
+        let retries = &self.topics.retries;
+        if !problem.category.is_retryable() || retry_count >= self.max_retries || retries.is_empty() {
+            return None;
+        }
+        let index = match retry_after {
+            Some(wait) => retries
+                .iter()
+                .position(|topic| topic.delay >= wait)
+                .unwrap_or(retries.len() - 1),
+            None => usize::try_from(retry_count)
+                .unwrap_or(usize::MAX)
+                .min(retries.len() - 1),
+        };
+        // The due time honours the topic's delay, or the server's wish where no topic is as long.
+        let delay = retries[index].delay.max(retry_after.unwrap_or_default());
+        Some((index, delay))
+    }
+
+    fn push<M: Message + serde::Serialize>(
+        &self,
+        disposed: &mut Routed,
+        role: TopicRole,
+        message: &M,
+        on: RecordContext<'_>,
+    ) {
+        debug_assert!(
+            self.stage.row().produces.contains(&role),
+            "{} may not produce to {role:?}: see the topology",
+            self.stage
+        );
+        let key = match message.trace_id() {
+            "" => on.record.key.as_deref().unwrap_or_default(),
+            trace_id => trace_id,
+        };
+        let key = fit::cut(key, MAX_KEY_BYTES);
+        disposed.outgoing.push(Outgoing {
+            topic: self.topics.of(role)[0].to_owned(),
+            key,
+            value: fit::into_limit(message),
+            trace: on.trace.clone(),
+        });
+    }
+}
+
+/// Topics and messages that a stage produces for what its handler emitted, and what follows once the broker has taken
+/// them: for tests of handlers.
+#[doc(hidden)]
+pub async fn produced(stage: Stage, emit: Emit, now: Timestamp) -> Vec<(String, serde_json::Value)> {
+    let record = Record::empty();
+    let disposition = Routing {
+        stage,
+        topics: Topics::default(),
+        max_retries: 4,
+    };
+    let on = RecordContext {
+        record: &record,
+        trace: &record.trace,
+        now,
+    };
+    let disposed = disposition.emitted(emit.messages, on);
+    if let Some(then) = emit.then {
+        then.await;
+    }
+    let value = |bytes: &[u8]| serde_json::from_slice(bytes).unwrap_or_default();
+    let outgoing = disposed.outgoing.into_iter();
+    outgoing.map(|out| (out.topic, value(&out.value))).collect()
+}
+
+/// The task for its next attempt.
+fn retried(mut task: DownloadTask, problem: &Problem, delay: Duration, now: Timestamp) -> DownloadTask {
+    let due = SignedDuration::try_from(delay)
+        .ok()
+        .and_then(|delay| now.checked_add(delay).ok())
+        .unwrap_or(now);
+    task.retry_count += 1;
+    let mut note = |key: &str, value: String| task.metadata.insert(key.to_owned(), value.into());
+    note(metadata::RETRY_AT, time::format(due));
+    note(metadata::LAST_ERROR, problem.message().to_owned());
+    note(metadata::ERROR_CATEGORY, problem.category.to_string());
+    task
+}
+
+/// Splits a failure into its problem and the wait that the server asked for; a dependency's trouble comes back whole.
+///
+/// # Errors
+/// The failure itself when it is a dependency's.
+pub fn problem_of(failure: Failure) -> Result<(Problem, Option<Duration>), crate::handler::Unavailable> {
+    match failure {
+        Failure::Message { problem, retry_after } => Ok((problem, retry_after)),
+        Failure::Unavailable(unavailable) => Err(unavailable),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use xact_contracts::category::Category;
+    use xact_contracts::messages::Status;
+
+    fn disposition(stage: Stage) -> Routing {
+        Routing {
+            stage,
+            topics: Topics::default(),
+            max_retries: 4,
+        }
+    }
+
+    fn record(payload: &[u8]) -> Record {
+        Record {
+            topic: "xact.downloads.pending".into(),
+            partition: 1,
+            offset: 9,
+            timestamp: None,
+            payload: payload.to_vec(),
+            key: Some("key".to_owned()),
+            trace: TraceContext::new(),
+        }
+    }
+
+    fn task(retry_count: u32) -> DownloadTask {
+        DownloadTask::decode(format!(r#"{{"trace_id":"t","media_id":"13bb61f0-41d1-548c-97c8-ebdee367da68","attachment_url":"https://a/b.pdf?sig=S",
+            "blob_path":"p","status_subtype":"s","file_type":"PDF","assignment_id":"a","retry_count":{retry_count},"original_timestamp":"2024-12-31T12:00:00Z"}}"#).as_bytes()).unwrap()
+    }
+
+    fn now() -> Timestamp {
+        "2025-01-01T00:00:00Z".parse().unwrap()
+    }
+
+    fn on(record: &Record) -> RecordContext<'_> {
+        RecordContext {
+            record,
+            trace: &record.trace,
+            now: now(),
+        }
+    }
+
+    fn fail(retry_count: u32, category: Category, retry_after: Option<u64>) -> Routed {
+        disposition(Stage::Download).failed(
+            Some(task(retry_count)),
+            None,
+            &Problem::new(category, "no"),
+            retry_after.map(Duration::from_secs),
+            on(&record(b"")),
+        )
+    }
+
+    fn topics(disposed: &Routed) -> Vec<&str> {
+        disposed.outgoing.iter().map(|out| out.topic.as_str()).collect()
+    }
+
+    #[test]
+    fn each_attempt_waits_in_the_next_topic() {
+        for (count, label) in [(0, "5m"), (1, "10m"), (2, "20m"), (3, "40m")] {
+            for category in [
+                Category::Transient,
+                Category::Auth,
+                Category::CircuitOpen,
+                Category::Unknown,
+            ] {
+                let disposed = fail(count, category, None);
+                assert_eq!(
+                    topics(&disposed),
+                    [
+                        "xact.downloads.results",
+                        &format!("xact.downloads.pending.retry.{label}")
+                    ]
+                );
+                let retry = DownloadTask::decode(&disposed.outgoing[1].value).unwrap();
+                assert_eq!(retry.retry_count, count + 1);
+                assert_eq!(
+                    retry.retry_at(),
+                    now().checked_add(SignedDuration::from_mins(5 * 2_i64.pow(count))).ok()
+                );
+                assert_eq!(retry.metadata[metadata::ERROR_CATEGORY], category.as_str());
+                let result = DownloadResult::decode(&disposed.outgoing[0].value).unwrap();
+                assert_eq!(result.status, Status::Failed);
+            }
+        }
+    }
+
+    #[test]
+    fn permanent_and_exhausted_failures_are_dead_letters_with_a_result() {
+        for (count, category, end) in [
+            (0, Category::Permanent, End::Permanent),
+            (4, Category::Transient, End::Exhausted),
+            (9, Category::Unknown, End::Exhausted),
+        ] {
+            let disposed = fail(count, category, None);
+            assert_eq!(topics(&disposed), ["xact.downloads.results", "xact.downloads.dlq"]);
+            assert_eq!(disposed.failures, [Counted { category, end }]);
+            let letter = DeadLetter::decode(&disposed.outgoing[1].value).unwrap();
+            assert_eq!(letter.original_task.as_ref(), Some(&task(count)));
+            assert_eq!(letter.attachment_url.as_deref(), Some("https://a/b.pdf"));
+            let result = DownloadResult::decode(&disposed.outgoing[0].value).unwrap();
+            assert_eq!(result.status, Status::FailedPermanent);
+        }
+    }
+
+    #[test]
+    fn retry_after_picks_the_first_topic_that_is_long_enough() {
+        for (wait, label, due) in [
+            (1, "5m", 300),
+            (301, "10m", 600),
+            (2400, "40m", 2400),
+            (9000, "40m", 9000),
+        ] {
+            let disposed = fail(0, Category::Transient, Some(wait));
+            assert!(topics(&disposed)[1].ends_with(label), "{wait}");
+            let retry = DownloadTask::decode(&disposed.outgoing[1].value).unwrap();
+            assert_eq!(retry.retry_at(), now().checked_add(SignedDuration::from_secs(due)).ok());
+        }
+    }
+
+    #[test]
+    fn an_unreadable_message_keeps_its_bytes() {
+        let problem = Problem::new(Category::Permanent, "unreadable");
+        let disposed = disposition(Stage::EventIngester).failed(None, None, &problem, None, on(&record(b"\xff\x00")));
+        let letter = DeadLetter::decode(&disposed.outgoing[0].value).unwrap();
+        assert_eq!(letter.original_bytes().unwrap().unwrap(), b"\xff\x00");
+        assert_eq!(disposed.outgoing[0].key, "key");
+    }
+
+    #[test]
+    fn a_stage_that_produces_nothing_counts_what_it_cannot_read() {
+        let problem = Problem::new(Category::Permanent, "unreadable");
+        let disposed = disposition(Stage::EventWriter).failed(None, None, &problem, None, on(&record(b"x")));
+        assert!(disposed.outgoing.is_empty());
+        assert_eq!(disposed.failures[0].end, End::Dropped);
+    }
+
+    #[test]
+    fn a_dead_letter_always_fits_the_broker() {
+        for payload in [vec![0xff_u8; 1_000_000], vec![b'x'; 1_000_000], vec![1_u8; 1_000_000]] {
+            let problem = Problem::new(Category::Permanent, "unreadable");
+            let disposed = disposition(Stage::EventIngester).failed(None, None, &problem, None, on(&record(&payload)));
+            assert!(disposed.outgoing[0].value.len() <= MAX_VALUE_BYTES);
+            let letter = DeadLetter::decode(&disposed.outgoing[0].value).unwrap();
+            assert_eq!(letter.original_cut_from, Some(1_000_000));
+            assert!(payload.starts_with(&letter.original_bytes().unwrap().unwrap()));
+            assert_eq!(letter.source, record(&payload).source());
+        }
+    }
+
+    #[test]
+    fn whatever_is_huge_in_a_task_its_messages_fit_the_broker_and_stay_readable() {
+        let huge = "x".repeat(900_000);
+        let problem = Problem::new(Category::Permanent, "refused");
+        for field in ["attachment_url", "trace_id", "blob_path", "metadata"] {
+            let mut task = task(0);
+            match field {
+                "attachment_url" => task.attachment_url = format!("data:{huge}"),
+                "trace_id" => task.trace_id.clone_from(&huge),
+                "blob_path" => task.blob_path.clone_from(&huge),
+                _ => {
+                    task.metadata.insert("note".to_owned(), huge.clone().into());
+                }
+            }
+            for category in [Category::Permanent, Category::Transient] {
+                let problem = Problem::new(category, problem.message());
+                let disposed =
+                    disposition(Stage::Download).failed(Some(task.clone()), None, &problem, None, on(&record(b"")));
+                assert_eq!(disposed.outgoing.len(), 2);
+                for out in disposed.outgoing {
+                    let bytes = out.value.len() + 2 * out.key.len();
+                    assert!(bytes < 1_000_000, "{field}: {bytes} bytes for {}", out.topic);
+                    let readable = match out.topic.as_str() {
+                        "xact.downloads.dlq" => DeadLetter::decode(&out.value).map(drop),
+                        "xact.downloads.results" => DownloadResult::decode(&out.value).map(drop),
+                        _ => DownloadTask::decode(&out.value).map(drop),
+                    };
+                    assert_eq!(readable, Ok(()), "{field} for {}", out.topic);
+                }
+            }
+        }
+    }
+}

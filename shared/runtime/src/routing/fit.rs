@@ -1,0 +1,59 @@
+//! Messages that fit the broker: one that is too large is cut where it is long, for otherwise it would block its
+//! partition for ever. Where a dead letter was cut, its source says where the whole message is.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::MAX_VALUE_BYTES;
+
+/// Longest strings tried, from generous to mean. JSON writes a control character with six bytes.
+const LENGTHS: [usize; 4] = [MAX_VALUE_BYTES / 8, 32 * 1024, 4 * 1024, 256];
+
+/// The message as JSON of at most [`MAX_VALUE_BYTES`], its long strings cut if need be.
+pub(super) fn into_limit<M: Serialize>(message: &M) -> Vec<u8> {
+    let whole = xact_contracts::messages::encode(message);
+    if whole.len() <= MAX_VALUE_BYTES {
+        return whole;
+    }
+    let Ok(value) = serde_json::to_value(message) else {
+        return whole;
+    };
+    for length in LENGTHS {
+        let mut value = value.clone();
+        shorten(&mut value, length);
+        let bytes = value.to_string().into_bytes();
+        if bytes.len() <= MAX_VALUE_BYTES {
+            return bytes;
+        }
+    }
+    // Not strings but a mass of notes made it large: they are the only part that may have any number of entries.
+    let mut value = value;
+    shorten(&mut value, LENGTHS[3]);
+    for task in ["/metadata", "/original_task/metadata"] {
+        if let Some(notes) = value.pointer_mut(task) {
+            *notes = Value::Object(serde_json::Map::new());
+        }
+    }
+    value.to_string().into_bytes()
+}
+
+fn shorten(value: &mut Value, length: usize) {
+    match value {
+        Value::String(text) if text.len() > length => *text = cut(text, length),
+        Value::Array(values) => values.iter_mut().for_each(|value| shorten(value, length)),
+        Value::Object(object) => object.values_mut().for_each(|value| shorten(value, length)),
+        _ => {}
+    }
+}
+
+/// The text, at most `length` bytes of it and a note.
+pub(super) fn cut(text: &str, length: usize) -> String {
+    if text.len() <= length {
+        return text.to_owned();
+    }
+    let mut end = length;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{} [{} bytes, cut]", &text[..end], text.len())
+}

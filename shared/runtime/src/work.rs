@@ -1,0 +1,134 @@
+//! Work on records: one by one ([`each`]) or in batches ([`batch`]), behind one interface for Kafka and `/invoke`.
+
+mod batch;
+mod each;
+mod panicked;
+
+pub use batch::BatchService;
+pub use each::EachService;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::consume::{Limits, Sink};
+use crate::handler::{AssignError, Assigned, Starts, Unavailable};
+use crate::routing::{End, Routed, Routing};
+use xact_contracts::topology::Stage;
+use xact_kafka::commit_note::TablePositions;
+use xact_kafka::producer::{Producer, Unfinished};
+use xact_kafka::record::Record;
+use xact_telemetry::health::{Health, Waiting};
+use xact_telemetry::metrics::{DOMAIN, metrics};
+
+/// A boxed future: the price of holding services of different handlers in one list.
+pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A stage's handler as the runtime sees it.
+pub trait Service: Send + Sync + 'static {
+    /// The stage.
+    fn stage(&self) -> Stage;
+
+    /// How much may be held and worked on at once.
+    fn limits(&self) -> Limits;
+
+    /// Tells the handler which partitions it is about to read; the answer is where to begin instead.
+    fn assigned<'a>(&'a self, partitions: &'a [Assigned]) -> Boxed<'a, Result<Starts, AssignError>>;
+
+    /// How far the stage's tables are in a partition that was assigned; nothing for a stage without tables.
+    fn table_positions(&self, app_id: &str) -> TablePositions {
+        let _ = app_id;
+        TablePositions::new()
+    }
+
+    /// Works on records that did not come from a topic; for each, whether it was finished.
+    fn invoke(self: Arc<Self>, desk: Arc<WorkerContext>, records: Vec<Record>) -> Boxed<'static, Vec<bool>>;
+
+    /// Where the consumer puts the records it takes.
+    #[doc(hidden)]
+    fn sink(self: Arc<Self>, desk: Arc<WorkerContext>, handle: Handle) -> SinkBox;
+}
+
+/// Hides the consumer's own types from handlers.
+#[doc(hidden)]
+pub struct SinkBox(pub(crate) Box<dyn Sink>);
+
+/// What every service of a worker works with.
+pub struct WorkerContext {
+    /// Name of the worker in health and logs.
+    pub worker: String,
+    /// Consumer group, for metrics.
+    pub group: String,
+    /// Where failed messages go.
+    pub disposition: Routing,
+    /// Where produced messages go.
+    pub producer: Arc<Producer>,
+    /// The process's health.
+    pub health: Health,
+    /// The time.
+    pub clock: Clock,
+    /// Stops waiting.
+    pub drain: CancellationToken,
+}
+
+impl WorkerContext {
+    /// A dependency is not there, and a message waits for it until the guard is dropped.
+    pub(crate) fn wait_for(&self, unavailable: &Unavailable) -> Waiting {
+        let component = format!("{}/{}", self.worker, unavailable.dependency);
+        self.health.wait_for(&component, &unavailable.reason)
+    }
+
+    /// Sends what came of a record and counts its failures.
+    pub(crate) async fn deliver(&self, disposed: &Routed, stop: &CancellationToken) -> Result<(), Unfinished> {
+        self.producer.deliver(&disposed.outgoing, stop).await?;
+        for failure in &disposed.failures {
+            let labels = [DOMAIN, failure.category.as_str()];
+            match failure.end {
+                End::Retried(delay) => {
+                    metrics().retry_attempts.with_label_values(&labels).inc();
+                    metrics()
+                        .retry_delay
+                        .with_label_values(&[DOMAIN])
+                        .observe(delay.as_secs_f64());
+                }
+                End::Exhausted => {
+                    metrics().retry_exhausted.with_label_values(&labels).inc();
+                    metrics().dead_letters.with_label_values(&[DOMAIN, "exhausted"]).inc();
+                }
+                End::Permanent => metrics().dead_letters.with_label_values(&[DOMAIN, "permanent"]).inc(),
+                End::Dropped => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts a record that is finished.
+    pub(crate) fn count(&self, record: &Record, disposed: &Routed, readable: bool) {
+        let status = match (readable, disposed.failures.is_empty()) {
+            (false, _) => "unreadable",
+            (true, true) => "success",
+            (true, false) => "failed",
+        };
+        metrics()
+            .consumed
+            .with_label_values(&[&record.topic, self.group.as_str(), status])
+            .inc();
+        for failure in &disposed.failures {
+            metrics()
+                .processing_errors
+                .with_label_values(&[&record.topic, self.group.as_str(), failure.category.as_str()])
+                .inc();
+        }
+        if let Some(written) = record.timestamp {
+            let latency = self.clock.now().duration_since(written).as_secs_f64();
+            metrics()
+                .stage_latency
+                .with_label_values(&[self.disposition.stage.name()])
+                .observe(latency.max(0.0));
+        }
+    }
+}

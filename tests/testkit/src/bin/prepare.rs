@@ -1,0 +1,32 @@
+//! `xact-test-prepare`: fills the test cache before the tests, so that a download counts against no test's time and a
+//! missing program is reported once.
+
+use std::process::ExitCode;
+
+use xact_testkit::{Error, azurite, duckdb, kafka, keda, python, real_files, spark};
+
+fn main() -> ExitCode {
+    let steps = [
+        ("Kafka", kafka::install().map(drop)),
+        ("Python", python::interpreter().map(drop)),
+        ("DuckDB", duckdb::install().map(drop)),
+        ("Spark 3.5", spark::install(spark::Line::V3).map(drop)),
+        ("Spark 4.0", spark::install(spark::Line::V4).map(drop)),
+        ("Azurite", azurite::install().map(drop)),
+        ("Real files", real_files::folder().map(drop)),
+        ("KEDA", keda::install().map(drop)),
+    ];
+    let mut code = ExitCode::SUCCESS;
+    for (name, result) in steps {
+        match result {
+            Ok(()) => eprintln!("{name}: ready"),
+            // Go is needed by few tests. tests/run decides whether it may do without.
+            Err(error @ Error::Missing { program: "go", .. }) => eprintln!("{name}: left out: {error}"),
+            Err(error) => {
+                eprintln!("{name}: {error}");
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    code
+}
