@@ -1,12 +1,13 @@
-//! The dlq handler: writes an audit line for every dead letter and counts it by stage and category.
+//! The dlq stage: writes an audit line for every dead letter and counts it by stage and category.
 
-mod audit;
-mod letter;
+mod audit_line;
+mod audit_log;
 
 use std::sync::Arc;
 
-use audit::AuditLog;
-use letter::Letter;
+use audit_line::{audit_line, labels};
+use audit_log::AuditLog;
+use xact_contracts::messages::DeadLetterRecord;
 use xact_contracts::topology::Stage;
 use xact_runtime::{Context, EachService, Emit, Factory, Failure, Handler, Limits, Outcome, SetupError, Unavailable};
 use xact_telemetry::metrics::metrics;
@@ -16,7 +17,7 @@ pub struct Dlq {
     audit: AuditLog,
 }
 
-/// Makes the stage.
+/// Returns the factory of the stage.
 #[must_use]
 pub fn factory() -> Factory {
     Arc::new(|settings| {
@@ -27,22 +28,20 @@ pub fn factory() -> Factory {
 }
 
 impl Handler for Dlq {
-    type Input = Letter;
+    type Input = DeadLetterRecord;
 
-    async fn handle(&self, letter: Letter, context: &Context) -> Result<Outcome, Failure> {
-        if let Letter::Tombstone = letter {
+    async fn handle(&self, record: DeadLetterRecord, context: &Context) -> Result<Outcome, Failure> {
+        let Some(line) = audit_line(&record, context.now) else {
             return Ok(Emit::nothing().into());
-        }
-        let line = letter.audit_line(context.now);
+        };
         let audit = self.audit.clone();
         tokio::task::spawn_blocking(move || audit.write(&line).map_err(|error| error.to_string()))
             .await
             .unwrap_or_else(|error| Err(error.to_string()))
             .map_err(|reason| Unavailable::new("audit log", reason))?;
-        let (stage, category) = letter.labels();
         metrics()
             .dead_letters_audited
-            .with_label_values(&[stage, category])
+            .with_label_values(&labels(&record))
             .inc();
         Ok(Emit::nothing().into())
     }

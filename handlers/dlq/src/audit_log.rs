@@ -1,4 +1,4 @@
-//! The audit log: one JSON object a line, on disk before its offset is committed.
+//! The audit log: one JSON object per line, synced to disk before the record's offset is committed.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
-/// A file, or the process's log.
+/// Where audit lines are written: to a file, or to the process's log.
 #[derive(Clone)]
 pub(crate) enum AuditLog {
     File(PathBuf, Arc<Mutex<Writer>>),
@@ -17,11 +17,11 @@ pub(crate) enum AuditLog {
 /// The open file.
 pub(crate) struct Writer {
     file: File,
-    /// The last line was cut short, by a full disk perhaps: the next one begins a new line.
+    /// The last write failed and may have left part of a line: the next one starts on a new line.
     is_cut: bool,
 }
 
-/// The audit log cannot be written.
+/// The audit log cannot be opened or written.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the audit log {path} cannot be {what}: {error}; check AUDIT_LOG_PATH, its folder's permissions and the free space"
@@ -33,7 +33,7 @@ pub(crate) struct AuditError {
 }
 
 impl AuditLog {
-    /// Opens the file for appending, its folder made if it is missing; without a path the lines go to the log.
+    /// Opens the file for appending and creates its folder if it is missing. Without a path, lines go to the log.
     pub(crate) fn open(path: Option<&Path>) -> Result<Self, AuditError> {
         let Some(path) = path else {
             return Ok(Self::Log);
@@ -55,14 +55,14 @@ impl AuditLog {
         Ok(Self::File(path.to_owned(), Arc::new(Mutex::new(writer))))
     }
 
-    /// Writes a line; blocks for the disk. A redelivered dead letter is a second line: the log tells what happened, and that did.
+    /// Writes a line and waits for the disk. A redelivered dead letter adds a second line.
     pub(crate) fn write(&self, line: &Value) -> Result<(), AuditError> {
         match self {
             Self::File(path, writer) => {
                 let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
                 let begin = if writer.is_cut { "\n" } else { "" };
                 let bytes = format!("{begin}{line}\n").into_bytes();
-                // One write: lines of two processes do not mix.
+                // A single write in append mode: lines of two processes do not interleave.
                 let written = writer.file.write_all(&bytes).and_then(|()| writer.file.sync_data());
                 writer.is_cut = written.is_err();
                 written.map_err(|error| AuditError {
