@@ -39,10 +39,7 @@ impl Handler for Dlq {
             .await
             .unwrap_or_else(|error| Err(error.to_string()))
             .map_err(|reason| Unavailable::new("audit log", reason))?;
-        metrics()
-            .dead_letters_audited
-            .with_label_values(&labels(&record))
-            .inc();
+        metrics().dead_letters_audited.with_label_values(&labels(&record)).inc();
         Ok(Emit::nothing().into())
     }
 }

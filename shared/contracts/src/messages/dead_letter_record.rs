@@ -104,6 +104,10 @@ mod tests {
         assert_eq!(DeadLetterRecord::decode(b"").unwrap(), DeadLetterRecord::Tombstone);
         assert_eq!(DeadLetterRecord::of_value(None), DeadLetterRecord::Tombstone);
         let empty = DeadLetterRecord::of_value(Some(Vec::new()));
-        assert_eq!(empty.original_bytes().unwrap(), Some(Vec::new()), "an empty value is not a tombstone");
+        assert_eq!(
+            empty.original_bytes().unwrap(),
+            Some(Vec::new()),
+            "an empty value is not a tombstone"
+        );
     }
 }
