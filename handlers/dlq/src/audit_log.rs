@@ -3,8 +3,9 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde_json::Value;
 
 /// Where audit lines are written: to a file, or to the process's log.
@@ -59,7 +60,7 @@ impl AuditLog {
     pub(crate) fn write(&self, line: &Value) -> Result<(), AuditError> {
         match self {
             Self::File(path, writer) => {
-                let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut writer = writer.lock();
                 let begin = if writer.is_cut { "\n" } else { "" };
                 let bytes = format!("{begin}{line}\n").into_bytes();
                 // A single write in append mode: lines of two processes do not interleave.

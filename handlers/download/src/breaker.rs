@@ -1,8 +1,9 @@
 //! A circuit breaker per host: ten failures in a row open it, after 30 s one request may try again.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use xact_telemetry::metrics::metrics;
 
@@ -36,7 +37,7 @@ const HALF_OPEN: i64 = 2;
 
 impl Breakers {
     fn hosts(&self) -> MutexGuard<'_, HashMap<String, Breaker>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Whether a request to this host may be made now.

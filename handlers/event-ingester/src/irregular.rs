@@ -5,7 +5,8 @@
 //! writes all of them so. A shape is a JSON path, or the form of a timestamp; it holds no URL and no value.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 use xact_contracts::messages::Event;
 use xact_contracts::url_paths::UrlPaths;
@@ -66,7 +67,7 @@ impl Irregular {
     }
 
     fn is_new(&self, kind: &str, shape: &str) -> bool {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.told.lock();
         if told.len() >= MAX_SHAPES {
             return false;
         }
@@ -104,7 +105,7 @@ mod tests {
     }
 
     fn told(irregular: &Irregular) -> Vec<String> {
-        let mut told: Vec<_> = irregular.told.lock().unwrap().iter().cloned().collect();
+        let mut told: Vec<_> = irregular.told.lock().iter().cloned().collect();
         told.sort();
         told
     }

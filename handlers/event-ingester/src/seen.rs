@@ -4,10 +4,10 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use lru::LruCache;
+use parking_lot::{Mutex, MutexGuard};
 
 /// About 5 MB.
 const EVENTS: NonZeroUsize = NonZeroUsize::new(100_000).unwrap();
@@ -36,7 +36,7 @@ impl Seen {
     }
 
     fn cache(&self) -> MutexGuard<'_, LruCache<u128, Timestamp>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Whether it was expanded within the last 24 hours.

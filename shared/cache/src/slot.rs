@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
@@ -21,7 +22,7 @@ impl Cache {
     /// The place of an attachment; waits while another task of this process works on it.
     pub async fn slot(&self, media_id: Uuid) -> Slot {
         let lock = {
-            let mut busy = self.locks.busy.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut busy = self.locks.busy.lock();
             Arc::clone(busy.entry(media_id).or_default())
         };
         Slot {
@@ -45,7 +46,7 @@ struct Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let mut busy = self.locks.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut busy = self.locks.busy.lock();
         drop(self.guard.take());
         // Only the map itself still knows the lock: a task that waits holds another reference.
         if busy
@@ -158,7 +159,7 @@ mod tests {
         write(&first, b"x").await;
         drop(first);
         assert!(waiting.await.unwrap(), "it sees what the first has finished");
-        assert!(cache.locks.busy.lock().unwrap().is_empty());
+        assert!(cache.locks.busy.lock().is_empty());
     }
 
     #[tokio::test]

@@ -2,10 +2,11 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 use rustix::fs::StatVfs;
 
 use crate::folders::Folders;
@@ -123,7 +124,7 @@ impl Cache {
     /// # Errors
     /// When the volume does not answer.
     pub async fn volume(&self) -> Result<Volume, CacheError> {
-        let last = || self.volume.answer.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = || self.volume.answer.lock();
         let known = last().filter(|(at, volume)| at.elapsed() < volume.good_for());
         if let Some((_, volume)) = known {
             return Ok(volume);
@@ -165,7 +166,7 @@ fn ask(folders: &Folders, cleared: &Mutex<Option<Instant>>) -> io::Result<Volume
 }
 
 fn is_time_to_clear(cleared: &Mutex<Option<Instant>>) -> bool {
-    let mut cleared = cleared.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut cleared = cleared.lock();
     let is_time = cleared.is_none_or(|at| at.elapsed() >= CLEAR_INTERVAL);
     if is_time {
         *cleared = Some(Instant::now());

@@ -4,8 +4,9 @@
 //! first minutes a 403 is waited out, in sight of whoever looks at readiness; later it is a mistake of the deployment.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use crate::token::Principal;
 
@@ -59,7 +60,7 @@ impl Access {
 
     /// It was let in.
     pub fn granted(&self, now: Instant) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock();
         seen.first.get_or_insert(now);
         seen.refused = None;
     }
@@ -69,7 +70,7 @@ impl Access {
     /// `principal` is who asked, if known ([`Token::principal`](crate::Token::principal)).
     pub fn refused(&self, principal: Option<Principal>, now: Instant) -> AccessState {
         {
-            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut seen = self.seen.lock();
             seen.first.get_or_insert(now);
             seen.refused = Some(Refused { principal });
         }
@@ -79,7 +80,7 @@ impl Access {
     /// How it stands, for readiness. What is spreading turns into missing by time alone.
     #[must_use]
     pub fn state(&self, now: Instant) -> AccessState {
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = self.seen.lock();
         let Some(first) = seen.first else {
             return AccessState::Untried;
         };

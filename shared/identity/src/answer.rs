@@ -4,13 +4,14 @@
 //! page with 502). So each request goes through an [`Exchange`], which reads at most [`MAX_BODY`] and keeps the status for
 //! the error message.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use azure_core::error::{Error, ErrorKind};
 use azure_core::http::headers::{CONTENT_TYPE, RETRY_AFTER};
 use azure_core::http::{AsyncRawResponse, HttpClient, Request};
 use futures::StreamExt;
+use parking_lot::Mutex;
 
 /// Tokens are 2 to 8 KiB.
 pub(crate) const MAX_BODY: usize = 64 * 1024;
@@ -43,7 +44,7 @@ impl Exchange {
 
     /// The last answer.
     pub(crate) fn answer(&self) -> Option<Answer> {
-        self.answer.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.answer.lock().clone()
     }
 }
 
@@ -86,7 +87,7 @@ impl HttpClient for Exchange {
         }
         let is_cut = broken.is_some() && !answer.too_large;
         if !is_cut {
-            *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
+            *self.answer.lock() = Some(answer);
         }
         match broken {
             Some(error) => Err(error),

@@ -7,9 +7,10 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use azure_identity::Executor;
+use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
@@ -50,7 +51,7 @@ impl Run {
     }
 
     pub(crate) fn failure(&self) -> Option<Failure> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.failure.lock().clone()
     }
 }
 
@@ -74,7 +75,7 @@ impl Executor for Run {
         let status = child.wait().await?;
         group.is_over();
         if !status.success() {
-            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(Failure {
+            *self.failure.lock() = Some(Failure {
                 code: status.code(),
                 text: String::from_utf8_lossy(&stderr).into_owned(),
             });

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use secrecy::ExposeSecret;
 use url::Url;
 
@@ -27,7 +28,7 @@ struct Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        let keepers = self.keepers.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let keepers = self.keepers.get_mut();
         keepers.values().for_each(|keeper| keeper.stop());
     }
 }
@@ -112,8 +113,8 @@ impl Identity {
         Ok(self.keepers().entry(scope.to_owned()).or_insert(keeper).clone())
     }
 
-    fn keepers(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Arc<Keeper>>> {
-        self.0.keepers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn keepers(&self) -> parking_lot::MutexGuard<'_, BTreeMap<String, Arc<Keeper>>> {
+        self.0.keepers.lock()
     }
 }
 

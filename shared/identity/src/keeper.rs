@@ -7,10 +7,11 @@
 //! Time is tokio's, so that it stands still in tests; the wall clock is asked as well, because a workstation that slept
 //! wakes up with tokens that have expired meanwhile.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -120,7 +121,7 @@ impl Keeper {
 
     /// Starts the task, or starts it again when the runtime that it ran on is gone.
     pub(crate) fn run(self: &Arc<Self>, source: &Arc<dyn TokenSource>) {
-        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut task = self.task.lock();
         if task.as_ref().is_none_or(JoinHandle::is_finished) {
             *task = Some(tokio::spawn(keep(self.clone(), source.clone())));
         }
@@ -128,7 +129,7 @@ impl Keeper {
 
     /// Ends the task; it holds the keeper.
     pub(crate) fn stop(&self) {
-        if let Some(task) = self.task.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(task) = self.task.lock().take() {
             task.abort();
         }
     }

@@ -6,10 +6,11 @@ mod tokens;
 
 pub use rights::{Right, Rights};
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use rdkafka::ClientContext;
 use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
@@ -101,7 +102,7 @@ impl Connection {
 
     /// Why the cluster cannot be used; `None`: nothing is known against it.
     pub fn trouble(&self) -> Option<Trouble> {
-        self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.trouble.lock().clone()
     }
 
     /// What the client said last that is not about its connection.
@@ -126,7 +127,7 @@ impl Connection {
                 None => health.up(component),
             }
         }
-        *self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+        *self.0.trouble.lock() = trouble;
     }
 }
 

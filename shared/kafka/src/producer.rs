@@ -4,9 +4,10 @@ mod client;
 
 use std::collections::HashMap;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, RwLock};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::BaseRecord;
@@ -201,7 +202,7 @@ impl Producer {
     }
 
     fn rights(&self, topic: &str) -> Arc<Rights> {
-        let mut rights = self.rights.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rights = self.rights.lock();
         if let Some(known) = rights.get(topic) {
             return Arc::clone(known);
         }
@@ -211,7 +212,7 @@ impl Producer {
     }
 
     fn client(&self) -> Arc<Client> {
-        Arc::clone(&self.client.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.client.read())
     }
 
     /// The client, or a new one if it is known to lead nowhere.
@@ -233,7 +234,7 @@ impl Producer {
         if fatal.is_none() && !has_timed_out && !is_stranded {
             return;
         }
-        let mut current = self.client.write().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.client.write();
         if !Arc::ptr_eq(&current, failed) {
             return;
         }

@@ -4,8 +4,9 @@
 //! where there is one.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use xact_contracts::redaction::redact_text;
 
@@ -18,7 +19,7 @@ pub struct ReadErrors(Mutex<VecDeque<(String, Instant)>>);
 
 impl ReadErrors {
     fn kept(&self) -> MutexGuard<'_, VecDeque<(String, Instant)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Remembers an error.

@@ -1,7 +1,9 @@
 //! How a thread that serves librdkafka waits until there is something to do, without looking for it at intervals.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
 
 /// Wakes one thread. Clones wake the same one.
 ///
@@ -19,7 +21,7 @@ struct State {
 impl Wake {
     /// Ends the present wait, or the next one. Librdkafka calls this with its queue locked, so it does nothing else.
     pub fn wake(&self) {
-        let mut is_awake = self.0.is_awake.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut is_awake = self.0.is_awake.lock();
         if !*is_awake {
             *is_awake = true;
             self.0.changed.notify_one();
@@ -28,19 +30,17 @@ impl Wake {
 
     /// Waits for a wake-up, or for the time that is given.
     pub fn wait(&self, longest: Duration) {
-        let is_awake = self.0.is_awake.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self
-            .0
+        let mut is_awake = self.0.is_awake.lock();
+        self.0
             .changed
-            .wait_timeout_while(is_awake, longest, |is_awake| !*is_awake);
-        let (mut is_awake, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            .wait_while_for(&mut is_awake, |is_awake| !*is_awake, longest);
         *is_awake = false;
     }
 
     /// Whether the next wait ends at once.
     #[must_use]
     pub fn is_awake(&self) -> bool {
-        *self.0.is_awake.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.0.is_awake.lock()
     }
 }
 

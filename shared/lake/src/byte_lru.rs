@@ -1,8 +1,7 @@
 //! A cache that is bounded by bytes; the least recently used entries are dropped first.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use lru::LruCache;
+use parking_lot::{Mutex, MutexGuard};
 
 /// What an entry costs besides its value: key, pointers, the map's node.
 const ENTRY_BYTES: usize = 256;
@@ -63,7 +62,7 @@ impl<V: Clone> ByteLru<V> {
 
     /// A panic elsewhere leaves the cache consistent: each change is complete when the lock is released.
     fn lock(&self) -> MutexGuard<'_, Entries<V>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock()
     }
 }
 

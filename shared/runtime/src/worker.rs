@@ -1,9 +1,10 @@
 //! One worker: a stage's service on its consumer, restarted with backoff when it fails as a whole.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use parking_lot::RwLock;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -85,7 +86,7 @@ impl Worker {
     /// The running service.
     #[must_use]
     pub fn service(&self) -> Option<Current> {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.current.read().clone()
     }
 
     /// Runs until the process drains. What fails is started again: the other workers go on meanwhile.
@@ -173,7 +174,7 @@ impl Worker {
         });
         let handle = tokio::runtime::Handle::current();
         let sink = Arc::clone(&service).sink(Arc::clone(&desk), handle.clone());
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some((Arc::clone(&service), desk));
+        *self.current.write() = Some((Arc::clone(&service), desk));
         let (send, receive) = tokio::sync::oneshot::channel();
         std::thread::Builder::new()
             .name(self.name.clone())

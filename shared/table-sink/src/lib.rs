@@ -9,12 +9,13 @@ pub use undated::{Undated, WINDOW_DAYS};
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use futures::FutureExt;
 use jiff::Timestamp;
 use jiff::civil::Date;
+use parking_lot::{Mutex, MutexGuard};
 
 use agreement::Verdict;
 use xact_config::Settings;
@@ -139,7 +140,7 @@ impl<R: TableRow> TableSink<R> {
     }
 
     fn known(&self) -> MutexGuard<'_, BTreeMap<String, Option<i64>>> {
-        self.positions.lock().unwrap_or_else(PoisonError::into_inner)
+        self.positions.lock()
     }
 
     /// Compares the table's positions with those of the group and the topic (see [`agreement`]), and answers where to

@@ -3,8 +3,10 @@
 //! Each component (a worker, its broker connection, a dependency) reports its own state; the log says a change once.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, MutexGuard};
 
 /// After so long without a poll a worker's thread is taken for stuck.
 const STUCK_AFTER: Duration = Duration::from_secs(120);
@@ -57,7 +59,7 @@ impl Drop for Waiting {
 
 impl Health {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// The component does not work; logged when it is new or its reason changed.

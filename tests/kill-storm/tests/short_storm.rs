@@ -1,7 +1,8 @@
 //! A short storm, as `tests/run` runs it. `STORM_SEED` gives it another seed.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use xact_kill_storm::{Options, Report};
 
@@ -14,7 +15,7 @@ const SEED: u64 = 1;
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 fn storm(azure: bool) -> xact_testkit::Result<Report> {
-    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let _turn = ONE_AT_A_TIME.lock();
     let seed = std::env::var("STORM_SEED").ok().and_then(|seed| seed.parse().ok());
     xact_kill_storm::run(Options {
         events: EVENTS,

@@ -2,10 +2,11 @@
 //! <https://learn.microsoft.com/azure/container-apps/managed-identity#rest-endpoint-reference>.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::json;
 
 use crate::{
@@ -87,7 +88,7 @@ impl ManagedIdentity {
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
+    state.lock()
 }
 
 fn token(request: &Request, issuer: &Issuer, state: &Mutex<State>, answer: &Answer) -> http_server::Answer {

@@ -4,12 +4,9 @@
 //! them before the broker listens, or while it is down for a restart. So the ports are below 32768 (where Linux
 //! starts the ephemeral ones), and each is reserved by a locked file until this process ends.
 
-use std::{
-    env, fs,
-    fs::File,
-    net::TcpListener,
-    sync::{Mutex, PoisonError},
-};
+use std::{env, fs, fs::File, net::TcpListener};
+
+use parking_lot::Mutex;
 
 use crate::{Error, Result};
 
@@ -32,7 +29,7 @@ pub fn free() -> Result<u16> {
             continue;
         };
         if file.try_lock().is_ok() && TcpListener::bind(("0.0.0.0", port)).is_ok() {
-            RESERVED.lock().unwrap_or_else(PoisonError::into_inner).push(file);
+            RESERVED.lock().push(file);
             return Ok(port);
         }
     }

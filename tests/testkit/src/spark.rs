@@ -10,9 +10,10 @@ use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::OnceLock,
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 
@@ -81,7 +82,7 @@ impl Spark {
         static SESSIONS: [OnceLock<Result<Mutex<Spark>>>; 2] = [const { OnceLock::new() }; 2];
         let session = &SESSIONS[usize::from(line == Line::V4)];
         match session.get_or_init(|| Self::start(line).map(Mutex::new)) {
-            Ok(session) => Ok(session.lock().unwrap_or_else(PoisonError::into_inner)),
+            Ok(session) => Ok(session.lock()),
             Err(error) => Err(Error::failed(
                 format!("{} did not start", line.name()),
                 error.to_string(),

@@ -10,8 +10,10 @@ use std::{
     os::unix::process::CommandExt,
     path::Path,
     process::{Child, Command, Stdio},
-    sync::{Mutex, OnceLock, PoisonError},
+    sync::OnceLock,
 };
+
+use parking_lot::Mutex;
 
 /// Reads `group|dir add|forget NAME`, one a line, until the pipe closes, which is when its parent is gone.
 /// A TERM or INT that was meant for the whole test run must not end it: it has its work still to do.
@@ -60,7 +62,7 @@ fn tell(line: &str) {
     let Some(watchdog) = WATCHDOG.get_or_init(|| start().ok().map(Mutex::new)) else {
         return;
     };
-    let mut watchdog = watchdog.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut watchdog = watchdog.lock();
     if let Some(pipe) = watchdog.stdin.as_mut() {
         // One write a line: shorter than PIPE_BUF, so it is read whole. A failure means that the watchdog is gone.
         let _ = pipe.write_all(format!("{line}\n").as_bytes());

@@ -1,9 +1,10 @@
 //! The HTTP clients, and when a request is asked a second time at once.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use reqwest::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use reqwest::{Certificate, Client, ClientBuilder, Response, StatusCode, redirect};
 use url::Url;
@@ -97,7 +98,7 @@ impl Clients {
     }
 
     fn answered(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.answered.lock().unwrap_or_else(PoisonError::into_inner)
+        self.answered.lock()
     }
 }
 

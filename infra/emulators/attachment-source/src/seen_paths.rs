@@ -1,9 +1,9 @@
 //! How often a path had its passing fault already: a bounded memory, so that a storm of unique paths cannot fill the process.
 
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
+use parking_lot::{Mutex, MutexGuard};
 
 /// The last paths seen, by the hash of the path, and how often.
 pub(crate) struct SeenPaths(Mutex<LruCache<u64, u32>>);
@@ -29,7 +29,7 @@ impl SeenPaths {
 
     fn cache(&self) -> MutexGuard<'_, LruCache<u64, u32>> {
         // A panic elsewhere leaves the cache whole: every change to it is one call.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

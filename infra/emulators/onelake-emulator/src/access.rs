@@ -6,10 +6,9 @@
 mod bearer;
 mod shared_key;
 
-use std::sync::{PoisonError, RwLock};
-
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, Method};
+use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 
 pub use bearer::AcceptedToken;
@@ -75,7 +74,7 @@ impl Access {
 
     /// Refuses a principal whose role has not spread to the workspace yet.
     pub(crate) fn authorize(&self, principal: &str, workspace: &str) -> Result<(), Refusal> {
-        let closed = self.closed.read().unwrap_or_else(PoisonError::into_inner);
+        let closed = self.closed.read();
         let is_closed = closed.iter().any(|closed| {
             closed.workspace == workspace && closed.principal.as_deref().is_none_or(|closed| closed == principal)
         });
@@ -87,11 +86,11 @@ impl Access {
     }
 
     pub(crate) fn closed(&self) -> Vec<Closed> {
-        self.closed.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.closed.read().clone()
     }
 
     pub(crate) fn close(&self, what: Closed) {
-        let mut closed = self.closed.write().unwrap_or_else(PoisonError::into_inner);
+        let mut closed = self.closed.write();
         if !closed.contains(&what) {
             closed.push(what);
         }
@@ -99,7 +98,7 @@ impl Access {
 
     /// Opens what was closed in these very words, or everything.
     pub(crate) fn open(&self, what: Option<&Closed>) {
-        let mut closed = self.closed.write().unwrap_or_else(PoisonError::into_inner);
+        let mut closed = self.closed.write();
         closed.retain(|closed| what.is_some_and(|what| what != closed));
     }
 }

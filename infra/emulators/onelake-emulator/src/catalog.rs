@@ -7,8 +7,8 @@
 
 use std::collections::HashMap;
 use std::str::FromStr;
-use std::sync::{PoisonError, RwLock};
 
+use parking_lot::RwLock;
 use uuid::Uuid;
 
 use crate::errors::{FRIENDLY_NAMES_OFF, INVALID_NAME, ITEM_NOT_FOUND, Refusal};
@@ -142,12 +142,12 @@ impl Catalog {
     }
 
     pub(crate) fn know_workspace(&self, name: &str) {
-        let mut guids = self.guids.write().unwrap_or_else(PoisonError::into_inner);
+        let mut guids = self.guids.write();
         guids.workspaces.insert(derived(name), name.to_owned());
     }
 
     fn know(&self, item: &Item) {
-        let mut guids = self.guids.write().unwrap_or_else(PoisonError::into_inner);
+        let mut guids = self.guids.write();
         guids.workspaces.insert(item.workspace_guid(), item.workspace.clone());
         guids
             .items
@@ -157,7 +157,7 @@ impl Catalog {
     /// The real names behind a target that names at least a workspace. Whether anything is there is not looked at, except
     /// that a GUID must be known.
     pub(crate) fn resolve(&self, target: &Target, protocol: Protocol) -> Result<Place, Refusal> {
-        let guids = self.guids.read().unwrap_or_else(PoisonError::into_inner);
+        let guids = self.guids.read();
         let mut segments = target.segments().to_vec();
         let Some(workspace) = segments.first_mut() else {
             return Err(INVALID_NAME.into());
@@ -185,7 +185,7 @@ impl Catalog {
         let Some((item, rest)) = prefix.split_once('/') else {
             return Ok(prefix.to_owned());
         };
-        let guids = self.guids.read().unwrap_or_else(PoisonError::into_inner);
+        let guids = self.guids.read();
         let item = guids.item(place.path.workspace(), item, place.by_guid)?;
         Ok(format!("{item}/{rest}"))
     }
@@ -198,7 +198,7 @@ impl Catalog {
         let (item, rest) = name
             .split_once('/')
             .map_or((name, None), |(item, rest)| (item, Some(rest)));
-        let guids = self.guids.read().unwrap_or_else(PoisonError::into_inner);
+        let guids = self.guids.read();
         let known = guids
             .items
             .iter()

@@ -7,8 +7,8 @@
 //! request that was carried out is on the bill, whether its answer reaches the client or not.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use serde::Serialize;
 
 use crate::request::Query;
@@ -115,6 +115,6 @@ impl Counters {
     }
 
     fn lock(&self) -> MutexGuard<'_, Counts> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }

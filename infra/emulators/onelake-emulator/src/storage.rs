@@ -20,11 +20,12 @@ mod walk;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::Arc;
 
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use sha2::{Digest, Sha256};
 
 pub(crate) use blocks::{BlockRef, Source};
@@ -112,7 +113,7 @@ impl Storage {
 
     /// Makes a folder and those above it, if they are missing.
     pub(crate) fn make_folder(&self, segments: &[String]) -> Result<(), StoreError> {
-        let _names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+        let _names = self.names.write();
         open_or_make_folder(&self.root, segments).map(drop).map_err(in_the_way)
     }
 
@@ -152,14 +153,14 @@ impl Storage {
 
     /// What is at a path, with its properties.
     pub(crate) fn look(&self, path: &EntryPath) -> Result<(Entry, Properties), StoreError> {
-        let _names = self.names.read().unwrap_or_else(PoisonError::into_inner);
+        let _names = self.names.read();
         let entry = self.entry(path)?.ok_or(StoreError::NotFound)?;
         Ok((entry, self.records.read(path, &entry)?))
     }
 
     /// The same, with the file opened for reading: later writes to the path do not reach it. A folder has no bytes.
     pub(crate) fn read(&self, path: &EntryPath) -> Result<(Entry, Properties, Option<File>), StoreError> {
-        let _names = self.names.read().unwrap_or_else(PoisonError::into_inner);
+        let _names = self.names.read();
         let entry = self.entry(path)?.ok_or(StoreError::NotFound)?;
         let properties = self.records.read(path, &entry)?;
         if entry.is_folder() {
@@ -174,7 +175,7 @@ impl Storage {
     fn uploads_to(&self, key: &str) -> MutexGuard<'_, ()> {
         // The key is a hash in hexadecimal.
         let slot = usize::from_str_radix(&key[..2], 16).unwrap_or(0) % self.uploads.len();
-        self.uploads[slot].lock().unwrap_or_else(PoisonError::into_inner)
+        self.uploads[slot].lock()
     }
 }
 

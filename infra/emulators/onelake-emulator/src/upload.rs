@@ -2,11 +2,12 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::body::{Body, BodyDataStream};
 use bytes::Bytes;
 use futures::StreamExt;
+use parking_lot::Mutex;
 use tokio::io::{AsyncWriteExt, BufWriter};
 
 use crate::checksums::Checksum;
@@ -50,7 +51,7 @@ impl Upload {
         let Some(stream) = &mut self.stream else {
             return Ok(None);
         };
-        match stream.get_mut().unwrap_or_else(PoisonError::into_inner).next().await {
+        match stream.get_mut().next().await {
             Some(Ok(bytes)) => {
                 self.arrived += bytes.len() as u64;
                 Ok(Some(bytes))

@@ -3,9 +3,10 @@
 //! The identity keeps a token fresh and renews it in the background. That goes on in a small async runtime of its own, for
 //! the callers' threads have none, and a token must not wait for what keeps the process's busy.
 
-use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
+use std::sync::{OnceLock, mpsc};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use parking_lot::Mutex;
 use rdkafka::client::OAuthToken;
 use secrecy::ExposeSecret;
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -71,13 +72,13 @@ impl Tokens {
             principal_name: name.unwrap_or_else(|| NAMELESS.to_owned()),
             lifetime_ms: i64::try_from(millis).unwrap_or(i64::MAX),
         };
-        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(token);
+        *self.shown.lock() = Some(token);
         Ok(handed_over)
     }
 
     /// The broker refused the token: the next one must be another one. Once, lest a refusal that is meant makes a loop.
     pub(crate) fn refused(&self) {
-        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let shown = self.shown.lock();
         if let Some(token) = shown.as_ref()
             && self.identity.forget(&self.scope, token) == Forgotten::Replaced
         {
@@ -90,7 +91,7 @@ impl Tokens {
 
     /// Who the broker knows us as, by the token.
     pub(crate) fn principal(&self) -> Option<Principal> {
-        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let shown = self.shown.lock();
         shown.as_ref().and_then(Token::principal)
     }
 

@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io;
 use std::num::NonZero;
 use std::os::unix::fs::FileExt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use azure_core::http::{
@@ -24,6 +24,7 @@ use azure_storage_blob::models::{
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use md5::{Digest as _, Md5};
+use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 use url::Url;
@@ -413,7 +414,7 @@ async fn read(source: &Arc<File>, from: u64, wanted: u64, hash: &Arc<Mutex<Sha25
     let read = tokio::task::spawn_blocking(move || {
         let mut bytes = vec![0; usize::try_from(wanted).map_err(io::Error::other)?];
         source.read_exact_at(&mut bytes, from)?;
-        hash.lock().unwrap_or_else(PoisonError::into_inner).update(&bytes);
+        hash.lock().update(&bytes);
         let md5 = Md5::digest(&bytes).into();
         Ok(Block {
             bytes: bytes.into(),
@@ -431,7 +432,7 @@ async fn read(source: &Arc<File>, from: u64, wanted: u64, hash: &Arc<Mutex<Sha25
 
 /// What was read must be what was announced: nothing has been made visible yet.
 fn verify(hash: &Mutex<Sha256>, content: Content<'_>) -> Result<(), BodyError> {
-    let found = hash.lock().unwrap_or_else(PoisonError::into_inner).clone().finalize();
+    let found = hash.lock().clone().finalize();
     if hex::encode(found) == content.sha256 {
         return Ok(());
     }

@@ -1,7 +1,8 @@
 //! Counts what the requests of a connection cost, with the price table of `xact_contracts::onelake_billing`.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use reqwest::header::CONTENT_LENGTH;
 use reqwest::{Request, StatusCode};
 
@@ -19,7 +20,7 @@ pub(crate) struct Meter {
 
 impl Meter {
     pub(crate) fn bill(&self) -> Bill {
-        self.bill.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.bill.lock().clone()
     }
 
     /// Counts an answered request. One that failed authentication is not billed.
@@ -32,10 +33,7 @@ impl Meter {
             _ => answer_bytes.unwrap_or(0),
         };
         let price = request.class.micro_cu_seconds(bytes);
-        self.bill
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .add(request.class, bytes);
+        self.bill.lock().add(request.class, bytes);
         if let Some(observer) = &self.observer {
             observer(request.operation, request.class, price);
         }

@@ -1,6 +1,5 @@
 //! What the consumer is told by librdkafka, and what ends it.
 
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use rdkafka::consumer::Consumer as _;
@@ -40,7 +39,7 @@ impl Consumer {
     /// them (`stuck`).
     pub(super) fn poll_error(&mut self, error: KafkaError) -> Result<(), ConsumeError> {
         let hooks = self.client.context();
-        let skipped = hooks.skipped.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let skipped = hooks.skipped.lock().take();
         if let Some(reason) = skipped {
             return Err(ConsumeError::Skipped(reason, hooks.group.clone()));
         }

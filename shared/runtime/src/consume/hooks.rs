@@ -1,10 +1,11 @@
 //! What librdkafka calls back: rebalances, commit answers, statistics. All on the polling thread.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use prometheus::IntGauge;
 use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
@@ -57,11 +58,11 @@ pub(super) struct Hooks {
 
 impl Hooks {
     pub(super) fn partitions(&self) -> MutexGuard<'_, Partitions> {
-        self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
+        self.partitions.lock()
     }
 
     pub(super) fn fresh(&self) -> MutexGuard<'_, Vec<Arc<Partition>>> {
-        self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
+        self.fresh.lock()
     }
 
     fn count_served(&self) {
@@ -256,7 +257,7 @@ impl ClientContext for Hooks {
             .with_label_values(&[self.group.as_str(), name.as_str()])
             .inc();
         if is_skipped(reason) {
-            *self.skipped.lock().unwrap_or_else(PoisonError::into_inner) = Some(redact_text(reason));
+            *self.skipped.lock() = Some(redact_text(reason));
         }
         self.connection.error(error, reason);
     }

@@ -1,9 +1,10 @@
 //! One partition while it is ours: what of it is done, what runs, and whether it was taken away.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 use crate::offset_tracker::{OffsetTracker, Take};
@@ -64,7 +65,7 @@ impl Partition {
     }
 
     fn tracker(&self) -> MutexGuard<'_, OffsetTracker> {
-        self.tracker.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tracker.lock()
     }
 
     /// See [`OffsetTracker::take`].
@@ -133,16 +134,16 @@ impl Partition {
 
     /// Notes how far the stage's tables are.
     pub(crate) fn set_tables(&self, positions: TablePositions) {
-        *self.tables.lock().unwrap_or_else(PoisonError::into_inner) = positions;
+        *self.tables.lock() = positions;
     }
 
     /// How far the stage's tables are, at least.
     pub(crate) fn tables(&self) -> TablePositions {
-        self.tables.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.tables.lock().clone()
     }
 
     fn requested(&self) -> MutexGuard<'_, Option<(i64, Instant)>> {
-        self.requested.lock().unwrap_or_else(PoisonError::into_inner)
+        self.requested.lock()
     }
 
     /// What may be committed now.

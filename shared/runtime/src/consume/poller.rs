@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{Message as _, TopicPartitionList};
@@ -106,13 +107,13 @@ impl Consumer {
             worker: worker.to_owned(),
             group: group.to_owned(),
             standstills: Standstills::new(worker, group, health.clone(), settings.fetch_wait),
-            skipped: std::sync::Mutex::default(),
+            skipped: Mutex::default(),
             health,
             connection: Connection::of_consumer(cluster, report),
             rights: Rights::new(Right::Receive, topics, cluster),
             revoke_grace: settings.shutdown_grace.min(REVOKE_GRACE),
-            partitions: std::sync::Mutex::default(),
-            fresh: std::sync::Mutex::default(),
+            partitions: Mutex::default(),
+            fresh: Mutex::default(),
             joined: AtomicBool::new(false),
             is_steady: AtomicBool::new(true),
             finished: AtomicBool::new(false),

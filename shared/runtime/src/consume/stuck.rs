@@ -6,9 +6,10 @@
 //! a throttled fetch, a broker that restarts) is over before it counts, and while no broker is connected nothing is counted.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use rdkafka::statistics;
 
 use super::partition::Partition;
@@ -148,7 +149,7 @@ impl Standstills {
     /// Looks at the partitions that are ours. `errors` is `None` while no broker is connected: then nothing can move, and
     /// the connection says why.
     pub(super) fn look(&self, readings: &[(Arc<Partition>, Reading)], errors: Option<&ReadErrors>, now: Instant) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         let step = state
             .last_look
             .replace(now)
@@ -201,7 +202,7 @@ impl Standstills {
 
     /// It went to another process, or this one ends.
     pub(super) fn forget(&self, partition: &Partition) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         state.partitions.remove(&(Arc::clone(&partition.topic), partition.id));
         self.health.forget(&self.component(partition));
         // Fails where nothing was told yet.
@@ -209,7 +210,7 @@ impl Standstills {
     }
 
     fn is_told(&self, partition: &Partition) -> bool {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.lock();
         let standstill = state.partitions.get(&(Arc::clone(&partition.topic), partition.id));
         standstill.is_some_and(|standstill| standstill.told.is_some())
     }

@@ -9,11 +9,13 @@ use std::{
     io::{self, Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
     thread,
 };
+
+use parking_lot::Mutex;
 
 use crate::{Error, Result, ports};
 
@@ -117,7 +119,7 @@ fn serve(client: &TcpStream, broker: &TcpStream, counts: &Arc<Counts>, renamed: 
                     .is_ok()
                 && let Some(id) = number(&request, 8)
             {
-                marks.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+                marks.lock().insert(id);
             }
             if to.write_all(&request).is_err() {
                 break;
@@ -129,7 +131,7 @@ fn serve(client: &TcpStream, broker: &TcpStream, counts: &Arc<Counts>, renamed: 
     let (counts, renamed) = (Arc::clone(counts), renamed.cloned());
     thread::spawn(move || {
         while let Ok(mut answer) = frame(&mut from) {
-            let marked = marked.lock().unwrap_or_else(PoisonError::into_inner);
+            let marked = marked.lock();
             if number(&answer, 4).is_some_and(|id| marked.contains(&id)) {
                 // Those behind it on the same connection are lost with it.
                 counts

@@ -4,11 +4,11 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{PoisonError, RwLock};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jiff::Timestamp;
+use parking_lot::RwLock;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -87,13 +87,13 @@ impl Tokens {
             expires_at,
         }: AcceptedToken,
     ) {
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.write();
         known.insert(Sha256::digest(token).into(), Known { principal, expires_at });
     }
 
     /// Refuses a token from now on, or all of them.
     pub(crate) fn forget(&self, token: Option<&str>) {
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.write();
         match token {
             Some(token) => {
                 known.remove::<[u8; 32]>(&Sha256::digest(token).into());
@@ -103,7 +103,7 @@ impl Tokens {
     }
 
     pub(crate) fn shown(&self) -> Vec<ShownToken> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.read();
         let mut shown: Vec<ShownToken> = known
             .iter()
             .map(|(hash, known)| ShownToken {
@@ -120,7 +120,7 @@ impl Tokens {
     pub(crate) fn principal(&self, token: &str) -> Option<String> {
         let now = Timestamp::now();
         let hash: [u8; 32] = Sha256::digest(token).into();
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.read();
         if let Some(known) = known.get(&hash) {
             let is_alive = known.expires_at.is_none_or(|expires_at| now < expires_at);
             return is_alive.then(|| known.principal.clone());

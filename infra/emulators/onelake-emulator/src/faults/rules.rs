@@ -3,10 +3,10 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::http::{HeaderMap, Method};
+use parking_lot::Mutex;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Fault;
@@ -230,7 +230,7 @@ pub(crate) struct Rules(Mutex<(u64, Vec<Standing>)>);
 impl Rules {
     /// Its number, under which it can be taken back.
     pub(crate) fn add(&self, rule: Rule) -> u64 {
-        let mut rules = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rules = self.0.lock();
         rules.0 += 1;
         let id = rules.0;
         rules.1.push(Standing {
@@ -244,17 +244,17 @@ impl Rules {
 
     /// Takes back one rule, or all.
     pub(crate) fn remove(&self, id: Option<u64>) {
-        let mut rules = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rules = self.0.lock();
         rules.1.retain(|standing| id.is_some_and(|id| standing.id != id));
     }
 
     pub(crate) fn standing(&self) -> Vec<Standing> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
+        self.0.lock().1.clone()
     }
 
     /// What a request meets: the first rule that hits it. Rules behind that one do not count it.
     pub(crate) fn meet(&self, asked: &Asked<'_>) -> Option<Hit> {
-        let mut rules = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rules = self.0.lock();
         let mut about = rules.1.iter_mut().filter(|standing| standing.rule.is_about(asked));
         let hit = about.find_map(|standing| {
             standing.hits().then(|| Hit {

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io;
-use std::sync::PoisonError;
 
 use cap_std::fs::Dir;
 use uuid::Uuid;
@@ -42,7 +41,7 @@ impl Storage {
         properties: impl FnOnce(Properties) -> Properties,
     ) -> Result<Entry, StoreError> {
         let (parents, name) = path.split();
-        let _names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+        let _names = self.names.write();
         let current = self.entry(path)?;
         conditions.check_write(current.as_ref())?;
         if base.is_some() && current.map(|current| current.stamp) != base {
@@ -70,7 +69,7 @@ impl Storage {
         conditions: &Conditions,
         properties: Properties,
     ) -> Result<Entry, StoreError> {
-        let _names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+        let _names = self.names.write();
         let current = self.entry(path)?;
         conditions.check_write(current.as_ref())?;
         if current.is_some_and(|current| !current.is_folder()) {
@@ -102,7 +101,7 @@ impl Storage {
         conditions: &Conditions,
         change: impl FnOnce(&mut Properties),
     ) -> Result<(Entry, Entry), StoreError> {
-        let _names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+        let _names = self.names.write();
         let before = self.entry(path)?.ok_or(StoreError::NotFound)?;
         conditions.check_write(Some(&before))?;
         let mut properties = self.records.read(path, &before)?;
@@ -131,7 +130,7 @@ impl Storage {
         let (to_parents, to_name) = to.split();
         let keys = [upload_key(from), upload_key(to)];
         let entry = {
-            let _names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+            let _names = self.names.write();
             let source = self.entry(from)?.ok_or(StoreError::SourceNotFound)?;
             of_source.check_write(Some(&source))?;
             let target = self.entry(to)?;
@@ -168,7 +167,7 @@ impl Storage {
         let grave = Uuid::new_v4().simple().to_string();
         let (parents, name) = path.split();
         {
-            let _names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+            let _names = self.names.write();
             let current = self.entry(path)?.ok_or(StoreError::NotFound)?;
             conditions.check_write(Some(&current))?;
             let folder = open_folder(&self.root, parents)?;

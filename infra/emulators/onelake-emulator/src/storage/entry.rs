@@ -4,12 +4,12 @@
 //! the one before, and a file that a person puts into the folder has an ETag as well.
 
 use std::io;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cap_std::fs::Metadata;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
+use parking_lot::Mutex;
 
 /// 100 ns, the unit of Windows file times.
 const TICK_NANOS: u32 = 100;
@@ -69,7 +69,7 @@ pub(crate) struct Clock(Mutex<Stamp>);
 
 impl Clock {
     pub(crate) fn next(&self) -> Stamp {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.0.lock();
         *last = Stamp::of(SystemTime::now()).max(Stamp(last.0 + 1));
         *last
     }
