@@ -1,5 +1,11 @@
 //! Putting files into the lake: the trait that `upload` sees, its errors, and the check of paths.
 
+mod blobs;
+pub(crate) mod content_hash;
+mod local;
+mod onelake;
+pub(crate) mod open;
+
 use std::fs::File;
 use std::future::Future;
 use std::pin::Pin;
@@ -8,9 +14,6 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::local_files::LocalFiles;
-use crate::onelake::OneLakeFiles;
-use crate::{Connection, Location};
 use xact_contracts::onelake_billing::Bill;
 
 /// Below the store's root, hidden from `list`: where local files are while they are written, and where versions before 0.2
@@ -142,27 +145,6 @@ impl FileError {
     }
 }
 
-/// The store of a location. No I/O happens before its first use.
-///
-/// # Errors
-/// [`OpenError`].
-pub fn open(location: &Location, connection: &Connection) -> Result<Arc<dyn FileStore>, OpenError> {
-    match location {
-        Location::Local(root) => Ok(Arc::new(LocalFiles::new(root.clone()))),
-        Location::OneLake { workspace, host, path } => {
-            let http = connection
-                .http()
-                .ok_or_else(|| OpenError::NotConnected(location.to_string()))?;
-            // Items and their first folders are Fabric's: nothing can be created beside them, and files do not belong
-            // among the tables.
-            match path.split('/').nth(1) {
-                Some("Files") => Ok(Arc::new(OneLakeFiles::new(http, workspace, host, path)?)),
-                _ => Err(OpenError::Folder(location.to_string())),
-            }
-        }
-    }
-}
-
 /// Only what a killed upload left may be deleted by [`FileStore::delete_leftover`].
 pub(crate) fn check_leftover(path: &str) -> Result<(), FileError> {
     check_path(path)?;
@@ -218,12 +200,5 @@ mod tests {
         for path in ["a", "a/b.pdf", "..a/b..", "a b/ü.pdf", "C:/x"] {
             check_path(path).unwrap();
         }
-    }
-
-    #[test]
-    fn a_one_lake_location_needs_its_connection() {
-        let location = Location::parse("abfss://ws@onelake.dfs.fabric.microsoft.com/item/Files").unwrap();
-        let error = open(&location, &Connection::local()).err().unwrap();
-        assert!(matches!(error, OpenError::NotConnected(_)), "{error}");
     }
 }

@@ -1,0 +1,253 @@
+//! Files on this machine, for development and tests: written under a temporary name, synced, renamed over.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use sha2::{Digest, Sha256};
+
+use crate::files::content_hash::sha256_hex;
+use crate::files::{
+    Content, FileError, FileFuture, FileStore, TEMPORARY_FOLDER, check_leftover, check_path, temporary_name,
+};
+
+/// A copy never holds more than this in memory.
+const PIECE_BYTES: usize = 256 * 1024;
+
+/// A [`FileStore`] in a local folder, which is created on first use.
+pub(crate) struct LocalFiles {
+    root: PathBuf,
+}
+
+impl LocalFiles {
+    pub(crate) fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    /// Runs blocking file work where it may block.
+    fn blocking<T: Send + 'static>(
+        &self,
+        action: &'static str,
+        work: impl FnOnce(&Path) -> Result<T, FileError> + Send + 'static,
+    ) -> FileFuture<'static, T> {
+        let root = self.root.clone();
+        Box::pin(async move {
+            let at = root.display().to_string();
+            tokio::task::spawn_blocking(move || work(&root))
+                .await
+                .unwrap_or_else(|error| {
+                    Err(FileError::Unavailable {
+                        action,
+                        at,
+                        reason: error.to_string(),
+                    })
+                })
+        })
+    }
+}
+
+impl FileStore for LocalFiles {
+    fn put_file<'a>(&'a self, path: &'a str, source: Arc<File>, content: Content<'a>) -> FileFuture<'a, ()> {
+        let (path, bytes, sha256) = (path.to_owned(), content.bytes, content.sha256.to_owned());
+        self.blocking("write", move |root| {
+            let content = Content { bytes, sha256: &sha256 };
+            put(root, &path, &source, content)
+        })
+    }
+
+    fn holds<'a>(&'a self, path: &'a str, content: Content<'a>) -> FileFuture<'a, bool> {
+        let (path, bytes, sha256) = (path.to_owned(), content.bytes, content.sha256.to_owned());
+        self.blocking("look up", move |root| {
+            check_path(&path)?;
+            let target = root.join(&path);
+            match has_content(&target, bytes, &sha256) {
+                Ok(same) => Ok(same),
+                Err(error) if is_absence(&error) => Ok(false),
+                Err(error) => Err(trouble("look up", &path, &target, &error)),
+            }
+        })
+    }
+
+    fn list<'a>(&'a self, prefix: &'a str) -> FileFuture<'a, Vec<(String, u64)>> {
+        let prefix = prefix.trim_end_matches('/').to_owned();
+        self.blocking("list", move |root| {
+            if !prefix.is_empty() {
+                check_path(&prefix)?;
+            }
+            let mut found = Vec::new();
+            walk(root, &prefix, &mut found)?;
+            found.sort();
+            Ok(found)
+        })
+    }
+
+    fn probe(&self) -> FileFuture<'_, Vec<String>> {
+        self.blocking("write a test file in", |root| {
+            let folder = root.join(TEMPORARY_FOLDER);
+            let [written, renamed] = [temporary_name(), temporary_name()].map(|name| folder.join(name));
+            let attempt = || {
+                fs::create_dir_all(&folder)?;
+                File::create_new(&written)?.write_all(b"probe")?;
+                fs::rename(&written, &renamed)?;
+                fs::remove_file(&renamed)
+            };
+            match attempt() {
+                Ok(()) => Ok(Vec::new()),
+                Err(error) => {
+                    // Best effort: a full volume leaves an empty file.
+                    let _ = fs::remove_file(&written);
+                    Err(unavailable("write, rename and delete a test file in", root, &error))
+                }
+            }
+        })
+    }
+
+    fn leftovers(&self, min_age: Duration) -> FileFuture<'_, Vec<(String, u64)>> {
+        self.blocking("list", move |root| {
+            let limit = SystemTime::now().checked_sub(min_age).unwrap_or(SystemTime::UNIX_EPOCH);
+            let mut found = Vec::new();
+            walk(root, TEMPORARY_FOLDER, &mut found)?;
+            found.retain(|(path, _)| {
+                let modified = fs::metadata(root.join(path)).and_then(|metadata| metadata.modified());
+                modified.is_ok_and(|modified| modified <= limit)
+            });
+            found.sort();
+            Ok(found)
+        })
+    }
+
+    fn delete_leftover<'a>(&'a self, path: &'a str) -> FileFuture<'a, ()> {
+        let path = path.to_owned();
+        self.blocking("delete", move |root| {
+            check_leftover(&path)?;
+            match fs::remove_file(root.join(&path)) {
+                Err(error) if !is_absence(&error) => Err(unavailable("delete", &root.join(&path), &error)),
+                _ => Ok(()),
+            }
+        })
+    }
+}
+
+fn has_content(target: &Path, bytes: u64, sha256: &str) -> io::Result<bool> {
+    let metadata = fs::metadata(target)?;
+    if !metadata.is_file() || metadata.len() != bytes {
+        return Ok(false);
+    }
+    Ok(sha256_hex(File::open(target)?)? == sha256)
+}
+
+fn put(root: &Path, path: &str, source: &File, content: Content<'_>) -> Result<(), FileError> {
+    check_path(path)?;
+    let target = root.join(path);
+    let folder = target.parent().unwrap_or(root);
+    if target.is_dir() {
+        return Err(FileError::invalid(path, "a folder of that name is there"));
+    }
+    if has_content(&target, content.bytes, content.sha256).unwrap_or(false) {
+        return Ok(());
+    }
+    // The store's own folder first: trouble with it is not the message's.
+    fs::create_dir_all(root).map_err(|error| unavailable("create", root, &error))?;
+    fs::create_dir_all(folder).map_err(|error| trouble("create the folder of", path, &target, &error))?;
+
+    let uploads = root.join(TEMPORARY_FOLDER);
+    fs::create_dir_all(&uploads).map_err(|error| unavailable("create", &uploads, &error))?;
+    let temporary = uploads.join(temporary_name());
+    let written = write_temporary(source, &temporary, path, content)
+        .and_then(|()| fs::rename(&temporary, &target).map_err(|error| trouble("rename", path, &target, &error)));
+    if written.is_err() {
+        // Best effort: a leftover is invisible to `list`, and the error to report is the first one.
+        let _ = fs::remove_file(&temporary);
+        return written;
+    }
+    // The rename itself must survive a power cut before the cache file is deleted.
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| unavailable("sync the folder of", &target, &error))
+}
+
+/// Copies piece by piece and hashes: a file may change while it is read.
+fn write_temporary(source: &File, temporary: &Path, path: &str, content: Content<'_>) -> Result<(), FileError> {
+    let into = |error: &io::Error| trouble("write", path, temporary, error);
+    let mut to = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(temporary)
+        .map_err(|error| into(&error))?;
+    let changed = |reason: String| Err(FileError::SourceChanged { reason });
+    let mut hash = Sha256::new();
+    let mut piece = vec![0; PIECE_BYTES];
+    let mut copied: u64 = 0;
+    while copied < content.bytes {
+        let wanted = PIECE_BYTES.min(usize::try_from(content.bytes - copied).unwrap_or(PIECE_BYTES));
+        let read = match source.read_at(&mut piece[..wanted], copied) {
+            Ok(0) => return changed(format!("it ends after {copied} bytes")),
+            Ok(read) => read,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return Err(unavailable("read", Path::new("the cached file"), &error)),
+        };
+        copied += read as u64;
+        hash.update(&piece[..read]);
+        to.write_all(&piece[..read]).map_err(|error| into(&error))?;
+    }
+    if hex::encode(hash.finalize()) != content.sha256 {
+        return changed("its hash is not the announced one".to_owned());
+    }
+    to.sync_all().map_err(|error| into(&error))
+}
+
+fn walk(root: &Path, prefix: &str, found: &mut Vec<(String, u64)>) -> Result<(), FileError> {
+    let folder = root.join(prefix);
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if is_absence(&error) => return Ok(()),
+        Err(error) => return Err(unavailable("list", &folder, &error)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(|error| unavailable("list", &folder, &error))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if prefix.is_empty() && name == TEMPORARY_FOLDER {
+            continue;
+        }
+        let path = if prefix.is_empty() {
+            name
+        } else {
+            format!("{prefix}/{name}")
+        };
+        match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => walk(root, &path, found)?,
+            Ok(metadata) => found.push((path, metadata.len())),
+            // Replaced or removed while we were listing.
+            Err(error) if is_absence(&error) => {}
+            Err(error) => return Err(unavailable("list", &entry.path(), &error)),
+        }
+    }
+    Ok(())
+}
+
+fn is_absence(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+fn unavailable(action: &'static str, at: &Path, error: &io::Error) -> FileError {
+    FileError::Unavailable {
+        action,
+        at: at.display().to_string(),
+        reason: error.to_string(),
+    }
+}
+
+/// An error at the target: what the name itself causes belongs to the message, all else to the storage.
+fn trouble(action: &'static str, path: &str, at: &Path, error: &io::Error) -> FileError {
+    match error.kind() {
+        ErrorKind::NotADirectory | ErrorKind::IsADirectory | ErrorKind::AlreadyExists => FileError::invalid(
+            path,
+            "a file is where it needs a folder, or a folder where it needs the file",
+        ),
+        ErrorKind::InvalidFilename | ErrorKind::InvalidInput => FileError::invalid(path, error.to_string()),
+        _ => unavailable(action, at, error),
+    }
+}

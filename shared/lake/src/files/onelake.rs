@@ -1,0 +1,344 @@
+//! A [`FileStore`] in OneLake: bodies over Blob, everything with folders in it over DFS.
+
+use std::fmt;
+use std::fs::File;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use azure_core_legacy::{ExponentialRetryOptions, RetryOptions, TransportOptions};
+use azure_storage::{CloudLocation, StorageCredentials};
+use azure_storage_datalake::clients::{DataLakeClientBuilder, FileClient, FileSystemClient};
+use futures::{StreamExt, TryStreamExt};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use sha2::{Digest, Sha256};
+use url::Url;
+use uuid::Uuid;
+
+use crate::azure::connection::Http;
+use crate::azure::dfs_transport::DfsTransport;
+use crate::azure::endpoints::blob_host;
+use crate::azure::service_error::RequestError;
+use crate::files::blobs::{BLOCK_BYTES, Bodies, BodyError};
+use crate::files::{
+    Content, FileError, FileFuture, FileStore, OpenError, TEMPORARY_FOLDER, check_leftover, check_path,
+};
+use xact_contracts::onelake_billing::Bill;
+
+/// Attempts after the first, over DFS.
+const RETRIES: u32 = 6;
+const RETRY_DELAY: Duration = Duration::from_millis(200);
+const RETRY_TIMEOUT: Duration = Duration::from_secs(60);
+/// Everything else in a path is percent-encoded: the client crates encode nothing.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
+
+/// A [`FileStore`] in a folder of a OneLake item.
+pub(crate) struct OneLakeFiles {
+    http: Arc<Http>,
+    workspace: FileSystemClient,
+    bodies: Bodies,
+    /// Item and folder within it.
+    root: String,
+    /// The location, for errors.
+    at: String,
+    /// Where bodies are sent, for errors.
+    blob_host: String,
+}
+
+impl OneLakeFiles {
+    /// The files below `path` of a workspace on the DFS host `host`. No I/O.
+    ///
+    /// # Errors
+    /// [`OpenError::Folder`] if that makes no URL.
+    pub(crate) fn new(http: &Arc<Http>, workspace: &str, host: &str, path: &str) -> Result<Self, OpenError> {
+        let at = format!("abfss://{workspace}@{host}/{path}");
+        let blob_host = blob_host(host);
+        let blobs = Url::parse(&format!("https://{blob_host}/{}/", encoded(workspace)));
+        let location = CloudLocation::Custom {
+            account: "onelake".to_owned(),
+            uri: format!("https://{host}/"),
+        };
+        // Anonymous for the crate: the transport adds the token, and knows when another is needed.
+        let client = DataLakeClientBuilder::with_location(location, StorageCredentials::anonymous())
+            .transport(TransportOptions::new(Arc::new(DfsTransport(Arc::clone(http)))))
+            .retry(RetryOptions::exponential(
+                ExponentialRetryOptions::default()
+                    .initial_delay(RETRY_DELAY)
+                    .max_retries(RETRIES)
+                    .max_total_elapsed(RETRY_TIMEOUT),
+            ))
+            .build();
+        Ok(Self {
+            http: Arc::clone(http),
+            workspace: client.file_system_client(encoded(workspace)),
+            bodies: Bodies::new(http, blobs.map_err(|_| OpenError::Folder(at.clone()))?),
+            root: path.to_owned(),
+            at,
+            blob_host,
+        })
+    }
+
+    fn file(&self, path: &str) -> FileClient {
+        self.workspace.get_file_client(encoded(&self.within(path)))
+    }
+
+    fn within(&self, path: &str) -> String {
+        match path {
+            "" => self.root.clone(),
+            path => format!("{}/{path}", self.root),
+        }
+    }
+
+    fn unavailable(&self, action: &'static str, path: &str, reason: &dyn fmt::Display) -> FileError {
+        FileError::Unavailable {
+            action,
+            at: format!("{}/{path}", self.at).trim_end_matches('/').to_owned(),
+            reason: reason.to_string(),
+        }
+    }
+
+    /// An error of a Blob request. Its host is named: it may be blocked where the DFS host is not.
+    fn blob_error(&self, action: &'static str, path: &str, error: &RequestError) -> FileError {
+        match error {
+            _ if error.is_path_refused() => FileError::invalid(path, error.to_string()),
+            RequestError::Refused { .. } => self.unavailable(action, path, error),
+            RequestError::Failed(why) => {
+                self.unavailable(action, path, &format!("{why} (Blob endpoint {})", self.blob_host))
+            }
+        }
+    }
+
+    async fn put(&self, path: &str, source: &Arc<File>, content: Content<'_>) -> Result<(), FileError> {
+        check(path)?;
+        let put = self
+            .bodies
+            .put(&encoded(&self.within(path)), path, source, content)
+            .await;
+        put.map_err(|error| match error {
+            BodyError::Request(error) => self.blob_error("write", path, &error),
+            BodyError::File(error) => error,
+            BodyError::Source(error) => FileError::Unavailable {
+                action: "read",
+                at: "the cached file".to_owned(),
+                reason: error.to_string(),
+            },
+        })
+    }
+
+    async fn holds_content(&self, path: &str, content: Content<'_>) -> Result<bool, FileError> {
+        check(path)?;
+        let stored = self.bodies.stored(&encoded(&self.within(path))).await;
+        let stored = match stored.map_err(|error| self.blob_error("look up", path, &error))? {
+            Some(stored) if !stored.is_folder && stored.bytes == content.bytes => stored,
+            _ => return Ok(false),
+        };
+        if let Some(sha256) = stored.sha256 {
+            return Ok(sha256 == content.sha256);
+        }
+        // Written by another program, or the service does not keep metadata: only the content itself tells.
+        let file = self.file(path);
+        let mut hash = Sha256::new();
+        let mut read: u64 = 0;
+        while read < content.bytes {
+            let block = file.read().range(read..content.bytes.min(read + BLOCK_BYTES)).await;
+            let block = block
+                .map_err(|error| self.unavailable("read", path, &RequestError::from(error)))?
+                .data;
+            if block.is_empty() {
+                return Ok(false);
+            }
+            hash.update(&block);
+            read += block.len() as u64;
+        }
+        Ok(hex::encode(hash.finalize()) == content.sha256)
+    }
+
+    async fn delete(&self, path: &str) -> Result<(), FileError> {
+        let deleted = self.file(path).delete().into_stream().try_collect::<Vec<_>>().await;
+        match deleted.map_err(RequestError::from) {
+            Err(error) if !error.is_absence() => Err(self.unavailable("delete", path, &error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the DFS endpoint answers, whatever it says about the path.
+    async fn is_dfs_reachable(&self) -> bool {
+        let answer = self.file("").get_properties().await.map_err(RequestError::from);
+        answer.map_or_else(|error| error.status().is_some(), |_| true)
+    }
+
+    /// The requests of an upload, of a repeated one and of a large one, on a small file that is deleted at the end.
+    async fn probe_writes(&self) -> Result<Vec<String>, FileError> {
+        let path = encoded(&self.within(&format!(".xact-probe-{}", Uuid::new_v4())));
+        let remarks = self.bodies.probe(&path).await;
+        // Deleted in any case; the first error is the one to report.
+        let deleted = self.bodies.delete(&path).await;
+        match remarks.and_then(|remarks| deleted.map(|()| remarks)) {
+            Ok(remarks) => Ok(remarks.into_iter().map(str::to_owned).collect()),
+            Err(RequestError::Failed(why)) if self.is_dfs_reachable().await => {
+                let reason = format!(
+                    "{why} (Blob endpoint {}). The DFS endpoint answers: let the firewall, the proxy or the private \
+                     endpoint pass the Blob endpoint too",
+                    self.blob_host
+                );
+                Err(self.unavailable("write a test file in", "", &reason))
+            }
+            Err(error) => Err(self.blob_error("write and delete a test file in", "", &error)),
+        }
+    }
+
+    /// Files below `folder`: path within the root, bytes, and when they were last written.
+    async fn walk(&self, folder: &str) -> Result<Vec<Found>, FileError> {
+        let mut pages = self.workspace.list_paths().directory(self.within(folder)).into_stream();
+        let mut found = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = match page.map_err(RequestError::from) {
+                Ok(page) => page,
+                Err(error) if error.is_absence() => break,
+                Err(error) => return Err(self.unavailable("list", folder, &error)),
+            };
+            found.extend(
+                page.paths
+                    .into_iter()
+                    .filter(|entry| !entry.is_directory)
+                    .filter_map(|entry| {
+                        Some(Found {
+                            path: within_root(&entry.name, &self.root)?.to_owned(),
+                            bytes: u64::try_from(entry.content_length).ok()?,
+                            written: entry.last_modified.unix_timestamp(),
+                        })
+                    }),
+            );
+        }
+        Ok(found)
+    }
+}
+
+struct Found {
+    path: String,
+    bytes: u64,
+    /// Unix seconds.
+    written: i64,
+}
+
+impl FileStore for OneLakeFiles {
+    fn put_file<'a>(&'a self, path: &'a str, source: Arc<File>, content: Content<'a>) -> FileFuture<'a, ()> {
+        Box::pin(async move { self.put(path, &source, content).await })
+    }
+
+    fn holds<'a>(&'a self, path: &'a str, content: Content<'a>) -> FileFuture<'a, bool> {
+        Box::pin(self.holds_content(path, content))
+    }
+
+    fn list<'a>(&'a self, prefix: &'a str) -> FileFuture<'a, Vec<(String, u64)>> {
+        Box::pin(async move {
+            let prefix = prefix.trim_end_matches('/');
+            if !prefix.is_empty() {
+                check(prefix)?;
+            }
+            let hidden = format!("{TEMPORARY_FOLDER}/");
+            let found = self.walk(prefix).await?.into_iter();
+            let mut files: Vec<_> = found
+                .filter(|file| !file.path.starts_with(&hidden))
+                .map(|file| (file.path, file.bytes))
+                .collect();
+            files.sort();
+            Ok(files)
+        })
+    }
+
+    fn probe(&self) -> FileFuture<'_, Vec<String>> {
+        Box::pin(self.probe_writes())
+    }
+
+    fn leftovers(&self, min_age: Duration) -> FileFuture<'_, Vec<(String, u64)>> {
+        Box::pin(async move {
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+            let limit = now.unwrap_or_default().saturating_sub(min_age).as_secs();
+            let found = self.walk(TEMPORARY_FOLDER).await?.into_iter();
+            let is_old = |file: &Found| u64::try_from(file.written).is_ok_and(|written| written <= limit);
+            Ok(found.filter(is_old).map(|file| (file.path, file.bytes)).collect())
+        })
+    }
+
+    fn delete_leftover<'a>(&'a self, path: &'a str) -> FileFuture<'a, ()> {
+        Box::pin(async move {
+            check_leftover(path)?;
+            self.delete(path).await
+        })
+    }
+
+    fn bill(&self) -> Option<Bill> {
+        Some(self.http.bill())
+    }
+}
+
+/// Besides what leads out of the folder: what OneLake refuses must not reach it, since its answer could be taken for
+/// trouble that passes.
+fn check(path: &str) -> Result<(), FileError> {
+    check_path(path)?;
+    for part in path.split('/') {
+        if part.chars().any(|c| c.is_control() || "\"*:<>?|".contains(c)) {
+            return Err(FileError::invalid(
+                path,
+                "it holds a character that OneLake refuses in names",
+            ));
+        }
+        if part.ends_with(['.', ' ']) {
+            return Err(FileError::invalid(path, "a part of it ends with a dot or a space"));
+        }
+    }
+    Ok(())
+}
+
+fn encoded(path: &str) -> String {
+    utf8_percent_encode(path, PATH).to_string()
+}
+
+/// Listed paths start with the item. It may be named where we gave its GUID, and the other way round.
+fn within_root<'a>(name: &'a str, root: &str) -> Option<&'a str> {
+    let below = |root: &str| name.strip_prefix(root)?.strip_prefix('/');
+    if let Some(path) = below(root) {
+        return Some(path);
+    }
+    let (_, name) = name.split_once('/')?;
+    let (_, root) = root.split_once('/')?;
+    name.strip_prefix(root)?.strip_prefix('/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_one_lake_refuses_never_reach_it() {
+        for path in ["a:b", "a/b?", "a./b", "a /b", "a\u{1}b", "a|b", "../a", "", "a//b"] {
+            assert!(matches!(check(path), Err(FileError::InvalidPath { .. })), "{path:?}");
+        }
+        for path in ["a", "documentsReceived/A-1/t 1/A-1_Überblick (2).pdf", "a/.hidden"] {
+            assert!(check(path).is_ok(), "{path}");
+        }
+    }
+
+    #[test]
+    fn paths_are_encoded_once_and_slashes_are_kept() {
+        assert_eq!(
+            encoded("my item/Files/a b#c%41ü"),
+            "my%20item/Files/a%20b%23c%2541%C3%BC"
+        );
+    }
+
+    #[test]
+    fn listed_paths_are_found_below_the_root_by_name_and_by_guid() {
+        assert_eq!(within_root("item/Files/in/a/b", "item/Files/in"), Some("a/b"));
+        assert_eq!(
+            within_root("house.Lakehouse/Files/in/a", "7d3c8f0e/Files/in"),
+            Some("a")
+        );
+        assert_eq!(within_root("item/Files/inside/a", "item/Files/in"), None);
+    }
+}

@@ -1,0 +1,74 @@
+//! Which rows of a batch are still to be added, given what the table holds.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use jiff::civil::Date;
+
+use crate::tables::rows::row::{Key, TableRow};
+use crate::tables::rows::source::Sourced;
+
+/// A batch, with the identity of each row worked out once.
+pub(crate) struct Candidates<'a, R> {
+    rows: &'a [Sourced<R>],
+    identities: Vec<(Date, Key)>,
+}
+
+/// What is left of a batch, and why the rest is not.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Selection {
+    /// Indices into the batch, ascending.
+    pub(crate) chosen: Vec<usize>,
+    pub(crate) skipped_by_offset: usize,
+    pub(crate) skipped_by_key: usize,
+}
+
+impl<'a, R: TableRow> Candidates<'a, R> {
+    pub(crate) fn new(rows: &'a [Sourced<R>]) -> Self {
+        let identities = rows
+            .iter()
+            .map(|sourced| (sourced.row.event_date(), sourced.row.key()))
+            .collect();
+        Self { rows, identities }
+    }
+
+    /// The keys to look up, by date: those of rows that their offset does not rule out already.
+    pub(crate) fn wanted(&self, positions: &BTreeMap<String, i64>) -> BTreeMap<Date, Vec<Key>> {
+        let mut wanted: BTreeMap<Date, Vec<Key>> = BTreeMap::new();
+        for (index, (date, key)) in self.identities.iter().enumerate() {
+            if !self.written_by_offset(index, positions) {
+                wanted.entry(*date).or_default().push(key.clone());
+            }
+        }
+        wanted
+    }
+
+    /// The rows to add: not below their source's position, not there by key, and of equal ones the first.
+    pub(crate) fn select(&self, positions: &BTreeMap<String, i64>, present: &HashMap<Date, HashSet<Key>>) -> Selection {
+        let mut selection = Selection::default();
+        let mut seen = HashSet::new();
+        for (index, identity) in self.identities.iter().enumerate() {
+            let (date, key) = identity;
+            if self.written_by_offset(index, positions) {
+                selection.skipped_by_offset += 1;
+            } else if present.get(date).is_some_and(|keys| keys.contains(key)) || !seen.insert(identity) {
+                selection.skipped_by_key += 1;
+            } else {
+                selection.chosen.push(index);
+            }
+        }
+        selection
+    }
+
+    pub(crate) fn rows_of(&self, chosen: &[usize]) -> Vec<&'a R> {
+        chosen
+            .iter()
+            .filter_map(|index| self.rows.get(*index))
+            .map(|sourced| &sourced.row)
+            .collect()
+    }
+
+    fn written_by_offset(&self, index: usize, positions: &BTreeMap<String, i64>) -> bool {
+        let source = self.rows.get(index).and_then(|sourced| sourced.source.as_ref());
+        source.is_some_and(|source| positions.get(&source.app_id).is_some_and(|next| source.offset < *next))
+    }
+}

@@ -1,0 +1,77 @@
+//! The change data feed of a table: rows that a commit removes are written beside the table as well, for readers that follow
+//! its changes. An append needs nothing for it: its files are its changes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use deltalake::DeltaTable;
+use deltalake::arrow::array::{RecordBatch, StringArray};
+use deltalake::arrow::datatypes::{DataType, Field, Schema};
+use deltalake::arrow::error::ArrowError;
+use deltalake::kernel::AddCDCFile;
+use deltalake::logstore::object_store::{ObjectStoreExt, path::Path};
+use deltalake::parquet::arrow::ArrowWriter;
+use deltalake::parquet::errors::ParquetError;
+use jiff::civil::Date;
+use uuid::Uuid;
+
+use crate::tables::error::TableError;
+use crate::tables::rows::row::EVENT_DATE;
+
+const FOLDER: &str = "_change_data";
+const CHANGE_TYPE: &str = "_change_type";
+
+/// Writes removed rows of one date, and returns the action that names their file. There are few: they are held in memory.
+pub(crate) async fn write_removed(
+    table: &DeltaTable,
+    at: &str,
+    date: Option<Date>,
+    rows: &[RecordBatch],
+) -> Result<Option<AddCDCFile>, TableError> {
+    let Some(first) = rows.first() else {
+        return Ok(None);
+    };
+    let bytes = encode(first, rows).map_err(|error| TableError::parquet(at, FOLDER, &error))?;
+    let size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
+    let date = date.map(|date| date.to_string());
+    let folder = format!(
+        "{EVENT_DATE}={}",
+        date.as_deref().unwrap_or("__HIVE_DEFAULT_PARTITION__")
+    );
+    let path = Path::from_iter([FOLDER, &folder, &format!("cdc-{}.parquet", Uuid::new_v4())]);
+    table
+        .object_store()
+        .put(&path, bytes.into())
+        .await
+        .map_err(|error| TableError::unavailable(at, "write a file of", error))?;
+    Ok(Some(AddCDCFile {
+        path: path.to_string(),
+        size,
+        partition_values: HashMap::from([(EVENT_DATE.to_owned(), date)]),
+        data_change: false,
+        tags: None,
+    }))
+}
+
+/// As a file of the table, without the partition column, with the kind of the change.
+fn encode(first: &RecordBatch, rows: &[RecordBatch]) -> Result<Vec<u8>, ParquetError> {
+    let kept: Vec<usize> = (0..first.num_columns())
+        .filter(|index| first.schema_ref().field(*index).name() != EVENT_DATE)
+        .collect();
+    let mut fields = first.schema_ref().project(&kept)?.fields().to_vec();
+    fields.push(Arc::new(Field::new(CHANGE_TYPE, DataType::Utf8, true)));
+    let schema = Arc::new(Schema::new(fields));
+    let mut writer = ArrowWriter::try_new(Vec::new(), Arc::clone(&schema), None)?;
+    let with_kind = |batch: &RecordBatch| -> Result<RecordBatch, ArrowError> {
+        let mut columns = batch.project(&kept)?.columns().to_vec();
+        columns.push(Arc::new(StringArray::from_iter_values(std::iter::repeat_n(
+            "delete",
+            batch.num_rows(),
+        ))));
+        RecordBatch::try_new(Arc::clone(&schema), columns)
+    };
+    for batch in rows {
+        writer.write(&with_kind(batch)?)?;
+    }
+    writer.into_inner()
+}

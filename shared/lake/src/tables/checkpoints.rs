@@ -1,0 +1,40 @@
+//! Which checkpoints a table has.
+
+use std::collections::BTreeSet;
+
+use deltalake::DeltaTable;
+use deltalake::logstore::object_store::{ObjectStoreExt, path::Path};
+use futures::StreamExt;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct LastCheckpoint {
+    version: u64,
+}
+
+/// Version of the last checkpoint, if there is one that can be read.
+pub(crate) async fn read_last(table: &DeltaTable) -> Option<u64> {
+    let hint = table
+        .object_store()
+        .get(&Path::from("_delta_log/_last_checkpoint"))
+        .await
+        .ok()?;
+    let hint: LastCheckpoint = serde_json::from_slice(&hint.bytes().await.ok()?).ok()?;
+    Some(hint.version)
+}
+
+/// The versions that have a checkpoint, the newest first.
+pub(crate) async fn versions(table: &DeltaTable) -> Vec<u64> {
+    let listed: Vec<_> = table
+        .object_store()
+        .list(Some(&Path::from("_delta_log")))
+        .collect()
+        .await;
+    let version = |name: &str| match name.split_once('.') {
+        Some((version, rest)) if rest.starts_with("checkpoint.") => version.parse().ok(),
+        _ => None,
+    };
+    let names = listed.iter().flatten().filter_map(|file| file.location.filename());
+    let versions: BTreeSet<u64> = names.filter_map(version).collect();
+    versions.into_iter().rev().collect()
+}

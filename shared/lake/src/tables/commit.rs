@@ -1,0 +1,4 @@
+//! Commits.
+pub(crate) mod attempt;
+mod checkpoint;
+pub(crate) mod transaction;

@@ -1,0 +1,360 @@
+//! Keeps the files of a table's log in memory, since they never change: entries and checkpoints that this process wrote
+//! or read need no second request. Opening a table again, and making a checkpoint, replay the log from here.
+//!
+//! A table that is deleted and created again at the same place has other files under the same names. Every replay begins
+//! with a listing, and an entry whose size or ETag is not the listed one is dropped.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use chrono::Utc;
+use deltalake::logstore::object_store::{
+    CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, path::Path,
+};
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+
+use crate::tables::byte_lru::ByteLru;
+
+/// Memory for one table's log: a few hundred commits and a checkpoint.
+const CACHE_BYTES: usize = 16 * 1024 * 1024;
+/// A larger file is read in the ranges that are asked for.
+const LARGEST_FILE_BYTES: u64 = 8 * 1024 * 1024;
+
+/// No checkpoint is hidden, nor the hint.
+const NOTHING_HIDDEN: u64 = u64::MAX;
+/// The hint is hidden, which names the newest checkpoint.
+const HINT_HIDDEN: u64 = u64::MAX - 1;
+
+/// An object store whose log files are cached.
+pub(crate) struct LogCache {
+    inner: Arc<dyn ObjectStore>,
+    files: Arc<ByteLru<File>>,
+    /// Checkpoints of this version and later ones are not there, as far as readers can tell.
+    hidden_from: Arc<AtomicU64>,
+}
+
+#[derive(Clone)]
+struct File {
+    meta: ObjectMeta,
+    bytes: Bytes,
+}
+
+impl LogCache {
+    pub(crate) fn new(inner: Arc<dyn ObjectStore>) -> Self {
+        Self {
+            inner,
+            files: Arc::new(ByteLru::new(CACHE_BYTES)),
+            hidden_from: Arc::new(AtomicU64::new(NOTHING_HIDDEN)),
+        }
+    }
+
+    /// Hides the hint and the checkpoints from a version on: for a log whose checkpoints are damaged. `None` hides nothing.
+    pub(crate) fn hide_checkpoints(&self, from: Option<u64>) {
+        let from = from.map_or(NOTHING_HIDDEN, |version| version.min(HINT_HIDDEN));
+        self.hidden_from.store(from, Ordering::SeqCst);
+    }
+
+    /// Asks the storage whether the file is there and, if it is in memory, still the same.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub(crate) async fn is_current(&self, location: &Path) -> Result<bool> {
+        match self.inner.head(location).await {
+            Ok(found) => {
+                let kept = self.files.get(location.as_ref());
+                drop_changed(&self.files, &found);
+                Ok(kept.is_none_or(|kept| is_same(&kept.meta, &found)))
+            }
+            Err(Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn put_file(&self, meta: ObjectMeta, bytes: Bytes) -> File {
+        let file = File { meta, bytes };
+        self.files
+            .put(file.meta.location.as_ref(), file.clone(), file.bytes.len());
+        file
+    }
+
+    /// The whole file, from memory if it is there. `None`: it is too large to be kept.
+    async fn file(&self, location: &Path) -> Result<Option<File>> {
+        if let Some(file) = self.files.get(location.as_ref()) {
+            return Ok(Some(file));
+        }
+        let found = self.inner.get_opts(location, GetOptions::default()).await?;
+        if found.meta.size > LARGEST_FILE_BYTES {
+            return Ok(None);
+        }
+        let meta = found.meta.clone();
+        Ok(Some(self.put_file(meta, found.bytes().await?)))
+    }
+
+    fn checked(&self, listed: BoxStream<'static, Result<ObjectMeta>>) -> BoxStream<'static, Result<ObjectMeta>> {
+        let files = Arc::clone(&self.files);
+        let hidden_from = Arc::clone(&self.hidden_from);
+        listed
+            .filter(move |listed| {
+                let hidden_from = hidden_from.load(Ordering::SeqCst);
+                let is_hidden = listed
+                    .as_ref()
+                    .is_ok_and(|listed| is_hidden(&listed.location, hidden_from));
+                std::future::ready(!is_hidden)
+            })
+            .inspect(move |listed| {
+                if let Ok(listed) = listed {
+                    drop_changed(&files, listed);
+                }
+            })
+            .boxed()
+    }
+}
+
+fn drop_changed(files: &ByteLru<File>, listed: &ObjectMeta) {
+    let name = listed.location.as_ref();
+    if files.get(name).is_some_and(|file| !is_same(&file.meta, listed)) {
+        files.remove(name);
+    }
+}
+
+/// Listings give ETags without quotes, single answers with them.
+fn is_same(kept: &ObjectMeta, listed: &ObjectMeta) -> bool {
+    let tag = |meta: &ObjectMeta| meta.e_tag.as_ref().map(|tag| tag.trim_matches('"').to_owned());
+    kept.size == listed.size && tag(kept) == tag(listed)
+}
+
+/// Log entries and classic checkpoints: `{version}.json`, `{version}.checkpoint.parquet`.
+fn is_log_file(location: &Path) -> bool {
+    let Some(name) = location
+        .filename()
+        .filter(|_| location.as_ref().contains("_delta_log/"))
+    else {
+        return false;
+    };
+    let digits = name.bytes().take_while(u8::is_ascii_digit).count();
+    digits == 20 && matches!(&name[digits..], ".json" | ".checkpoint.parquet")
+}
+
+/// Whether it is the hint, or a checkpoint of a hidden version.
+fn is_hidden(location: &Path, hidden_from: u64) -> bool {
+    if hidden_from == NOTHING_HIDDEN || !location.as_ref().contains("_delta_log/") {
+        return false;
+    }
+    match location
+        .filename()
+        .and_then(|name| name.split_once('.').or(Some((name, ""))))
+    {
+        Some(("_last_checkpoint", _)) => true,
+        Some((version, rest)) if rest.starts_with("checkpoint.") => {
+            version.parse::<u64>().is_ok_and(|version| version >= hidden_from)
+        }
+        _ => false,
+    }
+}
+
+fn is_plain(options: &GetOptions) -> bool {
+    options.if_match.is_none()
+        && options.if_none_match.is_none()
+        && options.if_modified_since.is_none()
+        && options.if_unmodified_since.is_none()
+        && options.version.is_none()
+}
+
+impl fmt::Debug for LogCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for LogCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} with its log in memory", self.inner)
+    }
+}
+
+#[async_trait]
+impl ObjectStore for LogCache {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
+        if !is_log_file(location) {
+            return self.inner.put_opts(location, payload, opts).await;
+        }
+        let bytes = Bytes::from(payload.clone());
+        let put = self.inner.put_opts(location, payload, opts).await;
+        match &put {
+            Ok(put) => {
+                let meta = ObjectMeta {
+                    location: location.clone(),
+                    last_modified: Utc::now(),
+                    size: bytes.len() as u64,
+                    e_tag: put.e_tag.clone(),
+                    version: put.version.clone(),
+                };
+                self.put_file(meta, bytes);
+            }
+            // It may have been stored all the same.
+            Err(_) => self.files.remove(location.as_ref()),
+        }
+        put
+    }
+
+    async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        self.files.remove(location.as_ref());
+        self.inner.put_multipart_opts(location, opts).await
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        if is_hidden(location, self.hidden_from.load(Ordering::SeqCst)) {
+            return Err(Error::NotFound {
+                path: location.to_string(),
+                source: "hidden: it cannot be read".into(),
+            });
+        }
+        // A look at the metadata asks whether the file is there now.
+        if !is_log_file(location) || !is_plain(&options) || options.head {
+            let found = self.inner.get_opts(location, options).await;
+            if let Ok(found) = &found {
+                drop_changed(&self.files, &found.meta);
+            }
+            return found;
+        }
+        let Some(File { meta, bytes }) = self.file(location).await? else {
+            return self.inner.get_opts(location, options).await;
+        };
+        let range = match &options.range {
+            None => 0..meta.size,
+            Some(range) => match range.as_range(meta.size) {
+                Ok(range) => range,
+                // The storage has its own words for it.
+                Err(_) => return self.inner.get_opts(location, options).await,
+            },
+        };
+        let part = slice(&bytes, &range);
+        Ok(GetResult {
+            payload: GetResultPayload::Stream(stream::once(async { Ok(part) }).boxed()),
+            meta,
+            range,
+            attributes: Default::default(),
+        })
+    }
+
+    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        if !is_log_file(location) {
+            return self.inner.get_ranges(location, ranges).await;
+        }
+        match self.file(location).await? {
+            Some(file) if ranges.iter().all(|range| range.end <= file.meta.size) => {
+                Ok(ranges.iter().map(|range| slice(&file.bytes, range)).collect())
+            }
+            _ => self.inner.get_ranges(location, ranges).await,
+        }
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        let files = Arc::clone(&self.files);
+        let forgotten = locations.inspect(move |location| {
+            if let Ok(location) = location {
+                files.remove(location.as_ref());
+            }
+        });
+        self.inner.delete_stream(forgotten.boxed())
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.checked(self.inner.list(prefix))
+    }
+
+    fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.checked(self.inner.list_with_offset(prefix, offset))
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        let listed = self.inner.list_with_delimiter(prefix).await?;
+        listed
+            .objects
+            .iter()
+            .for_each(|listed| drop_changed(&self.files, listed));
+        Ok(listed)
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.files.remove(to.as_ref());
+        self.inner.copy_opts(from, to, options).await
+    }
+}
+
+fn slice(bytes: &Bytes, range: &Range<u64>) -> Bytes {
+    let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+    bytes.slice(at(range.start)..at(range.end))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use deltalake::logstore::object_store::PutMode;
+    use deltalake::logstore::object_store::memory::InMemory;
+
+    use super::*;
+
+    const ENTRY: &str = "t/_delta_log/00000000000000000007.json";
+
+    fn path() -> Path {
+        Path::from(ENTRY)
+    }
+
+    async fn read(store: &impl ObjectStore) -> Bytes {
+        store.get(&path()).await.unwrap().bytes().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_entry_that_was_written_or_read_is_not_read_again() {
+        let storage = Arc::new(InMemory::new());
+        let [writer, reader] = [(); 2].map(|()| LogCache::new(Arc::clone(&storage) as Arc<dyn ObjectStore>));
+        writer
+            .put_opts(&path(), "entry".into(), PutMode::Create.into())
+            .await
+            .unwrap();
+        assert_eq!(read(&reader).await, "entry");
+        storage.delete(&path()).await.unwrap();
+        for cache in [&writer, &reader] {
+            assert_eq!(read(cache).await, "entry");
+            assert_eq!(cache.get_range(&path(), 1..3).await.unwrap(), "nt");
+            assert!(
+                cache.head(&path()).await.is_err(),
+                "a look at the metadata asks the storage"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_listing_drops_an_entry_that_another_table_has_under_this_name() {
+        let storage = Arc::new(InMemory::new());
+        let cache = LogCache::new(Arc::clone(&storage) as Arc<dyn ObjectStore>);
+        cache.put(&path(), "ours.".into()).await.unwrap();
+        let listed: Vec<_> = cache.list(None).collect().await;
+        assert_eq!(listed.len(), 1);
+        assert!(cache.files.get(ENTRY).is_some(), "it is the listed one");
+        storage.put(&path(), "other".into()).await.unwrap();
+        let _: Vec<_> = cache.list(None).collect().await;
+        assert_eq!(read(&cache).await, "other");
+    }
+
+    #[test]
+    fn only_files_that_never_change_are_kept() {
+        for (name, is) in [
+            (ENTRY, true),
+            ("_delta_log/00000000000000000007.checkpoint.parquet", true),
+            ("t/_delta_log/_last_checkpoint", false),
+            ("t/_delta_log/00000000000000000007.json.tmp", false),
+            ("t/event_date=2024-01-01/00000000000000000007.json", false),
+            ("t/_delta_log/7.json", false),
+        ] {
+            assert_eq!(is_log_file(&Path::from(name)), is, "{name}");
+        }
+    }
+}

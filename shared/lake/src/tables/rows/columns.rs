@@ -1,0 +1,139 @@
+//! How a Rust field becomes a Delta column: the type, whether it may be null, and its values as an arrow array.
+
+use std::sync::Arc;
+
+use deltalake::arrow::array::{ArrayRef, Date32Array, Int32Array, Int64Array, StringArray, TimestampMicrosecondArray};
+use deltalake::kernel::{DataType, StructField};
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+/// The zone that Delta's `timestamp` has in arrow.
+const UTC: &str = "UTC";
+
+/// A type that fields of rows may have.
+pub(crate) trait Column: Sized {
+    const NULLABLE: bool = false;
+    fn delta_type() -> DataType;
+    fn array<'a>(values: impl Iterator<Item = &'a Self>) -> ArrayRef
+    where
+        Self: 'a;
+
+    /// The column as Delta knows it.
+    fn field(name: &str) -> StructField {
+        StructField::new(name, Self::delta_type(), Self::NULLABLE)
+    }
+}
+
+/// One type that may not be null, and the option of it that may.
+macro_rules! column {
+    ($rust:ty, $delta:expr, |$value:ident| $convert:expr, $collect:expr) => {
+        impl Column for $rust {
+            fn delta_type() -> DataType {
+                $delta
+            }
+
+            fn array<'a>(values: impl Iterator<Item = &'a Self>) -> ArrayRef {
+                Arc::new($collect(values.map(|$value| Some($convert)).collect()))
+            }
+        }
+
+        impl Column for Option<$rust> {
+            const NULLABLE: bool = true;
+
+            fn delta_type() -> DataType {
+                $delta
+            }
+
+            fn array<'a>(values: impl Iterator<Item = &'a Self>) -> ArrayRef {
+                Arc::new($collect(
+                    values
+                        .map(|value| value.as_ref().map(|$value| $convert))
+                        .collect(),
+                ))
+            }
+        }
+    };
+}
+
+column!(String, DataType::STRING, |value| value.as_str(), |values: Vec<
+    Option<&str>,
+>| StringArray::from(
+    values
+));
+column!(i64, DataType::LONG, |value| *value, |values: Vec<Option<i64>>| {
+    Int64Array::from(values)
+});
+column!(i32, DataType::INTEGER, |value| *value, |values: Vec<Option<i32>>| {
+    Int32Array::from(values)
+});
+column!(
+    Timestamp,
+    DataType::TIMESTAMP,
+    |value| value.as_microsecond(),
+    |values: Vec<Option<i64>>| { TimestampMicrosecondArray::from(values).with_timezone(UTC) }
+);
+column!(Date, DataType::DATE, |value| days_since_epoch(*value), |values: Vec<
+    Option<i32>,
+>| {
+    Date32Array::from(values)
+});
+
+/// Days since 1970-01-01, as arrow and Delta count dates.
+pub(crate) fn days_since_epoch(date: Date) -> i32 {
+    let hours = date.duration_since(jiff::civil::date(1970, 1, 1)).as_hours();
+    // jiff's dates span the years -9999 to 9999: fewer than four million days either way.
+    i32::try_from(hours / 24).unwrap_or_default()
+}
+
+/// A struct whose fields are the table's columns, in the table's order.
+macro_rules! table_row {
+    (
+        $(#[$doc:meta])*
+        pub struct $name:ident { $( $(#[$field_doc:meta])* pub $field:ident: $type:ty, )* }
+        impl TableRow { $($item:item)* }
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct $name { $( $(#[$field_doc])* pub $field: $type, )* }
+
+        impl $crate::tables::rows::row::TableRow for $name {
+            $($item)*
+
+            fn delta_schema() -> Vec<deltalake::kernel::StructField> {
+                use $crate::tables::rows::columns::Column;
+                // A column named like a Rust keyword (`type`) has a raw identifier.
+                vec![$( <$type>::field(stringify!($field).trim_start_matches("r#")), )*]
+            }
+
+            fn event_date(&self) -> jiff::civil::Date {
+                self.event_date
+            }
+
+            fn to_record_batch(
+                rows: &[&Self],
+            ) -> Result<deltalake::arrow::array::RecordBatch, deltalake::arrow::error::ArrowError> {
+                use $crate::tables::rows::columns::Column;
+                let columns = vec![$( <$type>::array(rows.iter().map(|row| &row.$field)), )*];
+                let schema = $crate::tables::rows::row::arrow_schema::<Self>()?;
+                deltalake::arrow::array::RecordBatch::try_new(schema, columns)
+            }
+        }
+    };
+}
+pub(crate) use table_row;
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+
+    #[test]
+    fn days_are_counted_from_1970_in_both_directions() {
+        assert_eq!(days_since_epoch(date(1970, 1, 1)), 0);
+        assert_eq!(days_since_epoch(date(1969, 12, 31)), -1);
+        assert_eq!(days_since_epoch(date(2024, 12, 31)), 20_088);
+        assert_eq!(days_since_epoch(date(9999, 12, 31)), 2_932_896);
+        assert_eq!(days_since_epoch(date(-9999, 1, 1)), -4_371_587);
+    }
+}
