@@ -10,6 +10,7 @@ use crate::commands::leftovers::Leftovers;
 use crate::commands::offsets::Offsets;
 use crate::commands::reconcile::Reconcile;
 use crate::commands::table::TableAction;
+use crate::commands::topics::Topics;
 use crate::commands::validate::Validate;
 use xact_config::Environment;
 use xact_contracts::topology::{STAGES, Stage};
@@ -149,17 +150,6 @@ pub(crate) enum Command {
     /// Print .env.example
     #[command(hide = true)]
     EnvExample,
-}
-
-/// Commands on topics.
-#[derive(Debug, Clone, Copy, Subcommand)]
-pub(crate) enum Topics {
-    /// Create the topics that are missing
-    Create,
-    /// List the topics with their partitions
-    List,
-    /// Show how far each group is behind; exit 1 if a topic is missing
-    Lag,
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! The operator's commands, one a file.
 
 pub(crate) mod check;
-mod confirm;
-mod delivery;
 pub(crate) mod demo;
 pub(crate) mod dlq;
 pub(crate) mod explain;
@@ -16,11 +14,11 @@ pub(crate) mod table;
 pub(crate) mod topics;
 pub(crate) mod validate;
 
-use crate::Outcome;
+use crate::outcome::{CommandResult, ExitStatus};
 
 /// Prints `.env.example`.
 #[allow(clippy::print_stdout, clippy::unnecessary_wraps)]
-pub(crate) fn env_example() -> Outcome {
+pub(crate) fn env_example() -> CommandResult {
     print!("{}", xact_config::env_example());
-    Ok(true)
+    Ok(ExitStatus::Ok)
 }

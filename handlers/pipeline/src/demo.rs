@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use crate::Outcome;
 use crate::dev::Dev;
+use crate::outcome::{CommandResult, ExitStatus};
 use events::Sample;
 use sender::Sender;
 use xact_config::Settings;
@@ -36,7 +36,7 @@ pub(crate) async fn run(
     process: &Process,
     count: u64,
     drain: &CancellationToken,
-) -> Outcome {
+) -> CommandResult {
     let run = Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string();
     let manifest = dev.folder.join(format!("demo-{run}.jsonl"));
     let samples = Sample::series(&run, count);
@@ -62,12 +62,12 @@ pub(crate) async fn run(
     progress.stop();
     if drain.is_cancelled() {
         report::interrupted(dev, settings, sent.len(), count, &manifest);
-        return Ok(false);
+        return Ok(ExitStatus::No);
     }
     let elapsed = started.elapsed();
     let verified = verify::verify(settings, sent).await?;
     report::print(dev, settings, &verified, elapsed, &manifest, complete);
-    Ok(complete && verified.is_well())
+    Ok(ExitStatus::from(complete && verified.is_well()))
 }
 
 /// Measuring begins when the groups have their partitions.

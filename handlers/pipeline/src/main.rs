@@ -1,45 +1,30 @@
 //! `xact-pipeline`: all handlers in one process, and the operator's commands.
 
+mod arguments;
 mod cli;
 mod commands;
 mod demo;
 mod dev;
+mod outcome;
 mod run;
 mod stages;
 mod table_columns;
+mod ui;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use cli::{Cli, Command};
+use outcome::{CommandResult, exit_code};
 use xact_config::{Environment, load_dotenv};
-
-/// Something was not as it must be: the command's answer is no.
-const NO: u8 = 1;
-/// The command could not be carried out: bad usage, bad configuration, no broker.
-const FAILED: u8 = 2;
-
-/// Errors of the commands, told in full to the operator.
-type Outcome = Result<bool, Box<dyn std::error::Error + Send + Sync>>;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match dispatch(cli).await {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(NO),
-        Err(error) => {
-            #[allow(clippy::print_stderr)]
-            {
-                eprintln!("xact-pipeline: {error}");
-            }
-            ExitCode::from(FAILED)
-        }
-    }
+    exit_code(dispatch(Cli::parse()).await)
 }
 
-async fn dispatch(cli: Cli) -> Outcome {
+async fn dispatch(cli: Cli) -> CommandResult {
     let mut environment = Environment::of_process();
     load_dotenv(&mut environment)?;
     cli.run.apply(&mut environment);

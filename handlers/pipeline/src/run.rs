@@ -2,17 +2,17 @@
 
 use tokio_util::sync::CancellationToken;
 
-use crate::Outcome;
 use crate::cli::Run;
 use crate::demo;
 use crate::dev::Dev;
+use crate::outcome::{CommandResult, EXIT_NO, ExitStatus};
 use crate::stages;
 use xact_config::{Environment, Settings};
 use xact_runtime::process::{Process, exit, print_configuration};
 use xact_runtime::{fail_points, shutdown};
 
 /// Runs the chosen workers until told to stop.
-pub(crate) async fn run(options: &Run, mut environment: Environment) -> Outcome {
+pub(crate) async fn run(options: &Run, mut environment: Environment) -> CommandResult {
     let dev = match options.dev {
         true => Some(Dev::prepare(options, &mut environment).await?),
         false => None,
@@ -37,18 +37,18 @@ pub(crate) async fn run(options: &Run, mut environment: Environment) -> Outcome 
         }
         (Some(dev), None) => {
             dev.print_places(&settings, &process);
-            Ok(true)
+            Ok(ExitStatus::Ok)
         }
         (None, _) => {
             tracing::info!(address = %process.address, "serving /health, /metrics and /invoke");
-            Ok(true)
+            Ok(ExitStatus::Ok)
         }
     };
     if !process.wait().await {
-        exit(1);
+        exit(EXIT_NO);
     }
     if let Some(dev) = dev {
         dev.stop().await;
     }
-    exit(if well? { 0 } else { crate::NO })
+    exit(well?.code())
 }

@@ -15,8 +15,8 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 
-use super::printable::visible;
-use crate::Outcome;
+use crate::outcome::{CommandResult, ExitStatus};
+use crate::ui::text::visible;
 use xact_config::{Environment, Settings};
 
 /// Limit of one check. The services have shorter limits of their own, whose errors say more.
@@ -65,13 +65,13 @@ impl Verdict {
 type Checked = Pin<Box<dyn Future<Output = Verdict> + Send>>;
 
 /// Prints a line for each check; false if one failed.
-pub(crate) async fn run(environment: &Environment, arguments: Check) -> Outcome {
+pub(crate) async fn run(environment: &Environment, arguments: Check) -> CommandResult {
     let mut report = Report::new(arguments.json);
     let settings = match Settings::from_environment(environment) {
         Ok(settings) => Arc::new(settings),
         Err(error) => {
             report.add("configuration", &Verdict::failed(&error));
-            return Ok(report.finish());
+            return Ok(ExitStatus::from(report.finish()));
         }
     };
     report.add("configuration", &Verdict::Ok("all values are valid".to_owned()));
@@ -88,7 +88,7 @@ pub(crate) async fn run(environment: &Environment, arguments: Check) -> Outcome 
         };
         report.add(&name, &verdict);
     }
-    Ok(report.finish())
+    Ok(ExitStatus::from(report.finish()))
 }
 
 fn checks(settings: &Arc<Settings>) -> Vec<(String, Checked)> {

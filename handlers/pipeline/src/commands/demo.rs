@@ -3,14 +3,14 @@
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use crate::Outcome;
 use crate::demo::events::Sample;
 use crate::demo::sender::{BROKER_LAG, Sender};
+use crate::outcome::{CommandResult, ExitStatus};
 use xact_config::{Environment, Settings};
 
 /// Sends them, holding back while the pipeline is far behind.
 #[allow(clippy::print_stdout)]
-pub(crate) async fn run(environment: &Environment, events: u64) -> Outcome {
+pub(crate) async fn run(environment: &Environment, events: u64) -> CommandResult {
     let settings = Settings::from_environment(environment)?;
     let stop = CancellationToken::new();
     xact_runtime::shutdown::on_signals(stop.clone())?;
@@ -28,5 +28,5 @@ pub(crate) async fn run(environment: &Environment, events: u64) -> Outcome {
         "{sent} events sent to {}: their trace ids begin with demo-{run}-",
         settings.topics.raw
     );
-    Ok(sent == events)
+    Ok(ExitStatus::from(sent == events))
 }

@@ -8,15 +8,15 @@ mod replay_plan;
 mod settle;
 mod view;
 
-pub(crate) use arguments::{Dlq, parse_time};
+pub(crate) use arguments::Dlq;
 pub(crate) use entries::Entries;
 
-use crate::Outcome;
+use crate::outcome::CommandResult;
 use entry::Action;
 use xact_config::{Environment, Settings};
 
 /// Carries out one of them.
-pub(crate) async fn run(environment: &Environment, action: Dlq) -> Outcome {
+pub(crate) async fn run(environment: &Environment, action: Dlq) -> CommandResult {
     let settings = Settings::from_environment(environment)?;
     match action {
         Dlq::List {

@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::printable::visible;
-use super::topics::table;
-use crate::Outcome;
+use crate::outcome::{CommandResult, ExitStatus};
+use crate::ui::Table;
+use crate::ui::text::visible;
 use xact_config::{Environment, Settings};
 use xact_contracts::file_rules::{self, Declared, FileRefusal, FileType};
 use xact_contracts::url_guard::UrlPolicy;
@@ -12,7 +12,7 @@ use xact_contracts::{presigned, redaction, time};
 
 /// Prints each rule's verdict; false if one refuses.
 #[allow(clippy::print_stdout)]
-pub(crate) fn run(environment: &Environment, url: &str, media_type: Option<&str>) -> Outcome {
+pub(crate) fn run(environment: &Environment, url: &str, media_type: Option<&str>) -> CommandResult {
     let settings = Settings::from_environment(environment)?;
     let policy = UrlPolicy::new(&settings.allowed_hosts, settings.dev.is_some());
     let mut verdicts: Vec<(String, Result<String, String>)> = policy
@@ -48,7 +48,7 @@ pub(crate) fn run(environment: &Environment, url: &str, media_type: Option<&str>
         );
         verdicts.push(("expiry".to_owned(), expiry));
     }
-    let mut rows = table(&["rule", "verdict", "what it found"]);
+    let mut rows = Table::new(&["rule", "verdict", "what it found"]);
     for (rule, verdict) in &verdicts {
         let (word, text) = match verdict {
             Ok(found) => ("ok", found),
@@ -65,7 +65,7 @@ pub(crate) fn run(environment: &Environment, url: &str, media_type: Option<&str>
     }
     // What is explained is mostly hostile: the terminal obeys none of it.
     println!("as it is stored: {}", visible(&redaction::redact_url(url)));
-    Ok(verdicts.iter().all(|(_, verdict)| verdict.is_ok()))
+    Ok(ExitStatus::from(verdicts.iter().all(|(_, verdict)| verdict.is_ok())))
 }
 
 /// What the name says. The file itself is judged when it is downloaded: its content decides.

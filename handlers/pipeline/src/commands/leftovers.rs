@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::onelake_cost;
-use super::printable::visible;
-use crate::Outcome;
+use crate::outcome::{CommandResult, ExitStatus};
+use crate::ui::text::visible;
 use xact_config::{Environment, Settings};
 
 /// Deletes in flight.
@@ -35,7 +35,7 @@ pub(crate) struct Leftovers {
 
 /// Lists what is there and deletes it if told to. Repeating it is harmless.
 #[allow(clippy::print_stdout)]
-pub(crate) async fn run(environment: &Environment, arguments: Leftovers) -> Outcome {
+pub(crate) async fn run(environment: &Environment, arguments: Leftovers) -> CommandResult {
     let settings = Settings::from_environment(environment)?;
     let files = upload::open_files(&settings)?;
     let hours = arguments.older_than_hours;
@@ -74,7 +74,7 @@ pub(crate) async fn run(environment: &Environment, arguments: Leftovers) -> Outc
             "bytes": bytes, "deleted": arguments.execute});
         onelake_cost::add_to_json(&mut answer, bill.as_ref());
         println!("{answer:#}");
-        return Ok(true);
+        return Ok(ExitStatus::Ok);
     }
     for (path, bytes) in found.iter().take(SHOWN) {
         println!("{bytes:>12}  {}", visible(path));
@@ -95,5 +95,5 @@ pub(crate) async fn run(environment: &Environment, arguments: Leftovers) -> Outc
     if !arguments.execute && !found.is_empty() {
         println!("dry run: pass --execute to apply");
     }
-    Ok(true)
+    Ok(ExitStatus::Ok)
 }

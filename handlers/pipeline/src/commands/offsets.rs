@@ -8,9 +8,9 @@ mod unread;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::Outcome;
-use crate::commands::printable::cell;
-use crate::commands::topics::table;
+use crate::outcome::{CommandResult, ExitStatus};
+use crate::ui::Table;
+use crate::ui::text::cell;
 use positions::{Group, Position};
 use target::Target;
 use xact_config::{Environment, Settings};
@@ -64,7 +64,7 @@ pub(crate) struct Reset {
 }
 
 /// Carries out one of them.
-pub(crate) async fn run(environment: &Environment, action: Offsets) -> Outcome {
+pub(crate) async fn run(environment: &Environment, action: Offsets) -> CommandResult {
     let settings = Settings::from_environment(environment)?;
     match action {
         Offsets::Show { group, json } => show(&settings, group.as_deref(), json).await,
@@ -86,13 +86,13 @@ fn stage_of(settings: &Settings, group: &str) -> Result<Stage, String> {
 }
 
 #[allow(clippy::print_stdout)]
-async fn show(settings: &Settings, group: Option<&str>, as_json: bool) -> Outcome {
+async fn show(settings: &Settings, group: Option<&str>, as_json: bool) -> CommandResult {
     let stages: Vec<Stage> = match group {
         Some(group) => vec![stage_of(settings, group)?],
         None => Stage::all().collect(),
     };
     let groups = Group::read(settings, &stages).await?;
-    let mut shown = table(&[
+    let mut shown = Table::new(&[
         "group",
         "state",
         "topic",
@@ -132,7 +132,7 @@ async fn show(settings: &Settings, group: Option<&str>, as_json: bool) -> Outcom
             println!("note: {note}");
         }
     }
-    Ok(true)
+    Ok(ExitStatus::Ok)
 }
 
 fn or_dash(offset: Option<i64>) -> String {
@@ -161,7 +161,7 @@ fn line_of(group: &Group, position: &Position) -> serde_json::Value {
 }
 
 #[allow(clippy::print_stdout)]
-async fn put(settings: &Settings, reset: Reset) -> Outcome {
+async fn put(settings: &Settings, reset: Reset) -> CommandResult {
     let stage = stage_of(settings, &reset.group)?;
     let group = Group::read(settings, &[stage])
         .await?
@@ -177,7 +177,7 @@ async fn put(settings: &Settings, reset: Reset) -> Outcome {
     })
     .await??;
 
-    let mut shown = table(&["topic", "partition", "committed", "new", "low", "high", "in tables"]);
+    let mut shown = Table::new(&["topic", "partition", "committed", "new", "low", "high", "in tables"]);
     let (mut again, mut skipped) = (0, 0);
     for (position, new) in &moves {
         let lag = &position.lag;
@@ -212,7 +212,7 @@ async fn put(settings: &Settings, reset: Reset) -> Outcome {
     refuse_members(&group, settings)?;
     if !reset.execute {
         println!("nothing was done: --execute does it");
-        return Ok(true);
+        return Ok(ExitStatus::Ok);
     }
     let positions: Vec<_> = moves
         .into_iter()
@@ -220,7 +220,7 @@ async fn put(settings: &Settings, reset: Reset) -> Outcome {
         .collect();
     tokio::task::spawn_blocking(move || client.commit(&positions)).await??;
     println!("done");
-    Ok(true)
+    Ok(ExitStatus::Ok)
 }
 
 /// The partitions that are asked for.

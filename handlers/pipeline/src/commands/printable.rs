@@ -4,33 +4,6 @@ use serde_json::Value;
 
 use xact_contracts::redaction::{redact_json, redact_text};
 
-/// Longest text in a cell of a table, in characters.
-const CELL: usize = 90;
-
-/// Text with everything that a terminal would obey made visible; line breaks and tabs stay.
-pub(crate) fn visible(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for letter in text.chars() {
-        // Bidirectional controls reorder what is around them.
-        let is_order = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if (letter.is_control() && !matches!(letter, '\n' | '\t')) || is_order {
-            shown.extend(letter.escape_unicode());
-        } else {
-            shown.push(letter);
-        }
-    }
-    shown
-}
-
-/// Text for a table's cell: redacted, on one line, cut where it is long.
-pub(crate) fn cell(text: &str) -> String {
-    let text = visible(&redact_text(text)).replace(['\n', '\t'], " ");
-    if text.chars().count() <= CELL {
-        return text;
-    }
-    text.chars().take(CELL - 1).chain(['…']).collect()
-}
-
 /// Bytes as somebody can read them.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Readable {
@@ -96,16 +69,6 @@ mod tests {
     use super::*;
 
     const SIGNED: &str = "https://a.example/b.pdf?X-Amz-Signature=SECRET";
-
-    #[test]
-    fn what_a_terminal_would_obey_is_made_visible() {
-        assert_eq!(
-            visible("a\u{1b}[2Jb\r\n\tc\u{202e}"),
-            "a\\u{1b}[2Jb\\u{d}\n\tc\\u{202e}"
-        );
-        assert_eq!(cell("a\nb"), "a b");
-        assert_eq!(cell(&"x".repeat(200)).chars().count(), CELL);
-    }
 
     #[test]
     fn no_form_of_bytes_shows_a_signature_unasked() {

@@ -4,17 +4,17 @@ use std::io::Read;
 
 use serde_json::value::RawValue;
 
-use super::delivery::Delivery;
-use crate::Outcome;
+use crate::outcome::{CommandResult, ExitStatus};
 use xact_config::{Environment, Settings};
 use xact_contracts::json::{self, Kind};
 use xact_contracts::messages::{Event, Message};
 use xact_kafka::producer::Outgoing;
+use xact_operations::delivery::Delivery;
 use xact_telemetry::trace_context::TraceContext;
 
 /// Sends every event of the source.
 #[allow(clippy::print_stdout)]
-pub(crate) async fn run(environment: &Environment, source: &str) -> Outcome {
+pub(crate) async fn run(environment: &Environment, source: &str) -> CommandResult {
     let settings = Settings::from_environment(environment)?;
     let text = read(source)?;
     let events = events(&text).map_err(|error| format!("{source}: {error}"))?;
@@ -34,7 +34,7 @@ pub(crate) async fn run(environment: &Environment, source: &str) -> Outcome {
         settings.topics.raw,
         settings.cluster_of_events().bootstrap_servers
     );
-    Ok(true)
+    Ok(ExitStatus::Ok)
 }
 
 fn plural(count: usize) -> String {

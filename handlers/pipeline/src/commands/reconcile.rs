@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde_json::json;
 
-use super::dlq::parse_time;
-use super::printable::cell;
-use super::topics::table;
-use crate::Outcome;
+use crate::arguments::parse_time;
+use crate::outcome::{CommandResult, ExitStatus};
+use crate::ui::Table;
+use crate::ui::text::cell;
 use day::{Missing, Tally};
 use tables::Tables;
 use topics::FromTopics;
@@ -78,7 +78,7 @@ impl Range {
 
 /// Prints what it finds; false if anything is missing or there twice.
 #[allow(clippy::print_stdout)]
-pub(crate) async fn run(environment: &Environment, what: Reconcile) -> Outcome {
+pub(crate) async fn run(environment: &Environment, what: Reconcile) -> CommandResult {
     let settings = Settings::from_environment(environment)?;
     let range = Range {
         from: what.from,
@@ -97,7 +97,7 @@ pub(crate) async fn run(environment: &Environment, what: Reconcile) -> Outcome {
     } else {
         print(&all);
     }
-    Ok(all.is_well())
+    Ok(ExitStatus::from(all.is_well()))
 }
 
 /// Of many dates the topics hold only some, and to read them takes seconds: for the others it is done once.
@@ -167,7 +167,7 @@ fn as_json(all: &Tally, range: Range) -> serde_json::Value {
 
 #[allow(clippy::print_stdout)]
 fn print(all: &Tally) {
-    let mut shown = table(&["", "count"]);
+    let mut shown = Table::new(&["", "count"]);
     let mut row = |name: &str, count: u64| {
         shown.add_row([name.to_owned(), count.to_string()]);
     };
@@ -189,7 +189,7 @@ fn print(all: &Tally) {
     row("duplicate keys", all.duplicates.len() as u64);
     println!("{shown}");
     if !all.missing.is_empty() {
-        let mut shown = table(&["missing", "event time", "trace id", "media id", "attachment"]);
+        let mut shown = Table::new(&["missing", "event time", "trace id", "media id", "attachment"]);
         for missing in all.missing.iter().take(ROWS) {
             let dash = || "-".to_owned();
             shown.add_row([
@@ -208,7 +208,7 @@ fn print(all: &Tally) {
         println!("{shown}");
     }
     if !all.duplicates.is_empty() {
-        let mut shown = table(&["table", "key", "rows"]);
+        let mut shown = Table::new(&["table", "key", "rows"]);
         for twice in all.duplicates.iter().take(ROWS) {
             shown.add_row([twice.table.to_owned(), cell(&twice.key), twice.rows.to_string()]);
         }
@@ -218,7 +218,7 @@ fn print(all: &Tally) {
         println!("only the first {ROWS} are shown: --json has all");
     }
     if !all.unlisted_urls.is_empty() {
-        let mut shown = table(&["URLs outside the attachments", "events"]);
+        let mut shown = Table::new(&["URLs outside the attachments", "events"]);
         for (path, events) in all.unlisted_urls.iter().take(ROWS) {
             shown.add_row([cell(path), events.to_string()]);
         }

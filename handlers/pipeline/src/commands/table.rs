@@ -10,8 +10,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::onelake_cost;
-use super::topics::table as printed;
-use crate::Outcome;
+use crate::outcome::{CommandResult, ExitStatus};
+use crate::ui::Table as Printed;
 use xact_config::{Environment, Settings};
 use xact_contracts::topology::{Stage, TopicRole};
 use xact_lake::{AttachmentRow, EventRow, FailedRow, Table, TableInfo, TableRow};
@@ -77,7 +77,7 @@ enum Choice {
 
 /// Carries out the action on each chosen table; false if a table does not exist.
 #[allow(clippy::print_stdout)]
-pub(crate) async fn run(environment: &Environment, action: TableAction) -> Outcome {
+pub(crate) async fn run(environment: &Environment, action: TableAction) -> CommandResult {
     let settings = Settings::from_environment(environment)?;
     if !settings.delta_writes {
         return Err(
@@ -114,7 +114,7 @@ pub(crate) async fn run(environment: &Environment, action: TableAction) -> Outco
             println!("{}", answer.text);
         }
     }
-    Ok(all_there)
+    Ok(ExitStatus::from(all_there))
 }
 
 /// The answer about one table, as text and as JSON.
@@ -217,7 +217,7 @@ fn info(name: &str, at: &str, state: &TableInfo, positions: &BTreeMap<String, i6
         ));
     }
     let date = |date: Option<jiff::civil::Date>| date.map_or_else(|| "-".to_owned(), |date| date.to_string());
-    let mut rows = printed(&[name, at]);
+    let mut rows = Printed::new(&[name, at]);
     rows.add_row(["version", &state.version.to_string()]);
     let checkpoint = state
         .checkpoint

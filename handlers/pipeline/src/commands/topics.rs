@@ -1,15 +1,26 @@
 //! `topics create|list|lag`.
 
-use comfy_table::{Table, presets};
+use clap::Subcommand;
 
-use crate::Outcome;
-use crate::cli::Topics;
+use crate::outcome::{CommandResult, ExitStatus};
+use crate::ui::Table;
 use xact_config::{Environment, Settings};
 use xact_kafka::admin::topics::{self, LagReader};
 
+/// Commands on topics.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(crate) enum Topics {
+    /// Create the topics that are missing
+    Create,
+    /// List the topics with their partitions
+    List,
+    /// Show how far each group is behind; exit 1 if a topic is missing
+    Lag,
+}
+
 /// Carries out one of them.
 #[allow(clippy::print_stdout)]
-pub(crate) async fn run(environment: &Environment, action: Topics) -> Outcome {
+pub(crate) async fn run(environment: &Environment, action: Topics) -> CommandResult {
     let settings = Settings::from_environment(environment)?;
     match action {
         Topics::Create => {
@@ -20,11 +31,11 @@ pub(crate) async fn run(environment: &Environment, action: Topics) -> Outcome {
             if created.is_empty() {
                 println!("all topics were there already");
             }
-            Ok(true)
+            Ok(ExitStatus::Ok)
         }
         Topics::List => {
             let states = tokio::task::spawn_blocking(move || topics::list(&settings)).await??;
-            let mut table = table(&["topic", "partitions", "expected"]);
+            let mut table = Table::new(&["topic", "partitions", "expected"]);
             for state in &states {
                 let partitions = state
                     .partitions
@@ -32,7 +43,7 @@ pub(crate) async fn run(environment: &Environment, action: Topics) -> Outcome {
                 table.add_row([state.name.clone(), partitions, state.wanted.to_string()]);
             }
             println!("{table}");
-            Ok(states.iter().all(|state| state.partitions.is_some()))
+            Ok(ExitStatus::from(states.iter().all(|state| state.partitions.is_some())))
         }
         Topics::Lag => {
             let (lags, missing) = tokio::task::spawn_blocking(move || {
@@ -44,7 +55,7 @@ pub(crate) async fn run(environment: &Environment, action: Topics) -> Outcome {
                 Ok::<_, xact_kafka::admin::AdminError>((LagReader::new(&settings)?.read()?, missing))
             })
             .await??;
-            let mut table = table(&["group", "topic", "partition", "committed", "end", "lag"]);
+            let mut table = Table::new(&["group", "topic", "partition", "committed", "end", "lag"]);
             for lag in lags {
                 table.add_row([
                     lag.group.clone(),
@@ -63,14 +74,7 @@ pub(crate) async fn run(environment: &Environment, action: Topics) -> Outcome {
                     missing.join(", ")
                 );
             }
-            Ok(missing.is_empty())
+            Ok(ExitStatus::from(missing.is_empty()))
         }
     }
-}
-
-/// An empty table in the style of all commands.
-pub(crate) fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_BORDERS_ONLY).set_header(header);
-    table
 }

@@ -11,16 +11,17 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::delivery::Delivery;
-use super::topics::table;
-use crate::Outcome;
+use crate::outcome::{CommandResult, ExitStatus};
 use crate::table_columns::{instant, number, size, text};
+use crate::ui::Table as Printed;
+use crate::ui::text::visible;
 use xact_config::{Environment, Settings};
 use xact_contracts::ids;
 use xact_contracts::redaction::redact_url;
 use xact_contracts::url_guard::UrlPolicy;
 use xact_kafka::producer::Outgoing;
 use xact_lake::{AttachmentRow, Content, EventRow, FailedRow, FileStore, Key, Table, TableRow};
+use xact_operations::delivery::Delivery;
 use xact_telemetry::trace_context::TraceContext;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -43,7 +44,7 @@ pub(crate) struct Validate {
 }
 
 /// Sends and follows; false if something did not arrive.
-pub(crate) async fn run(environment: &Environment, arguments: Validate) -> Outcome {
+pub(crate) async fn run(environment: &Environment, arguments: Validate) -> CommandResult {
     let settings = Settings::from_environment(environment)?;
     if !settings.delta_writes {
         return Err("ENABLE_DELTA_WRITES=false: without its rows an event cannot be followed".into());
@@ -67,7 +68,7 @@ pub(crate) async fn run(environment: &Environment, arguments: Validate) -> Outco
             limit.as_secs()
         )),
     };
-    Ok(steps.print(verdict.as_deref()))
+    Ok(ExitStatus::from(steps.print(verdict.as_deref())))
 }
 
 /// What is to be downloaded: checked here, as the pipeline will, so that a mistake is told at once.
@@ -285,14 +286,14 @@ impl Steps {
 
     #[allow(clippy::print_stdout)]
     fn print(self, trouble: Option<&str>) -> bool {
-        let mut steps = table(&["step", "after", "what"]);
+        let mut steps = Printed::new(&["step", "after", "what"]);
         for row in self.rows {
-            steps.add_row(row.map(|cell| super::printable::visible(&cell)));
+            steps.add_row(row.map(|cell| visible(&cell)));
         }
         println!("{steps}");
         match trouble {
             None => println!("the pipeline works: the event is in the tables, and its file is in the lake"),
-            Some(trouble) => println!("NOT VALID: {}", super::printable::visible(trouble)),
+            Some(trouble) => println!("NOT VALID: {}", visible(trouble)),
         }
         trouble.is_none()
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::progress::by_label;
 use super::verify::Verified;
-use crate::commands::topics::table;
 use crate::dev::Dev;
+use crate::ui::Table;
 use xact_config::Settings;
 use xact_telemetry::metrics::metrics;
 
@@ -21,7 +21,7 @@ pub(crate) fn print(
     manifest: &Path,
     complete: bool,
 ) {
-    let mut kinds = table(&[
+    let mut kinds = Table::new(&[
         "attachments",
         "sent",
         "files",
@@ -43,7 +43,7 @@ pub(crate) fn print(
     }
     println!("{kinds}\n");
     let seconds = verified.span.max(0.001);
-    let mut totals = table(&["the whole run", ""]);
+    let mut totals = Table::new(&["the whole run", ""]);
     let mut row = |name: &str, value: String| {
         totals.add_row([name.to_owned(), value]);
     };

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::entry::{Entry, Place};
+use crate::arguments::parse_time;
 use xact_contracts::category::Category;
-use xact_contracts::time;
 use xact_contracts::topology::Stage;
 
 /// Commands on dead letters.
@@ -156,11 +156,6 @@ fn parse_category(text: &str) -> Result<Category, String> {
         .into_iter()
         .find(|category| category.as_str() == text)
         .ok_or_else(|| format!("the categories are {}", Category::ALL.map(Category::as_str).join(", ")))
-}
-
-/// A point in time as operators type it.
-pub(crate) fn parse_time(text: &str) -> Result<Timestamp, String> {
-    time::parse_text(text).ok_or_else(|| "give a time such as 2025-01-31T08:00:00Z, or a date".to_owned())
 }
 
 #[cfg(test)]

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use super::arguments::Filter;
 use super::entries::Entries;
 use super::entry::{Content, Entry};
-use crate::Outcome;
-use crate::commands::printable::{cell, visible};
-use crate::commands::topics::table;
+use crate::outcome::{CommandResult, ExitStatus};
+use crate::ui::Table;
+use crate::ui::text::{cell, visible};
 use xact_config::Settings;
 use xact_contracts::category::Category;
 use xact_contracts::messages::DownloadTask;
@@ -20,7 +20,7 @@ use xact_contracts::redaction::{redact_text, redact_url};
 use xact_contracts::time;
 
 /// Prints them. Blocks.
-pub(super) fn run(settings: &Settings, filter: &Filter, all: bool, limit: usize, as_json: bool) -> Outcome {
+pub(super) fn run(settings: &Settings, filter: &Filter, all: bool, limit: usize, as_json: bool) -> CommandResult {
     let entries = Entries::open(settings, &[])?;
     let mut out = BufWriter::new(std::io::stdout().lock());
     let mut written = Ok(());
@@ -51,9 +51,9 @@ pub(super) fn run(settings: &Settings, filter: &Filter, all: bool, limit: usize,
         }
     })?;
     if as_json {
-        return Ok(written.and_then(|()| out.flush()).map(|()| true)?);
+        return Ok(written.and_then(|()| out.flush()).map(|()| ExitStatus::Ok)?);
     }
-    let mut shown = table(&[
+    let mut shown = Table::new(&[
         "entry",
         "state",
         "failed at",
@@ -78,7 +78,7 @@ pub(super) fn run(settings: &Settings, filter: &Filter, all: bool, limit: usize,
     let hidden = if all || settled == 0 { "" } else { " (not shown: --all)" };
     writeln!(out, "{waiting} waiting, {settled} resolved or replayed{hidden}")?;
     out.flush()?;
-    Ok(true)
+    Ok(ExitStatus::Ok)
 }
 
 /// The rows that failed last, of any number of them.

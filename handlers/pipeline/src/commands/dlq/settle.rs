@@ -15,16 +15,16 @@ use super::entries::Entries;
 use super::entry::{Action, Entry, Mark, Place};
 use super::replay_plan::{self, Rules};
 use super::view::no_entry;
-use crate::Outcome;
-use crate::commands::confirm::confirmed;
-use crate::commands::delivery::Delivery;
-use crate::commands::printable::cell;
-use crate::commands::topics::table;
+use crate::outcome::{CommandResult, ExitStatus};
+use crate::ui::Table;
+use crate::ui::confirm::confirmed;
+use crate::ui::text::cell;
 use xact_config::Settings;
 use xact_contracts::redaction::redact_text;
 use xact_contracts::topology::TopicRole;
 use xact_kafka::admin::tombstones::Tombstones;
 use xact_kafka::producer::Outgoing;
+use xact_operations::delivery::Delivery;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
@@ -54,7 +54,7 @@ struct Step {
 
 /// Carries out a replay or a resolve.
 #[allow(clippy::print_stdout, clippy::print_stderr)]
-pub(super) async fn run(settings: Settings, action: Action, what: Settle) -> Outcome {
+pub(super) async fn run(settings: Settings, action: Action, what: Settle) -> CommandResult {
     if what.entries.is_empty() && what.filter.is_empty() && !what.everything {
         return Err("name entries (PARTITION:OFFSET), or filters, or --everything".into());
     }
@@ -92,19 +92,19 @@ pub(super) async fn run(settings: Settings, action: Action, what: Settle) -> Out
             "{count} to {verb}{targets}, {} refused; nothing was done",
             found.refused
         );
-        return Ok(found.refused == 0);
+        return Ok(ExitStatus::from(found.refused == 0));
     }
     let letters = if count == 1 { "dead letter" } else { "dead letters" };
     if !confirmed(&format!("{verb} {count} {letters}{targets}?"), yes)? {
         eprintln!("nothing was done");
-        return Ok(false);
+        return Ok(ExitStatus::No);
     }
     let refused = found.refused;
     let done = carry_out(settings, action, found, as_json, now).await?;
     if !as_json {
         println!("{done} {}, {refused} refused", action.as_str());
     }
-    Ok(refused == 0 && done == count)
+    Ok(ExitStatus::from(refused == 0 && done == count))
 }
 
 /// Whether an entry is asked for.
@@ -180,7 +180,7 @@ fn find(settings: &Settings, action: Action, what: &Settle, now: Timestamp) -> R
 
 #[allow(clippy::print_stdout)]
 fn print_plan(found: &Found, dry_run: bool) {
-    let mut shown = table(&["entry", "", "trace id", "what"]);
+    let mut shown = Table::new(&["entry", "", "trace id", "what"]);
     for row in found.rows.iter().filter(|row| dry_run || row[1] == "refused") {
         shown.add_row(row.iter().map(|text| cell(text)));
     }

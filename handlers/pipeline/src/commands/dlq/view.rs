@@ -10,8 +10,9 @@ use super::entries::Entries;
 use super::entry::{Content, Entry, Place};
 use super::list::summary;
 use super::replay_plan::{self, Rules};
-use crate::Outcome;
-use crate::commands::printable::{Readable, hex_dump, visible};
+use crate::commands::printable::{Readable, hex_dump};
+use crate::outcome::{CommandResult, ExitStatus};
+use crate::ui::text::visible;
 use xact_config::Settings;
 use xact_contracts::messages::encode;
 use xact_contracts::redaction::{redact_json, redact_text};
@@ -29,7 +30,7 @@ pub(super) enum Form {
 }
 
 /// Prints the entry. Blocks.
-pub(super) fn run(settings: &Settings, place: Place, form: Form, show_secrets: bool) -> Outcome {
+pub(super) fn run(settings: &Settings, place: Place, form: Form, show_secrets: bool) -> CommandResult {
     let entry = find(settings, place)?;
     let mut out = std::io::stdout().lock();
     match form {
@@ -38,7 +39,7 @@ pub(super) fn run(settings: &Settings, place: Place, form: Form, show_secrets: b
         Form::Text => out.write_all(as_text(&entry, settings, show_secrets).as_bytes())?,
     }
     out.flush()?;
-    Ok(true)
+    Ok(ExitStatus::Ok)
 }
 
 fn find(settings: &Settings, place: Place) -> Result<Entry, Box<dyn std::error::Error + Send + Sync>> {

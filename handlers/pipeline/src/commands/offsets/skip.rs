@@ -13,11 +13,10 @@ use jiff::Timestamp;
 use super::positions::{Group, Position};
 use super::unread::{self, Part, Until};
 use super::{Error, or_dash, refuse_members, stage_of};
-use crate::Outcome;
-use crate::commands::delivery::Delivery;
 use crate::commands::dlq::Entries;
-use crate::commands::printable::cell;
-use crate::commands::topics::table;
+use crate::outcome::{CommandResult, ExitStatus};
+use crate::ui::Table;
+use crate::ui::text::cell;
 use xact_config::Settings;
 use xact_contracts::category::Category;
 use xact_contracts::messages::{DeadLetter, Problem, Source, encode};
@@ -25,6 +24,7 @@ use xact_contracts::time;
 use xact_kafka::admin::group_offsets::GroupOffsets;
 use xact_kafka::admin::record_probe::RecordProbe;
 use xact_kafka::producer::Outgoing;
+use xact_operations::delivery::Delivery;
 use xact_telemetry::trace_context::TraceContext;
 
 /// What every text of such a dead letter begins with.
@@ -108,7 +108,7 @@ impl Skip {
 
 /// Carries it out, or shows it.
 #[allow(clippy::print_stdout)]
-pub(super) async fn run(settings: &Settings, skip: Skip) -> Outcome {
+pub(super) async fn run(settings: &Settings, skip: Skip) -> CommandResult {
     if skip.reason.trim().is_empty() {
         return Err("--reason must say why: it stands in the dead letters".into());
     }
@@ -127,7 +127,7 @@ pub(super) async fn run(settings: &Settings, skip: Skip) -> Outcome {
             skip.partition,
             skip.offset
         );
-        return Ok(true);
+        return Ok(ExitStatus::Ok);
     }
     let cluster = settings.cluster_of(stage.row().consumes).clone();
     let (topic, partition, offset) = (skip.topic.clone(), skip.partition, skip.offset);
@@ -153,7 +153,7 @@ pub(super) async fn run(settings: &Settings, skip: Skip) -> Outcome {
     refuse_members(&group, settings)?;
     if !skip.execute {
         println!("nothing was done: --execute does it");
-        return Ok(true);
+        return Ok(ExitStatus::Ok);
     }
     let now = Timestamp::now();
     let mut letters: Vec<DeadLetter> = parts
@@ -171,7 +171,7 @@ pub(super) async fn run(settings: &Settings, skip: Skip) -> Outcome {
     let moved = [((skip.topic, skip.partition), next)];
     tokio::task::spawn_blocking(move || client.commit(&moved)).await??;
     println!("done: {} dead letters written, the position is {next}", outgoing.len());
-    Ok(true)
+    Ok(ExitStatus::Ok)
 }
 
 fn position<'a>(group: &'a Group, skip: &Skip) -> Result<&'a Position, String> {
@@ -187,7 +187,7 @@ fn position<'a>(group: &'a Group, skip: &Skip) -> Result<&'a Position, String> {
 
 #[allow(clippy::print_stdout)]
 fn show(parts: &[Part]) {
-    let mut shown = table(&["offset", "written", "key", "bytes", "what"]);
+    let mut shown = Table::new(&["offset", "written", "key", "bytes", "what"]);
     for part in parts.iter().take(ROWS) {
         shown.add_row(match part {
             Part::Record(record) => [

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::Error;
 use super::positions::Position;
-use crate::commands::dlq::parse_time;
+use crate::arguments::parse_time;
 use xact_kafka::admin::group_offsets::GroupOffsets;
 
 /// `--to`.

@@ -1,12 +1,11 @@
-//! Asking before something is done that cannot be taken back.
+//! Asks before something is done that cannot be undone.
 
 use std::io::{BufRead, IsTerminal, Write};
 
-/// Whether to go on: with `--yes`, or when somebody at a terminal says so.
+/// Returns whether to go on: with `--yes`, or when the operator at the terminal agrees.
 ///
 /// # Errors
-/// When nobody can be asked.
-#[allow(clippy::print_stderr)]
+/// When there is no terminal.
 pub(crate) fn confirmed(question: &str, yes: bool) -> Result<bool, String> {
     if yes {
         return Ok(true);
@@ -17,7 +16,7 @@ pub(crate) fn confirmed(question: &str, yes: bool) -> Result<bool, String> {
             "{question} There is no terminal to ask at: nothing was done. Look first with --dry-run, then give --yes"
         ));
     }
-    // Not standard output: that is for whoever reads the result.
+    // Standard output is for the answer.
     eprint!("{question} [y/N] ");
     std::io::stderr().flush().map_err(|error| error.to_string())?;
     let mut answer = String::new();

@@ -1,4 +1,4 @@
-//! Sending for a person who waits: acknowledged within a limit, or an error that says why not.
+//! Sends messages and waits for the acknowledgement, up to a time limit.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,33 +9,36 @@ use xact_config::ClusterSettings;
 use xact_kafka::producer::{Outgoing, Producer, ProducerError};
 use xact_telemetry::health::Health;
 
-/// Longest wait for the broker.
-const LIMIT: Duration = Duration::from_secs(30);
+/// Maximum wait for the acknowledgement.
+const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What health calls the producer.
+/// Name of the producer in health.
 const COMPONENT: &str = "producer";
 
 /// A producer for one cluster.
-pub(crate) struct Delivery {
+pub struct Delivery {
     producer: Arc<Producer>,
     health: Health,
     bootstrap: String,
 }
 
-/// The broker did not take everything in time.
+/// The broker did not acknowledge everything in time.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "not sent within {seconds} s to {bootstrap}: {reason}. Check the bootstrap servers and that the topic exists (`topics list`)",
-    seconds = LIMIT.as_secs()
+    seconds = SEND_TIMEOUT.as_secs()
 )]
-pub(crate) struct NotSent {
+pub struct SendError {
     bootstrap: String,
     reason: String,
 }
 
 impl Delivery {
-    /// Makes the producer; it connects in the background.
-    pub(crate) fn new(cluster: &ClusterSettings) -> Result<Self, ProducerError> {
+    /// Creates the producer; it connects in the background.
+    ///
+    /// # Errors
+    /// When librdkafka refuses the settings.
+    pub fn new(cluster: &ClusterSettings) -> Result<Self, ProducerError> {
         let health = Health::default();
         Ok(Self {
             producer: Producer::new(cluster, health.clone(), COMPONENT)?,
@@ -45,16 +48,19 @@ impl Delivery {
     }
 
     /// Sends all and returns when the broker has acknowledged them.
-    pub(crate) async fn send(&self, outgoing: &[Outgoing]) -> Result<(), NotSent> {
+    ///
+    /// # Errors
+    /// When it has not within the time limit.
+    pub async fn send(&self, outgoing: &[Outgoing]) -> Result<(), SendError> {
         let stop = CancellationToken::new();
-        let delivered = tokio::time::timeout(LIMIT, self.producer.deliver(outgoing, &stop)).await;
-        delivered.map(drop).map_err(|_| NotSent {
+        let delivered = tokio::time::timeout(SEND_TIMEOUT, self.producer.deliver(outgoing, &stop)).await;
+        delivered.map(drop).map_err(|_| SendError {
             bootstrap: self.bootstrap.clone(),
             reason: self
                 .health
                 .not_ready()
                 .remove(COMPONENT)
-                .unwrap_or_else(|| "it does not answer".to_owned()),
+                .unwrap_or_else(|| "the broker does not answer".to_owned()),
         })
     }
 }

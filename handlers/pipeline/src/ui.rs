@@ -1,0 +1,43 @@
+//! The terminal: every command prints through this module.
+//!
+//! Answers go to standard output; questions, progress and errors to standard error, so that a script reads the answer alone.
+#![allow(clippy::print_stdout, clippy::print_stderr, dead_code)]
+
+pub(crate) mod confirm;
+pub(crate) mod progress;
+pub(crate) mod style;
+pub(crate) mod table;
+pub(crate) mod text;
+
+pub(crate) use table::Table;
+
+use std::fmt::Display;
+
+use serde::Serialize;
+
+/// Prints one line.
+pub(crate) fn line(text: impl Display) {
+    println!("{text}");
+}
+
+/// Prints text that has its own line breaks.
+pub(crate) fn verbatim(text: impl Display) {
+    print!("{text}");
+}
+
+/// Prints one line to standard error.
+pub(crate) fn error_line(text: impl Display) {
+    eprintln!("{text}");
+}
+
+/// Prints an answer as indented JSON.
+pub(crate) fn json(answer: &impl Serialize) -> Result<(), serde_json::Error> {
+    println!("{}", serde_json::to_string_pretty(answer)?);
+    Ok(())
+}
+
+/// Prints an answer as one line of JSON.
+pub(crate) fn json_line(answer: &impl Serialize) -> Result<(), serde_json::Error> {
+    println!("{}", serde_json::to_string(answer)?);
+    Ok(())
+}

@@ -1,0 +1,7 @@
+//! What an operator can ask or do, as functions that return data.
+//!
+//! A function takes the `Settings` and plain arguments, and returns an answer that serialises to JSON, or an error whose text
+//! says what to do. Nothing here prints or parses a command line: `xact-pipeline` turns the answers into tables and JSON.
+
+pub mod delivery;
+pub mod files;
