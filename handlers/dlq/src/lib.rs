@@ -39,7 +39,8 @@ impl Handler for Dlq {
             .await
             .unwrap_or_else(|error| Err(error.to_string()))
             .map_err(|reason| Unavailable::new("audit log", reason))?;
-        metrics().dead_letters_audited.with_label_values(&labels(&record)).inc();
+        let [stage, category] = labels(&record);
+        metrics().dead_letters_audited(stage, category).inc();
         Ok(Emit::nothing().into())
     }
 }

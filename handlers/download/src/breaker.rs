@@ -82,10 +82,7 @@ impl Attempt<'_> {
     }
 
     fn failed_at(self, now: Instant) {
-        metrics()
-            .breaker_failures
-            .with_label_values(&[self.host.as_str()])
-            .inc();
+        metrics().breaker_failures(&self.host).inc();
         let mut hosts = self.breakers.hosts();
         let breaker = hosts.entry(self.host.clone()).or_default();
         breaker.failures = breaker.failures.saturating_add(1);
@@ -108,7 +105,7 @@ impl Attempt<'_> {
 }
 
 fn state(host: &str, state: i64) {
-    metrics().breaker_state.with_label_values(&[host]).set(state);
+    metrics().breaker_state(host).set(state);
 }
 
 #[cfg(test)]

@@ -132,17 +132,14 @@ impl Download {
                 ),
             ));
         };
-        let running = InProgress::start(&metrics().downloads_concurrent, WORKER);
+        let running = InProgress::start(metrics().downloads_concurrent(WORKER));
         let fetched = self.fetcher.fetch(&self.policy, url, named, slot).await;
         drop(running);
         match fetched {
             Ok((cached, judged)) => {
                 attempt.succeeded();
                 report_difference(task, &judged);
-                metrics()
-                    .download_bytes
-                    .with_label_values(&[WORKER])
-                    .inc_by(cached.bytes);
+                metrics().download_bytes(WORKER).inc_by(cached.bytes);
                 Ok(cached)
             }
             Err(FetchError::Cache(error)) => {
@@ -181,10 +178,7 @@ fn report_difference(task: &DownloadTask, judged: &Judged) {
         Declared::Active => "active",
     };
     let found = judged.file_type.label();
-    metrics()
-        .attachment_type_differences
-        .with_label_values(&[named, declared, found])
-        .inc();
+    metrics().attachment_type_differences(named, declared, found).inc();
     warn!(
         trace_id = task.trace_id,
         media_id = %task.media_id,

@@ -12,6 +12,6 @@ use xact_telemetry::metrics::metrics;
 pub(crate) async fn check(cache: &Cache) -> Result<(), Unavailable> {
     let unavailable = |reason: String| Unavailable::new("cache volume", reason);
     let volume = cache.volume().await.map_err(|error| unavailable(error.to_string()))?;
-    metrics().cache_used.with_label_values(&[WORKER]).set(volume.used);
+    metrics().cache_used(WORKER).set(volume.used);
     volume.check(cache.path()).map_err(|full| unavailable(full.to_string()))
 }

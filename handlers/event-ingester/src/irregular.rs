@@ -83,7 +83,7 @@ impl Irregular {
 }
 
 fn count(kind: &str) {
-    metrics().event_irregularities.with_label_values(&[DOMAIN, kind]).inc();
+    metrics().event_irregularities(DOMAIN, kind).inc();
 }
 
 /// A timestamp with each digit as `9`: what two of one source have in common.

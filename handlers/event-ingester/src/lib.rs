@@ -113,7 +113,7 @@ impl EventIngester {
                     metadata: notes(event, &attachment.url, context.now),
                 };
                 let kind = if refused.is_some() { "refused" } else { "download" };
-                metrics().tasks_produced.with_label_values(&[DOMAIN, kind]).inc();
+                metrics().tasks_produced(DOMAIN, kind).inc();
                 match refused {
                     Some(reason) => emit.failed(task, Problem::new(Category::Permanent, reason)),
                     None => emit.task(task),
@@ -148,10 +148,9 @@ impl Handler for EventIngester {
                 .then(async move { seen.insert(fingerprint, now) });
             (emit, "success")
         };
-        metrics().events_ingested.with_label_values(&[DOMAIN, status]).inc();
+        metrics().events_ingested(DOMAIN, status).inc();
         metrics()
-            .ingestion_duration
-            .with_label_values(&[DOMAIN])
+            .ingestion_duration(DOMAIN)
             .observe(started.elapsed().as_secs_f64());
         Ok(emit.into())
     }

@@ -17,7 +17,7 @@ use xact_contracts::messages::{CachedDownload, DownloadResult, Problem};
 use xact_contracts::topology::Stage;
 use xact_lake::{Connection, Content, FileError, FileStore, Location};
 use xact_runtime::{Context, EachService, Emit, Factory, Failure, Handler, Limits, Outcome, SetupError, Unavailable};
-use xact_telemetry::metrics::{InProgress, count_onelake, metrics};
+use xact_telemetry::metrics::{InProgress, Status, count_onelake, metrics};
 
 /// The handler.
 pub struct Upload {
@@ -92,7 +92,7 @@ impl Upload {
 
     /// Writes the file to OneLake, counted and timed. A file that was uploaded before is left as it is.
     async fn put(&self, cached: &CachedDownload, file: &CacheFile) -> Result<(), FileError> {
-        let running = InProgress::start(&metrics().uploads_concurrent, WORKER);
+        let running = InProgress::start(metrics().uploads_concurrent(WORKER));
         let started = Instant::now();
         let sha256 = cached.sha256.to_ascii_lowercase();
         let put = self
@@ -101,23 +101,12 @@ impl Upload {
             .await;
         drop(running);
         metrics()
-            .onelake_duration
-            .with_label_values(&["upload"])
+            .onelake_duration("upload")
             .observe(started.elapsed().as_secs_f64());
-        let status = if put.is_ok() { "success" } else { "error" };
-        metrics()
-            .onelake_operations
-            .with_label_values(&["upload", status])
-            .inc();
+        metrics().onelake_operations("upload", Status::of(&put)).inc();
         match &put {
-            Ok(()) => metrics()
-                .onelake_bytes
-                .with_label_values(&["upload"])
-                .inc_by(cached.bytes_downloaded),
-            Err(error) => metrics()
-                .onelake_errors
-                .with_label_values(&["upload", kind(error)])
-                .inc(),
+            Ok(()) => metrics().onelake_bytes("upload").inc_by(cached.bytes_downloaded),
+            Err(error) => metrics().onelake_errors("upload", kind(error)).inc(),
         }
         put
     }

@@ -172,10 +172,7 @@ impl ClientContext for Connection {
         let silence = silence(&statistics).filter(is_long);
         let connected = is_connected(&statistics) && silence.is_none();
         if let Some(client) = self.0.measured {
-            metrics()
-                .connection
-                .with_label_values(&[client])
-                .set(i64::from(connected));
+            metrics().connection(client).set(i64::from(connected));
         }
         if connected {
             self.set(None);

@@ -20,7 +20,7 @@ use crate::record::{TRACEPARENT, TRACESTATE};
 use client::Client;
 use xact_config::{ClusterSettings, Security};
 use xact_telemetry::health::{Health, Waiting};
-use xact_telemetry::metrics::metrics;
+use xact_telemetry::metrics::{Status, metrics};
 use xact_telemetry::trace_context::TraceContext;
 
 /// A record for the broker.
@@ -171,14 +171,8 @@ impl Producer {
 
     fn count_delivered(&self, out: &Outgoing) {
         let metrics = metrics();
-        metrics
-            .produced
-            .with_label_values(&[out.topic.as_str(), "success"])
-            .inc();
-        metrics
-            .produced_bytes
-            .with_label_values(&[&out.topic])
-            .inc_by(out.value.len() as u64);
+        metrics.produced(&out.topic, Status::Success).inc();
+        metrics.produced_bytes(&out.topic).inc_by(out.value.len() as u64);
         if matches!(self.cluster.security, Security::Identity(_)) {
             self.rights(&out.topic).granted();
         }
@@ -285,11 +279,8 @@ impl<'a> Attempt<'a> {
             .rdkafka_error_code()
             .map_or_else(|| "other".to_owned(), |code| format!("{code:?}"));
         let metrics = metrics();
-        metrics.produced.with_label_values(&[out.topic.as_str(), "error"]).inc();
-        metrics
-            .producer_errors
-            .with_label_values(&[out.topic.as_str(), &code])
-            .inc();
+        metrics.produced(&out.topic, Status::Error).inc();
+        metrics.producer_errors(&out.topic, &code).inc();
         self.failed.push(out);
         self.trouble = Some(trouble);
     }

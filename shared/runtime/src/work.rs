@@ -86,20 +86,17 @@ impl WorkerContext {
     pub(crate) async fn deliver(&self, disposed: &Routed, stop: &CancellationToken) -> Result<(), Unfinished> {
         self.producer.deliver(&disposed.outgoing, stop).await?;
         for failure in &disposed.failures {
-            let labels = [DOMAIN, failure.category.as_str()];
+            let category = failure.category;
             match failure.end {
                 End::Retried(delay) => {
-                    metrics().retry_attempts.with_label_values(&labels).inc();
-                    metrics()
-                        .retry_delay
-                        .with_label_values(&[DOMAIN])
-                        .observe(delay.as_secs_f64());
+                    metrics().retry_attempts(DOMAIN, category).inc();
+                    metrics().retry_delay(DOMAIN).observe(delay.as_secs_f64());
                 }
                 End::Exhausted => {
-                    metrics().retry_exhausted.with_label_values(&labels).inc();
-                    metrics().dead_letters.with_label_values(&[DOMAIN, "exhausted"]).inc();
+                    metrics().retry_exhausted(DOMAIN, category).inc();
+                    metrics().dead_letters(DOMAIN, "exhausted").inc();
                 }
-                End::Permanent => metrics().dead_letters.with_label_values(&[DOMAIN, "permanent"]).inc(),
+                End::Permanent => metrics().dead_letters(DOMAIN, "permanent").inc(),
                 End::Dropped => {}
             }
         }
@@ -113,21 +110,16 @@ impl WorkerContext {
             (true, true) => "success",
             (true, false) => "failed",
         };
-        metrics()
-            .consumed
-            .with_label_values(&[&record.topic, self.group.as_str(), status])
-            .inc();
+        metrics().consumed(&record.topic, &self.group, status).inc();
         for failure in &disposed.failures {
             metrics()
-                .processing_errors
-                .with_label_values(&[&record.topic, self.group.as_str(), failure.category.as_str()])
+                .processing_errors(&record.topic, &self.group, failure.category)
                 .inc();
         }
         if let Some(written) = record.timestamp {
             let latency = self.clock.now().duration_since(written).as_secs_f64();
             metrics()
-                .stage_latency
-                .with_label_values(&[self.disposition.stage.name()])
+                .stage_latency(self.disposition.stage)
                 .observe(latency.max(0.0));
         }
     }

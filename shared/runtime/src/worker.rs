@@ -98,7 +98,7 @@ impl Worker {
             let Err(error) = self.run_once().await else {
                 continue;
             };
-            metrics().worker_restarts.with_label_values(&[self.name.as_str()]).inc();
+            metrics().worker_restarts(&self.name).inc();
             // A worker that ran for long starts its waits anew.
             if started.elapsed() > Duration::from_secs(300) {
                 waits = backoff::restart();

@@ -25,7 +25,7 @@ use xact_lake::{
     TableRow,
 };
 use xact_runtime::{AssignError, Assigned, SetupError, Starts, Unavailable};
-use xact_telemetry::metrics::{count_onelake, metrics};
+use xact_telemetry::metrics::{Status, count_onelake, metrics};
 
 /// Rows whose table is named by a variable.
 pub trait Configured: TableRow {
@@ -219,10 +219,9 @@ impl<R: TableRow> TableSink<R> {
         let started = Instant::now();
         let appended = guarded(table.append(rows, positions.clone())).await;
         metrics()
-            .delta_write_duration
-            .with_label_values(&[R::NAME])
+            .delta_write_duration(R::NAME)
             .observe(started.elapsed().as_secs_f64());
-        count_write(R::NAME, appended.is_ok());
+        metrics().delta_writes(R::NAME, Status::of(&appended)).inc();
         let appended = appended?;
         count(R::NAME, &appended);
         if appended.version.is_some() {
@@ -235,10 +234,7 @@ impl<R: TableRow> TableSink<R> {
         let now = Timestamp::now();
         for happened in happened {
             let latency = now.duration_since(*happened).as_secs_f64();
-            metrics()
-                .end_to_end
-                .with_label_values(&[R::NAME])
-                .observe(latency.max(0.0));
+            metrics().end_to_end(R::NAME).observe(latency.max(0.0));
         }
         Ok(())
     }
@@ -254,10 +250,10 @@ impl<R: TableRow> TableSink<R> {
         let removed = guarded(table.remove(ids)).await;
         // Looking and finding nothing is no write.
         if removed.as_ref().map_or(true, |removed| removed.version.is_some()) {
-            count_write(R::NAME, removed.is_ok());
+            metrics().delta_writes(R::NAME, Status::of(&removed)).inc();
         }
         let rows = removed?.rows as u64;
-        metrics().delta_removed.with_label_values(&[R::NAME]).inc_by(rows);
+        metrics().delta_removed(R::NAME).inc_by(rows);
         Ok(())
     }
 
@@ -273,22 +269,11 @@ impl<R: TableRow> TableSink<R> {
     }
 }
 
-fn count_write(table: &str, is_ok: bool) {
-    let status = if is_ok { "success" } else { "error" };
-    metrics().delta_writes.with_label_values(&[table, status]).inc();
-}
-
 fn count(table: &str, appended: &Appended) {
     let rows = |count: usize| count as u64;
-    metrics()
-        .delta_rows
-        .with_label_values(&[table])
-        .inc_by(rows(appended.added));
+    metrics().delta_rows(table).inc_by(rows(appended.added));
     for (reason, skipped) in [("offset", appended.skipped_by_offset), ("key", appended.skipped_by_key)] {
-        metrics()
-            .delta_duplicates
-            .with_label_values(&[table, reason])
-            .inc_by(rows(skipped));
+        metrics().delta_duplicates(table, reason).inc_by(rows(skipped));
     }
 }
 

@@ -83,7 +83,7 @@ impl Clients {
         let Some(repeat) = repeat else {
             return Err(request_problem(&error).into());
         };
-        metrics().download_repeats.with_label_values(&[repeat.as_str()]).inc();
+        metrics().download_repeats(repeat.as_str()).inc();
         tracing::debug!(
             reason = repeat.as_str(),
             "the request is made again on a new connection"

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use xact_telemetry::metrics::metrics;
+use xact_telemetry::metrics::{Family, metrics};
 
 /// Between two looks, on a terminal and in a log.
 const LIVE: Duration = Duration::from_millis(200);
@@ -70,17 +70,16 @@ fn line(events: u64) -> (u64, String) {
 }
 
 /// Sum of a counter over its labels, or over those with one value.
-fn sum(counter: &prometheus::IntCounterVec, only: Option<(&str, &str)>) -> u64 {
+fn sum(counter: &Family<prometheus::IntCounterVec>, only: Option<(&str, &str)>) -> u64 {
     by_label(counter, "", only).into_values().sum()
 }
 
 /// A counter by one of its labels.
 pub(super) fn by_label(
-    counter: &prometheus::IntCounterVec,
+    counter: &Family<prometheus::IntCounterVec>,
     label: &str,
     only: Option<(&str, &str)>,
 ) -> std::collections::BTreeMap<String, u64> {
-    use prometheus::core::Collector;
     let mut sums = std::collections::BTreeMap::new();
     for family in counter.collect() {
         for metric in family.get_metric() {

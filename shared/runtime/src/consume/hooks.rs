@@ -149,10 +149,6 @@ impl Hooks {
     /// Another process tells the lag from now on: a last value that stays would raise alarms for ever.
     fn forget_lag(&self, partition: &Partition) {
         self.standstills.forget(partition);
-        let labels = [&*partition.topic, &partition.id_text, &self.group];
-        // Fails where nothing was told yet.
-        let _ = metrics().lag.remove_label_values(&labels);
-        let _ = metrics().offset.remove_label_values(&labels);
     }
 
     /// Nothing is ours any more.
@@ -168,7 +164,7 @@ impl Hooks {
 
     /// Several workers of one process may be in the same group: each adds what it has.
     fn gauge(&self) -> IntGauge {
-        metrics().assigned_partitions.with_label_values(&[self.group.as_str()])
+        metrics().assigned_partitions(&self.group)
     }
 }
 
@@ -252,10 +248,7 @@ impl ClientContext for Hooks {
         self.count_served();
         let code = error.rdkafka_error_code();
         let name = code.map_or_else(|| "other".to_owned(), |code| format!("{code:?}"));
-        metrics()
-            .consumer_errors
-            .with_label_values(&[self.group.as_str(), name.as_str()])
-            .inc();
+        metrics().consumer_errors(&self.group, &name).inc();
         if is_skipped(reason) {
             *self.skipped.lock() = Some(redact_text(reason));
         }
@@ -287,12 +280,10 @@ impl ClientContext for Hooks {
                 } else {
                     partition.lo_offset.max(0)
                 };
-                let labels = [topic.as_str(), &ours.id_text, &self.group];
-                metrics()
-                    .lag
-                    .with_label_values(&labels)
-                    .set((partition.hi_offset - position).max(0));
-                metrics().offset.with_label_values(&labels).set(position);
+                let (id, group) = (&ours.id_text, &self.group);
+                let lag = (partition.hi_offset - position).max(0);
+                metrics().lag(topic, id, group).set(lag);
+                metrics().offset(topic, id, group).set(position);
             }
         }
         drop(partitions);

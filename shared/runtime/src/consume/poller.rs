@@ -270,8 +270,7 @@ impl Consumer {
         }
         let record = Record::of_message(message, Arc::clone(&partition.topic));
         metrics()
-            .consumed_bytes
-            .with_label_values(&[message.topic(), &self.hooks().group])
+            .consumed_bytes(message.topic(), &self.hooks().group)
             .inc_by(record.payload.len() as u64);
         // What the record costs besides its payload, by a generous guess: a task, strings, the decoded form.
         let outstanding = self.held.hold(record.payload.len() + 1024);

@@ -195,7 +195,7 @@ impl Standstills {
         }
         drop(state);
         for (partition, _) in readings {
-            let gauge = metrics().partition_stuck.with_label_values(&self.labels(partition));
+            let gauge = metrics().partition_stuck(&partition.topic, &partition.id_text, &self.group);
             gauge.set(i64::from(self.is_told(partition)));
         }
     }
@@ -205,8 +205,7 @@ impl Standstills {
         let mut state = self.state.lock();
         state.partitions.remove(&(Arc::clone(&partition.topic), partition.id));
         self.health.forget(&self.component(partition));
-        // Fails where nothing was told yet.
-        let _ = metrics().partition_stuck.remove_label_values(&self.labels(partition));
+        metrics().forget_partition(&partition.topic, &partition.id_text, &self.group);
     }
 
     fn is_told(&self, partition: &Partition) -> bool {
@@ -286,10 +285,6 @@ impl Standstills {
 
     fn component(&self, partition: &Partition) -> String {
         format!("{}/{}[{}]", self.worker, partition.topic, partition.id)
-    }
-
-    fn labels<'a>(&'a self, partition: &'a Partition) -> [&'a str; 3] {
-        [&partition.topic, &partition.id_text, &self.group]
     }
 }
 

@@ -98,8 +98,7 @@ impl<H: BatchHandler> BatchService<H> {
             let handled = AssertUnwindSafe(handle).catch_unwind().await;
             if let Some(first) = items.first() {
                 metrics()
-                    .processing_duration
-                    .with_label_values(&[&first.record.topic, desk.group.as_str()])
+                    .processing_duration(&first.record.topic, &desk.group)
                     .observe(started.elapsed().as_secs_f64());
             }
             match handled {

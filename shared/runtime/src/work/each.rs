@@ -88,8 +88,7 @@ impl<H: Handler> EachService<H> {
         };
         let handled = AssertUnwindSafe(handle.instrument(span.clone())).catch_unwind().await;
         metrics()
-            .processing_duration
-            .with_label_values(&[&record.topic, desk.group.as_str()])
+            .processing_duration(&record.topic, &desk.group)
             .observe(started.elapsed().as_secs_f64());
         let mut then = None;
         let disposed = match handled {

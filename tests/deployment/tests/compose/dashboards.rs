@@ -15,12 +15,12 @@ const ADDED: [&str; 4] = ["handler", "instance", "job", "le"];
 fn metrics() -> BTreeMap<String, BTreeSet<String>> {
     read("shared/telemetry/src/metrics.rs")
         .lines()
-        // produced: IntCounterVec("kafka_messages_produced_total", ["topic", "status"]);
+        // produced: IntCounterVec("kafka_messages_produced_total", [topic, status: Status]);
         .filter_map(|line| line.trim().split_once("Vec(\"")?.1.split_once("\", ["))
         .map(|(name, rest)| {
             let labels = rest.split(']').next().unwrap_or_default().split(',');
-            let labels = labels.map(|label| label.trim().trim_matches('"').to_owned()).collect();
-            (name.to_owned(), labels)
+            let labels = labels.map(|label| label.split(':').next().unwrap_or_default().trim().to_owned());
+            (name.to_owned(), labels.collect())
         })
         .collect()
 }

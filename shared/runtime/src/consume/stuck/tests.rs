@@ -57,8 +57,7 @@ impl Watched {
     }
 
     fn gauge(&self) -> i64 {
-        let labels = [&*self.partition.topic, "3", "g"];
-        metrics().partition_stuck.with_label_values(&labels).get()
+        metrics().partition_stuck(&self.partition.topic, "3", "g").get()
     }
 }
 
