@@ -20,6 +20,7 @@ use xact_contracts::blob_path::{PathParts, blob_paths};
 use xact_contracts::category::Category;
 use xact_contracts::file_rules;
 use xact_contracts::ids;
+use xact_contracts::markers::UNKNOWN_ASSIGNMENT;
 use xact_contracts::messages::{DownloadTask, Event, MAX_ATTACHMENTS, Problem, metadata};
 use xact_contracts::presigned;
 use xact_contracts::time;
@@ -27,9 +28,6 @@ use xact_contracts::topology::Stage;
 use xact_contracts::url_guard::UrlPolicy;
 use xact_runtime::{Context, EachService, Emit, Factory, Failure, Handler, Limits, Outcome};
 use xact_telemetry::metrics::{DOMAIN, metrics};
-
-/// Stands where an event names no assignment: visible in path and row, and never a real id.
-const UNKNOWN_ASSIGNMENT: &str = "unknown";
 
 /// The handler.
 pub struct EventIngester {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use xact_contracts::ids::AppId;
 use xact_contracts::messages::Event;
 use xact_contracts::topology::Stage;
 use xact_lake::{EventRow, Source, Sourced};
@@ -48,7 +49,7 @@ impl BatchHandler for EventWriter {
         self.events.check_positions(partitions).await
     }
 
-    fn table_positions(&self, app_id: &str) -> TablePositions {
+    fn table_positions(&self, app_id: &AppId) -> TablePositions {
         self.events.noted(app_id).into_iter().collect()
     }
 

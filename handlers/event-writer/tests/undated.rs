@@ -29,14 +29,14 @@ fn record(offset: i64, text: &str, written: &str) -> Delivered<Event> {
             timestamp: record_timestamp,
         },
         record_timestamp,
-        app_id: Some(APP.to_owned()),
+        app_id: Some(APP.into()),
     }
 }
 
 async fn write(writer: &EventWriter, records: &[Delivered<Event>]) {
     let batch = Batch {
         records: records.iter().collect(),
-        positions: BTreeMap::from([(APP.to_owned(), records.last().unwrap().source.offset + 1)]),
+        positions: BTreeMap::from([(APP.into(), records.last().unwrap().source.offset + 1)]),
     };
     let context = Context {
         now: "2026-03-01T00:00:00Z".parse().unwrap(),

@@ -19,6 +19,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use xact_config::Settings;
+use xact_contracts::ids::AppId;
 use xact_contracts::messages::{DownloadResult, Status};
 use xact_contracts::time;
 use xact_contracts::topology::Stage;
@@ -79,7 +80,7 @@ impl BatchHandler for ResultProcessor {
         Ok(starts)
     }
 
-    fn table_positions(&self, app_id: &str) -> TablePositions {
+    fn table_positions(&self, app_id: &AppId) -> TablePositions {
         let noted = [self.attachments.noted(app_id), self.failed.noted(app_id)];
         noted.into_iter().flatten().collect()
     }

@@ -57,7 +57,7 @@ async fn a_replay_that_fails_again_is_a_row_of_its_own() {
 /// Partition 0, of which the topic has the records from 0 to `end`.
 fn assigned(committed: Option<i64>, note: Option<CommitNote>, end: i64) -> [Assigned; 1] {
     [Assigned {
-        app_id: APP.to_owned(),
+        app_id: APP.into(),
         topic: "xact.downloads.results".to_owned(),
         partition: 0,
         committed,
@@ -69,7 +69,7 @@ fn assigned(committed: Option<i64>, note: Option<CommitNote>, end: i64) -> [Assi
 }
 
 fn start(offset: i64) -> Starts {
-    Starts::from([(APP.to_owned(), offset)])
+    Starts::from([(APP.into(), offset)])
 }
 
 #[tokio::test]
@@ -98,7 +98,7 @@ async fn a_restored_table_gets_the_rows_again_that_it_lost_and_the_other_none_tw
     let backup = bench.backup("xact_attachments");
     bench.handle(2, &results[2..]).await;
     bench.handle(4, &failures).await;
-    let noted = Some(CommitNote::Tables(bench.processor.table_positions(APP)));
+    let noted = Some(CommitNote::Tables(bench.processor.table_positions(&APP.into())));
     assert_eq!(
         bench.another().assigned(&assigned(Some(6), noted.clone(), 6)).await,
         Ok(Starts::new()),
@@ -112,7 +112,7 @@ async fn a_restored_table_gets_the_rows_again_that_it_lost_and_the_other_none_tw
         .await
         .unwrap();
     assert_eq!(bench.counts().await, (4, 2));
-    let noted = Some(CommitNote::Tables(processor.table_positions(APP)));
+    let noted = Some(CommitNote::Tables(processor.table_positions(&APP.into())));
     let later = bench.another();
     assert_eq!(later.assigned(&assigned(Some(6), noted, 6)).await, Ok(Starts::new()));
 }
@@ -135,7 +135,7 @@ async fn a_batch_without_rows_for_a_table_makes_no_commit_in_it_and_its_position
     assert_eq!(commits(), before);
     bench.handle(3, &results[1..]).await;
     assert_eq!(commits(), (before.0 + 1, before.1));
-    let noted = Some(CommitNote::Tables(bench.processor.table_positions(APP)));
+    let noted = Some(CommitNote::Tables(bench.processor.table_positions(&APP.into())));
     let next = bench.another();
     assert_eq!(next.assigned(&assigned(Some(5), noted, 5)).await, Ok(Starts::new()));
     // All of it again, as if the group's offset had been lost: nothing is added twice.
@@ -193,7 +193,7 @@ async fn offsets_reset_forward_stay_there_over_a_restart() {
     let skipping = assigned(Some(7), Some(CommitNote::Reset), 9);
     assert_eq!(bench.processor.assigned(&skipping).await, Ok(Starts::new()));
     // The next commit is the stage's own, with its own note, whether there were rows or not.
-    let noted = Some(CommitNote::Tables(bench.processor.table_positions(APP)));
+    let noted = Some(CommitNote::Tables(bench.processor.table_positions(&APP.into())));
     let later = bench.another();
     assert_eq!(later.assigned(&assigned(Some(7), noted, 9)).await, Ok(Starts::new()));
 }

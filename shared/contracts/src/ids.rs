@@ -1,8 +1,11 @@
-//! Event and media ids: name-based UUIDs, so that the same event and attachment always have the same id.
+//! Ids that make redelivery harmless.
 //!
-//! They are the unique keys of the tables: everything that makes redelivery harmless rests on them.
+//! [`event_id`] and [`media_id`] are the unique keys of the tables. They are name-based UUIDs, so the same event or
+//! attachment always has the same id. [`AppId`] names a partition as the tables' commits know it.
 
-use std::sync::LazyLock;
+use std::borrow::Borrow;
+use std::fmt;
+use std::sync::{Arc, LazyLock};
 
 use uuid::Uuid;
 
@@ -25,12 +28,66 @@ pub fn media_id(trace_id: &str, attachment_url: &str) -> Uuid {
     Uuid::new_v5(&MEDIA_NAMESPACE, format!("{trace_id}:{attachment_url}").as_bytes())
 }
 
+/// A topic partition as read by one consumer group: `{group}:{topic}:{partition}`.
+///
+/// A Delta commit stores the next offset of a partition in a `txn` action with this id. The text is therefore part of
+/// the tables' format: a different text would start from no position. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AppId(Arc<str>);
+
+impl AppId {
+    /// Returns the id of a partition as this group reads it.
+    #[must_use]
+    pub fn new(group: &str, topic: &str, partition: i32) -> Self {
+        Self(format!("{group}:{topic}:{partition}").into())
+    }
+
+    /// Returns the id as a `txn` action stores it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Takes over an id that a table's log holds.
+impl From<&str> for AppId {
+    fn from(stored: &str) -> Self {
+        Self(stored.into())
+    }
+}
+
+impl Borrow<str> for AppId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+/// As a string, in a log line too.
+impl fmt::Debug for AppId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for AppId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn vectors_of_the_specification() {
+    fn the_app_id_is_the_text_that_tables_store() {
+        let app_id = AppId::new("xact-event-writer", "xact.events.raw", 3);
+        assert_eq!(app_id.to_string(), "xact-event-writer:xact.events.raw:3");
+        assert_eq!(app_id, AppId::from("xact-event-writer:xact.events.raw:3"));
+    }
+
+    #[test]
+    fn ids_of_known_events_and_attachments() {
         assert_eq!(event_id("test-001").to_string(), "33034601-4cde-5f33-b8b6-03dfba430b15");
         assert_eq!(
             media_id("test-001", "https://claimxperience.com/test.pdf").to_string(),

@@ -14,6 +14,7 @@ pub mod category;
 pub mod file_rules;
 pub mod ids;
 pub mod json;
+pub mod markers;
 pub mod messages;
 pub mod onelake_billing;
 pub mod presigned;

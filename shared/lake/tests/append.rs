@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashSet};
 use jiff::civil::date;
 
 use support::*;
+use xact_contracts::ids::AppId;
 use xact_lake::{AttachmentRow, Key, Source, Sourced, TableError, TableOptions};
 
 #[tokio::test]
@@ -21,7 +22,7 @@ async fn redelivered_offsets_add_no_rows() {
     let again = table.append(sourced("b", 5..12), at(12)).await.unwrap();
     assert_eq!(counts(&again), (2, 5, 0));
     assert_eq!(texts(&table, "media_id").await.len(), 12);
-    assert_eq!(table.positions(&[APP.to_owned()]).await.unwrap(), at(12));
+    assert_eq!(table.positions(&[APP.into()]).await.unwrap(), at(12));
 }
 
 #[tokio::test]
@@ -100,7 +101,7 @@ async fn the_same_file_arriving_as_two_messages_makes_one_row() {
         vec![Sourced {
             row: attachment("a"),
             source: Some(Source {
-                app_id: APP.to_owned(),
+                app_id: APP.into(),
                 offset,
             }),
         }]
@@ -109,7 +110,7 @@ async fn the_same_file_arriving_as_two_messages_makes_one_row() {
     let second = table.append(message(5), at(6)).await.unwrap();
     assert_eq!(counts(&second), (0, 0, 1));
     assert_eq!(second.version, None, "no row, no commit");
-    assert_eq!(table.positions(&[APP.to_owned()]).await.unwrap(), at(5));
+    assert_eq!(table.positions(&[APP.into()]).await.unwrap(), at(5));
 }
 
 #[tokio::test]
@@ -181,7 +182,7 @@ async fn a_batch_without_rows_makes_no_commit_and_the_next_rows_take_the_positio
     assert_eq!(table.info().await.unwrap(), None, "not even a table");
     table.append(sourced("a", 5..9), at(9)).await.unwrap();
     assert_eq!(table.append(vec![], at(20)).await.unwrap().version, None);
-    assert_eq!(table.positions(&[APP.to_owned()]).await.unwrap(), at(9), "it lags");
+    assert_eq!(table.positions(&[APP.into()]).await.unwrap(), at(9), "it lags");
     // The records between are delivered again: those with rows are skipped by offset, the others never had one.
     assert_eq!(
         counts(&table.append(sourced("a", 5..9), at(20)).await.unwrap()),
@@ -191,10 +192,7 @@ async fn a_batch_without_rows_makes_no_commit_and_the_next_rows_take_the_positio
         counts(&table.append(sourced("a", 20..21), at(21)).await.unwrap()),
         (1, 0, 0)
     );
-    assert_eq!(
-        table.positions(&[APP.to_owned(), "other".to_owned()]).await.unwrap(),
-        at(21)
-    );
+    assert_eq!(table.positions(&[APP.into(), "other".into()]).await.unwrap(), at(21));
 }
 
 #[tokio::test]
@@ -203,20 +201,16 @@ async fn positions_never_move_backwards_by_an_append() {
     let table = table::<AttachmentRow>(&location);
     table.append(sourced("a", 5..9), at(9)).await.unwrap();
     table.append(unsourced([attachment("b")]), at(3)).await.unwrap();
-    assert_eq!(table.positions(&[APP.to_owned()]).await.unwrap(), at(9));
+    assert_eq!(table.positions(&[APP.into()]).await.unwrap(), at(9));
     table.set_positions(&at(3)).await.unwrap();
-    assert_eq!(
-        table.positions(&[APP.to_owned()]).await.unwrap(),
-        at(3),
-        "but on purpose"
-    );
+    assert_eq!(table.positions(&[APP.into()]).await.unwrap(), at(3), "but on purpose");
 }
 
 #[tokio::test]
 async fn positions_of_several_partitions_move_in_one_commit() {
     let (_folder, location) = folder();
     let one = table::<AttachmentRow>(&location);
-    let apps: Vec<String> = (0..6).map(|partition| format!("g:t:{partition}")).collect();
+    let apps: Vec<AppId> = (0..6).map(|partition| AppId::new("g", "t", partition)).collect();
     let next = |next: i64| {
         apps.iter()
             .cloned()
@@ -231,8 +225,8 @@ async fn positions_of_several_partitions_move_in_one_commit() {
     two.set_positions(&BTreeMap::from([(apps[3].clone(), 90)]))
         .await
         .unwrap();
-    let row = |app: &String| Sourced {
-        row: attachment(app),
+    let row = |app: &AppId| Sourced {
+        row: attachment(app.as_str()),
         source: Some(Source {
             app_id: app.clone(),
             offset: 50,
@@ -256,7 +250,7 @@ async fn six_writers_with_overlapping_keys_leave_each_key_once() {
             for batch in 0..5_i64 {
                 // Batch b of every writer has keys 8b to 8b+12: each overlaps with the next and with those of all others.
                 let rows = (batch * 8..batch * 8 + 12).map(|key| attachment(&format!("key-{key:03}")));
-                let app = format!("g:t:{writer}");
+                let app = AppId::new("g", "t", i32::try_from(writer).unwrap());
                 let rows: Vec<_> = rows
                     .enumerate()
                     .map(|(i, row)| Sourced {
@@ -281,7 +275,7 @@ async fn six_writers_with_overlapping_keys_leave_each_key_once() {
     let table = table::<AttachmentRow>(&location);
     assert_eq!(texts(&table, "media_id").await, expected);
     assert_eq!(added, 44, "what the writers say they added is what is there");
-    let apps: Vec<String> = (0..6).map(|writer| format!("g:t:{writer}")).collect();
+    let apps: Vec<AppId> = (0..6).map(|writer| AppId::new("g", "t", writer)).collect();
     assert!(table.positions(&apps).await.unwrap().values().all(|next| *next == 60));
 }
 
@@ -325,7 +319,7 @@ async fn a_hundred_commits_make_a_checkpoint_that_others_can_read() {
     }
     let fresh = table::<AttachmentRow>(&location);
     assert_eq!(texts(&fresh, "media_id").await.len(), 105);
-    assert_eq!(fresh.positions(&[APP.to_owned()]).await.unwrap(), at(105));
+    assert_eq!(fresh.positions(&[APP.into()]).await.unwrap(), at(105));
     assert_eq!(
         counts(
             &fresh

@@ -162,7 +162,7 @@ async fn five_hundred_commits_stay_below_their_price() {
     println!("{COMMITS} commits: {:?}, {price} micro-CU-seconds", requests(&bill));
     assert!(all <= COMMITS as u64 * 5 / 2, "{all} requests: {:?}", requests(&bill));
     assert!(price <= COMMITS as u64 * 450_000, "{price} micro-CU-seconds");
-    assert_eq!(table.positions(&[APP.to_owned()]).await.unwrap(), at(2 * COMMITS));
+    assert_eq!(table.positions(&[APP.into()]).await.unwrap(), at(2 * COMMITS));
 }
 
 #[tokio::test]

@@ -108,7 +108,7 @@ async fn the_first_append_adds_the_columns_that_a_table_lacks() {
     assert_eq!(after[before.len()..], ["declared_content_type"]);
 
     // The rows and positions of before are still there, and a rewrite keeps everything.
-    assert_eq!(table.positions(&[APP.to_owned()]).await.unwrap(), at(5));
+    assert_eq!(table.positions(&[APP.into()]).await.unwrap(), at(5));
     table.optimize(1 << 27, |_| ()).await.unwrap();
     let declared = read_by_python(&location, "declared_content_type");
     assert_eq!(declared.iter().filter(|value| *value == "-").count(), 9);

@@ -42,7 +42,7 @@ async fn appends_once_despite(faults: &[Fault], positions: bool) {
         2,
         "no file is left over, and none that is needed was deleted: {faults:?}"
     );
-    assert_eq!(table.positions(&[APP.to_owned()]).await.unwrap(), next(5));
+    assert_eq!(table.positions(&[APP.into()]).await.unwrap(), next(5));
     // The handle goes on as if nothing had been.
     assert_eq!(
         counts(&table.append(rows(3..6), next(6)).await.unwrap()),
@@ -143,7 +143,7 @@ async fn a_position_alone_survives_a_lost_answer() {
         let plan = Faults::new([fault]);
         let table = Table::<AttachmentRow>::new(location.clone(), plan.options());
         table.set_positions(&at(9)).await.unwrap();
-        assert_eq!(table.positions(&[APP.to_owned()]).await.unwrap(), at(9));
+        assert_eq!(table.positions(&[APP.into()]).await.unwrap(), at(9));
         assert_eq!(
             log_files(&location)
                 .iter()

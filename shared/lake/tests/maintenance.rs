@@ -75,7 +75,7 @@ async fn a_compaction_keeps_rows_positions_and_keys() {
     let mut expected = names(0..20);
     expected.push("b".to_owned());
     assert_eq!(texts(&fresh, "media_id").await, expected);
-    assert_eq!(fresh.positions(&[APP.to_owned()]).await.unwrap(), at(20));
+    assert_eq!(fresh.positions(&[APP.into()]).await.unwrap(), at(20));
     // By key alone, and through the handle that knows the files before.
     for table in [&fresh, &table] {
         let again = unsourced(sourced("a", 0..20).into_iter().map(|sourced| sourced.row));
@@ -143,7 +143,7 @@ async fn an_append_and_a_removal_at_any_point_of_a_compaction_are_kept() {
         expected.retain(|name| name != "a-2");
         expected.push("new".to_owned());
         assert_eq!(texts(&one, "media_id").await, expected, "met at request {point}");
-        assert_eq!(one.positions(&[APP.to_owned()]).await.unwrap(), at(8));
+        assert_eq!(one.positions(&[APP.into()]).await.unwrap(), at(8));
     }
 }
 
@@ -219,7 +219,7 @@ async fn a_lost_answer_to_a_compaction_or_removal_is_settled() {
             "{fault:?}"
         );
         assert_eq!(table.info().await.unwrap().unwrap().version, 5, "{fault:?}");
-        assert_eq!(table.positions(&[APP.to_owned()]).await.unwrap(), at(6));
+        assert_eq!(table.positions(&[APP.into()]).await.unwrap(), at(6));
     }
 }
 
@@ -307,7 +307,7 @@ async fn a_checkpoint_made_on_purpose_is_enough_to_read_the_table() {
     }
     let fresh = support::table::<AttachmentRow>(&location);
     assert_eq!(texts(&fresh, "media_id").await, names(0..6));
-    assert_eq!(fresh.positions(&[APP.to_owned()]).await.unwrap(), at(6));
+    assert_eq!(fresh.positions(&[APP.into()]).await.unwrap(), at(6));
     assert_eq!(fresh.info().await.unwrap().unwrap().checkpoint, Some(4));
 }
 

@@ -159,7 +159,7 @@ async fn a_table_that_is_not_there_is_empty_and_stays_away() {
     let (_folder, location) = folder();
     let table = table::<FailedRow>(&location);
     assert!(table.scan(&["media_id"]).await.unwrap().is_empty());
-    assert!(table.positions(&[APP.to_owned()]).await.unwrap().is_empty());
+    assert!(table.positions(&[APP.into()]).await.unwrap().is_empty());
     assert!(
         table
             .existing_keys(DAY, &[xact_lake::Key::with_replay("a", 0)])

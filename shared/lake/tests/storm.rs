@@ -12,12 +12,17 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use support::*;
+use xact_contracts::ids::AppId;
 use xact_lake::{AttachmentRow, Source, Sourced};
 
 const WRITERS: i64 = 6;
 const ROUNDS: i64 = 15;
 /// An append may be overtaken by every other writer, some times over; a hang is another thing.
 const PATIENCE: Duration = Duration::from_secs(300);
+
+fn app_id(writer: i64) -> AppId {
+    AppId::new("g", "t", i32::try_from(writer).unwrap())
+}
 
 /// A writer's rows of a round: one of its own, one that the next writer has as well, and one that all have.
 fn rows(writer: i64, round: i64) -> Vec<Sourced<AttachmentRow>> {
@@ -29,7 +34,7 @@ fn rows(writer: i64, round: i64) -> Vec<Sourced<AttachmentRow>> {
     let row = |(n, key): (i64, &String)| Sourced {
         row: attachment(key),
         source: Some(Source {
-            app_id: format!("g:t:{writer}"),
+            app_id: app_id(writer),
             offset: 3 * round + n,
         }),
     };
@@ -52,7 +57,7 @@ async fn six_writers_a_compaction_and_removals_at_once_leave_each_key_once() {
             let table = table::<AttachmentRow>(&location);
             writers.spawn(async move {
                 for round in 0..ROUNDS {
-                    let next = BTreeMap::from([(format!("g:t:{writer}"), 3 * round + 3)]);
+                    let next = BTreeMap::from([(app_id(writer), 3 * round + 3)]);
                     table.append(rows(writer, round), next).await.unwrap();
                 }
             });
@@ -82,7 +87,7 @@ async fn six_writers_a_compaction_and_removals_at_once_leave_each_key_once() {
     expected.dedup();
     let fresh = table::<AttachmentRow>(&location);
     assert_eq!(texts(&fresh, "media_id").await, expected);
-    let apps: Vec<String> = (0..WRITERS).map(|writer| format!("g:t:{writer}")).collect();
+    let apps: Vec<AppId> = (0..WRITERS).map(app_id).collect();
     let positions = fresh.positions(&apps).await.unwrap();
     assert!(positions.len() == apps.len() && positions.values().all(|next| *next == 3 * ROUNDS));
 }

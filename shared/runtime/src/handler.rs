@@ -12,6 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use xact_contracts::category::Category;
+use xact_contracts::ids::AppId;
 use xact_contracts::messages::{CachedDownload, DownloadResult, DownloadTask, Message, Problem, Source};
 use xact_kafka::commit_note::{CommitNote, TablePositions};
 
@@ -54,7 +55,7 @@ pub trait BatchHandler: Send + Sync + 'static {
 
     /// The position that each of its tables has for a partition (`{group}:{topic}:{partition}`) after the batches handled
     /// so far. It is kept beside the committed offset. A stage without tables has none.
-    fn table_positions(&self, app_id: &str) -> TablePositions {
+    fn table_positions(&self, app_id: &AppId) -> TablePositions {
         let _ = app_id;
         TablePositions::new()
     }
@@ -246,13 +247,13 @@ pub enum AssignError {
 }
 
 /// Where to begin, by [`Assigned::app_id`], instead of at [`Assigned::start`].
-pub type Starts = BTreeMap<String, i64>;
+pub type Starts = BTreeMap<AppId, i64>;
 
 /// A partition that a stage is about to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assigned {
     /// Consumer group, topic and partition as one name: `{group}:{topic}:{partition}`.
-    pub app_id: String,
+    pub app_id: AppId,
     /// Topic.
     pub topic: String,
     /// Partition.
@@ -276,7 +277,7 @@ pub struct Batch<'a, I> {
     pub records: Vec<&'a Delivered<I>>,
     /// For each `{group}:{topic}:{partition}` in the batch the next offset, unreadable records counted: what the
     /// tables remember together with the rows. Empty for a batch that did not come from the topic (`/invoke`).
-    pub positions: BTreeMap<String, i64>,
+    pub positions: BTreeMap<AppId, i64>,
 }
 
 /// One readable record of a batch.
@@ -289,7 +290,7 @@ pub struct Delivered<I> {
     /// When the record was written.
     pub record_timestamp: Option<Timestamp>,
     /// `{group}:{topic}:{partition}`; `None` when it did not come from the topic.
-    pub app_id: Option<String>,
+    pub app_id: Option<AppId>,
 }
 
 /// A record of a batch that can never become durable.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::handler::{Emit, Emitted, Failure};
+use xact_contracts::markers;
 use xact_contracts::messages::{DeadLetter, DownloadResult, DownloadTask, Message, Problem, metadata};
 use xact_contracts::time;
 use xact_contracts::topology::{Stage, TopicRole, Topics};
@@ -137,7 +138,7 @@ impl Routing {
                 let task = retried(task, problem, delay, on.now);
                 disposed.outgoing.push(Outgoing {
                     topic,
-                    key: fit::cut(&task.trace_id, MAX_KEY_BYTES),
+                    key: markers::truncate(&task.trace_id, MAX_KEY_BYTES),
                     value: fit::into_limit(&task),
                     trace: on.trace.clone(),
                 });
@@ -229,7 +230,7 @@ impl Routing {
             "" => on.record.key.as_deref().unwrap_or_default(),
             trace_id => trace_id,
         };
-        let key = fit::cut(key, MAX_KEY_BYTES);
+        let key = markers::truncate(key, MAX_KEY_BYTES);
         disposed.outgoing.push(Outgoing {
             topic: self.topics.of(role)[0].to_owned(),
             key,

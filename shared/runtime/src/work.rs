@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::consume::{Limits, Sink};
 use crate::handler::{AssignError, Assigned, Starts, Unavailable};
 use crate::routing::{End, Routed, Routing};
+use xact_contracts::ids::AppId;
 use xact_contracts::topology::Stage;
 use xact_kafka::commit_note::TablePositions;
 use xact_kafka::producer::{Producer, Unfinished};
@@ -40,7 +41,7 @@ pub trait Service: Send + Sync + 'static {
     fn assigned<'a>(&'a self, partitions: &'a [Assigned]) -> Boxed<'a, Result<Starts, AssignError>>;
 
     /// How far the stage's tables are in a partition that was assigned; nothing for a stage without tables.
-    fn table_positions(&self, app_id: &str) -> TablePositions {
+    fn table_positions(&self, app_id: &AppId) -> TablePositions {
         let _ = app_id;
         TablePositions::new()
     }

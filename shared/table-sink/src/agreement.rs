@@ -133,7 +133,7 @@ mod tests {
     /// A topic with the records 100 to 1000.
     fn partition(committed: Option<i64>, note: Option<CommitNote>) -> Assigned {
         Assigned {
-            app_id: "g:t:0".to_owned(),
+            app_id: "g:t:0".into(),
             topic: "t".to_owned(),
             partition: 0,
             committed,

@@ -19,6 +19,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use agreement::Verdict;
 use xact_config::Settings;
+use xact_contracts::ids::AppId;
 use xact_contracts::topology::Stage;
 use xact_lake::{
     Appended, AttachmentRow, Connection, EventRow, FailedRow, Key, Location, Sourced, Table, TableError, TableOptions,
@@ -96,7 +97,7 @@ pub fn table<R: Configured>(settings: &Settings) -> Result<Table<R>, SetupError>
 pub struct TableSink<R: TableRow> {
     table: Option<Table<R>>,
     /// The table's position for each assigned partition, as far as this process knows: it is never ahead of the table.
-    positions: Mutex<BTreeMap<String, Option<i64>>>,
+    positions: Mutex<BTreeMap<AppId, Option<i64>>>,
 }
 
 impl<R: TableRow> TableSink<R> {
@@ -133,13 +134,13 @@ impl<R: TableRow> TableSink<R> {
 
     /// What to note of this table beside a committed offset; nothing when it is not written.
     #[must_use]
-    pub fn noted(&self, app_id: &str) -> Option<(String, Option<i64>)> {
+    pub fn noted(&self, app_id: &AppId) -> Option<(String, Option<i64>)> {
         self.table.as_ref()?;
         let position = self.known().get(app_id).copied().flatten();
         Some((R::NAME.to_owned(), position))
     }
 
-    fn known(&self) -> MutexGuard<'_, BTreeMap<String, Option<i64>>> {
+    fn known(&self) -> MutexGuard<'_, BTreeMap<AppId, Option<i64>>> {
         self.positions.lock()
     }
 
@@ -153,7 +154,7 @@ impl<R: TableRow> TableSink<R> {
         let Some(table) = &self.table else {
             return Ok(Starts::new());
         };
-        let app_ids: Vec<String> = partitions.iter().map(|partition| partition.app_id.clone()).collect();
+        let app_ids: Vec<AppId> = partitions.iter().map(|partition| partition.app_id.clone()).collect();
         let positions = guarded(table.positions(&app_ids)).await?;
         let mut starts = Starts::new();
         let mut moved = BTreeMap::new();
@@ -210,7 +211,7 @@ impl<R: TableRow> TableSink<R> {
     pub async fn append(
         &self,
         rows: Vec<Sourced<R>>,
-        positions: &BTreeMap<String, i64>,
+        positions: &BTreeMap<AppId, i64>,
         happened: &[Timestamp],
     ) -> Result<(), Unavailable> {
         let Some(table) = &self.table else {

@@ -10,7 +10,7 @@ use url::Url;
 use xact_contracts::blob_path::{PathParts, blob_paths};
 use xact_contracts::messages::{DownloadTask, Event, MAX_ID_BYTES, Message};
 use xact_contracts::url_guard::{DEFAULT_ALLOWED_HOSTS, UrlPolicy};
-use xact_contracts::{file_rules, ids, json};
+use xact_contracts::{file_rules, ids, json, markers};
 use xact_fuzz::{descendants, refusal};
 
 fuzz_target!(|bytes: &[u8]| {
@@ -46,7 +46,7 @@ fn attachment(event: &Event, raw: &str) {
     let media_id = ids::media_id(&event.trace_id, raw);
     let parts = PathParts {
         status_subtype: &event.status_subtype,
-        assignment_id: event.assignment_id.as_deref().unwrap_or("unknown"),
+        assignment_id: event.assignment_id.as_deref().unwrap_or(markers::UNKNOWN_ASSIGNMENT),
         trace_id: &event.trace_id,
         estimate_version: event.estimate_version.as_deref(),
     };

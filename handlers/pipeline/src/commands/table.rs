@@ -13,6 +13,7 @@ use super::onelake_cost;
 use crate::outcome::{CommandResult, ExitStatus};
 use crate::ui::Table as Printed;
 use xact_config::{Environment, Settings};
+use xact_contracts::ids::AppId;
 use xact_contracts::topology::{Stage, TopicRole};
 use xact_lake::{AttachmentRow, EventRow, FailedRow, Table, TableInfo, TableRow};
 use xact_table_sink::{Configured, table};
@@ -125,7 +126,7 @@ struct Answer {
 
 async fn one<R: Configured>(
     settings: &Settings,
-    app_ids: Vec<String>,
+    app_ids: Vec<AppId>,
     action: &TableAction,
 ) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
     let table = table::<R>(settings)?;
@@ -196,7 +197,7 @@ async fn one<R: Configured>(
     Ok(answer)
 }
 
-fn info(name: &str, at: &str, state: &TableInfo, positions: &BTreeMap<String, i64>) -> Answer {
+fn info(name: &str, at: &str, state: &TableInfo, positions: &BTreeMap<AppId, i64>) -> Answer {
     let mut advice: Vec<String> = Vec::new();
     let obstacles: Vec<String> = state
         .obstacles
@@ -217,6 +218,10 @@ fn info(name: &str, at: &str, state: &TableInfo, positions: &BTreeMap<String, i6
         ));
     }
     let date = |date: Option<jiff::civil::Date>| date.map_or_else(|| "-".to_owned(), |date| date.to_string());
+    let by_name: BTreeMap<&str, i64> = positions
+        .iter()
+        .map(|(app_id, next)| (app_id.as_str(), *next))
+        .collect();
     let mut rows = Printed::new(&[name, at]);
     rows.add_row(["version", &state.version.to_string()]);
     let checkpoint = state
@@ -232,7 +237,7 @@ fn info(name: &str, at: &str, state: &TableInfo, positions: &BTreeMap<String, i6
     let (first, last) = (date(state.first_date), date(state.last_date));
     rows.add_row(["dates", &format!("{}, {first} to {last}", state.dates)]);
     for (app_id, next) in positions {
-        rows.add_row([app_id, &format!("written up to offset {next}")]);
+        rows.add_row([app_id.as_str(), &format!("written up to offset {next}")]);
     }
     for obstacle in &obstacles {
         rows.add_row(["cannot be appended to", obstacle]);
@@ -245,7 +250,7 @@ fn info(name: &str, at: &str, state: &TableInfo, positions: &BTreeMap<String, i6
         json: json!({"table": name, "location": at, "version": state.version, "checkpoint": state.checkpoint,
             "rows": state.rows, "files": state.files, "small_files": state.small_files, "bytes": state.bytes,
             "dates": state.dates, "first_date": state.first_date, "last_date": state.last_date,
-            "positions": positions, "obstacles": obstacles, "advice": advice}),
+            "positions": by_name, "obstacles": obstacles, "advice": advice}),
     }
 }
 
@@ -276,12 +281,12 @@ async fn optimize<R: TableRow>(
 }
 
 /// Returns the application ids under which a table keeps the positions of a stage's partitions.
-fn app_ids(settings: &Settings, stage: Stage, role: TopicRole) -> Vec<String> {
+fn app_ids(settings: &Settings, stage: Stage, role: TopicRole) -> Vec<AppId> {
     let group = settings.groups.of(stage);
     // More partitions than by default, since partitions can be added.
     let of_topic = |topic: &str| {
         (0..64)
-            .map(|partition| format!("{group}:{topic}:{partition}"))
+            .map(|partition| AppId::new(&group, topic, partition))
             .collect::<Vec<_>>()
     };
     settings.topics.of(role).into_iter().flat_map(of_topic).collect()

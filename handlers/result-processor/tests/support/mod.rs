@@ -12,6 +12,7 @@ use serde_json::json;
 
 use faulty_store::Faults;
 use result_processor::ResultProcessor;
+use xact_contracts::ids::AppId;
 use xact_contracts::messages::{DownloadResult, Message, Source};
 use xact_lake::arrow::array::AsArray;
 use xact_lake::{AttachmentRow, FailedRow, Location, Table, TableOptions, TableRow};
@@ -136,7 +137,7 @@ pub async fn handle_of(
     first: i64,
     results: &[DownloadResult],
 ) -> Result<(), Unavailable> {
-    let app_id = format!("xact-result-processor:{TOPIC}:{partition}");
+    let app_id = AppId::new("xact-result-processor", TOPIC, partition);
     let records: Vec<Delivered<DownloadResult>> = (first..)
         .zip(results)
         .map(|(offset, input)| Delivered {

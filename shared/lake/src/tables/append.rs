@@ -25,6 +25,7 @@ use crate::tables::rows::row::{Key, TableRow};
 use crate::tables::rows::source::Sourced;
 use crate::tables::snapshot::Snapshot;
 use crate::tables::table::Table;
+use xact_contracts::ids::AppId;
 
 /// What became of an append's rows; the three counts add up to the rows given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,10 +50,10 @@ struct Staged {
 /// An append, and what it has learnt in its rounds.
 struct Append<'a, R> {
     candidates: Candidates<'a, R>,
-    app_ids: Vec<String>,
-    positions: BTreeMap<String, i64>,
+    app_ids: Vec<AppId>,
+    positions: BTreeMap<AppId, i64>,
     /// How far this process knew its sources to be written.
-    written: HashMap<String, i64>,
+    written: HashMap<AppId, i64>,
     filters: &'a FilterCache,
     /// Keys seen in the table. One that was removed since counts as there: it was removed on purpose.
     present: HashMap<Date, HashSet<Key>>,
@@ -71,11 +72,7 @@ impl<R: TableRow> Table<R> {
     ///
     /// # Errors
     /// [`TableError`]. The rows may be in the table all the same if the storage could not be asked; repeating tells.
-    pub async fn append(
-        &self,
-        rows: Vec<Sourced<R>>,
-        positions: BTreeMap<String, i64>,
-    ) -> Result<Appended, TableError> {
+    pub async fn append(&self, rows: Vec<Sourced<R>>, positions: BTreeMap<AppId, i64>) -> Result<Appended, TableError> {
         if rows.is_empty() {
             return Ok(Appended::default());
         }
@@ -84,7 +81,7 @@ impl<R: TableRow> Table<R> {
             .iter()
             .filter_map(|sourced| sourced.source.as_ref())
             .map(|source| &source.app_id);
-        let app_ids: BTreeSet<&String> = sources.chain(positions.keys()).collect();
+        let app_ids: BTreeSet<&AppId> = sources.chain(positions.keys()).collect();
         let mut append = Append {
             candidates: Candidates::new(&rows),
             app_ids: app_ids.into_iter().cloned().collect(),
@@ -127,7 +124,7 @@ impl<R: TableRow> Change for Append<'_, R> {
         if selection.chosen.is_empty() {
             return Ok(Plan::Done(appended(&selection, None)));
         }
-        let is_ahead = |app_id: &String, next: &i64| known.get(app_id).is_none_or(|at| at < next);
+        let is_ahead = |app_id: &AppId, next: &i64| known.get(app_id).is_none_or(|at| at < next);
         let advancing = self.positions.iter().filter(|(app_id, next)| is_ahead(app_id, next));
         let contents = Contents {
             actions: self.staged.files.iter().cloned().map(Action::Add).collect(),
@@ -150,7 +147,7 @@ impl<R: TableRow> Change for Append<'_, R> {
 impl<R: TableRow> Append<'_, R> {
     /// A source whose position went back has to be read again from there. Going on from here would move the position over
     /// the records between.
-    fn check_not_restored(&self, known: &BTreeMap<String, i64>, at: &str) -> Result<(), TableError> {
+    fn check_not_restored(&self, known: &BTreeMap<AppId, i64>, at: &str) -> Result<(), TableError> {
         for (app_id, position) in known {
             if let Some(written) = self.written.get(app_id).filter(|written| position < *written) {
                 return Err(TableError::Restored {

@@ -8,6 +8,7 @@ use deltalake::logstore::object_store;
 use deltalake::parquet::errors::ParquetError;
 
 use crate::tables::features::Obstacle;
+use xact_contracts::ids::AppId;
 
 /// Why a table could not be read or appended to. Nothing is lost by any of them: the rows are still the caller's.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +66,7 @@ pub enum TableError {
         /// The table's location.
         table: String,
         /// The source that has to be read again.
-        app_id: String,
+        app_id: AppId,
         /// From here.
         position: i64,
         /// How far this process had written it.

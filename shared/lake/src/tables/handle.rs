@@ -21,6 +21,7 @@ use crate::tables::rows::row::EVENT_DATE;
 use crate::tables::rows::row::TableRow;
 use crate::tables::snapshot::{Followed, Snapshot};
 use crate::tables::{checkpoints, restored, schema, store};
+use xact_contracts::ids::AppId;
 
 const LOG: &str = "_delta_log";
 
@@ -42,7 +43,7 @@ pub(crate) struct Handle {
     pub(crate) needs_checkpoint: bool,
     /// How far this process has written each source, or has been told that it is written. A table whose position is behind
     /// that was taken back.
-    pub(crate) written: HashMap<String, i64>,
+    pub(crate) written: HashMap<AppId, i64>,
 }
 
 impl Handle {

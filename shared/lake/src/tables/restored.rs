@@ -24,6 +24,7 @@ use tracing::{debug, warn};
 use crate::tables::error::TableError;
 use crate::tables::log_entry::{self, CommitInfo, commit_info, file_path};
 use crate::tables::snapshot::Snapshot;
+use xact_contracts::ids::AppId;
 
 /// Log entries that are asked for at the same time, at most.
 const ENTRIES_AT_ONCE: usize = 8;
@@ -99,7 +100,7 @@ async fn newest_restore(snapshot: &Snapshot, from: u64) -> Result<Option<u64>, T
 
 /// The version whose positions fit the rows that a restore left, and the sources that were written since. `None`: the log
 /// no longer tells.
-async fn version_behind(snapshot: &Snapshot, restore: u64) -> Result<(Option<u64>, BTreeSet<String>), TableError> {
+async fn version_behind(snapshot: &Snapshot, restore: u64) -> Result<(Option<u64>, BTreeSet<AppId>), TableError> {
     let mut restore = restore;
     let mut files: HashSet<Path> = snapshot.paths().cloned().collect();
     let mut restored = None;
@@ -123,14 +124,14 @@ async fn version_behind(snapshot: &Snapshot, restore: u64) -> Result<(Option<u64
 }
 
 /// From the files of a version to those of the one before. Adds first: a commit may replace a file's own entry.
-fn undo(actions: &[Action], files: &mut HashSet<Path>, app_ids: &mut BTreeSet<String>) {
+fn undo(actions: &[Action], files: &mut HashSet<Path>, app_ids: &mut BTreeSet<AppId>) {
     for action in actions {
         match action {
             Action::Add(add) => {
                 files.remove(&file_path(&add.path));
             }
             Action::Txn(txn) => {
-                app_ids.insert(txn.app_id.clone());
+                app_ids.insert(txn.app_id.as_str().into());
             }
             _ => {}
         }
@@ -148,9 +149,9 @@ async fn positions_at(
     snapshot: &Snapshot,
     mut unloaded: DeltaTable,
     version: Option<u64>,
-    app_ids: &BTreeSet<String>,
-) -> BTreeMap<String, i64> {
-    let mut positions: BTreeMap<String, i64> = app_ids.iter().map(|app_id| (app_id.clone(), 0)).collect();
+    app_ids: &BTreeSet<AppId>,
+) -> BTreeMap<AppId, i64> {
+    let mut positions: BTreeMap<AppId, i64> = app_ids.iter().map(|app_id| (app_id.clone(), 0)).collect();
     let Some(version) = version else {
         return positions;
     };

@@ -25,6 +25,7 @@ use crate::tables::features::{Features, Obstacle};
 use crate::tables::log_entry::{commit_info, file_path, parse, read_entry};
 use crate::tables::rows::row::EVENT_DATE;
 use crate::tables::rows::row::TableRow;
+use xact_contracts::ids::AppId;
 
 /// Log entries that are read before the table is rather loaded again, which takes a listing and reads its checkpoint.
 const MAX_ENTRIES_READ: u64 = 32;
@@ -57,9 +58,9 @@ pub(crate) struct Snapshot {
     pub(crate) features: Features,
     files: HashMap<Path, Arc<DataFile>>,
     /// `txn` versions by app id. `None`: the table has none. Missing: not asked for yet.
-    positions: HashMap<String, Option<i64>>,
+    positions: HashMap<AppId, Option<i64>>,
     /// Positions that are not those of the log: see `restored`. The next commit writes them down.
-    restored: BTreeMap<String, i64>,
+    restored: BTreeMap<AppId, i64>,
     /// The time that the last commit carries, in a table whose commits do.
     last_commit_at: Option<i64>,
 }
@@ -142,7 +143,7 @@ impl Snapshot {
     }
 
     /// Takes these positions for the table's, until a commit has written them down.
-    pub(crate) fn set_restored(&mut self, positions: BTreeMap<String, i64>) {
+    pub(crate) fn set_restored(&mut self, positions: BTreeMap<AppId, i64>) {
         let known = positions
             .iter()
             .map(|(app_id, position)| (app_id.clone(), Some(*position)));
@@ -151,7 +152,7 @@ impl Snapshot {
     }
 
     /// Positions that the next commit must write down, whatever else it does.
-    pub(crate) fn restored(&self) -> &BTreeMap<String, i64> {
+    pub(crate) fn restored(&self) -> &BTreeMap<AppId, i64> {
         &self.restored
     }
 
@@ -171,7 +172,7 @@ impl Snapshot {
     }
 
     /// The next offset of each of the app ids that the table has one for.
-    pub(crate) async fn positions(&mut self, app_ids: &[String]) -> Result<BTreeMap<String, i64>, TableError> {
+    pub(crate) async fn positions(&mut self, app_ids: &[AppId]) -> Result<BTreeMap<AppId, i64>, TableError> {
         let mut found = BTreeMap::new();
         for app_id in app_ids {
             let position = match self.positions.get(app_id) {
@@ -196,7 +197,7 @@ impl Snapshot {
     }
 
     /// As of the version that was loaded: a later commit of this app id would be noted.
-    async fn ask_position(&self, app_id: &str) -> Result<Option<i64>, TableError> {
+    async fn ask_position(&self, app_id: &AppId) -> Result<Option<i64>, TableError> {
         let read = async {
             let loaded = self.table.snapshot()?;
             loaded.transaction_version(&self.table.log_store(), app_id).await
@@ -224,8 +225,8 @@ impl Snapshot {
                     self.files.insert(file.path.clone(), Arc::new(file));
                 }
                 Action::Txn(txn) => {
-                    self.positions.insert(txn.app_id.clone(), Some(txn.version));
-                    self.restored.remove(&txn.app_id);
+                    self.positions.insert(txn.app_id.as_str().into(), Some(txn.version));
+                    self.restored.remove(txn.app_id.as_str());
                 }
                 Action::CommitInfo(info) => self.last_commit_at = info.in_commit_timestamp,
                 _ => {}

@@ -22,6 +22,7 @@ use crate::tables::read::lookup;
 use crate::tables::read::lookup::Wanted;
 use crate::tables::rows::row::{Key, TableRow};
 use crate::tables::snapshot::Snapshot;
+use xact_contracts::ids::AppId;
 use xact_contracts::onelake_billing::Bill;
 
 /// A Delta table of rows `R`, partitioned by `event_date`, in which a key has at most one row per date.
@@ -68,7 +69,7 @@ impl<R: TableRow> Table<R> {
     ///
     /// # Errors
     /// [`TableError`], if the log cannot be read.
-    pub async fn positions(&self, app_ids: &[String]) -> Result<BTreeMap<String, i64>, TableError> {
+    pub async fn positions(&self, app_ids: &[AppId]) -> Result<BTreeMap<AppId, i64>, TableError> {
         let mut handle = self.handle.lock().await;
         let Some(mut snapshot) = handle.latest::<R>(&self.options).await? else {
             return Ok(BTreeMap::new());
@@ -89,7 +90,7 @@ impl<R: TableRow> Table<R> {
     ///
     /// # Errors
     /// [`TableError`]. They may be set all the same if the storage could not be asked; repeating tells.
-    pub async fn set_positions(&self, positions: &BTreeMap<String, i64>) -> Result<(), TableError> {
+    pub async fn set_positions(&self, positions: &BTreeMap<AppId, i64>) -> Result<(), TableError> {
         if positions.is_empty() {
             return Ok(());
         }
@@ -143,7 +144,7 @@ impl<R: TableRow> Table<R> {
     }
 }
 
-struct SetPositions<'a>(&'a BTreeMap<String, i64>);
+struct SetPositions<'a>(&'a BTreeMap<AppId, i64>);
 
 impl Change for SetPositions<'_> {
     type Outcome = ();
@@ -151,7 +152,7 @@ impl Change for SetPositions<'_> {
     const NEEDS_LATEST: bool = true;
 
     async fn plan(&mut self, snapshot: &mut Snapshot) -> Result<Plan<()>, TableError> {
-        let app_ids: Vec<String> = self.0.keys().cloned().collect();
+        let app_ids: Vec<AppId> = self.0.keys().cloned().collect();
         if snapshot.positions(&app_ids).await? == *self.0 {
             return Ok(Plan::Done(()));
         }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::civil::{Date, date};
 
+use xact_contracts::ids::AppId;
 use xact_lake::arrow::array::{Array, AsArray, RecordBatch};
 use xact_lake::{Appended, AttachmentRow, FailedRow, Location, Source, Sourced, Table, TableRow};
 
@@ -70,18 +71,18 @@ pub fn sourced(prefix: &str, offsets: impl IntoIterator<Item = i64>) -> Vec<Sour
     let row = |offset| Sourced {
         row: attachment(&format!("{prefix}-{offset}")),
         source: Some(Source {
-            app_id: APP.to_owned(),
+            app_id: APP.into(),
             offset,
         }),
     };
     offsets.into_iter().map(row).collect()
 }
 
-pub fn at(next: i64) -> BTreeMap<String, i64> {
-    BTreeMap::from([(APP.to_owned(), next)])
+pub fn at(next: i64) -> BTreeMap<AppId, i64> {
+    BTreeMap::from([(APP.into(), next)])
 }
 
-pub fn none() -> BTreeMap<String, i64> {
+pub fn none() -> BTreeMap<AppId, i64> {
     BTreeMap::new()
 }
 

@@ -349,5 +349,5 @@ async fn a_writer_that_meets_sparks_commits_loses_and_doubles_nothing() {
     append(&table, next..next + 3).await.unwrap();
     let mut spark = Spark::shared(Line::V3).unwrap();
     assert_eq!(media_ids(&mut spark, &path), ids(0..next + 3));
-    assert_eq!(table.positions(&[APP.to_owned()]).await.unwrap()[APP], next + 3);
+    assert_eq!(table.positions(&[APP.into()]).await.unwrap()[APP], next + 3);
 }

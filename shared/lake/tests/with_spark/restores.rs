@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::support::{APP, at, attachment, sourced, table};
 use crate::{media_ids, run};
+use xact_contracts::ids::AppId;
 use xact_lake::{Appended, AttachmentRow, Location, Source, Sourced, Table, TableError};
 use xact_testkit::Spark;
 use xact_testkit::spark::Line;
@@ -48,7 +49,7 @@ async fn append(table: &Table<AttachmentRow>, offsets: std::ops::Range<i64>) -> 
 }
 
 async fn position(table: &Table<AttachmentRow>) -> i64 {
-    table.positions(&[APP.to_owned()]).await.unwrap()[APP]
+    table.positions(&[APP.into()]).await.unwrap()[APP]
 }
 
 fn assert_each_once(spark: &mut Spark, path: &Path, rows: i64) {
@@ -152,16 +153,16 @@ async fn a_restore_of_a_restored_version_or_by_time_or_by_another_program_is_see
 async fn two_writers_both_go_back_whoever_is_first_and_whoever_starts_later() {
     let (bench, one) = Bench::new().await;
     let two = bench.open();
-    let others = |offsets: std::ops::Range<i64>| -> (Vec<Sourced<AttachmentRow>>, BTreeMap<String, i64>) {
+    let others = |offsets: std::ops::Range<i64>| -> (Vec<Sourced<AttachmentRow>>, BTreeMap<AppId, i64>) {
         let end = offsets.end;
         let row = |offset| Sourced {
             row: attachment(&format!("o-{offset}")),
             source: Some(Source {
-                app_id: OTHER.to_owned(),
+                app_id: OTHER.into(),
                 offset,
             }),
         };
-        (offsets.map(row).collect(), BTreeMap::from([(OTHER.to_owned(), end)]))
+        (offsets.map(row).collect(), BTreeMap::from([(OTHER.into(), end)]))
     };
     // Version 4 and 5.
     for offsets in [0..10, 10..20] {
@@ -186,8 +187,8 @@ async fn two_writers_both_go_back_whoever_is_first_and_whoever_starts_later() {
         "{error}"
     );
     let started_later = bench.open();
-    assert_eq!(started_later.positions(&[OTHER.to_owned()]).await.unwrap()[OTHER], 10);
-    two.positions(&[OTHER.to_owned()]).await.unwrap();
+    assert_eq!(started_later.positions(&[OTHER.into()]).await.unwrap()[OTHER], 10);
+    two.positions(&[OTHER.into()]).await.unwrap();
     let (rows, positions) = others(10..25);
     assert_eq!(two.append(rows, positions).await.unwrap().added, 15);
     assert_eq!(media_ids(&mut spark, &bench.path).len(), 105 + 25);

@@ -14,6 +14,7 @@ use super::poller::{Consumer, NO_SHARE};
 use super::refusal::LOOK_AGAIN;
 use super::{gaps, prime};
 use crate::handler::{AssignError, Assigned, Starts};
+use xact_contracts::ids::AppId;
 use xact_kafka::commit_note::TablePositions;
 use xact_kafka::connection_error::is_authorization;
 
@@ -28,7 +29,7 @@ pub(crate) struct Begin {
     /// Where it wants to begin instead.
     pub(crate) starts: Starts,
     /// How far its tables are, by app id.
-    pub(crate) tables: BTreeMap<String, TablePositions>,
+    pub(crate) tables: BTreeMap<AppId, TablePositions>,
 }
 
 /// Asks the stage about its new partitions.

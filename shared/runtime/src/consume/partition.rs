@@ -8,6 +8,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 use crate::offset_tracker::{OffsetTracker, Take};
+use xact_contracts::ids::AppId;
 use xact_kafka::commit_note::TablePositions;
 use xact_kafka::wake::Wake;
 
@@ -18,7 +19,7 @@ pub(crate) struct Partition {
     /// The same as a metric's label.
     pub(crate) id_text: String,
     /// `{group}:{topic}:{partition}`.
-    pub(crate) app_id: String,
+    pub(crate) app_id: AppId,
     /// Cancelled when the partition is no longer ours, or the process drains: work that has not begun must not begin.
     pub(crate) revoked: CancellationToken,
     /// Cancelled when running work was waited for long enough: it must end where it is.
@@ -46,7 +47,7 @@ const CONFIRM_WITHIN: Duration = Duration::from_secs(5);
 impl Partition {
     pub(crate) fn new(group: &str, topic: Arc<str>, id: i32, wake: Wake) -> Arc<Self> {
         Arc::new(Self {
-            app_id: format!("{group}:{topic}:{id}"),
+            app_id: AppId::new(group, &topic, id),
             topic,
             id,
             id_text: id.to_string(),

@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::MAX_VALUE_BYTES;
+use xact_contracts::markers;
 
 /// Longest strings tried, from generous to mean. JSON writes a control character with six bytes.
 const LENGTHS: [usize; 4] = [MAX_VALUE_BYTES / 8, 32 * 1024, 4 * 1024, 256];
@@ -39,21 +40,9 @@ pub(super) fn into_limit<M: Serialize>(message: &M) -> Vec<u8> {
 
 fn shorten(value: &mut Value, length: usize) {
     match value {
-        Value::String(text) if text.len() > length => *text = cut(text, length),
+        Value::String(text) if text.len() > length => *text = markers::truncate(text, length),
         Value::Array(values) => values.iter_mut().for_each(|value| shorten(value, length)),
         Value::Object(object) => object.values_mut().for_each(|value| shorten(value, length)),
         _ => {}
     }
-}
-
-/// The text, at most `length` bytes of it and a note.
-pub(super) fn cut(text: &str, length: usize) -> String {
-    if text.len() <= length {
-        return text.to_owned();
-    }
-    let mut end = length;
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{} [{} bytes, cut]", &text[..end], text.len())
 }

@@ -19,6 +19,7 @@ use crate::handler::{
 use crate::routing::{RecordContext, Routed};
 use xact_config::BatchSettings;
 use xact_contracts::category::Category;
+use xact_contracts::ids::AppId;
 use xact_contracts::messages::{Message, Problem};
 use xact_contracts::topology::Stage;
 use xact_kafka::backoff;
@@ -40,7 +41,7 @@ const BATCH_BYTES: usize = 16 * 1024 * 1024;
 struct Item<I> {
     record: Record,
     /// `{group}:{topic}:{partition}`; `None` when it did not come from the topic.
-    app_id: Option<String>,
+    app_id: Option<AppId>,
     read: Result<Delivered<I>, Problem>,
 }
 
@@ -50,7 +51,7 @@ impl<H: BatchHandler> BatchService<H> {
         Arc::new(Self { stage, handler, batch })
     }
 
-    fn item(record: Record, app_id: Option<String>) -> Item<H::Input> {
+    fn item(record: Record, app_id: Option<AppId>) -> Item<H::Input> {
         let read = match H::Input::decode(&record.payload) {
             Ok(input) => Ok(Delivered {
                 input,
@@ -239,9 +240,9 @@ impl<H: BatchHandler> BatchService<H> {
     /// Notes how far the tables are, before the records count as done: a committed offset must not stand beside positions
     /// from before its own rows.
     fn note_tables(&self, handled: &[(Taken, Item<H::Input>)]) {
-        let partitions: BTreeMap<&str, &Taken> = handled
+        let partitions: BTreeMap<&AppId, &Taken> = handled
             .iter()
-            .map(|(taken, _)| (taken.partition.app_id.as_str(), taken))
+            .map(|(taken, _)| (&taken.partition.app_id, taken))
             .collect();
         for (app_id, taken) in partitions {
             taken.partition.set_tables(self.handler.table_positions(app_id));
@@ -269,7 +270,7 @@ impl<H: BatchHandler> BatchService<H> {
 }
 
 /// The next offset of each partition in the batch.
-fn positions<I>(items: &[&Item<I>]) -> BTreeMap<String, i64> {
+fn positions<I>(items: &[&Item<I>]) -> BTreeMap<AppId, i64> {
     let mut positions = BTreeMap::new();
     for item in items {
         // An unreadable record counts as well: it is behind what is committed.
@@ -296,7 +297,7 @@ impl<H: BatchHandler> Service for BatchService<H> {
         Box::pin(self.handler.assigned(partitions))
     }
 
-    fn table_positions(&self, app_id: &str) -> TablePositions {
+    fn table_positions(&self, app_id: &AppId) -> TablePositions {
         self.handler.table_positions(app_id)
     }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::bench::{Bench, Gate};
+use xact_contracts::ids::AppId;
 use xact_contracts::messages::Event;
 use xact_contracts::topology::Stage;
 use xact_runtime::{
@@ -19,7 +20,7 @@ const APP: &str = "xact-event-writer:xact.events.raw:0";
 #[derive(Debug, Clone)]
 struct Seen {
     ids: Vec<String>,
-    positions: BTreeMap<String, i64>,
+    positions: BTreeMap<AppId, i64>,
 }
 
 #[derive(Clone, Default)]
@@ -67,7 +68,7 @@ impl BatchHandler for Recorder {
         Ok(self.starts.lock().unwrap().clone())
     }
 
-    fn table_positions(&self, _: &str) -> TablePositions {
+    fn table_positions(&self, _: &AppId) -> TablePositions {
         self.tables.lock().unwrap().clone().unwrap_or_default()
     }
 
@@ -150,7 +151,10 @@ async fn the_tables_positions_stand_beside_the_committed_offset() {
     bench.send_bytes(RAW, 0, event("c").as_bytes()).await;
     bench.wait_committed(RAW, 0, 5).await;
     let assigned = recorder.assigned.lock().unwrap().clone();
-    let first = assigned.iter().find(|assigned| assigned.app_id == APP).unwrap();
+    let first = assigned
+        .iter()
+        .find(|assigned| assigned.app_id.as_str() == APP)
+        .unwrap();
     let noted = TablePositions::from([("xact_events".to_owned(), Some(2))]);
     assert_eq!(first.note, Some(CommitNote::Tables(noted)));
     bench.stop().await;
@@ -167,7 +171,7 @@ async fn a_stage_whose_table_is_behind_begins_where_the_table_is() {
     let bench = bench.stop().await;
     recorder.seen.lock().unwrap().clear();
     recorder.assigned.lock().unwrap().clear();
-    *recorder.starts.lock().unwrap() = Starts::from([(APP.to_owned(), 1)]);
+    *recorder.starts.lock().unwrap() = Starts::from([(APP.into(), 1)]);
     let bench = bench.restart().await;
     let read_again = async {
         while recorder.ids().len() < 2 {
@@ -181,7 +185,10 @@ async fn a_stage_whose_table_is_behind_begins_where_the_table_is() {
     bench.wait_committed(RAW, 0, 3).await;
     assert_eq!(recorder.ids(), ["b", "c"]);
     let assigned = recorder.assigned.lock().unwrap().clone();
-    let first = assigned.iter().find(|assigned| assigned.app_id == APP).unwrap();
+    let first = assigned
+        .iter()
+        .find(|assigned| assigned.app_id.as_str() == APP)
+        .unwrap();
     assert_eq!(
         (first.committed, first.start, first.first, first.end, first.note.clone()),
         (Some(3), 3, 0, 3, None)

@@ -11,6 +11,7 @@ use crate::onelake::raw::{Body, Raw};
 use crate::report::Report;
 use crate::results::row;
 use onelake_emulator::Verb;
+use xact_contracts::ids::AppId;
 use xact_lake::{AttachmentRow, Source, Sourced, Table, TableOptions, TableRow, writer_properties};
 use xact_testkit::Result;
 
@@ -165,8 +166,8 @@ async fn append(table: &Table<AttachmentRow>, owner: usize, number: usize) -> Re
 }
 
 /// Rows of a partition of the owner's own, with the position behind them.
-fn batch(owner: usize, number: usize) -> (Vec<Sourced<AttachmentRow>>, BTreeMap<String, i64>) {
-    let app_id = format!("xact-result-processor:xact.downloads.results:{owner}");
+fn batch(owner: usize, number: usize) -> (Vec<Sourced<AttachmentRow>>, BTreeMap<AppId, i64>) {
+    let app_id = AppId::new("xact-result-processor", "xact.downloads.results", owner as i32);
     let offset = |index: usize| i64::try_from(number * ROWS + index).unwrap_or(i64::MAX);
     let sourced = |index| Sourced {
         row: row(&format!("bench-{owner}-{:08}", offset(index))),

@@ -6,6 +6,7 @@ use url::Url;
 use super::entry::{Content, Entry};
 use xact_config::Settings;
 use xact_contracts::file_rules;
+use xact_contracts::markers::{self, UNKNOWN_ASSIGNMENT};
 use xact_contracts::messages::{
     CachedDownload, DeadLetter, DownloadResult, DownloadTask, Event, MAX_ATTACHMENTS, Message, encode, metadata,
 };
@@ -16,12 +17,6 @@ use xact_contracts::url_guard::UrlPolicy;
 use xact_kafka::producer::Outgoing;
 use xact_kafka::record::{TRACEPARENT, TRACESTATE};
 use xact_telemetry::trace_context::TraceContext;
-
-/// How the runtime ends a text that it had to cut to make a message fit.
-const CUT: &str = " bytes, cut]";
-
-/// How the ingester calls the assignment of an event that names none.
-const UNKNOWN_ASSIGNMENT: &str = "unknown";
 
 /// Why an entry is not replayed. Another attempt could not end otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -109,7 +104,7 @@ fn check(task: &DownloadTask, letter: &DeadLetter, rules: &Rules<'_>) -> Result<
         &task.blob_path,
         &task.assignment_id,
     ];
-    if texts.iter().any(|text| text.ends_with(CUT)) {
+    if texts.iter().any(|text| markers::is_truncated(text)) {
         return Err(Refusal::CutTask(source(letter)));
     }
     if !Url::parse(&task.attachment_url).is_ok_and(|url| url.has_host()) {
@@ -350,13 +345,10 @@ pub(super) mod tests {
                 "expired at 2024-01-01T00:00:01",
             ),
             (
-                task(&|task| task.assignment_id = "unknown".to_owned()),
+                task(&|task| task.assignment_id = UNKNOWN_ASSIGNMENT.to_owned()),
                 "names no assignment",
             ),
-            (
-                task(&|task| task.blob_path = "xx [900000 bytes, cut]".to_owned()),
-                "was cut",
-            ),
+            (task(&|task| task.blob_path = markers::truncate("xx yy", 2)), "was cut"),
             (
                 of_bytes(&[1; 1_000_000], "xact.events.raw"),
                 "the beginning of its 1000000 bytes",

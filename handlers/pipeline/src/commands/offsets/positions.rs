@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Error;
 use xact_config::Settings;
+use xact_contracts::ids::AppId;
 use xact_contracts::topology::Stage;
 use xact_kafka::admin::group_offsets::{GroupOffsets, GroupState};
 use xact_kafka::admin::topics::{LagReader, PartitionLag};
@@ -85,14 +86,13 @@ impl Group {
     }
 }
 
-/// As the runtime names a position in a commit.
-fn app_id(lag: &PartitionLag) -> String {
-    format!("{}:{}:{}", lag.group, lag.topic, lag.partition)
+fn app_id(lag: &PartitionLag) -> AppId {
+    AppId::new(&lag.group, &lag.topic, lag.partition)
 }
 
 /// The lowest position of the stage's tables that have one, by app id; empty without tables.
-async fn in_tables(settings: &Settings, stage: Stage, lags: &[PartitionLag]) -> Result<BTreeMap<String, i64>, Error> {
-    let app_ids: Vec<String> = lags.iter().map(app_id).collect();
+async fn in_tables(settings: &Settings, stage: Stage, lags: &[PartitionLag]) -> Result<BTreeMap<AppId, i64>, Error> {
+    let app_ids: Vec<AppId> = lags.iter().map(app_id).collect();
     if !settings.delta_writes || stage.row().tables.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -111,7 +111,7 @@ async fn in_tables(settings: &Settings, stage: Stage, lags: &[PartitionLag]) -> 
     }
 }
 
-async fn of_table<R: Configured>(settings: &Settings, app_ids: &[String]) -> Result<BTreeMap<String, i64>, Error> {
+async fn of_table<R: Configured>(settings: &Settings, app_ids: &[AppId]) -> Result<BTreeMap<AppId, i64>, Error> {
     if R::path(settings).is_empty() {
         return Ok(BTreeMap::new());
     }

@@ -6,6 +6,7 @@ use jiff::civil::Date;
 
 use crate::tables::rows::row::{Key, TableRow};
 use crate::tables::rows::source::Sourced;
+use xact_contracts::ids::AppId;
 
 /// A batch, with the identity of each row worked out once.
 pub(crate) struct Candidates<'a, R> {
@@ -32,7 +33,7 @@ impl<'a, R: TableRow> Candidates<'a, R> {
     }
 
     /// The keys to look up, by date: those of rows that their offset does not rule out already.
-    pub(crate) fn wanted(&self, positions: &BTreeMap<String, i64>) -> BTreeMap<Date, Vec<Key>> {
+    pub(crate) fn wanted(&self, positions: &BTreeMap<AppId, i64>) -> BTreeMap<Date, Vec<Key>> {
         let mut wanted: BTreeMap<Date, Vec<Key>> = BTreeMap::new();
         for (index, (date, key)) in self.identities.iter().enumerate() {
             if !self.written_by_offset(index, positions) {
@@ -43,7 +44,7 @@ impl<'a, R: TableRow> Candidates<'a, R> {
     }
 
     /// The rows to add: not below their source's position, not there by key, and of equal ones the first.
-    pub(crate) fn select(&self, positions: &BTreeMap<String, i64>, present: &HashMap<Date, HashSet<Key>>) -> Selection {
+    pub(crate) fn select(&self, positions: &BTreeMap<AppId, i64>, present: &HashMap<Date, HashSet<Key>>) -> Selection {
         let mut selection = Selection::default();
         let mut seen = HashSet::new();
         for (index, identity) in self.identities.iter().enumerate() {
@@ -67,7 +68,7 @@ impl<'a, R: TableRow> Candidates<'a, R> {
             .collect()
     }
 
-    fn written_by_offset(&self, index: usize, positions: &BTreeMap<String, i64>) -> bool {
+    fn written_by_offset(&self, index: usize, positions: &BTreeMap<AppId, i64>) -> bool {
         let source = self.rows.get(index).and_then(|sourced| sourced.source.as_ref());
         source.is_some_and(|source| positions.get(&source.app_id).is_some_and(|next| source.offset < *next))
     }

@@ -17,6 +17,7 @@ use crate::tables::error::TableError;
 use crate::tables::log_entry::{COMMIT_ID, commit_info, read_entry};
 use crate::tables::rows::row::EVENT_DATE;
 use crate::tables::snapshot::Snapshot;
+use xact_contracts::ids::AppId;
 
 /// A commit that has been tried at one version of the log, which at most one commit can take.
 ///
@@ -44,7 +45,7 @@ pub(crate) enum CommitOutcome {
 pub(crate) struct Contents {
     pub(crate) actions: Vec<Action>,
     /// The next offset for each app id that advances; they become `txn` actions.
-    pub(crate) advancing: BTreeMap<String, i64>,
+    pub(crate) advancing: BTreeMap<AppId, i64>,
     /// What the log's history says of it.
     pub(crate) operation: DeltaOperation,
 }

@@ -1,5 +1,7 @@
 //! Where a row came from.
 
+use xact_contracts::ids::AppId;
+
 /// A row and where it came from. Without a source (HTTP invoke) the key alone tells whether it is there.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sourced<R> {
@@ -13,7 +15,7 @@ pub struct Sourced<R> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     /// `{group}:{topic}:{partition}`.
-    pub app_id: String,
+    pub app_id: AppId,
     /// The message's offset.
     pub offset: i64,
 }
