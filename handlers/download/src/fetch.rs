@@ -22,7 +22,7 @@ use body::{Body, too_large};
 use client::Clients;
 use coding::Decoding;
 use problems::{body_problem, header, redirect_without_location, refused_status};
-use xact_cache::{CacheError, Cached, Kind, Slot};
+use xact_cache::{CacheError, ContentKind, FileInfo, Slot};
 use xact_config::Settings;
 use xact_contracts::category::Category;
 use xact_contracts::file_rules::{self, FileType, Judged};
@@ -135,7 +135,7 @@ impl Fetcher {
         url: Url,
         named: Option<FileType>,
         slot: &Slot,
-    ) -> Result<(Cached, Judged), FetchError> {
+    ) -> Result<(FileInfo, Judged), FetchError> {
         let base = self.limits.base;
         let response = tokio::time::timeout(base, self.follow(policy, url))
             .await
@@ -153,7 +153,7 @@ impl Fetcher {
         let mut body = Body {
             response,
             decoding,
-            part: slot.begin(),
+            part: slot.new_part(),
             head: Vec::new(),
             judged: None,
             named,
@@ -166,7 +166,7 @@ impl Fetcher {
         };
         match body.receive().await {
             Ok(judged) => {
-                let kind = Kind {
+                let kind = ContentKind {
                     file_type: Some(judged.file_type.label().to_owned()),
                     content_type: judged.content_type.clone(),
                     declared_content_type: judged.declared_content_type.clone(),

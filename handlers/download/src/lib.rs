@@ -19,7 +19,7 @@ use url::Url;
 
 use breaker::Breakers;
 use fetch::{FetchError, Fetcher};
-use xact_cache::{Cache, Cached, Slot};
+use xact_cache::{Cache, FileInfo, Slot};
 use xact_config::Settings;
 use xact_contracts::cache_path;
 use xact_contracts::category::Category;
@@ -78,7 +78,7 @@ impl Handler for Download {
         let named = file_rules::named_type(&url).map_err(|refusal| permanent(refusal.to_string()))?;
         // One download of a file at a time, also when its task came twice.
         let slot = self.cache.slot(task.media_id).await;
-        if let Some(cached) = slot.finished().await {
+        if let Some(cached) = slot.complete_file().await {
             let path = cache_path::file(task.media_id);
             return Ok(emit(task, path, cached));
         }
@@ -93,7 +93,7 @@ impl Handler for Download {
             }
             // A process of the version before may have finished the file, and been stopped before its message was written.
             // Its URL may have expired since. Only now: before each download, it would cost one more call.
-            Err(failure) => match slot.finished_in_previous_layout().await {
+            Err(failure) => match slot.complete_file_in_previous_layout().await {
                 Some(cached) => {
                     let path = cache_path::previous_file(task.media_id);
                     Ok(emit(task, path, cached))
@@ -113,7 +113,7 @@ impl Download {
         named: Option<FileType>,
         slot: &Slot,
         context: &Context,
-    ) -> Result<Cached, Failure> {
+    ) -> Result<FileInfo, Failure> {
         if let Some(expiry) = presigned::expiry(&url).filter(|expiry| expiry.is_expired(context.now)) {
             return Err(permanent(format!(
                 "the presigned URL ({}) expired at {}",
@@ -193,7 +193,7 @@ fn permanent(text: String) -> Failure {
     Problem::new(Category::Permanent, text).into()
 }
 
-fn emit(task: DownloadTask, local_cache_path: String, cached: Cached) -> Outcome {
+fn emit(task: DownloadTask, local_cache_path: String, cached: FileInfo) -> Outcome {
     let (kind, bytes) = (cached.kind, cached.bytes);
     let cached = CachedDownload::of_task(
         task,

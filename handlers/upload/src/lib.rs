@@ -8,7 +8,7 @@ use std::time::Instant;
 use fail::fail_point;
 
 use janitor::Janitor;
-use xact_cache::{Cache, CacheFile, Found};
+use xact_cache::{Cache, CachedFile, Lookup};
 use xact_config::Settings;
 use xact_contracts::blob_path;
 use xact_contracts::cache_path::{self, Layout};
@@ -91,7 +91,7 @@ impl Upload {
     }
 
     /// Writes the file to OneLake, counted and timed. A file that was uploaded before is left as it is.
-    async fn put(&self, cached: &CachedDownload, file: &CacheFile) -> Result<(), FileError> {
+    async fn put(&self, cached: &CachedDownload, file: &CachedFile) -> Result<(), FileError> {
         let running = InProgress::start(metrics().uploads_concurrent(WORKER));
         let started = Instant::now();
         let sha256 = cached.sha256.to_ascii_lowercase();
@@ -159,10 +159,10 @@ impl Handler for Upload {
             let reason = "destination_path is not a file in the folder of its event";
             return Err(Problem::new(Category::Permanent, reason).into());
         }
-        let looked = self.cache.look(cached.media_id, layout, cached.bytes_downloaded);
+        let looked = self.cache.open(cached.media_id, layout, cached.bytes_downloaded);
         let file = match looked.await {
-            Ok(Found::Good(file)) => file,
-            Ok(Found::Unusable(why)) => return self.without_file(&cached, layout, why, context).await,
+            Ok(Lookup::Found(file)) => file,
+            Ok(Lookup::Unusable(why)) => return self.without_file(&cached, layout, why, context).await,
             Err(error) => return Err(Unavailable::new("cache volume", error.to_string()).into()),
         };
         match self.put(&cached, &file).await {
@@ -171,18 +171,18 @@ impl Handler for Upload {
                 Ok(Emit::nothing()
                     .result(DownloadResult::completed(&cached, context.now))
                     // Not before the result is safe: a redelivery would need the file again.
-                    .then(file.forget())
+                    .then(file.remove())
                     .into())
             }
             Err(FileError::SourceChanged { .. }) => {
                 // The download stage must not take it for finished.
-                file.forget().await;
+                file.remove().await;
                 self.without_file(&cached, layout, "it does not have the announced content", context)
                     .await
             }
             Err(error @ FileError::InvalidPath { .. }) => {
                 // No upload will ever want it; a replay downloads it again.
-                file.forget().await;
+                file.remove().await;
                 Err(failure(&error))
             }
             Err(error) => Err(failure(&error)),

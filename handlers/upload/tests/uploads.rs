@@ -197,9 +197,9 @@ async fn a_file_of_the_version_before_is_uploaded_and_its_folder_removed() {
 async fn a_file_with_its_note_is_uploaded_without_it() {
     let bench = Bench::new();
     let cache = xact_cache::Cache::create(&bench.folder.path().join("cache")).unwrap();
-    let mut part = cache.slot(cached(b"hello").media_id).await.begin();
+    let mut part = cache.slot(cached(b"hello").media_id).await.new_part();
     part.write(b"hello").await.unwrap();
-    part.finish(xact_cache::Kind::default(), now()).await.unwrap();
+    part.finish(xact_cache::ContentKind::default(), now()).await.unwrap();
     assert!(std::fs::metadata(bench.cached_file()).unwrap().len() > 5);
     let out = bench.produced(cached(b"hello")).await;
     assert_eq!(out[0].1["status"], "completed");

@@ -1,9 +1,9 @@
-//! Why the cache folder cannot be used.
+//! Errors of the cache folder.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The cache folder cannot be written.
+/// The cache folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "CACHE_DIR {}: {error}; check that the volume is mounted, has space, and that this process may write there",

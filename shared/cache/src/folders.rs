@@ -1,9 +1,8 @@
 //! The cache folder and its shards, kept open.
 //!
-//! A file in an open shard is one call away, whatever the depth of the cache folder. What is kept open may become stale:
-//! an operator may empty the cache, or another volume may be mounted there. So whatever fails in a kept shard is tried
-//! once more in one that is opened again by its path, and [`Folders::check_root`] notices a replaced folder where nothing
-//! fails.
+//! A file in an open shard is one call away, however deep the cache folder is. An open folder may become stale: an operator
+//! may empty the cache, or another volume may be mounted there. Therefore work that fails in a kept shard is retried once
+//! in the shard reopened by path, and [`Folders::check_root`] detects a replaced folder where nothing fails.
 
 use std::collections::HashMap;
 use std::io;
@@ -19,7 +18,7 @@ use uuid::Uuid;
 
 use xact_contracts::cache_path;
 
-/// What to do when a shard is not there yet.
+/// What to do when a shard does not exist yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MissingShard {
     Create,
@@ -29,11 +28,11 @@ pub(crate) enum MissingShard {
 /// The cache folder and its shards.
 pub(crate) struct Folders {
     root: PathBuf,
-    kept: Mutex<Kept>,
+    open: Mutex<OpenFolders>,
 }
 
 #[derive(Default)]
-struct Kept {
+struct OpenFolders {
     root: Option<Arc<Dir>>,
     shards: HashMap<String, Arc<Dir>>,
 }
@@ -42,7 +41,7 @@ impl Folders {
     pub(crate) fn new(root: &Path) -> Self {
         Self {
             root: root.to_owned(),
-            kept: Mutex::default(),
+            open: Mutex::default(),
         }
     }
 
@@ -50,7 +49,7 @@ impl Folders {
         &self.root
     }
 
-    /// Works in an attachment's shard, and once more in the shard opened again if the work fails in a kept one.
+    /// Runs `work` in an attachment's shard. If it fails in a kept shard, runs it once more in the shard reopened.
     pub(crate) fn in_shard<T>(
         &self,
         media_id: Uuid,
@@ -58,10 +57,10 @@ impl Folders {
         work: impl Fn(&Arc<Dir>) -> io::Result<T>,
     ) -> io::Result<T> {
         let name = cache_path::shard(media_id);
-        let kept = self.kept().shards.get(&name).map(Arc::clone);
+        let kept = self.open().shards.get(&name).map(Arc::clone);
         if let Some(shard) = kept {
             match work(&shard) {
-                Err(_) => *self.kept() = Kept::default(),
+                Err(_) => *self.open() = OpenFolders::default(),
                 done => return done,
             }
         }
@@ -69,7 +68,7 @@ impl Folders {
         let shard = match open_folder(&root, &name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound && missing == MissingShard::Create => {
                 match root.create_dir(&name) {
-                    // Another process was faster.
+                    // Another process created it first.
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                     created => created?,
                 }
@@ -78,31 +77,31 @@ impl Folders {
             opened => opened?,
         };
         let shard = Arc::new(shard);
-        self.kept().shards.insert(name, Arc::clone(&shard));
+        self.open().shards.insert(name, Arc::clone(&shard));
         work(&shard)
     }
 
-    /// The cache folder, kept open.
+    /// Returns the cache folder, opened once.
     pub(crate) fn root(&self, missing: MissingShard) -> io::Result<Arc<Dir>> {
-        if let Some(root) = &self.kept().root {
+        if let Some(root) = &self.open().root {
             return Ok(Arc::clone(root));
         }
         if missing == MissingShard::Create {
             std::fs::create_dir_all(&self.root)?;
         }
         let root = Arc::new(self.open_root()?);
-        self.kept().root = Some(Arc::clone(&root));
+        self.open().root = Some(Arc::clone(&root));
         Ok(root)
     }
 
-    /// Forgets what is kept open if another folder is at the path by now. Returns the folder that is there.
+    /// Returns the folder that is now at the path. If it is not the one kept open, closes all that is kept.
     pub(crate) fn check_root(&self) -> io::Result<Dir> {
         let root = self.open_root()?;
-        let kept = self.kept().root.clone();
+        let kept = self.open().root.clone();
         if let Some(kept) = kept {
             let (then, now) = (kept.dir_metadata()?, root.dir_metadata()?);
             if (then.dev(), then.ino()) != (now.dev(), now.ino()) {
-                *self.kept() = Kept::default();
+                *self.open() = OpenFolders::default();
             }
         }
         Ok(root)
@@ -112,20 +111,19 @@ impl Folders {
         Dir::open_ambient_dir(&self.root, ambient_authority())
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock()
+    fn open(&self) -> MutexGuard<'_, OpenFolders> {
+        self.open.lock()
     }
 }
 
-/// Opens a folder right below `parent`, which must not be a link.
+/// Opens a folder directly below `parent`; a link is an error.
 pub(crate) fn open_folder(parent: &Dir, name: &str) -> io::Result<Dir> {
     parent.open_dir_nofollow(name).map_err(|error| {
         let errno = error.raw_os_error();
-        match errno == Some(Errno::NOTDIR.raw_os_error()) || errno == Some(Errno::LOOP.raw_os_error()) {
-            true => io::Error::other(format!(
-                "{name}: a link or a file is where a folder of the cache belongs: remove it"
-            )),
-            false => error,
+        if errno == Some(Errno::NOTDIR.raw_os_error()) || errno == Some(Errno::LOOP.raw_os_error()) {
+            io::Error::other(format!("{name}: expected a cache folder, found a link or a file: remove it"))
+        } else {
+            error
         }
     })
 }
@@ -145,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cache_that_was_emptied_or_replaced_while_it_was_open_is_opened_again() {
+    fn a_cache_that_was_emptied_or_replaced_while_open_is_reopened() {
         let parent = tempfile::tempdir().unwrap();
         let root = parent.path().join("cache");
         let (writer, reader) = (Folders::new(&root), Folders::new(&root));
@@ -165,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_was_moved_away_is_noticed_although_nothing_fails_there() {
+    fn a_folder_that_was_moved_away_is_detected_although_nothing_fails() {
         let parent = tempfile::tempdir().unwrap();
         let root = parent.path().join("cache");
         let folders = Folders::new(&root);
@@ -183,7 +181,7 @@ mod tests {
         let (root, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let media_id = Uuid::new_v4();
         let shard = root.path().join(cache_path::shard(media_id));
-        // Inside the cache or outside of it: neither is followed.
+        // A target inside the cache is not followed either.
         std::fs::create_dir(root.path().join("inside")).unwrap();
         for target in [outside.path(), Path::new("inside")] {
             std::os::unix::fs::symlink(target, &shard).unwrap();

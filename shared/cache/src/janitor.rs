@@ -1,47 +1,78 @@
-//! Removes files that no message waits for, and parts that no attempt writes.
+//! Removes orphans: files that no message refers to, and parts that no attempt writes.
 //!
-//! Both layouts are cleared. Links are left alone, and nothing outside the cache folder is touched.
+//! Both layouts are swept. Links are left alone, and nothing outside the cache folder is touched.
 
 use std::path::Path;
+use std::time::Duration;
 
 use cap_std::fs::{Dir, DirEntry};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+
+use xact_contracts::cache_path::{self, Kind};
 
 use crate::Cache;
 use crate::folders::{Folders, open_folder};
-use xact_contracts::cache_path::{self, Kind};
 
-/// Files last written before these times are removed.
+/// A part that was not written for this long is an orphan: a download that receives nothing is aborted much earlier.
+const PART_RETENTION: Duration = Duration::from_hours(1);
+
+/// Files last written before these times are orphans.
 #[derive(Debug, Clone, Copy)]
-pub struct ClearBefore {
-    /// Complete files: no younger message may wait for one.
-    pub cached: Timestamp,
-    /// Parts: no attempt may go so long without a write.
-    pub parts: Timestamp,
+pub struct Cutoffs {
+    cached: Timestamp,
+    parts: Timestamp,
 }
 
-impl Cache {
-    /// Removes what is older than the limits; returns how many files or folders of attachments that were. It blocks.
+impl Cutoffs {
+    /// Keeps files for `retention`, and beyond it those that unprocessed messages refer to.
     ///
-    /// A listing of every shard: for now and then, and not for each attachment.
+    /// `oldest_message` is when the oldest unprocessed message was written: `now` if there is none, and
+    /// [`Timestamp::MIN`] if it is not known, which keeps all complete files. `retention` is subtracted from it because a
+    /// file is complete shortly before its message is written.
     #[must_use]
-    pub fn clear(&self, before: ClearBefore) -> usize {
-        clear(&self.folders, before)
+    pub fn new(retention: Duration, oldest_message: Timestamp, now: Timestamp) -> Self {
+        Self {
+            cached: before(oldest_message.min(now), retention),
+            parts: before(now, retention.min(PART_RETENTION)),
+        }
+    }
+
+    /// Keeps all complete files.
+    pub(crate) fn parts_only(now: Timestamp) -> Self {
+        Self {
+            cached: Timestamp::MIN,
+            parts: before(now, PART_RETENTION),
+        }
     }
 }
 
-pub(crate) fn clear(folders: &Folders, before: ClearBefore) -> usize {
+fn before(timestamp: Timestamp, retention: Duration) -> Timestamp {
+    let retention = SignedDuration::try_from(retention).unwrap_or(SignedDuration::MAX);
+    timestamp.checked_sub(retention).unwrap_or(Timestamp::MIN)
+}
+
+impl Cache {
+    /// Removes orphans and returns how many files, or folders of attachments in the previous layout, that were.
+    ///
+    /// It blocks, and lists every shard.
+    #[must_use]
+    pub fn remove_orphans(&self, cutoffs: Cutoffs) -> usize {
+        remove_orphans(&self.folders, cutoffs)
+    }
+}
+
+pub(crate) fn remove_orphans(folders: &Folders, cutoffs: Cutoffs) -> usize {
     let Ok(root) = folders.check_root() else {
         return 0;
     };
     let removed = entries(&root, is_folder).into_iter().map(|name| {
         if cache_path::is_shard(&name) {
-            open_folder(&root, &name).map_or(0, |shard| clear_shard(&shard, before))
+            open_folder(&root, &name).map_or(0, |shard| sweep_shard(&shard, cutoffs))
         } else if name.len() == 2 {
-            let cleared = open_folder(&root, &name).map_or(0, |shard| clear_previous(&shard, before.cached));
-            // Fails, as it should, when something is in it.
+            let removed = open_folder(&root, &name).map_or(0, |shard| sweep_previous(&shard, cutoffs.cached));
+            // Fails while the folder is not empty, as it should.
             let _ = root.remove_dir(&name);
-            cleared
+            removed
         } else {
             0
         }
@@ -49,33 +80,33 @@ pub(crate) fn clear(folders: &Folders, before: ClearBefore) -> usize {
     removed.sum()
 }
 
-fn clear_shard(shard: &Dir, before: ClearBefore) -> usize {
+fn sweep_shard(shard: &Dir, cutoffs: Cutoffs) -> usize {
     let is_old = |entry: &DirEntry| {
-        let limit = match entry.file_name().to_str().and_then(cache_path::kind) {
-            Some(Kind::Cached) => before.cached,
-            Some(Kind::Part) => before.parts,
+        let cutoff = match entry.file_name().to_str().and_then(cache_path::kind) {
+            Some(Kind::Cached) => cutoffs.cached,
+            Some(Kind::Part) => cutoffs.parts,
             None => return false,
         };
         let metadata = entry.metadata();
-        metadata.is_ok_and(|metadata| metadata.is_file() && is_before(metadata.modified(), limit))
+        metadata.is_ok_and(|metadata| metadata.is_file() && is_before(metadata.modified(), cutoff))
     };
     let old = entries(shard, is_old).into_iter();
     old.filter(|name| shard.remove_file(name).is_ok()).count()
 }
 
-/// Removes the folders of attachments in which everything is older than the limit.
-fn clear_previous(shard: &Dir, limit: Timestamp) -> usize {
+/// Removes the folders of attachments in which everything was last written before the cutoff.
+fn sweep_previous(shard: &Dir, cutoff: Timestamp) -> usize {
     let folders = entries(shard, is_folder).into_iter();
     folders
         .filter(|name| uuid::Uuid::try_parse(name).is_ok())
-        .filter(|name| is_older(shard, name, limit) && shard.remove_dir_all(name).is_ok())
+        .filter(|name| is_older(shard, name, cutoff) && shard.remove_dir_all(name).is_ok())
         .count()
 }
 
-fn is_older(shard: &Dir, folder: &str, limit: Timestamp) -> bool {
+fn is_older(shard: &Dir, folder: &str, cutoff: Timestamp) -> bool {
     let is_older = |path: &Path| {
         let metadata = shard.symlink_metadata(path);
-        metadata.is_ok_and(|metadata| is_before(metadata.modified(), limit))
+        metadata.is_ok_and(|metadata| is_before(metadata.modified(), cutoff))
     };
     let folder = Path::new(folder);
     let Ok(mut entries) = shard.read_dir(folder) else {
@@ -84,16 +115,16 @@ fn is_older(shard: &Dir, folder: &str, limit: Timestamp) -> bool {
     entries.all(|entry| entry.is_ok_and(|entry| is_older(&folder.join(entry.file_name())))) && is_older(folder)
 }
 
-fn is_before(modified: std::io::Result<cap_std::time::SystemTime>, limit: Timestamp) -> bool {
+fn is_before(modified: std::io::Result<cap_std::time::SystemTime>, cutoff: Timestamp) -> bool {
     let modified = modified.ok().and_then(|time| Timestamp::try_from(time.into_std()).ok());
-    modified.is_some_and(|time| time < limit)
+    modified.is_some_and(|time| time < cutoff)
 }
 
 fn is_folder(entry: &DirEntry) -> bool {
     entry.file_type().is_ok_and(|kind| kind.is_dir())
 }
 
-/// The names of the wanted entries of a folder.
+/// Returns the names of the wanted entries of a folder.
 fn entries(folder: &Dir, is_wanted: impl Fn(&DirEntry) -> bool) -> Vec<String> {
     let entries = folder.entries().into_iter().flatten().flatten();
     entries
@@ -106,7 +137,6 @@ fn entries(folder: &Dir, is_wanted: impl Fn(&DirEntry) -> bool) -> Vec<String> {
 mod tests {
     use std::path::PathBuf;
 
-    use jiff::SignedDuration;
     use uuid::Uuid;
 
     use super::*;
@@ -125,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn files_and_parts_go_by_their_own_limits_and_nothing_else_goes() {
+    fn files_and_parts_are_removed_by_their_own_cutoffs_and_nothing_else_is() {
         let root = tempfile::tempdir().unwrap();
         let id = Uuid::new_v4();
         let shard = root.path().join(cache_path::shard(id));
@@ -140,7 +170,7 @@ mod tests {
         ];
         let all: Vec<&PathBuf> = [&cached, &part].into_iter().chain(&foreign).collect();
         all.iter().for_each(|path| put(path));
-        let clear = |cached, parts| Cache::new(root.path()).clear(ClearBefore { cached, parts });
+        let clear = |cached, parts| Cache::new(root.path()).remove_orphans(Cutoffs { cached, parts });
         assert_eq!(clear(past(), past()), 0);
         assert!(all.iter().all(|path| path.exists()));
         assert_eq!(clear(past(), future()), 1);
@@ -152,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn attachments_of_the_previous_layout_go_and_their_shard_when_it_is_empty() {
+    fn attachments_of_the_previous_layout_are_removed_and_their_shard_when_it_is_empty() {
         let root = tempfile::tempdir().unwrap();
         let id = Uuid::new_v4();
         let ours = root.path().join(cache_path::previous_file(id));
@@ -161,7 +191,7 @@ mod tests {
         for path in [&ours, &ours.with_file_name("note.json"), &foreign] {
             put(path);
         }
-        let clear = |cached| Cache::new(root.path()).clear(ClearBefore { cached, parts: past() });
+        let clear = |cached| Cache::new(root.path()).remove_orphans(Cutoffs { cached, parts: past() });
         assert_eq!(clear(past()), 0);
         assert_eq!(clear(future()), 1);
         assert!(!ours.parent().unwrap().exists() && foreign.exists());
@@ -171,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn planted_links_lead_the_janitor_nowhere() {
+    fn the_janitor_does_not_follow_planted_links() {
         let (root, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let id = Uuid::new_v4();
         let target = outside.path().join(id.to_string());
@@ -187,15 +217,27 @@ mod tests {
         link(outside.path(), "aa");
         link(&target, &format!("bb/{id}"));
         link(&target.join("file"), &format!("b/{}", cache_path::file_name(id)));
-        // A folder of ours goes, with the link in it, and without what the link names.
+        // The attachment's folder is removed with the link in it; the link's target is kept.
         link(&target, &format!("cc/{id}/file"));
-        let before = ClearBefore {
+        let cutoffs = Cutoffs {
             cached: future(),
             parts: future(),
         };
-        assert_eq!(Cache::new(root.path()).clear(before), 1);
+        assert_eq!(Cache::new(root.path()).remove_orphans(cutoffs), 1);
         assert!(!root.path().join("cc").exists());
         assert_eq!(std::fs::read(target.join("file")).unwrap(), b"x");
         assert!(outside.path().join(cache_path::file_name(id)).exists());
+    }
+
+    #[test]
+    fn a_file_that_waits_for_its_upload_is_kept_however_old_it_is() {
+        let now: Timestamp = "2025-06-10T00:00:00Z".parse().unwrap();
+        let day_before: Timestamp = "2025-06-09T00:00:00Z".parse().unwrap();
+        let waiting: Timestamp = "2025-06-01T00:00:00Z".parse().unwrap();
+        let cutoff = |oldest| Cutoffs::new(Duration::from_hours(24), oldest, now).cached;
+        assert_eq!(cutoff(now), day_before);
+        assert!(cutoff(waiting) < waiting);
+        assert_eq!(cutoff(Timestamp::MIN), Timestamp::MIN);
+        assert_eq!(cutoff(future()), day_before);
     }
 }

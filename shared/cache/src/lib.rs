@@ -1,55 +1,54 @@
-//! The cache folder: the files between the download and the upload stage.
+//! The cache folder: the files that the download stage hands over to the upload stage.
 //!
-//! - [`Cache`]: the folder, with its shards kept open, so that a file costs one call to open
+//! - [`Cache`]: the folder, with its shards kept open, so that opening a file is one call
 //! - [`Slot`] and [`Part`]: the download stage writes a file as a part and renames it once it is complete
-//! - [`CacheFile`]: the upload stage opens a file, checks it against its message, and removes it in the end
-//! - [`ClearBefore`]: the janitor removes what no message waits for
+//! - [`FileInfo`]: hash, size and kind of a complete file, stored in its footer
+//! - [`CachedFile`]: the upload stage opens a file, checks its size, and removes it in the end
+//! - [`Cutoffs`]: the janitor removes orphans
 //! - [`Volume`]: how full the volume is
 //!
-//! `xact_contracts::cache_path` has the layout. In Azure the folder is an SMB share, where each open, close, rename and removal
-//! is a round trip and most are billed. One attachment takes eight such calls, from the first look to the removal:
+//! `xact_contracts::cache_path` defines the layout. In Azure the folder is an SMB share, where each open, close, rename
+//! and removal is a round trip and most are billed. One attachment takes eight such calls in both stages together:
 //! `tests/system_calls.rs` counts them.
 //!
-//! The volume is shared, and other programs that write there may plant links. A shard is opened without following a link, and a
-//! file is opened by its name in its shard, again without following one: no link leads outside, or to another file.
+//! The volume is shared, and other programs that write there may plant links. A shard is opened without following a link,
+//! and a file is opened by its name in its shard, again without following one: no link leads outside, or to another file.
 
-#![forbid(unsafe_code)]
-
+mod cached_file;
 mod error;
-mod file;
 mod folders;
+mod footer;
 mod janitor;
-mod note;
 mod part;
 mod previous;
+mod regular_file;
 mod slot;
-mod verified;
 mod volume;
-
-pub use error::CacheError;
-pub use janitor::ClearBefore;
-pub use note::{Cached, Kind};
-pub use part::Part;
-pub use slot::Slot;
-pub use verified::{CacheFile, Found};
-pub use volume::{FullError, Volume};
 
 use std::path::Path;
 use std::sync::Arc;
 
 use folders::Folders;
-use slot::Locks;
+use slot::SlotLocks;
 use volume::VolumeWatch;
 
-/// The cache folder, as one stage of this process sees it.
+pub use cached_file::{CachedFile, Lookup};
+pub use error::CacheError;
+pub use footer::{ContentKind, FileInfo};
+pub use janitor::Cutoffs;
+pub use part::Part;
+pub use slot::Slot;
+pub use volume::{Volume, VolumeFullError};
+
+/// The cache folder, as used by one stage of this process.
 pub struct Cache {
     folders: Arc<Folders>,
-    locks: Arc<Locks>,
+    locks: Arc<SlotLocks>,
     volume: VolumeWatch,
 }
 
 impl Cache {
-    /// The folder `root`. No I/O happens yet.
+    /// Uses the folder `root`. No I/O happens yet.
     #[must_use]
     pub fn new(root: &Path) -> Self {
         Self {
@@ -59,13 +58,19 @@ impl Cache {
         }
     }
 
-    /// Creates the folder if it is missing, and writes and removes a test file there.
+    /// Uses the folder `root` after a [`probe`].
     ///
     /// # Errors
-    /// When that fails, with what to check.
+    /// When the probe fails, with what to check.
     pub fn create(root: &Path) -> Result<Self, CacheError> {
         probe(root)?;
         Ok(Self::new(root))
+    }
+
+    /// Returns the path of the folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.folders.path()
     }
 }
 

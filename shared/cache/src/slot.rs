@@ -1,4 +1,4 @@
-//! An attachment's place in the cache, for one task of this process at a time.
+//! The slot of an attachment in the cache: held by one task of this process at a time.
 
 use std::collections::HashMap;
 use std::io;
@@ -8,18 +8,19 @@ use parking_lot::Mutex;
 use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
-use crate::folders::{Folders, MissingShard};
-use crate::{Cache, Cached, Part, file, note, previous};
 use xact_contracts::cache_path;
 
-/// One lock per attachment that is being worked on.
+use crate::folders::{Folders, MissingShard};
+use crate::{Cache, FileInfo, Part, footer, previous, regular_file};
+
+/// One lock per attachment in progress.
 #[derive(Default)]
-pub(crate) struct Locks {
+pub(crate) struct SlotLocks {
     busy: Mutex<HashMap<Uuid, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 impl Cache {
-    /// The place of an attachment; waits while another task of this process works on it.
+    /// Returns the slot of an attachment; waits while another task of this process holds it.
     pub async fn slot(&self, media_id: Uuid) -> Slot {
         let lock = {
             let mut busy = self.locks.busy.lock();
@@ -28,7 +29,7 @@ impl Cache {
         Slot {
             folders: Arc::clone(&self.folders),
             media_id,
-            _turn: Turn {
+            _lock: SlotLock {
                 media_id,
                 locks: Arc::clone(&self.locks),
                 guard: Some(lock.lock_owned().await),
@@ -37,18 +38,18 @@ impl Cache {
     }
 }
 
-/// Holds an attachment's lock, and forgets it when no other task waits.
-struct Turn {
+/// Holds an attachment's lock; dropping it removes the lock from the map unless another task waits for it.
+struct SlotLock {
     media_id: Uuid,
-    locks: Arc<Locks>,
+    locks: Arc<SlotLocks>,
     guard: Option<OwnedMutexGuard<()>>,
 }
 
-impl Drop for Turn {
+impl Drop for SlotLock {
     fn drop(&mut self) {
         let mut busy = self.locks.busy.lock();
         drop(self.guard.take());
-        // Only the map itself still knows the lock: a task that waits holds another reference.
+        // One reference is the map's own; a waiting task holds another.
         if busy
             .get(&self.media_id)
             .is_some_and(|lock| Arc::strong_count(lock) == 1)
@@ -58,50 +59,49 @@ impl Drop for Turn {
     }
 }
 
-/// An attachment's place in the cache, for one task alone.
+/// The slot of an attachment in the cache, held by one task.
 pub struct Slot {
     folders: Arc<Folders>,
     media_id: Uuid,
-    _turn: Turn,
+    _lock: SlotLock,
 }
 
 impl Slot {
-    /// The complete file of an earlier attempt, if it is there with the size in its note.
-    pub async fn finished(&self) -> Option<Cached> {
+    /// Returns the complete file of an earlier attempt, if it exists with the size in its footer.
+    pub async fn complete_file(&self) -> Option<FileInfo> {
         let media_id = self.media_id;
-        self.on_volume(move |folders| finished(folders, media_id)).await
+        self.on_volume(move |folders| complete_file(folders, media_id)).await
     }
 
-    /// The complete file of an earlier attempt in the previous layout, if it is there with the size in its note.
-    pub async fn finished_in_previous_layout(&self) -> Option<Cached> {
+    /// Returns the complete file of an earlier attempt in the previous layout, if it exists with the size in its note.
+    pub async fn complete_file_in_previous_layout(&self) -> Option<FileInfo> {
         let media_id = self.media_id;
-        self.on_volume(move |folders| previous::finished(folders, media_id))
+        self.on_volume(move |folders| previous::complete_file(folders, media_id))
             .await
     }
 
-    /// Begins a new file. Nothing is on the volume yet.
+    /// Starts a new file. Nothing is written to the volume yet.
     #[must_use]
-    pub fn begin(&self) -> Part {
+    pub fn new_part(&self) -> Part {
         Part::new(Arc::clone(&self.folders), self.media_id)
     }
 
-    /// Works where it may block. What cannot be looked at is not finished: it is written again, and an error comes back
-    /// from there.
+    /// Runs blocking work. A file that cannot be read counts as absent: it is written again, and the write reports the error.
     async fn on_volume(
         &self,
-        look: impl FnOnce(&Folders) -> io::Result<Option<Cached>> + Send + 'static,
-    ) -> Option<Cached> {
+        read: impl FnOnce(&Folders) -> io::Result<Option<FileInfo>> + Send + 'static,
+    ) -> Option<FileInfo> {
         let folders = Arc::clone(&self.folders);
-        tokio::task::spawn_blocking(move || look(&folders)).await.ok()?.ok()?
+        tokio::task::spawn_blocking(move || read(&folders)).await.ok()?.ok()?
     }
 }
 
-fn finished(folders: &Folders, media_id: Uuid) -> io::Result<Option<Cached>> {
+fn complete_file(folders: &Folders, media_id: Uuid) -> io::Result<Option<FileInfo>> {
     let name = cache_path::file_name(media_id);
-    folders.in_shard(media_id, MissingShard::Fail, |shard| match file::open(shard, &name) {
-        // The normal case. A stale shard is noticed when the file is written.
+    folders.in_shard(media_id, MissingShard::Fail, |shard| match regular_file::open(shard, &name) {
+        // The normal case. A stale shard is detected when the file is written.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Ok(Some((file, length))) => Ok(note::read(&file, length)),
+        Ok(Some((file, length))) => Ok(footer::read(&file, length)),
         Ok(None) => Ok(None),
         Err(error) => Err(error),
     })
@@ -112,38 +112,38 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::Kind;
+    use crate::ContentKind;
 
-    async fn write(slot: &Slot, content: &[u8]) -> Cached {
-        let mut part = slot.begin();
+    async fn write(slot: &Slot, content: &[u8]) -> FileInfo {
+        let mut part = slot.new_part();
         part.write(content).await.unwrap();
-        part.finish(Kind::default(), "2025-01-01T00:00:00Z".parse().unwrap())
+        part.finish(ContentKind::default(), "2025-01-01T00:00:00Z".parse().unwrap())
             .await
             .unwrap()
     }
 
     #[tokio::test]
-    async fn a_finished_file_is_found_again_and_a_damaged_one_is_not() {
+    async fn a_complete_file_is_found_again_and_a_damaged_one_is_not() {
         let root = tempfile::tempdir().unwrap();
         let cache = Cache::create(root.path()).unwrap();
         let id = Uuid::new_v4();
         let slot = cache.slot(id).await;
-        assert_eq!(slot.finished().await, None);
+        assert_eq!(slot.complete_file().await, None);
         let cached = write(&slot, b"hello").await;
         assert_eq!(
             cached.sha256,
             "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
         );
-        assert_eq!(slot.finished().await.as_ref(), Some(&cached));
-        // Another process of the stage finds it as well.
-        assert_eq!(Cache::new(root.path()).slot(id).await.finished().await, Some(cached));
+        assert_eq!(slot.complete_file().await.as_ref(), Some(&cached));
+        // Another process of the stage finds it too.
+        assert_eq!(Cache::new(root.path()).slot(id).await.complete_file().await, Some(cached));
         let path = root.path().join(cache_path::file(id));
         let whole = std::fs::read(&path).unwrap();
         assert!(whole.starts_with(b"hello"));
         std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
-        assert_eq!(slot.finished().await, None);
+        assert_eq!(slot.complete_file().await, None);
         std::fs::write(&path, b"hello").unwrap();
-        assert_eq!(slot.finished().await, None, "nothing is known of it");
+        assert_eq!(slot.complete_file().await, None, "it has no footer");
     }
 
     #[tokio::test]
@@ -154,11 +154,11 @@ mod tests {
         let first = cache.slot(id).await;
         let waiting = tokio::spawn({
             let cache = Arc::clone(&cache);
-            async move { cache.slot(id).await.finished().await.is_some() }
+            async move { cache.slot(id).await.complete_file().await.is_some() }
         });
         write(&first, b"x").await;
         drop(first);
-        assert!(waiting.await.unwrap(), "it sees what the first has finished");
+        assert!(waiting.await.unwrap(), "it finds the file of the first");
         assert!(cache.locks.busy.lock().is_empty());
     }
 
@@ -172,29 +172,29 @@ mod tests {
         let slot = cache.slot(id).await;
         std::fs::create_dir_all(root.path().join(cache_path::shard(id))).unwrap();
         std::os::unix::fs::symlink(&victim, root.path().join(cache_path::file(id))).unwrap();
-        assert_eq!(slot.finished().await, None);
+        assert_eq!(slot.complete_file().await, None);
         let cached = write(&slot, b"hello").await;
-        assert_eq!(slot.finished().await, Some(cached));
+        assert_eq!(slot.complete_file().await, Some(cached));
         assert_eq!(std::fs::read_to_string(&victim).unwrap(), "untouched");
     }
 
     #[tokio::test]
-    async fn a_finished_file_in_the_previous_layout_is_found_unless_it_is_damaged() {
+    async fn a_complete_file_in_the_previous_layout_is_found_unless_it_is_damaged() {
         let root = tempfile::tempdir().unwrap();
         let cache = Cache::create(root.path()).unwrap();
         let id = Uuid::new_v4();
         let slot = cache.slot(id).await;
-        assert_eq!(slot.finished_in_previous_layout().await, None);
+        assert_eq!(slot.complete_file_in_previous_layout().await, None);
         let path: PathBuf = root.path().join(cache_path::previous_file(id));
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, "hello").unwrap();
-        assert_eq!(slot.finished_in_previous_layout().await, None, "it has no note");
+        assert_eq!(slot.complete_file_in_previous_layout().await, None, "it has no note");
         let note = r#"{"bytes":5,"sha256":"2c","content_type":null,"downloaded_at":"2025-01-01T00:00:00.000000Z"}"#;
         std::fs::write(path.with_file_name("note.json"), note).unwrap();
-        let cached = slot.finished_in_previous_layout().await.unwrap();
+        let cached = slot.complete_file_in_previous_layout().await.unwrap();
         assert_eq!((cached.bytes, cached.sha256.as_str()), (5, "2c"));
-        assert_eq!(slot.finished().await, None);
+        assert_eq!(slot.complete_file().await, None);
         std::fs::write(&path, "hell").unwrap();
-        assert_eq!(slot.finished_in_previous_layout().await, None);
+        assert_eq!(slot.complete_file_in_previous_layout().await, None);
     }
 }

@@ -1,55 +1,54 @@
-//! How full the cache volume is. Beyond 90 % the download stage pauses and says so: it does not fail.
+//! How full the cache volume is. Above 90 % the download stage pauses.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use rustix::fs::StatVfs;
 
 use crate::folders::Folders;
-use crate::janitor::{self, ClearBefore};
+use crate::janitor::{self, Cutoffs};
 use crate::{Cache, CacheError};
 
-/// Used part of the volume beyond which no download begins.
+/// Used ratio above which no download starts.
 const FULL: f64 = 0.9;
-/// Used part of the volume beyond which it is looked at often.
+/// Used ratio above which the volume is checked often.
 const NEARLY_FULL: f64 = 0.8;
-/// An answer of the volume is good for so long while there is room, and while there is little.
+/// Time between two checks up to [`NEARLY_FULL`].
 const CHECK_INTERVAL: Duration = Duration::from_secs(10);
+/// Time between two checks above [`NEARLY_FULL`].
 const NEARLY_FULL_CHECK_INTERVAL: Duration = Duration::from_millis(250);
-/// Between two searches for abandoned parts while the volume is full.
-const CLEAR_INTERVAL: Duration = Duration::from_secs(60);
-/// No attempt goes so long without a write: the server is given up long before.
-const PART_RETENTION: SignedDuration = SignedDuration::from_hours(1);
+/// Time between two removals of orphaned parts while the volume is full.
+const MIN_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How full a volume is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Volume {
-    /// Used part, from 0 to 1.
+    /// Used ratio, from 0 to 1.
     pub used: f64,
-    /// Bytes that may still be written.
+    /// Bytes that can still be written.
     pub free_bytes: u64,
 }
 
-/// The volume is too full for another download.
+/// The volume is too full to start another download.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error(
     "CACHE_DIR {} is {:.0} % full: downloads pause until uploads have emptied it below {:.0} %, or it is enlarged",
     path.display(), used * 100.0, FULL * 100.0
 )]
-pub struct FullError {
+pub struct VolumeFullError {
     path: PathBuf,
     used: f64,
 }
 
 impl Volume {
-    /// Asks the volume of a folder. It blocks.
+    /// Reads the statistics of the volume that holds `path`. It blocks.
     ///
     /// # Errors
-    /// When the file system does not answer.
+    /// When the file system call fails.
     pub fn of(path: &Path) -> Result<Self, CacheError> {
         rustix::fs::statvfs(path)
             .map(|volume| Self::new(&volume))
@@ -59,31 +58,31 @@ impl Volume {
     fn new(volume: &StatVfs) -> Self {
         let used = volume.f_blocks.saturating_sub(volume.f_bfree);
         Self {
-            used: used_part(used, volume.f_bavail),
+            used: used_ratio(used, volume.f_bavail),
             free_bytes: volume.f_bavail.saturating_mul(volume.f_frsize),
         }
     }
 
-    /// Whether another download may begin.
+    /// Checks that there is room to start another download into `path`.
     ///
     /// # Errors
-    /// When the volume is too full, with how full it is.
-    pub fn check(&self, path: &Path) -> Result<(), FullError> {
-        if self.used <= FULL {
-            return Ok(());
+    /// When the volume is too full.
+    pub fn check(&self, path: &Path) -> Result<(), VolumeFullError> {
+        if self.is_full() {
+            return Err(VolumeFullError {
+                path: path.to_owned(),
+                used: self.used,
+            });
         }
-        Err(FullError {
-            path: path.to_owned(),
-            used: self.used,
-        })
+        Ok(())
     }
 
     fn is_full(&self) -> bool {
         self.used > FULL
     }
 
-    /// For how long this answer is good.
-    fn good_for(&self) -> Duration {
+    /// Returns for how long this reading is used.
+    fn max_age(&self) -> Duration {
         if self.is_full() {
             Duration::ZERO
         } else if self.used > NEARLY_FULL {
@@ -94,45 +93,39 @@ impl Volume {
     }
 }
 
-/// As `df` has it: of what is used and what may be used. What is reserved, for root or by a quota, is neither.
-fn used_part(used: u64, available: u64) -> f64 {
+/// Returns the used ratio as `df` does: of the used and the available blocks. Reserved blocks (for root, or by a quota) count
+/// as neither.
+fn used_ratio(used: u64, available: u64) -> f64 {
     if used + available == 0 {
         return 0.0;
     }
     #[allow(clippy::cast_precision_loss)]
-    let part = used as f64 / (used + available) as f64;
-    part
+    let ratio = used as f64 / (used + available) as f64;
+    ratio
 }
 
-/// The last answer of the volume.
+/// The last reading of the volume, and when orphaned parts were last removed.
 #[derive(Default)]
 pub(crate) struct VolumeWatch {
-    answer: Mutex<Option<(Instant, Volume)>>,
-    cleared: Arc<Mutex<Option<Instant>>>,
+    reading: Mutex<Option<(Instant, Volume)>>,
+    swept: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Cache {
-    /// The folder.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        self.folders.path()
-    }
-
-    /// How full the volume is: by an answer that is at most ten seconds old while there is room, and 250 milliseconds
-    /// while there is little. A full volume is cleared of abandoned parts, at most once a minute.
+    /// Returns how full the volume is: a reading at most 10 s old, or 250 ms above 80 %. On a full volume orphaned parts are
+    /// removed first, at most once a minute.
     ///
     /// # Errors
-    /// When the volume does not answer.
+    /// When the file system call fails.
     pub async fn volume(&self) -> Result<Volume, CacheError> {
-        let last = || self.volume.answer.lock();
-        let known = last().filter(|(at, volume)| at.elapsed() < volume.good_for());
+        let last = || self.volume.reading.lock();
+        let known = last().filter(|(at, volume)| at.elapsed() < volume.max_age());
         if let Some((_, volume)) = known {
             return Ok(volume);
         }
-        let (folders, cleared) = (Arc::clone(&self.folders), Arc::clone(&self.volume.cleared));
-        // Asking a share that hangs would hang the thread.
-        let asked = tokio::task::spawn_blocking(move || ask(&folders, &cleared));
-        let volume = asked
+        let (folders, swept) = (Arc::clone(&self.folders), Arc::clone(&self.volume.swept));
+        // The call blocks for as long as a share hangs.
+        let volume = tokio::task::spawn_blocking(move || read(&folders, &swept))
             .await
             .unwrap_or_else(|error| Err(io::Error::other(error)))
             .map_err(|error| CacheError::new(self.path(), error))?;
@@ -141,35 +134,27 @@ impl Cache {
     }
 }
 
-fn ask(folders: &Folders, cleared: &Mutex<Option<Instant>>) -> io::Result<Volume> {
+fn read(folders: &Folders, swept: &Mutex<Option<Instant>>) -> io::Result<Volume> {
     let root = folders.check_root()?;
-    let ask = || io::Result::Ok(Volume::new(&rustix::fs::fstatvfs(&root)?));
-    let volume = ask()?;
-    if !volume.is_full() || !is_time_to_clear(cleared) {
+    let read = || io::Result::Ok(Volume::new(&rustix::fs::fstatvfs(&root)?));
+    let volume = read()?;
+    if !volume.is_full() || !is_time_to_sweep(swept) {
         return Ok(volume);
     }
-    let parts = Timestamp::now().checked_sub(PART_RETENTION).unwrap_or(Timestamp::MIN);
-    let before = ClearBefore {
-        cached: Timestamp::MIN,
-        parts,
-    };
-    match janitor::clear(folders, before) {
+    match janitor::remove_orphans(folders, Cutoffs::parts_only(Timestamp::now())) {
         0 => Ok(volume),
         removed => {
-            tracing::warn!(
-                removed,
-                "the cache volume is full: parts that no download writes were removed"
-            );
-            ask()
+            tracing::warn!(removed, "the cache volume is full: removed orphaned parts of downloads");
+            read()
         }
     }
 }
 
-fn is_time_to_clear(cleared: &Mutex<Option<Instant>>) -> bool {
-    let mut cleared = cleared.lock();
-    let is_time = cleared.is_none_or(|at| at.elapsed() >= CLEAR_INTERVAL);
+fn is_time_to_sweep(swept: &Mutex<Option<Instant>>) -> bool {
+    let mut swept = swept.lock();
+    let is_time = swept.is_none_or(|at| at.elapsed() >= MIN_SWEEP_INTERVAL);
     if is_time {
-        *cleared = Some(Instant::now());
+        *swept = Some(Instant::now());
     }
     is_time
 }
@@ -180,16 +165,16 @@ mod tests {
 
     fn volume(used: u64, available: u64) -> Volume {
         Volume {
-            used: used_part(used, available),
+            used: used_ratio(used, available),
             free_bytes: available,
         }
     }
 
     #[test]
-    fn a_full_volume_is_told_with_how_full_it_is() {
+    fn the_error_of_a_full_volume_says_how_full_it_is() {
         let check = |used, available| volume(used, available).check(Path::new("/c"));
         assert_eq!(check(89, 11), Ok(()));
-        // Two thirds of the volume are reserved: what is left for us is half empty.
+        // With reserved blocks: half of the usable part.
         assert_eq!(check(15, 15), Ok(()));
         assert_eq!(check(0, 0), Ok(()));
         let reason = check(95, 5).unwrap_err().to_string();
@@ -197,21 +182,21 @@ mod tests {
     }
 
     #[test]
-    fn a_volume_with_little_room_is_looked_at_more_often() {
-        assert_eq!(volume(10, 90).good_for(), CHECK_INTERVAL);
-        assert_eq!(volume(85, 15).good_for(), NEARLY_FULL_CHECK_INTERVAL);
-        assert_eq!(volume(95, 5).good_for(), Duration::ZERO);
+    fn a_nearly_full_volume_is_checked_more_often() {
+        assert_eq!(volume(10, 90).max_age(), CHECK_INTERVAL);
+        assert_eq!(volume(85, 15).max_age(), NEARLY_FULL_CHECK_INTERVAL);
+        assert_eq!(volume(95, 5).max_age(), Duration::ZERO);
     }
 
     #[test]
-    fn a_full_volume_is_cleared_once_a_minute() {
-        let cleared = Mutex::default();
-        assert!(is_time_to_clear(&cleared));
-        assert!(!is_time_to_clear(&cleared));
+    fn orphaned_parts_are_searched_at_most_once_a_minute() {
+        let swept = Mutex::default();
+        assert!(is_time_to_sweep(&swept));
+        assert!(!is_time_to_sweep(&swept));
     }
 
     #[tokio::test]
-    async fn the_volume_of_a_folder_answers_and_a_missing_folder_does_not() {
+    async fn the_volume_of_a_missing_folder_is_an_error() {
         let root = tempfile::tempdir().unwrap();
         let cache = Cache::create(root.path()).unwrap();
         assert!(cache.volume().await.unwrap().free_bytes > 0);

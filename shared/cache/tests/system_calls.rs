@@ -1,5 +1,5 @@
-//! Counts the calls that one attachment makes in the cache folder, from the first look of the download stage to the removal
-//! by the upload stage, with strace: independent of what the code believes of itself.
+//! Counts, with strace, the system calls that one attachment takes in the cache folder, from the download stage's search for
+//! a complete file to the removal by the upload stage.
 //!
 //! In Azure the folder is an SMB share, where each of these calls may be a round trip. infra/COST.md has the prices.
 
@@ -13,18 +13,18 @@ use std::process::Command;
 
 use uuid::Uuid;
 
-use xact_cache::{Cache, Cached, Found, Kind};
+use xact_cache::{Cache, ContentKind, FileInfo, Lookup};
 use xact_contracts::cache_path::Layout;
 
-/// Set for the process that strace watches: the cache folder.
-const WATCHED: &str = "XACT_TEST_WATCHED_CACHE";
-/// A path that does not exist: looking it up marks where the attachment begins and ends.
+/// Set for the process under strace: the cache folder.
+const TRACED_CACHE: &str = "XACT_TEST_WATCHED_CACHE";
+/// A path that does not exist: looking it up marks the beginning and the end of an attachment in the trace.
 const MARK: &str = "/xact-test-mark";
 const CONTENT: [u8; 9 * 1024] = [7; 9 * 1024];
 
 #[test]
 fn one_attachment_takes_eight_calls_in_both_stages_together() {
-    if let Some(root) = std::env::var_os(WATCHED) {
+    if let Some(root) = std::env::var_os(TRACED_CACHE) {
         return attachments(Path::new(&root));
     }
     let root = tempfile::tempdir().unwrap();
@@ -32,7 +32,7 @@ fn one_attachment_takes_eight_calls_in_both_stages_together() {
         return;
     };
     let mut parts = trace.split(MARK);
-    // Before the first mark: opening the folder and one shard of it, once per process.
+    // Before the first mark, each process opens the folder and one shard.
     let (_, download, upload) = (
         parts.next().unwrap(),
         parts.next().expect("the download is marked"),
@@ -43,12 +43,12 @@ fn one_attachment_takes_eight_calls_in_both_stages_together() {
     let expected = |calls: &[(&str, usize)]| -> BTreeMap<String, usize> {
         calls.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
     };
-    // The look for a finished file, and the part: opened, written at once, closed, renamed.
+    // The search for a complete file, and the part: open, one write, close, rename.
     assert_eq!(
         download,
         expected(&[("openat2", 2), ("write", 1), ("close", 1), ("renameat", 1)])
     );
-    // Opened, looked at, read at once, closed, and removed in the end.
+    // Open, stat, one read, close, and the removal in the end.
     assert_eq!(
         upload,
         expected(&[
@@ -65,11 +65,11 @@ fn one_attachment_takes_eight_calls_in_both_stages_together() {
         .filter(|(name, _)| !of_content.contains(&name.as_str()))
         .map(|(_, count)| count)
         .sum();
-    assert_eq!(count, 8, "calls beside those that carry the content");
+    assert_eq!(count, 8, "calls in addition to those that carry the content");
 }
 
-/// Runs a test of this program under strace, with the cache at `root`; returns what it wrote. Without strace the test is
-/// skipped, and fails in CI.
+/// Runs a test of this program under strace, with the cache at `root`, and returns the trace. Without strace the test is
+/// skipped; in CI it fails.
 fn trace(test: &str, root: &Path) -> Option<String> {
     let log = root.with_extension("strace");
     let strace = Command::new("strace")
@@ -78,7 +78,7 @@ fn trace(test: &str, root: &Path) -> Option<String> {
         .arg(&log)
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
-        .env(WATCHED, root)
+        .env(TRACED_CACHE, root)
         .output();
     let output = match strace {
         Ok(output) => output,
@@ -93,14 +93,14 @@ fn trace(test: &str, root: &Path) -> Option<String> {
     };
     let trace = std::fs::read_to_string(&log).unwrap_or_default();
     let _ = std::fs::remove_file(&log);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "under strace: {}\n{said}", output.status);
-    assert!(trace.contains(MARK), "strace saw nothing; is ptrace permitted? {said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "under strace: {}\n{stderr}", output.status);
+    assert!(trace.contains(MARK), "the trace is empty; is ptrace permitted? {stderr}");
     Some(trace)
 }
 
-/// The calls in a part of a trace that reach the folder, by name. Without `fcntl`, with which the standard library of a debug
-/// build asks whether a descriptor is open before it closes it: the kernel answers that from the process's own table.
+/// Returns the calls on the folder in a part of a trace, by name. `fcntl` is left out: the standard library of a debug build
+/// checks with it whether a descriptor is open before it closes it, and the kernel needs no file system for that.
 fn calls(trace: &str, root: &Path) -> BTreeMap<String, usize> {
     let root = root.to_str().unwrap();
     let mut calls = BTreeMap::new();
@@ -117,45 +117,45 @@ fn calls(trace: &str, root: &Path) -> BTreeMap<String, usize> {
     calls
 }
 
-/// What strace watches: two attachments of one shard. The first one opens what is kept open.
+/// Runs under strace: two attachments of one shard. The first one opens the folders that are kept open.
 fn attachments(root: &Path) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    // As in two processes: each stage keeps its own folders open.
+    // Two caches, as in two processes.
     let (download, upload) = (Cache::new(root), Cache::new(root));
     let mark = || assert!(!Path::new(MARK).exists());
     runtime.block_on(async {
         let first = Uuid::from_u128(1);
-        let cached = downloaded(&download, first).await;
-        uploaded(&upload, first, &cached).await;
+        let info = downloaded(&download, first).await;
+        uploaded(&upload, first, &info).await;
         let second = Uuid::from_u128(2);
         mark();
-        let cached = downloaded(&download, second).await;
+        let info = downloaded(&download, second).await;
         mark();
-        uploaded(&upload, second, &cached).await;
+        uploaded(&upload, second, &info).await;
         mark();
     });
 }
 
-async fn downloaded(cache: &Cache, media_id: Uuid) -> Cached {
+async fn downloaded(cache: &Cache, media_id: Uuid) -> FileInfo {
     let slot = cache.slot(media_id).await;
-    assert_eq!(slot.finished().await, None);
-    let mut part = slot.begin();
+    assert_eq!(slot.complete_file().await, None);
+    let mut part = slot.new_part();
     for piece in CONTENT.chunks(4000) {
         part.write(piece).await.unwrap();
     }
-    part.finish(Kind::default(), "2025-01-01T00:00:00Z".parse().unwrap())
+    part.finish(ContentKind::default(), "2025-01-01T00:00:00Z".parse().unwrap())
         .await
         .unwrap()
 }
 
-async fn uploaded(cache: &Cache, media_id: Uuid, cached: &Cached) {
-    let found = cache.look(media_id, Layout::Current, cached.bytes).await;
-    let Ok(Found::Good(file)) = found else {
+async fn uploaded(cache: &Cache, media_id: Uuid, info: &FileInfo) {
+    let found = cache.open(media_id, Layout::Current, info.bytes).await;
+    let Ok(Lookup::Found(file)) = found else {
         panic!("it was downloaded");
     };
-    // As the lake reads it: once, for the hash and the request.
-    let mut content = vec![0; usize::try_from(cached.bytes).unwrap()];
+    // As the lake does: one read, for the hash and the request.
+    let mut content = vec![0; usize::try_from(info.bytes).unwrap()];
     file.content().read_exact_at(&mut content, 0).unwrap();
     assert!(content == CONTENT);
-    file.forget().await;
+    file.remove().await;
 }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::coding::tests::{gzip, signed_frames};
 use super::raw_server::{Connection, RawServer};
 use super::*;
-use xact_cache::Cache;
+use xact_cache::{Cache, FileInfo};
 use xact_config::Environment;
 use xact_contracts::file_rules;
 
@@ -78,11 +78,11 @@ impl Bench {
         }
     }
 
-    async fn fetch_url(&self, url: &str) -> Result<Cached, Problem> {
+    async fn fetch_url(&self, url: &str) -> Result<FileInfo, Problem> {
         self.judge_url(url).await.map(|(cached, _)| cached)
     }
 
-    async fn judge_url(&self, url: &str) -> Result<(Cached, Judged), Problem> {
+    async fn judge_url(&self, url: &str) -> Result<(FileInfo, Judged), Problem> {
         let url = self.policy.check(url).unwrap();
         let named = file_rules::named_type(&url).unwrap();
         let slot = self.cache.slot(Uuid::new_v4()).await;
@@ -94,7 +94,7 @@ impl Bench {
         })
     }
 
-    async fn fetch(&self, server: &RawServer) -> Result<Cached, Problem> {
+    async fn fetch(&self, server: &RawServer) -> Result<FileInfo, Problem> {
         self.fetch_url(&format!("http://localhost:{}/a.pdf", server.port)).await
     }
 

@@ -2,7 +2,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::Kind;
+use crate::ContentKind;
 
 const HELLO: &str = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
 
@@ -33,14 +33,14 @@ impl Bench {
         std::fs::write(path, content).unwrap();
     }
 
-    async fn look(&self, layout: Layout, bytes: u64) -> io::Result<Found> {
-        self.cache.look(self.media_id, layout, bytes).await
+    async fn open(&self, layout: Layout, bytes: u64) -> io::Result<Lookup> {
+        self.cache.open(self.media_id, layout, bytes).await
     }
 
     async fn unusable(&self, layout: Layout, bytes: u64) -> &'static str {
-        match self.look(layout, bytes).await.unwrap() {
-            Found::Good(_) => panic!("it is not the file"),
-            Found::Unusable(why) => why,
+        match self.open(layout, bytes).await.unwrap() {
+            Lookup::Found(_) => panic!("it is not the file"),
+            Lookup::Unusable(why) => why,
         }
     }
 }
@@ -51,41 +51,41 @@ fn link(target: &Path, at: &Path) {
 }
 
 #[tokio::test]
-async fn only_a_file_of_the_announced_size_is_good_in_both_layouts() {
+async fn only_a_file_of_the_announced_size_is_found_in_both_layouts() {
     for layout in [Layout::Current, Layout::Previous] {
         let bench = Bench::new();
-        assert_eq!(bench.unusable(layout, 5).await, "it is gone");
+        assert_eq!(bench.unusable(layout, 5).await, "it does not exist");
         bench.put(layout, "hell");
-        assert_eq!(bench.unusable(layout, 5).await, "its size is not the announced one");
+        assert_eq!(bench.unusable(layout, 5).await, "it does not have the announced size");
         assert!(!bench.path(layout).exists(), "the download stage must not find it");
         bench.put(layout, "hello");
-        let Ok(Found::Good(file)) = bench.look(layout, 5).await else {
+        let Ok(Lookup::Found(file)) = bench.open(layout, 5).await else {
             panic!("it is the file");
         };
-        file.forget().await;
+        file.remove().await;
         assert!(!bench.path(layout).exists());
     }
 }
 
 #[tokio::test]
-async fn what_the_download_stage_has_finished_is_good() {
+async fn a_file_that_the_download_stage_completed_is_found() {
     let bench = Bench::new();
     let slot = Cache::create(bench.root.path()).unwrap().slot(bench.media_id).await;
-    let mut part = slot.begin();
+    let mut part = slot.new_part();
     part.write(b"hello").await.unwrap();
     let cached = part
-        .finish(Kind::default(), "2025-01-01T00:00:00Z".parse().unwrap())
+        .finish(ContentKind::default(), "2025-01-01T00:00:00Z".parse().unwrap())
         .await
         .unwrap();
     assert_eq!((cached.bytes, cached.sha256.as_str()), (5, HELLO));
-    let Ok(Found::Good(file)) = bench.look(Layout::Current, 5).await else {
+    let Ok(Lookup::Found(file)) = bench.open(Layout::Current, 5).await else {
         panic!("it is the file");
     };
     let mut content = [0; 5];
     file.content().read_exact_at(&mut content, 0).unwrap();
     assert_eq!(&content, b"hello");
-    file.forget().await;
-    assert_eq!(slot.finished().await, None);
+    file.remove().await;
+    assert_eq!(slot.complete_file().await, None);
 }
 
 #[tokio::test]
@@ -96,10 +96,10 @@ async fn the_folder_of_the_previous_layout_is_removed_with_all_that_is_in_it() {
     for name in ["note.json", "other.part"] {
         std::fs::write(folder.join(name), "left by a killed process").unwrap();
     }
-    let Ok(Found::Good(file)) = bench.look(Layout::Previous, 5).await else {
+    let Ok(Lookup::Found(file)) = bench.open(Layout::Previous, 5).await else {
         panic!("it is the file");
     };
-    file.forget().await;
+    file.remove().await;
     assert!(!folder.exists());
     // What a killed upload left of it is removed without the file.
     std::fs::create_dir_all(&folder).unwrap();
@@ -124,7 +124,7 @@ async fn planted_links_are_not_followed() {
             Path::new("../target"),
         ] {
             link(target, &bench.path(layout));
-            assert_eq!(bench.unusable(layout, 5).await, "it is no file");
+            assert_eq!(bench.unusable(layout, 5).await, "it is not a regular file");
             std::fs::remove_file(bench.path(layout)).unwrap();
         }
 
@@ -141,7 +141,7 @@ async fn planted_links_are_not_followed() {
             std::fs::write(&inside, "hello").unwrap();
             let _ = std::fs::remove_dir(&at);
             link(outside.path(), &at);
-            let Err(error) = bench.look(layout, 5).await else {
+            let Err(error) = bench.open(layout, 5).await else {
                 panic!("{}", at.display());
             };
             assert!(error.to_string().contains("remove it"), "{}: {error}", at.display());
@@ -154,16 +154,16 @@ async fn planted_links_are_not_followed() {
 }
 
 #[tokio::test]
-async fn a_pipe_does_not_hold_the_thread_and_a_folder_is_no_file() {
+async fn a_pipe_does_not_block_and_a_folder_is_not_a_file() {
     for layout in [Layout::Current, Layout::Previous] {
         let bench = Bench::new();
         bench.put(layout, "");
         std::fs::remove_file(bench.path(layout)).unwrap();
         let made = std::process::Command::new("mkfifo").arg(bench.path(layout)).status();
         assert!(made.unwrap().success());
-        assert_eq!(bench.unusable(layout, 5).await, "it is no file");
+        assert_eq!(bench.unusable(layout, 5).await, "it is not a regular file");
         std::fs::remove_file(bench.path(layout)).unwrap();
         std::fs::create_dir(bench.path(layout)).unwrap();
-        assert_eq!(bench.unusable(layout, 5).await, "it is no file");
+        assert_eq!(bench.unusable(layout, 5).await, "it is not a regular file");
     }
 }

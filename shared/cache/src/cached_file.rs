@@ -1,0 +1,142 @@
+//! The cached file of a message: opened for the upload, removed when it is no longer needed.
+//!
+//! The content is hashed only while it is uploaded: reading it twice from a share would be billed twice.
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use xact_contracts::cache_path::{self, Layout};
+
+use crate::folders::{Folders, MissingShard};
+use crate::{Cache, previous, regular_file};
+
+/// An open file with the announced size.
+pub struct CachedFile {
+    entry: Entry,
+    /// Kept open since its size was checked: no other file can take its place.
+    content: Arc<File>,
+}
+
+/// Result of [`Cache::open`].
+pub enum Lookup {
+    /// The file.
+    Found(CachedFile),
+    /// There is no usable file, and why.
+    Unusable(&'static str),
+}
+
+impl Cache {
+    /// Opens the file of an attachment that is announced with this size. A file of another size is removed: the download
+    /// stage would take it for complete and announce it again.
+    ///
+    /// # Errors
+    /// When the volume fails, so that nothing is known of the file.
+    pub async fn open(&self, media_id: Uuid, layout: Layout, bytes: u64) -> io::Result<Lookup> {
+        let entry = self.entry(media_id, layout);
+        tokio::task::spawn_blocking(move || entry.look_up(bytes))
+            .await
+            .map_err(io::Error::other)?
+    }
+
+    /// Removes the file of an attachment if it exists; in the previous layout, its folder with everything that attempts left
+    /// in it. Best effort: the janitor removes what remains.
+    pub fn remove(&self, media_id: Uuid, layout: Layout) -> impl Future<Output = ()> + Send + use<> {
+        self.entry(media_id, layout).remove()
+    }
+
+    fn entry(&self, media_id: Uuid, layout: Layout) -> Entry {
+        Entry {
+            folders: Arc::clone(&self.folders),
+            media_id,
+            layout,
+        }
+    }
+}
+
+impl CachedFile {
+    /// Returns the open file. Its content is as many of its first bytes as the message announces; the footer follows. The
+    /// reader checks the hash.
+    #[must_use]
+    pub fn content(&self) -> Arc<File> {
+        Arc::clone(&self.content)
+    }
+
+    /// Closes the file at once, and returns a future that removes it.
+    ///
+    /// It is closed first because thousands of files may wait until the results of their uploads are acknowledged.
+    pub fn remove(self) -> impl Future<Output = ()> + Send {
+        self.entry.remove()
+    }
+}
+
+/// The file of an attachment in one of the layouts.
+struct Entry {
+    folders: Arc<Folders>,
+    media_id: Uuid,
+    layout: Layout,
+}
+
+impl Entry {
+    fn look_up(self, bytes: u64) -> io::Result<Lookup> {
+        let (file, length) = match self.open() {
+            Ok(Some(opened)) => opened,
+            Ok(None) => return Ok(Lookup::Unusable("it is not a regular file")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Lookup::Unusable("it does not exist")),
+            Err(error) => return Err(error),
+        };
+        let has_size = match self.layout {
+            // The footer follows.
+            Layout::Current => length >= bytes,
+            Layout::Previous => length == bytes,
+        };
+        if has_size {
+            return Ok(Lookup::Found(CachedFile {
+                entry: self,
+                content: Arc::new(file),
+            }));
+        }
+        if let Err(error) = self.unlink() {
+            tracing::warn!(media_id = %self.media_id, %error, "a damaged cached file cannot be removed");
+        }
+        Ok(Lookup::Unusable("it does not have the announced size"))
+    }
+
+    fn open(&self) -> io::Result<Option<(File, u64)>> {
+        match self.layout {
+            Layout::Current => {
+                let name = cache_path::file_name(self.media_id);
+                let open = |shard: &Arc<_>| regular_file::open(shard, &name);
+                self.folders.in_shard(self.media_id, MissingShard::Fail, open)
+            }
+            Layout::Previous => previous::open(&self.folders, self.media_id),
+        }
+    }
+
+    fn unlink(&self) -> io::Result<()> {
+        match self.layout {
+            Layout::Current => {
+                let name = cache_path::file_name(self.media_id);
+                let remove = |shard: &Arc<cap_std::fs::Dir>| shard.remove_file(&name);
+                self.folders.in_shard(self.media_id, MissingShard::Fail, remove)
+            }
+            Layout::Previous => previous::remove(&self.folders, self.media_id),
+        }
+    }
+
+    async fn remove(self) {
+        let removed = tokio::task::spawn_blocking(move || match self.unlink() {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::debug!(media_id = %self.media_id, %error, "a cached file is left to the janitor");
+            }
+            _ => {}
+        });
+        // Fails only when the process ends.
+        let _ = removed.await;
+    }
+}
+
+#[cfg(test)]
+mod tests;
