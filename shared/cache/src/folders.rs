@@ -121,7 +121,9 @@ pub(crate) fn open_folder(parent: &Dir, name: &str) -> io::Result<Dir> {
     parent.open_dir_nofollow(name).map_err(|error| {
         let errno = error.raw_os_error();
         if errno == Some(Errno::NOTDIR.raw_os_error()) || errno == Some(Errno::LOOP.raw_os_error()) {
-            io::Error::other(format!("{name}: expected a cache folder, found a link or a file: remove it"))
+            io::Error::other(format!(
+                "{name}: expected a cache folder, found a link or a file: remove it"
+            ))
         } else {
             error
         }

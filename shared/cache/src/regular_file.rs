@@ -27,5 +27,7 @@ pub(crate) fn open(folder: &Dir, name: &str) -> io::Result<Option<(File, u64)>> 
 
 fn is_link_or_socket(error: &io::Error) -> bool {
     let errno = error.raw_os_error();
-    [Errno::LOOP, Errno::NXIO].map(|expected| Some(expected.raw_os_error())).contains(&errno)
+    [Errno::LOOP, Errno::NXIO]
+        .map(|expected| Some(expected.raw_os_error()))
+        .contains(&errno)
 }

@@ -98,12 +98,14 @@ impl Slot {
 
 fn complete_file(folders: &Folders, media_id: Uuid) -> io::Result<Option<FileInfo>> {
     let name = cache_path::file_name(media_id);
-    folders.in_shard(media_id, MissingShard::Fail, |shard| match regular_file::open(shard, &name) {
-        // The normal case. A stale shard is detected when the file is written.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Ok(Some((file, length))) => Ok(footer::read(&file, length)),
-        Ok(None) => Ok(None),
-        Err(error) => Err(error),
+    folders.in_shard(media_id, MissingShard::Fail, |shard| {
+        match regular_file::open(shard, &name) {
+            // The normal case. A stale shard is detected when the file is written.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Ok(Some((file, length))) => Ok(footer::read(&file, length)),
+            Ok(None) => Ok(None),
+            Err(error) => Err(error),
+        }
     })
 }
 
@@ -136,7 +138,10 @@ mod tests {
         );
         assert_eq!(slot.complete_file().await.as_ref(), Some(&cached));
         // Another process of the stage finds it too.
-        assert_eq!(Cache::new(root.path()).slot(id).await.complete_file().await, Some(cached));
+        assert_eq!(
+            Cache::new(root.path()).slot(id).await.complete_file().await,
+            Some(cached)
+        );
         let path = root.path().join(cache_path::file(id));
         let whole = std::fs::read(&path).unwrap();
         assert!(whole.starts_with(b"hello"));

@@ -95,7 +95,10 @@ fn trace(test: &str, root: &Path) -> Option<String> {
     let _ = std::fs::remove_file(&log);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "under strace: {}\n{stderr}", output.status);
-    assert!(trace.contains(MARK), "the trace is empty; is ptrace permitted? {stderr}");
+    assert!(
+        trace.contains(MARK),
+        "the trace is empty; is ptrace permitted? {stderr}"
+    );
     Some(trace)
 }
 

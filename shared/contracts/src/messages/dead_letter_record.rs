@@ -91,7 +91,14 @@ mod tests {
             timestamp: None,
         };
         let problem = Problem::new(Category::Permanent, "unreadable");
-        let letter = DeadLetter::of_payload(b"x", Some("t".to_owned()), &problem, "download", source, Timestamp::UNIX_EPOCH);
+        let letter = DeadLetter::of_payload(
+            b"x",
+            Some("t".to_owned()),
+            &problem,
+            "download",
+            source,
+            Timestamp::UNIX_EPOCH,
+        );
         let record = DeadLetterRecord::decode(&encode(&letter)).unwrap();
         assert_eq!((record.letter(), record.trace_id()), (Some(&letter), "t"));
         assert_eq!(record.original_bytes().unwrap().unwrap(), b"x");
