@@ -16,7 +16,6 @@ pub(crate) struct Output {
     pub(crate) json: bool,
 }
 
-#[allow(dead_code)]
 impl Output {
     /// Prints an answer: as JSON, or with `as_text`.
     pub(crate) fn print<T: Serialize>(self, answer: &T, as_text: impl FnOnce(&T)) -> Result<(), CommandError> {

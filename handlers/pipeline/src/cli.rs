@@ -6,8 +6,10 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::check::Check;
 use crate::commands::dlq::Dlq;
+use crate::commands::explain::Explain;
 use crate::commands::leftovers::Leftovers;
 use crate::commands::offsets::Offsets;
+use crate::commands::produce::Produce;
 use crate::commands::reconcile::Reconcile;
 use crate::commands::table::TableAction;
 use crate::commands::topics::Topics;
@@ -99,12 +101,8 @@ impl Run {
 /// The operator's commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Put events from a file (JSON, a JSON list, or one JSON object a line) on the raw topic
-    Produce {
-        /// The file, or - for standard input
-        #[arg(value_name = "FILE|-")]
-        source: String,
-    },
+    /// Send events from a file (JSON, a JSON list, or one JSON object a line) to the raw topic
+    Produce(Produce),
     /// Put sample events on the raw topic
     Demo {
         /// How many
@@ -139,14 +137,8 @@ pub(crate) enum Command {
     },
     /// Find what is missing: every attachment of every event of a time, in exactly one place
     Reconcile(Reconcile),
-    /// Say what the rules make of an attachment URL, without a request
-    Explain {
-        /// The URL
-        url: String,
-        /// The MIME type that its server declares
-        #[arg(long, value_name = "T")]
-        media_type: Option<String>,
-    },
+    /// Show what the rules say about an attachment URL, without a request
+    Explain(Explain),
     /// Print .env.example
     #[command(hide = true)]
     EnvExample,

@@ -30,7 +30,7 @@ async fn dispatch(cli: Cli) -> CommandResult {
     cli.run.apply(&mut environment);
     match cli.command {
         None => run::run(&cli.run, environment).await,
-        Some(Command::Produce { source }) => commands::produce::run(&environment, &source).await,
+        Some(Command::Produce(arguments)) => commands::produce::run(&environment, arguments).await,
         Some(Command::Demo { events }) => commands::demo::run(&environment, events).await,
         Some(Command::Check(arguments)) => commands::check::run(&environment, arguments).await,
         Some(Command::Validate(arguments)) => commands::validate::run(&environment, arguments).await,
@@ -40,7 +40,7 @@ async fn dispatch(cli: Cli) -> CommandResult {
         Some(Command::Dlq { action }) => commands::dlq::run(&environment, action).await,
         Some(Command::Offsets { action }) => commands::offsets::run(&environment, action).await,
         Some(Command::Reconcile(range)) => commands::reconcile::run(&environment, range).await,
-        Some(Command::Explain { url, media_type }) => commands::explain::run(&environment, &url, media_type.as_deref()),
+        Some(Command::Explain(arguments)) => commands::explain::run(&environment, &arguments),
         Some(Command::EnvExample) => commands::env_example(),
     }
 }

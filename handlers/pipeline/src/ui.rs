@@ -41,3 +41,14 @@ pub(crate) fn json_line(answer: &impl Serialize) -> Result<(), serde_json::Error
     println!("{}", serde_json::to_string(answer)?);
     Ok(())
 }
+
+/// Returns a value as text, or `-`.
+pub(crate) fn or_dash(value: Option<impl Display>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+/// Returns a number with its noun, such as `1 event` or `2 events`.
+pub(crate) fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}

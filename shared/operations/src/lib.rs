@@ -3,5 +3,10 @@
 //! A function takes the `Settings` and plain arguments, and returns an answer that serialises to JSON, or an error whose text
 //! says what to do. Nothing here prints or parses a command line: `xact-pipeline` turns the answers into tables and JSON.
 
+mod blocking;
 pub mod delivery;
+pub mod explain;
 pub mod files;
+mod next_record;
+pub mod produce;
+pub mod topics;

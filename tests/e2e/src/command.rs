@@ -99,18 +99,22 @@ pub fn client(broker: &str) -> Variables {
 /// Messages that the groups on a broker have not finished, by `xact-pipeline topics lag`: group, topic and lag.
 ///
 /// # Errors
-/// When the command fails or prints no table.
+/// When the command fails or prints no lag.
 pub fn lag(client: &Variables, dir: &WorkDir) -> Result<Vec<(String, String, u64)>> {
-    let text = command(&["topics", "lag"], client.clone(), dir)?.success()?;
-    let row = |line| match cells(line).as_slice() {
-        [group, topic, _partition, _committed, _end, lag] => {
-            Some(((*group).to_owned(), (*topic).to_owned(), lag.parse().ok()?))
-        }
-        _ => None,
+    let text = command(&["topics", "lag", "--json"], client.clone(), dir)?.success()?;
+    let answer: Value = serde_json::from_str(&text).map_err(|error| failed(error.to_string(), text.clone()))?;
+    let row = |group: &Value| {
+        let text = |name: &str| group[name].as_str().map(str::to_owned);
+        Some((text("group")?, text("topic")?, group["lag"].as_u64()?))
     };
-    let rows: Vec<_> = text.lines().filter_map(row).collect();
+    let rows: Vec<_> = answer["groups"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(row)
+        .collect();
     match rows.is_empty() {
-        true => Err(failed("`topics lag` prints no table", text)),
+        true => Err(failed("`topics lag` prints no lag", text)),
         false => Ok(rows),
     }
 }

@@ -1,80 +1,142 @@
 //! `topics create|list|lag`.
 
 use clap::Subcommand;
+use jiff::Timestamp;
 
+use crate::arguments::Output;
 use crate::outcome::{CommandResult, ExitStatus};
-use crate::ui::Table;
+use crate::ui::progress::Progress;
+use crate::ui::{self, Table, or_dash};
 use xact_config::{Environment, Settings};
-use xact_kafka::admin::topics::{self, LagReader};
+use xact_operations::topics::{self, GroupLag, LagAnswer, OldestRecord};
 
 /// Commands on topics.
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub(crate) enum Topics {
     /// Create the topics that are missing
-    Create,
-    /// List the topics with their partitions
-    List,
+    Create {
+        #[command(flatten)]
+        output: Output,
+    },
+    /// List the topics with their partitions; exit 1 if a topic is missing
+    List {
+        #[command(flatten)]
+        output: Output,
+    },
     /// Show how far each group is behind; exit 1 if a topic is missing
-    Lag,
+    Lag {
+        /// Show every partition
+        #[arg(long)]
+        partitions: bool,
+        /// Read the next record of each partition with lag, and show the age of the oldest
+        #[arg(long, conflicts_with = "partitions")]
+        oldest: bool,
+        #[command(flatten)]
+        output: Output,
+    },
 }
 
 /// Carries out one of them.
-#[allow(clippy::print_stdout)]
 pub(crate) async fn run(environment: &Environment, action: Topics) -> CommandResult {
     let settings = Settings::from_environment(environment)?;
     match action {
-        Topics::Create => {
-            let created = topics::create(&settings).await?;
-            for topic in &created {
-                println!("created {topic}");
-            }
-            if created.is_empty() {
-                println!("all topics were there already");
-            }
+        Topics::Create { output } => {
+            let answer = topics::create(&settings).await?;
+            output.print(&answer, |answer| {
+                for topic in &answer.created {
+                    ui::line(format_args!("created {topic}"));
+                }
+                if answer.created.is_empty() {
+                    ui::line("all topics exist");
+                }
+            })?;
             Ok(ExitStatus::Ok)
         }
-        Topics::List => {
-            let states = tokio::task::spawn_blocking(move || topics::list(&settings)).await??;
-            let mut table = Table::new(&["topic", "partitions", "expected"]);
-            for state in &states {
-                let partitions = state
-                    .partitions
-                    .map_or_else(|| "missing".to_owned(), |count| count.to_string());
-                table.add_row([state.name.clone(), partitions, state.wanted.to_string()]);
-            }
-            println!("{table}");
-            Ok(ExitStatus::from(states.iter().all(|state| state.partitions.is_some())))
+        Topics::List { output } => {
+            let answer = topics::list(&settings).await?;
+            output.print(&answer, |topics| {
+                let mut table = Table::new(&["topic", "partitions", "expected"]);
+                for topic in topics {
+                    let partitions = topic
+                        .partitions
+                        .map_or_else(|| "missing".to_owned(), |count| count.to_string());
+                    table.add_row([topic.topic.clone(), partitions, topic.expected.to_string()]);
+                }
+                table.print();
+            })?;
+            Ok(ExitStatus::from(answer.iter().all(|topic| topic.partitions.is_some())))
         }
-        Topics::Lag => {
-            let (lags, missing) = tokio::task::spawn_blocking(move || {
-                let states = topics::list(&settings)?.into_iter();
-                let missing: Vec<String> = states
-                    .filter(|state| state.partitions.is_none())
-                    .map(|state| state.name)
-                    .collect();
-                Ok::<_, xact_kafka::admin::AdminError>((LagReader::new(&settings)?.read()?, missing))
-            })
-            .await??;
-            let mut table = Table::new(&["group", "topic", "partition", "committed", "end", "lag"]);
-            for lag in lags {
-                table.add_row([
-                    lag.group.clone(),
-                    lag.topic.clone(),
-                    lag.partition.to_string(),
-                    lag.committed
-                        .map_or_else(|| "-".to_owned(), |offset| offset.to_string()),
-                    lag.end.to_string(),
-                    lag.lag().to_string(),
-                ]);
-            }
-            println!("{table}");
-            if !missing.is_empty() {
-                println!(
-                    "missing: {}. Create them (`topics create`), or set the pipeline's own RETRY_DELAYS and topic names",
-                    missing.join(", ")
-                );
-            }
-            Ok(ExitStatus::from(missing.is_empty()))
+        Topics::Lag {
+            partitions,
+            oldest,
+            output,
+        } => {
+            let read = if oldest { OldestRecord::Read } else { OldestRecord::Skip };
+            let progress = Progress::start("reading the lag of each group");
+            let answer = topics::lag(&settings, read).await?;
+            drop(progress);
+            output.print(&answer, |answer| {
+                if partitions {
+                    by_partition(answer);
+                } else {
+                    by_group(answer, read);
+                }
+                if !answer.missing_topics.is_empty() {
+                    ui::line(format_args!(
+                        "missing: {}. Create them (`topics create`), or set RETRY_DELAYS and the topic names as the pipeline has them",
+                        answer.missing_topics.join(", ")
+                    ));
+                }
+            })?;
+            Ok(ExitStatus::from(answer.missing_topics.is_empty()))
         }
     }
+}
+
+fn by_group(answer: &LagAnswer, oldest: OldestRecord) {
+    let mut header = vec!["group", "topic", "lag", "worst partition", "its lag"];
+    if oldest == OldestRecord::Read {
+        header.push("oldest record");
+    }
+    let mut table = Table::new(&header);
+    let now = Timestamp::now();
+    for group in &answer.groups {
+        let mut row = vec![
+            group.group.clone(),
+            group.topic.clone(),
+            group.lag.to_string(),
+            or_dash(group.worst_partition),
+            or_dash(group.worst_partition.map(|_| group.worst_lag)),
+        ];
+        if oldest == OldestRecord::Read {
+            row.push(age(group, now));
+        }
+        table.add_row(row);
+    }
+    table.print();
+}
+
+/// Returns an age in whole seconds, such as `2h 3m 10s ago`.
+fn age(group: &GroupLag, now: Timestamp) -> String {
+    or_dash(group.oldest_unfinished.map(|written| {
+        let seconds = now.duration_since(written).as_secs().max(0);
+        format!("{:#} ago", jiff::SignedDuration::from_secs(seconds))
+    }))
+}
+
+fn by_partition(answer: &LagAnswer) {
+    let mut table = Table::new(&["group", "topic", "partition", "committed", "end", "lag"]);
+    for group in &answer.groups {
+        for partition in &group.partitions {
+            table.add_row([
+                group.group.clone(),
+                group.topic.clone(),
+                partition.partition.to_string(),
+                or_dash(partition.committed),
+                partition.end.to_string(),
+                partition.lag.to_string(),
+            ]);
+        }
+    }
+    table.print();
 }

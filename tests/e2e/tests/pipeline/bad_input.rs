@@ -133,7 +133,7 @@ fn produce_refuses_what_is_no_event_before_it_asks_for_a_broker() -> Result<()> 
         ("missing.json", None, &["cannot be read"]),
         (".", None, &["cannot be read"]),
         ("empty.json", Some(b""), &["no event"]),
-        ("text.json", Some(b"Dear Sirs"), &["no JSON"]),
+        ("text.json", Some(b"Dear Sirs"), &["invalid JSON"]),
         ("bytes.json", Some(b"\xff\xfe{}"), &["UTF-8"]),
         ("other.json", Some(b"{\"event_type\":\"x\"}"), &["event 1", "trace_id"]),
         ("mixed.json", Some(mixed.as_bytes()), &["event 2", "trace_id"]),

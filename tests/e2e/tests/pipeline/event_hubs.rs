@@ -326,7 +326,7 @@ fn with_an_identity_topics_are_not_created_but_looked_for() -> Result<()> {
     let fleet = namespace.fleet("looked-for", namespace.by_identity(&identity))?;
     let create = |environment: Variables| command(&["topics", "create"], environment, &fleet.dir);
     let text = create(fleet.environment.clone())?.success()?;
-    assert!(text.contains("all topics were there already"), "{text}");
+    assert!(text.contains("all topics exist"), "{text}");
     let mut missing = fleet.environment.clone();
     missing.extend(variables(&[("KAFKA_DLQ_TOPIC", "looked-for.nowhere")]));
     let text = create(missing.clone())?.ended(2)?;

@@ -84,7 +84,7 @@ fn topics_are_created_listed_and_their_lag_is_told() -> Result<()> {
         );
     }
     send(&operator, (0..7).map(|number| format!("lag-{number}")))?;
-    let lag = operator.run(&["topics", "lag"])?.success()?;
+    let lag = operator.run(&["topics", "lag", "--partitions"])?.success()?;
     let of_writer: u64 = lag
         .lines()
         .map(cells)
@@ -92,6 +92,14 @@ fn topics_are_created_listed_and_their_lag_is_told() -> Result<()> {
         .filter_map(|row| row.last()?.parse::<u64>().ok())
         .sum();
     assert_eq!(of_writer, 7, "{lag}");
+    let lag = operator.run(&["topics", "lag", "--oldest"])?.success()?;
+    let rows: Vec<Vec<&str>> = lag
+        .lines()
+        .map(cells)
+        .filter(|row| row.first() == Some(&WRITER))
+        .collect();
+    assert!(rows.len() == 1 && rows[0][1..3] == [RAW, "7"], "{lag}");
+    assert!(rows[0].last().is_some_and(|age| age.ends_with(" ago")), "{lag}");
     Ok(())
 }
 

@@ -1,0 +1,54 @@
+//! The record that a group reads next.
+
+use std::collections::BTreeMap;
+
+use xact_config::Settings;
+use xact_contracts::topology::{Stage, TopicRole};
+use xact_kafka::admin::AdminError;
+use xact_kafka::admin::record_probe::{Probed, RecordProbe};
+use xact_kafka::admin::topics::PartitionLag;
+
+/// Returns the offset from which a group reads on. Expired records are skipped.
+pub(crate) fn next_offset(lag: &PartitionLag) -> i64 {
+    lag.committed.unwrap_or(lag.start).max(lag.start)
+}
+
+/// Returns whether a stage reads from the cluster of the events.
+pub(crate) fn is_of_events(stage: Stage) -> bool {
+    stage.row().consumes == TopicRole::Raw
+}
+
+/// Reads single records, over one connection to each cluster.
+pub(crate) struct NextRecords<'a> {
+    settings: &'a Settings,
+    probes: BTreeMap<bool, RecordProbe>,
+}
+
+impl<'a> NextRecords<'a> {
+    /// Connects when the first record is read.
+    pub(crate) const fn new(settings: &'a Settings) -> Self {
+        Self {
+            settings,
+            probes: BTreeMap::new(),
+        }
+    }
+
+    /// Reads the record at an offset, or the next one. Blocks.
+    pub(crate) fn read(
+        &mut self,
+        of_events: bool,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+    ) -> Result<Probed, AdminError> {
+        if !self.probes.contains_key(&of_events) {
+            let cluster = if of_events {
+                self.settings.cluster_of_events()
+            } else {
+                &self.settings.internal_cluster
+            };
+            self.probes.insert(of_events, RecordProbe::connect(cluster)?);
+        }
+        self.probes[&of_events].read(topic, partition, offset)
+    }
+}
