@@ -8,4 +8,5 @@ mod hostile_urls;
 mod messages;
 mod presigned;
 mod redaction;
+mod specification;
 mod url_guard;
