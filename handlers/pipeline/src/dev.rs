@@ -8,7 +8,7 @@ use crate::cli::Run;
 use attachment_source::{AttachmentSource, Options};
 use xact_config::{Environment, Settings, VARIABLES};
 use xact_contracts::topology::Topics;
-use xact_kafka::admin::embedded_broker::EmbeddedBroker;
+use xact_kafka::admin::EmbeddedBroker;
 use xact_runtime::process::Process;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;

@@ -8,7 +8,7 @@
 mod support;
 
 use support::{APP, Bench, handle, result};
-use xact_runtime::{AssignError, Assigned, BatchHandler, CommitNote, Starts};
+use xact_runtime::{AssignError, Assigned, BatchHandler, CommitMetadata, Starts};
 
 #[tokio::test]
 async fn each_final_result_is_one_row_and_an_attempt_that_is_tried_again_is_none() {
@@ -55,7 +55,7 @@ async fn a_replay_that_fails_again_is_a_row_of_its_own() {
 }
 
 /// Partition 0, of which the topic has the records from 0 to `end`.
-fn assigned(committed: Option<i64>, note: Option<CommitNote>, end: i64) -> [Assigned; 1] {
+fn assigned(committed: Option<i64>, note: Option<CommitMetadata>, end: i64) -> [Assigned; 1] {
     [Assigned {
         app_id: APP.into(),
         topic: "xact.downloads.results".to_owned(),
@@ -98,7 +98,7 @@ async fn a_restored_table_gets_the_rows_again_that_it_lost_and_the_other_none_tw
     let backup = bench.backup("xact_attachments");
     bench.handle(2, &results[2..]).await;
     bench.handle(4, &failures).await;
-    let noted = Some(CommitNote::Tables(bench.processor.table_positions(&APP.into())));
+    let noted = Some(CommitMetadata::Tables(bench.processor.table_positions(&APP.into())));
     assert_eq!(
         bench.another().assigned(&assigned(Some(6), noted.clone(), 6)).await,
         Ok(Starts::new()),
@@ -112,7 +112,7 @@ async fn a_restored_table_gets_the_rows_again_that_it_lost_and_the_other_none_tw
         .await
         .unwrap();
     assert_eq!(bench.counts().await, (4, 2));
-    let noted = Some(CommitNote::Tables(processor.table_positions(&APP.into())));
+    let noted = Some(CommitMetadata::Tables(processor.table_positions(&APP.into())));
     let later = bench.another();
     assert_eq!(later.assigned(&assigned(Some(6), noted, 6)).await, Ok(Starts::new()));
 }
@@ -135,7 +135,7 @@ async fn a_batch_without_rows_for_a_table_makes_no_commit_in_it_and_its_position
     assert_eq!(commits(), before);
     bench.handle(3, &results[1..]).await;
     assert_eq!(commits(), (before.0 + 1, before.1));
-    let noted = Some(CommitNote::Tables(bench.processor.table_positions(&APP.into())));
+    let noted = Some(CommitMetadata::Tables(bench.processor.table_positions(&APP.into())));
     let next = bench.another();
     assert_eq!(next.assigned(&assigned(Some(5), noted, 5)).await, Ok(Starts::new()));
     // All of it again, as if the group's offset had been lost: nothing is added twice.
@@ -180,7 +180,7 @@ async fn offsets_reset_to_the_first_double_no_row() {
     let results = [result("a", "completed", 0), result("b", "failed_permanent", 0)];
     let bench = Bench::new();
     bench.handle(0, &results).await;
-    let again = assigned(Some(0), Some(CommitNote::Reset), 2);
+    let again = assigned(Some(0), Some(CommitMetadata::OperatorReset), 2);
     assert_eq!(bench.processor.assigned(&again).await, Ok(Starts::new()));
     bench.handle(0, &results).await;
     assert_eq!(bench.counts().await, (1, 1));
@@ -190,10 +190,10 @@ async fn offsets_reset_to_the_first_double_no_row() {
 async fn offsets_reset_forward_stay_there_over_a_restart() {
     let bench = Bench::new();
     bench.handle(0, &[result("a", "completed", 0)]).await;
-    let skipping = assigned(Some(7), Some(CommitNote::Reset), 9);
+    let skipping = assigned(Some(7), Some(CommitMetadata::OperatorReset), 9);
     assert_eq!(bench.processor.assigned(&skipping).await, Ok(Starts::new()));
     // The next commit is the stage's own, with its own note, whether there were rows or not.
-    let noted = Some(CommitNote::Tables(bench.processor.table_positions(&APP.into())));
+    let noted = Some(CommitMetadata::Tables(bench.processor.table_positions(&APP.into())));
     let later = bench.another();
     assert_eq!(later.assigned(&assigned(Some(7), noted, 9)).await, Ok(Starts::new()));
 }

@@ -12,7 +12,7 @@ use xact_cache::{Cache, Cutoffs};
 use xact_config::Settings;
 use xact_contracts::topology::Stage;
 use xact_kafka::admin::AdminError;
-use xact_kafka::admin::topics::{Oldest, oldest_unfinished};
+use xact_kafka::admin::{Oldest, oldest_unfinished};
 
 /// The time between two sweeps is a quarter of the retention, within these bounds.
 const MIN_SWEEP_INTERVAL: Duration = Duration::from_secs(5);

@@ -1,12 +1,24 @@
-//! What an operator asks of a cluster or does to it: topics and lag, group offsets, single records, tombstones.
+//! An operator's requests to a cluster: topics and lag, group offsets, single records, tombstones.
 
-pub mod embedded_broker;
-pub mod group_offsets;
+mod clusters;
+mod embedded_broker;
+mod error;
+mod group_offsets;
+mod lag;
 mod metadata_client;
-pub mod record_probe;
+mod oldest_unfinished;
+mod record_probe;
 mod request;
-pub mod tombstones;
-pub mod topic_reader;
+mod tombstones;
+mod topic_reader;
 pub mod topics;
 
-pub use request::AdminError;
+pub use clusters::{Cluster, TopicState, clusters};
+pub use embedded_broker::{EmbeddedBroker, EmbeddedBrokerError};
+pub use error::AdminError;
+pub use group_offsets::{GroupOffsets, GroupState, Member};
+pub use lag::{LagReader, PartitionLag};
+pub use oldest_unfinished::{Oldest, oldest_unfinished};
+pub use record_probe::{Probed, RecordProbe, Stop};
+pub use tombstones::{Tombstone, TombstoneError, Tombstones};
+pub use topic_reader::{Span, TopicReader, TopicRecord};

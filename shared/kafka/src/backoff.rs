@@ -1,15 +1,15 @@
-//! Waiting times between attempts: exponential with jitter, so that many processes do not knock at once.
+//! Delays between attempts: exponential with jitter, so that many processes do not retry at the same moment.
 
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 
-/// Endless waiting times from 200 ms to 15 s: for dependencies, which are waited for however long they are away.
+/// Returns endless delays from 200 ms to 15 s, for an unavailable dependency. The caller retries until it is back.
 pub fn dependency() -> impl Iterator<Item = Duration> + Send {
     endless(Duration::from_millis(200), Duration::from_secs(15))
 }
 
-/// Endless waiting times from 1 s to 30 s: for a worker that failed as a whole.
+/// Returns endless delays from 1 s to 30 s, for a worker that failed as a whole.
 pub fn restart() -> impl Iterator<Item = Duration> + Send {
     endless(Duration::from_secs(1), Duration::from_secs(30))
 }
@@ -27,11 +27,11 @@ fn endless(first: Duration, longest: Duration) -> impl Iterator<Item = Duration>
 #[cfg(test)]
 mod tests {
     #[test]
-    fn waits_grow_and_never_end() {
-        let waits: Vec<_> = super::dependency().take(40).collect();
-        assert_eq!(waits.len(), 40);
-        assert!(waits[0] < waits[10]);
+    fn delays_grow_and_never_end() {
+        let delays: Vec<_> = super::dependency().take(40).collect();
+        assert_eq!(delays.len(), 40);
+        assert!(delays[0] < delays[10]);
         // Jitter adds at most the delay itself.
-        assert!(waits.iter().all(|wait| wait.as_secs() <= 30));
+        assert!(delays.iter().all(|delay| delay.as_secs() <= 30));
     }
 }

@@ -1,4 +1,4 @@
-//! How to speak to a Kafka cluster: librdkafka's settings, with Event Hubs' limits kept everywhere.
+//! The librdkafka settings of each kind of client. The limits of Event Hubs apply to every cluster.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,43 +8,43 @@ use secrecy::ExposeSecret;
 
 use xact_config::{ClusterSettings, Security, Settings};
 
-/// Event Hubs takes 1 MB for value, key and headers together.
+/// Event Hubs accepts 1 MB for value, key and headers together.
 const MAX_MESSAGE_BYTES: &str = "1000000";
 
-/// How often lag and connection state are looked at, for clients that listen to them.
-const STATISTICS_MS: &str = "1000";
+/// How often librdkafka emits statistics, from which lag and connection state are read.
+const STATISTICS_INTERVAL_MS: &str = "1000";
 
-/// The least time for which a consumer may not poll before it leaves its group. Librdkafka waits as long for the group's
-/// answer when it joins, and the answer of a broker that was frozen may never come: its default of five minutes would be an
-/// outage of five minutes. No less, since a table that hangs is asked for its positions for up to 90 seconds in between.
-const POLL_INTERVAL: Duration = Duration::from_secs(120);
+/// Lower bound of `max.poll.interval.ms`. librdkafka also waits this long for the response to a JoinGroup request, which a
+/// broker that was frozen may never send, so its default of five minutes would mean an outage of five minutes. It cannot be
+/// lower, because reading start positions from an unresponsive table may block the polling thread for up to 90 seconds.
+const MIN_POLL_INTERVAL: Duration = Duration::from_secs(120);
 
-/// What decides which records can be read, for the stages and for whoever looks whether they could.
-pub const READ_SETTINGS: [(&str, &str); 2] = [
-    // The default: what was aborted is not a message.
+/// Settings that decide which records can be read. The stages and the operator's record probe share them.
+pub(crate) const READ_SETTINGS: [(&str, &str); 2] = [
+    // The default: records of aborted transactions are not delivered.
     ("isolation.level", "read_committed"),
-    // A batch that is larger comes all the same, alone.
+    // A larger batch is still delivered, alone.
     ("fetch.message.max.bytes", "1048576"),
 ];
 
-/// Settings that every client of the cluster shares.
+/// Returns the settings that every client of the cluster shares.
 #[must_use]
-pub fn client(cluster: &ClusterSettings) -> ClientConfig {
+pub(crate) fn client(cluster: &ClusterSettings) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", &cluster.bootstrap_servers)
         .set("client.id", "xact-pipeline")
         .set("socket.keepalive.enable", "true")
-        // Event Hubs cuts connections that are idle for 240 s.
+        // Event Hubs closes connections that are idle for 240 s.
         .set("metadata.max.age.ms", "180000")
         .set("connections.max.idle.ms", "180000")
-        // How soon a client notices that a topic is there now, or that it is let in: a role takes minutes to spread, and
-        // who waits for it should not wait for five minutes more.
+        // How soon a client learns that a topic was created or that access was granted. A role assignment takes minutes to
+        // propagate; librdkafka's default would add five more.
         .set("topic.metadata.refresh.interval.ms", "30000")
         .set("allow.auto.create.topics", "false")
         .set("reconnect.backoff.max.ms", "5000");
     if !matches!(cluster.security, Security::Plaintext) {
-        // OpenSSL is linked in, and has no certificates where it would look for them by itself.
+        // OpenSSL is linked statically, so its default certificate paths do not exist: librdkafka must probe for them.
         let system = Path::new("probe");
         let authorities = cluster.ca_file.as_deref().unwrap_or(system);
         config.set("ssl.ca.location", authorities.to_string_lossy());
@@ -61,7 +61,7 @@ pub fn client(cluster: &ClusterSettings) -> ClientConfig {
                 .set("sasl.username", "$ConnectionString")
                 .set("sasl.password", connection_string.expose_secret());
         }
-        // The tokens come from the client's context.
+        // The tokens come from the client's `Connection`.
         Security::Identity(_) => {
             config
                 .set("security.protocol", "SASL_SSL")
@@ -71,32 +71,32 @@ pub fn client(cluster: &ClusterSettings) -> ClientConfig {
     config
 }
 
-/// Settings of a stage's consumer.
+/// Returns the settings of a stage's consumer.
 #[must_use]
 pub fn consumer(cluster: &ClusterSettings, settings: &Settings, group: &str) -> ClientConfig {
     let mut config = client(cluster);
     config
         .set("group.id", group)
-        .set("statistics.interval.ms", STATISTICS_MS)
+        .set("statistics.interval.ms", STATISTICS_INTERVAL_MS)
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
-        // Where a group begins is committed before its first record (`consume::prime`). This is for a position that expires
-        // or is lost while it is read: `latest` would skip all that is there.
+        // A group's start positions are committed before its first record is read. This setting applies to a position
+        // that expires while the partition is read: `latest` would skip every record that is still there.
         .set("auto.offset.reset", "earliest")
-        // A member that comes or goes stops only the partitions that move. The assignment is made by the clients,
-        // so every broker allows it, Event Hubs included.
+        // A rebalance stops only the partitions that move. The clients compute the assignment, so every broker supports
+        // it, including Event Hubs.
         .set("partition.assignment.strategy", "cooperative-sticky")
-        .set("max.poll.interval.ms", poll_interval(settings).as_millis().to_string())
+        .set("max.poll.interval.ms", max_poll_interval(settings).as_millis().to_string())
         .set("session.timeout.ms", settings.session_timeout.as_millis().to_string())
         .set(
             "heartbeat.interval.ms",
             (settings.session_timeout.as_millis() / 10).min(3000).to_string(),
         )
         .set("fetch.wait.max.ms", settings.fetch_wait.as_millis().to_string())
-        // Prefetched messages are memory: a tenth of librdkafka's default is ample for a process of 128 MiB.
+        // Prefetched records count against a process's 128 MiB: a tenth of librdkafka's default is enough.
         .set("queued.max.messages.kbytes", "6144")
         .set("queued.min.messages", "5000")
-        // Full is not for long: the default of a second would be a pause of every partition that was read ahead of.
+        // The queue is full only briefly. The default of one second would delay every prefetching partition that long.
         .set("fetch.queue.backoff.ms", "20");
     for (name, value) in READ_SETTINGS {
         config.set(name, value);
@@ -104,22 +104,22 @@ pub fn consumer(cluster: &ClusterSettings, settings: &Settings, group: &str) -> 
     config
 }
 
-/// Librdkafka wants no less than the session; and a drain may take the whole grace between two polls.
-fn poll_interval(settings: &Settings) -> Duration {
-    POLL_INTERVAL
+/// librdkafka requires at least the session timeout, and a drain may take the whole grace period between two polls.
+fn max_poll_interval(settings: &Settings) -> Duration {
+    MIN_POLL_INTERVAL
         .max(settings.session_timeout)
         .max(settings.shutdown_grace + Duration::from_secs(30))
 }
 
-/// Settings of a producer.
+/// Returns the settings of a producer.
 #[must_use]
-pub fn producer(cluster: &ClusterSettings) -> ClientConfig {
+pub(crate) fn producer(cluster: &ClusterSettings) -> ClientConfig {
     let mut config = client(cluster);
     config
         .set("enable.idempotence", "true")
-        .set("statistics.interval.ms", STATISTICS_MS)
+        .set("statistics.interval.ms", STATISTICS_INTERVAL_MS)
         .set("acks", "all")
-        // As Java clients do, so that one event's messages meet in one partition whoever sends them.
+        // The Java clients' partitioner: all messages of one event are in one partition, whichever client sent them.
         .set("partitioner", "murmur2_random")
         .set("linger.ms", "5")
         .set("compression.type", "none")
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limits_of_event_hubs_are_kept_whatever_the_cluster() {
+    fn the_limits_of_event_hubs_apply_to_every_cluster() {
         let config = producer(&cluster(Security::Plaintext, None));
         for (name, value) in [
             ("compression.type", "none"),
@@ -155,7 +155,7 @@ mod tests {
             assert_eq!(config.get(name), Some(value));
         }
         assert_eq!(config.get("transactional.id"), None);
-        // It cuts what is idle for 240 s.
+        // Event Hubs closes connections that are idle for 240 s.
         for name in ["metadata.max.age.ms", "connections.max.idle.ms"] {
             let millis: u32 = config.get(name).unwrap().parse().unwrap();
             assert!(millis < 240_000, "{name}");
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_drain_and_a_long_session_fit_between_two_polls() {
+    fn the_poll_interval_covers_a_drain_and_a_long_session() {
         let millis = |variables: &[(&str, &str)]| {
             let variables = [("LOCAL_KAFKA_BOOTSTRAP_SERVERS", "b:9092")].iter().chain(variables);
             let environment = variables
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_is_checked_with_the_systems_authorities_or_those_that_are_named() {
+    fn certificates_are_verified_against_the_systems_or_the_configured_authorities() {
         let sas = Security::ConnectionString("x".into());
         let authorities = |security, file| {
             client(&cluster(security, file))

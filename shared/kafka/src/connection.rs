@@ -1,10 +1,10 @@
-//! What every Kafka client of this crate is made with: it proves who the process is, knows whether the cluster can be
-//! reached and why not, and keeps librdkafka's own lines in our log.
+//! The context of every Kafka client: it authenticates the client, keeps the reason that the cluster cannot be used, and
+//! forwards librdkafka's log lines.
 
-mod rights;
+mod authorization;
 mod tokens;
 
-pub use rights::{Right, Rights};
+pub use authorization::{Permission, TopicAuthorization};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -18,199 +18,205 @@ use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::{Broker, Statistics};
 
-use crate::connection_error::{Cause, Trouble};
+use crate::connection_error::{ConnectionError, ConnectionErrorKind};
 use crate::read_errors::ReadErrors;
-use tokens::Tokens;
+use tokens::TokenProvider;
 use xact_config::ClusterSettings;
 use xact_identity::Principal;
 use xact_telemetry::health::Health;
 use xact_telemetry::metrics::metrics;
 
-/// The context of a client. Clones are the same one.
+/// The context of a client. Clones share their state.
 #[derive(Debug, Clone)]
 pub struct Connection(Arc<State>);
 
 #[derive(Debug)]
 struct State {
     cluster: ClusterSettings,
-    tokens: Option<Tokens>,
-    /// Name of the client in the connection gauge, which those that have statistics keep current.
-    measured: Option<&'static str>,
-    report: Option<Report>,
-    trouble: Mutex<Option<Trouble>>,
+    tokens: Option<TokenProvider>,
+    /// The client's label in the connection gauge; `None` for a client without statistics.
+    gauge_label: Option<&'static str>,
+    reporter: Option<HealthReporter>,
+    error: Mutex<Option<ConnectionError>>,
     read_errors: ReadErrors,
-    /// A token was handed over, or could not be had.
-    asked: AtomicBool,
-    /// Statistics in a row in which the client did not look for a broker.
-    idle: AtomicU32,
+    /// Whether librdkafka has requested a token, successfully or not.
+    token_requested: AtomicBool,
+    /// Consecutive statistics without a connected or tried broker.
+    statistics_without_broker: AtomicU32,
 }
 
-/// Statistics in a row, one a second, without any broker that is connected or tried, before the client counts as stranded:
-/// while it starts the search for brokers anew it may have none for a moment.
-const STRANDED: u32 = 5;
+/// Consecutive statistics, one per second, without a connected or tried broker after which the client has lost all
+/// brokers. librdkafka may have none for a moment while it bootstraps again.
+const MAX_STATISTICS_WITHOUT_BROKER: u32 = 5;
 
-/// How long a broker may be at rest between two attempts. A client without any connection begins one each second.
-const REST: Duration = Duration::from_secs(5);
+/// Upper bound of librdkafka's pause between two connection attempts. A client without a connection starts one per second.
+const RECONNECT_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Who is told at once, because it waits for what the client brings.
+/// How a consumer's connection reports to the health of its process.
 #[derive(Debug)]
-pub struct Report {
-    /// Where the connection reports its state.
+pub struct HealthReporter {
+    /// The health of the process.
     pub health: Health,
-    /// Down as long as there is trouble.
+    /// The component that is down while there is a connection error.
     pub component: String,
-    /// A connected broker that owes an answer for longer counts as hanging.
-    pub silent_after: Duration,
+    /// A connected broker that owes a response for longer counts as not responding.
+    pub response_timeout: Duration,
 }
 
 impl Connection {
-    /// Of a client that asks a question now and then: remembers trouble, and tells nobody.
-    pub fn of_metadata_client(cluster: &ClusterSettings) -> Self {
+    /// Creates the context of a client for single requests. It keeps errors, and reports none to health.
+    pub fn for_metadata_client(cluster: &ClusterSettings) -> Self {
         Self::new(cluster, None, None)
     }
 
-    /// Of a producer: what cannot be sent asks for its trouble.
-    pub fn of_producer(cluster: &ClusterSettings) -> Self {
+    /// Creates the context of a producer, which reports the error itself when a record is not acknowledged.
+    pub fn for_producer(cluster: &ClusterSettings) -> Self {
         Self::new(cluster, Some("producer"), None)
     }
 
-    /// Of a stage's consumer.
-    pub fn of_consumer(cluster: &ClusterSettings, report: Report) -> Self {
-        Self::new(cluster, Some("consumer"), Some(report))
+    /// Creates the context of a stage's consumer.
+    pub fn for_consumer(cluster: &ClusterSettings, reporter: HealthReporter) -> Self {
+        Self::new(cluster, Some("consumer"), Some(reporter))
     }
 
-    fn new(cluster: &ClusterSettings, measured: Option<&'static str>, report: Option<Report>) -> Self {
+    fn new(
+        cluster: &ClusterSettings,
+        gauge_label: Option<&'static str>,
+        reporter: Option<HealthReporter>,
+    ) -> Self {
         Self(Arc::new(State {
-            tokens: Tokens::of(cluster),
+            tokens: TokenProvider::for_cluster(cluster),
             cluster: cluster.clone(),
-            measured,
-            report,
-            trouble: Mutex::default(),
+            gauge_label,
+            reporter,
+            error: Mutex::default(),
             read_errors: ReadErrors::default(),
-            asked: AtomicBool::new(false),
-            idle: AtomicU32::new(0),
+            token_requested: AtomicBool::new(false),
+            statistics_without_broker: AtomicU32::new(0),
         }))
     }
 
-    /// Whether the client has lost every broker, the bootstrap servers among them, and will never look for one again. It
-    /// happens when the cluster names none in an answer, as one does whose only broker is not let in by its controller yet
-    /// (<https://github.com/confluentinc/librdkafka/issues/5301>): the client then knows no broker at all, or only one that
-    /// it has given up and never lets go. Only another client helps.
-    pub fn is_stranded(&self) -> bool {
-        self.0.idle.load(Ordering::Relaxed) >= STRANDED
+    /// Whether the client has lost every broker, including the bootstrap servers, and will not find one again.
+    ///
+    /// This happens when the cluster's metadata response lists no broker, for example while the controller has not yet
+    /// registered the only broker (<https://github.com/confluentinc/librdkafka/issues/5301>). The client then knows no
+    /// broker, or only one that it has given up and never removes. The client must be replaced.
+    pub fn has_lost_all_brokers(&self) -> bool {
+        self.0.statistics_without_broker.load(Ordering::Relaxed) >= MAX_STATISTICS_WITHOUT_BROKER
     }
 
-    /// Why the cluster cannot be used; `None`: nothing is known against it.
-    pub fn trouble(&self) -> Option<Trouble> {
-        self.0.trouble.lock().clone()
+    /// Returns why the cluster cannot be used; `None` if no error is known.
+    pub fn current_error(&self) -> Option<ConnectionError> {
+        self.0.error.lock().clone()
     }
 
-    /// What the client said last that is not about its connection.
+    /// Returns the client's recent errors that do not concern its connection.
     pub fn read_errors(&self) -> &ReadErrors {
         &self.0.read_errors
     }
 
-    /// Whether a connection may be tried: there was a token, or none is needed; or none could be had, which is trouble.
-    pub fn is_prepared(&self) -> bool {
-        self.0.tokens.is_none() || self.0.asked.load(Ordering::Relaxed)
+    /// Whether the client has what it needs to try a connection. A failed token request counts as well: its error is known.
+    pub fn is_ready_to_connect(&self) -> bool {
+        self.0.tokens.is_none() || self.0.token_requested.load(Ordering::Relaxed)
     }
 
-    /// Who the broker knows this client as, if it is known by a token.
+    /// Returns the principal in the token that the broker last received; `None` without a token.
     pub fn principal(&self) -> Option<Principal> {
         self.0.tokens.as_ref()?.principal()
     }
 
-    fn set(&self, trouble: Option<Trouble>) {
-        if let Some(Report { health, component, .. }) = &self.0.report {
-            match &trouble {
-                Some(trouble) => health.down(component, trouble.to_string()),
+    fn set_error(&self, error: Option<ConnectionError>) {
+        if let Some(HealthReporter { health, component, .. }) = &self.0.reporter {
+            match &error {
+                Some(error) => health.down(component, error.to_string()),
                 None => health.up(component),
             }
         }
-        *self.0.trouble.lock() = trouble;
+        *self.0.error.lock() = error;
     }
 }
 
 impl ClientContext for Connection {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
-    /// librdkafka repeats itself for each attempt and broker: its own lines are for debugging, readiness tells the state.
+    /// Logs at debug level only: librdkafka repeats itself for each attempt and broker, and readiness reports the state.
     fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
         tracing::debug!(target: "librdkafka", ?level, fac, "{message}");
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        let Some(trouble) = Trouble::of(&error, reason, &self.0.cluster) else {
+        let Some(connection_error) = ConnectionError::classify(&error, reason, &self.0.cluster) else {
             tracing::debug!(%error, reason, "librdkafka");
-            self.0.read_errors.note(reason, Instant::now());
+            self.0.read_errors.add(reason, Instant::now());
             return;
         };
-        // "All brokers are down" would hide why.
+        // "All brokers are down" follows a more specific error and must not replace it.
         let is_summary = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
-        let is_explained = |known: &Trouble| known.cause != Cause::Silent;
-        if is_summary && self.trouble().as_ref().is_some_and(is_explained) {
+        let is_specific = |known: &ConnectionError| known.kind != ConnectionErrorKind::NotResponding;
+        if is_summary && self.current_error().as_ref().is_some_and(is_specific) {
             return;
         }
-        if trouble.cause == Cause::Token
+        if connection_error.kind == ConnectionErrorKind::TokenRejected
             && let Some(tokens) = &self.0.tokens
         {
-            tokens.refused();
+            tokens.discard_rejected();
         }
-        self.set(Some(trouble));
+        self.set_error(Some(connection_error));
     }
 
     fn stats(&self, statistics: Statistics) {
         if statistics.brokers.values().any(is_in_use) {
-            self.0.idle.store(0, Ordering::Relaxed);
+            self.0.statistics_without_broker.store(0, Ordering::Relaxed);
         } else {
-            self.0.idle.fetch_add(1, Ordering::Relaxed);
+            self.0.statistics_without_broker.fetch_add(1, Ordering::Relaxed);
         }
-        let is_long = |silence: &Duration| {
-            let report = self.0.report.as_ref();
-            report.is_some_and(|report| *silence > report.silent_after)
+        let is_too_long = |overdue: &Duration| {
+            let reporter = self.0.reporter.as_ref();
+            reporter.is_some_and(|reporter| *overdue > reporter.response_timeout)
         };
-        let silence = silence(&statistics).filter(is_long);
-        let connected = is_connected(&statistics) && silence.is_none();
-        if let Some(client) = self.0.measured {
+        let overdue = longest_overdue(&statistics).filter(is_too_long);
+        let connected = is_connected(&statistics) && overdue.is_none();
+        if let Some(client) = self.0.gauge_label {
             metrics().connection(client).set(i64::from(connected));
         }
         if connected {
-            self.set(None);
-        } else if let Some(silence) = silence {
-            self.set(Some(Trouble::silent(silence, &self.0.cluster)));
+            self.set_error(None);
+        } else if let Some(overdue) = overdue {
+            self.set_error(Some(ConnectionError::not_responding(overdue, &self.0.cluster)));
         }
     }
 
     fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
         let Some(tokens) = &self.0.tokens else {
-            return Err("this cluster is not reached with a token".into());
+            return Err("this cluster does not use tokens".into());
         };
         let token = tokens.token();
-        self.0.asked.store(true, Ordering::Relaxed);
+        self.0.token_requested.store(true, Ordering::Relaxed);
         Ok(token?)
     }
 }
 
 impl ConsumerContext for Connection {}
 
-/// Whether a broker is connected, or tried, or was a moment ago. Not the group's coordinator, which is another name for one
-/// of them, nor librdkafka's place for what has no leader.
+/// Whether a broker is connected, or is or was a moment ago being connected. The statistics also list the group
+/// coordinator, which is another name for one of the brokers, and an internal entry for partitions without a leader;
+/// neither counts.
 fn is_in_use(broker: &Broker) -> bool {
     let is_broker = matches!(broker.source.as_str(), "configured" | "learned");
-    let is_at_rest = matches!(broker.state.as_str(), "INIT" | "DOWN");
-    let rested = Duration::from_micros(broker.stateage.try_into().unwrap_or(0));
-    is_broker && (!is_at_rest || rested < REST)
+    let is_idle = matches!(broker.state.as_str(), "INIT" | "DOWN");
+    let idle_for = Duration::from_micros(broker.stateage.try_into().unwrap_or(0));
+    is_broker && (!is_idle || idle_for < RECONNECT_INTERVAL)
 }
 
 fn is_connected(statistics: &Statistics) -> bool {
     statistics.brokers.values().any(|broker| broker.state == "UP")
 }
 
-/// How long the broker that is silent the longest has owed an answer; `None` if none does. Connections to a frozen
+/// Returns how long a connected broker has at most owed a response; `None` if none owes one. Connections to a frozen
 /// broker stay open, and librdkafka itself gives up on a request only after a minute.
-fn silence(statistics: &Statistics) -> Option<Duration> {
+fn longest_overdue(statistics: &Statistics) -> Option<Duration> {
     let owing = statistics.brokers.values().filter(|broker| {
-        // The coordinator's own connection may rightly be silent for a whole rebalance.
+        // The coordinator may legitimately not respond for a whole rebalance.
         broker.state == "UP" && broker.source != "logical" && broker.waitresp_cnt > 0
     });
     owing

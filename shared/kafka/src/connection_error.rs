@@ -1,6 +1,6 @@
-//! Why a cluster cannot be used, and what to do about it: one text for each cause, whoever met it.
+//! Why a cluster cannot be used, and what to do about it: one text per cause.
 //!
-//! librdkafka tells of each attempt, in words of its own. What an operator needs is the cause, once, and the next step.
+//! librdkafka reports each failed attempt in its own words. The operator needs the cause, once, and the next step.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,76 +10,80 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use xact_config::{ClusterSettings, Security};
 use xact_contracts::redaction::redact_text;
 
-/// A cause.
+/// The cause of a [`ConnectionError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
-    /// The connection string is not one of the namespace.
-    Key,
-    /// The broker does not take the identity's token.
-    Token,
-    /// There is no token to show.
-    NoToken,
-    /// The broker wants credentials and got none.
-    NoCredentials,
-    /// DNS does not know the broker.
+pub enum ConnectionErrorKind {
+    /// The connection string does not belong to the namespace, or its key is no longer valid.
+    ConnectionStringRejected,
+    /// The broker rejects the identity's token.
+    TokenRejected,
+    /// No token could be acquired.
+    TokenUnavailable,
+    /// The broker requires credentials, and none are configured.
+    CredentialsRequired,
+    /// DNS does not resolve the broker's name.
     UnknownHost,
-    /// The broker's certificate is of nobody whom this machine trusts.
-    Certificate,
-    /// There is no TLS at the other end, or not the same.
-    Tls,
-    /// Nobody answers.
+    /// The broker's certificate is not signed by a trusted authority.
+    UntrustedCertificate,
+    /// The other end does not use TLS, or not a compatible version.
+    TlsFailed,
+    /// No broker accepts a connection.
     Unreachable,
-    /// The connection stands, and nothing comes.
-    Silent,
+    /// The broker is connected and does not respond.
+    NotResponding,
 }
 
-/// A cause with what is known about it.
+/// The reason that a cluster cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
-    /// What kind of error.
-    pub cause: Cause,
+pub struct ConnectionError {
+    /// The cause.
+    pub kind: ConnectionErrorKind,
     bootstrap: String,
     namespace: String,
     detail: String,
 }
 
-impl Trouble {
-    /// What an error of a client of `cluster` means; `None`: it says nothing about the connection.
-    pub fn of(error: &KafkaError, reason: &str, cluster: &ClusterSettings) -> Option<Self> {
-        let cause = match error.rdkafka_error_code()? {
+impl std::error::Error for ConnectionError {}
+
+impl ConnectionError {
+    /// Classifies an error of a client of `cluster`; `None` if it does not concern the connection.
+    pub fn classify(error: &KafkaError, reason: &str, cluster: &ClusterSettings) -> Option<Self> {
+        use ConnectionErrorKind as Kind;
+        let kind = match error.rdkafka_error_code()? {
             RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed => match &cluster.security {
-                // Two texts of librdkafka: its refresh failed, and a connection was tried without a token.
+                // Two texts of librdkafka: its token refresh failed, and it tried to connect without a token.
                 Security::Identity(_)
                     if reason.contains("acquire SASL OAUTHBEARER token") || reason.contains("no token available") =>
                 {
-                    Cause::NoToken
+                    Kind::TokenUnavailable
                 }
-                Security::Identity(_) => Cause::Token,
-                Security::ConnectionString(_) => Cause::Key,
-                Security::Plaintext | Security::Tls => Cause::NoCredentials,
+                Security::Identity(_) => Kind::TokenRejected,
+                Security::ConnectionString(_) => Kind::ConnectionStringRejected,
+                Security::Plaintext | Security::Tls => Kind::CredentialsRequired,
             },
-            RDKafkaErrorCode::Resolve => Cause::UnknownHost,
-            RDKafkaErrorCode::SSL if reason.contains("certificate") => Cause::Certificate,
-            RDKafkaErrorCode::SSL => Cause::Tls,
-            RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::BrokerTransportFailure => Cause::Unreachable,
+            RDKafkaErrorCode::Resolve => Kind::UnknownHost,
+            RDKafkaErrorCode::SSL if reason.contains("certificate") => Kind::UntrustedCertificate,
+            RDKafkaErrorCode::SSL => Kind::TlsFailed,
+            RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::BrokerTransportFailure => Kind::Unreachable,
             _ => return None,
         };
-        // Our own words come back behind librdkafka's.
-        let detail = match (cause, reason.split_once("OAUTHBEARER token: ")) {
-            (Cause::NoToken, Some((_, why))) => why,
+        // librdkafka puts its own prefix before the text of our token error.
+        let detail = match (kind, reason.split_once("OAUTHBEARER token: ")) {
+            (Kind::TokenUnavailable, Some((_, why))) => why,
             _ => reason,
         };
-        Some(Self::new(cause, cluster, detail))
+        Some(Self::new(kind, cluster, detail))
     }
 
-    /// The broker owes an answer for so long.
-    pub fn silent(silence: Duration, cluster: &ClusterSettings) -> Self {
-        Self::new(Cause::Silent, cluster, &format!("for {} s", silence.as_secs()))
+    /// Returns the error for a broker that has not responded for this long.
+    pub(crate) fn not_responding(silence: Duration, cluster: &ClusterSettings) -> Self {
+        let detail = format!("for {} s", silence.as_secs());
+        Self::new(ConnectionErrorKind::NotResponding, cluster, &detail)
     }
 
-    fn new(cause: Cause, cluster: &ClusterSettings, detail: &str) -> Self {
+    fn new(kind: ConnectionErrorKind, cluster: &ClusterSettings, detail: &str) -> Self {
         Self {
-            cause,
+            kind,
             bootstrap: cluster.bootstrap_servers.clone(),
             namespace: namespace(cluster).to_owned(),
             detail: redact_text(detail),
@@ -87,8 +91,9 @@ impl Trouble {
     }
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for ConnectionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use ConnectionErrorKind as Kind;
         let Self {
             bootstrap,
             namespace,
@@ -96,45 +101,45 @@ impl fmt::Display for Trouble {
             ..
         } = self;
         write!(f, "{bootstrap}: ")?;
-        match self.cause {
-            Cause::Key => write!(
+        match self.kind {
+            Kind::ConnectionStringRejected => write!(
                 f,
-                "the credentials are refused: the connection string is none of namespace {namespace}, or its key was renewed. \
-                 Copy it again: az eventhubs namespace authorization-rule keys list --resource-group <resource group> \
-                 --namespace-name {namespace} --name <policy> --query primaryConnectionString --output tsv"
+                "the credentials are refused: the connection string does not belong to namespace {namespace}, or its key was \
+                 regenerated. Copy it again: az eventhubs namespace authorization-rule keys list --resource-group \
+                 <resource group> --namespace-name {namespace} --name <policy> --query primaryConnectionString --output tsv"
             )?,
-            Cause::Token => write!(
+            Kind::TokenRejected => write!(
                 f,
-                "the token of the Azure identity is refused: it has expired by the broker's clock, or is not for this host. \
-                 Check this machine's clock, that the bootstrap server is the namespace's own name, and that the identity \
-                 is of the namespace's tenant. A new token is asked for"
+                "the token of the Azure identity is refused: it has expired by the broker's clock, or was issued for another \
+                 host. Check this machine's clock, that the bootstrap server is the namespace's own name, and that the \
+                 identity belongs to the namespace's tenant. A new token is requested"
             )?,
-            Cause::NoToken => write!(f, "there is no token of the Azure identity")?,
-            Cause::NoCredentials => write!(
+            Kind::TokenUnavailable => write!(f, "there is no token of the Azure identity")?,
+            Kind::CredentialsRequired => write!(
                 f,
-                "the broker wants credentials: set LOCAL_KAFKA_SECURITY_PROTOCOL=SASL_SSL, and \
+                "the broker requires credentials: set LOCAL_KAFKA_SECURITY_PROTOCOL=SASL_SSL, and \
                  LOCAL_KAFKA_CONNECTION_STRING unless the Azure identity is to be used"
             )?,
-            Cause::UnknownHost => write!(
+            Kind::UnknownHost => write!(
                 f,
                 "the broker's name is unknown: check the bootstrap servers (Event Hubs: \
-                 <namespace>.servicebus.windows.net:9093), and this machine's DNS; behind a private endpoint its zone is \
+                 <namespace>.servicebus.windows.net:9093) and this machine's DNS; behind a private endpoint the DNS zone is \
                  privatelink.servicebus.windows.net"
             )?,
-            Cause::Certificate => write!(
+            Kind::UntrustedCertificate => write!(
                 f,
                 "the broker's certificate is not trusted: install the certificate authorities (Debian: ca-certificates), or \
-                 name the file of yours in SSL_CERT_FILE; check also that nothing between here and there breaks TLS open"
+                 set SSL_CERT_FILE to a file with yours; also check that no proxy on the way intercepts TLS"
             )?,
-            Cause::Tls => write!(
+            Kind::TlsFailed => write!(
                 f,
                 "TLS fails: check that the port is the TLS one (Event Hubs: 9093), and the security protocol"
             )?,
-            Cause::Unreachable => write!(
+            Kind::Unreachable => write!(
                 f,
                 "no broker answers: check that it runs, the bootstrap servers and the network"
             )?,
-            Cause::Silent => write!(
+            Kind::NotResponding => write!(
                 f,
                 "the broker is connected but has not answered: check whether it hangs, and the network"
             )?,
@@ -143,8 +148,8 @@ impl fmt::Display for Trouble {
     }
 }
 
-/// The name of the Event Hubs namespace, as `az` wants it; of another broker, its host.
-pub fn namespace(cluster: &ClusterSettings) -> &str {
+/// Returns the name of the Event Hubs namespace, as `az` expects it, or another broker's host.
+pub(crate) fn namespace(cluster: &ClusterSettings) -> &str {
     let host = cluster.host();
     match host.split_once('.') {
         Some((name, domain)) if domain.starts_with("servicebus.") => name,
@@ -152,8 +157,8 @@ pub fn namespace(cluster: &ClusterSettings) -> &str {
     }
 }
 
-/// Whether an error says that somebody is known and not allowed.
-pub const fn is_authorization(code: RDKafkaErrorCode) -> bool {
+/// Whether the broker authenticated the client and denied it access.
+pub const fn is_authorization_error(code: RDKafkaErrorCode) -> bool {
     matches!(
         code,
         RDKafkaErrorCode::TopicAuthorizationFailed
@@ -175,8 +180,8 @@ mod tests {
     }
 
     fn text(code: RDKafkaErrorCode, reason: &str, security: Security) -> String {
-        let trouble = Trouble::of(&KafkaError::Global(code), reason, &cluster(security));
-        trouble.unwrap().to_string()
+        let error = ConnectionError::classify(&KafkaError::Global(code), reason, &cluster(security));
+        error.unwrap().to_string()
     }
 
     fn sas() -> Security {
@@ -217,13 +222,13 @@ mod tests {
     }
 
     #[test]
-    fn a_broker_that_wants_credentials_from_somebody_without_any_says_which_to_set() {
+    fn a_broker_that_requires_credentials_names_the_variables_to_set() {
         let text = text(RDKafkaErrorCode::Authentication, "", Security::Plaintext);
         assert!(text.contains("LOCAL_KAFKA_SECURITY_PROTOCOL=SASL_SSL"), "{text}");
     }
 
     #[test]
-    fn a_reason_holds_no_secret() {
+    fn the_text_contains_no_secret() {
         let text = text(
             RDKafkaErrorCode::Authentication,
             "refused Endpoint=sb://x/;SharedAccessKeyName=n;SharedAccessKey=PLANTED=",
@@ -233,8 +238,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_matter_of_the_connection_is_no_trouble() {
+    fn other_errors_are_not_connection_errors() {
         let error = KafkaError::Global(RDKafkaErrorCode::NotCoordinator);
-        assert_eq!(Trouble::of(&error, "", &cluster(sas())), None);
+        assert_eq!(ConnectionError::classify(&error, "", &cluster(sas())), None);
     }
 }

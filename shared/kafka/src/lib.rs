@@ -1,21 +1,36 @@
-//! Kafka: clients, the producer, authorization and the classification of errors. The only crate that knows rdkafka,
-//! besides the consumer of the runtime.
+//! Kafka clients, the producer, authorization and the classification of errors. Only this crate and the consumer of the
+//! runtime know rdkafka.
 //!
-//! Every client is made from [`client_config`] and with a [`connection::Connection`], which authenticates it and knows why
-//! a cluster cannot be reached; [`connection_error`] has one text for each cause. [`producer`] sends records and waits for
-//! their acknowledgements. [`record`] is what a consumer hands on, [`commit_note`] the metadata beside a committed offset.
+//! Each client is created from [`client_config`] with a [`Connection`] as its context, which authenticates the client and
+//! keeps the [`ConnectionError`] that explains why the cluster cannot be used. The [`Producer`] sends records and waits
+//! for their acknowledgements. [`Record`] is what the consumer passes on, and [`CommitMetadata`] the text that is committed
+//! together with an offset.
 //!
-//! With the feature `admin`, [`admin`] has what an operator asks of a cluster: topics, lag, offsets, records, tombstones,
-//! and a broker inside the process for development. No stage links it.
+//! With the feature `admin`, [`admin`] has the operator's requests: topics, lag, group offsets, records, tombstones, and
+//! an embedded broker for development. The stages are built without it.
 
 #[cfg(feature = "admin")]
 pub mod admin;
 pub mod backoff;
 pub mod client_config;
-pub mod commit_note;
-pub mod connection;
-pub mod connection_error;
+mod commit_metadata;
+mod connection;
+mod connection_error;
 pub mod producer;
-pub mod read_errors;
+mod read_errors;
 pub mod record;
-pub mod wake;
+mod wake;
+
+pub use commit_metadata::{CommitMetadata, TablePositions};
+pub use connection::{Connection, HealthReporter, Permission, TopicAuthorization};
+pub use connection_error::{ConnectionError, ConnectionErrorKind, is_authorization_error};
+pub use producer::{DeliveryStoppedError, Outgoing, Producer, ProducerError};
+pub use read_errors::ReadErrors;
+pub use record::{Record, TRACEPARENT, TRACESTATE, trace_of_headers};
+pub use wake::Wake;
+
+// Paths of callers that are being changed.
+#[doc(hidden)]
+pub mod commit_note {
+    pub use crate::commit_metadata::{CommitMetadata as CommitNote, TablePositions};
+}

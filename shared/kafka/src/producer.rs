@@ -1,4 +1,4 @@
-//! Sending: batched, pipelined, idempotent, and not over before the broker has acknowledged.
+//! The producer: idempotent, pipelined, and done with a record only when the broker has acknowledged it.
 
 mod client;
 
@@ -14,8 +14,8 @@ use rdkafka::producer::BaseRecord;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff;
-use crate::connection::{Right, Rights};
-use crate::connection_error::is_authorization;
+use crate::connection::{Permission, TopicAuthorization};
+use crate::connection_error::is_authorization_error;
 use crate::record::{TRACEPARENT, TRACESTATE};
 use client::Client;
 use xact_config::{ClusterSettings, Security};
@@ -23,7 +23,7 @@ use xact_telemetry::health::{Health, Waiting};
 use xact_telemetry::metrics::{Status, metrics};
 use xact_telemetry::trace_context::TraceContext;
 
-/// A record for the broker.
+/// A record to produce.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
     /// Topic.
@@ -32,139 +32,146 @@ pub struct Outgoing {
     pub key: String,
     /// Value: JSON.
     pub value: Vec<u8>,
-    /// Trace that it belongs to.
+    /// The trace that the record belongs to.
     pub trace: TraceContext,
 }
 
-/// Told to stop before everything was acknowledged.
+/// The delivery was stopped before the broker acknowledged every record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("stopped before the broker acknowledged everything")]
-pub struct Unfinished;
+pub struct DeliveryStoppedError;
 
-/// The librdkafka client could not be made.
+#[doc(hidden)]
+pub use DeliveryStoppedError as Unfinished;
+
+/// The librdkafka client could not be created.
 #[derive(Debug, thiserror::Error)]
-#[error("the Kafka producer cannot be made: {0}; check the bootstrap servers and the security settings")]
+#[error("the Kafka producer cannot be created: {0}; check the bootstrap servers and the security settings")]
 pub struct ProducerError(#[from] KafkaError);
 
 /// A producer for one cluster, shared by all workers of a process.
 pub struct Producer {
     client: RwLock<Arc<Client>>,
     cluster: ClusterSettings,
-    /// By topic: whether we are let in to write to it.
-    rights: Mutex<HashMap<String, Arc<Rights>>>,
+    /// Whether the client may write, by topic.
+    authorizations: Mutex<HashMap<String, Arc<TopicAuthorization>>>,
     health: Health,
     component: &'static str,
 }
 
-/// Longest wait for room in librdkafka's queue before trying again.
-const QUEUE_FULL_WAIT: Duration = Duration::from_millis(20);
+/// Delay before the next attempt when librdkafka's queue was full, and the only reason for it.
+const QUEUE_FULL_DELAY: Duration = Duration::from_millis(20);
 
-/// Acknowledgements that take longer are shown in readiness: librdkafka itself tries for two minutes before it says so.
-const SLOW: Duration = Duration::from_secs(10);
+/// Acknowledgements that take longer are reported in readiness. librdkafka itself reports a failure only after two minutes.
+const SLOW_DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Producer {
-    /// Makes the client; it connects in the background.
+    /// Creates the client, which connects in the background.
     ///
     /// # Errors
-    /// When librdkafka refuses the settings.
+    /// When librdkafka rejects the settings.
     pub fn new(cluster: &ClusterSettings, health: Health, component: &'static str) -> Result<Arc<Self>, ProducerError> {
         Ok(Arc::new(Self {
             client: RwLock::new(Client::new(cluster)?),
             cluster: cluster.clone(),
-            rights: Mutex::default(),
+            authorizations: Mutex::default(),
             health,
             component,
         }))
     }
 
-    /// Sends everything and returns when all of it is acknowledged. What the broker does not take is sent again,
-    /// however long that takes, until `stop`.
+    /// Sends the records and returns when the broker has acknowledged all of them. Records that fail are sent again, with
+    /// backoff and without a limit, until `stop` is cancelled.
     ///
     /// # Errors
-    /// Only [`Unfinished`], after `stop`: then the caller must not count the work as done.
-    pub async fn deliver(&self, outgoing: &[Outgoing], stop: &CancellationToken) -> Result<(), Unfinished> {
+    /// Only [`DeliveryStoppedError`], after `stop`: the caller must not count the work as done.
+    pub async fn deliver(&self, outgoing: &[Outgoing], stop: &CancellationToken) -> Result<(), DeliveryStoppedError> {
         let mut left: Vec<&Outgoing> = outgoing.iter().collect();
-        let mut waits = backoff::dependency();
-        // Shown in readiness until this delivery has gone through or was given up.
+        let mut delays = backoff::dependency();
+        // Keeps readiness down until this delivery has succeeded or was stopped.
         let mut waiting = None;
         while !left.is_empty() {
-            let Attempt { failed, trouble } = self.patient_attempt(&left, &mut waiting).await;
+            let Attempt { failed, error } = self.attempt_reporting_delay(&left, &mut waiting).await;
             left = failed;
             if left.is_empty() {
                 break;
             }
-            let wait = match trouble {
+            let delay = match error {
                 Some(reason) => {
                     waiting = Some(self.health.wait_for(self.component, reason));
-                    waits.next().unwrap_or(QUEUE_FULL_WAIT)
+                    delays.next().unwrap_or(QUEUE_FULL_DELAY)
                 }
-                None => QUEUE_FULL_WAIT,
+                None => QUEUE_FULL_DELAY,
             };
             tokio::select! {
-                () = stop.cancelled() => return Err(Unfinished),
-                () = tokio::time::sleep(wait) => {}
+                () = stop.cancelled() => return Err(DeliveryStoppedError),
+                () = tokio::time::sleep(delay) => {}
             }
         }
         drop(waiting);
         Ok(())
     }
 
-    /// One attempt, which says what it waits for when it takes long.
-    async fn patient_attempt<'a>(&self, outgoing: &[&'a Outgoing], waiting: &mut Option<Waiting>) -> Attempt<'a> {
-        let client = self.unbroken_client();
+    /// Makes one attempt, and reports in readiness what it waits for when it takes long.
+    async fn attempt_reporting_delay<'a>(
+        &self,
+        outgoing: &[&'a Outgoing],
+        waiting: &mut Option<Waiting>,
+    ) -> Attempt<'a> {
+        let client = self.usable_client();
         let mut attempt = pin!(self.attempt(&client, outgoing));
         loop {
             tokio::select! {
                 attempt = &mut attempt => return attempt,
-                () = tokio::time::sleep(SLOW) => {
-                    if client.connection.is_stranded() {
-                        // What waits in it fails now, and is sent again by another one.
+                () = tokio::time::sleep(SLOW_DELIVERY_TIMEOUT) => {
+                    if client.connection.has_lost_all_brokers() {
+                        // The queued records fail now, and the next attempt sends them with a new client.
                         client.purge();
                     }
-                    let reason = self.slow(&client, outgoing);
+                    let reason = self.explain_delay(&client, outgoing);
                     *waiting = Some(self.health.wait_for(self.component, reason));
                 }
             }
         }
     }
 
-    fn slow(&self, client: &Client, outgoing: &[&Outgoing]) -> String {
+    fn explain_delay(&self, client: &Client, outgoing: &[&Outgoing]) -> String {
         let waits = "; records wait for their acknowledgement and are sent again until it comes";
-        match (client.connection.trouble(), outgoing.first()) {
-            (Some(trouble), _) => format!("{trouble}{waits}"),
+        match (client.connection.current_error(), outgoing.first()) {
+            (Some(error), _) => format!("{error}{waits}"),
             (None, out) => format!(
                 "{}: no acknowledgement for {} within {} s{waits}",
                 self.cluster.bootstrap_servers,
                 out.map_or("", |out| &out.topic),
-                SLOW.as_secs(),
+                SLOW_DELIVERY_TIMEOUT.as_secs(),
             ),
         }
     }
 
-    /// One attempt at sending all.
+    /// Sends the records once and waits for the result of each.
     async fn attempt<'a>(&self, client: &Arc<Client>, outgoing: &[&'a Outgoing]) -> Attempt<'a> {
         let mut sent = Vec::with_capacity(outgoing.len());
         let mut attempt = Attempt::default();
         let mut has_timed_out = false;
         for &out in outgoing {
-            match client.send(|answer| record_of(out, answer)) {
-                Ok(answer) => sent.push((out, answer)),
+            match client.send(|delivery| record_of(out, delivery)) {
+                Ok(delivery) => sent.push((out, delivery)),
                 Err(KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)) => attempt.failed.push(out),
-                Err(error) => attempt.fail(out, &error, self.explain(client, out, &error)),
+                Err(error) => attempt.fail(out, &error, self.explain_failure(client, out, &error)),
             }
         }
-        for (out, answer) in sent {
-            match answer.await {
+        for (out, delivery) in sent {
+            match delivery.await {
                 Ok(Ok(())) => self.count_delivered(out),
                 Ok(Err(error)) => {
                     has_timed_out |= error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageTimedOut);
-                    attempt.fail(out, &error, self.explain(client, out, &error));
+                    attempt.fail(out, &error, self.explain_failure(client, out, &error));
                 }
                 Err(_) => attempt.failed.push(out),
             }
         }
-        if attempt.trouble.is_some() {
-            self.replace_if_broken(client, has_timed_out);
+        if attempt.error.is_some() {
+            self.replace_if_unusable(client, has_timed_out);
         }
         attempt
     }
@@ -174,34 +181,34 @@ impl Producer {
         metrics.produced(&out.topic, Status::Success).inc();
         metrics.produced_bytes(&out.topic).inc_by(out.value.len() as u64);
         if matches!(self.cluster.security, Security::Identity(_)) {
-            self.rights(&out.topic).granted();
+            self.authorization(&out.topic).granted();
         }
     }
 
-    /// What an error means, and what to do about it.
-    fn explain(&self, client: &Client, out: &Outgoing, error: &KafkaError) -> String {
+    /// Returns what a failure means and what to do about it, for readiness.
+    fn explain_failure(&self, client: &Client, out: &Outgoing, error: &KafkaError) -> String {
         let fatal = client.fatal_error().map(|(code, _)| code);
-        let refused = [error.rdkafka_error_code(), fatal].into_iter().flatten();
-        if refused.into_iter().any(is_authorization) {
-            return self.rights(&out.topic).refused(client.connection.principal(), error);
+        let mut codes = [error.rdkafka_error_code(), fatal].into_iter().flatten();
+        if codes.any(is_authorization_error) {
+            return self.authorization(&out.topic).denied(client.connection.principal(), error);
         }
-        let trouble = match client.connection.trouble() {
-            Some(trouble) => trouble.to_string(),
+        let cause = match client.connection.current_error() {
+            Some(connection_error) => connection_error.to_string(),
             None => error.to_string(),
         };
         format!(
-            "the broker did not take a record for {}: {trouble}; it is sent again until it does",
+            "the broker did not acknowledge a record for {}: {cause}; the record is sent again until it does",
             out.topic
         )
     }
 
-    fn rights(&self, topic: &str) -> Arc<Rights> {
-        let mut rights = self.rights.lock();
-        if let Some(known) = rights.get(topic) {
+    fn authorization(&self, topic: &str) -> Arc<TopicAuthorization> {
+        let mut authorizations = self.authorizations.lock();
+        if let Some(known) = authorizations.get(topic) {
             return Arc::clone(known);
         }
-        let new = Arc::new(Rights::new(Right::Send, &[topic], &self.cluster));
-        rights.insert(topic.to_owned(), Arc::clone(&new));
+        let new = Arc::new(TopicAuthorization::new(Permission::Send, &[topic], &self.cluster));
+        authorizations.insert(topic.to_owned(), Arc::clone(&new));
         new
     }
 
@@ -209,72 +216,80 @@ impl Producer {
         Arc::clone(&self.client.read())
     }
 
-    /// The client, or a new one if it is known to lead nowhere.
-    fn unbroken_client(&self) -> Arc<Client> {
+    /// Returns the client, after replacing one that has lost all brokers.
+    fn usable_client(&self) -> Arc<Client> {
         let client = self.client();
-        if !client.connection.is_stranded() {
+        if !client.connection.has_lost_all_brokers() {
             return client;
         }
-        self.replace_if_broken(&client, false);
+        self.replace_if_unusable(&client, false);
         self.client()
     }
 
-    /// An idempotent producer may end for good, or be stranded; a new one starts with a new id. One whose records timed out
-    /// is not trusted either: after long outages some of them wait for ever for what was in flight, though the broker is
-    /// back. Only the first who notices makes the new one.
-    fn replace_if_broken(&self, failed: &Arc<Client>, has_timed_out: bool) {
+    /// Replaces a client that cannot deliver again.
+    fn replace_if_unusable(&self, failed: &Arc<Client>, has_timed_out: bool) {
+        // librdkafka does not recover from three states. A fatal error ends an idempotent producer for good; a denied
+        // authorization can be such an error. A client that lost all brokers never finds one again. And after a long
+        // outage, records of a client whose records timed out may wait forever for earlier in-flight ones, although the
+        // broker is back. A new client starts with a new producer id, and the failed records are sent again with it.
         let fatal = failed.fatal_error();
-        let is_stranded = failed.connection.is_stranded();
-        if fatal.is_none() && !has_timed_out && !is_stranded {
+        let has_lost_all_brokers = failed.connection.has_lost_all_brokers();
+        if fatal.is_none() && !has_timed_out && !has_lost_all_brokers {
             return;
         }
+        // Deliveries run concurrently: the first one that gets here replaces the client.
         let mut current = self.client.write();
         if !Arc::ptr_eq(&current, failed) {
             return;
         }
         match fatal {
-            // Whoever is not let in is told so in readiness, and not at each attempt.
-            Some((code, reason)) if is_authorization(code) => tracing::debug!(?code, reason, "making a new producer"),
-            Some((code, reason)) => tracing::warn!(
-                ?code,
-                reason,
-                "the idempotent producer is beyond repair: making a new one"
-            ),
-            None if is_stranded => tracing::info!("the cluster named no broker for a moment: making a new producer"),
-            None => tracing::info!("records timed out: making a new producer"),
+            // Readiness reports a denied authorization; a warning for each attempt would only repeat it.
+            Some((code, reason)) if is_authorization_error(code) => {
+                tracing::debug!(?code, reason, "recreating the producer");
+            }
+            Some((code, reason)) => tracing::warn!(?code, reason, "fatal producer error; recreating the producer"),
+            None if has_lost_all_brokers => {
+                tracing::info!("client lost all brokers (cluster metadata was empty); recreating the producer");
+            }
+            None => tracing::info!("records timed out; recreating the producer"),
         }
         match Client::new(&self.cluster) {
             Ok(new) => {
                 let old = std::mem::replace(&mut *current, new);
                 drop(current);
-                // Whoever drops it last waits for its threads: not one of ours.
-                let wait_and_drop = move || {
-                    while Arc::strong_count(&old) > 1 {
-                        std::thread::sleep(QUEUE_FULL_WAIT);
-                    }
-                };
-                if is_stranded {
-                    // The thread of a broker that was given up may never end: then the process ends without it.
-                    std::thread::spawn(wait_and_drop);
-                } else {
-                    tokio::task::spawn_blocking(wait_and_drop);
-                }
+                drop_in_background(old, has_lost_all_brokers);
             }
-            Err(error) => tracing::error!(%error, "no new producer could be made; trying again"),
+            Err(error) => tracing::error!(%error, "the producer could not be recreated; trying again"),
         }
     }
 }
 
-/// What one attempt at sending left.
+/// Drops the client when no delivery uses it. Dropping the last reference waits for the client's threads, so it must not
+/// happen on a thread of the async runtime.
+fn drop_in_background(client: Arc<Client>, has_lost_all_brokers: bool) {
+    let wait_and_drop = move || {
+        while Arc::strong_count(&client) > 1 {
+            std::thread::sleep(QUEUE_FULL_DELAY);
+        }
+    };
+    if has_lost_all_brokers {
+        // The thread of a broker that was given up may never end. The process does not wait for a plain thread.
+        std::thread::spawn(wait_and_drop);
+    } else {
+        tokio::task::spawn_blocking(wait_and_drop);
+    }
+}
+
+/// The result of one attempt to send records.
 #[derive(Default)]
 struct Attempt<'a> {
     failed: Vec<&'a Outgoing>,
-    /// Why, unless it was only for want of room in the queue.
-    trouble: Option<String>,
+    /// Why they failed; `None` if the queue was full and nothing else.
+    error: Option<String>,
 }
 
 impl<'a> Attempt<'a> {
-    fn fail(&mut self, out: &'a Outgoing, error: &KafkaError, trouble: String) {
+    fn fail(&mut self, out: &'a Outgoing, error: &KafkaError, explanation: String) {
         let code = error
             .rdkafka_error_code()
             .map_or_else(|| "other".to_owned(), |code| format!("{code:?}"));
@@ -282,11 +297,11 @@ impl<'a> Attempt<'a> {
         metrics.produced(&out.topic, Status::Error).inc();
         metrics.producer_errors(&out.topic, &code).inc();
         self.failed.push(out);
-        self.trouble = Some(trouble);
+        self.error = Some(explanation);
     }
 }
 
-fn record_of(out: &Outgoing, answer: client::Answer) -> client::Record<'_> {
+fn record_of(out: &Outgoing, delivery: client::DeliverySender) -> client::Record<'_> {
     let parent = out.trace.to_string();
     let mut headers = OwnedHeaders::new_with_capacity(4)
         .insert(header("trace_id", &out.key))
@@ -295,7 +310,7 @@ fn record_of(out: &Outgoing, answer: client::Answer) -> client::Record<'_> {
     if let Some(state) = out.trace.state() {
         headers = headers.insert(header(TRACESTATE, state));
     }
-    let record = BaseRecord::with_opaque_to(&out.topic, answer)
+    let record = BaseRecord::with_opaque_to(&out.topic, delivery)
         .payload(&out.value)
         .headers(headers);
     if out.key.is_empty() {

@@ -1,7 +1,7 @@
-//! The last errors of a client that say nothing of its connection: why a partition is not read.
+//! Recent errors of a client that do not concern its connection. They explain why a partition is not read.
 //!
-//! The binding hands an error's partition to nobody, and its text only to the client's context. The text names the offset
-//! where there is one.
+//! rdkafka does not pass on an error's partition, and passes its text only to the client's context. The text names the
+//! offset, if there is one.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -10,58 +10,58 @@ use parking_lot::{Mutex, MutexGuard};
 
 use xact_contracts::redaction::redact_text;
 
-/// Different errors that are remembered. Each partition that does not move repeats its own.
-const KEPT: usize = 32;
+/// Distinct errors to keep. Each stuck partition repeats its own error.
+const MAX_ERRORS: usize = 32;
 
-/// What was heard, newest last.
+/// Recent errors with their time, newest last.
 #[derive(Debug, Default)]
 pub struct ReadErrors(Mutex<VecDeque<(String, Instant)>>);
 
 impl ReadErrors {
-    fn kept(&self) -> MutexGuard<'_, VecDeque<(String, Instant)>> {
+    fn errors(&self) -> MutexGuard<'_, VecDeque<(String, Instant)>> {
         self.0.lock()
     }
 
-    /// Remembers an error.
-    pub fn note(&self, reason: &str, now: Instant) {
+    /// Adds an error.
+    pub fn add(&self, reason: &str, now: Instant) {
         let reason = redact_text(reason);
-        let mut kept = self.kept();
-        kept.retain(|(known, _)| *known != reason);
-        kept.push_back((reason, now));
-        if kept.len() > KEPT {
-            kept.pop_front();
+        let mut errors = self.errors();
+        errors.retain(|(known, _)| *known != reason);
+        errors.push_back((reason, now));
+        if errors.len() > MAX_ERRORS {
+            errors.pop_front();
         }
     }
 
-    /// Forgets all errors.
+    /// Removes all errors.
     pub fn clear(&self) {
-        self.kept().clear();
+        self.errors().clear();
     }
 
-    /// The errors that name this offset and are no older than `age`, in an order of their own. Partitions that stand at the
-    /// same offset cannot be told apart.
-    pub fn about(&self, offset: i64, age: Duration, now: Instant) -> Vec<String> {
-        let kept = self.kept();
-        let current = kept.iter().filter(|(_, at)| now.duration_since(*at) <= age);
-        let mut about: Vec<String> = current
+    /// Returns the errors that name this offset and are no older than `age`, sorted. Partitions that are at the same offset
+    /// cannot be distinguished.
+    pub fn at_offset(&self, offset: i64, age: Duration, now: Instant) -> Vec<String> {
+        let errors = self.errors();
+        let current = errors.iter().filter(|(_, at)| now.duration_since(*at) <= age);
+        let mut at_offset: Vec<String> = current
             .filter(|(reason, _)| names(reason, offset))
             .map(|(reason, _)| reason.clone())
             .collect();
-        about.sort_unstable();
-        about
+        at_offset.sort_unstable();
+        at_offset
     }
 
-    /// The newest error that is no older than `age` and names none of these offsets, of which it would tell.
+    /// Returns the newest error that is no older than `age` and names none of the `others`' offsets.
     pub fn latest(&self, others: &[i64], age: Duration, now: Instant) -> Option<String> {
-        let kept = self.kept();
-        let mut newest_first = kept.iter().rev();
+        let errors = self.errors();
+        let mut newest_first = errors.iter().rev();
         let found = newest_first
             .find(|(reason, at)| now.duration_since(*at) <= age && !others.iter().any(|&other| names(reason, other)));
         found.map(|(reason, _)| reason.clone())
     }
 }
 
-/// Whether the text holds this number by itself.
+/// Whether the text contains this number as a separate word.
 fn names(reason: &str, offset: i64) -> bool {
     let mut numbers = reason.split(|c: char| !c.is_ascii_alphanumeric());
     let offset = offset.to_string();
@@ -73,47 +73,47 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_is_found_by_the_offset_that_it_names() {
+    fn errors_are_found_by_the_offset_in_their_text() {
         let errors = ReadErrors::default();
         let now = Instant::now();
         let age = Duration::from_secs(10);
-        errors.note("Decompression (codec 0x4) of message at 117 of 90 bytes failed", now);
-        errors.note("Fetch from broker 1 failed", now);
+        errors.add("Decompression (codec 0x4) of message at 117 of 90 bytes failed", now);
+        errors.add("Fetch from broker 1 failed", now);
         for other in [11, 17, 4, 1170] {
-            assert!(errors.about(other, age, now).is_empty(), "{other}");
+            assert!(errors.at_offset(other, age, now).is_empty(), "{other}");
         }
-        assert!(errors.about(117, age, now)[0].starts_with("Decompression"));
-        errors.note("Decompression (codec 0x4) of message at 120 of 90 bytes failed", now);
+        assert!(errors.at_offset(117, age, now)[0].starts_with("Decompression"));
+        errors.add("Decompression (codec 0x4) of message at 120 of 90 bytes failed", now);
         let latest = |others: &[i64]| errors.latest(others, age, now).unwrap_or_default();
         assert!(latest(&[117]).contains("at 120"));
         assert_eq!(latest(&[117, 120]), "Fetch from broker 1 failed");
         assert_eq!(errors.latest(&[], age, now + 2 * age), None);
         assert!(
-            errors.about(117, age, now + 2 * age).is_empty(),
-            "it has not come again"
+            errors.at_offset(117, age, now + 2 * age).is_empty(),
+            "it did not recur"
         );
-        errors.note(
+        errors.add(
             "Decompression (codec 0x4) of message at 117 of 90 bytes failed",
             now + age,
         );
-        assert_eq!(errors.about(117, age, now + 2 * age).len(), 1);
-        errors.note("Another error at 117", now + age);
+        assert_eq!(errors.at_offset(117, age, now + 2 * age).len(), 1);
+        errors.add("Another error at 117", now + age);
         assert_eq!(
-            errors.about(117, age, now + 2 * age).len(),
+            errors.at_offset(117, age, now + 2 * age).len(),
             2,
-            "of another partition, perhaps"
+            "possibly of another partition"
         );
     }
 
     #[test]
-    fn only_so_many_are_kept() {
+    fn the_oldest_errors_are_dropped() {
         let errors = ReadErrors::default();
         let now = Instant::now();
         for offset in 0..100 {
-            errors.note(&format!("bad message at {offset}"), now);
+            errors.add(&format!("bad message at {offset}"), now);
         }
-        assert_eq!(errors.kept().len(), KEPT);
-        assert_eq!(errors.about(99, Duration::ZERO, now).len(), 1);
-        assert!(errors.about(0, Duration::ZERO, now).is_empty());
+        assert_eq!(errors.errors().len(), MAX_ERRORS);
+        assert_eq!(errors.at_offset(99, Duration::ZERO, now).len(), 1);
+        assert!(errors.at_offset(0, Duration::ZERO, now).is_empty());
     }
 }

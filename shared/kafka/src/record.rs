@@ -1,4 +1,4 @@
-//! A record as it was read from a topic, owned, so that work on it can outlive the poll.
+//! A consumed record, owned, so that work on it can outlive the poll.
 
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use rdkafka::message::{BorrowedMessage, Headers};
 use xact_contracts::messages::Source;
 use xact_telemetry::trace_context::TraceContext;
 
-/// One record.
+/// A consumed record.
 #[derive(Debug, Clone)]
 pub struct Record {
-    /// Topic.
+    /// Topic, shared between the records of a partition.
     pub topic: Arc<str>,
     /// Partition.
     pub partition: i32,
@@ -20,21 +20,28 @@ pub struct Record {
     pub offset: i64,
     /// The broker's or the producer's timestamp.
     pub timestamp: Option<Timestamp>,
-    /// The value; a tombstone has none and reads as empty.
+    /// The value; empty for a tombstone.
     pub payload: Vec<u8>,
-    /// Key, where it is text.
+    /// The key, if it is valid UTF-8.
     pub key: Option<String>,
-    /// Trace that the record belongs to.
+    /// The trace that the record belongs to.
     pub trace: TraceContext,
 }
 
-/// Header that holds the W3C trace parent.
+/// Header with the W3C trace parent.
 pub const TRACEPARENT: &str = "traceparent";
-/// Header that holds the W3C trace state.
+/// Header with the W3C trace state.
 pub const TRACESTATE: &str = "tracestate";
 
+/// Reads the trace from a record's headers, which `header` looks up by name. Without valid headers, a new trace begins.
+pub fn trace_of_headers<'a>(header: impl Fn(&str) -> Option<&'a str>) -> TraceContext {
+    header(TRACEPARENT)
+        .and_then(|parent| TraceContext::parse(parent, header(TRACESTATE)))
+        .unwrap_or_default()
+}
+
 impl Record {
-    /// Copies a polled message. `topic` is its topic's name, shared between records.
+    /// Copies a polled message.
     pub fn of_message(message: &BorrowedMessage<'_>, topic: Arc<str>) -> Self {
         let header = |name: &str| {
             let header = message.headers()?.iter().find(|header| header.key == name)?;
@@ -53,13 +60,11 @@ impl Record {
                 .key()
                 .and_then(|key| std::str::from_utf8(key).ok())
                 .map(str::to_owned),
-            trace: header(TRACEPARENT)
-                .and_then(|parent| TraceContext::parse(parent, header(TRACESTATE)))
-                .unwrap_or_default(),
+            trace: trace_of_headers(header),
         }
     }
 
-    /// Where it was read, for a dead letter.
+    /// Returns where the record was read, for a dead letter.
     #[must_use]
     pub fn source(&self) -> Source {
         Source {
@@ -69,10 +74,8 @@ impl Record {
             timestamp: self.timestamp,
         }
     }
-}
 
-impl Record {
-    /// Stands where a record was taken out.
+    /// Returns a record without content.
     pub fn empty() -> Self {
         Self {
             topic: Arc::from(""),

@@ -1,4 +1,4 @@
-//! How a thread that serves librdkafka waits until there is something to do, without looking for it at intervals.
+//! Wakes a thread that serves librdkafka, so that it can sleep instead of polling at intervals.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,8 +7,8 @@ use parking_lot::{Condvar, Mutex};
 
 /// Wakes one thread. Clones wake the same one.
 ///
-/// A wake-up that comes while the thread is not waiting ends its next wait at once, so none is lost between its last look
-/// and its wait.
+/// A wake-up that arrives while the thread is not waiting ends its next wait at once, so none is lost between the thread's
+/// last check and its wait.
 #[derive(Debug, Clone, Default)]
 pub struct Wake(Arc<State>);
 
@@ -19,7 +19,7 @@ struct State {
 }
 
 impl Wake {
-    /// Ends the present wait, or the next one. Librdkafka calls this with its queue locked, so it does nothing else.
+    /// Ends the current wait, or the next one. librdkafka calls this with its queue locked, so it does nothing else.
     pub fn wake(&self) {
         let mut is_awake = self.0.is_awake.lock();
         if !*is_awake {
@@ -28,12 +28,12 @@ impl Wake {
         }
     }
 
-    /// Waits for a wake-up, or for the time that is given.
-    pub fn wait(&self, longest: Duration) {
+    /// Waits for a wake-up, at most for `timeout`.
+    pub fn wait(&self, timeout: Duration) {
         let mut is_awake = self.0.is_awake.lock();
         self.0
             .changed
-            .wait_while_for(&mut is_awake, |is_awake| !*is_awake, longest);
+            .wait_while_for(&mut is_awake, |is_awake| !*is_awake, timeout);
         *is_awake = false;
     }
 
@@ -48,7 +48,7 @@ impl Wake {
 mod tests {
     use super::*;
 
-    /// Longer than any test may take: a wait that reaches it has missed its wake-up.
+    /// Longer than any test may take: a wait that reaches it missed its wake-up.
     const FOREVER: Duration = Duration::from_secs(3600);
 
     #[test]

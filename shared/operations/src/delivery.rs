@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use xact_config::ClusterSettings;
-use xact_kafka::producer::{Outgoing, Producer, ProducerError};
+use xact_kafka::{Outgoing, Producer, ProducerError};
 use xact_telemetry::health::Health;
 
 /// Maximum wait for the acknowledgement.

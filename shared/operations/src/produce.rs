@@ -7,7 +7,7 @@ use crate::delivery::{Delivery, SendError};
 use xact_config::Settings;
 use xact_contracts::json::{self, Kind};
 use xact_contracts::messages::{self, Message};
-use xact_kafka::producer::{Outgoing, ProducerError};
+use xact_kafka::{Outgoing, ProducerError};
 use xact_telemetry::trace_context::TraceContext;
 
 /// Maximum number of events in one text.

@@ -29,4 +29,4 @@ pub use handler::{
 pub use process::run;
 pub use work::{BatchService, EachService, Service};
 pub use worker::{Factory, SetupError};
-pub use xact_kafka::commit_note::{CommitNote, TablePositions};
+pub use xact_kafka::{CommitMetadata, TablePositions};

@@ -16,7 +16,7 @@ use crate::shutdown;
 use crate::worker::{Factory, Shared, Worker};
 use xact_config::{ConfigError, Environment, Settings, load_dotenv};
 use xact_contracts::topology::Stage;
-use xact_kafka::producer::{Producer, ProducerError};
+use xact_kafka::{Producer, ProducerError};
 use xact_telemetry::health::Health;
 use xact_telemetry::{self, TelemetryError};
 

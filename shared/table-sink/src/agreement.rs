@@ -4,7 +4,7 @@
 //! ahead of the group is normal after a crash: the records come again, are skipped by offset, and what has to follow an
 //! append is done once more. A batch without rows for a table makes no commit in it, so a table that is behind the group
 //! is normal as well: a position only rules out records whose rows are there, and between it and the committed offset no
-//! record has a row of this table. The broker keeps the tables' positions beside the committed offset (`CommitNote`); a
+//! record has a row of this table. The broker keeps the tables' positions beside the committed offset (`CommitMetadata`); a
 //! table that is behind its noted position has lost commits. (Spark's `RESTORE` takes rows back and leaves positions; the
 //! lake then tells those that fit the rows.) Nothing may skip records without a word:
 //!
@@ -18,7 +18,7 @@
 //! | table behind an offset that an operator reset | the records between are skipped on purpose | none |
 //! | table without position, new group that begins late (`EVENTHUB_AUTO_OFFSET_RESET=latest`) | the start | the table notes it, or it would later look like a table that was replaced |
 
-use xact_runtime::{Assigned, CommitNote};
+use xact_runtime::{Assigned, CommitMetadata};
 
 /// What to do about a partition.
 #[derive(Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ pub fn judge(table: &str, partition: &Assigned, position: Option<i64>) -> Verdic
                 "table {table} has rows up to offset {ahead} of {topic}[{id}], of which the group has no offset: the topic was recreated, or the group's offsets expired. It is read from its first record, {first}; rows that are there already are not added again"
             ),
         },
-        (Some(committed), Some(ahead)) if ahead > committed && matches!(note, Some(CommitNote::WentBack)) => {
+        (Some(committed), Some(ahead)) if ahead > committed && matches!(note, Some(CommitMetadata::TopicRecreated)) => {
             Verdict::MoveTable {
                 to: committed,
                 why: format!(
@@ -85,8 +85,8 @@ pub fn judge(table: &str, partition: &Assigned, position: Option<i64>) -> Verdic
             }
         }
         (Some(committed), _) if position.unwrap_or(first) < committed => match note {
-            Some(CommitNote::Reset) => Verdict::Agree,
-            Some(CommitNote::Tables(noted)) if noted.get(table).is_some_and(|noted| position >= *noted) => {
+            Some(CommitMetadata::OperatorReset) => Verdict::Agree,
+            Some(CommitMetadata::Tables(noted)) if noted.get(table).is_some_and(|noted| position >= *noted) => {
                 Verdict::Agree
             }
             _ => go_back(table, partition, committed, position),
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     /// A topic with the records 100 to 1000.
-    fn partition(committed: Option<i64>, note: Option<CommitNote>) -> Assigned {
+    fn partition(committed: Option<i64>, note: Option<CommitMetadata>) -> Assigned {
         Assigned {
             app_id: "g:t:0".into(),
             topic: "t".to_owned(),
@@ -144,7 +144,7 @@ mod tests {
         }
     }
 
-    fn judged(committed: Option<i64>, note: Option<CommitNote>, position: Option<i64>) -> (&'static str, i64, String) {
+    fn judged(committed: Option<i64>, note: Option<CommitMetadata>, position: Option<i64>) -> (&'static str, i64, String) {
         match judge("xact_events", &partition(committed, note), position) {
             Verdict::Agree => ("agree", -1, String::new()),
             Verdict::GoBack { to, why, .. } => ("go back", to, why),
@@ -171,7 +171,7 @@ mod tests {
         );
         assert_eq!(judged(None, None, Some(100)).0, "agree");
         assert_eq!(
-            judged(Some(200), Some(CommitNote::Reset), Some(900)).0,
+            judged(Some(200), Some(CommitMetadata::OperatorReset), Some(900)).0,
             "agree",
             "reset to read again"
         );
@@ -193,7 +193,7 @@ mod tests {
     fn a_topic_that_was_recreated_is_read_from_its_first_record_even_if_it_has_outrun_the_table() {
         let (verdict, to, _) = judged(None, None, Some(900));
         assert_eq!((verdict, to), ("move table", 100));
-        let (verdict, to, _) = judged(Some(120), Some(CommitNote::WentBack), Some(900));
+        let (verdict, to, _) = judged(Some(120), Some(CommitMetadata::TopicRecreated), Some(900));
         assert_eq!((verdict, to), ("move table", 120));
     }
 
@@ -215,12 +215,12 @@ mod tests {
     #[test]
     fn an_operator_may_skip_records() {
         for position in [Some(300), None] {
-            assert_eq!(judged(Some(500), Some(CommitNote::Reset), position).0, "agree");
+            assert_eq!(judged(Some(500), Some(CommitMetadata::OperatorReset), position).0, "agree");
         }
     }
 
-    fn noted(table: &str, position: Option<i64>) -> Option<CommitNote> {
-        Some(CommitNote::Tables([(table.to_owned(), position)].into()))
+    fn noted(table: &str, position: Option<i64>) -> Option<CommitMetadata> {
+        Some(CommitMetadata::Tables([(table.to_owned(), position)].into()))
     }
 
     #[test]
@@ -243,7 +243,7 @@ mod tests {
             (noted("xact_events", Some(300)), None, 100),
             // Writing it was switched off, so only other tables were noted.
             (noted("xact_attachments", Some(500)), Some(300), 300),
-            (Some(CommitNote::Tables(BTreeMap::new())), Some(300), 300),
+            (Some(CommitMetadata::Tables(BTreeMap::new())), Some(300), 300),
         ] {
             let (verdict, to, _) = judged(Some(500), note.clone(), is);
             assert_eq!((verdict, to), ("go back", from), "{note:?} {is:?}");

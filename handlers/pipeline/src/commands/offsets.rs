@@ -15,7 +15,7 @@ use positions::{Group, Position};
 use target::Target;
 use xact_config::{Environment, Settings};
 use xact_contracts::topology::Stage;
-use xact_kafka::admin::group_offsets::{GroupOffsets, GroupState};
+use xact_kafka::admin::{GroupOffsets, GroupState};
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 

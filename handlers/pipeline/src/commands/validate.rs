@@ -19,7 +19,7 @@ use xact_config::{Environment, Settings};
 use xact_contracts::ids;
 use xact_contracts::redaction::redact_url;
 use xact_contracts::url_guard::UrlPolicy;
-use xact_kafka::producer::Outgoing;
+use xact_kafka::Outgoing;
 use xact_lake::{AttachmentRow, Content, EventRow, FailedRow, FileStore, Key, Table, TableRow};
 use xact_operations::delivery::Delivery;
 use xact_telemetry::trace_context::TraceContext;

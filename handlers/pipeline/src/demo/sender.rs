@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::events::Sample;
 use xact_config::Settings;
-use xact_kafka::admin::topics::LagReader;
-use xact_kafka::producer::{Outgoing, Producer};
+use xact_kafka::admin::LagReader;
+use xact_kafka::{Outgoing, Producer};
 use xact_telemetry::health::Health;
 use xact_telemetry::trace_context::TraceContext;
 
@@ -124,6 +124,6 @@ impl Sender {
         })
         .await??;
         self.lags = Some(reader);
-        Ok(lags.iter().map(xact_kafka::admin::topics::PartitionLag::lag).collect())
+        Ok(lags.iter().map(xact_kafka::admin::PartitionLag::lag).collect())
     }
 }

@@ -1,30 +1,31 @@
-//! A consumer group from outside: who is in it, and putting its positions elsewhere while nobody is.
+//! A consumer group's members, and its committed offsets, which can be changed while it has no members.
 
 use jiff::Timestamp;
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 
+use crate::admin::error::AdminError;
 use crate::admin::metadata_client::MetadataClient;
-use crate::admin::request::{AdminError, REQUEST_TIMEOUT};
-use crate::commit_note::CommitNote;
+use crate::admin::request::REQUEST_TIMEOUT;
+use crate::commit_metadata::CommitMetadata;
 use xact_config::ClusterSettings;
 
 /// A member of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// The client's own name.
+    /// The member's `client.id`.
     pub client_id: String,
-    /// Where it connects from.
+    /// The host that it connects from.
     pub host: String,
 }
 
-/// Who is in a group.
+/// State and members of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupState {
-    /// The broker's word: `Stable`, `Empty`, `PreparingRebalance`, …; `Absent`: the broker does not know the group.
+    /// As the broker reports it: `Stable`, `Empty`, `PreparingRebalance`, …; `Absent` if the broker does not know the group.
     pub state: String,
-    /// Its members.
+    /// The members.
     pub members: Vec<Member>,
 }
 
@@ -36,13 +37,13 @@ pub struct GroupOffsets {
 }
 
 impl GroupOffsets {
-    /// Connects. The group is not joined.
+    /// Creates the client, which does not join the group.
     ///
     /// # Errors
-    /// When librdkafka refuses the settings.
+    /// When librdkafka rejects the settings.
     pub fn new(cluster: &ClusterSettings, group: &str) -> Result<Self, AdminError> {
-        // A consumer that never subscribes never joins; of a group without members it may commit positions.
-        let client = MetadataClient::of_group(cluster, group, &[])?;
+        // A consumer that never subscribes never joins, and can commit offsets for a group without members.
+        let client = MetadataClient::for_group(cluster, group, &[])?;
         Ok(Self {
             client,
             cluster: cluster.clone(),
@@ -50,13 +51,13 @@ impl GroupOffsets {
         })
     }
 
-    /// State and members. Blocks.
+    /// Returns the group's state and members. Blocks.
     ///
     /// # Errors
-    /// When the broker does not answer; the embedded one never does.
+    /// When the broker does not answer. The embedded broker does not support this request.
     pub fn state(&self) -> Result<GroupState, AdminError> {
         let what = format!("the members of group {} cannot be read", self.group);
-        let list = self.client.ask(what, |client| {
+        let list = self.client.request(what, |client| {
             client.fetch_group_list(Some(&self.group), REQUEST_TIMEOUT)
         })?;
         let state = list.groups().iter().find(|group| group.name() == self.group);
@@ -72,7 +73,7 @@ impl GroupOffsets {
                 });
                 GroupState {
                     state: match group.state() {
-                        // What the broker says of a group that it has never heard of, or has forgotten.
+                        // Reported for a group that does not exist or was deleted.
                         "Dead" | "" => "Absent".to_owned(),
                         state => state.to_owned(),
                     },
@@ -82,21 +83,21 @@ impl GroupOffsets {
         ))
     }
 
-    /// For each partition, in their order: the first offset whose record was written at `time` or later; `None`: there is
-    /// none. Blocks.
+    /// Returns for each partition, in the given order, the first offset whose record was written at `time` or later, or
+    /// `None` if there is no such record. Blocks.
     ///
     /// # Errors
     /// When the broker does not answer.
     pub fn at_time(&self, partitions: &[(String, i32)], time: Timestamp) -> Result<Vec<Option<i64>>, AdminError> {
         let what = format!("offsets at {time}");
-        let failed = |error| AdminError::broker(what.clone(), &self.cluster)(error);
+        let failed = |error| AdminError::request(what.clone(), &self.cluster)(error);
         let mut wanted = TopicPartitionList::new();
         for (topic, partition) in partitions {
             wanted
                 .add_partition_offset(topic, *partition, Offset::Offset(time.as_millisecond().max(0)))
                 .map_err(failed)?;
         }
-        let found = self.client.ask(what.clone(), |client| {
+        let found = self.client.request(what.clone(), |client| {
             client.offsets_for_times(wanted.clone(), REQUEST_TIMEOUT)
         })?;
         let mut offsets = Vec::new();
@@ -105,7 +106,7 @@ impl GroupOffsets {
             let offset = match element.map(|element| (element.error(), element.offset())) {
                 Some((Ok(()), Offset::Offset(offset))) => Some(offset),
                 Some((Err(error), _)) => return Err(failed(error)),
-                // `End`: nothing was written since.
+                // `End`: nothing was written since `time`.
                 _ => None,
             };
             offsets.push(offset);
@@ -113,24 +114,24 @@ impl GroupOffsets {
         Ok(offsets)
     }
 
-    /// Commits positions for the group. The broker takes them only while the group has no members. Blocks.
+    /// Commits offsets for the group. The broker accepts them only while the group has no members. Blocks.
     ///
     /// # Errors
-    /// When the broker refuses, because a member has come perhaps, or does not answer.
+    /// When the broker rejects them, for example because a member has joined, or does not answer.
     pub fn commit(&self, positions: &[((String, i32), i64)]) -> Result<(), AdminError> {
         let what = format!(
-            "the positions of group {} cannot be written (a member that has just joined forbids it)",
+            "the positions of group {} cannot be written (the group must not have members)",
             self.group
         );
-        let failed = |error: KafkaError| AdminError::broker(what.clone(), &self.cluster)(error);
+        let failed = |error: KafkaError| AdminError::request(what.clone(), &self.cluster)(error);
         let mut list = TopicPartitionList::new();
         for ((topic, partition), offset) in positions {
-            // Noted, so that a stage with tables knows it for a decision, and not for a table that was restored.
-            CommitNote::Reset
-                .add(&mut list, topic, *partition, *offset)
+            // The metadata lets a stage with tables distinguish the reset from a table that was restored.
+            CommitMetadata::OperatorReset
+                .add_to(&mut list, topic, *partition, *offset)
                 .map_err(failed)?;
         }
         self.client
-            .ask(what.clone(), |client| client.commit(&list, CommitMode::Sync))
+            .request(what.clone(), |client| client.commit(&list, CommitMode::Sync))
     }
 }

@@ -1,7 +1,8 @@
-//! A client that asks a cluster questions and joins no group: for operators' commands, and for looking at lag.
+//! A consumer without a group membership, for metadata, watermarks, committed offsets and single reads.
 //!
-//! librdkafka answers a question that failed with "timed out" or "transport failure", and tells why in events of its own;
-//! and it asks for a token by such an event as well, before which it does not even connect. Both are looked at here.
+//! librdkafka reports the cause of a failed request in separate events: the request itself only fails with "timed out" or
+//! "transport failure". Token requests are such events too, and without a token it does not connect. Events are served by
+//! polling, so this client polls before a request and after a failed one.
 
 use std::time::{Duration, Instant};
 
@@ -10,16 +11,18 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{ClientConfig, TopicPartitionList};
 
-use crate::admin::request::{AdminError, REQUEST_TIMEOUT, with_retries};
+use crate::admin::error::AdminError;
+use crate::admin::request::{REQUEST_TIMEOUT, with_retries};
 use crate::client_config;
 use crate::connection::Connection;
+use crate::connection_error::ConnectionError;
 use xact_config::ClusterSettings;
 
-/// How long events are looked for after a question failed: those that explain it came before the answer.
-const EVENTS: Duration = Duration::from_millis(50);
+/// Longest wait for the next event. Those that explain a failed request arrive before its result.
+const EVENT_TIMEOUT: Duration = Duration::from_millis(50);
 
-/// Events that one look takes at most.
-const MOST_EVENTS: usize = 100;
+/// Most events to serve at once.
+const MAX_EVENTS: usize = 100;
 
 /// The client.
 pub(crate) struct MetadataClient {
@@ -29,24 +32,24 @@ pub(crate) struct MetadataClient {
 }
 
 impl MetadataClient {
-    /// A client that asks for metadata; connects in the background.
+    /// Creates a client for metadata, which connects in the background.
     pub(crate) fn new(cluster: &ClusterSettings) -> Result<Self, AdminError> {
-        Self::make(cluster, client_config::client(cluster), &[])
+        Self::create(cluster, client_config::client(cluster), &[])
     }
 
-    /// One that may read, and speak of this group's positions, with further settings of librdkafka.
-    pub(crate) fn of_group(
+    /// Creates a client that can also read records and this group's offsets, with further librdkafka settings.
+    pub(crate) fn for_group(
         cluster: &ClusterSettings,
         group: &str,
         settings: &[(&str, &str)],
     ) -> Result<Self, AdminError> {
         let mut config = client_config::client(cluster);
-        // librdkafka wants a group for whatever reads; without a subscription it is never joined.
+        // librdkafka requires a group in order to read; without a subscription the client never joins it.
         config.set("group.id", group).set("enable.auto.commit", "false");
-        Self::make(cluster, config, settings)
+        Self::create(cluster, config, settings)
     }
 
-    fn make(
+    fn create(
         cluster: &ClusterSettings,
         mut config: ClientConfig,
         settings: &[(&str, &str)],
@@ -54,85 +57,86 @@ impl MetadataClient {
         for (name, value) in settings {
             config.set(*name, *value);
         }
-        let connection = Connection::of_metadata_client(cluster);
+        let connection = Connection::for_metadata_client(cluster);
         let client = config.create_with_context(connection.clone());
         Ok(Self {
-            client: client.map_err(AdminError::broker("the client cannot be made", cluster))?,
+            client: client.map_err(AdminError::request("the client cannot be created", cluster))?,
             connection,
             cluster: cluster.clone(),
         })
     }
 
-    /// Asks until there is an answer, for a while. Blocks. Not while anything is assigned: records would be lost.
-    pub(crate) fn ask<T>(
+    /// Makes a request, with retries. Blocks. It must not be called while partitions are assigned: serving events would
+    /// discard their records.
+    pub(crate) fn request<T>(
         &self,
         what: impl Into<String>,
-        question: impl Fn(&BaseConsumer<Connection>) -> Result<T, KafkaError>,
+        request: impl Fn(&BaseConsumer<Connection>) -> Result<T, KafkaError>,
     ) -> Result<T, AdminError> {
-        self.prepare();
-        let answer = with_retries(|| question(&self.client));
-        if answer.is_err() {
-            self.serve(EVENTS);
+        self.acquire_token();
+        let response = with_retries(|| request(&self.client));
+        if response.is_err() {
+            self.serve_events(EVENT_TIMEOUT);
         }
-        answer.map_err(|error| self.explain(what, error))
+        response.map_err(|error| self.explain(what, error))
     }
 
-    /// First offset and end of a partition. Blocks.
+    /// Returns the low and high watermark of a partition. Blocks.
     pub(crate) fn watermarks(&self, topic: &str, partition: i32) -> Result<(i64, i64), AdminError> {
-        self.ask(format!("end of {topic}[{partition}]"), |client| {
+        self.request(format!("end of {topic}[{partition}]"), |client| {
             client.fetch_watermarks(topic, partition, REQUEST_TIMEOUT)
         })
     }
 
-    /// Reads these partitions from here on.
+    /// Starts to read these partitions, and no others.
     pub(crate) fn assign(&self, what: &str, list: &TopicPartitionList) -> Result<(), AdminError> {
         self.client.assign(list).map_err(|error| self.explain(what, error))
     }
 
-    /// The next record or error, or nothing for a while.
-    pub(crate) fn poll(&self, wait: Duration) -> Option<Result<BorrowedMessage<'_>, KafkaError>> {
-        self.client.poll(wait)
+    /// Returns the next record or error; `None` after `timeout`.
+    pub(crate) fn poll(&self, timeout: Duration) -> Option<Result<BorrowedMessage<'_>, KafkaError>> {
+        self.client.poll(timeout)
     }
 
-    /// What is known of why nothing comes.
-    pub(crate) fn trouble(&self) -> Option<String> {
-        self.connection.trouble().map(|trouble| trouble.to_string())
+    /// Returns why the cluster cannot be used, if it is known.
+    pub(crate) fn connection_error(&self) -> Option<ConnectionError> {
+        self.connection.current_error()
     }
 
-    /// The last error that is none of the connection's, since [`MetadataClient::forget_errors`].
-    pub(crate) fn last_error(&self) -> Option<String> {
+    /// Returns the last error that does not concern the connection, since [`MetadataClient::clear_read_errors`].
+    pub(crate) fn last_read_error(&self) -> Option<String> {
         self.connection.read_errors().latest(&[], Duration::MAX, Instant::now())
     }
 
-    /// Before another question.
-    pub(crate) fn forget_errors(&self) {
+    /// Forgets earlier read errors, before the next read.
+    pub(crate) fn clear_read_errors(&self) {
         self.connection.read_errors().clear();
     }
 
-    /// The error with what is known of its cause.
+    /// Wraps an error, with its cause if the connection knows it.
     pub(crate) fn explain(&self, what: impl Into<String>, error: KafkaError) -> AdminError {
-        match self.trouble() {
-            Some(trouble) => AdminError::Trouble {
+        match self.connection_error() {
+            Some(error) => AdminError::Connection {
                 what: what.into(),
-                trouble,
+                error: Box::new(error),
             },
-            None => AdminError::broker(what, &self.cluster)(error),
+            None => AdminError::request(what, &self.cluster)(error),
         }
     }
 
-    /// Hands over a token where one is needed: a new client has none, and an old one's may be over.
-    pub(crate) fn prepare(&self) {
-        let until = Instant::now() + REQUEST_TIMEOUT;
-        self.serve(Duration::ZERO);
-        while !self.connection.is_prepared() && Instant::now() < until {
-            self.serve(EVENTS);
+    /// Serves librdkafka's token request, if it has one. A new client has no token, and an older client's may have expired.
+    pub(crate) fn acquire_token(&self) {
+        let deadline = Instant::now() + REQUEST_TIMEOUT;
+        self.serve_events(Duration::ZERO);
+        while !self.connection.is_ready_to_connect() && Instant::now() < deadline {
+            self.serve_events(EVENT_TIMEOUT);
         }
     }
 
-    fn serve(&self, wait: Duration) {
-        // An error is handed to the connection on its way, and returned as well.
-        for _ in 0..MOST_EVENTS {
-            if self.client.poll(wait).is_none() {
+    fn serve_events(&self, timeout: Duration) {
+        // A poll passes an error to the connection and also returns it.
+        for _ in 0..MAX_EVENTS {
+            if self.client.poll(timeout).is_none() {
                 return;
             }
         }

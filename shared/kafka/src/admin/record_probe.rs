@@ -1,6 +1,6 @@
-//! Whether the record at an offset can be read: for the operator's commands, as a stage's consumer would read it.
+//! Tests whether the record at an offset can be read with the settings of a stage's consumer.
 //!
-//! Nobody's position moves. One client looks at one partition at a time, since librdkafka's errors do not name theirs.
+//! No committed offset changes. A client reads one partition at a time, because librdkafka's errors do not name theirs.
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -8,28 +8,27 @@ use std::time::{Duration, Instant};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 
+use crate::admin::error::AdminError;
 use crate::admin::metadata_client::MetadataClient;
-use crate::admin::request::AdminError;
 use crate::admin::topic_reader::TopicRecord;
 use crate::client_config::READ_SETTINGS;
-use crate::connection_error::is_authorization;
+use crate::connection_error::is_authorization_error;
 use xact_config::ClusterSettings;
 
-/// Named because librdkafka wants a name, and never joined.
-const PROBE: &str = "xact-pipeline-probe";
+/// librdkafka requires a group; the client never joins it.
+const GROUP: &str = "xact-pipeline-probe";
 
-/// Longest wait for a record that the broker has. Of some damaged batches the client says nothing, and asks again.
+/// Longest wait for a record that the broker has. For some damaged batches librdkafka reports no error and retries forever.
 const RECORD_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// The longest sleep until something comes.
-const POLL: Duration = Duration::from_millis(100);
+const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// How reading from an offset ended.
+/// Why a read from an offset ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stop {
-    /// The visitor had enough.
+    /// The visitor broke off.
     Enough,
-    /// The end of what may be read now.
+    /// All records that can be read now were read.
     End,
     /// The records from an offset on cannot be read.
     Unreadable {
@@ -40,33 +39,33 @@ pub enum Stop {
     },
 }
 
-/// What is found at an offset.
+/// What a partition holds at an offset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Probed {
-    /// The first record that is there or behind it.
+    /// The first record at the offset or after it.
     Record(TopicRecord),
-    /// No record is there or behind it.
+    /// There is no record at the offset or after it.
     End,
-    /// What is there cannot be read, for this reason.
+    /// The record cannot be read, for this reason.
     Unreadable(String),
 }
 
-/// Looks at records of one cluster, one after the other, over one connection.
+/// Reads single records of one cluster.
 pub struct RecordProbe {
     client: MetadataClient,
 }
 
 impl RecordProbe {
-    /// Makes the client; it connects in the background.
+    /// Creates the client, which connects in the background.
     ///
     /// # Errors
-    /// When librdkafka refuses the settings.
+    /// When librdkafka rejects the settings.
     pub fn connect(cluster: &ClusterSettings) -> Result<Self, AdminError> {
         let own = [
             ("enable.auto.offset.store", "false"),
-            // The end of a partition, also behind offsets that hold no record.
+            // Reports the end of a partition, also when its last offsets hold no record.
             ("enable.partition.eof", "true"),
-            // An offset that is not there is an error, and no other place to begin at.
+            // A missing offset is an error. The client must not continue elsewhere.
             ("auto.offset.reset", "error"),
             // One record is enough.
             ("queued.min.messages", "1"),
@@ -74,11 +73,11 @@ impl RecordProbe {
         ];
         let settings: Vec<(&str, &str)> = own.into_iter().chain(READ_SETTINGS).collect();
         Ok(Self {
-            client: MetadataClient::of_group(cluster, PROBE, &settings)?,
+            client: MetadataClient::for_group(cluster, GROUP, &settings)?,
         })
     }
 
-    /// Looks at one offset. Blocks.
+    /// Reads the record at an offset, or the first one after it. Blocks.
     ///
     /// # Errors
     /// When the broker does not answer.
@@ -95,7 +94,7 @@ impl RecordProbe {
         })
     }
 
-    /// Hands the records from an offset on to `visit`, until it breaks off, or there are no more, or one cannot be read.
+    /// Passes the records from an offset on to `visit`, until it breaks off, or there are no more, or one cannot be read.
     /// Blocks.
     ///
     /// # Errors
@@ -112,8 +111,8 @@ impl RecordProbe {
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(topic, partition, Offset::Offset(offset))
             .map_err(failed)?;
-        self.client.prepare();
-        self.client.forget_errors();
+        self.client.acquire_token();
+        self.client.clear_read_errors();
         self.client.assign(&what, &list)?;
         let stop = self.poll(partition, offset, visit);
         self.client.assign(&what, &TopicPartitionList::new())?;
@@ -130,43 +129,43 @@ impl RecordProbe {
         mut visit: impl FnMut(TopicRecord) -> ControlFlow<()>,
     ) -> Result<Stop, KafkaError> {
         let mut next = offset;
-        let mut heard = Instant::now();
-        let mut last = None;
+        let mut last_record_at = Instant::now();
+        let mut last_error = None;
         loop {
-            match self.client.poll(POLL) {
+            match self.client.poll(POLL_TIMEOUT) {
                 Some(Ok(message)) => {
                     next = message.offset() + 1;
                     if visit(TopicRecord::of_message(&message)).is_break() {
                         return Ok(Stop::Enough);
                     }
-                    heard = Instant::now();
+                    last_record_at = Instant::now();
                 }
                 Some(Err(KafkaError::PartitionEOF(id))) if id == partition => return Ok(Stop::End),
                 Some(Err(error)) => match error.rdkafka_error_code() {
-                    Some(code) if is_authorization(code) => return Err(error),
+                    Some(code) if is_authorization_error(code) => return Err(error),
                     Some(code) if is_final(code) => {
-                        let reason = self.client.last_error().unwrap_or_else(|| error.to_string());
+                        let reason = self.client.last_read_error().unwrap_or_else(|| error.to_string());
                         return Ok(Stop::Unreadable { at: next, reason });
                     }
-                    _ => last = Some(error),
+                    _ => last_error = Some(error),
                 },
                 None => {}
             }
-            if heard.elapsed() > RECORD_TIMEOUT {
-                // Without a connection, nothing is known of the record.
-                return match (self.client.trouble(), last) {
+            if last_record_at.elapsed() > RECORD_TIMEOUT {
+                // A connection error says nothing about the record.
+                return match (self.client.connection_error(), last_error) {
                     (Some(_), error) => Err(error.unwrap_or(KafkaError::NoMessageReceived)),
                     (None, last) => {
-                        let reason = self.client.last_error().or(last.map(|error| error.to_string()));
-                        let silent = || {
+                        let reason = self.client.last_read_error().or(last.map(|error| error.to_string()));
+                        let no_reason = || {
                             format!(
-                                "nothing came within {} s, and no error either: the record is damaged, or larger than it may be",
+                                "neither a record nor an error within {} s: the record is damaged, or larger than allowed",
                                 RECORD_TIMEOUT.as_secs()
                             )
                         };
                         Ok(Stop::Unreadable {
                             at: next,
-                            reason: reason.unwrap_or_else(silent),
+                            reason: reason.unwrap_or_else(no_reason),
                         })
                     }
                 };
@@ -175,7 +174,7 @@ impl RecordProbe {
     }
 }
 
-/// Whether asking again gives the same error.
+/// Whether another attempt returns the same error.
 const fn is_final(code: RDKafkaErrorCode) -> bool {
     matches!(
         code,

@@ -1,4 +1,4 @@
-//! Records without a value, put into one partition on purpose: marks that belong to a record of that partition.
+//! Writes tombstones (records without a value) to given partitions. The dead-letter commands mark entries with them.
 
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
@@ -9,10 +9,10 @@ use crate::connection::Connection;
 use crate::producer::ProducerError;
 use xact_config::ClusterSettings;
 
-/// One mark.
+/// A tombstone to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tombstone {
-    /// Partition that it goes to.
+    /// Partition to write to.
     pub partition: i32,
     /// Key.
     pub key: String,
@@ -20,7 +20,7 @@ pub struct Tombstone {
     pub headers: Vec<(&'static str, String)>,
 }
 
-/// A mark that the broker did not take.
+/// The broker did not acknowledge a tombstone.
 #[derive(Debug, thiserror::Error)]
 #[error("the mark {key} was not written to {topic}[{partition}]: {error}. Run the command again, which is safe")]
 pub struct TombstoneError {
@@ -31,7 +31,7 @@ pub struct TombstoneError {
     error: String,
 }
 
-/// Writes marks into one topic.
+/// Writes tombstones to one topic.
 pub struct Tombstones {
     client: FutureProducer<Connection>,
     connection: Connection,
@@ -39,15 +39,15 @@ pub struct Tombstones {
 }
 
 impl Tombstones {
-    /// Makes the client; it connects in the background.
+    /// Creates the client, which connects in the background.
     ///
     /// # Errors
-    /// When librdkafka refuses the settings.
+    /// When librdkafka rejects the settings.
     pub fn new(cluster: &ClusterSettings, topic: &str) -> Result<Self, ProducerError> {
-        let connection = Connection::of_producer(cluster);
+        let connection = Connection::for_producer(cluster);
         Ok(Self {
             client: client_config::producer(cluster)
-                // An operator waits for this: it gives up, and says so.
+                // An operator waits for the result, so the time limits are shorter than a stage's.
                 .set("request.timeout.ms", "10000")
                 .set("message.timeout.ms", "30000")
                 .create_with_context(connection.clone())?,
@@ -56,17 +56,17 @@ impl Tombstones {
         })
     }
 
-    /// Writes all and returns when the broker has acknowledged them.
+    /// Writes the tombstones and returns when the broker has acknowledged all of them.
     ///
     /// # Errors
-    /// The first that the broker did not take; others may be there.
+    /// For the first one that failed; others may have been written.
     pub async fn write(&self, tombstones: &[Tombstone]) -> Result<(), TombstoneError> {
         let failed = |tombstone: &Tombstone, error: KafkaError| TombstoneError {
             topic: self.topic.clone(),
             partition: tombstone.partition,
             key: tombstone.key.clone(),
-            error: match self.connection.trouble() {
-                Some(trouble) => trouble.to_string(),
+            error: match self.connection.current_error() {
+                Some(connection_error) => connection_error.to_string(),
                 None => format!("{error}; check the broker"),
             },
         };

@@ -1,6 +1,6 @@
-//! Reading a topic as an onlooker: every record that is there now, without a group, without a commit.
+//! Reads every record that a topic holds now, without joining a group and without committing.
 //!
-//! For the operator's commands. Nobody's position moves, and a record costs memory only while it is looked at.
+//! Records are passed on one at a time, so memory stays small for a topic of any size.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -12,17 +12,18 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 
+use crate::admin::error::AdminError;
 use crate::admin::metadata_client::MetadataClient;
-use crate::admin::request::{AdminError, REQUEST_TIMEOUT};
+use crate::admin::request::REQUEST_TIMEOUT;
 use xact_config::ClusterSettings;
 
-/// Longest silence of a broker that has records for us.
-const SILENCE: Duration = Duration::from_secs(30);
+/// Longest wait for the next record of a partition that has more.
+const DATA_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Named because librdkafka wants a name, and never joined.
-const READER: &str = "xact-pipeline-reader";
+/// librdkafka requires a group; the client never joins it.
+const GROUP: &str = "xact-pipeline-reader";
 
-/// A record as it is in the topic. Unlike [`crate::record::Record`] it tells a missing value from an empty one.
+/// A record with all of its parts. Unlike [`crate::Record`], it distinguishes a tombstone from an empty value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicRecord {
     /// Partition.
@@ -35,7 +36,7 @@ pub struct TopicRecord {
     pub key: Option<Vec<u8>>,
     /// Value; `None`: a tombstone.
     pub value: Option<Vec<u8>>,
-    /// Headers in their order.
+    /// Headers, in order.
     pub headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
@@ -61,30 +62,30 @@ impl TopicRecord {
         }
     }
 
-    /// The first header of this name, where it is text.
+    /// Returns the first header of this name, if it is valid UTF-8.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         let (_, value) = self.headers.iter().find(|(key, _)| key == name)?;
         std::str::from_utf8(value.as_deref()?).ok()
     }
 
-    /// The key, where it is text.
+    /// Returns the key, if it is valid UTF-8.
     #[must_use]
     pub fn key_text(&self) -> Option<&str> {
         std::str::from_utf8(self.key.as_deref()?).ok()
     }
 }
 
-/// The records of a partition: from `low`, up to and without `high`. There may be gaps between them, also at the end.
+/// The offsets of a partition from `low` up to, but not including, `high`. Some of them may hold no record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
-    /// First offset that is still there.
+    /// First offset that is still available.
     pub low: i64,
     /// One past the last offset.
     pub high: i64,
 }
 
-/// What a topic holds at one moment.
+/// Reads the records that a topic held when the reader was opened.
 pub struct TopicReader {
     client: MetadataClient,
     cluster: ClusterSettings,
@@ -93,29 +94,29 @@ pub struct TopicReader {
 }
 
 impl TopicReader {
-    /// Asks for the partitions and where they begin and end now. Blocks.
+    /// Fetches the partitions and their watermarks. Blocks.
     ///
     /// # Errors
-    /// When the broker cannot be reached or there is no such topic.
+    /// When the broker cannot be reached or the topic does not exist.
     pub fn open(cluster: &ClusterSettings, topic: &str) -> Result<Self, AdminError> {
         let settings = [
             ("enable.auto.offset.store", "false"),
-            // The end of a partition, also behind gaps that hold no record.
+            // Reports the end of a partition, also when its last offsets hold no record.
             ("enable.partition.eof", "true"),
-            // Retention may have taken the first records between two questions.
+            // Retention may delete the first records after the watermarks were fetched.
             ("auto.offset.reset", "earliest"),
             ("queued.max.messages.kbytes", "8192"),
             ("fetch.message.max.bytes", "1048576"),
         ];
-        let client = MetadataClient::of_group(cluster, READER, &settings)?;
-        let metadata = client.ask(format!("topic {topic} cannot be read"), |client| {
+        let client = MetadataClient::for_group(cluster, GROUP, &settings)?;
+        let metadata = client.request(format!("topic {topic} cannot be read"), |client| {
             client.fetch_metadata(Some(topic), REQUEST_TIMEOUT)
         })?;
         let found = metadata
             .topics()
             .iter()
             .find(|found| found.name() == topic && found.error().is_none() && !found.partitions().is_empty())
-            .ok_or_else(|| AdminError::Missing {
+            .ok_or_else(|| AdminError::MissingTopic {
                 topic: topic.to_owned(),
                 bootstrap: cluster.bootstrap_servers.clone(),
             })?;
@@ -133,24 +134,24 @@ impl TopicReader {
         })
     }
 
-    /// Each partition with what it held when the reader was opened, less what was left out since.
+    /// Returns the offsets of each partition when the reader was opened, without those that [`Self::begin_at`] excludes.
     #[must_use]
     pub fn spans(&self) -> &BTreeMap<i32, Span> {
         &self.spans
     }
 
-    /// Leaves out what is before an offset.
+    /// Excludes the offsets before `offset`.
     pub fn begin_at(&mut self, partition: i32, offset: i64) {
         if let Some(span) = self.spans.get_mut(&partition) {
             span.low = span.low.max(offset);
         }
     }
 
-    /// Hands every record to `visit`, a partition's in their order, until all are read or it breaks off. Records that
-    /// are written meanwhile are not read. Blocks. It may be called again: it reads the same records again.
+    /// Passes every record to `visit`, those of a partition in order, until all are read or it breaks off. Records that are
+    /// written meanwhile are not read. Blocks. Another call reads the same records again.
     ///
     /// # Errors
-    /// When the broker falls silent: what was visited so far is not all.
+    /// When the broker sends no data: the records visited so far are incomplete.
     pub fn read(&self, mut visit: impl FnMut(TopicRecord) -> ControlFlow<()>) -> Result<(), AdminError> {
         let mut left: BTreeMap<i32, i64> = BTreeMap::new();
         let mut begin = TopicPartitionList::new();
@@ -158,7 +159,7 @@ impl TopicReader {
             left.insert(partition, span.high);
             begin
                 .add_partition_offset(&self.topic, partition, Offset::Offset(span.low))
-                .map_err(AdminError::broker(format!("begin of {}", self.topic), &self.cluster))?;
+                .map_err(AdminError::request(format!("begin of {}", self.topic), &self.cluster))?;
         }
         if left.is_empty() {
             return Ok(());
@@ -177,12 +178,12 @@ impl TopicReader {
         left: &mut BTreeMap<i32, i64>,
         visit: &mut impl FnMut(TopicRecord) -> ControlFlow<()>,
     ) -> Result<(), AdminError> {
-        let mut heard = Instant::now();
+        let mut last_data_at = Instant::now();
         let mut reason = None;
         while !left.is_empty() {
             match self.client.poll(Duration::from_millis(100)) {
                 Some(Ok(message)) => {
-                    heard = Instant::now();
+                    last_data_at = Instant::now();
                     let (partition, offset) = (message.partition(), message.offset());
                     let Some(&high) = left.get(&partition) else {
                         continue;
@@ -193,27 +194,28 @@ impl TopicReader {
                     if offset + 1 >= high {
                         left.remove(&partition);
                     }
-                    // A visitor may take its time: silence begins when it is done.
-                    heard = heard.max(Instant::now());
+                    // The time that the visitor took does not count as a wait for data.
+                    last_data_at = last_data_at.max(Instant::now());
                 }
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
-                    heard = Instant::now();
+                    last_data_at = Instant::now();
                     left.remove(&partition);
                 }
                 Some(Err(error)) => reason = Some(error.to_string()),
                 None => {}
             }
-            if heard.elapsed() > SILENCE {
-                return Err(AdminError::Silent {
+            if last_data_at.elapsed() > DATA_TIMEOUT {
+                return Err(AdminError::NoData {
                     topic: self.topic.clone(),
                     partitions: left.keys().copied().collect(),
-                    seconds: SILENCE.as_secs(),
+                    seconds: DATA_TIMEOUT.as_secs(),
                     bootstrap: self.cluster.bootstrap_servers.clone(),
                     reason: self
                         .client
-                        .trouble()
+                        .connection_error()
+                        .map(|error| error.to_string())
                         .or(reason)
-                        .unwrap_or_else(|| "no answer".to_owned()),
+                        .unwrap_or_else(|| "no error was reported".to_owned()),
                 });
             }
         }

@@ -1,4 +1,4 @@
-//! What a connection makes of librdkafka's words, and of its questions for a token.
+//! How a connection classifies librdkafka's errors and statistics, and serves its token requests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -19,12 +19,12 @@ fn cluster(security: Security) -> ClusterSettings {
 /// A connection that reports as `broker`, with the health that it reports to.
 fn reporting() -> (Connection, Health) {
     let health = Health::default();
-    let report = Report {
+    let reporter = HealthReporter {
         health: health.clone(),
         component: "download/broker".to_owned(),
-        silent_after: Duration::from_secs(10),
+        response_timeout: Duration::from_secs(10),
     };
-    (Connection::of_consumer(&cluster(Security::Plaintext), report), health)
+    (Connection::for_consumer(&cluster(Security::Plaintext), reporter), health)
 }
 
 fn with_broker(broker: Broker) -> Statistics {
@@ -35,17 +35,17 @@ fn with_broker(broker: Broker) -> Statistics {
 }
 
 #[test]
-fn that_all_brokers_are_down_does_not_hide_why() {
+fn all_brokers_down_does_not_replace_a_specific_error() {
     let (connection, health) = reporting();
-    let told = |code, words: &str| {
+    let reports = |code, words: &str| {
         connection.error(KafkaError::Global(code), "from librdkafka");
         let reasons = health.not_ready();
         assert!(reasons["download/broker"].contains(words), "{code:?}: {reasons:?}");
     };
-    told(RDKafkaErrorCode::AllBrokersDown, "no broker answers");
-    told(RDKafkaErrorCode::Resolve, "name is unknown");
-    told(RDKafkaErrorCode::AllBrokersDown, "name is unknown");
-    told(RDKafkaErrorCode::BrokerTransportFailure, "no broker answers");
+    reports(RDKafkaErrorCode::AllBrokersDown, "no broker answers");
+    reports(RDKafkaErrorCode::Resolve, "name is unknown");
+    reports(RDKafkaErrorCode::AllBrokersDown, "name is unknown");
+    reports(RDKafkaErrorCode::BrokerTransportFailure, "no broker answers");
 
     connection.error(KafkaError::Global(RDKafkaErrorCode::Resolve), "");
     connection.stats(with_broker(Broker {
@@ -53,11 +53,11 @@ fn that_all_brokers_are_down_does_not_hide_why() {
         ..Broker::default()
     }));
     assert!(health.not_ready().is_empty());
-    told(RDKafkaErrorCode::AllBrokersDown, "no broker answers");
+    reports(RDKafkaErrorCode::AllBrokersDown, "no broker answers");
 }
 
 #[test]
-fn a_broker_that_hangs_is_told_from_one_that_has_nothing_to_say() {
+fn a_broker_that_owes_a_response_too_long_is_reported() {
     let (connection, health) = reporting();
     let owing = |seconds: i64| {
         with_broker(Broker {
@@ -81,9 +81,9 @@ fn a_broker_that_hangs_is_told_from_one_that_has_nothing_to_say() {
 }
 
 #[test]
-fn only_a_broker_that_owes_an_answer_is_silent() {
+fn only_a_connected_broker_that_owes_a_response_is_overdue() {
     let after = |state: &str, source: &str, waitresp_cnt, seconds: i64| {
-        silence(&with_broker(Broker {
+        longest_overdue(&with_broker(Broker {
             state: state.to_owned(),
             source: source.to_owned(),
             waitresp_cnt,
@@ -92,13 +92,13 @@ fn only_a_broker_that_owes_an_answer_is_silent() {
         }))
     };
     assert_eq!(after("UP", "learned", 1, 12), Some(Duration::from_secs(12)));
-    assert_eq!(after("UP", "learned", 0, 12), None, "nothing was asked");
+    assert_eq!(after("UP", "learned", 0, 12), None, "no request is open");
     assert_eq!(after("UP", "logical", 1, 12), None, "the group rebalances");
-    assert_eq!(after("DOWN", "learned", 1, 12), None, "told otherwise");
+    assert_eq!(after("DOWN", "learned", 1, 12), None, "reported as a connection error");
 }
 
 #[test]
-fn a_client_that_looks_for_no_broker_is_stranded_after_a_moment() {
+fn a_client_without_brokers_is_lost_after_some_statistics() {
     let broker = |source: &str, state: &str, seconds: i64| Broker {
         source: source.to_owned(),
         state: state.to_owned(),
@@ -106,7 +106,7 @@ fn a_client_that_looks_for_no_broker_is_stranded_after_a_moment() {
         ..Broker::default()
     };
     let others = [broker("internal", "UP", 300), broker("logical", "UP", 300)];
-    let is_stranded_with = |known: &[Broker]| {
+    let is_lost_with = |known: &[Broker]| {
         let (connection, _) = reporting();
         let brokers = others.iter().chain(known).cloned();
         let statistics = || Statistics {
@@ -117,24 +117,24 @@ fn a_client_that_looks_for_no_broker_is_stranded_after_a_moment() {
                 .collect(),
             ..Statistics::default()
         };
-        for _ in 1..STRANDED {
+        for _ in 1..MAX_STATISTICS_WITHOUT_BROKER {
             connection.stats(statistics());
-            assert!(!connection.is_stranded(), "a moment: {known:?}");
+            assert!(!connection.has_lost_all_brokers(), "too early: {known:?}");
         }
         connection.stats(statistics());
-        let is_stranded = connection.is_stranded();
+        let is_lost = connection.has_lost_all_brokers();
         connection.stats(with_broker(broker("configured", "TRY_CONNECT", 0)));
-        assert!(!connection.is_stranded(), "it looks again");
-        is_stranded
+        assert!(!connection.has_lost_all_brokers(), "it tries again");
+        is_lost
     };
-    assert!(is_stranded_with(&[]), "it knows none");
+    assert!(is_lost_with(&[]), "no broker at all");
     assert!(
-        is_stranded_with(&[broker("learned", "INIT", 20)]),
-        "given up, and not let go"
+        is_lost_with(&[broker("learned", "INIT", 20)]),
+        "given up, not removed"
     );
     assert!(
-        is_stranded_with(&[broker("learned", "DOWN", 20)]),
-        "given up, and not let go"
+        is_lost_with(&[broker("learned", "DOWN", 20)]),
+        "given up, not removed"
     );
     for (source, state, seconds) in [
         ("learned", "UP", 3000),
@@ -143,13 +143,13 @@ fn a_client_that_looks_for_no_broker_is_stranded_after_a_moment() {
         ("learned", "APIVERSION_QUERY", 10),
         ("learned", "INIT", 2),
     ] {
-        assert!(!is_stranded_with(&[broker(source, state, seconds)]), "{source} {state}");
+        assert!(!is_lost_with(&[broker(source, state, seconds)]), "{source} {state}");
         let both = [broker("learned", "INIT", 60), broker(source, state, seconds)];
-        assert!(!is_stranded_with(&both), "one of two is enough: {source} {state}");
+        assert!(!is_lost_with(&both), "one of two is enough: {source} {state}");
     }
 }
 
-/// Gives tokens that live for an hour, numbered; the first request fails if it is told to.
+/// Issues numbered tokens that are valid for an hour, or fails.
 struct Source {
     asked: AtomicU32,
     fails: bool,
@@ -176,25 +176,25 @@ fn by_identity(fails: bool) -> Connection {
         fails,
     };
     let identity = Identity::from_source("test", Arc::new(source));
-    Connection::of_metadata_client(&cluster(Security::Identity(identity)))
+    Connection::for_metadata_client(&cluster(Security::Identity(identity)))
 }
 
 #[test]
-fn librdkafka_gets_the_token_of_the_namespace_on_a_thread_without_a_runtime() {
+fn tokens_are_provided_on_a_thread_without_a_runtime() {
     let connection = by_identity(false);
-    assert!(!connection.is_prepared());
+    assert!(!connection.is_ready_to_connect());
     let token = connection.generate_oauth_token(None).unwrap();
     assert_eq!(token.token, "token-0");
-    assert!(connection.is_prepared());
+    assert!(connection.is_ready_to_connect());
     assert_eq!(
         connection.generate_oauth_token(None).unwrap().token,
         "token-0",
-        "it is kept"
+        "it is cached"
     );
 }
 
 #[test]
-fn librdkafka_is_made_to_ask_again_long_before_a_token_ends() {
+fn librdkafka_refreshes_long_before_a_token_expires() {
     let token = by_identity(false).generate_oauth_token(None).unwrap();
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     let left = u128::try_from(token.lifetime_ms).unwrap() - now.as_millis();
@@ -202,7 +202,7 @@ fn librdkafka_is_made_to_ask_again_long_before_a_token_ends() {
 }
 
 #[test]
-fn a_token_that_the_broker_refuses_is_replaced_once() {
+fn a_rejected_token_is_replaced_once() {
     let connection = by_identity(false);
     let next = || connection.generate_oauth_token(None).unwrap().token;
     let refuse = || {
@@ -213,27 +213,27 @@ fn a_token_that_the_broker_refuses_is_replaced_once() {
     refuse();
     assert!(
         connection
-            .trouble()
+            .current_error()
             .unwrap()
             .to_string()
             .contains("token of the Azure identity is refused")
     );
     assert_eq!(next(), "token-1");
     refuse();
-    assert_eq!(next(), "token-1", "the refusal is meant: no loop");
+    assert_eq!(next(), "token-1", "a genuine rejection does not loop");
 }
 
 #[test]
-fn an_identity_without_a_token_says_why() {
+fn a_failed_token_request_is_explained() {
     let connection = by_identity(true);
     let Err(error) = connection.generate_oauth_token(None) else {
         panic!("there is no token");
     };
     assert!(error.to_string().contains("az login"), "{error}");
-    // What librdkafka makes of it.
+    // The error as librdkafka reports it.
     let reason = format!("Failed to acquire SASL OAUTHBEARER token: {error}");
     connection.error(KafkaError::Global(RDKafkaErrorCode::Authentication), &reason);
-    let text = connection.trouble().unwrap().to_string();
+    let text = connection.current_error().unwrap().to_string();
     assert!(
         text.contains("there is no token of the Azure identity") && text.contains("az login"),
         "{text}"

@@ -1,7 +1,7 @@
-//! The Azure identity's tokens, for librdkafka: it asks from threads of its own, in a callback that must soon answer.
+//! Tokens of the Azure identity for librdkafka, which requests them on its own threads, in a callback that must return soon.
 //!
-//! The identity keeps a token fresh and renews it in the background. That goes on in a small async runtime of its own, for
-//! the callers' threads have none, and a token must not wait for what keeps the process's busy.
+//! The identity caches a token and renews it in the background. This runs in a separate small async runtime: the callers'
+//! threads have none, and a token must not wait for the work of the process's main runtime.
 
 use std::sync::{OnceLock, mpsc};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,95 +14,93 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use xact_config::{ClusterSettings, Security};
 use xact_identity::{Forgotten, Identity, IdentityError, Principal, Token};
 
-/// Longest wait in the callback: as long as it waits, its client reads nothing and hears of no acknowledgement. When it
-/// gives up, librdkafka asks again after ten seconds.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Longest wait in the callback. While it waits, the client reads nothing and receives no acknowledgements. When it gives
+/// up, librdkafka requests a token again after ten seconds.
+const TOKEN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// librdkafka is told that a token ends no later than so, which makes it ask again at four fifths of this. Asking costs
-/// nothing as long as the token is the same, and one that was given back is replaced that soon.
-const ASK_AGAIN: Duration = Duration::from_secs(300);
+/// Upper bound of the token lifetime that librdkafka is given; it refreshes a token after four fifths of its lifetime.
+/// A refresh is cheap while the cached token is valid, and replaces a rejected token this soon.
+const MAX_TOKEN_LIFETIME: Duration = Duration::from_secs(300);
 
-/// For a principal's name, which librdkafka wants and no broker reads: they read the token.
-const NAMELESS: &str = "xact-pipeline";
+/// Principal name for a token without one. librdkafka requires a name; brokers read the token instead.
+const DEFAULT_PRINCIPAL_NAME: &str = "xact-pipeline";
 
-/// Why there is no token now.
+/// No token could be acquired.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NoToken {
+pub(crate) enum TokenError {
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    #[error("none within {seconds} s: {reason}", seconds = PATIENCE.as_secs())]
-    Late { reason: String },
-    #[error("tokens cannot be asked for: {0}")]
+    #[error("no token within {seconds} s: {reason}", seconds = TOKEN_TIMEOUT.as_secs())]
+    Timeout { reason: String },
+    #[error("tokens cannot be requested: {0}")]
     Runtime(String),
 }
 
-/// Tokens of one identity for one namespace.
+/// Provides tokens of one identity for one namespace.
 #[derive(Debug)]
-pub(crate) struct Tokens {
+pub(crate) struct TokenProvider {
     identity: Identity,
     scope: String,
-    /// What the broker was shown last.
-    shown: Mutex<Option<Token>>,
+    /// The token that librdkafka received last.
+    presented: Mutex<Option<Token>>,
 }
 
-impl Tokens {
-    /// Of the identity that the cluster is reached with, if it is reached with one.
-    pub(crate) fn of(cluster: &ClusterSettings) -> Option<Self> {
+impl TokenProvider {
+    /// Creates the provider for a cluster that is accessed with an identity; `None` for any other cluster.
+    pub(crate) fn for_cluster(cluster: &ClusterSettings) -> Option<Self> {
         match &cluster.security {
             Security::Identity(identity) => Some(Self {
                 identity: identity.clone(),
                 scope: cluster.scope(),
-                shown: Mutex::default(),
+                presented: Mutex::default(),
             }),
             _ => None,
         }
     }
 
-    /// A token, at once if there is one. Blocks for some seconds otherwise.
-    pub(crate) fn token(&self) -> Result<OAuthToken, NoToken> {
+    /// Returns a token, at once if one is cached. Otherwise blocks for up to five seconds.
+    pub(crate) fn token(&self) -> Result<OAuthToken, TokenError> {
         let token = match self.identity.peek(&self.scope) {
             Some(token) => token,
-            None => self.wait()?,
+            None => self.wait_for_token()?,
         };
-        let ends = token.expires_at.min(SystemTime::now() + ASK_AGAIN);
-        let millis = ends.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let expires_at = token.expires_at.min(SystemTime::now() + MAX_TOKEN_LIFETIME);
+        let millis = expires_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         let name = token.principal().map(|principal| principal.object_id.to_string());
-        let handed_over = OAuthToken {
+        let oauth_token = OAuthToken {
             token: token.secret.expose_secret().to_owned(),
-            principal_name: name.unwrap_or_else(|| NAMELESS.to_owned()),
+            principal_name: name.unwrap_or_else(|| DEFAULT_PRINCIPAL_NAME.to_owned()),
             lifetime_ms: i64::try_from(millis).unwrap_or(i64::MAX),
         };
-        *self.shown.lock() = Some(token);
-        Ok(handed_over)
+        *self.presented.lock() = Some(token);
+        Ok(oauth_token)
     }
 
-    /// The broker refused the token: the next one must be another one. Once, lest a refusal that is meant makes a loop.
-    pub(crate) fn refused(&self) {
-        let shown = self.shown.lock();
-        if let Some(token) = shown.as_ref()
+    /// Discards the token that the broker rejected, so that the next one is a new one. The identity replaces a token only
+    /// once, so that a genuine rejection does not loop.
+    pub(crate) fn discard_rejected(&self) {
+        let presented = self.presented.lock();
+        if let Some(token) = presented.as_ref()
             && self.identity.forget(&self.scope, token) == Forgotten::Replaced
         {
-            tracing::debug!(
-                scope = self.scope,
-                "the broker refused a token: another one is asked for"
-            );
+            tracing::debug!(scope = self.scope, "the broker rejected a token; requesting a new one");
         }
     }
 
-    /// Who the broker knows us as, by the token.
+    /// Returns the principal in the last token.
     pub(crate) fn principal(&self) -> Option<Principal> {
-        let shown = self.shown.lock();
-        shown.as_ref().and_then(Token::principal)
+        let presented = self.presented.lock();
+        presented.as_ref().and_then(Token::principal)
     }
 
-    fn wait(&self) -> Result<Token, NoToken> {
+    fn wait_for_token(&self) -> Result<Token, TokenError> {
         let (send, receive) = mpsc::sync_channel(1);
         let (identity, scope) = (self.identity.clone(), self.scope.clone());
-        renewal()?.spawn(async move {
-            // Nobody waits any more when it took too long.
+        renewal_runtime()?.spawn(async move {
+            // The receiver is gone after a timeout.
             let _ = send.send(identity.token(&scope).await);
         });
-        match receive.recv_timeout(PATIENCE) {
+        match receive.recv_timeout(TOKEN_TIMEOUT) {
             Ok(token) => Ok(token?),
             Err(_) => {
                 let scopes = self.identity.status().into_iter();
@@ -110,17 +108,17 @@ impl Tokens {
                     .filter(|status| status.scope == self.scope)
                     .find_map(|status| status.failure);
                 let reason = failure.map_or_else(
-                    || format!("{} does not answer", self.identity.describe()),
+                    || format!("{} does not respond", self.identity.describe()),
                     |failure| failure.to_string(),
                 );
-                Err(NoToken::Late { reason })
+                Err(TokenError::Timeout { reason })
             }
         }
     }
 }
 
-/// Where tokens are renewed, for as long as the process lives.
-fn renewal() -> Result<&'static Handle, NoToken> {
+/// Returns the async runtime that renews tokens. It lives as long as the process.
+fn renewal_runtime() -> Result<&'static Handle, TokenError> {
     static RENEWAL: OnceLock<Result<Runtime, String>> = OnceLock::new();
     let make = || {
         let mut builder = Builder::new_multi_thread();
@@ -129,6 +127,6 @@ fn renewal() -> Result<&'static Handle, NoToken> {
     };
     match RENEWAL.get_or_init(make) {
         Ok(runtime) => Ok(runtime.handle()),
-        Err(error) => Err(NoToken::Runtime(error.clone())),
+        Err(error) => Err(TokenError::Runtime(error.clone())),
     }
 }

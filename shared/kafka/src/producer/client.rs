@@ -1,8 +1,7 @@
-//! A client of librdkafka for sending, and the thread that hears of acknowledgements.
+//! A librdkafka producer and the thread that polls it for acknowledgements.
 //!
-//! The crate's own `FutureProducer` polls ten times a second without pause, and each of its polls spins for its last
-//! millisecond: half a percent of a core with nothing to send. Here the thread polls while something is under way, and
-//! sleeps otherwise.
+//! rdkafka's `FutureProducer` polls ten times a second even when idle, and each poll spins for its last millisecond, which
+//! costs half a percent of a core. Here the thread polls while records are in flight, and sleeps otherwise.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,43 +21,44 @@ use crate::connection::Connection;
 use crate::wake::Wake;
 use xact_config::ClusterSettings;
 
-/// One poll while records are under way. Acknowledgements end no poll, but are told as they come.
-const POLL: Duration = Duration::from_millis(100);
+/// Duration of a poll while records are in flight. Acknowledgements are passed on as they arrive and do not end the poll.
+const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// Longest sleep with nothing under way: how late statistics, errors and requests for a token may be served then.
-const IDLE_WAIT: Duration = Duration::from_secs(1);
+/// Longest sleep while no record is in flight, and so the longest delay of statistics, errors and token requests.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The broker's answer to a record.
-type Acknowledged = Result<(), KafkaError>;
+/// The broker's acknowledgement of a record, or librdkafka's reason to give up on it.
+type Delivery = Result<(), KafkaError>;
 
-/// Where the broker's answer goes.
-pub(crate) type Answer = Box<oneshot::Sender<Acknowledged>>;
+/// Sends a record's delivery result to the task that waits for it.
+pub(crate) type DeliverySender = Box<oneshot::Sender<Delivery>>;
 
-/// A record that knows where its answer goes.
-pub(crate) type Record<'a> = BaseRecord<'a, String, Vec<u8>, Answer>;
+/// A record with the sender of its delivery result.
+pub(crate) type Record<'a> = BaseRecord<'a, String, Vec<u8>, DeliverySender>;
 
-/// The client. Dropping it waits for its thread and then for librdkafka's: not on a thread of the async runtime.
+/// The client. Dropping it waits for its thread and then for librdkafka's threads, so it must not be dropped on a thread of
+/// the async runtime.
 pub(crate) struct Client {
-    kafka: Arc<BaseProducer<Delivering>>,
+    kafka: Arc<BaseProducer<DeliveryContext>>,
     pub(crate) connection: Connection,
     wake: Wake,
     stop: Arc<AtomicBool>,
-    /// `None` only while it is dropped.
+    /// `None` only during the drop.
     polling: Option<JoinHandle<()>>,
 }
 
 impl Client {
     pub(crate) fn new(cluster: &ClusterSettings) -> Result<Arc<Self>, KafkaError> {
-        let connection = Connection::of_producer(cluster);
-        let kafka: BaseProducer<Delivering> =
-            client_config::producer(cluster).create_with_context(Delivering(connection.clone()))?;
+        let connection = Connection::for_producer(cluster);
+        let kafka: BaseProducer<DeliveryContext> =
+            client_config::producer(cluster).create_with_context(DeliveryContext(connection.clone()))?;
         let (kafka, wake, stop) = (Arc::new(kafka), Wake::default(), Arc::<AtomicBool>::default());
         let polling = {
             let (kafka, wake, stop) = (Arc::clone(&kafka), wake.clone(), Arc::clone(&stop));
             std::thread::Builder::new()
                 .name("producer".to_owned())
                 .spawn(move || poll(&kafka, &wake, &stop))
-                .map_err(|error| KafkaError::ClientCreation(format!("no thread for it: {error}")))?
+                .map_err(|error| KafkaError::ClientCreation(format!("the polling thread cannot be started: {error}")))?
         };
         Ok(Arc::new(Self {
             kafka,
@@ -69,24 +69,24 @@ impl Client {
         }))
     }
 
-    /// Hands a record over; what it returns is told when the broker has answered, or librdkafka has given up.
+    /// Queues a record. The returned channel receives the result of its delivery.
     pub(crate) fn send<'a>(
         &self,
-        record: impl FnOnce(Answer) -> Record<'a>,
-    ) -> Result<oneshot::Receiver<Acknowledged>, KafkaError> {
+        record: impl FnOnce(DeliverySender) -> Record<'a>,
+    ) -> Result<oneshot::Receiver<Delivery>, KafkaError> {
         let (sender, receiver) = oneshot::channel();
         self.kafka.send(record(Box::new(sender))).map_err(|(error, _)| error)?;
         self.wake.wake();
         Ok(receiver)
     }
 
-    /// Gives up what was handed over: it fails now.
+    /// Drops all queued and in-flight records: their deliveries fail now.
     pub(crate) fn purge(&self) {
         self.kafka.purge(PurgeConfig::default().queue().inflight());
         self.wake.wake();
     }
 
-    /// Why an idempotent producer has ended for good.
+    /// Returns the fatal error that ended this idempotent producer, if there is one.
     pub(crate) fn fatal_error(&self) -> Option<(RDKafkaErrorCode, String)> {
         self.kafka.client().fatal_error()
     }
@@ -105,36 +105,36 @@ impl Drop for Client {
 }
 
 /// Serves the client until it is dropped.
-fn poll(kafka: &BaseProducer<Delivering>, wake: &Wake, stop: &AtomicBool) {
+fn poll(kafka: &BaseProducer<DeliveryContext>, wake: &Wake, stop: &AtomicBool) {
     while !stop.load(Ordering::SeqCst) {
-        // Records that are not answered, and events that were not served, both count. A single event, such as the
-        // statistics of a client at rest, is served at once: a poll that waits would spin at its end.
+        // The in-flight count includes unserved events. Serving those first, without waiting, keeps an idle client's
+        // statistics from starting a poll that waits and spins at its end.
         kafka.poll(Duration::ZERO);
         if kafka.in_flight_count() > 0 {
-            kafka.poll(POLL);
+            kafka.poll(POLL_TIMEOUT);
         } else {
-            wake.wait(IDLE_WAIT);
+            wake.wait(IDLE_TIMEOUT);
         }
     }
 }
 
-/// Tells each record's sender what became of it; the rest is the connection's business.
-struct Delivering(Connection);
+/// Passes on each record's delivery result, and everything else to the connection.
+struct DeliveryContext(Connection);
 
-impl ProducerContext for Delivering {
-    type DeliveryOpaque = Answer;
+impl ProducerContext for DeliveryContext {
+    type DeliveryOpaque = DeliverySender;
 
     fn delivery(&self, result: &DeliveryResult<'_>, sender: Self::DeliveryOpaque) {
-        let acknowledged = match result {
+        let delivery = match result {
             Ok(_) => Ok(()),
             Err((error, _)) => Err(error.clone()),
         };
-        // Nobody waits for it after a stop.
-        let _ = sender.send(acknowledged);
+        // The receiver is gone after a stop.
+        let _ = sender.send(delivery);
     }
 }
 
-impl ClientContext for Delivering {
+impl ClientContext for DeliveryContext {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = Connection::ENABLE_REFRESH_OAUTH_TOKEN;
 
     fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {

@@ -11,8 +11,8 @@ use crate::next_record::{NextRecords, is_of_events, next_offset};
 use xact_config::Settings;
 use xact_contracts::time;
 use xact_kafka::admin::AdminError;
-use xact_kafka::admin::record_probe::Probed;
-use xact_kafka::admin::topics::{self, LagReader};
+use xact_kafka::admin::Probed;
+use xact_kafka::admin::{LagReader, topics};
 
 /// Time after which no further record is read for its age.
 const OLDEST_TIMEOUT: Duration = Duration::from_secs(30);

@@ -15,8 +15,8 @@ use super::refusal::LOOK_AGAIN;
 use super::{gaps, prime};
 use crate::handler::{AssignError, Assigned, Starts};
 use xact_contracts::ids::AppId;
-use xact_kafka::commit_note::TablePositions;
-use xact_kafka::connection_error::is_authorization;
+use xact_kafka::TablePositions;
+use xact_kafka::is_authorization_error;
 
 /// Between two looks at partitions that have no answer yet.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
@@ -58,7 +58,7 @@ impl Consumer {
         }
         let positions = match prime::positions(&self.client, &fresh, self.reset, self.answer) {
             Ok(positions) if !positions.is_empty() => positions,
-            Err(error) if error.rdkafka_error_code().is_some_and(is_authorization) => {
+            Err(error) if error.rdkafka_error_code().is_some_and(is_authorization_error) => {
                 hooks.tell_refused(&error.to_string());
                 self.next_prime = Instant::now() + LOOK_AGAIN;
                 return Ok(());

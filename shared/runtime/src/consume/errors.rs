@@ -7,7 +7,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::poller::Consumer;
 use super::refusal::Refusal;
-use xact_kafka::connection_error::is_authorization;
+use xact_kafka::is_authorization_error;
 
 /// Why a worker's consumer stopped by itself.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +57,7 @@ impl Consumer {
                     ),
                 );
             }
-            Some(code) if is_authorization(code) => {
+            Some(code) if is_authorization_error(code) => {
                 if hooks.partitions().is_empty() {
                     hooks.joined.store(false, Ordering::Relaxed);
                 }

@@ -17,9 +17,9 @@ use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use super::partition::Partition;
 use super::stuck::{Reading, Standstills};
 use xact_contracts::redaction::redact_text;
-use xact_kafka::commit_note::CommitNote;
-use xact_kafka::connection::{Connection, Rights};
-use xact_kafka::wake::Wake;
+use xact_kafka::CommitMetadata;
+use xact_kafka::{Connection, TopicAuthorization};
+use xact_kafka::Wake;
 use xact_telemetry::health::Health;
 use xact_telemetry::metrics::metrics;
 
@@ -33,7 +33,7 @@ pub(super) struct Hooks {
     pub(super) health: Health,
     pub(super) connection: Connection,
     /// Whether the topics may be read.
-    pub(super) rights: Rights,
+    pub(super) rights: TopicAuthorization,
     /// Longest wait for running work when partitions are taken away.
     pub(super) revoke_grace: Duration,
     /// Ours now.
@@ -75,7 +75,7 @@ impl Hooks {
 
     /// The topics may not be read: what that means, and what to do.
     pub(super) fn tell_refused(&self, error: &str) {
-        let reason = self.rights.refused(self.connection.principal(), error);
+        let reason = self.rights.denied(self.connection.principal(), error);
         self.health.down(&self.worker, reason);
     }
 
@@ -221,7 +221,7 @@ fn send(consumer: &BaseConsumer<Hooks>, positions: &[(Arc<Partition>, i64)], mod
         if tables.is_empty() {
             list.add_partition_offset(&partition.topic, partition.id, Offset::Offset(*position))?;
         } else {
-            CommitNote::Tables(tables).add(&mut list, &partition.topic, partition.id, *position)?;
+            CommitMetadata::Tables(tables).add_to(&mut list, &partition.topic, partition.id, *position)?;
         }
     }
     consumer.commit(&list, mode)
@@ -291,7 +291,7 @@ impl ClientContext for Hooks {
             self.is_steady.store(group.join_state == "steady", Ordering::Relaxed);
         }
         self.connection.stats(statistics);
-        let errors = Some(self.connection.read_errors()).filter(|_| self.connection.trouble().is_none());
+        let errors = Some(self.connection.read_errors()).filter(|_| self.connection.current_error().is_none());
         self.standstills.look(&readings, errors, now);
     }
 }

@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::offset_tracker::{OffsetTracker, Take};
 use xact_contracts::ids::AppId;
-use xact_kafka::commit_note::TablePositions;
-use xact_kafka::wake::Wake;
+use xact_kafka::TablePositions;
+use xact_kafka::Wake;
 
 /// An assigned partition. A new one is made at each assignment, so that late work of an earlier one cannot move it.
 pub(crate) struct Partition {

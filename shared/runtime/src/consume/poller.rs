@@ -21,10 +21,10 @@ use super::{Sink, Taken, gaps};
 use crate::offset_tracker::Take;
 use xact_config::{ClusterSettings, OffsetReset, Settings};
 use xact_kafka::client_config;
-use xact_kafka::commit_note::CommitNote;
-use xact_kafka::connection::{Connection, Report, Right, Rights};
-use xact_kafka::record::Record;
-use xact_kafka::wake::Wake;
+use xact_kafka::CommitMetadata;
+use xact_kafka::{Connection, HealthReporter, Permission, TopicAuthorization};
+use xact_kafka::Record;
+use xact_kafka::Wake;
 use xact_telemetry::health::Health;
 use xact_telemetry::metrics::metrics;
 
@@ -96,11 +96,11 @@ impl Consumer {
             health,
             drain,
         } = subscription;
-        let report = Report {
+        let report = HealthReporter {
             health: health.clone(),
             component: broker_component(worker),
             // A fetch is answered before that, or the broker hangs.
-            silent_after: settings.fetch_wait + SILENCE,
+            response_timeout: settings.fetch_wait + SILENCE,
         };
         let wake = Wake::default();
         let hooks = Hooks {
@@ -109,8 +109,8 @@ impl Consumer {
             standstills: Standstills::new(worker, group, health.clone(), settings.fetch_wait),
             skipped: Mutex::default(),
             health,
-            connection: Connection::of_consumer(cluster, report),
-            rights: Rights::new(Right::Receive, topics, cluster),
+            connection: Connection::for_consumer(cluster, report),
+            rights: TopicAuthorization::new(Permission::Receive, topics, cluster),
             revoke_grace: settings.shutdown_grace.min(REVOKE_GRACE),
             partitions: Mutex::default(),
             fresh: Mutex::default(),
@@ -182,7 +182,7 @@ impl Consumer {
                 None => {}
             }
             since_upkeep = 0;
-            if self.hooks().connection.is_stranded() {
+            if self.hooks().connection.has_lost_all_brokers() {
                 self.abandon();
                 return Err(ConsumeError::Stranded);
             }
@@ -285,8 +285,8 @@ impl Consumer {
     /// The committed position is the old topic's: what came since would be skipped.
     fn commit_rewound(&self, message: &BorrowedMessage<'_>) {
         let mut list = TopicPartitionList::new();
-        let committed = CommitNote::WentBack
-            .add(&mut list, message.topic(), message.partition(), message.offset())
+        let committed = CommitMetadata::TopicRecreated
+            .add_to(&mut list, message.topic(), message.partition(), message.offset())
             .and_then(|()| self.client.commit(&list, CommitMode::Sync));
         if let Err(error) = committed {
             tracing::warn!(worker = self.hooks().worker, %error, "the position of a topic that went back was not committed");

@@ -15,7 +15,7 @@ use super::hooks::Hooks;
 use super::partition::Partition;
 use crate::handler::Assigned;
 use xact_config::OffsetReset;
-use xact_kafka::commit_note::CommitNote;
+use xact_kafka::CommitMetadata;
 
 /// Longest wait for librdkafka to move to the start positions: no broker is asked.
 const SEEK: Duration = Duration::from_secs(3);
@@ -63,7 +63,7 @@ pub(super) fn positions(
                 topic: partition.topic.to_string(),
                 partition: partition.id,
                 committed: position,
-                note: position.and_then(|_| CommitNote::read(element.metadata())),
+                note: position.and_then(|_| CommitMetadata::parse(element.metadata())),
                 start,
                 first: low,
                 end: high,

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use rdkafka::statistics;
 
 use super::partition::Partition;
-use xact_kafka::read_errors::ReadErrors;
+use xact_kafka::ReadErrors;
 use xact_telemetry::health::Health;
 use xact_telemetry::metrics::metrics;
 
@@ -185,7 +185,7 @@ impl Standstills {
                     }
                 }
             };
-            let about = errors.about(reading.next, ERROR_AGE, now);
+            let about = errors.at_offset(reading.next, ERROR_AGE, now);
             if standstill.lasted >= symptom.lasts_at_least(!about.is_empty()) + self.fetch_wait {
                 let others: Vec<i64> = state.partitions.values().map(|other| other.next).collect();
                 let latest = || errors.latest(&others, ERROR_AGE, now);

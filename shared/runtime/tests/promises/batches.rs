@@ -9,7 +9,7 @@ use xact_contracts::ids::AppId;
 use xact_contracts::messages::Event;
 use xact_contracts::topology::Stage;
 use xact_runtime::{
-    AssignError, Assigned, Batch, BatchHandler, BatchService, CommitNote, Context, Refused, Starts, TablePositions,
+    AssignError, Assigned, Batch, BatchHandler, BatchService, CommitMetadata, Context, Refused, Starts, TablePositions,
     Unavailable,
 };
 
@@ -156,7 +156,7 @@ async fn the_tables_positions_stand_beside_the_committed_offset() {
         .find(|assigned| assigned.app_id.as_str() == APP)
         .unwrap();
     let noted = TablePositions::from([("xact_events".to_owned(), Some(2))]);
-    assert_eq!(first.note, Some(CommitNote::Tables(noted)));
+    assert_eq!(first.note, Some(CommitMetadata::Tables(noted)));
     bench.stop().await;
 }
 

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use xact_config::{Environment, Settings};
 use xact_contracts::messages::{Message, encode};
 use xact_contracts::topology::Stage;
-use xact_kafka::admin::embedded_broker::EmbeddedBroker;
+use xact_kafka::admin::EmbeddedBroker;
 use xact_runtime::Factory;
 use xact_runtime::process::Process;
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::{Checked, Verdict, records};
 use xact_config::Settings;
-use xact_kafka::admin::topics::{self, Cluster, LagReader, TopicState};
+use xact_kafka::admin::{Cluster, LagReader, TopicState, clusters};
 
 pub(super) fn checks(settings: &Arc<Settings>) -> Vec<(String, Checked)> {
     let mut checks: Vec<(String, Checked)> = Vec::new();
-    for cluster in topics::clusters(settings) {
+    for cluster in clusters(settings) {
         let name = format!("topics, {}", cluster.name());
         checks.push((name, Box::pin(blocking(move || of_cluster(&cluster)))));
     }

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use super::entry::{Entry, Mark, Place};
 use xact_config::Settings;
 use xact_kafka::admin::AdminError;
-use xact_kafka::admin::topic_reader::TopicReader;
+use xact_kafka::admin::TopicReader;
 
 /// The topic as it was when it was opened.
 pub(crate) struct Entries {

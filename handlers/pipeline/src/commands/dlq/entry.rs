@@ -12,8 +12,8 @@ use uuid::Uuid;
 use xact_contracts::category::Category;
 use xact_contracts::messages::{DeadLetter, Message};
 use xact_contracts::time;
-use xact_kafka::admin::tombstones::Tombstone;
-use xact_kafka::admin::topic_reader::TopicRecord;
+use xact_kafka::admin::Tombstone;
+use xact_kafka::admin::TopicRecord;
 
 /// Header of a mark: what was done.
 const ACTION: &str = "dlq_action";

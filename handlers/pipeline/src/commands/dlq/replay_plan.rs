@@ -14,8 +14,8 @@ use xact_contracts::presigned;
 use xact_contracts::time;
 use xact_contracts::topology::{TopicRole, Topics};
 use xact_contracts::url_guard::UrlPolicy;
-use xact_kafka::producer::Outgoing;
-use xact_kafka::record::{TRACEPARENT, TRACESTATE};
+use xact_kafka::Outgoing;
+use xact_kafka::{TRACEPARENT, TRACESTATE};
 use xact_telemetry::trace_context::TraceContext;
 
 /// Why an entry is not replayed. Another attempt could not end otherwise.

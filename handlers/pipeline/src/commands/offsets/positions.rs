@@ -6,8 +6,8 @@ use super::Error;
 use xact_config::Settings;
 use xact_contracts::ids::AppId;
 use xact_contracts::topology::Stage;
-use xact_kafka::admin::group_offsets::{GroupOffsets, GroupState};
-use xact_kafka::admin::topics::{LagReader, PartitionLag};
+use xact_kafka::admin::{GroupOffsets, GroupState};
+use xact_kafka::admin::{LagReader, PartitionLag};
 use xact_lake::{AttachmentRow, EventRow, FailedRow};
 use xact_table_sink::Configured;
 

@@ -21,9 +21,9 @@ use xact_config::Settings;
 use xact_contracts::category::Category;
 use xact_contracts::messages::{DeadLetter, Problem, Source, encode};
 use xact_contracts::time;
-use xact_kafka::admin::group_offsets::GroupOffsets;
-use xact_kafka::admin::record_probe::RecordProbe;
-use xact_kafka::producer::Outgoing;
+use xact_kafka::admin::GroupOffsets;
+use xact_kafka::admin::RecordProbe;
+use xact_kafka::Outgoing;
 use xact_operations::delivery::Delivery;
 use xact_telemetry::trace_context::TraceContext;
 
@@ -282,7 +282,7 @@ async fn recorded(settings: &Settings, stage: &'static str) -> Result<HashSet<(S
 mod tests {
     use super::*;
     use xact_contracts::topology::Stage;
-    use xact_kafka::admin::topics::PartitionLag;
+    use xact_kafka::admin::PartitionLag;
 
     fn skip(offset: i64, count: Option<i64>, to: Option<i64>) -> Skip {
         Skip {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::Error;
 use super::positions::Position;
 use crate::arguments::parse_time;
-use xact_kafka::admin::group_offsets::GroupOffsets;
+use xact_kafka::admin::GroupOffsets;
 
 /// `--to`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

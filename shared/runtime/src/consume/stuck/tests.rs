@@ -1,5 +1,5 @@
 use super::*;
-use xact_kafka::wake::Wake;
+use xact_kafka::Wake;
 
 const FETCH_WAIT: Duration = Duration::from_millis(500);
 
@@ -85,7 +85,7 @@ fn an_error_that_names_the_position_is_told_soon_with_the_way_out() {
     watched.see(WAITING, 4);
     watched
         .errors
-        .note("Decompression of message at 5 of 70 bytes failed", watched.now);
+        .add("Decompression of message at 5 of 70 bytes failed", watched.now);
     assert_eq!(watched.reason(), None);
     watched.see(WAITING, 4);
     let reason = watched.reason().unwrap();
@@ -211,7 +211,7 @@ fn a_reason_is_told_again_only_when_it_has_changed() {
         let size = 70 + second % 2;
         watched
             .errors
-            .note(&format!("message at 5 of {size} bytes failed"), watched.now);
+            .add(&format!("message at 5 of {size} bytes failed"), watched.now);
         watched.see(WAITING, 1);
         told.extend(watched.reason());
     }
@@ -222,7 +222,7 @@ fn a_reason_is_told_again_only_when_it_has_changed() {
         "{told:?}"
     );
     for _ in 0..40 {
-        watched.errors.note("message at 5 is of another kind", watched.now);
+        watched.errors.add("message at 5 is of another kind", watched.now);
         watched.see(WAITING, 1);
         told.extend(watched.reason());
     }

@@ -1,14 +1,16 @@
-//! How far each group is behind.
+//! The lag of each stage's consumer group.
 
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::Consumer;
 
-use super::{AdminError, REQUEST_TIMEOUT, list};
+use crate::admin::error::AdminError;
 use crate::admin::metadata_client::MetadataClient;
+use crate::admin::request::REQUEST_TIMEOUT;
+use crate::admin::topics;
 use xact_config::Settings;
 use xact_contracts::topology::Stage;
 
-/// How far a group is behind in one partition.
+/// A group's position in one partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionLag {
     /// Stage.
@@ -19,16 +21,16 @@ pub struct PartitionLag {
     pub topic: String,
     /// Partition.
     pub partition: i32,
-    /// Committed position; `None`: nothing was committed yet.
+    /// Committed offset; `None` if none was committed yet.
     pub committed: Option<i64>,
-    /// First offset that is still there.
+    /// First offset that is still available.
     pub start: i64,
     /// One past the last record.
     pub end: i64,
 }
 
 impl PartitionLag {
-    /// Records that the group has not finished.
+    /// Returns the number of offsets that the group has not finished.
     #[must_use]
     pub fn lag(&self) -> u64 {
         let position = self.committed.unwrap_or(self.start).max(self.start);
@@ -36,7 +38,7 @@ impl PartitionLag {
     }
 }
 
-/// Asks for lag, again and again, over connections that it keeps.
+/// Reads the lag of every group repeatedly, with the same clients.
 pub struct LagReader {
     groups: Vec<Group>,
 }
@@ -50,21 +52,21 @@ struct Group {
 }
 
 impl LagReader {
-    /// Connects for every stage's group. Blocks.
+    /// Creates a client for each stage's group. Blocks.
     ///
     /// # Errors
     /// When a broker cannot be reached or a topic is missing.
     pub fn new(settings: &Settings) -> Result<Self, AdminError> {
-        let partitions = list(settings)?;
+        let states = topics::list(settings)?;
         let mut groups = Vec::new();
         for stage in Stage::all() {
             let role = stage.row().consumes;
             let cluster = settings.cluster_of(role);
             let group = settings.groups.of(stage);
-            // A consumer that never subscribes never joins: it may ask for the group's positions all the same.
-            let client = MetadataClient::of_group(cluster, &group, &[])?;
-            let topics = settings.topics.of(role).into_iter().flat_map(|topic| {
-                let count = partitions
+            // A consumer that never subscribes never joins, and can still read the group's offsets.
+            let client = MetadataClient::for_group(cluster, &group, &[])?;
+            let partitions = settings.topics.of(role).into_iter().flat_map(|topic| {
+                let count = states
                     .iter()
                     .find(|state| state.name == topic)
                     .and_then(|state| state.partitions)
@@ -75,13 +77,13 @@ impl LagReader {
                 stage,
                 name: group,
                 client,
-                partitions: topics.collect(),
+                partitions: partitions.collect(),
             });
         }
         Ok(Self { groups })
     }
 
-    /// Where each group stands now. Blocks.
+    /// Returns the current position of each group in each partition. Blocks.
     ///
     /// # Errors
     /// When a broker cannot be reached.
@@ -101,7 +103,7 @@ impl LagReader {
             for (topic, partition) in partitions {
                 wanted.add_partition(topic, *partition);
             }
-            let committed = client.ask(format!("positions of group {name}"), |client| {
+            let committed = client.request(format!("positions of group {name}"), |client| {
                 client.committed_offsets(wanted.clone(), REQUEST_TIMEOUT)
             })?;
             for (topic, partition) in partitions {

@@ -1,4 +1,4 @@
-//! How far back unfinished messages of a stage reach.
+//! The time of the oldest message that a stage has not finished.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -6,23 +6,25 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 
-use super::{AdminError, LagReader, PartitionLag, REQUEST_TIMEOUT};
+use crate::admin::error::AdminError;
+use crate::admin::lag::{LagReader, PartitionLag};
 use crate::admin::metadata_client::MetadataClient;
+use crate::admin::request::REQUEST_TIMEOUT;
 use xact_config::Settings;
 use xact_contracts::topology::Stage;
 
-/// How far back unfinished messages of a stage reach.
+/// The oldest message that a stage has not finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Oldest {
     /// The group has finished everything.
     NothingWaits,
-    /// The oldest unfinished message was written then.
+    /// The oldest unfinished message was written at this time.
     Since(Timestamp),
-    /// There are unfinished messages, and their age could not be read.
+    /// There may be unfinished messages, and their time could not be read.
     Unknown,
 }
 
-/// The oldest message that a stage's group has not finished. Blocks for some seconds.
+/// Returns the time of the oldest message that a stage's group has not finished. Blocks for up to some seconds.
 ///
 /// # Errors
 /// When a broker cannot be reached.
@@ -32,7 +34,7 @@ pub fn oldest_unfinished(settings: &Settings, stage: Stage) -> Result<Oldest, Ad
         .into_iter()
         .filter(|lag| lag.stage == stage)
         .collect();
-    // A broker that restarts may not know its topics for a moment: that is no word that nothing waits.
+    // A broker that restarts may report no topics for a moment. This does not mean that nothing waits.
     if lags.is_empty() {
         return Ok(Oldest::Unknown);
     }
@@ -41,7 +43,7 @@ pub fn oldest_unfinished(settings: &Settings, stage: Stage) -> Result<Oldest, Ad
         return Ok(Oldest::NothingWaits);
     }
     let cluster = settings.cluster_of(stage.row().consumes);
-    let client = MetadataClient::of_group(
+    let client = MetadataClient::for_group(
         cluster,
         &settings.groups.of(stage),
         &[("queued.max.messages.kbytes", "1024")],
@@ -51,9 +53,9 @@ pub fn oldest_unfinished(settings: &Settings, stage: Stage) -> Result<Oldest, Ad
         let position = lag.committed.unwrap_or(lag.start).max(lag.start);
         heads
             .add_partition_offset(&lag.topic, lag.partition, Offset::Offset(position))
-            .map_err(AdminError::broker("a position cannot be read", cluster))?;
+            .map_err(AdminError::request("the oldest message cannot be read", cluster))?;
     }
-    client.assign("a position cannot be read", &heads)?;
+    client.assign("the oldest message cannot be read", &heads)?;
     let mut oldest = None;
     let mut waiting: HashSet<(String, i32)> = behind.into_iter().map(|lag| (lag.topic, lag.partition)).collect();
     let deadline = Instant::now() + REQUEST_TIMEOUT;

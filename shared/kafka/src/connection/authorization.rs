@@ -1,4 +1,4 @@
-//! What a client may do with its topics, when the broker says that it may not: which right is missing, and who gives it.
+//! Access to topics. When the broker denies it, the text names the missing permission and the command that grants it.
 
 use std::fmt;
 use std::time::Instant;
@@ -7,16 +7,16 @@ use crate::connection_error::namespace;
 use xact_config::{ClusterSettings, Security};
 use xact_identity::{Access, Grant, Principal};
 
-/// What is done with a topic.
+/// What a client does with a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Right {
-    /// Read it, as a member of a consumer group.
+pub enum Permission {
+    /// Read it as a member of a consumer group.
     Receive,
     /// Write to it.
     Send,
 }
 
-impl Right {
+impl Permission {
     const fn role(self) -> &'static str {
         match self {
             Self::Receive => "Azure Event Hubs Data Receiver",
@@ -32,75 +32,75 @@ impl Right {
     }
 }
 
-/// Whether a client is let in to its topics with one right.
+/// Tracks whether a client has a permission on its topics.
 #[derive(Debug)]
-pub struct Rights {
-    right: Right,
+pub struct TopicAuthorization {
+    permission: Permission,
     topics: String,
     bootstrap: String,
     namespace: String,
-    kind: Kind,
+    credentials: Credentials,
 }
 
 #[derive(Debug)]
-enum Kind {
-    /// Whose role may still be spreading.
+enum Credentials {
+    /// A role assignment of the identity may not have propagated yet.
     Identity(Access),
     ConnectionString,
     Other,
 }
 
-impl Rights {
+impl TopicAuthorization {
     /// Assumes that access is allowed until a broker says otherwise.
-    pub fn new(right: Right, topics: &[&str], cluster: &ClusterSettings) -> Self {
+    pub fn new(permission: Permission, topics: &[&str], cluster: &ClusterSettings) -> Self {
         let namespace = namespace(cluster).to_owned();
-        let kind = match &cluster.security {
-            Security::Identity(_) => Kind::Identity(Access::new(grant(right, topics, &namespace))),
-            Security::ConnectionString(_) => Kind::ConnectionString,
-            Security::Plaintext | Security::Tls => Kind::Other,
+        let credentials = match &cluster.security {
+            Security::Identity(_) => Credentials::Identity(Access::new(grant(permission, topics, &namespace))),
+            Security::ConnectionString(_) => Credentials::ConnectionString,
+            Security::Plaintext | Security::Tls => Credentials::Other,
         };
         Self {
-            right,
+            permission,
             topics: topics.join(", "),
             bootstrap: cluster.bootstrap_servers.clone(),
             namespace,
-            kind,
+            credentials,
         }
     }
 
-    /// It was let in.
+    /// Records that the broker granted access.
     pub fn granted(&self) {
-        if let Kind::Identity(access) = &self.kind {
+        if let Credentials::Identity(access) = &self.credentials {
             access.granted(Instant::now());
         }
     }
 
-    /// It was not: what that means, for readiness.
-    pub fn refused(&self, principal: Option<Principal>, error: impl fmt::Display) -> String {
+    /// Records that the broker denied access, and returns the text for readiness.
+    pub fn denied(&self, principal: Option<Principal>, error: impl fmt::Display) -> String {
         let Self {
             topics,
             bootstrap,
             namespace,
             ..
         } = self;
-        let claim = self.right.claim();
-        let access = match &self.kind {
-            Kind::Identity(access) => access.refused(principal, Instant::now()).to_string(),
-            Kind::ConnectionString => format!(
-                "access to {topics} is refused: the connection string's policy lacks the right to {claim}. Give it: az \
+        let claim = self.permission.claim();
+        let access = match &self.credentials {
+            Credentials::Identity(access) => access.refused(principal, Instant::now()).to_string(),
+            Credentials::ConnectionString => format!(
+                "access to {topics} is refused: the connection string's policy lacks the right to {claim}. Grant it: az \
                  eventhubs namespace authorization-rule update --resource-group <resource group> --namespace-name \
-                 {namespace} --name <policy> --rights Listen Send; or take the connection string of another policy"
+                 {namespace} --name <policy> --rights Listen Send; or use the connection string of another policy"
             ),
-            Kind::Other => format!(
-                "access to {topics} is refused: this client needs the right to {claim} there, and to use its consumer group"
+            Credentials::Other => format!(
+                "access to {topics} is refused: this client needs the right to {claim} on it, and to use its consumer group"
             ),
         };
         format!("{bootstrap}: {access} ({error})")
     }
 }
 
-fn grant(right: Right, topics: &[&str], namespace: &str) -> Grant {
-    let role = right.role();
+fn grant(permission: Permission, topics: &[&str], namespace: &str) -> Grant {
+    let role = permission.role();
     let hubs = if topics.len() == 1 { "event hub" } else { "event hubs" };
     let name = match topics {
         [topic] => topic,
@@ -124,10 +124,10 @@ mod tests {
     use super::*;
     use xact_identity::{Fetched, Identity, IdentityError, TokenSource};
 
-    struct Nobody;
+    struct NoTokens;
 
     #[async_trait::async_trait]
-    impl TokenSource for Nobody {
+    impl TokenSource for NoTokens {
         async fn fetch(&self, _: &str) -> Result<Fetched, IdentityError> {
             Err(IdentityError::NoneConfigured)
         }
@@ -142,9 +142,9 @@ mod tests {
     }
 
     #[test]
-    fn an_identity_without_a_role_is_told_which_one_on_which_hub_and_the_command() {
-        let cluster = cluster(Security::Identity(Identity::from_source("test", Arc::new(Nobody))));
-        let text = Rights::new(Right::Send, &["xact.downloads.dlq"], &cluster).refused(None, "refused");
+    fn the_text_for_an_identity_names_role_hub_and_command() {
+        let cluster = cluster(Security::Identity(Identity::from_source("test", Arc::new(NoTokens))));
+        let text = TopicAuthorization::new(Permission::Send, &["xact.downloads.dlq"], &cluster).denied(None, "refused");
         for words in [
             "Azure Event Hubs Data Sender",
             "event hub xact.downloads.dlq of evhns-xact",
@@ -156,9 +156,9 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_without_a_right_is_told_which_one() {
+    fn the_text_for_a_connection_string_names_the_missing_right() {
         let cluster = cluster(Security::ConnectionString("x".into()));
-        let text = Rights::new(Right::Receive, &["a", "b"], &cluster).refused(None, "refused");
+        let text = TopicAuthorization::new(Permission::Receive, &["a", "b"], &cluster).denied(None, "refused");
         assert!(
             text.contains("a, b is refused") && text.contains("the right to Listen"),
             "{text}"
