@@ -86,7 +86,10 @@ pub fn consumer(cluster: &ClusterSettings, settings: &Settings, group: &str) -> 
         // A rebalance stops only the partitions that move. The clients compute the assignment, so every broker supports
         // it, including Event Hubs.
         .set("partition.assignment.strategy", "cooperative-sticky")
-        .set("max.poll.interval.ms", max_poll_interval(settings).as_millis().to_string())
+        .set(
+            "max.poll.interval.ms",
+            max_poll_interval(settings).as_millis().to_string(),
+        )
         .set("session.timeout.ms", settings.session_timeout.as_millis().to_string())
         .set(
             "heartbeat.interval.ms",

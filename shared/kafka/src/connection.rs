@@ -79,11 +79,7 @@ impl Connection {
         Self::new(cluster, Some("consumer"), Some(reporter))
     }
 
-    fn new(
-        cluster: &ClusterSettings,
-        gauge_label: Option<&'static str>,
-        reporter: Option<HealthReporter>,
-    ) -> Self {
+    fn new(cluster: &ClusterSettings, gauge_label: Option<&'static str>, reporter: Option<HealthReporter>) -> Self {
         Self(Arc::new(State {
             tokens: TokenProvider::for_cluster(cluster),
             cluster: cluster.clone(),

@@ -190,7 +190,9 @@ impl Producer {
         let fatal = client.fatal_error().map(|(code, _)| code);
         let mut codes = [error.rdkafka_error_code(), fatal].into_iter().flatten();
         if codes.any(is_authorization_error) {
-            return self.authorization(&out.topic).denied(client.connection.principal(), error);
+            return self
+                .authorization(&out.topic)
+                .denied(client.connection.principal(), error);
         }
         let cause = match client.connection.current_error() {
             Some(connection_error) => connection_error.to_string(),

@@ -88,10 +88,7 @@ mod tests {
         assert!(latest(&[117]).contains("at 120"));
         assert_eq!(latest(&[117, 120]), "Fetch from broker 1 failed");
         assert_eq!(errors.latest(&[], age, now + 2 * age), None);
-        assert!(
-            errors.at_offset(117, age, now + 2 * age).is_empty(),
-            "it did not recur"
-        );
+        assert!(errors.at_offset(117, age, now + 2 * age).is_empty(), "it did not recur");
         errors.add(
             "Decompression (codec 0x4) of message at 117 of 90 bytes failed",
             now + age,

@@ -14,8 +14,8 @@ use crate::routing::Routing;
 use crate::work::{Service, WorkerContext};
 use xact_config::{OffsetReset, Settings};
 use xact_contracts::topology::{Stage, TopicRole};
-use xact_kafka::backoff;
 use xact_kafka::Producer;
+use xact_kafka::backoff;
 use xact_telemetry::health::Health;
 use xact_telemetry::metrics::metrics;
 

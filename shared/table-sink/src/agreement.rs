@@ -144,7 +144,11 @@ mod tests {
         }
     }
 
-    fn judged(committed: Option<i64>, note: Option<CommitMetadata>, position: Option<i64>) -> (&'static str, i64, String) {
+    fn judged(
+        committed: Option<i64>,
+        note: Option<CommitMetadata>,
+        position: Option<i64>,
+    ) -> (&'static str, i64, String) {
         match judge("xact_events", &partition(committed, note), position) {
             Verdict::Agree => ("agree", -1, String::new()),
             Verdict::GoBack { to, why, .. } => ("go back", to, why),
@@ -215,7 +219,10 @@ mod tests {
     #[test]
     fn an_operator_may_skip_records() {
         for position in [Some(300), None] {
-            assert_eq!(judged(Some(500), Some(CommitMetadata::OperatorReset), position).0, "agree");
+            assert_eq!(
+                judged(Some(500), Some(CommitMetadata::OperatorReset), position).0,
+                "agree"
+            );
         }
     }
 

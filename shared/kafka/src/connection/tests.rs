@@ -24,7 +24,10 @@ fn reporting() -> (Connection, Health) {
         component: "download/broker".to_owned(),
         response_timeout: Duration::from_secs(10),
     };
-    (Connection::for_consumer(&cluster(Security::Plaintext), reporter), health)
+    (
+        Connection::for_consumer(&cluster(Security::Plaintext), reporter),
+        health,
+    )
 }
 
 fn with_broker(broker: Broker) -> Statistics {
@@ -128,14 +131,8 @@ fn a_client_without_brokers_is_lost_after_some_statistics() {
         is_lost
     };
     assert!(is_lost_with(&[]), "no broker at all");
-    assert!(
-        is_lost_with(&[broker("learned", "INIT", 20)]),
-        "given up, not removed"
-    );
-    assert!(
-        is_lost_with(&[broker("learned", "DOWN", 20)]),
-        "given up, not removed"
-    );
+    assert!(is_lost_with(&[broker("learned", "INIT", 20)]), "given up, not removed");
+    assert!(is_lost_with(&[broker("learned", "DOWN", 20)]), "given up, not removed");
     for (source, state, seconds) in [
         ("learned", "UP", 3000),
         ("configured", "TRY_CONNECT", 30),

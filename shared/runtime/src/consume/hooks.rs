@@ -18,8 +18,8 @@ use super::partition::Partition;
 use super::stuck::{Reading, Standstills};
 use xact_contracts::redaction::redact_text;
 use xact_kafka::CommitMetadata;
-use xact_kafka::{Connection, TopicAuthorization};
 use xact_kafka::Wake;
+use xact_kafka::{Connection, TopicAuthorization};
 use xact_telemetry::health::Health;
 use xact_telemetry::metrics::metrics;
 

@@ -20,11 +20,11 @@ use super::stuck::Standstills;
 use super::{Sink, Taken, gaps};
 use crate::offset_tracker::Take;
 use xact_config::{ClusterSettings, OffsetReset, Settings};
-use xact_kafka::client_config;
 use xact_kafka::CommitMetadata;
-use xact_kafka::{Connection, HealthReporter, Permission, TopicAuthorization};
 use xact_kafka::Record;
 use xact_kafka::Wake;
+use xact_kafka::client_config;
+use xact_kafka::{Connection, HealthReporter, Permission, TopicAuthorization};
 use xact_telemetry::health::Health;
 use xact_telemetry::metrics::metrics;
 

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use super::Verdict;
 use xact_config::{ClusterSettings, Settings};
 use xact_contracts::topology::{Stage, TopicRole};
-use xact_kafka::admin::{Probed, RecordProbe};
 use xact_kafka::admin::{LagReader, PartitionLag};
+use xact_kafka::admin::{Probed, RecordProbe};
 
 /// After so long no further record is looked at.
 const TIME_LIMIT: Duration = Duration::from_secs(60);

@@ -22,8 +22,8 @@ use crate::ui::text::cell;
 use xact_config::Settings;
 use xact_contracts::redaction::redact_text;
 use xact_contracts::topology::TopicRole;
-use xact_kafka::admin::Tombstones;
 use xact_kafka::Outgoing;
+use xact_kafka::admin::Tombstones;
 use xact_operations::delivery::Delivery;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;

@@ -21,9 +21,9 @@ use xact_config::Settings;
 use xact_contracts::category::Category;
 use xact_contracts::messages::{DeadLetter, Problem, Source, encode};
 use xact_contracts::time;
+use xact_kafka::Outgoing;
 use xact_kafka::admin::GroupOffsets;
 use xact_kafka::admin::RecordProbe;
-use xact_kafka::Outgoing;
 use xact_operations::delivery::Delivery;
 use xact_telemetry::trace_context::TraceContext;
 

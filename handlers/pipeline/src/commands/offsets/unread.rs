@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use super::Error;
-use xact_kafka::admin::{Probed, RecordProbe, Stop};
 use xact_kafka::admin::TopicRecord;
+use xact_kafka::admin::{Probed, RecordProbe, Stop};
 
 /// Most records that are skipped at once: each becomes a dead letter.
 pub(super) const MOST_RECORDS: usize = 1000;

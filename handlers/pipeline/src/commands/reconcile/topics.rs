@@ -20,8 +20,8 @@ use xact_contracts::ids;
 use xact_contracts::messages::{CachedDownload, DownloadResult, DownloadTask, Event, Message, Status};
 use xact_contracts::time;
 use xact_contracts::topology::{Stage, TopicRole};
-use xact_kafka::admin::TopicReader;
 use xact_kafka::admin::LagReader;
+use xact_kafka::admin::TopicReader;
 
 /// An attachment in a record.
 struct Held {
