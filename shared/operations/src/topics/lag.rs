@@ -10,9 +10,7 @@ use crate::blocking::blocking;
 use crate::next_record::{NextRecords, is_of_events, next_offset};
 use xact_config::Settings;
 use xact_contracts::time;
-use xact_kafka::admin::AdminError;
-use xact_kafka::admin::Probed;
-use xact_kafka::admin::{LagReader, topics};
+use xact_kafka::admin::{self, AdminError, LagReader, Probed, topics};
 
 /// Time after which no further record is read for its age.
 const OLDEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -99,7 +97,7 @@ type GroupAndTopic = (String, String);
 /// Reads when the next record of each partition with lag was written, and keeps the oldest by group and topic.
 fn oldest_records(
     settings: &Settings,
-    lags: &[topics::PartitionLag],
+    lags: &[admin::PartitionLag],
 ) -> Result<BTreeMap<GroupAndTopic, Timestamp>, AdminError> {
     let started = Instant::now();
     let mut records = NextRecords::new(settings);
@@ -120,7 +118,7 @@ fn oldest_records(
     Ok(oldest)
 }
 
-fn by_group(lags: Vec<topics::PartitionLag>, oldest: &BTreeMap<GroupAndTopic, Timestamp>) -> Vec<GroupLag> {
+fn by_group(lags: Vec<admin::PartitionLag>, oldest: &BTreeMap<GroupAndTopic, Timestamp>) -> Vec<GroupLag> {
     let mut groups: Vec<GroupLag> = Vec::new();
     for lag in lags {
         let is_next = |group: &GroupLag| group.group == lag.group && group.topic == lag.topic;
@@ -157,8 +155,8 @@ mod tests {
     use super::*;
     use xact_contracts::topology::Stage;
 
-    fn partition(topic: &str, partition: i32, committed: i64) -> topics::PartitionLag {
-        topics::PartitionLag {
+    fn partition(topic: &str, partition: i32, committed: i64) -> admin::PartitionLag {
+        admin::PartitionLag {
             stage: Stage::Download,
             group: "xact-download-worker".to_owned(),
             topic: topic.to_owned(),
