@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use url::Url;
 use uuid::Uuid;
 
-use attachment_source::{Content, content_for, decode_path};
+use attachment_source::{SampleFile, content_for, decode_path};
 use xact_contracts::{ids, time};
 
 /// What is special about an event or an attachment.
@@ -124,7 +124,7 @@ pub(crate) struct Attachment {
 
 impl Attachment {
     /// The content that the sample server has for it.
-    pub(crate) fn content(&self) -> Option<Content> {
+    pub(crate) fn content(&self) -> Option<SampleFile> {
         let url = Url::parse(&self.url).ok()?;
         Some(content_for(&decode_path(url.path())))
     }
@@ -297,8 +297,8 @@ impl Sample {
                     "kind": attachment.kind.to_string(),
                     "url": attachment.url,
                     "expected": match attachment.kind.expected() { Expected::File => "file", Expected::Failed => "failed" },
-                    "bytes": content.as_ref().map(Content::len),
-                    "sha256": content.as_ref().map(Content::sha256),
+                    "bytes": content.as_ref().map(SampleFile::size),
+                    "sha256": content.as_ref().map(SampleFile::sha256),
                 })
             })
             .collect();

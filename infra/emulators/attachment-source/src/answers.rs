@@ -1,4 +1,4 @@
-//! The HTTP answer to a path: the file, or the fault that the path asks for.
+//! The answer to a path: the file, or the fault that the path asks for.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -16,33 +16,33 @@ use flate2::write::GzEncoder;
 use futures::stream::{self, Stream, StreamExt};
 use tokio::time::Instant;
 
-use crate::content::{Content, content_for, path_hash};
+use crate::content::{SampleFile, content_for, path_hash};
 use crate::faults::{self, Fault};
 use crate::sample_path::{SamplePath, decode_path};
-use crate::server::Shared;
+use crate::state::SourceState;
 
-/// Files up to this size are sent from one buffer, in bytes; larger ones are streamed and never held whole.
-const ONE_BUFFER: u64 = 256 * 1024;
+/// Largest file that is sent from one buffer, in bytes; larger ones are streamed.
+const MAX_BUFFERED_BYTES: u64 = 256 * 1024;
 
-/// How long `slow` takes, and in how many pieces at least.
-const SLOW_TIME: Duration = Duration::from_secs(3);
+/// Duration of a `slow` answer, and its least number of pieces.
+const SLOW_DURATION: Duration = Duration::from_secs(3);
 const SLOW_PIECES: u64 = 30;
 
-/// Where `redirect-away` leads. `.invalid` never resolves (RFC 6761).
-const ELSEWHERE: &str = "https://elsewhere.invalid";
+/// Target of `redirect-away`; `.invalid` never resolves (RFC 6761).
+const OTHER_ORIGIN: &str = "https://elsewhere.invalid";
 
 /// Answers every request of both listeners.
-pub(crate) async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    shared.requests.fetch_add(1, Ordering::Relaxed);
-    if shared.outage.load(Ordering::Relaxed) {
-        return refusal(StatusCode::SERVICE_UNAVAILABLE, "the attachment source has an outage");
+pub(crate) async fn answer(State(state): State<Arc<SourceState>>, request: Request) -> Response {
+    state.requests.fetch_add(1, Ordering::Relaxed);
+    if state.outage.load(Ordering::Relaxed) {
+        return error(StatusCode::SERVICE_UNAVAILABLE, "the attachment source has an outage");
     }
-    let body_wanted = match *request.method() {
+    let is_get = match *request.method() {
         Method::GET => true,
         Method::HEAD => false,
         _ => {
-            let refused = refusal(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are served");
-            return with_header(refused, ALLOW, HeaderValue::from_static("GET, HEAD"));
+            let answer = error(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are served");
+            return with_header(answer, ALLOW, HeaderValue::from_static("GET, HEAD"));
         }
     };
     let path = decode_path(request.uri().path());
@@ -51,20 +51,23 @@ pub(crate) async fn answer(State(shared): State<Arc<Shared>>, request: Request) 
     }
     let sample = SamplePath::parse(&path);
     if sample.extension.is_none() {
-        return refusal(
+        return error(
             StatusCode::NOT_FOUND,
-            "no file: the last segment of the path has no extension; GET / explains the paths",
+            "not a file: the last segment of the path has no extension; GET / explains the paths",
         );
     }
     let fault = sample.fault.filter(|fault| {
-        // A HEAD shows what the GET would get, and leaves the fault for it.
-        let seen = || match body_wanted {
-            true => shared.seen.count(path_hash(&path)),
-            false => shared.seen.counted(path_hash(&path)),
+        // A HEAD gets the headers of the next GET, and does not use up the fault.
+        let seen = || {
+            if is_get {
+                state.seen.count(path_hash(&path))
+            } else {
+                state.seen.counted(path_hash(&path))
+            }
         };
         fault.times().is_none_or(|times| seen() < times)
     });
-    // The HTTP layer leaves out the body of an answer to HEAD; all of the bodies are lazy or small.
+    // The HTTP layer drops the body of an answer to HEAD; every body is lazy or small.
     match fault {
         None => file(content_for(&path)),
         Some(fault) => faulty(fault, &path, request.uri()),
@@ -73,25 +76,25 @@ pub(crate) async fn answer(State(shared): State<Arc<Shared>>, request: Request) 
 
 fn faulty(fault: Fault, path: &str, uri: &Uri) -> Response {
     match fault {
-        Fault::Missing => refusal(StatusCode::NOT_FOUND, "no such file"),
-        Fault::Forbidden => refusal(StatusCode::FORBIDDEN, "access denied"),
+        Fault::Missing => error(StatusCode::NOT_FOUND, "no such file"),
+        Fault::Forbidden => error(StatusCode::FORBIDDEN, "access denied"),
         Fault::Unavailable | Fault::UnavailableOnce | Fault::UnavailableThrice => {
-            refusal(StatusCode::SERVICE_UNAVAILABLE, "reduce your request rate")
+            error(StatusCode::SERVICE_UNAVAILABLE, "reduce your request rate")
         }
         Fault::ThrottledOnce => {
-            let refused = refusal(StatusCode::TOO_MANY_REQUESTS, "too many requests");
-            with_header(refused, RETRY_AFTER, HeaderValue::from_static("1"))
+            let answer = error(StatusCode::TOO_MANY_REQUESTS, "too many requests");
+            with_header(answer, RETRY_AFTER, HeaderValue::from_static("1"))
         }
         Fault::BusyOnce => {
-            let refused = refusal(StatusCode::SERVICE_UNAVAILABLE, "come back later");
-            with_header(refused, RETRY_AFTER, HeaderValue::from_static("3"))
+            let answer = error(StatusCode::SERVICE_UNAVAILABLE, "come back later");
+            with_header(answer, RETRY_AFTER, HeaderValue::from_static("3"))
         }
-        Fault::UnauthorizedOnce => refusal(StatusCode::UNAUTHORIZED, "the credentials are not valid yet"),
+        Fault::UnauthorizedOnce => error(StatusCode::UNAUTHORIZED, "the credentials are not valid yet"),
         Fault::Truncated | Fault::TruncatedOnce => truncated(content_for(path)),
         Fault::Html => error_page(content_for(path).content_type),
         Fault::WrongType => error_page("text/html"),
-        Fault::Redirect => redirect(&format!("/{}{}", faults::OK, below_the_kind(uri))),
-        Fault::RedirectAway => redirect(&format!("{ELSEWHERE}/{}{}", faults::OK, below_the_kind(uri))),
+        Fault::Redirect => redirect(&format!("/{}{}", faults::OK, after_kind(uri))),
+        Fault::RedirectAway => redirect(&format!("{OTHER_ORIGIN}/{}{}", faults::OK, after_kind(uri))),
         Fault::Slow => slow(content_for(path)),
         Fault::Endless => endless(content_for(path)),
         Fault::Octet => {
@@ -103,34 +106,34 @@ fn faulty(fault: Fault, path: &str, uri: &Uri) -> Response {
     }
 }
 
-/// The file, whole and true.
-fn file(content: Content) -> Response {
-    let (content_type, length) = (content.content_type, content.len());
-    let body = if length <= ONE_BUFFER {
+/// Serves the file without a fault.
+fn file(content: SampleFile) -> Response {
+    let (content_type, length) = (content.content_type, content.size());
+    let body = if length <= MAX_BUFFERED_BYTES {
         Body::from(content.to_bytes())
     } else {
         Body::from_stream(stream::iter(content.into_chunks().map(Ok::<_, io::Error>)))
     };
-    announced(content_type, length, body)
+    with_length(content_type, length, body)
 }
 
-/// The file as an object that was compressed before it was stored. It is held whole: for sizes of tests.
-fn gzip(content: &Content) -> Response {
+/// Serves the file as an object that was stored compressed. The file is held in memory: use small sizes.
+fn gzip(content: &SampleFile) -> Response {
     let content_type = content.content_type;
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     let compressed = encoder.write_all(&content.to_bytes()).and_then(|()| encoder.finish());
     match compressed {
         Ok(body) => {
-            let answer = announced(content_type, body.len() as u64, Body::from(body));
+            let answer = with_length(content_type, body.len() as u64, Body::from(body));
             with_header(answer, CONTENT_ENCODING, HeaderValue::from_static("gzip"))
         }
-        Err(_) => refusal(StatusCode::INTERNAL_SERVER_ERROR, "the file cannot be compressed"),
+        Err(_) => error(StatusCode::INTERNAL_SERVER_ERROR, "the file cannot be compressed"),
     }
 }
 
-/// Half of what is announced, then the connection closes.
-fn truncated(content: Content) -> Response {
-    let (content_type, length) = (content.content_type, content.len());
+/// Sends half of what `Content-Length` says, then closes the connection.
+fn truncated(content: SampleFile) -> Response {
+    let (content_type, length) = (content.content_type, content.size());
     let mut left = length / 2;
     let half = content.into_chunks().map_while(move |mut chunk| {
         chunk.truncate(usize::try_from(left).unwrap_or(usize::MAX));
@@ -142,16 +145,16 @@ fn truncated(content: Content) -> Response {
         tokio::task::yield_now().await;
         Err(io::Error::other("truncated on demand"))
     });
-    announced(
+    with_length(
         content_type,
         length,
         Body::from_stream(stream::iter(half.map(Ok)).chain(cut)),
     )
 }
 
-/// The file at an even pace over [`SLOW_TIME`].
-fn slow(content: Content) -> Response {
-    let (content_type, length) = (content.content_type, content.len());
+/// Sends the file at an even pace over [`SLOW_DURATION`].
+fn slow(content: SampleFile) -> Response {
+    let (content_type, length) = (content.content_type, content.size());
     let piece = usize::try_from(length / SLOW_PIECES).unwrap_or(usize::MAX).max(1);
     let start = Instant::now();
     let mut sent = 0;
@@ -159,48 +162,48 @@ fn slow(content: Content) -> Response {
         .flat_map(move |chunk| stream::iter(pieces(chunk, piece)))
         .then(move |piece| {
             sent += piece.len() as u64;
-            let due = start + SLOW_TIME.mul_f64(sent as f64 / length as f64);
+            let due = start + SLOW_DURATION.mul_f64(sent as f64 / length as f64);
             async move {
                 tokio::time::sleep_until(due).await;
                 Ok::<_, io::Error>(piece)
             }
         });
-    announced(content_type, length, Body::from_stream(paced))
+    with_length(content_type, length, Body::from_stream(paced))
 }
 
 fn pieces(mut chunk: Bytes, size: usize) -> impl Iterator<Item = Bytes> {
     std::iter::from_fn(move || (!chunk.is_empty()).then(|| chunk.split_to(size.min(chunk.len()))))
 }
 
-/// The file's beginning, so that its magic bytes are right, then filler for as long as the client reads.
-fn endless(content: Content) -> Response {
+/// Sends the beginning of the file, for its magic bytes, then filler for as long as the client reads.
+fn endless(content: SampleFile) -> Response {
     let content_type = content.content_type;
     let beginning = content.into_chunks().next().unwrap_or_default();
     let filler = Bytes::from_static(&[b'.'; 16 * 1024]);
     let body = stream::once(async { beginning }).chain(stream::repeat(filler));
-    (StatusCode::OK, [(CONTENT_TYPE, content_type)], unannounced(body)).into_response()
+    (StatusCode::OK, [(CONTENT_TYPE, content_type)], streamed(body)).into_response()
 }
 
-fn unannounced(chunks: impl Stream<Item = Bytes> + Send + 'static) -> Body {
+fn streamed(chunks: impl Stream<Item = Bytes> + Send + 'static) -> Body {
     Body::from_stream(chunks.map(Ok::<_, io::Error>))
 }
 
-/// What a gateway answers in place of the file, with a status that says all is well.
+/// Sends an error page as some gateways do, with status 200.
 fn error_page(content_type: &'static str) -> Response {
     const PAGE: &str = "<!DOCTYPE html>\n<html><head><title>502 Bad Gateway</title></head>\n\
         <body><h1>502 Bad Gateway</h1><p>The upstream server did not answer.</p></body></html>\n";
-    announced(content_type, PAGE.len() as u64, Body::from(PAGE))
+    with_length(content_type, PAGE.len() as u64, Body::from(PAGE))
 }
 
 fn redirect(location: &str) -> Response {
     match HeaderValue::from_str(location) {
-        Ok(location) => with_header(refusal(StatusCode::FOUND, "moved"), LOCATION, location),
-        Err(_) => refusal(StatusCode::BAD_REQUEST, "this path cannot be a redirect's target"),
+        Ok(location) => with_header(error(StatusCode::FOUND, "moved"), LOCATION, location),
+        Err(_) => error(StatusCode::BAD_REQUEST, "this path cannot be a redirect's target"),
     }
 }
 
-/// Path and query after the first segment, still percent-encoded.
-fn below_the_kind(uri: &Uri) -> &str {
+/// Returns path and query after the first segment, still percent-encoded.
+fn after_kind(uri: &Uri) -> &str {
     let whole = uri.path_and_query().map_or("", |whole| whole.as_str());
     let below = whole
         .get(1..)
@@ -209,7 +212,7 @@ fn below_the_kind(uri: &Uri) -> &str {
     &whole[below..]
 }
 
-fn announced(content_type: &'static str, length: u64, body: Body) -> Response {
+fn with_length(content_type: &'static str, length: u64, body: Body) -> Response {
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static(content_type)),
         (CONTENT_LENGTH, HeaderValue::from(length)),
@@ -217,7 +220,7 @@ fn announced(content_type: &'static str, length: u64, body: Body) -> Response {
     (StatusCode::OK, headers, body).into_response()
 }
 
-fn refusal(status: StatusCode, reason: &'static str) -> Response {
+fn error(status: StatusCode, reason: &'static str) -> Response {
     (status, format!("{}: {reason}\n", status.as_u16())).into_response()
 }
 

@@ -1,29 +1,29 @@
-//! What a path asks for: fault, size and extension. The grammar of the server's URLs, and nothing else.
+//! What a path asks for: fault, size and extension.
 
 use percent_encoding::percent_decode_str;
 
 use crate::faults::{self, Fault};
 
-/// The size of a file whose path names none, in bytes.
+/// The size of a file whose path does not have one, in bytes.
 pub const DEFAULT_BYTES: u64 = 20 * 1024;
 
-/// The largest file, in bytes: a larger size is served as this. MP4 boxes and ZIP entries count in 32 bits.
+/// The largest file in bytes; a larger size is served as this. Sizes in MP4 and ZIP files have 32 bits.
 pub const MAX_BYTES: u64 = 4_000_000_000;
 
-/// A path, read.
+/// A parsed path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SamplePath {
-    /// The fault asked for; `None` for a good file.
+    /// The fault; `None` for a file without one.
     pub fault: Option<Fault>,
-    /// The size asked for, in bytes. A format's minimum may be larger.
+    /// The requested size in bytes. The least size of a format may be larger.
     pub bytes: u64,
     /// The extension, lower-cased; `None` when the last segment has none (the server answers 404).
     pub extension: Option<String>,
 }
 
 impl SamplePath {
-    /// Reads a percent-decoded path. Every path means something: what does not fit
-    /// `/{kind}/{size}/{unique}/{file name}` is a good file of [`DEFAULT_BYTES`].
+    /// Parses a percent-decoded path. A path that does not fit `/{kind}/{size}/{unique}/{file name}` is a file of
+    /// [`DEFAULT_BYTES`] without a fault.
     #[must_use]
     pub fn parse(path: &str) -> Self {
         let segments: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
@@ -48,7 +48,7 @@ impl SamplePath {
     }
 }
 
-/// The path of a URL as [`content_for`](crate::content_for) wants it: percent-decoded, without the query.
+/// Returns the path of a URL as [`content_for`](crate::content_for) takes it: percent-decoded, without the query.
 /// Bytes that are not UTF-8 become U+FFFD.
 #[must_use]
 pub fn decode_path(url_path: &str) -> String {
@@ -83,10 +83,10 @@ mod tests {
     }
 
     #[test]
-    fn any_other_path_is_a_good_file_of_the_default_size() {
+    fn any_other_path_is_a_file_of_the_default_size() {
         let default = |extension: &str| (None, DEFAULT_BYTES, Some(extension.to_owned()));
         assert_eq!(read("/test.pdf"), default("pdf"));
-        assert_eq!(read("/missing/many/a/b.txt"), default("txt"), "the size is no number");
+        assert_eq!(read("/missing/many/a/b.txt"), default("txt"), "the size is not a number");
         assert_eq!(
             read("/missing/5/b.txt"),
             default("txt"),
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn decoding_drops_the_query_and_the_escapes() {
+    fn decoding_drops_the_query_and_unescapes() {
         assert_eq!(decode_path("/a%20b/%C3%BC.pdf?X-Amz-Signature=%2F"), "/a b/ü.pdf");
     }
 }

@@ -1,20 +1,20 @@
-//! How often a path had its passing fault already: a bounded memory, so that a storm of unique paths cannot fill the process.
+//! How often the fault of a path has happened, for a limited number of paths.
 
 use std::num::NonZeroUsize;
 
 use lru::LruCache;
 use parking_lot::{Mutex, MutexGuard};
 
-/// The last paths seen, by the hash of the path, and how often.
+/// The last paths that were requested, by the hash of the path, with their counts.
 pub(crate) struct SeenPaths(Mutex<LruCache<u64, u32>>);
 
 impl SeenPaths {
-    /// A memory for `capacity` paths; the one seen longest ago is forgotten first.
+    /// Remembers `capacity` paths; the least recently requested one is forgotten first.
     pub(crate) fn new(capacity: NonZeroUsize) -> Self {
         Self(Mutex::new(LruCache::new(capacity)))
     }
 
-    /// How often the path was seen before, and counts this time.
+    /// Counts a request for the path, and returns how many there were before.
     pub(crate) fn count(&self, path_hash: u64) -> u32 {
         let mut cache = self.cache();
         let before = cache.get(&path_hash).copied().unwrap_or(0);
@@ -22,13 +22,13 @@ impl SeenPaths {
         before
     }
 
-    /// How often the path was seen before.
+    /// Returns how many requests for the path were counted.
     pub(crate) fn counted(&self, path_hash: u64) -> u32 {
         self.cache().peek(&path_hash).copied().unwrap_or(0)
     }
 
     fn cache(&self) -> MutexGuard<'_, LruCache<u64, u32>> {
-        // A panic elsewhere leaves the cache whole: every change to it is one call.
+        // A panic elsewhere leaves the cache consistent: every change to it is one call.
         self.0.lock()
     }
 }
@@ -40,7 +40,7 @@ mod tests {
     #[test]
     fn the_oldest_path_is_forgotten_when_the_memory_is_full() {
         let seen = SeenPaths::new(NonZeroUsize::MIN.saturating_add(1));
-        assert_eq!(seen.counted(1), 0, "looking alone counts nothing");
+        assert_eq!(seen.counted(1), 0, "`counted` does not count");
         assert_eq!(seen.count(1), 0);
         assert_eq!(seen.count(1), 1);
         assert_eq!(seen.counted(1), 2);

@@ -1,4 +1,4 @@
-//! The server's answers over HTTP and HTTPS, seen by an ordinary client.
+//! The server's answers over HTTP and HTTPS to an ordinary HTTP client.
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use reqwest::{Certificate, Client, Method, Response, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use attachment_source::{AttachmentSource, Certificate as Given, Fault, Options, StartError, content_for};
+use attachment_source::{AttachmentSource, Certificate as Given, CertificateError, Fault, Options, StartError, content_for};
 
 struct Fixture {
     source: AttachmentSource,
@@ -45,12 +45,12 @@ impl Fixture {
         assert_eq!(response.status(), StatusCode::OK, "{path}");
         let expected = content_for(path);
         assert_eq!(header(&response, "content-type"), expected.content_type, "{path}");
-        assert_eq!(response.content_length(), Some(expected.len()), "{path}");
+        assert_eq!(response.content_length(), Some(expected.size()), "{path}");
         assert!(response.bytes().await.unwrap() == expected.to_bytes(), "{path}");
     }
 }
 
-/// Trusts the server's authority alone, follows no redirect, and finds claimxperience.com here.
+/// A client that trusts only the server's authority, follows no redirect, and resolves claimxperience.com to the server.
 fn client(source: &AttachmentSource) -> Client {
     let ca = Certificate::from_pem(source.ca_pem().as_bytes()).unwrap();
     Client::builder()
@@ -67,7 +67,7 @@ fn header<'a>(response: &'a Response, name: &str) -> &'a str {
 }
 
 #[tokio::test]
-async fn files_are_served_over_http_and_https_as_content_for_tells() {
+async fn files_are_served_over_http_and_https_as_content_for_returns_them() {
     let fixture = Fixture::start().await;
     let port = fixture.source.https_addr().port();
     for extension in [
@@ -94,7 +94,7 @@ async fn files_are_served_over_http_and_https_as_content_for_tells() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_trust_the_authority_gets_nothing() {
+async fn a_client_that_does_not_trust_the_authority_cannot_connect() {
     let fixture = Fixture::start().await;
     let other = AttachmentSource::start(Options::default()).await.unwrap();
     let url = format!("https://localhost:{}/a.pdf", fixture.source.https_addr().port());
@@ -125,7 +125,7 @@ async fn a_path_without_an_extension_is_not_found_and_the_root_explains() {
 }
 
 #[tokio::test]
-async fn statuses_are_answered_always_or_once_a_path() {
+async fn error_statuses_are_answered_always_or_once_for_each_path() {
     let fixture = Fixture::start().await;
     for (kind, status) in [("missing", 404), ("forbidden", 403), ("unavailable", 503)] {
         for _ in 0..2 {
@@ -154,7 +154,7 @@ async fn statuses_are_answered_always_or_once_a_path() {
 }
 
 #[tokio::test]
-async fn head_shows_what_get_would_get_and_leaves_the_fault_for_it() {
+async fn head_gets_the_headers_of_the_next_get_and_does_not_use_up_the_fault() {
     let fixture = Fixture::start().await;
     let head = |path: &str| {
         fixture
@@ -172,13 +172,13 @@ async fn head_shows_what_get_would_get_and_leaves_the_fault_for_it() {
     assert_eq!(
         head("/unavailable-once/9000/u/a.pdf").await.unwrap().status(),
         200,
-        "the GET spent the fault"
+        "the GET used up the fault"
     );
     fixture.assert_file("/unavailable-once/9000/u/a.pdf").await;
     assert!(header(&head("/endless/9000/u/a.pdf").await.unwrap(), "content-length").is_empty());
 }
 
-/// Speaks HTTP/1.1 by hand, and returns all that comes until the server closes.
+/// Sends a request without an HTTP client, and returns everything until the server closes the connection.
 async fn raw(address: SocketAddr, path: &str) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream
@@ -192,7 +192,7 @@ async fn raw(address: SocketAddr, path: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn truncated_announces_all_sends_half_and_closes() {
+async fn truncated_sends_half_of_the_content_length_and_closes() {
     let fixture = Fixture::start().await;
     for path in [
         "/truncated/20000/u/a.jpg",
@@ -220,7 +220,7 @@ async fn truncated_announces_all_sends_half_and_closes() {
 }
 
 #[tokio::test]
-async fn html_pages_come_under_a_false_and_under_a_true_type() {
+async fn html_pages_are_sent_under_a_wrong_and_under_the_right_type() {
     let fixture = Fixture::start().await;
     for (kind, content_type) in [("html", "application/pdf"), ("wrong-type", "text/html")] {
         let response = fixture.get(&format!("/{kind}/9000/u/a.pdf")).await;
@@ -270,7 +270,7 @@ async fn octet_serves_the_file_under_the_general_type() {
 }
 
 #[tokio::test]
-async fn slow_takes_three_seconds_and_is_whole() {
+async fn slow_takes_three_seconds_and_is_complete() {
     let fixture = Fixture::start().await;
     let start = Instant::now();
     tokio::join!(
@@ -286,7 +286,7 @@ async fn slow_takes_three_seconds_and_is_whole() {
 }
 
 #[tokio::test]
-async fn endless_begins_like_the_file_and_ends_with_the_client() {
+async fn endless_begins_like_the_file_and_ends_when_the_client_closes() {
     let fixture = Fixture::start().await;
     let mut response = fixture.get("/endless/9000/u/a.pdf").await;
     assert_eq!(
@@ -304,7 +304,7 @@ async fn endless_begins_like_the_file_and_ends_with_the_client() {
 }
 
 #[tokio::test]
-async fn in_an_outage_every_answer_is_503_and_faults_stay_unspent() {
+async fn in_an_outage_every_answer_is_503_and_no_fault_is_used_up() {
     let fixture = Fixture::start().await;
     fixture.source.set_outage(true);
     for path in [
@@ -352,7 +352,7 @@ async fn every_fault_kind_is_answered() {
 }
 
 #[tokio::test]
-async fn stop_cuts_off_what_has_no_end_and_frees_the_ports() {
+async fn stop_cuts_off_endless_answers_and_frees_the_ports() {
     let fixture = Fixture::start().await;
     let mut endless = fixture.get("/endless/9000/u/a.pdf").await;
     let address = fixture.source.http_addr();
@@ -368,7 +368,7 @@ async fn stop_cuts_off_what_has_no_end_and_frees_the_ports() {
 }
 
 #[tokio::test]
-async fn a_start_that_fails_tells_why() {
+async fn a_failed_start_returns_the_reason() {
     let fixture = Fixture::start().await;
     let taken = Options {
         http_bind: fixture.source.http_addr(),
@@ -376,7 +376,7 @@ async fn a_start_that_fails_tells_why() {
     };
     let error = AttachmentSource::start(taken).await.err().unwrap();
     assert!(
-        matches!(error, StartError::Bind { scheme: "http", .. }) && error.to_string().contains("port 0"),
+        matches!(error, StartError::Bind { .. }) && error.to_string().contains("port 0"),
         "{error}"
     );
     let unusable = Options {
@@ -384,7 +384,10 @@ async fn a_start_that_fails_tells_why() {
         ..Options::default()
     };
     let error = AttachmentSource::start(unusable).await.err().unwrap();
-    assert!(matches!(error, StartError::HostName { .. }), "{error}");
+    assert!(
+        matches!(error, StartError::Certificate(CertificateError::HostName { .. })),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -413,6 +416,9 @@ async fn a_certificate_that_was_given_is_used() {
     let other = rcgen::KeyPair::generate().unwrap().serialize_pem();
     for key in [other, "no key".to_owned()] {
         let refused = AttachmentSource::start(given(key)).await.err().unwrap();
-        assert!(matches!(refused, StartError::Given(_)), "{refused}");
+        assert!(
+            matches!(refused, StartError::Certificate(CertificateError::Invalid(_))),
+            "{refused}"
+        );
     }
 }

@@ -1,9 +1,9 @@
-//! What makes a file its path's own: the path as plain ASCII that every format can carry, and its hash.
+//! What distinguishes the file of one path from all others: the path as plain ASCII that every format can hold, and a hash.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 
-/// What stays as it is: nothing that XML, JSON, CSV or a PDF string would have to escape.
+/// The others need no escape in XML, JSON, CSV or a PDF string.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/')
     .remove(b'.')
@@ -11,28 +11,27 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-/// The longest path text that is embedded, in bytes. The hash stands for the rest.
-const LONGEST_TEXT: usize = 240;
+/// The longest path that is embedded whole, in bytes. For the rest of a longer one, the hash has to do.
+const MAX_PATH_BYTES: usize = 240;
 
-/// A path as it appears inside its file.
-#[derive(Debug, Clone)]
+/// The identity of a path.
 pub(super) struct Identity {
     /// The first 64 bits of the path's SHA-256.
     pub(super) hash: u64,
-    /// The path percent-encoded, cut to [`LONGEST_TEXT`], and the hash: ASCII letters, digits, `/._~%-` and one space.
+    /// The path percent-encoded, cut to [`MAX_PATH_BYTES`], and the hash: ASCII letters, digits, `/._~%-` and one space.
     pub(super) text: String,
 }
 
 impl Identity {
-    /// The identity of a percent-decoded path; a missing leading `/` is added.
+    /// Returns the identity of a percent-decoded path; a missing leading `/` is added.
     pub(super) fn of(path: &str) -> Self {
-        let path = path.strip_prefix('/').unwrap_or(path);
         let hash = path_hash(path);
+        let path = path.strip_prefix('/').unwrap_or(path);
         let mut text = String::from("/");
         for part in utf8_percent_encode(path, ESCAPED) {
             text.push_str(part);
-            if text.len() > LONGEST_TEXT {
-                text.truncate(LONGEST_TEXT);
+            if text.len() > MAX_PATH_BYTES {
+                text.truncate(MAX_PATH_BYTES);
                 break;
             }
         }
@@ -41,7 +40,7 @@ impl Identity {
     }
 }
 
-/// The first 64 bits of the SHA-256 of a path, with or without its leading `/`.
+/// Returns the first 64 bits of the SHA-256 of a path, with or without its leading `/`.
 pub(crate) fn path_hash(path: &str) -> u64 {
     let digest = Sha256::digest(path.strip_prefix('/').unwrap_or(path));
     digest

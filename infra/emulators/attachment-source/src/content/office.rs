@@ -1,96 +1,115 @@
-//! Word and Excel files (ECMA-376, Open Packaging Conventions): the fewest parts that open, and a text part for the size.
+//! Word and Excel files (ECMA-376, Open Packaging Conventions): the fewest parts that Office opens, stored in a ZIP archive.
 //!
-//! The order of the parts is what `file` and other readers of magic bytes expect: content types, relationships, then
-//! parts below `word/` or `xl/`.
+//! The order of the parts is what `file` and other readers of magic bytes expect: content types, relationships, then parts
+//! below `word/` or `xl/`. The filler lies between the last entry and the central directory, where readers skip it: they
+//! find entries by the directory.
 
-use super::fill::{Fill, Style};
-use super::identity::Identity;
-use super::{Piece, lacking, stored_zip};
-
-/// The content type of a Word document.
-pub(super) const DOCX_TYPE: &str = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
-
-/// The content type of an Excel workbook.
-pub(super) const XLSX_TYPE: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
-
-const XML: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n";
-const PACKAGE: &str = "http://schemas.openxmlformats.org/package/2006";
-const OFFICE: &str = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
-const WORD: &str = "http://schemas.openxmlformats.org/wordprocessingml/2006/main";
-const SHEET: &str = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
-
-/// A Word document with the path as its paragraph.
-pub(super) fn docx(identity: &Identity, bytes: u64) -> Vec<Piece> {
-    let document = format!(
-        "{XML}<w:document xmlns:w=\"{WORD}\"><w:body><w:p><w:r><w:t>{}</w:t></w:r></w:p></w:body></w:document>",
-        identity.text
-    );
-    let parts = [
-        (
-            "[Content_Types].xml",
-            content_types(&[("word/document.xml", &format!("{DOCX_TYPE}.main+xml"))]),
-        ),
-        ("_rels/.rels", relationship("officeDocument", "word/document.xml")),
-        ("word/document.xml", document),
-    ];
-    package(identity, bytes, &parts, "word/filler.txt")
+macro_rules! xml {
+    ($($text:expr),+) => { concat!("<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n", $($text),+) };
 }
+
+macro_rules! content_types {
+    ($($part:literal is $content_type:literal),+) => {
+        xml!(
+            "<Types xmlns=\"http://schemas.openxmlformats.org/package/2006/content-types\">",
+            "<Default Extension=\"rels\" ContentType=\"application/vnd.openxmlformats-package.relationships+xml\"/>",
+            "<Default Extension=\"xml\" ContentType=\"application/xml\"/>",
+            $("<Override PartName=\"/", $part, "\" ContentType=\"application/vnd.openxmlformats-officedocument.",
+            $content_type, "+xml\"/>",)+
+            "</Types>"
+        )
+    };
+}
+
+macro_rules! relationships {
+    ($($id:literal is $kind:literal at $target:literal)?) => {
+        xml!(
+            "<Relationships xmlns=\"http://schemas.openxmlformats.org/package/2006/relationships\">",
+            $("<Relationship Id=\"", $id, "\" Type=\"http://schemas.openxmlformats.org/officeDocument/2006/relationships/",
+            $kind, "\" Target=\"", $target, "\"/>",)?
+            "</Relationships>"
+        )
+    };
+}
+
+/// Stands for the text of the path.
+const TEXT: &str = "{text}";
+
+/// A document with the path as its only paragraph.
+const DOCX: &[(&str, &str)] = &[
+    (
+        "[Content_Types].xml",
+        content_types!("word/document.xml" is "wordprocessingml.document.main"),
+    ),
+    ("_rels/.rels", relationships!("r1" is "officeDocument" at "word/document.xml")),
+    (
+        "word/document.xml",
+        xml!(
+            "<w:document xmlns:w=\"http://schemas.openxmlformats.org/wordprocessingml/2006/main\"><w:body>",
+            "<w:p><w:r><w:t>{text}</w:t></w:r></w:p></w:body></w:document>"
+        ),
+    ),
+    ("word/_rels/document.xml.rels", relationships!()),
+];
 
 /// A workbook with one sheet and the path in its first cell.
-pub(super) fn xlsx(identity: &Identity, bytes: u64) -> Vec<Piece> {
-    let workbook = format!(
-        "{XML}<workbook xmlns=\"{SHEET}\" xmlns:r=\"{OFFICE}\"><sheets>\
-         <sheet name=\"Sample\" sheetId=\"1\" r:id=\"r1\"/></sheets></workbook>"
-    );
-    let sheet = format!(
-        "{XML}<worksheet xmlns=\"{SHEET}\"><sheetData><row r=\"1\"><c r=\"A1\" t=\"inlineStr\">\
-         <is><t>{}</t></is></c></row></sheetData></worksheet>",
-        identity.text
-    );
-    let types = [
-        ("xl/workbook.xml", format!("{XLSX_TYPE}.main+xml")),
-        (
-            "xl/sheet1.xml",
-            "application/vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml".to_owned(),
+const XLSX: &[(&str, &str)] = &[
+    (
+        "[Content_Types].xml",
+        content_types!(
+            "xl/workbook.xml" is "spreadsheetml.sheet.main",
+            "xl/sheet1.xml" is "spreadsheetml.worksheet"
         ),
-    ];
-    let parts = [
-        ("[Content_Types].xml", content_types(&types)),
-        ("_rels/.rels", relationship("officeDocument", "xl/workbook.xml")),
-        ("xl/workbook.xml", workbook),
-        ("xl/sheet1.xml", sheet),
-        ("xl/_rels/workbook.xml.rels", relationship("worksheet", "sheet1.xml")),
-    ];
-    package(identity, bytes, &parts, "xl/filler.txt")
+    ),
+    ("_rels/.rels", relationships!("r1" is "officeDocument" at "xl/workbook.xml")),
+    (
+        "xl/workbook.xml",
+        xml!(
+            "<workbook xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\" ",
+            "xmlns:r=\"http://schemas.openxmlformats.org/officeDocument/2006/relationships\">",
+            "<sheets><sheet name=\"Sample\" sheetId=\"1\" r:id=\"r1\"/></sheets></workbook>"
+        ),
+    ),
+    (
+        "xl/sheet1.xml",
+        xml!(
+            "<worksheet xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\"><sheetData><row r=\"1\">",
+            "<c r=\"A1\" t=\"inlineStr\"><is><t>{text}</t></is></c></row></sheetData></worksheet>"
+        ),
+    ),
+    ("xl/_rels/workbook.xml.rels", relationships!("r1" is "worksheet" at "sheet1.xml")),
+];
+
+pub(super) fn docx(text: &str, filler: u64) -> [Vec<u8>; 2] {
+    archive(DOCX, text, filler)
 }
 
-fn package(identity: &Identity, bytes: u64, parts: &[(&str, String)], filler_name: &str) -> Vec<Piece> {
-    let filler = lacking(bytes, stored_zip::least(parts, filler_name));
-    stored_zip::pieces(parts, filler_name, Fill::new(Style::Lines, identity.hash, filler))
+pub(super) fn xlsx(text: &str, filler: u64) -> [Vec<u8>; 2] {
+    archive(XLSX, text, filler)
 }
 
-/// The types by extension, and those of the given parts.
-fn content_types(parts: &[(&str, impl AsRef<str>)]) -> String {
-    let mut types = format!(
-        "{XML}<Types xmlns=\"{PACKAGE}/content-types\">\
-         <Default Extension=\"rels\" ContentType=\"application/vnd.openxmlformats-package.relationships+xml\"/>\
-         <Default Extension=\"xml\" ContentType=\"application/xml\"/>\
-         <Default Extension=\"txt\" ContentType=\"text/plain\"/>"
-    );
-    for (part, content_type) in parts {
-        let content_type = content_type.as_ref();
-        types.push_str(&format!(
-            "<Override PartName=\"/{part}\" ContentType=\"{content_type}\"/>"
-        ));
+/// A ZIP archive (PKWARE APPNOTE) of stored entries: their headers and data, and the central directory.
+fn archive(parts: &[(&str, &str)], text: &str, filler: u64) -> [Vec<u8>; 2] {
+    let (mut entries, mut directory) = (Vec::new(), Vec::new());
+    for (name, data) in parts {
+        let data = data.replace(TEXT, text);
+        let numbers = [crc32fast::hash(data.as_bytes()), data.len() as u32, data.len() as u32];
+        // "Version needed to extract" 2.0, no flags, stored, 00:00 on 1 January 1980, no extra field.
+        let header = [
+            b"\x14\0\0\0\0\0\0\0\x21\0".as_slice(),
+            numbers.map(u32::to_le_bytes).as_flattened(),
+            &(name.len() as u16).to_le_bytes(),
+            &[0; 2],
+        ]
+        .concat();
+        // "Version made by" 2.0; no comment, disk 0, no attributes.
+        let offset = (entries.len() as u32).to_le_bytes();
+        directory.extend([b"PK\x01\x02\x14\0", &header[..], &[0; 10], &offset, name.as_bytes()].concat());
+        entries.extend([b"PK\x03\x04", &header[..], name.as_bytes(), data.as_bytes()].concat());
     }
-    types.push_str("</Types>");
-    types
-}
-
-/// A relationships part with one relationship, `r1`.
-fn relationship(kind: &str, target: &str) -> String {
-    format!(
-        "{XML}<Relationships xmlns=\"{PACKAGE}/relationships\">\
-         <Relationship Id=\"r1\" Type=\"{OFFICE}/{kind}\" Target=\"{target}\"/></Relationships>"
-    )
+    let count = (parts.len() as u16).to_le_bytes();
+    let length = (directory.len() as u32).to_le_bytes();
+    let offset = (entries.len() as u32 + filler as u32).to_le_bytes();
+    directory.extend([b"PK\x05\x06\0\0\0\0", &count[..], &count, &length, &offset, &[0; 2]].concat());
+    [entries, directory]
 }

@@ -1,4 +1,4 @@
-//! The bound on open connections: at the limit the server stops accepting, and clients wait in the kernel's queue.
+//! The limit on open connections: at the limit the server stops accepting, and clients wait in the kernel's queue.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -6,59 +6,67 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready as try_ready};
 
+use axum::BoxError;
+use axum::body::{Body, HttpBody};
+use axum::http::Request;
+use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::PollSemaphore;
 use tower::Service;
 
-/// Makes the service of a connection once there is room for one.
+/// Makes the service of a connection once a slot is free.
 #[derive(Clone)]
-pub(crate) struct Limited<S> {
-    inner: S,
+pub(crate) struct Limited<F> {
+    service_of: F,
     slots: PollSemaphore,
     /// The slot of the connection that is accepted next.
     next: Option<Arc<OwnedSemaphorePermit>>,
 }
 
-impl<S> Limited<S> {
-    /// At most `limit` connections, all served by clones of `inner`.
-    pub(crate) fn new(inner: S, limit: usize) -> Self {
+impl<F> Limited<F> {
+    /// Accepts at most `limit` connections; `service_of` makes the service for the address of a peer.
+    pub(crate) fn new(service_of: F, limit: usize) -> Self {
         Self {
-            inner,
+            service_of,
             slots: PollSemaphore::new(Arc::new(Semaphore::new(limit))),
             next: None,
         }
     }
 }
 
-impl<S: Clone> Service<SocketAddr> for Limited<S> {
+impl<F: Fn(SocketAddr) -> S, S> Service<SocketAddr> for Limited<F> {
     type Response = Connection<S>;
     type Error = Infallible;
     type Future = Ready<Result<Connection<S>, Infallible>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         if self.next.is_none() {
-            // `None` would mean a closed semaphore; nobody closes it.
+            // `None` would mean a closed semaphore; this one is never closed.
             self.next = try_ready!(self.slots.poll_acquire(cx)).map(Arc::new);
         }
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, _peer: SocketAddr) -> Self::Future {
+    fn call(&mut self, peer: SocketAddr) -> Self::Future {
         ready(Ok(Connection {
-            inner: self.inner.clone(),
+            inner: (self.service_of)(peer),
             _slot: self.next.take(),
         }))
     }
 }
 
-/// The service of one connection; its slot is free again when the last clone is gone.
+/// The service of one connection; its slot is free again when the last clone is dropped.
 #[derive(Clone)]
 pub(crate) struct Connection<S> {
     inner: S,
     _slot: Option<Arc<OwnedSemaphorePermit>>,
 }
 
-impl<S: Service<R>, R> Service<R> for Connection<S> {
+impl<S, B> Service<Request<B>> for Connection<S>
+where
+    S: Service<Request<Body>>,
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
     type Response = S::Response;
     type Error = S::Error;
     type Future = S::Future;
@@ -67,8 +75,8 @@ impl<S: Service<R>, R> Service<R> for Connection<S> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: R) -> S::Future {
-        self.inner.call(request)
+    fn call(&mut self, request: Request<B>) -> S::Future {
+        self.inner.call(request.map(Body::new))
     }
 }
 
@@ -81,9 +89,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_waits_until_another_is_gone() {
+    fn a_connection_waits_until_another_is_closed() {
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-        let mut limited = Limited::new((), 1);
+        let mut limited = Limited::new(|_| (), 1);
         assert!(poll_fn(|cx| limited.poll_ready(cx)).now_or_never().is_some());
         let first = limited.call(peer).into_inner();
         assert!(poll_fn(|cx| limited.poll_ready(cx)).now_or_never().is_none());
