@@ -52,11 +52,20 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     })
     .await?;
     if let Some(path) = &arguments.ca_file {
-        std::fs::write(path, source.ca_pem())
-            .map_err(|error| format!("cannot write {} (--ca-file): {error}; choose a writable path", path.display()))?;
+        std::fs::write(path, source.ca_pem()).map_err(|error| {
+            format!(
+                "cannot write {} (--ca-file): {error}; choose a writable path",
+                path.display()
+            )
+        })?;
     }
     let mut out = io::stdout();
-    writeln!(out, "http  http://{}\nhttps https://{}", source.http_addr(), source.https_addr())?;
+    writeln!(
+        out,
+        "http  http://{}\nhttps https://{}",
+        source.http_addr(),
+        source.https_addr()
+    )?;
     match &arguments.ca_file {
         Some(path) => writeln!(out, "ca    {}", path.display())?,
         None if source.ca_pem().is_empty() => {}

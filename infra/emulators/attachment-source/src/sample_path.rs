@@ -86,7 +86,11 @@ mod tests {
     fn any_other_path_is_a_file_of_the_default_size() {
         let default = |extension: &str| (None, DEFAULT_BYTES, Some(extension.to_owned()));
         assert_eq!(read("/test.pdf"), default("pdf"));
-        assert_eq!(read("/missing/many/a/b.txt"), default("txt"), "the size is not a number");
+        assert_eq!(
+            read("/missing/many/a/b.txt"),
+            default("txt"),
+            "the size is not a number"
+        );
         assert_eq!(
             read("/missing/5/b.txt"),
             default("txt"),

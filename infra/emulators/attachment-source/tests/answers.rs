@@ -9,7 +9,9 @@ use reqwest::{Certificate, Client, Method, Response, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use attachment_source::{AttachmentSource, Certificate as Given, CertificateError, Fault, Options, StartError, content_for};
+use attachment_source::{
+    AttachmentSource, Certificate as Given, CertificateError, Fault, Options, StartError, content_for,
+};
 
 struct Fixture {
     source: AttachmentSource,

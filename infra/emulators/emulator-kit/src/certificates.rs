@@ -29,7 +29,9 @@ pub const AUTHORITY_FILE: &str = "ca.pem";
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
     /// A host name that a certificate cannot contain.
-    #[error("a certificate cannot contain a host name in `{hosts}`: {source}; give plain ASCII names (punycode) or addresses")]
+    #[error(
+        "a certificate cannot contain a host name in `{hosts}`: {source}; give plain ASCII names (punycode) or addresses"
+    )]
     HostName {
         /// The names.
         hosts: String,

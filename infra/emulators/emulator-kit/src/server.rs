@@ -69,7 +69,10 @@ impl Server {
         service_of: impl Fn(SocketAddr) -> S + Clone + Send + 'static,
     ) -> Result<Self, StartError>
     where
-        S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send + 'static> + Clone + Send + 'static,
+        S: Service<Request, Response = Response, Error: Into<BoxError>, Future: Send + 'static>
+            + Clone
+            + Send
+            + 'static,
     {
         let tls = certificate.map(Certificate::tls_config).transpose()?;
         let failed = |source| StartError::Bind { address, source };

@@ -41,7 +41,10 @@ const DOCX: &[(&str, &str)] = &[
         "[Content_Types].xml",
         content_types!("word/document.xml" is "wordprocessingml.document.main"),
     ),
-    ("_rels/.rels", relationships!("r1" is "officeDocument" at "word/document.xml")),
+    (
+        "_rels/.rels",
+        relationships!("r1" is "officeDocument" at "word/document.xml"),
+    ),
     (
         "word/document.xml",
         xml!(
@@ -61,7 +64,10 @@ const XLSX: &[(&str, &str)] = &[
             "xl/sheet1.xml" is "spreadsheetml.worksheet"
         ),
     ),
-    ("_rels/.rels", relationships!("r1" is "officeDocument" at "xl/workbook.xml")),
+    (
+        "_rels/.rels",
+        relationships!("r1" is "officeDocument" at "xl/workbook.xml"),
+    ),
     (
         "xl/workbook.xml",
         xml!(
@@ -77,7 +83,10 @@ const XLSX: &[(&str, &str)] = &[
             "<c r=\"A1\" t=\"inlineStr\"><is><t>{text}</t></is></c></row></sheetData></worksheet>"
         ),
     ),
-    ("xl/_rels/workbook.xml.rels", relationships!("r1" is "worksheet" at "sheet1.xml")),
+    (
+        "xl/_rels/workbook.xml.rels",
+        relationships!("r1" is "worksheet" at "sheet1.xml"),
+    ),
 ];
 
 pub(super) fn docx(text: &str, filler: u64) -> [Vec<u8>; 2] {

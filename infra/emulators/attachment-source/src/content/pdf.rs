@@ -14,7 +14,10 @@ const OBJECTS: [&str; 4] = [
 /// All numbers that depend on the filler have a fixed width.
 pub(super) fn pdf(text: &str, filler: u64) -> [Vec<u8>; 2] {
     let page = format!("BT /F1 16 Tf 36 740 Td (Sample attachment) Tj /F1 7 Tf 0 -24 Td ({text}) Tj ET");
-    let page = format!("5 0 obj\n<</Length {}>>\nstream\n{page}\nendstream\nendobj\n", page.len());
+    let page = format!(
+        "5 0 obj\n<</Length {}>>\nstream\n{page}\nendstream\nendobj\n",
+        page.len()
+    );
     let begin = format!("6 0 obj\n<</Length {filler:010}>>\nstream\n");
     let end = "\nendstream\nendobj\n";
 

@@ -16,7 +16,10 @@ pub(super) fn json(text: &str, _: u64) -> [Vec<u8>; 2] {
 
 pub(super) fn xml(text: &str, _: u64) -> [Vec<u8>; 2] {
     let declaration = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>";
-    around(&format!("{declaration}\n<attachment path=\"{text}\">"), "</attachment>\n")
+    around(
+        &format!("{declaration}\n<attachment path=\"{text}\">"),
+        "</attachment>\n",
+    )
 }
 
 pub(super) fn html(text: &str, _: u64) -> [Vec<u8>; 2] {
