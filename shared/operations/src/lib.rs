@@ -4,9 +4,12 @@
 //! says what to do. Nothing here prints or parses a command line: `xact-pipeline` turns the answers into tables and JSON.
 
 mod blocking;
+pub mod check;
+pub mod columns;
 pub mod delivery;
 pub mod explain;
 pub mod files;
 mod next_record;
+pub mod onelake_cost;
 pub mod produce;
 pub mod topics;

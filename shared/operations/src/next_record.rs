@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use xact_config::Settings;
 use xact_contracts::topology::{Stage, TopicRole};
-use xact_kafka::admin::AdminError;
-use xact_kafka::admin::PartitionLag;
-use xact_kafka::admin::{Probed, RecordProbe};
+use xact_kafka::admin::{AdminError, PartitionLag, Probed, RecordProbe};
 
 /// Returns the offset from which a group reads on. Expired records are skipped.
 pub(crate) fn next_offset(lag: &PartitionLag) -> i64 {

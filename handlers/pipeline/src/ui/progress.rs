@@ -18,6 +18,11 @@ impl Progress {
         Self(bar)
     }
 
+    /// Prints other lines, with the progress hidden in the meantime.
+    pub(crate) fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
+        self.0.suspend(print)
+    }
+
     /// Replaces the message.
     pub(crate) fn set_message(&self, message: impl Into<String>) {
         self.0.set_message(message.into());

@@ -1,8 +1,9 @@
-//! What the settings cost in OneLake: one write a file, two a commit, and how many commits the batch times allow.
+//! Estimates what the settings cost in OneLake: one write for a file, two for a commit, and the commits that the batch times
+//! allow.
 
 use std::sync::Arc;
 
-use super::Verdict;
+use super::finding::Finding;
 use xact_config::Settings;
 use xact_contracts::onelake_billing::{BillingClass, Capacity, cu_seconds};
 use xact_lake::{AttachmentRow, EventRow, FailedRow, Location};
@@ -23,7 +24,7 @@ struct BatchTime {
 }
 
 impl BatchTime {
-    /// Commits in a day without pauses, unless batches are full earlier.
+    /// Returns the commits of a day without pauses, unless batches are full earlier.
     fn commits_per_day(&self) -> f64 {
         SECONDS_PER_DAY / self.seconds
     }
@@ -33,20 +34,19 @@ impl BatchTime {
     }
 }
 
-/// Returns what the files and the tables cost, or warns where commits come so often that they, and not the files, use up
-/// the capacity.
-pub(super) async fn estimate(settings: Arc<Settings>) -> Verdict {
-    let has_files = is_in_one_lake(&settings.onelake_base_path);
+/// Returns what the files and the tables cost, or warns if commits are so frequent that they use up the capacity.
+pub(super) async fn estimate(settings: Arc<Settings>) -> Finding {
+    let has_files = is_in_onelake(&settings.onelake_base_path);
     let tables = tables(&settings);
     if !has_files && tables.is_empty() {
-        return Verdict::Skipped("no files and no tables in OneLake".to_owned());
+        return Finding::skipped("no files and no tables in OneLake");
     }
-    verdict(has_files, &tables)
+    finding(has_files, &tables)
 }
 
 fn tables(settings: &Settings) -> Vec<BatchTime> {
     fn of<R: Configured>(settings: &Settings, variable: &'static str, seconds: f64) -> Option<BatchTime> {
-        let is_counted = settings.delta_writes && is_in_one_lake(R::path(settings));
+        let is_counted = settings.delta_writes && is_in_onelake(R::path(settings));
         is_counted.then_some(BatchTime {
             table: R::NAME,
             variable,
@@ -65,7 +65,7 @@ fn tables(settings: &Settings) -> Vec<BatchTime> {
     .collect()
 }
 
-fn verdict(has_files: bool, tables: &[BatchTime]) -> Verdict {
+fn finding(has_files: bool, tables: &[BatchTime]) -> Finding {
     let f2 = f2_per_day();
     let mut text = Vec::new();
     if has_files {
@@ -93,7 +93,7 @@ fn verdict(has_files: bool, tables: &[BatchTime]) -> Verdict {
         .filter(|table| table.cu_seconds_per_day() > f2 * TABLE_PART_OF_F2)
         .collect();
     if costly.is_empty() {
-        return Verdict::Ok(text.join("; "));
+        return Finding::ok(text.join("; "));
     }
     costly.dedup_by_key(|table| table.variable);
     text.extend(costly.into_iter().map(|table| {
@@ -107,10 +107,10 @@ fn verdict(has_files: bool, tables: &[BatchTime]) -> Verdict {
             least_seconds()
         )
     }));
-    Verdict::Warning(text.join("\n"))
+    Finding::warning(text.join("\n"))
 }
 
-/// The smallest whole number of seconds that is not warned about.
+/// Returns the smallest whole number of seconds without a warning.
 fn least_seconds() -> f64 {
     (SECONDS_PER_DAY * commit_price() / (f2_per_day() * TABLE_PART_OF_F2)).ceil()
 }
@@ -128,8 +128,8 @@ fn f2_per_day() -> f64 {
     Capacity::F2.cu_seconds_per_day() as f64
 }
 
-/// A path that is not a location is reported by the check of its files or table.
-fn is_in_one_lake(path: &str) -> bool {
+/// Returns whether a path is in OneLake. The check of its files or table reports a path that is not a location.
+fn is_in_onelake(path: &str) -> bool {
     matches!(Location::parse(path), Ok(Location::OneLake { .. }))
 }
 
@@ -137,7 +137,7 @@ fn is_in_one_lake(path: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn of(events: f64, results: f64) -> Verdict {
+    fn of(events: f64, results: f64) -> Finding {
         let table = |table, variable, seconds| BatchTime {
             table,
             variable,
@@ -148,14 +148,14 @@ mod tests {
             table("xact_attachments", "RESULT_BATCH_SECONDS", results),
             table("xact_attachments_failed", "RESULT_BATCH_SECONDS", results),
         ];
-        verdict(true, &tables)
+        finding(true, &tables)
     }
 
     #[test]
     fn the_default_batch_times_cost_a_tenth_of_an_f2() {
-        let verdict = of(5.0, 5.0);
-        assert_eq!(verdict.word(), "ok");
-        let text = verdict.text();
+        let found = of(5.0, 5.0);
+        assert_eq!(found.verdict.as_str(), "ok");
+        let text = &found.text;
         // 17,280 commits of 0.3252.
         assert!(
             text.contains("xact_events 5619, xact_attachments 5619, xact_attachments_failed 5619"),
@@ -165,11 +165,11 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_time_below_two_seconds_is_warned_about_once_a_variable() {
-        assert_eq!(of(2.0, 2.0).word(), "ok");
-        let verdict = of(5.0, 1.0);
-        assert_eq!(verdict.word(), "warning");
-        let text = verdict.text();
+    fn a_batch_time_below_two_seconds_gives_one_warning_for_each_variable() {
+        assert_eq!(of(2.0, 2.0).verdict.as_str(), "ok");
+        let found = of(5.0, 1.0);
+        assert_eq!(found.verdict.as_str(), "warning");
+        let text = &found.text;
         assert_eq!(
             text.matches("RESULT_BATCH_SECONDS=1: 86400 commits").count(),
             1,

@@ -1,0 +1,71 @@
+//! The preflight: checks everything that the pipeline needs.
+
+mod cost_estimate;
+mod finding;
+mod kafka;
+mod local;
+mod next_records;
+
+mod storage;
+
+pub use finding::{CheckResult, Finding, Verdict};
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use xact_config::{ConfigError, Settings};
+
+/// Time limit of one check. The services have shorter limits, whose errors say more.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// A check that has not run yet.
+type Check = Pin<Box<dyn Future<Output = Finding> + Send>>;
+
+/// Returns the result of reading the settings, which is the first check.
+#[must_use]
+pub fn configuration(settings: Result<&Settings, &ConfigError>) -> CheckResult {
+    let finding = match settings {
+        Ok(_) => Finding::ok("all values are valid"),
+        Err(error) => Finding::failed(error),
+    };
+    finding.of("configuration")
+}
+
+/// Runs all checks and returns their results. `report` is called with each result as soon as it and all results before it
+/// are known.
+pub async fn check(settings: &Settings, mut report: impl FnMut(&CheckResult)) -> Vec<CheckResult> {
+    let settings = Arc::new(settings.clone());
+    // Concurrently, since a service that does not answer takes until its time limit.
+    let running: Vec<_> = checks(&settings)
+        .into_iter()
+        .map(|(name, check)| (name, tokio::spawn(tokio::time::timeout(CHECK_TIMEOUT, check))))
+        .collect();
+    let mut results = Vec::new();
+    for (name, check) in running {
+        let finding = match check.await {
+            Ok(Ok(finding)) => finding,
+            Ok(Err(_)) => Finding::failed(format_args!("no answer within {} s", CHECK_TIMEOUT.as_secs())),
+            Err(error) => Finding::failed(error),
+        };
+        let result = finding.of(name);
+        report(&result);
+        results.push(result);
+    }
+    results
+}
+
+fn checks(settings: &Arc<Settings>) -> Vec<(String, Check)> {
+    let mut checks: Vec<(String, Check)> = vec![("identity".to_owned(), Box::pin(storage::identity(settings.clone())))];
+    checks.extend(kafka::checks(settings));
+    checks.push(("files".to_owned(), Box::pin(storage::files(settings.clone()))));
+    checks.extend(storage::tables(settings));
+    checks.push((
+        "OneLake cost".to_owned(),
+        Box::pin(cost_estimate::estimate(settings.clone())),
+    ));
+    checks.push(("cache".to_owned(), Box::pin(local::cache(settings.clone()))));
+    checks.push(("audit log".to_owned(), Box::pin(local::audit_log(settings.clone()))));
+    checks.push(("traces".to_owned(), Box::pin(local::traces(settings.clone()))));
+    checks
+}

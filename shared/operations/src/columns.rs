@@ -1,0 +1,45 @@
+//! Values in a scanned table. A null, or a column of another type, reads as a default that no comparison takes for a real value.
+
+use jiff::Timestamp;
+
+use xact_contracts::time;
+use xact_lake::arrow::array::{Array, AsArray, RecordBatch};
+use xact_lake::arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
+
+/// Returns a text; empty for none.
+#[must_use]
+pub fn text<'a>(batch: &'a RecordBatch, column: &str, row: usize) -> &'a str {
+    batch
+        .column_by_name(column)
+        .and_then(|column| column.as_string_opt::<i32>())
+        .filter(|column| column.is_valid(row))
+        .map_or("", |column| column.value(row))
+}
+
+/// Returns a 32-bit number; 0 for none.
+#[must_use]
+pub fn number(batch: &RecordBatch, column: &str, row: usize) -> i32 {
+    batch
+        .column_by_name(column)
+        .and_then(|column| column.as_primitive_opt::<Int32Type>())
+        .map_or(0, |column| column.value(row))
+}
+
+/// Returns a size; -1 for none.
+#[must_use]
+pub fn size(batch: &RecordBatch, column: &str, row: usize) -> i64 {
+    batch
+        .column_by_name(column)
+        .and_then(|column| column.as_primitive_opt::<Int64Type>())
+        .map_or(-1, |column| column.value(row))
+}
+
+/// Returns a time; the Unix epoch for none.
+#[must_use]
+pub fn instant(batch: &RecordBatch, column: &str, row: usize) -> Timestamp {
+    batch
+        .column_by_name(column)
+        .and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>())
+        .and_then(|column| Timestamp::from_microsecond(column.value(row)).ok())
+        .map_or(Timestamp::UNIX_EPOCH, time::to_microseconds)
+}
