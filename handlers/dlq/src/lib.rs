@@ -23,24 +23,26 @@ pub fn factory() -> Factory {
     Arc::new(|settings| {
         let audit = AuditLog::open(settings.audit_log.as_deref()).map_err(SetupError::new)?;
         let limits = Limits::of_concurrency(Stage::Dlq.row().concurrency);
-        Ok(EachService::new(Stage::Dlq, Dlq { audit }, limits))
+        Ok(EachService::new(Dlq { audit }, limits))
     })
 }
 
 impl Handler for Dlq {
+    const STAGE: Stage = Stage::Dlq;
+
     type Input = DeadLetterRecord;
 
-    async fn handle(&self, record: DeadLetterRecord, context: &Context) -> Result<Outcome, Failure> {
-        let Some(line) = audit_line(&record, context.now) else {
-            return Ok(Emit::nothing().into());
+    async fn handle(&self, record: &DeadLetterRecord, context: &Context) -> Result<Outcome<Self>, Failure> {
+        let Some(line) = audit_line(record, context.now) else {
+            return Ok(Emit::new().into());
         };
         let audit = self.audit.clone();
         tokio::task::spawn_blocking(move || audit.write(&line).map_err(|error| error.to_string()))
             .await
             .unwrap_or_else(|error| Err(error.to_string()))
             .map_err(|reason| Unavailable::new("audit log", reason))?;
-        let [stage, category] = labels(&record);
+        let [stage, category] = labels(record);
         metrics().dead_letters_audited(stage, category).inc();
-        Ok(Emit::nothing().into())
+        Ok(Emit::new().into())
     }
 }

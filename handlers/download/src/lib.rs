@@ -47,7 +47,7 @@ pub(crate) const WORKER: &str = "download";
 pub fn factory() -> Factory {
     Arc::new(|settings| {
         let limits = Limits::of_concurrency(settings.download_concurrency).with_records(settings.download_window);
-        Ok(EachService::new(Stage::Download, Download::new(settings)?, limits))
+        Ok(EachService::new(Download::new(settings)?, limits))
     })
 }
 
@@ -67,9 +67,11 @@ impl Download {
 }
 
 impl Handler for Download {
+    const STAGE: Stage = Stage::Download;
+
     type Input = DownloadTask;
 
-    async fn handle(&self, task: DownloadTask, context: &Context) -> Result<Outcome, Failure> {
+    async fn handle(&self, task: &DownloadTask, context: &Context) -> Result<Outcome<Self>, Failure> {
         // The message is untrusted: the same rules as at ingest.
         let url = self
             .policy
@@ -80,23 +82,23 @@ impl Handler for Download {
         let slot = self.cache.slot(task.media_id).await;
         if let Some(cached) = slot.complete_file().await {
             let path = cache_path::file(task.media_id);
-            return Ok(emit(task, path, cached));
+            return Ok(emit(task.clone(), path, cached));
         }
         if let Some(waiting) = not_yet::check(&url, context.now) {
             return waiting;
         }
-        match self.download(&task, url, named, &slot, context).await {
+        match self.download(task, url, named, &slot, context).await {
             Ok(cached) => {
                 fail_point!("renamed", |_| std::process::abort());
                 let path = cache_path::file(task.media_id);
-                Ok(emit(task, path, cached))
+                Ok(emit(task.clone(), path, cached))
             }
             // A process of the version before may have finished the file, and been stopped before its message was written.
             // Its URL may have expired since. Only now: before each download, it would cost one more call.
             Err(failure) => match slot.complete_file_in_previous_layout().await {
                 Some(cached) => {
                     let path = cache_path::previous_file(task.media_id);
-                    Ok(emit(task, path, cached))
+                    Ok(emit(task.clone(), path, cached))
                 }
                 None => Err(failure),
             },
@@ -193,7 +195,7 @@ fn permanent(text: String) -> Failure {
     Problem::new(Category::Permanent, text).into()
 }
 
-fn emit(task: DownloadTask, local_cache_path: String, cached: FileInfo) -> Outcome {
+fn emit(task: DownloadTask, local_cache_path: String, cached: FileInfo) -> Outcome<Download> {
     let (kind, bytes) = (cached.kind, cached.bytes);
     let cached = CachedDownload::of_task(
         task,
@@ -203,7 +205,7 @@ fn emit(task: DownloadTask, local_cache_path: String, cached: FileInfo) -> Outco
         cached.sha256,
         cached.downloaded_at,
     );
-    Emit::nothing()
-        .cached(cached.found_to_be(kind.file_type, kind.declared_content_type))
+    Emit::new()
+        .message(&cached.found_to_be(kind.file_type, kind.declared_content_type))
         .into()
 }

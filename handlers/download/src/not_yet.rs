@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use url::Url;
 
+use crate::Download;
 use xact_contracts::category::Category;
 use xact_contracts::messages::Problem;
 use xact_contracts::presigned;
@@ -22,7 +23,7 @@ const ALLOWANCE: SignedDuration = SignedDuration::from_secs(2);
 
 /// What becomes of a task whose URL is not valid yet: held, sent to a retry topic whose delay is long enough, or failed, if it
 /// is never valid. `None` when the URL can be asked for.
-pub(crate) fn check(url: &Url, now: Timestamp) -> Option<Result<Outcome, Failure>> {
+pub(crate) fn check(url: &Url, now: Timestamp) -> Option<Result<Outcome<Download>, Failure>> {
     let start = presigned::start(url).filter(|start| start.is_ahead(now))?;
     let begins = format!(
         "the presigned URL ({}) is valid from {} on",

@@ -13,7 +13,6 @@ use download::Download;
 use xact_config::{Environment, Settings};
 use xact_contracts::category::Category;
 use xact_contracts::messages::{DownloadTask, Message};
-use xact_contracts::topology::Stage;
 use xact_runtime::{Context, Failure, Handler, Outcome};
 
 struct Bench {
@@ -51,11 +50,11 @@ impl Bench {
         }
     }
 
-    async fn handle(&self, path: &str) -> Result<Outcome, Failure> {
+    async fn handle(&self, path: &str) -> Result<Outcome<Download>, Failure> {
         self.handle_url(&format!("https://{HOST}{path}")).await
     }
 
-    async fn handle_url(&self, url: &str) -> Result<Outcome, Failure> {
+    async fn handle_url(&self, url: &str) -> Result<Outcome<Download>, Failure> {
         let task = serde_json::json!({"trace_id": "t", "media_id": xact_contracts::ids::media_id("t", url), "attachment_url": url,
             "blob_path": "s/a/t/a_b.pdf", "status_subtype": "s", "file_type": "PDF", "assignment_id": "a",
             "original_timestamp": "2024-12-31T12:00:00Z"});
@@ -64,7 +63,7 @@ impl Bench {
             now: Timestamp::now(),
             record_timestamp: None,
         };
-        self.download.handle(task, &context).await
+        self.download.handle(&task, &context).await
     }
 
     /// Category, status and text of a failure.
@@ -128,7 +127,7 @@ async fn what_a_file_was_found_to_be_is_in_its_message_also_when_it_is_found_aga
         let Ok(Outcome::Emit(emit)) = bench.handle("/ok/1000/x/b.png").await else {
             panic!("it is a picture");
         };
-        let out = xact_runtime::routing::produced(Stage::Download, emit, Timestamp::now()).await;
+        let out = xact_runtime::routing::produced(emit, Timestamp::now()).await;
         let cached = &out[0].1;
         assert_eq!(
             (&cached["file_type"], &cached["content_type"]),
@@ -163,7 +162,7 @@ async fn a_file_that_the_version_before_finished_is_handed_on_when_it_cannot_be_
     let Ok(Outcome::Emit(emit)) = bench.handle(path).await else {
         panic!("it is there");
     };
-    let out = xact_runtime::routing::produced(Stage::Download, emit, Timestamp::now()).await;
+    let out = xact_runtime::routing::produced(emit, Timestamp::now()).await;
     assert_eq!(out[0].0, "xact.downloads.cached");
     assert_eq!(out[0].1["local_cache_path"], local_cache_path);
     assert_eq!(out[0].1["bytes_downloaded"], 5);

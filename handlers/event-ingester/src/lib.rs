@@ -41,7 +41,6 @@ pub struct EventIngester {
 pub fn factory() -> Factory {
     Arc::new(|settings| {
         Ok(EachService::new(
-            Stage::EventIngester,
             EventIngester::new(settings),
             Limits::of_concurrency(Stage::EventIngester.row().concurrency),
         ))
@@ -59,7 +58,7 @@ impl EventIngester {
         }
     }
 
-    fn expand(&self, event: &Event, context: &Context) -> Emit {
+    fn expand(&self, event: &Event, context: &Context) -> Emit<Self> {
         let original_timestamp = event.timestamp.or(context.record_timestamp).unwrap_or(context.now);
         let parsed: Vec<Attachment<'_>> = event
             .attachments
@@ -82,7 +81,7 @@ impl EventIngester {
         parsed
             .into_iter()
             .zip(paths)
-            .fold(Emit::nothing(), |emit, (attachment, blob_path)| {
+            .fold(Emit::new(), |emit, (attachment, blob_path)| {
                 let refused = attachment.refused.or_else(|| {
                     event.assignment_id.is_none().then(|| {
                         "the event names no assignment: payload.assignmentId or payload.assignment_id is missing"
@@ -114,16 +113,18 @@ impl EventIngester {
                 metrics().tasks_produced(DOMAIN, kind).inc();
                 match refused {
                     Some(reason) => emit.failed(task, Problem::new(Category::Permanent, reason)),
-                    None => emit.task(task),
+                    None => emit.message(&task),
                 }
             })
     }
 }
 
 impl Handler for EventIngester {
+    const STAGE: Stage = Stage::EventIngester;
+
     type Input = Event;
 
-    async fn handle(&self, event: Event, context: &Context) -> Result<Outcome, Failure> {
+    async fn handle(&self, event: &Event, context: &Context) -> Result<Outcome<Self>, Failure> {
         if event.attachments.len() > MAX_ATTACHMENTS {
             return Err(Failure::message(
                 Category::Permanent,
@@ -134,15 +135,15 @@ impl Handler for EventIngester {
             ));
         }
         let started = Instant::now();
-        self.irregular.note(&event);
+        self.irregular.note(event);
         let fingerprint = Seen::fingerprint(&event.trace_id, &event.attachments);
         let (emit, status) = if self.seen.contains(fingerprint, context.now) {
-            (Emit::nothing(), "duplicate")
+            (Emit::new(), "duplicate")
         } else {
             let (seen, now) = (Arc::clone(&self.seen), context.now);
             // Only once its tasks are safe: a redelivery before that must expand it again.
             let emit = self
-                .expand(&event, context)
+                .expand(event, context)
                 .then(async move { seen.insert(fingerprint, now) });
             (emit, "success")
         };
@@ -230,10 +231,10 @@ mod tests {
 
     /// Topics and messages that the runtime makes of what the handler emitted.
     async fn produced(ingester: &EventIngester, event: Event) -> Vec<(String, Value)> {
-        let Outcome::Emit(emit) = ingester.handle(event, &context()).await.unwrap() else {
+        let Outcome::Emit(emit) = ingester.handle(&event, &context()).await.unwrap() else {
             panic!("an event is never held");
         };
-        xact_runtime::routing::produced(Stage::EventIngester, emit, context().now).await
+        xact_runtime::routing::produced(emit, context().now).await
     }
 
     #[tokio::test]
@@ -313,7 +314,7 @@ mod tests {
     async fn an_event_with_a_mass_of_attachments_fails_as_a_whole() {
         let mut event = event(&json!("A"), &[]);
         event.attachments = (0..=MAX_ATTACHMENTS).map(|number| number.to_string()).collect();
-        let Err(Failure::Message { problem, .. }) = ingester().handle(event, &context()).await else {
+        let Err(Failure::Message { problem, .. }) = ingester().handle(&event, &context()).await else {
             panic!("it must be refused");
         };
         assert!(problem.message().contains("1001 attachments"));
@@ -347,7 +348,7 @@ mod tests {
         let ingester = ingester();
         let event = event(&json!("A"), &["https://claimxperience.com/a.pdf"]);
         // Nothing was acknowledged: a redelivery must expand it again.
-        let Outcome::Emit(first) = ingester.handle(event.clone(), &context()).await.unwrap() else {
+        let Outcome::Emit(first) = ingester.handle(&event, &context()).await.unwrap() else {
             panic!();
         };
         drop(first);

@@ -26,11 +26,7 @@ pub struct EventWriter {
 pub fn factory() -> Factory {
     Arc::new(|settings| {
         let events = TableSink::open(settings)?;
-        Ok(BatchService::new(
-            Stage::EventWriter,
-            EventWriter { events },
-            settings.event_batch,
-        ))
+        Ok(BatchService::new(EventWriter { events }, settings.event_batch))
     })
 }
 
@@ -43,6 +39,8 @@ impl EventWriter {
 }
 
 impl BatchHandler for EventWriter {
+    const STAGE: Stage = Stage::EventWriter;
+
     type Input = Event;
 
     async fn assigned(&self, partitions: &[Assigned]) -> Result<Starts, AssignError> {

@@ -41,7 +41,6 @@ pub struct ResultProcessor {
 pub fn factory() -> Factory {
     Arc::new(|settings| {
         Ok(BatchService::new(
-            Stage::ResultProcessor,
             ResultProcessor::new(settings)?,
             settings.result_batch,
         ))
@@ -68,6 +67,8 @@ impl ResultProcessor {
 }
 
 impl BatchHandler for ResultProcessor {
+    const STAGE: Stage = Stage::ResultProcessor;
+
     type Input = DownloadResult;
 
     async fn assigned(&self, partitions: &[Assigned]) -> Result<Starts, AssignError> {

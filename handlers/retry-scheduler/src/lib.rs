@@ -27,18 +27,20 @@ pub fn factory() -> Factory {
             records: 2 * HELD_PER_PARTITION * partitions,
             bytes: 64 * 1024 * 1024,
         };
-        Ok(EachService::new(Stage::RetryScheduler, RetryScheduler, limits))
+        Ok(EachService::new(RetryScheduler, limits))
     })
 }
 
 impl Handler for RetryScheduler {
+    const STAGE: Stage = Stage::RetryScheduler;
+
     type Input = DownloadTask;
 
-    async fn handle(&self, task: DownloadTask, context: &Context) -> Result<Outcome, Failure> {
+    async fn handle(&self, task: &DownloadTask, context: &Context) -> Result<Outcome<Self>, Failure> {
         match task.retry_at() {
             Some(due) if due > context.now => Ok(Outcome::NotBefore(due)),
             // No due time, or one that cannot be read, means now.
-            _ => Ok(Emit::nothing().task(task).into()),
+            _ => Ok(Emit::new().message(task).into()),
         }
     }
 }
@@ -48,14 +50,14 @@ mod tests {
     use super::*;
     use xact_contracts::messages::Message;
 
-    async fn outcome(retry_at: &str) -> Outcome {
+    async fn outcome(retry_at: &str) -> Outcome<RetryScheduler> {
         let task = DownloadTask::decode(format!(r#"{{"trace_id":"t","media_id":"13bb61f0-41d1-548c-97c8-ebdee367da68","attachment_url":"https://a/b.pdf",
             "blob_path":"p","status_subtype":"s","file_type":"PDF","assignment_id":"a","original_timestamp":"2024-12-31T12:00:00Z","metadata":{{"retry_at":{retry_at}}}}}"#).as_bytes()).unwrap();
         let context = Context {
             now: "2025-01-01T00:00:00Z".parse().unwrap(),
             record_timestamp: None,
         };
-        RetryScheduler.handle(task, &context).await.unwrap()
+        RetryScheduler.handle(&task, &context).await.unwrap()
     }
 
     #[tokio::test]

@@ -43,7 +43,7 @@ const WORKER: &str = "upload";
 pub fn factory() -> Factory {
     Arc::new(|settings| {
         let limits = Limits::of_concurrency(settings.upload_concurrency).with_records(settings.upload_window);
-        Ok(EachService::new(Stage::Upload, Upload::new(settings)?, limits))
+        Ok(EachService::new(Upload::new(settings)?, limits))
     })
 }
 
@@ -118,9 +118,9 @@ impl Upload {
         layout: Layout,
         why: &str,
         context: &Context,
-    ) -> Result<Outcome, Failure> {
+    ) -> Result<Outcome<Self>, Failure> {
         if self.is_there(cached).await.map_err(|error| failure(&error))? {
-            let emit = Emit::nothing().result(DownloadResult::completed(cached, context.now));
+            let emit = Emit::new().message(&DownloadResult::completed(cached, context.now));
             return Ok(match layout {
                 // It is gone, or was removed because it was damaged.
                 Layout::Current => emit.into(),
@@ -145,14 +145,16 @@ impl Upload {
         }
         tracing::warn!(why, misses, "the cached file cannot be used: it is downloaded again");
         task.metadata.insert(CACHE_MISSES.to_owned(), misses.into());
-        Ok(Emit::nothing().task(task).into())
+        Ok(Emit::new().message(&task).into())
     }
 }
 
 impl Handler for Upload {
+    const STAGE: Stage = Stage::Upload;
+
     type Input = CachedDownload;
 
-    async fn handle(&self, cached: CachedDownload, context: &Context) -> Result<Outcome, Failure> {
+    async fn handle(&self, cached: &CachedDownload, context: &Context) -> Result<Outcome<Self>, Failure> {
         let layout = cache_path::check(cached.media_id, &cached.local_cache_path)
             .map_err(|refusal| Problem::new(Category::Permanent, refusal.to_string()))?;
         if !blob_path::is_own(&cached.path_parts(), &cached.destination_path) {
@@ -162,14 +164,14 @@ impl Handler for Upload {
         let looked = self.cache.open(cached.media_id, layout, cached.bytes_downloaded);
         let file = match looked.await {
             Ok(Lookup::Found(file)) => file,
-            Ok(Lookup::Unusable(why)) => return self.without_file(&cached, layout, why, context).await,
+            Ok(Lookup::Unusable(why)) => return self.without_file(cached, layout, why, context).await,
             Err(error) => return Err(Unavailable::new("cache volume", error.to_string()).into()),
         };
-        match self.put(&cached, &file).await {
+        match self.put(cached, &file).await {
             Ok(()) => {
                 fail_point!("uploaded", |_| std::process::abort());
-                Ok(Emit::nothing()
-                    .result(DownloadResult::completed(&cached, context.now))
+                Ok(Emit::new()
+                    .message(&DownloadResult::completed(cached, context.now))
                     // Not before the result is safe: a redelivery would need the file again.
                     .then(file.remove())
                     .into())
@@ -177,7 +179,7 @@ impl Handler for Upload {
             Err(FileError::SourceChanged { .. }) => {
                 // The download stage must not take it for finished.
                 file.remove().await;
-                self.without_file(&cached, layout, "it does not have the announced content", context)
+                self.without_file(cached, layout, "it does not have the announced content", context)
                     .await
             }
             Err(error @ FileError::InvalidPath { .. }) => {

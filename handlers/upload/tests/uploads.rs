@@ -14,7 +14,6 @@ use upload::Upload;
 use xact_config::{Environment, Settings};
 use xact_contracts::category::Category;
 use xact_contracts::messages::{CachedDownload, DownloadTask, Message};
-use xact_contracts::topology::Stage;
 use xact_runtime::{Context, Failure, Handler, Outcome};
 
 const DESTINATION: &str = "documentsReceived/A1/t/A1_a.pdf";
@@ -46,12 +45,12 @@ impl Bench {
         put(&self.cached_file(), content);
     }
 
-    async fn handle(&self, cached: CachedDownload) -> Result<Outcome, Failure> {
+    async fn handle(&self, cached: CachedDownload) -> Result<Outcome<Upload>, Failure> {
         let context = Context {
             now: now(),
             record_timestamp: None,
         };
-        self.upload.handle(cached, &context).await
+        self.upload.handle(&cached, &context).await
     }
 
     /// Topics and messages that come of it, once the broker has them.
@@ -59,7 +58,7 @@ impl Bench {
         let Outcome::Emit(emit) = self.handle(cached).await.unwrap() else {
             panic!("an upload is never held");
         };
-        xact_runtime::routing::produced(Stage::Upload, emit, now()).await
+        xact_runtime::routing::produced(emit, now()).await
     }
 }
 

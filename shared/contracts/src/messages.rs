@@ -26,6 +26,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::category::Category;
 use crate::json;
 use crate::redaction::{redact_text, truncate_error};
+use crate::topology::TopicRole;
 
 /// A message that could not be read. What the text repeats of its content is redacted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,6 +49,10 @@ impl DecodeError {
 pub trait Message: Send + Sized + 'static {
     /// Its name in errors and docs.
     const NAME: &'static str;
+
+    /// The role of the topic that messages of this type are produced to. A stage may read them from another one: a
+    /// [`DownloadTask`] waits in a retry topic before its next attempt.
+    const ROLE: TopicRole;
 
     /// Reads a message.
     ///

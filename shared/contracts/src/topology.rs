@@ -154,6 +154,20 @@ impl Stage {
         self.row().name
     }
 
+    /// Whether this stage may produce to topics of a role.
+    #[must_use]
+    pub const fn may_produce(self, role: TopicRole) -> bool {
+        let produces = self.row().produces;
+        let mut index = 0;
+        while index < produces.len() {
+            if produces[index] as u8 == role as u8 {
+                return true;
+            }
+            index += 1;
+        }
+        false
+    }
+
     /// Every stage, upstream first.
     pub fn all() -> impl Iterator<Item = Self> {
         STAGES.iter().map(|row| row.stage)

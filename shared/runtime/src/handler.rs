@@ -6,14 +6,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::emit::Emit;
 use xact_contracts::category::Category;
 use xact_contracts::ids::AppId;
-use xact_contracts::messages::{CachedDownload, DownloadResult, DownloadTask, Message, Problem, Source};
+use xact_contracts::messages::{Message, Problem, Source};
+use xact_contracts::topology::Stage;
 use xact_kafka::commit_note::{CommitNote, TablePositions};
 
 /// What a handler may know about the message besides its content.
@@ -26,13 +27,20 @@ pub struct Context {
 }
 
 /// A stage that handles its messages one by one, many at the same time.
-pub trait Handler: Send + Sync + 'static {
-    /// What it reads.
-    type Input: Message;
+pub trait Handler: Send + Sync + Sized + 'static {
+    /// The stage that it implements.
+    const STAGE: Stage;
+
+    /// The message that it reads.
+    type Input: Message + Sync;
 
     /// Handles one message. May be called again with the same message at any time: after a crash, a rebalance, or
     /// a failed dependency.
-    fn handle(&self, input: Self::Input, context: &Context) -> impl Future<Output = Result<Outcome, Failure>> + Send;
+    fn handle(
+        &self,
+        input: &Self::Input,
+        context: &Context,
+    ) -> impl Future<Output = Result<Outcome<Self>, Failure>> + Send;
 
     /// Runs beside the messages until the worker ends: for upkeep. Most stages have none.
     fn upkeep(&self) -> impl Future<Output = ()> + Send {
@@ -42,6 +50,9 @@ pub trait Handler: Send + Sync + 'static {
 
 /// A stage that makes many messages durable at once.
 pub trait BatchHandler: Send + Sync + 'static {
+    /// The stage that it implements.
+    const STAGE: Stage;
+
     /// What it reads.
     type Input: Message + Sync;
 
@@ -69,88 +80,25 @@ pub trait BatchHandler: Send + Sync + 'static {
 }
 
 /// What came of a message.
-#[derive(Debug)]
-pub enum Outcome {
+pub enum Outcome<H> {
     /// Done, with messages for the stages downstream.
-    Emit(Emit),
-    /// Not to be done before this time: the runtime holds the message until then and asks again.
+    Emit(Emit<H>),
+    /// Not to be done before this time: the runtime holds the message until then and calls the handler again.
     NotBefore(Timestamp),
 }
 
-/// Messages for the stages downstream.
-#[derive(Default)]
-pub struct Emit {
-    pub(crate) messages: Vec<Emitted>,
-    pub(crate) then: Option<AfterDelivery>,
-}
-
-/// Runs once the broker has acknowledged everything that was emitted.
-pub(crate) type AfterDelivery = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-impl fmt::Debug for Emit {
+// Not derived: a handler need not implement `Debug`.
+impl<H> fmt::Debug for Outcome<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Emit")
-            .field("messages", &self.messages)
-            .finish_non_exhaustive()
+        match self {
+            Self::Emit(emit) => f.debug_tuple("Emit").field(emit).finish(),
+            Self::NotBefore(due) => f.debug_tuple("NotBefore").field(due).finish(),
+        }
     }
 }
 
-/// One message for a stage downstream; its type decides the topic.
-#[derive(Debug)]
-pub(crate) enum Emitted {
-    Task(DownloadTask),
-    Cached(CachedDownload),
-    Result(DownloadResult),
-    /// One attachment failed while the message as a whole did not.
-    Failed(DownloadTask, Problem),
-}
-
-impl Emit {
-    /// Nothing to send on.
-    #[must_use]
-    pub fn nothing() -> Self {
-        Self::default()
-    }
-
-    /// A task that is due now.
-    #[must_use]
-    pub fn task(mut self, task: DownloadTask) -> Self {
-        self.messages.push(Emitted::Task(task));
-        self
-    }
-
-    /// A file that waits in the cache.
-    #[must_use]
-    pub fn cached(mut self, cached: CachedDownload) -> Self {
-        self.messages.push(Emitted::Cached(cached));
-        self
-    }
-
-    /// What became of an attachment.
-    #[must_use]
-    pub fn result(mut self, result: DownloadResult) -> Self {
-        self.messages.push(Emitted::Result(result));
-        self
-    }
-
-    /// An attachment that failed on its own: dead letter and result, or a retry, by the one table.
-    #[must_use]
-    pub fn failed(mut self, task: DownloadTask, problem: Problem) -> Self {
-        self.messages.push(Emitted::Failed(task, problem));
-        self
-    }
-
-    /// What to do once the broker has acknowledged all of it, and not before: to forget what a redelivery would
-    /// need. It must be short, and harmless when it never comes to it.
-    #[must_use]
-    pub fn then(mut self, after: impl Future<Output = ()> + Send + 'static) -> Self {
-        self.then = Some(Box::pin(after));
-        self
-    }
-}
-
-impl From<Emit> for Outcome {
-    fn from(emit: Emit) -> Self {
+impl<H> From<Emit<H>> for Outcome<H> {
+    fn from(emit: Emit<H>) -> Self {
         Self::Emit(emit)
     }
 }

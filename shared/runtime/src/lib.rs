@@ -9,6 +9,7 @@
 
 pub mod clock;
 pub mod consume;
+mod emit;
 pub mod fail_points;
 pub mod handler;
 pub mod http;
@@ -18,15 +19,18 @@ mod probe;
 pub mod process;
 pub mod routing;
 pub mod shutdown;
+mod size_limit;
 pub mod work;
 pub mod worker;
 
 pub use consume::Limits;
+pub use emit::Emit;
 pub use handler::{
-    AssignError, Assigned, Batch, BatchHandler, Context, Delivered, Emit, Failure, Handler, Outcome, Records, Refused,
+    AssignError, Assigned, Batch, BatchHandler, Context, Delivered, Failure, Handler, Outcome, Records, Refused,
     Starts, Unavailable,
 };
 pub use process::run;
+pub use size_limit::MAX_VALUE_BYTES;
 pub use work::{BatchService, EachService, Service};
 pub use worker::{Factory, SetupError};
 pub use xact_kafka::{CommitMetadata, TablePositions};

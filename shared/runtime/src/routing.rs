@@ -1,14 +1,14 @@
 //! The one table that says where a failed message goes: retry topic, dead letter with result, or dead letter alone.
 
-mod fit;
-
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::handler::{Emit, Emitted, Failure};
+use crate::emit::{Emit, Emitted, Encoded};
+use crate::handler::{Failure, Handler};
+use crate::size_limit::{self, MAX_KEY_BYTES};
 use xact_contracts::markers;
-use xact_contracts::messages::{DeadLetter, DownloadResult, DownloadTask, Message, Problem, metadata};
+use xact_contracts::messages::{DeadLetter, DownloadResult, DownloadTask, Problem, metadata};
 use xact_contracts::time;
 use xact_contracts::topology::{Stage, TopicRole, Topics};
 use xact_kafka::producer::Outgoing;
@@ -25,12 +25,6 @@ pub struct Routing {
     /// `MAX_RETRIES`.
     pub max_retries: u32,
 }
-
-/// Largest value that we produce, in bytes: Event Hubs Standard takes 1 MB with key and headers.
-pub const MAX_VALUE_BYTES: usize = 1_000_000 - 16 * 1024;
-
-/// Longest key in bytes. It travels as a header too; the ids that sources use are a fraction of this.
-const MAX_KEY_BYTES: usize = 4 * 1024;
 
 /// What a failure or a message belongs to.
 #[derive(Debug, Clone, Copy)]
@@ -78,22 +72,14 @@ impl Routing {
     /// The messages that a handler emitted.
     #[must_use]
     pub(crate) fn emitted(&self, emitted: Vec<Emitted>, on: RecordContext<'_>) -> Routed {
-        let mut disposed = Routed::default();
+        let mut routed = Routed::default();
         for message in emitted {
             match message {
-                Emitted::Task(task) => self.push(&mut disposed, TopicRole::Pending, &task, on),
-                Emitted::Cached(cached) => {
-                    self.push(&mut disposed, TopicRole::Cached, &cached, on);
-                }
-                Emitted::Result(result) => {
-                    self.push(&mut disposed, TopicRole::Results, &result, on);
-                }
-                Emitted::Failed(task, problem) => {
-                    self.failed_task(&mut disposed, task, &problem, None, on);
-                }
+                Emitted::Message(message) => self.push(&mut routed, message, on),
+                Emitted::Failed(task, problem) => self.failed_task(&mut routed, *task, &problem, None, on),
             }
         }
-        disposed
+        routed
     }
 
     /// A message whose handler failed. Not for [`Failure::Unavailable`]: that one is waited for.
@@ -106,19 +92,19 @@ impl Routing {
         retry_after: Option<Duration>,
         on: RecordContext<'_>,
     ) -> Routed {
-        let mut disposed = Routed::default();
+        let mut routed = Routed::default();
         match task {
             Some(task) => {
-                self.failed_task(&mut disposed, task, problem, retry_after, on);
+                self.failed_task(&mut routed, task, problem, retry_after, on);
             }
-            None => self.dead_letter(&mut disposed, trace_id, problem, on),
+            None => self.dead_letter(&mut routed, trace_id, problem, on),
         }
-        disposed
+        routed
     }
 
     fn failed_task(
         &self,
-        disposed: &mut Routed,
+        routed: &mut Routed,
         task: DownloadTask,
         problem: &Problem,
         retry_after: Option<Duration>,
@@ -130,33 +116,31 @@ impl Routing {
         match retry {
             Some((topic, delay)) => {
                 self.push(
-                    disposed,
-                    TopicRole::Results,
-                    &DownloadResult::failed(&task, problem, false, on.now),
+                    routed,
+                    Encoded::new(&DownloadResult::failed(&task, problem, false, on.now)),
                     on,
                 );
                 let task = retried(task, problem, delay, on.now);
-                disposed.outgoing.push(Outgoing {
+                routed.outgoing.push(Outgoing {
                     topic,
                     key: markers::truncate(&task.trace_id, MAX_KEY_BYTES),
-                    value: fit::into_limit(&task),
+                    value: size_limit::into_limit(&task),
                     trace: on.trace.clone(),
                 });
-                disposed.failures.push(Counted {
+                routed.failures.push(Counted {
                     category: problem.category,
                     end: End::Retried(delay),
                 });
             }
             None => {
                 self.push(
-                    disposed,
-                    TopicRole::Results,
-                    &DownloadResult::failed(&task, problem, true, on.now),
+                    routed,
+                    Encoded::new(&DownloadResult::failed(&task, problem, true, on.now)),
                     on,
                 );
                 let letter = DeadLetter::of_task(task, problem, self.stage.name(), on.record.source(), on.now);
-                self.push(disposed, TopicRole::Dlq, &letter, on);
-                disposed.failures.push(Counted {
+                self.push(routed, Encoded::new(&letter), on);
+                routed.failures.push(Counted {
                     category: problem.category,
                     end: if problem.category.is_retryable() {
                         End::Exhausted
@@ -169,8 +153,8 @@ impl Routing {
     }
 
     /// A message without a task: its own bytes are the dead letter.
-    fn dead_letter(&self, disposed: &mut Routed, trace_id: Option<String>, problem: &Problem, on: RecordContext<'_>) {
-        let may_dead_letter = self.stage.row().produces.contains(&TopicRole::Dlq);
+    fn dead_letter(&self, routed: &mut Routed, trace_id: Option<String>, problem: &Problem, on: RecordContext<'_>) {
+        let may_dead_letter = self.stage.may_produce(TopicRole::Dlq);
         if may_dead_letter {
             let letter = DeadLetter::of_payload(
                 &on.record.payload,
@@ -180,9 +164,9 @@ impl Routing {
                 on.record.source(),
                 on.now,
             );
-            self.push(disposed, TopicRole::Dlq, &letter, on);
+            self.push(routed, Encoded::new(&letter), on);
         }
-        disposed.failures.push(Counted {
+        routed.failures.push(Counted {
             category: problem.category,
             end: if may_dead_letter { End::Permanent } else { End::Dropped },
         });
@@ -214,27 +198,21 @@ impl Routing {
         Some((index, delay))
     }
 
-    fn push<M: Message + serde::Serialize>(
-        &self,
-        disposed: &mut Routed,
-        role: TopicRole,
-        message: &M,
-        on: RecordContext<'_>,
-    ) {
+    fn push(&self, routed: &mut Routed, message: Encoded, on: RecordContext<'_>) {
         debug_assert!(
-            self.stage.row().produces.contains(&role),
-            "{} may not produce to {role:?}: see the topology",
-            self.stage
+            self.stage.may_produce(message.role),
+            "{} may not produce to {:?}: see the topology",
+            self.stage,
+            message.role
         );
-        let key = match message.trace_id() {
+        let key = match message.key.as_str() {
             "" => on.record.key.as_deref().unwrap_or_default(),
             trace_id => trace_id,
         };
-        let key = markers::truncate(key, MAX_KEY_BYTES);
-        disposed.outgoing.push(Outgoing {
-            topic: self.topics.of(role)[0].to_owned(),
-            key,
-            value: fit::into_limit(message),
+        routed.outgoing.push(Outgoing {
+            topic: self.topics.of(message.role)[0].to_owned(),
+            key: markers::truncate(key, MAX_KEY_BYTES),
+            value: message.value,
             trace: on.trace.clone(),
         });
     }
@@ -243,10 +221,10 @@ impl Routing {
 /// Topics and messages that a stage produces for what its handler emitted, and what follows once the broker has taken
 /// them: for tests of handlers.
 #[doc(hidden)]
-pub async fn produced(stage: Stage, emit: Emit, now: Timestamp) -> Vec<(String, serde_json::Value)> {
+pub async fn produced<H: Handler>(emit: Emit<H>, now: Timestamp) -> Vec<(String, serde_json::Value)> {
     let record = Record::empty();
-    let disposition = Routing {
-        stage,
+    let routing = Routing {
+        stage: H::STAGE,
         topics: Topics::default(),
         max_retries: 4,
     };
@@ -255,12 +233,12 @@ pub async fn produced(stage: Stage, emit: Emit, now: Timestamp) -> Vec<(String, 
         trace: &record.trace,
         now,
     };
-    let disposed = disposition.emitted(emit.messages, on);
+    let routed = routing.emitted(emit.messages, on);
     if let Some(then) = emit.then {
         then.await;
     }
     let value = |bytes: &[u8]| serde_json::from_slice(bytes).unwrap_or_default();
-    let outgoing = disposed.outgoing.into_iter();
+    let outgoing = routed.outgoing.into_iter();
     outgoing.map(|out| (out.topic, value(&out.value))).collect()
 }
 
@@ -292,10 +270,12 @@ pub fn problem_of(failure: Failure) -> Result<(Problem, Option<Duration>), crate
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::size_limit::MAX_VALUE_BYTES;
     use xact_contracts::category::Category;
+    use xact_contracts::messages::Message;
     use xact_contracts::messages::Status;
 
-    fn disposition(stage: Stage) -> Routing {
+    fn routing(stage: Stage) -> Routing {
         Routing {
             stage,
             topics: Topics::default(),
@@ -333,7 +313,7 @@ mod tests {
     }
 
     fn fail(retry_count: u32, category: Category, retry_after: Option<u64>) -> Routed {
-        disposition(Stage::Download).failed(
+        routing(Stage::Download).failed(
             Some(task(retry_count)),
             None,
             &Problem::new(category, "no"),
@@ -342,8 +322,8 @@ mod tests {
         )
     }
 
-    fn topics(disposed: &Routed) -> Vec<&str> {
-        disposed.outgoing.iter().map(|out| out.topic.as_str()).collect()
+    fn topics(routed: &Routed) -> Vec<&str> {
+        routed.outgoing.iter().map(|out| out.topic.as_str()).collect()
     }
 
     #[test]
@@ -355,22 +335,22 @@ mod tests {
                 Category::CircuitOpen,
                 Category::Unknown,
             ] {
-                let disposed = fail(count, category, None);
+                let routed = fail(count, category, None);
                 assert_eq!(
-                    topics(&disposed),
+                    topics(&routed),
                     [
                         "xact.downloads.results",
                         &format!("xact.downloads.pending.retry.{label}")
                     ]
                 );
-                let retry = DownloadTask::decode(&disposed.outgoing[1].value).unwrap();
+                let retry = DownloadTask::decode(&routed.outgoing[1].value).unwrap();
                 assert_eq!(retry.retry_count, count + 1);
                 assert_eq!(
                     retry.retry_at(),
                     now().checked_add(SignedDuration::from_mins(5 * 2_i64.pow(count))).ok()
                 );
                 assert_eq!(retry.metadata[metadata::ERROR_CATEGORY], category.as_str());
-                let result = DownloadResult::decode(&disposed.outgoing[0].value).unwrap();
+                let result = DownloadResult::decode(&routed.outgoing[0].value).unwrap();
                 assert_eq!(result.status, Status::Failed);
             }
         }
@@ -383,13 +363,13 @@ mod tests {
             (4, Category::Transient, End::Exhausted),
             (9, Category::Unknown, End::Exhausted),
         ] {
-            let disposed = fail(count, category, None);
-            assert_eq!(topics(&disposed), ["xact.downloads.results", "xact.downloads.dlq"]);
-            assert_eq!(disposed.failures, [Counted { category, end }]);
-            let letter = DeadLetter::decode(&disposed.outgoing[1].value).unwrap();
+            let routed = fail(count, category, None);
+            assert_eq!(topics(&routed), ["xact.downloads.results", "xact.downloads.dlq"]);
+            assert_eq!(routed.failures, [Counted { category, end }]);
+            let letter = DeadLetter::decode(&routed.outgoing[1].value).unwrap();
             assert_eq!(letter.original_task.as_ref(), Some(&task(count)));
             assert_eq!(letter.attachment_url.as_deref(), Some("https://a/b.pdf"));
-            let result = DownloadResult::decode(&disposed.outgoing[0].value).unwrap();
+            let result = DownloadResult::decode(&routed.outgoing[0].value).unwrap();
             assert_eq!(result.status, Status::FailedPermanent);
         }
     }
@@ -402,9 +382,9 @@ mod tests {
             (2400, "40m", 2400),
             (9000, "40m", 9000),
         ] {
-            let disposed = fail(0, Category::Transient, Some(wait));
-            assert!(topics(&disposed)[1].ends_with(label), "{wait}");
-            let retry = DownloadTask::decode(&disposed.outgoing[1].value).unwrap();
+            let routed = fail(0, Category::Transient, Some(wait));
+            assert!(topics(&routed)[1].ends_with(label), "{wait}");
+            let retry = DownloadTask::decode(&routed.outgoing[1].value).unwrap();
             assert_eq!(retry.retry_at(), now().checked_add(SignedDuration::from_secs(due)).ok());
         }
     }
@@ -412,27 +392,27 @@ mod tests {
     #[test]
     fn an_unreadable_message_keeps_its_bytes() {
         let problem = Problem::new(Category::Permanent, "unreadable");
-        let disposed = disposition(Stage::EventIngester).failed(None, None, &problem, None, on(&record(b"\xff\x00")));
-        let letter = DeadLetter::decode(&disposed.outgoing[0].value).unwrap();
+        let routed = routing(Stage::EventIngester).failed(None, None, &problem, None, on(&record(b"\xff\x00")));
+        let letter = DeadLetter::decode(&routed.outgoing[0].value).unwrap();
         assert_eq!(letter.original_bytes().unwrap().unwrap(), b"\xff\x00");
-        assert_eq!(disposed.outgoing[0].key, "key");
+        assert_eq!(routed.outgoing[0].key, "key");
     }
 
     #[test]
     fn a_stage_that_produces_nothing_counts_what_it_cannot_read() {
         let problem = Problem::new(Category::Permanent, "unreadable");
-        let disposed = disposition(Stage::EventWriter).failed(None, None, &problem, None, on(&record(b"x")));
-        assert!(disposed.outgoing.is_empty());
-        assert_eq!(disposed.failures[0].end, End::Dropped);
+        let routed = routing(Stage::EventWriter).failed(None, None, &problem, None, on(&record(b"x")));
+        assert!(routed.outgoing.is_empty());
+        assert_eq!(routed.failures[0].end, End::Dropped);
     }
 
     #[test]
     fn a_dead_letter_always_fits_the_broker() {
         for payload in [vec![0xff_u8; 1_000_000], vec![b'x'; 1_000_000], vec![1_u8; 1_000_000]] {
             let problem = Problem::new(Category::Permanent, "unreadable");
-            let disposed = disposition(Stage::EventIngester).failed(None, None, &problem, None, on(&record(&payload)));
-            assert!(disposed.outgoing[0].value.len() <= MAX_VALUE_BYTES);
-            let letter = DeadLetter::decode(&disposed.outgoing[0].value).unwrap();
+            let routed = routing(Stage::EventIngester).failed(None, None, &problem, None, on(&record(&payload)));
+            assert!(routed.outgoing[0].value.len() <= MAX_VALUE_BYTES);
+            let letter = DeadLetter::decode(&routed.outgoing[0].value).unwrap();
             assert_eq!(letter.original_cut_from, Some(1_000_000));
             assert!(payload.starts_with(&letter.original_bytes().unwrap().unwrap()));
             assert_eq!(letter.source, record(&payload).source());
@@ -455,10 +435,10 @@ mod tests {
             }
             for category in [Category::Permanent, Category::Transient] {
                 let problem = Problem::new(category, problem.message());
-                let disposed =
-                    disposition(Stage::Download).failed(Some(task.clone()), None, &problem, None, on(&record(b"")));
-                assert_eq!(disposed.outgoing.len(), 2);
-                for out in disposed.outgoing {
+                let routed =
+                    routing(Stage::Download).failed(Some(task.clone()), None, &problem, None, on(&record(b"")));
+                assert_eq!(routed.outgoing.len(), 2);
+                for out in routed.outgoing {
                     let bytes = out.value.len() + 2 * out.key.len();
                     assert!(bytes < 1_000_000, "{field}: {bytes} bytes for {}", out.topic);
                     let readable = match out.topic.as_str() {

@@ -47,11 +47,11 @@ pub trait Service: Send + Sync + 'static {
     }
 
     /// Works on records that did not come from a topic; for each, whether it was finished.
-    fn invoke(self: Arc<Self>, desk: Arc<WorkerContext>, records: Vec<Record>) -> Boxed<'static, Vec<bool>>;
+    fn invoke(self: Arc<Self>, context: Arc<WorkerContext>, records: Vec<Record>) -> Boxed<'static, Vec<bool>>;
 
     /// Where the consumer puts the records it takes.
     #[doc(hidden)]
-    fn sink(self: Arc<Self>, desk: Arc<WorkerContext>, handle: Handle) -> SinkBox;
+    fn sink(self: Arc<Self>, context: Arc<WorkerContext>, handle: Handle) -> SinkBox;
 }
 
 /// Hides the consumer's own types from handlers.
@@ -65,7 +65,7 @@ pub struct WorkerContext {
     /// Consumer group, for metrics.
     pub group: String,
     /// Where failed messages go.
-    pub disposition: Routing,
+    pub routing: Routing,
     /// Where produced messages go.
     pub producer: Arc<Producer>,
     /// The process's health.
@@ -84,9 +84,9 @@ impl WorkerContext {
     }
 
     /// Sends what came of a record and counts its failures.
-    pub(crate) async fn deliver(&self, disposed: &Routed, stop: &CancellationToken) -> Result<(), Unfinished> {
-        self.producer.deliver(&disposed.outgoing, stop).await?;
-        for failure in &disposed.failures {
+    pub(crate) async fn deliver(&self, routed: &Routed, stop: &CancellationToken) -> Result<(), Unfinished> {
+        self.producer.deliver(&routed.outgoing, stop).await?;
+        for failure in &routed.failures {
             let category = failure.category;
             match failure.end {
                 End::Retried(delay) => {
@@ -105,23 +105,21 @@ impl WorkerContext {
     }
 
     /// Counts a record that is finished.
-    pub(crate) fn count(&self, record: &Record, disposed: &Routed, readable: bool) {
-        let status = match (readable, disposed.failures.is_empty()) {
+    pub(crate) fn count(&self, record: &Record, routed: &Routed, readable: bool) {
+        let status = match (readable, routed.failures.is_empty()) {
             (false, _) => "unreadable",
             (true, true) => "success",
             (true, false) => "failed",
         };
         metrics().consumed(&record.topic, &self.group, status).inc();
-        for failure in &disposed.failures {
+        for failure in &routed.failures {
             metrics()
                 .processing_errors(&record.topic, &self.group, failure.category)
                 .inc();
         }
         if let Some(written) = record.timestamp {
             let latency = self.clock.now().duration_since(written).as_secs_f64();
-            metrics()
-                .stage_latency(self.disposition.stage)
-                .observe(latency.max(0.0));
+            metrics().stage_latency(self.routing.stage).observe(latency.max(0.0));
         }
     }
 }

@@ -55,7 +55,7 @@ pub struct Shared {
     pub undrained: Arc<AtomicBool>,
 }
 
-/// A running service with its desk.
+/// A running service with its context.
 pub type Current = (Arc<dyn Service>, Arc<WorkerContext>);
 
 /// One worker of a process.
@@ -133,10 +133,10 @@ impl Worker {
         // Ends the tasks of this run, not those of the process.
         let run = shared.drain.child_token();
         let _end = run.clone().drop_guard();
-        let desk = Arc::new(WorkerContext {
+        let context = Arc::new(WorkerContext {
             worker: self.name.clone(),
             group: settings.groups.of(self.stage),
-            disposition: Routing {
+            routing: Routing {
                 stage: self.stage,
                 topics: settings.topics.clone(),
                 max_retries: settings.max_retries,
@@ -155,7 +155,7 @@ impl Worker {
             worker: &self.name,
             settings,
             cluster,
-            group: &desk.group,
+            group: &context.group,
             topics: &settings.topics.of(role),
             limits: service.limits(),
             // An internal topic holds our own messages: to begin at its end would lose them.
@@ -173,8 +173,8 @@ impl Worker {
             wake.wake();
         });
         let handle = tokio::runtime::Handle::current();
-        let sink = Arc::clone(&service).sink(Arc::clone(&desk), handle.clone());
-        *self.current.write() = Some((Arc::clone(&service), desk));
+        let sink = Arc::clone(&service).sink(Arc::clone(&context), handle.clone());
+        *self.current.write() = Some((Arc::clone(&service), context));
         let (send, receive) = tokio::sync::oneshot::channel();
         std::thread::Builder::new()
             .name(self.name.clone())

@@ -10,6 +10,7 @@ use super::{DecodeError, DownloadTask, Message};
 use crate::blob_path::PathParts;
 use crate::file_rules::FileType;
 use crate::time;
+use crate::topology::TopicRole;
 
 /// One cached file (topic cached). It carries all of its task, so that a lost file can be downloaded again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -164,6 +165,7 @@ impl CachedDownload {
 
 impl Message for CachedDownload {
     const NAME: &'static str = "cached download";
+    const ROLE: TopicRole = TopicRole::Cached;
 
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         super::decode_json(Self::NAME, bytes)

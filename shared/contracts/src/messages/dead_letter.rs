@@ -9,6 +9,7 @@ use super::fields;
 use super::{DecodeError, DownloadTask, Message, Problem};
 use crate::category::Category;
 use crate::time;
+use crate::topology::TopicRole;
 
 /// Where a message was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -193,6 +194,7 @@ impl DeadLetter {
 
 impl Message for DeadLetter {
     const NAME: &'static str = "dead letter";
+    const ROLE: TopicRole = TopicRole::Dlq;
 
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         super::decode_json(Self::NAME, bytes)

@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::{DeadLetter, DecodeError, Message};
+use crate::topology::TopicRole;
 
 /// The value of a record on the dead-letter topic.
 ///
@@ -59,6 +60,7 @@ impl DeadLetterRecord {
 
 impl Message for DeadLetterRecord {
     const NAME: &'static str = DeadLetter::NAME;
+    const ROLE: TopicRole = TopicRole::Dlq;
 
     /// Never fails. The runtime passes a tombstone's missing value as no bytes.
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {

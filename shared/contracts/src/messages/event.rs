@@ -13,6 +13,7 @@ use super::{DecodeError, Message};
 use crate::json::{self, Object, Survey};
 use crate::redaction::{redact_text, truncate_error};
 use crate::time::{self, TimestampError};
+use crate::topology::TopicRole;
 
 pub use inner::Inner;
 
@@ -161,6 +162,7 @@ impl Event {
 
 impl Message for Event {
     const NAME: &'static str = "event";
+    const ROLE: TopicRole = TopicRole::Raw;
 
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let fail = |reason: String| DecodeError::new(Self::NAME, reason);

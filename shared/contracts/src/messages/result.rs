@@ -9,6 +9,7 @@ use super::task::metadata;
 use super::{CachedDownload, DecodeError, DownloadTask, Message, Problem};
 use crate::category::Category;
 use crate::time;
+use crate::topology::TopicRole;
 
 /// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -172,6 +173,7 @@ impl DownloadResult {
 
 impl Message for DownloadResult {
     const NAME: &'static str = "download result";
+    const ROLE: TopicRole = TopicRole::Results;
 
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         super::decode_json(Self::NAME, bytes)

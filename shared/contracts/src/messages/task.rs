@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::fields;
 use super::{DecodeError, Message};
 use crate::time;
+use crate::topology::TopicRole;
 
 /// Keys of [`DownloadTask::metadata`] that the pipeline itself writes.
 pub mod metadata {
@@ -100,6 +101,7 @@ impl DownloadTask {
 
 impl Message for DownloadTask {
     const NAME: &'static str = "download task";
+    const ROLE: TopicRole = TopicRole::Pending;
 
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         super::decode_json(Self::NAME, bytes)

@@ -69,9 +69,9 @@ async fn call(worker: &Arc<Worker>, body: Body) -> Result<Response, Refused> {
     let body = read(body).await?;
     let records = invoke::records(&body)?;
     drop(body);
-    let (service, desk) = worker.service().ok_or(Refused::NotRunning)?;
+    let (service, context) = worker.service().ok_or(Refused::NotRunning)?;
     let identifiers = invoke::identifiers(&records);
-    let finished = timeout(CALL_TIMEOUT, service.invoke(desk, records))
+    let finished = timeout(CALL_TIMEOUT, service.invoke(context, records))
         .await
         .map_err(|_| Refused::Unfinished)?;
     Ok(Json(invoke::response(identifiers, &finished)).into_response())

@@ -29,7 +29,6 @@ use xact_telemetry::metrics::metrics;
 
 /// A [`BatchHandler`] as a [`Service`].
 pub struct BatchService<H> {
-    stage: Stage,
     handler: H,
     batch: BatchSettings,
 }
@@ -47,8 +46,8 @@ struct Item<I> {
 
 impl<H: BatchHandler> BatchService<H> {
     /// Serves a handler.
-    pub fn new(stage: Stage, handler: H, batch: BatchSettings) -> Arc<Self> {
-        Arc::new(Self { stage, handler, batch })
+    pub fn new(handler: H, batch: BatchSettings) -> Arc<Self> {
+        Arc::new(Self { handler, batch })
     }
 
     fn item(record: Record, app_id: Option<AppId>) -> Item<H::Input> {
@@ -74,7 +73,7 @@ impl<H: BatchHandler> BatchService<H> {
     /// so that positions only grow.
     fn make_durable<'a>(
         &'a self,
-        desk: &'a WorkerContext,
+        context: &'a WorkerContext,
         items: &'a [&'a Item<H::Input>],
     ) -> Boxed<'a, Result<Vec<(usize, Problem)>, Unavailable>> {
         Box::pin(async move {
@@ -87,19 +86,19 @@ impl<H: BatchHandler> BatchService<H> {
                 records: items.iter().filter_map(|item| item.read.as_ref().ok()).collect(),
                 positions: positions(items),
             };
-            let context = Context {
-                now: desk.clock.now(),
+            let given = Context {
+                now: context.clock.now(),
                 record_timestamp: None,
             };
             let started = Instant::now();
             let handle = async {
-                fail_point!(&format!("handle::{}", self.stage));
-                self.handler.handle(&batch, &context).await
+                fail_point!(&format!("handle::{}", H::STAGE));
+                self.handler.handle(&batch, &given).await
             };
             let handled = AssertUnwindSafe(handle).catch_unwind().await;
             if let Some(first) = items.first() {
                 metrics()
-                    .processing_duration(&first.record.topic, &desk.group)
+                    .processing_duration(&first.record.topic, &context.group)
                     .observe(started.elapsed().as_secs_f64());
             }
             match handled {
@@ -117,9 +116,9 @@ impl<H: BatchHandler> BatchService<H> {
                 }
                 Err(_) => {
                     let (first, second) = items.split_at(items.len() / 2);
-                    let mut problems = self.make_durable(desk, first).await?;
+                    let mut problems = self.make_durable(context, first).await?;
                     let offset = first.len();
-                    let rest = self.make_durable(desk, second).await?;
+                    let rest = self.make_durable(context, second).await?;
                     problems.extend(rest.into_iter().map(|(index, problem)| (offset + index, problem)));
                     Ok(problems)
                 }
@@ -129,11 +128,11 @@ impl<H: BatchHandler> BatchService<H> {
 
     /// Dead letters of refused records, by index.
     fn dispose(
-        desk: &WorkerContext,
+        context: &WorkerContext,
         items: &[&Item<H::Input>],
         problems: &[(usize, Problem)],
     ) -> BTreeMap<usize, Routed> {
-        let now = desk.clock.now();
+        let now = context.clock.now();
         problems
             .iter()
             .map(|(index, problem)| {
@@ -147,8 +146,8 @@ impl<H: BatchHandler> BatchService<H> {
                     trace: &item.record.trace.child(),
                     now,
                 };
-                let disposed = desk.disposition.failed(None, trace_id, problem, None, on);
-                (*index, disposed)
+                let routed = context.routing.failed(None, trace_id, problem, None, on);
+                (*index, routed)
             })
             .collect()
     }
@@ -162,7 +161,7 @@ impl<H: BatchHandler> BatchService<H> {
             let trace_id = item.read.as_ref().ok().map(|read| read.input.trace_id());
             let span = tracing::info_span!(
                 "written",
-                stage = self.stage.name(),
+                stage = H::STAGE.name(),
                 trace_id,
                 topic = &*item.record.topic,
                 partition = item.record.partition,
@@ -173,7 +172,7 @@ impl<H: BatchHandler> BatchService<H> {
     }
 
     /// Sees one batch through to its end. Records of partitions that go meanwhile are left to their next owner.
-    async fn see_through(&self, desk: &WorkerContext, taken: Vec<Taken>) {
+    async fn see_through(&self, context: &WorkerContext, taken: Vec<Taken>) {
         let mut waits = backoff::dependency();
         // Shown in readiness until this batch has gone through or gone away.
         let mut waiting = None;
@@ -199,40 +198,40 @@ impl<H: BatchHandler> BatchService<H> {
                 return;
             }
             let items: Vec<&Item<H::Input>> = pending.iter().map(|(_, item)| item).collect();
-            match self.make_durable(desk, &items).await {
+            match self.make_durable(context, &items).await {
                 Ok(problems) => {
-                    let disposed = Self::dispose(desk, &items, &problems);
-                    for disposed in disposed.values() {
-                        if desk.deliver(disposed, &desk.drain).await.is_err() {
+                    let routed = Self::dispose(context, &items, &problems);
+                    for routed in routed.values() {
+                        if context.deliver(routed, &context.drain).await.is_err() {
                             return;
                         }
                     }
                     drop(waiting);
-                    fail_point!(&format!("delivered::{}", self.stage), |_| std::process::abort());
+                    fail_point!(&format!("delivered::{}", H::STAGE), |_| std::process::abort());
                     let nothing = Routed::default();
                     self.trace(&items);
                     self.note_tables(&pending);
                     for (index, (taken, item)) in pending.iter().enumerate() {
-                        let disposed = disposed.get(&index).unwrap_or(&nothing);
-                        desk.count(&item.record, disposed, item.read.is_ok());
+                        let routed = routed.get(&index).unwrap_or(&nothing);
+                        context.count(&item.record, routed, item.read.is_ok());
                         taken.partition.done(item.record.offset);
                     }
                     return;
                 }
                 Err(unavailable) if unavailable.records == Records::ReadAgain => {
-                    tracing::warn!(stage = self.stage.name(), reason = unavailable.reason, "reading again");
+                    tracing::warn!(stage = H::STAGE.name(), reason = unavailable.reason, "reading again");
                     for (taken, _) in &pending {
                         taken.partition.read_again();
                     }
                     return;
                 }
-                Err(unavailable) => waiting = Some(desk.wait_for(&unavailable)),
+                Err(unavailable) => waiting = Some(context.wait_for(&unavailable)),
             }
             drop(running);
             let wait = waits.next().unwrap_or_default();
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                () = desk.drain.cancelled() => return,
+                () = context.drain.cancelled() => return,
             }
         }
     }
@@ -249,7 +248,7 @@ impl<H: BatchHandler> BatchService<H> {
         }
     }
 
-    async fn collect(self: Arc<Self>, desk: Arc<WorkerContext>, mut taken: UnboundedReceiver<Taken>) {
+    async fn collect(self: Arc<Self>, context: Arc<WorkerContext>, mut taken: UnboundedReceiver<Taken>) {
         while let Some(first) = taken.recv().await {
             let deadline = tokio::time::Instant::now() + self.batch.wait;
             let mut bytes = first.record.payload.len();
@@ -258,13 +257,13 @@ impl<H: BatchHandler> BatchService<H> {
                 let next = tokio::select! {
                     next = taken.recv() => next,
                     () = tokio::time::sleep_until(deadline) => break,
-                    () = desk.drain.cancelled() => break,
+                    () = context.drain.cancelled() => break,
                 };
                 let Some(next) = next else { break };
                 bytes += next.record.payload.len();
                 batch.push(next);
             }
-            self.see_through(&desk, batch).await;
+            self.see_through(&context, batch).await;
         }
     }
 }
@@ -285,7 +284,7 @@ fn positions<I>(items: &[&Item<I>]) -> BTreeMap<AppId, i64> {
 
 impl<H: BatchHandler> Service for BatchService<H> {
     fn stage(&self) -> Stage {
-        self.stage
+        H::STAGE
     }
 
     fn limits(&self) -> Limits {
@@ -301,16 +300,16 @@ impl<H: BatchHandler> Service for BatchService<H> {
         self.handler.table_positions(app_id)
     }
 
-    fn invoke(self: Arc<Self>, desk: Arc<WorkerContext>, records: Vec<Record>) -> Boxed<'static, Vec<bool>> {
+    fn invoke(self: Arc<Self>, context: Arc<WorkerContext>, records: Vec<Record>) -> Boxed<'static, Vec<bool>> {
         Box::pin(async move {
             let items: Vec<_> = records.into_iter().map(|record| Self::item(record, None)).collect();
             let items: Vec<&Item<H::Input>> = items.iter().collect();
-            match self.make_durable(&desk, &items).await {
+            match self.make_durable(&context, &items).await {
                 Ok(problems) => {
-                    let disposed = Self::dispose(&desk, &items, &problems);
+                    let routed = Self::dispose(&context, &items, &problems);
                     let mut finished = vec![true; items.len()];
-                    for (index, disposed) in disposed {
-                        finished[index] = desk.deliver(&disposed, &desk.drain).await.is_ok();
+                    for (index, routed) in routed {
+                        finished[index] = context.deliver(&routed, &context.drain).await.is_ok();
                     }
                     finished
                 }
@@ -322,9 +321,9 @@ impl<H: BatchHandler> Service for BatchService<H> {
         })
     }
 
-    fn sink(self: Arc<Self>, desk: Arc<WorkerContext>, handle: Handle) -> SinkBox {
+    fn sink(self: Arc<Self>, context: Arc<WorkerContext>, handle: Handle) -> SinkBox {
         let (sender, receiver) = unbounded_channel();
-        handle.spawn(self.collect(desk, receiver));
+        handle.spawn(self.collect(context, receiver));
         SinkBox(Box::new(BatchSink(sender)))
     }
 }

@@ -15,7 +15,8 @@ use tracing::Instrument;
 use super::panicked::problem_of_panic;
 use super::{Boxed, Service, SinkBox, WorkerContext};
 use crate::consume::{Limits, Sink, Taken};
-use crate::handler::{AfterDelivery, AssignError, Assigned, Context, Handler, Outcome, Starts, Unavailable};
+use crate::emit::AfterDelivery;
+use crate::handler::{AssignError, Assigned, Context, Handler, Outcome, Starts, Unavailable};
 use crate::routing::{RecordContext, Routed, problem_of};
 use xact_contracts::category::Category;
 use xact_contracts::messages::{Message, Problem};
@@ -26,20 +27,19 @@ use xact_telemetry::metrics::metrics;
 
 /// A [`Handler`] as a [`Service`].
 pub struct EachService<H> {
-    stage: Stage,
     handler: H,
     limits: Limits,
 }
 
 impl<H: Handler> EachService<H> {
     /// Serves a handler.
-    pub fn new(stage: Stage, handler: H, limits: Limits) -> Arc<Self> {
-        Arc::new(Self { stage, handler, limits })
+    pub fn new(handler: H, limits: Limits) -> Arc<Self> {
+        Arc::new(Self { handler, limits })
     }
 
     /// One attempt at a record.
-    async fn attempt(&self, desk: &WorkerContext, record: &Record) -> Step {
-        let now = desk.clock.now();
+    async fn attempt(&self, context: &WorkerContext, record: &Record) -> Step {
+        let now = context.clock.now();
         let input = match H::Input::decode(&record.payload) {
             Ok(input) => input,
             Err(error) => {
@@ -51,17 +51,16 @@ impl<H: Handler> EachService<H> {
                     now,
                 };
                 return Step::Finished {
-                    disposed: desk.disposition.failed(None, record.key.clone(), &problem, None, on),
+                    routed: context.routing.failed(None, record.key.clone(), &problem, None, on),
                     readable: false,
                     then: None,
                 };
             }
         };
-        let task = input.task();
         let trace_id = Some(input.trace_id().to_owned()).filter(|id| !id.is_empty());
         let span = tracing::info_span!(
             "message",
-            stage = self.stage.name(),
+            stage = H::STAGE.name(),
             trace_id = trace_id.as_deref(),
             media_id = input.media_id().map(tracing::field::display),
             topic = &*record.topic,
@@ -74,27 +73,30 @@ impl<H: Handler> EachService<H> {
             trace: &trace,
             now,
         };
-        let failed = |task, trace_id, problem: &Problem, retry_after| {
-            desk.disposition.failed(task, trace_id, problem, retry_after, on)
+        // The task is needed for a failure alone: no message is cloned for a success.
+        let failed = |problem: &Problem, retry_after| {
+            context
+                .routing
+                .failed(input.task(), trace_id.clone(), problem, retry_after, on)
         };
-        let context = Context {
+        let given = Context {
             now,
             record_timestamp: record.timestamp,
         };
         let started = Instant::now();
         let handle = async {
-            fail_point!(&format!("handle::{}", self.stage));
-            self.handler.handle(input, &context).await
+            fail_point!(&format!("handle::{}", H::STAGE));
+            self.handler.handle(&input, &given).await
         };
         let handled = AssertUnwindSafe(handle.instrument(span.clone())).catch_unwind().await;
         metrics()
-            .processing_duration(&record.topic, &desk.group)
+            .processing_duration(&record.topic, &context.group)
             .observe(started.elapsed().as_secs_f64());
         let mut then = None;
-        let disposed = match handled {
+        let routed = match handled {
             Ok(Ok(Outcome::Emit(emit))) => {
                 then = emit.then;
-                desk.disposition.emitted(emit.messages, on)
+                context.routing.emitted(emit.messages, on)
             }
             Ok(Ok(Outcome::NotBefore(due))) => return Step::NotBefore(due),
             Ok(Err(failure)) => match problem_of(failure) {
@@ -102,21 +104,21 @@ impl<H: Handler> EachService<H> {
                     span.in_scope(|| {
                         tracing::info!(category = %problem.category, error = problem.message(), "message failed");
                     });
-                    failed(task, trace_id, &problem, retry_after)
+                    failed(&problem, retry_after)
                 }
                 Err(unavailable) => return Step::Unavailable(unavailable),
             },
-            Err(panic) => failed(task, trace_id, &problem_of_panic(panic.as_ref()), None),
+            Err(panic) => failed(&problem_of_panic(panic.as_ref()), None),
         };
         Step::Finished {
-            disposed,
+            routed,
             readable: true,
             then,
         }
     }
 
     /// Sees one record through to its end, or leaves it when its partition goes.
-    async fn see_through(&self, desk: &WorkerContext, permits: &Arc<Semaphore>, taken: &Taken) {
+    async fn see_through(&self, context: &WorkerContext, permits: &Arc<Semaphore>, taken: &Taken) {
         let revoked = &taken.partition.revoked;
         let mut waits = backoff::dependency();
         // Shown in readiness until this message has gone through or gone away.
@@ -130,21 +132,17 @@ impl<H: Handler> EachService<H> {
                 return;
             };
             let step = tokio::select! {
-                step = self.attempt(desk, &taken.record) => step,
+                step = self.attempt(context, &taken.record) => step,
                 () = taken.partition.abandoned.cancelled() => return,
             };
             let wait = match step {
-                Step::Finished {
-                    disposed,
-                    readable,
-                    then,
-                } => {
+                Step::Finished { routed, readable, then } => {
                     // The next record may begin while this one waits for its acknowledgements.
                     drop(permit);
                     drop(waiting);
-                    if desk.deliver(&disposed, revoked).await.is_ok() {
-                        fail_point!(&format!("delivered::{}", self.stage), |_| std::process::abort());
-                        desk.count(&taken.record, &disposed, readable);
+                    if context.deliver(&routed, revoked).await.is_ok() {
+                        fail_point!(&format!("delivered::{}", H::STAGE), |_| std::process::abort());
+                        context.count(&taken.record, &routed, readable);
                         if let Some(then) = then {
                             then.await;
                         }
@@ -154,10 +152,10 @@ impl<H: Handler> EachService<H> {
                 }
                 Step::NotBefore(due) => {
                     drop(permit);
-                    until(due, desk.clock.now())
+                    until(due, context.clock.now())
                 }
                 Step::Unavailable(unavailable) => {
-                    waiting = Some(desk.wait_for(&unavailable));
+                    waiting = Some(context.wait_for(&unavailable));
                     drop(running);
                     // The permit is kept: while a dependency is away, only so many messages knock at its door.
                     let wait = waits.next().unwrap_or(HOLD_STEP);
@@ -178,7 +176,7 @@ impl<H: Handler> EachService<H> {
 /// What one attempt came to.
 enum Step {
     Finished {
-        disposed: Routed,
+        routed: Routed,
         readable: bool,
         then: Option<AfterDelivery>,
     },
@@ -207,7 +205,7 @@ async fn sleep(wait: Duration, revoked: &CancellationToken) -> bool {
 
 impl<H: Handler> Service for EachService<H> {
     fn stage(&self) -> Stage {
-        self.stage
+        H::STAGE
     }
 
     fn limits(&self) -> Limits {
@@ -218,19 +216,15 @@ impl<H: Handler> Service for EachService<H> {
         Box::pin(async { Ok(Starts::new()) })
     }
 
-    fn invoke(self: Arc<Self>, desk: Arc<WorkerContext>, records: Vec<Record>) -> Boxed<'static, Vec<bool>> {
+    fn invoke(self: Arc<Self>, context: Arc<WorkerContext>, records: Vec<Record>) -> Boxed<'static, Vec<bool>> {
         Box::pin(async move {
             let mut finished = Vec::with_capacity(records.len());
             for record in &records {
                 // What is not due yet, or waits for a dependency, is the caller's to send again.
-                finished.push(match self.attempt(&desk, record).await {
-                    Step::Finished {
-                        disposed,
-                        readable,
-                        then,
-                    } => {
-                        let delivered = desk.deliver(&disposed, &desk.drain).await.is_ok();
-                        desk.count(record, &disposed, readable);
+                finished.push(match self.attempt(&context, record).await {
+                    Step::Finished { routed, readable, then } => {
+                        let delivered = context.deliver(&routed, &context.drain).await.is_ok();
+                        context.count(record, &routed, readable);
                         if let (true, Some(then)) = (delivered, then) {
                             then.await;
                         }
@@ -247,8 +241,8 @@ impl<H: Handler> Service for EachService<H> {
         })
     }
 
-    fn sink(self: Arc<Self>, desk: Arc<WorkerContext>, handle: Handle) -> SinkBox {
-        let (service, drain) = (Arc::clone(&self), desk.drain.clone());
+    fn sink(self: Arc<Self>, context: Arc<WorkerContext>, handle: Handle) -> SinkBox {
+        let (service, drain) = (Arc::clone(&self), context.drain.clone());
         handle.spawn(async move {
             tokio::select! {
                 () = service.handler.upkeep() => {}
@@ -258,7 +252,7 @@ impl<H: Handler> Service for EachService<H> {
         SinkBox(Box::new(EachSink {
             permits: Arc::new(Semaphore::new(self.limits.concurrency)),
             service: self,
-            desk,
+            context,
             handle,
         }))
     }
@@ -266,20 +260,20 @@ impl<H: Handler> Service for EachService<H> {
 
 struct EachSink<H> {
     service: Arc<EachService<H>>,
-    desk: Arc<WorkerContext>,
+    context: Arc<WorkerContext>,
     permits: Arc<Semaphore>,
     handle: Handle,
 }
 
 impl<H: Handler> Sink for EachSink<H> {
     fn take(&self, taken: Taken) {
-        let (service, desk, permits) = (
+        let (service, context, permits) = (
             Arc::clone(&self.service),
-            Arc::clone(&self.desk),
+            Arc::clone(&self.context),
             Arc::clone(&self.permits),
         );
         self.handle.spawn(async move {
-            service.see_through(&desk, &permits, &taken).await;
+            service.see_through(&context, &permits, &taken).await;
         });
     }
 }

@@ -58,6 +58,8 @@ impl Recorder {
 }
 
 impl BatchHandler for Recorder {
+    const STAGE: Stage = Stage::EventWriter;
+
     type Input = Event;
 
     async fn assigned(&self, partitions: &[Assigned]) -> Result<Starts, AssignError> {
@@ -98,13 +100,7 @@ async fn start(recorder: &Recorder) -> Bench {
     let recorder = recorder.clone();
     Bench::start(
         Stage::EventWriter,
-        Arc::new(move |settings| {
-            Ok(BatchService::new(
-                Stage::EventWriter,
-                recorder.clone(),
-                settings.event_batch,
-            ))
-        }),
+        Arc::new(move |settings| Ok(BatchService::new(recorder.clone(), settings.event_batch))),
     )
     .await
 }

@@ -21,9 +21,11 @@ struct Obedient {
 }
 
 impl Handler for Obedient {
+    const STAGE: Stage = Stage::Download;
+
     type Input = DownloadTask;
 
-    async fn handle(&self, task: DownloadTask, context: &Context) -> Result<Outcome, Failure> {
+    async fn handle(&self, task: &DownloadTask, context: &Context) -> Result<Outcome<Self>, Failure> {
         self.attempts.fetch_add(1, Ordering::SeqCst);
         match task.blob_path.as_str() {
             "wait" => self.gate.wait().await,
@@ -38,9 +40,9 @@ impl Handler for Obedient {
             _ => {}
         }
         let problem = xact_contracts::messages::Problem::new(Category::Unknown, "done");
-        Ok(Emit::nothing()
-            .result(xact_contracts::messages::DownloadResult::failed(
-                &task,
+        Ok(Emit::new()
+            .message(&xact_contracts::messages::DownloadResult::failed(
+                task,
                 &problem,
                 true,
                 context.now,
@@ -77,7 +79,7 @@ async fn start_within(limits: Limits) -> Run {
                 gate: shared_gate.clone(),
                 attempts: Arc::clone(&shared_attempts),
             };
-            Ok(EachService::new(Stage::Download, handler, limits))
+            Ok(EachService::new(handler, limits))
         }),
     )
     .await;

@@ -4,14 +4,19 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::MAX_VALUE_BYTES;
 use xact_contracts::markers;
+
+/// Largest value that we produce, in bytes: Event Hubs Standard accepts 1 MB with key and headers.
+pub const MAX_VALUE_BYTES: usize = 1_000_000 - 16 * 1024;
+
+/// Longest key in bytes. It is sent as a header too; the ids that sources use are a fraction of this.
+pub(crate) const MAX_KEY_BYTES: usize = 4 * 1024;
 
 /// Longest strings tried, from generous to mean. JSON writes a control character with six bytes.
 const LENGTHS: [usize; 4] = [MAX_VALUE_BYTES / 8, 32 * 1024, 4 * 1024, 256];
 
 /// The message as JSON of at most [`MAX_VALUE_BYTES`], its long strings cut if need be.
-pub(super) fn into_limit<M: Serialize>(message: &M) -> Vec<u8> {
+pub(crate) fn into_limit<M: Serialize>(message: &M) -> Vec<u8> {
     let whole = xact_contracts::messages::encode(message);
     if whole.len() <= MAX_VALUE_BYTES {
         return whole;

@@ -1,0 +1,123 @@
+//! The messages that a handler emits, encoded and cut to the size that a broker accepts.
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+
+use serde::Serialize;
+
+use crate::handler::Handler;
+use crate::size_limit;
+use xact_contracts::messages::{DownloadTask, Message, Problem};
+use xact_contracts::topology::TopicRole;
+
+/// Messages of the handler `H` for the stages downstream.
+pub struct Emit<H> {
+    pub(crate) messages: Vec<Emitted>,
+    pub(crate) then: Option<AfterDelivery>,
+    handler: PhantomData<fn() -> H>,
+}
+
+/// Runs once the broker has acknowledged everything that was emitted.
+pub(crate) type AfterDelivery = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl<H> fmt::Debug for Emit<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Emit")
+            .field("messages", &self.messages)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One emitted message.
+#[derive(Debug)]
+pub(crate) enum Emitted {
+    /// A message for the topic of its role.
+    Message(Encoded),
+    /// One attachment failed while the message as a whole did not.
+    Failed(Box<DownloadTask>, Problem),
+}
+
+/// A message as it is produced.
+#[derive(Debug)]
+pub(crate) struct Encoded {
+    pub(crate) role: TopicRole,
+    /// The trace id; empty when the message has none.
+    pub(crate) key: String,
+    pub(crate) value: Vec<u8>,
+}
+
+impl Encoded {
+    /// Encodes a message, and cuts its long strings if it would not fit the broker.
+    pub(crate) fn new<M: Message + Serialize>(message: &M) -> Self {
+        Self {
+            role: M::ROLE,
+            key: message.trace_id().to_owned(),
+            value: size_limit::into_limit(message),
+        }
+    }
+}
+
+impl<H> Default for Emit<H> {
+    fn default() -> Self {
+        Self {
+            messages: Vec::new(),
+            then: None,
+            handler: PhantomData,
+        }
+    }
+}
+
+impl<H: Handler> Emit<H> {
+    /// Nothing to send yet: the outcome of a message that is done.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a message of any type. The type says the role of its topic ([`Message::ROLE`]); a role that the stage's row of
+    /// the topology does not list as produced is a compile error:
+    ///
+    /// ```compile_fail,E0080
+    /// # use xact_contracts::{messages::{CachedDownload, DownloadTask}, topology::Stage};
+    /// # use xact_runtime::{Context, Emit, Failure, Handler, Outcome};
+    /// struct Audit(CachedDownload);
+    ///
+    /// impl Handler for Audit {
+    ///     const STAGE: Stage = Stage::Dlq; // its row: `produces: &[]`
+    ///     type Input = DownloadTask;
+    ///
+    ///     async fn handle(&self, _: &DownloadTask, _: &Context) -> Result<Outcome<Self>, Failure> {
+    ///         Ok(Emit::new().message(&self.0).into())
+    ///     }
+    /// }
+    /// # drop(xact_runtime::EachService::new(Audit(todo!()), xact_runtime::Limits::of_concurrency(1)));
+    /// ```
+    #[must_use]
+    pub fn message<M: Message + Serialize>(mut self, message: &M) -> Self {
+        const {
+            assert!(
+                H::STAGE.may_produce(M::ROLE),
+                "the stage may not produce this type of message: see its row in contracts/src/topology.rs"
+            );
+        }
+        self.messages.push(Emitted::Message(Encoded::new(message)));
+        self
+    }
+
+    /// Adds an attachment that failed on its own. It is retried or dead-lettered like a failed message.
+    #[must_use]
+    pub fn failed(mut self, task: DownloadTask, problem: Problem) -> Self {
+        self.messages.push(Emitted::Failed(Box::new(task), problem));
+        self
+    }
+
+    /// Runs `after` once the broker has acknowledged all messages, and not before: to delete what a redelivery would
+    /// need. It must be short, and harmless when a crash prevents it.
+    #[must_use]
+    pub fn then(mut self, after: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.then = Some(Box::pin(after));
+        self
+    }
+}
