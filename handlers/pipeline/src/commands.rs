@@ -6,8 +6,6 @@ pub(crate) mod dlq;
 pub(crate) mod explain;
 pub(crate) mod leftovers;
 pub(crate) mod offsets;
-mod onelake_cost;
-mod printable;
 pub(crate) mod produce;
 pub(crate) mod reconcile;
 pub(crate) mod table;

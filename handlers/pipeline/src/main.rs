@@ -8,7 +8,6 @@ mod dev;
 mod outcome;
 mod run;
 mod stages;
-mod table_columns;
 mod ui;
 
 use std::process::ExitCode;

@@ -4,14 +4,17 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, dead_code)]
 
 pub(crate) mod confirm;
+mod json_lines;
 pub(crate) mod progress;
 pub(crate) mod style;
 pub(crate) mod table;
 pub(crate) mod text;
 
+pub(crate) use json_lines::JsonLines;
 pub(crate) use table::Table;
 
 use std::fmt::Display;
+use std::io::{self, Write};
 
 use serde::Serialize;
 
@@ -23,6 +26,13 @@ pub(crate) fn line(text: impl Display) {
 /// Prints text that has its own line breaks.
 pub(crate) fn verbatim(text: impl Display) {
     print!("{text}");
+}
+
+/// Prints bytes unchanged.
+pub(crate) fn bytes(bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)?;
+    out.flush()
 }
 
 /// Prints one line to standard error.

@@ -6,10 +6,14 @@
 mod blocking;
 pub mod check;
 pub mod columns;
+pub mod dead_letters;
 pub mod delivery;
 pub mod explain;
 pub mod files;
+pub mod leftovers;
 mod next_record;
 pub mod onelake_cost;
 pub mod produce;
+pub mod reconcile;
+pub mod tables;
 pub mod topics;

@@ -12,7 +12,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::outcome::{CommandResult, ExitStatus};
-use crate::table_columns::{instant, number, size, text};
+use xact_operations::columns::{instant, number, size, text};
 use crate::ui::Table as Printed;
 use crate::ui::text::visible;
 use xact_config::{Environment, Settings};

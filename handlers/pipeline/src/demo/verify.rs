@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::events::{Attachment, Expected, Kind, Sample};
-use crate::table_columns::{instant, number, size, text};
+use xact_operations::columns::{instant, number, size, text};
 use xact_config::Settings;
 use xact_lake::arrow::array::RecordBatch;
 use xact_lake::{AttachmentRow, EventRow, FailedRow, Location};

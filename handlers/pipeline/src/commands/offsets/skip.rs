@@ -13,7 +13,6 @@ use jiff::Timestamp;
 use super::positions::{Group, Position};
 use super::unread::{self, Part, Until};
 use super::{Error, or_dash, refuse_members, stage_of};
-use crate::commands::dlq::Entries;
 use crate::outcome::{CommandResult, ExitStatus};
 use crate::ui::Table;
 use crate::ui::text::cell;
@@ -24,6 +23,7 @@ use xact_contracts::time;
 use xact_kafka::Outgoing;
 use xact_kafka::admin::GroupOffsets;
 use xact_kafka::admin::RecordProbe;
+use xact_operations::dead_letters::DeadLetterTopic;
 use xact_operations::delivery::Delivery;
 use xact_telemetry::trace_context::TraceContext;
 
@@ -264,7 +264,7 @@ async fn recorded(settings: &Settings, stage: &'static str) -> Result<HashSet<(S
     let settings = settings.clone();
     tokio::task::spawn_blocking(move || {
         let mut known = HashSet::new();
-        Entries::open(&settings, &[])?.visit(|entry| {
+        DeadLetterTopic::open(&settings)?.visit(|entry| {
             if let Some(letter) = entry.letter()
                 && letter.stage == stage
                 && letter.final_error.starts_with(SKIPPED)

@@ -1,0 +1,34 @@
+//! Dead letters: list, view, replay, resolve.
+//!
+//! An *entry* is a record of the dead-letter topic that is not a tombstone. It waits until it is settled, that is replayed
+//! or resolved. Settling writes a tombstone behind the entry, in the same partition ([`Mark`]), so the state of every entry
+//! is in the topic itself and no consumer group's offset is involved.
+//!
+//! A settlement has two steps: [`plan`] returns what would be done, entry by entry; [`execute`] does exactly that.
+
+mod entry;
+mod entry_id;
+mod error;
+mod execute;
+mod filter;
+mod list;
+mod mark;
+mod original;
+mod plan;
+mod replay;
+mod summary;
+mod topic;
+mod view;
+
+pub use entry::Entry;
+pub use entry_id::{EntryId, EntryIdError};
+pub use error::DeadLettersError;
+pub use execute::{SettledEntry, execute};
+pub use filter::Filter;
+pub use list::{ListQuery, Page, SettledEntries, list, visit};
+pub use mark::{Mark, Settlement};
+pub use original::{Original, OriginalContent, Secrets};
+pub use plan::{Decision, PlannedEntry, Selection, SettlementPlan, plan};
+pub use summary::{EntryState, EntrySummary, Holds};
+pub use topic::DeadLetterTopic;
+pub use view::{EntryView, ReplayOutcome, original_message, view};

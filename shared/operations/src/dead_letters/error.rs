@@ -1,0 +1,47 @@
+//! Why an operation on dead letters fails.
+
+use xact_kafka::admin::AdminError;
+use xact_kafka::admin::TombstoneError;
+use xact_kafka::ProducerError;
+
+use super::entry_id::EntryId;
+use crate::delivery::SendError;
+
+/// Reasons why an operation on dead letters fails.
+#[derive(Debug, thiserror::Error)]
+pub enum DeadLettersError {
+    /// The topic cannot be read.
+    #[error(transparent)]
+    Read(#[from] AdminError),
+    /// A client cannot be created.
+    #[error(transparent)]
+    Client(#[from] ProducerError),
+    /// A replayed message was not acknowledged.
+    #[error(transparent)]
+    Send(#[from] SendError),
+    /// A mark was not acknowledged.
+    #[error(transparent)]
+    Mark(#[from] TombstoneError),
+    /// There is no such entry.
+    #[error(
+        "no dead letter at {id} in {topic}: never written, no longer retained, or the mark of another entry. `dlq list --all` shows all entries"
+    )]
+    NoEntry {
+        /// The entry.
+        id: EntryId,
+        /// The dead-letter topic.
+        topic: String,
+    },
+    /// A settlement must be told its entries.
+    #[error("no entries selected: name them (PARTITION:OFFSET), pass filters, or pass --everything")]
+    NothingSelected,
+    /// The original message cannot be restored.
+    #[error("the original message cannot be decoded: {0}")]
+    Damaged(String),
+    /// The entry has no original message.
+    #[error("this dead letter contains neither a task nor a message")]
+    NoOriginal,
+    /// A thread panicked.
+    #[error("reading the dead letters failed: {0}")]
+    Panicked(#[from] tokio::task::JoinError),
+}

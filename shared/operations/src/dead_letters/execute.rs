@@ -1,0 +1,132 @@
+//! Carries out the plan of a settlement.
+//!
+//! An entry is marked only after its message is acknowledged. If the process is killed in between, the entry still waits, and
+//! replaying it again sends the same message with the same keys: nothing is lost, and no row is added twice.
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use super::entry_id::EntryId;
+use super::error::DeadLettersError;
+use super::mark::{Mark, Settlement};
+use super::plan::SettlementPlan;
+use super::replay::{self, ReplayRules};
+use crate::delivery::Delivery;
+use xact_config::Settings;
+use xact_contracts::topology::TopicRole;
+use xact_kafka::admin::Tombstones;
+use xact_kafka::Outgoing;
+
+/// Maximum number of entries that are sent, acknowledged and marked together.
+const BATCH: usize = 20;
+/// Maximum size of the messages in a batch, unless one alone is larger.
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+
+/// An entry that is settled.
+#[derive(Debug, Clone, Serialize)]
+pub struct SettledEntry {
+    /// The entry.
+    #[serde(flatten)]
+    pub id: EntryId,
+    /// How it is settled.
+    #[serde(rename = "action")]
+    pub settlement: Settlement,
+    /// The topic that its message went to.
+    pub topic: Option<String>,
+}
+
+/// An entry that is being settled.
+struct Step {
+    id: EntryId,
+    /// What a replay sends.
+    message: Option<Outgoing>,
+}
+
+/// Settles the planned entries batch by batch and calls `on_batch` after each; returns how many are settled.
+///
+/// # Errors
+/// When a message or a mark is not acknowledged, or the topic cannot be read. What is settled so far stays settled; the
+/// operation can be repeated.
+pub async fn execute(
+    settings: &Settings,
+    plan: SettlementPlan,
+    mut on_batch: impl FnMut(&[SettledEntry]),
+) -> Result<usize, DeadLettersError> {
+    let settlement = plan.settlement;
+    let marks = Tombstones::new(&settings.internal_cluster, &settings.topics.dlq)?;
+    let internal = Delivery::new(&settings.internal_cluster)?;
+    let events = settings.events_cluster.as_ref().map(Delivery::new).transpose()?;
+    let is_raw = |message: &Outgoing| settings.topics.role_of(&message.topic) == Some(TopicRole::Raw);
+    let (batches, mut received) = mpsc::channel(1);
+    let reading = {
+        let settings = settings.clone();
+        tokio::task::spawn_blocking(move || read_batches(&plan, &settings, &batches))
+    };
+    let mut settled = 0;
+    while let Some(batch) = received.recv().await {
+        let batch: Vec<Step> = batch;
+        let messages = batch.iter().filter_map(|step| step.message.clone());
+        let (to_events, to_internal): (Vec<_>, Vec<_>) =
+            messages.partition(|message| events.is_some() && is_raw(message));
+        internal.send(&to_internal).await?;
+        if let Some(events) = &events {
+            events.send(&to_events).await?;
+        }
+        let now = Timestamp::now();
+        let tombstones = batch.iter().map(|step| Mark::tombstone(step.id, settlement, now));
+        marks.write(&tombstones.collect::<Vec<_>>()).await?;
+        settled += batch.len();
+        let entries = batch.into_iter().map(|step| SettledEntry {
+            id: step.id,
+            settlement,
+            topic: step.message.map(|message| message.topic),
+        });
+        on_batch(&entries.collect::<Vec<_>>());
+    }
+    reading.await??;
+    Ok(settled)
+}
+
+/// Reads the planned entries again, because a plan holds no messages. Blocks while the receiver is busy.
+fn read_batches(
+    plan: &SettlementPlan,
+    settings: &Settings,
+    batches: &mpsc::Sender<Vec<Step>>,
+) -> Result<(), DeadLettersError> {
+    let planned: HashSet<EntryId> = plan.planned().map(|entry| entry.id).collect();
+    let rules = ReplayRules::new(settings, plan.planned_at);
+    let mut batch = Vec::new();
+    let mut bytes = 0;
+    plan.topic.visit(|entry| {
+        if !planned.contains(&entry.id) {
+            return ControlFlow::Continue(());
+        }
+        let message = match plan.settlement {
+            Settlement::Resolved => None,
+            // The plan was made with the same entry and the same time, so this is not refused.
+            Settlement::Replayed => match replay::message(&entry, &rules) {
+                Ok(message) => Some(message),
+                Err(_) => return ControlFlow::Continue(()),
+            },
+        };
+        bytes += message.as_ref().map_or(0, |message| message.value.len());
+        batch.push(Step { id: entry.id, message });
+        if batch.len() < BATCH && bytes < BATCH_BYTES {
+            return ControlFlow::Continue(());
+        }
+        bytes = 0;
+        // The receiver is gone if sending failed; that error is returned.
+        match batches.blocking_send(std::mem::take(&mut batch)) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
+    })?;
+    if !batch.is_empty() {
+        let _ = batches.blocking_send(batch);
+    }
+    Ok(())
+}

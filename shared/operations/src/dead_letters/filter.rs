@@ -1,0 +1,86 @@
+//! Which entries a command is about.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::entry::Entry;
+use xact_contracts::category::Category;
+use xact_contracts::topology::Stage;
+
+/// Conditions on an entry; all that are given must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Its event.
+    pub trace_id: Option<String>,
+    /// Its attachment.
+    pub media_id: Option<Uuid>,
+    /// Its error category.
+    pub category: Option<Category>,
+    /// The stage that gave up.
+    pub stage: Option<Stage>,
+    /// The stage gave up at this time or later.
+    pub since: Option<Timestamp>,
+    /// The stage gave up before this time.
+    pub until: Option<Timestamp>,
+    /// Its partition of the dead-letter topic.
+    pub partition: Option<i32>,
+    /// Its offset.
+    pub offset: Option<i64>,
+}
+
+impl Filter {
+    /// Returns whether there is no condition.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Returns whether all conditions hold for an entry.
+    #[must_use]
+    pub fn matches(&self, entry: &Entry) -> bool {
+        let holds = |condition: Option<bool>| condition.unwrap_or(true);
+        let failed_stage = entry.letter().map(|letter| letter.stage.as_str());
+        let failed_at = entry.failed_at();
+        holds(self.trace_id.as_deref().map(|id| entry.trace_id() == Some(id)))
+            && holds(self.media_id.map(|id| entry.media_id() == Some(id)))
+            && holds(self.category.map(|category| entry.category() == Some(category)))
+            && holds(self.stage.map(|stage| failed_stage == Some(stage.name())))
+            && holds(self.since.map(|since| failed_at.is_some_and(|at| at >= since)))
+            && holds(self.until.map(|until| failed_at.is_some_and(|at| at < until)))
+            && holds(self.partition.map(|partition| entry.id.partition == partition))
+            && holds(self.offset.map(|offset| entry.id.offset == offset))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::replay::tests::task_entry;
+    use super::*;
+
+    #[test]
+    fn each_condition_is_about_its_own_field_and_all_must_hold() {
+        let entry = task_entry();
+        let none = Filter::default();
+        assert!(none.is_empty() && none.matches(&entry));
+        let at = entry.failed_at().unwrap();
+        let second = jiff::SignedDuration::from_secs(1);
+        let of = |change: &dyn Fn(&mut Filter)| {
+            let mut filter = Filter::default();
+            change(&mut filter);
+            assert!(!filter.is_empty());
+            filter.matches(&entry)
+        };
+        assert!(of(&|f| f.trace_id = Some("t".to_owned())) && !of(&|f| f.trace_id = Some("T".to_owned())));
+        assert!(of(&|f| f.media_id = entry.media_id()) && !of(&|f| f.media_id = Some(Uuid::nil())));
+        assert!(of(&|f| f.category = Some(Category::Transient)) && !of(&|f| f.category = Some(Category::Auth)));
+        assert!(of(&|f| f.stage = Some(Stage::Download)) && !of(&|f| f.stage = Some(Stage::Upload)));
+        assert!(of(&|f| f.since = Some(at)) && !of(&|f| f.since = Some(at + second)));
+        assert!(of(&|f| f.until = Some(at + second)) && !of(&|f| f.until = Some(at)));
+        assert!(of(&|f| f.partition = Some(1)) && !of(&|f| f.partition = Some(0)));
+        assert!(of(&|f| f.offset = Some(7)) && !of(&|f| f.offset = Some(8)));
+        assert!(!of(&|f| {
+            f.trace_id = Some("t".to_owned());
+            f.partition = Some(0);
+        }));
+    }
+}

@@ -1,0 +1,200 @@
+//! The plan of a settlement: what would be done with each selected entry. Nothing is changed.
+
+use std::collections::{BTreeMap, HashSet};
+use std::ops::ControlFlow;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::entry::Entry;
+use super::entry_id::EntryId;
+use super::error::DeadLettersError;
+use super::filter::Filter;
+use super::mark::Settlement;
+use super::replay::{self, ReplayRules};
+use super::topic::DeadLetterTopic;
+use xact_config::Settings;
+use xact_contracts::redaction::redact_text;
+
+/// The entries to settle.
+#[derive(Debug, Clone)]
+pub enum Selection {
+    /// Every entry that waits.
+    Everything,
+    /// Entries that are named and match the filter; without names, every entry that matches.
+    Matching {
+        /// The names.
+        entries: Vec<EntryId>,
+        /// The filter.
+        filter: Filter,
+    },
+}
+
+impl Selection {
+    /// Returns the entries that are named.
+    fn named(&self) -> &[EntryId] {
+        match self {
+            Self::Everything => &[],
+            Self::Matching { entries, .. } => entries,
+        }
+    }
+
+    fn includes(&self, entry: &Entry) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Matching { entries, filter } => {
+                filter.matches(entry) && (entries.is_empty() || entries.contains(&entry.id))
+            }
+        }
+    }
+}
+
+/// Whether an entry will be settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decision {
+    /// It will be.
+    Planned,
+    /// It will not be.
+    Refused,
+}
+
+/// One selected entry and what will be done with it.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlannedEntry {
+    /// The entry.
+    #[serde(flatten)]
+    pub id: EntryId,
+    /// Its event; redacted.
+    pub trace_id: Option<String>,
+    /// Whether it will be settled.
+    #[serde(rename = "action")]
+    pub decision: Decision,
+    /// The topic that its message goes to.
+    pub topic: Option<String>,
+    /// What will be done, or why not; redacted.
+    pub detail: String,
+}
+
+impl PlannedEntry {
+    /// Returns whether the entry will be settled.
+    #[must_use]
+    pub fn is_planned(&self) -> bool {
+        self.decision == Decision::Planned
+    }
+}
+
+/// What [`execute`](super::execute()) does.
+#[derive(Serialize)]
+pub struct SettlementPlan {
+    /// Replay or resolve.
+    pub settlement: Settlement,
+    /// All selected entries, in the order of each partition.
+    pub entries: Vec<PlannedEntry>,
+    /// The time by which URLs are expired or not.
+    #[serde(skip)]
+    pub(super) planned_at: Timestamp,
+    #[serde(skip)]
+    pub(super) topic: DeadLetterTopic,
+}
+
+impl SettlementPlan {
+    /// Returns the entries that will be settled.
+    pub fn planned(&self) -> impl Iterator<Item = &PlannedEntry> {
+        self.entries.iter().filter(|entry| entry.is_planned())
+    }
+
+    /// Returns the number of entries that will not be settled.
+    #[must_use]
+    pub fn refused(&self) -> usize {
+        self.entries.len() - self.planned().count()
+    }
+
+    /// Returns the number of messages to send, by topic.
+    #[must_use]
+    pub fn by_topic(&self) -> BTreeMap<&str, usize> {
+        let mut topics = BTreeMap::new();
+        for topic in self.planned().filter_map(|entry| entry.topic.as_deref()) {
+            *topics.entry(topic).or_default() += 1;
+        }
+        topics
+    }
+}
+
+/// Reads all entries and decides what to do with those selected.
+///
+/// # Errors
+/// When nothing is selected, a named entry does not exist, or the topic cannot be read.
+pub async fn plan(
+    settings: &Settings,
+    selection: Selection,
+    settlement: Settlement,
+    now: Timestamp,
+) -> Result<SettlementPlan, DeadLettersError> {
+    if let Selection::Matching { entries, filter } = &selection
+        && entries.is_empty()
+        && filter.is_empty()
+    {
+        return Err(DeadLettersError::NothingSelected);
+    }
+    let settings = settings.clone();
+    tokio::task::spawn_blocking(move || read(&settings, &selection, settlement, now)).await?
+}
+
+fn read(
+    settings: &Settings,
+    selection: &Selection,
+    settlement: Settlement,
+    now: Timestamp,
+) -> Result<SettlementPlan, DeadLettersError> {
+    let topic = DeadLetterTopic::open_at(settings, selection.named())?;
+    let mut unseen: HashSet<EntryId> = selection.named().iter().copied().collect();
+    let mut entries = Vec::new();
+    let rules = ReplayRules::new(settings, now);
+    topic.visit(|entry| {
+        unseen.remove(&entry.id);
+        if selection.includes(&entry) {
+            entries.extend(decide(&entry, selection, settlement, &rules));
+        }
+        ControlFlow::Continue(())
+    })?;
+    if let Some(id) = unseen.into_iter().min() {
+        let topic = settings.topics.dlq.clone();
+        return Err(DeadLettersError::NoEntry { id, topic });
+    }
+    Ok(SettlementPlan {
+        settlement,
+        entries,
+        planned_at: now,
+        topic,
+    })
+}
+
+/// Returns `None` for a settled entry that is not named: a filter selects waiting entries only.
+fn decide(
+    entry: &Entry,
+    selection: &Selection,
+    settlement: Settlement,
+    rules: &ReplayRules<'_>,
+) -> Option<PlannedEntry> {
+    let decided = match (entry.mark, settlement) {
+        (Some(_), _) if selection.named().is_empty() => return None,
+        (Some(mark), _) => Err(format!("it was {} already", mark.settlement.as_str())),
+        (None, Settlement::Resolved) => Ok(None),
+        (None, Settlement::Replayed) => replay::message(entry, rules)
+            .map(|message| Some(message.topic))
+            .map_err(|refusal| redact_text(&refusal.to_string())),
+    };
+    let (decision, topic, detail) = match decided {
+        Ok(Some(topic)) => (Decision::Planned, Some(topic.clone()), format!("to {topic}")),
+        Ok(None) => (Decision::Planned, None, "marked".to_owned()),
+        Err(reason) => (Decision::Refused, None, reason),
+    };
+    Some(PlannedEntry {
+        id: entry.id,
+        trace_id: entry.trace_id().map(redact_text),
+        decision,
+        topic,
+        detail,
+    })
+}

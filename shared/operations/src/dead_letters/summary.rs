@@ -1,0 +1,126 @@
+//! What an answer says about an entry: no original message, no secrets.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::entry::Entry;
+use super::entry_id::EntryId;
+use super::mark::Settlement;
+use xact_contracts::category::Category;
+use xact_contracts::messages::{DownloadTask, Source};
+use xact_contracts::redaction::{redact_text, redact_url};
+use xact_contracts::time;
+
+/// Whether an entry is settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EntryState {
+    /// Not settled.
+    Waiting,
+    /// Resolved.
+    Resolved,
+    /// Replayed.
+    Replayed,
+}
+
+impl EntryState {
+    /// Returns the state's name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Resolved => Settlement::Resolved.as_str(),
+            Self::Replayed => Settlement::Replayed.as_str(),
+        }
+    }
+}
+
+/// What the original message of an entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Holds {
+    /// A download task.
+    #[serde(rename = "task")]
+    Task,
+    /// A message that its stage could not read.
+    #[serde(rename = "unreadable message")]
+    UnreadableMessage,
+    /// The record is foreign: its value is not a dead letter.
+    #[serde(rename = "foreign record")]
+    ForeignRecord,
+}
+
+/// An entry in a list. Texts are redacted.
+#[derive(Debug, Clone, Serialize)]
+pub struct EntrySummary {
+    /// Its identity.
+    #[serde(flatten)]
+    pub id: EntryId,
+    /// Whether it is settled.
+    pub state: EntryState,
+    /// When it was settled.
+    #[serde(with = "time::optional")]
+    pub settled_at: Option<Timestamp>,
+    /// What its original message is.
+    pub holds: Holds,
+    /// Its event.
+    pub trace_id: Option<String>,
+    /// Its attachment.
+    pub media_id: Option<Uuid>,
+    /// The attachment's URL without its query.
+    pub attachment_url: Option<String>,
+    /// The stage that gave up.
+    pub stage: Option<String>,
+    /// Where that stage read the message.
+    pub source: Option<Source>,
+    /// The error category.
+    pub error_category: Option<Category>,
+    /// The error.
+    pub final_error: Option<String>,
+    /// Attempts that failed before.
+    pub retry_count: Option<u32>,
+    /// Replays so far.
+    pub replay_count: Option<u32>,
+    /// When the stage gave up; for a foreign record, when it was written.
+    #[serde(with = "time::optional")]
+    pub failed_at: Option<Timestamp>,
+    /// The key of the record.
+    pub key: Option<String>,
+}
+
+impl EntrySummary {
+    pub(super) fn of(entry: &Entry) -> Self {
+        let letter = entry.letter();
+        let task = letter.and_then(|letter| letter.original_task.as_ref());
+        Self {
+            id: entry.id,
+            state: match entry.mark.map(|mark| mark.settlement) {
+                None => EntryState::Waiting,
+                Some(Settlement::Resolved) => EntryState::Resolved,
+                Some(Settlement::Replayed) => EntryState::Replayed,
+            },
+            settled_at: entry.mark.and_then(|mark| mark.at),
+            holds: match (letter, task) {
+                (None, _) => Holds::ForeignRecord,
+                (Some(_), Some(_)) => Holds::Task,
+                (Some(_), None) => Holds::UnreadableMessage,
+            },
+            trace_id: entry.trace_id().map(redact_text),
+            media_id: entry.media_id(),
+            attachment_url: letter
+                .and_then(|letter| letter.attachment_url.as_deref())
+                .map(redact_url),
+            stage: letter.map(|letter| redact_text(&letter.stage)),
+            source: letter.map(|letter| Source {
+                topic: redact_text(&letter.source.topic),
+                ..letter.source.clone()
+            }),
+            error_category: entry.category(),
+            final_error: letter.map(|letter| redact_text(&letter.final_error)),
+            retry_count: letter.map(|letter| letter.retry_count),
+            replay_count: task.map(DownloadTask::replay_count),
+            failed_at: entry.failed_at(),
+            key: entry.key.as_deref().map(redact_text),
+        }
+    }
+}

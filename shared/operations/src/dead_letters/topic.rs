@@ -1,0 +1,66 @@
+//! The dead-letter topic, read in two passes: an entry's mark comes behind the entry.
+//!
+//! Only the marks are held in memory (a few dozen bytes each); entries are passed on one by one.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use super::entry::Entry;
+use super::entry_id::EntryId;
+use super::mark::Mark;
+use xact_config::Settings;
+use xact_kafka::admin::AdminError;
+use xact_kafka::admin::TopicReader;
+
+/// The topic as it was when it was opened.
+pub struct DeadLetterTopic {
+    reader: TopicReader,
+    marks: HashMap<EntryId, Mark>,
+}
+
+impl DeadLetterTopic {
+    /// Reads the marks of the whole topic. Blocks.
+    ///
+    /// # Errors
+    /// When the topic cannot be read to its end.
+    pub fn open(settings: &Settings) -> Result<Self, AdminError> {
+        Self::open_at(settings, &[])
+    }
+
+    /// Reads the marks in the partitions of these entries, each from its first entry on; without entries, all marks.
+    /// Blocks.
+    ///
+    /// # Errors
+    /// When the topic cannot be read to its end.
+    pub(super) fn open_at(settings: &Settings, entries: &[EntryId]) -> Result<Self, AdminError> {
+        let mut reader = TopicReader::open(&settings.internal_cluster, &settings.topics.dlq)?;
+        if !entries.is_empty() {
+            for partition in reader.spans().keys().copied().collect::<Vec<_>>() {
+                let in_partition = entries.iter().filter(|id| id.partition == partition);
+                let first = in_partition.map(|id| id.offset).min();
+                reader.begin_at(partition, first.unwrap_or(i64::MAX));
+            }
+        }
+        let mut marks = HashMap::new();
+        reader.read(|record| {
+            marks.extend(Mark::of_record(&record));
+            ControlFlow::Continue(())
+        })?;
+        Ok(Self { reader, marks })
+    }
+
+    /// Calls `visit` for every entry, in the order of each partition, until it breaks. Blocks.
+    ///
+    /// # Errors
+    /// When the topic cannot be read to its end.
+    pub fn visit(&self, mut visit: impl FnMut(Entry) -> ControlFlow<()>) -> Result<(), AdminError> {
+        self.reader.read(|record| {
+            let id = EntryId {
+                partition: record.partition,
+                offset: record.offset,
+            };
+            let mark = self.marks.get(&id).copied();
+            Entry::of_record(record, mark).map_or(ControlFlow::Continue(()), &mut visit)
+        })
+    }
+}

@@ -1,0 +1,96 @@
+//! Reconciles the events of a time range: is every attachment of every event in exactly one place?
+//!
+//! - `topics`: the events that were sent, and the records that stages have not finished
+//! - `tables`: the rows
+//! - `day`: all of one date, filled by these two; `expected`: its events; `verdict`: what is missing or duplicate
+//!
+//! An attachment must be a row of `xact_attachments` or `xact_attachments_failed`, or still be in a topic. Memory is that of
+//! one date: some hundred bytes per attachment.
+
+mod day;
+mod error;
+mod expected;
+mod range;
+mod reconciliation;
+mod tables;
+mod topics;
+mod verdict;
+
+pub use error::ReconcileError;
+pub use range::TimeRange;
+pub use reconciliation::{AttachmentCounts, Duplicate, EventCounts, Findings, Missing, Reconciliation};
+
+use jiff::civil::Date;
+
+use tables::Tables;
+use topics::FromTopics;
+use xact_config::Settings;
+
+/// Reconciles the events of a time range. The pipeline may run meanwhile.
+///
+/// # Errors
+/// When a topic or a table cannot be read.
+pub async fn reconcile(settings: &Settings, range: TimeRange) -> Result<Reconciliation, ReconcileError> {
+    let tables = Tables::open(settings)?;
+    let findings = if range.first_date() == range.last_date() {
+        of_date(settings, &tables, range.first_date(), range).await?
+    } else {
+        of_dates(settings, &tables, range).await?
+    };
+    Ok(Reconciliation::new(range, findings))
+}
+
+/// Reconciles several dates. Reading the topics takes seconds and only some dates have records there, so the other dates are
+/// reconciled with the tables and one common reading of the dead letters.
+async fn of_dates(settings: &Settings, tables: &Tables, range: TimeRange) -> Result<Findings, ReconcileError> {
+    let reading = {
+        let settings = settings.clone();
+        tokio::task::spawn_blocking(move || topics::dates(&settings, range))
+    };
+    let (in_topics, dead_letters) = reading.await??;
+    let in_tables = tables.dates().await?;
+    let dates = in_topics.union(&in_tables).copied();
+    let mut all = Findings::default();
+    for date in dates.filter(|date| range.touches(*date)) {
+        let by_tables = if in_topics.contains(&date) {
+            None
+        } else {
+            Some(with_tables(tables, date, range, dead_letters.clone()).await?)
+        };
+        let findings = match by_tables.filter(Findings::is_well) {
+            Some(findings) => findings,
+            // An event that arrived after the topics were read seems to lack what is still in them: read them again.
+            None => of_date(settings, tables, date, range).await?,
+        };
+        all.add(findings);
+    }
+    Ok(all)
+}
+
+async fn of_date(
+    settings: &Settings,
+    tables: &Tables,
+    date: Date,
+    range: TimeRange,
+) -> Result<Findings, ReconcileError> {
+    // The rows that exist before the topics are read: see `Tables::known_events`.
+    let known = tables.known_events(date).await?;
+    let settings = settings.clone();
+    let FromTopics { mut day, unfinished } =
+        tokio::task::spawn_blocking(move || topics::read(&settings, date, range)).await??;
+    tables.read(date, range, &known, unfinished, &mut day).await?;
+    Ok(day.verdict())
+}
+
+/// Reconciles a date that had no records in the topics when they were read.
+async fn with_tables(
+    tables: &Tables,
+    date: Date,
+    range: TimeRange,
+    dead_letters: FromTopics,
+) -> Result<Findings, ReconcileError> {
+    let known = tables.known_events(date).await?;
+    let FromTopics { mut day, unfinished } = dead_letters;
+    tables.read(date, range, &known, unfinished, &mut day).await?;
+    Ok(day.verdict())
+}

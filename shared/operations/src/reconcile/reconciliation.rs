@@ -1,0 +1,150 @@
+//! The answer: counts, what is missing, and what is duplicate.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+use uuid::Uuid;
+
+use super::range::TimeRange;
+use xact_contracts::time;
+
+/// What was found in a time range.
+#[derive(Debug, Serialize)]
+pub struct Reconciliation {
+    /// The range.
+    #[serde(flatten)]
+    pub range: TimeRange,
+    /// Whether everything is in exactly one place: see [`Findings::is_well`].
+    pub well: bool,
+    /// The counts and the faults.
+    #[serde(flatten)]
+    pub findings: Findings,
+}
+
+impl Reconciliation {
+    pub(super) fn new(range: TimeRange, findings: Findings) -> Self {
+        Self {
+            range,
+            well: findings.is_well(),
+            findings,
+        }
+    }
+}
+
+/// What was found on one date, or on several.
+#[derive(Debug, Default, Serialize)]
+pub struct Findings {
+    /// Events of the range.
+    pub events: EventCounts,
+    /// Their attachments.
+    pub attachments: AttachmentCounts,
+    /// What is nowhere.
+    pub missing: Vec<Missing>,
+    /// Keys that a table has more than once, or both attachment tables have.
+    pub duplicates: Vec<Duplicate>,
+    /// Records on the raw topic that are not events, and events that the ingester rejects as a whole: dead letters have them.
+    pub unreadable: u64,
+    /// Events that have URLs outside their list of attachments.
+    pub events_with_unlisted_urls: u64,
+    /// The number of these events, by the JSON path of the URL.
+    pub unlisted_urls: BTreeMap<String, u64>,
+}
+
+/// Counts of events.
+#[derive(Debug, Default, Serialize)]
+pub struct EventCounts {
+    /// All.
+    pub all: u64,
+    /// Not written to `xact_events` yet.
+    pub waiting: u64,
+    /// Known from their rows alone: the raw topic no longer has them.
+    pub by_table_alone: u64,
+}
+
+/// Counts of attachments.
+#[derive(Debug, Default, Serialize)]
+pub struct AttachmentCounts {
+    /// All.
+    pub all: u64,
+    /// In `xact_attachments`.
+    pub completed: u64,
+    /// In `xact_attachments_failed`.
+    pub failed: u64,
+    /// Still in a topic, by the role of the topic.
+    pub waiting: BTreeMap<&'static str, u64>,
+}
+
+/// An attachment, or the row of an event, that is nowhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// The event.
+    pub trace_id: String,
+    /// The time of the event; `None` if only rows of its attachments name it.
+    pub at: Option<Timestamp>,
+    /// The redacted URL of the attachment; `None` for the row of the event.
+    pub url: Option<String>,
+    /// The id of the attachment, if the raw topic still has the event.
+    pub media_id: Option<Uuid>,
+}
+
+impl Missing {
+    /// Returns `attachment` or `event row`.
+    #[must_use]
+    pub fn what(&self) -> &'static str {
+        if self.url.is_some() { "attachment" } else { "event row" }
+    }
+}
+
+impl Serialize for Missing {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("Missing", 5)?;
+        object.serialize_field("what", self.what())?;
+        object.serialize_field("trace_id", &self.trace_id)?;
+        object.serialize_field("event_timestamp", &self.at.map(time::format))?;
+        object.serialize_field("media_id", &self.media_id)?;
+        object.serialize_field("attachment_url", &self.url)?;
+        object.end()
+    }
+}
+
+/// A key that has more rows than one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Duplicate {
+    /// The table, or both tables of an attachment that is completed and failed.
+    pub table: &'static str,
+    /// The key.
+    pub key: String,
+    /// Its rows.
+    pub rows: u32,
+}
+
+impl Findings {
+    /// Returns whether nothing is missing, nothing is duplicate, and no event has a URL that may be an attachment outside its
+    /// list of attachments.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        self.missing.is_empty() && self.duplicates.is_empty() && self.unlisted_urls.is_empty()
+    }
+
+    /// Adds the findings of another date.
+    pub(super) fn add(&mut self, other: Self) {
+        self.events.all += other.events.all;
+        self.events.waiting += other.events.waiting;
+        self.events.by_table_alone += other.events.by_table_alone;
+        self.attachments.all += other.attachments.all;
+        self.attachments.completed += other.attachments.completed;
+        self.attachments.failed += other.attachments.failed;
+        for (place, count) in other.attachments.waiting {
+            *self.attachments.waiting.entry(place).or_default() += count;
+        }
+        self.missing.extend(other.missing);
+        self.duplicates.extend(other.duplicates);
+        self.unreadable += other.unreadable;
+        self.events_with_unlisted_urls += other.events_with_unlisted_urls;
+        for (path, count) in other.unlisted_urls {
+            *self.unlisted_urls.entry(path).or_default() += count;
+        }
+    }
+}
