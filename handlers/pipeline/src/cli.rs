@@ -118,7 +118,7 @@ pub(crate) enum Command {
         #[command(subcommand)]
         action: Topics,
     },
-    /// Look after the Delta tables
+    /// Inspect and maintain the Delta tables
     Table {
         #[command(subcommand)]
         action: TableAction,
@@ -135,7 +135,7 @@ pub(crate) enum Command {
         #[command(subcommand)]
         action: Offsets,
     },
-    /// Find what is missing: every attachment of every event of a time, in exactly one place
+    /// Check that every attachment of every event in a time range is in exactly one place
     Reconcile(Reconcile),
     /// Show what the rules say about an attachment URL, without a request
     Explain(Explain),

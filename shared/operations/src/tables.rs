@@ -174,7 +174,9 @@ async fn vacuum<R: Configured>(table: &Table<R>, options: VacuumOptions) -> Resu
 /// Returns the application ids under which a table keeps the positions of a stage's partitions.
 fn app_ids(settings: &Settings, stage: Stage, role: TopicRole) -> Vec<AppId> {
     let group = settings.groups.of(stage);
-    let topics = settings.topics.of(role).into_iter();
-    let of_topic = |topic| (0..MAX_PARTITIONS).map(move |partition| AppId::new(group, topic, partition));
-    topics.flat_map(of_topic).collect()
+    let mut app_ids = Vec::new();
+    for topic in settings.topics.of(role) {
+        app_ids.extend((0..MAX_PARTITIONS).map(|partition| AppId::new(&group, topic, partition)));
+    }
+    app_ids
 }

@@ -92,7 +92,7 @@ fn print(findings: &Findings) {
         _ if !findings.is_well() => {}
         0 => ui::line("Every attachment is in exactly one place."),
         count => ui::line(format_args!(
-            "Every attachment of the readable events is in exactly one place. {count} records could not be read: \
+            "Every attachment of the readable events is in exactly one place. Unreadable records: {count}; \
              `xact-pipeline dlq list --stage event-ingester` lists them."
         )),
     }

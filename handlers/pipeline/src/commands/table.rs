@@ -153,7 +153,8 @@ fn print(answer: &TableAnswer) {
             version,
             log_entries_deleted,
         }) => {
-            let log = log_entries_deleted.map_or_else(String::new, |count| format!(", {count} old log entries deleted"));
+            let log =
+                log_entries_deleted.map_or_else(String::new, |count| format!(", {count} old log entries deleted"));
             ui::line(format_args!("{name}: checkpoint of version {version}{log}"));
         }
     }
@@ -189,7 +190,10 @@ fn print_state(name: &str, state: &TableState) {
 
 fn print_optimized(name: &str, optimized: &Optimized) {
     if optimized.commits == 0 {
-        ui::line(format_args!("{name}: {} files, none to rewrite", optimized.files_of_table));
+        ui::line(format_args!(
+            "{name}: {} files, none to rewrite",
+            optimized.files_of_table
+        ));
         return;
     }
     ui::line(format_args!(

@@ -12,7 +12,6 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::outcome::{CommandResult, ExitStatus};
-use xact_operations::columns::{instant, number, size, text};
 use crate::ui::Table as Printed;
 use crate::ui::text::visible;
 use xact_config::{Environment, Settings};
@@ -21,6 +20,7 @@ use xact_contracts::redaction::redact_url;
 use xact_contracts::url_guard::UrlPolicy;
 use xact_kafka::Outgoing;
 use xact_lake::{AttachmentRow, Content, EventRow, FailedRow, FileStore, Key, Table, TableRow};
+use xact_operations::columns::{instant, number, size, text};
 use xact_operations::delivery::Delivery;
 use xact_telemetry::trace_context::TraceContext;
 

@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::events::{Attachment, Expected, Kind, Sample};
-use xact_operations::columns::{instant, number, size, text};
 use xact_config::Settings;
 use xact_lake::arrow::array::RecordBatch;
 use xact_lake::{AttachmentRow, EventRow, FailedRow, Location};
+use xact_operations::columns::{instant, number, size, text};
 use xact_table_sink::Configured;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;

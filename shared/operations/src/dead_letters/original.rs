@@ -137,8 +137,7 @@ mod tests {
     #[test]
     fn binary_content_is_serialized_as_hex() {
         let original = Original::new(vec![0xff, 0x0a], Secrets::Redact);
-        let expected =
-            serde_json::json!({"original_bytes": 2, "original_payload": "ff0a", "original_encoding": "hex"});
+        let expected = serde_json::json!({"original_bytes": 2, "original_payload": "ff0a", "original_encoding": "hex"});
         assert_eq!(serde_json::to_value(&original).unwrap(), expected);
     }
 }

@@ -8,8 +8,8 @@ use xact_config::Settings;
 use xact_contracts::file_rules;
 use xact_contracts::markers::{self, UNKNOWN_ASSIGNMENT};
 use xact_contracts::messages::{
-    CachedDownload, DeadLetter, DeadLetterRecord, DownloadResult, DownloadTask, Event, MAX_ATTACHMENTS, Message, Source,
-    encode, metadata,
+    CachedDownload, DeadLetter, DeadLetterRecord, DownloadResult, DownloadTask, Event, MAX_ATTACHMENTS, Message,
+    Source, encode, metadata,
 };
 use xact_contracts::presigned;
 use xact_contracts::time;

@@ -62,7 +62,11 @@ impl ExpectedEvents {
     /// Adds an event of the raw topic. The topic may have it several times, and once with more attachments.
     pub(super) fn add_raw(&mut self, event: &Event, at: Timestamp, finished: Finished) {
         // The ingester rejects an event with more attachments as a whole: it becomes a dead letter and no rows.
-        let urls = if is_rejected(event) { &[][..] } else { &event.attachments };
+        let urls = if is_rejected(event) {
+            &[][..]
+        } else {
+            &event.attachments
+        };
         let attachments = urls.iter().map(|url| ExpectedAttachment {
             url: redact_url(url).into(),
             media_id: Some(ids::media_id(&event.trace_id, url)),

@@ -67,10 +67,7 @@ enum DatedRecord<'a> {
 }
 
 /// Returns the dates of the range of which the topics hold records, and the dead letters, which belong to no date. Blocks.
-pub(super) fn dates(
-    settings: &Settings,
-    range: TimeRange,
-) -> Result<(BTreeSet<Date>, FromTopics), ReconcileError> {
+pub(super) fn dates(settings: &Settings, range: TimeRange) -> Result<(BTreeSet<Date>, FromTopics), ReconcileError> {
     let mut dates = BTreeSet::new();
     visit(settings, |at, _| {
         let date = time::utc_date(at);
@@ -195,7 +192,12 @@ fn attachment(role: TopicRole, value: &[u8]) -> Option<(Timestamp, UnfinishedAtt
     match role {
         TopicRole::Pending | TopicRole::Retry => {
             let task = DownloadTask::decode(value).ok()?;
-            of(task.trace_id, task.media_id, task.attachment_url, task.original_timestamp)
+            of(
+                task.trace_id,
+                task.media_id,
+                task.attachment_url,
+                task.original_timestamp,
+            )
         }
         TopicRole::Cached => {
             let cached = CachedDownload::decode(value).ok()?;

@@ -347,15 +347,15 @@ fn a_replayed_attachment_ends_as_a_file_and_a_message_that_can_be_read_by_now_ke
         .run(&["dlq", "replay", "--everything", "--dry-run"])?
         .ended(1)?;
     for reason in [
-        "attachment_url is no URL",
+        "attachment_url is not a URL",
         "names no assignment",
-        "it would be refused again: unreadable event: it is not UTF-8 at byte 0",
+        "it would be rejected again: unreadable event: it is not UTF-8 at byte 0",
         "to xact.downloads.pending",
     ] {
         assert!(plan.contains(reason), "{reason}: {plan}");
     }
     assert!(
-        plan.contains("1 to replay") && plan.contains("4 refused; nothing was done"),
+        plan.contains("1 to replay") && plan.contains("4 refused; dry run"),
         "{plan}"
     );
     let before = operator.kafka.end_offsets(DLQ)?;

@@ -82,7 +82,9 @@ fn print_table(page: &Page, settled: SettledEntries) {
         ""
     };
     let (waiting, settled) = (page.waiting, page.settled);
-    ui::line(format_args!("{waiting} waiting, {settled} resolved or replayed{hidden}"));
+    ui::line(format_args!(
+        "{waiting} waiting, {settled} resolved or replayed{hidden}"
+    ));
 }
 
 fn row(entry: &EntrySummary) -> [String; 9] {

@@ -59,8 +59,14 @@ fn as_text(view: &EntryView, topic: &str) -> String {
             "read from",
             source.map(|source| format!("{}[{}] offset {}", source.topic, source.partition, source.offset)),
         ),
-        ("category", entry.error_category.map(|category| category.as_str().to_owned())),
-        ("error", Some(entry.final_error.clone().unwrap_or_else(|| FOREIGN.to_owned()))),
+        (
+            "category",
+            entry.error_category.map(|category| category.as_str().to_owned()),
+        ),
+        (
+            "error",
+            Some(entry.final_error.clone().unwrap_or_else(|| FOREIGN.to_owned())),
+        ),
         ("retries", entry.retry_count.map(|count| count.to_string())),
         ("replays", entry.replay_count.map(|count| count.to_string())),
         ("a replay", Some(replay)),

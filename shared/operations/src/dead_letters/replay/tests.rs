@@ -56,7 +56,14 @@ fn of_task(task: DownloadTask) -> Entry {
 
 fn of_bytes(bytes: &[u8], topic: &str) -> Entry {
     let problem = Problem::new(Category::Permanent, "unreadable");
-    letter_entry(DeadLetter::of_payload(bytes, None, &problem, "upload", at(topic), now()))
+    letter_entry(DeadLetter::of_payload(
+        bytes,
+        None,
+        &problem,
+        "upload",
+        at(topic),
+        now(),
+    ))
 }
 
 /// An entry at 1:7 of the download stage.

@@ -86,11 +86,13 @@ fn keys_are_counted_in_each_table_and_over_both() {
     day.event_rows.insert(ids::event_id("t"), 2);
     let duplicates = day.verdict().duplicates;
     let found: Vec<(&str, u32)> = duplicates.iter().map(|twice| (twice.table, twice.rows)).collect();
-    let tables = ["xact_attachments", BOTH_TABLES, "xact_attachments_failed", "xact_events"];
-    assert_eq!(
-        found,
-        [(tables[0], 2), (tables[1], 2), (tables[2], 3), (tables[3], 2)]
-    );
+    let tables = [
+        "xact_attachments",
+        BOTH_TABLES,
+        "xact_attachments_failed",
+        "xact_events",
+    ];
+    assert_eq!(found, [(tables[0], 2), (tables[1], 2), (tables[2], 3), (tables[3], 2)]);
     // The failed row is removed before the result is finished.
     day.waiting.insert(id(B), "results");
     assert!(day.verdict().duplicates.iter().all(|twice| twice.table != BOTH_TABLES));
