@@ -120,7 +120,7 @@ async fn of<R: Configured>(
         Maintenance::Info => match table.info().await? {
             Some(info) => {
                 let positions = table.positions(&app_ids(settings, R::STAGE, role)).await?;
-                let state = TableState::new(info, table.location().to_string(), positions);
+                let state = TableState::new(&info, table.location().to_string(), positions);
                 Some(TableOutcome::State(state))
             }
             None => None,

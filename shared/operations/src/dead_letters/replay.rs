@@ -21,7 +21,7 @@ use xact_telemetry::trace_context::TraceContext;
 
 /// Reasons why an entry is not replayed: another attempt would end as the last one did.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ReplayError {
+pub(super) enum ReplayError {
     /// The record is foreign.
     #[error("not a dead letter (foreign record on this topic)")]
     NotADeadLetter,

@@ -46,7 +46,7 @@ pub struct TableState {
 }
 
 impl TableState {
-    pub(super) fn new(info: TableInfo, location: String, positions: BTreeMap<AppId, i64>) -> Self {
+    pub(super) fn new(info: &TableInfo, location: String, positions: BTreeMap<AppId, i64>) -> Self {
         let mut advice: Vec<String> = info.obstacles.iter().map(|obstacle| obstacle.remedy.clone()).collect();
         if info.small_files > MANY_SMALL_FILES {
             let files = info.small_files;
