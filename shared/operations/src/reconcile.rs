@@ -22,6 +22,7 @@ pub use reconciliation::{AttachmentCounts, Duplicate, EventCounts, Findings, Mis
 
 use jiff::civil::Date;
 
+use crate::blocking::blocking;
 use tables::Tables;
 use topics::FromTopics;
 use xact_config::Settings;
@@ -45,9 +46,9 @@ pub async fn reconcile(settings: &Settings, range: TimeRange) -> Result<Reconcil
 async fn of_dates(settings: &Settings, tables: &Tables, range: TimeRange) -> Result<Findings, ReconcileError> {
     let reading = {
         let settings = settings.clone();
-        tokio::task::spawn_blocking(move || topics::dates(&settings, range))
+        blocking(move || topics::dates(&settings, range))
     };
-    let (in_topics, dead_letters) = reading.await??;
+    let (in_topics, dead_letters) = reading.await?;
     let in_tables = tables.dates().await?;
     let dates = in_topics.union(&in_tables).copied();
     let mut all = Findings::default();
@@ -76,8 +77,7 @@ async fn of_date(
     // The rows that exist before the topics are read: see `Tables::known_events`.
     let known = tables.known_events(date).await?;
     let settings = settings.clone();
-    let FromTopics { mut day, unfinished } =
-        tokio::task::spawn_blocking(move || topics::read(&settings, date, range)).await??;
+    let FromTopics { mut day, unfinished } = blocking(move || topics::read(&settings, date, range)).await?;
     tables.read(date, range, &known, unfinished, &mut day).await?;
     Ok(day.verdict())
 }

@@ -1,8 +1,8 @@
 //! Why an operation on dead letters fails.
 
+use xact_kafka::ProducerError;
 use xact_kafka::admin::AdminError;
 use xact_kafka::admin::TombstoneError;
-use xact_kafka::ProducerError;
 
 use super::entry_id::EntryId;
 use crate::delivery::SendError;
@@ -41,7 +41,4 @@ pub enum DeadLettersError {
     /// The entry has no original message.
     #[error("this dead letter contains neither a task nor a message")]
     NoOriginal,
-    /// A thread panicked.
-    #[error("reading the dead letters failed: {0}")]
-    Panicked(#[from] tokio::task::JoinError),
 }

@@ -15,11 +15,12 @@ use super::error::DeadLettersError;
 use super::mark::{Mark, Settlement};
 use super::plan::SettlementPlan;
 use super::replay::{self, ReplayRules};
+use crate::blocking::blocking;
 use crate::delivery::Delivery;
 use xact_config::Settings;
 use xact_contracts::topology::TopicRole;
-use xact_kafka::admin::Tombstones;
 use xact_kafka::Outgoing;
+use xact_kafka::admin::Tombstones;
 
 /// Maximum number of entries that are sent, acknowledged and marked together.
 const BATCH: usize = 20;
@@ -61,33 +62,38 @@ pub async fn execute(
     let internal = Delivery::new(&settings.internal_cluster)?;
     let events = settings.events_cluster.as_ref().map(Delivery::new).transpose()?;
     let is_raw = |message: &Outgoing| settings.topics.role_of(&message.topic) == Some(TopicRole::Raw);
-    let (batches, mut received) = mpsc::channel(1);
+    let (batches, mut received) = mpsc::channel::<Vec<Step>>(1);
     let reading = {
         let settings = settings.clone();
-        tokio::task::spawn_blocking(move || read_batches(&plan, &settings, &batches))
+        blocking(move || read_batches(&plan, &settings, &batches))
     };
-    let mut settled = 0;
-    while let Some(batch) = received.recv().await {
-        let batch: Vec<Step> = batch;
-        let messages = batch.iter().filter_map(|step| step.message.clone());
-        let (to_events, to_internal): (Vec<_>, Vec<_>) =
-            messages.partition(|message| events.is_some() && is_raw(message));
-        internal.send(&to_internal).await?;
-        if let Some(events) = &events {
-            events.send(&to_events).await?;
+    // Owns the receiver, so that reading ends when sending fails.
+    let sending = async move {
+        let mut settled = 0;
+        while let Some(batch) = received.recv().await {
+            let messages = batch.iter().filter_map(|step| step.message.clone());
+            let (to_events, to_internal): (Vec<_>, Vec<_>) =
+                messages.partition(|message| events.is_some() && is_raw(message));
+            internal.send(&to_internal).await?;
+            if let Some(events) = &events {
+                events.send(&to_events).await?;
+            }
+            let now = Timestamp::now();
+            let tombstones = batch.iter().map(|step| Mark::tombstone(step.id, settlement, now));
+            marks.write(&tombstones.collect::<Vec<_>>()).await?;
+            settled += batch.len();
+            let entries = batch.into_iter().map(|step| SettledEntry {
+                id: step.id,
+                settlement,
+                topic: step.message.map(|message| message.topic),
+            });
+            on_batch(&entries.collect::<Vec<_>>());
         }
-        let now = Timestamp::now();
-        let tombstones = batch.iter().map(|step| Mark::tombstone(step.id, settlement, now));
-        marks.write(&tombstones.collect::<Vec<_>>()).await?;
-        settled += batch.len();
-        let entries = batch.into_iter().map(|step| SettledEntry {
-            id: step.id,
-            settlement,
-            topic: step.message.map(|message| message.topic),
-        });
-        on_batch(&entries.collect::<Vec<_>>());
-    }
-    reading.await??;
+        Ok::<_, DeadLettersError>(settled)
+    };
+    let (settled, read) = tokio::join!(sending, reading);
+    let settled = settled?;
+    read?;
     Ok(settled)
 }
 

@@ -10,6 +10,7 @@ use super::error::DeadLettersError;
 use super::filter::Filter;
 use super::summary::EntrySummary;
 use super::topic::DeadLetterTopic;
+use crate::blocking::blocking;
 use xact_config::Settings;
 
 /// Whether a list includes entries that are settled.
@@ -57,7 +58,7 @@ pub struct Page {
 /// When the topic cannot be read to its end.
 pub async fn list(settings: &Settings, query: &ListQuery) -> Result<Page, DeadLettersError> {
     let (settings, query) = (settings.clone(), query.clone());
-    tokio::task::spawn_blocking(move || read_page(&settings, &query)).await?
+    blocking(move || read_page(&settings, &query)).await
 }
 
 fn read_page(settings: &Settings, query: &ListQuery) -> Result<Page, DeadLettersError> {

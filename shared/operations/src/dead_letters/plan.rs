@@ -13,6 +13,7 @@ use super::filter::Filter;
 use super::mark::Settlement;
 use super::replay::{self, ReplayRules};
 use super::topic::DeadLetterTopic;
+use crate::blocking::blocking;
 use xact_config::Settings;
 use xact_contracts::redaction::redact_text;
 
@@ -138,7 +139,7 @@ pub async fn plan(
         return Err(DeadLettersError::NothingSelected);
     }
     let settings = settings.clone();
-    tokio::task::spawn_blocking(move || read(&settings, &selection, settlement, now)).await?
+    blocking(move || read(&settings, &selection, settlement, now)).await
 }
 
 fn read(

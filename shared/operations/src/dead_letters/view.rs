@@ -13,6 +13,7 @@ use super::original::{Original, Secrets};
 use super::replay::{self, ReplayRules};
 use super::summary::EntrySummary;
 use super::topic::DeadLetterTopic;
+use crate::blocking::blocking;
 use xact_config::Settings;
 use xact_contracts::messages::encode;
 use xact_contracts::redaction::{redact_json, redact_text};
@@ -103,7 +104,7 @@ pub async fn original_message(settings: &Settings, id: EntryId) -> Result<Vec<u8
 async fn find(settings: &Settings, id: EntryId) -> Result<Entry, DeadLettersError> {
     let topic = settings.topics.dlq.clone();
     let settings = settings.clone();
-    let found = tokio::task::spawn_blocking(move || {
+    let found = blocking(move || {
         let mut found = None;
         DeadLetterTopic::open_at(&settings, &[id])?.visit(|entry| {
             if entry.id == id {
@@ -114,5 +115,5 @@ async fn find(settings: &Settings, id: EntryId) -> Result<Entry, DeadLettersErro
         })?;
         Ok::<_, DeadLettersError>(found)
     });
-    found.await??.ok_or(DeadLettersError::NoEntry { id, topic })
+    found.await?.ok_or(DeadLettersError::NoEntry { id, topic })
 }

@@ -19,7 +19,4 @@ pub enum ReconcileError {
     /// A topic cannot be read.
     #[error(transparent)]
     Topic(#[from] AdminError),
-    /// A thread panicked.
-    #[error("reading the topics failed: {0}")]
-    Panicked(#[from] tokio::task::JoinError),
 }

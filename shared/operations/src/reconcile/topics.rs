@@ -22,8 +22,8 @@ use xact_contracts::ids;
 use xact_contracts::messages::{CachedDownload, DownloadResult, DownloadTask, Event, Message, Status};
 use xact_contracts::time;
 use xact_contracts::topology::{Stage, TopicRole};
-use xact_kafka::admin::TopicReader;
 use xact_kafka::admin::LagReader;
+use xact_kafka::admin::TopicReader;
 
 /// The stages whose topics hold attachments, with the name of the topic's role in the answer.
 const ATTACHMENT_STAGES: [(Stage, &str); 4] = [
