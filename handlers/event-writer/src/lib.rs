@@ -1,27 +1,27 @@
-//! The event writer: appends every readable event to `xact_events`, in its own consumer group, by size or time.
+//! The event-writer stage: appends every readable event to `xact_events`, in batches by size and time.
+//!
+//! It reads the same topic as the event ingester, in a consumer group of its own.
 
 mod row;
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
 use xact_contracts::ids::AppId;
 use xact_contracts::messages::Event;
 use xact_contracts::topology::Stage;
-use xact_lake::{EventRow, Source, Sourced};
+use xact_lake::{EventRow, Sourced};
 use xact_runtime::{
     AssignError, Assigned, Batch, BatchHandler, BatchService, Context, Factory, Refused, Starts, TablePositions,
     Unavailable,
 };
-use xact_table_sink::{TableSink, Undated};
+use xact_table_sink::{TableSink, UndatedRows, sourced};
 
 /// The handler.
 pub struct EventWriter {
     events: TableSink<EventRow>,
 }
 
-/// Makes the stage.
+/// Returns the factory of the stage.
 #[must_use]
 pub fn factory() -> Factory {
     Arc::new(|settings| {
@@ -31,7 +31,7 @@ pub fn factory() -> Factory {
 }
 
 impl EventWriter {
-    /// With this table.
+    /// Writes to this table.
     #[must_use]
     pub fn with_table(events: TableSink<EventRow>) -> Self {
         Self { events }
@@ -48,35 +48,32 @@ impl BatchHandler for EventWriter {
     }
 
     fn table_positions(&self, app_id: &AppId) -> TablePositions {
-        self.events.noted(app_id).into_iter().collect()
+        self.events.position_note(app_id).into_iter().collect()
     }
 
     async fn handle(&self, batch: &Batch<'_, Event>, context: &Context) -> Result<Vec<Refused>, Unavailable> {
         let mut rows: Vec<_> = batch
             .records
             .iter()
-            .map(|delivered| Sourced {
-                row: row::of_event(&delivered.input, delivered.record_timestamp, context.now),
-                source: delivered.app_id.clone().map(|app_id| Source {
-                    app_id,
-                    offset: delivered.source.offset,
-                }),
+            .map(|record| {
+                let row = row::of_event(&record.input, record.record_timestamp, context.now);
+                sourced(record, row)
             })
             .collect();
-        let mut undated = Undated::default();
-        for (delivered, Sourced { row, .. }) in batch.records.iter().zip(&rows) {
-            if delivered.input.timestamp.is_none() {
-                undated.note(row.event_id.as_str().into(), row.event_date);
+        let mut undated = UndatedRows::default();
+        for (record, Sourced { row, .. }) in batch.records.iter().zip(&rows) {
+            if record.input.timestamp.is_none() {
+                undated.insert(row.event_id.as_str().into(), row.event_date);
             }
         }
-        undated.look_in(&self.events).await?;
-        for (delivered, Sourced { row, .. }) in batch.records.iter().zip(&mut rows) {
-            if delivered.input.timestamp.is_none() {
+        undated.use_dates_of(&self.events).await?;
+        for (record, Sourced { row, .. }) in batch.records.iter().zip(&mut rows) {
+            if record.input.timestamp.is_none() {
                 row.event_date = undated.date_of(&row.event_id).unwrap_or(row.event_date);
             }
         }
-        let happened: Vec<Timestamp> = rows.iter().map(|row| row.row.event_timestamp).collect();
-        self.events.append(rows, &batch.positions, &happened).await?;
+        let event_times: Vec<_> = rows.iter().map(|Sourced { row, .. }| row.event_timestamp).collect();
+        self.events.append(rows, &batch.positions, &event_times).await?;
         Ok(Vec::new())
     }
 }

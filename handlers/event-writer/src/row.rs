@@ -1,4 +1,4 @@
-//! From an event to its row: every column from its place in the event, whatever JSON type is there.
+//! From an event to its row: each column has a path in the event, and takes any JSON type there.
 
 use jiff::Timestamp;
 use serde_json::value::RawValue;
@@ -9,9 +9,9 @@ use xact_contracts::redaction::{redact_text, redact_url};
 use xact_contracts::{ids, time};
 use xact_lake::EventRow;
 
-/// Returns the row of an event. Nothing in an event can make this fail.
+/// Returns the row of an event. It never fails, whatever the event contains.
 ///
-/// An event without a timestamp that is taken has that of its record.
+/// An event without a valid timestamp gets that of its record.
 pub(crate) fn of_event(event: &Event, record_timestamp: Option<Timestamp>, now: Timestamp) -> EventRow {
     let event_timestamp = time::to_microseconds(event.timestamp.or(record_timestamp).unwrap_or(now));
     let inner = event.inner.parse();
@@ -53,7 +53,7 @@ pub(crate) fn of_event(event: &Event, record_timestamp: Option<Timestamp>, now: 
     }
 }
 
-/// The text at a path of the first object that has one there; a value of another type as it is written.
+/// Returns the text at a path, from the first object that has a value there. Values of other types are returned as written.
 fn text_at(inner: &[Object<'_>], path: &[&str]) -> Option<String> {
     inner.iter().find_map(|object| text_below(object, path))
 }
@@ -77,12 +77,12 @@ fn text_of(value: &RawValue) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-
-    use super::*;
     use xact_contracts::messages::Message;
 
+    use super::*;
+
     #[test]
-    fn every_column_has_its_place_and_no_type_fails() {
+    fn every_column_is_read_from_its_path_whatever_its_type() {
         let event = Event::from_value(&json!({
             "type": "verisk.claims.property.xn.documentsReceived", "version": 3, "traceId": "t",
             "utcDateTime": "2024-12-31T23:30:00-02:00",

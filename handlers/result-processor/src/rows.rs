@@ -1,4 +1,4 @@
-//! From a result to its row.
+//! From a download result to its row.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -9,7 +9,7 @@ use xact_contracts::redaction::{redact_text, redact_url, truncate_error};
 use xact_contracts::time;
 use xact_lake::{AttachmentRow, FailedRow};
 
-/// Returns the row of a file that is in OneLake.
+/// Returns the row of a completed attachment.
 pub(crate) fn attachment(result: &DownloadResult, event_date: Date, now: Timestamp) -> AttachmentRow {
     AttachmentRow {
         media_id: result.media_id.to_string(),
@@ -30,7 +30,7 @@ pub(crate) fn attachment(result: &DownloadResult, event_date: Date, now: Timesta
     }
 }
 
-/// Returns the row of an attachment that will not be tried again.
+/// Returns the row of a final failure.
 pub(crate) fn failed(result: &DownloadResult, event_date: Date, now: Timestamp) -> FailedRow {
     FailedRow {
         media_id: result.media_id.to_string(),
@@ -39,7 +39,7 @@ pub(crate) fn failed(result: &DownloadResult, event_date: Date, now: Timestamp) 
         status_subtype: Some(result.status_subtype.clone()),
         assignment_id: Some(result.assignment_id.clone()),
         error_category: Some(result.error_category.unwrap_or(Category::Unknown).to_string()),
-        // The message was redacted where it arose; a result may come from elsewhere.
+        // Our own stages redact the message, but others may write results too.
         error_message: result
             .error_message
             .as_deref()

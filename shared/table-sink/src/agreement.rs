@@ -1,53 +1,56 @@
-//! Compares the three positions of a partition: the group's committed offset, the table's, and the topic's first and last.
+//! Compares the three positions of a partition: the group's committed offset, the table's position, and the topic's bounds.
 //!
-//! A batch is committed to the tables first, its positions with its rows, and to the group after that. So a table that is
-//! ahead of the group is normal after a crash: the records come again, are skipped by offset, and what has to follow an
-//! append is done once more. A batch without rows for a table makes no commit in it, so a table that is behind the group
-//! is normal as well: a position only rules out records whose rows are there, and between it and the committed offset no
-//! record has a row of this table. The broker keeps the tables' positions beside the committed offset (`CommitMetadata`); a
-//! table that is behind its noted position has lost commits. (Spark's `RESTORE` takes rows back and leaves positions; the
-//! lake then tells those that fit the rows.) Nothing may skip records without a word:
+//! A batch is first committed to the tables (rows and positions in one Delta commit) and then to the group.
 //!
-//! | seen | reason | action |
+//! - Therefore a table *ahead of* the group is normal after a crash. The records are redelivered, skipped by offset, and the
+//!   work that follows an append is repeated.
+//! - A batch without rows for a table makes no commit in it, so a table *behind* the group is normal too: no record between
+//!   its position and the committed offset has a row in this table.
+//! - To tell this from a table that has lost commits, the metadata of the committed offset (`CommitMetadata`) holds the tables'
+//!   positions. A table behind its noted position has lost commits. (Spark's `RESTORE` removes rows and leaves the positions;
+//!   `xact_lake` detects it and returns the positions that match the rows.)
+//!
+//! No record may be skipped without a log line:
+//!
+//! | found | reason | action |
 //! |---|---|---|
-//! | table ahead of the topic's end | the topic was recreated, or is another broker's | refused |
-//! | table ahead of a group that has no offset | the topic was recreated and has outrun the table, or the group's offsets expired | read from the first record; the table's position goes back, the keys keep rows single |
-//! | table ahead of an offset that went back by itself | the topic was recreated while it was read | as above, from that offset |
-//! | table behind the group, at its noted position or ahead of it | no rows for it since | none |
-//! | table behind the group and its noted position, or nothing is noted | it was restored to an earlier version, replaced by another, or writing was switched off | read again from the table's position |
-//! | table behind an offset that an operator reset | the records between are skipped on purpose | none |
-//! | table without position, new group that begins late (`EVENTHUB_AUTO_OFFSET_RESET=latest`) | the start | the table notes it, or it would later look like a table that was replaced |
+//! | table ahead of the topic's end | the topic was recreated, or belongs to another broker | refuse to start |
+//! | table ahead, group without an offset | the topic was recreated and has grown past the table's position, or the group's offsets expired | read from the first record; the table's position is set back, keys deduplicate the rows |
+//! | table ahead of an offset that went back by itself | the topic was recreated while it was read | the same, from that offset |
+//! | table behind the group, at or ahead of its noted position | no rows for it since | none |
+//! | table behind the group and its noted position, or nothing noted | it was restored to an earlier version, replaced by another, or writing to it was disabled | rewind to the table's position |
+//! | table behind an offset that an operator reset | the operator skips the records between intentionally | none |
+//! | table without a position, new group that starts late (`EVENTHUB_AUTO_OFFSET_RESET=latest`) | first start | the table's position is set; without it the table would later count as replaced |
 
 use xact_runtime::{Assigned, CommitMetadata};
 
 /// What to do about a partition.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Nothing: begin where the runtime would.
+pub(crate) enum Decision {
+    /// Start where the runtime would.
     Agree,
-    /// Begin at an earlier offset.
-    GoBack {
+    /// Start at an earlier offset.
+    Rewind {
+        /// The offset to start at.
+        to: i64,
+        /// For the log.
+        reason: String,
+        /// Number of records whose rows the table may lack and that the topic no longer has.
+        expired: i64,
+    },
+    /// Set the table's position to the offset at which reading starts.
+    SetPosition {
         /// The offset.
         to: i64,
         /// For the log.
-        why: String,
-        /// Records of which the table may lack rows and which the topic no longer has.
-        gone: i64,
+        reason: String,
     },
-    /// The table's position is set to the offset at which reading begins.
-    MoveTable {
-        /// The offset.
-        to: i64,
-        /// For the log.
-        why: String,
-    },
-    /// An operator must decide; the text says how.
+    /// Do not start: an operator must decide. The text says how.
     Refuse(String),
 }
 
-/// Judges a partition; `position` is the table's next offset, if it has one.
-#[must_use]
-pub fn judge(table: &str, partition: &Assigned, position: Option<i64>) -> Verdict {
+/// Compares the positions of a partition; `position` is the table's next offset, if it has one.
+pub(crate) fn compare(table: &str, partition: &Assigned, position: Option<i64>) -> Decision {
     let Assigned {
         topic,
         partition: id,
@@ -60,42 +63,42 @@ pub fn judge(table: &str, partition: &Assigned, position: Option<i64>) -> Verdic
     } = partition;
     let (committed, first, end) = (*committed, *first, *end);
     if let Some(ahead) = position.filter(|&position| position > end) {
-        return Verdict::Refuse(format!(
-            "table {table} has rows up to offset {ahead} of {topic}[{id}], but the topic ends at {end}: the topic was recreated, or the table is another broker's. \
-             Going on would skip messages. Use a new consumer group prefix (KAFKA_CONSUMER_GROUP_PREFIX), which starts positions anew (the rows' keys still keep them single), or a new table path"
+        return Decision::Refuse(format!(
+            "table {table} has rows up to offset {ahead} of {topic}[{id}], but the topic ends at {end}: the topic was recreated, or the table belongs to another broker. \
+             Continuing would skip messages. Use a new consumer group prefix (KAFKA_CONSUMER_GROUP_PREFIX), for which the table has no positions yet (keys still deduplicate the rows), or a new table path"
         ));
     }
     match (committed, position) {
-        (None, None) if *start > first => Verdict::MoveTable {
+        (None, None) if *start > first => Decision::SetPosition {
             to: *start,
-            why: format!("a new group begins at {start} of {topic}[{id}], as EVENTHUB_AUTO_OFFSET_RESET says"),
+            reason: format!("the new group starts at offset {start} of {topic}[{id}], according to EVENTHUB_AUTO_OFFSET_RESET"),
         },
-        (None, Some(ahead)) if ahead > first => Verdict::MoveTable {
+        (None, Some(ahead)) if ahead > first => Decision::SetPosition {
             to: first,
-            why: format!(
-                "table {table} has rows up to offset {ahead} of {topic}[{id}], of which the group has no offset: the topic was recreated, or the group's offsets expired. It is read from its first record, {first}; rows that are there already are not added again"
+            reason: format!(
+                "table {table} has rows up to offset {ahead} of {topic}[{id}], but the group has no committed offset: the topic was recreated, or the group's offsets expired. Reading from the first record, {first}; existing rows are not added again"
             ),
         },
         (Some(committed), Some(ahead)) if ahead > committed && matches!(note, Some(CommitMetadata::TopicRecreated)) => {
-            Verdict::MoveTable {
+            Decision::SetPosition {
                 to: committed,
-                why: format!(
-                    "{topic}[{id}] was recreated while it was read: table {table} had rows up to offset {ahead} of the topic before. It is read from {committed}; rows that are there already are not added again"
+                reason: format!(
+                    "{topic}[{id}] was recreated while it was read: table {table} had rows up to offset {ahead} of the previous topic. Reading from {committed}; existing rows are not added again"
                 ),
             }
         }
         (Some(committed), _) if position.unwrap_or(first) < committed => match note {
-            Some(CommitMetadata::OperatorReset) => Verdict::Agree,
+            Some(CommitMetadata::OperatorReset) => Decision::Agree,
             Some(CommitMetadata::Tables(noted)) if noted.get(table).is_some_and(|noted| position >= *noted) => {
-                Verdict::Agree
+                Decision::Agree
             }
-            _ => go_back(table, partition, committed, position),
+            _ => rewind(table, partition, committed, position),
         },
-        _ => Verdict::Agree,
+        _ => Decision::Agree,
     }
 }
 
-fn go_back(table: &str, partition: &Assigned, committed: i64, position: Option<i64>) -> Verdict {
+fn rewind(table: &str, partition: &Assigned, committed: i64, position: Option<i64>) -> Decision {
     let Assigned {
         topic,
         partition: id,
@@ -103,24 +106,25 @@ fn go_back(table: &str, partition: &Assigned, committed: i64, position: Option<i
         ..
     } = partition;
     let first = *first;
-    let seen = position.map_or_else(
+    let to = position.unwrap_or(first).max(first);
+    let found = position.map_or_else(
         || "has no position".to_owned(),
-        |position| format!("has rows up to offset {position} only"),
+        |position| format!("has rows only up to offset {position}"),
     );
-    let gone = position.map_or(0, |position| (first - position).max(0));
-    let reconcile = match gone {
+    let expired = position.map_or(0, |position| (first - position).max(0));
+    let reconcile = match expired {
         0 => String::new(),
-        gone => format!(
-            ". The {gone} records from {} to {first} are no longer in the topic: find what is missing with `xact-pipeline reconcile`",
-            first - gone
+        expired => format!(
+            ". The {expired} records from {} to {first} are no longer in the topic: find what is missing with `xact-pipeline reconcile`",
+            first - expired
         ),
     };
-    Verdict::GoBack {
-        to: position.unwrap_or(first).max(first),
-        why: format!(
-            "table {table} {seen} of {topic}[{id}], which the group has read up to {committed}: the table was restored or replaced, or writing it was switched off. It is read again from there; rows that are there already are not added again{reconcile}"
+    Decision::Rewind {
+        to,
+        reason: format!(
+            "table {table} {found} of {topic}[{id}], but the group has committed {committed}: the table was restored or replaced, or writing to it was disabled. Reading again from {to}; existing rows are not added again{reconcile}"
         ),
-        gone,
+        expired,
     }
 }
 
@@ -144,38 +148,34 @@ mod tests {
         }
     }
 
-    fn judged(
-        committed: Option<i64>,
-        note: Option<CommitMetadata>,
-        position: Option<i64>,
-    ) -> (&'static str, i64, String) {
-        match judge("xact_events", &partition(committed, note), position) {
-            Verdict::Agree => ("agree", -1, String::new()),
-            Verdict::GoBack { to, why, .. } => ("go back", to, why),
-            Verdict::MoveTable { to, why } => ("move table", to, why),
-            Verdict::Refuse(why) => ("refuse", -1, why),
+    fn decided(committed: Option<i64>, note: Option<CommitMetadata>, position: Option<i64>) -> (&'static str, i64, String) {
+        match compare("xact_events", &partition(committed, note), position) {
+            Decision::Agree => ("agree", -1, String::new()),
+            Decision::Rewind { to, reason, .. } => ("rewind", to, reason),
+            Decision::SetPosition { to, reason } => ("set position", to, reason),
+            Decision::Refuse(reason) => ("refuse", -1, reason),
         }
     }
 
     #[test]
-    fn a_table_at_or_ahead_of_the_group_is_the_normal_thing() {
+    fn a_table_at_or_ahead_of_the_group_agrees() {
         for position in [500, 501, 1000] {
-            assert_eq!(judged(Some(500), None, Some(position)).0, "agree", "{position}");
+            assert_eq!(decided(Some(500), None, Some(position)).0, "agree", "{position}");
         }
-        assert_eq!(judged(None, None, None).0, "agree", "a first start");
+        assert_eq!(decided(None, None, None).0, "agree", "a first start");
         assert_eq!(
-            judged(Some(100), None, None).0,
+            decided(Some(100), None, None).0,
             "agree",
             "a first start, again before any record"
         );
         assert_eq!(
-            judged(Some(40), None, None).0,
+            decided(Some(40), None, None).0,
             "agree",
             "and after its first records expired"
         );
-        assert_eq!(judged(None, None, Some(100)).0, "agree");
+        assert_eq!(decided(None, None, Some(100)).0, "agree");
         assert_eq!(
-            judged(Some(200), Some(CommitMetadata::OperatorReset), Some(900)).0,
+            decided(Some(200), Some(CommitMetadata::OperatorReset), Some(900)).0,
             "agree",
             "reset to read again"
         );
@@ -184,8 +184,8 @@ mod tests {
     #[test]
     fn a_table_ahead_of_the_topic_is_refused() {
         for committed in [None, Some(500), Some(1001)] {
-            let (verdict, _, why) = judged(committed, None, Some(1001));
-            assert_eq!(verdict, "refuse");
+            let (decision, _, why) = decided(committed, None, Some(1001));
+            assert_eq!(decision, "refuse");
             assert!(
                 why.contains("KAFKA_CONSUMER_GROUP_PREFIX") && why.contains("1001"),
                 "{why}"
@@ -194,35 +194,32 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_that_was_recreated_is_read_from_its_first_record_even_if_it_has_outrun_the_table() {
-        let (verdict, to, _) = judged(None, None, Some(900));
-        assert_eq!((verdict, to), ("move table", 100));
-        let (verdict, to, _) = judged(Some(120), Some(CommitMetadata::TopicRecreated), Some(900));
-        assert_eq!((verdict, to), ("move table", 120));
+    fn a_recreated_topic_is_read_from_its_first_record_even_if_it_has_grown_past_the_table() {
+        let (decision, to, _) = decided(None, None, Some(900));
+        assert_eq!((decision, to), ("set position", 100));
+        let (decision, to, _) = decided(Some(120), Some(CommitMetadata::TopicRecreated), Some(900));
+        assert_eq!((decision, to), ("set position", 120));
     }
 
     #[test]
     fn a_table_behind_the_group_is_read_again_from_its_own_position() {
-        let (verdict, to, why) = judged(Some(500), None, Some(300));
-        assert_eq!((verdict, to), ("go back", 300));
+        let (decision, to, why) = decided(Some(500), None, Some(300));
+        assert_eq!((decision, to), ("rewind", 300));
         assert!(
             why.contains("300") && why.contains("500") && !why.contains("reconcile"),
             "{why}"
         );
-        let (verdict, to, why) = judged(Some(500), None, Some(60));
-        assert_eq!((verdict, to), ("go back", 100));
+        let (decision, to, why) = decided(Some(500), None, Some(60));
+        assert_eq!((decision, to), ("rewind", 100));
         assert!(why.contains("from 60 to 100 are no longer in the topic"), "{why}");
-        let (verdict, to, _) = judged(Some(500), None, None);
-        assert_eq!((verdict, to), ("go back", 100), "another table");
+        let (decision, to, _) = decided(Some(500), None, None);
+        assert_eq!((decision, to), ("rewind", 100), "another table");
     }
 
     #[test]
-    fn an_operator_may_skip_records() {
+    fn a_reset_by_an_operator_may_skip_records() {
         for position in [Some(300), None] {
-            assert_eq!(
-                judged(Some(500), Some(CommitMetadata::OperatorReset), position).0,
-                "agree"
-            );
+            assert_eq!(decided(Some(500), Some(CommitMetadata::OperatorReset), position).0, "agree");
         }
     }
 
@@ -231,15 +228,15 @@ mod tests {
     }
 
     #[test]
-    fn a_position_that_lags_as_noted_is_the_normal_thing() {
+    fn a_position_behind_the_group_as_noted_agrees() {
         for (was, is) in [
             (Some(300), Some(300)),
             (Some(300), Some(400)),
             (None, None),
             (None, Some(300)),
         ] {
-            let (verdict, ..) = judged(Some(500), noted("xact_events", was), is);
-            assert_eq!(verdict, "agree", "{was:?} {is:?}");
+            let (decision, ..) = decided(Some(500), noted("xact_events", was), is);
+            assert_eq!(decision, "agree", "{was:?} {is:?}");
         }
     }
 
@@ -252,34 +249,34 @@ mod tests {
             (noted("xact_attachments", Some(500)), Some(300), 300),
             (Some(CommitMetadata::Tables(BTreeMap::new())), Some(300), 300),
         ] {
-            let (verdict, to, _) = judged(Some(500), note.clone(), is);
-            assert_eq!((verdict, to), ("go back", from), "{note:?} {is:?}");
+            let (decision, to, _) = decided(Some(500), note.clone(), is);
+            assert_eq!((decision, to), ("rewind", from), "{note:?} {is:?}");
         }
     }
 
     #[test]
-    fn records_that_a_restored_table_lacks_and_the_topic_no_longer_has_are_counted() {
+    fn expired_records_that_a_restored_table_lacks_are_counted() {
         let noted = noted("xact_events", Some(300));
         for (position, expected) in [(40, 60), (99, 1), (100, 0), (299, 0)] {
-            let Verdict::GoBack { gone, why, .. } =
-                judge("xact_events", &partition(Some(500), noted.clone()), Some(position))
+            let Decision::Rewind { expired, reason, .. } =
+                compare("xact_events", &partition(Some(500), noted.clone()), Some(position))
             else {
                 panic!("{position}");
             };
-            assert_eq!(gone, expected, "{position}");
-            assert_eq!(why.contains("reconcile"), expected > 0, "{why}");
+            assert_eq!(expired, expected, "{position}");
+            assert_eq!(reason.contains("reconcile"), expected > 0, "{reason}");
         }
     }
 
     #[test]
-    fn a_new_group_that_begins_late_leaves_its_start_in_the_table() {
-        let begins_late = Assigned {
+    fn a_new_group_that_starts_late_sets_the_tables_position() {
+        let starts_late = Assigned {
             start: 1000,
             ..partition(None, None)
         };
         assert!(matches!(
-            judge("t", &begins_late, None),
-            Verdict::MoveTable { to: 1000, .. }
+            compare("t", &starts_late, None),
+            Decision::SetPosition { to: 1000, .. }
         ));
     }
 }
