@@ -1,4 +1,4 @@
-//! A circuit breaker per host: ten failures in a row open it, after 30 s one request may try again.
+//! A circuit breaker per host: ten consecutive failures open it; after 30 s one request is admitted as a probe.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -7,13 +7,13 @@ use parking_lot::{Mutex, MutexGuard};
 
 use xact_telemetry::metrics::metrics;
 
-/// Failures in a row that open a breaker.
-pub(crate) const FAILURES: u32 = 10;
+/// Consecutive failures that open a breaker.
+pub(crate) const FAILURE_THRESHOLD: u32 = 10;
 
-/// How long an open breaker admits nothing.
-const OPEN: Duration = Duration::from_secs(30);
+/// How long an open breaker admits no request.
+const OPEN_DURATION: Duration = Duration::from_secs(30);
 
-/// Breakers by host; the hosts are those of the allow-list, so there are few.
+/// The breakers by host. The hosts are those of the allow-list, so there are few.
 #[derive(Default)]
 pub(crate) struct Breakers(Mutex<HashMap<String, Breaker>>);
 
@@ -21,11 +21,11 @@ pub(crate) struct Breakers(Mutex<HashMap<String, Breaker>>);
 struct Breaker {
     failures: u32,
     opened: Option<Instant>,
-    /// The one request of the half-open state is on its way since then.
+    /// Since when the probe of the half-open state is in flight.
     probing: Option<Instant>,
 }
 
-/// A request that a breaker admitted; says how it went. Dropped without a word it counts as undecided.
+/// An admitted request. Its outcome is to be reported; a dropped one counts as undecided.
 pub(crate) struct Attempt<'a> {
     breakers: &'a Breakers,
     host: String,
@@ -40,7 +40,7 @@ impl Breakers {
         self.0.lock()
     }
 
-    /// Whether a request to this host may be made now.
+    /// Admits a request to this host; `None` while the breaker is open.
     pub(crate) fn admit(&self, host: &str) -> Option<Attempt<'_>> {
         self.admit_at(host, Instant::now())
     }
@@ -49,9 +49,9 @@ impl Breakers {
         let mut hosts = self.hosts();
         let breaker = hosts.entry(host.to_owned()).or_default();
         if let Some(opened) = breaker.opened {
-            // A probe that never came back (its task was cancelled) frees the place after a while.
-            let probing = breaker.probing.is_some_and(|since| now.duration_since(since) < OPEN);
-            if now.duration_since(opened) < OPEN || probing {
+            // A probe without an outcome (its task was cancelled) is given up after a while.
+            let probing = breaker.probing.is_some_and(|since| now.duration_since(since) < OPEN_DURATION);
+            if now.duration_since(opened) < OPEN_DURATION || probing {
                 return None;
             }
             breaker.probing = Some(now);
@@ -65,7 +65,7 @@ impl Breakers {
 }
 
 impl Attempt<'_> {
-    /// The host answered.
+    /// Reports that the host responded.
     pub(crate) fn succeeded(self) {
         let mut hosts = self.breakers.hosts();
         let breaker = hosts.entry(self.host.clone()).or_default();
@@ -76,7 +76,7 @@ impl Attempt<'_> {
         state(&self.host, CLOSED);
     }
 
-    /// The host did not answer, or not as it should.
+    /// Reports that the host failed.
     pub(crate) fn failed(self) {
         self.failed_at(Instant::now());
     }
@@ -86,7 +86,7 @@ impl Attempt<'_> {
         let mut hosts = self.breakers.hosts();
         let breaker = hosts.entry(self.host.clone()).or_default();
         breaker.failures = breaker.failures.saturating_add(1);
-        if breaker.failures >= FAILURES {
+        if breaker.failures >= FAILURE_THRESHOLD {
             if breaker.opened.is_none() {
                 tracing::warn!(host = self.host, failures = breaker.failures, "circuit opened");
             }
@@ -96,7 +96,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// The request said nothing about the host.
+    /// Reports an outcome that does not depend on the host.
     pub(crate) fn undecided(self) {
         if let Some(breaker) = self.breakers.hosts().get_mut(&self.host) {
             breaker.probing = None;
@@ -113,32 +113,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ten_failures_open_it_and_one_probe_closes_it() {
+    fn ten_failures_open_a_breaker_and_one_probe_closes_it() {
         let breakers = Breakers::default();
         let start = Instant::now();
-        for _ in 0..FAILURES {
+        for _ in 0..FAILURE_THRESHOLD {
             breakers.admit_at("h", start).unwrap().failed_at(start);
         }
         assert!(breakers.admit_at("h", start).is_none());
         assert!(breakers.admit_at("other", start).is_some());
-        let later = start + OPEN;
+        let later = start + OPEN_DURATION;
         let probe = breakers.admit_at("h", later).unwrap();
-        assert!(breakers.admit_at("h", later).is_none(), "only one request may try");
+        assert!(breakers.admit_at("h", later).is_none(), "only one probe");
         probe.succeeded();
         assert!(breakers.admit_at("h", later).is_some());
     }
 
     #[test]
-    fn a_failed_probe_opens_it_again_and_a_success_between_failures_keeps_it_closed() {
+    fn a_failed_probe_reopens_it_and_a_success_between_failures_keeps_it_closed() {
         let breakers = Breakers::default();
         let start = Instant::now();
-        for _ in 0..FAILURES {
+        for _ in 0..FAILURE_THRESHOLD {
             breakers.admit_at("h", start).unwrap().failed_at(start);
         }
-        let later = start + OPEN;
+        let later = start + OPEN_DURATION;
         breakers.admit_at("h", later).unwrap().failed_at(later);
         assert!(breakers.admit_at("h", later).is_none());
-        for _ in 0..3 * FAILURES {
+        for _ in 0..3 * FAILURE_THRESHOLD {
             breakers.admit_at("g", start).unwrap().failed_at(start);
             breakers.admit_at("g", start).unwrap().succeeded();
         }

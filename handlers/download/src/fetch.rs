@@ -1,134 +1,72 @@
-//! One download over HTTP: redirects, limits, and what each answer means.
+//! One download over HTTP: redirects, limits, and what each response means.
 
 mod body;
 mod client;
 mod coding;
-mod problems;
+mod error;
 #[cfg(test)]
 mod raw_server;
 mod service_error;
+mod status;
 #[cfg(test)]
 mod tests;
+mod timeouts;
+mod transport;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use reqwest::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, LOCATION, TRANSFER_ENCODING};
 use reqwest::{Response, StatusCode};
 use url::Url;
 
-use crate::resolver::PublicResolver;
-use body::{Body, too_large};
-use client::Clients;
-use coding::Decoding;
-use problems::{body_problem, header, redirect_without_location, refused_status};
-use xact_cache::{CacheError, ContentKind, FileInfo, Slot};
+use xact_cache::{ContentKind, FileInfo, Slot};
 use xact_config::Settings;
 use xact_contracts::category::Category;
 use xact_contracts::file_rules::{self, FileType, Judged};
 use xact_contracts::messages::Problem;
 use xact_contracts::url_guard::{UrlPolicy, location_text};
 
-/// Redirects that are followed, each under the same rules as the first URL.
+use crate::resolver::PublicResolver;
+use body::{Body, too_large};
+use client::{ClientError, Clients};
+use coding::Decoding;
+use error::problem_of_200;
+use status::{header, redirect_without_location, status_failure};
+
+pub(crate) use error::FetchError;
+pub(crate) use timeouts::Timeouts;
+
+/// Most redirects that are followed, each under the same rules as the first URL.
 const MAX_REDIRECTS: usize = 5;
-
-/// How long a server may take.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct TimeLimits {
-    /// Look-up, TCP and TLS together.
-    connect: Duration,
-    /// Between two pieces of an answer.
-    idle: Duration,
-    /// Until the last redirect's answer begins. The body may take as long again, and longer by what `least_rate` needs
-    /// for the bytes that came.
-    base: Duration,
-    /// Bytes a second.
-    least_rate: u64,
-}
-
-impl Default for TimeLimits {
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(10),
-            idle: Duration::from_secs(30),
-            base: Duration::from_secs(120),
-            least_rate: 64 * 1024,
-        }
-    }
-}
-
-impl TimeLimits {
-    /// The longest that a body of so many bytes may take.
-    fn for_bytes(&self, bytes: u64) -> Duration {
-        self.base + Duration::from_secs(bytes / self.least_rate)
-    }
-}
-
-/// Why a file was not fetched.
-#[derive(Debug)]
-pub(crate) enum FetchError {
-    /// The server's or the file's trouble.
-    Refused {
-        problem: Problem,
-        retry_after: Option<Duration>,
-    },
-    /// The cache volume's trouble.
-    Cache(CacheError),
-}
-
-impl From<Problem> for FetchError {
-    fn from(problem: Problem) -> Self {
-        Self::Refused {
-            problem,
-            retry_after: None,
-        }
-    }
-}
-
-impl From<CacheError> for FetchError {
-    fn from(error: CacheError) -> Self {
-        Self::Cache(error)
-    }
-}
-
-/// The HTTP client could not be made.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ClientError {
-    #[error(
-        "the HTTP client cannot be made: {0}; check that the system's CA certificates are installed (package ca-certificates)"
-    )]
-    Client(#[from] reqwest::Error),
-    #[error("DEV_CA_FILE cannot be read: {0}")]
-    CaFile(std::io::Error),
-}
 
 /// Downloads files.
 pub(crate) struct Fetcher {
     clients: Clients,
     max_file_bytes: u64,
-    limits: TimeLimits,
+    timeouts: Timeouts,
 }
 
 impl Fetcher {
     pub(crate) fn new(settings: &Settings) -> Result<Self, ClientError> {
         let resolver = PublicResolver::new(settings.dev.clone());
-        Self::with(settings, &resolver, TimeLimits::default())
+        Self::with(settings, &resolver, Timeouts::default())
     }
 
-    /// With names resolved by `resolver`, and other limits.
+    /// Uses another resolver and other timeouts.
     pub(crate) fn with(
         settings: &Settings,
         resolver: &PublicResolver,
-        limits: TimeLimits,
+        timeouts: Timeouts,
     ) -> Result<Self, ClientError> {
         Ok(Self {
-            clients: Clients::new(settings, resolver, &limits)?,
+            clients: Clients::new(settings, resolver, &timeouts)?,
             max_file_bytes: settings.max_file_bytes,
-            limits,
+            timeouts,
         })
     }
 
-    /// Downloads `url`, which names a file of the kind `named`, into the slot; returns also what the file was found to be.
+    /// Downloads `url` into the slot and judges the content. `named` is the type that the URL names, if it names one.
     pub(crate) async fn fetch(
         &self,
         policy: &UrlPolicy,
@@ -136,15 +74,12 @@ impl Fetcher {
         named: Option<FileType>,
         slot: &Slot,
     ) -> Result<(FileInfo, Judged), FetchError> {
-        let base = self.limits.base;
+        let base = self.timeouts.base;
         let response = tokio::time::timeout(base, self.follow(policy, url))
             .await
             .map_err(|_| {
-                let seconds = base.as_secs();
-                Problem::new(
-                    Category::Transient,
-                    format!("no answer in time: none within {seconds} s"),
-                )
+                let text = format!("no response within {} s", base.as_secs());
+                Problem::new(Category::Transient, text)
             })??;
         let announced = self.check_headers(&response)?;
         let declared = header(response.headers(), CONTENT_TYPE.as_str()).map(str::to_owned);
@@ -161,7 +96,7 @@ impl Fetcher {
             announced,
             received: 0,
             max_file_bytes: self.max_file_bytes,
-            limits: self.limits,
+            timeouts: self.timeouts,
             started: Instant::now(),
         };
         match body.receive().await {
@@ -180,7 +115,7 @@ impl Fetcher {
         }
     }
 
-    /// The answer at the end of the redirects, which is a 200.
+    /// Follows redirects and returns the response with status 200.
     async fn follow(&self, policy: &UrlPolicy, first: Url) -> Result<Response, FetchError> {
         let mut url = first.clone();
         for _ in 0..=MAX_REDIRECTS {
@@ -190,14 +125,14 @@ impl Fetcher {
                 return Ok(response);
             }
             if !is_redirect(status) {
-                return Err(refused_status(response, &url, &first, self.limits.idle).await);
+                return Err(status_failure(response, &url, &first, self.timeouts.idle).await);
             }
             let location = response
                 .headers()
                 .get(LOCATION)
                 .map(|value| value.as_bytes().to_owned());
             let Some(location) = location.filter(|location| !location.is_empty()) else {
-                return Err(redirect_without_location(response, self.limits.idle).await.into());
+                return Err(redirect_without_location(response, self.timeouts.idle).await.into());
             };
             url = policy
                 .check_redirect(&url, &location_text(&location))
@@ -209,9 +144,9 @@ impl Fetcher {
         Err(Problem::new(Category::Permanent, format!("more than {MAX_REDIRECTS} redirects")).into())
     }
 
-    /// What can be judged before the first byte; returns the announced length, in bytes as they are received.
+    /// Checks what is known before the first byte of the body. Returns the announced length, before decoding.
     fn check_headers(&self, response: &Response) -> Result<Option<u64>, FetchError> {
-        // The connection's own coding: with another one than these, where the body ends would be a guess.
+        // With any other transfer coding, the end of the body would be a guess.
         let mut codings = response.headers().get_all(TRANSFER_ENCODING).iter();
         let refused = codings.find(|value| {
             let value = value.as_bytes().trim_ascii();
@@ -220,7 +155,7 @@ impl Fetcher {
         if let Some(value) = refused {
             let value: String = String::from_utf8_lossy(value.as_bytes()).chars().take(100).collect();
             return Err(permanent(format!(
-                "the server sent the file with {TRANSFER_ENCODING} {value:?}, unasked"
+                "the server sent the file with {TRANSFER_ENCODING} {value:?}, which was not requested"
             ))
             .into());
         }
@@ -233,16 +168,16 @@ impl Fetcher {
 }
 
 fn permanent(text: String) -> Problem {
-    Problem::new(Category::Permanent, text).with_status(200)
+    problem_of_200(Category::Permanent, text)
 }
 
-/// The length that an answer announces. `5, 5` is a 5 as well; hyper refuses what differs or is not a number.
+/// Returns the announced length. `5, 5` counts as 5; hyper rejects different or invalid numbers.
 fn announced_length(response: &Response) -> Option<u64> {
     let value = header(response.headers(), CONTENT_LENGTH.as_str())?;
     value.split(',').next()?.trim().parse().ok()
 }
 
-/// The kind that the answer names its file. Names are not always ASCII in it.
+/// Returns the file type that `Content-Disposition` names. File names in it are not always ASCII.
 fn named_by(headers: &HeaderMap) -> Option<FileType> {
     let disposition = headers.get(CONTENT_DISPOSITION)?;
     file_rules::type_in_disposition(&String::from_utf8_lossy(disposition.as_bytes()))

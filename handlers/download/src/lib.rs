@@ -84,8 +84,8 @@ impl Handler for Download {
             let path = cache_path::file(task.media_id);
             return Ok(emit(task.clone(), path, cached));
         }
-        if let Some(waiting) = not_yet::check(&url, context.now) {
-            return waiting;
+        if let Some(due) = not_yet::wait_in_place(&url, context.now)? {
+            return Ok(Outcome::NotBefore(due));
         }
         match self.download(task, url, named, &slot, context).await {
             Ok(cached) => {
@@ -129,8 +129,8 @@ impl Download {
             return Err(Failure::message(
                 Category::CircuitOpen,
                 format!(
-                    "{host} failed {} times in a row: no request is made for a while",
-                    breaker::FAILURES
+                    "{host} failed {} times in a row: the circuit is open, no request is made for up to 30 s",
+                    breaker::FAILURE_THRESHOLD
                 ),
             ));
         };
@@ -148,11 +148,12 @@ impl Download {
                 attempt.undecided();
                 Err(Unavailable::new("cache volume", error.to_string()).into())
             }
-            Err(FetchError::Refused { problem, retry_after }) => {
-                match is_the_hosts(&problem) {
-                    true => attempt.failed(),
-                    // Any other answer is an answer: the host is there.
-                    false => attempt.succeeded(),
+            Err(FetchError::Failed { problem, retry_after }) => {
+                // Any other response shows that the host is up.
+                if is_failure_of_host(&problem) {
+                    attempt.failed();
+                } else {
+                    attempt.succeeded();
                 }
                 Err(Failure::Message { problem, retry_after })
             }
@@ -160,14 +161,15 @@ impl Download {
     }
 }
 
-/// Whether a failure says that its host is down or overloaded: no answer, half of one, or a status that says so. A 4xx that is
-/// tried again for its code alone, such as that of a URL that is not valid yet, is about one file.
-fn is_the_hosts(problem: &Problem) -> bool {
+/// Returns whether the host is down or overloaded: it did not respond, not completely, or with a status that says so.
+///
+/// A 4xx that is retried because of its code (for example a URL that is not valid yet) concerns one file only.
+fn is_failure_of_host(problem: &Problem) -> bool {
     let is_about_the_host = matches!(problem.http_status, None | Some(200 | 408 | 425 | 429 | 500..));
     problem.category == Category::Transient && is_about_the_host
 }
 
-/// Reports a file that is something else than its name or its server says. It is stored as what it is.
+/// Reports a file whose content differs from its name or from the server's `Content-Type`.
 fn report_difference(task: &DownloadTask, judged: &Judged) {
     if !judged.differs() {
         return;
@@ -187,7 +189,7 @@ fn report_difference(task: &DownloadTask, judged: &Judged) {
         named,
         declared = judged.declared_content_type,
         found,
-        "the attachment is something else than its name or its server says; it is stored as what it is"
+        "the attachment's content differs from its name or from the server's Content-Type; it is stored as what it is"
     );
 }
 

@@ -1,62 +1,65 @@
-//! A presigned URL that is not valid yet is waited for: asked before its time, the service refuses it for good.
+//! Presigned URLs that are not valid yet: the task waits, because a request before that time would fail permanently.
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use url::Url;
 
-use crate::Download;
 use xact_contracts::category::Category;
 use xact_contracts::messages::Problem;
 use xact_contracts::presigned;
 use xact_contracts::time;
-use xact_runtime::{Failure, Outcome};
+use xact_runtime::Failure;
 
-/// Waits up to this long are made in place: some URLs live for a minute, less than the first retry topic's delay.
-const MAX_HOLD: SignedDuration = SignedDuration::from_secs(60);
+/// Longest wait in place, without a retry topic. Some URLs are valid for a minute only, less than the first retry delay.
+const MAX_IN_PLACE_DELAY: SignedDuration = SignedDuration::from_secs(60);
 
-/// Longest wait. What begins later comes of a clock that is wrong by days, and would outlast the topics' retention.
-const MAX_WAIT: SignedDuration = SignedDuration::from_hours(24);
+/// Longest wait. A later start comes from a clock that is wrong by days, and would exceed the topics' retention.
+const MAX_DELAY: SignedDuration = SignedDuration::from_hours(24);
 
-/// Added to the start, for the service's clock.
-const ALLOWANCE: SignedDuration = SignedDuration::from_secs(2);
+/// Added to the start for differences between our clock and the service's.
+const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_secs(2);
 
-/// What becomes of a task whose URL is not valid yet: held, sent to a retry topic whose delay is long enough, or failed, if it
-/// is never valid. `None` when the URL can be asked for.
-pub(crate) fn check(url: &Url, now: Timestamp) -> Option<Result<Outcome<Download>, Failure>> {
-    let start = presigned::start(url).filter(|start| start.is_ahead(now))?;
-    let begins = format!(
+/// Returns until when the task has to wait in place; `None` if the URL can be requested.
+///
+/// # Errors
+/// When the wait is too long for that, so that the task goes to a retry topic; or when the URL never becomes valid.
+pub(crate) fn wait_in_place(url: &Url, now: Timestamp) -> Result<Option<Timestamp>, Failure> {
+    let Some(start) = presigned::start(url).filter(|start| start.is_ahead(now)) else {
+        return Ok(None);
+    };
+    let validity = format!(
         "the presigned URL ({}) is valid from {} on",
         start.kind.as_str(),
         time::format(start.at)
     );
     let ends = presigned::expiry(url).map(|expiry| expiry.expires_at);
     if let Some(ends) = ends.filter(|ends| *ends <= start.at) {
-        let text = format!("{begins}, and expires before, at {}", time::format(ends));
-        return Some(Err(Failure::message(Category::Permanent, text)));
+        let text = format!("{validity}, and expires before, at {}", time::format(ends));
+        return Err(Failure::message(Category::Permanent, text));
     }
     let wait = start.at.duration_since(now);
-    if wait > MAX_WAIT {
-        let text = format!("{begins}, in more than 24 hours: the signer's clock must be wrong");
-        return Some(Err(Failure::message(Category::Permanent, text)));
+    if wait > MAX_DELAY {
+        let text = format!("{validity}, in more than 24 hours: the signer's clock must be wrong");
+        return Err(Failure::message(Category::Permanent, text));
     }
-    if wait <= MAX_HOLD {
-        return Some(Ok(Outcome::NotBefore(due(start.at))));
+    if wait <= MAX_IN_PLACE_DELAY {
+        return Ok(Some(due(start.at)));
     }
-    Some(Err(Failure::Message {
-        problem: Problem::new(Category::Transient, format!("{begins}: it is waited for")),
+    Err(Failure::Message {
+        problem: Problem::new(Category::Transient, format!("{validity}: the task waits until then")),
         retry_after: wait_until(start.at, now),
-    }))
+    })
 }
 
-/// How long to wait for what begins at `start`; `None` if it has begun.
+/// Returns how long to wait for `start`; `None` if it has passed.
 pub(crate) fn wait_until(start: Timestamp, now: Timestamp) -> Option<Duration> {
     let wait = due(start).duration_since(now);
     Duration::try_from(wait).ok().filter(|wait| !wait.is_zero())
 }
 
 fn due(start: Timestamp) -> Timestamp {
-    start.checked_add(ALLOWANCE).unwrap_or(start)
+    start.checked_add(CLOCK_TOLERANCE).unwrap_or(start)
 }
 
 #[cfg(test)]
@@ -67,14 +70,14 @@ mod tests {
         format!("2026-03-02T{time}Z").parse().unwrap()
     }
 
-    /// What becomes of it at 12:00:00.
+    /// The outcome at 12:00:00.
     fn checked(query: &str) -> String {
         let url = Url::parse(&format!("https://h/a.pdf?{query}")).unwrap();
         match check(&url, at("12:00:00")) {
-            None => "asked".to_owned(),
-            Some(Ok(Outcome::NotBefore(due))) => format!("held until {}", due.strftime("%T")),
+            None => "requested".to_owned(),
+            Some(Ok(Outcome::NotBefore(due))) => format!("waits until {}", due.strftime("%T")),
             Some(Ok(Outcome::Emit(_))) => panic!("nothing is emitted"),
-            Some(Err(Failure::Message { problem, retry_after })) => {
+            Err(Failure::Message { problem, retry_after })) => {
                 assert!(
                     problem.message().contains("is valid from 2026-0"),
                     "{}",
@@ -82,22 +85,22 @@ mod tests {
                 );
                 format!("{} {:?}", problem.category, retry_after.map(|wait| wait.as_secs()))
             }
-            Some(Err(Failure::Unavailable(unavailable))) => panic!("{unavailable}"),
+            Err(Failure::Unavailable(unavailable)) => panic!("{unavailable}"),
         }
     }
 
     #[test]
-    fn what_is_not_valid_yet_is_waited_for_if_it_ever_will_be() {
+    fn a_url_that_is_not_valid_yet_waits_unless_it_never_becomes_valid() {
         for (query, expected) in [
-            ("st=2026-03-02T11:59:59Z&se=2026-03-02T13:00:00Z&sig=a", "asked"),
-            ("st=2026-03-02T12:00:00Z&se=2026-03-02T13:00:00Z&sig=a", "asked"),
+            ("st=2026-03-02T11:59:59Z&se=2026-03-02T13:00:00Z&sig=a", "requested"),
+            ("st=2026-03-02T12:00:00Z&se=2026-03-02T13:00:00Z&sig=a", "requested"),
             (
                 "st=2026-03-02T12:00:01Z&se=2026-03-02T13:00:00Z&sig=a",
-                "held until 12:00:03",
+                "waits until 12:00:03",
             ),
             (
                 "st=2026-03-02T12:01:00Z&se=2026-03-02T13:00:00Z&sig=a",
-                "held until 12:01:02",
+                "waits until 12:01:02",
             ),
             (
                 "st=2026-03-02T12:01:01Z&se=2026-03-02T13:00:00Z&sig=a",
@@ -115,14 +118,14 @@ mod tests {
                 "st=2026-03-02T12:10:00Z&se=2026-03-02T12:10:00Z&sig=a",
                 "permanent None",
             ),
-            // S3 takes what is signed within 15 minutes ahead.
-            ("X-Amz-Date=20260302T121500Z&X-Amz-Expires=60", "asked"),
+            // S3 accepts URLs signed up to 15 minutes ahead.
+            ("X-Amz-Date=20260302T121500Z&X-Amz-Expires=60", "requested"),
             ("X-Amz-Date=20260302T121501Z&X-Amz-Expires=60", "transient Some(903)"),
             ("X-Amz-Date=20260302T121501Z&X-Amz-Expires=0", "permanent None"),
             ("X-Amz-Date=20260602T121501Z&X-Amz-Expires=60", "permanent None"),
-            ("systemDate=1900000000000&expires=1", "asked"),
-            ("st=never&sig=a", "asked"),
-            ("", "asked"),
+            ("systemDate=1900000000000&expires=1", "requested"),
+            ("st=never&sig=a", "requested"),
+            ("", "requested"),
         ] {
             assert_eq!(checked(query), expected, "{query}");
         }

@@ -1,8 +1,8 @@
-//! Names are resolved by us and the connection is pinned to what was checked, so that no second look-up, and no DNS
-//! answer that changes, can lead it to an address of our own network.
+//! Resolves names, checks the addresses, and pins the connection to them. A second look-up or a changed DNS answer cannot
+//! lead the connection into our own network.
 //!
-//! The system's name servers are asked directly, not through `getaddrinfo`: that call holds a thread for as long as the
-//! server of a hostile name likes, and tries the machine's search domains, which belong to the inside.
+//! The system's name servers are queried directly instead of through `getaddrinfo`, which blocks a thread for as long as a
+//! hostile name server delays its answer, and tries the machine's internal search domains.
 
 #[cfg(test)]
 mod hostile_dns;
@@ -24,34 +24,34 @@ use tokio::sync::OnceCell;
 use xact_config::DevSettings;
 use xact_contracts::address_guard::{AddressRefusal, check_public};
 
-/// One try of one name server; with two tries it fits into the time-out of the connection.
-const TRY_TIMEOUT: Duration = Duration::from_secs(4);
-const TRIES: usize = 2;
-/// Longest that an answer is remembered, whatever its record says: a mended record is to be seen soon.
-const REMEMBERED: Duration = Duration::from_secs(300);
-const MISSING_REMEMBERED: Duration = Duration::from_secs(10);
+/// Timeout of one query to one name server. Two attempts fit into the connect timeout.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(4);
+const ATTEMPTS: usize = 2;
+/// Longest time that an answer is cached, whatever its TTL, so that a corrected record takes effect soon.
+const MAX_TTL: Duration = Duration::from_secs(300);
+const MAX_NEGATIVE_TTL: Duration = Duration::from_secs(10);
 
-/// A name of which an answer is no public address.
+/// A name with an address that is not public.
 #[derive(Debug, thiserror::Error)]
-#[error("{host} does not lead to a public address: {reason}")]
-pub(crate) struct RefusedAddress {
+#[error("{host} does not resolve to a public address: {reason}")]
+pub(crate) struct PrivateAddressError {
     host: String,
     reason: AddressRefusal,
 }
 
-/// A name without an answer.
+/// A name that cannot be resolved.
 #[derive(Debug, thiserror::Error)]
-#[error("{host} has no address: {reason}")]
-pub(crate) struct NoAddress {
+#[error("{host} cannot be resolved: {reason}")]
+pub(crate) struct ResolveError {
     host: String,
-    reason: NoAnswer,
+    reason: LookupError,
 }
 
 #[derive(Debug, thiserror::Error)]
-enum NoAnswer {
-    #[error("it is no name that DNS could hold ({0})")]
+enum LookupError {
+    #[error("it is not a valid DNS name ({0})")]
     Name(#[from] ProtoError),
-    #[error("the system's name servers are not known ({0}); check /etc/resolv.conf")]
+    #[error("the system's name servers cannot be read ({0}); check /etc/resolv.conf")]
     Unconfigured(NetError),
     #[error("{0}")]
     Failed(#[from] NetError),
@@ -67,11 +67,11 @@ pub(crate) struct PublicResolver {
     check: fn(IpAddr) -> Result<(), AddressRefusal>,
 }
 
-/// The name servers, made known by the first look-up: a machine without any can still work with development hosts.
+/// The DNS client, created at the first look-up: a machine without name servers can still use development hosts.
 struct Dns {
     resolver: OnceCell<TokioResolver>,
     name_servers: NameServers,
-    /// For one try of one name server.
+    /// For one query to one name server.
     timeout: Duration,
 }
 
@@ -84,7 +84,7 @@ impl PublicResolver {
             dns: Arc::new(Dns {
                 resolver: OnceCell::new(),
                 name_servers: Box::new(TokioResolver::builder_tokio),
-                timeout: TRY_TIMEOUT,
+                timeout: QUERY_TIMEOUT,
             }),
             check: check_public,
         }
@@ -99,14 +99,14 @@ impl PublicResolver {
                 return Ok(vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)]);
             }
         }
-        let no_address = |reason| NoAddress {
+        let unresolved = |reason| ResolveError {
             host: host.to_owned(),
             reason,
         };
-        let answers = self.dns.look_up(host).await.map_err(no_address)?;
-        // One private answer among public ones is an attack or a mistake: none of them is used.
+        let answers = self.dns.look_up(host).await.map_err(unresolved)?;
+        // A private address among public ones is an attack or a mistake: none of them is used.
         for answer in &answers {
-            (self.check)(*answer).map_err(|reason| RefusedAddress {
+            (self.check)(*answer).map_err(|reason| PrivateAddressError {
                 host: host.to_owned(),
                 reason,
             })?;
@@ -116,27 +116,27 @@ impl PublicResolver {
 }
 
 impl Dns {
-    /// All addresses of a name, IPv4 first.
-    async fn look_up(&self, host: &str) -> Result<Vec<IpAddr>, NoAnswer> {
+    /// Returns all addresses of a name, IPv4 first.
+    async fn look_up(&self, host: &str) -> Result<Vec<IpAddr>, LookupError> {
         let resolver = self.resolver.get_or_try_init(|| async { self.resolver() }).await?;
         let mut name = DnsName::from_ascii(host)?;
         name.set_fqdn(true);
         let mut answers: Vec<IpAddr> = resolver.lookup_ip(name).await?.iter().collect();
         if answers.is_empty() {
-            return Err(NoAnswer::Empty);
+            return Err(LookupError::Empty);
         }
         answers.sort_by_key(IpAddr::is_ipv6);
         Ok(answers)
     }
 
-    fn resolver(&self) -> Result<TokioResolver, NoAnswer> {
-        let mut builder = (self.name_servers)().map_err(NoAnswer::Unconfigured)?;
+    fn resolver(&self) -> Result<TokioResolver, LookupError> {
+        let mut builder = (self.name_servers)().map_err(LookupError::Unconfigured)?;
         let options = builder.options_mut();
         options.timeout = self.timeout;
-        options.attempts = TRIES;
-        options.positive_max_ttl = Some(REMEMBERED);
-        options.negative_max_ttl = Some(MISSING_REMEMBERED);
-        builder.build().map_err(NoAnswer::Unconfigured)
+        options.attempts = ATTEMPTS;
+        options.positive_max_ttl = Some(MAX_TTL);
+        options.negative_max_ttl = Some(MAX_NEGATIVE_TTL);
+        builder.build().map_err(LookupError::Unconfigured)
     }
 }
 

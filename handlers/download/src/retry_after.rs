@@ -5,10 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
-/// Longest wait that a server may ask for.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// Longest delay that a server can request.
+const MAX_DELAY: Duration = Duration::from_hours(24);
 
-/// How long the server asks to wait; `None` for what cannot be read.
+/// Parses the value as a delay from `now`; `None` if it is invalid.
 pub(crate) fn parse(value: &str, now: Timestamp) -> Option<Duration> {
     let value = value.trim();
     let wait = match value.parse::<u64>() {
@@ -18,7 +18,7 @@ pub(crate) fn parse(value: &str, now: Timestamp) -> Option<Duration> {
             Duration::try_from(until.duration_since(now)).unwrap_or_default()
         }
     };
-    Some(wait.min(LONGEST))
+    Some(wait.min(MAX_DELAY))
 }
 
 #[cfg(test)]
@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seconds_and_dates_are_read() {
+    fn seconds_and_dates_are_parsed() {
         let now = "2015-10-21T07:27:00Z".parse().unwrap();
         assert_eq!(parse("120", now), Some(Duration::from_secs(120)));
         assert_eq!(
@@ -34,7 +34,7 @@ mod tests {
             Some(Duration::from_secs(60))
         );
         assert_eq!(parse("Wed, 21 Oct 2015 07:00:00 GMT", now), Some(Duration::ZERO));
-        assert_eq!(parse("99999999999", now), Some(LONGEST));
+        assert_eq!(parse("99999999999", now), Some(MAX_DELAY));
         assert_eq!(parse("soon", now), None);
         assert_eq!(parse("-5", now), None);
     }

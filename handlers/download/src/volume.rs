@@ -1,14 +1,15 @@
-//! Pauses downloads while the cache volume is too full, and shows how full it is.
+//! Pauses downloads while the cache volume is too full, and exports how full it is.
 
-use crate::WORKER;
 use xact_cache::Cache;
 use xact_runtime::Unavailable;
 use xact_telemetry::metrics::metrics;
 
-/// Refuses while the volume is too full.
+use crate::WORKER;
+
+/// Checks that the volume has room for another download.
 ///
 /// # Errors
-/// With how full it is, or why that cannot be said.
+/// When it is too full, or cannot be read.
 pub(crate) async fn check(cache: &Cache) -> Result<(), Unavailable> {
     let unavailable = |reason: String| Unavailable::new("cache volume", reason);
     let volume = cache.volume().await.map_err(|error| unavailable(error.to_string()))?;

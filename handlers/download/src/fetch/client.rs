@@ -1,4 +1,4 @@
-//! The HTTP clients, and when a request is asked a second time at once.
+//! The HTTP clients, and when a request is sent a second time at once.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -9,23 +9,35 @@ use reqwest::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use reqwest::{Certificate, Client, ClientBuilder, Response, StatusCode, redirect};
 use url::Url;
 
-use super::problems::{Repeat, request_problem};
-use super::{ClientError, FetchError, TimeLimits};
-use crate::resolver::PublicResolver;
 use xact_config::Settings;
 use xact_contracts::category::Category;
-use xact_contracts::messages::Problem;
 use xact_telemetry::metrics::metrics;
 
-/// How long a connection without a request is kept: less than S3 keeps it, which is about 20 s.
+use super::error::{FetchError, problem_of_200};
+use super::timeouts::Timeouts;
+use super::transport::{Repeat, request_problem};
+use crate::resolver::PublicResolver;
+
+/// How long an idle connection is kept: less than the 20 s or so after which S3 closes it.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Makes requests: on connections that are kept, and for the second attempt on new ones.
+/// The HTTP clients cannot be created.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClientError {
+    #[error(
+        "the HTTP client cannot be created: {0}; check that the system's CA certificates are installed (package ca-certificates)"
+    )]
+    Client(#[from] reqwest::Error),
+    #[error("DEV_CA_FILE cannot be read: {0}")]
+    CaFile(std::io::Error),
+}
+
+/// Sends requests: on pooled connections, and for the second attempt on new ones.
 pub(super) struct Clients {
     pooled: Client,
-    /// Makes a connection a request, and skips lines of an answer that are not headers.
+    /// Opens a connection per request, and skips lines of a response that are not headers.
     unpooled: Client,
-    /// Hosts that have answered, with their ports: before that, no connection to them can have been kept.
+    /// Hosts and ports that have responded: only to these can a connection be in the pool.
     answered: Mutex<HashSet<String>>,
 }
 
@@ -33,7 +45,7 @@ impl Clients {
     pub(super) fn new(
         settings: &Settings,
         resolver: &PublicResolver,
-        limits: &TimeLimits,
+        timeouts: &Timeouts,
     ) -> Result<Self, ClientError> {
         let ca = match settings.dev.as_ref().and_then(|dev| dev.ca_file.as_ref()) {
             Some(file) => Some(Certificate::from_pem(
@@ -42,7 +54,7 @@ impl Clients {
             None => None,
         };
         let builder = || {
-            let builder = builder(resolver.clone(), limits);
+            let builder = builder(resolver.clone(), timeouts);
             match &ca {
                 Some(ca) => builder.tls_certs_merge([ca.clone()]),
                 None => builder,
@@ -61,12 +73,14 @@ impl Clients {
         })
     }
 
-    /// The answer to a GET.
+    /// Sends a GET request and returns the response.
     ///
-    /// It is asked a second time at once, on a new connection, in two cases. A server may close a kept connection just when it is
-    /// used again; GET is idempotent, so this is not a failure yet (RFC 9112, section 9.3.1). And an answer with a line that is
-    /// no header is read again without that line. The line that is skipped could be the one that says where the body ends: such an
-    /// answer counts only if it announces its length, and its connection is not used again.
+    /// In two cases the request is sent a second time at once, on a new connection:
+    /// - A server may close a pooled connection at the moment it is reused. GET is idempotent, so this is not a failure yet
+    ///   (RFC 9112, section 9.3.1).
+    /// - A response with a line that is not a header is read again without that line. Since the skipped line could be the
+    ///   one that says where the body ends, such a response is used only if it announces its length, and its connection is
+    ///   not reused.
     pub(super) async fn get(&self, url: &Url) -> Result<Response, FetchError> {
         let host = url[url::Position::BeforeHost..url::Position::AfterPort].to_owned();
         let error = match self.pooled.get(url.clone()).send().await {
@@ -86,13 +100,13 @@ impl Clients {
         metrics().download_repeats(repeat.as_str()).inc();
         tracing::debug!(
             reason = repeat.as_str(),
-            "the request is made again on a new connection"
+            "the request is sent again on a new connection"
         );
         let response = self.unpooled.get(url.clone()).send().await;
         let response = response.map_err(|error| request_problem(&error))?;
         if response.status() == StatusCode::OK && !announces_end(&response) {
-            let text = "the answer has a line that is not a header, and does not announce where its body ends";
-            return Err(Problem::new(Category::Transient, text).with_status(200).into());
+            let text = "the response has a line that is not a header, and does not announce where its body ends";
+            return Err(problem_of_200(Category::Transient, text).into());
         }
         Ok(response)
     }
@@ -102,24 +116,24 @@ impl Clients {
     }
 }
 
-fn builder(resolver: PublicResolver, limits: &TimeLimits) -> ClientBuilder {
+fn builder(resolver: PublicResolver, timeouts: &Timeouts) -> ClientBuilder {
     Client::builder()
         .user_agent(concat!("xact-pipeline/", env!("CARGO_PKG_VERSION")))
-        // A proxy would resolve names for us, past the check of addresses.
+        // A proxy would resolve names itself and bypass the check of addresses.
         .no_proxy()
         .redirect(redirect::Policy::none())
-        // One file a request: HTTP/2 would gain nothing, and has more ways to be attacked.
+        // HTTP/2 gains nothing for single files, and has a larger attack surface.
         .http1_only()
-        // Both leave the header's name and value as they are meant: nothing is skipped.
+        // Both keep the header's name and value as intended: nothing is skipped.
         .http1_allow_obsolete_multiline_headers_in_responses(true)
         .http1_allow_spaces_after_header_name_in_responses(true)
         .referer(false)
         .dns_resolver(Arc::new(resolver))
-        .connect_timeout(limits.connect)
-        .read_timeout(limits.idle)
+        .connect_timeout(timeouts.connect)
+        .read_timeout(timeouts.idle)
 }
 
-/// Whether the answer itself says where its body ends, not only the end of the connection.
+/// Returns whether the response says where its body ends, other than by closing the connection.
 fn announces_end(response: &Response) -> bool {
     let headers = response.headers();
     headers.contains_key(CONTENT_LENGTH)

@@ -1,7 +1,7 @@
-//! `Content-Encoding`: which codings a body was stored with, and how they are undone while it streams.
+//! `Content-Encoding`: which codings a body was stored with, and how it is decoded while it streams.
 //!
-//! None is ever asked for; what comes is what an uploader left at the object. A coding is undone in pieces of bounded size, so
-//! that a body of any length and of any ratio takes the same memory.
+//! No coding is requested; those that come were set by the uploader of the object. Decoding works in pieces of bounded
+//! size, so that a body of any length and ratio takes the same memory.
 
 mod aws_chunked;
 mod deflate;
@@ -18,10 +18,10 @@ use aws_chunked::AwsChunked;
 use deflate::Deflate;
 use gzip::Gzip;
 
-/// Codings of one body that transform it; a longer list is not an honest answer.
+/// Most codings of one body that transform it.
 const MAX_CODINGS: usize = 3;
 
-/// A coding that transforms a body, and is undone.
+/// A supported coding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Coding {
     Gzip,
@@ -29,9 +29,9 @@ enum Coding {
     AwsChunked,
 }
 
-/// Values of `Content-Encoding` that transform nothing, and that uploaders set nevertheless: nothing at all, the encodings of
-/// MIME, and names of character sets (see [`is_charset`]). `base64` is what widely copied examples of the S3 client set on
-/// bytes that are not base64; the content decides, as for every body that is stored as it comes.
+/// Values of `Content-Encoding` that do not transform the body, but that uploaders set: an empty value, MIME encodings, and
+/// names of character sets (see [`is_charset`]). `base64` comes from widely copied examples of the S3 client, on bytes that are
+/// not base64; the content rules decide, as for every body.
 const NO_CODINGS: [&str; 8] = ["", "identity", "none", "binary", "7bit", "8bit", "base64", "unicode"];
 
 fn is_charset(name: &str) -> bool {
@@ -49,34 +49,34 @@ fn is_charset(name: &str) -> bool {
     .any(|prefix| name.starts_with(prefix))
 }
 
-/// Why a body is not what its codings say.
+/// Why a body cannot be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum CodingError {
-    /// Its end is missing.
+    /// The end is missing.
     #[error("the body ends within its {0} coding")]
     Truncated(&'static str),
-    /// It is not such a coding, or a check sum is wrong.
-    #[error("the body is not what its content-encoding says: the {0} data is corrupt")]
+    /// The data is not in this format, or a checksum is wrong.
+    #[error("the body does not match its content-encoding: the {0} data is corrupt")]
     Corrupt(&'static str),
 }
 
-/// One coding, undone piece by piece.
-trait Layer: Send {
-    /// Takes bytes off the front of `input`, which is not empty, and returns what they came to: at most about 64 KiB, perhaps
-    /// nothing. Each call takes or returns something.
+/// Decodes one coding piece by piece.
+trait Decoder: Send {
+    /// Takes bytes from the front of `input`, which is not empty, and returns what they decode to: at most about 64 KiB,
+    /// possibly nothing. Each call takes or returns something.
     fn step(&mut self, input: &mut Bytes) -> Result<Bytes, CodingError>;
 
-    /// The rest, once all input was read.
+    /// Returns the rest after all input was read.
     fn finish(&mut self) -> Result<Bytes, CodingError>;
 }
 
 struct Stage {
-    layer: Box<dyn Layer>,
+    decoder: Box<dyn Decoder>,
     input: Bytes,
     finished: bool,
 }
 
-/// The codings of one body, in the order in which they are undone.
+/// The decoders of one body, in the order in which they are applied.
 pub(super) struct Decoding {
     received: Option<Bytes>,
     stages: Vec<Stage>,
@@ -84,15 +84,15 @@ pub(super) struct Decoding {
 }
 
 impl Decoding {
-    /// What the answer's headers ask for.
+    /// Returns the decoders that the response's headers require.
     ///
     /// # Errors
-    /// The text of a coding that is not undone, for the reason of the failure.
+    /// When a coding is not supported, with the text of the failure.
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, String> {
         let stages = codings(headers)?
             .into_iter()
             .map(|coding| Stage {
-                layer: match coding {
+                decoder: match coding {
                     Coding::Gzip => Box::new(Gzip::default()),
                     Coding::Deflate => Box::new(Deflate::default()),
                     Coding::AwsChunked => Box::new(AwsChunked::default()),
@@ -108,22 +108,22 @@ impl Decoding {
         })
     }
 
-    /// Takes what was received; [`Self::next`] must have returned `None` before.
+    /// Adds received bytes; [`Self::next`] must have returned `None` before.
     pub(super) fn push(&mut self, received: Bytes) {
         self.received = Some(received);
     }
 
-    /// Says that nothing more will be received.
+    /// Marks the end of the received bytes.
     pub(super) fn end(&mut self) {
         self.ended = true;
     }
 
-    /// The next piece of the file; `None` when more must be received for it, or at the end.
+    /// Returns the next decoded piece; `None` when more input is needed, or at the end.
     pub(super) fn next(&mut self) -> Result<Option<Bytes>, CodingError> {
         self.pull(self.stages.len())
     }
 
-    /// The next piece that comes out of the first `stages` stages.
+    /// Returns the next piece of output of the first `stages` stages.
     fn pull(&mut self, stages: usize) -> Result<Option<Bytes>, CodingError> {
         let Some(index) = stages.checked_sub(1) else {
             return Ok(self.received.take());
@@ -131,7 +131,7 @@ impl Decoding {
         loop {
             let stage = &mut self.stages[index];
             while !stage.input.is_empty() {
-                let piece = stage.layer.step(&mut stage.input)?;
+                let piece = stage.decoder.step(&mut stage.input)?;
                 if !piece.is_empty() {
                     return Ok(Some(piece));
                 }
@@ -144,7 +144,7 @@ impl Decoding {
                         return Ok(None);
                     }
                     stage.finished = true;
-                    let rest = stage.layer.finish()?;
+                    let rest = stage.decoder.finish()?;
                     return Ok(Some(rest).filter(|rest| !rest.is_empty()));
                 }
             }
@@ -152,10 +152,10 @@ impl Decoding {
     }
 }
 
-/// The codings of an answer, in the order in which they are undone.
+/// Returns the codings of a response in the order of decoding.
 ///
-/// They are listed in the order in which they were applied (RFC 9110, section 8.4), with one exception: S3 lists `aws-chunked`
-/// first, though it frames everything else.
+/// The header lists them in the order in which they were applied (RFC 9110, section 8.4), with one exception: S3 lists
+/// `aws-chunked` first, although it frames everything else.
 fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, String> {
     let mut codings = Vec::new();
     for value in headers.get_all(CONTENT_ENCODING) {
@@ -175,23 +175,23 @@ fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, String> {
                 name if NO_CODINGS.contains(&name) || is_charset(name) => continue,
                 _ => {
                     return Err(refused(
-                        "which is not undone (only gzip and deflate are); the source must store the file without it",
+                        "which is not supported (only gzip and deflate are); the source must store the file without it",
                     ));
                 }
             });
         }
         if codings.len() > MAX_CODINGS {
-            return Err(refused("which are too many codings"));
+            return Err(refused("which has too many codings"));
         }
     }
     codings.reverse();
-    // Stable: the others keep their order.
+    // A stable sort keeps the order of the others.
     codings.sort_by_key(|coding| *coding != Coding::AwsChunked);
     codings.dedup_by(|a, b| (*a, *b) == (Coding::AwsChunked, Coding::AwsChunked));
     Ok(codings)
 }
 
-/// An error of the decompressor.
+/// Returns the conversion of a decompressor's errors.
 fn corrupt(coding: &'static str) -> impl Fn(io::Error) -> CodingError {
     move |error| match error.kind() {
         io::ErrorKind::UnexpectedEof => CodingError::Truncated(coding),

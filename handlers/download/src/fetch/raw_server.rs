@@ -1,4 +1,4 @@
-//! A server that writes bytes, not HTTP: it can break every rule.
+//! A server for tests that writes raw bytes, so that it can break every rule of HTTP.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,18 +6,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-/// Any stream: plain, or within TLS.
+/// A plain stream or one within TLS.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
-/// What the server does on each connection. It ends with the test's runtime.
+/// A running server. It stops with the test's runtime.
 pub(super) struct RawServer {
     pub(super) port: u16,
     connections: Arc<AtomicUsize>,
 }
 
 impl RawServer {
-    /// Runs `answer` on each connection, with the number of connections before it.
+    /// Starts a server that runs `answer` on each connection, with the number of connections before it.
     pub(super) async fn start<F, A>(answer: F) -> Self
     where
         F: Fn(usize, Connection) -> A + Send + Sync + 'static,
@@ -26,7 +26,7 @@ impl RawServer {
         Self::start_with(|stream| async { Some(Box::new(stream) as Box<dyn Stream>) }, answer).await
     }
 
-    /// The same behind TLS.
+    /// Starts the same with TLS.
     pub(super) async fn start_tls<F, A>(tls: rustls::ServerConfig, answer: F) -> Self
     where
         F: Fn(usize, Connection) -> A + Send + Sync + 'static,
@@ -78,7 +78,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Reads one request; empty when the client has gone.
+    /// Reads one request; empty when the client has closed the connection.
     pub(super) async fn request(&mut self) -> String {
         let mut request = Vec::new();
         let mut buffer = [0; 4096];
@@ -96,17 +96,17 @@ impl Connection {
         let _ = self.stream.read(&mut [0; 1]).await;
     }
 
-    /// Sends bytes; false when the client has gone.
+    /// Sends bytes; `false` when the client has closed the connection.
     pub(super) async fn send(&mut self, bytes: &[u8]) -> bool {
         self.stream.write_all(bytes).await.is_ok() && self.stream.flush().await.is_ok()
     }
 
-    /// Sends these bytes again and again until the client goes.
-    pub(super) async fn send_for_ever(&mut self, bytes: &[u8]) {
+    /// Sends these bytes repeatedly until the client closes the connection.
+    pub(super) async fn send_forever(&mut self, bytes: &[u8]) {
         while self.send(bytes).await {}
     }
 
-    /// Keeps the connection open until the client goes.
+    /// Keeps the connection open until the client closes it.
     pub(super) async fn hold(&mut self) {
         let mut buffer = [0; 4096];
         while matches!(self.stream.read(&mut buffer).await, Ok(1..)) {}

@@ -1,64 +1,64 @@
-//! The errors of S3 and of Azure Storage: their status alone does not say whether another attempt helps, their code does.
+//! Error responses of S3 and of Azure Storage. Their code says what the status alone does not: whether a retry may help.
 //!
-//! An error's body is text of an unknown server. It is searched for what is known, and nothing of it is repeated: codes come
-//! from the list below, and a region only in the form that regions have.
+//! The body of an error is untrusted text. It is searched for known values only, and nothing else of it is repeated: codes
+//! are those of the list below, and a region must have the form of one.
 
 use std::time::Duration;
 
 use reqwest::Response;
 use reqwest::header::HeaderMap;
 
-/// Bytes of an error's body that are looked at: S3's have some hundred, and the code stands in front.
+/// Bytes of an error's body that are read. S3's bodies have some hundred, with the code at the front.
 const MAX_BODY_BYTES: usize = 8 * 1024;
 
-/// How long an error's body is waited for.
+/// Timeout of an error's body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Whether a code means that the same request may succeed later.
+/// Whether the same request may succeed later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meaning {
-    TryAgain,
+    Retryable,
     Final,
 }
-use Meaning::{Final, TryAgain};
+use Meaning::{Final, Retryable};
 
-/// Codes that a download may be answered with: [S3][s3], what its SDKs repeat beyond that, and [Azure Storage][azure].
+/// Codes that a download may receive: those of [S3][s3], further ones that its SDKs retry, and those of [Azure Storage][azure].
 ///
 /// [s3]: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 /// [azure]: https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes
-#[rustfmt::skip] // One code a line.
+#[rustfmt::skip] // One code per line.
 const CODES: [(&str, Meaning, &str); 58] = [
-    ("BandwidthLimitExceeded", TryAgain, ""),
-    ("Busy", TryAgain, ""),
-    ("ConditionalRequestConflict", TryAgain, ""),
-    ("ConnectionClosedByRequester", TryAgain, ""),
-    ("IncompleteBody", TryAgain, ""),
-    ("InternalError", TryAgain, ""),
-    ("OperationAborted", TryAgain, ""),
-    ("OperationTimedOut", TryAgain, ""),
-    ("PriorRequestNotComplete", TryAgain, ""),
-    ("RequestLimitExceeded", TryAgain, ""),
-    ("RequestThrottled", TryAgain, ""),
-    ("RequestThrottledException", TryAgain, ""),
-    ("RequestTimeTooSkewed", TryAgain, "the clocks of the signer and of the service are more than 15 minutes apart"),
-    ("RequestTimeout", TryAgain, ""),
-    ("RequestTimeoutException", TryAgain, ""),
-    ("ServerBusy", TryAgain, ""),
-    ("ServiceUnavailable", TryAgain, ""),
-    ("SlowDown", TryAgain, ""),
-    ("ThrottledException", TryAgain, ""),
-    ("Throttling", TryAgain, ""),
-    ("ThrottlingException", TryAgain, ""),
-    ("TooManyRequests", TryAgain, ""),
-    ("TooManyRequestsException", TryAgain, ""),
-    ("AccountBeingCreated", TryAgain, ""),
+    ("BandwidthLimitExceeded", Retryable, ""),
+    ("Busy", Retryable, ""),
+    ("ConditionalRequestConflict", Retryable, ""),
+    ("ConnectionClosedByRequester", Retryable, ""),
+    ("IncompleteBody", Retryable, ""),
+    ("InternalError", Retryable, ""),
+    ("OperationAborted", Retryable, ""),
+    ("OperationTimedOut", Retryable, ""),
+    ("PriorRequestNotComplete", Retryable, ""),
+    ("RequestLimitExceeded", Retryable, ""),
+    ("RequestThrottled", Retryable, ""),
+    ("RequestThrottledException", Retryable, ""),
+    ("RequestTimeTooSkewed", Retryable, "the clocks of the signer and of the service are more than 15 minutes apart"),
+    ("RequestTimeout", Retryable, ""),
+    ("RequestTimeoutException", Retryable, ""),
+    ("ServerBusy", Retryable, ""),
+    ("ServiceUnavailable", Retryable, ""),
+    ("SlowDown", Retryable, ""),
+    ("ThrottledException", Retryable, ""),
+    ("Throttling", Retryable, ""),
+    ("ThrottlingException", Retryable, ""),
+    ("TooManyRequests", Retryable, ""),
+    ("TooManyRequestsException", Retryable, ""),
+    ("AccountBeingCreated", Retryable, ""),
 
     ("AccessDenied", Final, ""),
     ("AccountIsDisabled", Final, ""),
     ("AccountProblem", Final, ""),
     ("AllAccessDisabled", Final, ""),
     ("AuthenticationFailed", Final, ""),
-    ("AuthorizationFailure", Final, "the storage account does not let this network in, or the signature does not cover the request"),
+    ("AuthorizationFailure", Final, "the storage account does not allow this network, or the signature does not cover the request"),
     ("AuthorizationHeaderMalformed", Final, ""),
     ("AuthorizationPermissionMismatch", Final, "the signature does not permit reading"),
     ("AuthorizationProtocolMismatch", Final, ""),
@@ -66,11 +66,11 @@ const CODES: [(&str, Meaning, &str); 58] = [
     ("AuthorizationServiceMismatch", Final, ""),
     ("AuthorizationSourceIPMismatch", Final, "the signature is for requests from another address"),
     ("BlobArchived", Final, "the file must be rehydrated from the archive tier first"),
-    ("BlobBeingRehydrated", Final, "the file is being rehydrated from the archive tier, which takes hours: replay it then"),
+    ("BlobBeingRehydrated", Final, "the file is being rehydrated from the archive tier, which takes hours: replay it after that"),
     ("BlobNotFound", Final, ""),
     ("ContainerBeingDeleted", Final, ""),
     ("ContainerNotFound", Final, ""),
-    ("ExpiredToken", Final, "the credentials that signed the URL have expired; the source must send the event anew, with fresh URLs"),
+    ("ExpiredToken", Final, "the credentials that signed the URL have expired; the source must resend the event with fresh URLs"),
     ("IllegalLocationConstraintException", Final, ""),
     ("InsufficientAccountPermissions", Final, ""),
     ("InvalidAccessKeyId", Final, ""),
@@ -89,22 +89,22 @@ const CODES: [(&str, Meaning, &str); 58] = [
     ("TemporaryRedirect", Final, ""),
 ];
 
-/// What an error answer of S3 or of Azure Storage says.
+/// An error response of S3 or of Azure Storage.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct ServiceError {
     /// Service and code: `S3 SlowDown`.
     code: Option<(&'static str, &'static str)>,
     meaning: Option<Meaning>,
     advice: &'static str,
-    /// Where the bucket is, if the service names another region than the URL.
+    /// The region of the bucket, if the service names one.
     region: Option<String>,
-    /// The service takes the URL for one that is not valid yet, or, as Azure says it, not valid now.
+    /// The service says that the URL is not valid yet (Azure: not valid now).
     pub(super) is_not_valid_yet: bool,
     is_expired: bool,
 }
 
 impl ServiceError {
-    /// Reads an error answer to its end, or to where it is too long or too slow.
+    /// Reads an error response, up to the limits of size and time.
     pub(super) async fn read(response: Response, timeout: Duration) -> Self {
         let headers = response.headers().clone();
         let body = read_body(response, timeout.min(BODY_TIMEOUT)).await;
@@ -132,26 +132,26 @@ impl ServiceError {
         }
     }
 
-    /// Whether the service says that the same request may succeed later.
-    pub(super) fn means_try_again(&self) -> bool {
-        self.meaning == Some(TryAgain)
+    /// Returns whether the same request may succeed later, according to the code.
+    pub(super) fn is_retryable(&self) -> bool {
+        self.meaning == Some(Retryable)
     }
 
-    /// Whether the service says nothing more than that the request is not allowed.
-    pub(super) fn may_be_about_time(&self) -> bool {
+    /// Returns whether the service says no more than that the request is not allowed.
+    pub(super) fn is_only_denied(&self) -> bool {
         matches!(self.code, None | Some((_, "AccessDenied" | "AuthenticationFailed")))
     }
 
-    /// What is known of it, to stand behind the status: empty, or ` (S3 AccessDenied): …`.
+    /// Returns the text to append to the status: empty, or ` (S3 AccessDenied): …`.
     pub(super) fn explanation(&self) -> String {
         let mut text = self
             .code
             .map(|(service, code)| format!(" ({service} {code})"))
             .unwrap_or_default();
         let region = self.region.as_ref().map(|region| {
-            format!("the bucket is in region `{region}`, where this URL's signature does not hold; the source must sign URLs for it")
+            format!("the bucket is in region `{region}`, for which this URL's signature is not valid; the source must sign URLs for that region")
         });
-        let expired = "the service says that the URL has expired; the source must send the event anew, with fresh URLs";
+        let expired = "the service says that the URL has expired; the source must resend the event with fresh URLs";
         let advice = match region.as_deref() {
             Some(region) => region,
             None if self.is_expired => expired,
@@ -176,19 +176,19 @@ async fn read_body(mut response: Response, timeout: Duration) -> Vec<u8> {
             }
         }
     };
-    // What came until then is searched.
+    // After a timeout, what was received is searched.
     let _ = tokio::time::timeout(timeout, read).await;
     body
 }
 
-/// The text of an XML element without attributes and children.
+/// Returns the text of an XML element without attributes and children.
 fn element<'a>(body: &'a str, name: &str) -> Option<&'a str> {
-    let (_, behind) = body.split_once(&format!("<{name}>"))?;
-    let (text, _) = behind.split_once(&format!("</{name}>"))?;
+    let (_, rest) = body.split_once(&format!("<{name}>"))?;
+    let (text, _) = rest.split_once(&format!("</{name}>"))?;
     Some(text.trim())
 }
 
-/// `us-west-2`, `us-gov-east-1`.
+/// Checks the form of a region: `us-west-2`, `us-gov-east-1`.
 fn is_region(text: &str) -> bool {
     let mut parts = text.split('-');
     let is_word = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_are_distinct_and_say_what_they_mean() {
+    fn codes_are_distinct_and_classified() {
         for (index, (code, ..)) in CODES.iter().enumerate() {
             assert!(CODES[index + 1..].iter().all(|(other, ..)| other != code), "{code}");
         }
@@ -230,7 +230,7 @@ mod tests {
             "OperationAborted",
             "ServerBusy",
         ] {
-            assert!(of(code).means_try_again(), "{code}");
+            assert!(of(code).is_retryable(), "{code}");
         }
         for code in [
             "AccessDenied",
@@ -239,12 +239,12 @@ mod tests {
             "SignatureDoesNotMatch",
             "Invented",
         ] {
-            assert!(!of(code).means_try_again(), "{code}");
+            assert!(!of(code).is_retryable(), "{code}");
         }
     }
 
     #[test]
-    fn what_is_known_is_explained_and_nothing_else_is_repeated() {
+    fn known_values_are_explained_and_nothing_else_is_repeated() {
         let s3 = |code: &str, rest: &str| format!("<?xml version=\"1.0\"?>\n<Error><Code>{code}</Code>{rest}</Error>");
         for (headers, body, text) in [
             (&[][..], s3("SlowDown", "<Message>x</Message>"), " (S3 SlowDown)"),
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_that_is_not_valid_yet_is_told() {
+    fn a_url_that_is_not_valid_yet_is_detected() {
         let s3 = "<Error><Code>AccessDenied</Code><Message>Request is not valid yet</Message></Error>";
         assert!(explained(&[], s3).0.is_not_valid_yet);
         let azure = "<Error><Code>AuthenticationFailed</Code><Message>Server failed to authenticate.</Message><AuthenticationErrorDetail>\
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn regions_have_their_form() {
+    fn the_form_of_regions_is_checked() {
         for region in ["us-west-2", "eu-central-1", "us-gov-east-1", "ap-southeast-14"] {
             assert!(is_region(region), "{region}");
         }

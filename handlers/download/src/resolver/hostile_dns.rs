@@ -1,4 +1,4 @@
-//! A name server whose answers change from question to question.
+//! A DNS server for tests whose answers change from query to query.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -8,34 +8,34 @@ use simple_dns::rdata::{A, AAAA, CNAME, RData};
 use simple_dns::{CLASS, Name, Packet, PacketFlag, QTYPE, RCODE, ResourceRecord, TYPE};
 use tokio::net::UdpSocket;
 
-/// What one question for a name is answered with.
+/// The answer to one query for a name.
 #[derive(Debug, Clone)]
 pub(super) enum Answer {
-    /// Addresses; a question for the other family gets an empty answer.
+    /// Addresses; a query for the other address family gets an empty answer.
     Addresses(Vec<IpAddr>),
-    /// Another name, and no more: the resolver has to ask for that one.
+    /// A CNAME without addresses: the resolver has to query the target.
     Alias(&'static str),
-    /// Another name with its addresses in the same answer.
+    /// A CNAME with the target's addresses.
     AliasOf(&'static str, Vec<IpAddr>),
-    /// No such name.
+    /// `NXDOMAIN`.
     Missing,
     /// `SERVFAIL`.
     Failure,
     /// No answer at all.
     Silence,
-    /// Bytes that are no DNS message.
+    /// Bytes that are not a DNS message.
     Garbage,
 }
 
 #[derive(Default)]
 struct Zone {
-    /// Answers of a name, one a question of its family; the last one stays.
+    /// Answers by name, one for each query of an address family; the last one is repeated.
     answers: HashMap<String, Vec<Answer>>,
-    /// Questions by name, and whether they were for IPv4.
+    /// Number of queries by name, and whether they were for IPv4.
     questions: HashMap<(String, bool), usize>,
 }
 
-/// The running server. It ends with the test's runtime.
+/// A running server. It stops with the test's runtime.
 pub(super) struct HostileDns {
     pub(super) address: SocketAddr,
     zone: Arc<Mutex<Zone>>,
@@ -57,7 +57,7 @@ impl HostileDns {
         Self { address, zone }
     }
 
-    /// How often the name's IPv4 addresses were asked for.
+    /// Returns the number of queries for the name's IPv4 addresses.
     pub(super) fn questions(&self, name: &str) -> usize {
         let questions = &self.zone.lock().unwrap().questions;
         questions.get(&(name.to_owned(), true)).copied().unwrap_or(0)
@@ -81,7 +81,7 @@ fn reply(request: &[u8], zone: &Mutex<Zone>) -> Option<Vec<u8>> {
     let is_v4 = question.qtype == QTYPE::TYPE(TYPE::A);
     let answer = {
         let mut zone = zone.lock().unwrap();
-        // One look-up asks once for each family, in any order: both are to see the same turn.
+        // A look-up queries both families in any order: both must get the answers of the same turn.
         let asked = zone.questions.entry((name.clone(), is_v4)).or_default();
         let turn = *asked;
         *asked += 1;
@@ -122,7 +122,7 @@ fn add_addresses<'a>(packet: &mut Packet<'a>, own: &Name<'a>, addresses: &[IpAdd
     }
 }
 
-/// Good for no time at all: each look-up has to ask again.
+/// Creates a record with a TTL of 0, so that each look-up has to query again.
 fn record<'a>(own: &Name<'a>, data: RData<'a>) -> ResourceRecord<'a> {
     ResourceRecord::new(own.clone(), CLASS::IN, 0, data)
 }

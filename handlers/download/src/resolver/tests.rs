@@ -1,4 +1,4 @@
-//! Hostile name servers, and servers on loopback that must see no connection.
+//! Hostile name servers, and servers on loopback that must get no connection.
 
 use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,9 +7,6 @@ use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfi
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
-use super::hostile_dns::{Answer, HostileDns};
-use super::*;
-use crate::fetch::{FetchError, Fetcher, TimeLimits};
 use xact_cache::Cache;
 use xact_config::{Environment, Settings};
 use xact_contracts::category::Category;
@@ -17,20 +14,24 @@ use xact_contracts::file_rules::FileType;
 use xact_contracts::messages::Problem;
 use xact_contracts::url_guard::UrlPolicy;
 
+use super::hostile_dns::{Answer, HostileDns};
+use super::*;
+use crate::fetch::{FetchError, Fetcher, Timeouts};
+
 const HOST: &str = "claims.example";
 const PUBLIC: IpAddr = IpAddr::V4(Ipv4Addr::new(8, 8, 8, 8));
-/// Stands for a public address where a test must see the connection.
+/// Counts as a public address where a test must observe the connection.
 const AS_IF_PUBLIC: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// The product's resolver, asking `dns`.
+/// The product's resolver, querying `dns`.
 fn resolver(dns: &HostileDns, check: fn(IpAddr) -> Result<(), AddressRefusal>) -> PublicResolver {
     let address = dns.address;
     let name_servers = move || {
         let mut connection = ConnectionConfig::udp();
         connection.port = address.port();
         let server = NameServerConfig::new(address.ip(), true, vec![connection]);
-        // A search domain, as every pod has one.
+        // A search domain, as every pod has.
         let inside = vec![DnsName::from_ascii("inside.example.").unwrap()];
         let config = ResolverConfig::from_parts(None, inside, vec![server]);
         Ok(TokioResolver::builder_with_config(
@@ -71,7 +72,7 @@ fn addresses(texts: &[&str]) -> Answer {
     Answer::Addresses(texts.iter().map(|text| address(text)).collect())
 }
 
-/// Counts connections, and closes them.
+/// Accepts, counts and closes connections.
 async fn listen(ip: IpAddr, port: u16) -> Option<(u16, Arc<AtomicUsize>)> {
     let listener = TcpListener::bind((ip, port)).await.ok()?;
     let port = listener.local_addr().unwrap().port();
@@ -95,22 +96,22 @@ async fn fetch(resolver: &PublicResolver, port: u16) -> Problem {
     environment.set("DEV_MODE", "true");
     environment.set("CACHE_DIR", folder.path().display().to_string());
     let settings = Settings::from_environment(&environment).unwrap();
-    let fetcher = Fetcher::with(&settings, resolver, TimeLimits::default()).unwrap();
+    let fetcher = Fetcher::with(&settings, resolver, Timeouts::default()).unwrap();
     let policy = UrlPolicy::new([HOST], true);
     let url = policy.check(&format!("https://{HOST}:{port}/a.pdf")).unwrap();
     let cache = Cache::create(folder.path()).unwrap();
     let slot = cache.slot(Uuid::new_v4()).await;
     match fetcher.fetch(&policy, url, Some(FileType::Pdf), &slot).await {
-        Err(FetchError::Refused { problem, .. }) => problem,
+        Err(FetchError::Failed { problem, .. }) => problem,
         other => panic!("{other:?}"),
     }
 }
 
 #[tokio::test]
-async fn a_name_that_is_rebound_leads_nowhere_else() {
+async fn dns_rebinding_does_not_redirect_the_connection() {
     let good = Answer::Addresses(vec![AS_IF_PUBLIC]);
     let bad = Answer::Addresses(vec![LOOPBACK]);
-    // Good for the check and bad for a second look-up, if there were one; then bad for the check.
+    // Public for the check and private for a second look-up, if there were one; then private for the check.
     let dns = HostileDns::start(&[(HOST, &[good.clone(), bad, good])]).await;
     let resolver = resolver(&dns, check_with_stand_in);
     // A port that is free at both addresses: other tests listen at the loopback one.
@@ -123,7 +124,7 @@ async fn a_name_that_is_rebound_leads_nowhere_else() {
 
     let problem = fetch(&resolver, port).await;
     assert_eq!(problem.category, Category::Transient, "{}", problem.message());
-    assert_eq!(dns.questions(HOST), 1, "what was checked is what is connected to");
+    assert_eq!(dns.questions(HOST), 1, "the checked address is connected to");
     let problem = fetch(&resolver, port).await;
     assert_eq!(problem.category, Category::Permanent);
     assert!(
@@ -138,7 +139,7 @@ async fn a_name_that_is_rebound_leads_nowhere_else() {
 }
 
 #[tokio::test]
-async fn one_private_answer_among_public_ones_refuses_them_all() {
+async fn one_private_address_among_public_ones_rejects_them_all() {
     for inside in [
         "127.0.0.1",
         "10.0.0.7",
@@ -159,7 +160,7 @@ async fn one_private_answer_among_public_ones_refuses_them_all() {
             let dns = HostileDns::start(&[(HOST, std::slice::from_ref(&answer))]).await;
             let error = resolve(&resolver(&dns, check_public), HOST).await.unwrap_err();
             assert!(
-                error.contains("does not lead to a public address"),
+                error.contains("does not resolve to a public address"),
                 "{answer:?}: {error}"
             );
             assert!(error.contains(&address(inside).to_string()), "{answer:?}: {error}");
@@ -168,7 +169,7 @@ async fn one_private_answer_among_public_ones_refuses_them_all() {
 }
 
 #[tokio::test]
-async fn a_chain_of_aliases_is_followed_to_its_end_and_judged_there() {
+async fn a_chain_of_cnames_is_followed_and_its_addresses_are_checked() {
     let private = addresses(&["10.0.0.7"]);
     let public = addresses(&["8.8.8.8", "2606:4700::1111"]);
     let dns = HostileDns::start(&[
@@ -189,24 +190,25 @@ async fn a_chain_of_aliases_is_followed_to_its_end_and_judged_there() {
         Ok(vec![PUBLIC, address("2606:4700::1111")])
     );
     let error = resolve(&resolver, "loop.example").await.unwrap_err();
-    assert!(error.contains("loop.example has no address"), "{error}");
+    assert!(error.contains("loop.example cannot be resolved"), "{error}");
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_answer_makes_a_transient_failure_in_time() {
-    for (answer, words) in [
-        (Answer::Missing, "has no address"),
-        (Answer::Failure, "has no address"),
-        (Answer::Silence, "has no address"),
-        (Answer::Garbage, "has no address"),
-        (Answer::Addresses(Vec::new()), "has no address"),
+async fn a_failing_name_server_is_a_transient_failure_in_time() {
+    for answer in [
+        Answer::Missing,
+        Answer::Failure,
+        Answer::Silence,
+        Answer::Garbage,
+        Answer::Addresses(Vec::new()),
     ] {
         let dns = HostileDns::start(&[(HOST, std::slice::from_ref(&answer))]).await;
         let resolver = resolver(&dns, check_public);
         let fetched = tokio::time::timeout(Duration::from_secs(10), fetch(&resolver, 443));
         let problem = fetched.await.unwrap_or_else(|_| panic!("{answer:?} takes too long"));
         assert_eq!(problem.category, Category::Transient, "{answer:?}");
-        assert!(problem.message().contains(words), "{answer:?}: {}", problem.message());
+        let text = problem.message();
+        assert!(text.contains("cannot be resolved"), "{answer:?}: {text}");
     }
 }
 
@@ -215,15 +217,15 @@ async fn search_domains_are_never_tried() {
     let inside = addresses(&["8.8.8.8"]);
     let dns = HostileDns::start(&[("claims.example.inside.example", &[inside])]).await;
     let error = resolve(&resolver(&dns, check_public), HOST).await.unwrap_err();
-    assert!(error.contains("has no address"), "{error}");
+    assert!(error.contains("cannot be resolved"), "{error}");
     assert_eq!(dns.questions(HOST), 1);
     assert_eq!(dns.questions("claims.example.inside.example"), 0);
 }
 
 #[tokio::test]
-async fn localhost_is_no_public_address() {
+async fn localhost_is_not_a_public_address() {
     let error = resolve(&PublicResolver::new(None), "localhost").await.unwrap_err();
-    assert!(error.contains("does not lead to a public address"), "{error}");
+    assert!(error.contains("does not resolve to a public address"), "{error}");
 }
 
 #[tokio::test]

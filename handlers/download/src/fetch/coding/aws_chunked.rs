@@ -1,20 +1,20 @@
-//! `aws-chunked`: the frames in which S3's clients upload. S3 takes them off; stores that imitate it have kept the name at the
-//! object, and some the frames themselves.
+//! `aws-chunked`: the frames in which S3's clients upload. S3 removes them; compatible stores may keep the name of the coding at
+//! the object, and some the frames themselves.
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::{CodingError, Layer};
+use super::{CodingError, Decoder};
 
 const NAME: &str = "aws-chunked";
-/// A size in hexadecimal, `;chunk-signature=` and 64 digits are 97 bytes; other extensions may follow.
+/// Longest line of a frame. The size, `;chunk-signature=` and 64 digits are 97 bytes; other extensions may follow.
 const MAX_LINE_BYTES: usize = 512;
 const SIGNATURE: &[u8] = b";chunk-signature=";
 
-/// Takes the frames off a body that has them; any other body passes as it is.
+/// Removes the frames of a body that has them; any other body passes unchanged.
 ///
-/// A frame: the size in hexadecimal, perhaps a signature, CR LF, the bytes, CR LF. The last one is empty, and trailers follow it.
-/// A body counts as framed when its first line has that form, and must then be so to its end: a document is recognised within the
-/// first kilobyte, so that frames that were left in would be stored as part of it.
+/// A frame is the size in hexadecimal, an optional signature, CR LF, the bytes, CR LF. The last frame is empty and is followed by
+/// trailers. A body counts as framed when its first line has this form, and must then be framed to its end: the content
+/// rules check the first kilobyte only, so later frames would be stored as part of the document.
 #[derive(Default)]
 pub(super) struct AwsChunked {
     state: State,
@@ -23,18 +23,18 @@ pub(super) struct AwsChunked {
 
 #[derive(Default, Clone, Copy)]
 enum State {
-    /// The first line, as long as it does not decide.
+    /// Collecting the first line until it can be classified.
     #[default]
     First,
     Plain,
     Size,
     Data(u64),
-    /// CR LF behind the bytes of a frame, of which so many bytes are left.
+    /// The CR LF after the bytes of a frame, with the number of its bytes that are still expected.
     DataEnd(u8),
     Trailers,
 }
 
-/// What a first line is, as far as it came.
+/// The classification of a first line, as far as it was received.
 enum FirstLine {
     Undecided,
     Framed,
@@ -44,25 +44,22 @@ enum FirstLine {
 fn first_line(head: &[u8]) -> FirstLine {
     let digits = head.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
     if !(1..=16).contains(&digits) {
-        return match digits == 0 && head.is_empty() {
-            true => FirstLine::Undecided,
-            false => FirstLine::Plain,
-        };
+        return if head.is_empty() { FirstLine::Undecided } else { FirstLine::Plain };
     }
-    let behind = &head[digits..];
-    let is_prefix = |of: &[u8]| of.starts_with(&behind[..behind.len().min(of.len())]);
-    match behind.len() {
+    let rest = &head[digits..];
+    let is_prefix = |of: &[u8]| of.starts_with(&rest[..rest.len().min(of.len())]);
+    match rest.len() {
         _ if !is_prefix(SIGNATURE) && !is_prefix(b"\r\n") => FirstLine::Plain,
         length if length >= SIGNATURE.len() || (length >= 2 && is_prefix(b"\r\n")) => FirstLine::Framed,
         _ => FirstLine::Undecided,
     }
 }
 
-impl Layer for AwsChunked {
+impl Decoder for AwsChunked {
     fn step(&mut self, input: &mut Bytes) -> Result<Bytes, CodingError> {
         match self.state {
             State::First => {
-                // Decided by fewer bytes than a line may have.
+                // These are enough to classify it, and fewer than the longest line has.
                 let wanted = (16 + SIGNATURE.len() - self.line.len()).min(input.len());
                 self.line.extend_from_slice(&input.split_to(wanted));
                 self.state = match first_line(&self.line) {
@@ -73,7 +70,7 @@ impl Layer for AwsChunked {
                     }
                     FirstLine::Framed => State::Size,
                 };
-                // Read again as a line.
+                // These bytes are read again as a line.
                 let mut rejoined = self.line.split();
                 rejoined.extend_from_slice(input);
                 *input = rejoined.freeze();
@@ -126,7 +123,7 @@ impl Layer for AwsChunked {
 }
 
 impl AwsChunked {
-    /// The next line, without its end.
+    /// Returns the next line without its LF.
     fn read_line(&mut self, input: &mut Bytes) -> Result<Option<BytesMut>, CodingError> {
         let end = input.iter().position(|byte| *byte == b'\n');
         let length = end.map_or(input.len(), |end| end + 1);
@@ -142,7 +139,7 @@ impl AwsChunked {
     }
 }
 
-/// `1000;chunk-signature=…\r` → 4096.
+/// Parses the first line of a frame: `1000;chunk-signature=…\r` is 4096.
 fn size_of(line: &[u8]) -> Result<u64, CodingError> {
     let line = line.strip_suffix(b"\r").ok_or(CodingError::Corrupt(NAME))?;
     let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();

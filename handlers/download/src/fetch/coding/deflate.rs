@@ -1,15 +1,15 @@
-//! `deflate`: the zlib format (RFC 1950) by the standard, raw deflate data (RFC 1951) by many servers.
+//! `deflate`: the zlib format (RFC 1950) according to the standard, raw deflate data (RFC 1951) according to many servers.
 
 use std::io::{self, Write};
 
 use bytes::{Buf, Bytes, BytesMut};
 use flate2::write::{DeflateDecoder, ZlibDecoder};
 
-use super::{CodingError, Layer, corrupt};
+use super::{CodingError, Decoder, corrupt};
 
 const NAME: &str = "deflate";
 
-/// Undoes deflate, in the format that its first two bytes show. What follows its end is dropped.
+/// Decodes deflate in the format that its first two bytes indicate. Bytes after its end are dropped.
 pub(super) struct Deflate(State);
 
 enum State {
@@ -51,12 +51,12 @@ impl State {
     }
 }
 
-/// The header of zlib: method 8, a window that exists, and a check of both bytes.
+/// Checks for a zlib header: method 8, a valid window size, and the checksum of both bytes.
 fn is_zlib(first: u8, second: u8) -> bool {
     first & 0x0F == 8 && first >> 4 <= 7 && u16::from_be_bytes([first, second]).is_multiple_of(31)
 }
 
-impl Layer for Deflate {
+impl Decoder for Deflate {
     fn step(&mut self, input: &mut Bytes) -> Result<Bytes, CodingError> {
         match &mut self.0 {
             State::Before(head) => {
@@ -65,12 +65,13 @@ impl Layer for Deflate {
                 if head.len() < 2 {
                     return Ok(Bytes::new());
                 }
-                // Both are decoded together with what follows them.
+                // They are decoded together with the bytes that follow.
                 let mut rejoined = head.split();
                 rejoined.extend_from_slice(input);
-                self.0 = match is_zlib(rejoined[0], rejoined[1]) {
-                    true => State::Zlib(Box::new(ZlibDecoder::new(Vec::new()))),
-                    false => State::Raw(Box::new(DeflateDecoder::new(Vec::new()))),
+                self.0 = if is_zlib(rejoined[0], rejoined[1]) {
+                    State::Zlib(Box::new(ZlibDecoder::new(Vec::new())))
+                } else {
+                    State::Raw(Box::new(DeflateDecoder::new(Vec::new())))
                 };
                 *input = rejoined.freeze();
                 Ok(Bytes::new())
@@ -80,7 +81,7 @@ impl Layer for Deflate {
                 Ok(Bytes::new())
             }
             decoder => {
-                // One call writes what its buffer holds, 32 KiB, however much the input would come to.
+                // One call returns at most its buffer of 32 KiB, whatever the input decodes to.
                 let read = decoder.write(input).map_err(corrupt(NAME))?;
                 input.advance(read);
                 if read == 0 {
@@ -97,9 +98,10 @@ impl Layer for Deflate {
     fn finish(&mut self) -> Result<Bytes, CodingError> {
         if let State::Before(head) = &self.0 {
             // An empty body is an empty file; one byte is not deflate data.
-            return match head.is_empty() {
-                true => Ok(Bytes::new()),
-                false => Err(CodingError::Truncated(NAME)),
+            return if head.is_empty() {
+                Ok(Bytes::new())
+            } else {
+                Err(CodingError::Truncated(NAME))
             };
         }
         self.0.try_finish().map_err(corrupt(NAME))?;

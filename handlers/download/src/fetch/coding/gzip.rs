@@ -1,32 +1,32 @@
-//! gzip (RFC 1952), of one member or of many.
+//! `gzip` (RFC 1952), with one or more members.
 
 use std::io::Write;
 
 use bytes::{Buf, Bytes, BytesMut};
 use flate2::write::GzDecoder;
 
-use super::{CodingError, Layer, corrupt};
+use super::{CodingError, Decoder, corrupt};
 
 const NAME: &str = "gzip";
 const MAGIC: [u8; 2] = [0x1F, 0x8B];
 
-/// Undoes gzip.
+/// Decodes gzip.
 ///
-/// A body that does not begin as gzip does was declared wrongly, by an uploader or because something on the way has undone it
-/// already: it passes as it is. No accepted kind of file begins so, and the content is judged either way.
+/// A body that does not start with the magic bytes of gzip was declared wrongly by the uploader, or was decoded on the way: it
+/// passes unchanged. No accepted file type starts with them, and the content is judged in either case.
 #[derive(Default)]
 pub(super) struct Gzip {
     state: State,
-    /// Whether a member was read: what follows the last one is dropped, as gzip itself does.
+    /// Whether a member was read. Bytes after the last member are dropped, as the gzip program does.
     is_gzip: bool,
 }
 
 enum State {
-    /// Before a member: its first bytes, as long as they do not decide.
+    /// Collecting the first bytes of a member.
     Before(BytesMut),
     Member(Box<GzDecoder<Vec<u8>>>),
     Plain,
-    /// Behind the last member.
+    /// After the last member.
     Padding,
 }
 
@@ -36,7 +36,7 @@ impl Default for State {
     }
 }
 
-impl Layer for Gzip {
+impl Decoder for Gzip {
     fn step(&mut self, input: &mut Bytes) -> Result<Bytes, CodingError> {
         match &mut self.state {
             State::Before(head) => {
@@ -56,13 +56,13 @@ impl Layer for Gzip {
                 Ok(Bytes::new())
             }
             State::Member(member) => {
-                // One call writes what its buffer holds, 32 KiB, however much the input would come to.
+                // One call returns at most its buffer of 32 KiB, whatever the input decodes to.
                 let read = member.write(input).map_err(corrupt(NAME))?;
                 input.advance(read);
                 if read > 0 {
                     return Ok(std::mem::take(member.get_mut()).into());
                 }
-                // The member is complete, and this is what follows it.
+                // The member is complete; the input is what follows it.
                 member.try_finish().map_err(corrupt(NAME))?;
                 let rest = std::mem::take(member.get_mut());
                 self.state = State::default();
@@ -84,7 +84,7 @@ impl Layer for Gzip {
             }
             State::Member(member) => {
                 member.try_finish().map_err(|error| {
-                    // A trailer that is cut short is reported as a wrong one, but a member that is complete takes no byte more.
+                    // The decoder reports a truncated trailer as a wrong one. An incomplete member still accepts a byte.
                     let is_cut = member.write(&[0]).is_ok_and(|taken| taken > 0);
                     if is_cut {
                         CodingError::Truncated(NAME)

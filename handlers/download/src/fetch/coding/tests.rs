@@ -1,4 +1,4 @@
-//! Each coding whole, in pieces, cut short and damaged.
+//! Each coding: complete, in pieces, truncated and damaged.
 
 use std::io::Write;
 
@@ -16,7 +16,7 @@ fn decoding(values: &[&[u8]]) -> Result<Decoding, String> {
     Decoding::of(&headers)
 }
 
-/// The body as it comes out, when it is received in pieces of so many bytes.
+/// Decodes a body that is received in pieces of `piece` bytes.
 fn decoded(coding: &str, body: &[u8], piece: usize) -> Result<Vec<u8>, CodingError> {
     let mut decoding = decoding(&[coding.as_bytes()]).unwrap();
     let mut out = Vec::new();
@@ -101,7 +101,7 @@ fn gzip_with_name(body: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn every_coding_is_undone_however_the_body_is_cut_into_pieces() {
+fn every_coding_is_decoded_whatever_the_pieces() {
     let text = text();
     let stored = raw_deflate(&text, Compression::none());
     let two_members = [gzip(&text[..1000]), gzip_with_name(&text[1000..])].concat();
@@ -157,7 +157,7 @@ fn a_body_without_bytes_is_an_empty_file() {
 }
 
 #[test]
-fn values_that_transform_nothing_are_no_codings() {
+fn values_that_do_not_transform_the_body_are_ignored() {
     for value in [
         "",
         " ",
@@ -189,7 +189,7 @@ fn values_that_transform_nothing_are_no_codings() {
 }
 
 #[test]
-fn what_is_not_undone_is_refused_by_name() {
+fn unsupported_codings_are_refused_by_name() {
     for value in [
         "br",
         "BR",
@@ -228,7 +228,7 @@ fn what_is_not_undone_is_refused_by_name() {
 }
 
 #[test]
-fn a_body_that_is_cut_anywhere_is_told_from_a_whole_one() {
+fn a_body_truncated_anywhere_is_detected() {
     let text = &text()[..3000];
     for (coding, body) in [
         ("gzip", gzip_with_name(text)),
@@ -305,7 +305,7 @@ fn a_damaged_body_never_passes_as_another_one() {
 }
 
 #[test]
-fn documents_that_are_declared_as_frames_and_are_none_pass() {
+fn documents_declared_as_frames_without_having_them_pass() {
     for body in [
         &b"%PDF-1.7\n"[..],
         b"\xFF\xD8\xFF\xE0",
@@ -323,7 +323,7 @@ fn documents_that_are_declared_as_frames_and_are_none_pass() {
 }
 
 #[test]
-fn a_bomb_comes_in_small_pieces() {
+fn a_decompression_bomb_is_decoded_in_small_pieces() {
     let mut bomb = vec![0; 8 * 1024 * 1024];
     for _ in 0..2 {
         bomb = gzip(&bomb);

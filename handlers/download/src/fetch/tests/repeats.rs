@@ -1,9 +1,16 @@
-//! Requests that are made again at once: when, how often, and in which time.
+//! Requests that are sent again at once: when, how often, and within which time.
 
 use super::*;
 
-/// A server that answers so many requests on each connection, and then closes it when the next one comes.
-async fn closes_after(requests: usize, resets: bool) -> RawServer {
+/// How a server closes a connection.
+#[derive(Debug, Clone, Copy)]
+enum Closing {
+    Close,
+    Reset,
+}
+
+/// A server that responds to this number of requests per connection, and closes it at the next one.
+async fn closes_after(requests: usize, closing: Closing) -> RawServer {
     RawServer::start(move |_, mut connection| async move {
         for _ in 0..requests {
             if connection.request().await.is_empty() {
@@ -11,32 +18,32 @@ async fn closes_after(requests: usize, resets: bool) -> RawServer {
             }
             connection.send(&sized("", PDF)).await;
         }
-        // The first byte of the next request; with the rest unread the system resets the connection.
-        match resets {
-            true => connection.byte().await,
-            false => drop(connection.request().await),
+        match closing {
+            // With the rest of the request unread, the system resets the connection.
+            Closing::Reset => connection.byte().await,
+            Closing::Close => drop(connection.request().await),
         }
     })
     .await
 }
 
 #[tokio::test]
-async fn a_kept_connection_that_is_closed_when_it_is_used_again_costs_no_attempt() {
-    for resets in [false, true] {
+async fn a_pooled_connection_that_is_closed_on_reuse_is_not_a_failure() {
+    for closing in [Closing::Close, Closing::Reset] {
         let bench = Bench::new();
-        let server = closes_after(1, resets).await;
+        let server = closes_after(1, closing).await;
         for number in 1..=6 {
             let cached = bench.fetch(&server).await;
             let cached = cached.unwrap_or_else(|problem| panic!("{number}: {}", problem.message()));
             assert_eq!(cached.bytes, PDF.len() as u64);
         }
-        // First kept and second new connection by turns; the new ones of a second attempt are not kept.
-        assert_eq!(server.connections(), 6, "resets: {resets}");
+        // Pooled and new connections take turns; the new ones of a second attempt are not pooled.
+        assert_eq!(server.connections(), 6, "{closing:?}");
     }
 }
 
 #[tokio::test]
-async fn a_kept_tls_connection_that_is_cut_costs_no_attempt() {
+async fn a_pooled_tls_connection_that_is_cut_is_not_a_failure() {
     let (config, pem) = tls("localhost", &[b"http/1.1"]);
     let server = RawServer::start_tls(config, |_, mut connection| async move {
         connection.request().await;
@@ -44,7 +51,7 @@ async fn a_kept_tls_connection_that_is_cut_costs_no_attempt() {
         connection.request().await;
     })
     .await;
-    let bench = Bench::with(PATIENT, Some(&pem));
+    let bench = Bench::with(LONG_TIMEOUTS, Some(&pem));
     let url = format!("https://localhost:{}/a.pdf", server.port);
     for _ in 0..4 {
         assert_eq!(bench.fetch_url(&url).await.unwrap().bytes, PDF.len() as u64);
@@ -52,15 +59,15 @@ async fn a_kept_tls_connection_that_is_cut_costs_no_attempt() {
 }
 
 #[tokio::test]
-async fn a_request_is_repeated_once_and_only_where_a_connection_may_have_been_kept() {
+async fn a_request_is_repeated_once_and_only_where_a_connection_may_be_pooled() {
     let bench = Bench::new();
-    // A host that has never answered: there is nothing to ask again.
+    // A host that never responded: no connection can have been pooled.
     let server = RawServer::start(|_, mut connection| async move { drop(connection.request().await) }).await;
     bench
         .assert_fails("never answers", &server, Category::Transient, "the request failed")
         .await;
     assert_eq!(server.connections(), 1);
-    // One that answers once: the second attempt fails as well, and is the last.
+    // A host that responds once: the second attempt fails too, and is the last.
     let server = RawServer::start(|number, mut connection| async move {
         connection.request().await;
         if number == 0 {
@@ -74,8 +81,8 @@ async fn a_request_is_repeated_once_and_only_where_a_connection_may_have_been_ke
         .assert_fails("answers once", &server, Category::Transient, "the request failed")
         .await;
     assert_eq!(server.connections(), 2);
-    // One whose answers are never readable.
-    let server = sends(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec(), true).await;
+    // A host whose responses are never readable.
+    let server = sends(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec(), Then::Hold).await;
     bench
         .assert_fails(
             "speaks another language",
@@ -88,11 +95,11 @@ async fn a_request_is_repeated_once_and_only_where_a_connection_may_have_been_ke
 }
 
 #[tokio::test]
-async fn a_second_attempt_has_no_time_of_its_own() {
+async fn a_second_attempt_shares_the_timeout_of_the_first() {
     let bench = Bench::with(
-        TimeLimits {
+        Timeouts {
             base: Duration::from_secs(2),
-            ..PATIENT
+            ..LONG_TIMEOUTS
         },
         None,
     );
@@ -109,7 +116,7 @@ async fn a_second_attempt_has_no_time_of_its_own() {
     assert!(bench.fetch(&server).await.is_ok());
     let started = Instant::now();
     bench
-        .assert_fails("then silent", &server, Category::Transient, "none within 2 s")
+        .assert_fails("then silent", &server, Category::Transient, "no response within 2 s")
         .await;
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     assert_eq!(server.connections(), 2);

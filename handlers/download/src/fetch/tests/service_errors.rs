@@ -1,9 +1,9 @@
-//! Errors of S3 and of Azure Storage: each ends in its category, with a text that a person can act on.
+//! Errors of S3 and of Azure Storage: each ends in its category, with a text that says what to do.
 
 use super::*;
 
-/// Status, headers, body and query of the URL, and what becomes of it.
-#[rustfmt::skip] // One answer a line.
+/// Status, headers, body, query of the URL, category, and words of the failure.
+#[rustfmt::skip] // One response per line.
 fn service_errors() -> Vec<(&'static str, &'static str, String, String, Category, &'static str)> {
     use Category::{Auth, Permanent, Transient};
     let s3 = |code: &str, message: &str| format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message><RequestId>1</RequestId></Error>");
@@ -21,7 +21,7 @@ fn service_errors() -> Vec<(&'static str, &'static str, String, String, Category
         ("412 Precondition Failed", "x-ms-error-code: ServerBusy\r\n", none(), none(), Transient, "(Azure ServerBusy)"),
         ("409 Conflict", "x-ms-error-code: BlobArchived\r\n", none(), none(), Permanent, "(Azure BlobArchived)"),
         ("403 Forbidden", "", s3("AccessDenied", "Access Denied"), none(), Permanent, "(S3 AccessDenied)"),
-        ("403 Forbidden", "", s3("AccessDenied", "Request has expired"), none(), Permanent, "has expired; the source must send the event anew"),
+        ("403 Forbidden", "", s3("AccessDenied", "Request has expired"), none(), Permanent, "has expired; the source must resend the event"),
         ("400 Bad Request", "", s3("ExpiredToken", "The provided token has expired."), none(), Permanent, "credentials that signed the URL have expired"),
         ("403 Forbidden", "", s3("InvalidObjectState", ""), none(), Permanent, "archived"),
         ("404 Not Found", "", s3("NoSuchKey", ""), none(), Permanent, "404 Not Found (S3 NoSuchKey)"),
@@ -33,33 +33,33 @@ fn service_errors() -> Vec<(&'static str, &'static str, String, String, Category
         ("307 Temporary Redirect", "", s3("TemporaryRedirect", ""), none(), Permanent, "(S3 TemporaryRedirect)"),
         ("301 Moved Permanently", "x-amz-bucket-region: <script>\r\n", none(), none(), Permanent, "301 Moved Permanently without a Location"),
         ("400 Bad Request", "", "<Error><Code>AuthorizationQueryParametersError</Code><Region>us-west-1</Region></Error>".to_owned(), none(), Permanent, "region `us-west-1`"),
-        // Not valid yet by the service's clock, or by ours
-        ("403 Forbidden", "", s3("AccessDenied", "Request is not valid yet"), signed(-1), Transient, "may not be so yet"),
+        // Not valid yet according to the service's clock, or to ours
+        ("403 Forbidden", "", s3("AccessDenied", "Request is not valid yet"), signed(-1), Transient, "may not be valid yet"),
         ("403 Forbidden", "", s3("AccessDenied", "Access Denied"), signed(-1), Permanent, "(S3 AccessDenied)"),
-        ("403 Forbidden", "", s3("AccessDenied", "Access Denied"), signed(5), Transient, "may not be so yet"),
-        ("403 Forbidden", "x-ms-error-code: AuthenticationFailed\r\n", none(), azure(-1), Transient, "may not be so yet"),
+        ("403 Forbidden", "", s3("AccessDenied", "Access Denied"), signed(5), Transient, "may not be valid yet"),
+        ("403 Forbidden", "x-ms-error-code: AuthenticationFailed\r\n", none(), azure(-1), Transient, "may not be valid yet"),
         ("403 Forbidden", "x-ms-error-code: AuthenticationFailed\r\n", none(), azure(-20), Permanent, "(Azure AuthenticationFailed)"),
         ("403 Forbidden", "x-ms-error-code: AuthorizationPermissionMismatch\r\n", none(), azure(-1), Permanent, "does not permit reading"),
         ("403 Forbidden", "", s3("SignatureDoesNotMatch", ""), signed(5), Permanent, "(S3 SignatureDoesNotMatch)"),
-        ("403 Forbidden", "", none(), azure(-1), Transient, "may not be so yet"),
+        ("403 Forbidden", "", none(), azure(-1), Transient, "may not be valid yet"),
         ("404 Not Found", "x-ms-error-code: BlobNotFound\r\n", none(), azure(-1), Permanent, "(Azure BlobNotFound)"),
     ]
 }
 
 #[tokio::test]
-async fn errors_of_storage_services_are_told_apart_by_their_codes() {
+async fn errors_of_storage_services_are_classified_by_their_codes() {
     let bench = Bench::new();
     for (status, headers, body, query, category, words) in service_errors() {
-        for holds in [true, false] {
-            // Without a length the body ends with the connection, or with our patience.
-            let length = if holds {
+        for then in [Then::Hold, Then::Close] {
+            // Without a length the body ends with the connection.
+            let length = if then == Then::Hold {
                 format!("Content-Length: {}\r\n", body.len())
             } else {
                 String::new()
             };
             let server = sends(
                 format!("HTTP/1.1 {status}\r\n{headers}{length}\r\n{body}").into_bytes(),
-                holds,
+                then,
             )
             .await;
             let fetched = bench
@@ -78,20 +78,21 @@ async fn errors_of_storage_services_are_told_apart_by_their_codes() {
 }
 
 #[tokio::test]
-async fn a_signature_that_did_not_follow_a_redirect_is_told() {
+async fn a_signature_that_is_not_valid_after_a_redirect_is_explained() {
     let (config, pem) = tls("claimxperience.com,www.claimxperience.com", &[b"http/1.1"]);
     let server = RawServer::start_tls(config, |_, mut connection| async move {
         let request = connection.request().await;
-        let answer = match request.contains("host: www.") {
-            true => "HTTP/1.1 403 Forbidden\r\nContent-Length: 48\r\n\r\n<Error><Code>SignatureDoesNotMatch</Code></Error>",
-            false => "HTTP/1.1 307 Temporary Redirect\r\nContent-Length: 0\r\nLocation: https://www.claimxperience.com/a.pdf?X-Amz-Date=20200101T000000Z&X-Amz-Expires=999999999&X-Amz-Signature=SECRET\r\n\r\n",
+        let answer = if request.contains("host: www.") {
+            "HTTP/1.1 403 Forbidden\r\nContent-Length: 48\r\n\r\n<Error><Code>SignatureDoesNotMatch</Code></Error>"
+        } else {
+            "HTTP/1.1 307 Temporary Redirect\r\nContent-Length: 0\r\nLocation: https://www.claimxperience.com/a.pdf?X-Amz-Date=20200101T000000Z&X-Amz-Expires=999999999&X-Amz-Signature=SECRET\r\n\r\n"
         };
         connection.send(answer.as_bytes()).await;
     })
     .await;
     let resolve =
         ["claimxperience.com", "www.claimxperience.com"].map(|host| format!("{host}=127.0.0.1:{}", server.port));
-    let bench = Bench::with_settings(PATIENT, Some(&pem), &[("DEV_RESOLVE", resolve.join(",").as_str())]);
+    let bench = Bench::with_settings(LONG_TIMEOUTS, Some(&pem), &[("DEV_RESOLVE", resolve.join(",").as_str())]);
     let problem = bench.fetch_url("https://claimxperience.com/a.pdf").await.unwrap_err();
     assert_eq!(problem.category, Category::Permanent);
     assert!(
@@ -105,18 +106,18 @@ async fn a_signature_that_did_not_follow_a_redirect_is_told() {
 }
 
 #[tokio::test]
-async fn an_error_whose_body_never_ends_is_an_error_in_time() {
-    let bench = Bench::with(IMPATIENT, None);
+async fn an_error_with_an_endless_body_ends_in_time() {
+    let bench = Bench::with(SHORT_TIMEOUTS, None);
     let server = RawServer::start(|_, mut connection| async move {
         connection.request().await;
         connection.send(b"HTTP/1.1 404 Not Found\r\n\r\n").await;
-        connection.send_for_ever(&[b'x'; 1000]).await;
+        connection.send_forever(&[b'x'; 1000]).await;
     })
     .await;
     bench.assert_fails("endless", &server, Category::Permanent, "404").await;
     let server = sends(
         b"HTTP/1.1 400 Bad Request\r\nContent-Length: 500\r\n\r\n<Error><Code>SlowDown</Code>".to_vec(),
-        true,
+        Then::Hold,
     )
     .await;
     bench
