@@ -78,7 +78,7 @@ impl Fetcher {
         let response = tokio::time::timeout(base, self.follow(policy, url))
             .await
             .map_err(|_| {
-                let text = format!("no response within {} s", base.as_secs());
+                let text = format!("the request timed out: no response within {} s", base.as_secs());
                 Problem::new(Category::Transient, text)
             })??;
         let announced = self.check_headers(&response)?;

@@ -73,11 +73,10 @@ mod tests {
     /// The outcome at 12:00:00.
     fn checked(query: &str) -> String {
         let url = Url::parse(&format!("https://h/a.pdf?{query}")).unwrap();
-        match check(&url, at("12:00:00")) {
-            None => "requested".to_owned(),
-            Some(Ok(Outcome::NotBefore(due))) => format!("waits until {}", due.strftime("%T")),
-            Some(Ok(Outcome::Emit(_))) => panic!("nothing is emitted"),
-            Err(Failure::Message { problem, retry_after })) => {
+        match wait_in_place(&url, at("12:00:00")) {
+            Ok(None) => "requested".to_owned(),
+            Ok(Some(due)) => format!("waits until {}", due.strftime("%T")),
+            Err(Failure::Message { problem, retry_after }) => {
                 assert!(
                     problem.message().contains("is valid from 2026-0"),
                     "{}",

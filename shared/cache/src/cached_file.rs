@@ -11,7 +11,7 @@ use uuid::Uuid;
 use xact_contracts::cache_path::{self, Layout};
 
 use crate::folders::{Folders, MissingShard};
-use crate::{Cache, previous, regular_file};
+use crate::{previous, regular_file};
 
 /// An open file with the announced size.
 pub struct CachedFile {
@@ -20,40 +20,12 @@ pub struct CachedFile {
     content: Arc<File>,
 }
 
-/// Result of [`Cache::open`].
+/// Result of [`crate::Cache::open`].
 pub enum Lookup {
     /// The file.
     Found(CachedFile),
     /// There is no usable file, and why.
     Unusable(&'static str),
-}
-
-impl Cache {
-    /// Opens the file of an attachment that is announced with this size. A file of another size is removed: the download
-    /// stage would take it for complete and announce it again.
-    ///
-    /// # Errors
-    /// When the volume fails, so that nothing is known of the file.
-    pub async fn open(&self, media_id: Uuid, layout: Layout, bytes: u64) -> io::Result<Lookup> {
-        let entry = self.entry(media_id, layout);
-        tokio::task::spawn_blocking(move || entry.look_up(bytes))
-            .await
-            .map_err(io::Error::other)?
-    }
-
-    /// Removes the file of an attachment if it exists; in the previous layout, its folder with everything that attempts left
-    /// in it. Best effort: the janitor removes what remains.
-    pub fn remove(&self, media_id: Uuid, layout: Layout) -> impl Future<Output = ()> + Send + use<> {
-        self.entry(media_id, layout).remove()
-    }
-
-    fn entry(&self, media_id: Uuid, layout: Layout) -> Entry {
-        Entry {
-            folders: Arc::clone(&self.folders),
-            media_id,
-            layout,
-        }
-    }
 }
 
 impl CachedFile {
@@ -73,14 +45,28 @@ impl CachedFile {
 }
 
 /// The file of an attachment in one of the layouts.
-struct Entry {
+pub(crate) struct Entry {
     folders: Arc<Folders>,
     media_id: Uuid,
     layout: Layout,
 }
 
 impl Entry {
-    fn look_up(self, bytes: u64) -> io::Result<Lookup> {
+    pub(crate) fn new(folders: &Arc<Folders>, media_id: Uuid, layout: Layout) -> Self {
+        Self {
+            folders: Arc::clone(folders),
+            media_id,
+            layout,
+        }
+    }
+
+    pub(crate) async fn look_up(self, bytes: u64) -> io::Result<Lookup> {
+        tokio::task::spawn_blocking(move || self.look_up_blocking(bytes))
+            .await
+            .map_err(io::Error::other)?
+    }
+
+    fn look_up_blocking(self, bytes: u64) -> io::Result<Lookup> {
         let (file, length) = match self.open() {
             Ok(Some(opened)) => opened,
             Ok(None) => return Ok(Lookup::Unusable("it is not a regular file")),
@@ -126,7 +112,7 @@ impl Entry {
         }
     }
 
-    async fn remove(self) {
+    pub(crate) async fn remove(self) {
         let removed = tokio::task::spawn_blocking(move || match self.unlink() {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 tracing::debug!(media_id = %self.media_id, %error, "a cached file is left to the janitor");

@@ -10,7 +10,6 @@ use jiff::{SignedDuration, Timestamp};
 
 use xact_contracts::cache_path::{self, Kind};
 
-use crate::Cache;
 use crate::folders::{Folders, open_folder};
 
 /// A part that was not written for this long is an orphan: a download that receives nothing is aborted much earlier.
@@ -51,16 +50,7 @@ fn before(timestamp: Timestamp, retention: Duration) -> Timestamp {
     timestamp.checked_sub(retention).unwrap_or(Timestamp::MIN)
 }
 
-impl Cache {
-    /// Removes orphans and returns how many files, or folders of attachments in the previous layout, that were.
-    ///
-    /// It blocks, and lists every shard.
-    #[must_use]
-    pub fn remove_orphans(&self, cutoffs: Cutoffs) -> usize {
-        remove_orphans(&self.folders, cutoffs)
-    }
-}
-
+/// Removes orphans and returns how many files, or folders of attachments in the previous layout, that were.
 pub(crate) fn remove_orphans(folders: &Folders, cutoffs: Cutoffs) -> usize {
     let Ok(root) = folders.check_root() else {
         return 0;
@@ -140,6 +130,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::Cache;
 
     fn past() -> Timestamp {
         Timestamp::now().checked_sub(SignedDuration::from_hours(1)).unwrap()

@@ -18,8 +18,9 @@ use uuid::Uuid;
 
 use xact_contracts::{cache_path, time};
 
+use crate::error::CacheError;
 use crate::folders::{Folders, MissingShard};
-use crate::{CacheError, ContentKind, FileInfo, footer};
+use crate::footer::{self, ContentKind, FileInfo};
 
 /// Bytes that are buffered before they are written.
 const BUFFER_BYTES: usize = 128 * 1024;

@@ -11,31 +11,14 @@ use uuid::Uuid;
 use xact_contracts::cache_path;
 
 use crate::folders::{Folders, MissingShard};
-use crate::{Cache, FileInfo, Part, footer, previous, regular_file};
+use crate::footer::{self, FileInfo};
+use crate::part::Part;
+use crate::{previous, regular_file};
 
 /// One lock per attachment in progress.
 #[derive(Default)]
 pub(crate) struct SlotLocks {
     busy: Mutex<HashMap<Uuid, Arc<tokio::sync::Mutex<()>>>>,
-}
-
-impl Cache {
-    /// Returns the slot of an attachment; waits while another task of this process holds it.
-    pub async fn slot(&self, media_id: Uuid) -> Slot {
-        let lock = {
-            let mut busy = self.locks.busy.lock();
-            Arc::clone(busy.entry(media_id).or_default())
-        };
-        Slot {
-            folders: Arc::clone(&self.folders),
-            media_id,
-            _lock: SlotLock {
-                media_id,
-                locks: Arc::clone(&self.locks),
-                guard: Some(lock.lock_owned().await),
-            },
-        }
-    }
 }
 
 /// Holds an attachment's lock; dropping it removes the lock from the map unless another task waits for it.
@@ -67,6 +50,20 @@ pub struct Slot {
 }
 
 impl Slot {
+    /// Waits until no other task holds the slot.
+    pub(crate) async fn acquire(folders: &Arc<Folders>, locks: &Arc<SlotLocks>, media_id: Uuid) -> Self {
+        let lock = Arc::clone(locks.busy.lock().entry(media_id).or_default());
+        Self {
+            folders: Arc::clone(folders),
+            media_id,
+            _lock: SlotLock {
+                media_id,
+                locks: Arc::clone(locks),
+                guard: Some(lock.lock_owned().await),
+            },
+        }
+    }
+
     /// Returns the complete file of an earlier attempt, if it exists with the size in its footer.
     pub async fn complete_file(&self) -> Option<FileInfo> {
         let media_id = self.media_id;
@@ -114,7 +111,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::ContentKind;
+    use crate::{Cache, ContentKind};
 
     async fn write(slot: &Slot, content: &[u8]) -> FileInfo {
         let mut part = slot.new_part();
@@ -154,17 +151,17 @@ mod tests {
     #[tokio::test]
     async fn a_second_task_of_the_same_attachment_waits_for_the_first() {
         let root = tempfile::tempdir().unwrap();
-        let cache = Arc::new(Cache::create(root.path()).unwrap());
+        let (folders, locks) = (Arc::new(Folders::new(root.path())), Arc::<SlotLocks>::default());
         let id = Uuid::new_v4();
-        let first = cache.slot(id).await;
+        let first = Slot::acquire(&folders, &locks, id).await;
         let waiting = tokio::spawn({
-            let cache = Arc::clone(&cache);
-            async move { cache.slot(id).await.complete_file().await.is_some() }
+            let (folders, locks) = (Arc::clone(&folders), Arc::clone(&locks));
+            async move { Slot::acquire(&folders, &locks, id).await.complete_file().await.is_some() }
         });
         write(&first, b"x").await;
         drop(first);
         assert!(waiting.await.unwrap(), "it finds the file of the first");
-        assert!(cache.locks.busy.lock().is_empty());
+        assert!(locks.busy.lock().is_empty());
     }
 
     #[tokio::test]

@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use rustix::fs::StatVfs;
 
+use crate::error::CacheError;
 use crate::folders::Folders;
 use crate::janitor::{self, Cutoffs};
-use crate::{Cache, CacheError};
 
 /// Used ratio above which no download starts.
 const FULL: f64 = 0.9;
@@ -111,25 +111,20 @@ pub(crate) struct VolumeWatch {
     swept: Arc<Mutex<Option<Instant>>>,
 }
 
-impl Cache {
-    /// Returns how full the volume is: a reading at most 10 s old, or 250 ms above 80 %. On a full volume orphaned parts are
-    /// removed first, at most once a minute.
-    ///
-    /// # Errors
-    /// When the file system call fails.
-    pub async fn volume(&self) -> Result<Volume, CacheError> {
-        let last = || self.volume.reading.lock();
-        let known = last().filter(|(at, volume)| at.elapsed() < volume.max_age());
-        if let Some((_, volume)) = known {
+impl VolumeWatch {
+    /// Returns a recent reading, or a new one.
+    pub(crate) async fn read(&self, folders: &Arc<Folders>) -> Result<Volume, CacheError> {
+        let recent = self.reading.lock().filter(|(at, volume)| at.elapsed() < volume.max_age());
+        if let Some((_, volume)) = recent {
             return Ok(volume);
         }
-        let (folders, swept) = (Arc::clone(&self.folders), Arc::clone(&self.volume.swept));
+        let (shared, swept) = (Arc::clone(folders), Arc::clone(&self.swept));
         // The call blocks for as long as a share hangs.
-        let volume = tokio::task::spawn_blocking(move || read(&folders, &swept))
+        let volume = tokio::task::spawn_blocking(move || read(&shared, &swept))
             .await
             .unwrap_or_else(|error| Err(io::Error::other(error)))
-            .map_err(|error| CacheError::new(self.path(), error))?;
-        *last() = Some((Instant::now(), volume));
+            .map_err(|error| CacheError::new(folders.path(), error))?;
+        *self.reading.lock() = Some((Instant::now(), volume));
         Ok(volume)
     }
 }
@@ -162,6 +157,7 @@ fn is_time_to_sweep(swept: &Mutex<Option<Instant>>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Cache;
 
     fn volume(used: u64, available: u64) -> Volume {
         Volume {

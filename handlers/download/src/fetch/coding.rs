@@ -4,19 +4,21 @@
 //! size, so that a body of any length and ratio takes the same memory.
 
 mod aws_chunked;
+mod decoder;
 mod deflate;
 mod gzip;
 #[cfg(test)]
 pub(super) mod tests;
 
-use std::io;
-
 use bytes::Bytes;
 use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 
 use aws_chunked::AwsChunked;
+use decoder::Decoder;
 use deflate::Deflate;
 use gzip::Gzip;
+
+pub(super) use decoder::CodingError;
 
 /// Most codings of one body that transform it.
 const MAX_CODINGS: usize = 3;
@@ -47,27 +49,6 @@ fn is_charset(name: &str) -> bool {
     ]
     .iter()
     .any(|prefix| name.starts_with(prefix))
-}
-
-/// Why a body cannot be decoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum CodingError {
-    /// The end is missing.
-    #[error("the body ends within its {0} coding")]
-    Truncated(&'static str),
-    /// The data is not in this format, or a checksum is wrong.
-    #[error("the body does not match its content-encoding: the {0} data is corrupt")]
-    Corrupt(&'static str),
-}
-
-/// Decodes one coding piece by piece.
-trait Decoder: Send {
-    /// Takes bytes from the front of `input`, which is not empty, and returns what they decode to: at most about 64 KiB,
-    /// possibly nothing. Each call takes or returns something.
-    fn step(&mut self, input: &mut Bytes) -> Result<Bytes, CodingError>;
-
-    /// Returns the rest after all input was read.
-    fn finish(&mut self) -> Result<Bytes, CodingError>;
 }
 
 struct Stage {
@@ -189,12 +170,4 @@ fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, String> {
     codings.sort_by_key(|coding| *coding != Coding::AwsChunked);
     codings.dedup_by(|a, b| (*a, *b) == (Coding::AwsChunked, Coding::AwsChunked));
     Ok(codings)
-}
-
-/// Returns the conversion of a decompressor's errors.
-fn corrupt(coding: &'static str) -> impl Fn(io::Error) -> CodingError {
-    move |error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => CodingError::Truncated(coding),
-        _ => CodingError::Corrupt(coding),
-    }
 }

@@ -3,7 +3,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::{CodingError, Decoder};
+use super::decoder::{CodingError, Decoder};
 
 const NAME: &str = "aws-chunked";
 /// Longest line of a frame. The size, `;chunk-signature=` and 64 digits are 97 bytes; other extensions may follow.

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use bytes::{Buf, Bytes, BytesMut};
 use flate2::write::{DeflateDecoder, ZlibDecoder};
 
-use super::{CodingError, Decoder, corrupt};
+use super::decoder::{CodingError, Decoder, corrupt};
 
 const NAME: &str = "deflate";
 

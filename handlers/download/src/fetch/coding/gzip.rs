@@ -5,7 +5,7 @@ use std::io::Write;
 use bytes::{Buf, Bytes, BytesMut};
 use flate2::write::GzDecoder;
 
-use super::{CodingError, Decoder, corrupt};
+use super::decoder::{CodingError, Decoder, corrupt};
 
 const NAME: &str = "gzip";
 const MAGIC: [u8; 2] = [0x1F, 0x8B];

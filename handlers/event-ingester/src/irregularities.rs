@@ -1,8 +1,7 @@
-//! Tells of events that hold more than the pipeline reads of them: URLs outside the list of attachments, a timestamp that
-//! is not taken, names that are there twice.
+//! Reports irregular events: with URLs outside the list of attachments, an invalid timestamp, or repeated names.
 //!
-//! Each such event is counted. The log has one line for each new shape, since a source that writes one such event mostly
-//! writes all of them so. A shape is a JSON path, or the form of a timestamp; it holds no URL and no value.
+//! Each such event is counted. Each new shape is logged once, because a source that writes one such event usually writes all
+//! its events like that. A shape is a JSON path, or the form of a timestamp; it contains no URL and no value.
 
 use std::collections::HashSet;
 
@@ -12,25 +11,25 @@ use xact_contracts::messages::Event;
 use xact_contracts::url_paths::UrlPaths;
 use xact_telemetry::metrics::{DOMAIN, metrics};
 
-/// Limits the shapes that are logged: a source may use a new name in each event.
+/// Most shapes that are logged: a source may use a new name in each event.
 const MAX_SHAPES: usize = 1_000;
 
 /// Counts irregular events, and logs each shape once.
-pub(crate) struct Irregular {
+pub(crate) struct IrregularityReport {
     ignored: UrlPaths,
-    told: Mutex<HashSet<String>>,
+    logged: Mutex<HashSet<String>>,
 }
 
-impl Irregular {
+impl IrregularityReport {
     pub(crate) fn new(ignored: UrlPaths) -> Self {
         Self {
             ignored,
-            told: Mutex::default(),
+            logged: Mutex::default(),
         }
     }
 
-    /// Counts an event's irregularities, and tells those whose shape is new.
-    pub(crate) fn note(&self, event: &Event) {
+    /// Counts an event's irregularities and logs those whose shape is new.
+    pub(crate) fn record(&self, event: &Event) {
         let found = &event.irregularities;
         let mut unlisted = self.ignored.others(&found.unlisted_urls).peekable();
         if unlisted.peek().is_some() {
@@ -41,7 +40,7 @@ impl Irregular {
                 tracing::warn!(
                     path,
                     event_type = event.event_type,
-                    "events hold URLs outside their list of attachments, and nothing is downloaded from there: \
+                    "events have URLs outside their list of attachments, which are not downloaded: \
                      the source must put them into `attachments`, or add the path to IGNORED_URL_PATHS"
                 );
             }
@@ -52,7 +51,7 @@ impl Irregular {
                 tracing::warn!(
                     written = refused.written,
                     reason = %refused.reason,
-                    "the timestamp of events is not taken: the time of their record counts"
+                    "events have an invalid timestamp: that of their record is used"
                 );
             }
         }
@@ -61,21 +60,21 @@ impl Irregular {
         }
         for path in &found.repeated_names {
             if self.is_new("name", path) {
-                tracing::warn!(path, "events hold a name twice in one object: the last value counts");
+                tracing::warn!(path, "events have a name twice in one object: the last value is used");
             }
         }
     }
 
     fn is_new(&self, kind: &str, shape: &str) -> bool {
-        let mut told = self.told.lock();
-        if told.len() >= MAX_SHAPES {
+        let mut logged = self.logged.lock();
+        if logged.len() >= MAX_SHAPES {
             return false;
         }
-        let is_new = told.insert(format!("{kind} {shape}"));
-        if told.len() == MAX_SHAPES {
+        let is_new = logged.insert(format!("{kind} {shape}"));
+        if logged.len() == MAX_SHAPES {
             tracing::warn!(
                 MAX_SHAPES,
-                "so many shapes of irregular events were seen: further ones are counted only"
+                "the limit of logged shapes of irregular events is reached: further ones are only counted"
             );
         }
         is_new
@@ -86,7 +85,7 @@ fn count(kind: &str) {
     metrics().event_irregularities(DOMAIN, kind).inc();
 }
 
-/// A timestamp with each digit as `9`: what two of one source have in common.
+/// Returns a timestamp with each digit replaced by `9`: its form.
 fn form(written: &str) -> String {
     let digit_as_nine = |c: char| if c.is_ascii_digit() { '9' } else { c };
     written.chars().take(60).map(digit_as_nine).collect()
@@ -104,29 +103,29 @@ mod tests {
         Event::from_value(&value).unwrap()
     }
 
-    fn told(irregular: &Irregular) -> Vec<String> {
-        let mut told: Vec<_> = irregular.told.lock().iter().cloned().collect();
-        told.sort();
-        told
+    fn logged(report: &IrregularityReport) -> Vec<String> {
+        let mut logged: Vec<_> = report.logged.lock().iter().cloned().collect();
+        logged.sort();
+        logged
     }
 
     #[test]
-    fn each_shape_is_told_once_and_ignored_paths_never() {
-        let irregular = Irregular::new(UrlPaths::parse("$.payload.links*").unwrap());
+    fn each_shape_is_logged_once_and_ignored_paths_never() {
+        let report = IrregularityReport::new(UrlPaths::parse("$.payload.links*").unwrap());
         for number in 0..3 {
-            irregular.note(&event(&json!({"timestamp": format!("soon {number}"),
+            report.record(&event(&json!({"timestamp": format!("soon {number}"),
                 "payload": {"docs": [format!("https://h/{number}")], "links": {"self": "https://h/s"}}})));
         }
-        irregular.note(&event(&json!({"payload": {"links": {"self": "https://h/s"}}})));
-        assert_eq!(told(&irregular), ["timestamp \"soon 9\"", "url $.payload.docs[*]"]);
+        report.record(&event(&json!({"payload": {"links": {"self": "https://h/s"}}})));
+        assert_eq!(logged(&report), ["timestamp \"soon 9\"", "url $.payload.docs[*]"]);
     }
 
     #[test]
-    fn made_up_names_do_not_fill_the_memory() {
-        let irregular = Irregular::new(UrlPaths::default());
+    fn the_number_of_shapes_is_bounded() {
+        let report = IrregularityReport::new(UrlPaths::default());
         for number in 0..2 * MAX_SHAPES {
-            irregular.note(&event(&json!({format!("f{number}"): "https://h/a"})));
+            report.record(&event(&json!({format!("f{number}"): "https://h/a"})));
         }
-        assert_eq!(told(&irregular).len(), MAX_SHAPES);
+        assert_eq!(logged(&report).len(), MAX_SHAPES);
     }
 }
