@@ -50,7 +50,9 @@ impl Breakers {
         let breaker = hosts.entry(host.to_owned()).or_default();
         if let Some(opened) = breaker.opened {
             // A probe without an outcome (its task was cancelled) is given up after a while.
-            let probing = breaker.probing.is_some_and(|since| now.duration_since(since) < OPEN_DURATION);
+            let probing = breaker
+                .probing
+                .is_some_and(|since| now.duration_since(since) < OPEN_DURATION);
             if now.duration_since(opened) < OPEN_DURATION || probing {
                 return None;
             }

@@ -176,7 +176,12 @@ async fn each_answer_has_its_category_and_leaves_no_file() {
         ("/forbidden/1000/x/b.pdf", Category::Permanent, Some(403), "403"),
         ("/unauthorized-once/1000/x/b.pdf", Category::Auth, Some(401), "401"),
         ("/unavailable/1000/x/b.pdf", Category::Transient, Some(503), "503"),
-        ("/truncated/100000/x/b.pdf", Category::Transient, Some(200), "ended early"),
+        (
+            "/truncated/100000/x/b.pdf",
+            Category::Transient,
+            Some(200),
+            "ended early",
+        ),
         ("/html/1000/x/b.pdf", Category::Permanent, Some(200), "HTML"),
         ("/wrong-type/1000/x/b.pdf", Category::Permanent, Some(200), "HTML page"),
         (

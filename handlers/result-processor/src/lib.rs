@@ -105,7 +105,9 @@ impl BatchHandler for ResultProcessor {
             sourced(record, row)
         });
         let event_times: Vec<_> = completed.iter().map(|record| record.input.original_timestamp).collect();
-        self.attachments.append(rows.collect(), &batch.positions, &event_times).await?;
+        self.attachments
+            .append(rows.collect(), &batch.positions, &event_times)
+            .await?;
 
         // An optimization: most rows that would be removed again are not written. The check after the append decides.
         let known = self.completed(&dates, &failed).await?;
@@ -137,11 +139,7 @@ type IdsByDate = BTreeMap<Date, HashSet<Arc<str>>>;
 
 impl ResultProcessor {
     /// Returns those of the attachments that have a row in `xact_attachments`.
-    async fn completed(
-        &self,
-        dates: &Dates,
-        records: &[&Delivered<DownloadResult>],
-    ) -> Result<IdsByDate, Unavailable> {
+    async fn completed(&self, dates: &Dates, records: &[&Delivered<DownloadResult>]) -> Result<IdsByDate, Unavailable> {
         let mut keys: BTreeMap<Date, Vec<Key>> = BTreeMap::new();
         for record in records {
             let (date, id) = dates.identity(&record.input);

@@ -156,7 +156,13 @@ mod tests {
         let first = Slot::acquire(&folders, &locks, id).await;
         let waiting = tokio::spawn({
             let (folders, locks) = (Arc::clone(&folders), Arc::clone(&locks));
-            async move { Slot::acquire(&folders, &locks, id).await.complete_file().await.is_some() }
+            async move {
+                Slot::acquire(&folders, &locks, id)
+                    .await
+                    .complete_file()
+                    .await
+                    .is_some()
+            }
         });
         write(&first, b"x").await;
         drop(first);

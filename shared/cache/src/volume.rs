@@ -114,7 +114,10 @@ pub(crate) struct VolumeWatch {
 impl VolumeWatch {
     /// Returns a recent reading, or a new one.
     pub(crate) async fn read(&self, folders: &Arc<Folders>) -> Result<Volume, CacheError> {
-        let recent = self.reading.lock().filter(|(at, volume)| at.elapsed() < volume.max_age());
+        let recent = self
+            .reading
+            .lock()
+            .filter(|(at, volume)| at.elapsed() < volume.max_age());
         if let Some((_, volume)) = recent {
             return Ok(volume);
         }

@@ -71,7 +71,9 @@ pub(crate) fn compare(table: &str, partition: &Assigned, position: Option<i64>) 
     match (committed, position) {
         (None, None) if *start > first => Decision::SetPosition {
             to: *start,
-            reason: format!("the new group starts at offset {start} of {topic}[{id}], according to EVENTHUB_AUTO_OFFSET_RESET"),
+            reason: format!(
+                "the new group starts at offset {start} of {topic}[{id}], according to EVENTHUB_AUTO_OFFSET_RESET"
+            ),
         },
         (None, Some(ahead)) if ahead > first => Decision::SetPosition {
             to: first,
@@ -148,7 +150,11 @@ mod tests {
         }
     }
 
-    fn decided(committed: Option<i64>, note: Option<CommitMetadata>, position: Option<i64>) -> (&'static str, i64, String) {
+    fn decided(
+        committed: Option<i64>,
+        note: Option<CommitMetadata>,
+        position: Option<i64>,
+    ) -> (&'static str, i64, String) {
         match compare("xact_events", &partition(committed, note), position) {
             Decision::Agree => ("agree", -1, String::new()),
             Decision::Rewind { to, reason, .. } => ("rewind", to, reason),
@@ -219,7 +225,10 @@ mod tests {
     #[test]
     fn a_reset_by_an_operator_may_skip_records() {
         for position in [Some(300), None] {
-            assert_eq!(decided(Some(500), Some(CommitMetadata::OperatorReset), position).0, "agree");
+            assert_eq!(
+                decided(Some(500), Some(CommitMetadata::OperatorReset), position).0,
+                "agree"
+            );
         }
     }
 

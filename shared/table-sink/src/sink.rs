@@ -11,7 +11,7 @@ use parking_lot::{Mutex, MutexGuard};
 use xact_config::Settings;
 use xact_contracts::ids::AppId;
 use xact_lake::{Appended, Key, Sourced, Table, TableRow};
-use xact_runtime::{AssignError, Assigned, Starts, SetupError, Unavailable};
+use xact_runtime::{AssignError, Assigned, SetupError, Starts, Unavailable};
 use xact_telemetry::metrics::{Status, metrics};
 
 use crate::agreement::{self, Decision};

@@ -82,9 +82,8 @@ impl Body {
     /// Judges the first bytes and drops them.
     fn judge(&mut self) -> Result<Judged, FetchError> {
         let head = std::mem::take(&mut self.head);
-        file_rules::judge(self.named, self.declared.as_deref(), &head).map_err(|refusal| {
-            problem_of_200(Category::Permanent, refusal.to_string()).into()
-        })
+        file_rules::judge(self.named, self.declared.as_deref(), &head)
+            .map_err(|refusal| problem_of_200(Category::Permanent, refusal.to_string()).into())
     }
 
     /// hyper reports most short bodies itself; this check covers the rest.

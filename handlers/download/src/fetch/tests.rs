@@ -94,7 +94,9 @@ impl Bench {
         let named = file_rules::named_type(&url).unwrap();
         let slot = self.cache.slot(Uuid::new_v4()).await;
         let fetch = self.fetcher.fetch(&self.policy, url, named, &slot);
-        let fetched = tokio::time::timeout(TEST_TIMEOUT, fetch).await.expect("it ends in time");
+        let fetched = tokio::time::timeout(TEST_TIMEOUT, fetch)
+            .await
+            .expect("it ends in time");
         fetched.map_err(|error| match error {
             FetchError::Failed { problem, .. } => problem,
             FetchError::Cache(error) => panic!("{error}"),

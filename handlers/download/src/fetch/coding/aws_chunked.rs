@@ -44,7 +44,11 @@ enum FirstLine {
 fn first_line(head: &[u8]) -> FirstLine {
     let digits = head.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
     if !(1..=16).contains(&digits) {
-        return if head.is_empty() { FirstLine::Undecided } else { FirstLine::Plain };
+        return if head.is_empty() {
+            FirstLine::Undecided
+        } else {
+            FirstLine::Plain
+        };
     }
     let rest = &head[digits..];
     let is_prefix = |of: &[u8]| of.starts_with(&rest[..rest.len().min(of.len())]);

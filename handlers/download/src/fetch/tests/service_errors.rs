@@ -92,7 +92,11 @@ async fn a_signature_that_is_not_valid_after_a_redirect_is_explained() {
     .await;
     let resolve =
         ["claimxperience.com", "www.claimxperience.com"].map(|host| format!("{host}=127.0.0.1:{}", server.port));
-    let bench = Bench::with_settings(LONG_TIMEOUTS, Some(&pem), &[("DEV_RESOLVE", resolve.join(",").as_str())]);
+    let bench = Bench::with_settings(
+        LONG_TIMEOUTS,
+        Some(&pem),
+        &[("DEV_RESOLVE", resolve.join(",").as_str())],
+    );
     let problem = bench.fetch_url("https://claimxperience.com/a.pdf").await.unwrap_err();
     assert_eq!(problem.category, Category::Permanent);
     assert!(

@@ -79,11 +79,6 @@ async fn floods_slow_responses_and_silence_end_in_time() {
         .await;
     let half = sends(answer("Content-Length: 500\r\n", PDF), Then::Hold).await;
     bench
-        .assert_fails(
-            "half, and silence",
-            &half,
-            Category::Transient,
-            "the body timed out",
-        )
+        .assert_fails("half, and silence", &half, Category::Transient, "the body timed out")
         .await;
 }
