@@ -1,0 +1,116 @@
+//! One style: imports stand in three groups (std, other crates, this workspace), and a module is `x.rs` with `x/`.
+
+use super::{root, sources};
+
+/// 0: std; 1: other crates; 2: this workspace.
+fn group(path: &str, modules: &[String]) -> u8 {
+    const OURS: [&str; 12] = [
+        "crate",
+        "self",
+        "super",
+        "event_ingester",
+        "event_writer",
+        "download",
+        "upload",
+        "result_processor",
+        "retry_scheduler",
+        "dlq",
+        "attachment_source",
+        "onelake_emulator",
+    ];
+    let first = path
+        .trim_start_matches("::")
+        .split([':', ' ', ';', '{'])
+        .next()
+        .unwrap_or_default();
+    match first {
+        "std" | "core" | "alloc" => 0,
+        ours if OURS.contains(&ours) || ours.starts_with("xact_") || ours == "emulator_kit" => 2,
+        module if modules.iter().any(|name| name == module) => 2,
+        _ => 1,
+    }
+}
+
+/// What is wrong with the imports of a file.
+fn disorder(text: &str) -> Vec<String> {
+    let lines: Vec<&str> = text.lines().collect();
+    let modules: Vec<String> = lines
+        .iter()
+        .filter_map(|line| {
+            let line = line
+                .trim_start()
+                .trim_start_matches("pub ")
+                .trim_start_matches("pub(crate) ");
+            line.strip_prefix("mod ")
+                .map(|name| name.trim_end_matches([';', '{', ' ']).to_owned())
+        })
+        .collect();
+    let mut wrong = Vec::new();
+    // The import before this line, and whether a blank line has followed it.
+    let mut previous: Option<(u8, bool)> = None;
+    let mut number = 0;
+    while number < lines.len() {
+        let line = lines[number].trim_start();
+        if let Some(path) = line.strip_prefix("use ") {
+            let group = group(path, &modules);
+            match previous {
+                Some((before, _)) if before > group => wrong.push(format!("{}: out of order: {line}", number + 1)),
+                Some((before, false)) if before < group => {
+                    wrong.push(format!("{}: a blank line is missing before {line}", number + 1));
+                }
+                Some((before, true)) if before == group => {
+                    wrong.push(format!("{}: a blank line within a group before {line}", number + 1));
+                }
+                _ => {}
+            }
+            while !lines[number].trim_end().ends_with(';') {
+                number += 1;
+            }
+            previous = Some((group, false));
+        } else if line.is_empty() {
+            previous = previous.map(|(group, _)| (group, true));
+        } else if !line.starts_with("#[") && !line.starts_with("//") {
+            previous = None;
+        }
+        number += 1;
+    }
+    wrong
+}
+
+#[test]
+fn imports_stand_in_three_groups() {
+    let mut wrong = Vec::new();
+    for file in sources() {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let name = file.strip_prefix(root()).unwrap().display().to_string();
+        wrong.extend(disorder(&text).into_iter().map(|line| format!("{name}:{line}")));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn disorder_is_found() {
+    assert_eq!(
+        disorder("use std::fmt;\n\nuse url::Url;\n\nuse crate::x;\n"),
+        Vec::<String>::new()
+    );
+    for wrong in [
+        "use crate::x;\nuse std::fmt;\n",
+        "use std::fmt;\nuse url::Url;\n",
+        "use std::fmt;\n\nuse std::io;\n",
+    ] {
+        assert_eq!(disorder(wrong).len(), 1, "{wrong}");
+    }
+}
+
+/// Cargo takes `tests/support.rs` for a test of its own, so that `tests/support/mod.rs` is the usual exception.
+#[test]
+fn a_module_is_a_file_with_a_folder_of_its_name() {
+    let old: Vec<String> = sources()
+        .iter()
+        .filter(|file| file.file_name().is_some_and(|name| name == "mod.rs"))
+        .map(|file| file.strip_prefix(root()).unwrap().display().to_string())
+        .filter(|file| !file.contains("/tests/"))
+        .collect();
+    assert!(old.is_empty(), "{old:?}: name it after its folder, beside it");
+}
