@@ -28,11 +28,12 @@ pub use deltalake::arrow;
 
 pub use append::Appended;
 pub use data_files::writer_properties;
-pub use error::TableError;
+pub use error::{TableError, TableErrorKind};
 pub use features::Obstacle;
+pub use maintain::info::TableInfo;
 pub use maintain::optimize::Compacted;
 pub use maintain::remove::Removed;
-pub use maintain::upkeep::{TableInfo, VACUUM_RETENTION, Vacuumed};
+pub use maintain::vacuum::{ShortRetention, VACUUM_RETENTION, Vacuum, VacuumRun, Vacuumed};
 pub use options::TableOptions;
 pub use rows::attachments::AttachmentRow;
 pub use rows::events::EventRow;

@@ -1,5 +1,5 @@
-//! The change data feed of a table: rows that a commit removes are written beside the table as well, for readers that follow
-//! its changes. An append needs nothing for it: its files are its changes.
+//! The change data feed of a table: rows that a commit removes are also written to `_change_data`, for readers that follow
+//! its changes. An append needs nothing for it: its data files are its changes.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,35 +15,34 @@ use deltalake::parquet::errors::ParquetError;
 use jiff::civil::Date;
 use uuid::Uuid;
 
-use crate::tables::error::TableError;
+use crate::tables::error::TableErrorKind;
 use crate::tables::rows::row::EVENT_DATE;
 
-const FOLDER: &str = "_change_data";
-const CHANGE_TYPE: &str = "_change_type";
+const CHANGE_DATA_FOLDER: &str = "_change_data";
+const CHANGE_TYPE_COLUMN: &str = "_change_type";
 
-/// Writes removed rows of one date, and returns the action that names their file. There are few: they are held in memory.
+/// Writes removed rows of one date, and returns the action that names their file. They are few, and held in memory.
 pub(crate) async fn write_removed(
     table: &DeltaTable,
-    at: &str,
     date: Option<Date>,
     rows: &[RecordBatch],
-) -> Result<Option<AddCDCFile>, TableError> {
+) -> Result<Option<AddCDCFile>, TableErrorKind> {
     let Some(first) = rows.first() else {
         return Ok(None);
     };
-    let bytes = encode(first, rows).map_err(|error| TableError::parquet(at, FOLDER, &error))?;
+    let bytes = encode(first, rows).map_err(|error| TableErrorKind::parquet(CHANGE_DATA_FOLDER, &error))?;
     let size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
     let date = date.map(|date| date.to_string());
     let folder = format!(
         "{EVENT_DATE}={}",
         date.as_deref().unwrap_or("__HIVE_DEFAULT_PARTITION__")
     );
-    let path = Path::from_iter([FOLDER, &folder, &format!("cdc-{}.parquet", Uuid::new_v4())]);
+    let path = Path::from_iter([CHANGE_DATA_FOLDER, &folder, &format!("cdc-{}.parquet", Uuid::new_v4())]);
     table
         .object_store()
         .put(&path, bytes.into())
         .await
-        .map_err(|error| TableError::unavailable(at, "write a file of", error))?;
+        .map_err(|error| TableErrorKind::unavailable("write a data file", error))?;
     Ok(Some(AddCDCFile {
         path: path.to_string(),
         size,
@@ -53,13 +52,13 @@ pub(crate) async fn write_removed(
     }))
 }
 
-/// As a file of the table, without the partition column, with the kind of the change.
+/// Encodes rows as a file of the table: without the partition column, and with the kind of the change.
 fn encode(first: &RecordBatch, rows: &[RecordBatch]) -> Result<Vec<u8>, ParquetError> {
     let kept: Vec<usize> = (0..first.num_columns())
         .filter(|index| first.schema_ref().field(*index).name() != EVENT_DATE)
         .collect();
     let mut fields = first.schema_ref().project(&kept)?.fields().to_vec();
-    fields.push(Arc::new(Field::new(CHANGE_TYPE, DataType::Utf8, true)));
+    fields.push(Arc::new(Field::new(CHANGE_TYPE_COLUMN, DataType::Utf8, true)));
     let schema = Arc::new(Schema::new(fields));
     let mut writer = ArrowWriter::try_new(Vec::new(), Arc::clone(&schema), None)?;
     let with_kind = |batch: &RecordBatch| -> Result<RecordBatch, ArrowError> {

@@ -12,7 +12,7 @@ struct LastCheckpoint {
     version: u64,
 }
 
-/// Version of the last checkpoint, if there is one that can be read.
+/// Returns the version of the last checkpoint, if there is one and `_last_checkpoint` can be read.
 pub(crate) async fn read_last(table: &DeltaTable) -> Option<u64> {
     let hint = table
         .object_store()
@@ -23,7 +23,7 @@ pub(crate) async fn read_last(table: &DeltaTable) -> Option<u64> {
     Some(hint.version)
 }
 
-/// The versions that have a checkpoint, the newest first.
+/// Returns the versions that have a checkpoint, newest first.
 pub(crate) async fn versions(table: &DeltaTable) -> Vec<u64> {
     let listed: Vec<_> = table
         .object_store()

@@ -30,7 +30,7 @@ use crate::azure::endpoints::blob_host;
 const DELETES: usize = 16;
 
 /// The blobs of a workspace. Delta never uses the DFS endpoint.
-pub(crate) fn open_blobs(http: &Arc<Http>, workspace: &str, host: &str) -> Result<Arc<dyn ObjectStore>> {
+pub(crate) fn open(http: &Arc<Http>, workspace: &str, host: &str) -> Result<Arc<dyn ObjectStore>> {
     register();
     let endpoint = format!("https://{}", blob_host(host));
     let store = MicrosoftAzureBuilder::new()

@@ -1,11 +1,11 @@
-//! How a table behaves.
+//! Options of a table.
 
 use std::time::Duration;
 
 use crate::azure::connection::Connection;
 use crate::tables::store::StoreWrapper;
 
-/// How a table behaves. The defaults are what production uses.
+/// Options of a table. The defaults are for production.
 #[derive(Clone)]
 pub struct TableOptions {
     /// Memory for the bloom filters of data files, in bytes.
@@ -14,15 +14,15 @@ pub struct TableOptions {
     pub confirm_every: Duration,
     /// Commits between two checkpoints.
     pub checkpoint_every: u32,
-    /// How often an append is done again because another writer was faster, before it answers `Unavailable`.
+    /// Attempts that may conflict with other writers before a change returns `Unavailable`.
     pub conflict_attempts: u32,
-    /// How often a commit is tried again that the storage refused, before it answers `Unavailable`.
+    /// Attempts that the storage may fail before a change returns `Unavailable`.
     pub storage_attempts: u32,
     /// Size of a data file at which a rewrite begins the next one, in bytes.
     pub target_file_bytes: u64,
-    /// The first wait between two attempts is up to this long; it doubles, at most five times.
+    /// Limit of the first wait between two attempts; it doubles, at most five times.
     pub backoff: Duration,
-    /// What the location takes to be opened.
+    /// The connection to the table's location.
     pub connection: Connection,
     #[doc(hidden)]
     pub store_wrapper: Option<StoreWrapper>,

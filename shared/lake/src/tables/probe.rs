@@ -1,49 +1,50 @@
-//! The preflight of a table: may this process write there, and does the storage keep two writers apart?
+//! The preflight check of a table: whether this process can write there, and whether the storage prevents two writers from
+//! committing the same version.
 
 use deltalake::logstore::object_store::{self, ObjectStoreExt, PutMode, path::Path};
 use uuid::Uuid;
 
-use crate::tables::error::TableError;
+use crate::tables::error::{TableError, TableErrorKind};
 use crate::tables::rows::row::TableRow;
 use crate::tables::table::Table;
 
+const WRITE_TEST_FILE: &str = "write a test file in its folder";
+
 impl<R: TableRow> Table<R> {
-    /// Opens the table if it is there and compares its schema; then creates, refuses to create again, and deletes a
-    /// small file beside it. The refusal is what commits rely on. Creates the folder, not the table.
+    /// Opens the table if it exists and checks its schema; then creates a small file in its folder, tries to create it
+    /// again, and deletes it. The second creation must be refused, because commits rely on that. Creates the folder, but
+    /// not the table.
     ///
     /// # Errors
     /// [`TableError`] with what to do about it.
     pub async fn probe(&self) -> Result<(), TableError> {
-        let (store, at) = {
+        self.located(self.probe_storage()).await
+    }
+
+    async fn probe_storage(&self) -> Result<(), TableErrorKind> {
+        let store = {
             let mut handle = self.handle.lock().await;
-            let table = match handle.deltalake::<R>(&self.options).await? {
+            let table = match handle.loaded_table().await? {
                 Some(table) => table,
-                None => handle.unloaded(&self.options)?,
+                None => handle.unloaded_table()?,
             };
-            (table.object_store(), handle.at.clone())
+            table.object_store()
         };
-        // A leading underscore hides it from every reader, should the delete fail.
+        // The leading underscore hides it from all readers, in case the delete fails.
         let path = Path::from(format!("_xact_probe_{}", Uuid::new_v4()));
         let create = || store.put_opts(&path, "probe".into(), PutMode::Create.into());
-        create()
-            .await
-            .map_err(|error| TableError::unavailable(&at, "write a test file in the folder of", error))?;
+        let created = create().await;
+        created.map_err(|error| TableErrorKind::unavailable(WRITE_TEST_FILE, error))?;
         let again = create().await;
         let deleted = store.delete(&path).await;
         match again {
             Err(object_store::Error::AlreadyExists { .. }) => {}
             Ok(_) => {
-                let reason = "the storage creates a file that is already there, so two writers could overwrite each other's commits";
-                return Err(TableError::unavailable(&at, "trust the storage of", reason));
+                let reason = "the storage creates a file that already exists, so two writers could overwrite each other's commits";
+                return Err(TableErrorKind::unavailable("trust its storage", reason));
             }
-            Err(error) => {
-                return Err(TableError::unavailable(
-                    &at,
-                    "write a test file in the folder of",
-                    error,
-                ));
-            }
+            Err(error) => return Err(TableErrorKind::unavailable(WRITE_TEST_FILE, error)),
         }
-        deleted.map_err(|error| TableError::unavailable(&at, "delete a test file in the folder of", error))
+        deleted.map_err(|error| TableErrorKind::unavailable("delete a test file in its folder", error))
     }
 }

@@ -1,4 +1,4 @@
-//! The schema of a row, and whether a table that is already there can take it.
+//! The schema of a table, and whether rows of a kind can be appended to it.
 
 use std::sync::Arc;
 
@@ -9,88 +9,85 @@ use deltalake::arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use deltalake::arrow::error::ArrowError;
 use deltalake::kernel::engine::arrow_conversion::TryIntoArrow;
 
-use crate::tables::error::TableError;
+use crate::tables::error::TableErrorKind;
 use crate::tables::rows::row::TableRow;
 use crate::tables::rows::row::{EVENT_DATE, arrow_schema};
 
-/// The columns of a table as arrow knows them.
-pub(crate) fn table_schema(table: &DeltaTable, at: &str) -> Result<SchemaRef, TableError> {
+/// Returns the columns of a table as an arrow schema.
+pub(crate) fn table_schema(table: &DeltaTable) -> Result<SchemaRef, TableErrorKind> {
     let snapshot = table
         .snapshot()
-        .map_err(|error| TableError::delta(at, "read", &error))?;
+        .map_err(|error| TableErrorKind::delta("read its schema", &error))?;
     let schema: Schema = snapshot
         .schema()
         .as_ref()
         .try_into_arrow()
-        .map_err(|error: ArrowError| TableError::schema(at, error))?;
+        .map_err(|error: ArrowError| TableErrorKind::schema(error))?;
     Ok(Arc::new(schema))
 }
 
 /// Refuses a table that rows of this kind cannot be appended to: another partitioning, a missing column, another type.
-/// Columns that others have added are welcome as long as they may be null. A later column of the rows that it lacks is
+/// Columns that others have added are accepted if they are nullable. A later column of the rows that the table lacks is
 /// added by the first append (see `missing_columns`).
-pub(crate) fn check<R: TableRow>(table: &DeltaTable, at: &str) -> Result<(), TableError> {
+pub(crate) fn check<R: TableRow>(table: &DeltaTable) -> Result<(), TableErrorKind> {
     let snapshot = table
         .snapshot()
-        .map_err(|error| TableError::delta(at, "read", &error))?;
+        .map_err(|error| TableErrorKind::delta("read its schema", &error))?;
     let partitions = snapshot.metadata().partition_columns();
     if !partitions.iter().eq([EVENT_DATE]) {
-        return Err(TableError::schema(
-            at,
+        return Err(TableErrorKind::schema(
             format!("it is partitioned by {partitions:?} and not by {EVENT_DATE}"),
         ));
     }
-    let ours = arrow_schema::<R>().map_err(|error| TableError::schema(at, error))?;
-    let theirs = table_schema(table, at)?;
+    let ours = arrow_schema::<R>().map_err(TableErrorKind::schema)?;
+    let theirs = table_schema(table)?;
     let is_checked = |field: &&FieldRef| {
         !R::ADDED_LATER.contains(&field.name().as_str()) || theirs.field_with_name(field.name()).is_ok()
     };
     let checked: Vec<FieldRef> = ours.fields().iter().filter(is_checked).cloned().collect();
     let empty = RecordBatch::new_empty(Arc::new(Schema::new(checked)));
-    conform(&empty, &theirs, at).map(|_| ())
+    conform(&empty, &theirs).map(|_| ())
 }
 
-/// The batch in the table's column order, with nulls for columns that it does not know.
-pub(crate) fn conform(batch: &RecordBatch, table: &SchemaRef, at: &str) -> Result<RecordBatch, TableError> {
+/// Returns the batch in the table's column order, with nulls for columns that it does not have.
+pub(crate) fn conform(batch: &RecordBatch, table: &SchemaRef) -> Result<RecordBatch, TableErrorKind> {
     if let Some(missing) = batch
         .schema_ref()
         .fields()
         .iter()
         .find(|field| table.field_with_name(field.name()).is_err())
     {
-        return Err(TableError::schema(at, format!("it has no column {:?}", missing.name())));
+        return Err(TableErrorKind::schema(format!("it has no column {:?}", missing.name())));
     }
-    let column = |field: &FieldRef| -> Result<ArrayRef, TableError> {
+    let column = |field: &FieldRef| -> Result<ArrayRef, TableErrorKind> {
         match batch.column_by_name(field.name()) {
             Some(column) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),
-            // ALTER COLUMN … TYPE BIGINT: every value fits.
+            // After ALTER COLUMN … TYPE BIGINT: every value fits.
             Some(column) if (column.data_type(), field.data_type()) == (&DataType::Int32, &DataType::Int64) => {
-                cast(column, &DataType::Int64).map_err(|error| TableError::schema(at, error))
+                cast(column, &DataType::Int64).map_err(TableErrorKind::schema)
             }
-            Some(column) => Err(TableError::schema(
-                at,
+            Some(column) => Err(TableErrorKind::schema(
                 format!(
-                    "its column {:?} is {} where the rows have {}",
+                    "its column {:?} has the type {}, and that of the rows has {}",
                     field.name(),
                     field.data_type(),
                     column.data_type()
                 ),
             )),
             None if field.is_nullable() => Ok(new_null_array(field.data_type(), batch.num_rows())),
-            None => Err(TableError::schema(
-                at,
+            None => Err(TableErrorKind::schema(
                 format!(
-                    "its column {:?} may not be null, and the rows do not have it",
+                    "its column {:?} must not be null, and the rows do not have it",
                     field.name()
                 ),
             )),
         }
     };
     let columns = table.fields().iter().map(column).collect::<Result<Vec<_>, _>>()?;
-    RecordBatch::try_new(Arc::clone(table), columns).map_err(|error| TableError::schema(at, error))
+    RecordBatch::try_new(Arc::clone(table), columns).map_err(TableErrorKind::schema)
 }
 
-/// A column as the type that the table declares, whatever physical type the file's writer chose.
+/// Returns a column in the type that the table declares, whatever physical type the file's writer chose.
 pub(crate) fn as_declared(column: &ArrayRef, schema: &Schema, name: &str) -> Result<ArrayRef, ArrowError> {
     cast(column, schema.field_with_name(name)?.data_type())
 }

@@ -1,4 +1,4 @@
-//! Which rows of a batch are still to be added, given what the table holds.
+//! Decides which rows of a batch are still to be added, given the keys and positions of the table.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -8,13 +8,13 @@ use crate::tables::rows::row::{Key, TableRow};
 use crate::tables::rows::source::Sourced;
 use xact_contracts::ids::AppId;
 
-/// A batch, with the identity of each row worked out once.
+/// A batch, with the date and key of each row computed once.
 pub(crate) struct Candidates<'a, R> {
     rows: &'a [Sourced<R>],
     identities: Vec<(Date, Key)>,
 }
 
-/// What is left of a batch, and why the rest is not.
+/// The rows of a batch that are to be added, and why the others are not.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Selection {
     /// Indices into the batch, ascending.
@@ -32,24 +32,24 @@ impl<'a, R: TableRow> Candidates<'a, R> {
         Self { rows, identities }
     }
 
-    /// The keys to look up, by date: those of rows that their offset does not rule out already.
+    /// Returns the keys to look up, by date: those of rows that are not written already by their offset.
     pub(crate) fn wanted(&self, positions: &BTreeMap<AppId, i64>) -> BTreeMap<Date, Vec<Key>> {
         let mut wanted: BTreeMap<Date, Vec<Key>> = BTreeMap::new();
         for (index, (date, key)) in self.identities.iter().enumerate() {
-            if !self.written_by_offset(index, positions) {
+            if !self.is_written_by_offset(index, positions) {
                 wanted.entry(*date).or_default().push(key.clone());
             }
         }
         wanted
     }
 
-    /// The rows to add: not below their source's position, not there by key, and of equal ones the first.
+    /// Returns the rows to add: offset not below the position of its source, key not in the table, and the first of equal ones.
     pub(crate) fn select(&self, positions: &BTreeMap<AppId, i64>, present: &HashMap<Date, HashSet<Key>>) -> Selection {
         let mut selection = Selection::default();
         let mut seen = HashSet::new();
         for (index, identity) in self.identities.iter().enumerate() {
             let (date, key) = identity;
-            if self.written_by_offset(index, positions) {
+            if self.is_written_by_offset(index, positions) {
                 selection.skipped_by_offset += 1;
             } else if present.get(date).is_some_and(|keys| keys.contains(key)) || !seen.insert(identity) {
                 selection.skipped_by_key += 1;
@@ -68,7 +68,7 @@ impl<'a, R: TableRow> Candidates<'a, R> {
             .collect()
     }
 
-    fn written_by_offset(&self, index: usize, positions: &BTreeMap<AppId, i64>) -> bool {
+    fn is_written_by_offset(&self, index: usize, positions: &BTreeMap<AppId, i64>) -> bool {
         let source = self.rows.get(index).and_then(|sourced| sourced.source.as_ref());
         source.is_some_and(|source| positions.get(&source.app_id).is_some_and(|next| source.offset < *next))
     }

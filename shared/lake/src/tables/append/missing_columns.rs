@@ -1,22 +1,20 @@
-//! Columns that a table of an earlier version of the pipeline lacks. They may be null; the first append adds them.
-
-use std::collections::BTreeMap;
+//! Adds the columns that a table of an earlier version of the pipeline lacks. They are nullable.
 
 use deltalake::DeltaTable;
 use deltalake::kernel::{Action, MetadataExt, StructField, StructType};
 use deltalake::protocol::DeltaOperation;
 
-use crate::tables::commit::attempt::Contents;
-use crate::tables::error::TableError;
+use crate::tables::commit::change::Contents;
+use crate::tables::error::TableErrorKind;
 use crate::tables::rows::row::TableRow;
 
-/// The commit that adds the later columns of the rows that a table lacks, with null in the rows that it has; `None` if it
-/// lacks none. A table without another column is not widened: it is the table of other rows.
+/// Returns the commit that adds the later columns that the table lacks; they are null in its rows. `None` if it lacks
+/// none. Other missing columns are not added, because such a table is a table of other rows.
 ///
-/// The commit says the same as Spark's `ADD COLUMNS`: no file is touched, and earlier versions of the pipeline go on with
-/// the table.
-pub(crate) fn addition<R: TableRow>(table: &DeltaTable, at: &str) -> Result<Option<Contents>, TableError> {
-    let failed = |error| TableError::delta(at, "add columns to", &error);
+/// The commit is the same as that of Spark's `ADD COLUMNS`: no data file is changed, and earlier versions of the pipeline
+/// can still use the table.
+pub(crate) fn addition<R: TableRow>(table: &DeltaTable) -> Result<Option<Contents>, TableErrorKind> {
+    let failed = |error| TableErrorKind::delta("add columns to it", &error);
     let snapshot = table.snapshot().map_err(failed)?;
     let schema = snapshot.schema();
     let mut fields: Vec<StructField> = R::delta_schema();
@@ -25,14 +23,13 @@ pub(crate) fn addition<R: TableRow>(table: &DeltaTable, at: &str) -> Result<Opti
         return Ok(None);
     }
     let all = schema.fields().cloned().chain(fields.iter().cloned());
-    let widened = StructType::try_new(all).map_err(|error| TableError::schema(at, error))?;
+    let widened = StructType::try_new(all).map_err(TableErrorKind::schema)?;
     let metadata = snapshot.metadata().clone().with_schema(&widened);
     let metadata = metadata.map_err(|error| failed(error.into()))?;
-    Ok(Some(Contents {
-        actions: vec![Action::Metadata(metadata)],
-        advancing: BTreeMap::new(),
-        operation: DeltaOperation::AddColumn { fields },
-    }))
+    Ok(Some(Contents::without_positions(
+        vec![Action::Metadata(metadata)],
+        DeltaOperation::AddColumn { fields },
+    )))
 }
 
 #[cfg(test)]
@@ -43,7 +40,7 @@ mod tests {
     use crate::tables::rows::failed::FailedRow;
 
     #[test]
-    fn a_later_column_is_one_of_the_rows_and_may_be_null() {
+    fn a_later_column_belongs_to_the_rows_and_is_nullable() {
         fn check<R: TableRow>() {
             let schema = R::delta_schema();
             for later in R::ADDED_LATER {

@@ -1,64 +1,55 @@
-//! Checkpoints: made when enough commits have passed since the last one, not when a version number is round.
+//! Checkpoints: written when enough commits have passed since the last one, not at every hundredth version.
 //!
-//! A process that dies between a commit and its checkpoint would otherwise leave the table without one for another
-//! hundred commits.
+//! With fixed versions, a process that dies between a commit and its checkpoint would leave the table without one for
+//! another hundred commits.
 
 use tracing::{debug, warn};
 
 use crate::tables::checkpoints;
-use crate::tables::error::TableError;
+use crate::tables::error::TableErrorKind;
 use crate::tables::handle::Handle;
-use crate::tables::options::TableOptions;
 use crate::tables::rows::row::TableRow;
 use crate::tables::snapshot::Snapshot;
 
-/// Makes a checkpoint if one is due, and returns the state to go on with. Its failure does not fail the append: it is
-/// logged, and tried again after later commits.
-pub(crate) async fn make_if_due<R: TableRow>(
-    handle: &mut Handle,
-    snapshot: Snapshot,
-    options: &TableOptions,
-) -> Snapshot {
+/// Writes a checkpoint if one is due, and returns the snapshot to continue with. A failure does not fail the commit: it
+/// is logged, and tried again after later commits.
+pub(super) async fn make_if_due<R: TableRow>(handle: &mut Handle<R>, snapshot: Snapshot) -> Snapshot {
     let version = snapshot.version;
-    let interval = u64::from(options.checkpoint_every.max(1));
-    let needed = handle.needs_checkpoint;
-    let due = |last: Option<u64>| needed || version + 1 >= last.map_or(0, |last| last + 1) + interval;
-    if !due(handle.checkpoint) {
+    let interval = u64::from(handle.options.checkpoint_every.max(1));
+    let is_needed = handle.needs_checkpoint;
+    let is_due = |last: Option<u64>| is_needed || version + 1 >= last.map_or(0, |last| last + 1) + interval;
+    if !is_due(handle.checkpoint) {
         return snapshot;
     }
-    // Another process may have made it.
+    // Another process may have written it.
     handle.checkpoint = checkpoints::read_last(&snapshot.table).await.or(handle.checkpoint);
-    if !due(handle.checkpoint) {
+    if !is_due(handle.checkpoint) {
         return snapshot;
     }
-    match make::<R>(handle, options).await {
+    match make(handle).await {
         Ok(made) => {
-            debug!(table = handle.at, version = made.version, "made a checkpoint");
+            debug!(table = handle.at, version = made.version, "wrote a checkpoint");
             handle.checkpoint = Some(made.version);
             handle.needs_checkpoint = false;
             made.with_positions_of(snapshot)
         }
         Err(error) => {
-            warn!(table = handle.at, version, %error, "could not make a checkpoint; the table is intact, reading it gets slower until one succeeds");
+            warn!(table = handle.at, version, %error, "could not write a checkpoint; the table is intact, but opening it gets slower until one is written");
             handle.needs_checkpoint = false;
-            // As if made a while ago: the next try comes after a tenth of the interval.
+            // As if one had been written some time ago: the next attempt comes after a tenth of the interval.
             handle.checkpoint = Some(version.saturating_sub(interval - interval.div_ceil(10)));
             snapshot
         }
     }
 }
 
-/// deltalake writes a checkpoint of what it has loaded itself. Loading it is mostly from memory: see `log_cache`.
-async fn make<R: TableRow>(handle: &mut Handle, options: &TableOptions) -> Result<Snapshot, TableError> {
-    let Some(loaded) = handle.load::<R>(options).await? else {
-        return Err(TableError::unavailable(
-            &handle.at,
-            "read the log of",
-            "the table is not there",
-        ));
+/// Writes a checkpoint of what deltalake has loaded itself. Loading it reads mostly from memory: see `log_cache`.
+async fn make<R: TableRow>(handle: &mut Handle<R>) -> Result<Snapshot, TableErrorKind> {
+    let Some(loaded) = handle.load().await? else {
+        return Err(TableErrorKind::unavailable("read its log", "the table does not exist"));
     };
     deltalake::checkpoints::create_checkpoint(&loaded.table, None)
         .await
-        .map_err(|error| TableError::delta(&handle.at, "write a checkpoint of", &error))?;
+        .map_err(|error| TableErrorKind::delta("write a checkpoint", &error))?;
     Ok(loaded)
 }

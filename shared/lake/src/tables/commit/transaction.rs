@@ -1,269 +1,257 @@
-//! A change of the table: planned on one version, committed at exactly the next one, and planned again if another commit
-//! came first.
-//!
-//! So whatever a plan relied on (a key that is absent, a file that is present) still holds when its commit is in the log,
-//! and two changes that contradict each other cannot both be committed as planned. A commit whose answer was an error is
-//! settled by reading the log. In the steady state of one writer nothing else is read: the state after its own commit is
-//! known.
+//! The rounds that commit a change: plan, attempt, outcome.
 
+use std::ops::ControlFlow::{self, Break, Continue};
 use std::time::Duration;
 
-use deltalake::kernel::Add;
 use tracing::debug;
 
-use crate::tables::commit::attempt::{Attempt, CommitOutcome, Contents};
+use crate::tables::commit::attempt::Attempt;
+use crate::tables::commit::change::{Change, Contents, Plan, PlansOn};
 use crate::tables::commit::checkpoint;
+use crate::tables::commit::outcome::CommitOutcome;
 use crate::tables::data_files;
-use crate::tables::error::TableError;
+use crate::tables::error::TableErrorKind;
 use crate::tables::handle::Handle;
-use crate::tables::options::TableOptions;
 use crate::tables::rows::row::TableRow;
-use crate::tables::snapshot::{Followed, Snapshot};
+use crate::tables::snapshot::Snapshot;
 
-/// Something to be done to a table, decided again for each version that it meets.
-pub(crate) trait Change: Send {
-    /// What is reported when it is done.
-    type Outcome: Clone + Send;
-
-    /// Whether a plan that finds nothing to do needs the latest version. One that is committed never does: a commit by
-    /// another writer makes it conflict.
-    const NEEDS_LATEST: bool;
-
-    /// What to do to this version of the table.
-    fn plan(&mut self, snapshot: &mut Snapshot)
-    -> impl Future<Output = Result<Plan<Self::Outcome>, TableError>> + Send;
-
-    /// Files that it has written and that a commit of its plan would name.
-    fn staged(&self) -> Vec<Add>;
-
-    /// The outcome if there is no table. `None`: the table is created.
-    fn without_table(&self) -> Option<Self::Outcome>;
+/// Commits one change of a table. It has the table's handle to itself until it ends.
+pub(crate) struct Transaction<'a, R, C: Change> {
+    handle: &'a mut Handle<R>,
+    change: &'a mut C,
+    /// A commit that was sent and whose outcome is unknown.
+    unresolved: Option<Pending<C::Outcome>>,
+    /// Attempts that conflicted with a commit of another writer.
+    conflicts: u32,
+    /// Attempts that failed and are not in the log.
+    failures: u32,
 }
 
-/// What a change wants of one version of the table.
-pub(crate) enum Plan<T> {
-    /// Nothing: it is done.
-    Done(T),
-    /// A commit, and the outcome if it lands.
-    Commit(Box<Contents>, T),
-    /// A commit that comes first; the change is planned again behind it.
-    Prepare(Box<Contents>),
-}
-
-/// A commit that was sent, and is not known to be in the log or out of it.
-struct Sent<T> {
+/// A commit that is to be sent, or was.
+struct Pending<T> {
     attempt: Attempt,
-    contents: Box<Contents>,
-    /// `None`: it only prepares the change.
+    /// The outcome of the change once this is committed. `None`: it only prepares the change.
     outcome: Option<T>,
 }
 
-impl<T> Sent<T> {
-    /// What is to be sent as the commit after this snapshot.
-    fn of(snapshot: &Snapshot, mut contents: Box<Contents>, outcome: Option<T>) -> Result<Self, TableError> {
-        contents.complete(snapshot)?;
-        Ok(Self {
-            attempt: Attempt::after(snapshot),
-            contents,
-            outcome,
-        })
+impl<T> Pending<T> {
+    fn committed(self) -> Round<T> {
+        self.outcome.map_or(Continue(()), Break)
     }
 }
 
-/// What is carried from round to round.
-struct Rounds<T> {
-    /// Sent, and neither in the log nor ruled out.
-    open: Option<Sent<T>>,
-    conflicts: u32,
-    refusals: u32,
-}
+/// How a round ends. `Break`: the change is done, with this outcome. `Continue`: another round is needed.
+type Round<T> = ControlFlow<T>;
 
-/// Carries a change out. After an error it may be in the log all the same if the storage could not be asked; repeating the
-/// change tells.
-pub(crate) async fn carry_out<R: TableRow, C: Change>(
-    change: &mut C,
-    handle: &mut Handle,
-    options: &TableOptions,
-) -> Result<C::Outcome, TableError> {
-    let mut rounds = Rounds {
-        open: None,
-        conflicts: 0,
-        refusals: 0,
-    };
-    loop {
-        match round::<R, C>(change, handle, options, &mut rounds).await {
-            Ok(Some(outcome)) => return Ok(outcome),
-            Ok(None) => {}
-            Err(error) => {
-                // Files of an open attempt may be named by the log at any moment: those are never deleted.
-                if let (None, Ok(table)) = (rounds.open, handle.unloaded(options)) {
-                    data_files::discard(&table, &change.staged()).await;
+impl<'a, R: TableRow, C: Change> Transaction<'a, R, C> {
+    pub(crate) fn new(handle: &'a mut Handle<R>, change: &'a mut C) -> Self {
+        Self {
+            handle,
+            change,
+            unresolved: None,
+            conflicts: 0,
+            failures: 0,
+        }
+    }
+
+    /// Commits the change. After an error it may have been committed all the same, if the log could not be read;
+    /// repeating the change finds out.
+    pub(crate) async fn run(mut self) -> Result<C::Outcome, TableErrorKind> {
+        loop {
+            match self.round().await {
+                Ok(Break(outcome)) => return Ok(outcome),
+                Ok(Continue(())) => {}
+                Err(error) => {
+                    self.delete_staged_files().await;
+                    return Err(error);
                 }
-                return Err(error);
             }
         }
     }
-}
 
-/// One round. `Ok(None)`: another one is needed. After an error the handle has no snapshot, and the next call loads it.
-async fn round<R: TableRow, C: Change>(
-    change: &mut C,
-    handle: &mut Handle,
-    options: &TableOptions,
-    rounds: &mut Rounds<C::Outcome>,
-) -> Result<Option<C::Outcome>, TableError> {
-    let found = match C::NEEDS_LATEST && rounds.open.is_none() {
-        true => handle.latest::<R>(options).await?,
-        false => handle.known::<R>(options).await?,
-    };
-    let mut snapshot = match (found, change.without_table()) {
-        (Some(snapshot), _) => snapshot,
-        (None, Some(outcome)) => return Ok(Some(outcome)),
-        (None, None) => handle.known_or_create::<R>(options).await?,
-    };
-    if rounds.open.is_none() && snapshot.check_writable().is_err() {
-        // Somebody may have mended it since.
-        follow::<R>(handle, &mut snapshot, options).await?;
-        if let Err(error) = snapshot.check_writable() {
-            handle.keep(snapshot);
-            return Err(error);
+    /// Runs one round. After an error the handle has no snapshot, and the next call loads the table.
+    async fn round(&mut self) -> Result<Round<C::Outcome>, TableErrorKind> {
+        let snapshot = match (self.open().await?, self.change.outcome_without_table()) {
+            (Some(snapshot), _) => snapshot,
+            (None, Some(outcome)) => return Ok(Break(outcome)),
+            (None, None) => self.handle.last_known_or_create().await?,
+        };
+        // An unresolved commit comes first. A plan made before its outcome is known could add the same rows again.
+        if let Some(pending) = self.unresolved.take() {
+            return self.resolve(pending, snapshot).await;
         }
-    }
-    if let Some(committed) = settle::<R, _>(handle, &mut snapshot, options, rounds).await? {
-        handle.keep(snapshot);
-        return Ok(Some(committed));
-    }
-    // An open attempt is sent again as it was: whichever copy arrives first, the log has one of them.
-    let sent = match rounds.open.take() {
-        Some(sent) => sent,
-        None => match change.plan(&mut snapshot).await? {
+        let mut snapshot = self.check_writable(snapshot).await?;
+        match self.change.plan(&mut snapshot).await? {
             Plan::Done(outcome) => {
-                handle.keep(snapshot);
-                return Ok(Some(outcome));
+                self.handle.keep(snapshot);
+                Ok(Break(outcome))
             }
-            Plan::Commit(contents, outcome) => Sent::of(&snapshot, contents, Some(outcome))?,
-            Plan::Prepare(contents) => Sent::of(&snapshot, contents, None)?,
-        },
-    };
-    let sent = rounds.open.insert(sent);
-    match sent.attempt.send(&snapshot, &sent.contents).await {
-        Ok(()) => {
-            let outcome = sent.outcome.clone();
-            let mut actions = sent.contents.all_actions();
-            actions.push(sent.attempt.commit_info());
-            rounds.open = None;
-            if snapshot.apply(&actions)? {
-                let snapshot = checkpoint::make_if_due::<R>(handle, snapshot, options).await;
-                handle.keep(snapshot);
-            }
-            Ok(outcome)
+            Plan::Commit(contents, outcome) => self.attempt(snapshot, contents, Some(outcome)).await,
+            Plan::CommitFirst(contents) => self.attempt(snapshot, contents, None).await,
         }
-        Err(error) => after_error::<R, _>(handle, snapshot, options, error, rounds).await,
     }
-}
 
-/// Decides an open attempt, if there is one, before it is sent again.
-async fn settle<R: TableRow, T: Clone>(
-    handle: &mut Handle,
-    snapshot: &mut Snapshot,
-    options: &TableOptions,
-    rounds: &mut Rounds<T>,
-) -> Result<Option<T>, TableError> {
-    let Some(sent) = &rounds.open else {
-        return Ok(None);
-    };
-    match sent.attempt.outcome(snapshot).await? {
-        CommitOutcome::Committed => {
-            let outcome = sent.outcome.clone();
-            rounds.open = None;
-            follow::<R>(handle, snapshot, options).await?;
-            Ok(outcome)
+    /// Returns the table, if it exists, in the state that the change plans on.
+    async fn open(&mut self) -> Result<Option<Snapshot>, TableErrorKind> {
+        // An unresolved attempt is for the version after the last known one, which must therefore not change yet.
+        match C::PLANS_ON {
+            PlansOn::Latest if self.unresolved.is_none() => self.handle.latest().await,
+            PlansOn::Latest | PlansOn::LastKnown => self.handle.last_known().await,
         }
-        CommitOutcome::Conflicted => {
-            rounds.open = None;
-            follow::<R>(handle, snapshot, options).await?;
-            Ok(None)
-        }
-        CommitOutcome::Unknown if snapshot.version + 1 == sent.attempt.version => Ok(None),
-        // The table is past that version and its entry is gone, or it is another table: do not guess.
-        CommitOutcome::Unknown => Err(TableError::unavailable(
-            &handle.at,
-            "read the last commit of",
-            "its log entry is gone, or the table was replaced",
-        )),
     }
-}
 
-/// A commit whose answer was an error may be in the log. `Ok(None)`: it is not, and another round may begin at once.
-async fn after_error<R: TableRow, T: Clone>(
-    handle: &mut Handle,
-    mut snapshot: Snapshot,
-    options: &TableOptions,
-    error: TableError,
-    rounds: &mut Rounds<T>,
-) -> Result<Option<T>, TableError> {
-    let Some(sent) = &rounds.open else {
-        return Err(error);
-    };
-    match sent.attempt.outcome(&snapshot).await? {
-        CommitOutcome::Committed => {
-            let outcome = sent.outcome.clone();
-            rounds.open = None;
-            // The change is done, whatever the log says now.
-            if follow::<R>(handle, &mut snapshot, options).await.is_ok() {
-                handle.keep(snapshot);
-            }
-            Ok(outcome)
+    /// Refuses a table that cannot be written to, after checking its latest version: the cause may have been removed.
+    async fn check_writable(&mut self, mut snapshot: Snapshot) -> Result<Snapshot, TableErrorKind> {
+        if snapshot.check_writable().is_ok() {
+            return Ok(snapshot);
         }
-        CommitOutcome::Conflicted => {
-            rounds.open = None;
-            rounds.conflicts += 1;
-            if rounds.conflicts >= options.conflict_attempts {
-                let reason = format!("other writers were faster {} times in a row", rounds.conflicts);
-                return Err(TableError::unavailable(&handle.at, "commit to", reason));
-            }
-            // First the wait, then the look: what was seen before a wait would be outdated after it, and an owner that
-            // commits one batch after the other would win each time.
-            tokio::time::sleep(wait(options, rounds.conflicts + rounds.refusals)).await;
-            follow::<R>(handle, &mut snapshot, options).await?;
-            handle.keep(snapshot);
-            Ok(None)
-        }
-        CommitOutcome::Unknown => {
-            rounds.refusals += 1;
-            debug!(table = handle.at, %error, tries = rounds.refusals, "the storage refused a commit");
-            if error.is_transient() && rounds.refusals < options.storage_attempts {
-                tokio::time::sleep(wait(options, rounds.conflicts + rounds.refusals)).await;
-                handle.keep(snapshot);
-                Ok(None)
-            } else {
+        self.handle.follow(&mut snapshot).await?;
+        match snapshot.check_writable() {
+            Ok(()) => Ok(snapshot),
+            Err(error) => {
+                self.handle.keep(snapshot);
                 Err(error)
             }
         }
     }
-}
 
-/// Brings the snapshot to the latest version, by the log's entries or by loading the table again.
-async fn follow<R: TableRow>(
-    handle: &mut Handle,
-    snapshot: &mut Snapshot,
-    options: &TableOptions,
-) -> Result<(), TableError> {
-    if snapshot.follow_log().await? == Followed::Outdated {
-        *snapshot = handle.load::<R>(options).await?.ok_or_else(|| {
-            TableError::unavailable(
-                &handle.at,
-                "read the log of",
-                "the table was deleted while it was written to",
-            )
-        })?;
+    /// Attempts a commit at the version after the snapshot.
+    async fn attempt(
+        &mut self,
+        snapshot: Snapshot,
+        contents: Box<Contents>,
+        outcome: Option<C::Outcome>,
+    ) -> Result<Round<C::Outcome>, TableErrorKind> {
+        let attempt = Attempt::after(&snapshot, contents)?;
+        self.send(Pending { attempt, outcome }, snapshot).await
     }
-    Ok(())
+
+    async fn send(
+        &mut self,
+        pending: Pending<C::Outcome>,
+        mut snapshot: Snapshot,
+    ) -> Result<Round<C::Outcome>, TableErrorKind> {
+        if let Err(error) = pending.attempt.send(&snapshot.table).await {
+            return self.after_failed_send(pending, snapshot, error).await;
+        }
+        // The change is committed, so nothing after this may fail it. A snapshot to which the commit cannot be applied is
+        // dropped, and the next call loads the table.
+        if let Ok(true) = snapshot.apply(&pending.attempt.actions()) {
+            let snapshot = checkpoint::make_if_due(self.handle, snapshot).await;
+            self.handle.keep(snapshot);
+        }
+        Ok(pending.committed())
+    }
+
+    /// Finds out from the log what became of an attempt whose request failed.
+    ///
+    /// The error does not decide it. "Already exists" may be the answer to a second copy of the same request, whose first
+    /// copy was executed; a timeout may stand for anything.
+    async fn after_failed_send(
+        &mut self,
+        pending: Pending<C::Outcome>,
+        mut snapshot: Snapshot,
+        error: TableErrorKind,
+    ) -> Result<Round<C::Outcome>, TableErrorKind> {
+        match self.outcome(&pending, &snapshot).await {
+            Ok(CommitOutcome::Committed) => Ok(self.committed(pending, snapshot).await),
+            Ok(CommitOutcome::Conflicted) => {
+                self.conflicts += 1;
+                if self.conflicts >= self.handle.options.conflict_attempts {
+                    let reason = format!("other writers committed first {} times in a row", self.conflicts);
+                    return Err(TableErrorKind::unavailable("commit", reason));
+                }
+                // Wait first, then follow the log: a state that is read before the wait is outdated after it, and a
+                // writer that commits one batch after the other would win every time.
+                self.back_off().await;
+                self.handle.follow(&mut snapshot).await?;
+                self.handle.keep(snapshot);
+                Ok(Continue(()))
+            }
+            Ok(CommitOutcome::Unknown) => {
+                self.unresolved = Some(pending);
+                self.failures += 1;
+                if !error.is_transient() || self.failures >= self.handle.options.storage_attempts {
+                    return Err(error);
+                }
+                self.back_off().await;
+                self.handle.keep(snapshot);
+                Ok(Continue(()))
+            }
+            Err(unreadable) => {
+                self.unresolved = Some(pending);
+                Err(unreadable)
+            }
+        }
+    }
+
+    /// Decides an attempt whose outcome was unknown, or sends it again: the same entry with the same version and id.
+    /// Whichever copy arrives first, the log has one of them.
+    async fn resolve(
+        &mut self,
+        pending: Pending<C::Outcome>,
+        mut snapshot: Snapshot,
+    ) -> Result<Round<C::Outcome>, TableErrorKind> {
+        match self.outcome(&pending, &snapshot).await {
+            Ok(CommitOutcome::Committed) => Ok(self.committed(pending, snapshot).await),
+            Ok(CommitOutcome::Conflicted) => {
+                self.handle.follow(&mut snapshot).await?;
+                self.handle.keep(snapshot);
+                Ok(Continue(()))
+            }
+            Ok(CommitOutcome::Unknown) if pending.attempt.version == snapshot.version + 1 => {
+                self.send(pending, snapshot).await
+            }
+            // The table has passed that version and its log entry is gone, or it is another table. Nothing can be concluded.
+            Ok(CommitOutcome::Unknown) => {
+                self.unresolved = Some(pending);
+                let reason = "its log entry is gone, or the table was replaced";
+                Err(TableErrorKind::unavailable("read the result of the last commit", reason))
+            }
+            Err(unreadable) => {
+                self.unresolved = Some(pending);
+                Err(unreadable)
+            }
+        }
+    }
+
+    async fn outcome(
+        &self,
+        pending: &Pending<C::Outcome>,
+        snapshot: &Snapshot,
+    ) -> Result<CommitOutcome, TableErrorKind> {
+        let outcome = pending.attempt.outcome(&snapshot.table).await;
+        let (table, version) = (&self.handle.at, pending.attempt.version);
+        debug!(table, version, ?outcome, "read from the log what became of a failed commit");
+        outcome
+    }
+
+    /// Ends a round whose attempt was found in the log.
+    async fn committed(&mut self, pending: Pending<C::Outcome>, mut snapshot: Snapshot) -> Round<C::Outcome> {
+        // The change is committed, even if the log cannot be read any further now.
+        if self.handle.follow(&mut snapshot).await.is_ok() {
+            self.handle.keep(snapshot);
+        }
+        pending.committed()
+    }
+
+    /// Deletes the data files of the change, unless a commit that may still arrive names them.
+    async fn delete_staged_files(&mut self) {
+        if self.unresolved.is_some() {
+            return;
+        }
+        if let Ok(table) = self.handle.unloaded_table() {
+            data_files::delete(&table, &self.change.staged_files()).await;
+        }
+    }
+
+    /// Waits for a random time below a limit that doubles with each attempt (full jitter), so that writers that conflicted
+    /// once do not conflict again.
+    async fn back_off(&self) {
+        let doublings = (self.conflicts + self.failures).saturating_sub(1).min(MAX_DOUBLINGS);
+        let limit: Duration = self.handle.options.backoff * (1 << doublings);
+        tokio::time::sleep(limit.mul_f64(fastrand::f64())).await;
+    }
 }
 
-/// Full jitter over a doubling limit: writers that met once should not meet again.
-fn wait(options: &TableOptions, round: u32) -> Duration {
-    options
-        .backoff
-        .mul_f64(f64::from(1_u32 << round.saturating_sub(1).min(5)) * fastrand::f64())
-}
+const MAX_DOUBLINGS: u32 = 5;

@@ -1,11 +1,11 @@
-//! Compaction: the small files of a date become few big ones, with the same rows and the same bloom filters.
+//! Compaction: the small files of a date are replaced by few large ones, with the same rows and bloom filters.
 //!
-//! Safe beside running writers. An append in between fails the commit, not the work: the plan is looked at again, and
-//! the files that it replaces are still there. A removal in between replaces one of them: then that part is done again.
-//! An append that is overtaken by a compaction looks into the new file, so keys stay single. A process that dies leaves
-//! files that no commit names; `vacuum` deletes them.
+//! Safe while other writers append. An append in between makes the commit conflict, but does not waste the work: the
+//! files to be replaced still exist, so the next round commits the same new files. A removal in between replaces one of
+//! them; then that part is rewritten again. An append that conflicts with a compaction searches the new file, so keys stay
+//! unique. A process that dies leaves files that no commit names; `vacuum` deletes them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -14,18 +14,16 @@ use deltalake::logstore::object_store::path::Path;
 use deltalake::protocol::DeltaOperation;
 use jiff::civil::Date;
 
-use crate::tables::commit::attempt::{Attempt, Contents};
-use crate::tables::commit::transaction;
-use crate::tables::commit::transaction::{Change, Plan};
-use crate::tables::error::TableError;
-use crate::tables::maintain::rewrite;
-use crate::tables::maintain::rewrite::Rewritten;
+use crate::tables::commit::change::{Change, Contents, Plan, PlansOn};
+use crate::tables::commit::transaction::Transaction;
+use crate::tables::error::{TableError, TableErrorKind};
+use crate::tables::maintain::rewrite::{self, DataChange, Rewritten};
 use crate::tables::rows::row::TableRow;
 use crate::tables::snapshot::{DataFile, Snapshot};
 use crate::tables::table::Table;
 
-/// A file of less than three quarters of the target is small: one that was written to the target may come out a bit
-/// below it.
+/// Returns whether a file has less than three quarters of the target size. A file that was written with the target size
+/// may be a bit smaller than that.
 pub(crate) fn is_small(bytes: u64, target_bytes: u64) -> bool {
     bytes < target_bytes / 4 * 3
 }
@@ -47,22 +45,22 @@ pub struct Compacted {
     pub version: Option<i64>,
 }
 
-/// One part of a date: as many small files as make one of the target size.
+/// The compaction of a part of a date: as many small files as make one of the target size.
 struct Compaction<'a, R> {
     date: Date,
     target_bytes: u64,
-    /// Files that this run has written: not to be written again.
+    /// Files that this run has written, which are not compacted again.
     written: &'a HashSet<Path>,
     staged: Rewritten,
     row: PhantomData<fn() -> R>,
 }
 
 impl<R: TableRow> Table<R> {
-    /// Rewrites the small files of each date into files of about `target_bytes`, one commit for each; `done` is told of
-    /// every commit. A table that is not there has none.
+    /// Rewrites the small files of each date to files of about `target_bytes`, with one commit for each, and calls `done`
+    /// after each commit. A table that does not exist has none.
     ///
     /// # Errors
-    /// [`TableError`]. What was committed stays; calling it again goes on.
+    /// [`TableError`]. Earlier commits are kept; another call continues.
     pub async fn optimize(
         &self,
         target_bytes: u64,
@@ -79,11 +77,9 @@ impl<R: TableRow> Table<R> {
                     staged: Rewritten::default(),
                     row: PhantomData,
                 };
-                let mut handle = self.handle.lock().await;
-                let compacted = transaction::carry_out::<R, _>(&mut compaction, &mut handle, &self.options).await?;
-                drop(handle);
+                let compacted = self.compact(&mut compaction).await?;
                 let Some(compacted) = compacted else { break };
-                let files: Vec<Path> = paths(&compaction.staged.files).collect();
+                let files: Vec<Path> = compaction.new_files().collect();
                 written.extend(files);
                 done(&compacted);
                 commits.push(compacted);
@@ -91,11 +87,24 @@ impl<R: TableRow> Table<R> {
         }
         Ok(commits)
     }
+
+    async fn compact(&self, compaction: &mut Compaction<'_, R>) -> Result<Option<Compacted>, TableError> {
+        self.located(async {
+            let mut handle = self.handle.lock().await;
+            Transaction::new(&mut handle, compaction).run().await
+        })
+        .await
+    }
 }
 
 impl<R> Compaction<'_, R> {
-    /// The next small files to put together; none if fewer than two are left.
-    fn part(&self, mut files: Vec<Arc<DataFile>>) -> Vec<Arc<DataFile>> {
+    fn new_files(&self) -> impl Iterator<Item = Path> + '_ {
+        let files = self.staged.files.iter();
+        files.filter_map(|file| Path::from_url_path(&file.path).ok())
+    }
+
+    /// Returns the next small files to compact; none if fewer than two are left.
+    fn next_part(&self, mut files: Vec<Arc<DataFile>>) -> Vec<Arc<DataFile>> {
         files.retain(|file| is_small(file.bytes, self.target_bytes) && !self.written.contains(&file.path));
         files.sort_by(|a, b| a.path.cmp(&b.path));
         let mut bytes = 0;
@@ -103,7 +112,7 @@ impl<R> Compaction<'_, R> {
             bytes += file.bytes;
             bytes >= self.target_bytes
         });
-        // At least two, or nothing would be put together.
+        // At least two, or there would be nothing to compact.
         files.truncate(enough.map_or(files.len(), |last| (last + 1).max(2)));
         if files.len() < 2 { Vec::new() } else { files }
     }
@@ -112,15 +121,15 @@ impl<R> Compaction<'_, R> {
 impl<R: TableRow> Change for Compaction<'_, R> {
     type Outcome = Option<Compacted>;
 
-    const NEEDS_LATEST: bool = true;
+    const PLANS_ON: PlansOn = PlansOn::Latest;
 
-    async fn plan(&mut self, snapshot: &mut Snapshot) -> Result<Plan<Self::Outcome>, TableError> {
+    async fn plan(&mut self, snapshot: &mut Snapshot) -> Result<Plan<Self::Outcome>, TableErrorKind> {
         let files = snapshot.files_between(Some((self.date, self.date)));
         let active: HashSet<&Path> = files.iter().map(|file| &file.path).collect();
         let is_current = self.staged.sources.iter().all(|file| active.contains(&file.path));
         if self.staged.sources.is_empty() || !is_current {
             self.staged.discard(&snapshot.table).await;
-            let part = self.part(files);
+            let part = self.next_part(files);
             if part.is_empty() {
                 return Ok(Plan::Done(None));
             }
@@ -133,29 +142,21 @@ impl<R: TableRow> Change for Compaction<'_, R> {
             files_after: files.len(),
             bytes_before: sources.iter().map(|file| file.bytes).sum(),
             bytes_after: files.iter().map(|file| u64::try_from(file.size).unwrap_or(0)).sum(),
-            version: Attempt::after(snapshot).table_version(),
+            version: snapshot.next_version(),
         };
-        let contents = Contents {
-            // The rows stay as they are: who follows the table's changes has nothing to do.
-            actions: self.staged.actions(false),
-            advancing: BTreeMap::new(),
-            operation: DeltaOperation::Optimize {
-                predicate: None,
-                target_size: i64::try_from(self.target_bytes).unwrap_or(i64::MAX),
-            },
+        let operation = DeltaOperation::Optimize {
+            predicate: None,
+            target_size: i64::try_from(self.target_bytes).unwrap_or(i64::MAX),
         };
+        let contents = Contents::without_positions(self.staged.actions(DataChange::No), operation);
         Ok(Plan::Commit(Box::new(contents), Some(compacted)))
     }
 
-    fn staged(&self) -> Vec<Add> {
+    fn staged_files(&self) -> Vec<Add> {
         self.staged.files.clone()
     }
 
-    fn without_table(&self) -> Option<Self::Outcome> {
+    fn outcome_without_table(&self) -> Option<Self::Outcome> {
         Some(None)
     }
-}
-
-fn paths(files: &[Add]) -> impl Iterator<Item = Path> + '_ {
-    files.iter().filter_map(|file| Path::from_url_path(&file.path).ok())
 }

@@ -1,4 +1,4 @@
-//! Taking rows out by id: the files that hold them are rewritten without them.
+//! Removes rows by id: the data files that have them are rewritten without them.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -7,73 +7,75 @@ use deltalake::kernel::Add;
 use deltalake::protocol::DeltaOperation;
 use jiff::civil::Date;
 
-use crate::tables::commit::attempt::{Attempt, Contents};
-use crate::tables::commit::transaction;
-use crate::tables::commit::transaction::{Change, Plan};
-use crate::tables::error::TableError;
-use crate::tables::maintain::rewrite;
-use crate::tables::maintain::rewrite::Rewritten;
+use crate::tables::commit::change::{Change, Contents, Plan, PlansOn};
+use crate::tables::commit::transaction::Transaction;
+use crate::tables::error::{TableError, TableErrorKind};
+use crate::tables::maintain::rewrite::{self, DataChange, Rewritten};
 use crate::tables::read::lookup::{Lookup, Wanted};
 use crate::tables::rows::row::TableRow;
 use crate::tables::snapshot::Snapshot;
 use crate::tables::table::Table;
 
-/// What became of a removal.
+/// What a removal did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Removed {
-    /// Rows that are no longer in the table.
+    /// Rows that were removed.
     pub rows: usize,
     /// The version of the commit; `None` if there was nothing to remove.
     pub version: Option<i64>,
 }
 
-/// A removal, and what it has learnt in its rounds.
+/// A removal, and what its rounds have found out.
 struct Removal<'a, R> {
     table: &'a Table<R>,
     ids: BTreeMap<Date, HashSet<Arc<str>>>,
-    /// Files that hold none of the ids. They never change, so no round looks twice.
-    clean: HashSet<String>,
+    /// Files that have none of the ids. A data file never changes, so no round searches it again.
+    without_ids: HashSet<String>,
     staged: BTreeMap<Date, Rewritten>,
 }
 
 impl<R: TableRow> Table<R> {
-    /// Removes the rows of these ids, each of its date, whatever their `replay_count`: all in one commit. Positions stay
-    /// as they are. A table that is not there yet has no rows. May be repeated after any outcome, a crash included.
+    /// Removes the rows of these ids, each of its date, whatever their `replay_count`: all in one commit. Positions do
+    /// not change. A table that does not exist has no rows. The call may be repeated after any outcome, a crash
+    /// included.
     ///
-    /// It looks through the bloom filters of those dates' files, as an append does; only a file that holds such a row is
-    /// read and rewritten.
+    /// The bloom filters of the dates' files are searched, as for an append; only a file that has such a row is read and
+    /// rewritten.
     ///
     /// # Errors
-    /// [`TableError`]. The rows may be gone all the same if the storage could not be asked; repeating tells.
+    /// [`TableError`]. The rows may have been removed all the same if the log could not be read; repeating finds out.
     pub async fn remove(&self, ids: BTreeMap<Date, HashSet<Arc<str>>>) -> Result<Removed, TableError> {
         if ids.values().all(HashSet::is_empty) {
             return Ok(Removed::default());
         }
-        let mut removal = Removal {
-            table: self,
-            ids,
-            clean: HashSet::new(),
-            staged: BTreeMap::new(),
-        };
-        let mut handle = self.handle.lock().await;
-        transaction::carry_out::<R, _>(&mut removal, &mut handle, &self.options).await
+        self.located(async {
+            let mut removal = Removal {
+                table: self,
+                ids,
+                without_ids: HashSet::new(),
+                staged: BTreeMap::new(),
+            };
+            let mut handle = self.handle.lock().await;
+            Transaction::new(&mut handle, &mut removal).run().await
+        })
+        .await
     }
 }
 
 impl<R: TableRow> Change for Removal<'_, R> {
     type Outcome = Removed;
 
-    const NEEDS_LATEST: bool = true;
+    const PLANS_ON: PlansOn = PlansOn::Latest;
 
-    async fn plan(&mut self, snapshot: &mut Snapshot) -> Result<Plan<Removed>, TableError> {
+    async fn plan(&mut self, snapshot: &mut Snapshot) -> Result<Plan<Removed>, TableErrorKind> {
         for (date, ids) in &self.ids {
             let lookup = Lookup::<R>::new(snapshot, &self.table.filters);
-            let holders = lookup.holders(*date, &Wanted::ids(ids), &mut self.clean).await?;
+            let files = lookup.files_with(*date, &Wanted::ids(ids), &mut self.without_ids).await?;
             let staged = self.staged.entry(*date).or_default();
-            if !staged.replaces(&holders) {
+            if !staged.replaces(&files) {
                 staged.discard(&snapshot.table).await;
                 let target = self.table.options.target_file_bytes;
-                *staged = rewrite::rewrite::<R>(snapshot, holders, ids, target).await?;
+                *staged = rewrite::rewrite::<R>(snapshot, files, ids, target).await?;
             }
         }
         let staged = || self.staged.values();
@@ -81,25 +83,21 @@ impl<R: TableRow> Change for Removal<'_, R> {
         if rows == 0 {
             return Ok(Plan::Done(Removed::default()));
         }
-        let contents = Contents {
-            actions: staged().flat_map(|staged| staged.actions(true)).collect(),
-            advancing: BTreeMap::new(),
-            operation: DeltaOperation::Delete {
-                predicate: Some(format!(
-                    "{} is one of {rows} that are recorded elsewhere",
-                    R::KEY_COLUMN
-                )),
-            },
+        let actions = staged().flat_map(|staged| staged.actions(DataChange::Yes)).collect();
+        let predicate = format!("{} is one of {rows} that are recorded elsewhere", R::KEY_COLUMN);
+        let operation = DeltaOperation::Delete {
+            predicate: Some(predicate),
         };
-        let version = Attempt::after(snapshot).table_version();
+        let contents = Contents::without_positions(actions, operation);
+        let version = snapshot.next_version();
         Ok(Plan::Commit(Box::new(contents), Removed { rows, version }))
     }
 
-    fn staged(&self) -> Vec<Add> {
-        self.staged.values().flat_map(Rewritten::staged).collect()
+    fn staged_files(&self) -> Vec<Add> {
+        self.staged.values().flat_map(Rewritten::staged_files).collect()
     }
 
-    fn without_table(&self) -> Option<Removed> {
+    fn outcome_without_table(&self) -> Option<Removed> {
         Some(Removed::default())
     }
 }

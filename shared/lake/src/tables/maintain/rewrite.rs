@@ -1,7 +1,6 @@
-//! Rewriting data files: their rows, or most of them, into new files that take their place in one commit.
+//! Rewrites data files: their rows, or most of them, are written to new files that replace them in one commit.
 //!
-//! Rows are streamed batch by batch, and a row group is handed to the storage when it is full: the memory needed does
-//! not grow with the files.
+//! Rows are streamed batch by batch, and a row group is written when it is full, so memory does not grow with the files.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -15,28 +14,29 @@ use deltalake::kernel::{Action, Add, AddCDCFile, Remove};
 use deltalake::writer::{DeltaWriter, RecordBatchWriter};
 use futures::TryStreamExt;
 
-use crate::tables::data_files::{ROW_GROUP_ROWS, writer_properties};
-use crate::tables::error::TableError;
+use crate::tables::data_files::{MAX_ROW_GROUP_ROWS, writer_properties};
+use crate::tables::error::TableErrorKind;
 use crate::tables::read::parquet;
 use crate::tables::rows::row::EVENT_DATE;
 use crate::tables::rows::row::TableRow;
 use crate::tables::snapshot::{DataFile, Snapshot};
 use crate::tables::{change_feed, data_files, schema};
 
-/// Files to be replaced and what replaces them, not yet named by a commit.
+/// Files to be replaced and the files that replace them, not yet named by a commit.
 #[derive(Default)]
 pub(crate) struct Rewritten {
     pub(crate) sources: Vec<Arc<DataFile>>,
     pub(crate) files: Vec<Add>,
-    /// The rows that were left out, for a table with a change data feed.
+    /// The file with the rows that were left out, for a table with a change data feed.
     changes: Option<AddCDCFile>,
     /// Rows that were left out.
     pub(crate) dropped: usize,
 }
 
 impl Rewritten {
-    /// What the commit does: the sources go, the new files come. `data_change` is false if the rows stay the same.
-    pub(crate) fn actions(&self, data_change: bool) -> Vec<Action> {
+    /// Returns the actions of the commit: the sources are removed, the new files are added.
+    pub(crate) fn actions(&self, data_change: DataChange) -> Vec<Action> {
+        let data_change = data_change == DataChange::Yes;
         let removes = self
             .sources
             .iter()
@@ -53,14 +53,14 @@ impl Rewritten {
             .collect()
     }
 
-    /// Whether these are the files that it replaces.
+    /// Returns whether these are the files that it replaces.
     pub(crate) fn replaces(&self, files: &[Arc<DataFile>]) -> bool {
         let paths = |files: &[Arc<DataFile>]| files.iter().map(|file| file.path.clone()).collect::<Vec<_>>();
         paths(&self.sources) == paths(files)
     }
 
-    /// All that was written, as files that a commit would name.
-    pub(crate) fn staged(&self) -> Vec<Add> {
+    /// Returns all files that were written and that a commit would name.
+    pub(crate) fn staged_files(&self) -> Vec<Add> {
         let changes = self.changes.iter().map(|changes| Add {
             path: changes.path.clone(),
             ..Add::default()
@@ -68,30 +68,37 @@ impl Rewritten {
         self.files.iter().cloned().chain(changes).collect()
     }
 
-    /// Deletes the new files; only while no commit names them.
+    /// Deletes the new files. Only if no commit names them and none can.
     pub(crate) async fn discard(&mut self, table: &DeltaTable) {
         let discarded = std::mem::take(self);
-        data_files::discard(table, &discarded.staged()).await;
+        data_files::delete(table, &discarded.staged_files()).await;
     }
 }
 
-/// Writes the rows of some files of one date into new ones of about `target_bytes` each, without the rows of the ids to
+/// Whether a commit changes the rows of the table. Readers that follow its changes skip a commit that does not.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DataChange {
+    Yes,
+    No,
+}
+
+/// Writes the rows of some files of one date to new files of about `target_bytes` each, without the rows of the ids to
 /// `drop`.
 pub(crate) async fn rewrite<R: TableRow>(
     snapshot: &Snapshot,
     sources: Vec<Arc<DataFile>>,
     drop: &HashSet<Arc<str>>,
     target_bytes: u64,
-) -> Result<Rewritten, TableError> {
+) -> Result<Rewritten, TableErrorKind> {
     if sources.is_empty() {
         return Ok(Rewritten::default());
     }
-    let (table, at) = (&snapshot.table, snapshot.at.as_str());
-    let schema = schema::table_schema(table, at)?;
-    let failed = |error| TableError::delta(at, "write a file of", &error);
+    let table = &snapshot.table;
+    let schema = schema::table_schema(table)?;
+    let failed = |error| TableErrorKind::delta("write a data file", &error);
     // The filter is sized for the rows that a row group will hold.
     let rows = sources.iter().try_fold(0_usize, |sum, file| Some(sum + file.rows?));
-    let properties = writer_properties::<R>(rows.unwrap_or(ROW_GROUP_ROWS));
+    let properties = writer_properties::<R>(rows.unwrap_or(MAX_ROW_GROUP_ROWS));
     let mut writer = RecordBatchWriter::for_table(table)
         .map_err(failed)?
         .with_writer_properties(properties)
@@ -99,9 +106,9 @@ pub(crate) async fn rewrite<R: TableRow>(
     let mut dropped = 0;
     let mut removed = Vec::new();
     for file in &sources {
-        let mut batches = parquet::batches(table, at, file, &schema).await?;
+        let mut batches = parquet::batches(table, file, &schema).await?;
         while let Some(batch) = batches.try_next().await? {
-            let (kept, gone) = split::<R>(&batch, drop).map_err(|error| TableError::schema(at, error))?;
+            let (kept, gone) = split::<R>(&batch, drop).map_err(TableErrorKind::schema)?;
             dropped += gone.num_rows();
             if snapshot.features.has_change_data_feed && gone.num_rows() > 0 {
                 removed.push(gone);
@@ -113,7 +120,7 @@ pub(crate) async fn rewrite<R: TableRow>(
     }
     let files = writer.flush().await.map_err(failed)?;
     let date = sources.first().and_then(|file| file.date);
-    let changes = change_feed::write_removed(table, at, date, &removed).await?;
+    let changes = change_feed::write_removed(table, date, &removed).await?;
     Ok(Rewritten {
         sources,
         files,
@@ -122,8 +129,8 @@ pub(crate) async fn rewrite<R: TableRow>(
     })
 }
 
-/// The action that takes a file out of the table. The partition is among its extended metadata, for readers that follow
-/// changes.
+/// Returns the action that removes a file from the table. Its extended metadata names the partition, for readers that
+/// follow changes.
 fn remove(file: &DataFile, data_change: bool) -> Remove {
     let date = file.date.map(|date| date.to_string());
     Remove {
@@ -137,7 +144,7 @@ fn remove(file: &DataFile, data_change: bool) -> Remove {
     }
 }
 
-/// The rows that stay, and those of the ids to drop.
+/// Splits a batch into the rows that stay and those of the ids to drop.
 fn split<R: TableRow>(batch: &RecordBatch, drop: &HashSet<Arc<str>>) -> Result<(RecordBatch, RecordBatch), ArrowError> {
     if drop.is_empty() {
         return Ok((batch.clone(), batch.slice(0, 0)));

@@ -1,4 +1,4 @@
-//! Bloom filters of data files, kept within a number of bytes. A data file never changes, so an entry is never stale.
+//! Bloom filters of data files, in a cache with a limit in bytes. A data file never changes, so an entry is never stale.
 
 use std::sync::Arc;
 
@@ -11,37 +11,35 @@ const BLOCK_BYTES: usize = 32;
 
 /// The filters of one file.
 pub(crate) enum FileFilters {
-    /// As read from the file, one for each row group; `None` where there is none and the column must be read.
+    /// Read from the file, one for each row group. `None`: the row group has no filter, and its column must be read.
     OfRowGroups(Vec<Option<Sbbf>>),
-    /// Of all keys in the file, made by the process that wrote it.
+    /// Of all keys in the file, built by the process that wrote it.
     OfFile(Sbbf),
 }
 
-/// Where the wanted keys may be.
+/// Where in a file the wanted keys may be.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Suspects {
-    /// In these row groups; if none, nowhere.
+pub(crate) enum Candidates {
+    /// In these row groups. Empty: nowhere.
     RowGroups(Vec<usize>),
     /// Anywhere in the file.
     File,
 }
 
 impl FileFilters {
-    /// A filter of the keys that a file of this process holds.
+    /// Builds the filter of a file that this process has written.
     pub(crate) fn of_keys<'a>(ids: impl ExactSizeIterator<Item = &'a str>, false_positives: f64) -> Option<Self> {
         let mut filter = Sbbf::new_with_ndv_fpp(ids.len().max(1) as u64, false_positives).ok()?;
         ids.for_each(|id| filter.insert(id));
         Some(Self::OfFile(filter))
     }
 
-    /// Where any of the ids may be.
-    pub(crate) fn suspects<'a>(&self, mut ids: impl Iterator<Item = &'a str> + Clone) -> Suspects {
+    /// Returns where any of the ids may be.
+    pub(crate) fn candidates<'a>(&self, mut ids: impl Iterator<Item = &'a str> + Clone) -> Candidates {
         match self {
-            Self::OfFile(filter) => match ids.any(|id| filter.check(id)) {
-                true => Suspects::File,
-                false => Suspects::RowGroups(Vec::new()),
-            },
-            Self::OfRowGroups(filters) => Suspects::RowGroups(
+            Self::OfFile(filter) if ids.any(|id| filter.check(id)) => Candidates::File,
+            Self::OfFile(_) => Candidates::RowGroups(Vec::new()),
+            Self::OfRowGroups(filters) => Candidates::RowGroups(
                 filters
                     .iter()
                     .enumerate()
@@ -89,10 +87,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_filter_of_own_keys_finds_them_and_rules_others_out() {
+    fn a_filter_matches_its_own_keys_and_excludes_others() {
         let filters = FileFilters::of_keys(["a", "b"].into_iter(), 1e-6).unwrap();
-        assert_eq!(filters.suspects(["x", "b"].into_iter()), Suspects::File);
-        assert_eq!(filters.suspects(["x", "y"].into_iter()), Suspects::RowGroups(vec![]));
+        assert_eq!(filters.candidates(["x", "b"].into_iter()), Candidates::File);
+        assert_eq!(filters.candidates(["x", "y"].into_iter()), Candidates::RowGroups(vec![]));
     }
 
     #[test]
@@ -101,7 +99,7 @@ mod tests {
             panic!("of the file");
         };
         let filters = FileFilters::OfRowGroups(vec![Some(filter), None]);
-        assert_eq!(filters.suspects(["x"].into_iter()), Suspects::RowGroups(vec![1]));
-        assert_eq!(filters.suspects(["a"].into_iter()), Suspects::RowGroups(vec![0, 1]));
+        assert_eq!(filters.candidates(["x"].into_iter()), Candidates::RowGroups(vec![1]));
+        assert_eq!(filters.candidates(["a"].into_iter()), Candidates::RowGroups(vec![0, 1]));
     }
 }

@@ -1,11 +1,12 @@
-//! Which keys are in the table: bloom filters first, and the key column of a row group where one says "perhaps".
+//! Finds out which keys have a row, from bloom filters first, and from the key column of a row group where the filter
+//! matches.
 //!
-//! The cost grows with the files of the one date, not with the table. A file of ours answers from its filter, which
-//! stays in memory: made when this process writes the file, else read once in one request. Of a file that other programs
-//! wrote, without a filter, the key column is read each time.
+//! The cost grows with the files of one date, not with the table. The filter of a file stays in memory: it is built when
+//! this process writes the file, or read once in one request. Of a file without a filter, which another program wrote, the
+//! key column is read each time.
 //!
-//! 2,000 keys in a date of 1,000,000 rows in 500 files: cold 0.38 s and 24.7 MB read, warm 0.3 s and nothing read; all of
-//! them there 0.41 s and 18 MB. Compacted (`table optimize`): cold 0.10 s and 8 MB, warm 0.02–0.04 s. Two busy cores, dev
+//! 2,000 keys in a date of 1,000,000 rows in 500 files: cold 0.38 s and 24.7 MB read, warm 0.3 s and nothing read; with all
+//! keys present 0.41 s and 18 MB. Compacted (`table optimize`): cold 0.10 s and 8 MB, warm 0.02–0.04 s. Two busy cores, dev
 //! profile: `cargo bench --profile dev -p xact-lake --features delta --bench key_lookup`.
 
 use std::collections::{HashMap, HashSet};
@@ -19,24 +20,24 @@ use deltalake::arrow::error::ArrowError;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use jiff::civil::Date;
 
-use crate::tables::error::TableError;
-use crate::tables::read::filters::{FileFilters, FilterCache, Suspects};
+use crate::tables::error::TableErrorKind;
+use crate::tables::read::filters::{FileFilters, FilterCache, Candidates};
 use crate::tables::read::parquet;
 use crate::tables::read::parquet::Reader;
 use crate::tables::rows::row::{Key, TableRow};
 use crate::tables::snapshot::{DataFile, Snapshot};
 
-/// Files looked into at once. Each holds a footer and at most one batch of keys in memory.
-const FILES_AT_ONCE: usize = 8;
-/// A filter bigger than this is not loaded; the column is read instead.
-const FILTER_BYTES: i32 = 16 * 1024 * 1024;
+/// Files that are searched at the same time. Each takes memory for a footer and at most one batch of keys.
+const MAX_FILES_AT_ONCE: usize = 8;
+/// A larger filter is not loaded; the column is read instead.
+const MAX_FILTER_BYTES: i32 = 16 * 1024 * 1024;
 
-/// Keys to look for, by id, so that a row is checked without making a [`Key`] of it.
+/// Keys to look up, by id, so that a row is compared without making a [`Key`] of it.
 pub(crate) struct Wanted<'a> {
     by_id: HashMap<&'a str, Replays>,
 }
 
-/// Which rows of an id are meant.
+/// The replay counts of an id that are looked up.
 enum Replays {
     All,
     Of(Vec<Option<i32>>),
@@ -53,7 +54,7 @@ impl<'a> Wanted<'a> {
         Self { by_id }
     }
 
-    /// All keys of these ids, whatever their `replay_count`.
+    /// Looks up all keys of these ids, whatever their `replay_count`.
     pub(crate) fn ids(ids: &'a HashSet<Arc<str>>) -> Self {
         Self {
             by_id: ids.iter().map(|id| (&**id, Replays::All)).collect(),
@@ -61,7 +62,7 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// Looks keys up in one loaded version of a table.
+/// Looks up keys in one version of a table.
 pub(crate) struct Lookup<'a, R> {
     snapshot: &'a Snapshot,
     filters: &'a FilterCache,
@@ -77,61 +78,63 @@ impl<'a, R: TableRow> Lookup<'a, R> {
         }
     }
 
-    /// The wanted keys that have a row of that date in a file not yet in `checked`; the files looked into are added to it.
+    /// Returns the wanted keys that have a row of that date in a file that is not in `searched`. The searched files are added
+    /// to it.
     pub(crate) async fn find(
         &self,
         date: Date,
         wanted: &Wanted<'_>,
-        checked: &mut HashSet<String>,
-    ) -> Result<HashSet<Key>, TableError> {
+        searched: &mut HashSet<String>,
+    ) -> Result<HashSet<Key>, TableErrorKind> {
         let mut found = HashSet::new();
-        let mut looked_into = self.look_into(date, wanted, checked);
-        while let Some((file, keys)) = looked_into.try_next().await? {
-            checked.insert(file.path.to_string());
+        let mut results = self.search(date, wanted, searched);
+        while let Some((file, keys)) = results.try_next().await? {
+            searched.insert(file.path.to_string());
             found.extend(keys);
         }
         Ok(found)
     }
 
-    /// The files with a wanted key, in the order of their names; the others are added to `clean` and not looked into again.
-    pub(crate) async fn holders(
+    /// Returns the files of the date that have a wanted key, sorted by path. The others are added to `without`, and files in
+    /// `without` are not searched.
+    pub(crate) async fn files_with(
         &self,
         date: Date,
         wanted: &Wanted<'_>,
-        clean: &mut HashSet<String>,
-    ) -> Result<Vec<Arc<DataFile>>, TableError> {
-        let mut holders = Vec::new();
-        let mut looked_into = self.look_into(date, wanted, clean);
-        while let Some((file, keys)) = looked_into.try_next().await? {
+        without: &mut HashSet<String>,
+    ) -> Result<Vec<Arc<DataFile>>, TableErrorKind> {
+        let mut files = Vec::new();
+        let mut results = self.search(date, wanted, without);
+        while let Some((file, keys)) = results.try_next().await? {
             if keys.is_empty() {
-                clean.insert(file.path.to_string());
+                without.insert(file.path.to_string());
             } else {
-                holders.push(file);
+                files.push(file);
             }
         }
-        holders.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(holders)
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(files)
     }
 
-    /// The files of the date that are not in `known`, each with the wanted keys in it.
-    fn look_into<'w>(
+    /// Searches the files of the date that are not in `known`; returns each with the wanted keys in it.
+    fn search<'w>(
         &'w self,
         date: Date,
         wanted: &'w Wanted<'_>,
         known: &HashSet<String>,
-    ) -> impl Stream<Item = Result<(Arc<DataFile>, HashSet<Key>), TableError>> + Send + Unpin + 'w {
+    ) -> impl Stream<Item = Result<(Arc<DataFile>, HashSet<Key>), TableErrorKind>> + Send + Unpin + 'w {
         let mut files = self.snapshot.files_between(Some((date, date)));
         files.retain(|file| !known.contains(file.path.as_ref()));
-        let found = stream::iter(files).map(|file| self.find_in_file(file, wanted));
-        found.buffer_unordered(FILES_AT_ONCE)
+        let found = stream::iter(files).map(|file| self.search_file(file, wanted));
+        found.buffer_unordered(MAX_FILES_AT_ONCE)
     }
 
-    async fn find_in_file(
+    async fn search_file(
         &self,
         file: Arc<DataFile>,
         wanted: &Wanted<'_>,
-    ) -> Result<(Arc<DataFile>, HashSet<Key>), TableError> {
-        // With every filter in memory nothing here waits: let other tasks have their turn between two files.
+    ) -> Result<(Arc<DataFile>, HashSet<Key>), TableErrorKind> {
+        // With all filters in memory nothing here would ever yield to other tasks.
         tokio::task::yield_now().await;
         let filters = match self.filters.get(file.path.as_ref()) {
             Some(filters) => filters,
@@ -141,15 +144,15 @@ impl<'a, R: TableRow> Lookup<'a, R> {
                 filters
             }
         };
-        let found = match filters.suspects(wanted.by_id.keys().copied()) {
-            Suspects::RowGroups(row_groups) if row_groups.is_empty() => HashSet::new(),
-            Suspects::RowGroups(row_groups) => self.read_keys(&file, Some(row_groups), wanted).await?,
-            Suspects::File => self.read_keys(&file, None, wanted).await?,
+        let found = match filters.candidates(wanted.by_id.keys().copied()) {
+            Candidates::RowGroups(row_groups) if row_groups.is_empty() => HashSet::new(),
+            Candidates::RowGroups(row_groups) => self.read_keys(&file, Some(row_groups), wanted).await?,
+            Candidates::File => self.read_keys(&file, None, wanted).await?,
         };
         Ok((file, found))
     }
 
-    async fn load_filters(&self, file: &DataFile) -> Result<FileFilters, TableError> {
+    async fn load_filters(&self, file: &DataFile) -> Result<FileFilters, TableErrorKind> {
         let mut reader = self.open(file).await?;
         let column = reader
             .parquet_schema()
@@ -161,13 +164,13 @@ impl<'a, R: TableRow> Lookup<'a, R> {
         for row_group in 0..row_groups {
             let fits = column.filter(|column| {
                 let chunk = reader.metadata().row_group(row_group).column(*column);
-                chunk.bloom_filter_length().is_none_or(|bytes| bytes <= FILTER_BYTES)
+                chunk.bloom_filter_length().is_none_or(|bytes| bytes <= MAX_FILTER_BYTES)
             });
             filters.push(match fits {
                 Some(column) => reader
                     .get_row_group_column_bloom_filter(row_group, column)
                     .await
-                    .map_err(|error| TableError::parquet(&self.snapshot.at, file.path.as_ref(), &error))?,
+                    .map_err(|error| TableErrorKind::parquet(file.path.as_ref(), &error))?,
                 None => None,
             });
         }
@@ -180,7 +183,7 @@ impl<'a, R: TableRow> Lookup<'a, R> {
         file: &DataFile,
         row_groups: Option<Vec<usize>>,
         wanted: &Wanted<'_>,
-    ) -> Result<HashSet<Key>, TableError> {
+    ) -> Result<HashSet<Key>, TableErrorKind> {
         let reader = self.open(file).await?;
         let names: Vec<&str> = [Some(R::KEY_COLUMN), R::REPLAY_COLUMN].into_iter().flatten().collect();
         let columns = parquet::columns_named(reader.parquet_schema(), &names);
@@ -191,21 +194,21 @@ impl<'a, R: TableRow> Lookup<'a, R> {
         let mut batches = reader
             .with_projection(columns)
             .build()
-            .map_err(|error| TableError::parquet(&self.snapshot.at, file.path.as_ref(), &error))?;
+            .map_err(|error| TableErrorKind::parquet(file.path.as_ref(), &error))?;
         let mut found = HashSet::new();
         while let Some(batch) = batches
             .try_next()
             .await
-            .map_err(|error| TableError::parquet(&self.snapshot.at, file.path.as_ref(), &error))?
+            .map_err(|error| TableErrorKind::parquet(file.path.as_ref(), &error))?
         {
             collect_keys::<R>(&batch, wanted, &mut found)
-                .map_err(|error| TableError::schema(&self.snapshot.at, format!("{}: {error}", file.path)))?;
+                .map_err(|error| TableErrorKind::schema(format!("{}: {error}", file.path)))?;
         }
         Ok(found)
     }
 
-    async fn open(&self, file: &DataFile) -> Result<Reader, TableError> {
-        parquet::open(self.snapshot.table.object_store(), file, &self.snapshot.at).await
+    async fn open(&self, file: &DataFile) -> Result<Reader, TableErrorKind> {
+        parquet::open(self.snapshot.table.object_store(), file).await
     }
 }
 
@@ -227,17 +230,17 @@ fn collect_keys<R: TableRow>(
         .transpose()?;
     let replays = replays.as_ref().map(AsArray::as_primitive::<Int32Type>);
     for (row, id) in ids.iter().enumerate() {
-        let Some((id, meant)) = id.and_then(|id| wanted.by_id.get_key_value(id)) else {
+        let Some((id, wanted_replays)) = id.and_then(|id| wanted.by_id.get_key_value(id)) else {
             continue;
         };
         let replay_count = replays
             .filter(|replays| replays.is_valid(row))
             .map(|replays| replays.value(row));
-        let is_meant = match meant {
+        let is_wanted = match wanted_replays {
             Replays::All => true,
             Replays::Of(counts) => counts.contains(&replay_count),
         };
-        if is_meant {
+        if is_wanted {
             found.insert(Key {
                 id: (*id).into(),
                 replay_count,

@@ -1,4 +1,4 @@
-//! Reading a data file of a table.
+//! Opens and decodes a data file of a table.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,35 +19,34 @@ use futures::future::{BoxFuture, ready};
 use futures::{Stream, TryStreamExt};
 use jiff::civil::Date;
 
-use crate::tables::error::TableError;
+use crate::tables::error::TableErrorKind;
 use crate::tables::rows::columns::days_since_epoch;
 use crate::tables::rows::row::EVENT_DATE;
 use crate::tables::snapshot::DataFile;
 use crate::tables::{features, schema};
 
-/// Fetched from a file's end in one request: the footer of the files that this crate writes, and the filters before it.
+/// Read from the end of a file in one request: the footer of the files that this crate writes, and the filters before it.
 const TAIL_BYTES: u64 = 64 * 1024;
 
-/// All rows of a file, batch by batch, in the form that the table declares: its columns in their order, the partition
-/// column from the log, and null for what the file does not have.
+/// Returns all rows of a file, batch by batch, in the table's form: its columns in their order, the partition column from
+/// the log, and null for columns that the file does not have.
 pub(crate) async fn batches<'a>(
     table: &DeltaTable,
-    at: &'a str,
     file: &'a DataFile,
     schema: &'a SchemaRef,
-) -> Result<impl Stream<Item = Result<RecordBatch, TableError>> + Send + Unpin + 'a, TableError> {
-    let damaged = |error| TableError::parquet(at, file.path.as_ref(), &error);
-    let reader = open(table.object_store(), file, at).await?;
+) -> Result<impl Stream<Item = Result<RecordBatch, TableErrorKind>> + Send + Unpin + 'a, TableErrorKind> {
+    let damaged = |error| TableErrorKind::parquet(file.path.as_ref(), &error);
+    let reader = open(table.object_store(), file).await?;
     let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     let columns = columns_named(reader.parquet_schema(), &names);
     let read = reader.with_projection(columns).build().map_err(damaged)?;
     Ok(read.map_err(damaged).and_then(move |batch| {
-        let batch = in_order(&batch, file.date, schema);
-        ready(batch.map_err(|error| TableError::schema(at, format!("{}: {error}", file.path))))
+        let batch = in_table_form(&batch, file.date, schema);
+        ready(batch.map_err(|error| TableErrorKind::schema(format!("{}: {error}", file.path))))
     }))
 }
 
-fn in_order(batch: &RecordBatch, date: Option<Date>, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+fn in_table_form(batch: &RecordBatch, date: Option<Date>, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
     let rows = batch.num_rows();
     let column = |name: &str| -> Result<ArrayRef, ArrowError> {
         if name == EVENT_DATE {
@@ -70,11 +69,11 @@ fn in_order(batch: &RecordBatch, date: Option<Date>, schema: &SchemaRef) -> Resu
 /// The builder of a reader over a data file.
 pub(crate) type Reader = ParquetRecordBatchStreamBuilder<FileReader>;
 
-/// Opens a file: its footer is read.
-pub(crate) async fn open(store: Arc<dyn ObjectStore>, file: &DataFile, at: &str) -> Result<Reader, TableError> {
+/// Opens a file, and reads its footer.
+pub(crate) async fn open(store: Arc<dyn ObjectStore>, file: &DataFile) -> Result<Reader, TableErrorKind> {
     if file.has_deletion_vector {
         let obstacle = features::deletion_vector(file.path.as_ref());
-        return Err(TableError::obstacles(at, &[obstacle]));
+        return Err(TableErrorKind::obstacles(&[obstacle]));
     }
     let reader = FileReader {
         store,
@@ -82,20 +81,20 @@ pub(crate) async fn open(store: Arc<dyn ObjectStore>, file: &DataFile, at: &str)
         bytes: file.bytes,
         tail: Bytes::new(),
     };
-    // The types that the file's writer noted for itself are not ours: the parquet types are cast to the table's.
+    // Arrow types that the file's writer stored are ignored: the parquet types are cast to those of the table.
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     Reader::new_with_options(reader, options)
         .await
-        .map_err(|error| TableError::parquet(at, file.path.as_ref(), &error))
+        .map_err(|error| TableErrorKind::parquet(file.path.as_ref(), &error))
 }
 
-/// Byte ranges of an object, whose end is read once. Its size is known from the log, which saves a request; and Azure has no
-/// ranges from the end.
+/// Reads byte ranges of a file, and its end only once. The file's size is known from the log, which saves a request: Azure
+/// has no ranges relative to the end.
 pub(crate) struct FileReader {
     store: Arc<dyn ObjectStore>,
     path: Path,
     bytes: u64,
-    /// The last bytes of the file, once they were asked for.
+    /// The last bytes of the file, once they were read.
     tail: Bytes,
 }
 
@@ -112,7 +111,7 @@ impl FileReader {
         let within = |offset: u64| usize::try_from(offset - tail_from).unwrap_or(usize::MAX);
         let (start, end) = (within(range.start), within(range.end));
         if end > self.tail.len() {
-            let reason = format!("bytes {range:?} of a file of {} are asked for", self.bytes);
+            let reason = format!("bytes {range:?} are beyond the end of a file of {} bytes", self.bytes);
             return Err(ParquetError::EOF(reason));
         }
         Ok(self.tail.slice(start..end))
@@ -144,7 +143,7 @@ fn external(error: deltalake::ObjectStoreError) -> ParquetError {
     ParquetError::External(Box::new(error))
 }
 
-/// The columns of these names that the file has.
+/// Selects the columns of these names that the file has.
 pub(crate) fn columns_named(schema: &SchemaDescriptor, names: &[&str]) -> ProjectionMask {
     ProjectionMask::columns(schema, names.iter().copied())
 }

@@ -1,6 +1,7 @@
-//! Reading rows back, for verification and reconciliation. No handler reads tables this way.
+//! Reads rows back, for verification and reconciliation. No stage reads tables this way.
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::Arc;
 
 use deltalake::arrow::array::RecordBatch;
@@ -9,33 +10,34 @@ use deltalake::arrow::error::ArrowError;
 use futures::TryStreamExt;
 use jiff::civil::Date;
 
-use crate::tables::error::TableError;
+use crate::tables::error::{TableError, TableErrorKind};
 use crate::tables::read::parquet;
-use crate::tables::rows::row::EVENT_DATE;
-use crate::tables::rows::row::TableRow;
+use crate::tables::rows::row::{EVENT_DATE, TableRow};
 use crate::tables::schema;
 use crate::tables::table::Table;
 
 impl<R: TableRow> Table<R> {
-    /// Some columns of all rows, in the order given and with the table's types; `event_date` is added at the end if it is
-    /// not among them. No columns: all of them. A table that is not there yet is empty. Everything is held in memory.
+    /// Returns some columns of all rows, in the order given and with the table's types; `event_date` is added at the end
+    /// if it is not among them. No columns: all of them. A table that does not exist is empty. Everything is held in
+    /// memory.
     ///
     /// # Errors
-    /// [`TableError`]; a column that the table does not have is [`TableError::Schema`].
+    /// [`TableError`]; for a column that the table does not have, of the kind [`TableErrorKind::Schema`].
     pub async fn scan(&self, columns: &[&str]) -> Result<Vec<RecordBatch>, TableError> {
-        self.read(columns, None).await
+        self.located(self.read(columns, None)).await
     }
 
-    /// [`Table::scan`] of the dates from `from` to `to`, both included; files of other dates are not opened.
+    /// Returns the same as [`Table::scan`] of the dates from `from` to `to`, both included. Files of other dates are not
+    /// opened.
     ///
     /// # Errors
     /// As [`Table::scan`].
     pub async fn scan_dates(&self, columns: &[&str], from: Date, to: Date) -> Result<Vec<RecordBatch>, TableError> {
-        self.read(columns, Some((from, to))).await
+        self.located(self.read(columns, Some((from, to)))).await
     }
 
-    /// Hands some columns of the rows of one date to `visit`, batch by batch: memory is that of one batch. All are of one
-    /// version of the table.
+    /// Calls `visit` with some columns of the rows of one date, batch by batch: one batch at a time is in memory. All are
+    /// of one version of the table.
     ///
     /// # Errors
     /// As [`Table::scan`].
@@ -45,28 +47,27 @@ impl<R: TableRow> Table<R> {
         date: Date,
         visit: impl FnMut(&RecordBatch) + Send,
     ) -> Result<(), TableError> {
-        self.visit(columns, Some((date, date)), visit).await
+        self.located(self.visit(columns, Some((date, date)), visit)).await
     }
 
-    /// The dates of which the table has files, now. Only its log is read.
+    /// Returns the dates for which the table has files now. Only its log is read.
     ///
     /// # Errors
     /// [`TableError`].
     pub async fn dates(&self) -> Result<BTreeSet<Date>, TableError> {
-        let mut handle = self.handle.lock().await;
-        let Some(snapshot) = handle.latest::<R>(&self.options).await? else {
-            return Ok(BTreeSet::new());
-        };
-        let dates = snapshot
-            .files_between(None)
-            .iter()
-            .filter_map(|file| file.date)
-            .collect();
-        handle.keep(snapshot);
-        Ok(dates)
+        self.located(async {
+            let mut handle = self.handle.lock().await;
+            let Some(snapshot) = handle.latest().await? else {
+                return Ok(BTreeSet::new());
+            };
+            let files = snapshot.files_between(None);
+            handle.keep(snapshot);
+            Ok(files.iter().filter_map(|file| file.date).collect())
+        })
+        .await
     }
 
-    async fn read(&self, columns: &[&str], dates: Option<(Date, Date)>) -> Result<Vec<RecordBatch>, TableError> {
+    async fn read(&self, columns: &[&str], dates: Option<(Date, Date)>) -> Result<Vec<RecordBatch>, TableErrorKind> {
         let mut batches = Vec::new();
         self.visit(columns, dates, |batch| batches.push(batch.clone())).await?;
         Ok(batches)
@@ -77,22 +78,21 @@ impl<R: TableRow> Table<R> {
         columns: &[&str],
         dates: Option<(Date, Date)>,
         mut visit: impl FnMut(&RecordBatch) + Send,
-    ) -> Result<(), TableError> {
+    ) -> Result<(), TableErrorKind> {
         let (table, files) = {
             let mut handle = self.handle.lock().await;
-            let Some(snapshot) = handle.latest::<R>(&self.options).await? else {
+            let Some(snapshot) = handle.latest().await? else {
                 return Ok(());
             };
             let found = (snapshot.table.clone(), snapshot.files_between(dates));
             handle.keep(snapshot);
             found
         };
-        let at = &self.location.to_string();
-        let schema = schema::table_schema(&table, at)?;
-        let schema = projected(&schema, columns).map_err(|error| TableError::schema(at, error))?;
+        let schema = schema::table_schema(&table)?;
+        let schema = projected(&schema, columns).map_err(TableErrorKind::schema)?;
         for file in files {
-            let mut read = std::pin::pin!(parquet::batches(&table, at, &file, &schema).await?);
-            while let Some(batch) = read.try_next().await? {
+            let mut batches = pin!(parquet::batches(&table, &file, &schema).await?);
+            while let Some(batch) = batches.try_next().await? {
                 visit(&batch);
             }
         }

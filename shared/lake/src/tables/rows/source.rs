@@ -2,7 +2,7 @@
 
 use xact_contracts::ids::AppId;
 
-/// A row and where it came from. Without a source (HTTP invoke) the key alone tells whether it is there.
+/// A row and its source. Without a source (HTTP invoke) the key alone decides whether the row is in the table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sourced<R> {
     /// The row.
@@ -11,10 +11,10 @@ pub struct Sourced<R> {
     pub source: Option<Source>,
 }
 
-/// A message's place in its partition.
+/// A message's partition and offset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
-    /// `{group}:{topic}:{partition}`.
+    /// The partition, as a consumer group reads it.
     pub app_id: AppId,
     /// The message's offset.
     pub offset: i64,
