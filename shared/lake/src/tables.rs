@@ -33,7 +33,7 @@ pub use features::Obstacle;
 pub use maintain::info::TableInfo;
 pub use maintain::optimize::Compacted;
 pub use maintain::remove::Removed;
-pub use maintain::vacuum::{ShortRetention, VACUUM_RETENTION, Vacuum, VacuumRun, Vacuumed};
+pub use maintain::vacuum::{VACUUM_RETENTION, Vacuum, Vacuumed};
 pub use options::TableOptions;
 pub use rows::attachments::AttachmentRow;
 pub use rows::events::EventRow;

@@ -10,7 +10,7 @@ use jiff::civil::date;
 
 use support::*;
 use xact_contracts::ids::AppId;
-use xact_lake::{AttachmentRow, Key, Source, Sourced, TableError, TableOptions};
+use xact_lake::{AttachmentRow, Key, Source, Sourced, TableErrorKind, TableOptions};
 
 #[tokio::test]
 async fn redelivered_offsets_add_no_rows() {
@@ -362,13 +362,13 @@ async fn a_table_of_another_form_is_refused_and_left_alone() {
         .await
         .unwrap_err();
     assert!(
-        matches!(&error, TableError::Schema { reason, .. } if reason.contains("blob_path")),
+        matches!(&error.kind, TableErrorKind::Schema { reason } if reason.contains("blob_path")),
         "{error}"
     );
     assert!(!error.is_transient());
     assert!(matches!(
-        table::<AttachmentRow>(&location).probe().await,
-        Err(TableError::Schema { .. })
+        table::<AttachmentRow>(&location).probe().await.unwrap_err().kind,
+        TableErrorKind::Schema { .. }
     ));
     assert_eq!(data_files(&location), 1);
 }
@@ -389,7 +389,7 @@ async fn a_damaged_log_is_reported_as_damage_and_written_to_no_more() {
         .append(sourced("a", 1..2), at(2))
         .await
         .unwrap_err();
-    assert!(matches!(error, TableError::Corrupt { .. }), "{error}");
+    assert!(matches!(error.kind, TableErrorKind::Corrupt { .. }), "{error}");
 }
 
 #[tokio::test]
@@ -405,7 +405,7 @@ async fn a_data_file_that_is_gone_is_reported_by_name() {
         .await
         .unwrap_err();
     assert!(
-        matches!(&error, TableError::Corrupt { reason, .. } if reason.contains("event_date=2024-12-31/")),
+        matches!(&error.kind, TableErrorKind::Corrupt { reason } if reason.contains("event_date=2024-12-31/")),
         "{error}"
     );
 }

@@ -131,7 +131,10 @@ async fn an_append_that_is_overtaken_for_ever_gives_up_and_tidies_up() {
         other.set_positions(&at(2)).await.unwrap();
     });
     let error = one.append(unsourced([attachment("a")]), none()).await.unwrap_err();
-    assert!(error.is_transient() && error.to_string().contains("faster"), "{error}");
+    assert!(
+        error.is_transient() && error.to_string().contains("committed first"),
+        "{error}"
+    );
     assert_eq!(plan.writes().len(), 1);
     assert_eq!(data_files(&location), 0);
 }

@@ -12,7 +12,7 @@ use jiff::civil::date;
 
 use support::faulty_store::{Fault, Faults};
 use support::*;
-use xact_lake::{AttachmentRow, FailedRow, Location, Removed, Table, TableError, VACUUM_RETENTION};
+use xact_lake::{AttachmentRow, FailedRow, Location, Removed, Table, TableErrorKind, VACUUM_RETENTION, Vacuum};
 
 /// Bigger than any table here.
 const BIG: u64 = 128 * 1024 * 1024;
@@ -178,7 +178,9 @@ async fn a_process_that_dies_in_a_compaction_or_removal_leaves_the_table_right()
             next.optimize(BIG, |_| ()).await.unwrap();
             assert_eq!(texts(&next, "media_id").await, kept, "died at request {point}");
             // Zero retention: nobody else is there.
-            next.vacuum(Duration::ZERO, true, true).await.unwrap();
+            next.vacuum(Vacuum::delete(Duration::ZERO).allow_short_retention())
+                .await
+                .unwrap();
             assert_eq!(texts(&next, "media_id").await, kept, "vacuumed after {point}");
             assert_eq!(data_files(&location), files(&next).await, "nothing is left over");
         }
@@ -273,19 +275,30 @@ async fn vacuum_lists_first_deletes_when_told_and_keeps_what_is_young() {
     table.optimize(BIG, |_| ()).await.unwrap();
     assert_eq!(data_files(&location), 4);
 
-    let none = table.vacuum(VACUUM_RETENTION, false, true).await.unwrap().unwrap();
+    let none = table.vacuum(Vacuum::delete(VACUUM_RETENTION)).await.unwrap().unwrap();
     assert_eq!((none.files.len(), data_files(&location)), (0, 4), "they are young");
-    let refused = table.vacuum(Duration::from_secs(3600), false, true).await.unwrap_err();
+    let refused = table
+        .vacuum(Vacuum::delete(Duration::from_secs(3600)))
+        .await
+        .unwrap_err();
     assert!(
-        matches!(&refused, TableError::Refused { reason, .. } if reason.contains("168 h")),
+        matches!(&refused.kind, TableErrorKind::Refused { reason } if reason.contains("168 h")),
         "{refused}"
     );
-    let listed = table.vacuum(Duration::ZERO, true, false).await.unwrap().unwrap();
+    let listed = table
+        .vacuum(Vacuum::dry_run(Duration::ZERO).allow_short_retention())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(
         (listed.files.len(), listed.is_done, data_files(&location)),
         (3, false, 4)
     );
-    let deleted = table.vacuum(Duration::ZERO, true, true).await.unwrap().unwrap();
+    let deleted = table
+        .vacuum(Vacuum::delete(Duration::ZERO).allow_short_retention())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((deleted.files, deleted.is_done), (listed.files, true));
     assert_eq!(data_files(&location), 1);
     assert_eq!(
@@ -317,7 +330,7 @@ async fn a_table_that_is_not_there_has_nothing_to_maintain() {
     let table = table::<AttachmentRow>(&location);
     assert_eq!(table.info().await.unwrap(), None);
     assert_eq!(table.optimize(BIG, |_| ()).await.unwrap(), []);
-    assert_eq!(table.vacuum(VACUUM_RETENTION, false, true).await.unwrap(), None);
+    assert_eq!(table.vacuum(Vacuum::delete(VACUUM_RETENTION)).await.unwrap(), None);
     assert_eq!(table.checkpoint().await.unwrap(), None);
     assert_eq!(table.remove(ids(&["a"])).await.unwrap(), Removed::default());
     assert!(!local(&location).exists(), "and is not created");

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use onelake_emulator::{Fault, Item, Rule, Verb};
 use support::*;
-use xact_lake::{AttachmentRow, Location, Table, TableOptions};
+use xact_lake::{AttachmentRow, Location, Table, TableOptions, Vacuum};
 
 fn table_at(location: &Location) -> Arc<Table<AttachmentRow>> {
     let options = TableOptions {
@@ -49,7 +49,10 @@ async fn a_vacuum_deletes_one_by_one() {
     }
     table.optimize(128 * 1024 * 1024, |_| ()).await.unwrap();
     let before = EMULATOR.server.requests(Verb::Delete).requests;
-    let vacuumed = table.vacuum(Duration::ZERO, true, true).await.unwrap();
+    let vacuumed = table
+        .vacuum(Vacuum::delete(Duration::ZERO).allow_short_retention())
+        .await
+        .unwrap();
     assert_eq!(vacuumed.unwrap().files.len(), 3);
     assert!(EMULATOR.server.requests(Verb::Delete).requests >= before + 3);
     assert_eq!(EMULATOR.server.requests(Verb::Batch).requests, 0);

@@ -13,7 +13,7 @@ use std::time::Duration;
 use xact_config::Settings;
 use xact_contracts::ids::AppId;
 use xact_contracts::topology::{Stage, TopicRole};
-use xact_lake::{AttachmentRow, EventRow, FailedRow, Table};
+use xact_lake::{AttachmentRow, EventRow, FailedRow, Table, Vacuum};
 use xact_table_sink::{Configured, table};
 
 use crate::onelake_cost::OneLakeCost;
@@ -160,9 +160,14 @@ async fn of<R: Configured>(
 
 async fn vacuum<R: Configured>(table: &Table<R>, options: VacuumOptions) -> Result<Option<VacuumReport>, TablesError> {
     let retention = Duration::from_secs(options.retain_hours.saturating_mul(3600));
-    let allow_short = options.short_retention == ShortRetention::Allow;
-    let delete = options.mode == VacuumMode::Delete;
-    let vacuumed = table.vacuum(retention, allow_short, delete).await;
+    let mut vacuum = match options.mode {
+        VacuumMode::DryRun => Vacuum::dry_run(retention),
+        VacuumMode::Delete => Vacuum::delete(retention),
+    };
+    if options.short_retention == ShortRetention::Allow {
+        vacuum = vacuum.allow_short_retention();
+    }
+    let vacuumed = table.vacuum(vacuum).await;
     let vacuumed = vacuumed.map_err(TablesError::of_vacuum)?;
     Ok(vacuumed.map(|vacuumed| VacuumReport {
         unused_files: vacuumed.files,

@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt;
 
-use xact_lake::TableError;
+use xact_lake::{TableError, TableErrorKind};
 use xact_runtime::Unavailable;
 
 /// Turns every table error into [`Unavailable`], so that the batch is kept and retried until the table works again.
@@ -17,8 +17,8 @@ pub(crate) async fn unavailable_on_error<T>(
     match AssertUnwindSafe(work).catch_unwind().await {
         Ok(done) => done.map_err(|error| {
             let unavailable = Unavailable::new("delta", error.to_string());
-            match error {
-                TableError::Restored { .. } => unavailable.reading_again(),
+            match error.kind {
+                TableErrorKind::Restored { .. } => unavailable.reading_again(),
                 _ => unavailable,
             }
         }),

@@ -82,11 +82,7 @@ impl<R: TableRow> Table<R> {
     ///
     /// # Errors
     /// [`TableError`]. The rows may have been added all the same if the log could not be read; repeating finds out.
-    pub async fn append(
-        &self,
-        rows: Vec<Sourced<R>>,
-        positions: BTreeMap<AppId, i64>,
-    ) -> Result<Appended, TableError> {
+    pub async fn append(&self, rows: Vec<Sourced<R>>, positions: BTreeMap<AppId, i64>) -> Result<Appended, TableError> {
         if rows.is_empty() {
             return Ok(Appended::default());
         }

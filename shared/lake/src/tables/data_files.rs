@@ -108,7 +108,10 @@ pub(crate) async fn delete(table: &DeltaTable, files: &[Add]) {
             Err(error) => Err(error.to_string()),
         };
         if let Err(error) = deleted {
-            debug!(file = file.path, error, "could not delete an unused data file; it is left to vacuum");
+            debug!(
+                file = file.path,
+                error, "could not delete an unused data file; it is left to vacuum"
+            );
         }
     }
 }

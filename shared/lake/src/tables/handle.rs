@@ -9,7 +9,7 @@ use deltalake::kernel::transaction::CommitProperties;
 use deltalake::logstore::object_store::{self, ObjectStoreExt, path::Path};
 use deltalake::operations::create::CreateBuilder;
 use deltalake::protocol::SaveMode;
-use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError};
+use deltalake::{DeltaTable, DeltaTableBuilder};
 use futures::StreamExt;
 use tracing::{debug, info, warn};
 use url::Url;
@@ -269,7 +269,10 @@ impl<R: TableRow> Handle<R> {
             .with_columns(R::delta_schema())
             .with_partition_columns([EVENT_DATE])
             .with_configuration([
-                ("delta.checkpointInterval", Some(self.options.checkpoint_every.to_string())),
+                (
+                    "delta.checkpointInterval",
+                    Some(self.options.checkpoint_every.to_string()),
+                ),
                 // Clean-up after a commit would delete in batches, which OneLake refuses: `table vacuum` cleans up instead.
                 ("delta.enableExpiredLogCleanup", Some("false".to_owned())),
                 ("delta.dataSkippingStatsColumns", Some(R::STATISTICS.join(","))),

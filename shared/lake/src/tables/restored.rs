@@ -61,7 +61,9 @@ fn entries_down_from(table: &DeltaTable, version: u64) -> BoxStream<'_, Result<E
     };
     // The newest one is usually enough, so it is requested alone.
     let newest = stream::once(entry(version));
-    let others = stream::iter((0..version).rev()).map(entry).buffered(MAX_ENTRIES_AT_ONCE);
+    let others = stream::iter((0..version).rev())
+        .map(entry)
+        .buffered(MAX_ENTRIES_AT_ONCE);
     let entries = newest.chain(others).map(Result::transpose);
     entries
         .take_while(|entry| std::future::ready(entry.is_some()))
@@ -99,10 +101,7 @@ async fn newest_restore(snapshot: &Snapshot, from: u64) -> Result<Option<u64>, T
 
 /// Returns the version whose positions fit the rows that a restore left, and the sources that were written since. `None`:
 /// the log does not reach back to it.
-async fn restored_version(
-    snapshot: &Snapshot,
-    restore: u64,
-) -> Result<(Option<u64>, BTreeSet<AppId>), TableErrorKind> {
+async fn restored_version(snapshot: &Snapshot, restore: u64) -> Result<(Option<u64>, BTreeSet<AppId>), TableErrorKind> {
     let mut restore = restore;
     let mut files: HashSet<Path> = snapshot.paths().cloned().collect();
     let mut restored_files = None;

@@ -35,9 +35,9 @@ pub(crate) fn check<R: TableRow>(table: &DeltaTable) -> Result<(), TableErrorKin
         .map_err(|error| TableErrorKind::delta("read its schema", &error))?;
     let partitions = snapshot.metadata().partition_columns();
     if !partitions.iter().eq([EVENT_DATE]) {
-        return Err(TableErrorKind::schema(
-            format!("it is partitioned by {partitions:?} and not by {EVENT_DATE}"),
-        ));
+        return Err(TableErrorKind::schema(format!(
+            "it is partitioned by {partitions:?} and not by {EVENT_DATE}"
+        )));
     }
     let ours = arrow_schema::<R>().map_err(TableErrorKind::schema)?;
     let theirs = table_schema(table)?;
@@ -66,21 +66,17 @@ pub(crate) fn conform(batch: &RecordBatch, table: &SchemaRef) -> Result<RecordBa
             Some(column) if (column.data_type(), field.data_type()) == (&DataType::Int32, &DataType::Int64) => {
                 cast(column, &DataType::Int64).map_err(TableErrorKind::schema)
             }
-            Some(column) => Err(TableErrorKind::schema(
-                format!(
-                    "its column {:?} has the type {}, and that of the rows has {}",
-                    field.name(),
-                    field.data_type(),
-                    column.data_type()
-                ),
-            )),
+            Some(column) => Err(TableErrorKind::schema(format!(
+                "its column {:?} has the type {}, and that of the rows has {}",
+                field.name(),
+                field.data_type(),
+                column.data_type()
+            ))),
             None if field.is_nullable() => Ok(new_null_array(field.data_type(), batch.num_rows())),
-            None => Err(TableErrorKind::schema(
-                format!(
-                    "its column {:?} must not be null, and the rows do not have it",
-                    field.name()
-                ),
-            )),
+            None => Err(TableErrorKind::schema(format!(
+                "its column {:?} must not be null, and the rows do not have it",
+                field.name()
+            ))),
         }
     };
     let columns = table.fields().iter().map(column).collect::<Result<Vec<_>, _>>()?;

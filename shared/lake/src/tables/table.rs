@@ -119,7 +119,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::tables::maintain::vacuum::{ShortRetention, Vacuum, VacuumRun};
+    use crate::tables::maintain::vacuum::Vacuum;
     use crate::tables::rows::attachments::AttachmentRow;
 
     /// Handlers spawn what they await.
@@ -129,11 +129,7 @@ mod tests {
         spawnable(|table| table.append(Vec::new(), BTreeMap::new()));
         spawnable(|table| table.remove(BTreeMap::new()));
         spawnable(|table| table.optimize(1, |_| ()));
-        spawnable(|table| table.vacuum(Vacuum {
-            retention: Duration::ZERO,
-            short_retention: ShortRetention::Refuse,
-            mode: VacuumRun::DryRun,
-        }));
+        spawnable(|table| table.vacuum(Vacuum::dry_run(Duration::ZERO)));
         spawnable(Table::info);
         spawnable(|table| table.positions(&[]));
         spawnable(|table| table.existing_keys(jiff::civil::date(2024, 1, 1), &[]));

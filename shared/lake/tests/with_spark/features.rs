@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::support::{APP, DAY, at, options, sourced, table, texts};
 use crate::{media_ids, name, run};
-use xact_lake::{AttachmentRow, Location, Table, TableError};
+use xact_lake::{AttachmentRow, Location, Table, TableError, TableErrorKind, Vacuum};
 use xact_testkit::Spark;
 use xact_testkit::spark::Line;
 
@@ -203,7 +203,10 @@ async fn try_case(case: &Case) {
     let gone = i64::from(*feature == "deletionVectors");
     if let Some(reason) = refused {
         let error = append(&table, 3..8).await.unwrap_err();
-        assert!(matches!(error, TableError::Feature { .. }), "{feature}: {error}");
+        assert!(
+            matches!(error.kind, TableErrorKind::Feature { .. }),
+            "{feature}: {error}"
+        );
         assert!(error.to_string().contains(reason), "{feature}: {error}");
         assert!(error.to_string().contains(feature), "{feature}: {error}");
         assert!(
@@ -236,7 +239,7 @@ async fn try_case(case: &Case) {
     );
     drop(spark);
     fresh
-        .vacuum(Duration::from_secs(7 * 24 * 3600), false, false)
+        .vacuum(Vacuum::dry_run(Duration::from_secs(7 * 24 * 3600)))
         .await
         .unwrap();
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::support::{APP, at, attachment, sourced, table};
 use crate::{media_ids, run};
 use xact_contracts::ids::AppId;
-use xact_lake::{Appended, AttachmentRow, Location, Source, Sourced, Table, TableError};
+use xact_lake::{Appended, AttachmentRow, Location, Source, Sourced, Table, TableError, TableErrorKind};
 use xact_testkit::Spark;
 use xact_testkit::spark::Line;
 
@@ -68,8 +68,8 @@ async fn a_running_writer_reads_again_what_the_restore_took_back() {
         let error = append(&table, 100..110).await.unwrap_err();
         assert!(
             matches!(
-                error,
-                TableError::Restored {
+                error.kind,
+                TableErrorKind::Restored {
                     position: 40,
                     written: 100,
                     ..
@@ -141,8 +141,8 @@ async fn a_restore_of_a_restored_version_or_by_time_or_by_another_program_is_see
     .unwrap();
     xact_testkit::python::run_script(&script, [&bench.path]).unwrap();
     assert!(matches!(
-        append(&table, 100..101).await,
-        Err(TableError::Restored { position: 40, .. })
+        append(&table, 100..101).await.unwrap_err().kind,
+        TableErrorKind::Restored { position: 40, .. }
     ));
     assert_eq!(position(&table).await, 40);
     assert_eq!(append(&table, 40..101).await.unwrap().added, 61);
@@ -177,8 +177,8 @@ async fn two_writers_both_go_back_whoever_is_first_and_whoever_starts_later() {
     let error = two.append(rows, positions).await.unwrap_err();
     assert!(
         matches!(
-            error,
-            TableError::Restored {
+            error.kind,
+            TableErrorKind::Restored {
                 position: 10,
                 written: 20,
                 ..

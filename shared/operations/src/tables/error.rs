@@ -1,6 +1,6 @@
 //! Why a table cannot be maintained.
 
-use xact_lake::TableError;
+use xact_lake::{TableError, TableErrorKind};
 use xact_runtime::SetupError;
 
 /// Reasons why a table cannot be maintained.
@@ -22,9 +22,9 @@ pub enum TablesError {
 
 impl TablesError {
     pub(super) fn of_vacuum(error: TableError) -> Self {
-        match error {
-            TableError::Refused { .. } => Self::ShortRetention(error),
-            error => Self::Table(error),
+        match error.kind {
+            TableErrorKind::Refused { .. } => Self::ShortRetention(error),
+            _ => Self::Table(error),
         }
     }
 }

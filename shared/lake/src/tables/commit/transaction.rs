@@ -206,7 +206,10 @@ impl<'a, R: TableRow, C: Change> Transaction<'a, R, C> {
             Ok(CommitOutcome::Unknown) => {
                 self.unresolved = Some(pending);
                 let reason = "its log entry is gone, or the table was replaced";
-                Err(TableErrorKind::unavailable("read the result of the last commit", reason))
+                Err(TableErrorKind::unavailable(
+                    "read the result of the last commit",
+                    reason,
+                ))
             }
             Err(unreadable) => {
                 self.unresolved = Some(pending);
@@ -222,7 +225,12 @@ impl<'a, R: TableRow, C: Change> Transaction<'a, R, C> {
     ) -> Result<CommitOutcome, TableErrorKind> {
         let outcome = pending.attempt.outcome(&snapshot.table).await;
         let (table, version) = (&self.handle.at, pending.attempt.version);
-        debug!(table, version, ?outcome, "read from the log what became of a failed commit");
+        debug!(
+            table,
+            version,
+            ?outcome,
+            "read from the log what became of a failed commit"
+        );
         outcome
     }
 

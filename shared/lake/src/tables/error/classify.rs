@@ -96,7 +96,7 @@ type Cause<'a> = &'a (dyn Error + 'static);
 
 /// The error and its causes, outermost first.
 fn causes(error: Cause<'_>) -> impl Iterator<Item = Cause<'_>> {
-    iter::successors(Some(error), |error| error.source())
+    iter::successors(Some(error), |&error| error.source())
 }
 
 #[cfg(test)]
@@ -128,7 +128,7 @@ mod tests {
     fn every_message_about_a_damaged_log_is_one_of_the_kernel_in_use() {
         let errors = [
             ArrowError::JsonError("line 1".to_owned()).into(),
-            ArrowError::ParserError("number".to_owned()).into(),
+            ArrowError::ParseError("number".to_owned()).into(),
             ParquetError::General("footer".to_owned()).into(),
             KernelError::InvalidProtocol("version".to_owned()),
             KernelError::InvalidCheckpoint("part".to_owned()),

@@ -70,7 +70,9 @@ impl<R: TableRow> Change for Removal<'_, R> {
     async fn plan(&mut self, snapshot: &mut Snapshot) -> Result<Plan<Removed>, TableErrorKind> {
         for (date, ids) in &self.ids {
             let lookup = Lookup::<R>::new(snapshot, &self.table.filters);
-            let files = lookup.files_with(*date, &Wanted::ids(ids), &mut self.without_ids).await?;
+            let files = lookup
+                .files_with(*date, &Wanted::ids(ids), &mut self.without_ids)
+                .await?;
             let staged = self.staged.entry(*date).or_default();
             if !staged.replaces(&files) {
                 staged.discard(&snapshot.table).await;

@@ -16,31 +16,51 @@ pub const VACUUM_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How a table is vacuumed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Vacuum {
-    /// Files that a version of the last `retention` names are kept, and so are younger files.
-    pub retention: Duration,
-    /// What happens if the retention is shorter than [`VACUUM_RETENTION`].
-    pub short_retention: ShortRetention,
-    /// Whether files are deleted or only listed.
-    pub mode: VacuumRun,
+    retention: Duration,
+    short_retention: ShortRetention,
+    mode: Mode,
 }
 
-/// What happens if a retention is shorter than [`VACUUM_RETENTION`].
+/// What happens if the retention is shorter than [`VACUUM_RETENTION`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ShortRetention {
-    /// The vacuum is refused.
-    Refuse,
-    /// The retention is used. A reader of an older version would miss its files, and so would a writer whose commit is
-    /// older than the retention and not yet sent.
-    Allow,
+enum ShortRetention {
+    Refused,
+    Allowed,
 }
 
-/// Whether a vacuum deletes files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum VacuumRun {
-    /// Files are only listed.
+enum Mode {
     DryRun,
-    /// Files are deleted.
     Delete,
+}
+
+impl Vacuum {
+    /// Lists the files that a vacuum with this retention would delete.
+    #[must_use]
+    pub fn dry_run(retention: Duration) -> Self {
+        Self {
+            retention,
+            short_retention: ShortRetention::Refused,
+            mode: Mode::DryRun,
+        }
+    }
+
+    /// Deletes the files that no version of the last `retention` names. Younger files are always kept.
+    #[must_use]
+    pub fn delete(retention: Duration) -> Self {
+        Self {
+            mode: Mode::Delete,
+            ..Self::dry_run(retention)
+        }
+    }
+
+    /// Allows a retention below [`VACUUM_RETENTION`]. A reader of an older version would miss its files, and so would a
+    /// writer whose commit is older than the retention and not yet sent.
+    #[must_use]
+    pub fn allow_short_retention(mut self) -> Self {
+        self.short_retention = ShortRetention::Allowed;
+        self
+    }
 }
 
 /// What a vacuum deleted, or would delete.
@@ -76,7 +96,7 @@ impl<R: TableRow> Table<R> {
             table
         };
         let retention = vacuum.retention;
-        if retention < VACUUM_RETENTION && vacuum.short_retention == ShortRetention::Refuse {
+        if retention < VACUUM_RETENTION && vacuum.short_retention == ShortRetention::Refused {
             let reason = format!(
                 "a retention of {} h is shorter than {} h, so files could be deleted that a reader or a slow writer still needs",
                 retention.as_secs() / 3600,
@@ -97,7 +117,7 @@ impl<R: TableRow> Table<R> {
             .map_err(|error| TableErrorKind::delta("plan a vacuum", &error))?;
         let mut files = planned.files_deleted;
         files.sort();
-        if vacuum.mode == VacuumRun::Delete {
+        if vacuum.mode == Mode::Delete {
             for file in &files {
                 match table.object_store().delete(&Path::from(file.as_str())).await {
                     // Another vacuum may have deleted it.
@@ -108,7 +128,7 @@ impl<R: TableRow> Table<R> {
         }
         Ok(Some(Vacuumed {
             files,
-            is_done: vacuum.mode == VacuumRun::Delete,
+            is_done: vacuum.mode == Mode::Delete,
         }))
     }
 }

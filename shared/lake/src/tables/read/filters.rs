@@ -90,7 +90,10 @@ mod tests {
     fn a_filter_matches_its_own_keys_and_excludes_others() {
         let filters = FileFilters::of_keys(["a", "b"].into_iter(), 1e-6).unwrap();
         assert_eq!(filters.candidates(["x", "b"].into_iter()), Candidates::File);
-        assert_eq!(filters.candidates(["x", "y"].into_iter()), Candidates::RowGroups(vec![]));
+        assert_eq!(
+            filters.candidates(["x", "y"].into_iter()),
+            Candidates::RowGroups(vec![])
+        );
     }
 
     #[test]

@@ -21,7 +21,7 @@ use futures::{Stream, StreamExt, TryStreamExt, stream};
 use jiff::civil::Date;
 
 use crate::tables::error::TableErrorKind;
-use crate::tables::read::filters::{FileFilters, FilterCache, Candidates};
+use crate::tables::read::filters::{Candidates, FileFilters, FilterCache};
 use crate::tables::read::parquet;
 use crate::tables::read::parquet::Reader;
 use crate::tables::rows::row::{Key, TableRow};
@@ -164,7 +164,9 @@ impl<'a, R: TableRow> Lookup<'a, R> {
         for row_group in 0..row_groups {
             let fits = column.filter(|column| {
                 let chunk = reader.metadata().row_group(row_group).column(*column);
-                chunk.bloom_filter_length().is_none_or(|bytes| bytes <= MAX_FILTER_BYTES)
+                chunk
+                    .bloom_filter_length()
+                    .is_none_or(|bytes| bytes <= MAX_FILTER_BYTES)
             });
             filters.push(match fits {
                 Some(column) => reader
