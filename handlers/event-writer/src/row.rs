@@ -49,7 +49,7 @@ pub(crate) fn of_event(event: &Event, record_timestamp: Option<Timestamp>, now: 
         contact_phone_extension: phone("extension"),
         contact_email_address: column(&["contact", "contactMethods", "email", "address"]),
         source_system: event.source_system.clone(),
-        raw_json: Some(json::redacted(&event.raw)),
+        raw_json: Some(redaction::redact_json_text(&event.raw)),
     }
 }
 
@@ -70,7 +70,7 @@ fn text_of(value: &RawValue) -> Option<String> {
     match Kind::of(value) {
         Kind::Null => None,
         Kind::String => Some(redact_text(&json::string(value)?)),
-        _ => Some(json::redacted(value.get())),
+        _ => Some(redaction::redact_json_text(value.get())),
     }
 }
 

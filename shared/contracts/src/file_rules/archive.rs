@@ -3,7 +3,7 @@
 //! The names are those of the local headers in the head, in whatever order the members are. What stands behind the head
 //! is not seen.
 
-use super::FileType;
+use super::file_type::FileType;
 use super::proof::Proof;
 
 const LOCAL_HEADER: &[u8] = b"PK\x03\x04";

@@ -3,7 +3,8 @@
 //! Uploaders leave what their system called a file once: obsolete names, form types, quotes, lists. So a declared type
 //! proves nothing; a difference is reported, and only a type that browsers or systems run counts against a text.
 
-use super::{FileType, disposition};
+use super::disposition;
+use super::file_type::FileType;
 
 /// What a declared type says of a file of some kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Web pages: what browsers would run, and what servers send instead of a file.
 
-use super::FileType;
+use super::file_type::FileType;
 use super::text::{decode, skip_blank};
 
 /// Elements that make a page of a text that begins with them.

@@ -1,7 +1,7 @@
 //! ISO base media files (ISO/IEC 14496-12) and QuickTime files, which have one structure: a sequence of atoms, each with
 //! its size and its type. Films begin with any of them; `ftyp` tells films from pictures (HEIF, ISO/IEC 23008-12).
 
-use super::FileType;
+use super::file_type::FileType;
 use super::proof::Proof;
 
 /// Atoms that a film may begin with, and that say by themselves that it is one.

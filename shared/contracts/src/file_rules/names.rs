@@ -8,7 +8,8 @@ use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::disposition;
-use super::{FileRefusal, FileType};
+use super::file_type::FileType;
+use super::refusal::FileRefusal;
 
 /// Extensions of addresses that servers answer with any kind of file.
 const SERVER_PAGES: [&str; 17] = [

@@ -3,7 +3,7 @@
 //!
 //! The type in tables is that of the Office program and not `text/html`: nobody should show such a file in a browser.
 
-use super::FileType;
+use super::file_type::FileType;
 use super::proof::Proof;
 use super::text::{contains, decode, skip_blank};
 

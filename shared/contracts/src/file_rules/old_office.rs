@@ -1,7 +1,7 @@
 //! What Office wrote before it wrote ZIP files: OLE2 compound files ([MS-CFB]), worksheets of every BIFF version without
 //! one, RTF, and the documents of early Word.
 
-use super::FileType;
+use super::file_type::FileType;
 use super::proof::Proof;
 
 const OLE2: &[u8] = b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1";

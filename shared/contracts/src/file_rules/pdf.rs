@@ -1,6 +1,6 @@
 //! PDF files, also behind what mail gateways and scripts have put before them.
 
-use super::FileType;
+use super::file_type::FileType;
 use super::text;
 
 /// Where readers look for the header (ISO 32000-1, annex H.3, note 13).

@@ -1,6 +1,6 @@
 //! Pictures, by their signatures; those of ISO media are in `iso_media`.
 
-use super::FileType;
+use super::file_type::FileType;
 use super::proof::Proof;
 
 /// The picture that the file begins with.

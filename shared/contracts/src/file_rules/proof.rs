@@ -1,6 +1,6 @@
 //! What the first bytes of a file prove.
 
-use super::FileType;
+use super::file_type::FileType;
 
 /// A kind that the content proves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Why a file is refused: each text says what to do, or that nothing can be done.
 
-use super::FileType;
+use super::file_type::FileType;
 
 /// Why a file is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

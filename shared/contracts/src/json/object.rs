@@ -5,6 +5,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::value::text_of;
+
 /// The members of a JSON object, in their order, also those whose name is there twice.
 #[derive(Debug, Default)]
 pub struct Object<'a>(Vec<(String, &'a RawValue)>);
@@ -46,7 +48,7 @@ impl<'a> Object<'a> {
     /// Returns the text of the first of [`Self::all`] that has one.
     #[must_use]
     pub fn text(&self, names: &[&str]) -> Option<String> {
-        self.all(names).find_map(super::text_of)
+        self.all(names).find_map(text_of)
     }
 }
 

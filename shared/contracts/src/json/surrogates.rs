@@ -9,7 +9,7 @@ use std::borrow::Cow;
 const ESCAPE_BYTES: usize = 6;
 
 /// Replaces the escape of each half that stands alone by that of U+FFFD.
-pub(super) fn without_lone_ones(json: &str) -> Cow<'_, str> {
+pub(crate) fn without_lone_ones(json: &str) -> Cow<'_, str> {
     let bytes = json.as_bytes();
     let mut replaced = String::new();
     let (mut done, mut at) = (0, 0);

@@ -2,6 +2,7 @@
 
 mod attachments;
 mod inner;
+mod survey;
 
 use std::collections::HashSet;
 
@@ -10,10 +11,12 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{DecodeError, Message};
-use crate::json::{self, Object, Survey};
+use crate::json::{self, Object};
 use crate::redaction::{redact_text, truncate_error};
 use crate::time::{self, TimestampError};
 use crate::topology::TopicRole;
+
+use survey::Survey;
 
 pub use inner::Inner;
 
@@ -107,17 +110,17 @@ impl Event {
         let (attachments, read_list) = attachments::of(&object, &parsed);
         let (timestamp, refused_timestamp) = timestamp_of(&object);
 
-        let mut survey = Survey::default();
+        let mut found = Survey::default();
         let skipped: Vec<&RawValue> = read_inner.iter().map(|(_, value)| *value).chain(read_list).collect();
-        json::survey(&object, "$", &skipped, &mut survey).map_err(|error| error.to_string())?;
+        survey::survey(&object, "$", &skipped, &mut found).map_err(|error| error.to_string())?;
         for ((name, _), inside) in read_inner.iter().zip(&parsed) {
             let path = format!("$.{name}");
-            json::survey(inside, &path, &skipped, &mut survey).map_err(|error| error.to_string())?;
+            survey::survey(inside, &path, &skipped, &mut found).map_err(|error| error.to_string())?;
         }
         let listed: HashSet<&str> = attachments.iter().map(String::as_str).collect();
         let irregularities = Irregularities {
-            unlisted_urls: survey.urls_other_than(&listed).map(str::to_owned).collect(),
-            repeated_names: survey.repeated_names().map(str::to_owned).collect(),
+            unlisted_urls: found.urls_other_than(&listed).map(str::to_owned).collect(),
+            repeated_names: found.repeated_names().map(str::to_owned).collect(),
             timestamp: refused_timestamp,
         };
         let inner_text = |names: &[&str]| parsed.iter().find_map(|inside| inside.text(names));

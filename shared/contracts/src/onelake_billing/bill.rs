@@ -5,7 +5,7 @@ use std::ops::AddAssign;
 
 use serde::Serialize;
 
-use super::{BillingClass, cu_seconds};
+use super::class::{BillingClass, cu_seconds};
 
 /// What a number of requests cost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]

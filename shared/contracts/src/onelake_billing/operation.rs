@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::BillingClass;
+use super::class::BillingClass;
 
 /// The protocol of a request. For a service it decides the form of errors, for the bill the class of a HEAD.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::REDACTED;
+/// Stands in place of a secret.
+pub(super) const REDACTED: &str = "[redacted]";
 
 /// Names whose values are secret, lower-case. A longer name that ends in one behind a `-` or `_` counts
 /// as well: `X-Amz-Signature`, `AZURE_CLIENT_SECRET`, `access_token`.
@@ -31,7 +32,7 @@ const SECRET_NAMES: [&str; 20] = [
 
 /// Whether a JSON field of that name holds a secret, as [`scrub_secrets`] has it for text; in camel case as well
 /// (`sasToken`).
-pub(crate) fn is_secret_name(name: &str) -> bool {
+pub(super) fn is_secret_name(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     SECRET_NAMES.iter().any(|secret| {
         let Some(before) = lower.strip_suffix(secret) else {

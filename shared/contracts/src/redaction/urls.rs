@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use url::Url;
 
-use super::REDACTED;
+use super::secrets::REDACTED;
 use crate::url_guard::MAX_URL_BYTES;
 
 /// Takes query, fragment and user information off one URL.

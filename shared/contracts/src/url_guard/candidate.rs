@@ -2,7 +2,8 @@
 
 use url::Url;
 
-use super::{MAX_URL_BYTES, UrlRefusal, spelling};
+use super::refusal::UrlRefusal;
+use super::spelling::{self, MAX_URL_BYTES};
 
 /// A URL as it is written, taken apart by RFC 3986 section 3, next to what the parser makes of it.
 pub(super) struct Candidate<'a> {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use url::ParseError;
 
-use super::MAX_URL_BYTES;
+use super::spelling::MAX_URL_BYTES;
 
 /// Why a URL is refused. The texts never hold user information or anything after a `?`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

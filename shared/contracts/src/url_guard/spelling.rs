@@ -7,6 +7,9 @@ use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, utf8_percent_encode};
 
+/// Limits the length of a URL, in bytes; presigned ones are about 2 KiB.
+pub const MAX_URL_BYTES: usize = 8 * 1024;
+
 /// A space; what is not ASCII is encoded in any case.
 const SPACE: &AsciiSet = &AsciiSet::EMPTY.add(b' ');
 

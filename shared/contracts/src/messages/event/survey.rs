@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde_json::value::RawValue;
 
-use super::{Kind, Object, string};
+use crate::json::{Kind, Object, string};
 use crate::redaction::redact_text;
 
 /// Most paths that are kept of one message, of each sort.
@@ -16,7 +16,7 @@ const MAX_PATH_CHARS: usize = 200;
 
 /// What was found, by JSON path; the index of a list is `[*]`. Paths are redacted and at most 200 characters long.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Survey {
+pub(super) struct Survey {
     /// Where http(s) URLs are, with the URLs.
     urls: BTreeMap<String, Vec<String>>,
     /// Names that their object has more than once.
@@ -25,14 +25,14 @@ pub struct Survey {
 
 impl Survey {
     /// The paths of texts that hold an http(s) URL which is none of these.
-    pub fn urls_other_than<'s>(&'s self, known: &'s HashSet<&str>) -> impl Iterator<Item = &'s str> {
+    pub(super) fn urls_other_than<'s>(&'s self, known: &'s HashSet<&str>) -> impl Iterator<Item = &'s str> {
         let is_known = |url: &String| known.contains(url.as_str());
         let others = self.urls.iter().filter(move |(_, urls)| !urls.iter().all(is_known));
         others.map(|(path, _)| path.as_str())
     }
 
     /// The paths of names that their object has more than once.
-    pub fn repeated_names(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn repeated_names(&self) -> impl Iterator<Item = &str> {
         self.repeated.keys().map(String::as_str)
     }
 
@@ -56,14 +56,14 @@ impl Survey {
 /// A value is nested too deep to be looked through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it is nested more than {MAX_DEPTH} levels deep")]
-pub struct TooDeepError;
+pub(super) struct TooDeepError;
 
 /// Adds to `found` what the members of an object hold, `path` being the object's. The values in `skipped` are not looked
 /// into: the caller has read them.
 ///
 /// # Errors
 /// [`TooDeepError`]
-pub fn survey(object: &Object<'_>, path: &str, skipped: &[&RawValue], found: &mut Survey) -> Result<(), TooDeepError> {
+pub(super) fn survey(object: &Object<'_>, path: &str, skipped: &[&RawValue], found: &mut Survey) -> Result<(), TooDeepError> {
     let mut path = path.to_owned();
     members(object, &mut path, skipped, MAX_DEPTH, found)
 }

@@ -1,0 +1,277 @@
+//! The rules, in the order in which they apply.
+
+use std::collections::BTreeSet;
+
+use url::{Host, Url};
+
+use super::candidate::Candidate;
+use super::refusal::UrlRefusal;
+use super::spelling::{self, MAX_URL_BYTES};
+
+/// Hosts that are allowed when `ALLOWED_ATTACHMENT_DOMAINS` is not set (specification, section 4).
+pub const DEFAULT_ALLOWED_HOSTS: [&str; 6] = [
+    "usw2-prod-xn-exportreceiver-publish.s3.us-west-2.amazonaws.com",
+    "claimxperience.s3.amazonaws.com",
+    "claimxperience.s3.us-east-1.amazonaws.com",
+    "www.claimxperience.com",
+    "claimxperience.com",
+    "xactware-claimx-us-prod.s3.us-west-1.amazonaws.com",
+];
+
+/// What one rule says of a URL; see [`UrlPolicy::explain`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleVerdict {
+    /// The rule's name.
+    pub rule: &'static str,
+    /// What it found, or why it refuses.
+    pub verdict: Result<String, String>,
+}
+
+/// The rules for attachment URLs, with the hosts that they allow.
+#[derive(Debug, Clone)]
+pub struct UrlPolicy {
+    allowed_hosts: BTreeSet<String>,
+    dev: bool,
+}
+
+type Rule = fn(&UrlPolicy, &Candidate<'_>) -> Result<String, UrlRefusal>;
+
+/// One list for both [`UrlPolicy::check`] and [`UrlPolicy::explain`], so that they cannot disagree.
+/// Rules about the text come first: the later ones may then trust its shape.
+const RULES: [(&str, Rule); 7] = [
+    ("length", UrlPolicy::length),
+    ("characters", UrlPolicy::characters),
+    ("scheme", UrlPolicy::scheme),
+    ("user information", UrlPolicy::user_information),
+    ("host name", UrlPolicy::host_name),
+    ("port", UrlPolicy::port),
+    ("allowed host", UrlPolicy::allowed_host),
+];
+
+impl UrlPolicy {
+    /// A policy that allows exactly `allowed_hosts`; blank entries are ignored.
+    ///
+    /// `dev` also allows `localhost`, by http as well, and any port.
+    #[must_use]
+    pub fn new<I: IntoIterator<Item = impl AsRef<str>>>(allowed_hosts: I, dev: bool) -> Self {
+        let allowed_hosts = allowed_hosts
+            .into_iter()
+            .map(|host| fold_host(host.as_ref().trim()))
+            .filter(|host| !host.is_empty())
+            .collect();
+        Self { allowed_hosts, dev }
+    }
+
+    /// The URL to fetch: parsed, without fragment, the host without trailing dot.
+    ///
+    /// # Errors
+    /// The first rule that refuses it.
+    pub fn check(&self, raw: &str) -> Result<Url, UrlRefusal> {
+        let candidate = Candidate::read(raw);
+        for (_, rule) in RULES {
+            rule(self, &candidate)?;
+        }
+        let mut url = candidate.parsed()?.clone();
+        if let Some(host) = url.host_str().and_then(|host| host.strip_suffix('.')) {
+            let host = host.to_owned();
+            url.set_host(Some(&host))
+                .map_err(|reason| UrlRefusal::Unparsable { reason })?;
+        }
+        url.set_fragment(None);
+        Ok(url)
+    }
+
+    /// The URL to follow from `base`, for the `Location` header of an answer.
+    ///
+    /// # Errors
+    /// The first rule that refuses it: a redirect has no more rights than the first URL.
+    pub fn check_redirect(&self, base: &Url, location: &str) -> Result<Url, UrlRefusal> {
+        if location.len() > MAX_URL_BYTES {
+            return Err(UrlRefusal::TooLong { bytes: location.len() });
+        }
+        // Joining hides what was written (`///evil`, tabs, `\`), so the text is judged before.
+        let written = Candidate::read(location);
+        if written.scheme.is_some() {
+            return self.check(location);
+        }
+        let tail = spelling::tail_of_reference(location);
+        check_characters(location, tail)?;
+        if location.starts_with("//") {
+            return self.check(&format!("{}:{location}", base.scheme()));
+        }
+        let joined = base
+            .join(&spelling::encode_from(location, tail))
+            .map_err(|reason| UrlRefusal::Unparsable { reason })?;
+        self.check(joined.as_str())
+    }
+
+    /// What each rule says of `raw`, for an operator; all `Ok` exactly when [`Self::check`] is.
+    #[must_use]
+    pub fn explain(&self, raw: &str) -> Vec<RuleVerdict> {
+        let candidate = Candidate::read(raw);
+        RULES
+            .iter()
+            .map(|(name, rule)| RuleVerdict {
+                rule: name,
+                verdict: rule(self, &candidate).map_err(|refusal| refusal.to_string()),
+            })
+            .collect()
+    }
+
+    /// Whether `url` is the development host, the one that may resolve to a loopback address
+    /// although [`crate::address_guard::check_public`] refuses it.
+    #[must_use]
+    pub fn allows_loopback(&self, url: &Url) -> bool {
+        self.dev && url.host_str() == Some("localhost")
+    }
+
+    /// The allowed hosts, lower-case, in alphabetical order.
+    pub fn allowed_hosts(&self) -> impl Iterator<Item = &str> {
+        self.allowed_hosts.iter().map(String::as_str)
+    }
+
+    fn length(&self, candidate: &Candidate<'_>) -> Result<String, UrlRefusal> {
+        // Read, it may be longer than written (`ü` becomes `%C3%BC`), and that is what is requested.
+        let bytes = candidate.url.as_ref().map_or(0, |url| url.as_str().len());
+        let bytes = bytes.max(candidate.raw.len());
+        if bytes > MAX_URL_BYTES {
+            return Err(UrlRefusal::TooLong { bytes });
+        }
+        Ok(format!("{bytes} of at most {MAX_URL_BYTES} bytes"))
+    }
+
+    /// The WHATWG parser strips or rewrites these before it parses; others do not.
+    fn characters(&self, candidate: &Candidate<'_>) -> Result<String, UrlRefusal> {
+        check_characters(candidate.raw, candidate.tail)?;
+        let tail = &candidate.raw[candidate.tail..];
+        let is_encoded = tail.bytes().any(|byte| byte == b' ' || !byte.is_ascii());
+        let found = match is_encoded {
+            true => "spaces and letters outside ASCII are percent-encoded",
+            false => "no white space, control character or backslash",
+        };
+        Ok(found.to_owned())
+    }
+
+    fn scheme(&self, candidate: &Candidate<'_>) -> Result<String, UrlRefusal> {
+        let localhost = candidate.host.map(fold_host).as_deref() == Some("localhost");
+        match candidate.scheme.as_deref() {
+            Some("https") => Ok("https".to_owned()),
+            Some("http") if self.dev && localhost => Ok("http to localhost, in dev mode".to_owned()),
+            found => Err(UrlRefusal::Scheme {
+                found: scheme_name(found),
+            }),
+        }
+    }
+
+    fn user_information(&self, candidate: &Candidate<'_>) -> Result<String, UrlRefusal> {
+        let written = candidate.authority.is_some_and(|text| text.contains('@'));
+        let parsed = candidate
+            .url
+            .as_ref()
+            .is_ok_and(|url| !url.username().is_empty() || url.password().is_some());
+        if written || parsed {
+            return Err(UrlRefusal::UserInfo);
+        }
+        Ok("none".to_owned())
+    }
+
+    /// A plain ASCII name that the parser reads letter by letter as it is written.
+    fn host_name(&self, candidate: &Candidate<'_>) -> Result<String, UrlRefusal> {
+        let host = candidate.host.filter(|host| !host.is_empty());
+        let host = host.ok_or(UrlRefusal::NoHost)?;
+        if host.contains('%') {
+            return Err(UrlRefusal::EncodedHost);
+        }
+        if !host.is_ascii() {
+            return Err(UrlRefusal::NonAsciiHost);
+        }
+        let url = candidate.parsed()?;
+        let parsed = match url.host() {
+            Some(Host::Domain(parsed)) => parsed,
+            Some(Host::Ipv4(address)) => {
+                return Err(UrlRefusal::IpLiteral {
+                    address: address.into(),
+                });
+            }
+            Some(Host::Ipv6(address)) => {
+                return Err(UrlRefusal::IpLiteral {
+                    address: address.into(),
+                });
+            }
+            None => return Err(UrlRefusal::NoHost),
+        };
+        // A written port must be the parser's to the digit: no `:`, `:0443` or `:+443`.
+        let port_agrees = candidate
+            .port
+            .is_none_or(|written| url.port_or_known_default().map(|port| port.to_string()).as_deref() == Some(written));
+        if !parsed.eq_ignore_ascii_case(host) || !port_agrees {
+            return Err(UrlRefusal::Ambiguous);
+        }
+        Ok(shortened(&fold_host(host)))
+    }
+
+    fn port(&self, candidate: &Candidate<'_>) -> Result<String, UrlRefusal> {
+        let url = candidate.parsed()?;
+        match url.port_or_known_default() {
+            Some(port) if port == 443 || self.dev => Ok(port.to_string()),
+            Some(port) => Err(UrlRefusal::Port { port }),
+            None => Err(UrlRefusal::NoHost),
+        }
+    }
+
+    fn allowed_host(&self, candidate: &Candidate<'_>) -> Result<String, UrlRefusal> {
+        let host = candidate.parsed()?.host_str().ok_or(UrlRefusal::NoHost)?;
+        let host = fold_host(host);
+        // Even when it is listed: a production handler has no business with its own machine.
+        if host == "localhost" || host.ends_with(".localhost") {
+            return match host == "localhost" && self.dev {
+                true => Ok("localhost, in dev mode".to_owned()),
+                false => Err(UrlRefusal::LocalhostOutsideDev),
+            };
+        }
+        if self.allowed_hosts.contains(&host) {
+            return Ok(format!("{} is in the list", shortened(&host)));
+        }
+        Err(UrlRefusal::HostNotAllowed { host: shortened(&host) })
+    }
+}
+
+fn check_characters(raw: &str, tail: usize) -> Result<(), UrlRefusal> {
+    let found = spelling::unreadable_character(raw, tail);
+    found.map_or(Ok(()), |(what, position)| Err(UrlRefusal::Character { what, position }))
+}
+
+/// Lower-case, and `example.com.` is `example.com`: DNS reads both as the same name.
+fn fold_host(host: &str) -> String {
+    host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
+}
+
+/// A host fits into 253 characters (RFC 1035, section 2.3.4); a longer one is not worth a log line.
+fn shortened(host: &str) -> String {
+    host.chars().take(253).collect()
+}
+
+/// Only names from this list are repeated: in `user:password@host` the "scheme" is the user.
+fn scheme_name(scheme: Option<&str>) -> &'static str {
+    const KNOWN: [&str; 12] = [
+        "http",
+        "ftp",
+        "file",
+        "data",
+        "javascript",
+        "ws",
+        "wss",
+        "blob",
+        "s3",
+        "gopher",
+        "abfss",
+        "mailto",
+    ];
+    match scheme {
+        None => "it has no scheme",
+        Some(scheme) => KNOWN
+            .into_iter()
+            .find(|known| *known == scheme)
+            .unwrap_or("another scheme"),
+    }
+}
