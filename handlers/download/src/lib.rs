@@ -58,7 +58,7 @@ impl Download {
     /// When the cache folder cannot be used or the HTTP client not be made.
     pub fn new(settings: &Settings) -> Result<Self, SetupError> {
         Ok(Self {
-            policy: UrlPolicy::new(&settings.allowed_hosts, settings.dev.is_some()),
+            policy: settings.url_policy(),
             fetcher: Fetcher::new(settings).map_err(SetupError::new)?,
             cache: Cache::create(&settings.cache_dir).map_err(SetupError::new)?,
             breakers: Breakers::default(),

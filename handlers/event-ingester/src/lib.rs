@@ -46,7 +46,7 @@ impl EventIngester {
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
         Self {
-            policy: UrlPolicy::new(&settings.allowed_hosts, settings.dev.is_some()),
+            policy: settings.url_policy(),
             recent: Arc::default(),
             irregularities: IrregularityReport::new(settings.ignored_url_paths.clone()),
         }

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use xact_contracts::json::{self, Kind, Object};
 use xact_contracts::messages::Event;
-use xact_contracts::redaction::{redact_text, redact_url};
+use xact_contracts::redaction::{self, redact_text, redact_url};
 use xact_contracts::{ids, time};
 use xact_lake::EventRow;
 

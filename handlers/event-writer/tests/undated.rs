@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use event_writer::EventWriter;
-use xact_contracts::messages::{Event, Message, Source};
+use xact_contracts::messages::{Event, Message, SourceRecord};
 use xact_lake::arrow::array::{AsArray, RecordBatch};
 use xact_lake::arrow::datatypes::{Date32Type, TimestampMicrosecondType};
 use xact_lake::{EventRow, Location, Table, TableOptions};
@@ -22,7 +22,7 @@ fn record(offset: i64, text: &str, written: &str) -> Delivered<Event> {
     let record_timestamp: Option<Timestamp> = written.parse().ok();
     Delivered {
         input: Event::decode(text.as_bytes()).unwrap(),
-        source: Source {
+        source: SourceRecord {
             topic: TOPIC.to_owned(),
             partition: 0,
             offset,

@@ -19,6 +19,7 @@ use secrecy::SecretString;
 
 use process_identity::LazyIdentity;
 use xact_contracts::topology::{Groups, TopicRole, Topics};
+use xact_contracts::url_guard::UrlPolicy;
 use xact_contracts::url_paths::UrlPaths;
 use xact_identity::{Identity, IdentityError};
 
@@ -183,6 +184,17 @@ impl Settings {
     /// All bad values at once, each with its variable, the value (redacted if secret) and what is allowed.
     pub fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
         read::settings(environment)
+    }
+
+    /// Returns the rules for attachment URLs, with the configured hosts.
+    #[must_use]
+    pub fn url_policy(&self) -> UrlPolicy {
+        let policy = UrlPolicy::new(&self.allowed_hosts);
+        if self.dev.is_some() {
+            policy.in_dev_mode()
+        } else {
+            policy
+        }
     }
 
     /// Who this process is to Azure: the same for all who ask. Chosen at the first call, without asking anybody.

@@ -15,7 +15,7 @@ mod task;
 
 pub use crate::json::MAX_VALUES;
 pub use cached::CachedDownload;
-pub use dead_letter::{DeadLetter, MAX_PAYLOAD_BYTES, Payload, Source};
+pub use dead_letter::{DeadLetter, MAX_PAYLOAD_BYTES, Payload, SourceRecord};
 pub use dead_letter_record::DeadLetterRecord;
 pub use event::{Event, Inner, Irregularities, MAX_ATTACHMENTS, MAX_ID_BYTES, RefusedTimestamp};
 pub use result::{DownloadResult, Status};

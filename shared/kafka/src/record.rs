@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rdkafka::Message as _;
 use rdkafka::message::{BorrowedMessage, Headers};
 
-use xact_contracts::messages::Source;
+use xact_contracts::messages::SourceRecord;
 use xact_telemetry::trace_context::TraceContext;
 
 /// A consumed record.
@@ -66,8 +66,8 @@ impl Record {
 
     /// Returns where the record was read, for a dead letter.
     #[must_use]
-    pub fn source(&self) -> Source {
-        Source {
+    pub fn source(&self) -> SourceRecord {
+        SourceRecord {
             topic: self.topic.to_string(),
             partition: self.partition,
             offset: self.offset,

@@ -6,7 +6,6 @@ use url::Url;
 
 use xact_config::Settings;
 use xact_contracts::file_rules::{self, Declared, FileRefusal, FileType};
-use xact_contracts::url_guard::UrlPolicy;
 use xact_contracts::{presigned, redaction, time};
 
 /// The answer of [`explain`].
@@ -77,7 +76,7 @@ impl Rule {
 /// Applies every rule to a URL, and to the MIME type that its server declares.
 #[must_use]
 pub fn explain(settings: &Settings, url: &str, media_type: Option<&str>, now: Timestamp) -> ExplainAnswer {
-    let policy = UrlPolicy::new(&settings.allowed_hosts, settings.dev.is_some());
+    let policy = settings.url_policy();
     let mut rules: Vec<Rule> = policy
         .explain(url)
         .into_iter()

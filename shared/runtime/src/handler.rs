@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use crate::emit::Emit;
 use xact_contracts::category::Category;
 use xact_contracts::ids::AppId;
-use xact_contracts::messages::{Message, Problem, Source};
+use xact_contracts::messages::{Message, Problem, SourceRecord};
 use xact_contracts::topology::Stage;
 use xact_kafka::commit_note::{CommitNote, TablePositions};
 
@@ -234,7 +234,7 @@ pub struct Delivered<I> {
     /// The message.
     pub input: I,
     /// Where it was read.
-    pub source: Source,
+    pub source: SourceRecord,
     /// When the record was written.
     pub record_timestamp: Option<Timestamp>,
     /// `{group}:{topic}:{partition}`; `None` when it did not come from the topic.

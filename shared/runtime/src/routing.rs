@@ -117,7 +117,7 @@ impl Routing {
             Some((topic, delay)) => {
                 self.push(
                     routed,
-                    Encoded::new(&DownloadResult::failed(&task, problem, false, on.now)),
+                    Encoded::new(&DownloadResult::failed(&task, problem, on.now)),
                     on,
                 );
                 let task = retried(task, problem, delay, on.now);
@@ -135,7 +135,7 @@ impl Routing {
             None => {
                 self.push(
                     routed,
-                    Encoded::new(&DownloadResult::failed(&task, problem, true, on.now)),
+                    Encoded::new(&DownloadResult::failed_permanently(&task, problem, on.now)),
                     on,
                 );
                 let letter = DeadLetter::of_task(task, problem, self.stage.name(), on.record.source(), on.now);

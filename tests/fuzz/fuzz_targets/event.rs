@@ -10,7 +10,7 @@ use url::Url;
 use xact_contracts::blob_path::{PathParts, blob_paths};
 use xact_contracts::messages::{DownloadTask, Event, MAX_ID_BYTES, Message};
 use xact_contracts::url_guard::{DEFAULT_ALLOWED_HOSTS, UrlPolicy};
-use xact_contracts::{file_rules, ids, json, markers};
+use xact_contracts::{file_rules, ids, json, markers, redaction};
 use xact_fuzz::{descendants, refusal};
 
 fuzz_target!(|bytes: &[u8]| {
@@ -38,7 +38,7 @@ fuzz_target!(|bytes: &[u8]| {
 });
 
 fn attachment(event: &Event, raw: &str) {
-    let policy = UrlPolicy::new(DEFAULT_ALLOWED_HOSTS, false);
+    let policy = UrlPolicy::new(DEFAULT_ALLOWED_HOSTS);
     let url = policy.check(raw).ok().or_else(|| Url::parse(raw).ok());
     let Some(url) = url.or_else(|| Url::parse("https://refused.invalid/").ok()) else {
         return;

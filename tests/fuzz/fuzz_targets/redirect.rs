@@ -8,7 +8,7 @@ use xact_fuzz::{halves, harmless};
 
 fuzz_target!(|text: &str| {
     let (base, location) = halves(text);
-    let policy = UrlPolicy::new(DEFAULT_ALLOWED_HOSTS, false);
+    let policy = UrlPolicy::new(DEFAULT_ALLOWED_HOSTS);
     let Ok(base) = policy.check(&format!("https://claimxperience.com/{base}")) else {
         return;
     };

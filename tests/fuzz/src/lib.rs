@@ -8,7 +8,7 @@ use unicode_normalization::UnicodeNormalization;
 use url::Url;
 
 use xact_contracts::category::Category;
-use xact_contracts::messages::{DeadLetter, DecodeError, DownloadResult, DownloadTask, Message, Problem, Source, encode};
+use xact_contracts::messages::{DeadLetter, DecodeError, DownloadResult, DownloadTask, Message, Problem, SourceRecord, encode};
 use xact_contracts::redaction::MAX_ERROR_CHARS;
 use xact_contracts::url_guard::UrlPolicy;
 
@@ -68,7 +68,7 @@ pub fn descendants(task: &DownloadTask) {
         DeadLetter::decode(&encode(&letter)).unwrap().original_task.as_ref(),
         Some(task)
     );
-    let result = DownloadResult::failed(task, &problem, true, Timestamp::UNIX_EPOCH);
+    let result = DownloadResult::failed_permanently(task, &problem, Timestamp::UNIX_EPOCH);
     let read = DownloadResult::decode(&encode(&result)).unwrap();
     assert_eq!(read.media_id, task.media_id);
     assert!(!read.attachment_url.contains('?'), "{}", read.attachment_url);
@@ -76,8 +76,8 @@ pub fn descendants(task: &DownloadTask) {
 
 /// Some place in a topic.
 #[must_use]
-pub fn source() -> Source {
-    Source {
+pub fn source() -> SourceRecord {
+    SourceRecord {
         topic: "xact.events.raw".to_owned(),
         partition: 1,
         offset: 7,

@@ -78,7 +78,7 @@ impl Bench {
         let settings = Settings::from_environment(&environment).unwrap();
         let resolver = PublicResolver::new(settings.dev.clone());
         Self {
-            policy: UrlPolicy::new(&settings.allowed_hosts, true),
+            policy: UrlPolicy::new(&settings.allowed_hosts).in_dev_mode(),
             fetcher: Fetcher::with(&settings, &resolver, timeouts).unwrap(),
             cache: Cache::create(&folder.path().join("cache")).unwrap(),
             folder,

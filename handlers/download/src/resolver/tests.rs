@@ -97,7 +97,7 @@ async fn fetch(resolver: &PublicResolver, port: u16) -> Problem {
     environment.set("CACHE_DIR", folder.path().display().to_string());
     let settings = Settings::from_environment(&environment).unwrap();
     let fetcher = Fetcher::with(&settings, resolver, Timeouts::default()).unwrap();
-    let policy = UrlPolicy::new([HOST], true);
+    let policy = UrlPolicy::new([HOST]).in_dev_mode();
     let url = policy.check(&format!("https://{HOST}:{port}/a.pdf")).unwrap();
     let cache = Cache::create(folder.path()).unwrap();
     let slot = cache.slot(Uuid::new_v4()).await;

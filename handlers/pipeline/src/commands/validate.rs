@@ -17,7 +17,6 @@ use crate::ui::text::visible;
 use xact_config::{Environment, Settings};
 use xact_contracts::ids;
 use xact_contracts::redaction::redact_url;
-use xact_contracts::url_guard::UrlPolicy;
 use xact_kafka::Outgoing;
 use xact_lake::{AttachmentRow, Content, EventRow, FailedRow, FileStore, Key, Table, TableRow};
 use xact_operations::columns::{instant, number, size, text};
@@ -90,7 +89,7 @@ fn attachment(settings: &Settings, given: Option<String>) -> Result<String, Erro
             );
         }
     };
-    let policy = UrlPolicy::new(&settings.allowed_hosts, settings.dev.is_some());
+    let policy = settings.url_policy();
     let parsed = policy
         .check(&url)
         .map_err(|refusal| format!("{}: {refusal}", redact_url(&url)))?;

@@ -348,7 +348,7 @@ mod tests {
 
     #[test]
     fn every_kind_comes_in_every_fifty_and_all_but_one_are_readable() {
-        let policy = UrlPolicy::new(DEFAULT_ALLOWED_HOSTS, false);
+        let policy = UrlPolicy::new(DEFAULT_ALLOWED_HOSTS);
         let mut kinds = std::collections::BTreeSet::new();
         for mut sample in Sample::series("test", 50) {
             kinds.insert(sample.kind);

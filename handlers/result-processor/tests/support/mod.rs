@@ -13,7 +13,7 @@ use serde_json::json;
 use faulty_store::Faults;
 use result_processor::ResultProcessor;
 use xact_contracts::ids::AppId;
-use xact_contracts::messages::{DownloadResult, Message, Source};
+use xact_contracts::messages::{DownloadResult, Message, SourceRecord};
 use xact_lake::arrow::array::AsArray;
 use xact_lake::{AttachmentRow, FailedRow, Location, Table, TableOptions, TableRow};
 use xact_runtime::{Batch, BatchHandler, Context, Delivered, Unavailable};
@@ -142,7 +142,7 @@ pub async fn handle_of(
         .zip(results)
         .map(|(offset, input)| Delivered {
             input: input.clone(),
-            source: Source {
+            source: SourceRecord {
                 topic: TOPIC.to_owned(),
                 partition,
                 offset,

@@ -6,11 +6,11 @@
 
 use super::archive::{self, Archive};
 use super::declared::{self, Declared};
+use super::file_type::FileType;
 use super::old_office::{self, Compound};
 use super::proof::Proof;
-use super::unproven::{binary_format, describe};
-use super::file_type::FileType;
 use super::refusal::FileRefusal;
+use super::unproven::{binary_format, describe};
 use super::{delimited, executable, html, iso_media, office_text, pdf, picture, text};
 use crate::redaction::redact_text;
 

@@ -13,7 +13,7 @@ use crate::topology::TopicRole;
 
 /// Where a message was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Source {
+pub struct SourceRecord {
     /// Topic.
     pub topic: String,
     /// Partition.
@@ -99,7 +99,7 @@ pub struct DeadLetter {
     #[serde(deserialize_with = "fields::required")]
     pub stage: String,
     /// Where the message was read.
-    pub source: Source,
+    pub source: SourceRecord,
     /// Why.
     pub error_category: Category,
     /// Why, in words, at most 500 characters.
@@ -128,7 +128,7 @@ pub struct DeadLetter {
 impl DeadLetter {
     /// A task that no attempt can save.
     #[must_use]
-    pub fn of_task(task: DownloadTask, problem: &Problem, stage: &str, source: Source, now: Timestamp) -> Self {
+    pub fn of_task(task: DownloadTask, problem: &Problem, stage: &str, source: SourceRecord, now: Timestamp) -> Self {
         Self {
             trace_id: Some(task.trace_id.clone()),
             media_id: Some(task.media_id),
@@ -146,7 +146,7 @@ impl DeadLetter {
         trace_id: Option<String>,
         problem: &Problem,
         stage: &str,
-        source: Source,
+        source: SourceRecord,
         now: Timestamp,
     ) -> Self {
         let payload = Payload::of_bytes(payload);
@@ -159,7 +159,7 @@ impl DeadLetter {
         }
     }
 
-    fn blank(problem: &Problem, stage: &str, source: Source, now: Timestamp) -> Self {
+    fn blank(problem: &Problem, stage: &str, source: SourceRecord, now: Timestamp) -> Self {
         Self {
             trace_id: None,
             media_id: None,
@@ -216,8 +216,8 @@ mod tests {
     use super::*;
     use crate::messages::encode;
 
-    fn source() -> Source {
-        Source {
+    fn source() -> SourceRecord {
+        SourceRecord {
             topic: "xact.events.raw".to_owned(),
             partition: 1,
             offset: 7,

@@ -82,11 +82,11 @@ mod tests {
 
     use super::*;
     use crate::category::Category;
-    use crate::messages::{Problem, Source, encode};
+    use crate::messages::{Problem, SourceRecord, encode};
 
     #[test]
     fn a_record_is_a_letter_or_foreign_or_a_tombstone() {
-        let source = Source {
+        let source = SourceRecord {
             topic: "xact.events.raw".to_owned(),
             partition: 0,
             offset: 1,

@@ -127,15 +127,23 @@ impl DownloadResult {
         }
     }
 
-    /// The attempt failed; `last` says whether it was the last one.
+    /// Returns the result of a failed attempt that another one follows.
     #[must_use]
-    pub fn failed(task: &DownloadTask, problem: &Problem, last: bool, now: Timestamp) -> Self {
+    pub fn failed(task: &DownloadTask, problem: &Problem, now: Timestamp) -> Self {
         Self {
-            status: if last { Status::FailedPermanent } else { Status::Failed },
             http_status: problem.http_status,
             error_category: Some(problem.category),
             error_message: Some(problem.message().to_owned()),
             ..Self::blank(task, now)
+        }
+    }
+
+    /// Returns the result of a failed attempt that no other one follows.
+    #[must_use]
+    pub fn failed_permanently(task: &DownloadTask, problem: &Problem, now: Timestamp) -> Self {
+        Self {
+            status: Status::FailedPermanent,
+            ..Self::failed(task, problem, now)
         }
     }
 
@@ -220,7 +228,7 @@ mod tests {
         let mut task = a_task();
         task.attachment_url.push_str("?sig=SECRET");
         let problem = Problem::new(Category::Transient, "503 from https://a/b?sig=SECRET").with_status(503);
-        let result = DownloadResult::failed(&task, &problem, true, task.original_timestamp);
+        let result = DownloadResult::failed_permanently(&task, &problem, task.original_timestamp);
         let text = encode(&result);
         assert!(!String::from_utf8_lossy(&text).contains("SECRET"));
         assert_eq!(DownloadResult::decode(&text).unwrap(), result);

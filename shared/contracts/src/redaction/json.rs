@@ -113,8 +113,8 @@ fn content(literal: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn only_secrets_change() {

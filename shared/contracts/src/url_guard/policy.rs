@@ -49,17 +49,24 @@ const RULES: [(&str, Rule); 7] = [
 ];
 
 impl UrlPolicy {
-    /// A policy that allows exactly `allowed_hosts`; blank entries are ignored.
-    ///
-    /// `dev` also allows `localhost`, by http as well, and any port.
+    /// Returns a policy that allows exactly `allowed_hosts`; blank entries are ignored.
     #[must_use]
-    pub fn new<I: IntoIterator<Item = impl AsRef<str>>>(allowed_hosts: I, dev: bool) -> Self {
+    pub fn new<I: IntoIterator<Item = impl AsRef<str>>>(allowed_hosts: I) -> Self {
         let allowed_hosts = allowed_hosts
             .into_iter()
             .map(|host| fold_host(host.as_ref().trim()))
             .filter(|host| !host.is_empty())
             .collect();
-        Self { allowed_hosts, dev }
+        Self {
+            allowed_hosts,
+            dev: false,
+        }
+    }
+
+    /// Also allows `localhost`, by http as well, and any port.
+    #[must_use]
+    pub fn in_dev_mode(self) -> Self {
+        Self { dev: true, ..self }
     }
 
     /// The URL to fetch: parsed, without fragment, the host without trailing dot.

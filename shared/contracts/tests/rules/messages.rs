@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use xact_contracts::category::Category;
 use xact_contracts::ids::media_id;
 use xact_contracts::messages::{
-    CachedDownload, DeadLetter, DecodeError, DownloadResult, DownloadTask, Event, MAX_VALUES, Message, Problem, Source,
-    encode,
+    CachedDownload, DeadLetter, DecodeError, DownloadResult, DownloadTask, Event, MAX_VALUES, Message, Problem,
+    SourceRecord, encode,
 };
 use xact_contracts::redaction::{MAX_ERROR_CHARS, redact_url};
 
@@ -66,8 +66,8 @@ fn letter() -> Value {
         "original_task": task()})
 }
 
-fn source() -> Source {
-    Source {
+fn source() -> SourceRecord {
+    SourceRecord {
         topic: "xact.events.raw".to_owned(),
         partition: 1,
         offset: 7,
@@ -130,7 +130,7 @@ fn descendants_are_read(task: &DownloadTask) {
     let letter = DeadLetter::of_task(task.clone(), &problem, "download", source(), now);
     let letter = DeadLetter::decode(&encode(&letter)).unwrap();
     assert_eq!(letter.original_task.as_ref(), Some(task));
-    let result = DownloadResult::failed(task, &problem, true, now);
+    let result = DownloadResult::failed_permanently(task, &problem, now);
     let result = DownloadResult::decode(&encode(&result)).unwrap();
     assert_eq!(result.media_id, task.media_id);
 }

@@ -7,11 +7,15 @@ use crate::hostile_urls::HOSTILE;
 use xact_contracts::url_guard::{DEFAULT_ALLOWED_HOSTS, MAX_URL_BYTES, UrlPolicy, UrlRefusal, location_text};
 
 fn production() -> UrlPolicy {
-    UrlPolicy::new(DEFAULT_ALLOWED_HOSTS, false)
+    UrlPolicy::new(DEFAULT_ALLOWED_HOSTS)
 }
 
 fn development() -> UrlPolicy {
-    UrlPolicy::new(DEFAULT_ALLOWED_HOSTS, true)
+    UrlPolicy::new(DEFAULT_ALLOWED_HOSTS).in_dev_mode()
+}
+
+fn any_policy() -> impl Strategy<Value = UrlPolicy> {
+    prop_oneof![Just(production()), Just(development())]
 }
 
 /// The refusal's name, without its details.
@@ -187,7 +191,7 @@ fn dev_mode_adds_localhost_and_ports_and_nothing_else() {
 
 #[test]
 fn a_listed_localhost_stays_refused_in_production() {
-    let policy = UrlPolicy::new(["localhost"], false);
+    let policy = UrlPolicy::new(["localhost"]);
     assert_eq!(
         policy.check("https://localhost/a.pdf"),
         Err(UrlRefusal::LocalhostOutsideDev)
@@ -196,7 +200,7 @@ fn a_listed_localhost_stays_refused_in_production() {
 
 #[test]
 fn a_foreign_name_is_allowed_by_its_exact_punycode() {
-    let policy = UrlPolicy::new(["xn--bcher-kva.example"], false);
+    let policy = UrlPolicy::new(["xn--bcher-kva.example"]);
     assert!(policy.check("https://xn--bcher-kva.example/a.pdf").is_ok());
     assert!(policy.check("https://XN--bcher-KVA.example/a.pdf").is_ok());
     assert_eq!(
@@ -207,7 +211,7 @@ fn a_foreign_name_is_allowed_by_its_exact_punycode() {
 
 #[test]
 fn listed_hosts_are_folded_and_blank_ones_dropped() {
-    let policy = UrlPolicy::new([" B.Example. ", "", "  ", ".", "a.example", "A.EXAMPLE"], false);
+    let policy = UrlPolicy::new([" B.Example. ", "", "  ", ".", "a.example", "A.EXAMPLE"]);
     assert_eq!(policy.allowed_hosts().collect::<Vec<_>>(), ["a.example", "b.example"]);
     assert!(policy.check("https://b.example/").is_ok());
     assert_eq!(
@@ -471,22 +475,19 @@ proptest! {
     }
 
     #[test]
-    fn explain_agrees_with_check(raw in url_like(), dev: bool) {
-        let policy = UrlPolicy::new(DEFAULT_ALLOWED_HOSTS, dev);
+    fn explain_agrees_with_check(raw in url_like(), policy in any_policy()) {
         let all_ok = policy.explain(&raw).iter().all(|verdict| verdict.verdict.is_ok());
         prop_assert_eq!(all_ok, policy.check(&raw).is_ok());
     }
 
     #[test]
-    fn any_text_is_judged_without_panic(raw: String, location: String, dev: bool) {
-        let policy = UrlPolicy::new(DEFAULT_ALLOWED_HOSTS, dev);
+    fn any_text_is_judged_without_panic(raw in any::<String>(), location in any::<String>(), policy in any_policy()) {
         let base = Url::parse("https://claimxperience.com/").unwrap();
         let _ = (policy.check(&raw), policy.explain(&raw), policy.check_redirect(&base, &location));
     }
 
     #[test]
-    fn refusals_repeat_neither_query_nor_user(before in url_like(), dev: bool) {
-        let policy = UrlPolicy::new(DEFAULT_ALLOWED_HOSTS, dev);
+    fn refusals_repeat_neither_query_nor_user(before in url_like(), policy in any_policy()) {
         let urls = [format!("{before}?s3cretvalue"), format!("https://s3cretvalue:s3cretvalue@{before}")];
         for raw in urls {
             for verdict in policy.explain(&raw) {

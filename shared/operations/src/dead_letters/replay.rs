@@ -9,7 +9,7 @@ use xact_contracts::file_rules;
 use xact_contracts::markers::{self, UNKNOWN_ASSIGNMENT};
 use xact_contracts::messages::{
     CachedDownload, DeadLetter, DeadLetterRecord, DownloadResult, DownloadTask, Event, MAX_ATTACHMENTS, Message,
-    Source, encode, metadata,
+    SourceRecord, encode, metadata,
 };
 use xact_contracts::presigned;
 use xact_contracts::time;
@@ -77,7 +77,7 @@ impl<'a> ReplayRules<'a> {
     pub(super) fn new(settings: &'a Settings, now: Timestamp) -> Self {
         Self {
             topics: &settings.topics,
-            policy: UrlPolicy::new(&settings.allowed_hosts, settings.dev.is_some()),
+            policy: settings.url_policy(),
             now,
         }
     }
@@ -204,7 +204,7 @@ fn check_readable(role: TopicRole, bytes: &[u8]) -> Result<(), String> {
 }
 
 /// Returns `topic[partition] offset n`.
-fn source_record(source: &Source) -> String {
+fn source_record(source: &SourceRecord) -> String {
     format!("{}[{}] offset {}", source.topic, source.partition, source.offset)
 }
 

@@ -8,7 +8,7 @@ use super::entry::Entry;
 use super::entry_id::EntryId;
 use super::mark::Settlement;
 use xact_contracts::category::Category;
-use xact_contracts::messages::{DownloadTask, Source};
+use xact_contracts::messages::{DownloadTask, SourceRecord};
 use xact_contracts::redaction::{redact_text, redact_url};
 use xact_contracts::time;
 
@@ -72,7 +72,7 @@ pub struct EntrySummary {
     /// The stage that gave up.
     pub stage: Option<String>,
     /// Where that stage read the message.
-    pub source: Option<Source>,
+    pub source: Option<SourceRecord>,
     /// The error category.
     pub error_category: Option<Category>,
     /// The error.
@@ -111,7 +111,7 @@ impl EntrySummary {
                 .and_then(|letter| letter.attachment_url.as_deref())
                 .map(redact_url),
             stage: letter.map(|letter| redact_text(&letter.stage)),
-            source: letter.map(|letter| Source {
+            source: letter.map(|letter| SourceRecord {
                 topic: redact_text(&letter.source.topic),
                 ..letter.source.clone()
             }),

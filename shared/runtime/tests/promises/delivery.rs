@@ -41,10 +41,9 @@ impl Handler for Obedient {
         }
         let problem = xact_contracts::messages::Problem::new(Category::Unknown, "done");
         Ok(Emit::new()
-            .message(&xact_contracts::messages::DownloadResult::failed(
+            .message(&xact_contracts::messages::DownloadResult::failed_permanently(
                 task,
                 &problem,
-                true,
                 context.now,
             ))
             .into())

@@ -18,7 +18,7 @@ use crate::ui::Table;
 use crate::ui::text::cell;
 use xact_config::Settings;
 use xact_contracts::category::Category;
-use xact_contracts::messages::{DeadLetter, Problem, Source, encode};
+use xact_contracts::messages::{DeadLetter, Problem, SourceRecord, encode};
 use xact_contracts::time;
 use xact_kafka::Outgoing;
 use xact_kafka::admin::GroupOffsets;
@@ -213,7 +213,7 @@ fn show(parts: &[Part]) {
 }
 
 fn letter(skip: &Skip, stage: &str, part: &Part, now: Timestamp) -> DeadLetter {
-    let source = |offset, timestamp| Source {
+    let source = |offset, timestamp| SourceRecord {
         topic: skip.topic.clone(),
         partition: skip.partition,
         offset,
@@ -255,7 +255,7 @@ fn outgoing(settings: &Settings, letter: &DeadLetter) -> Outgoing {
     }
 }
 
-fn place(source: &Source) -> (String, i32, i64) {
+fn place(source: &SourceRecord) -> (String, i32, i64) {
     (source.topic.clone(), source.partition, source.offset)
 }
 

@@ -63,7 +63,12 @@ pub(super) struct TooDeepError;
 ///
 /// # Errors
 /// [`TooDeepError`]
-pub(super) fn survey(object: &Object<'_>, path: &str, skipped: &[&RawValue], found: &mut Survey) -> Result<(), TooDeepError> {
+pub(super) fn survey(
+    object: &Object<'_>,
+    path: &str,
+    skipped: &[&RawValue],
+    found: &mut Survey,
+) -> Result<(), TooDeepError> {
     let mut path = path.to_owned();
     members(object, &mut path, skipped, MAX_DEPTH, found)
 }

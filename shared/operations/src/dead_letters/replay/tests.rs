@@ -39,8 +39,8 @@ fn letter_entry(letter: DeadLetter) -> Entry {
     entry(DeadLetterRecord::Letter(Box::new(letter)))
 }
 
-fn at(topic: &str) -> Source {
-    Source {
+fn at(topic: &str) -> SourceRecord {
+    SourceRecord {
         topic: topic.to_owned(),
         partition: 2,
         offset: 9,
@@ -74,7 +74,7 @@ pub(in super::super) fn task_entry() -> Entry {
 fn replay(entry: &Entry) -> Result<Outgoing, ReplayError> {
     let settings = Settings::from_environment(&Environment::default()).unwrap();
     let mut rules = ReplayRules::new(&settings, now());
-    rules.policy = UrlPolicy::new(["a.example", "claimxperience.com"], false);
+    rules.policy = UrlPolicy::new(["a.example", "claimxperience.com"]);
     message(entry, &rules)
 }
 
