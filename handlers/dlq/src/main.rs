@@ -1,4 +1,4 @@
-//! The dlq handler's own binary, for its container.
+//! The binary of the dlq stage, for its container.
 
 use std::process::ExitCode;
 

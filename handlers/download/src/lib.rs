@@ -1,35 +1,39 @@
-//! The download stage: fetches one attachment into the cache, checking all that the message and the server claim.
+//! The download stage: fetches an attachment into the cache, and checks everything that the message and the server claim.
 //!
-//! [`fetch`] speaks HTTP, [`resolver`] lets it reach public addresses only, [`breaker`] spares hosts that are down,
-//! [`volume`] refuses while the cache is full, [`not_yet`] waits for URLs that are not valid yet, and [`retry_after`] reads what
-//! servers ask for. The files themselves are written by `xact_cache`.
+//! - [`fetch`]: HTTP; [`resolver`] permits public addresses only
+//! - [`breaker`]: stops requests to hosts that are down
+//! - [`not_yet`]: presigned URLs that are not valid yet
+//! - [`retry_after`]: delays that servers request
+//! - [`type_difference`]: files that are not what their name or their server says
+//!
+//! `xact_cache` writes the files.
 
 mod breaker;
 mod fetch;
 mod not_yet;
 mod resolver;
 mod retry_after;
-mod volume;
+mod type_difference;
 
 use std::sync::Arc;
 
 use fail::fail_point;
-use tracing::warn;
 use url::Url;
 
-use breaker::Breakers;
-use fetch::{FetchError, Fetcher};
 use xact_cache::{Cache, FileInfo, Slot};
 use xact_config::Settings;
 use xact_contracts::cache_path;
 use xact_contracts::category::Category;
-use xact_contracts::file_rules::{self, Declared, FileType, Judged};
+use xact_contracts::file_rules::{self, FileType};
 use xact_contracts::messages::{CachedDownload, DownloadTask, Problem};
 use xact_contracts::presigned;
 use xact_contracts::topology::Stage;
 use xact_contracts::url_guard::UrlPolicy;
 use xact_runtime::{Context, EachService, Emit, Factory, Failure, Handler, Limits, Outcome, SetupError, Unavailable};
 use xact_telemetry::metrics::{InProgress, metrics};
+
+use breaker::Breakers;
+use fetch::{FetchError, Fetcher};
 
 /// The handler.
 pub struct Download {
@@ -40,9 +44,9 @@ pub struct Download {
 }
 
 /// Label of the worker in its metrics.
-pub(crate) const WORKER: &str = "download";
+const WORKER: &str = "download";
 
-/// Makes the stage.
+/// Returns the factory of the stage.
 #[must_use]
 pub fn factory() -> Factory {
     Arc::new(|settings| {
@@ -52,10 +56,10 @@ pub fn factory() -> Factory {
 }
 
 impl Download {
-    /// With the configured hosts, limits and cache folder.
+    /// Uses the configured hosts, limits and cache folder.
     ///
     /// # Errors
-    /// When the cache folder cannot be used or the HTTP client not be made.
+    /// When the cache folder cannot be used or the HTTP client cannot be created.
     pub fn new(settings: &Settings) -> Result<Self, SetupError> {
         Ok(Self {
             policy: settings.url_policy(),
@@ -72,13 +76,13 @@ impl Handler for Download {
     type Input = DownloadTask;
 
     async fn handle(&self, task: &DownloadTask, context: &Context) -> Result<Outcome<Self>, Failure> {
-        // The message is untrusted: the same rules as at ingest.
+        // The message is untrusted, so the rules of the event ingester are applied again.
         let url = self
             .policy
             .check(&task.attachment_url)
             .map_err(|refusal| permanent(refusal.to_string()))?;
         let named = file_rules::named_type(&url).map_err(|refusal| permanent(refusal.to_string()))?;
-        // One download of a file at a time, also when its task came twice.
+        // One download of a file at a time, also when the task was delivered twice.
         let slot = self.cache.slot(task.media_id).await;
         if let Some(cached) = slot.complete_file().await {
             let path = cache_path::file(task.media_id);
@@ -93,8 +97,8 @@ impl Handler for Download {
                 let path = cache_path::file(task.media_id);
                 Ok(emit(task.clone(), path, cached))
             }
-            // A process of the version before may have finished the file, and been stopped before its message was written.
-            // Its URL may have expired since. Only now: before each download, it would cost one more call.
+            // A process of the previous version may have completed the file and stopped before it wrote the message, and the URL
+            // may have expired since. This is checked only after a failure, because it costs a call.
             Err(failure) => match slot.complete_file_in_previous_layout().await {
                 Some(cached) => {
                     let path = cache_path::previous_file(task.media_id);
@@ -107,7 +111,7 @@ impl Handler for Download {
 }
 
 impl Download {
-    /// Fetches the file, unless its URL has expired, the volume is full, or its host is given a rest.
+    /// Fetches the file unless its URL has expired, the volume is full, or the host's circuit breaker is open.
     async fn download(
         &self,
         task: &DownloadTask,
@@ -123,7 +127,7 @@ impl Download {
                 xact_contracts::time::format(expiry.expires_at)
             )));
         }
-        volume::check(&self.cache).await?;
+        self.check_volume().await?;
         let host = url.host_str().unwrap_or_default().to_owned();
         let Some(attempt) = self.breakers.admit(&host) else {
             return Err(Failure::message(
@@ -140,7 +144,7 @@ impl Download {
         match fetched {
             Ok((cached, judged)) => {
                 attempt.succeeded();
-                report_difference(task, &judged);
+                type_difference::report(task, &judged);
                 metrics().download_bytes(WORKER).inc_by(cached.bytes);
                 Ok(cached)
             }
@@ -159,38 +163,22 @@ impl Download {
             }
         }
     }
+
+    /// Checks that the cache volume has room for another download, and exports how full it is.
+    async fn check_volume(&self) -> Result<(), Unavailable> {
+        let unavailable = |reason: String| Unavailable::new("cache volume", reason);
+        let volume = self.cache.volume().await.map_err(|error| unavailable(error.to_string()))?;
+        metrics().cache_used(WORKER).set(volume.used);
+        volume.check(self.cache.path()).map_err(|full| unavailable(full.to_string()))
+    }
 }
 
-/// Returns whether the host is down or overloaded: it did not respond, not completely, or with a status that says so.
+/// Returns whether a failure shows that the host is down or overloaded: it did not respond, not completely, or with a status that says so.
 ///
 /// A 4xx that is retried because of its code (for example a URL that is not valid yet) concerns one file only.
 fn is_failure_of_host(problem: &Problem) -> bool {
     let is_about_the_host = matches!(problem.http_status, None | Some(200 | 408 | 425 | 429 | 500..));
     problem.category == Category::Transient && is_about_the_host
-}
-
-/// Reports a file whose content differs from its name or from the server's `Content-Type`.
-fn report_difference(task: &DownloadTask, judged: &Judged) {
-    if !judged.differs() {
-        return;
-    }
-    let named = judged.named.map_or("UNKNOWN", FileType::label);
-    let declared = match judged.declared {
-        Declared::Nothing | Declared::Fits => "fits",
-        Declared::Differs(Some(other)) => other.label(),
-        Declared::Differs(None) => "other",
-        Declared::Active => "active",
-    };
-    let found = judged.file_type.label();
-    metrics().attachment_type_differences(named, declared, found).inc();
-    warn!(
-        trace_id = task.trace_id,
-        media_id = %task.media_id,
-        named,
-        declared = judged.declared_content_type,
-        found,
-        "the attachment's content differs from its name or from the server's Content-Type; it is stored as what it is"
-    );
 }
 
 fn permanent(text: String) -> Failure {

@@ -1,4 +1,4 @@
-//! The download handler's own binary, for its container.
+//! The binary of the download stage, for its container.
 
 use std::process::ExitCode;
 

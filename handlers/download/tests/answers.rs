@@ -1,4 +1,4 @@
-//! The download handler against the sample server: each kind of answer ends in its category, and nothing stays behind.
+//! The download handler against the sample server: each kind of response ends in its category, and a failed one leaves no file.
 
 // Test code outside of a test function: a failed step is a failed test.
 #![allow(clippy::unwrap_used, clippy::panic, unreachable_pub)]
@@ -104,12 +104,12 @@ async fn a_good_file_is_cached_with_its_hash() {
         panic!("one file, and no part");
     };
     let (content, expected) = (std::fs::read(file).unwrap(), expected.to_bytes());
-    // The note follows.
+    // The footer follows.
     assert!(content.starts_with(&expected) && content.len() > expected.len());
 }
 
 #[tokio::test]
-async fn a_file_that_was_stored_compressed_is_cached_as_the_file() {
+async fn a_file_that_is_stored_compressed_is_cached_decoded() {
     let bench = Bench::start(&[]).await;
     for path in ["/gzip/300000/x/b.csv", "/gzip/9000/x/b.pdf", "/gzip/9000/x/b.xlsx"] {
         assert!(bench.handle(path).await.is_ok(), "{path}");
@@ -120,7 +120,7 @@ async fn a_file_that_was_stored_compressed_is_cached_as_the_file() {
 }
 
 #[tokio::test]
-async fn what_a_file_was_found_to_be_is_in_its_message_also_when_it_is_found_again() {
+async fn the_detected_type_is_in_the_message_also_for_a_file_that_was_complete() {
     let bench = Bench::start(&[]).await;
     // The task says PDF.
     for _ in 0..2 {
@@ -139,7 +139,7 @@ async fn what_a_file_was_found_to_be_is_in_its_message_also_when_it_is_found_aga
 }
 
 #[tokio::test]
-async fn a_finished_file_is_not_downloaded_again() {
+async fn a_complete_file_is_not_downloaded_again() {
     let bench = Bench::start(&[]).await;
     bench.handle("/ok/1000/x/b.pdf").await.unwrap();
     let requests = bench.source.requests();
@@ -148,7 +148,7 @@ async fn a_finished_file_is_not_downloaded_again() {
 }
 
 #[tokio::test]
-async fn a_file_that_the_version_before_finished_is_handed_on_when_it_cannot_be_downloaded_any_more() {
+async fn a_complete_file_in_the_previous_layout_is_used_when_its_download_fails() {
     let bench = Bench::start(&[]).await;
     let path = "/missing/5/x/b.pdf";
     assert!(bench.handle(path).await.is_err());
@@ -169,7 +169,7 @@ async fn a_file_that_the_version_before_finished_is_handed_on_when_it_cannot_be_
 }
 
 #[tokio::test]
-async fn each_answer_has_its_category_and_leaves_no_file() {
+async fn each_failure_has_its_category_and_leaves_no_file() {
     let bench = Bench::start(&[("MAX_FILE_BYTES", "1000000")]).await;
     for (path, category, status, text) in [
         ("/missing/1000/x/b.pdf", Category::Permanent, Some(404), "404"),
@@ -206,7 +206,7 @@ async fn each_answer_has_its_category_and_leaves_no_file() {
 }
 
 #[tokio::test]
-async fn a_good_file_follows_a_fault_that_passes_and_a_redirect_is_followed() {
+async fn a_retry_succeeds_after_a_temporary_fault_and_redirects_are_followed() {
     let bench = Bench::start(&[]).await;
     for path in [
         "/unavailable-once/1000/x/b.pdf",
@@ -222,7 +222,7 @@ async fn a_good_file_follows_a_fault_that_passes_and_a_redirect_is_followed() {
 }
 
 #[tokio::test]
-async fn retry_after_is_handed_on() {
+async fn retry_after_is_passed_on() {
     let bench = Bench::start(&[]).await;
     let (_, status, _, retry_after) = bench.failure("/throttled-once/1000/x/b.pdf").await;
     assert_eq!((status, retry_after), (Some(429), Some(Duration::from_secs(1))));
@@ -247,11 +247,11 @@ async fn a_refused_url_is_refused_before_any_request() {
 }
 
 #[tokio::test]
-async fn a_url_that_is_not_valid_yet_is_waited_for_and_not_asked_for() {
+async fn a_url_that_is_not_valid_yet_is_not_requested() {
     let bench = Bench::start(&[]).await;
     let in_seconds = |seconds| Timestamp::now() + jiff::SignedDuration::from_secs(seconds);
     let sas = |start: Timestamp| format!("https://{HOST}/ok/1000/x/b.pdf?st={start:.0}&se=2100-01-01&sig=PLANTED");
-    // A minute is waited for in place, more than that in a retry topic.
+    // Up to a minute the task waits in place, longer in a retry topic.
     let start = in_seconds(30);
     let Ok(Outcome::NotBefore(due)) = bench.handle_url(&sas(start)).await else {
         panic!("it is held");
@@ -283,14 +283,14 @@ async fn a_url_that_is_not_valid_yet_is_waited_for_and_not_asked_for() {
         );
     }
     assert_eq!(bench.source.requests(), 0);
-    // S3 takes what is signed a few minutes ahead of its clock.
+    // S3 accepts URLs signed a few minutes ahead of its clock.
     let signed = in_seconds(300).strftime("%Y%m%dT%H%M%SZ").to_string();
     let ahead = format!("https://{HOST}/ok/1000/x/b.pdf?X-Amz-Date={signed}&X-Amz-Expires=600&X-Amz-Signature=a");
     assert!(bench.handle_url(&ahead).await.is_ok());
 }
 
 #[tokio::test]
-async fn refusals_of_urls_that_are_not_valid_yet_open_no_breaker() {
+async fn refusals_of_urls_that_are_not_valid_yet_do_not_open_the_breaker() {
     let bench = Bench::start(&[]).await;
     let now = Timestamp::now();
     for number in 0..12 {
@@ -304,7 +304,7 @@ async fn refusals_of_urls_that_are_not_valid_yet_open_no_breaker() {
 }
 
 #[tokio::test]
-async fn a_name_with_spaces_and_letters_is_fetched_as_it_is_encoded() {
+async fn names_with_spaces_and_other_letters_are_encoded() {
     let bench = Bench::start(&[]).await;
     for url in [
         "Roof photo 1.jpg",
@@ -320,7 +320,7 @@ async fn a_name_with_spaces_and_letters_is_fetched_as_it_is_encoded() {
 }
 
 #[tokio::test]
-async fn a_host_that_fails_ten_times_is_left_alone() {
+async fn a_host_that_fails_ten_times_gets_no_more_requests() {
     let bench = Bench::start(&[]).await;
     for number in 0..10 {
         let (category, ..) = bench.failure(&format!("/unavailable/1000/{number}/b.pdf")).await;
@@ -333,11 +333,11 @@ async fn a_host_that_fails_ten_times_is_left_alone() {
 }
 
 #[tokio::test]
-async fn one_slow_file_holds_up_no_other() {
+async fn a_slow_file_does_not_delay_others() {
     let bench = Bench::start(&[]).await;
     let slow = bench.handle("/slow/20000/x/b.pdf");
     tokio::pin!(slow);
-    // The slow one takes three seconds; the good ones must all be there before it.
+    // The slow one takes three seconds; the others must all be complete before it.
     let good = async {
         for number in 0..20 {
             bench.handle(&format!("/ok/1000/{number}/b.pdf")).await.unwrap();

@@ -1,4 +1,4 @@
-//! The event-ingester handler's own binary, for its container.
+//! The binary of the event-ingester stage, for its container.
 
 use std::process::ExitCode;
 

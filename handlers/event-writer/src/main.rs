@@ -1,4 +1,4 @@
-//! The event-writer handler's own binary, for its container.
+//! The binary of the event-writer stage, for its container.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! The result-processor handler's own binary, for its container.
+//! The binary of the result-processor stage, for its container.
 
 use std::process::ExitCode;
 

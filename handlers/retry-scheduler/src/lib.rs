@@ -1,6 +1,6 @@
-//! The retry scheduler: gives a failed task back to the download stage when it is due, and not before.
+//! The retry-scheduler stage: sends a failed task back to the download stage when it is due.
 //!
-//! It only says when; the runtime holds the message until then, and its offset stays uncommitted all the while.
+//! It only returns the due time. The runtime keeps the message until then, with its offset uncommitted.
 
 use std::sync::Arc;
 
@@ -11,20 +11,20 @@ use xact_runtime::{Context, EachService, Emit, Factory, Failure, Handler, Limits
 /// The handler.
 pub struct RetryScheduler;
 
-/// Tasks of one partition that are held in memory until they are due, about 2 KB each. The bound is each partition's
-/// own: tasks that are due in an hour never keep those waiting that are due in a minute.
-const HELD_PER_PARTITION: usize = 1_500;
+/// Most tasks per partition that wait in memory until they are due, about 2 KB each. The limit applies to each partition, so that
+/// tasks due in an hour do not block those due in a minute.
+const WAITING_PER_PARTITION: usize = 1_500;
 
-/// Makes the stage.
+/// Returns the factory of the stage.
 #[must_use]
 pub fn factory() -> Factory {
     Arc::new(|settings| {
         let partitions = settings.topics.retries.len() * usize::try_from(TopicRole::Retry.partitions()).unwrap_or(1);
         let limits = Limits {
             concurrency: Stage::RetryScheduler.row().concurrency,
-            window: HELD_PER_PARTITION,
-            // What has been fetched when a partition pauses comes on top.
-            records: 2 * HELD_PER_PARTITION * partitions,
+            window: WAITING_PER_PARTITION,
+            // Records that were fetched when a partition pauses come on top.
+            records: 2 * WAITING_PER_PARTITION * partitions,
             bytes: 64 * 1024 * 1024,
         };
         Ok(EachService::new(RetryScheduler, limits))
@@ -39,7 +39,7 @@ impl Handler for RetryScheduler {
     async fn handle(&self, task: &DownloadTask, context: &Context) -> Result<Outcome<Self>, Failure> {
         match task.retry_at() {
             Some(due) if due > context.now => Ok(Outcome::NotBefore(due)),
-            // No due time, or one that cannot be read, means now.
+            // Without a valid due time the task is due now.
             _ => Ok(Emit::new().message(task).into()),
         }
     }
@@ -47,8 +47,9 @@ impl Handler for RetryScheduler {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use xact_contracts::messages::Message;
+
+    use super::*;
 
     async fn outcome(retry_at: &str) -> Outcome<RetryScheduler> {
         let task = DownloadTask::decode(format!(r#"{{"trace_id":"t","media_id":"13bb61f0-41d1-548c-97c8-ebdee367da68","attachment_url":"https://a/b.pdf",
@@ -63,13 +64,13 @@ mod tests {
     #[tokio::test]
     async fn a_task_waits_for_its_due_time() {
         let Outcome::NotBefore(due) = outcome("\"2025-01-01T00:00:01Z\"").await else {
-            panic!("must wait");
+            panic!("it must wait");
         };
         assert_eq!(due, "2025-01-01T00:00:01Z".parse().unwrap());
     }
 
     #[tokio::test]
-    async fn due_missing_or_unreadable_means_now() {
+    async fn a_task_without_a_valid_due_time_in_the_future_is_due() {
         for retry_at in ["\"2025-01-01T00:00:00Z\"", "null", "\"soon\"", "{}"] {
             assert!(matches!(outcome(retry_at).await, Outcome::Emit(_)), "{retry_at}");
         }

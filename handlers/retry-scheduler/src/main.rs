@@ -1,4 +1,4 @@
-//! The retry-scheduler handler's own binary, for its container.
+//! The binary of the retry-scheduler stage, for its container.
 
 use std::process::ExitCode;
 

@@ -1,5 +1,6 @@
-//! The upload stage: puts a cached file into OneLake, then reports it, then lets the cached file go.
+//! The upload stage: writes a cached file to OneLake, emits the result, and then removes the cached file.
 
+mod files;
 mod janitor;
 
 use std::sync::Arc;
@@ -7,7 +8,6 @@ use std::time::Instant;
 
 use fail::fail_point;
 
-use janitor::Janitor;
 use xact_cache::{Cache, CachedFile, Lookup};
 use xact_config::Settings;
 use xact_contracts::blob_path;
@@ -15,9 +15,13 @@ use xact_contracts::cache_path::{self, Layout};
 use xact_contracts::category::Category;
 use xact_contracts::messages::{CachedDownload, DownloadResult, Problem};
 use xact_contracts::topology::Stage;
-use xact_lake::{Connection, Content, FileError, FileStore, Location};
+use xact_lake::{Content, FileError, FileStore};
 use xact_runtime::{Context, EachService, Emit, Factory, Failure, Handler, Limits, Outcome, SetupError, Unavailable};
-use xact_telemetry::metrics::{InProgress, Status, count_onelake, metrics};
+use xact_telemetry::metrics::{InProgress, Status, metrics};
+
+use janitor::Janitor;
+
+pub use files::open_files;
 
 /// The handler.
 pub struct Upload {
@@ -26,19 +30,17 @@ pub struct Upload {
     janitor: Janitor,
 }
 
-/// Note in a task's metadata: how often its cached file was missing.
+/// Key in a task's metadata: how often its cached file was missing.
 const CACHE_MISSES: &str = "cache_misses";
 
-/// After so many the volume is taken for not shared, or for cleaned by somebody else: the retry topics slow it down.
-const MOST_CACHE_MISSES: u64 = 3;
-
-/// What requests for files are counted as.
-const FILES: &str = "files";
+/// Most misses that are followed by another download. After that the volume is probably not shared, or is cleaned by another
+/// program, and the task goes to the retry topics.
+const MAX_CACHE_MISSES: u64 = 3;
 
 /// Label of the worker in its metrics.
 const WORKER: &str = "upload";
 
-/// Makes the stage.
+/// Returns the factory of the stage.
 #[must_use]
 pub fn factory() -> Factory {
     Arc::new(|settings| {
@@ -47,31 +49,11 @@ pub fn factory() -> Factory {
     })
 }
 
-/// The files where the settings say. No I/O happens yet.
-///
-/// # Errors
-/// When `ONELAKE_BASE_PATH` is missing or no folder, or there is no identity for OneLake.
-pub fn open_files(settings: &Settings) -> Result<Arc<dyn FileStore>, SetupError> {
-    if settings.onelake_base_path.is_empty() {
-        return Err(SetupError::new(
-            "ONELAKE_BASE_PATH is not set: name where the files go (abfss://… or file:///…)",
-        ));
-    }
-    let setup = |error: &dyn std::fmt::Display| SetupError::new(format_args!("ONELAKE_BASE_PATH: {error}"));
-    let location = Location::parse(&settings.onelake_base_path).map_err(|error| setup(&error))?;
-    let connection =
-        Connection::to(&location, || settings.identity(), settings.ca_file()).map_err(|error| setup(&error))?;
-    let connection = connection.observed(Arc::new(|operation, class, price| {
-        count_onelake(Stage::Upload, FILES, operation, class, price);
-    }));
-    xact_lake::open(&location, &connection).map_err(|error| setup(&error))
-}
-
 impl Upload {
-    /// With the configured lake and cache folder.
+    /// Uses the configured lake and cache folder.
     ///
     /// # Errors
-    /// As [`open_files`].
+    /// Those of [`open_files`].
     pub fn new(settings: &Settings) -> Result<Self, SetupError> {
         let files = open_files(settings)?;
         let cache = Arc::new(Cache::new(&settings.cache_dir));
@@ -82,15 +64,15 @@ impl Upload {
         })
     }
 
-    /// Whether the file was uploaded before.
-    async fn is_there(&self, cached: &CachedDownload) -> Result<bool, FileError> {
+    /// Returns whether the file was uploaded before.
+    async fn is_uploaded(&self, cached: &CachedDownload) -> Result<bool, FileError> {
         let sha256 = cached.sha256.to_ascii_lowercase();
         self.files
             .holds(&cached.destination_path, content(cached, &sha256))
             .await
     }
 
-    /// Writes the file to OneLake, counted and timed. A file that was uploaded before is left as it is.
+    /// Writes the file to OneLake and updates the metrics. A file that was uploaded before is left unchanged.
     async fn put(&self, cached: &CachedDownload, file: &CachedFile) -> Result<(), FileError> {
         let running = InProgress::start(metrics().uploads_concurrent(WORKER));
         let started = Instant::now();
@@ -106,25 +88,26 @@ impl Upload {
         metrics().onelake_operations("upload", Status::of(&put)).inc();
         match &put {
             Ok(()) => metrics().onelake_bytes("upload").inc_by(cached.bytes_downloaded),
-            Err(error) => metrics().onelake_errors("upload", kind(error)).inc(),
+            Err(error) => metrics().onelake_errors("upload", error_label(error)).inc(),
         }
         put
     }
 
-    /// The cached file is gone or not what it was: if it is in OneLake all the same, the upload was done before.
-    async fn without_file(
+    /// Handles a message whose cached file is missing or damaged.
+    ///
+    /// If the file is in OneLake, it was uploaded before, and the result is emitted again. Otherwise it is downloaded again.
+    async fn without_cached_file(
         &self,
         cached: &CachedDownload,
         layout: Layout,
-        why: &str,
+        reason: &str,
         context: &Context,
     ) -> Result<Outcome<Self>, Failure> {
-        if self.is_there(cached).await.map_err(|error| failure(&error))? {
+        if self.is_uploaded(cached).await.map_err(|error| failure(&error))? {
             let emit = Emit::new().message(&DownloadResult::completed(cached, context.now));
             return Ok(match layout {
-                // It is gone, or was removed because it was damaged.
                 Layout::Current => emit.into(),
-                // Its folder may be there, with what a killed upload left in it.
+                // A killed upload may have left the folder with the note in it.
                 Layout::Previous => emit.then(self.cache.remove(cached.media_id, layout)).into(),
             });
         }
@@ -135,15 +118,15 @@ impl Upload {
             .and_then(serde_json::Value::as_u64)
             .unwrap_or(0)
             + 1;
-        if misses > MOST_CACHE_MISSES {
+        if misses > MAX_CACHE_MISSES {
             return Err(Failure::message(
                 Category::Transient,
                 format!(
-                    "the cached file was lost {misses} times ({why}): check that CACHE_DIR of the download and upload workers is one volume"
+                    "the cached file was lost {misses} times ({reason}): check that CACHE_DIR of the download and upload workers is one volume"
                 ),
             ));
         }
-        tracing::warn!(why, misses, "the cached file cannot be used: it is downloaded again");
+        tracing::warn!(reason, misses, "the cached file cannot be used: it is downloaded again");
         task.metadata.insert(CACHE_MISSES.to_owned(), misses.into());
         Ok(Emit::new().message(&task).into())
     }
@@ -161,10 +144,10 @@ impl Handler for Upload {
             let reason = "destination_path is not a file in the folder of its event";
             return Err(Problem::new(Category::Permanent, reason).into());
         }
-        let looked = self.cache.open(cached.media_id, layout, cached.bytes_downloaded);
-        let file = match looked.await {
+        let lookup = self.cache.open(cached.media_id, layout, cached.bytes_downloaded);
+        let file = match lookup.await {
             Ok(Lookup::Found(file)) => file,
-            Ok(Lookup::Unusable(why)) => return self.without_file(cached, layout, why, context).await,
+            Ok(Lookup::Unusable(reason)) => return self.without_cached_file(cached, layout, reason, context).await,
             Err(error) => return Err(Unavailable::new("cache volume", error.to_string()).into()),
         };
         match self.put(cached, &file).await {
@@ -172,18 +155,18 @@ impl Handler for Upload {
                 fail_point!("uploaded", |_| std::process::abort());
                 Ok(Emit::new()
                     .message(&DownloadResult::completed(cached, context.now))
-                    // Not before the result is safe: a redelivery would need the file again.
+                    // Only after the result is acknowledged: a redelivered message needs the file.
                     .then(file.remove())
                     .into())
             }
             Err(FileError::SourceChanged { .. }) => {
-                // The download stage must not take it for finished.
+                // Otherwise the download stage would find it and announce it again.
                 file.remove().await;
-                self.without_file(cached, layout, "it does not have the announced content", context)
+                self.without_cached_file(cached, layout, "it does not have the announced content", context)
                     .await
             }
             Err(error @ FileError::InvalidPath { .. }) => {
-                // No upload will ever want it; a replay downloads it again.
+                // No upload can succeed; a replay downloads it again.
                 file.remove().await;
                 Err(failure(&error))
             }
@@ -203,7 +186,7 @@ fn content<'a>(cached: &CachedDownload, sha256: &'a str) -> Content<'a> {
     }
 }
 
-fn kind(error: &FileError) -> &'static str {
+fn error_label(error: &FileError) -> &'static str {
     match error {
         FileError::Unavailable { .. } => "unavailable",
         FileError::InvalidPath { .. } => "invalid_path",
@@ -214,7 +197,7 @@ fn kind(error: &FileError) -> &'static str {
 fn failure(error: &FileError) -> Failure {
     match error {
         FileError::InvalidPath { .. } => Failure::message(Category::Permanent, error.to_string()),
-        // The storage's trouble is waited for, and so is anything else that is no fault of the message.
+        // Every other error has its cause in the storage: the message waits.
         _ => Unavailable::new("lake", error.to_string()).into(),
     }
 }

@@ -1,4 +1,4 @@
-//! The upload handler's own binary, for its container.
+//! The binary of the upload stage, for its container.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! The upload handler on a local lake: what it does when the cached file is there, gone, damaged, or somewhere else.
+//! The upload handler on a local lake, with a cached file that is present, missing, damaged, or somewhere else.
 
 // Test code outside of a test function: a failed step is a failed test.
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -53,7 +53,7 @@ impl Bench {
         self.upload.handle(&cached, &context).await
     }
 
-    /// Topics and messages that come of it, once the broker has them.
+    /// Topics and messages that the runtime produces, after the broker has acknowledged them.
     async fn produced(&self, cached: CachedDownload) -> Vec<(String, Value)> {
         let Outcome::Emit(emit) = self.handle(cached).await.unwrap() else {
             panic!("an upload is never held");
@@ -86,7 +86,7 @@ fn cached(content: &[u8]) -> CachedDownload {
 }
 
 #[tokio::test]
-async fn a_good_file_goes_into_the_lake_then_its_result_then_the_cache_is_empty() {
+async fn a_file_is_uploaded_its_result_emitted_and_the_cached_file_removed() {
     let bench = Bench::new();
     bench.put_in_cache(b"hello");
     let out = bench.produced(cached(b"hello")).await;
@@ -101,22 +101,22 @@ async fn a_good_file_goes_into_the_lake_then_its_result_then_the_cache_is_empty(
 }
 
 #[tokio::test]
-async fn the_cached_file_stays_until_the_result_is_safe() {
+async fn the_cached_file_is_kept_until_the_result_is_acknowledged() {
     let bench = Bench::new();
     bench.put_in_cache(b"hello");
     let outcome = bench.handle(cached(b"hello")).await.unwrap();
-    // Thousands may wait for their acknowledgements: none of them holds its file open.
+    // Thousands may wait for acknowledgements: none of them may keep its file open.
     let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
     let open: Vec<_> = open.filter_map(|entry| std::fs::read_link(entry.path()).ok()).collect();
     assert!(!open.contains(&bench.cached_file()), "{open:?}");
-    // The broker never answered: the message comes again and needs the file.
+    // Without an acknowledgement the message is redelivered and needs the file.
     drop(outcome);
     assert!(bench.cached_file().exists());
     assert_eq!(bench.produced(cached(b"hello")).await.len(), 1);
 }
 
 #[tokio::test]
-async fn a_file_that_is_gone_after_its_upload_is_reported_again_and_not_downloaded() {
+async fn a_missing_file_that_was_uploaded_is_reported_again_and_not_downloaded() {
     let bench = Bench::new();
     bench.put_in_cache(b"hello");
     bench.produced(cached(b"hello")).await;
@@ -126,7 +126,7 @@ async fn a_file_that_is_gone_after_its_upload_is_reported_again_and_not_download
 }
 
 #[tokio::test]
-async fn a_file_that_is_in_the_lake_already_is_not_written_again() {
+async fn a_file_that_was_uploaded_is_not_written_again() {
     let bench = Bench::new();
     bench.put_in_cache(b"hello");
     bench.produced(cached(b"hello")).await;
@@ -152,7 +152,7 @@ async fn a_file_of_the_same_size_and_other_content_is_replaced() {
     assert_eq!(std::fs::read(bench.lake_file()).unwrap(), b"hello");
 }
 
-/// A message of the version before, for a file of this content.
+/// A message of the previous version for a file of this content.
 fn cached_in_previous_layout(content: &[u8]) -> CachedDownload {
     let mut cached = cached(content);
     cached.local_cache_path = xact_contracts::cache_path::previous_file(cached.media_id);
@@ -160,7 +160,7 @@ fn cached_in_previous_layout(content: &[u8]) -> CachedDownload {
 }
 
 #[tokio::test]
-async fn a_file_of_the_version_before_is_uploaded_and_its_folder_removed() {
+async fn a_file_in_the_previous_layout_is_uploaded_and_its_folder_removed() {
     let bench = Bench::new();
     let message = cached_in_previous_layout(b"hello");
     let path = bench.folder.path().join("cache").join(&message.local_cache_path);
@@ -174,7 +174,7 @@ async fn a_file_of_the_version_before_is_uploaded_and_its_folder_removed() {
     assert_eq!(std::fs::read(bench.lake_file()).unwrap(), b"hello");
     assert!(!path.parent().unwrap().exists());
 
-    // What a killed upload left of the folder is removed when its message comes again.
+    // A folder left by a killed upload is removed when the message is redelivered.
     put(&path.with_file_name("note.json"), b"{}");
     bench.produced(cached_in_previous_layout(b"hello")).await;
     assert!(!path.parent().unwrap().exists());
@@ -183,17 +183,17 @@ async fn a_file_of_the_version_before_is_uploaded_and_its_folder_removed() {
     let mut foreign = cached_in_previous_layout(b"hello");
     foreign.media_id = xact_contracts::ids::media_id("t", "https://claimxperience.com/b.pdf");
     let Err(Failure::Message { problem, .. }) = bench.handle(foreign).await else {
-        panic!("it names another's file");
+        panic!("it names the file of another attachment");
     };
     assert!(problem.message().contains("local_cache_path"), "{}", problem.message());
     assert!(
         path.parent().unwrap().exists(),
-        "a message that names another's folder clears nothing"
+        "a message that names another folder removes nothing"
     );
 }
 
 #[tokio::test]
-async fn a_file_with_its_note_is_uploaded_without_it() {
+async fn a_file_is_uploaded_without_its_footer() {
     let bench = Bench::new();
     let cache = xact_cache::Cache::create(&bench.folder.path().join("cache")).unwrap();
     let mut part = cache.slot(cached(b"hello").media_id).await.new_part();
@@ -207,7 +207,7 @@ async fn a_file_with_its_note_is_uploaded_without_it() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_gone_or_damaged_is_downloaded_again() {
+async fn a_missing_or_damaged_file_is_downloaded_again() {
     for content in [None, Some(&b"hell"[..]), Some(b"hellx")] {
         let bench = Bench::new();
         if let Some(content) = content {
@@ -219,7 +219,7 @@ async fn a_file_that_is_gone_or_damaged_is_downloaded_again() {
         assert_eq!(out[0].1["attachment_url"], "https://claimxperience.com/a.pdf?sig=S");
         assert!(
             !bench.cached_file().exists(),
-            "the download stage must not take it for finished"
+            "the download stage must not find it"
         );
         assert!(!bench.lake_file().exists());
     }
@@ -269,7 +269,7 @@ async fn a_destination_that_leaves_the_lake_is_refused() {
 async fn a_lake_that_cannot_be_written_keeps_the_message() {
     let bench = Bench::new();
     bench.put_in_cache(b"hello");
-    // A file where the lake's folder must be.
+    // A file in place of the lake's folder.
     std::fs::write(bench.folder.path().join("lake"), b"").unwrap();
     let Err(Failure::Unavailable(unavailable)) = bench.handle(cached(b"hello")).await else {
         panic!("it must wait");
