@@ -167,9 +167,15 @@ impl Download {
     /// Checks that the cache volume has room for another download, and exports how full it is.
     async fn check_volume(&self) -> Result<(), Unavailable> {
         let unavailable = |reason: String| Unavailable::new("cache volume", reason);
-        let volume = self.cache.volume().await.map_err(|error| unavailable(error.to_string()))?;
+        let volume = self
+            .cache
+            .volume()
+            .await
+            .map_err(|error| unavailable(error.to_string()))?;
         metrics().cache_used(WORKER).set(volume.used);
-        volume.check(self.cache.path()).map_err(|full| unavailable(full.to_string()))
+        volume
+            .check(self.cache.path())
+            .map_err(|full| unavailable(full.to_string()))
     }
 }
 

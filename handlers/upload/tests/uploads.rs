@@ -217,10 +217,7 @@ async fn a_missing_or_damaged_file_is_downloaded_again() {
         assert_eq!((out.len(), out[0].0.as_str()), (1, "xact.downloads.pending"));
         assert_eq!(out[0].1["metadata"], json!({"note": "kept", "cache_misses": 1}));
         assert_eq!(out[0].1["attachment_url"], "https://claimxperience.com/a.pdf?sig=S");
-        assert!(
-            !bench.cached_file().exists(),
-            "the download stage must not find it"
-        );
+        assert!(!bench.cached_file().exists(), "the download stage must not find it");
         assert!(!bench.lake_file().exists());
     }
 }
