@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use xact_e2e::samples::SampleServer;
-use xact_e2e::stages::environment;
-use xact_e2e::{Metrics, Running, Variables, command, variables};
+use xact_testkit::samples::SampleServer;
+use xact_testkit::stages::environment;
 use xact_testkit::{Kafka, Result, WorkDir, wait_until};
+use xact_testkit::{Metrics, Running, Variables, command, variables};
 
 /// Longest time that a part may take to get through what it was given.
 const LIMIT: Duration = Duration::from_secs(600);

@@ -14,13 +14,13 @@ use serde_json::{Value, json};
 use crate::bench::{Bench, counted, rate};
 use crate::kafka::Sender;
 use crate::report::Report;
-use xact_e2e::command::wait_no_lag_of;
-use xact_e2e::events::{RAW, event};
-use xact_e2e::stages::STAGES;
-use xact_e2e::{OneLakeServer, Running, failed, variables};
 use xact_testkit::Result;
+use xact_testkit::command::wait_no_lag_of;
+use xact_testkit::events::{RAW, event};
 use xact_testkit::managed_identity::{Answer, ManagedIdentity};
+use xact_testkit::stages::STAGES;
 use xact_testkit::tokens::Issuer;
+use xact_testkit::{OneLakeServer, Running, failed, variables};
 
 const EVENTS: u64 = 1000;
 const ATTACHMENTS: u64 = 3;

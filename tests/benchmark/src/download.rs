@@ -9,10 +9,10 @@ use crate::bench::{Bench, rate};
 use crate::ingest::url;
 use crate::kafka::{Sender, Topic};
 use crate::report::Report;
-use xact_e2e::events::task;
-use xact_e2e::failed;
-use xact_e2e::samples::HOSTS;
 use xact_testkit::Result;
+use xact_testkit::events::task;
+use xact_testkit::failed;
+use xact_testkit::samples::HOSTS;
 
 const PENDING: &str = "xact.downloads.pending";
 const CACHED: &str = "xact.downloads.cached";

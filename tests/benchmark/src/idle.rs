@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use crate::bench::Bench;
 use crate::report::Report;
-use xact_e2e::Running;
-use xact_e2e::idle::{Observed, observe};
-use xact_e2e::stages::STAGES;
 use xact_testkit::Result;
+use xact_testkit::Running;
+use xact_testkit::idle::{Observed, observe};
 use xact_testkit::kafka::Proxy;
+use xact_testkit::stages::STAGES;
 
 const OBSERVED: Duration = Duration::from_secs(60);
 

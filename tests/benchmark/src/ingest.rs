@@ -5,8 +5,8 @@ use serde_json::json;
 use crate::bench::{Bench, rate};
 use crate::kafka::{Sender, Topic, consume_and_produce};
 use crate::report::Report;
-use xact_e2e::events::{RAW, event};
 use xact_testkit::Result;
+use xact_testkit::events::{RAW, event};
 
 const PENDING: &str = "xact.downloads.pending";
 const SCRATCH: &str = "scratch";

@@ -9,8 +9,8 @@ use rdkafka::message::Message;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
 
-use xact_e2e::failed;
 use xact_testkit::Result;
+use xact_testkit::failed;
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 

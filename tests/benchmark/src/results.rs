@@ -10,10 +10,10 @@ use jiff::{Timestamp, civil::date};
 use crate::bench::{Bench, counted, rate};
 use crate::kafka::Sender;
 use crate::report::Report;
-use xact_e2e::events::completed;
-use xact_e2e::{failed, ids};
 use xact_lake::{AttachmentRow, TableRow, writer_properties};
 use xact_testkit::Result;
+use xact_testkit::events::completed;
+use xact_testkit::{failed, ids};
 
 const RESULTS: &str = "xact.downloads.results";
 /// `RESULT_BATCH_SIZE` as it is delivered.

@@ -14,9 +14,9 @@ use crate::bench::{Bench, counted, memory_mib, rate};
 use crate::ingest::{fill, url};
 use crate::kafka::Sender;
 use crate::report::Report;
-use xact_e2e::stages::STAGES;
-use xact_e2e::{Running, failed, ids};
+use xact_testkit::stages::STAGES;
 use xact_testkit::{Result, wait_until};
+use xact_testkit::{Running, failed, ids};
 
 const OFFERED_FOR: Duration = Duration::from_secs(20);
 

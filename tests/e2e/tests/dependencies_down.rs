@@ -15,12 +15,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use xact_e2e::compare::assert_exactly_what_was_sent;
-use xact_e2e::events::{completed, event};
-use xact_e2e::pipeline::files_below;
-use xact_e2e::secrets::{PLANTED, SIGNED};
-use xact_e2e::sent::{End, Sent};
-use xact_e2e::{Fleet, Running, kcat};
+use xact_testkit::compare::assert_exactly_what_was_sent;
+use xact_testkit::events::{completed, event};
+use xact_testkit::pipeline::files_below;
+use xact_testkit::secrets::{PLANTED, SIGNED};
+use xact_testkit::sent::{End, Sent};
+use xact_testkit::{Fleet, Running, kcat};
 use xact_testkit::{Kafka, Process, Result, WorkDir, binary, ports, python, wait_until};
 
 const SOON: Duration = Duration::from_secs(90);
@@ -171,7 +171,7 @@ impl Run {
 
 /// Every stage, not ready for its broker.
 fn every_stage(words: &'static str) -> Vec<(&'static str, &'static str)> {
-    xact_e2e::stages::STAGES
+    xact_testkit::stages::STAGES
         .iter()
         .map(|(stage, _, _)| (*stage, words))
         .collect()
@@ -542,7 +542,7 @@ fn outage_of_the_attachment_server() -> Result<()> {
     let delays = format!("{},35,36,40", outage().as_secs() / 3);
     let mut fleet = Fleet::new(Kafka::shared()?.bootstrap(), "server", &[("RETRY_DELAYS", &delays)])?;
     fleet.create_topics()?;
-    fleet.start(&xact_e2e::stages::STAGES.map(|(stage, _, _)| stage))?;
+    fleet.start(&xact_testkit::stages::STAGES.map(|(stage, _, _)| stage))?;
     let mut run = Run::of(fleet);
     let host = format!(
         "http://localhost:{}",

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use crate::events::DEAD_HOST;
 use crate::schedule::{Act, SESSION_TIMEOUT, Step, Target};
-use xact_e2e::namespace::Namespace;
-use xact_e2e::samples::{HOSTS, SampleServer};
-use xact_e2e::stages::{STAGES, environment};
-use xact_e2e::{OneLakeServer, Running, Variables, command, variables};
 use xact_testkit::managed_identity::{Answer, ManagedIdentity};
+use xact_testkit::namespace::Namespace;
+use xact_testkit::samples::{HOSTS, SampleServer};
+use xact_testkit::stages::{STAGES, environment};
 use xact_testkit::{Kafka, Result, WorkDir, ports};
+use xact_testkit::{OneLakeServer, Running, Variables, command, variables};
 
 /// Processes of each handler.
 pub const EACH: usize = 2;

@@ -6,12 +6,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::cluster::{CACHE_RETENTION, Cluster};
-use xact_e2e::command::lag;
-use xact_e2e::failed;
-use xact_e2e::groups::positions;
-use xact_e2e::pipeline::files_below;
-use xact_e2e::stages::STAGES;
 use xact_testkit::Result;
+use xact_testkit::command::lag;
+use xact_testkit::failed;
+use xact_testkit::groups::positions;
+use xact_testkit::pipeline::files_below;
+use xact_testkit::stages::STAGES;
 
 /// Without any movement for so long, nothing will come any more: the longest wait within the pipeline is a breaker's
 /// 30 s, and a rebalance after a killed broker takes about as long.

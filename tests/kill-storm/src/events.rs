@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use attachment_source::{content_for, decode_path};
-use xact_e2e::ids;
-use xact_e2e::samples::HOSTS;
+use xact_testkit::ids;
+use xact_testkit::samples::HOSTS;
 
 /// In the signature of every URL; it must be in no log and in no table.
 pub const SIGNATURE: &str = "PLANTED5ec4e75ec4e7";

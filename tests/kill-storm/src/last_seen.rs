@@ -1,9 +1,9 @@
 //! Where something that is lost was last seen: in which topics, and in whose log.
 
 use crate::cluster::Cluster;
-use xact_e2e::kcat;
-use xact_e2e::stages::TOPICS;
 use xact_testkit::Result;
+use xact_testkit::kcat;
+use xact_testkit::stages::TOPICS;
 
 /// The places of each id, in words.
 ///

@@ -5,9 +5,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::events::Event;
-use xact_e2e::events::RAW;
-use xact_e2e::{failed, kcat};
 use xact_testkit::Result;
+use xact_testkit::events::RAW;
+use xact_testkit::{failed, kcat};
 
 /// Between two bundles: they are bursts, so that blows meet processes at work, and now and then idle ones.
 const BETWEEN: Duration = Duration::from_secs(5);

@@ -7,9 +7,9 @@ use crate::cluster::Cluster;
 use crate::events::{self, Event};
 use crate::verdict::{self, Evidence, Fault};
 use crate::{Options, Report, drain, last_seen, schedule, sender};
-use xact_e2e::pipeline::json_lines;
-use xact_e2e::{failed, kcat};
+use xact_testkit::pipeline::json_lines;
 use xact_testkit::{Result, tables};
+use xact_testkit::{failed, kcat};
 
 /// The dead-letter topic.
 const DLQ: &str = "xact.downloads.dlq";

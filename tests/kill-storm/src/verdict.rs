@@ -9,7 +9,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::events::{Attachment, End, Event, SIGNATURE};
-use xact_e2e::kcat::Record;
+use xact_testkit::kcat::Record;
 use xact_testkit::tables::Tables;
 
 /// What is wrong with something.
@@ -191,7 +191,7 @@ fn files_without_rows(findings: &mut Vec<Finding>, evidence: &Evidence<'_>) {
     for row in &evidence.tables.attachments {
         *rows.entry(row["blob_path"].as_str().unwrap_or_default()).or_default() += 1;
     }
-    for path in xact_e2e::pipeline::files_below(evidence.files) {
+    for path in xact_testkit::pipeline::files_below(evidence.files) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let path = path.strip_prefix(evidence.files).unwrap_or(&path).display().to_string();
         if !name.starts_with('.') && !rows.contains_key(path.as_str()) {

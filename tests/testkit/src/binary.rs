@@ -24,7 +24,7 @@ pub fn binary(name: &str) -> Result<PathBuf> {
     if path.is_file() {
         return Ok(path);
     }
-    Err(Error::failed(
+    Err(crate::error::failed(
         format!("the binary {name} is not built: run `cargo build --workspace` first"),
         format!("looked for {}", path.display()),
     ))

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::{Error, Result, process::output, python};
+use crate::{Result, process::output, python};
 
 const REQUIREMENTS: &str = include_str!("../../duckdb/requirements.txt");
 
@@ -22,5 +22,5 @@ pub fn read(table: &Path) -> Result<Value> {
         command.arg(script).arg(table),
         &format!("DuckDB could not read {}", table.display()),
     )?;
-    serde_json::from_str(&text).map_err(|error| Error::failed(format!("read_table.py: {error}"), &text[..]))
+    serde_json::from_str(&text).map_err(|error| crate::error::failed(format!("read_table.py: {error}"), &text[..]))
 }

@@ -2,7 +2,10 @@
 
 use std::{fmt, io, time::Duration};
 
-/// An error of the harness. `Debug` prints the same text as `Display`, because `unwrap` and
+/// What most of the testkit returns.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// An error of the testkit. `Debug` prints the same text as `Display`, because `unwrap` and
 /// `fn test() -> Result<(), Error>` print `Debug`, and log lines are unreadable with escaped line breaks.
 #[derive(thiserror::Error)]
 pub enum Error {
@@ -56,13 +59,14 @@ impl Error {
         let what = what.into();
         move |source| Error::Io { what, source }
     }
+}
 
-    /// A failure with its explanation.
-    pub(crate) fn failed(what: impl Into<String>, detail: impl Into<String>) -> Error {
-        Error::Failed {
-            what: what.into(),
-            detail: detail.into(),
-        }
+/// A failure with its explanation: its text tells the reader what to do next.
+#[must_use]
+pub fn failed(what: impl Into<String>, detail: impl Into<String>) -> Error {
+    Error::Failed {
+        what: what.into(),
+        detail: detail.into(),
     }
 }
 

@@ -45,7 +45,7 @@ fn request(method: &str, addr: &str, path: &str, headers: &[(&str, &str)], body:
     };
     let answer = exchange().map_err(Error::io(what()))?;
     parse(&String::from_utf8_lossy(&answer)).ok_or_else(|| {
-        Error::failed(
+        crate::error::failed(
             format!("{} was not answered in HTTP", what()),
             String::from_utf8_lossy(&answer).into_owned(),
         )

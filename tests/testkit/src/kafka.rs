@@ -177,7 +177,7 @@ impl Kafka {
         let shared = SHARED.get_or_init(Kafka::start);
         shared
             .as_ref()
-            .map_err(|error| Error::failed("the shared broker did not start", error.to_string()))
+            .map_err(|error| crate::error::failed("the shared broker did not start", error.to_string()))
     }
 
     /// Where clients connect: `127.0.0.1:PORT`. It stays the same over a restart.
@@ -246,7 +246,7 @@ impl Kafka {
         // topic:partition:offset
         let offset = |line: &str| line.rsplit(':').next().and_then(|offset| offset.parse().ok());
         let offsets: Option<Vec<u64>> = lines.lines().map(offset).collect();
-        offsets.ok_or_else(|| Error::failed(format!("cannot read the end offsets of {topic}"), lines))
+        offsets.ok_or_else(|| crate::error::failed(format!("cannot read the end offsets of {topic}"), lines))
     }
 
     /// Runs one of Kafka's own tools against this broker and returns its stdout: `tool` is a class in
@@ -322,7 +322,7 @@ impl Own {
                         "cluster {} answers at {addr}, ours is {}",
                         cluster.id, self.config.cluster_id
                     );
-                    Some(Err(Error::failed("another Kafka has our port", other)))
+                    Some(Err(crate::error::failed("another Kafka has our port", other)))
                 }
                 // Until the controller has let the broker in, it answers with an empty list.
                 Ok(cluster) if cluster.brokers == 0 => {

@@ -77,7 +77,7 @@ pub fn go() -> Result<String> {
     };
     let found = found.trim();
     if number(found.trim_start_matches("go")) < number(wanted) {
-        return Err(Error::failed(
+        return Err(crate::error::failed(
             format!("{found} is too old for tests/keda, which wants Go {wanted}"),
             missing.to_string(),
         ));
@@ -146,7 +146,7 @@ pub fn ask(apps: &Map<String, Value>, broker: Broker) -> Result<Vec<Answer>> {
     let answers = serde_json::from_str::<Value>(&answer)
         .ok()
         .and_then(|answer| read(&answer));
-    answers.ok_or_else(|| Error::failed("the answer of tests/keda cannot be read", answer))
+    answers.ok_or_else(|| crate::error::failed("the answer of tests/keda cannot be read", answer))
 }
 
 /// Runs `command` with `question` as standard input: its stdout.
@@ -166,7 +166,7 @@ fn tell(command: &mut Command, question: &str) -> Result<String> {
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
-    Err(Error::failed(
+    Err(crate::error::failed(
         format!("tests/keda failed ({})", output.status),
         String::from_utf8_lossy(&output.stderr),
     ))

@@ -33,7 +33,7 @@ pub fn free() -> Result<u16> {
             return Ok(port);
         }
     }
-    Err(Error::failed(
+    Err(crate::error::failed(
         format!("no free port from {FIRST} to {LAST}"),
         format!("another user may own the lock files: delete {}", locks.display()),
     ))

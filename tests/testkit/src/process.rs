@@ -112,7 +112,7 @@ impl Process {
     /// An error that says what `what` found wrong with this process, with its last lines.
     pub fn error(&self, what: &str) -> Error {
         let log = self.log.display();
-        Error::failed(format!("{}: {what}; the end of {log}:", self.name), self.tail())
+        crate::error::failed(format!("{}: {what}; the end of {log}:", self.name), self.tail())
     }
 
     /// How it ended, or `None` while it runs (or is paused).
@@ -209,7 +209,7 @@ pub(crate) fn output(command: &mut Command, what: &str) -> Result<String> {
     if output.status.success() {
         return Ok(stdout);
     }
-    Err(Error::failed(
+    Err(crate::error::failed(
         format!("{what} ({})", output.status),
         stdout + &String::from_utf8_lossy(&output.stderr),
     ))

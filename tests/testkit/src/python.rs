@@ -49,10 +49,10 @@ pub fn run_script<A: AsRef<OsStr>>(script: &Path, args: impl IntoIterator<Item =
 fn run(command: &mut Command, what: &str) -> Result<String> {
     let output = command
         .output()
-        .map_err(|error| Error::failed(what, error.to_string()))?;
+        .map_err(|error| crate::error::failed(what, error.to_string()))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let stderr = String::from_utf8_lossy(&output.stderr);
-    Err(Error::failed(format!("{what} ({})", output.status), stderr))
+    Err(crate::error::failed(format!("{what} ({})", output.status), stderr))
 }

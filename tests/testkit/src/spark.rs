@@ -83,7 +83,7 @@ impl Spark {
         let session = &SESSIONS[usize::from(line == Line::V4)];
         match session.get_or_init(|| Self::start(line).map(Mutex::new)) {
             Ok(session) => Ok(session.lock()),
-            Err(error) => Err(Error::failed(
+            Err(error) => Err(crate::error::failed(
                 format!("{} did not start", line.name()),
                 error.to_string(),
             )),
@@ -110,7 +110,7 @@ impl Spark {
             .map_err(Error::io("start Spark"))?;
         watchdog::add_group(child.id());
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(Error::failed("start Spark", "it has no pipes"));
+            return Err(crate::error::failed("start Spark", "it has no pipes"));
         };
         let mut spark = Self {
             child,
@@ -128,7 +128,7 @@ impl Spark {
         let mut answer = self.ask(&json!({ "sql": statement }), statement)?;
         match answer["rows"].take() {
             Value::Array(rows) => Ok(rows),
-            _ => Err(Error::failed(statement, answer.to_string())),
+            _ => Err(crate::error::failed(statement, answer.to_string())),
         }
     }
 
@@ -144,7 +144,10 @@ impl Spark {
         let answer = self.answer()?;
         match answer["error"].as_str() {
             // A job's failure comes with the JVM's stacks.
-            Some(error) => Err(Error::failed(what, error.chars().take(2_000).collect::<String>())),
+            Some(error) => Err(crate::error::failed(
+                what,
+                error.chars().take(2_000).collect::<String>(),
+            )),
             None => Ok(answer),
         }
     }
@@ -153,7 +156,7 @@ impl Spark {
         let mut line = String::new();
         let read = self.stdout.read_line(&mut line);
         let answer = read.ok().and_then(|_| serde_json::from_str(&line).ok());
-        answer.ok_or_else(|| Error::failed("Spark ended", fs::read_to_string(&self.log).unwrap_or_default()))
+        answer.ok_or_else(|| crate::error::failed("Spark ended", fs::read_to_string(&self.log).unwrap_or_default()))
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{Error, Result, python};
+use crate::{Result, python};
 
 /// The rows of the tables, each row an object by column name: timestamps as RFC 3339 text in UTC with microseconds,
 /// dates as `YYYY-MM-DD`.
@@ -46,11 +46,11 @@ fn run(lake: &Path, further: &[&str]) -> Result<Tables> {
     ];
     args.extend(further.iter().map(OsString::from));
     let text = python::run_script(&script(), args)?;
-    let mut json: Value =
-        serde_json::from_str(&text).map_err(|error| Error::failed(format!("read_tables.py: {error}"), &text[..]))?;
+    let mut json: Value = serde_json::from_str(&text)
+        .map_err(|error| crate::error::failed(format!("read_tables.py: {error}"), &text[..]))?;
     let mut rows = |name: &str| match json[name].take() {
         Value::Array(rows) => Ok(rows),
-        _ => Err(Error::failed(
+        _ => Err(crate::error::failed(
             format!("read_tables.py printed no rows of {name}"),
             &text[..],
         )),

@@ -33,7 +33,7 @@ impl Issuer {
     pub fn new() -> Result<Issuer> {
         let key = KeyPair::generate(KeySize::Rsa2048);
         Ok(Issuer {
-            key: key.map_err(|_| Error::failed("no RSA key could be made", ""))?,
+            key: key.map_err(|_| crate::error::failed("no RSA key could be made", ""))?,
         })
     }
 
@@ -54,14 +54,14 @@ impl Issuer {
         let mut signature = vec![0; self.key.public_modulus_len()];
         self.key
             .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text.as_bytes(), &mut signature)
-            .map_err(|_| Error::failed("a token could not be signed", ""))?;
+            .map_err(|_| crate::error::failed("a token could not be signed", ""))?;
         Ok(format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 
     /// Writes the public key as a JSON Web Key Set.
     pub(crate) fn write_key_set(&self, file: &Path) -> Result<()> {
         let (modulus, exponent) = public_numbers(self.key.public_key().as_ref())
-            .ok_or_else(|| Error::failed("the public key cannot be read", ""))?;
+            .ok_or_else(|| crate::error::failed("the public key cannot be read", ""))?;
         let key = json!({
             "kty": "RSA", "use": "sig", "alg": "RS256", "kid": KEY_ID,
             "n": URL_SAFE_NO_PAD.encode(modulus), "e": URL_SAFE_NO_PAD.encode(exponent),

@@ -11,9 +11,9 @@ use sha2::{Digest, Sha256};
 use crate::onelake::place::{Place, other};
 use crate::onelake::raw::{Body, Raw};
 use crate::report::Report;
-use xact_e2e::failed;
 use xact_lake::{Content, FileStore, open};
 use xact_testkit::Result;
+use xact_testkit::failed;
 
 const SMALL_BYTES: usize = 100_000;
 /// Both halves of each pair are measured in turn, so that both see the same machine.

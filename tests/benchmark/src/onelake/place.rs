@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime};
 
 use crate::onelake::raw::Raw;
 use onelake_emulator::{AcceptedToken, Item, OneLake, Options, Tls, certificates};
-use xact_e2e::failed;
 use xact_identity::{Fetched, Identity, IdentityError, TokenSource};
 use xact_lake::{Connection, Location};
+use xact_testkit::failed;
 use xact_testkit::{Result, WorkDir};
 
 const WORKSPACE: &str = "claims";

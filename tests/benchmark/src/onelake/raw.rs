@@ -10,8 +10,8 @@ use md5::{Digest as _, Md5};
 use reqwest::{Client, RequestBuilder};
 
 use crate::onelake::place::other;
-use xact_e2e::failed;
 use xact_testkit::Result;
+use xact_testkit::failed;
 
 /// A body with its checksum, which is computed once.
 #[derive(Clone)]

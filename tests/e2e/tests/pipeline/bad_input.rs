@@ -7,9 +7,9 @@ use std::fs;
 use std::net::TcpListener;
 use std::time::Instant;
 
-use xact_e2e::command::run;
-use xact_e2e::{command, variables};
+use xact_testkit::command::run;
 use xact_testkit::{Result, WorkDir, ports};
+use xact_testkit::{command, variables};
 
 const SECRET: &str = "PLANTED-secret";
 

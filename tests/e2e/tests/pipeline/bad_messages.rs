@@ -10,11 +10,11 @@ use std::time::Duration;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
-use xact_e2e::command::wait_no_lag;
-use xact_e2e::events::{RAW, event, good_event};
-use xact_e2e::pipeline::{Pipeline, files_below};
-use xact_e2e::{ids, kcat};
+use xact_testkit::command::wait_no_lag;
+use xact_testkit::events::{RAW, event, good_event};
+use xact_testkit::pipeline::{Pipeline, files_below};
 use xact_testkit::{Result, WorkDir};
+use xact_testkit::{ids, kcat};
 
 const DLQ: &str = "xact.downloads.dlq";
 const DONE: Duration = Duration::from_secs(60);

@@ -6,9 +6,9 @@
 use std::fs;
 use std::time::Duration;
 
-use xact_e2e::command::wait_no_lag;
-use xact_e2e::events::{RAW, good_event};
-use xact_e2e::{Pipeline, kcat};
+use xact_testkit::command::wait_no_lag;
+use xact_testkit::events::{RAW, good_event};
+use xact_testkit::{Pipeline, kcat};
 use xact_testkit::{Result, WorkDir, wait_until};
 
 const SOON: Duration = Duration::from_secs(60);

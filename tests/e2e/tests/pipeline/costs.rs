@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::one_lake::fleet;
-use xact_e2e::events::event;
-use xact_e2e::stages::STAGES;
-use xact_e2e::{Fleet, failed};
 use xact_testkit::Result;
+use xact_testkit::events::event;
+use xact_testkit::stages::STAGES;
+use xact_testkit::{Fleet, failed};
 
 const FINISHED: Duration = Duration::from_secs(300);
 const ATTACHMENTS: usize = 3;

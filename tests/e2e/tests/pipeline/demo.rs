@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
-use xact_e2e::command::cells;
-use xact_e2e::compare::assert_exactly_what_was_sent;
-use xact_e2e::pipeline::{Pipeline, files_below};
-use xact_e2e::sent::{End, Sent};
+use xact_testkit::command::cells;
+use xact_testkit::compare::assert_exactly_what_was_sent;
+use xact_testkit::pipeline::{Pipeline, files_below};
+use xact_testkit::sent::{End, Sent};
 use xact_testkit::{Result, WorkDir};
 
 /// Three of each kind of fault.
@@ -47,7 +47,7 @@ fn a_demo_ends_with_exactly_what_was_sent_and_without_a_secret() -> Result<()> {
 /// The demo's own expectations, against those derived from its messages.
 fn the_manifest_is_what_the_messages_say(manifest: &[serde_json::Value], sent: &[Sent]) {
     for (claim, sent) in manifest.iter().zip(sent) {
-        assert_eq!(claim["event_id"], xact_e2e::ids::event_id(&sent.trace_id));
+        assert_eq!(claim["event_id"], xact_testkit::ids::event_id(&sent.trace_id));
         let claims = claim["attachments"].as_array().unwrap();
         assert_eq!(claims.len(), sent.attachments.len(), "{claim}");
         for (claim, attachment) in claims.iter().zip(&sent.attachments) {
@@ -78,7 +78,7 @@ fn the_samples_are_like_real_events(sent: &[Sent]) {
         assert!(sent.iter().any(has), "an event with {count} attachments");
     }
     let attachments = || sent.iter().flat_map(|sent| &sent.attachments);
-    let path = |url: &str| xact_e2e::sent::without_query(url).to_lowercase();
+    let path = |url: &str| xact_testkit::sent::without_query(url).to_lowercase();
     for extension in ["pdf", "jpg", "png", "txt", "csv", "docx", "mov"] {
         assert!(
             attachments().any(|attachment| path(&attachment.url).ends_with(extension)),
@@ -185,7 +185,7 @@ fn no_signature_is_anywhere(pipeline: &Pipeline, sent: &[Sent], log: &str, rows:
     let signatures: Vec<&str> = sent
         .iter()
         .flat_map(|sent| &sent.attachments)
-        .map(xact_e2e::sent::Attachment::signature)
+        .map(xact_testkit::sent::Attachment::signature)
         .collect();
     assert!(signatures.len() > EVENTS && signatures.iter().all(|signature| signature.len() == 64));
     let read = |path: &std::path::PathBuf| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();

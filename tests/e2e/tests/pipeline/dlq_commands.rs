@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use xact_e2e::command::{Answer, client, wait_no_lag};
-use xact_e2e::events::{RAW, event};
-use xact_e2e::pipeline::json_lines;
-use xact_e2e::samples::SampleServer;
-use xact_e2e::stages::environment;
-use xact_e2e::{Running, Variables, command, failed, ids, kcat, variables};
+use xact_testkit::command::{Answer, client, wait_no_lag};
+use xact_testkit::events::{RAW, event};
+use xact_testkit::pipeline::json_lines;
+use xact_testkit::samples::SampleServer;
+use xact_testkit::stages::environment;
 use xact_testkit::{Kafka, Process, Result, WorkDir, binary, tables};
+use xact_testkit::{Running, Variables, command, failed, ids, kcat, variables};
 
 const DLQ: &str = "xact.downloads.dlq";
 const PENDING: &str = "xact.downloads.pending";

@@ -9,15 +9,15 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use xact_e2e::command::run;
-use xact_e2e::compare::assert_exactly_what_was_sent;
-use xact_e2e::events::{event, good_event};
-use xact_e2e::namespace::{HOUR, Namespace, connection_string};
-use xact_e2e::secrets::SIGNED;
-use xact_e2e::sent::Sent;
-use xact_e2e::stages::STAGES;
-use xact_e2e::{Fleet, Running, Variables, command, kcat, variables};
+use xact_testkit::command::run;
+use xact_testkit::compare::assert_exactly_what_was_sent;
+use xact_testkit::events::{event, good_event};
 use xact_testkit::managed_identity::{Answer, ManagedIdentity};
+use xact_testkit::namespace::{HOUR, Namespace, connection_string};
+use xact_testkit::secrets::SIGNED;
+use xact_testkit::sent::Sent;
+use xact_testkit::stages::STAGES;
+use xact_testkit::{Fleet, Running, Variables, command, kcat, variables};
 use xact_testkit::{Result, WorkDir, wait_until};
 
 const SOON: Duration = Duration::from_secs(60);
@@ -136,7 +136,7 @@ struct Case {
 
 impl Case {
     fn new(name: &'static str, mut variables: Variables, changed: &[(&str, &str)], words: &[&str]) -> Self {
-        variables.extend(xact_e2e::variables(changed));
+        variables.extend(xact_testkit::variables(changed));
         Self {
             name,
             variables,

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use xact_e2e::events::{event, task};
-use xact_e2e::pipeline::files_below;
-use xact_e2e::secrets::SIGNED;
-use xact_e2e::{Fleet, command, kcat};
+use xact_testkit::events::{event, task};
+use xact_testkit::pipeline::files_below;
+use xact_testkit::secrets::SIGNED;
+use xact_testkit::{Fleet, command, kcat};
 use xact_testkit::{Kafka, Result, wait_until};
 
 const SOON: Duration = Duration::from_secs(120);

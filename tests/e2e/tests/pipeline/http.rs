@@ -13,12 +13,12 @@ use std::time::Duration;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
-use xact_e2e::command::{client, wait_no_lag};
-use xact_e2e::events::event;
-use xact_e2e::samples::SampleServer;
-use xact_e2e::stages::{STAGES, environment};
-use xact_e2e::{Pipeline, Running, command, ids, kcat};
+use xact_testkit::command::{client, wait_no_lag};
+use xact_testkit::events::event;
+use xact_testkit::samples::SampleServer;
+use xact_testkit::stages::{STAGES, environment};
 use xact_testkit::{Kafka, Result, WorkDir, http, ports, tables, wait_until};
+use xact_testkit::{Pipeline, Running, command, ids, kcat};
 
 const SOON: Duration = Duration::from_secs(60);
 const STOPPED: Duration = Duration::from_secs(35);

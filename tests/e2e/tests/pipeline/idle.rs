@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use xact_e2e::Fleet;
-use xact_e2e::idle::{Observed, observe};
-use xact_e2e::stages::STAGES;
+use xact_testkit::Fleet;
+use xact_testkit::idle::{Observed, observe};
+use xact_testkit::stages::STAGES;
 use xact_testkit::{Kafka, Result};
 
 /// Long enough that requests which come every 30 s are in it, or weigh little.

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use xact_e2e::command::wait_no_lag_of;
-use xact_e2e::events::RAW;
-use xact_e2e::pipeline::read_tables;
-use xact_e2e::secrets::SIGNED;
-use xact_e2e::{Operator, kcat};
 use xact_testkit::Result;
+use xact_testkit::command::wait_no_lag_of;
+use xact_testkit::events::RAW;
+use xact_testkit::pipeline::read_tables;
+use xact_testkit::secrets::SIGNED;
+use xact_testkit::{Operator, kcat};
 
 const DONE: Duration = Duration::from_secs(120);
 const STOPPED: Duration = Duration::from_secs(35);
@@ -118,7 +118,7 @@ fn every_attachment_is_found_or_told_and_every_byte_is_kept() -> Result<()> {
             .count();
         assert_eq!(lines, 1, "{told}: {log}");
     }
-    xact_e2e::secrets::assert_none("the log", &log);
+    xact_testkit::secrets::assert_none("the log", &log);
     assert_eq!(running.terminate(STOPPED)?, Some(0));
 
     let tables = read_tables(&operator.dir.join("tables"))?;

@@ -8,9 +8,9 @@ use std::time::Duration;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
-use xact_e2e::command::wait_no_lag;
-use xact_e2e::events::{RAW, event, good_event};
-use xact_e2e::{Pipeline, kcat};
+use xact_testkit::command::wait_no_lag;
+use xact_testkit::events::{RAW, event, good_event};
+use xact_testkit::{Pipeline, kcat};
 use xact_testkit::{Result, WorkDir};
 
 const DLQ: &str = "xact.downloads.dlq";

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 
 use crate::one_lake;
-use xact_e2e::{Answer, Fleet, command, failed};
+use xact_testkit::{Answer, Fleet, command, failed};
 use xact_testkit::{Kafka, Result};
 
 const HOUR: Duration = Duration::from_secs(3600);

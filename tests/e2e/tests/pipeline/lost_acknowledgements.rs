@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use xact_e2e::events::event;
-use xact_e2e::{Fleet, kcat};
+use xact_testkit::events::event;
+use xact_testkit::{Fleet, kcat};
 use xact_testkit::{Kafka, Result, wait_until};
 
 const EVENTS: usize = 2000;

@@ -27,6 +27,7 @@ mod poison;
 mod predecessor_faults;
 mod preflight;
 mod processes;
+mod producer;
 mod real_servers;
 mod reconcile;
 mod retries;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use xact_e2e::Fleet;
+use xact_testkit::Fleet;
 use xact_testkit::{Kafka, Result, wait_until};
 
 const SOON: Duration = Duration::from_secs(60);

@@ -8,10 +8,10 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::one_lake;
-use xact_e2e::command::wait_no_lag_of;
-use xact_e2e::events::{RAW, event};
-use xact_e2e::stages::STAGES;
-use xact_e2e::{Metrics, Pipeline, Running, command, kcat, variables};
+use xact_testkit::command::wait_no_lag_of;
+use xact_testkit::events::{RAW, event};
+use xact_testkit::stages::STAGES;
+use xact_testkit::{Metrics, Pipeline, Running, command, kcat, variables};
 use xact_testkit::{Result, WorkDir, wait_until};
 
 const DONE: Duration = Duration::from_secs(90);

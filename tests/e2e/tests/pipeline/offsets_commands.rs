@@ -8,10 +8,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use xact_e2e::command::{cells, wait_no_lag};
-use xact_e2e::events::{RAW, good_event};
-use xact_e2e::stages::TOPICS;
-use xact_e2e::{Operator, groups, kcat};
+use xact_testkit::command::{cells, wait_no_lag};
+use xact_testkit::events::{RAW, good_event};
+use xact_testkit::stages::TOPICS;
+use xact_testkit::{Operator, groups, kcat};
 use xact_testkit::{Result, tables, wait_until};
 
 const DONE: Duration = Duration::from_secs(120);

@@ -8,12 +8,12 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 
-use xact_e2e::Fleet;
-use xact_e2e::compare::assert_exactly_what_was_sent;
-use xact_e2e::events::event;
-use xact_e2e::pipeline::files_below;
-use xact_e2e::sent::Sent;
-use xact_e2e::stages::STAGES;
+use xact_testkit::Fleet;
+use xact_testkit::compare::assert_exactly_what_was_sent;
+use xact_testkit::events::event;
+use xact_testkit::pipeline::files_below;
+use xact_testkit::sent::Sent;
+use xact_testkit::stages::STAGES;
 use xact_testkit::{Kafka, Result, wait_until};
 
 const EVENTS: usize = 20;

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use xact_e2e::events::task;
-use xact_e2e::one_lake::WORKSPACE;
-use xact_e2e::secrets::PLANTED;
-use xact_e2e::{Fleet, OneLakeServer, failed, variables};
+use xact_testkit::events::task;
 use xact_testkit::managed_identity::{Answer, ManagedIdentity};
+use xact_testkit::one_lake::WORKSPACE;
+use xact_testkit::secrets::PLANTED;
 use xact_testkit::tokens::Issuer;
+use xact_testkit::{Fleet, OneLakeServer, failed, variables};
 use xact_testkit::{Kafka, Result, wait_until};
 
 const FINISHED: Duration = Duration::from_secs(300);

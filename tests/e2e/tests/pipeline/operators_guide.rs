@@ -8,10 +8,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use xact_e2e::command::wait_no_lag;
-use xact_e2e::pipeline::{Pipeline, files_below};
-use xact_e2e::{command, ids, kcat, variables};
+use xact_testkit::command::wait_no_lag;
+use xact_testkit::pipeline::{Pipeline, files_below};
 use xact_testkit::{Result, WorkDir};
+use xact_testkit::{command, ids, kcat, variables};
 
 /// Word for word.
 const EVENT: &str = r#"{"trace_id":"test-001","event_type":"documentsReceived","event_subtype":"xact","timestamp":"2024-12-31T12:00:00Z","source_system":"test","payload":{"assignmentId":"A123"},"attachments":["https://example.com/test.pdf"]}"#;

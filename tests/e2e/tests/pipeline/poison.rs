@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::bad_messages::original;
-use xact_e2e::events::{event, good_event, task};
-use xact_e2e::{Fleet, kcat};
+use xact_testkit::events::{event, good_event, task};
+use xact_testkit::{Fleet, kcat};
 use xact_testkit::{Kafka, Result, wait_until};
 
 const SOON: Duration = Duration::from_secs(120);

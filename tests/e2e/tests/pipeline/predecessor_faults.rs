@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use xact_e2e::events::{completed, event, task};
-use xact_e2e::groups::positions;
-use xact_e2e::{Fleet, command, ids, kcat};
+use xact_testkit::events::{completed, event, task};
+use xact_testkit::groups::positions;
+use xact_testkit::{Fleet, command, ids, kcat};
 use xact_testkit::{Kafka, Result, wait_until};
 
 const SOON: Duration = Duration::from_secs(90);

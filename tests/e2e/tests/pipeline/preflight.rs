@@ -10,11 +10,11 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::one_lake;
-use xact_e2e::namespace::{HOUR, Namespace};
-use xact_e2e::one_lake::WORKSPACE;
-use xact_e2e::stages::STAGES;
-use xact_e2e::{Answer, Fleet, OneLakeServer, Pipeline, command, failed, variables};
 use xact_testkit::managed_identity::Answer as Tokens;
+use xact_testkit::namespace::{HOUR, Namespace};
+use xact_testkit::one_lake::WORKSPACE;
+use xact_testkit::stages::STAGES;
+use xact_testkit::{Answer, Fleet, OneLakeServer, Pipeline, command, failed, variables};
 use xact_testkit::{Kafka, Result, WorkDir, wait_until};
 
 fn check(fleet: &Fleet, broken: &[(&str, &str)]) -> Result<Answer> {

@@ -7,15 +7,15 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use xact_e2e::command::{client, wait_no_lag};
-use xact_e2e::compare::assert_exactly_what_was_sent;
-use xact_e2e::events::RAW;
-use xact_e2e::pipeline::{files_below, json_lines};
-use xact_e2e::samples::SampleServer;
-use xact_e2e::sent::{End, Sent};
-use xact_e2e::stages::{STAGES, TOPICS, assigned, environment};
-use xact_e2e::{Running, Variables, command, kcat};
+use xact_testkit::command::{client, wait_no_lag};
+use xact_testkit::compare::assert_exactly_what_was_sent;
+use xact_testkit::events::RAW;
+use xact_testkit::pipeline::{files_below, json_lines};
+use xact_testkit::samples::SampleServer;
+use xact_testkit::sent::{End, Sent};
+use xact_testkit::stages::{STAGES, TOPICS, assigned, environment};
 use xact_testkit::{Kafka, Result, WorkDir, tables, wait_until};
+use xact_testkit::{Running, Variables, command, kcat};
 
 /// Six of each kind of fault.
 const EVENTS: usize = 300;

@@ -9,9 +9,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use xact_e2e::events::event;
-use xact_e2e::secrets::SIGNED;
-use xact_e2e::{Fleet, command, ids};
+use xact_testkit::events::event;
+use xact_testkit::secrets::SIGNED;
+use xact_testkit::{Fleet, command, ids};
 use xact_testkit::{Kafka, Result};
 
 const SOON: Duration = Duration::from_secs(120);

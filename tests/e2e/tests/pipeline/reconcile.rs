@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use xact_e2e::command::wait_no_lag_of;
-use xact_e2e::events::{RAW, event};
-use xact_e2e::{Operator, command, ids, kcat};
+use xact_testkit::command::wait_no_lag_of;
+use xact_testkit::events::{RAW, event};
+use xact_testkit::{Operator, command, ids, kcat};
 use xact_testkit::{Result, WorkDir, python};
 
 const DONE: Duration = Duration::from_secs(120);
@@ -217,7 +217,7 @@ fn what_cannot_be_reconciled_says_why() -> Result<()> {
     let dir = WorkDir::new("reconcile")?;
     let nowhere = format!("127.0.0.1:{}", xact_testkit::ports::free()?);
     let place = |name: &str| format!("file://{}", dir.join(name).display());
-    let environment = xact_e2e::variables(&[
+    let environment = xact_testkit::variables(&[
         ("LOCAL_KAFKA_BOOTSTRAP_SERVERS", nowhere.clone()),
         ("DELTA_EVENTS_TABLE_PATH", place("events")),
         ("DELTA_INVENTORY_TABLE_PATH", place("attachments")),

@@ -12,9 +12,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use xact_e2e::events::task;
-use xact_e2e::groups::positions;
-use xact_e2e::{Fleet, kcat};
+use xact_testkit::events::task;
+use xact_testkit::groups::positions;
+use xact_testkit::{Fleet, kcat};
 use xact_testkit::{Kafka, Result, wait_until};
 
 const SOON: Duration = Duration::from_secs(120);

@@ -14,11 +14,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use xact_e2e::events::{good_event, task};
-use xact_e2e::groups::{self, Position};
-use xact_e2e::stages::STAGES;
-use xact_e2e::{Fleet, ScaleRules, failed, kcat};
+use xact_testkit::events::{good_event, task};
+use xact_testkit::groups::{self, Position};
 use xact_testkit::keda::{Answer, Broker};
+use xact_testkit::stages::STAGES;
+use xact_testkit::{Fleet, ScaleRules, failed, kcat};
 use xact_testkit::{Kafka, Result, ports, wait_until};
 
 const SOON: Duration = Duration::from_secs(60);

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use xact_e2e::Fleet;
-use xact_e2e::compare::assert_exactly_what_was_sent;
-use xact_e2e::events::event;
-use xact_e2e::sent::Sent;
+use xact_testkit::Fleet;
+use xact_testkit::compare::assert_exactly_what_was_sent;
+use xact_testkit::events::event;
+use xact_testkit::sent::Sent;
 use xact_testkit::{Kafka, Result};
 
 const ABORTED: Duration = Duration::from_secs(60);

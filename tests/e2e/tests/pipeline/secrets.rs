@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use xact_e2e::events::event;
-use xact_e2e::pipeline::files_below;
-use xact_e2e::secrets::{PLANTED, SIGNED, assert_no_bytes, assert_none};
-use xact_e2e::{Fleet, command, kcat};
+use xact_testkit::events::event;
+use xact_testkit::pipeline::files_below;
+use xact_testkit::secrets::{PLANTED, SIGNED, assert_no_bytes, assert_none};
+use xact_testkit::{Fleet, command, kcat};
 use xact_testkit::{Kafka, Result, http, wait_until};
 
 const SOON: Duration = Duration::from_secs(120);

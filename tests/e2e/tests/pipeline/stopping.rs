@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use xact_e2e::command::wait_no_lag;
-use xact_e2e::compare::assert_exactly_what_was_sent;
-use xact_e2e::events::{RAW, event};
-use xact_e2e::groups::positions;
-use xact_e2e::sent::Sent;
-use xact_e2e::{Pipeline, kcat};
+use xact_testkit::command::wait_no_lag;
+use xact_testkit::compare::assert_exactly_what_was_sent;
+use xact_testkit::events::{RAW, event};
+use xact_testkit::groups::positions;
+use xact_testkit::sent::Sent;
 use xact_testkit::{Kafka, Result, WorkDir, wait_until};
+use xact_testkit::{Pipeline, kcat};
 
 /// The default of `SHUTDOWN_GRACE_SECONDS`, and what leaving the groups and ending may take beyond it.
 const GRACE: Duration = Duration::from_secs(25 + 7);

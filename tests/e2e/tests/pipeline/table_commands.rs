@@ -6,10 +6,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::one_lake;
-use xact_e2e::compare::assert_exactly_what_was_sent;
-use xact_e2e::events::event;
-use xact_e2e::sent::Sent;
-use xact_e2e::{Fleet, command, failed, kcat};
+use xact_testkit::compare::assert_exactly_what_was_sent;
+use xact_testkit::events::event;
+use xact_testkit::sent::Sent;
+use xact_testkit::{Fleet, command, failed, kcat};
 use xact_testkit::{Kafka, Result, wait_until};
 
 const FINISHED: Duration = Duration::from_secs(120);

@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
-use xact_e2e::events::good_event;
-use xact_e2e::producer::{End, Transactions};
-use xact_e2e::stages::STAGES;
-use xact_e2e::{Fleet, groups};
+use crate::producer::{End, Transactions};
+use xact_testkit::events::good_event;
+use xact_testkit::stages::STAGES;
+use xact_testkit::{Fleet, groups};
 use xact_testkit::{Kafka, Result, wait_until};
 
 const DONE: Duration = Duration::from_secs(120);
@@ -112,7 +112,7 @@ fn the_position_stays_before_a_record_that_is_worked_on_and_passes_its_marker_wh
     transactions.begin()?;
     // Held by the retry scheduler until it is due.
     let due = jiff::Timestamp::now() + Duration::from_secs(8);
-    let task = xact_e2e::events::task(
+    let task = xact_testkit::events::task(
         "held",
         "https://claimxperience.com/ok/9000/held/a.pdf",
         &serde_json::json!({"retry_at": due.to_string()}),

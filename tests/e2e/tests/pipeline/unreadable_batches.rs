@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use xact_e2e::events::good_event;
-use xact_e2e::producer::send_batch;
-use xact_e2e::{Answer, Fleet, command, groups};
+use crate::producer::send_batch;
+use xact_testkit::events::good_event;
 use xact_testkit::kafka::Damage;
+use xact_testkit::{Answer, Fleet, command, groups};
 use xact_testkit::{Kafka, Result, wait_until};
 
 const DONE: Duration = Duration::from_secs(120);

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use xact_e2e::events::{completed, event};
-use xact_e2e::{Fleet, command, kcat};
+use xact_testkit::events::{completed, event};
+use xact_testkit::{Fleet, command, kcat};
 use xact_testkit::{Kafka, Result, wait_until};
 
 const SOON: Duration = Duration::from_secs(120);
@@ -54,7 +54,7 @@ fn the_same_messages_again_at_once_after_a_restart_and_after_table_optimize_add_
     assert_eq!(rows(&fleet)?, [10, 10, 10], "at once");
 
     // Nobody remembers anything but the tables.
-    let stages = xact_e2e::stages::STAGES.map(|(stage, _, _)| stage);
+    let stages = xact_testkit::stages::STAGES.map(|(stage, _, _)| stage);
     for stage in stages {
         fleet[stage].process.kill()?;
     }

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use xact_e2e::events::completed;
-use xact_e2e::{Fleet, command, kcat};
+use xact_testkit::events::completed;
 use xact_testkit::spark::Line;
+use xact_testkit::{Fleet, command, kcat};
 use xact_testkit::{Kafka, Result, Spark, wait_until};
 
 const SOON: Duration = Duration::from_secs(60);

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use xact_e2e::{Fleet, ids, kcat};
 use xact_testkit::spark::Line;
+use xact_testkit::{Fleet, ids, kcat};
 use xact_testkit::{Kafka, Result, Spark, duckdb};
 
 const DONE: Duration = Duration::from_secs(120);

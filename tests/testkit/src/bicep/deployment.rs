@@ -67,7 +67,7 @@ impl Deployment {
         let said = String::from_utf8_lossy(&said);
         if !output.status.success() || !said.trim().is_empty() {
             let what = format!("bicep snapshot {} is not without a word ({})", self.file, output.status);
-            return Err(Error::failed(what, said));
+            return Err(crate::error::failed(what, said));
         }
         // It writes its prediction beside the parameters.
         let file = file.with_extension("snapshot.json");
@@ -75,7 +75,7 @@ impl Deployment {
         let document: Value = serde_json::from_str(&text).unwrap_or_default();
         let has_diagnostics = document["diagnostics"] != Value::Array(Vec::new());
         if has_diagnostics || !document["predictedResources"].is_array() {
-            return Err(Error::failed(
+            return Err(crate::error::failed(
                 format!("{} is no clean prediction", file.display()),
                 text,
             ));

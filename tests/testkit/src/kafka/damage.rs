@@ -34,8 +34,9 @@ pub(super) fn damage(partition: &Path, offset: i64, damage: Damage) -> Result<()
     let segment = partition.join("00000000000000000000.log");
     let mut log = fs::read(&segment).map_err(Error::io(format!("read {}", segment.display())))?;
     let found = batch(&log, offset);
-    let (start, end) =
-        found.ok_or_else(|| Error::failed(format!("no batch holds offset {offset}"), segment.display().to_string()))?;
+    let (start, end) = found.ok_or_else(|| {
+        crate::error::failed(format!("no batch holds offset {offset}"), segment.display().to_string())
+    })?;
     change(&mut log[start..end], damage);
     fs::write(&segment, log).map_err(Error::io(format!("write {}", segment.display())))
 }

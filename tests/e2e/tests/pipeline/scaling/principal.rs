@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{SETTINGS, SOON, active, answered, assert_asleep};
-use xact_e2e::namespace::connection_string;
-use xact_e2e::{Fleet, ScaleRules, secrets};
 use xact_testkit::bicep::{Deployment, Prediction};
 use xact_testkit::entra::{Entra, ServicePrincipal};
 use xact_testkit::keda::{Answer, Broker};
+use xact_testkit::namespace::connection_string;
 use xact_testkit::tokens::Issuer;
+use xact_testkit::{Fleet, ScaleRules, secrets};
 use xact_testkit::{Kafka, Result, wait_until};
 
 const TENANT: &str = "33333333-3333-4333-8333-333333333333";

@@ -3,9 +3,9 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::kafka::Proxy;
+use crate::{Result, Usage};
 use crate::{Running, failed};
-use xact_testkit::kafka::Proxy;
-use xact_testkit::{Result, Usage};
 
 /// A process that is observed, and the proxy that all of its Kafka clients connect through.
 pub struct Observed<'a> {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::{Process, Result, WorkDir, binary, wait_until};
 use crate::{Variables, failed, secrets};
-use xact_testkit::{Process, Result, WorkDir, binary, wait_until};
 
 /// Longest run of a command. `check` waits up to 90 s for what does not answer, and starts and ends as well.
 const LIMIT: Duration = Duration::from_secs(120);

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::{Process, Result, WorkDir, binary, ports, wait_until};
 use crate::{Variables, failed, variables};
-use xact_testkit::{Process, Result, WorkDir, binary, ports, wait_until};
 
 /// The only workspace.
 pub const WORKSPACE: &str = "claims";
@@ -125,7 +125,7 @@ impl OneLakeServer {
     }
 }
 
-fn cannot(what: &'static str) -> impl FnOnce(std::io::Error) -> xact_testkit::Error {
+fn cannot(what: &'static str) -> impl FnOnce(std::io::Error) -> crate::error::Error {
     move |error| failed(format!("cannot {what}"), error.to_string())
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::{Metrics, Variables, secrets};
-use xact_testkit::{Process, Result, WorkDir, binary, http, ports, wait_until};
+use crate::{Process, Result, WorkDir, binary, http, ports, wait_until};
 
 /// How long a process may take until it is ready: a group's first rebalance takes the broker about 3 s.
 const READY: Duration = Duration::from_secs(60);

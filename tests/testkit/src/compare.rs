@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::rows::{self, Row};
 use crate::sent::{Attachment, End, Sent};
-use xact_testkit::tables::Tables;
+use crate::tables::Tables;
 
 /// Differences that a failure shows.
 const SHOWN: usize = 10;
@@ -22,7 +22,7 @@ struct Comparison<'a> {
 
 /// Compares, and panics with the first differences if there are any.
 ///
-/// `tables` come from `xact_testkit::tables::read`, which has refused duplicate keys and wrong schemas already.
+/// `tables` come from `crate::tables::read`, which has refused duplicate keys and wrong schemas already.
 ///
 /// # Panics
 /// When anything differs.
@@ -187,7 +187,7 @@ mod tests {
 
     use super::*;
     use crate::sent::Content;
-    use xact_testkit::{Result, WorkDir};
+    use crate::{Result, WorkDir};
 
     const FILE: &str = "documentsReceived/A1/t/A1_a.pdf";
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::{Result, WorkDir, tables, wait_until};
 use crate::{Running, failed, secrets};
-use xact_testkit::{Result, WorkDir, tables, wait_until};
 
 /// A development run. Everything it writes is below [`Pipeline::folder`].
 pub struct Pipeline {

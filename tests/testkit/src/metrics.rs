@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use xact_testkit::Result;
+use crate::error::Result;
 
 /// The samples of a scrape.
 #[derive(Debug, Clone, Default)]
@@ -24,7 +24,7 @@ impl Metrics {
     pub fn parse(text: &str) -> Result<Self> {
         let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
         lines
-            .map(|line| sample(line).ok_or_else(|| crate::failed("this line is no Prometheus sample", line)))
+            .map(|line| sample(line).ok_or_else(|| crate::error::failed("this line is no Prometheus sample", line)))
             .collect::<Result<_>>()
             .map(Self)
     }

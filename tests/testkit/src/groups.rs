@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use xact_testkit::{Kafka, Result};
+use crate::{Kafka, Result};
 
 /// Where a group stands in a partition that it reads, or has read.
 #[derive(Debug, Clone, PartialEq, Eq)]

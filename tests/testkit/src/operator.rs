@@ -3,7 +3,7 @@
 use crate::samples::SampleServer;
 use crate::stages::environment;
 use crate::{Answer, Running, Variables, command};
-use xact_testkit::{Kafka, Result, WorkDir};
+use crate::{Kafka, Result, WorkDir};
 
 /// A broker and a sample server, with one environment for the pipeline and for commands.
 pub struct Operator {

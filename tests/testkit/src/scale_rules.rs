@@ -4,10 +4,10 @@ use std::sync::OnceLock;
 
 use serde_json::{Map, Value};
 
-use crate::failed;
-use xact_testkit::Result;
-use xact_testkit::bicep::{Deployment, Prediction};
-use xact_testkit::keda::{self, Answer, Broker};
+use crate::bicep::{Deployment, Prediction};
+use crate::error::Result;
+use crate::error::failed;
+use crate::keda::{self, Answer, Broker};
 
 /// The `scale` block of each stage's container app.
 #[derive(Debug, Clone, PartialEq, Eq)]

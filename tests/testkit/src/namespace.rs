@@ -3,11 +3,11 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::managed_identity::{Answer, ManagedIdentity};
 use crate::secrets::PLANTED;
+use crate::tokens::Issuer;
+use crate::{Error, Kafka, Result};
 use crate::{Fleet, Variables, command, variables};
-use xact_testkit::managed_identity::{Answer, ManagedIdentity};
-use xact_testkit::tokens::Issuer;
-use xact_testkit::{Error, Kafka, Result};
 
 /// The namespace. It ends with the process.
 pub struct Namespace {
@@ -50,7 +50,7 @@ impl Namespace {
         let connection_string = connection_string("right");
         let kafka = Kafka::start_event_hubs(&connection_string, &issuer, "127.0.0.1")?;
         let (Some((for_keys, certificate)), Some(for_tokens)) = (kafka.secured(), kafka.tokens()) else {
-            return Err(crate::failed("the broker", "it has no secured listeners"));
+            return Err(crate::error::failed("the broker", "it has no secured listeners"));
         };
         let this = Self {
             certificate: certificate.display().to_string(),

@@ -12,8 +12,8 @@ use crate::command::wait_no_lag_of;
 use crate::pipeline::{audit_lines, files_below, read_tables};
 use crate::samples::SampleServer;
 use crate::stages::{STAGES, environment};
+use crate::{Result, WorkDir, tables};
 use crate::{Running, Variables, command, failed, kcat, variables};
-use xact_testkit::{Result, WorkDir, tables};
 
 /// The processes, and all that they share.
 pub struct Fleet {

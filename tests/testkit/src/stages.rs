@@ -2,8 +2,8 @@
 
 use crate::samples::{HOSTS, SampleServer};
 use crate::secrets::PLANTED;
+use crate::{Result, WorkDir};
 use crate::{Running, Variables, variables};
-use xact_testkit::{Result, WorkDir};
 
 /// Each handler with its consumer group and the partitions that the group reads (specification, section 1).
 pub const STAGES: [(&str, &str, u32); 7] = [

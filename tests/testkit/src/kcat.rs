@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
-use crate::failed;
-use xact_testkit::Result;
+use crate::error::Result;
+use crate::error::failed;
 
 /// A record, as kcat reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
-use crate::failed;
 use xact_testkit::Result;
+use xact_testkit::failed;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -24,7 +24,13 @@ fn send(producer: &BaseProducer, topic: &str, partition: i32, key: &str, value: 
 ///
 /// # Errors
 /// When the broker does not take them.
-pub fn send_batch(broker: &str, topic: &str, partition: i32, codec: &str, records: &[(String, Vec<u8>)]) -> Result<()> {
+pub(crate) fn send_batch(
+    broker: &str,
+    topic: &str,
+    partition: i32,
+    codec: &str,
+    records: &[(String, Vec<u8>)],
+) -> Result<()> {
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", broker)
         .set("compression.type", codec)
@@ -39,7 +45,7 @@ pub fn send_batch(broker: &str, topic: &str, partition: i32, codec: &str, record
 
 /// How a transaction ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub(crate) enum End {
     /// Its records are read.
     Commit,
     /// Nobody reads them.
@@ -47,14 +53,14 @@ pub enum End {
 }
 
 /// A producer that writes in transactions.
-pub struct Transactions(BaseProducer);
+pub(crate) struct Transactions(BaseProducer);
 
 impl Transactions {
     /// With this transactional id.
     ///
     /// # Errors
     /// When the broker does not answer.
-    pub fn start(broker: &str, id: &str) -> Result<Self> {
+    pub(crate) fn start(broker: &str, id: &str) -> Result<Self> {
         let producer: BaseProducer = ClientConfig::new()
             .set("bootstrap.servers", broker)
             .set("transactional.id", id)
@@ -68,7 +74,7 @@ impl Transactions {
     ///
     /// # Errors
     /// When one is open already.
-    pub fn begin(&self) -> Result<()> {
+    pub(crate) fn begin(&self) -> Result<()> {
         self.0.begin_transaction().map_err(broken("begin"))
     }
 
@@ -76,7 +82,7 @@ impl Transactions {
     ///
     /// # Errors
     /// When the broker does not take it.
-    pub fn send(&self, topic: &str, partition: i32, key: &str, value: &[u8]) -> Result<()> {
+    pub(crate) fn send(&self, topic: &str, partition: i32, key: &str, value: &[u8]) -> Result<()> {
         send(&self.0, topic, partition, key, value)
     }
 
@@ -84,7 +90,7 @@ impl Transactions {
     ///
     /// # Errors
     /// When the broker refuses.
-    pub fn end(&self, end: End) -> Result<()> {
+    pub(crate) fn end(&self, end: End) -> Result<()> {
         self.0.flush(LIMIT).map_err(broken("flush"))?;
         match end {
             End::Commit => self.0.commit_transaction(LIMIT).map_err(broken("commit")),

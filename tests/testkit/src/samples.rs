@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use crate::failed;
+use crate::error::failed;
 use crate::sent::{Content, End, Sent};
-use xact_testkit::{Process, Result, WorkDir, binary, ports, wait_until};
+use crate::{Process, Result, WorkDir, binary, ports, wait_until};
 
 /// Files that are fetched at once to know what they hold: some take seconds.
 const AT_ONCE: usize = 32;
