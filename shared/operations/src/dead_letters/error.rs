@@ -3,7 +3,6 @@
 use xact_kafka::ProducerError;
 use xact_kafka::admin::AdminError;
 use xact_kafka::admin::TombstoneError;
-
 use super::entry_id::EntryId;
 use crate::delivery::SendError;
 
