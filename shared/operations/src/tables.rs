@@ -10,12 +10,12 @@ pub use state::TableState;
 
 use std::time::Duration;
 
+use crate::onelake_cost::OneLakeCost;
 use xact_config::Settings;
 use xact_contracts::ids::AppId;
 use xact_contracts::topology::{Stage, TopicRole};
 use xact_lake::{AttachmentRow, EventRow, FailedRow, Table, Vacuum};
 use xact_table_sink::{Configured, table};
-use crate::onelake_cost::OneLakeCost;
 
 /// Partitions per topic whose positions are asked for: more than the default, because partitions can be added.
 const MAX_PARTITIONS: i32 = 64;

@@ -1,7 +1,7 @@
-//! Sample events like real ones: both shapes, 0 to 5 attachments of several types and sizes, and faults among them.
+//! Generates sample events: both formats, 0 to 5 attachments of several types and sizes, and some faults.
 //!
-//! Hosts are of the default allow-list, which in development the sample server answers for. The path tells that server
-//! what to do.
+//! The hosts are on the default allow-list; in development the sample server answers for them. The path selects what that
+//! server returns.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ pub(crate) enum Kind {
     Missing,
     /// 503 once, then good.
     UnavailableOnce,
-    /// The body is cut short once, then good.
+    /// The body is truncated once, then good.
     TruncatedOnce,
     /// The presigned URL has expired.
     Expired,
@@ -29,7 +29,7 @@ pub(crate) enum Kind {
     RefusedHost,
     /// An HTML page served as a PDF.
     HtmlAsPdf,
-    /// A message that is no event.
+    /// A message that is not an event.
     Unreadable,
     /// The same event sent twice.
     SentTwice,
@@ -37,7 +37,7 @@ pub(crate) enum Kind {
     SameNames,
 }
 
-/// How an attachment must end.
+/// The result that an attachment must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Expected {
     File,
@@ -45,7 +45,7 @@ pub(crate) enum Expected {
 }
 
 impl Kind {
-    /// In every 50 events each of these comes once; the others are good.
+    /// In every 50 events each of these occurs once; the others are good.
     const CYCLE: [(u64, Self); 9] = [
         (3, Self::Missing),
         (8, Self::UnavailableOnce),
@@ -72,7 +72,7 @@ impl Kind {
         }
     }
 
-    /// First part of the path at the sample server.
+    /// Returns the first path segment, which selects the response of the sample server.
     const fn server_kind(self) -> &'static str {
         match self {
             Self::Missing => "missing",
@@ -101,16 +101,16 @@ impl fmt::Display for Kind {
     }
 }
 
-/// One sample: what is sent, and what must come of it.
+/// One event to send, and the results that its attachments must have.
 #[derive(Debug, Clone)]
 pub(crate) struct Sample {
     pub(crate) trace_id: String,
     pub(crate) kind: Kind,
-    /// How often it is sent.
+    /// The number of times it is sent.
     pub(crate) times: usize,
     pub(crate) attachments: Vec<Attachment>,
     index: u64,
-    /// Set when it is sent: the latency counts from there.
+    /// The time of sending, from which the latency is measured, and the message.
     pub(crate) sent: Option<(Timestamp, Vec<u8>)>,
 }
 
@@ -123,7 +123,7 @@ pub(crate) struct Attachment {
 }
 
 impl Attachment {
-    /// The content that the sample server has for it.
+    /// Returns the content that the sample server has for it.
     pub(crate) fn content(&self) -> Option<SampleFile> {
         let url = Url::parse(&self.url).ok()?;
         Some(content_for(&decode_path(url.path())))
@@ -156,7 +156,7 @@ const TYPES: [&str; 4] = [
 ];
 
 impl Sample {
-    /// The samples of a run: the same run and count always give the same.
+    /// Returns the samples of a run; the same run gives the same samples, except for times in URLs.
     pub(crate) fn series(run: &str, count: u64) -> impl Iterator<Item = Self> + use<> {
         let run = run.to_owned();
         (0..count).map(move |index| Self::new(&run, index))
@@ -169,7 +169,7 @@ impl Sample {
         let count = match kind {
             Kind::Unreadable => 0,
             Kind::SameNames => random.usize(2..=5),
-            // A special event has at least the attachment that makes it special.
+            // A faulty event has at least the attachment with the fault.
             Kind::Good => random.usize(0..=5),
             _ => random.usize(1..=3),
         };
@@ -177,7 +177,7 @@ impl Sample {
         let attachments = (0..count)
             .map(|place| {
                 let own = match kind {
-                    // The first is special, the others go along: what fails must not hold them up.
+                    // Only the first has the fault, and the others must not be delayed by it.
                     _ if place > 0 && kind != Kind::SameNames => Kind::Good,
                     kind => kind,
                 };
@@ -200,7 +200,7 @@ impl Sample {
     }
 
     fn attachment(random: &mut fastrand::Rng, trace_id: &str, kind: Kind, place: usize, name: &str) -> Attachment {
-        // Mostly small, now and then several MB, as photos and videos are.
+        // Mostly small, a few of several MB, like photos and videos.
         let bytes = match random.u8(0..100) {
             0..70 => random.u32(1_000..20_000),
             70..98 => random.u32(20_000..150_000),
@@ -228,11 +228,11 @@ impl Sample {
         }
     }
 
-    /// Stamps it with the time of sending and writes its message.
+    /// Sets the time of sending and returns the message.
     pub(crate) fn message(&mut self, now: Timestamp) -> Vec<u8> {
         let now = time::to_microseconds(now);
         let bytes = match self.kind {
-            // Cut in the middle of a string, as a broken producer leaves it.
+            // Truncated in the middle of a string, as by a broken producer.
             Kind::Unreadable => format!("{{\"trace_id\":\"{}\",\"event_type\":\"docum", self.trace_id).into_bytes(),
             _ => self.event(now).to_string().into_bytes(),
         };
@@ -255,7 +255,7 @@ impl Sample {
             "carrierId": "CARRIER-7",
             "xnAddress": "DEMO.XN",
             "estimateVersion": self.index % 4,
-            // A number where text belongs: real sources do that.
+            // A number in place of text: real sources send that.
             "note": if self.index.is_multiple_of(5) { json!(self.index) } else { json!("water damage, see photos — Küche") },
             "author": "Ada Adjuster",
             "senderReviewerName": "Rita Reviewer",
@@ -285,7 +285,7 @@ impl Sample {
         })
     }
 
-    /// What was sent and what must come of it, as one JSON object.
+    /// Returns what was sent and the expected results as one JSON object.
     pub(crate) fn manifest(&self) -> Value {
         let attachments: Vec<Value> = self
             .attachments
@@ -311,7 +311,7 @@ impl Sample {
     }
 }
 
-/// A query as S3 presigns it; the signature is a random number.
+/// Adds a query like that of a presigned S3 URL; the signature is random.
 fn sign(url: &mut Url, random: &mut fastrand::Rng, expired: bool) {
     let (from, seconds) = if expired {
         (Timestamp::now().checked_sub(SignedDuration::from_hours(2)), 3600)
@@ -347,7 +347,7 @@ mod tests {
     use xact_contracts::url_guard::{DEFAULT_ALLOWED_HOSTS, UrlPolicy};
 
     #[test]
-    fn every_kind_comes_in_every_fifty_and_all_but_one_are_readable() {
+    fn every_fifty_events_have_every_kind_and_all_but_one_are_readable() {
         let policy = UrlPolicy::new(DEFAULT_ALLOWED_HOSTS);
         let mut kinds = std::collections::BTreeSet::new();
         for mut sample in Sample::series("test", 50) {

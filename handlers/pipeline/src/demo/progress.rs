@@ -1,17 +1,19 @@
-//! One live line: what the stages have done so far, by their own metrics.
+//! One line that shows what the stages have done so far, from their metrics.
 
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::ui;
 use xact_telemetry::metrics::{Family, metrics};
 
-/// Between two looks, on a terminal and in a log.
-const LIVE: Duration = Duration::from_millis(200);
-const LOGGED: Duration = Duration::from_secs(5);
+/// Time between two updates on a terminal.
+const TERMINAL_INTERVAL: Duration = Duration::from_millis(200);
+/// Time between two lines elsewhere.
+const LOG_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The line, refreshed until it is stopped.
+/// The line, updated until it is stopped.
 pub(crate) struct Progress {
     task: tokio::task::JoinHandle<()>,
     bar: ProgressBar,
@@ -19,12 +21,11 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// Shows the line on standard error.
-    #[allow(clippy::print_stderr)]
     pub(crate) fn start(events: u64) -> Self {
-        let is_live = std::io::stderr().is_terminal();
+        let is_terminal = std::io::stderr().is_terminal();
         let bar = ProgressBar::with_draw_target(
             Some(events),
-            if is_live {
+            if is_terminal {
                 ProgressDrawTarget::stderr()
             } else {
                 ProgressDrawTarget::hidden()
@@ -39,16 +40,16 @@ impl Progress {
                 let (done, line) = line(events);
                 shown.set_position(done);
                 shown.set_message(line.clone());
-                if !is_live {
-                    eprintln!("{line}");
+                if !is_terminal {
+                    ui::error_line(&line);
                 }
-                tokio::time::sleep(if is_live { LIVE } else { LOGGED }).await;
+                tokio::time::sleep(if is_terminal { TERMINAL_INTERVAL } else { LOG_INTERVAL }).await;
             }
         });
         Self { task, bar }
     }
 
-    /// Takes the line away.
+    /// Removes the line.
     pub(crate) fn stop(self) {
         self.task.abort();
         self.bar.finish_and_clear();
@@ -69,12 +70,12 @@ fn line(events: u64) -> (u64, String) {
     (ingested, text)
 }
 
-/// Sum of a counter over its labels, or over those with one value.
+/// Returns the sum of a counter over its series, or over those with one label value.
 fn sum(counter: &Family<prometheus::IntCounterVec>, only: Option<(&str, &str)>) -> u64 {
     by_label(counter, "", only).into_values().sum()
 }
 
-/// A counter by one of its labels.
+/// Returns the sums of a counter by one of its labels.
 pub(super) fn by_label(
     counter: &Family<prometheus::IntCounterVec>,
     label: &str,

@@ -1,27 +1,49 @@
-//! The table at the end of a demo.
+//! The tables at the end of a demo.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use super::progress::by_label;
-use super::verify::Verified;
+use super::verify::DemoResults;
 use crate::dev::Dev;
-use crate::ui::Table;
+use crate::ui::{self, Table};
 use xact_config::Settings;
 use xact_telemetry::metrics::metrics;
 
-/// Prints what was counted.
-#[allow(clippy::print_stdout)]
+/// Whether the pipeline has processed everything that was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Processing {
+    Finished,
+    /// Nothing moved any more before everything was done.
+    Stalled,
+}
+
+/// Prints the results.
 pub(crate) fn print(
     dev: &Dev,
     settings: &Settings,
-    verified: &Verified,
+    results: &DemoResults,
     elapsed: Duration,
     manifest: &Path,
-    complete: bool,
+    processing: Processing,
 ) {
-    let mut kinds = Table::new(&[
+    print_kinds(results);
+    print_totals(results, elapsed);
+    print_places(dev, settings, manifest);
+    ui::line(match (processing, results.is_well()) {
+        (Processing::Finished, true) => "\nEvery attachment is accounted for exactly once.",
+        (Processing::Finished, false) => {
+            "\nFAILED: see the columns lost and not as expected, and the rows lost, duplicate keys and unreadable messages."
+        }
+        (Processing::Stalled, _) => {
+            "\nFAILED: the pipeline made no progress before everything was processed; /health/ready and the log say why."
+        }
+    });
+}
+
+fn print_kinds(results: &DemoResults) {
+    let mut table = Table::new(&[
         "attachments",
         "sent",
         "files",
@@ -30,125 +52,97 @@ pub(crate) fn print(
         "lost",
         "not as expected",
     ]);
-    for (kind, tally) in &verified.attachments {
-        kinds.add_row([
+    for (kind, counts) in &results.attachments {
+        table.add_row([
             kind.to_string(),
-            tally.sent.to_string(),
-            tally.files.to_string(),
-            tally.failed.to_string(),
-            tally.retried.to_string(),
-            tally.lost.to_string(),
-            tally.unexpected.to_string(),
+            counts.sent.to_string(),
+            counts.files.to_string(),
+            counts.failed.to_string(),
+            counts.retried.to_string(),
+            counts.lost.to_string(),
+            counts.unexpected.to_string(),
         ]);
     }
-    println!("{kinds}\n");
-    let seconds = verified.span.max(0.001);
-    let mut totals = Table::new(&["the whole run", ""]);
-    let mut row = |name: &str, value: String| {
-        totals.add_row([name.to_owned(), value]);
-    };
+    ui::line(format_args!("{table}\n"));
+}
+
+fn print_totals(results: &DemoResults, elapsed: Duration) {
+    let mut table = Table::new(&["the whole run", ""]);
+    let mut row = |name: &str, value: String| table.add_row([name.to_owned(), value]);
     row(
         "events in",
         format!(
             "{} ({} messages, repeated and unreadable ones included)",
-            verified.events, verified.messages
+            results.events, results.messages
         ),
     );
-    row("rows in xact_events", verified.event_rows.to_string());
-    row("rows in xact_attachments", verified.attachment_rows.to_string());
-    row("rows in xact_attachments_failed", verified.failed_rows.to_string());
-    row(
-        "files in the lake",
-        format!("{}, {}", verified.files, indicatif::HumanBytes(verified.bytes)),
-    );
-    row(
-        "retries by category",
-        list(&by_label(&metrics().retry_attempts, "error_category", None)),
-    );
-    row("dead letters by category", list(&verified.dead_letters));
-    row(
-        "unreadable messages",
-        format!(
-            "{} sent, {} dead-lettered",
-            verified.unreadable_sent, verified.unreadable_letters
-        ),
-    );
-    row(
-        "lost",
-        format!("{} attachments, {} events", verified.lost(), verified.lost_events),
-    );
-    row("duplicate keys", verified.duplicates.to_string());
+    row("rows in xact_events", results.event_rows.to_string());
+    row("rows in xact_attachments", results.attachment_rows.to_string());
+    row("rows in xact_attachments_failed", results.failed_rows.to_string());
+    let bytes = indicatif::HumanBytes(results.bytes);
+    row("files in the lake", format!("{}, {bytes}", results.files));
+    let retries = by_label(&metrics().retry_attempts, "error_category", None);
+    row("retries by category", list(&retries));
+    row("dead letters by category", list(&results.dead_letters));
+    let (sent, letters) = (results.unreadable_sent, results.unreadable_letters);
+    row("unreadable messages", format!("{sent} sent, {letters} dead-lettered"));
+    let (attachments, events) = (results.lost(), results.lost_events);
+    row("lost", format!("{attachments} attachments, {events} events"));
+    row("duplicate keys", results.duplicates.to_string());
+    let percentile = |percent| percentile(&results.latencies, percent);
     row(
         "event to row",
-        format!(
-            "p50 {}, p95 {}",
-            percentile(&verified.latencies, 50),
-            percentile(&verified.latencies, 95)
-        ),
+        format!("p50 {}, p95 {}", percentile(50), percentile(95)),
     );
+    let seconds = results.span.max(0.001);
     #[allow(clippy::cast_precision_loss)]
     row(
         "throughput",
         format!(
             "{:.0} events/s, {:.0} files/s over {seconds:.1} s ({:.1} s with start and end)",
-            verified.events as f64 / seconds,
-            verified.files as f64 / seconds,
+            results.events as f64 / seconds,
+            results.files as f64 / seconds,
             elapsed.as_secs_f64()
         ),
     );
-    println!("{totals}\n");
-    places(dev, settings, manifest);
-    match (complete, verified.is_well()) {
-        (true, true) => println!("\nEvery attachment is accounted for exactly once."),
-        (true, false) => println!(
-            "\nNOT WELL: see the columns lost and not as expected, and the rows lost, duplicate keys and unreadable."
-        ),
-        (false, _) => println!(
-            "\nNOT COMPLETE: the pipeline stopped moving before everything was done; /health/ready and the log say why."
-        ),
-    }
+    ui::line(format_args!("{table}\n"));
 }
 
-/// Says what a demo that was told to stop leaves behind.
-#[allow(clippy::print_stdout)]
+/// Prints what an interrupted demo leaves behind.
 pub(crate) fn interrupted(dev: &Dev, settings: &Settings, sent: usize, count: u64, manifest: &Path) {
-    println!("stopped after {sent} of {count} events; draining and committing.");
-    if dev.is_embedded() {
-        println!(
-            "What was not finished is gone with the embedded broker; on a broker of your own (LOCAL_KAFKA_BOOTSTRAP_SERVERS) --dev would go on with it."
-        );
+    ui::line(format_args!(
+        "interrupted after {sent} of {count} events; draining and committing."
+    ));
+    ui::line(if dev.is_embedded() {
+        "Unfinished messages are lost with the embedded broker. With an external broker (LOCAL_KAFKA_BOOTSTRAP_SERVERS), --dev continues with them."
     } else {
-        println!("Run --dev again on the same broker to finish what is left.");
-    }
-    places(dev, settings, manifest);
+        "Run --dev again on the same broker to process the rest."
+    });
+    print_places(dev, settings, manifest);
 }
 
-#[allow(clippy::print_stdout)]
-fn places(dev: &Dev, settings: &Settings, manifest: &Path) {
-    println!("everything lies in  {}", dev.folder.display());
+fn print_places(dev: &Dev, settings: &Settings, manifest: &Path) {
+    ui::line(format_args!("  {:17} {}", "folder", dev.folder.display()));
     for (name, place) in [
         ("files", settings.onelake_base_path.as_str()),
         ("xact_events", &settings.events_table),
         ("xact_attachments", &settings.attachments_table),
         ("…_failed", &settings.failed_table),
     ] {
-        println!("  {name:17} {place}");
+        ui::line(format_args!("  {name:17} {place}"));
     }
-    println!("  {:17} {}", "what was sent", manifest.display());
+    ui::line(format_args!("  {:17} {}", "sent events", manifest.display()));
 }
 
 fn list<N: std::fmt::Display>(counts: &BTreeMap<String, N>) -> String {
     if counts.is_empty() {
         return "none".to_owned();
     }
-    counts
-        .iter()
-        .map(|(name, count)| format!("{name} {count}"))
-        .collect::<Vec<_>>()
-        .join(", ")
+    let counts = counts.iter().map(|(name, count)| format!("{name} {count}"));
+    counts.collect::<Vec<_>>().join(", ")
 }
 
-/// By nearest rank, of sorted values.
+/// Returns the nearest-rank percentile of sorted values.
 fn percentile(sorted: &[f64], percent: usize) -> String {
     let rank = (sorted.len() * percent).div_ceil(100).max(1) - 1;
     sorted

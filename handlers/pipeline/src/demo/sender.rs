@@ -1,4 +1,4 @@
-//! Sends samples no faster than the pipeline takes them: the embedded broker forgets what is beyond its 5 MiB.
+//! Sends samples no faster than the pipeline processes them: the embedded broker keeps only 5 MiB per partition.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,28 +7,30 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::events::Sample;
+use crate::outcome::CommandError;
 use xact_config::Settings;
 use xact_kafka::admin::LagReader;
 use xact_kafka::{Outgoing, Producer};
 use xact_telemetry::health::Health;
 use xact_telemetry::trace_context::TraceContext;
 
-type Error = Box<dyn std::error::Error + Send + Sync>;
+/// Maximum lag of one partition on the embedded broker: records of less than 4 KB fit into its 5 MiB.
+pub(crate) const MAX_EMBEDDED_LAG: u64 = 1_200;
 
-/// Most unfinished records of one partition on the embedded broker: at under 4 KB each they fit its 5 MiB.
-pub(crate) const EMBEDDED_LAG: u64 = 1_200;
+/// Maximum lag of one partition on a real broker. It could keep more, but the demo measures latency.
+pub(crate) const MAX_BROKER_LAG: u64 = 5_000;
 
-/// Most unfinished records of one partition on a real broker: it could keep more, but the demo measures latency.
-pub(crate) const BROKER_LAG: u64 = 5_000;
-
-/// Each event may become so many records of one partition: itself, or one per attachment.
+/// Maximum number of records of one partition that an event becomes: itself, or one per attachment.
 const FAN_OUT: u64 = 6;
 
 /// Events that are sent before their acknowledgements are awaited together.
-const CHUNK: usize = 500;
+const BATCH: usize = 500;
 
-/// How long to wait before looking at lag again.
-const HOLD: Duration = Duration::from_millis(50);
+/// Wait before the lag is read again.
+const LAG_POLL_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Wait for acknowledgements after the process was told to stop.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Sends samples.
 pub(crate) struct Sender {
@@ -36,82 +38,83 @@ pub(crate) struct Sender {
     topic: String,
     lags: Option<Arc<LagReader>>,
     settings: Settings,
-    most: u64,
-    /// Events that may be sent before lag is looked at again.
-    room: u64,
-    waiting: Vec<Outgoing>,
+    max_lag: u64,
+    /// Events that may be sent before the lag is read again.
+    budget: u64,
+    batch: Vec<Outgoing>,
 }
 
 impl Sender {
     /// Connects to the broker.
-    pub(crate) async fn connect(settings: &Settings, most: u64) -> Result<Self, Error> {
+    pub(crate) fn connect(settings: &Settings, max_lag: u64) -> Result<Self, CommandError> {
         Ok(Self {
             producer: Producer::new(settings.cluster_of_events(), Health::default(), "producer")?,
             topic: settings.topics.raw.clone(),
             lags: None,
             settings: settings.clone(),
-            most,
-            room: 0,
-            waiting: Vec::new(),
+            max_lag,
+            budget: 0,
+            batch: Vec::new(),
         })
     }
 
-    /// Sends a sample once there is room for it; returns it stamped, or nothing when told to stop.
-    pub(crate) async fn send(&mut self, mut sample: Sample, stop: &CancellationToken) -> Result<Option<Sample>, Error> {
-        while self.room < sample.times as u64 {
+    /// Sends a sample as soon as the lag allows it and returns it with the time of sending; `None` if `stop` was cancelled before.
+    pub(crate) async fn send(
+        &mut self,
+        mut sample: Sample,
+        stop: &CancellationToken,
+    ) -> Result<Option<Sample>, CommandError> {
+        while self.budget < sample.times as u64 {
             if stop.is_cancelled() {
                 return Ok(None);
             }
             self.flush(stop).await?;
-            self.room = self.most.saturating_sub(self.worst_lag().await?) / FAN_OUT;
-            if self.room == 0 {
-                tokio::time::sleep(HOLD).await;
+            self.budget = self.max_lag.saturating_sub(self.worst_lag().await?) / FAN_OUT;
+            if self.budget == 0 {
+                tokio::time::sleep(LAG_POLL_INTERVAL).await;
             }
         }
-        self.room -= sample.times as u64;
+        self.budget -= sample.times as u64;
         let value = sample.message(Timestamp::now());
         for _ in 0..sample.times {
-            self.waiting.push(Outgoing {
+            self.batch.push(Outgoing {
                 topic: self.topic.clone(),
                 key: sample.trace_id.clone(),
                 value: value.clone(),
                 trace: TraceContext::new(),
             });
         }
-        if self.waiting.len() >= CHUNK {
+        if self.batch.len() >= BATCH {
             self.flush(stop).await?;
         }
         Ok(Some(sample))
     }
 
-    /// Waits for the last acknowledgements.
-    pub(crate) async fn finish(&mut self, stop: &CancellationToken) -> Result<(), Error> {
-        self.flush(stop).await
-    }
-
-    async fn flush(&mut self, stop: &CancellationToken) -> Result<(), Error> {
-        let waiting = std::mem::take(&mut self.waiting);
-        // What was counted as sent is sent, also when told to stop: a moment's grace on a living broker.
-        let grace = CancellationToken::new();
-        let deliver = self.producer.deliver(&waiting, &grace);
+    /// Sends the batch and waits for its acknowledgements.
+    pub(crate) async fn flush(&mut self, stop: &CancellationToken) -> Result<(), CommandError> {
+        let batch = std::mem::take(&mut self.batch);
+        // A sample counts as sent once it is in the batch. Therefore `stop` does not cancel the delivery: a running broker has
+        // a few seconds to acknowledge it.
+        let never = CancellationToken::new();
+        let deliver = self.producer.deliver(&batch, &never);
         tokio::select! {
             delivered = deliver => Ok(delivered?),
-            () = async { stop.cancelled().await; tokio::time::sleep(Duration::from_secs(5)).await } => {
+            () = async { stop.cancelled().await; tokio::time::sleep(FLUSH_TIMEOUT).await } => {
                 Err("stopped while the broker did not answer".into())
             }
         }
     }
 
-    /// Unfinished records of all groups together.
-    pub(crate) async fn total_lag(&mut self) -> Result<u64, Error> {
+    /// Returns the lag of all groups together.
+    pub(crate) async fn total_lag(&mut self) -> Result<u64, CommandError> {
         Ok(self.lag().await?.iter().sum())
     }
 
-    async fn worst_lag(&mut self) -> Result<u64, Error> {
+    async fn worst_lag(&mut self) -> Result<u64, CommandError> {
         Ok(self.lag().await?.into_iter().max().unwrap_or(0))
     }
 
-    async fn lag(&mut self) -> Result<Vec<u64>, Error> {
+    async fn lag(&mut self) -> Result<Vec<u64>, CommandError> {
         let settings = self.settings.clone();
         let lags = self.lags.clone();
         let (lags, reader) = tokio::task::spawn_blocking(move || {

@@ -1,10 +1,10 @@
 //! Why an operation on dead letters fails.
 
+use super::entry_id::EntryId;
+use crate::delivery::SendError;
 use xact_kafka::ProducerError;
 use xact_kafka::admin::AdminError;
 use xact_kafka::admin::TombstoneError;
-use super::entry_id::EntryId;
-use crate::delivery::SendError;
 
 /// Reasons why an operation on dead letters fails.
 #[derive(Debug, thiserror::Error)]
