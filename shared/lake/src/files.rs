@@ -1,4 +1,10 @@
-//! Putting files into the lake: the trait that `upload` sees, its errors, and the check of paths.
+//! Files of the lake: the trait that the upload stage uses, its errors, and the check of paths.
+//!
+//! - `open`: the store of a location
+//! - `local`: files on this machine
+//! - `onelake`: files in OneLake
+//! - `blobs`: writes the content of a file in OneLake, over the Blob protocol
+//! - `content_hash`: SHA-256 of a file
 
 mod blobs;
 pub(crate) mod content_hash;
@@ -16,69 +22,70 @@ use uuid::Uuid;
 
 use xact_contracts::onelake_billing::Bill;
 
-/// Below the store's root, hidden from `list`: where local files are while they are written, and where versions before 0.2
-/// wrote files in OneLake.
+/// The folder below the store's root for unfinished files; `list` omits it. Local files are in it while they are written,
+/// and so were files in OneLake before version 0.2.
 pub(crate) const TEMPORARY_FOLDER: &str = ".xact-uploads";
 
-/// What the methods of [`FileStore`] return, so that the trait can be used as `Arc<dyn FileStore>`.
+/// The return type of the methods of [`FileStore`], which makes `Arc<dyn FileStore>` possible.
 pub type FileFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, FileError>> + Send + 'a>>;
 
-/// A folder tree that files are put into.
+/// A folder tree that files are written to.
 ///
-/// Paths are relative to the store's location and `/`-separated. `..`, a leading or doubled slash, NUL and
-/// backslashes are refused with [`FileError::InvalidPath`], whatever was checked before.
+/// Paths are relative to the store's location and `/`-separated. `..`, a leading or doubled slash, NUL and backslashes are
+/// always refused with [`FileError::InvalidPath`].
 pub trait FileStore: Send + Sync {
-    /// Writes the first `content.bytes` bytes of `source` to `path`, replacing what is there. Nothing is written if the path
-    /// has this content already.
+    /// Writes the first `content.bytes` bytes of `source` to `path`, and replaces an existing file. Nothing is written if the
+    /// path has this content already.
     ///
-    /// The source is an open file, so that what is written is what the caller looked at, and it is hashed while it is read:
-    /// nothing becomes visible that is not the announced content. A reader sees the old file or the whole new one. The call
-    /// may be repeated, and several callers may write one path at once: one of them wins, and one whose blocks were discarded by
-    /// another's commit gets [`FileError::Unavailable`] and repeats the call. Memory is bounded whatever the size.
+    /// The source is an open file, so that it is the file that the caller has checked. It is hashed while it is read, and
+    /// only the announced content becomes visible. A reader gets the old file or the complete new one. The call may be
+    /// repeated. Several callers may write the same path at the same time: one succeeds, and one whose blocks were discarded
+    /// by another's commit gets [`FileError::Unavailable`] and repeats the call. Memory does not grow with the size.
     ///
     /// # Errors
-    /// Any [`FileError`]; the path is then unchanged, unless only the service's answer was lost.
+    /// Any [`FileError`]; the path is then unchanged, unless only the service's response was lost.
     fn put_file<'a>(&'a self, path: &'a str, source: Arc<File>, content: Content<'a>) -> FileFuture<'a, ()>;
 
-    /// Whether the file at `path` has exactly this content.
+    /// Returns whether the file at `path` has exactly this content.
     ///
     /// # Errors
     /// [`FileError::InvalidPath`], [`FileError::Unavailable`].
     fn holds<'a>(&'a self, path: &'a str, content: Content<'a>) -> FileFuture<'a, bool>;
 
-    /// Every file under the folder `prefix` (empty: all) with its bytes, sorted by path. For verification: it holds them all in memory.
+    /// Returns every file under the folder `prefix` (empty: all) with its size, sorted by path. For verification: all of them
+    /// are in memory.
     ///
     /// # Errors
     /// [`FileError::InvalidPath`], [`FileError::Unavailable`].
     fn list<'a>(&'a self, prefix: &'a str) -> FileFuture<'a, Vec<(String, u64)>>;
 
-    /// Makes the requests of an upload on a small file, and deletes it. Returns remarks on storage that works but differs
-    /// from what uploads expect; each is a sentence for operators.
+    /// Sends the requests of an upload for a small file, and deletes it. Returns remarks for operators if the storage works
+    /// but differs from what uploads expect.
     ///
     /// # Errors
     /// [`FileError::Unavailable`] with the reason.
     fn probe(&self) -> FileFuture<'_, Vec<String>>;
 
-    /// Unfinished files of killed uploads, with their bytes, that were last written at least `min_age` ago. OneLake has
-    /// them only from versions before 0.2.
+    /// Returns unfinished files of killed uploads, with their sizes, that were last written at least `min_age` ago. OneLake
+    /// has such files only from versions before 0.2.
     ///
     /// # Errors
     /// [`FileError::Unavailable`].
     fn leftovers(&self, min_age: Duration) -> FileFuture<'_, Vec<(String, u64)>>;
 
-    /// Deletes one of the [`FileStore::leftovers`], whether it is still there or not.
+    /// Deletes one of the [`FileStore::leftovers`]. It need not exist any more.
     ///
     /// # Errors
     /// [`FileError::InvalidPath`] for any other path, [`FileError::Unavailable`].
     fn delete_leftover<'a>(&'a self, path: &'a str) -> FileFuture<'a, ()>;
 
-    /// What the store's requests have cost so far; `None` if it is not in OneLake.
+    /// Returns what the store's requests have cost so far; `None` if it is not in OneLake.
     fn bill(&self) -> Option<Bill> {
         None
     }
 }
 
-/// What a file holds.
+/// The content of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Content<'a> {
     /// Its size.
@@ -87,15 +94,15 @@ pub struct Content<'a> {
     pub sha256: &'a str,
 }
 
-/// A name of its own for every attempt: two of them never share a file.
+/// Returns a unique file name, so that two attempts never write the same file.
 pub(crate) fn temporary_name() -> String {
     format!("{}.part", Uuid::new_v4())
 }
 
-/// Why a file was not put or looked up. The variant decides what becomes of the message.
+/// Why a file was not written or looked up. The variant decides what happens to the message.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// The storage is in trouble: keep the message, back off, try again.
+    /// The storage is unavailable: keep the message, back off, retry.
     #[error(
         "cannot {action} {at}: {reason}; check that the storage is mounted and reachable, has space, and that this process may write there"
     )]
@@ -104,19 +111,19 @@ pub enum FileError {
         action: &'static str,
         /// Where.
         at: String,
-        /// What the storage said.
+        /// The storage's reason.
         reason: String,
     },
-    /// This message's path can never be written: dead-letter it.
+    /// The path of this message can never be written: the message is a dead letter.
     #[error("the path {path:?} is refused: {reason}; the event that names it must be corrected at its source")]
     InvalidPath {
-        /// The path as it was given.
+        /// The path.
         path: String,
         /// The rule that it breaks.
         reason: String,
     },
-    /// The source does not have the announced content: it must be downloaded again.
-    #[error("the cached file is not the announced one ({reason}): it must be downloaded again")]
+    /// The source does not have the announced content: it has to be downloaded again.
+    #[error("the cached file does not have the announced content ({reason}); it has to be downloaded again")]
     SourceChanged {
         /// What differs.
         reason: String,
@@ -126,12 +133,12 @@ pub enum FileError {
 /// Why the files of a location cannot be opened.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum OpenError {
-    /// A OneLake location that is no folder to write in.
+    /// A OneLake location that is not a folder for files.
     #[error(
-        "{0} is no folder that files can be put into: name one below an item's Files, as in abfss://workspace@onelake.dfs.fabric.microsoft.com/item/Files/attachments"
+        "{0} is not a folder for files: name one below an item's Files, as in abfss://workspace@onelake.dfs.fabric.microsoft.com/item/Files/attachments"
     )]
     Folder(String),
-    /// A OneLake location with the connection of a local one.
+    /// A OneLake location with the connection for a local one.
     #[error("{0} is in OneLake, and the connection is for a local folder")]
     NotConnected(String),
 }
@@ -145,7 +152,7 @@ impl FileError {
     }
 }
 
-/// Only what a killed upload left may be deleted by [`FileStore::delete_leftover`].
+/// Refuses a path that is not an unfinished file, for [`FileStore::delete_leftover`].
 pub(crate) fn check_leftover(path: &str) -> Result<(), FileError> {
     check_path(path)?;
     match path.split_once('/') {
@@ -154,7 +161,7 @@ pub(crate) fn check_leftover(path: &str) -> Result<(), FileError> {
     }
 }
 
-/// Defence in depth: the paths were made safe where they were derived, and are checked again where they are used.
+/// Refuses a path that could lead out of the store's folder. Paths are safe when they are derived; this is defence in depth.
 pub(crate) fn check_path(path: &str) -> Result<(), FileError> {
     if path.is_empty() {
         return Err(FileError::invalid(path, "it is empty"));
@@ -163,7 +170,7 @@ pub(crate) fn check_path(path: &str) -> Result<(), FileError> {
         let reason = match part {
             "" => "it has an empty part or starts or ends with a slash",
             "." | ".." => "it has a part '.' or '..'",
-            _ if part.contains(['\0', '\\']) => "it holds NUL or a backslash",
+            _ if part.contains(['\0', '\\']) => "it contains NUL or a backslash",
             _ if part.len() > 255 => "a part of it is longer than 255 bytes",
             _ => continue,
         };
@@ -178,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_that_could_leave_the_folder_are_refused() {
+    fn a_path_that_could_lead_out_of_the_folder_is_refused() {
         let long = "a/".to_owned() + &"x".repeat(256);
         for path in [
             "",

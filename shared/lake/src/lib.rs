@@ -1,9 +1,15 @@
-//! The lake: OneLake files and Delta tables, the only crate that knows either.
+//! Storage of the pipeline: files in OneLake and Delta tables. No other crate uses Azure Storage or Delta.
 //!
-//! - [`Location`]: where something lives, local or in OneLake; [`Connection`]: what opening it takes
-//! - [`FileStore`]: puts a finished file at a path; readers never see half of one
-//! - [`Table`] (feature `delta`): append the rows whose key is not there yet, together with the offsets
-//!   that they came from, or say why not; remove rows by id; compact, vacuum, checkpoint
+//! - [`Location`]: where files or a table are, on this machine or in OneLake; [`Connection`]: what opening it requires
+//! - [`FileStore`]: writes a file so that readers never get an incomplete one
+//! - [`tables::Table`] (feature `delta`): appends the rows whose key is absent, together with the Kafka offsets that they
+//!   came from, exactly once; removes rows by id; compaction, vacuum, checkpoints
+//!
+//! Where things are:
+//!
+//! - `files`: the trait and its two implementations
+//! - `tables`: begins with an overview; the exactly-once commit is explained in `tables::commit`
+//! - `azure`: the connection to OneLake, for both
 
 mod azure;
 mod files;

@@ -1,4 +1,4 @@
-//! Where something lives: a folder on this machine or a path in OneLake, told apart once, here.
+//! Locations of files and tables: a folder on this machine or a path in OneLake.
 
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
@@ -7,14 +7,14 @@ use url::Url;
 
 /// A folder or file of the lake.
 ///
-/// Whatever is opened from it, files or tables, matches on this enum; a new kind of storage starts as a variant here.
+/// Files and tables are opened by matching on this enum, so a new kind of storage starts as a variant here.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Location {
     /// An absolute path on this machine.
     Local(PathBuf),
     /// `abfss://{workspace}@{host}/{path}`.
     OneLake {
-        /// Workspace name or GUID. GUIDs are the safer choice: OneLake has listed friendly names as empty.
+        /// Workspace name or GUID. Prefer GUIDs: OneLake has returned empty listings for names.
         workspace: String,
         /// Usually `onelake.dfs.fabric.microsoft.com`; may carry a port.
         host: String,
@@ -26,38 +26,38 @@ pub enum Location {
 /// Why a text is not a [`Location`].
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum LocationError {
-    /// Nothing was given.
+    /// The text is empty.
     #[error(
         "the location is empty: give a folder (/data/lake), file:///data/lake, or abfss://workspace@onelake.dfs.fabric.microsoft.com/item/path"
     )]
     Empty,
-    /// A scheme that this crate does not open.
+    /// The scheme is not supported.
     #[error(
         "{0:?} has a scheme that is not supported: use file:///…, a plain path, or abfss://workspace@host/item/path"
     )]
     Scheme(String),
-    /// A `file:` URL that is not an absolute local path.
+    /// A `file:` URL without an absolute local path.
     #[error("{0:?} is not a local file URL: write file:/// and an absolute path, with three slashes")]
     FileUrl(String),
-    /// An `abfss:` URL without one of its parts, or with one that cannot be.
+    /// An `abfss:` URL in which a part is missing or not valid.
     #[error(
         "{0:?} is not a OneLake location ({1}): write abfss://workspace@onelake.dfs.fabric.microsoft.com/item/path"
     )]
     OneLake(String, &'static str),
-    /// A relative path, and no working directory to start it from.
+    /// A relative path, and the working directory cannot be read.
     #[error("the working directory cannot be read ({0}): give an absolute path")]
     WorkingDirectory(String),
-    /// A part that would leave the location.
+    /// A part that would lead out of the location.
     #[error("{0:?} cannot be appended to a location: it must be a relative path without '..' or NUL")]
     Part(String),
 }
 
 impl Location {
-    /// Reads `file:///abs`, a plain path (a relative one starts at the working directory) or
-    /// `abfss://workspace@host/item/path`. Trailing slashes do not count.
+    /// Parses `file:///abs`, a plain path (a relative one starts at the working directory) or
+    /// `abfss://workspace@host/item/path`. Trailing slashes are ignored.
     ///
     /// # Errors
-    /// [`LocationError`], each with the form that would have been right.
+    /// [`LocationError`], with the expected form.
     pub fn parse(text: &str) -> Result<Self, LocationError> {
         let text = text.trim();
         if text.is_empty() {
@@ -83,10 +83,10 @@ impl Location {
             .map_err(|error| LocationError::WorkingDirectory(error.to_string()))
     }
 
-    /// This location with `/`-separated parts appended. Empty parts and `.` are skipped.
+    /// Returns this location with `/`-separated parts appended. Empty parts and `.` are skipped.
     ///
     /// # Errors
-    /// [`LocationError::Part`] for `..` or NUL: a joined location never leaves the one it started from.
+    /// [`LocationError::Part`] for `..` or NUL: a joined location is always below the first one.
     pub fn join(&self, parts: &str) -> Result<Self, LocationError> {
         let refuse = || LocationError::Part(parts.to_owned());
         if parts.contains('\0') {
@@ -108,7 +108,7 @@ impl Location {
         Ok(joined)
     }
 
-    /// The local folder, if it is one.
+    /// Returns the path, if the location is on this machine.
     #[must_use]
     pub fn as_local(&self) -> Option<&Path> {
         match self {
@@ -117,7 +117,7 @@ impl Location {
         }
     }
 
-    /// `.` and `..` are resolved by name, so that a location has one spelling.
+    /// Resolves `.` and `..` by name, so that a location has one spelling.
     fn local(path: &Path) -> Self {
         let mut plain = PathBuf::new();
         for component in path.components() {
@@ -153,7 +153,7 @@ impl std::str::FromStr for Location {
     }
 }
 
-/// What follows `{scheme}://`; schemes have no case.
+/// Returns what follows `{scheme}://`; schemes are not case-sensitive.
 fn strip_scheme<'a>(text: &'a str, scheme: &str) -> Option<&'a str> {
     let (found, rest) = text.split_once("://")?;
     found.eq_ignore_ascii_case(scheme).then_some(rest)
@@ -166,11 +166,13 @@ fn parse_one_lake(text: &str, rest: &str) -> Result<Location, LocationError> {
         .split_once('@')
         .ok_or_else(|| refuse("the workspace is missing"))?;
     if workspace.is_empty() || workspace.contains(['?', '#', '\\']) {
-        return Err(refuse("the workspace is missing or holds characters that cannot be"));
+        return Err(refuse(
+            "the workspace is missing or has characters that are not allowed",
+        ));
     }
     let host_fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
     if host.is_empty() || !host.chars().all(host_fits) {
-        return Err(refuse("the host is missing or holds characters that cannot be"));
+        return Err(refuse("the host is missing or has characters that are not allowed"));
     }
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     if parts.is_empty() {
@@ -180,7 +182,7 @@ fn parse_one_lake(text: &str, rest: &str) -> Result<Location, LocationError> {
         .iter()
         .any(|part| matches!(*part, "." | "..") || part.contains(['?', '#', '\\']))
     {
-        return Err(refuse("the path holds '.', '..', '?', '#' or a backslash"));
+        return Err(refuse("the path contains '.', '..', '?', '#' or a backslash"));
     }
     Ok(Location::OneLake {
         workspace: workspace.to_owned(),
@@ -195,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_url_and_its_plain_path_are_one_location() {
+    fn a_file_url_and_its_plain_path_are_the_same_location() {
         let url = Location::parse("file:///data/lake/").unwrap();
         assert_eq!(url, Location::parse("/data/lake").unwrap());
         assert_eq!(url.to_string(), "file:///data/lake");
@@ -237,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_opened_is_refused_with_the_right_form() {
+    fn an_unsupported_location_is_refused_with_the_expected_form() {
         for text in [
             "",
             " ",

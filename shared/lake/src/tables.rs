@@ -1,4 +1,19 @@
-//! Delta tables: append the rows whose key is absent, together with the offsets that they came from.
+//! Delta tables: appends the rows whose key is absent, in the same commit as the Kafka offsets that they came from.
+//!
+//! An append goes through these modules:
+//!
+//! 1. `table`, `handle`: [`Table`] locks its handle, which has the table as it was last known
+//! 2. `append`: decides which rows are new, by the positions in the `snapshot` and the keys that `read::lookup` finds
+//! 3. `data_files`: writes those rows to parquet files
+//! 4. `commit`: commits the files and the positions at exactly the next version; explains how an unknown outcome is resolved
+//!
+//! The others:
+//!
+//! - `rows`: the rows of the three tables; `schema`, `features`: whether a table can be appended to
+//! - `maintain`: compaction, removal of rows, vacuum; `probe`: the preflight check
+//! - `restored`: detects that a table was restored to an earlier version
+//! - `store`, `onelake_store`, `log_cache`: the object store under a table
+//! - `log_entry`, `checkpoints`, `change_feed`: files of the Delta protocol
 
 mod append;
 mod byte_lru;

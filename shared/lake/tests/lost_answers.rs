@@ -82,6 +82,12 @@ async fn a_commit_that_lands_after_it_was_not_found_keeps_its_files() {
 }
 
 #[tokio::test]
+async fn a_commit_that_is_found_in_the_log_keeps_its_files_even_if_the_rest_of_the_log_cannot_be_read() {
+    appends_once_despite(&[Fault::LandsAfterLookThenUnreadable], true).await;
+    appends_once_despite(&[Fault::LandsAfterLookThenUnreadable], false).await;
+}
+
+#[tokio::test]
 async fn an_overtaken_append_writes_anew_only_if_its_rows_changed() {
     for (theirs, added, files_written) in [("c", 2, 1), ("a", 1, 2)] {
         let (_folder, location) = folder();

@@ -1,4 +1,4 @@
-//! `azure_storage_blob` over our connection: one pool, one identity, one set of time limits.
+//! Sends the requests of `azure_storage_blob` through the connection.
 
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use futures::TryStreamExt;
 
-use crate::azure::connection::{Http, Trouble};
+use crate::azure::connection::{Http, SendError};
 
-/// Sends the requests of `azure_storage_blob`.
+/// The transport of `azure_storage_blob`.
 #[derive(Debug)]
 pub(crate) struct BlobTransport(pub(crate) Arc<Http>);
 
@@ -25,24 +25,26 @@ impl HttpClient for BlobTransport {
         let Body::Bytes(body) = request.body() else {
             return Err(Error::with_message(
                 ErrorKind::Other,
-                "only bodies in memory can be sent",
+                "only bodies in memory are supported",
             ));
         };
         let build = || {
-            let mut ours = self.0.request(method.clone(), request.url().clone());
+            let mut built = self.0.request(method.clone(), request.url().clone());
             for (name, value) in request.headers().iter() {
-                ours = ours.header(name.as_str(), value.as_str());
+                built = built.header(name.as_str(), value.as_str());
             }
-            ours.body(body.clone()).build()
+            built.body(body.clone()).build()
         };
-        let answer = self.0.send(build).await.map_err(|trouble| {
-            // The crate retries connection and I/O errors, and no others.
-            let kind = match &trouble {
-                Trouble::Network { is_connect: true, .. } => ErrorKind::Connection,
-                Trouble::Network { .. } => ErrorKind::Io,
-                Trouble::Identity(_) | Trouble::Unauthorized(_) | Trouble::Forbidden { .. } => ErrorKind::Credential,
+        let answer = self.0.send(build).await.map_err(|error| {
+            // The crate retries connection and I/O errors only.
+            let kind = match &error {
+                SendError::Network { is_connect: true, .. } => ErrorKind::Connection,
+                SendError::Network { .. } => ErrorKind::Io,
+                SendError::Identity(_) | SendError::Unauthorized(_) | SendError::Forbidden { .. } => {
+                    ErrorKind::Credential
+                }
             };
-            Error::new(kind, trouble)
+            Error::new(kind, error)
         })?;
         let status = answer.status().as_u16().into();
         let mut headers = Headers::new();
@@ -56,13 +58,13 @@ impl HttpClient for BlobTransport {
         }
         let body = answer
             .bytes_stream()
-            .map_err(|error| Error::new(ErrorKind::Io, Trouble::network(error)));
+            .map_err(|error| Error::new(ErrorKind::Io, SendError::network(error)));
         Ok(AsyncRawResponse::new(status, headers, Box::pin(body)))
     }
 }
 
-/// The MD5 of a request's body, put into the context of a call so that the service verifies what it received. The
-/// crate's `upload` has no option for it.
+/// The MD5 of a request's body, for the context of a call: the service verifies the body with it. The crate's `upload` has
+/// no option for it.
 #[derive(Clone, Debug)]
 pub(crate) struct ContentMd5(pub(crate) [u8; 16]);
 

@@ -1,5 +1,5 @@
-//! The connection to OneLake: pooled, with time limits, with the token of the process's identity in every request, and
-//! with a bill of what the requests cost.
+//! The connection to OneLake: pooled, with time limits, with a token of the process's identity in every request, and with
+//! a bill of what the requests cost.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -14,30 +14,30 @@ use crate::location::Location;
 use xact_contracts::onelake_billing::Bill;
 use xact_identity::{Access, AccessState, Forgotten, Grant, Identity, IdentityError, STORAGE, Token};
 
-/// Until a connection stands.
-const CONNECT: Duration = Duration::from_secs(10);
-/// Without a byte of the answer. The request's own bytes count as well, so it bounds how long one piece may take.
-const IDLE: Duration = Duration::from_secs(30);
-/// Below the four minutes after which Azure's load balancers drop an idle connection without a word.
-const POOLED: Duration = Duration::from_secs(60);
+/// Limit for opening a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Limit without a byte of the response. It runs while the request is sent as well, so it limits the time for one block.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long an idle connection is kept. Azure's load balancers drop it silently after four minutes.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What opening a [`Location`] takes besides it: nothing for a local one, an identity for OneLake.
+/// What is needed to open a [`Location`]: nothing for a local one, an HTTP client with an identity for OneLake.
 #[derive(Clone, Default)]
 pub struct Connection(Option<Arc<Http>>);
 
 impl Connection {
-    /// For a local location.
+    /// Returns the connection for a local location.
     #[must_use]
     pub const fn local() -> Self {
         Self(None)
     }
 
-    /// What `location` takes. `identity` is only chosen if it is in OneLake; no request is made.
+    /// Returns the connection for a location. `identity` is only called if it is in OneLake; no request is made.
     ///
-    /// `ca_file`: certificate authorities (PEM) that the server may be vouched for by, besides the system's.
+    /// `ca_file`: certificate authorities (PEM) that are trusted in addition to the system's.
     ///
     /// # Errors
-    /// [`ConnectError`]: no identity, or a file of certificates that cannot be used.
+    /// [`ConnectError`]: no identity, or a certificate file that cannot be used.
     pub fn to(
         location: &Location,
         identity: impl FnOnce() -> Result<Identity, IdentityError>,
@@ -54,7 +54,7 @@ impl Connection {
         }))))
     }
 
-    /// Tells `observer` of each billed request. For a connection that is not in use yet.
+    /// Calls `observer` for each billed request. Only for a connection that is not in use yet.
     #[must_use]
     pub fn observed(mut self, observer: RequestObserver) -> Self {
         if let Some(http) = self.0.as_mut().and_then(Arc::get_mut) {
@@ -63,7 +63,7 @@ impl Connection {
         self
     }
 
-    /// What the connection's requests have cost so far; `None` for a local location.
+    /// Returns what the connection's requests have cost so far; `None` for a local location.
     #[must_use]
     pub fn bill(&self) -> Option<Bill> {
         self.0.as_ref().map(|http| http.bill())
@@ -83,13 +83,13 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// Why there is no connection.
+/// Why a connection cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// No identity can be chosen.
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    /// The additional certificate authorities.
+    /// The additional certificate authorities cannot be used.
     #[error("the certificate authorities in {} cannot be used: {reason}", .path.display())]
     Certificates {
         /// The file.
@@ -97,12 +97,12 @@ pub enum ConnectError {
         /// What is wrong.
         reason: String,
     },
-    /// The system's certificate authorities.
-    #[error("no HTTPS client can be made: {0}")]
+    /// The system's certificate authorities cannot be used.
+    #[error("cannot create an HTTPS client: {0}")]
     Client(String),
 }
 
-/// Who may write is decided by the workspace's roles alone: OneLake is no scope of Azure's.
+/// Returns the role that a 403 asks for. Only roles of the Fabric workspace grant access; Azure roles do not apply.
 fn grant(workspace: &str) -> Grant {
     Grant {
         role: "Contributor".to_owned(),
@@ -119,15 +119,15 @@ fn grant(workspace: &str) -> Grant {
 fn client(ca_file: Option<&Path>) -> Result<reqwest::Client, ConnectError> {
     let mut client = reqwest::Client::builder()
         .user_agent(concat!("xact-pipeline/", env!("CARGO_PKG_VERSION")))
-        // A token goes where it was meant to go, and nowhere else.
+        // A token must not follow a redirect to another host.
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
         .https_only(true)
-        // One connection a request at a time: what a cut connection breaks is one request.
+        // One request at a time per connection: a broken connection fails one request only.
         .http1_only()
-        .connect_timeout(CONNECT)
-        .read_timeout(IDLE)
-        .pool_idle_timeout(POOLED)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
+        .pool_idle_timeout(POOL_IDLE_TIMEOUT)
         .tcp_nodelay(true);
     if let Some(path) = ca_file {
         let refuse = |reason: String| ConnectError::Certificates {
@@ -150,15 +150,15 @@ pub(crate) struct Http {
 }
 
 impl Http {
-    /// Sends what `request` makes, with a token. A 401 is answered by one more attempt with a new token. `request` is
-    /// called for each attempt.
+    /// Sends the request that `request` builds, with a token. After a 401 it is sent once more with a new token, so
+    /// `request` may be called twice.
     ///
     /// # Errors
-    /// [`Trouble`]. Every other status is an answer.
+    /// [`SendError`]. Any status except 401 and 403 is a response.
     pub(crate) async fn send(
         &self,
         request: impl Fn() -> Result<Request, reqwest::Error> + Send + Sync,
-    ) -> Result<Response, Trouble> {
+    ) -> Result<Response, SendError> {
         let token = self.identity.token(STORAGE).await?;
         let answer = self.attempt(&request, &token).await?;
         let (answer, token) = if answer.status() == StatusCode::UNAUTHORIZED
@@ -171,11 +171,11 @@ impl Http {
         };
         let now = Instant::now();
         match answer.status() {
-            StatusCode::UNAUTHORIZED => Err(Trouble::Unauthorized(code(&answer))),
+            StatusCode::UNAUTHORIZED => Err(SendError::Unauthorized(code(&answer))),
             StatusCode::FORBIDDEN => {
                 let state = Box::new(self.access.refused(token.principal(), now));
                 let code = code(&answer);
-                Err(Trouble::Forbidden { state, code })
+                Err(SendError::Forbidden { state, code })
             }
             status => {
                 if status.is_success() {
@@ -190,25 +190,25 @@ impl Http {
         &self,
         request: &(impl Fn() -> Result<Request, reqwest::Error> + Sync),
         token: &Token,
-    ) -> Result<Response, Trouble> {
-        let mut request = request().map_err(Trouble::network)?;
+    ) -> Result<Response, SendError> {
+        let mut request = request().map_err(SendError::network)?;
         let bearer = format!("Bearer {}", token.secret.expose_secret());
         if let Ok(mut bearer) = http::HeaderValue::try_from(bearer) {
             bearer.set_sensitive(true);
             request.headers_mut().insert(http::header::AUTHORIZATION, bearer);
         }
         let billed = Billed::of(&request);
-        let answer = self.client.execute(request).await.map_err(Trouble::network)?;
+        let answer = self.client.execute(request).await.map_err(SendError::network)?;
         self.meter.count(&billed, answer.status(), answer.content_length());
         Ok(answer)
     }
 
-    /// What the requests have cost so far.
+    /// Returns what the requests have cost so far.
     pub(crate) fn bill(&self) -> Bill {
         self.meter.bill()
     }
 
-    /// A request to build on.
+    /// Starts to build a request.
     pub(crate) fn request(&self, method: http::Method, url: url::Url) -> reqwest::RequestBuilder {
         self.client.request(method, url)
     }
@@ -222,46 +222,37 @@ impl fmt::Debug for Http {
     }
 }
 
-/// Why there is no answer that the caller could make something of. No text of it holds a token or a URL.
+/// Why a request has no usable response. No text contains a token or a URL.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Trouble {
+pub(crate) enum SendError {
     /// No token.
     #[error("{0}")]
     Identity(#[from] IdentityError),
-    /// 401, with a new token as well.
+    /// 401, also with a new token.
     #[error(
         "OneLake refuses the token ({}): check that AZURE_TENANT_ID is the tenant of the Fabric workspace, and this machine's clock",
         .0.as_deref().unwrap_or("401")
     )]
     Unauthorized(Option<String>),
-    /// 403.
+    /// 403: the identity lacks a role, or the role has not propagated yet.
     #[error("{state}{}", code.as_deref().map(|code| format!(" ({code})")).unwrap_or_default())]
     Forbidden {
-        /// What that means now.
+        /// How long access has been refused, and which role is missing.
         state: Box<AccessState>,
-        /// The service's word for it.
+        /// The error code of the service.
         code: Option<String>,
     },
-    /// No connection, or none to the end of the answer.
+    /// The connection failed before or during the response.
     #[error("{text}")]
     Network {
         /// What happened.
         text: String,
-        /// Whether nothing was sent.
+        /// Whether no connection was established, so that nothing was sent.
         is_connect: bool,
     },
 }
 
-impl Trouble {
-    /// Whoever made the request is gone.
-    #[cfg(feature = "delta")]
-    pub(crate) fn lost(error: &tokio::task::JoinError) -> Self {
-        Self::Network {
-            text: error.to_string(),
-            is_connect: false,
-        }
-    }
-
+impl SendError {
     #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
     pub(crate) fn network(error: reqwest::Error) -> Self {
         Self::Network {
@@ -271,18 +262,18 @@ impl Trouble {
     }
 }
 
-/// The service's own word for what is wrong.
+/// Returns the error code of a response.
 fn code(answer: &Response) -> Option<String> {
     let code = answer.headers().get("x-ms-error-code")?.to_str().ok()?;
     (code.len() < 80 && code.bytes().all(|byte| byte.is_ascii_alphanumeric())).then(|| code.to_owned())
 }
 
-/// An error with its causes, each once and without the URL.
+/// Returns the text of an error and its causes, each once and without the URL.
 pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = match error.downcast_ref::<reqwest::Error>() {
         Some(error) if error.is_timeout() => "timed out".to_owned(),
         Some(error) if error.is_connect() => "cannot connect".to_owned(),
-        Some(_) => "the connection broke".to_owned(),
+        Some(_) => "the connection failed".to_owned(),
         None => error.to_string(),
     };
     let mut next = error.source();

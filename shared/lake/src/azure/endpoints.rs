@@ -1,7 +1,7 @@
-//! The two endpoints of OneLake.
+//! The endpoints of OneLake: one host for each protocol.
 
-/// The Blob host of a OneLake DFS host: `onelake.dfs.fabric.microsoft.com`, regional hosts and private links each have one.
-/// A host without `.dfs.` (an emulator) answers both protocols.
+/// Returns the Blob host for a DFS host: `onelake.dfs.fabric.microsoft.com`, regional hosts and private links each have
+/// one. A host without `.dfs.` (an emulator) serves both protocols.
 pub(crate) fn blob_host(dfs_host: &str) -> String {
     dfs_host.replacen(".dfs.", ".blob.", 1)
 }

@@ -1,4 +1,4 @@
-//! Counts what the requests of a connection cost, with the price table of `xact_contracts::onelake_billing`.
+//! Adds up what the requests of a connection cost, with the price table of `xact_contracts::onelake_billing`.
 
 use std::sync::Arc;
 
@@ -23,14 +23,14 @@ impl Meter {
         self.bill.lock().clone()
     }
 
-    /// Counts an answered request. One that failed authentication is not billed.
-    pub(crate) fn count(&self, request: &Billed, status: StatusCode, answer_bytes: Option<u64>) {
+    /// Adds a request that has a response. One that failed authentication is not billed.
+    pub(crate) fn count(&self, request: &Billed, status: StatusCode, response_bytes: Option<u64>) {
         if status == StatusCode::UNAUTHORIZED {
             return;
         }
         let bytes = match request.class {
             BillingClass::Write => request.body_bytes,
-            _ => answer_bytes.unwrap_or(0),
+            _ => response_bytes.unwrap_or(0),
         };
         let price = request.class.micro_cu_seconds(bytes);
         self.bill.lock().add(request.class, bytes);
@@ -51,7 +51,7 @@ impl Billed {
     pub(crate) fn of(request: &Request) -> Self {
         let url = request.url();
         let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-        // Azure's parameters need no decoding.
+        // The parameters that decide the price need no decoding.
         let query = |name: &str| {
             let pairs = url.query().unwrap_or_default().split('&');
             pairs
@@ -67,7 +67,7 @@ impl Billed {
         );
         let has_path = url.path().trim_matches('/').contains('/');
         let operation = Operation::of_request(protocol, method, has_path, query, |name| header(name).is_some());
-        let announced = || header(CONTENT_LENGTH.as_str()).and_then(|length| length.parse().ok());
+        let content_length = || header(CONTENT_LENGTH.as_str()).and_then(|length| length.parse().ok());
         let in_memory = request
             .body()
             .and_then(reqwest::Body::as_bytes)
@@ -75,7 +75,7 @@ impl Billed {
         Self {
             operation,
             class: operation.class(protocol),
-            body_bytes: in_memory.or_else(announced).unwrap_or(0),
+            body_bytes: in_memory.or_else(content_length).unwrap_or(0),
         }
     }
 }

@@ -1,27 +1,27 @@
-//! What OneLake's refusals say: about the path, about the workspace or item, or about the service.
+//! Classifies the error codes of OneLake: they concern the path, the workspace or item, or the service.
 //!
-//! Both client crates' errors become a [`RequestError`] where they are caught, so that a code is judged in one place.
+//! The errors of both client crates are converted to a [`RequestError`], so that codes are classified in one place.
 
 use std::fmt;
 
-use crate::azure::connection::{Trouble, chain};
+use crate::azure::connection::{SendError, chain};
 
-/// Why a request did not succeed.
+/// Why a request failed.
 #[derive(Debug)]
 pub(crate) enum RequestError {
-    /// The service answered, and not with success.
+    /// The service responded with an error.
     Refused {
         /// HTTP status.
         status: u16,
         /// The service's code, for example `BlobAlreadyExists`.
         code: String,
     },
-    /// No usable answer: network, identity, permission. The text says which, without a URL.
+    /// There is no usable response: network, identity, permission. The text gives the reason, without a URL.
     Failed(String),
 }
 
 impl RequestError {
-    /// HTTP status of a refusal.
+    /// Returns the HTTP status of an error response.
     pub(crate) fn status(&self) -> Option<u16> {
         match self {
             Self::Refused { status, .. } => Some(*status),
@@ -36,18 +36,18 @@ impl RequestError {
         }
     }
 
-    /// Nothing is at the path, and the workspace and the item are there.
-    pub(crate) fn is_absence(&self) -> bool {
+    /// Returns whether nothing is at the path, while the workspace and the item exist.
+    pub(crate) fn is_not_found(&self) -> bool {
         self.status() == Some(404) && !self.is_item_missing()
     }
 
-    /// A condition of the request did not hold. Azure Storage answers a creation with `If-None-Match: *` with 409 where
-    /// the blob is there, and other conditions with 412.
+    /// Returns whether a condition of the request did not hold. Azure Storage responds with 409 to `If-None-Match: *` if the
+    /// blob exists, and with 412 to other conditions.
     pub(crate) fn is_condition_failed(&self) -> bool {
         matches!(self.status(), Some(409 | 412))
     }
 
-    /// The workspace or the item is not there, which says nothing about the file.
+    /// Returns whether the workspace or the item does not exist, which says nothing about the file.
     pub(crate) fn is_item_missing(&self) -> bool {
         [
             "FilesystemNotFound",
@@ -59,8 +59,8 @@ impl RequestError {
         .contains(&self.code())
     }
 
-    /// The path itself cannot be written: its name is refused, or it, or a folder above it, is of another kind. No repetition
-    /// helps.
+    /// Returns whether the path itself cannot be written: its name is not allowed, or it is a folder, or a folder above it is
+    /// a file. A retry does not help.
     pub(crate) fn is_path_refused(&self) -> bool {
         match self.status() {
             Some(400) => ["InvalidResourceName", "InvalidUri", "InvalidPathName"].contains(&self.code()),
@@ -78,17 +78,17 @@ impl RequestError {
         }
     }
 
-    /// The file was written over DFS, and the operation is only for blobs that were not.
+    /// Returns whether the file was written over DFS and the operation is only for blobs that were not.
     pub(crate) fn is_written_over_dfs(&self) -> bool {
         self.code() == "BlobOperationNotSupported"
     }
 
-    /// A 409 that says nothing about what is at the path: a lease, an immutability policy, another operation.
+    /// Returns whether this is a 409 for another reason than the path: a lease, an immutability policy, another operation.
     fn is_write_forbidden(&self) -> bool {
         self.status() == Some(409) && !self.is_path_refused() && self.code() != "BlobAlreadyExists"
     }
 
-    /// The service does not take a header that the request needs.
+    /// Returns whether the service does not support a header that the request needs.
     fn is_header_refused(&self) -> bool {
         [
             "UnsupportedHeader",
@@ -105,7 +105,7 @@ impl fmt::Display for RequestError {
         match self {
             Self::Failed(why) => f.write_str(why),
             Self::Refused { status, code } => {
-                write!(f, "OneLake answers {status}")?;
+                write!(f, "OneLake responds with {status}")?;
                 if !code.is_empty() {
                     write!(f, " {code}")?;
                 }
@@ -135,10 +135,10 @@ impl From<azure_core::Error> for RequestError {
         if let azure_core::error::ErrorKind::HttpResponse { status, error_code, .. } = error.kind() {
             return Self::Refused {
                 status: (*status).into(),
-                code: plain(error_code.as_deref()),
+                code: service_code(error_code.as_deref()),
             };
         }
-        Self::Failed(trouble_or_chain(&error))
+        Self::Failed(send_error_or_chain(&error))
     }
 }
 
@@ -147,29 +147,29 @@ impl From<azure_core_legacy::Error> for RequestError {
         if let azure_core_legacy::error::ErrorKind::HttpResponse { status, error_code } = error.kind() {
             return Self::Refused {
                 status: u16::from(*status),
-                code: plain(error_code.as_deref()),
+                code: service_code(error_code.as_deref()),
             };
         }
-        match error.downcast_ref::<Trouble>() {
-            Some(trouble) => Self::Failed(trouble.to_string()),
-            None => Self::Failed(trouble_or_chain(&error)),
+        match error.downcast_ref::<SendError>() {
+            Some(error) => Self::Failed(error.to_string()),
+            None => Self::Failed(send_error_or_chain(&error)),
         }
     }
 }
 
-/// Service codes are one word; a client crate may put a sentence in its place.
-fn plain(code: Option<&str>) -> String {
+/// Returns an error code of the service. It is one word; a client crate may use a sentence instead, which is dropped.
+fn service_code(code: Option<&str>) -> String {
     code.filter(|code| code.len() < 80 && code.bytes().all(|byte| byte.is_ascii_alphanumeric()))
         .unwrap_or_default()
         .to_owned()
 }
 
-/// Our connection's own text if the error comes from it; it names the remedy.
-fn trouble_or_chain(error: &(dyn std::error::Error + 'static)) -> String {
+/// Returns the connection's own text if the error comes from it, because it names the remedy.
+fn send_error_or_chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut next = Some(error);
     while let Some(cause) = next {
-        if let Some(trouble) = cause.downcast_ref::<Trouble>() {
-            return trouble.to_string();
+        if let Some(error) = cause.downcast_ref::<SendError>() {
+            return error.to_string();
         }
         next = cause.source();
     }
@@ -189,14 +189,14 @@ mod tests {
 
     #[test]
     fn a_missing_item_is_not_a_missing_file() {
-        assert!(refused(404, "BlobNotFound").is_absence());
-        assert!(refused(404, "").is_absence());
+        assert!(refused(404, "BlobNotFound").is_not_found());
+        assert!(refused(404, "").is_not_found());
         let item = refused(404, "ArtifactNotFound");
-        assert!(!item.is_absence() && item.to_string().contains("check the workspace"));
+        assert!(!item.is_not_found() && item.to_string().contains("check the workspace"));
     }
 
     #[test]
-    fn only_refusals_of_the_path_are_permanent() {
+    fn only_errors_of_the_path_are_permanent() {
         assert!(refused(409, "ResourceTypeMismatch").is_path_refused());
         assert!(refused(400, "InvalidUri").is_path_refused());
         for (status, code) in [
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_conflict_that_is_not_about_the_path_says_what_to_look_for() {
+    fn a_conflict_with_another_cause_than_the_path_names_possible_causes() {
         for code in ["BlobImmutableDueToPolicy", "LeaseIdMissing", ""] {
             assert!(refused(409, code).to_string().contains("immutability policy"), "{code}");
         }

@@ -1,9 +1,9 @@
 //! Writes a file's content over the Blob protocol: one Put Blob up to 4 MiB, blocks and a block list above.
 //!
-//! Both are atomic for readers: the blob is absent, or the old one, or the whole new one. A creation is conditional
-//! (`If-None-Match: *`), so a repeated upload costs one refused write and a look at the properties, and writes nothing.
-//! An answer that was lost is found out the same way, since the repetition meets the blob. Uncommitted blocks of a killed
-//! upload are deleted by the service after a week.
+//! Both are atomic for readers: the blob does not exist, or is the old one, or the complete new one. A creation is
+//! conditional (`If-None-Match: *`), so a repeated upload costs one refused write and a request for the properties, and
+//! writes nothing. A retry after a lost response works the same way, because it finds the blob. The service deletes the
+//! uncommitted blocks of a killed upload after a week.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -38,34 +38,34 @@ use crate::files::{Content, FileError};
 /// The unit in which OneLake bills the body of a write.
 pub(crate) const BLOCK_BYTES: u64 = 4 * 1024 * 1024;
 /// Blocks of one file that are sent at the same time.
-const BLOCKS_IN_FLIGHT: usize = 4;
-/// Bodies in memory over all uploads, in KiB: fifty uploads must stay below a handler's 128 MiB, and the allocator and the
-/// HTTP connections keep several times of this.
-const MEMORY_KIB: u32 = 16 * 1024;
-/// Attempts after the first; together they take up to [`RETRY_TIMEOUT`], then the handler keeps the message and backs off.
-const RETRIES: u32 = 6;
+const MAX_BLOCKS_IN_FLIGHT: usize = 4;
+/// Memory for content of all uploads together, in KiB. Fifty uploads have to stay below a handler's 128 MiB, and the allocator
+/// and the HTTP connections use several times this amount.
+const MAX_MEMORY_KIB: u32 = 16 * 1024;
+/// Attempts after the first. Together they take up to [`RETRY_TIMEOUT`]; then the handler keeps the message and backs off.
+const MAX_RETRIES: u32 = 6;
 const RETRY_DELAY: Duration = Duration::from_millis(200);
 const RETRY_TIMEOUT: Duration = Duration::from_secs(60);
-/// Metadata that holds the file's SHA-256, so that a look-up need not read the file.
-pub(crate) const SHA256: &str = "xact_sha256";
-/// Metadata by which Azure Storage marks a folder for Blob clients.
-const IS_FOLDER: &str = "hdi_isfolder";
+/// Name of the metadata with the file's SHA-256, so that a lookup need not read the file.
+const SHA256_METADATA: &str = "xact_sha256";
+/// Name of the metadata with which Azure Storage marks a folder for Blob clients.
+const IS_FOLDER_METADATA: &str = "hdi_isfolder";
 
 /// What is stored at a path.
 pub(crate) struct Stored {
     pub(crate) bytes: u64,
-    /// `None` if the writer noted none, or the service does not keep metadata.
+    /// `None` if the writer stored none, or the service does not keep metadata.
     pub(crate) sha256: Option<String>,
     pub(crate) is_folder: bool,
 }
 
 impl Stored {
-    fn is(&self, content: Content<'_>) -> bool {
+    fn has(&self, content: Content<'_>) -> bool {
         !self.is_folder && self.bytes == content.bytes && self.sha256.as_deref() == Some(content.sha256)
     }
 }
 
-/// Whether what is at the path is replaced.
+/// Whether an existing file is replaced.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Overwrite {
     Never,
@@ -78,52 +78,52 @@ impl Overwrite {
     }
 }
 
-/// The file bodies of one workspace.
-pub(crate) struct Bodies {
+/// Writes the files of one workspace.
+pub(crate) struct BlobWriter {
     /// `https://{Blob host}/{workspace}/`.
     workspace: Url,
     options: ClientOptions,
     memory: Arc<Semaphore>,
 }
 
-/// Why a body was not written.
-pub(crate) enum BodyError {
-    /// Over the Blob protocol.
+/// Why the content of a file was not written.
+pub(crate) enum WriteError {
+    /// A request failed.
     Request(RequestError),
     /// Reading the source failed.
     Source(io::Error),
-    /// The source, or what is at the path, rules it out.
+    /// The source does not have the announced content, or the path cannot be written.
     File(FileError),
 }
 
-impl From<RequestError> for BodyError {
+impl From<RequestError> for WriteError {
     fn from(error: RequestError) -> Self {
         Self::Request(error)
     }
 }
 
-impl From<azure_core::Error> for BodyError {
+impl From<azure_core::Error> for WriteError {
     fn from(error: azure_core::Error) -> Self {
         Self::Request(error.into())
     }
 }
 
-impl From<io::Error> for BodyError {
+impl From<io::Error> for WriteError {
     fn from(error: io::Error) -> Self {
         Self::Source(error)
     }
 }
 
-impl Bodies {
-    /// `workspace` is its URL on the Blob host, with a slash at the end.
+impl BlobWriter {
+    /// `workspace` is the URL of the workspace on the Blob host, with a slash at the end.
     pub(crate) fn new(http: &Arc<Http>, workspace: Url) -> Self {
         let options = ClientOptions {
-            // No credential: the transport adds the token, and knows when another is needed.
+            // No credential, because the transport adds the token.
             transport: Some(Transport::new(Arc::new(BlobTransport(Arc::clone(http))))),
             per_call_policies: vec![Arc::new(ContentMd5Policy)],
             retry: RetryOptions::exponential(ExponentialRetryOptions {
                 initial_delay: RETRY_DELAY.try_into().unwrap_or_default(),
-                max_retries: RETRIES,
+                max_retries: MAX_RETRIES,
                 max_total_elapsed: RETRY_TIMEOUT.try_into().unwrap_or_default(),
                 ..ExponentialRetryOptions::default()
             }),
@@ -132,25 +132,27 @@ impl Bodies {
         Self {
             workspace,
             options,
-            memory: Arc::new(Semaphore::new(MEMORY_KIB as usize)),
+            memory: Arc::new(Semaphore::new(MAX_MEMORY_KIB as usize)),
         }
     }
 
-    /// Writes the content of `source` to `path`, percent-encoded and relative to the workspace. `shown` names it in errors.
+    /// Writes the content of `source` to `path`, which is percent-encoded and relative to the workspace. `shown` is the path in
+    /// errors.
     pub(crate) async fn put(
         &self,
         path: &str,
         shown: &str,
         source: &Arc<File>,
         content: Content<'_>,
-    ) -> Result<(), BodyError> {
+    ) -> Result<(), WriteError> {
         let blob = self.blob(path)?;
         if content.bytes <= BLOCK_BYTES {
             return self.put_whole(&blob, shown, source, content).await;
         }
         match self.put_blocks(&blob, shown, source, content).await {
-            // Versions before 0.2 wrote over DFS, and such a file takes no blocks. Readers find none until the new one is there.
-            Err(BodyError::Request(error)) if error.is_written_over_dfs() => {
+            // Versions before 0.2 wrote over DFS, and such a file cannot get blocks. Between delete and write readers find no
+            // file.
+            Err(WriteError::Request(error)) if error.is_written_over_dfs() => {
                 self.delete(path).await?;
                 self.put_blocks(&blob, shown, source, content).await
             }
@@ -158,21 +160,21 @@ impl Bodies {
         }
     }
 
-    /// What is at the path; `None` if nothing is.
+    /// Returns what is stored at the path; `None` if nothing is.
     pub(crate) async fn stored(&self, path: &str) -> Result<Option<Stored>, RequestError> {
         stored(&self.blob(path)?).await
     }
 
-    /// Deletes the blob, if it is there.
+    /// Deletes the blob, if it exists.
     pub(crate) async fn delete(&self, path: &str) -> Result<(), RequestError> {
         match self.blob(path)?.delete(None).await.map_err(RequestError::from) {
-            Err(error) if !error.is_absence() => Err(error),
+            Err(error) if !error.is_not_found() => Err(error),
             _ => Ok(()),
         }
     }
 
-    /// Makes the requests of an upload, of a repeated one and of a large one, and returns what differs from what OneLake
-    /// documents. The blob stays: delete it.
+    /// Sends the requests of an upload, of a repeated upload and of a large one, and returns the differences from OneLake's
+    /// documented behaviour. The caller deletes the blob.
     pub(crate) async fn probe(&self, path: &str) -> Result<Vec<&'static str>, RequestError> {
         let blob = self.blob(path)?;
         let client = blob.block_blob_client();
@@ -195,7 +197,7 @@ impl Bodies {
             Err(error) if error.is_condition_failed() => {}
             Err(error) => return Err(error),
         }
-        if stored(&blob).await?.is_none_or(|stored| !stored.is(content)) {
+        if stored(&blob).await?.is_none_or(|stored| !stored.has(content)) {
             remarks.push(
                 "metadata is not kept: nothing is lost, but a repeated upload writes the file again. Check that no proxy or \
                  gateway in front of OneLake removes headers that begin with x-ms-meta-",
@@ -207,14 +209,14 @@ impl Bodies {
         Ok(remarks)
     }
 
-    /// One Put Blob; the content is in memory, and hashed there.
+    /// Writes with one Put Blob. The content is in memory, and hashed there.
     async fn put_whole(
         &self,
         blob: &BlobClient,
         shown: &str,
         source: &Arc<File>,
         content: Content<'_>,
-    ) -> Result<(), BodyError> {
+    ) -> Result<(), WriteError> {
         let _memory = self.memory.acquire_many(kib(content.bytes)).await;
         let hash = Arc::new(Mutex::new(Sha256::new()));
         let block = read(source, 0, content.bytes, &hash).await?;
@@ -224,29 +226,29 @@ impl Bodies {
         let Err(refused) = upload(Overwrite::Never).await else {
             return Ok(());
         };
-        if is_there(blob, shown, refused, content).await? {
+        if has_content(blob, shown, refused, content).await? {
             return Ok(());
         }
         Ok(upload(Overwrite::Always).await?)
     }
 
-    /// Put Block for each 4 MiB, then Put Block List. A look first costs a hundredth of one block.
+    /// Writes with one Put Block for each 4 MiB, then Put Block List. The lookup before costs a hundredth of one block.
     async fn put_blocks(
         &self,
         blob: &BlobClient,
         shown: &str,
         source: &Arc<File>,
         content: Content<'_>,
-    ) -> Result<(), BodyError> {
+    ) -> Result<(), WriteError> {
         let overwrite = match stored(blob).await? {
-            Some(stored) if stored.is(content) => return Ok(()),
+            Some(stored) if stored.has(content) => return Ok(()),
             Some(stored) if stored.is_folder => return Err(folder_is_there(shown)),
             Some(_) => Overwrite::Always,
             None => Overwrite::Never,
         };
         let client = Arc::new(blob.block_blob_client());
         let hash = Arc::new(Mutex::new(Sha256::new()));
-        // Ids of one length, and not another attempt's: two uploads of one path must not mix their blocks.
+        // Ids of the same length, and unique: two uploads of one path must not mix their blocks.
         let ids: Vec<Uuid> = (0..content.bytes.div_ceil(BLOCK_BYTES))
             .map(|_| Uuid::new_v4())
             .collect();
@@ -255,13 +257,13 @@ impl Bodies {
             (id, from, BLOCK_BYTES.min(content.bytes - from))
         });
         stream::iter(parts)
-            // One after the other: the hash needs their order.
+            // One after the other, because the hash depends on their order.
             .then(|(id, from, wanted)| {
                 let (memory, source, hash) = (Arc::clone(&self.memory), Arc::clone(source), Arc::clone(&hash));
                 async move {
                     let memory = memory.acquire_many_owned(kib(wanted)).await;
                     let block = read(&source, from, wanted, &hash).await?;
-                    Ok::<_, BodyError>((id, block, memory))
+                    Ok::<_, WriteError>((id, block, memory))
                 }
             })
             .map_ok(|(id, block, memory)| {
@@ -272,14 +274,14 @@ impl Bodies {
                     Ok(())
                 }
             })
-            .try_buffer_unordered(BLOCKS_IN_FLIGHT)
+            .try_buffer_unordered(MAX_BLOCKS_IN_FLIGHT)
             .try_for_each(|()| std::future::ready(Ok(())))
             .await?;
         verify(&hash, content)?;
         let Err(refused) = commit(&client, &ids, overwrite, content).await else {
             return Ok(());
         };
-        if is_there(blob, shown, refused, content).await? {
+        if has_content(blob, shown, refused, content).await? {
             return Ok(());
         }
         Ok(commit(&client, &ids, Overwrite::Always, content).await?)
@@ -298,35 +300,36 @@ impl Bodies {
     }
 }
 
-/// After a refused write: whether the content is at the path already. `Ok(false)`: something else is, to be replaced.
-async fn is_there(
+/// Returns, after a refused write, whether the path has the content already. `Ok(false)`: it has other content, which has to be
+/// replaced.
+async fn has_content(
     blob: &BlobClient,
     shown: &str,
     refused: RequestError,
     content: Content<'_>,
-) -> Result<bool, BodyError> {
-    // Another upload of the same file may have committed its own list meanwhile, which discards the blocks of this one.
+) -> Result<bool, WriteError> {
+    // Another upload of the same file may have committed its block list, which discards the blocks of this upload.
     let is_block_list_gone = matches!(&refused, RequestError::Refused { code, .. } if code == "InvalidBlockList");
     if !refused.is_condition_failed() && !is_block_list_gone {
         return Err(refused.into());
     }
     match stored(blob).await? {
-        Some(stored) if stored.is(content) => Ok(true),
+        Some(stored) if stored.has(content) => Ok(true),
         Some(stored) if stored.is_folder => Err(folder_is_there(shown)),
-        // The condition was the only objection.
+        // Only the condition failed.
         Some(_) if !refused.is_path_refused() && !is_block_list_gone => Ok(false),
         _ => Err(refused.into()),
     }
 }
 
-fn folder_is_there(shown: &str) -> BodyError {
-    BodyError::File(FileError::invalid(shown, "a folder of that name is there"))
+fn folder_is_there(shown: &str) -> WriteError {
+    WriteError::File(FileError::invalid(shown, "a folder of that name exists"))
 }
 
 async fn stored(blob: &BlobClient) -> Result<Option<Stored>, RequestError> {
     let found = match blob.get_properties(None).await.map_err(RequestError::from) {
         Ok(found) => found,
-        Err(error) if error.is_absence() => return Ok(None),
+        Err(error) if error.is_not_found() => return Ok(None),
         Err(error) => return Err(error),
     };
     let metadata = found.metadata()?;
@@ -338,8 +341,8 @@ async fn stored(blob: &BlobClient) -> Result<Option<Stored>, RequestError> {
     };
     Ok(Some(Stored {
         bytes: found.content_length()?.unwrap_or(0),
-        sha256: named(SHA256).cloned(),
-        is_folder: named(IS_FOLDER).is_some_and(|value| value.eq_ignore_ascii_case("true")),
+        sha256: named(SHA256_METADATA).cloned(),
+        is_folder: named(IS_FOLDER_METADATA).is_some_and(|value| value.eq_ignore_ascii_case("true")),
     }))
 }
 
@@ -352,7 +355,7 @@ async fn upload(
     let options = BlockBlobClientUploadOptions {
         if_none_match: overwrite.condition(),
         metadata: Some(metadata(content)),
-        // Never in parts: the body is in memory already.
+        // Not in parts, because the content is in memory already.
         partition_size: NonZero::new(BLOCK_BYTES),
         method_options: with_md5(block),
         ..BlockBlobClientUploadOptions::default()
@@ -393,7 +396,7 @@ async fn commit(
 }
 
 fn metadata(content: Content<'_>) -> HashMap<String, String> {
-    HashMap::from([(SHA256.to_owned(), content.sha256.to_owned())])
+    HashMap::from([(SHA256_METADATA.to_owned(), content.sha256.to_owned())])
 }
 
 fn with_md5(block: &Block) -> ClientMethodOptions<'static> {
@@ -408,8 +411,8 @@ struct Block {
     md5: [u8; 16],
 }
 
-/// Reads `wanted` bytes from `from` on, and adds them to the file's hash.
-async fn read(source: &Arc<File>, from: u64, wanted: u64, hash: &Arc<Mutex<Sha256>>) -> Result<Block, BodyError> {
+/// Reads `wanted` bytes from offset `from`, and adds them to the file's hash.
+async fn read(source: &Arc<File>, from: u64, wanted: u64, hash: &Arc<Mutex<Sha256>>) -> Result<Block, WriteError> {
     let (source, hash) = (Arc::clone(source), Arc::clone(hash));
     let read = tokio::task::spawn_blocking(move || {
         let mut bytes = vec![0; usize::try_from(wanted).map_err(io::Error::other)?];
@@ -424,24 +427,24 @@ async fn read(source: &Arc<File>, from: u64, wanted: u64, hash: &Arc<Mutex<Sha25
     match read.await.map_err(io::Error::other).flatten() {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
             let reason = format!("it ends before byte {}", from + wanted);
-            Err(BodyError::File(FileError::SourceChanged { reason }))
+            Err(WriteError::File(FileError::SourceChanged { reason }))
         }
         read => Ok(read?),
     }
 }
 
-/// What was read must be what was announced: nothing has been made visible yet.
-fn verify(hash: &Mutex<Sha256>, content: Content<'_>) -> Result<(), BodyError> {
+/// Checks that the source has the announced content. Nothing is visible to readers before.
+fn verify(hash: &Mutex<Sha256>, content: Content<'_>) -> Result<(), WriteError> {
     let found = hash.lock().clone().finalize();
     if hex::encode(found) == content.sha256 {
         return Ok(());
     }
-    let reason = "its hash is not the announced one".to_owned();
-    Err(BodyError::File(FileError::SourceChanged { reason }))
+    let reason = "its SHA-256 is not the announced one".to_owned();
+    Err(WriteError::File(FileError::SourceChanged { reason }))
 }
 
 fn kib(bytes: u64) -> u32 {
     u32::try_from(bytes.div_ceil(1024))
-        .unwrap_or(MEMORY_KIB)
-        .min(MEMORY_KIB)
+        .unwrap_or(MAX_MEMORY_KIB)
+        .min(MAX_MEMORY_KIB)
 }

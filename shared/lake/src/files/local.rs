@@ -1,4 +1,4 @@
-//! Files on this machine, for development and tests: written under a temporary name, synced, renamed over.
+//! Files on this machine, for development and tests: written under a temporary name, synced, and renamed.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -9,13 +9,10 @@ use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
 
-use crate::files::content_hash::sha256_hex;
+use crate::files::content_hash::{CHUNK_BYTES, sha256_hex};
 use crate::files::{
     Content, FileError, FileFuture, FileStore, TEMPORARY_FOLDER, check_leftover, check_path, temporary_name,
 };
-
-/// A copy never holds more than this in memory.
-const PIECE_BYTES: usize = 256 * 1024;
 
 /// A [`FileStore`] in a local folder, which is created on first use.
 pub(crate) struct LocalFiles {
@@ -27,7 +24,7 @@ impl LocalFiles {
         Self { root }
     }
 
-    /// Runs blocking file work where it may block.
+    /// Runs blocking file operations on a thread for blocking work.
     fn blocking<T: Send + 'static>(
         &self,
         action: &'static str,
@@ -65,8 +62,8 @@ impl FileStore for LocalFiles {
             let target = root.join(&path);
             match has_content(&target, bytes, &sha256) {
                 Ok(same) => Ok(same),
-                Err(error) if is_absence(&error) => Ok(false),
-                Err(error) => Err(trouble("look up", &path, &target, &error)),
+                Err(error) if is_not_found(&error) => Ok(false),
+                Err(error) => Err(target_error("look up", &path, &target, &error)),
             }
         })
     }
@@ -97,7 +94,7 @@ impl FileStore for LocalFiles {
             match attempt() {
                 Ok(()) => Ok(Vec::new()),
                 Err(error) => {
-                    // Best effort: a full volume leaves an empty file.
+                    // Best effort: a full volume may leave an empty file.
                     let _ = fs::remove_file(&written);
                     Err(unavailable("write, rename and delete a test file in", root, &error))
                 }
@@ -124,7 +121,7 @@ impl FileStore for LocalFiles {
         self.blocking("delete", move |root| {
             check_leftover(&path)?;
             match fs::remove_file(root.join(&path)) {
-                Err(error) if !is_absence(&error) => Err(unavailable("delete", &root.join(&path), &error)),
+                Err(error) if !is_not_found(&error) => Err(unavailable("delete", &root.join(&path), &error)),
                 _ => Ok(()),
             }
         })
@@ -144,34 +141,34 @@ fn put(root: &Path, path: &str, source: &File, content: Content<'_>) -> Result<(
     let target = root.join(path);
     let folder = target.parent().unwrap_or(root);
     if target.is_dir() {
-        return Err(FileError::invalid(path, "a folder of that name is there"));
+        return Err(FileError::invalid(path, "a folder of that name exists"));
     }
     if has_content(&target, content.bytes, content.sha256).unwrap_or(false) {
         return Ok(());
     }
-    // The store's own folder first: trouble with it is not the message's.
+    // The store's own folder first: a failure there is not caused by the message's path.
     fs::create_dir_all(root).map_err(|error| unavailable("create", root, &error))?;
-    fs::create_dir_all(folder).map_err(|error| trouble("create the folder of", path, &target, &error))?;
+    fs::create_dir_all(folder).map_err(|error| target_error("create the folder of", path, &target, &error))?;
 
     let uploads = root.join(TEMPORARY_FOLDER);
     fs::create_dir_all(&uploads).map_err(|error| unavailable("create", &uploads, &error))?;
     let temporary = uploads.join(temporary_name());
     let written = write_temporary(source, &temporary, path, content)
-        .and_then(|()| fs::rename(&temporary, &target).map_err(|error| trouble("rename", path, &target, &error)));
+        .and_then(|()| fs::rename(&temporary, &target).map_err(|error| target_error("rename", path, &target, &error)));
     if written.is_err() {
-        // Best effort: a leftover is invisible to `list`, and the error to report is the first one.
+        // Best effort: `list` omits a leftover, and the first error is the one to report.
         let _ = fs::remove_file(&temporary);
         return written;
     }
-    // The rename itself must survive a power cut before the cache file is deleted.
+    // The rename itself has to be durable before the cached file is deleted.
     File::open(folder)
         .and_then(|folder| folder.sync_all())
         .map_err(|error| unavailable("sync the folder of", &target, &error))
 }
 
-/// Copies piece by piece and hashes: a file may change while it is read.
+/// Copies and hashes the source in chunks. The hash is checked at the end, because a file may change while it is read.
 fn write_temporary(source: &File, temporary: &Path, path: &str, content: Content<'_>) -> Result<(), FileError> {
-    let into = |error: &io::Error| trouble("write", path, temporary, error);
+    let into = |error: &io::Error| target_error("write", path, temporary, error);
     let mut to = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -179,22 +176,22 @@ fn write_temporary(source: &File, temporary: &Path, path: &str, content: Content
         .map_err(|error| into(&error))?;
     let changed = |reason: String| Err(FileError::SourceChanged { reason });
     let mut hash = Sha256::new();
-    let mut piece = vec![0; PIECE_BYTES];
+    let mut chunk = vec![0; CHUNK_BYTES];
     let mut copied: u64 = 0;
     while copied < content.bytes {
-        let wanted = PIECE_BYTES.min(usize::try_from(content.bytes - copied).unwrap_or(PIECE_BYTES));
-        let read = match source.read_at(&mut piece[..wanted], copied) {
+        let wanted = CHUNK_BYTES.min(usize::try_from(content.bytes - copied).unwrap_or(CHUNK_BYTES));
+        let read = match source.read_at(&mut chunk[..wanted], copied) {
             Ok(0) => return changed(format!("it ends after {copied} bytes")),
             Ok(read) => read,
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             Err(error) => return Err(unavailable("read", Path::new("the cached file"), &error)),
         };
         copied += read as u64;
-        hash.update(&piece[..read]);
-        to.write_all(&piece[..read]).map_err(|error| into(&error))?;
+        hash.update(&chunk[..read]);
+        to.write_all(&chunk[..read]).map_err(|error| into(&error))?;
     }
     if hex::encode(hash.finalize()) != content.sha256 {
-        return changed("its hash is not the announced one".to_owned());
+        return changed("its SHA-256 is not the announced one".to_owned());
     }
     to.sync_all().map_err(|error| into(&error))
 }
@@ -203,7 +200,7 @@ fn walk(root: &Path, prefix: &str, found: &mut Vec<(String, u64)>) -> Result<(),
     let folder = root.join(prefix);
     let entries = match fs::read_dir(&folder) {
         Ok(entries) => entries,
-        Err(error) if is_absence(&error) => return Ok(()),
+        Err(error) if is_not_found(&error) => return Ok(()),
         Err(error) => return Err(unavailable("list", &folder, &error)),
     };
     for entry in entries {
@@ -220,15 +217,15 @@ fn walk(root: &Path, prefix: &str, found: &mut Vec<(String, u64)>) -> Result<(),
         match entry.metadata() {
             Ok(metadata) if metadata.is_dir() => walk(root, &path, found)?,
             Ok(metadata) => found.push((path, metadata.len())),
-            // Replaced or removed while we were listing.
-            Err(error) if is_absence(&error) => {}
+            // Replaced or removed during the listing.
+            Err(error) if is_not_found(&error) => {}
             Err(error) => return Err(unavailable("list", &entry.path(), &error)),
         }
     }
     Ok(())
 }
 
-fn is_absence(error: &io::Error) -> bool {
+fn is_not_found(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
@@ -240,12 +237,13 @@ fn unavailable(action: &'static str, at: &Path, error: &io::Error) -> FileError 
     }
 }
 
-/// An error at the target: what the name itself causes belongs to the message, all else to the storage.
-fn trouble(action: &'static str, path: &str, at: &Path, error: &io::Error) -> FileError {
+/// Classifies an error at the target: an error that the name itself causes is permanent for the message, any other is one of
+/// the storage.
+fn target_error(action: &'static str, path: &str, at: &Path, error: &io::Error) -> FileError {
     match error.kind() {
         ErrorKind::NotADirectory | ErrorKind::IsADirectory | ErrorKind::AlreadyExists => FileError::invalid(
             path,
-            "a file is where it needs a folder, or a folder where it needs the file",
+            "a file has the name of one of its folders, or a folder has its name",
         ),
         ErrorKind::InvalidFilename | ErrorKind::InvalidInput => FileError::invalid(path, error.to_string()),
         _ => unavailable(action, at, error),

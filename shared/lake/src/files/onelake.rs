@@ -1,4 +1,4 @@
-//! A [`FileStore`] in OneLake: bodies over Blob, everything with folders in it over DFS.
+//! Files in OneLake: content is written over the Blob protocol; listing and deleting by path use DFS.
 
 use std::fmt;
 use std::fs::File;
@@ -18,18 +18,18 @@ use crate::azure::connection::Http;
 use crate::azure::dfs_transport::DfsTransport;
 use crate::azure::endpoints::blob_host;
 use crate::azure::service_error::RequestError;
-use crate::files::blobs::{BLOCK_BYTES, Bodies, BodyError};
+use crate::files::blobs::{BLOCK_BYTES, BlobWriter, WriteError};
 use crate::files::{
     Content, FileError, FileFuture, FileStore, OpenError, TEMPORARY_FOLDER, check_leftover, check_path,
 };
 use xact_contracts::onelake_billing::Bill;
 
 /// Attempts after the first, over DFS.
-const RETRIES: u32 = 6;
+const MAX_RETRIES: u32 = 6;
 const RETRY_DELAY: Duration = Duration::from_millis(200);
 const RETRY_TIMEOUT: Duration = Duration::from_secs(60);
-/// Everything else in a path is percent-encoded: the client crates encode nothing.
-const PATH: &AsciiSet = &NON_ALPHANUMERIC
+/// Characters of a path that are percent-encoded. The client crates encode nothing.
+const ENCODED_IN_PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/')
     .remove(b'-')
     .remove(b'_')
@@ -40,42 +40,42 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
 pub(crate) struct OneLakeFiles {
     http: Arc<Http>,
     workspace: FileSystemClient,
-    bodies: Bodies,
+    blobs: BlobWriter,
     /// Item and folder within it.
     root: String,
     /// The location, for errors.
     at: String,
-    /// Where bodies are sent, for errors.
+    /// The host of the Blob endpoint, for errors.
     blob_host: String,
 }
 
 impl OneLakeFiles {
-    /// The files below `path` of a workspace on the DFS host `host`. No I/O.
+    /// Returns the files below `path` of a workspace on the DFS host `host`. No I/O.
     ///
     /// # Errors
-    /// [`OpenError::Folder`] if that makes no URL.
+    /// [`OpenError::Folder`] if that is not a valid URL.
     pub(crate) fn new(http: &Arc<Http>, workspace: &str, host: &str, path: &str) -> Result<Self, OpenError> {
         let at = format!("abfss://{workspace}@{host}/{path}");
         let blob_host = blob_host(host);
-        let blobs = Url::parse(&format!("https://{blob_host}/{}/", encoded(workspace)));
+        let workspace_url = Url::parse(&format!("https://{blob_host}/{}/", encoded(workspace)));
         let location = CloudLocation::Custom {
             account: "onelake".to_owned(),
             uri: format!("https://{host}/"),
         };
-        // Anonymous for the crate: the transport adds the token, and knows when another is needed.
+        // Anonymous for the crate, because the transport adds the token.
         let client = DataLakeClientBuilder::with_location(location, StorageCredentials::anonymous())
             .transport(TransportOptions::new(Arc::new(DfsTransport(Arc::clone(http)))))
             .retry(RetryOptions::exponential(
                 ExponentialRetryOptions::default()
                     .initial_delay(RETRY_DELAY)
-                    .max_retries(RETRIES)
+                    .max_retries(MAX_RETRIES)
                     .max_total_elapsed(RETRY_TIMEOUT),
             ))
             .build();
         Ok(Self {
             http: Arc::clone(http),
             workspace: client.file_system_client(encoded(workspace)),
-            bodies: Bodies::new(http, blobs.map_err(|_| OpenError::Folder(at.clone()))?),
+            blobs: BlobWriter::new(http, workspace_url.map_err(|_| OpenError::Folder(at.clone()))?),
             root: path.to_owned(),
             at,
             blob_host,
@@ -101,13 +101,13 @@ impl OneLakeFiles {
         }
     }
 
-    /// An error of a Blob request. Its host is named: it may be blocked where the DFS host is not.
+    /// Converts an error of a Blob request. It names the host, because a firewall may block it but not the DFS host.
     fn blob_error(&self, action: &'static str, path: &str, error: &RequestError) -> FileError {
         match error {
             _ if error.is_path_refused() => FileError::invalid(path, error.to_string()),
             RequestError::Refused { .. } => self.unavailable(action, path, error),
-            RequestError::Failed(why) => {
-                self.unavailable(action, path, &format!("{why} (Blob endpoint {})", self.blob_host))
+            RequestError::Failed(reason) => {
+                self.unavailable(action, path, &format!("{reason} (Blob endpoint {})", self.blob_host))
             }
         }
     }
@@ -115,13 +115,13 @@ impl OneLakeFiles {
     async fn put(&self, path: &str, source: &Arc<File>, content: Content<'_>) -> Result<(), FileError> {
         check(path)?;
         let put = self
-            .bodies
+            .blobs
             .put(&encoded(&self.within(path)), path, source, content)
             .await;
         put.map_err(|error| match error {
-            BodyError::Request(error) => self.blob_error("write", path, &error),
-            BodyError::File(error) => error,
-            BodyError::Source(error) => FileError::Unavailable {
+            WriteError::Request(error) => self.blob_error("write", path, &error),
+            WriteError::File(error) => error,
+            WriteError::Source(error) => FileError::Unavailable {
                 action: "read",
                 at: "the cached file".to_owned(),
                 reason: error.to_string(),
@@ -131,7 +131,7 @@ impl OneLakeFiles {
 
     async fn holds_content(&self, path: &str, content: Content<'_>) -> Result<bool, FileError> {
         check(path)?;
-        let stored = self.bodies.stored(&encoded(&self.within(path))).await;
+        let stored = self.blobs.stored(&encoded(&self.within(path))).await;
         let stored = match stored.map_err(|error| self.blob_error("look up", path, &error))? {
             Some(stored) if !stored.is_folder && stored.bytes == content.bytes => stored,
             _ => return Ok(false),
@@ -139,7 +139,7 @@ impl OneLakeFiles {
         if let Some(sha256) = stored.sha256 {
             return Ok(sha256 == content.sha256);
         }
-        // Written by another program, or the service does not keep metadata: only the content itself tells.
+        // Written by another program, or the service does not keep metadata: the content itself has to be compared.
         let file = self.file(path);
         let mut hash = Sha256::new();
         let mut read: u64 = 0;
@@ -160,28 +160,28 @@ impl OneLakeFiles {
     async fn delete(&self, path: &str) -> Result<(), FileError> {
         let deleted = self.file(path).delete().into_stream().try_collect::<Vec<_>>().await;
         match deleted.map_err(RequestError::from) {
-            Err(error) if !error.is_absence() => Err(self.unavailable("delete", path, &error)),
+            Err(error) if !error.is_not_found() => Err(self.unavailable("delete", path, &error)),
             _ => Ok(()),
         }
     }
 
-    /// Whether the DFS endpoint answers, whatever it says about the path.
+    /// Returns whether the DFS endpoint responds, with any status.
     async fn is_dfs_reachable(&self) -> bool {
         let answer = self.file("").get_properties().await.map_err(RequestError::from);
         answer.map_or_else(|error| error.status().is_some(), |_| true)
     }
 
-    /// The requests of an upload, of a repeated one and of a large one, on a small file that is deleted at the end.
+    /// Sends the requests of an upload, of a repeated upload and of a large one, for a small file that is deleted at the end.
     async fn probe_writes(&self) -> Result<Vec<String>, FileError> {
         let path = encoded(&self.within(&format!(".xact-probe-{}", Uuid::new_v4())));
-        let remarks = self.bodies.probe(&path).await;
-        // Deleted in any case; the first error is the one to report.
-        let deleted = self.bodies.delete(&path).await;
+        let remarks = self.blobs.probe(&path).await;
+        // Deleted in any case. The first error is the one to report.
+        let deleted = self.blobs.delete(&path).await;
         match remarks.and_then(|remarks| deleted.map(|()| remarks)) {
             Ok(remarks) => Ok(remarks.into_iter().map(str::to_owned).collect()),
-            Err(RequestError::Failed(why)) if self.is_dfs_reachable().await => {
+            Err(RequestError::Failed(reason)) if self.is_dfs_reachable().await => {
                 let reason = format!(
-                    "{why} (Blob endpoint {}). The DFS endpoint answers: let the firewall, the proxy or the private \
+                    "{reason} (Blob endpoint {}). The DFS endpoint answers: let the firewall, the proxy or the private \
                      endpoint pass the Blob endpoint too",
                     self.blob_host
                 );
@@ -191,14 +191,14 @@ impl OneLakeFiles {
         }
     }
 
-    /// Files below `folder`: path within the root, bytes, and when they were last written.
-    async fn walk(&self, folder: &str) -> Result<Vec<Found>, FileError> {
+    /// Returns the files below `folder`.
+    async fn walk(&self, folder: &str) -> Result<Vec<Listed>, FileError> {
         let mut pages = self.workspace.list_paths().directory(self.within(folder)).into_stream();
         let mut found = Vec::new();
         while let Some(page) = pages.next().await {
             let page = match page.map_err(RequestError::from) {
                 Ok(page) => page,
-                Err(error) if error.is_absence() => break,
+                Err(error) if error.is_not_found() => break,
                 Err(error) => return Err(self.unavailable("list", folder, &error)),
             };
             found.extend(
@@ -206,7 +206,7 @@ impl OneLakeFiles {
                     .into_iter()
                     .filter(|entry| !entry.is_directory)
                     .filter_map(|entry| {
-                        Some(Found {
+                        Some(Listed {
                             path: within_root(&entry.name, &self.root)?.to_owned(),
                             bytes: u64::try_from(entry.content_length).ok()?,
                             written: entry.last_modified.unix_timestamp(),
@@ -218,10 +218,12 @@ impl OneLakeFiles {
     }
 }
 
-struct Found {
+/// A file in a listing.
+struct Listed {
+    /// Relative to the root.
     path: String,
     bytes: u64,
-    /// Unix seconds.
+    /// When it was last written, in Unix seconds.
     written: i64,
 }
 
@@ -260,7 +262,7 @@ impl FileStore for OneLakeFiles {
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
             let limit = now.unwrap_or_default().saturating_sub(min_age).as_secs();
             let found = self.walk(TEMPORARY_FOLDER).await?.into_iter();
-            let is_old = |file: &Found| u64::try_from(file.written).is_ok_and(|written| written <= limit);
+            let is_old = |file: &Listed| u64::try_from(file.written).is_ok_and(|written| written <= limit);
             Ok(found.filter(is_old).map(|file| (file.path, file.bytes)).collect())
         })
     }
@@ -277,15 +279,15 @@ impl FileStore for OneLakeFiles {
     }
 }
 
-/// Besides what leads out of the folder: what OneLake refuses must not reach it, since its answer could be taken for
-/// trouble that passes.
+/// Refuses a path that could lead out of the folder, and one that OneLake refuses: its response could be taken for a
+/// transient error.
 fn check(path: &str) -> Result<(), FileError> {
     check_path(path)?;
     for part in path.split('/') {
         if part.chars().any(|c| c.is_control() || "\"*:<>?|".contains(c)) {
             return Err(FileError::invalid(
                 path,
-                "it holds a character that OneLake refuses in names",
+                "it contains a character that OneLake refuses in names",
             ));
         }
         if part.ends_with(['.', ' ']) {
@@ -296,10 +298,11 @@ fn check(path: &str) -> Result<(), FileError> {
 }
 
 fn encoded(path: &str) -> String {
-    utf8_percent_encode(path, PATH).to_string()
+    utf8_percent_encode(path, ENCODED_IN_PATH).to_string()
 }
 
-/// Listed paths start with the item. It may be named where we gave its GUID, and the other way round.
+/// Returns a listed path relative to the root. Listed paths start with the item, by its name even if the request has its
+/// GUID, and the other way round.
 fn within_root<'a>(name: &'a str, root: &str) -> Option<&'a str> {
     let below = |root: &str| name.strip_prefix(root)?.strip_prefix('/');
     if let Some(path) = below(root) {
@@ -315,7 +318,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_one_lake_refuses_never_reach_it() {
+    fn names_that_one_lake_refuses_are_not_sent() {
         for path in ["a:b", "a/b?", "a./b", "a /b", "a\u{1}b", "a|b", "../a", "", "a//b"] {
             assert!(matches!(check(path), Err(FileError::InvalidPath { .. })), "{path:?}");
         }
@@ -325,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_encoded_once_and_slashes_are_kept() {
+    fn paths_are_encoded_once_and_slashes_are_not_encoded() {
         assert_eq!(
             encoded("my item/Files/a b#c%41ü"),
             "my%20item/Files/a%20b%23c%2541%C3%BC"

@@ -1,4 +1,4 @@
-//! The file store of a location.
+//! Opens the file store of a location.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::files::onelake::OneLakeFiles;
 use crate::files::{FileStore, OpenError};
 use crate::location::Location;
 
-/// The store of a location. No I/O happens before its first use.
+/// Returns the file store of a location. There is no I/O before its first use.
 ///
 /// # Errors
 /// [`OpenError`].
@@ -19,8 +19,7 @@ pub fn open(location: &Location, connection: &Connection) -> Result<Arc<dyn File
             let http = connection
                 .http()
                 .ok_or_else(|| OpenError::NotConnected(location.to_string()))?;
-            // Items and their first folders are Fabric's: nothing can be created beside them, and files do not belong
-            // among the tables.
+            // Fabric creates items and their first folders; only in Files can other folders be created.
             match path.split('/').nth(1) {
                 Some("Files") => Ok(Arc::new(OneLakeFiles::new(http, workspace, host, path)?)),
                 _ => Err(OpenError::Folder(location.to_string())),

@@ -1,12 +1,12 @@
-//! A cache that is bounded by bytes; the least recently used entries are dropped first.
+//! A cache with a limit in bytes; the least recently used entries are dropped first.
 
 use lru::LruCache;
 use parking_lot::{Mutex, MutexGuard};
 
-/// What an entry costs besides its value: key, pointers, the map's node.
+/// Memory of an entry in addition to its value: key, pointers, the map's node.
 const ENTRY_BYTES: usize = 256;
 
-/// Values by name. They are cheap to clone.
+/// Values by name. Values must be cheap to clone.
 pub(crate) struct ByteLru<V> {
     capacity: usize,
     entries: Mutex<Entries<V>>,
@@ -18,7 +18,7 @@ struct Entries<V> {
 }
 
 impl<V: Clone> ByteLru<V> {
-    /// A cache of at most `capacity` bytes.
+    /// Returns a cache of at most `capacity` bytes.
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
             capacity,
@@ -33,7 +33,7 @@ impl<V: Clone> ByteLru<V> {
         self.lock().by_name.get(name).map(|(value, _)| value.clone())
     }
 
-    /// Adds or replaces an entry of `bytes` bytes. One that is larger than the cache is not kept.
+    /// Adds or replaces an entry of `bytes` bytes. An entry larger than the cache is not kept.
     pub(crate) fn put(&self, name: &str, value: V, bytes: usize) {
         let bytes = bytes + ENTRY_BYTES;
         if bytes > self.capacity {
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn the_least_recently_used_are_dropped_when_the_bytes_are_spent() {
+    fn the_least_recently_used_entries_are_dropped_at_the_limit() {
         let cache = cache(2);
         cache.put("a", 1, ENTRY);
         cache.put("b", 2, ENTRY);
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replaced_or_removed_entry_is_no_longer_counted() {
+    fn a_replaced_or_removed_entry_is_not_counted() {
         let cache = cache(8);
         cache.put("a", 1, ENTRY);
         cache.put("a", 2, 2 * ENTRY);

@@ -1,22 +1,22 @@
-//! What a table asks of its writers beyond rows in files, and whether this writer does it.
+//! Delta table features: what a table requires of its writers, and whether this writer supports it.
 //!
-//! A table's protocol lists features: names for duties that a reader or a writer has. Whoever alters a table with Spark
-//! leaves many of them listed that ask nothing of an append: Spark lists `invariants` in every protocol that it upgrades,
-//! and never takes `changeDataFeed` off again. So what counts is not the list but what the table uses: a constraint, a
-//! column, a property. The listed name itself counts only where it is a duty for every commit, or is not known here.
+//! A table's protocol lists features by name. When a table is altered with Spark, its protocol often lists features that
+//! require nothing of an append: Spark lists `invariants` in every protocol that it upgrades, and never removes
+//! `changeDataFeed`. So the list does not decide, but what the table uses: a constraint, a column, a property. A listed
+//! name itself decides only if the feature concerns every commit, or is not known here.
 //!
-//! | feature | asks of this writer | what is done |
+//! | feature | requires of this writer | what is done |
 //! |---|---|---|
-//! | `appendOnly` | no removal of rows | appends go on; [`Features::refuse_removal`] |
+//! | `appendOnly` | rows are never removed | appended to; [`Features::refuse_removal`] |
 //! | `invariants`, `checkConstraints` | each row is checked | refused if the table has one |
-//! | `generatedColumns`, `identityColumns`, `allowColumnDefaults` | values for columns that rows do not have | refused if there is one |
-//! | `changeDataFeed` | removed rows are written beside the table | done: `remove` |
-//! | `columnMapping` | other names in the files | refused while the mode is not `none` |
-//! | `deletionVectors` | rows of a file that count as deleted | refused while a file has one: `snapshot` |
-//! | `inCommitTimestamp` | a time in each commit that only grows | done: `commit` |
-//! | `rowTracking`, `materializePartitionColumns`, `icebergCompatV…` | something in each file | refused while it is on |
+//! | `generatedColumns`, `identityColumns`, `allowColumnDefaults` | values for columns that the rows do not have | refused if there is one |
+//! | `changeDataFeed` | removed rows are also written to the feed | supported: `change_feed` |
+//! | `columnMapping` | other column names in the files | refused unless the mode is `none` |
+//! | `deletionVectors` | some rows of a file are deleted | refused while a file has one: `snapshot` |
+//! | `inCommitTimestamp` | an increasing time in each commit | supported: `commit` |
+//! | `rowTracking`, `materializePartitionColumns`, `icebergCompatV…` | additional content of each file | refused while it is enabled |
 //! | `catalogManaged` | commits through a catalog | refused |
-//! | `domainMetadata`, `clustering`, `v2Checkpoint`, `typeWidening`, `timestampNtz`, `vacuumProtocolCheck`, `checkpointProtection` | nothing of an append | goes on |
+//! | `domainMetadata`, `clustering`, `v2Checkpoint`, `typeWidening`, `timestampNtz`, `vacuumProtocolCheck`, `checkpointProtection` | nothing of an append | appended to |
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -24,33 +24,33 @@ use deltalake::table::state::DeltaTableState;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The newest writer version there is: it means that features are listed by name.
-const NEWEST_WRITER: i32 = 7;
-const NEWEST_READER: i32 = 3;
+/// The highest writer version that Delta has. It means that features are listed by name.
+const MAX_WRITER_VERSION: i32 = 7;
+const MAX_READER_VERSION: i32 = 3;
 
-/// Why rows cannot be appended to a table, and what makes it possible.
+/// Why rows cannot be appended to a table, and how to make it possible.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Obstacle {
     /// The feature, by its name in the protocol.
     pub feature: String,
-    /// What in the table asks for it.
+    /// What in the table uses it.
     pub reason: String,
-    /// What to do, in Spark's words.
+    /// What to do, as Spark SQL.
     pub remedy: String,
 }
 
-/// What a table's protocol and properties ask of its writers.
+/// What a table's protocol and properties require of its writers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Features {
-    /// Whatever keeps this writer from appending.
+    /// Reasons why this writer cannot append.
     pub(crate) obstacles: Vec<Obstacle>,
-    /// No row may be removed.
+    /// Rows must not be removed.
     pub(crate) is_append_only: bool,
-    /// Removed rows are written to the change data feed.
+    /// Removed rows have to be written to the change data feed.
     pub(crate) has_change_data_feed: bool,
-    /// Every commit carries a time that only grows.
+    /// Every commit has to have a time that is later than the last.
     pub(crate) has_in_commit_timestamps: bool,
-    /// Log entries are needed although a checkpoint covers them.
+    /// Log entries must be kept although a checkpoint covers them.
     pub(crate) protects_checkpoints: bool,
 }
 
@@ -70,15 +70,15 @@ struct Metadata {
     schema_string: String,
 }
 
-/// A column, or a field in one, with what writers must know of it.
+/// A column, or a field in one, with its metadata for writers.
 struct Column {
-    /// As in `a.b`.
+    /// A field in a column is named like `a.b`.
     name: String,
     kind: Value,
     metadata: serde_json::Map<String, Value>,
 }
 
-/// Features that ask nothing of an append, or that are judged by what the table uses.
+/// Features that require nothing of an append, or for which the use in the table decides.
 const KNOWN: [&str; 28] = [
     "allowColumnDefaults",
     "appendOnly",
@@ -111,7 +111,7 @@ const KNOWN: [&str; 28] = [
 ];
 
 impl Features {
-    /// Reads what a loaded table asks; `ours` are the columns that every row has a value for, if only null.
+    /// Returns what a loaded table requires. `ours` are the columns for which every row has a value, null included.
     pub(crate) fn of(table: &DeltaTableState, ours: &BTreeSet<String>) -> Result<Self, serde_json::Error> {
         let protocol = serde_json::to_value(table.protocol())?;
         let metadata = serde_json::to_value(table.metadata())?;
@@ -143,7 +143,7 @@ impl Features {
         })
     }
 
-    /// Why rows may not be removed, if they may not.
+    /// Returns why rows must not be removed, if that is so.
     pub(crate) fn refuse_removal(&self) -> Option<Obstacle> {
         self.is_append_only.then(|| {
             obstacle(
@@ -155,7 +155,7 @@ impl Features {
     }
 }
 
-/// A file of which some rows count as deleted: read as it is, they would come back.
+/// Returns the obstacle of a file with a deletion vector: read without it, deleted rows would reappear.
 pub(crate) fn deletion_vector(file: &str) -> Obstacle {
     obstacle(
         "deletionVectors",
@@ -174,7 +174,7 @@ fn obstacle(feature: &str, reason: impl Into<String>, remedy: impl Into<String>)
 
 fn of_versions(protocol: &Protocol) -> Option<Obstacle> {
     let (reader, writer) = (protocol.min_reader_version, protocol.min_writer_version);
-    (reader > NEWEST_READER || writer > NEWEST_WRITER).then(|| {
+    (reader > MAX_READER_VERSION || writer > MAX_WRITER_VERSION).then(|| {
         obstacle(
             "protocol",
             format!(
@@ -185,7 +185,7 @@ fn of_versions(protocol: &Protocol) -> Option<Obstacle> {
     })
 }
 
-/// Fields of structs, of elements and of values count like columns.
+/// Collects columns and the fields of structs, elements and values within them.
 fn collect_columns(kind: &Value, within: &str, columns: &mut Vec<Column>) {
     for field in kind["fields"].as_array().into_iter().flatten() {
         let name = format!("{within}{}", field["name"].as_str().unwrap_or_default());
@@ -232,14 +232,14 @@ fn of_columns(columns: &[Column], ours: &BTreeSet<String>) -> Vec<Obstacle> {
         if has("CURRENT_DEFAULT") && !ours.contains(name) {
             obstacles.push(obstacle(
                 "allowColumnDefaults",
-                format!("its column {name:?} has a default that the rows do not have"),
+                format!("its column {name:?} has a default, and the rows have no such column"),
                 format!("ALTER TABLE … ALTER COLUMN {name} DROP DEFAULT"),
             ));
         }
         if kind == "variant" {
             obstacles.push(obstacle(
                 "variantType",
-                format!("its column {name:?} is a variant"),
+                format!("its column {name:?} has the type variant, which is not supported"),
                 RESTORE,
             ));
         }
@@ -247,9 +247,9 @@ fn of_columns(columns: &[Column], ours: &BTreeSet<String>) -> Vec<Obstacle> {
     obstacles
 }
 
-/// For columns that no statement mends.
+/// The remedy for a column that no statement can change.
 const RESTORE: &str = "RESTORE TABLE … TO VERSION AS OF the version before (rows written since are read from the topic again), or stop its writers and move the table away: the next row creates it";
-/// For features that no statement takes off a table.
+/// The remedy for a feature that no statement can remove.
 const RESTORE_PROTOCOL: &str = "SET spark.databricks.delta.restore.protocolDowngradeAllowed = true, then RESTORE TABLE … TO VERSION AS OF the version before (rows written since are read from the topic again), or stop its writers and move the table away: the next row creates it";
 
 fn of_properties(configuration: &HashMap<String, String>, is_on: &dyn Fn(&str) -> bool) -> Vec<Obstacle> {
@@ -308,7 +308,7 @@ fn of_listed(protocol: &Protocol, is_on: &dyn Fn(&str) -> bool) -> Vec<Obstacle>
             known if KNOWN.contains(&known) => {}
             unknown => obstacles.push(obstacle(
                 unknown,
-                "its protocol lists this feature, which is not known here",
+                "its protocol lists this feature, which this program does not know",
                 format!("ALTER TABLE … DROP FEATURE {unknown}, or use a newer release of this program"),
             )),
         }

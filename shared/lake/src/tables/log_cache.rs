@@ -1,8 +1,8 @@
-//! Keeps the files of a table's log in memory, since they never change: entries and checkpoints that this process wrote
-//! or read need no second request. Opening a table again, and making a checkpoint, replay the log from here.
+//! Caches the files of a table's log, which never change: entries and checkpoints that this process wrote or read need no
+//! second request. Loading a table again, and writing a checkpoint, replay the log from here.
 //!
-//! A table that is deleted and created again at the same place has other files under the same names. Every replay begins
-//! with a listing, and an entry whose size or ETag is not the listed one is dropped.
+//! A table that is deleted and created again at the same location has other files with the same names. Every replay begins
+//! with a listing, and a cached file whose size or ETag differs from the listed one is dropped.
 
 use std::fmt;
 use std::ops::Range;
@@ -22,20 +22,20 @@ use futures::stream::{self, BoxStream};
 use crate::tables::byte_lru::ByteLru;
 
 /// Memory for one table's log: a few hundred commits and a checkpoint.
-const CACHE_BYTES: usize = 16 * 1024 * 1024;
-/// A larger file is read in the ranges that are asked for.
-const LARGEST_FILE_BYTES: u64 = 8 * 1024 * 1024;
+const MAX_CACHE_BYTES: usize = 16 * 1024 * 1024;
+/// Of a larger file only the requested ranges are read.
+const MAX_FILE_BYTES: u64 = 8 * 1024 * 1024;
 
-/// No checkpoint is hidden, nor the hint.
+/// Neither a checkpoint nor `_last_checkpoint` is hidden.
 const NOTHING_HIDDEN: u64 = u64::MAX;
-/// The hint is hidden, which names the newest checkpoint.
-const HINT_HIDDEN: u64 = u64::MAX - 1;
+/// Only `_last_checkpoint` is hidden, which names the newest checkpoint.
+const LAST_CHECKPOINT_HIDDEN: u64 = u64::MAX - 1;
 
 /// An object store whose log files are cached.
 pub(crate) struct LogCache {
     inner: Arc<dyn ObjectStore>,
     files: Arc<ByteLru<File>>,
-    /// Checkpoints of this version and later ones are not there, as far as readers can tell.
+    /// For readers, checkpoints of this version and later ones do not exist.
     hidden_from: Arc<AtomicU64>,
 }
 
@@ -49,18 +49,19 @@ impl LogCache {
     pub(crate) fn new(inner: Arc<dyn ObjectStore>) -> Self {
         Self {
             inner,
-            files: Arc::new(ByteLru::new(CACHE_BYTES)),
+            files: Arc::new(ByteLru::new(MAX_CACHE_BYTES)),
             hidden_from: Arc::new(AtomicU64::new(NOTHING_HIDDEN)),
         }
     }
 
-    /// Hides the hint and the checkpoints from a version on: for a log whose checkpoints are damaged. `None` hides nothing.
+    /// Hides `_last_checkpoint` and the checkpoints from a version on, for a log with damaged checkpoints. `None` hides
+    /// nothing.
     pub(crate) fn hide_checkpoints(&self, from: Option<u64>) {
-        let from = from.map_or(NOTHING_HIDDEN, |version| version.min(HINT_HIDDEN));
+        let from = from.map_or(NOTHING_HIDDEN, |version| version.min(LAST_CHECKPOINT_HIDDEN));
         self.hidden_from.store(from, Ordering::SeqCst);
     }
 
-    /// Asks the storage whether the file is there and, if it is in memory, still the same.
+    /// Returns whether the storage has the file and, if it is cached, whether it is still the same.
     ///
     /// # Errors
     /// Those of the storage.
@@ -83,20 +84,20 @@ impl LogCache {
         file
     }
 
-    /// The whole file, from memory if it is there. `None`: it is too large to be kept.
+    /// Returns the whole file, from memory if it is cached. `None`: it is too large to be cached.
     async fn file(&self, location: &Path) -> Result<Option<File>> {
         if let Some(file) = self.files.get(location.as_ref()) {
             return Ok(Some(file));
         }
         let found = self.inner.get_opts(location, GetOptions::default()).await?;
-        if found.meta.size > LARGEST_FILE_BYTES {
+        if found.meta.size > MAX_FILE_BYTES {
             return Ok(None);
         }
         let meta = found.meta.clone();
         Ok(Some(self.put_file(meta, found.bytes().await?)))
     }
 
-    fn checked(&self, listed: BoxStream<'static, Result<ObjectMeta>>) -> BoxStream<'static, Result<ObjectMeta>> {
+    fn without_hidden(&self, listed: BoxStream<'static, Result<ObjectMeta>>) -> BoxStream<'static, Result<ObjectMeta>> {
         let files = Arc::clone(&self.files);
         let hidden_from = Arc::clone(&self.hidden_from);
         listed
@@ -123,13 +124,13 @@ fn drop_changed(files: &ByteLru<File>, listed: &ObjectMeta) {
     }
 }
 
-/// Listings give ETags without quotes, single answers with them.
+/// A listing has ETags without quotes, a response for a single file has them with quotes.
 fn is_same(kept: &ObjectMeta, listed: &ObjectMeta) -> bool {
     let tag = |meta: &ObjectMeta| meta.e_tag.as_ref().map(|tag| tag.trim_matches('"').to_owned());
     kept.size == listed.size && tag(kept) == tag(listed)
 }
 
-/// Log entries and classic checkpoints: `{version}.json`, `{version}.checkpoint.parquet`.
+/// Returns whether this is a log entry or a classic checkpoint: `{version}.json`, `{version}.checkpoint.parquet`.
 fn is_log_file(location: &Path) -> bool {
     let Some(name) = location
         .filename()
@@ -141,7 +142,7 @@ fn is_log_file(location: &Path) -> bool {
     digits == 20 && matches!(&name[digits..], ".json" | ".checkpoint.parquet")
 }
 
-/// Whether it is the hint, or a checkpoint of a hidden version.
+/// Returns whether this is `_last_checkpoint`, or a checkpoint of a hidden version.
 fn is_hidden(location: &Path, hidden_from: u64) -> bool {
     if hidden_from == NOTHING_HIDDEN || !location.as_ref().contains("_delta_log/") {
         return false;
@@ -174,7 +175,7 @@ impl fmt::Debug for LogCache {
 
 impl fmt::Display for LogCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} with its log in memory", self.inner)
+        write!(f, "{} with a log cache", self.inner)
     }
 }
 
@@ -197,7 +198,7 @@ impl ObjectStore for LogCache {
                 };
                 self.put_file(meta, bytes);
             }
-            // It may have been stored all the same.
+            // It may have been stored nevertheless.
             Err(_) => self.files.remove(location.as_ref()),
         }
         put
@@ -212,10 +213,10 @@ impl ObjectStore for LogCache {
         if is_hidden(location, self.hidden_from.load(Ordering::SeqCst)) {
             return Err(Error::NotFound {
                 path: location.to_string(),
-                source: "hidden: it cannot be read".into(),
+                source: "it cannot be read and is hidden".into(),
             });
         }
-        // A look at the metadata asks whether the file is there now.
+        // A request for metadata asks whether the file exists now, so it is not answered from memory.
         if !is_log_file(location) || !is_plain(&options) || options.head {
             let found = self.inner.get_opts(location, options).await;
             if let Ok(found) = &found {
@@ -230,7 +231,7 @@ impl ObjectStore for LogCache {
             None => 0..meta.size,
             Some(range) => match range.as_range(meta.size) {
                 Ok(range) => range,
-                // The storage has its own words for it.
+                // The storage returns its own error.
                 Err(_) => return self.inner.get_opts(location, options).await,
             },
         };
@@ -266,11 +267,11 @@ impl ObjectStore for LogCache {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.checked(self.inner.list(prefix))
+        self.without_hidden(self.inner.list(prefix))
     }
 
     fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.checked(self.inner.list_with_offset(prefix, offset))
+        self.without_hidden(self.inner.list_with_offset(prefix, offset))
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
@@ -312,7 +313,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_entry_that_was_written_or_read_is_not_read_again() {
+    async fn a_written_or_read_entry_is_not_read_again() {
         let storage = Arc::new(InMemory::new());
         let [writer, reader] = [(); 2].map(|()| LogCache::new(Arc::clone(&storage) as Arc<dyn ObjectStore>));
         writer
@@ -326,13 +327,13 @@ mod tests {
             assert_eq!(cache.get_range(&path(), 1..3).await.unwrap(), "nt");
             assert!(
                 cache.head(&path()).await.is_err(),
-                "a look at the metadata asks the storage"
+                "metadata is requested from the storage"
             );
         }
     }
 
     #[tokio::test]
-    async fn a_listing_drops_an_entry_that_another_table_has_under_this_name() {
+    async fn a_listing_drops_an_entry_if_another_table_has_one_of_this_name() {
         let storage = Arc::new(InMemory::new());
         let cache = LogCache::new(Arc::clone(&storage) as Arc<dyn ObjectStore>);
         cache.put(&path(), "ours.".into()).await.unwrap();
@@ -345,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn only_files_that_never_change_are_kept() {
+    fn only_files_that_never_change_are_cached() {
         for (name, is) in [
             (ENTRY, true),
             ("_delta_log/00000000000000000007.checkpoint.parquet", true),

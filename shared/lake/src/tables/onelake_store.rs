@@ -1,4 +1,4 @@
-//! Tables in OneLake: `object_store`'s Azure client over our connection, with deletes that OneLake takes.
+//! The object store of tables in OneLake: `object_store`'s Azure client over the connection, with deletes one by one.
 
 use std::fmt;
 use std::ops::Range;
@@ -23,21 +23,21 @@ use object_store::{
 use tokio::runtime::{Builder, Runtime};
 use url::Url;
 
-use crate::azure::connection::{Http, Trouble};
+use crate::azure::connection::{Http, SendError};
 use crate::azure::endpoints::blob_host;
 
-/// Deletes at once. Only `table vacuum` and log clean-up delete many.
-const DELETES: usize = 16;
+/// Deletes at the same time. Only `table vacuum` and log clean-up delete many files.
+const MAX_DELETES_AT_ONCE: usize = 16;
 
-/// The blobs of a workspace. Delta never uses the DFS endpoint.
+/// Returns the object store of a workspace. Only the Blob endpoint is used.
 pub(crate) fn open(http: &Arc<Http>, workspace: &str, host: &str) -> Result<Arc<dyn ObjectStore>> {
-    register();
+    register_scheme();
     let endpoint = format!("https://{}", blob_host(host));
     let store = MicrosoftAzureBuilder::new()
         .with_account("onelake")
         .with_container_name(workspace)
         .with_endpoint(endpoint.clone())
-        // Signed by our connection, which also knows when a token has to be replaced.
+        // The connection adds the token.
         .with_skip_signature(true)
         .with_http_connector(Connector(Arc::clone(http)))
         .with_retry(RetryConfig {
@@ -56,16 +56,16 @@ pub(crate) fn open(http: &Arc<Http>, workspace: &str, host: &str) -> Result<Arc<
             url.path_segments_mut().ok()?.push(workspace);
             Some(url)
         })
-        .ok_or_else(|| generic(format!("{endpoint} is no URL")))?;
-    Ok(Arc::new(Blobs {
+        .ok_or_else(|| generic(format!("{endpoint} is not a URL")))?;
+    Ok(Arc::new(OneLakeStore {
         store,
         http: Arc::clone(http),
         container,
     }))
 }
 
-/// deltalake opens no table whose scheme has no log store.
-fn register() {
+/// Registers a log store for `abfss:`, because deltalake does not open a table whose scheme has none.
+fn register_scheme() {
     #[derive(Debug)]
     struct Logs;
     impl LogStoreFactory for Logs {
@@ -87,7 +87,7 @@ fn register() {
     LazyLock::force(&ONCE);
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "a text, as it comes")]
+#[expect(clippy::needless_pass_by_value, reason = "takes an error or a text")]
 fn generic(text: impl ToString) -> Error {
     Error::Generic {
         store: "OneLake",
@@ -95,22 +95,23 @@ fn generic(text: impl ToString) -> Error {
     }
 }
 
-/// As the client it stands on, but for deletes: that one sends them in batches, which OneLake answers with 400.
+/// The Azure client of `object_store`, with another way to delete: that client deletes in batches, which OneLake refuses
+/// with 400.
 #[derive(Debug)]
-struct Blobs {
+struct OneLakeStore {
     store: MicrosoftAzure,
     http: Arc<Http>,
     container: Url,
 }
 
-impl fmt::Display for Blobs {
+impl fmt::Display for OneLakeStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "OneLake({})", self.container)
     }
 }
 
 #[async_trait]
-impl ObjectStore for Blobs {
+impl ObjectStore for OneLakeStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
         self.store.put_opts(location, payload, opts).await
     }
@@ -138,7 +139,7 @@ impl ObjectStore for Blobs {
                     Ok(location)
                 }
             })
-            .buffered(DELETES)
+            .buffered(MAX_DELETES_AT_ONCE)
             .boxed()
     }
 
@@ -159,9 +160,9 @@ impl ObjectStore for Blobs {
     }
 }
 
-/// Requests of tables are made here. Delta reads logs in calls that block their thread; a pooled connection that is driven
-/// by the very thread that waits for it would answer after its time limit, not before.
-static IO: LazyLock<Option<Runtime>> = LazyLock::new(|| {
+/// The runtime that sends the requests of tables. deltalake reads logs in calls that block their thread. A pooled connection
+/// that is driven by the blocked thread would make no progress until its time limit.
+static IO_RUNTIME: LazyLock<Option<Runtime>> = LazyLock::new(|| {
     let runtime = Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("onelake-io")
@@ -169,7 +170,7 @@ static IO: LazyLock<Option<Runtime>> = LazyLock::new(|| {
         .build();
     runtime
         .inspect_err(
-            |error| tracing::warn!(%error, "no thread for OneLake's requests: they are made where they are asked for"),
+            |error| tracing::warn!(%error, "cannot start a thread for OneLake requests; they are sent from the threads of their callers"),
         )
         .ok()
 });
@@ -177,21 +178,26 @@ static IO: LazyLock<Option<Runtime>> = LazyLock::new(|| {
 async fn send(
     http: Arc<Http>,
     request: impl Fn() -> Result<reqwest::Request, reqwest::Error> + Send + Sync + 'static,
-) -> Result<reqwest::Response, Trouble> {
-    let Some(io) = IO.as_ref() else {
+) -> Result<reqwest::Response, SendError> {
+    let Some(io) = IO_RUNTIME.as_ref() else {
         return http.send(request).await;
     };
     let sent = io.spawn(async move { http.send(request).await });
-    sent.await.unwrap_or_else(|error| Err(Trouble::lost(&error)))
+    sent.await.unwrap_or_else(|error| {
+        Err(SendError::Network {
+            text: error.to_string(),
+            is_connect: false,
+        })
+    })
 }
 
 async fn delete(http: &Arc<Http>, container: Url, location: &Path) -> Result<()> {
     let mut url = container;
     url.path_segments_mut()
-        .map_err(|()| generic("no URL to delete at"))?
+        .map_err(|()| generic("the URL of the workspace has no path"))?
         .extend(location.parts().map(|part| part.as_ref().to_owned()));
     let client = Arc::clone(http);
-    let make = move || {
+    let build = move || {
         client
             .request(http::Method::DELETE, url.clone())
             .header("x-ms-version", "2023-11-03")
@@ -201,9 +207,9 @@ async fn delete(http: &Arc<Http>, container: Url, location: &Path) -> Result<()>
             )
             .build()
     };
-    let answer = send(Arc::clone(http), make).await.map_err(|trouble| Error::Generic {
+    let answer = send(Arc::clone(http), build).await.map_err(|error| Error::Generic {
         store: "OneLake",
-        source: trouble.into(),
+        source: error.into(),
     })?;
     match answer.status() {
         status if status.is_success() => Ok(()),
@@ -211,8 +217,10 @@ async fn delete(http: &Arc<Http>, container: Url, location: &Path) -> Result<()>
             path: location.to_string(),
             source: "404".into(),
         }),
-        // Whoever deletes comes again: nothing depends on it at once.
-        status => Err(generic(format!("deleting {location} was answered with {status}"))),
+        // Not retried: nothing depends on the delete, and the next vacuum repeats it.
+        status => Err(generic(format!(
+            "OneLake responds with {status} to the delete of {location}"
+        ))),
     }
 }
 
@@ -234,24 +242,26 @@ impl HttpService for Service {
         let (parts, body) = request.into_parts();
         let url = Url::parse(&parts.uri.to_string()).map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?;
         let http = Arc::clone(&self.0);
-        let make = move || {
+        let build = move || {
             http.request(parts.method.clone(), url.clone())
                 .headers(parts.headers.clone())
                 .body(reqwest::Body::wrap(body.clone()))
                 .build()
         };
-        let answer = send(Arc::clone(&self.0), make).await.map_err(|trouble| {
-            let kind = match &trouble {
-                Trouble::Network { is_connect: true, .. } => HttpErrorKind::Connect,
-                Trouble::Network { .. } => HttpErrorKind::Interrupted,
-                // Not tried again here: the answer would be the same.
-                Trouble::Identity(_) | Trouble::Unauthorized(_) | Trouble::Forbidden { .. } => HttpErrorKind::Unknown,
+        let answer = send(Arc::clone(&self.0), build).await.map_err(|error| {
+            let kind = match &error {
+                SendError::Network { is_connect: true, .. } => HttpErrorKind::Connect,
+                SendError::Network { .. } => HttpErrorKind::Interrupted,
+                // Not retried here: the response would be the same.
+                SendError::Identity(_) | SendError::Unauthorized(_) | SendError::Forbidden { .. } => {
+                    HttpErrorKind::Unknown
+                }
             };
-            HttpError::new(kind, trouble)
+            HttpError::new(kind, error)
         })?;
         let answer: http::Response<reqwest::Body> = answer.into();
         let (parts, body) = answer.into_parts();
-        let body = body.map_err(|error| HttpError::new(HttpErrorKind::Interrupted, Trouble::network(error)));
+        let body = body.map_err(|error| HttpError::new(HttpErrorKind::Interrupted, SendError::network(error)));
         Ok(HttpResponse::from_parts(parts, HttpResponseBody::new(body)))
     }
 }

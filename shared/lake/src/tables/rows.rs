@@ -1,4 +1,4 @@
-//! The rows of the three tables: their columns, types and order, each declared once.
+//! The rows of the three tables: columns, types and order are declared once, here.
 
 pub(crate) mod attachments;
 pub(crate) mod columns;

@@ -31,8 +31,10 @@ pub enum Fault {
     AnswerMistaken,
     /// The answer is an error; it is stored just before the next commit arrives.
     Late,
-    /// The answer is an error; it is stored just after somebody looked and did not find it.
+    /// The answer is an error; it is stored just after the writer looked for it and did not find it.
     LandsAfterLook,
+    /// As [`Fault::LandsAfterLook`], and the first read of the log entry behind it fails.
+    LandsAfterLookThenUnreadable,
     /// As [`Fault::AnswerLost`], and reading that commit fails once as well.
     AnswerLostAndUnreadable,
 }
@@ -199,6 +201,14 @@ fn is_commit(path: &Path) -> bool {
     path.as_ref().contains("_delta_log/") && name.ends_with(".json") && name != "00000000000000000000.json"
 }
 
+/// The log entry of the version after this one.
+fn next_entry(entry: &Path) -> Path {
+    let text = entry.as_ref();
+    let (folder, name) = text.rsplit_once('/').unwrap();
+    let version: u64 = name.trim_end_matches(".json").parse().unwrap();
+    Path::from(format!("{folder}/{:020}.json", version + 1))
+}
+
 fn is_data(path: &Path) -> bool {
     path.as_ref().ends_with(".parquet") && !path.as_ref().contains("_delta_log/")
 }
@@ -235,7 +245,10 @@ impl ObjectStore for FaultyStore {
                 *self.faults.late.lock().unwrap() = Some((path.clone(), payload));
                 Err(broken("timed out"))
             }
-            Some(Fault::LandsAfterLook) => {
+            Some(fault @ (Fault::LandsAfterLook | Fault::LandsAfterLookThenUnreadable)) => {
+                if fault == Fault::LandsAfterLookThenUnreadable {
+                    *self.faults.unreadable.lock().unwrap() = Some(next_entry(path));
+                }
                 *self.faults.after_look.lock().unwrap() = Some((path.clone(), payload));
                 Err(broken("timed out"))
             }

@@ -137,7 +137,7 @@ const CASES: &[Case] = &[
             "ALTER TABLE {t} SET TBLPROPERTIES ('delta.feature.variantType' = 'supported')",
             "ALTER TABLE {t} ADD COLUMNS (v VARIANT)",
         ],
-        "its column \"v\" is a variant",
+        "its column \"v\" has the type variant",
         &["RESTORE TABLE {t} TO VERSION AS OF 1"],
     ),
     refused(

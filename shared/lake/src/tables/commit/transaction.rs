@@ -15,6 +15,9 @@ use crate::tables::handle::Handle;
 use crate::tables::rows::row::TableRow;
 use crate::tables::snapshot::Snapshot;
 
+/// How often the limit of the wait between two attempts doubles.
+const MAX_BACKOFF_DOUBLINGS: u32 = 5;
+
 /// Commits one change of a table. It has the table's handle to itself until it ends.
 pub(crate) struct Transaction<'a, R, C: Change> {
     handle: &'a mut Handle<R>,
@@ -143,19 +146,20 @@ impl<'a, R: TableRow, C: Change> Transaction<'a, R, C> {
         Ok(pending.committed())
     }
 
-    /// Finds out from the log what became of an attempt whose request failed.
+    /// Finds out from the log what became of an attempt whose request failed, and prepares the next round.
     ///
-    /// The error does not decide it. "Already exists" may be the answer to a second copy of the same request, whose first
-    /// copy was executed; a timeout may stand for anything.
+    /// The error itself does not decide it. "Already exists" may be the answer to a second copy of the same request, whose
+    /// first copy was executed; a timeout may mean anything.
     async fn after_failed_send(
         &mut self,
         pending: Pending<C::Outcome>,
-        mut snapshot: Snapshot,
+        snapshot: Snapshot,
         error: TableErrorKind,
     ) -> Result<Round<C::Outcome>, TableErrorKind> {
-        match self.outcome(&pending, &snapshot).await {
-            Ok(CommitOutcome::Committed) => Ok(self.committed(pending, snapshot).await),
-            Ok(CommitOutcome::Conflicted) => {
+        let (pending, outcome) = self.read_outcome(pending, &snapshot).await?;
+        match outcome {
+            CommitOutcome::Committed => Ok(self.committed(pending, snapshot).await),
+            CommitOutcome::Conflicted => {
                 self.conflicts += 1;
                 if self.conflicts >= self.handle.options.conflict_attempts {
                     let reason = format!("other writers committed first {} times in a row", self.conflicts);
@@ -164,11 +168,9 @@ impl<'a, R: TableRow, C: Change> Transaction<'a, R, C> {
                 // Wait first, then follow the log: a state that is read before the wait is outdated after it, and a
                 // writer that commits one batch after the other would win every time.
                 self.back_off().await;
-                self.handle.follow(&mut snapshot).await?;
-                self.handle.keep(snapshot);
-                Ok(Continue(()))
+                self.follow_log(snapshot).await
             }
-            Ok(CommitOutcome::Unknown) => {
+            CommitOutcome::Unknown => {
                 self.unresolved = Some(pending);
                 self.failures += 1;
                 if !error.is_transient() || self.failures >= self.handle.options.storage_attempts {
@@ -178,10 +180,6 @@ impl<'a, R: TableRow, C: Change> Transaction<'a, R, C> {
                 self.handle.keep(snapshot);
                 Ok(Continue(()))
             }
-            Err(unreadable) => {
-                self.unresolved = Some(pending);
-                Err(unreadable)
-            }
         }
     }
 
@@ -190,53 +188,55 @@ impl<'a, R: TableRow, C: Change> Transaction<'a, R, C> {
     async fn resolve(
         &mut self,
         pending: Pending<C::Outcome>,
-        mut snapshot: Snapshot,
+        snapshot: Snapshot,
     ) -> Result<Round<C::Outcome>, TableErrorKind> {
-        match self.outcome(&pending, &snapshot).await {
-            Ok(CommitOutcome::Committed) => Ok(self.committed(pending, snapshot).await),
-            Ok(CommitOutcome::Conflicted) => {
-                self.handle.follow(&mut snapshot).await?;
-                self.handle.keep(snapshot);
-                Ok(Continue(()))
-            }
-            Ok(CommitOutcome::Unknown) if pending.attempt.version == snapshot.version + 1 => {
+        let (pending, outcome) = self.read_outcome(pending, &snapshot).await?;
+        match outcome {
+            CommitOutcome::Committed => Ok(self.committed(pending, snapshot).await),
+            CommitOutcome::Conflicted => self.follow_log(snapshot).await,
+            CommitOutcome::Unknown if pending.attempt.version == snapshot.version + 1 => {
                 self.send(pending, snapshot).await
             }
-            // The table has passed that version and its log entry is gone, or it is another table. Nothing can be concluded.
-            Ok(CommitOutcome::Unknown) => {
+            // The table is past that version and its log entry is gone, or it is another table. Nothing can be concluded.
+            CommitOutcome::Unknown => {
                 self.unresolved = Some(pending);
-                let reason = "its log entry is gone, or the table was replaced";
-                Err(TableErrorKind::unavailable(
-                    "read the result of the last commit",
-                    reason,
-                ))
-            }
-            Err(unreadable) => {
-                self.unresolved = Some(pending);
-                Err(unreadable)
+                let (action, reason) = (
+                    "read the outcome of the last commit",
+                    "its log entry is gone, or the table was replaced",
+                );
+                Err(TableErrorKind::unavailable(action, reason))
             }
         }
     }
 
-    async fn outcome(
-        &self,
-        pending: &Pending<C::Outcome>,
+    /// Reads the outcome of an attempt. If the log cannot be read, the attempt stays unresolved.
+    async fn read_outcome(
+        &mut self,
+        pending: Pending<C::Outcome>,
         snapshot: &Snapshot,
-    ) -> Result<CommitOutcome, TableErrorKind> {
-        let outcome = pending.attempt.outcome(&snapshot.table).await;
+    ) -> Result<(Pending<C::Outcome>, CommitOutcome), TableErrorKind> {
+        let read = pending.attempt.outcome(&snapshot.table).await;
         let (table, version) = (&self.handle.at, pending.attempt.version);
-        debug!(
-            table,
-            version,
-            ?outcome,
-            "read from the log what became of a failed commit"
-        );
-        outcome
+        debug!(table, version, outcome = ?read, "a commit failed; read its outcome from the log");
+        match read {
+            Ok(outcome) => Ok((pending, outcome)),
+            Err(error) => {
+                self.unresolved = Some(pending);
+                Err(error)
+            }
+        }
+    }
+
+    /// Brings the table to its latest version for the next round.
+    async fn follow_log(&mut self, mut snapshot: Snapshot) -> Result<Round<C::Outcome>, TableErrorKind> {
+        self.handle.follow(&mut snapshot).await?;
+        self.handle.keep(snapshot);
+        Ok(Continue(()))
     }
 
     /// Ends a round whose attempt was found in the log.
     async fn committed(&mut self, pending: Pending<C::Outcome>, mut snapshot: Snapshot) -> Round<C::Outcome> {
-        // The change is committed, even if the log cannot be read any further now.
+        // The change is committed, even if the rest of the log cannot be read now.
         if self.handle.follow(&mut snapshot).await.is_ok() {
             self.handle.keep(snapshot);
         }
@@ -256,10 +256,10 @@ impl<'a, R: TableRow, C: Change> Transaction<'a, R, C> {
     /// Waits for a random time below a limit that doubles with each attempt (full jitter), so that writers that conflicted
     /// once do not conflict again.
     async fn back_off(&self) {
-        let doublings = (self.conflicts + self.failures).saturating_sub(1).min(MAX_DOUBLINGS);
+        let doublings = (self.conflicts + self.failures)
+            .saturating_sub(1)
+            .min(MAX_BACKOFF_DOUBLINGS);
         let limit: Duration = self.handle.options.backoff * (1 << doublings);
         tokio::time::sleep(limit.mul_f64(fastrand::f64())).await;
     }
 }
-
-const MAX_DOUBLINGS: u32 = 5;

@@ -1,4 +1,4 @@
-//! What is an obstacle and what is not.
+//! Which features are obstacles.
 
 #![allow(clippy::unwrap_used, clippy::needless_pass_by_value)]
 use serde_json::json;
@@ -19,7 +19,7 @@ fn column(name: &str, metadata: Value) -> Value {
 }
 
 #[test]
-fn a_feature_that_nothing_uses_is_no_obstacle() {
+fn a_listed_feature_that_is_not_used_is_not_an_obstacle() {
     let listed: Vec<&str> = KNOWN.into_iter().filter(|name| *name != "rowTracking").collect();
     let found = features(
         &listed,
@@ -30,7 +30,7 @@ fn a_feature_that_nothing_uses_is_no_obstacle() {
 }
 
 #[test]
-fn what_the_table_uses_is_named_whatever_is_listed() {
+fn a_feature_that_the_table_uses_is_an_obstacle_even_if_it_is_not_listed() {
     let cases = [
         (
             json!({"delta.constraints.c": "x > 0"}),
@@ -89,7 +89,7 @@ fn what_the_table_uses_is_named_whatever_is_listed() {
 }
 
 #[test]
-fn a_duty_of_every_commit_and_an_unknown_name_are_obstacles_when_listed() {
+fn a_feature_of_every_commit_and_an_unknown_feature_are_obstacles_when_listed() {
     for name in [
         "rowTracking",
         "catalogManaged",

@@ -1,4 +1,4 @@
-//! `xact_attachments`: one row for every file that arrived in OneLake.
+//! `xact_attachments`: one row for every file in OneLake.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -17,25 +17,25 @@ table_row! {
         pub attachment_url: Option<String>,
         /// Path under `ONELAKE_BASE_PATH`.
         pub blob_path: Option<String>,
-        /// What the content is: its extension in upper case, as the URL spells it where that is the same kind.
+        /// The type of the content: its extension in upper case, in the spelling of the URL if that is of the same type.
         pub file_type: Option<String>,
         /// Last part of the event's type.
         pub status_subtype: Option<String>,
         /// The assignment that it belongs to.
         pub assignment_id: Option<String>,
-        /// The registered media type where the content proves the kind, else as the source declared it.
+        /// The registered media type if the content has a known type, else the type that the source declared.
         pub content_type: Option<String>,
-        /// As the source declared it, if that is something else than the content.
+        /// The type that the source declared, if the content has another one.
         pub declared_content_type: Option<String>,
         /// Of the content, in hex.
         pub sha256: Option<String>,
         /// Size of the file.
         pub bytes_downloaded: Option<i64>,
-        /// How often the download was tried again.
+        /// How often the download was retried.
         pub retry_count: Option<i32>,
         /// When the download was finished.
         pub downloaded_at: Option<Timestamp>,
-        /// When the result was made.
+        /// When the result was created.
         pub created_at: Timestamp,
         /// UTC date of `original_timestamp`; the partition.
         pub event_date: Date,

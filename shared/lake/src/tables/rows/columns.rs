@@ -1,4 +1,4 @@
-//! How a Rust field becomes a Delta column: the type, whether it may be null, and its values as an arrow array.
+//! Maps the fields of a Rust struct to Delta columns: type, nullability, and values as an arrow array.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use deltalake::kernel::{DataType, StructField};
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-/// The zone that Delta's `timestamp` has in arrow.
+/// The time zone of Delta's `timestamp` in arrow.
 const UTC: &str = "UTC";
 
-/// A type that fields of rows may have.
+/// A type of a row's field.
 pub(crate) trait Column: Sized {
     const NULLABLE: bool = false;
     fn delta_type() -> DataType;
@@ -18,13 +18,13 @@ pub(crate) trait Column: Sized {
     where
         Self: 'a;
 
-    /// The column as Delta knows it.
+    /// Returns the column in Delta's schema.
     fn field(name: &str) -> StructField {
         StructField::new(name, Self::delta_type(), Self::NULLABLE)
     }
 }
 
-/// One type that may not be null, and the option of it that may.
+/// Implements [`Column`] for a type, which is not nullable, and for the option of it, which is.
 macro_rules! column {
     ($rust:ty, $delta:expr, |$value:ident| $convert:expr, $collect:expr) => {
         impl Column for $rust {
@@ -78,14 +78,14 @@ column!(Date, DataType::DATE, |value| days_since_epoch(*value), |values: Vec<
     Date32Array::from(values)
 });
 
-/// Days since 1970-01-01, as arrow and Delta count dates.
+/// Returns the days since 1970-01-01, as arrow and Delta count dates.
 pub(crate) fn days_since_epoch(date: Date) -> i32 {
     let hours = date.duration_since(jiff::civil::date(1970, 1, 1)).as_hours();
     // jiff's dates span the years -9999 to 9999: fewer than four million days either way.
     i32::try_from(hours / 24).unwrap_or_default()
 }
 
-/// A struct whose fields are the table's columns, in the table's order.
+/// Declares a struct whose fields are the table's columns, in the table's order.
 macro_rules! table_row {
     (
         $(#[$doc:meta])*

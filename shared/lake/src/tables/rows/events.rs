@@ -7,13 +7,13 @@ use crate::tables::rows::columns::table_row;
 use crate::tables::rows::row::Key;
 
 table_row! {
-    /// A row of `xact_events`. Texts are taken as they are; trimming, redaction and conversion are the caller's.
+    /// A row of `xact_events`. Texts are not changed; trimming, redaction and conversion are left to the caller.
     pub struct EventRow {
         /// The key: uuid5 of the trace id.
         pub event_id: String,
-        /// The id that follows an event through all stages.
+        /// The id of an event in all stages.
         pub trace_id: Option<String>,
-        /// The event's type, dotted or flat, as it came.
+        /// The event's type, dotted or flat, unchanged.
         pub r#type: Option<String>,
         /// Last part of the type.
         pub status_subtype: Option<String>,
@@ -49,7 +49,7 @@ table_row! {
         pub carrier_reviewer_name: Option<String>,
         /// `carrierReviewerEmail` of the event.
         pub carrier_reviewer_email: Option<String>,
-        /// `dateTime` of the event, in mountain time, as it came.
+        /// `dateTime` of the event, in mountain time, unchanged.
         pub event_datetime_mdt: Option<String>,
         /// Attachment URLs, comma-joined, query strings removed.
         pub attachments: Option<String>,
@@ -69,7 +69,7 @@ table_row! {
         pub contact_email_address: Option<String>,
         /// `source_system` of the event.
         pub source_system: Option<String>,
-        /// The event's JSON as it came, with the signatures in attachment URLs redacted.
+        /// The event's JSON, unchanged except that signatures in attachment URLs are redacted.
         pub raw_json: Option<String>,
     }
 

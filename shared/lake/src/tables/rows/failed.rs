@@ -9,7 +9,7 @@ use crate::tables::rows::row::Key;
 table_row! {
     /// A row of `xact_attachments_failed`.
     pub struct FailedRow {
-        /// With `replay_count` the key: an attachment that was replayed from the DLQ may fail again.
+        /// Together with `replay_count` the key: an attachment that was replayed from the DLQ can fail again.
         pub media_id: String,
         /// The event that named the attachment.
         pub trace_id: Option<String>,
@@ -23,15 +23,15 @@ table_row! {
         pub error_category: Option<String>,
         /// At most 500 characters, redacted.
         pub error_message: Option<String>,
-        /// The last answer's status, if there was an answer.
+        /// The status of the last response, if there was one.
         pub http_status: Option<i32>,
-        /// How often the download was tried again.
+        /// How often the download was retried.
         pub retry_count: Option<i32>,
         /// 0 unless it was replayed from the DLQ.
         pub replay_count: i32,
-        /// When it was given up.
+        /// When it failed for the last time.
         pub failed_at: Option<Timestamp>,
-        /// When the result was made.
+        /// When the result was created.
         pub created_at: Timestamp,
         /// UTC date of `original_timestamp`; the partition.
         pub event_date: Date,
