@@ -23,7 +23,7 @@ use crate::request::Query;
 /// A workspace that answers 403: to one principal, or to all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Closed {
+pub(crate) struct ClosedWorkspace {
     pub(crate) workspace: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) principal: Option<String>,
@@ -33,7 +33,7 @@ pub(crate) struct Closed {
 pub(crate) struct Access {
     pub(crate) account: Account,
     pub(crate) tokens: Tokens,
-    closed: RwLock<Vec<Closed>>,
+    closed: RwLock<Vec<ClosedWorkspace>>,
 }
 
 impl Access {
@@ -85,11 +85,11 @@ impl Access {
         }
     }
 
-    pub(crate) fn closed(&self) -> Vec<Closed> {
+    pub(crate) fn closed(&self) -> Vec<ClosedWorkspace> {
         self.closed.read().clone()
     }
 
-    pub(crate) fn close(&self, what: Closed) {
+    pub(crate) fn close(&self, what: ClosedWorkspace) {
         let mut closed = self.closed.write();
         if !closed.contains(&what) {
             closed.push(what);
@@ -97,11 +97,8 @@ impl Access {
     }
 
     /// Opens what was closed in these very words, or everything.
-    pub(crate) fn open(&self, what: Option<&Closed>) {
+    pub(crate) fn open(&self, what: Option<&ClosedWorkspace>) {
         let mut closed = self.closed.write();
         closed.retain(|closed| what.is_some_and(|what| what != closed));
     }
 }
-
-/// How far the client's clock may be off, in seconds; the service allows 15 minutes.
-const CLOCK_SKEW_SECONDS: i64 = 15 * 60;

@@ -1,5 +1,5 @@
-//! `/__admin`: faults, counters, tokens, closed workspaces and items, for tests and for people. Open to this machine, to
-//! others with the admin token.
+//! `/__admin`: faults, counters, tokens, closed workspaces and items. Open to this machine, and to others with the admin
+//! token.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -17,23 +17,24 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 use uuid::Uuid;
 
-use crate::access::{AcceptedToken, Closed, secret_eq};
+use crate::access::{AcceptedToken, ClosedWorkspace, secret_eq};
 use crate::catalog::Item;
 use crate::counters::Area;
-use crate::faults::{Fault, Rule};
-use crate::service::Shared;
+use crate::faults::Fault;
+use crate::rules::Rule;
+use crate::state::EmulatorState;
 use crate::verbs::Verb;
 use xact_contracts::onelake_billing::{Bill, Charge};
 
 const ROOT: &str = "/__admin";
-/// Says that the emulator is up, to anybody.
+/// Open to everyone.
 const HEALTH: &str = "/__admin/health";
 
-pub(crate) fn is_for(path: &str) -> bool {
+pub(crate) fn is_admin_path(path: &str) -> bool {
     path == ROOT || path.strip_prefix(ROOT).is_some_and(|rest| rest.starts_with('/'))
 }
 
-pub(crate) fn router(shared: &Arc<Shared>) -> Router {
+pub(crate) fn router(state: &Arc<EmulatorState>) -> Router {
     Router::new()
         .route(ROOT, get(async || help()))
         .route(HEALTH, get(async || "ok\n"))
@@ -43,14 +44,14 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router {
         .route("/__admin/tokens", get(tokens).post(accept_token).delete(forget_tokens))
         .route("/__admin/closed", get(closed).post(close).delete(open))
         .route("/__admin/items", post(add_item))
-        .with_state(Arc::clone(shared))
+        .with_state(Arc::clone(state))
 }
 
 /// Answers a request below `/__admin`, if its sender may send one.
-pub(crate) async fn answer(shared: &Shared, router: &Router, peer: SocketAddr, request: Request) -> Response {
-    if request.uri().path() != HEALTH && !is_local(peer.ip()) && !has_token(shared, &request) {
-        let why = "403: the admin endpoint is open to this machine alone; from elsewhere send `Authorization: Bearer` with the emulator's admin token\n";
-        return (StatusCode::FORBIDDEN, why).into_response();
+pub(crate) async fn answer(state: &EmulatorState, router: &Router, peer: SocketAddr, request: Request) -> Response {
+    if request.uri().path() != HEALTH && !is_local(peer.ip()) && !has_token(state, &request) {
+        let reason = "403: the admin endpoint is open to this machine only; from elsewhere send `Authorization: Bearer` with the emulator's admin token\n";
+        return (StatusCode::FORBIDDEN, reason).into_response();
     }
     match router.clone().oneshot(request).await {
         Ok(response) => response,
@@ -62,32 +63,32 @@ fn is_local(ip: IpAddr) -> bool {
     ip.to_canonical().is_loopback()
 }
 
-fn has_token(shared: &Shared, request: &Request) -> bool {
+fn has_token(state: &EmulatorState, request: &Request) -> bool {
     let given = request
         .headers()
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    matches!((&shared.admin_token, given), (Some(token), Some(given)) if secret_eq(token, given))
+    matches!((&state.admin_token, given), (Some(token), Some(given)) if secret_eq(token, given))
 }
 
 /// The page at `/__admin`.
 fn help() -> String {
     let mut page = String::from(
         "OneLake emulator. Bodies are JSON.\n\n\
-         GET    /__admin/health     200 while it is up\n\
-         GET    /__admin/faults     the rules that stand\n\
+         GET    /__admin/health     200 while the emulator is up\n\
+         GET    /__admin/faults     the active rules\n\
          POST   /__admin/faults     {\"fault\": F, \"verb\"?: V, \"protocol\"?: \"dfs\" or \"blob\", \"method\"?,\n\
         \x20                          \"path\"?: \"/workspace/item/…\", \"skip\"?, \"times\"?, \"every\"?,\n\
         \x20                          \"retry_after_seconds\"?, \"delay_ms\"?}: the next request, the next `times`, or each `every`th\n\
          DELETE /__admin/faults     all of them; ?id=N: one\n\
          GET    /__admin/requests   requests and answers of each verb; the bill: requests, units of 4 MiB and CU seconds by class,\n\
-        \x20                          in all and for each area (Files, Tables, other); DELETE: from zero again\n\
-         GET    /__admin/latency    {\"latency_ms\"}: what is added to every request but those here; PUT {\"latency_ms\"}: another\n\
-         GET    /__admin/tokens     bearer tokens that are taken, as hashes\n\
+        \x20                          in all and for each area (Files, Tables, other); DELETE: reset to zero\n\
+         GET    /__admin/latency    {\"latency_ms\"}: the delay of every answer except those here; PUT {\"latency_ms\"} changes it\n\
+         GET    /__admin/tokens     accepted bearer tokens, as hashes\n\
          POST   /__admin/tokens     {\"token\", \"principal\", \"expires_in_seconds\"? or \"expires_at\"?}\n\
          DELETE /__admin/tokens     all of them; {\"token\"}: one\n\
          GET    /__admin/closed     workspaces that answer 403\n\
-         POST   /__admin/closed     {\"workspace\", \"principal\"?}: as while a role is spreading\n\
+         POST   /__admin/closed     {\"workspace\", \"principal\"?}: as while a role assignment propagates\n\
          DELETE /__admin/closed     all of them; {\"workspace\", \"principal\"?}: one\n\
          POST   /__admin/items      {\"workspace\", \"name\": \"Lake.Lakehouse\", \"workspace_guid\"?, \"guid\"?}\n\nfaults:\n",
     );
@@ -101,44 +102,44 @@ fn help() -> String {
     page
 }
 
-type Shares = State<Arc<Shared>>;
+type SharedState = State<Arc<EmulatorState>>;
 
-async fn faults(State(shared): Shares) -> Json<Value> {
-    Json(json!(shared.rules.standing()))
+async fn faults(State(state): SharedState) -> Json<Value> {
+    Json(json!(state.rules.active()))
 }
 
-async fn add_fault(State(shared): Shares, Json(rule): Json<Rule>) -> Response {
-    match rule.objection() {
-        Some(why) => (StatusCode::UNPROCESSABLE_ENTITY, format!("{why}\n")).into_response(),
-        None => (StatusCode::CREATED, Json(json!({"id": shared.rules.add(rule)}))).into_response(),
+async fn add_fault(State(state): SharedState, Json(rule): Json<Rule>) -> Response {
+    match rule.validation_error() {
+        Some(reason) => (StatusCode::UNPROCESSABLE_ENTITY, format!("{reason}\n")).into_response(),
+        None => (StatusCode::CREATED, Json(json!({"id": state.rules.add(rule)}))).into_response(),
     }
 }
 
 #[derive(Deserialize)]
-struct OneRule {
+struct RuleId {
     id: Option<u64>,
 }
 
-async fn remove_faults(State(shared): Shares, Query(OneRule { id }): Query<OneRule>) -> StatusCode {
-    shared.rules.remove(id);
+async fn remove_faults(State(state): SharedState, Query(RuleId { id }): Query<RuleId>) -> StatusCode {
+    state.rules.remove(id);
     StatusCode::NO_CONTENT
 }
 
-async fn requests(State(shared): Shares) -> Json<Value> {
-    let verbs = shared.counters.all();
+async fn requests(State(state): SharedState) -> Json<Value> {
+    let verbs = state.counters.all();
     let total: u64 = verbs.values().map(|count| count.requests).sum();
     let verbs: serde_json::Map<String, Value> = verbs
         .into_iter()
         .map(|(verb, count)| (verb.name().to_owned(), json!(count)))
         .collect();
-    let mut bill = shown_bill(&shared.counters.bill());
-    let areas = Area::ALL.map(|area| (area.name().to_owned(), shown_bill(&shared.counters.bill_of(area))));
+    let mut bill = bill_json(&state.counters.bill());
+    let areas = Area::ALL.map(|area| (area.name().to_owned(), bill_json(&state.counters.bill_of(area))));
     bill["areas"] = Value::Object(areas.into_iter().collect());
     Json(json!({"total": total, "verbs": verbs, "bill": bill}))
 }
 
-/// `{"total": C, "classes": {"write": C, …}}`, with requests, units and CU seconds in each `C`.
-fn shown_bill(bill: &Bill) -> Value {
+/// Returns `{"total": C, "classes": {"write": C, …}}`, with requests, units and CU seconds in each `C`.
+fn bill_json(bill: &Bill) -> Value {
     let shown = |charge: Charge| {
         json!({
             "requests": charge.requests,
@@ -156,27 +157,27 @@ fn shown_bill(bill: &Bill) -> Value {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct AddedLatency {
+struct LatencySetting {
     latency_ms: u64,
 }
 
-async fn latency(State(shared): Shares) -> Json<AddedLatency> {
-    let latency_ms = u64::try_from(shared.latency.get().as_millis()).unwrap_or(u64::MAX);
-    Json(AddedLatency { latency_ms })
+async fn latency(State(state): SharedState) -> Json<LatencySetting> {
+    let latency_ms = u64::try_from(state.latency.get().as_millis()).unwrap_or(u64::MAX);
+    Json(LatencySetting { latency_ms })
 }
 
-async fn set_latency(State(shared): Shares, Json(new): Json<AddedLatency>) -> StatusCode {
-    shared.latency.set(Duration::from_millis(new.latency_ms));
+async fn set_latency(State(state): SharedState, Json(new): Json<LatencySetting>) -> StatusCode {
+    state.latency.set(Duration::from_millis(new.latency_ms));
     StatusCode::NO_CONTENT
 }
 
-async fn clear_requests(State(shared): Shares) -> StatusCode {
-    shared.counters.clear();
+async fn clear_requests(State(state): SharedState) -> StatusCode {
+    state.counters.clear();
     StatusCode::NO_CONTENT
 }
 
-async fn tokens(State(shared): Shares) -> Json<Value> {
-    Json(json!(shared.access.tokens.shown()))
+async fn tokens(State(state): SharedState) -> Json<Value> {
+    Json(json!(state.access.tokens.summaries()))
 }
 
 #[derive(Deserialize)]
@@ -188,21 +189,21 @@ struct NewToken {
     expires_at: Option<Timestamp>,
 }
 
-async fn accept_token(State(shared): Shares, Json(new): Json<NewToken>) -> Response {
+async fn accept_token(State(state): SharedState, Json(new): Json<NewToken>) -> Response {
     let expires_at = match (new.expires_at, new.expires_in_seconds) {
         (None, Some(seconds)) => match Timestamp::now().checked_add(SignedDuration::from_secs(seconds)) {
             Ok(expires_at) => Some(expires_at),
             Err(_) => {
                 return (
                     StatusCode::UNPROCESSABLE_ENTITY,
-                    "`expires_in_seconds` is beyond all time\n",
+                    "`expires_in_seconds` is out of range\n",
                 )
                     .into_response();
             }
         },
         (expires_at, _) => expires_at,
     };
-    shared.access.tokens.accept(AcceptedToken {
+    state.access.tokens.accept(AcceptedToken {
         token: new.token,
         principal: new.principal,
         expires_at,
@@ -212,26 +213,26 @@ async fn accept_token(State(shared): Shares, Json(new): Json<NewToken>) -> Respo
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct OneToken {
+struct TokenValue {
     token: String,
 }
 
-async fn forget_tokens(State(shared): Shares, one: Option<Json<OneToken>>) -> StatusCode {
-    shared.access.tokens.forget(one.as_ref().map(|one| one.token.as_str()));
+async fn forget_tokens(State(state): SharedState, one: Option<Json<TokenValue>>) -> StatusCode {
+    state.access.tokens.forget(one.as_ref().map(|one| one.token.as_str()));
     StatusCode::NO_CONTENT
 }
 
-async fn closed(State(shared): Shares) -> Json<Vec<Closed>> {
-    Json(shared.access.closed())
+async fn closed(State(state): SharedState) -> Json<Vec<ClosedWorkspace>> {
+    Json(state.access.closed())
 }
 
-async fn close(State(shared): Shares, Json(what): Json<Closed>) -> StatusCode {
-    shared.access.close(what);
+async fn close(State(state): SharedState, Json(what): Json<ClosedWorkspace>) -> StatusCode {
+    state.access.close(what);
     StatusCode::NO_CONTENT
 }
 
-async fn open(State(shared): Shares, what: Option<Json<Closed>>) -> StatusCode {
-    shared.access.open(what.as_deref());
+async fn open(State(state): SharedState, what: Option<Json<ClosedWorkspace>>) -> StatusCode {
+    state.access.open(what.as_deref());
     StatusCode::NO_CONTENT
 }
 
@@ -244,8 +245,8 @@ struct NewItem {
     guid: Option<Uuid>,
 }
 
-async fn add_item(State(shared): Shares, Json(new): Json<NewItem>) -> Response {
-    // The names go through the same rules as on the command line.
+async fn add_item(State(state): SharedState, Json(new): Json<NewItem>) -> Response {
+    // The names have to pass the same rules as on the command line.
     let item = match format!("{}/{}", new.workspace, new.name).parse::<Item>() {
         Ok(item) if new.workspace == item.workspace => Item {
             workspace_guid: new.workspace_guid,
@@ -255,14 +256,14 @@ async fn add_item(State(shared): Shares, Json(new): Json<NewItem>) -> Response {
         Ok(_) => {
             return (
                 StatusCode::UNPROCESSABLE_ENTITY,
-                "a workspace has no slash in its name\n",
+                "the name of a workspace cannot contain a slash\n",
             )
                 .into_response();
         }
         Err(error) => return (StatusCode::UNPROCESSABLE_ENTITY, format!("{error}\n")).into_response(),
     };
     let guids = json!({"workspace_guid": item.workspace_guid(), "guid": item.guid()});
-    let adding = Arc::clone(&shared);
+    let adding = Arc::clone(&state);
     let added = tokio::task::spawn_blocking(move || adding.catalog.add(&adding.storage, &item)).await;
     match added {
         Ok(Ok(())) => (StatusCode::CREATED, Json(guids)).into_response(),

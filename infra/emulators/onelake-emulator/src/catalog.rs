@@ -36,7 +36,7 @@ pub struct Item {
 /// A text that is not `WORKSPACE/ITEM` or `WORKSPACE=GUID/ITEM=GUID`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` names no item: write WORKSPACE/ITEM.Lakehouse, or WORKSPACE=GUID/ITEM.Lakehouse=GUID")]
-pub struct NoItem(pub String);
+pub struct ItemError(pub String);
 
 impl Item {
     /// The item `name` of `workspace`, with derived GUIDs.
@@ -65,10 +65,10 @@ impl Item {
 }
 
 impl FromStr for Item {
-    type Err = NoItem;
+    type Err = ItemError;
 
-    fn from_str(text: &str) -> Result<Self, NoItem> {
-        let wrong = || NoItem(text.to_owned());
+    fn from_str(text: &str) -> Result<Self, ItemError> {
+        let wrong = || ItemError(text.to_owned());
         let part = |part: &str| match part.split_once('=') {
             None => Ok((part.to_owned(), None)),
             Some((name, guid)) => Ok((name.to_owned(), Some(Uuid::try_parse(guid).map_err(|_| wrong())?))),
@@ -107,7 +107,7 @@ pub(crate) struct Catalog {
 
 /// A path with the real names, and what its item was called in the request.
 #[derive(Debug, Clone)]
-pub(crate) struct Place {
+pub(crate) struct ResolvedPath {
     pub(crate) path: EntryPath,
     by_guid: bool,
 }
@@ -156,7 +156,7 @@ impl Catalog {
 
     /// The real names behind a target that names at least a workspace. Whether anything is there is not looked at, except
     /// that a GUID must be known.
-    pub(crate) fn resolve(&self, target: &Target, protocol: Protocol) -> Result<Place, Refusal> {
+    pub(crate) fn resolve(&self, target: &Target, protocol: Protocol) -> Result<ResolvedPath, Refusal> {
         let guids = self.guids.read();
         let mut segments = target.segments().to_vec();
         let Some(workspace) = segments.first_mut() else {
@@ -174,25 +174,25 @@ impl Catalog {
         if let Some(item) = target.segments().get(1) {
             segments[1] = guids.item(&segments[0], item, guid.is_some())?;
         }
-        Ok(Place {
+        Ok(ResolvedPath {
             path: EntryPath::new(segments),
             by_guid: guid.is_some(),
         })
     }
 
     /// The prefix of a list with the item's real name in it.
-    pub(crate) fn real_prefix(&self, place: &Place, prefix: &str) -> Result<String, Refusal> {
+    pub(crate) fn real_prefix(&self, target: &ResolvedPath, prefix: &str) -> Result<String, Refusal> {
         let Some((item, rest)) = prefix.split_once('/') else {
             return Ok(prefix.to_owned());
         };
         let guids = self.guids.read();
-        let item = guids.item(place.path.workspace(), item, place.by_guid)?;
+        let item = guids.item(target.path.workspace(), item, target.by_guid)?;
         Ok(format!("{item}/{rest}"))
     }
 
     /// The name of a listed path, with the item called as the request called the workspace: by name or by GUID.
-    pub(crate) fn shown(&self, place: &Place, name: &str) -> String {
-        if !place.by_guid {
+    pub(crate) fn shown(&self, target: &ResolvedPath, name: &str) -> String {
+        if !target.by_guid {
             return name.to_owned();
         }
         let (item, rest) = name
@@ -202,7 +202,7 @@ impl Catalog {
         let known = guids
             .items
             .iter()
-            .find(|(_, (workspace, name))| workspace == place.path.workspace() && name == item);
+            .find(|(_, (workspace, name))| workspace == target.path.workspace() && name == item);
         let item = known.map_or_else(|| item.to_owned(), |(guid, _)| guid.to_string());
         match rest {
             Some(rest) => format!("{item}/{rest}"),

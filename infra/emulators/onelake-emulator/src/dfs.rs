@@ -4,28 +4,23 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::json;
 
 use crate::answers;
-use crate::catalog::Place;
 use crate::checksums::Checksum;
-use crate::conditions::Conditions;
 use crate::content::{set, set_by_dfs, set_version};
 use crate::errors::{
     INVALID_HEADER, INVALID_QUERY, INVALID_SOURCE_URI, LENGTH_MUST_BE_ZERO, MISSING_HEADER, MISSING_QUERY,
-    NOT_ON_THIS_PATH, PATH_EXISTS, PATH_NOT_FOUND, QUERY_OUT_OF_RANGE, Refusal, UNSUPPORTED_QUERY,
+    NOT_ON_THIS_PATH, PATH_EXISTS, PATH_NOT_FOUND, Refusal, UNSUPPORTED_QUERY,
 };
+use crate::paging::{from_token, page_size, to_token};
 use crate::request::{content_length, header};
-use crate::service::Call;
-use crate::storage::{Entry, EntryPath, Properties, Shape, Wanted};
+use crate::call::Call;
+use crate::storage::{Conditions, Entry, EntryPath, Properties, Shape, Wanted};
 use crate::target::Target;
 
-/// What one append may bring, in bytes.
-const MAX_APPEND: u64 = 4000 * 1024 * 1024;
-/// Paths on a page, if not less are asked for.
-pub(crate) const MAX_RESULTS: u64 = 5000;
+/// Largest body of an append in bytes.
+const MAX_APPEND_BYTES: u64 = 4000 * 1024 * 1024;
 
 fn answer(status: StatusCode, entry: &Entry) -> Response {
     let mut response = answers::empty(status);
@@ -34,7 +29,7 @@ fn answer(status: StatusCode, entry: &Entry) -> Response {
     response
 }
 
-/// OneLake wants to be told that there is no body (sdebruyn/fabric-dw-mcp-cli#402).
+/// OneLake requires `Content-Length: 0` for a request without a body (sdebruyn/fabric-dw-mcp-cli#402).
 fn must_be_empty(call: &Call) -> Result<(), Refusal> {
     match content_length(&call.headers)? {
         Some(0) => Ok(()),
@@ -42,45 +37,42 @@ fn must_be_empty(call: &Call) -> Result<(), Refusal> {
     }
 }
 
-/// Workspaces, items and their folders: there already, or not to be made here.
-pub(crate) async fn create_managed(call: &Call, place: &Place) -> Result<Response, Refusal> {
-    let path = place.path.clone();
-    let is_there = call.on_disk(move |storage| storage.has_folder(&path)).await?;
+/// Refuses to create workspaces, items and their folders.
+pub(crate) async fn create_managed(call: &Call) -> Result<Response, Refusal> {
+    let is_there = call.on_path(|storage, path| storage.has_folder(path)).await?;
     // As `mkdir` of an item's `Files` answers, and of an item.
-    Err(if is_there && place.path.depth() == 3 {
+    Err(if is_there && call.target.path.depth() == 3 {
         PATH_EXISTS.into()
     } else {
         NOT_ON_THIS_PATH.into()
     })
 }
 
-pub(crate) async fn create_file(call: &Call, place: &Place) -> Result<Response, Refusal> {
+pub(crate) async fn create_file(call: &Call) -> Result<Response, Refusal> {
     must_be_empty(call)?;
-    let path = place.path.clone();
     let conditions = Conditions::of_target(&call.headers)?;
     let mut properties = Properties {
         by_dfs: true,
         ..Properties::default()
     };
     set_by_dfs(&mut properties, &call.headers)?;
-    let created = call.on_disk(move |storage| {
+    let created = call.on_path(move |storage, path| {
         let (draft, _) = storage.draft()?;
-        storage.put(&path, &draft, &conditions, |_| properties)
+        storage.put(path, &draft, &conditions, |_| properties)
     });
     Ok(answer(StatusCode::CREATED, &created.await?))
 }
 
-pub(crate) async fn create_directory(call: &Call, place: &Place) -> Result<Response, Refusal> {
+pub(crate) async fn create_directory(call: &Call) -> Result<Response, Refusal> {
     must_be_empty(call)?;
-    let path = place.path.clone();
     let conditions = Conditions::of_target(&call.headers)?;
     let mut properties = Properties::default();
     set_by_dfs(&mut properties, &call.headers)?;
-    let created = call.on_disk(move |storage| storage.put_folder(&path, &conditions, properties));
+    let created = call.on_path(move |storage, path| storage.put_folder(path, &conditions, properties));
     Ok(answer(StatusCode::CREATED, &created.await?))
 }
 
-pub(crate) async fn rename(call: &Call, place: &Place) -> Result<Response, Refusal> {
+pub(crate) async fn rename(call: &Call) -> Result<Response, Refusal> {
     must_be_empty(call)?;
     if call
         .query
@@ -90,39 +82,37 @@ pub(crate) async fn rename(call: &Call, place: &Place) -> Result<Response, Refus
         return Err(INVALID_QUERY.into());
     }
     let source = header(&call.headers, "x-ms-rename-source")?.ok_or(MISSING_HEADER)?;
-    let from = call.other_place(source, INVALID_SOURCE_URI).await?.path;
+    let from = call.other_path(source, INVALID_SOURCE_URI).await?;
     call.must_be_below_a_folder(&from).await?;
-    let to = place.path.clone();
     let of_target = Conditions::of_target(&call.headers)?;
     let of_source = Conditions::of_source(&call.headers)?;
-    let renamed = call.on_disk(move |storage| storage.rename(&from, &to, &of_source, &of_target));
+    let renamed = call.on_path(move |storage, to| storage.rename(&from, to, &of_source, &of_target));
     Ok(answer(StatusCode::CREATED, &renamed.await?))
 }
 
-pub(crate) async fn append(call: &mut Call, place: &Place) -> Result<Response, Refusal> {
+pub(crate) async fn append(call: &mut Call) -> Result<Response, Refusal> {
     let position = call.query.number("position")?.ok_or(MISSING_QUERY)?;
     let is_flushed = call.query.flag("flush")?;
     let checksum = Checksum::announced(&call.headers)?;
     if content_length(&call.headers)? == Some(0) {
         return Err(INVALID_HEADER.into());
     }
-    let received = call.upload.receive(&call.shared.storage, MAX_APPEND, checksum).await?;
+    let received = call.upload.receive(&call.state.storage, MAX_APPEND_BYTES, checksum).await?;
     if received.length == 0 {
         return Err(INVALID_HEADER.into());
     }
-    let path = place.path.clone();
     let conditions = Conditions::of_target(&call.headers)?;
-    let appended = call.on_disk(move |storage| {
-        let entry = storage.append(&path, &received.draft, position, received.length)?;
+    let appended = call.on_path(move |storage, path| {
+        let entry = storage.append(path, &received.draft, position, received.length)?;
         if is_flushed {
-            return storage.flush(&path, position + received.length, &conditions, |_| ());
+            return storage.flush(path, position + received.length, &conditions, |_| ());
         }
         Ok(entry)
     });
     Ok(answer(StatusCode::ACCEPTED, &appended.await?))
 }
 
-pub(crate) async fn flush(call: &Call, place: &Place) -> Result<Response, Refusal> {
+pub(crate) async fn flush(call: &Call) -> Result<Response, Refusal> {
     must_be_empty(call)?;
     let position = call.query.number("position")?.ok_or(MISSING_QUERY)?;
     call.query.flag("close")?;
@@ -131,12 +121,11 @@ pub(crate) async fn flush(call: &Call, place: &Place) -> Result<Response, Refusa
     }
     let mut changes = Properties::default();
     set_by_dfs(&mut changes, &call.headers)?;
-    let path = place.path.clone();
     let conditions = Conditions::of_target(&call.headers)?;
     let headers = call.headers.clone();
-    let flushed = call.on_disk(move |storage| {
-        storage.flush(&path, position, &conditions, |properties| {
-            // They were read once already, so they can be read again.
+    let flushed = call.on_path(move |storage, path| {
+        storage.flush(path, position, &conditions, |properties| {
+            // The headers are valid: they were parsed above.
             let _ = set_by_dfs(properties, &headers);
         })
     });
@@ -145,41 +134,37 @@ pub(crate) async fn flush(call: &Call, place: &Place) -> Result<Response, Refusa
     Ok(response)
 }
 
-pub(crate) async fn set_properties(call: &Call, place: &Place) -> Result<Response, Refusal> {
+pub(crate) async fn set_properties(call: &Call) -> Result<Response, Refusal> {
     must_be_empty(call)?;
     let mut checked = Properties::default();
     set_by_dfs(&mut checked, &call.headers)?;
-    let path = place.path.clone();
     let conditions = Conditions::of_target(&call.headers)?;
     let headers = call.headers.clone();
-    let changed = call.on_disk(move |storage| {
-        storage.change(&path, &conditions, |properties| {
+    let changed = call.on_path(move |storage, path| {
+        storage.change(path, &conditions, |properties| {
             let _ = set_by_dfs(properties, &headers);
         })
     });
     Ok(answer(StatusCode::OK, &changed.await?))
 }
 
-pub(crate) async fn list(call: &Call, place: &Place) -> Result<Response, Refusal> {
+pub(crate) async fn list(call: &Call) -> Result<Response, Refusal> {
     let recursive = call.query.flag("recursive")?;
     if !call.query.has("recursive") {
         return Err(MISSING_QUERY.into());
     }
-    let limit = call.query.number("maxResults")?.unwrap_or(MAX_RESULTS);
-    if limit == 0 {
-        return Err(QUERY_OUT_OF_RANGE.into());
-    }
+    let limit = page_size(call.query.number("maxResults")?)?;
     let directory = call.query.get("directory").unwrap_or("").trim_matches('/');
     let mut prefix = String::new();
     if !directory.is_empty() {
-        let asked = format!("{}/{directory}", place.path.workspace());
-        // Checks the names; the workspace is called by its real name by now.
+        let asked = format!("{}/{directory}", call.target.path.workspace());
+        // Checks the names; the workspace is resolved already.
         Target::parse(
             &percent_encoding::utf8_percent_encode(&asked, percent_encoding::NON_ALPHANUMERIC).to_string(),
             "",
         )?;
-        prefix = call.shared.catalog.real_prefix(place, &format!("{directory}/"))?;
-        let segments = std::iter::once(place.path.workspace()).chain(prefix.split_terminator('/'));
+        prefix = call.state.catalog.real_prefix(&call.target, &format!("{directory}/"))?;
+        let segments = std::iter::once(call.target.path.workspace()).chain(prefix.split_terminator('/'));
         let folder = EntryPath::new(segments.map(str::to_owned).collect());
         call.must_exist(&folder).await?;
         if !call.on_disk(move |storage| storage.has_folder(&folder)).await? {
@@ -192,13 +177,13 @@ pub(crate) async fn list(call: &Call, place: &Place) -> Result<Response, Refusal
         .filter(|token| !token.is_empty())
         .map(from_token)
         .transpose()?;
-    let workspace = place.path.workspace().to_owned();
+    let workspace = call.target.path.workspace().to_owned();
     let (found, next) = call
         .on_disk(move |storage| {
             let wanted = Wanted {
                 prefix: &prefix,
                 start: start.as_deref().unwrap_or(""),
-                limit: usize::try_from(limit.min(MAX_RESULTS)).unwrap_or(usize::MAX),
+                limit,
                 shape: if recursive { Shape::Flat } else { Shape::Level },
                 properties: false,
             };
@@ -209,7 +194,7 @@ pub(crate) async fn list(call: &Call, place: &Place) -> Result<Response, Refusal
         .iter()
         .map(|listed| {
             let mut line = json!({
-                "name": call.shared.catalog.shown(place, &listed.name),
+                "name": call.state.catalog.shown(&call.target, &listed.name),
                 "contentLength": listed.entry.length.to_string(),
                 "lastModified": listed.entry.stamp.http_date(),
                 "etag": listed.entry.stamp.etag(),
@@ -233,14 +218,4 @@ pub(crate) async fn list(call: &Call, place: &Place) -> Result<Response, Refusal
         set(response.headers_mut(), "x-ms-continuation", &to_token(&next));
     }
     Ok(response)
-}
-
-/// Where a list goes on, in a form that travels in a header and in a query.
-pub(crate) fn to_token(name: &str) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(name)
-}
-
-pub(crate) fn from_token(token: &str) -> Result<String, Refusal> {
-    let bytes = BASE64_URL_SAFE_NO_PAD.decode(token).map_err(|_| INVALID_QUERY)?;
-    Ok(String::from_utf8(bytes).map_err(|_| INVALID_QUERY)?)
 }

@@ -1,35 +1,31 @@
-//! An emulator of Microsoft OneLake: the DFS and the Blob verbs of Azure Storage over one namespace on one port, with the
+//! An emulator of Microsoft OneLake: the DFS and Blob protocols of Azure Storage over one namespace on one port, with the
 //! data as plain files in a folder, and faults and latency on demand.
 //!
-//! Local development, tests and the compose stack write to it what production writes to OneLake. What is stored can be
-//! looked at with any file manager:
+//! Local development, tests and the compose stack write to it what production writes to OneLake:
 //!
 //! ```text
 //! {folder}/{workspace}/{item}/{Files|Tables}/…      e.g. lake/claims/Lake.Lakehouse/Files/FNOL/roof.jpg
-//! {folder}/.onelake/…                                what is not yet committed, and properties of files
+//! {folder}/.onelake/…                                uncommitted data, and properties of files
 //! ```
 //!
-//! It behaves like OneLake, not like a storage account, where the two differ (and says so in `names`, `catalog`
-//! and [`verbs`]): workspaces, items and their folders are not made through the storage API, names that Windows cannot
-//! hold are refused, batches are answered with 400.
+//! Where OneLake and a storage account differ, it behaves like OneLake (`names`, `catalog` and [`verbs`] give the sources):
+//! workspaces, items and their folders cannot be made through the storage API, names that Windows cannot hold are
+//! refused, batches are answered with 400.
 //!
 //! Each request is billed as OneLake would bill it ([`OneLake::bill`]), by the price list in
 //! [`xact_contracts::onelake_billing`].
 //!
-//! Reading order: [`server`] (listener, TLS) → `service` (one request from its first byte to the last of its answer) →
-//! `target` and [`verbs`] (what is asked for) → `access` (who asks) → [`faults`] (what may go wrong) → `dfs` and `blob`
-//! (the two protocols) → `storage` (the folder). `/__admin` explains itself.
-#![forbid(unsafe_code)]
+//! Reading order: [`server`] (the listener) → `service` (one request from its first byte to the last of its answer) →
+//! `target` and [`verbs`] (what a request asks for) → `access` (who sends it) → [`faults`] and `rules` (what may go wrong)
+//! → `dfs` and `blob` (the two protocols) → `storage` (the folder). `GET /__admin` lists faults, counters and more.
 
 mod access;
 mod admin;
 mod answers;
 mod blob;
+mod call;
 mod catalog;
-pub mod certificates;
 mod checksums;
-mod conditions;
-mod connections;
 mod content;
 mod counters;
 mod dfs;
@@ -38,11 +34,14 @@ pub mod faults;
 mod latency;
 mod managed_identity;
 mod names;
+mod paging;
 mod paths;
 mod ranges;
 mod request;
+mod rules;
 pub mod server;
 mod service;
+mod state;
 mod storage;
 mod target;
 mod upload;
@@ -53,8 +52,10 @@ mod xml;
 pub use access::AcceptedToken;
 pub use catalog::Item;
 pub use counters::{Area, VerbCount};
-pub use faults::{Fault, Rule};
+pub use emulator_kit::certificates::{AUTHORITY_FILE, Certificate};
+pub use faults::Fault;
 pub use managed_identity::ManagedIdentity;
-pub use server::{OneLake, Options, StartError, Tls};
+pub use rules::Rule;
+pub use server::{OneLake, Options, StartError};
 pub use verbs::{Protocol, Verb};
 pub use xact_contracts::onelake_billing::{Bill, BillingClass, Charge};

@@ -1,32 +1,32 @@
 //! `onelake-emulator`: the emulator as a process, for the compose stack and for use by hand.
-#![forbid(unsafe_code)]
 
 use std::error::Error;
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use tokio::signal::unix::{SignalKind, signal};
 
-use onelake_emulator::{AcceptedToken, Item, ManagedIdentity, OneLake, Options, Tls, certificates};
+use emulator_kit::certificates::{Certificate, FolderCertificate};
+use emulator_kit::process::{StopSignal, TlsArguments, check_health, exit_code};
+use onelake_emulator::{AcceptedToken, Item, ManagedIdentity, OneLake, Options};
 
 /// Serves a folder as OneLake does, over the DFS and Blob protocols on one port; GET /__admin lists faults and more.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
-    /// Where to listen (port 0: any free one).
+    /// Address to listen on (port 0: any free one); HTTPS instead of HTTP with --tls-certificate.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:10000")]
     listen: SocketAddr,
-    /// Where the data lies: {folder}/{workspace}/{item}/{Files|Tables}/….
+    /// Folder of the data: {folder}/{workspace}/{item}/{Files|Tables}/….
     #[arg(long, value_name = "PATH", default_value = "onelake")]
     folder: PathBuf,
-    /// An item that is to be there; may be given several times.
+    /// Item to create, unless it exists; may be given several times.
     #[arg(long = "item", value_name = "WORKSPACE[=GUID]/ITEM[=GUID]")]
     items: Vec<Item>,
-    /// A bearer token that is taken, and who it speaks for; may be given several times.
+    /// Bearer token to accept, and its principal; may be given several times.
     #[arg(
         long = "token",
         env = "ONELAKE_EMULATOR_TOKENS",
@@ -35,10 +35,10 @@ struct Arguments {
         hide_env_values = true
     )]
     tokens: Vec<PrincipalToken>,
-    /// Takes any unexpired JWT for https://storage.azure.com as well, whoever signed it.
+    /// Accepts any unexpired JWT for https://storage.azure.com as well, whatever its signature.
     #[arg(long)]
     any_jwt: bool,
-    /// The account for shared keys [default: devstoreaccount1 with its well-known key].
+    /// Account for shared keys [default: devstoreaccount1 with its well-known key].
     #[arg(
         long,
         env = "ONELAKE_EMULATOR_ACCOUNT",
@@ -46,7 +46,7 @@ struct Arguments {
         hide_env_values = true
     )]
     account: Option<Secret>,
-    /// Opens /__admin to other machines that send it as a bearer token.
+    /// Opens /__admin to other machines that send this as a bearer token.
     #[arg(
         long,
         env = "ONELAKE_EMULATOR_ADMIN_TOKEN",
@@ -54,26 +54,22 @@ struct Arguments {
         hide_env_values = true
     )]
     admin_token: Option<Secret>,
-    /// The certificate and its chain (PEM): HTTPS instead of HTTP.
-    #[arg(long, value_name = "PATH", requires = "tls_key")]
-    tls_certificate: Option<PathBuf>,
-    /// The key of the certificate (PEM).
-    #[arg(long, value_name = "PATH", requires = "tls_certificate")]
-    tls_key: Option<PathBuf>,
+    #[command(flatten)]
+    tls: TlsArguments,
     /// Lets clients create and delete workspaces, which OneLake does not.
     #[arg(long)]
     workspaces_by_api: bool,
     /// Refuses names of workspaces and items, as some tenants do.
     #[arg(long)]
     guids_only: bool,
-    /// Adds so many milliseconds to every request before its answer, as the distance to a data centre would.
+    /// Delays every answer by N milliseconds, as the distance to a data centre does.
     #[arg(long, value_name = "N", default_value_t = 0)]
     latency_ms: u64,
-    /// Gives tokens for itself to whoever asks here as a container app asks for those of its managed identity (HTTP, below
-    /// /msi/token).
+    /// Address for a managed identity endpoint as in Azure Container Apps (HTTP, /msi/token), which issues tokens for this
+    /// emulator.
     #[arg(long, value_name = "ADDRESS", requires = "identity_header")]
     identity: Option<SocketAddr>,
-    /// What clients must show there: their IDENTITY_HEADER.
+    /// The IDENTITY_HEADER that clients must send there.
     #[arg(
         long,
         env = "ONELAKE_EMULATOR_IDENTITY_HEADER",
@@ -81,14 +77,14 @@ struct Arguments {
         hide_env_values = true
     )]
     identity_header: Option<Secret>,
-    /// Serves nothing: makes server.pem and server-key.pem in this folder, and ca.pem for clients to trust, unless they are
-    /// there for the same names.
+    /// Does not serve: makes server.pem and server-key.pem in this folder, and ca.pem for clients to trust, unless it has
+    /// them for the same names.
     #[arg(long, value_name = "FOLDER", requires = "hosts")]
     make_certificate: Option<PathBuf>,
-    /// A host name of that certificate; may be given several times.
+    /// Host name of that certificate; may be given several times.
     #[arg(long = "host", value_name = "NAME", requires = "make_certificate")]
     hosts: Vec<String>,
-    /// Serves nothing: says by its exit code whether the one at --listen takes connections.
+    /// Does not serve: exits with 0 if the emulator at --listen accepts connections, else with 1.
     #[arg(long, conflicts_with = "make_certificate")]
     health: bool,
 }
@@ -127,41 +123,28 @@ impl std::str::FromStr for PrincipalToken {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("onelake-emulator: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_code("onelake-emulator", run(Arguments::parse()).await)
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     if arguments.health {
-        return Ok(health(arguments.listen)?);
+        return Ok(check_health(arguments.listen)?);
     }
+    let mut out = io::stdout();
     if let Some(folder) = &arguments.make_certificate {
-        let made = certificates::make(folder, &arguments.hosts)?;
-        let word = if made { "made" } else { "there already" };
-        writeln!(io::stdout(), "certificate {word}: {}", folder.display())?;
+        let word = match Certificate::in_folder(folder, &arguments.hosts)?.1 {
+            FolderCertificate::Made => "made",
+            FolderCertificate::Kept => "there already",
+        };
+        writeln!(out, "certificate {word}: {}", folder.display())?;
         return Ok(());
     }
-    // Before the address is printed: whoever reads it may send a signal at once.
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-
-    let tls = match (&arguments.tls_certificate, &arguments.tls_key) {
-        (Some(certificates), Some(key)) => Some(Tls {
-            certificates: read("--tls-certificate", certificates)?,
-            key: read("--tls-key", key)?,
-        }),
-        _ => None,
-    };
+    let stop = StopSignal::listen()?;
     let items = arguments.items.clone();
     let emulator = OneLake::start(Options {
         bind: arguments.listen,
         folder: arguments.folder.clone(),
-        tls,
+        tls: arguments.tls.read()?,
         items: arguments.items,
         tokens: arguments.tokens.into_iter().map(|token| token.0).collect(),
         any_jwt: arguments.any_jwt,
@@ -172,52 +155,23 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         latency: Duration::from_millis(arguments.latency_ms),
     })
     .await?;
-
     let identity = match (arguments.identity, arguments.identity_header) {
         (Some(bind), Some(header)) => Some(ManagedIdentity::start(bind, header.0, &emulator).await?),
         _ => None,
     };
 
-    let mut out = io::stdout();
-    writeln!(
-        out,
-        "onelake {}\nfolder  {}",
-        emulator.url(),
-        arguments.folder.display()
-    )?;
+    writeln!(out, "onelake {}\nfolder  {}", emulator.url(), arguments.folder.display())?;
     for item in &items {
-        writeln!(
-            out,
-            "item    {}/{} = {}/{}",
-            item.workspace,
-            item.name,
-            item.workspace_guid(),
-            item.guid()
-        )?;
+        let (workspace_guid, guid) = (item.workspace_guid(), item.guid());
+        writeln!(out, "item    {}/{} = {workspace_guid}/{guid}", item.workspace, item.name)?;
     }
     if let Some(identity) = &identity {
         writeln!(out, "tokens  {}", identity.url())?;
     }
     out.flush()?;
 
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+    stop.received().await;
     drop(identity);
     emulator.stop().await;
     Ok(())
-}
-
-/// Asked where it listens, or over loopback if that is everywhere.
-fn health(address: SocketAddr) -> io::Result<()> {
-    let ip = match address.ip() {
-        ip if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    TcpStream::connect_timeout(&SocketAddr::new(ip, address.port()), Duration::from_secs(3)).map(drop)
-}
-
-fn read(option: &str, path: &Path) -> Result<Vec<u8>, String> {
-    std::fs::read(path).map_err(|error| format!("cannot read {} ({option}): {error}; give a PEM file", path.display()))
 }

@@ -1,7 +1,7 @@
-//! What a container app asks for the tokens of its [managed identity], giving tokens that the emulator takes.
+//! The endpoint of a [managed identity] in Azure Container Apps; it issues tokens that the emulator accepts.
 //!
-//! So that handlers in a stack of containers log on as they do in Azure, with `IDENTITY_ENDPOINT` and `IDENTITY_HEADER`,
-//! and renew their tokens; there is no Entra behind it, and whoever knows the header is let in.
+//! Handlers in a stack of containers authenticate as they do in Azure, with `IDENTITY_ENDPOINT` and `IDENTITY_HEADER`, and
+//! renew their tokens. There is no Entra behind it: the header is all that a client needs.
 //!
 //! [managed identity]: https://learn.microsoft.com/azure/container-apps/managed-identity#rest-endpoint-reference
 
@@ -18,91 +18,81 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::json;
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::access::{AcceptedToken, secret_eq};
 use crate::server::{OneLake, StartError};
-use crate::service::Shared;
+use crate::state::EmulatorState;
+use emulator_kit::Server;
 
-/// Short enough for a stack that is up for a day to see renewals.
-const LIFETIME: SignedDuration = SignedDuration::from_hours(1);
-/// The only audience that it knows.
+/// A stack that runs for a day renews its tokens.
+const TOKEN_LIFETIME: SignedDuration = SignedDuration::from_hours(1);
+/// The only audience.
 const STORAGE: &str = "https://storage.azure.com";
-/// Object id of whoever asks without a client id.
+/// Principal of a request without a client id.
 const SYSTEM_ASSIGNED: Uuid = Uuid::from_u128(0x5b6d_1c9e_3f0a_4a55_8a5e_7c1d_2e3f_4a5b);
 
-/// The endpoint. It ends when it is dropped.
-pub struct ManagedIdentity {
-    address: SocketAddr,
-    serving: JoinHandle<std::io::Result<()>>,
-}
+/// Limit on open connections.
+const MAX_CONNECTIONS: usize = 100;
 
-impl Drop for ManagedIdentity {
-    fn drop(&mut self) {
-        self.serving.abort();
-    }
+/// The endpoint; dropping it closes it.
+pub struct ManagedIdentity {
+    server: Server,
 }
 
 struct Endpoint {
     header: String,
-    emulator: Arc<Shared>,
+    emulator: Arc<EmulatorState>,
 }
 
 impl ManagedIdentity {
-    /// Serves on `bind` in the background of the current Tokio runtime, for whoever shows `header`.
+    /// Serves on `bind` in the background of the current Tokio runtime, for clients that send `header`.
     ///
     /// # Errors
     /// An address that cannot be bound.
     pub async fn start(bind: SocketAddr, header: String, emulator: &OneLake) -> Result<Self, StartError> {
-        let failed = |source| StartError::Bind { address: bind, source };
-        let listener = TcpListener::bind(bind).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
         let endpoint = Arc::new(Endpoint {
             header,
-            emulator: Arc::clone(emulator.shared()),
+            emulator: Arc::clone(emulator.state()),
         });
         let app = Router::new().route("/msi/token", get(token)).with_state(endpoint);
-        Ok(Self {
-            address,
-            serving: tokio::spawn(async move { axum::serve(listener, app).await }),
-        })
+        let server = Server::start(bind, None, MAX_CONNECTIONS, move |_| app.clone()).await?;
+        Ok(Self { server })
     }
 
-    /// For `IDENTITY_ENDPOINT`.
+    /// Returns the value for `IDENTITY_ENDPOINT`.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}/msi/token", self.address)
+        format!("{}/msi/token", self.server.url())
     }
 }
 
 #[derive(Deserialize)]
-struct Asked {
+struct TokenRequest {
     resource: Option<String>,
     client_id: Option<Uuid>,
 }
 
-async fn token(State(endpoint): State<Arc<Endpoint>>, Query(asked): Query<Asked>, headers: HeaderMap) -> Response {
+async fn token(State(endpoint): State<Arc<Endpoint>>, Query(request): Query<TokenRequest>, headers: HeaderMap) -> Response {
     let shown = headers.get("x-identity-header").and_then(|value| value.to_str().ok());
     if !shown.is_some_and(|shown| secret_eq(shown, &endpoint.header)) {
         return refused(
             StatusCode::UNAUTHORIZED,
-            "X-IDENTITY-HEADER is missing or not the one of this endpoint",
+            "X-IDENTITY-HEADER is missing or wrong",
         );
     }
-    match asked.resource.as_deref().map(|resource| resource.trim_end_matches('/')) {
+    match request.resource.as_deref().map(|resource| resource.trim_end_matches('/')) {
         Some(STORAGE) => {}
         _ => {
             return refused(
                 StatusCode::BAD_REQUEST,
-                "there are tokens for https://storage.azure.com alone",
+                "the only resource is https://storage.azure.com",
             );
         }
     }
-    let principal = asked.client_id.unwrap_or(SYSTEM_ASSIGNED);
+    let principal = request.client_id.unwrap_or(SYSTEM_ASSIGNED);
     let now = Timestamp::now();
-    let expires_at = now.saturating_add(LIFETIME).unwrap_or(Timestamp::MAX);
+    let expires_at = now.saturating_add(TOKEN_LIFETIME).unwrap_or(Timestamp::MAX);
     let claims = json!({
         "aud": STORAGE,
         "oid": principal,
@@ -112,7 +102,7 @@ async fn token(State(endpoint): State<Arc<Endpoint>>, Query(asked): Query<Asked>
         "jti": Uuid::new_v4(),
     });
     let part = |value: &serde_json::Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
-    // Nobody signed it: the emulator knows it by its hash.
+    // It has no signature: the emulator recognizes it by its hash.
     let token = format!("{}.{}.", part(&json!({"alg": "none", "typ": "JWT"})), part(&claims));
     endpoint.emulator.access.tokens.accept(AcceptedToken {
         token: token.clone(),

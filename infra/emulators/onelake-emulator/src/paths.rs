@@ -1,4 +1,4 @@
-//! What looks the same in both protocols: HEAD, GET and DELETE of a path.
+//! HEAD, GET and DELETE of a path, which are the same in both protocols.
 
 use axum::http::header::CONTENT_LENGTH;
 use axum::http::{HeaderValue, StatusCode};
@@ -8,25 +8,22 @@ use base64::prelude::BASE64_STANDARD;
 use md5::{Digest, Md5};
 
 use crate::answers;
-use crate::catalog::Place;
-use crate::conditions::Conditions;
 use crate::content::{describe, set};
 use crate::errors::{RANGE_TOO_LARGE_FOR_MD5, Refusal};
 use crate::ranges::{self, Span};
 use crate::request::header;
-use crate::service::Call;
-use crate::storage::StoreError;
+use crate::call::Call;
+use crate::storage::{Conditions, StoreError};
 use crate::verbs::Protocol;
 
-/// The service hashes no larger range, in bytes.
-const MAX_HASHED_RANGE: u64 = 4 * 1024 * 1024;
+/// Largest range with an MD5 in bytes.
+const MAX_MD5_RANGE_BYTES: u64 = 4 * 1024 * 1024;
 
-pub(crate) async fn properties(call: &Call, place: &Place) -> Result<Response, Refusal> {
-    let path = place.path.clone();
+pub(crate) async fn properties(call: &Call) -> Result<Response, Refusal> {
     let conditions = Conditions::of_target(&call.headers)?;
     let (entry, properties) = call
-        .on_disk(move |storage| {
-            let (entry, properties) = storage.look(&path)?;
+        .on_path(move |storage, path| {
+            let (entry, properties) = storage.look(path)?;
             conditions.check_read(&entry)?;
             Ok((entry, properties))
         })
@@ -42,12 +39,11 @@ pub(crate) async fn properties(call: &Call, place: &Place) -> Result<Response, R
     Ok(response)
 }
 
-pub(crate) async fn read(call: &Call, place: &Place) -> Result<Response, Refusal> {
-    let path = place.path.clone();
+pub(crate) async fn read(call: &Call) -> Result<Response, Refusal> {
     let conditions = Conditions::of_target(&call.headers)?;
     let (entry, properties, file) = call
-        .on_disk(move |storage| {
-            let (entry, properties, file) = storage.read(&path)?;
+        .on_path(move |storage, path| {
+            let (entry, properties, file) = storage.read(path)?;
             conditions.check_read(&entry)?;
             Ok((entry, properties, file))
         })
@@ -74,7 +70,7 @@ pub(crate) async fn read(call: &Call, place: &Place) -> Result<Response, Refusal
         let range = format!("bytes {}-{}/{}", span.start, span.start + span.length - 1, entry.length);
         set(response.headers_mut(), "content-range", &range);
         if header(&call.headers, "x-ms-range-get-content-md5")? == Some("true") {
-            let md5 = hashed(&file, span).await?;
+            let md5 = md5_of(&file, span).await?;
             set(response.headers_mut(), "content-md5", &md5);
         }
     }
@@ -85,9 +81,9 @@ pub(crate) async fn read(call: &Call, place: &Place) -> Result<Response, Refusal
     Ok(response)
 }
 
-/// The MD5 of a small part of a file, in base64.
-async fn hashed(file: &std::fs::File, span: Span) -> Result<String, Refusal> {
-    if span.length > MAX_HASHED_RANGE {
+/// Returns the MD5 of a small part of a file, in base64.
+async fn md5_of(file: &std::fs::File, span: Span) -> Result<String, Refusal> {
+    if span.length > MAX_MD5_RANGE_BYTES {
         return Err(RANGE_TOO_LARGE_FOR_MD5.into());
     }
     let file = file.try_clone().map_err(|error| Refusal::internal(&error))?;
@@ -102,12 +98,11 @@ async fn hashed(file: &std::fs::File, span: Span) -> Result<String, Refusal> {
         .map_err(|error| Refusal::internal(&error))
 }
 
-pub(crate) async fn delete(call: &Call, place: &Place) -> Result<Response, Refusal> {
-    let path = place.path.clone();
+pub(crate) async fn delete(call: &Call) -> Result<Response, Refusal> {
     let conditions = Conditions::of_target(&call.headers)?;
     let recursive = call.query.flag("recursive")?;
-    call.on_disk(move |storage| match storage.remove(&path, recursive, &conditions) {
-        // A star in If-None-Match asks for a new name; no delete is that.
+    call.on_path(move |storage, path| match storage.remove(path, recursive, &conditions) {
+        // A star in If-None-Match demands that the path does not exist.
         Err(StoreError::Exists) => Err(StoreError::ConditionNotMet),
         removed => removed,
     })

@@ -1,14 +1,14 @@
-//! The parts of a request that the protocols read: query, headers, dates.
+//! The parts of a request that the protocols read: query and headers.
 
 use axum::http::HeaderMap;
-use axum::http::header::CONTENT_LENGTH;
+use axum::http::header::{CONTENT_LENGTH, HOST};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use percent_encoding::percent_decode_str;
 
 use crate::errors::{INVALID_HEADER, INVALID_MD5, INVALID_QUERY, Refusal};
 
-/// The query, decoded, in its order. Names are compared without regard to case, as the service does.
+/// The decoded query, in its order. Names are compared without case, as the service does.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Query(Vec<(String, String)>);
 
@@ -39,7 +39,7 @@ impl Query {
         self.get(name).is_some()
     }
 
-    /// A parameter that is `true` or `false`; `false` if it is not there.
+    /// Returns a parameter that is `true` or `false`; `false` if it is missing.
     pub(crate) fn flag(&self, name: &str) -> Result<bool, Refusal> {
         match self.get(name) {
             None => Ok(false),
@@ -49,7 +49,7 @@ impl Query {
         }
     }
 
-    /// A parameter that is a number.
+    /// Returns a parameter that is a number.
     pub(crate) fn number(&self, name: &str) -> Result<Option<u64>, Refusal> {
         self.get(name)
             .map(|value| value.parse().map_err(|_| INVALID_QUERY.into()))
@@ -57,7 +57,7 @@ impl Query {
     }
 }
 
-/// The text of a header; a value that is no text is refused.
+/// Returns the text of a header; a value that is not text is an error.
 pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Refusal> {
     headers
         .get(name)
@@ -65,7 +65,7 @@ pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'
         .transpose()
 }
 
-/// The announced length of the body, in bytes.
+/// Returns `Content-Length` in bytes.
 pub(crate) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Refusal> {
     let value = header(headers, CONTENT_LENGTH.as_str())?;
     value
@@ -73,7 +73,7 @@ pub(crate) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Refusal
         .transpose()
 }
 
-/// An MD5 as headers carry it.
+/// Returns an MD5 from a header, where it is in base64.
 pub(crate) fn md5(headers: &HeaderMap, name: &str) -> Result<Option<[u8; 16]>, Refusal> {
     let Some(text) = header(headers, name)? else {
         return Ok(None);
@@ -82,12 +82,21 @@ pub(crate) fn md5(headers: &HeaderMap, name: &str) -> Result<Option<[u8; 16]>, R
     Ok(Some(bytes.try_into().map_err(|_| INVALID_MD5)?))
 }
 
+/// Returns the endpoint as the client addresses it, for lists.
+pub(crate) fn endpoint(headers: &HeaderMap) -> String {
+    let host = headers
+        .get(HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or("localhost");
+    format!("http://{host}/")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn queries_are_decoded_and_names_have_no_case() {
+    fn queries_are_decoded_and_names_are_compared_without_case() {
         let query = Query::parse("resource=filesystem&maxResults=5&directory=a%2Fb+c%2B&recursive=TRUE&empty");
         assert_eq!(query.get("Directory"), Some("a/b c+"));
         assert_eq!(query.get("empty"), Some(""));

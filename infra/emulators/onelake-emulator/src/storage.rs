@@ -10,6 +10,7 @@
 mod appends;
 mod blocks;
 mod commit;
+mod conditions;
 mod draft;
 mod entry;
 mod error;
@@ -29,6 +30,7 @@ use parking_lot::{Mutex, MutexGuard, RwLock};
 use sha2::{Digest, Sha256};
 
 pub(crate) use blocks::{BlockRef, Source};
+pub(crate) use conditions::Conditions;
 pub(crate) use draft::Draft;
 pub(crate) use entry::{Entry, Stamp, http_date};
 pub(crate) use error::StoreError;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
-use onelake_emulator::{AcceptedToken, Item, OneLake, Options, Tls, certificates};
+use onelake_emulator::{AUTHORITY_FILE, AcceptedToken, Certificate, Item, OneLake, Options};
 use xact_identity::{Fetched, Identity, IdentityError, TokenSource};
 use xact_lake::{Connection, Location, TableOptions};
 
@@ -25,12 +25,7 @@ pub static EMULATOR: LazyLock<Emulator> = LazyLock::new(start_emulator);
 /// An emulator of a test's own, where it counts requests.
 pub fn start_emulator() -> Emulator {
     let root = tempfile::tempdir().unwrap().keep();
-    certificates::make(&root, &["127.0.0.1".to_owned()]).unwrap();
-    let pem = |name| std::fs::read(root.join(name)).unwrap();
-    let tls = Tls {
-        certificates: pem(certificates::CERTIFICATE),
-        key: pem(certificates::KEY),
-    };
+    let (tls, _) = Certificate::in_folder(&root, &["127.0.0.1".to_owned()]).unwrap();
     let options = Options {
         items: vec![Item::new(WORKSPACE, ITEM)],
         tls: Some(tls),
@@ -54,7 +49,7 @@ pub fn start_emulator() -> Emulator {
         });
     });
     let server = receiver.recv().unwrap();
-    let ca_file = root.join(certificates::AUTHORITY);
+    let ca_file = root.join(AUTHORITY_FILE);
     Emulator { server, root, ca_file }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::onelake::raw::Raw;
-use onelake_emulator::{AcceptedToken, Item, OneLake, Options, Tls, certificates};
+use onelake_emulator::{AUTHORITY_FILE, AcceptedToken, Certificate, Item, OneLake, Options};
 use xact_identity::{Fetched, Identity, IdentityError, TokenSource};
 use xact_lake::{Connection, Location};
 use xact_testkit::failed;
@@ -32,14 +32,11 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) fn start(latency: Duration) -> Result<Self> {
         let dir = WorkDir::new("bench-onelake")?;
-        certificates::make(dir.path(), &["127.0.0.1".to_owned()]).map_err(|error| other("a certificate", &error))?;
-        let pem = |name: &str| fs::read(dir.join(name)).map_err(|error| other("the certificate", &error));
+        let (tls, _) = Certificate::in_folder(dir.path(), &["127.0.0.1".to_owned()])
+            .map_err(|error| other("a certificate", &error))?;
         let options = Options {
             items: vec![Item::new(WORKSPACE, ITEM)],
-            tls: Some(Tls {
-                certificates: pem(certificates::CERTIFICATE)?,
-                key: pem(certificates::KEY)?,
-            }),
+            tls: Some(tls),
             tokens: vec![AcceptedToken {
                 token: TOKEN.to_owned(),
                 principal: "benchmark".to_owned(),
@@ -81,7 +78,7 @@ impl Place {
     }
 
     fn authority(&self) -> PathBuf {
-        self.dir.join(certificates::AUTHORITY)
+        self.dir.join(AUTHORITY_FILE)
     }
 }
 

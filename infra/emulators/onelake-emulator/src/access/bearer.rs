@@ -50,7 +50,7 @@ pub(crate) struct Tokens {
 
 /// A token as the admin endpoint shows it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub(crate) struct ShownToken {
+pub(crate) struct TokenSummary {
     /// The beginning of the token's SHA-256.
     pub(crate) sha256: String,
     pub(crate) principal: String,
@@ -102,11 +102,11 @@ impl Tokens {
         }
     }
 
-    pub(crate) fn shown(&self) -> Vec<ShownToken> {
+    pub(crate) fn summaries(&self) -> Vec<TokenSummary> {
         let known = self.known.read();
-        let mut shown: Vec<ShownToken> = known
+        let mut shown: Vec<TokenSummary> = known
             .iter()
-            .map(|(hash, known)| ShownToken {
+            .map(|(hash, known)| TokenSummary {
                 sha256: hex::encode(&hash[..8]),
                 principal: known.principal.clone(),
                 expires_at: known.expires_at,
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn tokens_are_shown_nowhere() {
         let tokens = Tokens::new([token("very-secret", None)], false);
-        assert!(!serde_json::to_string(&tokens.shown()).unwrap().contains("very-secret"));
+        assert!(!serde_json::to_string(&tokens.summaries()).unwrap().contains("very-secret"));
         assert!(!format!("{:?}", token("very-secret", None)).contains("very-secret"));
     }
 

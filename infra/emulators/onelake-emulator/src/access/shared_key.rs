@@ -15,12 +15,14 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use sha2::Sha256;
 
-use super::CLOCK_SKEW_SECONDS;
 use crate::errors::{AUTHENTICATION_FAILED, INVALID_AUTHENTICATION, Refusal};
 use crate::request::Query;
 
-/// The account of every local emulator, whose key everybody knows.
-pub(crate) const DEVELOPMENT_ACCOUNT: &str = "devstoreaccount1";
+/// The allowed difference to the client's clock in seconds, as in the service.
+const MAX_CLOCK_SKEW_SECONDS: i64 = 15 * 60;
+
+/// The account of local emulators, whose key is public.
+const DEVELOPMENT_ACCOUNT: &str = "devstoreaccount1";
 const DEVELOPMENT_KEY: &str =
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 
@@ -87,7 +89,7 @@ fn is_recent(headers: &HeaderMap) -> bool {
     let date = date
         .and_then(|date| date.to_str().ok())
         .and_then(|date| DateTimeParser::new().parse_timestamp(date).ok());
-    date.is_some_and(|date| (Timestamp::now().as_second() - date.as_second()).abs() <= CLOCK_SKEW_SECONDS)
+    date.is_some_and(|date| (Timestamp::now().as_second() - date.as_second()).abs() <= MAX_CLOCK_SKEW_SECONDS)
 }
 
 fn string_to_sign(

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::commit::Part;
 use super::error::is_absence;
 use super::{Draft, Entry, EntryPath, Properties, Stamp, Storage, StoreError, open_file, upload_key};
-use crate::conditions::Conditions;
+use super::conditions::Conditions;
 
 /// Which bytes are staged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use super::{
     Block, Draft, Entry, EntryPath, Properties, Storage, StoreError, open_file, open_folder, open_or_make_folder,
     upload_key,
 };
-use crate::conditions::Conditions;
+use super::conditions::Conditions;
 
 /// Where a block list looks for a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use super::{
     Draft, Entry, EntryPath, Properties, Stamp, Storage, StoreError, in_the_way, open_file, open_folder,
     open_or_make_folder, upload_key,
 };
-use crate::conditions::Conditions;
+use super::conditions::Conditions;
 
 impl Storage {
     /// Puts a draft into its place, under the conditions, with `properties` made from those of the file before. Folders

@@ -1,13 +1,13 @@
-//! Where something is: a workspace, and segments below it, each checked before.
+//! Paths below the root folder.
 
 use std::fmt;
 
-/// The names from the workspace down. At least the workspace is there.
+/// The names from the workspace down, at least the workspace. Every name has passed the rules for names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct EntryPath(Vec<String>);
 
 impl EntryPath {
-    /// `segments` must have passed the rules for names.
+    /// Every segment must have passed the rules for names.
     pub(crate) fn new(segments: Vec<String>) -> Self {
         debug_assert!(!segments.is_empty());
         Self(segments)
@@ -21,15 +21,20 @@ impl EntryPath {
         &self.0
     }
 
-    /// The last name and the folder it is in.
+    /// Returns the names of the parent folder, and the last name.
     pub(crate) fn split(&self) -> (&[String], &str) {
         let last = self.0.len() - 1;
         (&self.0[..last], &self.0[last])
     }
 
-    /// How many names, the workspace among them: 1 a workspace, 2 an item, 3 one of its folders.
+    /// Returns the number of names: 1 for a workspace, 2 for an item, 3 for a folder of an item.
     pub(crate) fn depth(&self) -> usize {
         self.0.len()
+    }
+
+    /// Returns the first `depth` names, or all if there are fewer.
+    pub(crate) fn ancestor(&self, depth: usize) -> Self {
+        Self(self.0[..depth.min(self.0.len())].to_vec())
     }
 
     /// Whether `other` is this path or below it.

@@ -200,7 +200,7 @@ impl Page<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conditions::Conditions;
+    use super::super::Conditions;
 
     fn storage(names: &[&str]) -> (xact_testkit::WorkDir, Storage) {
         let dir = xact_testkit::WorkDir::new("walk").unwrap();

@@ -1,13 +1,13 @@
 //! Who is let in: tokens, shared keys, closed workspaces, the admin endpoint.
 
-use rcgen::{CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use reqwest::{Certificate, Client};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::{FILES, Lake, TOKEN, token};
-use onelake_emulator::{OneLake, Options, StartError, Tls};
+use emulator_kit::certificates::ThrowAway;
+use onelake_emulator::{Certificate as TlsCertificate, OneLake, Options, StartError};
 
 async fn told(lake: &Lake, authorization: Option<&str>) -> (u16, String, String) {
     let request = lake.client.get(format!("{}{FILES}/a", lake.emulator.url()));
@@ -233,24 +233,13 @@ async fn from_elsewhere_the_admin_endpoint_wants_its_token() {
 }
 
 /// A throw-away authority, and the certificate for this machine that it has signed.
-pub(crate) fn certificate() -> (String, Tls) {
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    // Else both would be called the same, and a certificate whose issuer is itself is taken for self-signed.
-    params.distinguished_name.push(DnType::CommonName, "tests CA");
-    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
-    let signed = params.signed_by(&key, &authority).unwrap();
-    let tls = Tls {
-        certificates: signed.pem().into_bytes(),
-        key: key.serialize_pem().into_bytes(),
-    };
-    (authority.pem(), tls)
+pub(crate) fn certificate() -> (String, TlsCertificate) {
+    let made = ThrowAway::new(&["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+    (made.authority, made.certificate)
 }
 
 #[tokio::test]
-async fn with_a_certificate_it_speaks_https_alone() {
+async fn with_a_certificate_it_serves_only_https() {
     let (authority, tls) = certificate();
     let mut lake = Lake::start_with(|options| options.tls = Some(tls)).await;
     let ca = Certificate::from_pem(authority.as_bytes()).unwrap();
@@ -267,7 +256,7 @@ async fn with_a_certificate_it_speaks_https_alone() {
 }
 
 #[tokio::test]
-async fn a_start_that_fails_tells_why() {
+async fn a_failed_start_returns_the_reason() {
     let lake = Lake::start().await;
     let error = async |change: &dyn Fn(&mut Options)| {
         let mut options = Options::new(lake.dir.join("other"));
@@ -290,6 +279,6 @@ async fn a_start_that_fails_tells_why() {
     options.tls = Some(tls);
     assert!(matches!(
         OneLake::start(options).await.err().unwrap(),
-        StartError::Tls(_)
+        StartError::Server(_)
     ));
 }

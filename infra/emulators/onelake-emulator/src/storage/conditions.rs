@@ -1,11 +1,12 @@
-//! `If-Match`, `If-None-Match`, `If-Modified-Since`, `If-Unmodified-Since`, on a request's target and on its source.
+//! `If-Match`, `If-None-Match`, `If-Modified-Since` and `If-Unmodified-Since`, for the target of a request and for its source.
 
 use axum::http::HeaderMap;
 use jiff::fmt::rfc2822::DateTimeParser;
 
+use super::entry::Entry;
+use super::error::StoreError;
 use crate::errors::{INVALID_HEADER, Refusal};
 use crate::request::header;
-use crate::storage::{Entry, StoreError};
 
 /// ETags, or a star for any.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +35,7 @@ impl Tags {
     }
 }
 
-/// What must hold before a request is carried out.
+/// The conditions of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Conditions {
     matching: Option<Tags>,
@@ -72,7 +73,7 @@ impl Conditions {
         })
     }
 
-    /// Before a write. A star in `If-None-Match` is how clients ask for "only if it is new".
+    /// Checks the conditions before a write. A star in `If-None-Match` means "only if it does not exist".
     pub(crate) fn check_write(&self, current: Option<&Entry>) -> Result<(), StoreError> {
         match (&self.none_matching, current) {
             (Some(Tags::Any), Some(_)) => return Err(StoreError::Exists),
@@ -96,7 +97,7 @@ impl Conditions {
         Ok(())
     }
 
-    /// Before a read.
+    /// Checks the conditions before a read.
     pub(crate) fn check_read(&self, entry: &Entry) -> Result<(), StoreError> {
         let changed = entry.stamp.seconds();
         if self.matching.as_ref().is_some_and(|tags| !tags.matches(entry))

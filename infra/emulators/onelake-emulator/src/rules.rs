@@ -1,4 +1,4 @@
-//! Rules: which requests meet a fault. They come and go over `/__admin/faults` or
+//! Rules: which requests have a fault. They are set over `/__admin/faults` or
 //! [`OneLake::add_fault`](crate::OneLake::add_fault).
 
 use std::fmt;
@@ -9,10 +9,10 @@ use axum::http::{HeaderMap, Method};
 use parking_lot::Mutex;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::Fault;
+use crate::faults::Fault;
 use crate::verbs::{Protocol, Verb};
 
-/// A fault, the requests that it is about, and which of them it hits.
+/// A fault, the requests that match, and which of those have the fault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
@@ -30,7 +30,7 @@ pub struct Rule {
         deserialize_with = "from_optional_text"
     )]
     pub verb: Option<Verb>,
-    /// Only requests in this protocol. `cut-before` for one of them is as if its host could not be reached.
+    /// Only requests in this protocol. With `cut-before`, its host seems unreachable.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -38,16 +38,16 @@ pub struct Rule {
         deserialize_with = "from_optional_text"
     )]
     pub protocol: Option<Protocol>,
-    /// Only paths that begin so, decoded and without an account: `/claims/Lake.Lakehouse/Files/`.
+    /// Only paths with this prefix, decoded and without an account: `/claims/Lake.Lakehouse/Files/`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// So many matching requests pass first.
+    /// Number of matching requests without the fault at the beginning.
     #[serde(default)]
     pub skip: u64,
-    /// Hits so many, then it is over. Without it and `every`: one. With `every` alone: no end.
+    /// Number of faults after which the rule ends. Default: one, or no end with `every`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
-    /// Hits every so-manieth matching request.
+    /// Only every nth matching request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub every: Option<u64>,
     /// `Retry-After` of `throttled` and `unavailable`, in seconds.
@@ -63,7 +63,7 @@ fn one() -> u64 {
 }
 
 impl Rule {
-    /// The next request of any kind.
+    /// Affects the next request.
     #[must_use]
     pub fn new(fault: Fault) -> Self {
         Self {
@@ -80,7 +80,7 @@ impl Rule {
         }
     }
 
-    /// The next request of this verb.
+    /// Affects the next request of this verb.
     #[must_use]
     pub fn on(fault: Fault, verb: Verb) -> Self {
         Self {
@@ -89,14 +89,14 @@ impl Rule {
         }
     }
 
-    /// The next so many instead of one.
+    /// Affects the next `times` requests instead of one.
     #[must_use]
     pub fn times(mut self, times: u64) -> Self {
         self.times = Some(times);
         self
     }
 
-    /// Every so-manieth, for ever.
+    /// Affects every nth request, without an end.
     #[must_use]
     pub fn every(mut self, every: u64) -> Self {
         self.every = Some(every);
@@ -110,15 +110,15 @@ impl Rule {
         self
     }
 
-    /// Only paths that begin so.
+    /// Only paths with this prefix.
     #[must_use]
     pub fn below(mut self, path: &str) -> Self {
         self.path = Some(path.to_owned());
         self
     }
 
-    /// Why it makes no sense.
-    pub(crate) fn objection(&self) -> Option<&'static str> {
+    /// Returns why the rule is not valid.
+    pub(crate) fn validation_error(&self) -> Option<&'static str> {
         if self.every == Some(0) || self.times == Some(0) {
             return Some("`every` and `times` count from 1");
         }
@@ -126,31 +126,31 @@ impl Rule {
             .method
             .as_ref()
             .is_none_or(|method| Method::from_bytes(method.as_bytes()).is_ok());
-        (!is_method).then_some("`method` is no HTTP method")
+        (!is_method).then_some("`method` is not an HTTP method")
     }
 
-    fn is_about(&self, asked: &Asked<'_>) -> bool {
-        self.fault.concerns(asked.headers)
+    fn matches(&self, request: &RequestFacts<'_>) -> bool {
+        self.fault.applies_to(request.headers)
             && self
                 .method
                 .as_ref()
-                .is_none_or(|wanted| wanted.eq_ignore_ascii_case(asked.method.as_str()))
-            && self.verb.is_none_or(|wanted| wanted == asked.verb)
-            && self.protocol.is_none_or(|wanted| wanted == asked.protocol)
+                .is_none_or(|wanted| wanted.eq_ignore_ascii_case(request.method.as_str()))
+            && self.verb.is_none_or(|wanted| wanted == request.verb)
+            && self.protocol.is_none_or(|wanted| wanted == request.protocol)
             && self
                 .path
                 .as_ref()
-                .is_none_or(|wanted| asked.paths.iter().any(|path| path.starts_with(wanted.as_str())))
+                .is_none_or(|wanted| request.paths.iter().any(|path| path.starts_with(wanted.as_str())))
     }
 }
 
-/// What rules look at in a request.
-pub(crate) struct Asked<'a> {
+/// What rules compare in a request.
+pub(crate) struct RequestFacts<'a> {
     pub(crate) method: &'a Method,
     pub(crate) protocol: Protocol,
     pub(crate) verb: Verb,
     pub(crate) headers: &'a HeaderMap,
-    /// The path as it was asked for, and as it lies in the folder.
+    /// The path as requested, and with the names in the folder.
     pub(crate) paths: [&'a str; 2],
 }
 
@@ -179,34 +179,34 @@ fn from_optional_text<'de, T: FromStr<Err: fmt::Display>, D: Deserializer<'de>>(
         .transpose()
 }
 
-/// A rule that stands.
+/// A rule that has not ended.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Standing {
+pub(crate) struct ActiveRule {
     pub(crate) id: u64,
     #[serde(flatten)]
     pub(crate) rule: Rule,
-    /// Requests that it was about.
+    /// Requests that matched.
     pub(crate) matched: u64,
-    /// Requests that it hit.
+    /// Requests that had the fault.
     pub(crate) hit: u64,
 }
 
-impl Standing {
-    /// Whether this one of the requests that it is about is hit.
-    fn hits(&mut self) -> bool {
+impl ActiveRule {
+    /// Counts a matching request, and returns whether it has the fault.
+    fn count_match(&mut self) -> bool {
         self.matched += 1;
-        let Some(place) = self.matched.checked_sub(self.rule.skip + 1) else {
+        let Some(index) = self.matched.checked_sub(self.rule.skip + 1) else {
             return false;
         };
         let is_turn = match self.rule.every {
-            Some(every) => (place + 1) % every == 0,
+            Some(every) => (index + 1) % every == 0,
             None => true,
         };
         self.hit += u64::from(is_turn);
         is_turn
     }
 
-    fn is_over(&self) -> bool {
+    fn has_ended(&self) -> bool {
         let times = self
             .rule
             .times
@@ -215,25 +215,25 @@ impl Standing {
     }
 }
 
-/// A fault that a request has met.
+/// The fault of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Hit {
+pub(crate) struct FaultHit {
     pub(crate) fault: Fault,
     pub(crate) retry_after_seconds: u64,
     pub(crate) delay: Duration,
 }
 
-/// The rules that stand, in the order in which they came.
+/// The active rules, oldest first.
 #[derive(Default)]
-pub(crate) struct Rules(Mutex<(u64, Vec<Standing>)>);
+pub(crate) struct Rules(Mutex<(u64, Vec<ActiveRule>)>);
 
 impl Rules {
-    /// Its number, under which it can be taken back.
+    /// Adds a rule, and returns its number for [`remove`](Self::remove).
     pub(crate) fn add(&self, rule: Rule) -> u64 {
         let mut rules = self.0.lock();
         rules.0 += 1;
         let id = rules.0;
-        rules.1.push(Standing {
+        rules.1.push(ActiveRule {
             id,
             rule,
             matched: 0,
@@ -242,28 +242,28 @@ impl Rules {
         id
     }
 
-    /// Takes back one rule, or all.
+    /// Removes one rule, or all.
     pub(crate) fn remove(&self, id: Option<u64>) {
         let mut rules = self.0.lock();
-        rules.1.retain(|standing| id.is_some_and(|id| standing.id != id));
+        rules.1.retain(|active| id.is_some_and(|id| active.id != id));
     }
 
-    pub(crate) fn standing(&self) -> Vec<Standing> {
+    pub(crate) fn active(&self) -> Vec<ActiveRule> {
         self.0.lock().1.clone()
     }
 
-    /// What a request meets: the first rule that hits it. Rules behind that one do not count it.
-    pub(crate) fn meet(&self, asked: &Asked<'_>) -> Option<Hit> {
+    /// Returns the fault of a request, by the first rule that applies. Later rules do not count the request.
+    pub(crate) fn fault_of(&self, request: &RequestFacts<'_>) -> Option<FaultHit> {
         let mut rules = self.0.lock();
-        let mut about = rules.1.iter_mut().filter(|standing| standing.rule.is_about(asked));
-        let hit = about.find_map(|standing| {
-            standing.hits().then(|| Hit {
-                fault: standing.rule.fault,
-                retry_after_seconds: standing.rule.retry_after_seconds,
-                delay: Duration::from_millis(standing.rule.delay_ms),
+        let mut matching = rules.1.iter_mut().filter(|active| active.rule.matches(request));
+        let hit = matching.find_map(|active| {
+            active.count_match().then(|| FaultHit {
+                fault: active.rule.fault,
+                retry_after_seconds: active.rule.retry_after_seconds,
+                delay: Duration::from_millis(active.rule.delay_ms),
             })
         });
-        rules.1.retain(|standing| !standing.is_over());
+        rules.1.retain(|active| !active.has_ended());
         hit
     }
 }
@@ -275,19 +275,20 @@ mod tests {
     fn pattern(rule: Rule, requests: usize) -> String {
         let rules = Rules::default();
         rules.add(rule);
-        let asked = Asked {
+        let request = RequestFacts {
             method: &Method::PATCH,
             protocol: Protocol::Dfs,
             verb: Verb::Append,
             headers: &HeaderMap::new(),
             paths: ["/ws/i/Files/a"; 2],
         };
-        let meet = |_| rules.meet(&asked).map_or('.', |_| 'x');
-        (0..requests).map(meet).collect()
+        (0..requests)
+            .map(|_| rules.fault_of(&request).map_or('.', |_| 'x'))
+            .collect()
     }
 
     #[test]
-    fn a_rule_hits_the_next_ones_or_every_so_manieth() {
+    fn a_rule_affects_the_next_requests_or_every_nth() {
         let rule = || Rule::new(Fault::ErrorBefore);
         assert_eq!(pattern(rule(), 4), "x...");
         assert_eq!(pattern(rule().times(2), 4), "xx..");
@@ -297,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_is_about_what_it_says() {
+    fn a_rule_matches_by_verb_protocol_path_and_method() {
         let rule = || Rule::new(Fault::Slow);
         assert_eq!(pattern(Rule::on(Fault::Slow, Verb::Append), 1), "x");
         assert_eq!(pattern(Rule::on(Fault::Slow, Verb::Flush), 1), ".");
@@ -328,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_are_written_in_json() {
+    fn rules_are_json() {
         let rule: Rule = serde_json::from_str(
             r#"{"fault":"throttled","verb":"append","protocol":"dfs","times":3,"retry_after_seconds":2}"#,
         )

@@ -1,0 +1,24 @@
+//! What all requests of one emulator share.
+
+use std::sync::Arc;
+
+use crate::access::Access;
+use crate::catalog::Catalog;
+use crate::counters::Counters;
+use crate::latency::Latency;
+use crate::rules::Rules;
+use crate::storage::Storage;
+
+/// The state of one emulator.
+pub(crate) struct EmulatorState {
+    pub(crate) storage: Arc<Storage>,
+    pub(crate) catalog: Catalog,
+    pub(crate) access: Access,
+    pub(crate) rules: Rules,
+    pub(crate) counters: Counters,
+    /// Opens the admin endpoint to other machines.
+    pub(crate) admin_token: Option<String>,
+    /// Whether clients may create and delete workspaces.
+    pub(crate) workspaces_by_api: bool,
+    pub(crate) latency: Latency,
+}
