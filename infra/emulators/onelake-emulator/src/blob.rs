@@ -9,15 +9,15 @@ use base64::prelude::BASE64_STANDARD;
 use uuid::Uuid;
 
 use crate::answers;
+use crate::call::Call;
 use crate::checksums::Checksum;
 use crate::content::{self, of_blob_write, set, set_version};
 use crate::errors::{
-    INVALID_HEADER, INVALID_INPUT, INVALID_QUERY, MISSING_HEADER, MISSING_LENGTH, MISSING_QUERY,
-    Refusal, UNSUPPORTED_QUERY,
+    INVALID_HEADER, INVALID_INPUT, INVALID_QUERY, MISSING_HEADER, MISSING_LENGTH, MISSING_QUERY, Refusal,
+    UNSUPPORTED_QUERY,
 };
 use crate::paging::{from_token, page_size, to_token};
 use crate::request::{content_length, endpoint, header, md5};
-use crate::call::Call;
 use crate::storage::{Conditions, Entry, Properties, Shape, StoreError, Wanted};
 use crate::xml;
 
@@ -55,7 +55,10 @@ pub(crate) async fn put(call: &mut Call) -> Result<Response, Refusal> {
     let checksum = Checksum::announced(&call.headers)?;
     let mut properties = of_blob_write(&call.headers)?;
     let conditions = Conditions::of_target(&call.headers)?;
-    let received = call.upload.receive(&call.state.storage, MAX_BLOB_BYTES, checksum).await?;
+    let received = call
+        .upload
+        .receive(&call.state.storage, MAX_BLOB_BYTES, checksum)
+        .await?;
     let hash = BASE64_STANDARD.encode(received.md5);
     properties.content_md5.get_or_insert_with(|| hash.clone());
     let put = call.on_path(move |storage, path| storage.put(path, &received.draft, &conditions, |_| properties));
@@ -75,7 +78,10 @@ pub(crate) async fn put_block(call: &mut Call) -> Result<Response, Refusal> {
         return Err(MISSING_LENGTH.into());
     }
     let checksum = Checksum::announced(&call.headers)?;
-    let received = call.upload.receive(&call.state.storage, MAX_BLOCK_BYTES, checksum).await?;
+    let received = call
+        .upload
+        .receive(&call.state.storage, MAX_BLOCK_BYTES, checksum)
+        .await?;
     call.on_path(move |storage, path| storage.put_block(path, &id, &received.draft))
         .await?;
     let mut response = answers::empty(StatusCode::CREATED);
@@ -167,8 +173,8 @@ pub(crate) async fn get_metadata(call: &Call) -> Result<Response, Refusal> {
 pub(crate) async fn set_metadata(call: &Call) -> Result<Response, Refusal> {
     let metadata = content::metadata(&call.headers)?;
     let conditions = Conditions::of_target(&call.headers)?;
-    let changed =
-        call.on_path(move |storage, path| storage.change(path, &conditions, |properties| properties.metadata = metadata));
+    let changed = call
+        .on_path(move |storage, path| storage.change(path, &conditions, |properties| properties.metadata = metadata));
     Ok(written(StatusCode::OK, &changed.await?))
 }
 
@@ -207,7 +213,10 @@ pub(crate) async fn list(call: &Call) -> Result<Response, Refusal> {
         Some(_) => return Err(UNSUPPORTED_QUERY.into()),
     };
     let limit = page_size(call.query.number("maxresults")?)?;
-    let prefix = call.state.catalog.real_prefix(&call.target, given("prefix").unwrap_or(""))?;
+    let prefix = call
+        .state
+        .catalog
+        .real_prefix(&call.target, given("prefix").unwrap_or(""))?;
     let start = match given("marker") {
         Some(marker) => from_token(marker)?,
         None => call

@@ -7,6 +7,7 @@ use axum::response::Response;
 use serde_json::json;
 
 use crate::answers;
+use crate::call::Call;
 use crate::checksums::Checksum;
 use crate::content::{set, set_by_dfs, set_version};
 use crate::errors::{
@@ -15,7 +16,6 @@ use crate::errors::{
 };
 use crate::paging::{from_token, page_size, to_token};
 use crate::request::{content_length, header};
-use crate::call::Call;
 use crate::storage::{Conditions, Entry, EntryPath, Properties, Shape, Wanted};
 use crate::target::Target;
 
@@ -97,7 +97,10 @@ pub(crate) async fn append(call: &mut Call) -> Result<Response, Refusal> {
     if content_length(&call.headers)? == Some(0) {
         return Err(INVALID_HEADER.into());
     }
-    let received = call.upload.receive(&call.state.storage, MAX_APPEND_BYTES, checksum).await?;
+    let received = call
+        .upload
+        .receive(&call.state.storage, MAX_APPEND_BYTES, checksum)
+        .await?;
     if received.length == 0 {
         return Err(INVALID_HEADER.into());
     }

@@ -160,10 +160,19 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         _ => None,
     };
 
-    writeln!(out, "onelake {}\nfolder  {}", emulator.url(), arguments.folder.display())?;
+    writeln!(
+        out,
+        "onelake {}\nfolder  {}",
+        emulator.url(),
+        arguments.folder.display()
+    )?;
     for item in &items {
         let (workspace_guid, guid) = (item.workspace_guid(), item.guid());
-        writeln!(out, "item    {}/{} = {workspace_guid}/{guid}", item.workspace, item.name)?;
+        writeln!(
+            out,
+            "item    {}/{} = {workspace_guid}/{guid}",
+            item.workspace, item.name
+        )?;
     }
     if let Some(identity) = &identity {
         writeln!(out, "tokens  {}", identity.url())?;

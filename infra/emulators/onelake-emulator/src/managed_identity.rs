@@ -73,15 +73,20 @@ struct TokenRequest {
     client_id: Option<Uuid>,
 }
 
-async fn token(State(endpoint): State<Arc<Endpoint>>, Query(request): Query<TokenRequest>, headers: HeaderMap) -> Response {
+async fn token(
+    State(endpoint): State<Arc<Endpoint>>,
+    Query(request): Query<TokenRequest>,
+    headers: HeaderMap,
+) -> Response {
     let shown = headers.get("x-identity-header").and_then(|value| value.to_str().ok());
     if !shown.is_some_and(|shown| secret_eq(shown, &endpoint.header)) {
-        return refused(
-            StatusCode::UNAUTHORIZED,
-            "X-IDENTITY-HEADER is missing or wrong",
-        );
+        return refused(StatusCode::UNAUTHORIZED, "X-IDENTITY-HEADER is missing or wrong");
     }
-    match request.resource.as_deref().map(|resource| resource.trim_end_matches('/')) {
+    match request
+        .resource
+        .as_deref()
+        .map(|resource| resource.trim_end_matches('/'))
+    {
         Some(STORAGE) => {}
         _ => {
             return refused(

@@ -8,11 +8,11 @@ use base64::prelude::BASE64_STANDARD;
 use md5::{Digest, Md5};
 
 use crate::answers;
+use crate::call::Call;
 use crate::content::{describe, set};
 use crate::errors::{RANGE_TOO_LARGE_FOR_MD5, Refusal};
 use crate::ranges::{self, Span};
 use crate::request::header;
-use crate::call::Call;
 use crate::storage::{Conditions, StoreError};
 use crate::verbs::Protocol;
 
@@ -101,11 +101,13 @@ async fn md5_of(file: &std::fs::File, span: Span) -> Result<String, Refusal> {
 pub(crate) async fn delete(call: &Call) -> Result<Response, Refusal> {
     let conditions = Conditions::of_target(&call.headers)?;
     let recursive = call.query.flag("recursive")?;
-    call.on_path(move |storage, path| match storage.remove(path, recursive, &conditions) {
-        // A star in If-None-Match demands that the path does not exist.
-        Err(StoreError::Exists) => Err(StoreError::ConditionNotMet),
-        removed => removed,
-    })
+    call.on_path(
+        move |storage, path| match storage.remove(path, recursive, &conditions) {
+            // A star in If-None-Match demands that the path does not exist.
+            Err(StoreError::Exists) => Err(StoreError::ConditionNotMet),
+            removed => removed,
+        },
+    )
     .await?;
     let mut response = answers::empty(match call.protocol {
         Protocol::Dfs => StatusCode::OK,

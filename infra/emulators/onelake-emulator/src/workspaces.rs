@@ -5,10 +5,10 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use crate::answers;
+use crate::call::Call;
 use crate::catalog::workspace_not_found;
 use crate::content::{set, set_version};
 use crate::errors::{CONTAINER_EXISTS, FILESYSTEM_EXISTS, NOT_ON_THIS_PATH, Refusal};
-use crate::call::Call;
 use crate::storage::Conditions;
 use crate::verbs::Protocol;
 

@@ -192,7 +192,11 @@ mod tests {
     #[test]
     fn tokens_are_shown_nowhere() {
         let tokens = Tokens::new([token("very-secret", None)], false);
-        assert!(!serde_json::to_string(&tokens.summaries()).unwrap().contains("very-secret"));
+        assert!(
+            !serde_json::to_string(&tokens.summaries())
+                .unwrap()
+                .contains("very-secret")
+        );
         assert!(!format!("{:?}", token("very-secret", None)).contains("very-secret"));
     }
 

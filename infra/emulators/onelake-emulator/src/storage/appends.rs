@@ -10,9 +10,9 @@ use cap_std::fs::OpenOptions;
 use serde::{Deserialize, Serialize};
 
 use super::commit::Part;
+use super::conditions::Conditions;
 use super::error::is_absence;
 use super::{Draft, Entry, EntryPath, Properties, Stamp, Storage, StoreError, open_file, upload_key};
-use super::conditions::Conditions;
 
 /// Which bytes are staged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

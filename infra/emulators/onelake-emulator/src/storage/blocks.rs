@@ -3,12 +3,12 @@
 use std::io;
 
 use super::commit::Part;
+use super::conditions::Conditions;
 use super::error::is_absence;
 use super::{
     Block, Draft, Entry, EntryPath, Properties, Storage, StoreError, open_file, open_folder, open_or_make_folder,
     upload_key,
 };
-use super::conditions::Conditions;
 
 /// Where a block list looks for a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,12 +6,12 @@ use std::io;
 use cap_std::fs::Dir;
 use uuid::Uuid;
 
+use super::conditions::Conditions;
 use super::error::is_absence;
 use super::{
     Draft, Entry, EntryPath, Properties, Stamp, Storage, StoreError, in_the_way, open_file, open_folder,
     open_or_make_folder, upload_key,
 };
-use super::conditions::Conditions;
 
 impl Storage {
     /// Puts a draft into its place, under the conditions, with `properties` made from those of the file before. Folders

@@ -199,8 +199,8 @@ impl Page<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use super::super::Conditions;
+    use super::*;
 
     fn storage(names: &[&str]) -> (xact_testkit::WorkDir, Storage) {
         let dir = xact_testkit::WorkDir::new("walk").unwrap();
