@@ -149,7 +149,7 @@ fn write_environment(path: &Path, environment: &Environment) -> Result<(), Error
 fn is_secret(name: &str) -> bool {
     VARIABLES
         .iter()
-        .any(|variable| variable.name == name && variable.secret)
+        .any(|variable| variable.name == name && variable.is_secret())
 }
 
 /// One folder a run on an embedded broker, for the tables remember positions that no new broker has; one a broker else.

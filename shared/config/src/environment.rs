@@ -1,18 +1,19 @@
-//! The variables that are set: the process's own, those of `.env`, and those that a flag stands for.
+//! The variables that are set: of the process, of `.env`, and by flags of the command line.
 
 use std::collections::BTreeMap;
 
-use crate::{ConfigError, VARIABLES};
+use crate::error::ConfigError;
+use crate::variables::VARIABLES;
 
 /// The variables that are set.
 #[derive(Debug, Clone, Default)]
 pub struct Environment(BTreeMap<String, String>);
 
 impl Environment {
-    /// The process's own variables.
+    /// Returns the variables of the process.
     #[must_use]
     pub fn of_process() -> Self {
-        // A variable that is no UTF-8 reads with replacement characters, and then fails its check aloud.
+        // Replacement characters in a value that is not UTF-8 make its validation fail.
         std::env::vars_os()
             .map(|(name, value)| {
                 (
@@ -28,14 +29,14 @@ impl Environment {
         self.0.insert(name.to_owned(), value.into());
     }
 
-    /// Sets a variable that is not set: a default other than the table's.
+    /// Sets a variable unless it is set: a default other than the declared one.
     pub fn set_default(&mut self, name: &str, value: impl Into<String>) {
         if self.get(name).is_none() {
             self.set(name, value);
         }
     }
 
-    /// The value, if it is set and not blank.
+    /// Returns the value, trimmed, if it is set and not blank.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0
@@ -44,21 +45,25 @@ impl Environment {
             .filter(|value| !value.is_empty())
     }
 
-    /// What is in force, one line each, secrets hidden: for the start-up print.
+    /// Returns every variable that has a value, with the value or `[set]` if it is secret: for the start-up print.
     #[must_use]
     pub fn describe(&self) -> Vec<(&'static str, String)> {
         VARIABLES
             .iter()
             .filter_map(|variable| {
                 let value = self.get(variable.name).unwrap_or(variable.default);
-                let shown = if variable.secret { "[set]" } else { without_query(value) };
+                let shown = if variable.is_secret() {
+                    "[set]"
+                } else {
+                    without_query(value)
+                };
                 (!value.is_empty()).then(|| (variable.name, shown.to_owned()))
             })
             .collect()
     }
 }
 
-/// A URL may carry a key in its query (a SAS token): what is printed ends before it.
+/// Returns the value without the query of a URL, which may hold a key (a SAS token).
 fn without_query(value: &str) -> &str {
     match value.split_once("://") {
         Some(_) => value.split(['?', '#']).next().unwrap_or_default(),
@@ -75,7 +80,7 @@ impl FromIterator<(String, String)> for Environment {
 /// Adds `.env` of the working directory to the environment; the real environment wins.
 ///
 /// # Errors
-/// When the file is there and cannot be read.
+/// If the file exists and cannot be read.
 pub fn load_dotenv(environment: &mut Environment) -> Result<(), ConfigError> {
     let entries = match dotenvy::dotenv_iter() {
         Ok(entries) => entries,
@@ -84,7 +89,7 @@ pub fn load_dotenv(environment: &mut Environment) -> Result<(), ConfigError> {
     };
     for entry in entries {
         let (name, value) = entry.map_err(|error| {
-            // The error repeats the line, which may hold a secret: only say where to look.
+            // The error holds the line, which may hold a secret: only its position is reported.
             let line = match error {
                 dotenvy::Error::LineParse(_, position) => format!(" near character {position} of a line"),
                 _ => String::new(),
@@ -105,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_not_described() {
+    fn secrets_are_hidden() {
         let mut environment = Environment::default();
         environment.set("INVOKE_TOKEN", "PLANTED");
         let text = format!("{:?}", environment.describe());

@@ -1,44 +1,29 @@
-//! The identity of the process, chosen when something first needs one: a pipeline on a workstation needs none.
+//! The Azure identity of the process, chosen when something first needs it: a pipeline on a workstation may have none.
 
 use std::sync::{Arc, OnceLock};
 
-use crate::Environment;
-use crate::reader::Reader;
 use xact_identity::{Identity, IdentityError, IdentitySettings};
 
-/// What is configured, and what was made of it. Clones share the choice.
+/// The settings of the identity and, once it was needed, the identity. Clones share it.
 #[derive(Debug, Clone)]
-pub(super) struct LazyIdentity(Arc<Lazy>);
+pub(crate) struct ProcessIdentity(Arc<Inner>);
 
 #[derive(Debug)]
-struct Lazy {
-    settings: Result<IdentitySettings, IdentityError>,
+struct Inner {
+    settings: IdentitySettings,
     chosen: OnceLock<Result<Identity, IdentityError>>,
 }
 
-impl LazyIdentity {
-    /// Reads the variables; what is wrong with them is the reader's to tell, whether an identity is needed or not.
-    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
-        let environment: &Environment = reader.environment;
-        let settings = IdentitySettings::read(|name| environment.get(name).map(str::to_owned));
-        match &settings {
-            Ok(_) => {}
-            Err(IdentityError::Settings(lines)) => reader.errors.extend(lines.iter().cloned()),
-            Err(error) => reader.errors.push(error.to_string()),
-        }
-        Self(Arc::new(Lazy {
+impl ProcessIdentity {
+    pub(crate) fn new(settings: IdentitySettings) -> Self {
+        Self(Arc::new(Inner {
             settings,
             chosen: OnceLock::new(),
         }))
     }
 
-    /// Whether the variables themselves are in order.
-    pub(super) fn is_readable(&self) -> bool {
-        self.0.settings.is_ok()
-    }
-
-    pub(super) fn get(&self) -> Result<Identity, IdentityError> {
-        let choose = || self.0.settings.clone().and_then(|settings| Identity::choose(&settings));
+    pub(crate) fn get(&self) -> Result<Identity, IdentityError> {
+        let choose = || Identity::choose(&self.0.settings);
         self.0.chosen.get_or_init(choose).clone()
     }
 }

@@ -1,245 +1,179 @@
-//! From variables to [`Settings`]: every bad value is collected, none stops the reading of the others.
+//! Reads [`Settings`] from the environment.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::clusters::clusters;
-use crate::process_identity::LazyIdentity;
+use crate::cluster::{ClusterSettings, Security};
+use crate::environment::Environment;
+use crate::error::ConfigError;
+use crate::process_identity::ProcessIdentity;
 use crate::reader::Reader;
-use crate::{BatchSettings, ClusterSettings, ConfigError, DevSettings, Environment, OffsetReset, Security, Settings};
+use crate::settings::{BatchSettings, DevSettings, Settings};
+use crate::variable::Var;
+use crate::variables::*;
 use xact_contracts::topology::{Groups, Topics};
-use xact_contracts::url_paths::UrlPaths;
+use xact_identity::IdentitySettings;
 
-pub(super) fn settings(environment: &Environment) -> Result<Settings, ConfigError> {
-    let mut reader = Reader {
-        environment,
-        errors: Vec::new(),
-    };
-    let topics = topics(&mut reader);
-    let dev = dev(&mut reader);
-    let identity = LazyIdentity::read(&mut reader);
-    let (events_cluster, internal_cluster) = clusters(&mut reader, &identity, &topics.raw);
+mod clusters;
+
+impl Settings {
+    /// Reads and validates all variables.
+    ///
+    /// # Errors
+    /// Every invalid value, each with its variable, the value (hidden if it is secret) and what is allowed.
+    pub fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(environment);
+        let settings = settings(&mut reader);
+        if reader.errors.is_empty() {
+            Ok(settings)
+        } else {
+            Err(ConfigError(reader.errors))
+        }
+    }
+}
+
+/// Reads all variables. The result is usable only if the reader has no errors.
+fn settings(reader: &mut Reader<'_>) -> Settings {
+    let topics = topics(reader);
+    let dev = dev(reader);
+    let (identity, is_valid) = identity(reader);
+    let (events_cluster, internal_cluster) = clusters::clusters(reader, is_valid.then_some(&identity), &topics.raw);
     let settings = Settings {
         events_cluster,
         internal_cluster,
         groups: Groups {
-            prefix: reader.topic("KAFKA_CONSUMER_GROUP_PREFIX"),
-            event_ingester: reader.topic("EVENTHUB_CONSUMER_GROUP"),
+            prefix: reader.get(&KAFKA_CONSUMER_GROUP_PREFIX),
+            event_ingester: reader.get(&EVENTHUB_CONSUMER_GROUP),
         },
-        offset_reset: match reader.text("EVENTHUB_AUTO_OFFSET_RESET").to_ascii_lowercase().as_str() {
-            "latest" => OffsetReset::Latest,
-            "earliest" => OffsetReset::Earliest,
-            _ => {
-                reader.reject("EVENTHUB_AUTO_OFFSET_RESET", "must be earliest or latest");
-                OffsetReset::Earliest
-            }
-        },
-        max_retries: reader
-            .parsed("MAX_RETRIES", "a whole number from 0 to 100", |count| *count <= 100)
-            .unwrap_or(0),
-        onelake_base_path: reader.text("ONELAKE_BASE_PATH"),
-        delta_writes: reader.flag("ENABLE_DELTA_WRITES"),
-        events_table: reader.text("DELTA_EVENTS_TABLE_PATH"),
-        attachments_table: reader.text("DELTA_INVENTORY_TABLE_PATH"),
-        failed_table: reader.text("DELTA_FAILED_TABLE_PATH"),
-        event_batch: batch(&mut reader, "EVENT_BATCH_SIZE", "EVENT_BATCH_SECONDS"),
-        result_batch: batch(&mut reader, "RESULT_BATCH_SIZE", "RESULT_BATCH_SECONDS"),
-        download_concurrency: reader.count("DOWNLOAD_CONCURRENCY", 50),
-        upload_concurrency: reader.count("UPLOAD_CONCURRENCY", 50),
-        download_window: reader.count("DOWNLOAD_BATCH_SIZE", 10_000),
-        upload_window: reader.count("UPLOAD_BATCH_SIZE", 10_000),
-        cache_dir: PathBuf::from(reader.text("CACHE_DIR")),
-        cache_retention: reader.seconds("CACHE_RETENTION_SECONDS", "10 to 604800 seconds", 10.0, 604_800.0),
-        allowed_hosts: allowed_hosts(&mut reader),
-        ignored_url_paths: ignored_url_paths(&mut reader),
-        max_file_bytes: reader
-            .parsed("MAX_FILE_BYTES", "a whole number of bytes, at least 1", |bytes| {
-                *bytes >= 1
-            })
-            .unwrap_or(1),
-        audit_log: reader.optional("AUDIT_LOG_PATH").map(PathBuf::from),
-        log_level: log_level(&mut reader),
-        json_logs: reader.flag("JSON_LOGS"),
-        metrics_address: metrics_address(&mut reader, dev.is_some()),
-        invoke_token: reader.secret("INVOKE_TOKEN"),
-        shutdown_grace: reader.seconds("SHUTDOWN_GRACE_SECONDS", "1 to 600 seconds", 1.0, 600.0),
-        commit_interval: reader.millis("COMMIT_INTERVAL_MS", 10, 60_000),
-        session_timeout: reader.millis("KAFKA_SESSION_TIMEOUT_MS", 6_000, 300_000),
-        fetch_wait: reader.millis("KAFKA_FETCH_WAIT_MS", 1, 10_000),
-        otlp_endpoint: reader.optional("OTEL_EXPORTER_OTLP_ENDPOINT"),
+        offset_reset: reader.get(&EVENTHUB_AUTO_OFFSET_RESET),
+        max_retries: reader.get(&MAX_RETRIES),
+        onelake_base_path: reader.get(&ONELAKE_BASE_PATH),
+        delta_writes: reader.get(&ENABLE_DELTA_WRITES),
+        events_table: reader.get(&DELTA_EVENTS_TABLE_PATH),
+        attachments_table: reader.get(&DELTA_INVENTORY_TABLE_PATH),
+        failed_table: reader.get(&DELTA_FAILED_TABLE_PATH),
+        event_batch: batch(reader, &EVENT_BATCH_SIZE, &EVENT_BATCH_SECONDS),
+        result_batch: batch(reader, &RESULT_BATCH_SIZE, &RESULT_BATCH_SECONDS),
+        download_concurrency: reader.get(&DOWNLOAD_CONCURRENCY),
+        upload_concurrency: reader.get(&UPLOAD_CONCURRENCY),
+        download_window: reader.get(&DOWNLOAD_BATCH_SIZE),
+        upload_window: reader.get(&UPLOAD_BATCH_SIZE),
+        cache_dir: reader.get(&CACHE_DIR),
+        cache_retention: reader.get(&CACHE_RETENTION_SECONDS),
+        allowed_hosts: reader.get(&ALLOWED_ATTACHMENT_DOMAINS),
+        ignored_url_paths: reader.get(&IGNORED_URL_PATHS),
+        max_file_bytes: reader.get(&MAX_FILE_BYTES),
+        audit_log: reader.optional(&AUDIT_LOG_PATH),
+        log_level: reader.get(&LOG_LEVEL),
+        json_logs: reader.get(&JSON_LOGS),
+        metrics_address: metrics_address(reader, dev.as_ref()),
+        invoke_token: reader.optional(&INVOKE_TOKEN),
+        shutdown_grace: reader.get(&SHUTDOWN_GRACE_SECONDS),
+        commit_interval: reader.get(&COMMIT_INTERVAL_MS),
+        session_timeout: reader.get(&KAFKA_SESSION_TIMEOUT_MS),
+        fetch_wait: reader.get(&KAFKA_FETCH_WAIT_MS),
+        otlp_endpoint: reader.optional(&OTEL_EXPORTER_OTLP_ENDPOINT),
         topics,
         dev,
         identity,
     };
-    distinct_topics(&mut reader, &settings.topics);
-    readable_authorities(&mut reader, &settings);
-    if reader.errors.is_empty() {
-        Ok(settings)
-    } else {
-        Err(ConfigError(reader.errors))
-    }
-}
-
-/// `SSL_CERT_FILE` may be set for others on the machine: it matters where we speak TLS.
-fn readable_authorities(reader: &mut Reader<'_>, settings: &Settings) {
-    let is_secured = |cluster: &ClusterSettings| !matches!(cluster.security, Security::Plaintext);
-    let mut clusters = settings.events_cluster.iter().chain([&settings.internal_cluster]);
-    if (clusters.any(is_secured) || settings.uses_one_lake())
-        && let Some(file) = settings.ca_file()
-        && let Err(error) = std::fs::File::open(file)
-    {
-        reader.reject("SSL_CERT_FILE", format_args!("cannot be read: {error}"));
-    }
-}
-
-fn metrics_address(reader: &mut Reader<'_>, dev: bool) -> SocketAddr {
-    let port = reader.parsed("METRICS_PORT", "a port from 0 to 65535", |_| true);
-    // In development nobody else on the network needs to see it.
-    let default = if dev {
-        Ipv4Addr::LOCALHOST
-    } else {
-        Ipv4Addr::UNSPECIFIED
-    };
-    let address = match reader.optional("METRICS_ADDRESS") {
-        None => Some(IpAddr::V4(default)),
-        Some(_) => reader.parsed("METRICS_ADDRESS", "an IPv4 or IPv6 address, or empty", |_| true),
-    };
-    SocketAddr::new(address.unwrap_or(IpAddr::V4(default)), port.unwrap_or(0))
+    check_topics_differ(reader, &settings.topics);
+    check_ca_file(reader, &settings);
+    settings
 }
 
 fn topics(reader: &mut Reader<'_>) -> Topics {
-    let pending = reader.topic("KAFKA_DOWNLOADS_PENDING_TOPIC");
-    let delays: Option<Vec<Duration>> = reader
-        .text("RETRY_DELAYS")
-        .split(',')
-        .map(|part| {
-            let seconds = part.trim().parse::<u64>().ok()?;
-            (seconds <= 30 * 24 * 3600).then(|| Duration::from_secs(seconds))
-        })
-        .collect();
-    let mut retries = Topics::retry_topics(&pending, &delays.clone().unwrap_or_default());
-    let count = retries.len();
-    retries.dedup_by(|later, earlier| later.name == earlier.name);
-    let ascending = retries.is_sorted_by(|first, second| first.delay < second.delay);
-    if delays.is_none() || retries.len() != count || !ascending || count > 10 {
-        reader.reject(
-            "RETRY_DELAYS",
-            "must be 1 to 10 whole numbers of seconds in rising order, comma-separated, each at most 30 days",
-        );
-    }
+    let pending = reader.get(&KAFKA_DOWNLOADS_PENDING_TOPIC);
     Topics {
-        raw: reader.topic("EVENTHUB_EVENTS_TOPIC"),
-        cached: reader.topic("KAFKA_DOWNLOADS_CACHED_TOPIC"),
-        results: reader.topic("KAFKA_DOWNLOADS_RESULTS_TOPIC"),
-        dlq: reader.topic("KAFKA_DLQ_TOPIC"),
+        raw: reader.get(&EVENTHUB_EVENTS_TOPIC),
+        cached: reader.get(&KAFKA_DOWNLOADS_CACHED_TOPIC),
+        results: reader.get(&KAFKA_DOWNLOADS_RESULTS_TOPIC),
+        dlq: reader.get(&KAFKA_DLQ_TOPIC),
+        retries: Topics::retry_topics(&pending, &reader.get(&RETRY_DELAYS)),
         pending,
-        retries,
     }
 }
 
-/// Two roles on one topic would feed a stage with its own output.
-fn distinct_topics(reader: &mut Reader<'_>, topics: &Topics) {
+/// Reports a topic with two roles: a stage would read its own output.
+fn check_topics_differ(reader: &mut Reader<'_>, topics: &Topics) {
     let mut names: Vec<_> = topics.all().into_iter().map(|(_, name)| name).collect();
     names.sort_unstable();
-    for pair in names.windows(2) {
-        if pair[0] == pair[1] {
-            reader.errors.push(format!(
-                "the topic {:?} is used twice: every topic needs a name of its own",
-                pair[0]
-            ));
-        }
+    // Invalid names are empty, and reported already.
+    for pair in names
+        .windows(2)
+        .filter(|pair| pair[0] == pair[1] && !pair[0].is_empty())
+    {
+        reader.errors.push(format!(
+            "the topic {:?} is used twice: every topic needs a name of its own",
+            pair[0]
+        ));
     }
 }
 
-fn batch(reader: &mut Reader<'_>, size: &str, seconds: &str) -> BatchSettings {
+/// Returns the identity, and whether its variables are valid: otherwise the reader has reported them, and the identity is
+/// not used.
+fn identity(reader: &mut Reader<'_>) -> (ProcessIdentity, bool) {
+    let errors = reader.errors.len();
+    let identity = ProcessIdentity::new(IdentitySettings {
+        tenant: reader.optional(&AZURE_TENANT_ID),
+        client: reader.optional(&AZURE_CLIENT_ID),
+        secret: reader.optional(&AZURE_CLIENT_SECRET),
+        federated_token_file: reader.optional(&AZURE_FEDERATED_TOKEN_FILE),
+        authority: reader.optional(&AZURE_AUTHORITY_HOST),
+        endpoint: reader.optional(&IDENTITY_ENDPOINT),
+        header: reader.optional(&IDENTITY_HEADER),
+        path: reader.environment.get("PATH").unwrap_or_default().into(),
+        ca_pem: None,
+    });
+    (identity, reader.errors.len() == errors)
+}
+
+fn batch(reader: &mut Reader<'_>, records: &Var<usize>, wait: &Var<Duration>) -> BatchSettings {
     BatchSettings {
-        records: reader.count(size, 100_000),
-        wait: reader.seconds(seconds, "0.01 to 300 seconds", 0.01, 300.0),
+        records: reader.get(records),
+        wait: reader.get(wait),
     }
 }
 
-fn allowed_hosts(reader: &mut Reader<'_>) -> Vec<String> {
-    let hosts: Vec<String> = reader
-        .text("ALLOWED_ATTACHMENT_DOMAINS")
-        .split(',')
-        .map(|host| host.trim().to_ascii_lowercase())
-        .filter(|host| !host.is_empty())
-        .collect();
-    let fits = |host: &String| {
-        host.bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
+fn metrics_address(reader: &mut Reader<'_>, dev: Option<&DevSettings>) -> SocketAddr {
+    let default = match dev {
+        // In development no other machine needs access.
+        Some(_) => Ipv4Addr::LOCALHOST,
+        None => Ipv4Addr::UNSPECIFIED,
     };
-    if hosts.is_empty() || !hosts.iter().all(fits) {
-        reader.reject(
-            "ALLOWED_ATTACHMENT_DOMAINS",
-            "must be host names, comma-separated, without scheme, port, path or wildcard",
-        );
-    }
-    hosts
-}
-
-fn ignored_url_paths(reader: &mut Reader<'_>) -> UrlPaths {
-    UrlPaths::parse(&reader.text("IGNORED_URL_PATHS")).unwrap_or_else(|entry| {
-        let text = format!("{entry:?} is no JSON path: paths begin with $. as in $.payload.links.self");
-        reader.reject("IGNORED_URL_PATHS", text);
-        UrlPaths::default()
-    })
-}
-
-fn log_level(reader: &mut Reader<'_>) -> String {
-    let level = reader.text("LOG_LEVEL");
-    if tracing_subscriber::EnvFilter::builder().parse(&level).is_err() {
-        reader.reject(
-            "LOG_LEVEL",
-            "must be ERROR, WARN, INFO, DEBUG, TRACE, or a filter such as info,download=debug",
-        );
-    }
-    level
+    let address = reader.optional(&METRICS_ADDRESS).unwrap_or(IpAddr::V4(default));
+    SocketAddr::new(address, reader.get(&METRICS_PORT))
 }
 
 fn dev(reader: &mut Reader<'_>) -> Option<DevSettings> {
-    let dev_mode = reader.flag("DEV_MODE");
-    let ca_file = reader.optional("DEV_CA_FILE").map(PathBuf::from);
-    let mut resolve = Vec::new();
-    for entry in reader
-        .text("DEV_RESOLVE")
-        .split(',')
-        .filter(|entry| !entry.trim().is_empty())
-    {
-        let parsed = entry
-            .trim()
-            .split_once('=')
-            .filter(|(_, server)| is_server(server))
-            .map(|(host, server)| (host.to_ascii_lowercase(), server.to_owned()));
-        match parsed {
-            Some(entry) => resolve.push(entry),
-            None => reader.reject("DEV_RESOLVE", "must be host=server:port, comma-separated"),
-        }
+    let is_dev = reader.get(&DEV_MODE);
+    let resolve = reader.optional(&DEV_RESOLVE);
+    let ca_file = reader.optional(&DEV_CA_FILE);
+    if is_dev {
+        let resolve = resolve.unwrap_or_default();
+        return Some(DevSettings { resolve, ca_file });
     }
-    if !dev_mode {
-        for (name, is_set) in [("DEV_RESOLVE", !resolve.is_empty()), ("DEV_CA_FILE", ca_file.is_some())] {
-            if is_set {
-                reader.reject(name, "is for development: it needs DEV_MODE=true");
-            }
-        }
-        return None;
+    let why = "is for development: it needs DEV_MODE=true";
+    if resolve.is_some() {
+        reader.reject(&DEV_RESOLVE, why);
     }
-    Some(DevSettings { resolve, ca_file })
+    if ca_file.is_some() {
+        reader.reject(&DEV_CA_FILE, why);
+    }
+    None
 }
 
-/// `address:port` or `name:port`; names are looked up when they are needed.
-fn is_server(text: &str) -> bool {
-    let is_name = |name: &str| {
-        !name.is_empty()
-            && name
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
-    };
-    let is_named = text
-        .rsplit_once(':')
-        .is_some_and(|(name, port)| is_name(name) && port.parse::<u16>().is_ok_and(|port| port != 0));
-    is_named || text.parse::<SocketAddr>().is_ok()
+/// Reports a file of certificate authorities that cannot be read, if a connection uses TLS. Otherwise `SSL_CERT_FILE` may be
+/// set for other programs.
+fn check_ca_file(reader: &mut Reader<'_>, settings: &Settings) {
+    let is_secured = |cluster: &ClusterSettings| !matches!(cluster.security, Security::Plaintext);
+    let mut clusters = settings.events_cluster.iter().chain([&settings.internal_cluster]);
+    if (clusters.any(is_secured) || settings.uses_onelake())
+        && let Some(file) = settings.ca_file()
+        && let Err(error) = std::fs::File::open(file)
+    {
+        reader.reject(&SSL_CERT_FILE, format_args!("cannot be read: {error}"));
+    }
 }
 
 #[cfg(test)]
@@ -251,7 +185,7 @@ mod tests {
             .iter()
             .map(|&(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
-        settings(&environment)
+        Settings::from_environment(&environment)
     }
 
     fn errors(variables: &[(&str, &str)]) -> String {
@@ -259,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_are_those_of_the_specification() {
+    fn defaults_are_those_of_the_contracts() {
         let settings = read(&[]).unwrap();
         assert_eq!(settings.topics, Topics::default());
         assert_eq!(settings.groups, Groups::default());
@@ -271,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn all_bad_values_are_told_at_once() {
+    fn all_invalid_values_are_reported_together() {
         let text = errors(&[
             ("DOWNLOAD_CONCURRENCY", "51"),
             ("UPLOAD_CONCURRENCY", "0"),
@@ -304,6 +238,42 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} not in {text}");
         }
+    }
+
+    #[test]
+    fn every_declared_variable_is_read_once() {
+        let environment = Environment::default();
+        let mut reader = Reader::new(&environment);
+        settings(&mut reader);
+        let declared: Vec<_> = VARIABLES.iter().map(|variable| variable.name).collect();
+        let mut read = reader.read;
+        for name in &declared {
+            assert!(read.remove(name), "{name} is declared twice, or never read");
+        }
+        assert!(read.is_empty(), "{read:?}");
+    }
+
+    #[test]
+    fn every_default_is_valid() {
+        assert!(read(&[]).is_ok());
+    }
+
+    #[test]
+    fn identity_values_are_valid_or_reported_without_what_may_be_a_secret() {
+        let planted = "xyz8Q~planted-secret-of-the-application";
+        let text = errors(&[
+            ("AZURE_TENANT_ID", planted),
+            ("AZURE_CLIENT_ID", planted),
+            ("AZURE_CLIENT_SECRET", "planted secret"),
+            ("AZURE_AUTHORITY_HOST", planted),
+            ("IDENTITY_ENDPOINT", planted),
+            ("IDENTITY_HEADER", "planted\nheader"),
+        ]);
+        assert_eq!(text.lines().count(), 7, "{text}");
+        assert!(!text.contains("planted"), "{text}");
+        assert!(text.contains("AZURE_CLIENT_ID=\"xyz8…\": must be"), "{text}");
+        let unset = read(&[("AZURE_CLIENT_SECRET", " "), ("AZURE_CLIENT_ID", "")]);
+        assert!(unset.is_ok());
     }
 
     #[test]

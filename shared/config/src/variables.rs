@@ -1,278 +1,156 @@
-//! Every variable with its default: the source of `.env.example` and of the start-up print.
+//! Every variable, declared once: the source of the settings, of `.env.example` and of the start-up print.
 
 use std::fmt::Write;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
 
-/// One environment variable.
-#[derive(Debug, Clone, Copy)]
-pub struct Variable {
-    /// Its name.
-    pub name: &'static str,
-    /// Its value when it is not set; empty means none.
-    pub default: &'static str,
-    /// What it does and what is allowed.
-    pub help: &'static str,
-    /// Never printed.
-    pub secret: bool,
+use secrecy::SecretString;
+use url::Url;
+use uuid::Uuid;
+
+use crate::cluster::Protocol;
+use crate::parse;
+use crate::settings::OffsetReset;
+use crate::variable::{Var, Variable};
+use xact_contracts::url_paths::UrlPaths;
+use xact_identity::settings as identity;
+
+/// Declares variables: the doc comment is the help text of operators (`{range}` in it is replaced by the range), and the
+/// name is that of the constant.
+macro_rules! variables {
+    ($($(#[doc = $help:literal])+ $name:ident: $type:ty = $kind:ident($($argument:expr),*);)+) => {
+        $(pub(crate) const $name: Var<$type> =
+            Var::<$type>::$kind(stringify!($name), concat!($($help),+), $($argument),*);)+
+
+        /// All variables, grouped as operators look for them.
+        pub const VARIABLES: &[Variable] = &[$($name.variable),+];
+    };
 }
 
-const fn var(name: &'static str, default: &'static str, help: &'static str) -> Variable {
-    Variable {
-        name,
-        default,
-        help,
-        secret: false,
-    }
-}
-
-const fn secret(name: &'static str, help: &'static str) -> Variable {
-    Variable {
-        name,
-        default: "",
-        help,
-        secret: true,
-    }
-}
-
-/// All variables, grouped as operators look for them.
-pub const VARIABLES: &[Variable] = &[
-    var(
-        "EVENTHUB_BOOTSTRAP_SERVERS",
-        "",
-        "Kafka endpoint of the Event Hubs namespace, host:9093. Empty: the events topic is on the internal cluster, as in local development.",
-    ),
-    secret(
-        "EVENTHUB_CONNECTION_STRING",
-        "Connection string of the namespace or of the events hub; an EntityPath in it must be the topic. Empty: the Azure identity.",
-    ),
-    var(
-        "EVENTHUB_EVENTS_TOPIC",
-        "xact.events.raw",
-        "Topic of the assignment events.",
-    ),
-    var(
-        "EVENTHUB_CONSUMER_GROUP",
-        "xact-event-ingester",
-        "Consumer group of the event ingester.",
-    ),
-    var(
-        "EVENTHUB_AUTO_OFFSET_RESET",
-        "earliest",
-        "Where a group without a committed position begins: earliest or latest.",
-    ),
-    var(
-        "LOCAL_KAFKA_BOOTSTRAP_SERVERS",
-        "localhost:9094",
-        "Kafka cluster of the internal topics, host:port, comma-separated. With --dev: unset starts an embedded broker.",
-    ),
-    var(
-        "LOCAL_KAFKA_SECURITY_PROTOCOL",
-        "PLAINTEXT",
-        "PLAINTEXT, SSL, or SASL_SSL: Event Hubs, by LOCAL_KAFKA_CONNECTION_STRING, or by the Azure identity if that is empty.",
-    ),
-    secret(
-        "LOCAL_KAFKA_CONNECTION_STRING",
-        "Connection string of the namespace, when the internal topics are on Event Hubs too.",
-    ),
-    var(
-        "SSL_CERT_FILE",
-        "",
-        "PEM file of the certificate authorities that brokers and servers are checked with. Empty: the system's.",
-    ),
-    var(
-        "KAFKA_DOWNLOADS_PENDING_TOPIC",
-        "xact.downloads.pending",
-        "Topic of due download tasks; the retry topics are named after it.",
-    ),
-    var(
-        "KAFKA_DOWNLOADS_CACHED_TOPIC",
-        "xact.downloads.cached",
-        "Topic of files that wait for upload.",
-    ),
-    var(
-        "KAFKA_DOWNLOADS_RESULTS_TOPIC",
-        "xact.downloads.results",
-        "Topic of results.",
-    ),
-    var("KAFKA_DLQ_TOPIC", "xact.downloads.dlq", "Topic of dead letters."),
-    var(
-        "KAFKA_CONSUMER_GROUP_PREFIX",
-        "xact",
-        "Prefix of all other consumer groups.",
-    ),
-    var(
-        "RETRY_DELAYS",
-        "300,600,1200,2400",
-        "Seconds until each next attempt, comma-separated; one retry topic each.",
-    ),
-    var(
-        "MAX_RETRIES",
-        "4",
-        "Attempts after the first, 0 to 100; more attempts than delays use the last delay.",
-    ),
-    var(
-        "COMMIT_INTERVAL_MS",
-        "1000",
-        "Milliseconds between offset commits, 10 to 60000.",
-    ),
-    var(
-        "KAFKA_SESSION_TIMEOUT_MS",
-        "30000",
-        "Milliseconds after which the group gives a dead process's partitions to others, 6000 to 300000.",
-    ),
-    var(
-        "KAFKA_FETCH_WAIT_MS",
-        "2000",
-        "Longest wait of the broker for records to send, 1 to 10000 milliseconds. Records that come end it at once; new partitions wait for it.",
-    ),
-    var(
-        "ONELAKE_BASE_PATH",
-        "",
-        "Where files go: abfss://workspace@onelake.dfs.fabric.microsoft.com/item/Files/… or file:///…",
-    ),
-    var(
-        "ENABLE_DELTA_WRITES",
-        "true",
-        "true or false: whether the two writers write their tables.",
-    ),
-    var(
-        "DELTA_EVENTS_TABLE_PATH",
-        "",
-        "Table xact_events: abfss://…/Tables/xact_events or file:///…",
-    ),
-    var("DELTA_INVENTORY_TABLE_PATH", "", "Table xact_attachments."),
-    var("DELTA_FAILED_TABLE_PATH", "", "Table xact_attachments_failed."),
-    var(
-        "EVENT_BATCH_SIZE",
-        "2000",
-        "Events per commit of xact_events, 1 to 100000.",
-    ),
-    var(
-        "EVENT_BATCH_SECONDS",
-        "5",
-        "Longest wait for a batch of events, 0.01 to 300 seconds.",
-    ),
-    var("RESULT_BATCH_SIZE", "2000", "Results per commit, 1 to 100000."),
-    var(
-        "RESULT_BATCH_SECONDS",
-        "5",
-        "Longest wait for a batch of results, 0.01 to 300 seconds.",
-    ),
-    var(
-        "AZURE_TENANT_ID",
-        "",
-        "Tenant of the service principal or workload identity.",
-    ),
-    var(
-        "AZURE_CLIENT_ID",
-        "",
-        "Service principal, or client id of the workload identity or user-assigned managed identity.",
-    ),
-    secret(
-        "AZURE_CLIENT_SECRET",
-        "Secret of the service principal. The Azure identity is the first that is there: this, a workload identity, a managed identity, the login of the Azure CLI.",
-    ),
-    var(
-        "AZURE_FEDERATED_TOKEN_FILE",
-        "",
-        "Token of the workload identity; Kubernetes sets it.",
-    ),
-    var(
-        "AZURE_AUTHORITY_HOST",
-        "",
-        "Where tokens come from. Empty: https://login.microsoftonline.com.",
-    ),
-    var(
-        "IDENTITY_ENDPOINT",
-        "",
-        "Where the managed identity's tokens come from; Container Apps sets it.",
-    ),
-    secret(
-        "IDENTITY_HEADER",
-        "Goes with IDENTITY_ENDPOINT; Container Apps sets it.",
-    ),
-    var("DOWNLOAD_CONCURRENCY", "10", "Downloads at the same time, 1 to 50."),
-    var(
-        "DOWNLOAD_BATCH_SIZE",
-        "500",
-        "Tasks that the download worker holds unfinished, 1 to 10000.",
-    ),
-    var("UPLOAD_CONCURRENCY", "10", "Uploads at the same time, 1 to 50."),
-    var(
-        "UPLOAD_BATCH_SIZE",
-        "500",
-        "Messages that the upload worker holds unfinished, 1 to 10000.",
-    ),
-    var(
-        "CACHE_DIR",
-        "/tmp/kafka_pipeline_cache",
-        "Folder of downloaded files, shared by the download and upload workers.",
-    ),
-    var(
-        "CACHE_RETENTION_SECONDS",
-        "86400",
-        "Seconds after which the upload worker removes cache files that no message waits for, 10 to 604800.",
-    ),
-    var(
-        "ALLOWED_ATTACHMENT_DOMAINS",
+variables! {
+    /// Kafka endpoint of the Event Hubs namespace, host:9093. Empty: the events topic is on the internal cluster, as in
+    /// local development.
+    EVENTHUB_BOOTSTRAP_SERVERS: String = text("");
+    /// Connection string of the namespace or of the events hub; an EntityPath in it must be the topic. Empty: the Azure
+    /// identity.
+    EVENTHUB_CONNECTION_STRING: SecretString = secret(parse::secret);
+    /// Topic of the assignment events.
+    EVENTHUB_EVENTS_TOPIC: String = parsed("xact.events.raw", parse::topic);
+    /// Consumer group of the event ingester.
+    EVENTHUB_CONSUMER_GROUP: String = parsed("xact-event-ingester", parse::topic);
+    /// Where a group without a committed position begins: earliest or latest.
+    EVENTHUB_AUTO_OFFSET_RESET: OffsetReset = parsed("earliest", parse::offset_reset);
+    /// Kafka cluster of the internal topics, host:port, comma-separated. With --dev: unset starts an embedded broker.
+    LOCAL_KAFKA_BOOTSTRAP_SERVERS: String = text("localhost:9094");
+    /// PLAINTEXT, SSL, or SASL_SSL: Event Hubs, by LOCAL_KAFKA_CONNECTION_STRING, or by the Azure identity if that is
+    /// empty.
+    LOCAL_KAFKA_SECURITY_PROTOCOL: Protocol = parsed("PLAINTEXT", parse::protocol);
+    /// Connection string of the namespace, when the internal topics are on Event Hubs too.
+    LOCAL_KAFKA_CONNECTION_STRING: SecretString = secret(parse::secret);
+    /// PEM file of the certificate authorities that brokers and servers are checked with. Empty: the system's.
+    SSL_CERT_FILE: PathBuf = path("");
+    /// Topic of due download tasks; the retry topics are named after it.
+    KAFKA_DOWNLOADS_PENDING_TOPIC: String = parsed("xact.downloads.pending", parse::topic);
+    /// Topic of files that wait for upload.
+    KAFKA_DOWNLOADS_CACHED_TOPIC: String = parsed("xact.downloads.cached", parse::topic);
+    /// Topic of results.
+    KAFKA_DOWNLOADS_RESULTS_TOPIC: String = parsed("xact.downloads.results", parse::topic);
+    /// Topic of dead letters.
+    KAFKA_DLQ_TOPIC: String = parsed("xact.downloads.dlq", parse::topic);
+    /// Prefix of all other consumer groups.
+    KAFKA_CONSUMER_GROUP_PREFIX: String = parsed("xact", parse::topic);
+    /// Seconds until each next attempt, comma-separated; one retry topic each.
+    RETRY_DELAYS: Vec<Duration> = parsed("300,600,1200,2400", parse::retry_delays);
+    /// Attempts after the first, {range}; more attempts than delays use the last delay.
+    MAX_RETRIES: u32 = whole("4", 0, 100);
+    /// Milliseconds between offset commits, {range}.
+    COMMIT_INTERVAL_MS: Duration = milliseconds("1000", 10, 60_000);
+    /// Milliseconds after which the group gives a dead process's partitions to others, {range}.
+    KAFKA_SESSION_TIMEOUT_MS: Duration = milliseconds("30000", 6_000, 300_000);
+    /// Longest wait of the broker for records to send, {range} milliseconds. Records that come end it at once; new
+    /// partitions wait for it.
+    KAFKA_FETCH_WAIT_MS: Duration = milliseconds("2000", 1, 10_000);
+    /// Where files go: abfss://workspace@onelake.dfs.fabric.microsoft.com/item/Files/… or file:///…
+    ONELAKE_BASE_PATH: String = text("");
+    /// true or false: whether the two writers write their tables.
+    ENABLE_DELTA_WRITES: bool = flag("true");
+    /// Table xact_events: abfss://…/Tables/xact_events or file:///…
+    DELTA_EVENTS_TABLE_PATH: String = text("");
+    /// Table xact_attachments.
+    DELTA_INVENTORY_TABLE_PATH: String = text("");
+    /// Table xact_attachments_failed.
+    DELTA_FAILED_TABLE_PATH: String = text("");
+    /// Events per commit of xact_events, {range}.
+    EVENT_BATCH_SIZE: usize = whole("2000", 1, 100_000);
+    /// Longest wait for a batch of events, {range} seconds.
+    EVENT_BATCH_SECONDS: Duration = seconds("5", 0.01, 300.0);
+    /// Results per commit, {range}.
+    RESULT_BATCH_SIZE: usize = whole("2000", 1, 100_000);
+    /// Longest wait for a batch of results, {range} seconds.
+    RESULT_BATCH_SECONDS: Duration = seconds("5", 0.01, 300.0);
+    /// Tenant of the service principal or workload identity.
+    AZURE_TENANT_ID: String = identity(identity::tenant);
+    /// Service principal, or client id of the workload identity or user-assigned managed identity.
+    AZURE_CLIENT_ID: Uuid = identity(identity::client_id);
+    /// Secret of the service principal. The Azure identity is the first that is there: this, a workload identity, a
+    /// managed identity, the login of the Azure CLI.
+    AZURE_CLIENT_SECRET: SecretString = secret(identity::secret);
+    /// Token of the workload identity; Kubernetes sets it.
+    AZURE_FEDERATED_TOKEN_FILE: PathBuf = path("");
+    /// Where tokens come from. Empty: https://login.microsoftonline.com.
+    AZURE_AUTHORITY_HOST: Url = identity(identity::authority);
+    /// Where the managed identity's tokens come from; Container Apps sets it.
+    IDENTITY_ENDPOINT: Url = identity(identity::endpoint);
+    /// Goes with IDENTITY_ENDPOINT; Container Apps sets it.
+    IDENTITY_HEADER: SecretString = secret(identity::secret);
+    /// Downloads at the same time, {range}.
+    DOWNLOAD_CONCURRENCY: usize = whole("10", 1, 50);
+    /// Tasks that the download worker holds unfinished, {range}.
+    DOWNLOAD_BATCH_SIZE: usize = whole("500", 1, 10_000);
+    /// Uploads at the same time, {range}.
+    UPLOAD_CONCURRENCY: usize = whole("10", 1, 50);
+    /// Messages that the upload worker holds unfinished, {range}.
+    UPLOAD_BATCH_SIZE: usize = whole("500", 1, 10_000);
+    /// Folder of downloaded files, shared by the download and upload workers.
+    CACHE_DIR: PathBuf = path("/tmp/kafka_pipeline_cache");
+    /// Seconds after which the upload worker removes cache files that no message waits for, {range}.
+    CACHE_RETENTION_SECONDS: Duration = seconds("86400", 10.0, 604_800.0);
+    /// Hosts from which attachments may be downloaded, comma-separated, exact.
+    ALLOWED_ATTACHMENT_DOMAINS: Vec<String> = parsed(
         "usw2-prod-xn-exportreceiver-publish.s3.us-west-2.amazonaws.com,claimxperience.s3.amazonaws.com,claimxperience.s3.us-east-1.amazonaws.com,www.claimxperience.com,claimxperience.com,xactware-claimx-us-prod.s3.us-west-1.amazonaws.com",
-        "Hosts from which attachments may be downloaded, comma-separated, exact.",
-    ),
-    var(
-        "IGNORED_URL_PATHS",
-        "",
-        "JSON paths of events where URLs are known not to be attachments, comma-separated; * at the end: anything, as $.payload.links*. Other URLs outside the list of attachments are reported.",
-    ),
-    var("MAX_FILE_BYTES", "2147483648", "Largest attachment in bytes."),
-    var(
-        "AUDIT_LOG_PATH",
-        "",
-        "File of the dead-letter audit, one JSON object a line. Empty: to the log.",
-    ),
-    var(
-        "LOG_LEVEL",
-        "INFO",
-        "ERROR, WARN, INFO, DEBUG or TRACE, or a filter as of tracing-subscriber.",
-    ),
-    var("JSON_LOGS", "true", "true: one JSON object a line; false: for people."),
-    var(
-        "METRICS_PORT",
-        "8000",
-        "Port of /health, /metrics and /invoke; 0 takes a free one.",
-    ),
-    var(
-        "METRICS_ADDRESS",
-        "",
-        "Address that METRICS_PORT is opened on. Empty: 0.0.0.0, and 127.0.0.1 in development.",
-    ),
-    secret("INVOKE_TOKEN", "Bearer token of POST /invoke; empty: /invoke is off."),
-    var(
-        "SHUTDOWN_GRACE_SECONDS",
-        "25",
-        "Longest drain after SIGTERM, 1 to 600 seconds.",
-    ),
-    var(
-        "OTEL_EXPORTER_OTLP_ENDPOINT",
-        "",
-        "OTLP/HTTP collector for traces; the other OTEL_* variables are honoured. Empty: no export.",
-    ),
-    var(
-        "DEV_MODE",
-        "false",
-        "true or false: allows http://localhost attachments and the two variables below. Never in production.",
-    ),
-    var(
-        "DEV_RESOLVE",
-        "",
-        "Development only: hosts answered by a sample server, host=server:port, comma-separated.",
-    ),
-    var(
-        "DEV_CA_FILE",
-        "",
-        "Development only: PEM file of the sample server's certificate authority.",
-    ),
-];
+        parse::hosts
+    );
+    /// JSON paths of events where URLs are known not to be attachments, comma-separated; * at the end: anything, as
+    /// $.payload.links*. Other URLs outside the list of attachments are reported.
+    IGNORED_URL_PATHS: UrlPaths = parsed("", parse::url_paths);
+    /// Largest attachment in bytes.
+    MAX_FILE_BYTES: u64 = whole("2147483648", 1, u64::MAX);
+    /// File of the dead-letter audit, one JSON object a line. Empty: to the log.
+    AUDIT_LOG_PATH: PathBuf = path("");
+    /// ERROR, WARN, INFO, DEBUG or TRACE, or a filter as of tracing-subscriber.
+    LOG_LEVEL: String = parsed("INFO", parse::log_level);
+    /// true: one JSON object a line; false: for people.
+    JSON_LOGS: bool = flag("true");
+    /// Port of /health, /metrics and /invoke; 0 takes a free one.
+    METRICS_PORT: u16 = whole("8000", 0, 65_535);
+    /// Address that METRICS_PORT is opened on. Empty: 0.0.0.0, and 127.0.0.1 in development.
+    METRICS_ADDRESS: IpAddr = parsed("", parse::address);
+    /// Bearer token of POST /invoke; empty: /invoke is off.
+    INVOKE_TOKEN: SecretString = secret(parse::secret);
+    /// Longest drain after SIGTERM, {range} seconds.
+    SHUTDOWN_GRACE_SECONDS: Duration = seconds("25", 1.0, 600.0);
+    /// OTLP/HTTP collector for traces; the other OTEL_* variables are honoured. Empty: no export.
+    OTEL_EXPORTER_OTLP_ENDPOINT: String = text("");
+    /// true or false: allows http://localhost attachments and the two variables below. Never in production.
+    DEV_MODE: bool = flag("false");
+    /// Development only: hosts answered by a sample server, host=server:port, comma-separated.
+    DEV_RESOLVE: Vec<(String, String)> = parsed("", parse::resolve);
+    /// Development only: PEM file of the sample server's certificate authority.
+    DEV_CA_FILE: PathBuf = path("");
+}
 
-/// The text of `.env.example`.
+/// Returns the text of `.env.example`.
 #[must_use]
 pub fn env_example() -> String {
     let mut text = String::from(
@@ -280,7 +158,13 @@ pub fn env_example() -> String {
     );
     for variable in VARIABLES {
         // Writing to a String cannot fail.
-        let _ = write!(text, "\n# {}\n#{}={}\n", variable.help, variable.name, variable.default);
+        let _ = write!(
+            text,
+            "\n# {}\n#{}={}\n",
+            variable.help(),
+            variable.name,
+            variable.default
+        );
     }
     text
 }
@@ -295,15 +179,7 @@ mod tests {
         assert_eq!(
             file,
             env_example(),
-            "write it anew: cargo run -- env-example > .env.example"
+            "write it again: cargo run -- env-example > .env.example"
         );
-    }
-
-    #[test]
-    fn every_variable_of_the_identity_is_listed() {
-        let names: Vec<_> = VARIABLES.iter().map(|variable| variable.name).collect();
-        for name in xact_identity::VARIABLES {
-            assert!(name == "PATH" || names.contains(&name), "{name}");
-        }
     }
 }

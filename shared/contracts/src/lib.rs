@@ -11,6 +11,7 @@ pub mod address_guard;
 pub mod blob_path;
 pub mod cache_path;
 pub mod category;
+pub mod error_cause;
 pub mod file_rules;
 pub mod ids;
 pub mod json;

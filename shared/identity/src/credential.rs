@@ -1,13 +1,11 @@
-//! The four kinds of identity, and how each asks for a token.
+//! Requests tokens for each kind of identity.
 //!
-//! Every request makes a new `azure_identity` credential: theirs keep a token until five minutes before its end and cannot
-//! be told to drop it, and the one for workload identity keeps the federated token for ten minutes though Kubernetes has
-//! rotated it. What is kept, and for how long, is the [`keeper`](crate::keeper)'s business alone.
+//! Every request makes a new `azure_identity` credential. Theirs cache a token until five minutes before it expires and
+//! cannot drop it earlier, and the one for workload identity caches the federated token for ten minutes although Kubernetes
+//! has rotated it. Only the [`keeper`](crate::keeper) caches tokens.
 
-use std::ffi::OsString;
-use std::fmt;
 use std::panic::AssertUnwindSafe;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -23,23 +21,25 @@ use futures::FutureExt;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::io::AsyncReadExt;
 use url::Url;
-use uuid::Uuid;
 
 use crate::answer::{Exchange, MAX_BODY};
 use crate::azure_cli::Run;
 use crate::error::IdentityError;
-use crate::explain::{self, Trouble};
+use crate::explain::{FetchFailure, Request, explain_cli};
+use crate::kind::Kind;
+use crate::scrub::scrub;
 use crate::settings::IdentitySettings;
 use crate::token::{Fetched, TokenSource};
+use xact_contracts::error_cause::innermost;
 
-/// How long a request may take.
+/// Time limits of a request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TimeLimits {
-    /// To a connection.
+    /// Until the connection is open.
     pub(crate) connect: Duration,
-    /// To the whole answer.
+    /// Until the whole answer is there.
     pub(crate) answer: Duration,
-    /// Of `az`, which starts Python and may ask Entra itself.
+    /// Of a run of `az`, which starts Python and may send requests to Entra.
     pub(crate) cli: Duration,
 }
 
@@ -53,52 +53,7 @@ impl Default for TimeLimits {
     }
 }
 
-/// Who this process is.
-#[derive(Debug, Clone)]
-pub(crate) enum Kind {
-    ServicePrincipal {
-        tenant: String,
-        client: Uuid,
-        secret: SecretString,
-    },
-    WorkloadIdentity {
-        tenant: String,
-        client: Uuid,
-        file: PathBuf,
-    },
-    ManagedIdentity {
-        /// Of a user-assigned identity.
-        client: Option<Uuid>,
-        endpoint: Url,
-        header: SecretString,
-    },
-    AzureCli {
-        tenant: Option<String>,
-        path: OsString,
-    },
-}
-
-/// For messages: who, in few words.
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ServicePrincipal { tenant, client, .. } => {
-                write!(f, "service principal {client} of tenant {tenant}")
-            }
-            Self::WorkloadIdentity { tenant, client, .. } => write!(f, "workload identity {client} of tenant {tenant}"),
-            Self::ManagedIdentity { client: None, .. } => f.write_str("system-assigned managed identity"),
-            Self::ManagedIdentity {
-                client: Some(client), ..
-            } => write!(f, "user-assigned managed identity {client}"),
-            Self::AzureCli { tenant: None, .. } => f.write_str("login of the Azure CLI"),
-            Self::AzureCli {
-                tenant: Some(tenant), ..
-            } => write!(f, "login of the Azure CLI for tenant {tenant}"),
-        }
-    }
-}
-
-/// A kind of identity with all that it needs to ask.
+/// A kind of identity with its HTTP client.
 #[derive(Debug)]
 pub(crate) struct Credential {
     pub(crate) kind: Kind,
@@ -117,11 +72,11 @@ impl Credential {
             // One request an hour: a connection kept for the next would be dead by then.
             .pool_max_idle_per_host(0);
         if matches!(kind, Kind::ManagedIdentity { .. }) {
-            // Its endpoint is on this machine; a proxy would be shown IDENTITY_HEADER.
+            // The endpoint is on this machine; a proxy would receive IDENTITY_HEADER.
             http = http.no_proxy();
         }
         let failed = |what: &str, error: &reqwest::Error| {
-            IdentityError::Settings(vec![format!("{what}: {}", explain::innermost(error, &[]))])
+            IdentityError::Settings(vec![format!("{what}: {}", scrub(&innermost(error).to_string(), &[]))])
         };
         if let Some(pem) = &settings.ca_pem {
             let certificate = reqwest::Certificate::from_pem(pem)
@@ -130,7 +85,7 @@ impl Credential {
         }
         Ok(Self {
             kind,
-            authority: settings.authority.clone(),
+            authority: settings.authority(),
             http: http
                 .build()
                 .map_err(|error| failed("the system's certificate authorities cannot be used", &error))?,
@@ -138,7 +93,7 @@ impl Credential {
         })
     }
 
-    /// One line for the start-up print.
+    /// Returns one line for the start-up print.
     pub(crate) fn describe(&self) -> String {
         match &self.kind {
             kind @ Kind::ServicePrincipal { .. } => format!("{kind}, by secret, at {}", host(&self.authority)),
@@ -158,7 +113,7 @@ impl Credential {
         let mut cloud = CustomConfiguration::default();
         self.authority.as_str().clone_into(&mut cloud.authority_host);
         ClientOptions {
-            // Retries are the keeper's, which does not let callers wait for them.
+            // The keeper retries, in the background.
             retry: RetryOptions::none(),
             transport: Some(Transport::new(exchange.clone())),
             cloud: Some(Arc::new(cloud.into())),
@@ -168,7 +123,7 @@ impl Credential {
 
     async fn by_http(
         &self,
-        asked: &Url,
+        server: &Url,
         scope: &str,
         credential: impl FnOnce(ClientOptions) -> azure_core::Result<Arc<dyn TokenCredential>>,
         secret: &SecretString,
@@ -176,16 +131,16 @@ impl Credential {
         let exchange = Exchange::new(self.http.clone());
         let fetched = match credential(self.options(&exchange)) {
             Ok(credential) => ask(credential.as_ref(), scope, self.limits.answer).await,
-            Err(error) => Err(Trouble::Failed(error)),
+            Err(error) => Err(FetchFailure::Failed(error)),
         };
-        fetched.map_err(|trouble| {
-            let question = explain::Question {
+        fetched.map_err(|failure| {
+            let request = Request {
                 kind: &self.kind,
-                asked: host(asked),
+                server: host(server),
                 scope,
                 secret: secret.expose_secret(),
             };
-            question.explain(exchange.answer(), &trouble)
+            request.explain(exchange.answer(), &failure)
         })
     }
 }
@@ -238,29 +193,29 @@ impl TokenSource for Credential {
                 };
                 let fetched = match AzureCliCredential::new(Some(options)) {
                     Ok(credential) => ask(credential.as_ref(), scope, self.limits.cli).await,
-                    Err(error) => Err(Trouble::Failed(error)),
+                    Err(error) => Err(FetchFailure::Failed(error)),
                 };
-                fetched.map_err(|trouble| explain::cli(tenant.as_deref(), run.failure(), &trouble))
+                fetched.map_err(|failure| explain_cli(tenant.as_deref(), run.failure(), &failure))
             }
         }
     }
 }
 
-/// One request, within `limit`.
-async fn ask(credential: &dyn TokenCredential, scope: &str, limit: Duration) -> Result<Fetched, Trouble> {
+/// Sends one request, within `limit`.
+async fn ask(credential: &dyn TokenCredential, scope: &str, limit: Duration) -> Result<Fetched, FetchFailure> {
     let scopes = [scope];
-    // The date arithmetic of azure_identity panics on an answer with an absurd lifetime.
+    // azure_identity panics when the lifetime in the answer overflows a date.
     let request = AssertUnwindSafe(credential.get_token(&scopes, None)).catch_unwind();
     let token = match tokio::time::timeout(limit, request).await {
         Ok(Ok(Ok(token))) => token,
-        Ok(Ok(Err(error))) => return Err(Trouble::Failed(error)),
-        Ok(Err(_)) => return Err(Trouble::Absurd),
-        Err(_) => return Err(Trouble::TimedOut(limit)),
+        Ok(Ok(Err(error))) => return Err(FetchFailure::Failed(error)),
+        Ok(Err(_)) => return Err(FetchFailure::Invalid),
+        Err(_) => return Err(FetchFailure::TimedOut(limit)),
     };
     let text = token.token.secret();
-    // It is to become a header. An answer without `access_token` gives an empty one.
+    // The token becomes a header. An answer without `access_token` gives an empty one.
     if text.is_empty() || !text.chars().all(|c| c.is_ascii_graphic()) {
-        return Err(Trouble::Absurd);
+        return Err(FetchFailure::Invalid);
     }
     Ok(Fetched {
         secret: text.into(),
@@ -268,11 +223,14 @@ async fn ask(credential: &dyn TokenCredential, scope: &str, limit: Duration) -> 
     })
 }
 
-/// The federated token as it is now; Kubernetes replaces the file long before the token in it expires.
+/// Reads the federated token. Kubernetes replaces the file long before the token in it expires.
 async fn federated_token(path: &Path) -> Result<SecretString, IdentityError> {
-    let failed = |reason: String| IdentityError::FederatedTokenFile {
-        path: path.to_owned(),
-        reason,
+    let failed = |reason: String| {
+        IdentityError::ActionRequired(format!(
+            "AZURE_FEDERATED_TOKEN_FILE {}: {reason}. The pod's label `azure.workload.identity/use: \"true\"` and its \
+             service account make Kubernetes write it",
+            path.display()
+        ))
     };
     let file = tokio::fs::File::open(path)
         .await

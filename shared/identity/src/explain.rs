@@ -1,69 +1,68 @@
-//! From a failed request to an [`IdentityError`]: Entra's numbers, the endpoint's statuses, `az`'s words.
-//!
-//! Numbers: <https://learn.microsoft.com/entra/identity-platform/reference-error-codes>.
+//! Turns a failed request into an [`IdentityError`]: from Entra's numbers, the endpoint's statuses and `az`'s output.
 
-use std::error::Error as StdError;
 use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::advice::{LOGIN_CODES, advice};
 use crate::answer::{Answer, MAX_BODY};
 use crate::azure_cli::Failure;
-use crate::credential::Kind;
 use crate::error::IdentityError;
+use crate::kind::Kind;
 use crate::scrub::scrub;
+use xact_contracts::error_cause::innermost;
 
-/// Why `azure_identity` gave no token.
+/// Why `azure_identity` returned no token.
 #[derive(Debug)]
-pub(crate) enum Trouble {
-    /// It says so itself.
+pub(crate) enum FetchFailure {
+    /// It returned an error.
     Failed(azure_core::Error),
     /// It did not answer in time.
     TimedOut(Duration),
-    /// It gave something that cannot be a token.
-    Absurd,
+    /// Its result cannot be a token.
+    Invalid,
 }
 
-/// What was asked, of whom, for whom.
-pub(crate) struct Question<'a> {
+/// A request for a token that failed.
+pub(crate) struct Request<'a> {
     pub(crate) kind: &'a Kind,
-    /// Host and port.
-    pub(crate) asked: String,
+    /// Host and port of the server.
+    pub(crate) server: String,
     pub(crate) scope: &'a str,
-    /// What was shown to the server, which may echo it.
+    /// The secret that was sent; the server may echo it.
     pub(crate) secret: &'a str,
 }
 
-impl Question<'_> {
-    pub(crate) fn explain(&self, answer: Option<Answer>, trouble: &Trouble) -> IdentityError {
-        match (answer, trouble) {
-            (Some(answer), _) if answer.too_large => self.bad_answer(format!(
+impl Request<'_> {
+    pub(crate) fn explain(&self, answer: Option<Answer>, failure: &FetchFailure) -> IdentityError {
+        match (answer, failure) {
+            (Some(answer), _) if answer.too_large => self.unusable(format!(
                 "status {} and more than {} KiB: {}",
                 answer.status,
                 MAX_BODY / 1024,
                 self.hint()
             )),
-            (Some(answer), _) if (200..300).contains(&answer.status) => self.bad_answer(format!(
+            (Some(answer), _) if (200..300).contains(&answer.status) => self.unusable(format!(
                 "status {} and {}: {}",
                 answer.status,
                 self.content(&answer),
                 self.hint()
             )),
             (Some(answer), _) => self.refusal(&answer),
-            (None, Trouble::TimedOut(limit)) => {
-                self.unavailable(format!("{} did not answer within {limit:?}", self.asked), None)
+            (None, FetchFailure::TimedOut(limit)) => {
+                self.unavailable(format!("{} did not answer within {limit:?}", self.server), None)
             }
-            (None, Trouble::Failed(error)) => {
-                let cause = innermost(error, &[self.secret]);
-                // By far the most frequent one behind a company's proxy.
+            (None, FetchFailure::Failed(error)) => {
+                let cause = scrub(&innermost(error).to_string(), &[self.secret]);
+                // The most frequent cause behind a company's proxy.
                 let hint = if cause.contains("certificate") {
-                    "; if a private authority vouches for it, name its PEM file in SSL_CERT_FILE"
+                    "; if a private authority issued it, set SSL_CERT_FILE to the authority's PEM file"
                 } else {
                     ""
                 };
-                self.unavailable(format!("{}: {cause}{hint}", self.asked), None)
+                self.unavailable(format!("{}: {cause}{hint}", self.server), None)
             }
-            (None, Trouble::Absurd) => self.bad_answer(self.hint().to_owned()),
+            (None, FetchFailure::Invalid) => self.unusable(self.hint().to_owned()),
         }
     }
 
@@ -73,61 +72,36 @@ impl Question<'_> {
             "" => self.content(answer),
             text => scrub(text, &[self.secret]),
         };
-        let asks_for_patience =
+        let asks_to_retry =
             matches!(answer.status, 408 | 410 | 429 | 500..) || refusal.error == "temporarily_unavailable";
-        if asks_for_patience {
+        if asks_to_retry {
             return self.unavailable(
-                format!("{} answered {}: {text}", self.asked, answer.status),
+                format!("{} answered {}: {text}", self.server, answer.status),
                 answer.retry_after,
             );
         }
-        if let Some(error) = refusal.code.and_then(|code| self.by_number(code)) {
-            return error;
+        if let Some(text) = refusal.code.and_then(|code| advice(code, self.kind, self.scope)) {
+            return IdentityError::ActionRequired(text);
         }
-        if let Kind::ManagedIdentity { client, .. } = self.kind {
-            match answer.status {
-                400 => {
-                    return IdentityError::IdentityNotAssigned {
-                        client: client.map(|id| id.to_string()),
-                        text,
-                    };
-                }
-                401 | 403 => return IdentityError::HeaderRefused { status: answer.status },
-                _ => {}
-            }
-        }
-        IdentityError::Refused {
-            who: self.kind.to_string(),
-            status: answer.status,
-            text,
-        }
-    }
-
-    fn by_number(&self, code: u32) -> Option<IdentityError> {
-        if let 70011 | 500_011 | 650_057 | 1_002_012 = code {
-            return Some(IdentityError::ScopeUnknown {
-                scope: self.scope.to_owned(),
-                code,
-            });
-        }
-        let (tenant, client, file) = match self.kind {
-            Kind::ServicePrincipal { tenant, client, .. } => (tenant, client, None),
-            Kind::WorkloadIdentity { tenant, client, file } => (tenant, client, Some(file)),
-            Kind::ManagedIdentity { .. } | Kind::AzureCli { .. } => return None,
-        };
-        let (tenant, client) = (tenant.clone(), client.to_string());
-        Some(match (code, file) {
-            (7_000_222, None) => IdentityError::SecretExpired { client },
-            (7_000_215, None) => IdentityError::SecretWrong { client },
-            (700_016 | 7_000_229 | 7_000_112, _) => IdentityError::ClientUnknown { client, tenant, code },
-            (90_002 | 900_023, _) => IdentityError::TenantUnknown { tenant, code },
-            (700_024, Some(path)) => IdentityError::FederatedTokenExpired { path: path.clone() },
-            (70_021 | 700_211..=700_213, Some(path)) => IdentityError::FederationMissing {
-                client,
-                path: path.clone(),
-                code,
-            },
-            _ => return None,
+        IdentityError::ActionRequired(match (self.kind, answer.status) {
+            (
+                Kind::ManagedIdentity {
+                    client: Some(client), ..
+                },
+                400,
+            ) => format!(
+                "the identity {client} is not assigned to this container app: assign it (`az containerapp identity assign \
+                 --user-assigned`), or correct AZURE_CLIENT_ID: {text}"
+            ),
+            (Kind::ManagedIdentity { client: None, .. }, 400) => format!(
+                "this container app has no system-assigned identity: enable it (`az containerapp identity assign \
+                 --system-assigned`), or set AZURE_CLIENT_ID to the client id of its user-assigned identity: {text}"
+            ),
+            (Kind::ManagedIdentity { .. }, status @ (401 | 403)) => format!(
+                "the managed identity endpoint refuses IDENTITY_HEADER with {status}: the platform sets it, so restart the \
+                 replica, and set neither it nor IDENTITY_ENDPOINT by hand"
+            ),
+            (kind, status) => format!("{kind} was refused a token with {status}: {text}"),
         })
     }
 
@@ -148,78 +122,63 @@ impl Question<'_> {
     }
 
     fn unavailable(&self, reason: String, retry_after: Option<Duration>) -> IdentityError {
+        let who = self.kind.to_string();
         IdentityError::Unavailable {
-            who: self.kind.to_string(),
+            who,
             reason,
             retry_after,
         }
     }
 
-    fn bad_answer(&self, reason: String) -> IdentityError {
-        IdentityError::BadAnswer {
-            who: self.kind.to_string(),
-            reason,
+    fn unusable(&self, reason: String) -> IdentityError {
+        let who = self.kind.to_string();
+        IdentityError::Unusable { who, reason }
+    }
+}
+
+/// Explains why `az` gave no token.
+pub(crate) fn explain_cli(tenant: Option<&str>, failed: Option<Failure>, failure: &FetchFailure) -> IdentityError {
+    let reason = match (failed, failure) {
+        (Some(failed), _) => return explain_cli_exit(tenant, &failed),
+        (None, FetchFailure::TimedOut(limit)) => {
+            return IdentityError::Unavailable {
+                who: "login of the Azure CLI".to_owned(),
+                reason: format!("`az account get-access-token` did not end within {limit:?}"),
+                retry_after: None,
+            };
         }
-    }
-}
-
-/// What `az` failed with.
-pub(crate) fn cli(tenant: Option<&str>, failure: Option<Failure>, trouble: &Trouble) -> IdentityError {
-    let Some(failure) = failure else {
-        let text = match trouble {
-            Trouble::TimedOut(limit) => {
-                return IdentityError::Unavailable {
-                    who: "login of the Azure CLI".to_owned(),
-                    reason: format!("`az account get-access-token` did not end within {limit:?}"),
-                    retry_after: None,
-                };
-            }
-            // What it wrote would be the token.
-            Trouble::Failed(error) if error.to_string().contains("expires_on") => {
-                "its answer has no `expires_on`: Azure CLI 2.54 or newer is needed".to_owned()
-            }
-            _ => "its answer holds no token: run `az account get-access-token` by hand, and `az upgrade`".to_owned(),
-        };
-        return IdentityError::Cli { text };
+        // The rest of its output could be the token.
+        (None, FetchFailure::Failed(error)) if error.to_string().contains("expires_on") => {
+            "its answer has no `expires_on`: Azure CLI 2.54 or newer is needed"
+        }
+        (None, _) => "its answer holds no token: run `az account get-access-token` by hand, and `az upgrade`",
     };
-    // The shell's "not found".
-    if failure.code == Some(127) {
-        return IdentityError::CliMissing;
+    cli_failed(reason)
+}
+
+fn explain_cli_exit(tenant: Option<&str>, failed: &Failure) -> IdentityError {
+    // The shell's code for a command that it does not find.
+    if failed.code == Some(127) {
+        return IdentityError::ActionRequired(
+            "`az` is not on PATH: install the Azure CLI and run `az login`, or configure another identity".to_owned(),
+        );
     }
-    // Its own advice, or Entra's: expired refresh token, sign-in frequency, changed password, multi-factor.
-    let asks_for_login = [
-        "az login",
-        "AADSTS700082",
-        "AADSTS70043",
-        "AADSTS50173",
-        "AADSTS50076",
-        "AADSTS50078",
-    ]
-    .iter()
-    .any(|words| failure.text.contains(words));
+    let asks_for_login = failed.text.contains("az login") || LOGIN_CODES.iter().any(|code| failed.text.contains(code));
     if asks_for_login {
-        return IdentityError::CliLoggedOut {
-            tenant: tenant.map(str::to_owned),
-        };
+        let tenant = tenant.map(|tenant| format!(" --tenant {tenant}")).unwrap_or_default();
+        return IdentityError::ActionRequired(format!("the Azure CLI has no valid login: run `az login{tenant}`"));
     }
-    IdentityError::Cli {
-        text: match scrub(&failure.text, &[]).as_str() {
-            "" => format!("it ended with code {}", failure.code.unwrap_or(-1)),
-            text => text.to_owned(),
-        },
+    match scrub(&failed.text, &[]).as_str() {
+        "" => cli_failed(&format!("it ended with code {}", failed.code.unwrap_or(-1))),
+        text => cli_failed(text),
     }
 }
 
-/// The last of an error's causes: the outer ones repeat the URL and say nothing.
-pub(crate) fn innermost(error: &(dyn StdError + 'static), secrets: &[&str]) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    scrub(&error.to_string(), secrets)
+fn cli_failed(reason: &str) -> IdentityError {
+    IdentityError::ActionRequired(format!("`az account get-access-token` failed: {reason}"))
 }
 
-/// A body that says no, in the spelling of Entra or of the managed identity endpoint.
+/// The body of a refusal by Entra or by the managed identity endpoint.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Body {
@@ -242,7 +201,7 @@ impl Refusal {
         let error = body.error.as_str().unwrap_or_default().to_owned();
         let said = [body.error_description, body.message, error.clone()];
         let said = said.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
-        // What follows changes with each request, and would make every message a new one.
+        // The ids that follow differ for each request. With them every message would be new, and logged again.
         let sentence = said.split("Trace ID").next().unwrap_or_default().trim();
         let code = body.error_codes.first().copied().or_else(|| {
             let (_, number) = sentence.split_once("AADSTS")?;

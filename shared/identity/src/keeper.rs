@@ -1,11 +1,10 @@
-//! Keeps one scope's token fresh: one task a scope asks for it, everybody else reads what it got.
+//! Caches and renews the token of one scope. One task requests it; callers read the result.
 //!
-//! So there is never more than one request for a scope, and nobody waits for a renewal while the old token is good. The
-//! task renews after three quarters of a token's life. When that fails it goes on asking, with growing waits and jitter,
-//! and the old token serves until its end.
+//! So there is at most one request for a scope at a time, and no caller waits for a renewal while the token is valid. The
+//! task renews a token after 70 to 80 % of its lifetime. If that fails, it retries with exponential backoff and jitter, and
+//! the old token is used until it expires.
 //!
-//! Time is tokio's, so that it stands still in tests; the wall clock is asked as well, because a workstation that slept
-//! wakes up with tokens that have expired meanwhile.
+//! Time is tokio's, which tests can pause. The wall clock is read too, because tokens expire while a workstation sleeps.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -19,41 +18,41 @@ use tokio::time::Instant;
 use crate::error::IdentityError;
 use crate::token::{Fetched, Token, TokenSource};
 
-/// How long a caller without a token waits for one while attempts fail in ways that may pass. Longer than one attempt
-/// may take, so that its error is what the caller gets.
-const PATIENCE: Duration = Duration::from_secs(65);
-/// A token handed out has at least so much life (or a tenth of what it came with) left, for the request that it goes with.
-const MARGIN: Duration = Duration::from_secs(30);
-/// A token that was asked for because of a 401 is not given back within this time: the next 401 is meant.
-const FORGET_AGAIN: Duration = Duration::from_secs(300);
-/// No wait is longer, whatever a server asks for with `Retry-After`.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(120);
-/// Longer lives are not planned for.
-const LONGEST_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Longest wait of a caller for a token while errors are transient. Longer than one attempt, so that the caller gets its
+/// error.
+const TOKEN_TIMEOUT: Duration = Duration::from_secs(65);
+/// Least remaining lifetime of a token that is returned, for the request that carries it; or a tenth of its lifetime, if
+/// that is less.
+const MIN_REMAINING: Duration = Duration::from_secs(30);
+/// A token that replaced a discarded one is not discarded within this time: a second 401 is not about the token.
+const FORGET_INTERVAL: Duration = Duration::from_secs(300);
+/// Longest `Retry-After` that is obeyed.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(120);
+/// Longest lifetime that is assumed.
+const MAX_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// What [`Identity::forget`](crate::Identity::forget) did.
+/// The result of [`Identity::forget`](crate::Identity::forget).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Forgotten {
-    /// The token is gone: ask for the next one and try again, once.
+    /// The token is discarded: get the next one and retry once.
     Replaced,
-    /// The token was itself asked for because of a 401, a moment ago: the refusal is meant, and another token would not
-    /// help. The token is kept.
+    /// The token replaced a discarded one a moment ago, so another token would not help. The token is kept.
     Refused,
 }
 
-/// How a scope stands, for readiness and metrics.
+/// The status of a scope, for readiness and metrics.
 #[derive(Debug, Clone)]
 pub struct ScopeStatus {
     /// The scope.
     pub scope: String,
-    /// Until when there is a token; `None`: there is none.
+    /// When the token expires; `None`: there is no valid token.
     pub expires_at: Option<SystemTime>,
     /// Tokens received.
     pub received: u64,
     /// Attempts that failed.
     pub failed: u64,
-    /// Why the last attempt failed, if it did. There may still be a token.
+    /// Why the last attempt failed, if it did. There may still be a valid token.
     pub failure: Option<IdentityError>,
 }
 
@@ -62,7 +61,7 @@ pub struct ScopeStatus {
 pub(crate) struct Keeper {
     scope: String,
     state: watch::Sender<State>,
-    /// Somebody found the token worthless.
+    /// Notified when a token is needed now.
     wake: Notify,
     task: Mutex<Option<JoinHandle<()>>>,
 }
@@ -73,7 +72,7 @@ struct State {
     failure: Option<IdentityError>,
     received: u64,
     failed: u64,
-    /// The next token will be one that was asked for because of a 401.
+    /// The next token replaces a discarded one.
     is_forced: bool,
     last_forced: Option<Instant>,
 }
@@ -119,7 +118,7 @@ impl Keeper {
         })
     }
 
-    /// Starts the task, or starts it again when the runtime that it ran on is gone.
+    /// Starts the task, or restarts it if the runtime that it ran on has ended.
     pub(crate) fn run(self: &Arc<Self>, source: &Arc<dyn TokenSource>) {
         let mut task = self.task.lock();
         if task.as_ref().is_none_or(JoinHandle::is_finished) {
@@ -127,22 +126,22 @@ impl Keeper {
         }
     }
 
-    /// Ends the task; it holds the keeper.
+    /// Aborts the task, which holds a reference to the keeper.
     pub(crate) fn stop(&self) {
         if let Some(task) = self.task.lock().take() {
             task.abort();
         }
     }
 
-    /// The token, if there is a good one.
+    /// Returns the token, if there is a valid one.
     pub(crate) fn peek(&self) -> Option<Token> {
         self.state.borrow().good().cloned()
     }
 
-    /// The token; waits only if there is no good one.
+    /// Returns the token; waits only if there is no valid one.
     pub(crate) async fn token(&self) -> Result<Token, IdentityError> {
         let mut states = self.state.subscribe();
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TOKEN_TIMEOUT;
         loop {
             {
                 let state = states.borrow_and_update();
@@ -158,7 +157,7 @@ impl Keeper {
                 let failure = self.state.borrow().failure.clone();
                 return Err(failure.unwrap_or_else(|| IdentityError::Unavailable {
                     who: self.scope.clone(),
-                    reason: format!("no answer within {PATIENCE:?}"),
+                    reason: format!("no answer within {TOKEN_TIMEOUT:?}"),
                     retry_after: None,
                 }));
             }
@@ -168,11 +167,11 @@ impl Keeper {
     pub(crate) fn forget(&self, token: &Token) -> Forgotten {
         let mut forgotten = Forgotten::Replaced;
         self.state.send_if_modified(|state| {
-            // Another caller was faster: its token is replaced already, or about to be.
+            // Another caller has discarded it already.
             if state.held.as_ref().is_none_or(|held| held.token.number != token.number) {
                 return false;
             }
-            if state.last_forced.is_some_and(|at| at.elapsed() < FORGET_AGAIN) {
+            if state.last_forced.is_some_and(|at| at.elapsed() < FORGET_INTERVAL) {
                 forgotten = Forgotten::Refused;
                 return false;
             }
@@ -197,7 +196,7 @@ impl Keeper {
         }
     }
 
-    /// When the token is to be renewed; `None`: now.
+    /// Returns when the token has to be renewed; `None`: now.
     fn renew_at(&self) -> Option<Instant> {
         let state = self.state.borrow();
         state.held.as_ref().filter(|held| !held.is_due()).map(|held| held.renew)
@@ -207,14 +206,15 @@ impl Keeper {
         let now = SystemTime::now();
         let life = fetched.expires_at.duration_since(now).unwrap_or_default();
         if life.is_zero() {
-            return Err(IdentityError::ExpiredOnArrival {
+            let ago = now.duration_since(fetched.expires_at).unwrap_or_default();
+            return Err(IdentityError::Unusable {
                 who: self.scope.clone(),
-                ago: now.duration_since(fetched.expires_at).unwrap_or_default(),
+                reason: format!("it expired {} s ago: check this machine's clock", ago.as_secs()),
             });
         }
-        let life = life.min(LONGEST_LIFE);
+        let life = life.min(MAX_LIFETIME);
         let received = Instant::now();
-        // Many replicas start at once; they need not renew at once.
+        // Replicas that start at the same time renew at different times.
         let renew = life.mul_f64(0.70 + 0.10 * fastrand::f64());
         self.state.send_modify(|state| {
             state.received += 1;
@@ -235,9 +235,9 @@ impl Keeper {
                     expires_at: fetched.expires_at,
                     number: state.received,
                 },
-                margin: MARGIN.min(life / 10),
+                margin: MIN_REMAINING.min(life / 10),
                 expires: received + life,
-                // A server that gives a token from its own cache may give one that is nearly over, again and again.
+                // A server may return a token from its cache that expires soon: do not request it in a loop.
                 renew: received + renew.max(Duration::from_secs(1)),
             });
         });
@@ -247,7 +247,7 @@ impl Keeper {
     fn fail(&self, error: IdentityError) {
         self.state.send_modify(|state| {
             state.failed += 1;
-            // Once; it is asked for again and again.
+            // Log each error once; attempts repeat.
             if state.failure.as_ref() != Some(&error) {
                 let has_token = state.good().is_some();
                 tracing::warn!(scope = self.scope, %error, has_token, "no new token");
@@ -274,11 +274,11 @@ async fn keep(keeper: Arc<Keeper>, source: Arc<dyn TokenSource>) {
             let Err(error) = received.and_then(|fetched| keeper.succeed(fetched)) else {
                 break;
             };
-            // What somebody has to put right is not put right within a second.
+            // What an operator has to change does not change within a second.
             let wait = if error.is_transient() { soon.next() } else { late.next() };
-            let asked_for = error.retry_after().unwrap_or_default().min(LONGEST_RETRY_AFTER);
+            let asked_for = error.retry_after().unwrap_or_default().min(MAX_RETRY_AFTER);
             keeper.fail(error);
-            // Not cut short by callers: they would be as many as there are messages.
+            // Callers do not end this wait: there are as many as messages.
             tokio::time::sleep(wait.unwrap_or_default().max(asked_for)).await;
         }
     }

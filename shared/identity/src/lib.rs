@@ -1,11 +1,11 @@
-//! Who this process is to Azure, and the tokens that prove it.
+//! The Azure identity of the process, and its tokens.
 //!
-//! [`IdentitySettings`] are read from variables; [`Identity::choose`] picks the identity, in the order service principal,
-//! workload identity, managed identity, Azure CLI; [`Identity::token`] gives a token for a scope, which is renewed in the
-//! background before it expires. What may be done with a token is the business of whoever it is shown to: when that one
-//! says 403, [`Access`] tells whether the role is still spreading or missing.
+//! [`IdentitySettings`] come from the configuration. [`Identity::choose`] selects the identity, in the order service
+//! principal, workload identity, managed identity, Azure CLI. [`Identity::token`] returns a token for a scope and renews it
+//! in the background before it expires. If a service answers a valid token with 403, [`Access`] distinguishes a role
+//! assignment that may not have propagated yet from a missing one.
 //!
-//! A caller that is answered with 401 gives the token back, once:
+//! A caller that receives 401 discards the token, once:
 //! ```no_run
 //! # use xact_identity::{Forgotten, Identity, IdentityError, Token};
 //! # async fn send(_: &Token) -> u16 { 200 }
@@ -20,10 +20,11 @@
 //! # }
 //! ```
 //!
-//! The tokens come from `azure_identity`; around it are limits of time and size, errors that say what to do, and the
-//! renewal. No error, log line or description holds a secret or a token.
+//! `azure_identity` requests the tokens. This crate adds limits of time and size, errors that say what to do, and the
+//! renewal. Errors, log lines and descriptions never hold a secret or a token.
 
 mod access;
+mod advice;
 mod answer;
 mod azure_cli;
 mod credential;
@@ -31,18 +32,19 @@ mod error;
 mod explain;
 mod identity;
 mod keeper;
+mod kind;
 mod scrub;
-mod settings;
+pub mod settings;
 mod token;
 
 pub use access::{Access, AccessState, Grant};
 pub use error::IdentityError;
 pub use identity::Identity;
 pub use keeper::{Forgotten, ScopeStatus};
-pub use settings::{IdentitySettings, VARIABLES};
+pub use settings::IdentitySettings;
 pub use token::{Fetched, Principal, Token, TokenSource};
 
-/// The scope of storage tokens, OneLake's among them:
+/// The scope of tokens for Azure Storage and OneLake:
 /// <https://learn.microsoft.com/fabric/onelake/onelake-access-api#authorization>.
 pub const STORAGE: &str = "https://storage.azure.com/.default";
 

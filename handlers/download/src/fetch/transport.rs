@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 
 use xact_contracts::category::Category;
+use xact_contracts::error_cause::innermost;
 use xact_contracts::messages::Problem;
 
 use crate::resolver::{PrivateAddressError, ResolveError};
@@ -76,15 +77,6 @@ pub(super) fn body_problem(error: &reqwest::Error) -> Problem {
         "the body ended early"
     };
     Problem::new(Category::Transient, format!("{what}: {}", innermost(error))).with_status(200)
-}
-
-/// Returns the text of the innermost cause. The layers above it only repeat the URL.
-fn innermost(error: &reqwest::Error) -> String {
-    let mut cause: &dyn Error = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
 }
 
 /// Returns the first cause of this type.

@@ -74,7 +74,7 @@ fn passing() -> IdentityError {
 }
 
 fn lasting() -> IdentityError {
-    IdentityError::SecretExpired { client: "1".to_owned() }
+    IdentityError::ActionRequired("the secret of client 1 has expired".to_owned())
 }
 
 fn text(token: &Token) -> &str {

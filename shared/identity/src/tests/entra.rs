@@ -261,13 +261,13 @@ async fn hostile_answers_are_errors_within_their_time_and_size() {
         ),
         (Reply::Html(502, "<html>bad gateway</html>".to_owned()), "answered 502"),
         (Reply::Html(404, String::new()), "refused a token with 404"),
-        (Reply::Json(200, "{}".to_owned()), "is no token"),
-        (Reply::Json(200, "[[[[".to_owned()), "is no token"),
+        (Reply::Json(200, "{}".to_owned()), "is not a usable token"),
+        (Reply::Json(200, "[[[[".to_owned()), "is not a usable token"),
         (Reply::Json(200, large), "more than 64 KiB"),
-        (token("x", i64::MAX), "is no token"),
-        (token("x", i64::MIN), "is no token"),
+        (token("x", i64::MAX), "is not a usable token"),
+        (token("x", i64::MIN), "is not a usable token"),
         (token("x", 0), "check this machine's clock"),
-        (token("x\\r\\nx-injected: 1", 3599), "is no token"),
+        (token("x\\r\\nx-injected: 1", 3599), "is not a usable token"),
         (Reply::Json(400, "null".to_owned()), "refused a token with 400"),
         (Reply::Endless, "more than 64 KiB"),
         (Reply::Silence, "did not answer within 500ms"),
@@ -304,7 +304,7 @@ async fn who_cannot_be_reached_or_trusted_is_named() {
     assert!(error.to_string().contains("Connection refused"), "{error}");
 
     let stranger = Server::tls(|_, _| token("x", 3599));
-    nobody.authority = stranger.url.parse().unwrap();
+    nobody.authority = Some(stranger.url.parse().unwrap());
     let identity = Identity::with_limits(&nobody, PATIENT).unwrap();
     let error = first_failure(&identity).await.to_string();
     assert!(

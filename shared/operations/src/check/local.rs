@@ -7,6 +7,7 @@ use super::finding::Finding;
 use crate::blocking::blocking;
 use xact_cache::Volume;
 use xact_config::Settings;
+use xact_contracts::error_cause::innermost;
 
 /// Maximum wait for the collector.
 const COLLECTOR_TIMEOUT: Duration = Duration::from_secs(10);
@@ -81,12 +82,4 @@ pub(super) async fn traces(settings: Arc<Settings>) -> Finding {
             innermost(&error)
         )),
     }
-}
-
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use secrecy::ExposeSecret;
 
 use crate::credential::TimeLimits;
-use crate::{Identity, IdentityError, IdentitySettings, Token};
+use crate::{Identity, IdentityError, IdentitySettings, Token, settings};
 
 const TENANT: &str = "7d3c8f0e-3a3e-4c52-9a43-0d8f4b6f2a11";
 const CLIENT: &str = "1b0f7a52-7d0e-4f0a-8f0a-2a4c1d9e8b77";
@@ -33,11 +33,21 @@ const IMPATIENT: TimeLimits = TimeLimits {
 };
 
 fn settings(variables: &[(&str, &str)]) -> IdentitySettings {
-    IdentitySettings::read(|name| {
-        let found = variables.iter().find(|(variable, _)| *variable == name);
-        found.map(|(_, value)| (*value).to_owned())
-    })
-    .unwrap()
+    let mut settings = IdentitySettings::default();
+    for &(name, value) in variables {
+        match name {
+            "AZURE_TENANT_ID" => settings.tenant = Some(settings::tenant(value).unwrap()),
+            "AZURE_CLIENT_ID" => settings.client = Some(settings::client_id(value).unwrap()),
+            "AZURE_CLIENT_SECRET" => settings.secret = Some(settings::secret(value).unwrap()),
+            "AZURE_FEDERATED_TOKEN_FILE" => settings.federated_token_file = Some(value.into()),
+            "AZURE_AUTHORITY_HOST" => settings.authority = Some(settings::authority(value).unwrap()),
+            "IDENTITY_ENDPOINT" => settings.endpoint = Some(settings::endpoint(value).unwrap()),
+            "IDENTITY_HEADER" => settings.header = Some(settings::secret(value).unwrap()),
+            "PATH" => settings.path = value.into(),
+            other => panic!("{other}"),
+        }
+    }
+    settings
 }
 
 /// The first failure, without the patience that a caller has.

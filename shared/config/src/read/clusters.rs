@@ -1,21 +1,22 @@
-//! Where the topics are and who the process is to the brokers: two clusters, each by a connection string, by the process's
-//! Azure identity, or open.
+//! The two Kafka clusters: how each is reached, and how the process authenticates to it.
 
-use std::path::PathBuf;
+use secrecy::{ExposeSecret, SecretString};
 
-use secrecy::SecretString;
-
-use crate::process_identity::LazyIdentity;
+use crate::cluster::{ClusterSettings, Protocol, Security};
+use crate::parse::is_made_of;
+use crate::process_identity::ProcessIdentity;
 use crate::reader::Reader;
-use crate::{ClusterSettings, Security};
+use crate::variable::Var;
+use crate::variables::*;
 
-/// What a bootstrap server of Event Hubs looks like.
+/// The form of a bootstrap server of Event Hubs.
 const NAMESPACE: &str = "<namespace>.servicebus.windows.net:9093";
 
-/// The cluster of the events topic, if it has one of its own, and that of all others.
+/// Returns the cluster of the events topic, if it has its own, and the cluster of all other topics. `identity` is `None` if
+/// its variables are invalid.
 pub(super) fn clusters(
     reader: &mut Reader<'_>,
-    identity: &LazyIdentity,
+    identity: Option<&ProcessIdentity>,
     events_topic: &str,
 ) -> (Option<ClusterSettings>, ClusterSettings) {
     (
@@ -24,108 +25,104 @@ pub(super) fn clusters(
     )
 }
 
-fn events_cluster(reader: &mut Reader<'_>, identity: &LazyIdentity, topic: &str) -> Option<ClusterSettings> {
-    let connection_string = reader.optional("EVENTHUB_CONNECTION_STRING");
-    let Some(bootstrap_servers) = reader.optional("EVENTHUB_BOOTSTRAP_SERVERS") else {
+fn events_cluster(reader: &mut Reader<'_>, identity: Option<&ProcessIdentity>, topic: &str) -> Option<ClusterSettings> {
+    let connection_string = reader.optional(&EVENTHUB_CONNECTION_STRING);
+    let Some(servers) = reader.optional(&EVENTHUB_BOOTSTRAP_SERVERS) else {
         if connection_string.is_some() {
             reader.reject(
-                "EVENTHUB_CONNECTION_STRING",
+                &EVENTHUB_CONNECTION_STRING,
                 format_args!("EVENTHUB_BOOTSTRAP_SERVERS must be set with it: {NAMESPACE}"),
             );
         }
         return None;
     };
-    let security = match connection_string {
-        Some(text) => by_connection_string(reader, "EVENTHUB_CONNECTION_STRING", text, Some(topic)),
+    let mut cluster = secured(reader, servers);
+    cluster.security = match connection_string {
+        Some(text) => by_connection_string(reader, &EVENTHUB_CONNECTION_STRING, text, Some(topic)),
         None => by_identity(
             reader,
             identity,
-            "EVENTHUB_BOOTSTRAP_SERVERS",
-            "EVENTHUB_CONNECTION_STRING",
+            &cluster,
+            &EVENTHUB_BOOTSTRAP_SERVERS,
+            &EVENTHUB_CONNECTION_STRING,
         ),
     };
-    Some(ClusterSettings {
-        bootstrap_servers,
-        security,
-        ca_file: ca_file(reader),
-    })
+    Some(cluster)
 }
 
-fn internal_cluster(reader: &mut Reader<'_>, identity: &LazyIdentity) -> ClusterSettings {
-    let connection_string = reader.optional("LOCAL_KAFKA_CONNECTION_STRING");
-    let protocol = reader.text("LOCAL_KAFKA_SECURITY_PROTOCOL").to_ascii_uppercase();
-    let security = match (protocol.as_str(), connection_string) {
-        ("PLAINTEXT", None) => Security::Plaintext,
-        ("SSL", None) => Security::Tls,
-        ("SASL_SSL", Some(text)) => by_connection_string(reader, "LOCAL_KAFKA_CONNECTION_STRING", text, None),
-        ("SASL_SSL", None) => by_identity(
+fn internal_cluster(reader: &mut Reader<'_>, identity: Option<&ProcessIdentity>) -> ClusterSettings {
+    let servers = reader.get(&LOCAL_KAFKA_BOOTSTRAP_SERVERS);
+    let mut cluster = secured(reader, servers);
+    let connection_string = reader.optional(&LOCAL_KAFKA_CONNECTION_STRING);
+    cluster.security = match (reader.get(&LOCAL_KAFKA_SECURITY_PROTOCOL), connection_string) {
+        (Protocol::Plaintext, None) => Security::Plaintext,
+        (Protocol::Ssl, None) => Security::Tls,
+        (Protocol::SaslSsl, Some(text)) => by_connection_string(reader, &LOCAL_KAFKA_CONNECTION_STRING, text, None),
+        (Protocol::SaslSsl, None) => by_identity(
             reader,
             identity,
-            "LOCAL_KAFKA_BOOTSTRAP_SERVERS",
-            "LOCAL_KAFKA_CONNECTION_STRING",
+            &cluster,
+            &LOCAL_KAFKA_BOOTSTRAP_SERVERS,
+            &LOCAL_KAFKA_CONNECTION_STRING,
         ),
-        ("PLAINTEXT" | "SSL", Some(_)) => {
+        (Protocol::Plaintext | Protocol::Ssl, Some(_)) => {
             reader.reject(
-                "LOCAL_KAFKA_SECURITY_PROTOCOL",
-                "must be SASL_SSL when LOCAL_KAFKA_CONNECTION_STRING is set: the key would travel in clear",
+                &LOCAL_KAFKA_SECURITY_PROTOCOL,
+                "must be SASL_SSL when LOCAL_KAFKA_CONNECTION_STRING is set: otherwise the key is sent unencrypted",
             );
             Security::Tls
         }
-        _ => {
-            reader.reject("LOCAL_KAFKA_SECURITY_PROTOCOL", "must be PLAINTEXT, SSL or SASL_SSL");
-            Security::Plaintext
-        }
     };
+    cluster
+}
+
+fn secured(reader: &mut Reader<'_>, bootstrap_servers: String) -> ClusterSettings {
     ClusterSettings {
-        bootstrap_servers: reader.text("LOCAL_KAFKA_BOOTSTRAP_SERVERS"),
-        security,
-        ca_file: ca_file(reader),
+        bootstrap_servers,
+        security: Security::Tls,
+        ca_file: reader.optional(&SSL_CERT_FILE),
     }
 }
 
-fn by_identity(reader: &mut Reader<'_>, identity: &LazyIdentity, servers: &str, connection_string: &str) -> Security {
-    let cluster = ClusterSettings {
-        bootstrap_servers: reader.text(servers),
-        security: Security::Tls,
-        ca_file: None,
-    };
-    // It becomes the scope of a token.
+fn by_identity(
+    reader: &mut Reader<'_>,
+    identity: Option<&ProcessIdentity>,
+    cluster: &ClusterSettings,
+    servers: &Var<String>,
+    connection_string: &Var<SecretString>,
+) -> Security {
+    // The host becomes part of the scope of a token.
     let host = cluster.host();
     let first = cluster.bootstrap_servers.split(',').next().unwrap_or_default();
     let has_port = first
         .rsplit_once(':')
         .is_some_and(|(_, port)| port.trim().parse::<u16>().is_ok());
-    if !has_port
-        || host.is_empty()
-        || !host
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte))
-    {
+    if !has_port || host.is_empty() || !is_made_of(host, b".-") {
         reader.reject(servers, format_args!("must be {NAMESPACE}"));
     }
-    match identity.get() {
-        Ok(identity) => Security::Identity(identity),
-        Err(error) => {
-            // Variables that cannot be read are told already.
-            if identity.is_readable() {
-                reader.errors.push(format!(
-                    "{connection_string} is not set, so {servers} is reached with the Azure identity: {error}"
-                ));
-            }
-            Security::Tls
-        }
+    match identity.map(ProcessIdentity::get) {
+        Some(Ok(identity)) => return Security::Identity(identity),
+        Some(Err(error)) => reader.errors.push(format!(
+            "{} is not set, so {} is reached with the Azure identity: {error}",
+            connection_string.name(),
+            servers.name()
+        )),
+        // The invalid variables are reported already.
+        None => {}
     }
+    Security::Tls
 }
 
-/// Whether it can be read is seen to once, for all who use it.
-fn ca_file(reader: &Reader<'_>) -> Option<PathBuf> {
-    reader.optional("SSL_CERT_FILE").map(PathBuf::from)
-}
-
-/// `Endpoint=sb://…/;SharedAccessKeyName=…;SharedAccessKey=…[;EntityPath=…]`; `topic`: the only one that it is used for.
-fn by_connection_string(reader: &mut Reader<'_>, name: &str, text: String, topic: Option<&str>) -> Security {
+/// Checks `Endpoint=sb://…/;SharedAccessKeyName=…;SharedAccessKey=…[;EntityPath=…]`. `topic` is the only topic that it is
+/// used for, if there is only one.
+fn by_connection_string(
+    reader: &mut Reader<'_>,
+    var: &Var<SecretString>,
+    text: SecretString,
+    topic: Option<&str>,
+) -> Security {
     let part = |key: &str| {
-        text.split(';').find_map(|part| {
+        text.expose_secret().split(';').find_map(|part| {
             let (name, value) = part.trim().split_once('=')?;
             (name.eq_ignore_ascii_case(key) && !value.is_empty()).then_some(value)
         })
@@ -133,32 +130,33 @@ fn by_connection_string(reader: &mut Reader<'_>, name: &str, text: String, topic
     for key in ["Endpoint", "SharedAccessKeyName", "SharedAccessKey"] {
         if part(key).is_none() {
             reader.reject(
-                name,
+                var,
                 format_args!("has no {key}: copy the whole connection string of a shared access policy"),
             );
         }
     }
     match (topic, part("EntityPath")) {
         (Some(topic), Some(entity)) if entity != topic => reader.reject(
-            name,
+            var,
             format_args!("its EntityPath is {entity:?}, but EVENTHUB_EVENTS_TOPIC is {topic:?}: they must be the same"),
         ),
         (None, Some(entity)) => reader.reject(
-            name,
+            var,
             format_args!(
-                "is the one of the hub {entity:?} alone (its EntityPath), but there are several internal topics: copy the \
+                "is only for the hub {entity:?} (its EntityPath), but there are several internal topics: copy the \
                  connection string of a policy of the namespace"
             ),
         ),
         _ => {}
     }
-    Security::ConnectionString(SecretString::from(text))
+    Security::ConnectionString(text)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ConfigError, Settings};
+    use crate::error::ConfigError;
+    use crate::settings::Settings;
 
     const SERVICE_PRINCIPAL: [(&str, &str); 3] = [
         ("AZURE_TENANT_ID", "contoso.onmicrosoft.com"),

@@ -1,0 +1,112 @@
+//! Parsers of single values. Each error says what the value must be.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::cluster::Protocol;
+use crate::settings::OffsetReset;
+use xact_contracts::url_paths::UrlPaths;
+
+type Parsed<T> = Result<T, String>;
+
+const LONGEST_RETRY_DELAY: Duration = Duration::from_secs(30 * 24 * 3600);
+
+pub(crate) fn secret(text: &str) -> Parsed<SecretString> {
+    Ok(SecretString::from(text))
+}
+
+pub(crate) fn offset_reset(text: &str) -> Parsed<OffsetReset> {
+    match text.to_ascii_lowercase().as_str() {
+        "earliest" => Ok(OffsetReset::Earliest),
+        "latest" => Ok(OffsetReset::Latest),
+        _ => Err("must be earliest or latest".to_owned()),
+    }
+}
+
+pub(crate) fn protocol(text: &str) -> Parsed<Protocol> {
+    match text.to_ascii_uppercase().as_str() {
+        "PLAINTEXT" => Ok(Protocol::Plaintext),
+        "SSL" => Ok(Protocol::Ssl),
+        "SASL_SSL" => Ok(Protocol::SaslSsl),
+        _ => Err("must be PLAINTEXT, SSL or SASL_SSL".to_owned()),
+    }
+}
+
+pub(crate) fn topic(text: &str) -> Parsed<String> {
+    let fits = text.len() <= 200 && !matches!(text, "." | "..") && is_made_of(text, b"._-");
+    fits.then(|| text.to_owned())
+        .ok_or_else(|| "must be a topic name: at most 200 letters, digits, '.', '_' or '-'".to_owned())
+}
+
+pub(crate) fn retry_delays(text: &str) -> Parsed<Vec<Duration>> {
+    let delays: Option<Vec<_>> = text
+        .split(',')
+        .map(|part| part.trim().parse().ok().map(Duration::from_secs))
+        .collect();
+    delays
+        .filter(|delays| {
+            delays.len() <= 10
+                && delays.is_sorted_by(|first, second| first < second)
+                && delays.iter().all(|delay| *delay <= LONGEST_RETRY_DELAY)
+        })
+        .ok_or_else(|| {
+            "must be 1 to 10 whole numbers of seconds in rising order, comma-separated, each at most 30 days".to_owned()
+        })
+}
+
+pub(crate) fn hosts(text: &str) -> Parsed<Vec<String>> {
+    let hosts: Vec<_> = entries(text).map(str::to_ascii_lowercase).collect();
+    if hosts.is_empty() || !hosts.iter().all(|host| is_made_of(host, b".-_")) {
+        return Err("must be host names, comma-separated, without scheme, port, path or wildcard".to_owned());
+    }
+    Ok(hosts)
+}
+
+pub(crate) fn url_paths(text: &str) -> Parsed<UrlPaths> {
+    UrlPaths::parse(text)
+        .map_err(|entry| format!("{entry:?} is not a JSON path: paths begin with $. as in $.payload.links.self"))
+}
+
+pub(crate) fn log_level(text: &str) -> Parsed<String> {
+    match tracing_subscriber::EnvFilter::builder().parse(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("must be ERROR, WARN, INFO, DEBUG, TRACE, or a filter such as info,download=debug".to_owned()),
+    }
+}
+
+pub(crate) fn address(text: &str) -> Parsed<IpAddr> {
+    text.parse()
+        .map_err(|_| "must be an IPv4 or IPv6 address, or empty".to_owned())
+}
+
+/// Reads `host=server:port` entries.
+pub(crate) fn resolve(text: &str) -> Parsed<Vec<(String, String)>> {
+    entries(text)
+        .map(|entry| {
+            let (host, server) = entry.split_once('=').filter(|(_, server)| is_server(server))?;
+            Some((host.to_ascii_lowercase(), server.to_owned()))
+        })
+        .collect::<Option<_>>()
+        .ok_or_else(|| "must be host=server:port, comma-separated".to_owned())
+}
+
+/// Whether the text is `address:port` or `name:port`. Names are looked up when they are used.
+fn is_server(text: &str) -> bool {
+    let is_named = text.rsplit_once(':').is_some_and(|(name, port)| {
+        !name.is_empty() && is_made_of(name, b".-_") && port.parse::<u16>().is_ok_and(|port| port != 0)
+    });
+    is_named || text.parse::<SocketAddr>().is_ok()
+}
+
+/// The entries of a comma-separated list that are not empty.
+fn entries(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|entry| !entry.is_empty())
+}
+
+/// Whether the text has only ASCII letters, digits and the given characters.
+pub(crate) fn is_made_of(text: &str, others: &[u8]) -> bool {
+    text.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || others.contains(&byte))
+}
