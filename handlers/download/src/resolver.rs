@@ -22,7 +22,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::OnceCell;
 
 use xact_config::DevSettings;
-use xact_contracts::address_guard::{AddressRefusal, check_public};
+use xact_contracts::address_guard::{AddressRefusedError, check_public};
 
 /// Timeout of one query to one name server. Two attempts fit into the connect timeout.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(4);
@@ -36,7 +36,7 @@ const MAX_NEGATIVE_TTL: Duration = Duration::from_secs(10);
 #[error("{host} does not resolve to a public address: {reason}")]
 pub(crate) struct PrivateAddressError {
     host: String,
-    reason: AddressRefusal,
+    reason: AddressRefusedError,
 }
 
 /// A name that cannot be resolved.
@@ -64,7 +64,7 @@ enum LookupError {
 pub(crate) struct PublicResolver {
     dev: Option<Arc<DevSettings>>,
     dns: Arc<Dns>,
-    check: fn(IpAddr) -> Result<(), AddressRefusal>,
+    check: fn(IpAddr) -> Result<(), AddressRefusedError>,
 }
 
 /// The DNS client, created at the first look-up: a machine without name servers can still use development hosts.

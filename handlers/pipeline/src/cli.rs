@@ -70,7 +70,7 @@ fn parse_worker(name: &str) -> Result<WorkerChoice, String> {
     }
     name.parse()
         .map(WorkerChoice::One)
-        .map_err(|error: xact_contracts::topology::UnknownStage| format!("{error}, or all"))
+        .map_err(|error: xact_contracts::topology::UnknownStageError| format!("{error}, or all"))
 }
 
 impl WorkerChoice {

@@ -1,18 +1,18 @@
-//! Which resolved addresses may be connected to: public ones alone.
+//! Which resolved addresses may be connected to: only public ones.
 //!
-//! An allowed name can be made to resolve to an inner address (DNS rebinding), so the address that
-//! the connection is pinned to is judged as well. Sources: the IANA IPv4 and IPv6 Special-Purpose
+//! An allowed name can be made to resolve to an internal address (DNS rebinding), so the address to which the connection is
+//! pinned is checked as well. Sources: the IANA IPv4 and IPv6 Special-Purpose
 //! Address Registries (RFC 6890, updated by RFC 8190), the IPv6 Address Space registry
-//! (of which only `2000::/3` is handed out as global unicast), and the metadata addresses of the clouds.
+//! (only `2000::/3` is assigned as global unicast), and the metadata addresses of the clouds.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// An address that no attachment may be fetched from.
+/// No attachment may be fetched from the address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the host resolves to {address}, which is {kind} ({block}); only public addresses are connected to: check the DNS record of the host"
 )]
-pub struct AddressRefusal {
+pub struct AddressRefusedError {
     /// The address.
     pub address: IpAddr,
     /// What kind of address it is.
@@ -47,7 +47,7 @@ const fn v6(network: [u16; 8], prefix: u32, kind: &'static str, name: &'static s
     }
 }
 
-/// Single addresses come before the blocks that hold them, for the better message.
+/// Single addresses come before the blocks that contain them, for a more specific message.
 #[rustfmt::skip] // One block a line, as in the registry.
 const V4_BLOCKS: [Block<Ipv4Addr>; 20] = [
     v4(169, 254, 169, 254, 32, "a cloud metadata service", "169.254.169.254/32, AWS, Azure and GCP"),
@@ -72,7 +72,7 @@ const V4_BLOCKS: [Block<Ipv4Addr>; 20] = [
     v4(240, 0, 0, 0, 4, "reserved", "240.0.0.0/4, RFC 1112"),
 ];
 
-/// Forms that hold an IPv4 address are refused whole, whatever they hold: nobody publishes them in DNS in good faith.
+/// Forms that embed an IPv4 address are refused entirely: they have no legitimate use in public DNS.
 #[rustfmt::skip]
 const V6_BLOCKS: [Block<Ipv6Addr>; 18] = [
     v6([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254], 128, "a cloud metadata service", "fd00:ec2::254/128, AWS"),
@@ -95,7 +95,7 @@ const V6_BLOCKS: [Block<Ipv6Addr>; 18] = [
     v6([0xff00, 0, 0, 0, 0, 0, 0, 0], 8, "multicast", "ff00::/8, RFC 4291"),
 ];
 
-/// What IANA hands out to networks; anything outside is refused even if no block above names it.
+/// The addresses that IANA assigns to networks; any other is refused even if no block above contains it.
 const GLOBAL_UNICAST: Block<Ipv6Addr> = v6(
     [0x2000, 0, 0, 0, 0, 0, 0, 0],
     3,
@@ -103,12 +103,12 @@ const GLOBAL_UNICAST: Block<Ipv6Addr> = v6(
     "outside 2000::/3, RFC 4291",
 );
 
-/// Whether `address` is a public one.
+/// Checks that an address is public.
 ///
 /// # Errors
 /// The registered block that it belongs to.
-pub fn check_public(address: IpAddr) -> Result<(), AddressRefusal> {
-    let refuse = |kind, block| Err(AddressRefusal { address, kind, block });
+pub fn check_public(address: IpAddr) -> Result<(), AddressRefusedError> {
+    let refuse = |kind, block| Err(AddressRefusedError { address, kind, block });
     match address {
         IpAddr::V4(v4) => match V4_BLOCKS.iter().find(|block| holds_v4(block, v4)) {
             Some(block) => refuse(block.kind, block.name),

@@ -1,8 +1,8 @@
-//! Where an attachment is stored in OneLake: `{status_subtype}/{assignment_id}/{trace_id}/{name}`.
+//! The path of an attachment in OneLake: `{status_subtype}/{assignment_id}/{trace_id}/{name}`.
 //!
-//! Every part comes from an untrusted event. The path must stay inside its folder, must be the same
-//! each time the event is read (a redelivered file overwrites itself), and must differ for each
-//! attachment of an event (two files of one name overwrote each other in the predecessor).
+//! Every part comes from an untrusted event. The path must stay inside its folder. It must be the same each time the event
+//! is handled, so that a redelivered file overwrites itself. It must differ for each attachment of an event, so that two
+//! files of one name do not overwrite each other.
 
 use std::collections::HashMap;
 
@@ -12,16 +12,16 @@ use uuid::Uuid;
 
 use crate::file_rules::{split_extension, stored_name};
 
-/// The longest component of a path, in bytes of UTF-8.
+/// Limits the length of a path component in bytes of UTF-8.
 pub const MAX_COMPONENT_BYTES: usize = 200;
 
-/// What stands in the place of a component that has nothing left.
+/// Replaces a component of which nothing is left.
 const EMPTY_COMPONENT: &str = "_";
 
-/// What stands in the place of a file name that the URL does not have.
+/// Replaces the file name of a URL that has none.
 const UNNAMED_FILE: &str = "attachment";
 
-/// The parts of an event that name its folder and its files.
+/// The fields of an event that name its folder and its files.
 #[derive(Debug, Clone, Copy)]
 pub struct PathParts<'a> {
     /// `documentsReceived`, `firstNoticeOfLossReceived`, …
@@ -34,15 +34,15 @@ pub struct PathParts<'a> {
     pub estimate_version: Option<&'a str>,
 }
 
-/// The path of each attachment, in the order given.
+/// Returns the path of each attachment, in the order given.
 ///
-/// Of two that land on the same path, in whatever case or form of Unicode, the later one gets the first eight digits of
-/// its media id before its extension. Attachments with one media id are one attachment and share a path.
+/// If two have the same path, regardless of case and Unicode normalisation, the later one gets the first eight digits of its
+/// media id before its extension. Attachments with the same media id are one attachment and share a path.
 #[must_use]
 pub fn blob_paths(parts: &PathParts<'_>, attachments: &[(Uuid, &Url)]) -> Vec<String> {
     let folder = folder(parts);
     let mut names: HashMap<Uuid, String> = HashMap::new();
-    // Folded name → media id. Paths that differ in case alone collide once they are copied to Windows or macOS.
+    // Folded name → media id. Paths that differ only in case collide when they are copied to Windows or macOS.
     let mut taken: HashMap<String, Uuid> = HashMap::new();
     attachments
         .iter()
@@ -57,9 +57,9 @@ pub fn blob_paths(parts: &PathParts<'_>, attachments: &[(Uuid, &Url)]) -> Vec<St
         .collect()
 }
 
-/// Whether `path` is one that [`blob_paths`] may have made for an event of these parts: a file in the event's own folder.
+/// Whether [`blob_paths`] may have made `path` for an event of these parts: a file in the event's own folder.
 ///
-/// For those who read the path in a message, which may have come from elsewhere.
+/// Verifies the path in a message, which is untrusted.
 #[must_use]
 pub fn is_own(parts: &PathParts<'_>, path: &str) -> bool {
     path.strip_prefix(&folder(parts))
@@ -76,11 +76,11 @@ fn folder(parts: &PathParts<'_>) -> String {
     )
 }
 
-/// `text` as one component of a path: never empty, `.` or `..`, at most [`MAX_COMPONENT_BYTES`],
-/// the extension kept, in Unicode normalisation form C, and stable under repetition.
+/// Returns `text` as one component of a path: never empty, `.` or `..`, at most [`MAX_COMPONENT_BYTES`], in Unicode
+/// normalisation form C, with its extension. The function is idempotent.
 ///
-/// Replaced by `_`: separators, control characters, and what OneLake, its clients or Windows refuse
-/// in names ([Azure][names], [Windows][windows]); `#`, `?` and `%` would change the meaning of the request's URL.
+/// `_` replaces separators, control characters, and what OneLake, its clients or Windows refuse in names
+/// ([Azure][names], [Windows][windows]); `#`, `?` and `%` would change the meaning of the request's URL.
 ///
 /// [names]: https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata
 /// [windows]: https://learn.microsoft.com/windows/win32/fileio/naming-a-file
@@ -89,7 +89,7 @@ pub fn safe_component(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars().filter(|c| !is_invisible(*c)).nfc() {
         match c {
-            // A run of dots is one dot: `..` is never left, not even inside a name.
+            // A run of dots becomes one dot, so `..` never remains, not even inside a name.
             '.' if safe.ends_with('.') => {}
             c if is_refused(c) => safe.push('_'),
             c => safe.push(c),
@@ -108,9 +108,9 @@ pub fn safe_component(text: &str) -> String {
     }
 }
 
-/// A safe component that differs wherever the texts differ: one that had to be changed gets a hash.
+/// Returns a safe component that differs for different texts: a changed text gets a hash.
 ///
-/// Without it the trace ids `a/b` and `a_b` would share a folder, and their files would overwrite each other.
+/// Otherwise the trace ids `a/b` and `a_b` would share a folder, and their files would overwrite each other.
 fn distinct_component(text: &str) -> String {
     let safe = safe_component(text);
     if safe == text && !has_hash(text) {
@@ -120,13 +120,13 @@ fn distinct_component(text: &str) -> String {
     shortened(&safe, &format!("~{}", &hash[..8]))
 }
 
-/// Whether a text imitates what [`distinct_component`] makes of another.
+/// Whether a text has the form that [`distinct_component`] gives to a changed one.
 fn has_hash(text: &str) -> bool {
     text.rsplit_once('~')
         .is_some_and(|(_, hash)| hash.len() == 8 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-/// The name before collisions are looked at.
+/// Returns the name before collisions are resolved.
 fn file_name(parts: &PathParts<'_>, url: &Url) -> String {
     let file = stored_name(url).unwrap_or_else(|| UNNAMED_FILE.to_owned());
     let file = match split_extension(&file) {
@@ -166,7 +166,7 @@ fn free_name(name: &str, media_id: Uuid, taken: &HashMap<String, Uuid>) -> Strin
         None => (name.as_str(), String::new()),
     };
     let id = media_id.simple().to_string();
-    // Eight digits are enough unless somebody has named a file after them; then more, then a count.
+    // Eight digits suffice unless a file is named after them; then more digits, then a count.
     let by_id = [8, 16, 32]
         .into_iter()
         .map(|digits| format!("-{}{extension}", &id[..digits]));
@@ -178,16 +178,16 @@ fn free_name(name: &str, media_id: Uuid, taken: &HashMap<String, Uuid>) -> Strin
         .unwrap_or(name)
 }
 
-/// `stem` and `suffix`, the stem cut at a character boundary so that both fit.
+/// Returns `stem` and `suffix`, with the stem truncated at a character boundary so that both fit.
 fn shortened(stem: &str, suffix: &str) -> String {
     let room = MAX_COMPONENT_BYTES.saturating_sub(suffix.len());
     let stem = &stem[..stem.floor_char_boundary(room)];
-    // What the cut laid bare at the end must not be a trailing dot or space, nor make a `..`.
+    // The truncated stem must not end in a dot or space, nor make a `..`.
     format!("{}{suffix}", stem.trim_end_matches(['.', ' ']))
 }
 
-/// Characters that show nothing and make two names look alike: zero-width ones and the
-/// bidirectional controls, which can make `fdp.exe` read as `exe.pdf`.
+/// Whether a character is invisible and makes two names look alike: zero-width characters, and bidirectional controls,
+/// which can display `fdp.exe` as `exe.pdf`.
 const fn is_invisible(c: char) -> bool {
     matches!(
         c,
@@ -206,7 +206,7 @@ fn is_refused(c: char) -> bool {
         || matches!(code, 0xFDD0..=0xFDEF | 0xE000..=0xF8FF | 0xF_0000..)
 }
 
-/// Device names of Windows, with or without an extension.
+/// Whether it is a device name of Windows, with or without an extension.
 fn is_reserved(name: &str) -> bool {
     let stem = name
         .split('.')

@@ -1,28 +1,28 @@
-//! Error categories: the one word that decides where a failed message goes and that dashboards group by.
+//! Error categories: they decide where a failed message goes, and dashboards group by them.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Why an attachment or a message failed (specification, section 4).
+/// Category of a failure. `SPECIFICATION.md`, "Failures and retries", lists what belongs to each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Category {
-    /// Will fail again however often it is tried: refused URL, expired, refused file, most 4xx.
+    /// Fails again on every attempt: refused URL, expired, refused file, most 4xx.
     Permanent,
-    /// May well succeed later: timeout, connection, 408, 425, 429, 5xx, truncated body.
+    /// May succeed later: timeout, connection error, 408, 425, 429, 5xx, truncated body.
     Transient,
-    /// The server wants other credentials (401, 407): a presigned URL may become valid again.
+    /// The server requires other credentials (401, 407); a presigned URL may become valid again.
     Auth,
     /// The host's circuit breaker is open: no request was made.
     CircuitOpen,
-    /// Anything that is not understood. `#[serde(other)]`: a category of a later version reads as this.
+    /// Anything else. `#[serde(other)]`: a category of a later version decodes to this.
     #[serde(other)]
     Unknown,
 }
 
 impl Category {
-    /// Every category, in the order of the specification.
+    /// Every category.
     pub const ALL: [Self; 5] = [
         Self::Permanent,
         Self::Transient,
@@ -31,7 +31,7 @@ impl Category {
         Self::Unknown,
     ];
 
-    /// The name in messages, tables and metric labels.
+    /// Returns the name in messages, tables and metric labels.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -43,7 +43,7 @@ impl Category {
         }
     }
 
-    /// Whether another attempt can help.
+    /// Whether another attempt may succeed.
     #[must_use]
     pub const fn is_retryable(self) -> bool {
         !matches!(self, Self::Permanent)

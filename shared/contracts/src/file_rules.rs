@@ -1,8 +1,8 @@
-//! Which files are let in. **The content decides**: what the first bytes prove to be a document, picture or film of the
-//! accepted kinds is stored as what it is, whatever its name and the server say; what runs is refused; a web page is
-//! refused as anything else; and text, which proves nothing, is taken at its name as far as its content allows it.
+//! Which files are accepted. **The content decides.** If the first bytes prove an accepted kind of document, picture or film, the
+//! file is stored as that kind, whatever its name and its server declare. Executables are refused. A web page is refused under
+//! any other name. Text proves no kind, so its name counts as far as the content allows.
 //!
-//! Read in this order: [`judge`] says what becomes of a file, `names` what its URL calls it, `declared` what servers say.
+//! Read in this order: [`judge`] decides about a file, `names` reads its name from the URL, `declared` reads its `Content-Type`.
 
 mod archive;
 mod declared;
@@ -28,4 +28,4 @@ pub use file_type::FileType;
 pub use judgement::{CONTENT_HEAD_BYTES, Judged, judge};
 pub use names::{extension_of, file_type_label, named_type, type_in_disposition};
 pub(crate) use names::{split_extension, stored_name};
-pub use refusal::FileRefusal;
+pub use refusal::FileRefusedError;

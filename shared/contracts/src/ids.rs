@@ -14,15 +14,15 @@ static EVENT_NAMESPACE: LazyLock<Uuid> =
 static MEDIA_NAMESPACE: LazyLock<Uuid> =
     LazyLock::new(|| Uuid::new_v5(&Uuid::NAMESPACE_URL, b"http://nsmkdvPipe/media_id"));
 
-/// The id of an event: key of `xact_events`.
+/// Returns the id of an event: the key of `xact_events`.
 #[must_use]
 pub fn event_id(trace_id: &str) -> Uuid {
     Uuid::new_v5(&EVENT_NAMESPACE, trace_id.as_bytes())
 }
 
-/// The id of one attachment of an event: key of `xact_attachments`.
+/// Returns the id of one attachment of an event: the key of `xact_attachments`.
 ///
-/// `attachment_url` is the URL as the event spells it, query string included.
+/// `attachment_url` is the URL as the event spells it, including the query string.
 #[must_use]
 pub fn media_id(trace_id: &str, attachment_url: &str) -> Uuid {
     Uuid::new_v5(&MEDIA_NAMESPACE, format!("{trace_id}:{attachment_url}").as_bytes())

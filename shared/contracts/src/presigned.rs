@@ -1,6 +1,6 @@
-//! When a presigned URL begins and stops to work: read from its query, so that no request is wasted on it.
+//! The validity of a presigned URL, read from its query, so that no request is made outside it.
 //!
-//! A value that makes no sense gives `None`: the server is then the one to judge the URL.
+//! An invalid value gives `None`: the server then decides.
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::time;
 
-/// Who signed a URL, and thereby how its expiry is spelled.
+/// Service that signed a URL, which decides how its validity is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PresignedKind {
     /// Amazon S3: `X-Amz-Date` + `X-Amz-Expires` ([Signature Version 4][v4]), or `Expires` in Unix
@@ -25,7 +25,7 @@ pub enum PresignedKind {
 }
 
 impl PresignedKind {
-    /// The name that operators know.
+    /// Returns the name for logs and messages.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -36,38 +36,39 @@ impl PresignedKind {
     }
 }
 
-/// The end of a presigned URL's life.
+/// The end of a presigned URL's validity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Expiry {
-    /// Who signed it.
+    /// Service that signed it.
     pub kind: PresignedKind,
-    /// The first instant at which it no longer works.
+    /// The first instant at which it is expired.
     pub expires_at: Timestamp,
 }
 
 impl Expiry {
-    /// Whether the URL has stopped working at `now`.
+    /// Whether the URL is expired at `now`.
     #[must_use]
     pub fn is_expired(&self, now: Timestamp) -> bool {
         now >= self.expires_at
     }
 }
 
-/// The start of a presigned URL's life.
+/// The start of a presigned URL's validity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Start {
-    /// Who signed it.
+    /// Service that signed it.
     pub kind: PresignedKind,
-    /// The first instant at which it works.
+    /// The first instant at which it is valid.
     pub at: Timestamp,
 }
 
-/// How far two clocks are apart at most: S3 accepts requests that are signed so far ahead of its clock (beyond, it answers
-/// `RequestTimeTooSkewed` or "Request is not valid yet"), and Microsoft's guide to shared access signatures counts on so much.
+/// Largest expected difference between two clocks. S3 accepts requests that are signed up to this time ahead of its clock
+/// (beyond, it responds `RequestTimeTooSkewed` or "Request is not valid yet"); Microsoft's guide to shared access signatures
+/// assumes the same.
 pub const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(15);
 
 impl Start {
-    /// Whether the service is sure to refuse the URL at `now`: S3 takes one that begins within [`CLOCK_SKEW`], Azure none.
+    /// Whether the service certainly refuses the URL at `now`: S3 accepts one that starts within [`CLOCK_SKEW`], Azure does not.
     #[must_use]
     pub fn is_ahead(&self, now: Timestamp) -> bool {
         let tolerated = match self.kind {
@@ -77,14 +78,14 @@ impl Start {
         self.at.duration_since(now) > tolerated
     }
 
-    /// Whether the service may refuse it at `now` as not valid yet, since its clock is behind ours.
+    /// Whether the service may refuse the URL at `now` as not valid yet, since its clock may be behind.
     #[must_use]
     pub fn may_be_ahead(&self, now: Timestamp) -> bool {
         self.at.duration_since(now) > -CLOCK_SKEW
     }
 }
 
-/// When `url` begins to work; `None` if it says nothing about that, or nothing that can be read.
+/// Returns the start of the validity of `url`; `None` if it has none or it cannot be read.
 #[must_use]
 pub fn start(url: &Url) -> Option<Start> {
     let query = Query::read(url);
@@ -96,7 +97,7 @@ pub fn start(url: &Url) -> Option<Start> {
 
 type Reader = fn(&Query) -> Option<Timestamp>;
 
-/// When `url` expires; `None` if it is not presigned or its times cannot be read.
+/// Returns the expiry of `url`; `None` if it is not presigned or its times cannot be read.
 #[must_use]
 pub fn expiry(url: &Url) -> Option<Expiry> {
     let query = Query::read(url);
@@ -121,7 +122,7 @@ fn s3_v4(query: &Query) -> Option<Timestamp> {
 
 fn s3_signed_at(query: &Query) -> Option<Timestamp> {
     let signed_at = query.get("x-amz-date")?;
-    // 20240101T000000Z and nothing looser: strptime alone would take fewer digits.
+    // Exactly 20240101T000000Z: strptime alone would accept fewer digits.
     let digits = signed_at.bytes().filter(u8::is_ascii_digit).count();
     if signed_at.len() != 16 || digits != 14 {
         return None;
@@ -145,7 +146,7 @@ fn azure_sas(query: &Query) -> Option<Timestamp> {
     azure_time(query, "se")
 }
 
-/// `st` and `se` may be a date alone, have minutes alone, or full RFC 3339; without a zone they are UTC.
+/// Reads `st` or `se`: a date, a time in minutes, or full RFC 3339; without a zone it is UTC.
 fn azure_time(query: &Query, name: &str) -> Option<Timestamp> {
     query.get("sig")?;
     // An offset's `+` that was not percent-encoded arrives as a space.
@@ -164,13 +165,13 @@ fn utc(local: DateTime) -> Option<Timestamp> {
     TimeZone::UTC.to_timestamp(local).ok()
 }
 
-/// Digits alone: no sign, no space, no fraction, and no more than an `i64` holds.
+/// Reads digits only: no sign, no space, no fraction, and within an `i64`.
 fn whole_number(text: &str) -> Option<i64> {
     let all_digits = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|_| all_digits)
 }
 
-/// The query, decoded; names in lower case, since signers and proxies vary them.
+/// The decoded query, with names in lower case, since signers and proxies vary them.
 struct Query(Vec<(String, String)>);
 
 impl Query {
@@ -183,7 +184,7 @@ impl Query {
         )
     }
 
-    /// The first value of that name.
+    /// Returns the first value of that name.
     fn get(&self, name: &str) -> Option<&str> {
         self.0
             .iter()

@@ -1,4 +1,4 @@
-//! Timestamps: read in every form that sources write ([`forms`]), written in one (RFC 3339 UTC with microseconds).
+//! Timestamps: read in every form that sources write ([`forms`]), written as RFC 3339 UTC with microseconds.
 
 mod forms;
 
@@ -10,10 +10,10 @@ use serde_json::value::RawValue;
 use crate::json::{self, Kind};
 use crate::redaction::{redact_text, truncate_error};
 
-/// The first instant that is taken: what is earlier is a default of some program (0001-01-01, 1899-12-30), and Spark
-/// refuses to read the earliest of them.
+/// The earliest accepted instant. Earlier ones are defaults of programs (0001-01-01, 1899-12-30), and Spark refuses to read
+/// the earliest of them.
 pub const EARLIEST: Timestamp = Timestamp::UNIX_EPOCH;
-/// 2100-01-01, the last instant that is taken: what is later stands for "never" (9999-12-31).
+/// The latest accepted instant, 2100-01-01. Later ones mean "never" (9999-12-31).
 pub const LATEST: Timestamp = Timestamp::constant(4_102_444_800, 0);
 
 /// Why a value is not accepted as a timestamp.
@@ -27,13 +27,13 @@ pub enum TimestampError {
     OutOfRange,
 }
 
-/// Reads a timestamp in any of the accepted forms. `None` for what is in none of them, or out of range.
+/// Reads a timestamp in any of the accepted forms; `None` if it is in none of them, or out of range.
 #[must_use]
 pub fn parse(value: &Value) -> Option<Timestamp> {
     in_range(any_form(value)?).ok()
 }
 
-/// Reads a value in any of the accepted forms, whatever the range.
+/// Reads a value in any of the accepted forms, without checking the range.
 fn any_form(value: &Value) -> Option<Timestamp> {
     match value {
         Value::String(text) => forms::text(text.trim()),
@@ -42,13 +42,13 @@ fn any_form(value: &Value) -> Option<Timestamp> {
     }
 }
 
-/// [`parse`] for text.
+/// Reads a text as [`parse`] does.
 #[must_use]
 pub fn parse_text(text: &str) -> Option<Timestamp> {
     read_text(text).ok()
 }
 
-/// Reads a timestamp as it is written in a message. `None` for null and blank text.
+/// Reads a timestamp as it is written in a message; `None` for null and blank text.
 pub fn read(value: &RawValue) -> Option<Result<Timestamp, TimestampError>> {
     let number = match Kind::of(value) {
         Kind::Null => return None,
@@ -75,43 +75,43 @@ fn in_range(timestamp: Timestamp) -> Result<Timestamp, TimestampError> {
     }
 }
 
-/// Whether it is in the years that can be written and read again.
+/// Whether it is in a year that can be written and read again.
 pub(crate) fn is_of_our_era(timestamp: &Timestamp) -> bool {
     utc_date(*timestamp).year() >= 1
 }
 
-/// Drops what Delta and the messages cannot hold: they have microseconds.
+/// Truncates to microseconds, the precision of Delta and of the messages.
 #[must_use]
 pub fn to_microseconds(timestamp: Timestamp) -> Timestamp {
     Timestamp::from_microsecond(timestamp.as_microsecond()).unwrap_or(timestamp)
 }
 
-/// The one form in which timestamps are written: `2024-12-31T12:00:00.000000Z`.
+/// Writes a timestamp: `2024-12-31T12:00:00.000000Z`.
 #[must_use]
 pub fn format(timestamp: Timestamp) -> String {
-    // Before 1970 the two would round finer fractions in different directions.
+    // Truncated first: before 1970, formatting alone would round in the other direction.
     format!("{:.6}", to_microseconds(timestamp))
 }
 
-/// The UTC date: the partition of a row.
+/// Returns the UTC date: the partition of a row.
 #[must_use]
 pub fn utc_date(timestamp: Timestamp) -> civil::Date {
     timestamp.to_zoned_datetime(TimeZone::UTC).date()
 }
 
-/// `#[serde(with = "time")]`: a required timestamp.
+/// Serializes a required timestamp, for `#[serde(with = "time")]`.
 ///
 /// # Errors
-/// When the serializer fails.
+/// If the serializer fails.
 pub fn serialize<S: Serializer>(timestamp: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&format(*timestamp))
 }
 
-/// `#[serde(with = "time")]`: a required timestamp, read tolerantly. One out of range becomes [`EARLIEST`] or [`LATEST`]:
-/// version 0.2 wrote such into its messages, and they must have one date however often they are read.
+/// Deserializes a required timestamp, for `#[serde(with = "time")]`. One out of range becomes [`EARLIEST`] or [`LATEST`]:
+/// messages of version 0.2 hold such, and they must have the same date each time they are read.
 ///
 /// # Errors
-/// When the value is no timestamp in any accepted form.
+/// If the value is not a timestamp in any accepted form.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
     let value = Value::deserialize(deserializer)?;
     let read = any_form(&value).ok_or_else(|| {
@@ -123,14 +123,14 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timesta
     Ok(to_microseconds(read.clamp(EARLIEST, LATEST)))
 }
 
-/// `#[serde(with = "time::optional")]`: a timestamp that may be absent; what cannot be read counts as absent.
+/// An optional timestamp, for `#[serde(with = "time::optional")]`. An unreadable one counts as absent.
 pub mod optional {
     use super::{Deserialize, Deserializer, Serializer, Timestamp, Value};
 
     /// Writes the timestamp or `null`.
     ///
     /// # Errors
-    /// When the serializer fails.
+    /// If the serializer fails.
     pub fn serialize<S: Serializer>(timestamp: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
         match timestamp {
             Some(timestamp) => super::serialize(timestamp, serializer),
@@ -141,7 +141,7 @@ pub mod optional {
     /// Reads a timestamp; anything unreadable is `None`.
     ///
     /// # Errors
-    /// When the input is not JSON.
+    /// If the input is not JSON.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
         Ok(super::parse(&Value::deserialize(deserializer)?))
     }

@@ -1,7 +1,7 @@
-//! The stages and topics of the pipeline: the one table that everything else follows.
+//! The stages and topics of the pipeline.
 //!
-//! The runtime, topic creation, `--worker` names, docs, compose file and Bicep are all built from or checked
-//! against [`STAGES`]. Names here are defaults; [`Topics`] and [`Groups`] hold the configured ones.
+//! The runtime, topic creation, `--worker` names, documents, compose file and Bicep are built from [`STAGES`] or checked
+//! against it. Names here are defaults; [`Topics`] and [`Groups`] hold the configured ones.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,15 +12,15 @@ use std::time::Duration;
 pub enum Stage {
     /// Expands each event into one download task per attachment.
     EventIngester,
-    /// Records each event in `xact_events`.
+    /// Appends each event to `xact_events`.
     EventWriter,
     /// Downloads an attachment into the cache.
     Download,
-    /// Puts a cached file into OneLake.
+    /// Writes a cached file to OneLake.
     Upload,
-    /// Records results in `xact_attachments` and `xact_attachments_failed`.
+    /// Appends results to `xact_attachments` and `xact_attachments_failed`.
     ResultProcessor,
-    /// Gives failed tasks back to the download stage when they are due.
+    /// Produces failed tasks back to pending when they are due.
     RetryScheduler,
     /// Audits dead letters.
     Dlq,
@@ -29,17 +29,17 @@ pub enum Stage {
 /// What a topic is for. Retry topics are one role: there is one topic per retry delay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TopicRole {
-    /// Assignment events as they come from outside.
+    /// Assignment events from outside.
     Raw,
     /// Download tasks that are due.
     Pending,
-    /// Downloaded files that wait for their upload.
+    /// Downloaded files that wait for upload.
     Cached,
-    /// What became of each attachment.
+    /// Results of each attachment.
     Results,
     /// Download tasks that wait for another attempt.
     Retry,
-    /// Messages that no attempt can save.
+    /// Messages that no further attempt is made for.
     Dlq,
 }
 
@@ -50,23 +50,23 @@ pub struct StageRow {
     pub stage: Stage,
     /// Name of the handler, its binary, its container and its `--worker` value.
     pub name: &'static str,
-    /// What it reads.
+    /// The topic that it consumes.
     pub consumes: TopicRole,
-    /// Consumer group without the prefix of `KAFKA_CONSUMER_GROUP_PREFIX`.
+    /// Consumer group without `KAFKA_CONSUMER_GROUP_PREFIX`.
     pub group: &'static str,
-    /// What it may write.
+    /// The topics that it may produce to.
     pub produces: &'static [TopicRole],
     /// Delta tables that it appends to.
     pub tables: &'static [&'static str],
-    /// Messages of lag for which one more replica is worth its start (KEDA's `lagThreshold`).
+    /// Lag that justifies one more replica (KEDA's `lagThreshold`).
     pub lag_threshold: u32,
-    /// Messages that are worked on at the same time in one process, unless configured.
+    /// Default number of messages that one process handles at the same time.
     pub concurrency: usize,
 }
 
 use TopicRole::{Cached, Dlq, Pending, Raw, Results, Retry};
 
-/// The topology (specification, section 1).
+/// The topology: one row for each stage.
 pub const STAGES: [StageRow; 7] = [
     StageRow {
         stage: Stage::EventIngester,
@@ -141,14 +141,14 @@ pub const STAGES: [StageRow; 7] = [
 ];
 
 impl Stage {
-    /// This stage's row of [`STAGES`].
+    /// Returns this stage's row of [`STAGES`].
     #[must_use]
     pub const fn row(self) -> &'static StageRow {
-        // The table is in the order of the enum; a test holds it there.
+        // The table is in the order of the enum; a test verifies it.
         &STAGES[self as usize]
     }
 
-    /// The handler's name.
+    /// Returns the handler's name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.row().name
@@ -168,7 +168,7 @@ impl Stage {
         false
     }
 
-    /// Every stage, upstream first.
+    /// Returns every stage, upstream first.
     pub fn all() -> impl Iterator<Item = Self> {
         STAGES.iter().map(|row| row.stage)
     }
@@ -180,25 +180,25 @@ impl fmt::Display for Stage {
     }
 }
 
-/// A `--worker` name that is not in the table.
+/// The `--worker` name is not in the table.
 #[derive(Debug, thiserror::Error)]
 #[error("there is no worker {0:?}; the workers are {names}", names = STAGES.map(|row| row.name).join(", "))]
-pub struct UnknownStage(String);
+pub struct UnknownStageError(String);
 
 impl FromStr for Stage {
-    type Err = UnknownStage;
+    type Err = UnknownStageError;
 
-    fn from_str(name: &str) -> Result<Self, UnknownStage> {
+    fn from_str(name: &str) -> Result<Self, UnknownStageError> {
         STAGES
             .iter()
             .find(|row| row.name == name)
             .map(|row| row.stage)
-            .ok_or_else(|| UnknownStage(name.to_owned()))
+            .ok_or_else(|| UnknownStageError(name.to_owned()))
     }
 }
 
 impl TopicRole {
-    /// Partitions of a topic of this role when we create it.
+    /// Returns the number of partitions that a topic of this role is created with.
     #[must_use]
     pub const fn partitions(self) -> i32 {
         match self {
@@ -221,7 +221,7 @@ pub struct Topics {
     pub results: String,
     /// `KAFKA_DLQ_TOPIC`.
     pub dlq: String,
-    /// One per delay of `RETRY_DELAYS`, in its order.
+    /// One for each delay of `RETRY_DELAYS`, in its order.
     pub retries: Vec<RetryTopic>,
 }
 
@@ -230,7 +230,7 @@ pub struct Topics {
 pub struct RetryTopic {
     /// `{pending}.retry.{delay}`.
     pub name: String,
-    /// From failure until due.
+    /// Time from the failure until the task is due.
     pub delay: Duration,
 }
 
@@ -238,7 +238,7 @@ pub struct RetryTopic {
 pub const DEFAULT_RETRY_DELAYS: [u64; 4] = [300, 600, 1200, 2400];
 
 impl Topics {
-    /// The retry topics of these delays: `{pending}.retry.5m` for whole minutes, `….retry.90s` for others.
+    /// Returns the retry topics of these delays: `{pending}.retry.5m` for whole minutes, `….retry.90s` for others.
     #[must_use]
     pub fn retry_topics(pending: &str, delays: &[Duration]) -> Vec<RetryTopic> {
         delays
@@ -258,7 +258,7 @@ impl Topics {
             .collect()
     }
 
-    /// The topics of a role: one, or all the retry topics.
+    /// Returns the topics of a role: one, or all retry topics.
     #[must_use]
     pub fn of(&self, role: TopicRole) -> Vec<&str> {
         match role {
@@ -271,7 +271,7 @@ impl Topics {
         }
     }
 
-    /// Every topic with its role, upstream first.
+    /// Returns every topic with its role, upstream first.
     #[must_use]
     pub fn all(&self) -> Vec<(TopicRole, &str)> {
         [Raw, Pending, Cached, Results, Dlq, Retry]
@@ -280,7 +280,7 @@ impl Topics {
             .collect()
     }
 
-    /// What the topic is for, if it is one of ours.
+    /// Returns the role of a topic, if it is one of these.
     #[must_use]
     pub fn role_of(&self, topic: &str) -> Option<TopicRole> {
         self.all()
@@ -314,7 +314,7 @@ pub struct Groups {
 }
 
 impl Groups {
-    /// The consumer group of a stage.
+    /// Returns the consumer group of a stage.
     #[must_use]
     pub fn of(&self, stage: Stage) -> String {
         match stage {
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_are_those_of_the_predecessor() {
+    fn default_groups() {
         let groups = Groups::default();
         let names: Vec<_> = Stage::all().map(|stage| groups.of(stage)).collect();
         assert_eq!(
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn delays_that_are_no_whole_minutes_are_named_in_seconds() {
+    fn delays_of_whole_minutes_are_named_in_minutes_others_in_seconds() {
         let delays = [1, 60, 90, 0].map(Duration::from_secs);
         let names: Vec<_> = Topics::retry_topics("p", &delays)
             .into_iter()
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_worker_is_told_the_known_ones() {
+    fn the_error_for_an_unknown_worker_lists_the_known_ones() {
         let error = "uploads".parse::<Stage>().unwrap_err().to_string();
         assert!(
             error.contains("\"uploads\"") && error.contains("result-processor"),

@@ -1,10 +1,9 @@
-//! Which attachment URLs may be fetched: the guard against requests that an event could forge.
+//! Which attachment URLs may be fetched: protection against server-side request forgery (SSRF).
 //!
-//! Events are untrusted and the fetcher sits inside our network, so a URL is refused unless every
-//! rule lets it in. Two parsers that read one text differently are the classic hole (`\@`, tabs,
-//! `%2e`, `0x7f.1`), so the text must already be spelled as the parser reads it, and the [`Url`]
-//! that is handed back, never the text, is what gets fetched. Spaces and letters outside ASCII are
-//! percent-encoded before, behind the host alone.
+//! Events are untrusted and the fetcher runs inside the network, so a URL is refused unless every rule accepts it. Two
+//! parsers that read one text differently are the classic vulnerability (`\@`, tabs, `%2e`, `0x7f.1`). Therefore the text must
+//! be spelled as the parser reads it, and the parsed [`Url`](url::Url) that is returned is fetched, never the text. Spaces and
+//! non-ASCII characters behind the host are percent-encoded first.
 
 mod candidate;
 mod policy;
@@ -12,5 +11,5 @@ mod refusal;
 mod spelling;
 
 pub use policy::{DEFAULT_ALLOWED_HOSTS, RuleVerdict, UrlPolicy};
-pub use refusal::UrlRefusal;
+pub use refusal::UrlRefusedError;
 pub use spelling::{MAX_URL_BYTES, location_text};

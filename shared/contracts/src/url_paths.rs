@@ -1,7 +1,6 @@
-//! Places in events where URLs are known not to be attachments: `IGNORED_URL_PATHS`.
+//! `IGNORED_URL_PATHS`: places in events where URLs are known not to be attachments.
 
-/// JSON paths as [`crate::messages::Irregularities`] has them, such as `$.payload.links.self`. A `*` at the end stands
-/// for anything.
+/// JSON paths as in [`crate::messages::Irregularities`], such as `$.payload.links.self`. A `*` at the end matches any rest.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UrlPaths(Vec<String>);
 
@@ -29,7 +28,7 @@ impl UrlPaths {
         })
     }
 
-    /// Those of the paths that are none of these.
+    /// Returns those of the paths that are not in this list.
     pub fn others<'p>(&self, paths: &'p [String]) -> impl Iterator<Item = &'p str> {
         paths.iter().map(String::as_str).filter(|path| !self.contains(path))
     }

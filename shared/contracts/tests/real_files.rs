@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, fs, io::Read, path::Path, sync::LazyLock};
 
-use xact_contracts::file_rules::{CONTENT_HEAD_BYTES, Declared, FileRefusal, FileType, Judged, compare, judge};
+use xact_contracts::file_rules::{CONTENT_HEAD_BYTES, Declared, FileRefusedError, FileType, Judged, compare, judge};
 
 /// A file by its name, as far as the rules look at it.
 struct Sample {
@@ -72,7 +72,7 @@ fn kind(extension: &str) -> FileType {
     FileType::from_extension(extension).unwrap()
 }
 
-fn judged(extension: &str, sample: &Sample) -> Result<Judged, FileRefusal> {
+fn judged(extension: &str, sample: &Sample) -> Result<Judged, FileRefusedError> {
     judge(FileType::from_extension(extension), None, &sample.head)
 }
 
@@ -133,7 +133,7 @@ fn real_files_without_a_name_are_known_by_their_content() {
         let verdict = judged("", sample);
         let is_right = match &verdict {
             Ok(found) => found.file_type == really || is_office_xml(sample, found.file_type),
-            Err(FileRefusal::Unnamed { .. } | FileRefusal::HtmlPage { .. }) => {
+            Err(FileRefusedError::Unnamed { .. } | FileRefusedError::HtmlPage { .. }) => {
                 named += usize::from(is_proven(really));
                 !is_proven(really) || needs_its_name(sample)
             }
@@ -166,14 +166,14 @@ fn real_files_under_another_name_are_stored_as_what_they_are_or_refused() {
                 }
                 // Text proves nothing, a page is refused as anything else, and so are an archive and a document of which the
                 // head does not tell what they are. A PDF behind a text is one, but not under a text's name.
-                Err(FileRefusal::Content { .. }) => {
+                Err(FileRefusedError::Content { .. }) => {
                     !is_proven(really)
                         || needs_its_name(sample)
                         || name == FileType::Html
                         || is_office_text(sample)
                         || is_pdf_behind_text(sample, name)
                 }
-                Err(FileRefusal::HtmlPage { .. }) => {
+                Err(FileRefusedError::HtmlPage { .. }) => {
                     really == FileType::Html
                         || is_office_text(sample)
                         || is_pdf_behind_text(sample, name)
@@ -245,7 +245,7 @@ fn what_servers_declare_for_an_extension_fits() {
 #[test]
 fn real_programs_are_refused_under_every_extension() {
     let let_in = wrongly_judged(&SAMPLES.executables, |_, _, verdict| {
-        matches!(verdict, Err(FileRefusal::Executable { .. }))
+        matches!(verdict, Err(FileRefusedError::Executable { .. }))
     });
     assert!(let_in.is_empty(), "{}", let_in.join("\n"));
 }
@@ -255,7 +255,7 @@ fn real_error_pages_are_refused_unless_a_page_is_expected() {
     let let_in = wrongly_judged(&SAMPLES.pages, |_, extension, verdict| {
         match FileType::from_extension(extension) {
             Some(FileType::Html) => verdict.is_ok(),
-            expected => verdict == Err(FileRefusal::HtmlPage { expected }),
+            expected => verdict == Err(FileRefusedError::HtmlPage { expected }),
         }
     });
     assert!(let_in.is_empty(), "{}", let_in.join("\n"));
@@ -281,7 +281,10 @@ fn passes(sample: &Sample, extension: &str, found: FileType) -> bool {
 fn files_of_other_kinds_are_refused_under_every_extension() {
     let let_in = wrongly_judged(&SAMPLES.others, |sample, extension, verdict| match verdict {
         Ok(found) => passes(sample, extension, found.file_type),
-        Err(refusal) => matches!(refusal, FileRefusal::Content { .. } | FileRefusal::Unnamed { .. }),
+        Err(refusal) => matches!(
+            refusal,
+            FileRefusedError::Content { .. } | FileRefusedError::Unnamed { .. }
+        ),
     });
     assert!(let_in.is_empty(), "{}", let_in.join("\n"));
 }
@@ -299,7 +302,7 @@ fn a_program_behind_a_whole_file_is_not_seen() {
 /// The judgements of `samples`, under every extension and without a name, that `right` does not find right.
 fn wrongly_judged(
     samples: &[Sample],
-    right: impl Fn(&Sample, &str, Result<Judged, FileRefusal>) -> bool,
+    right: impl Fn(&Sample, &str, Result<Judged, FileRefusedError>) -> bool,
 ) -> Vec<String> {
     let mut wrong = Vec::new();
     for sample in samples {

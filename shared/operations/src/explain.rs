@@ -5,7 +5,7 @@ use serde::Serialize;
 use url::Url;
 
 use xact_config::Settings;
-use xact_contracts::file_rules::{self, Declared, FileRefusal, FileType};
+use xact_contracts::file_rules::{self, Declared, FileRefusedError, FileType};
 use xact_contracts::{presigned, redaction, time};
 
 /// The answer of [`explain`].
@@ -130,7 +130,7 @@ fn of_signature(url: &Url, now: Timestamp) -> Vec<Rule> {
 }
 
 /// Returns what the file name says. The content of the file decides, once it is downloaded.
-fn named_verdict(named: &Result<Option<FileType>, FileRefusal>) -> Result<String, String> {
+fn named_verdict(named: &Result<Option<FileType>, FileRefusedError>) -> Result<String, String> {
     match named {
         Ok(Some(kind)) => Ok(kind.to_string()),
         Ok(None) => Ok(

@@ -10,7 +10,7 @@ use url::Url;
 use xact_contracts::blob_path::{PathParts, blob_paths};
 use xact_contracts::messages::{DownloadTask, Event, MAX_ID_BYTES, Message};
 use xact_contracts::url_guard::{DEFAULT_ALLOWED_HOSTS, UrlPolicy};
-use xact_contracts::{file_rules, ids, json, markers, redaction};
+use xact_contracts::{file_rules, ids, markers, redaction};
 use xact_fuzz::{descendants, refusal};
 
 fuzz_target!(|bytes: &[u8]| {

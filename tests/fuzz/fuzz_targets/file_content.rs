@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 
-use xact_contracts::file_rules::{CONTENT_HEAD_BYTES, FileRefusal, FileType, judge};
+use xact_contracts::file_rules::{CONTENT_HEAD_BYTES, FileRefusedError, FileType, judge};
 
 const RUNS: [&[u8]; 8] = [
     b"MZ\0",
@@ -31,7 +31,7 @@ fuzz_target!(|head: &[u8]| {
         for start in RUNS {
             let refusal = judge(named, None, &[start, head].concat());
             assert!(
-                matches!(refusal, Err(FileRefusal::Executable { .. })),
+                matches!(refusal, Err(FileRefusedError::Executable { .. })),
                 "{extension}: {start:?}"
             );
         }
@@ -41,7 +41,7 @@ fuzz_target!(|head: &[u8]| {
         });
         if is_page_of_others {
             let refusal = judge(named, None, &[b" \n<!-- --><HTML>", head].concat());
-            assert!(matches!(refusal, Err(FileRefusal::HtmlPage { .. })), "{extension}");
+            assert!(matches!(refusal, Err(FileRefusedError::HtmlPage { .. })), "{extension}");
         }
     }
 });

@@ -25,7 +25,7 @@ const AS_IF_PUBLIC: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// The product's resolver, querying `dns`.
-fn resolver(dns: &HostileDns, check: fn(IpAddr) -> Result<(), AddressRefusal>) -> PublicResolver {
+fn resolver(dns: &HostileDns, check: fn(IpAddr) -> Result<(), AddressRefusedError>) -> PublicResolver {
     let address = dns.address;
     let name_servers = move || {
         let mut connection = ConnectionConfig::udp();
@@ -50,7 +50,7 @@ fn resolver(dns: &HostileDns, check: fn(IpAddr) -> Result<(), AddressRefusal>) -
     }
 }
 
-fn check_with_stand_in(address: IpAddr) -> Result<(), AddressRefusal> {
+fn check_with_stand_in(address: IpAddr) -> Result<(), AddressRefusedError> {
     match address {
         AS_IF_PUBLIC => Ok(()),
         other => check_public(other),

@@ -1,29 +1,28 @@
-//! ZIP files, told apart by the names of their members: Office documents, estimates, programs, and plain archives.
+//! ZIP files, classified by the names of their members: Office documents, estimates, programs, and plain archives.
 //!
-//! The names are those of the local headers in the head, in whatever order the members are. What stands behind the head
-//! is not seen.
+//! The names are those of the local headers in the head, in any order. Content behind the head is not read.
 
 use super::file_type::FileType;
 use super::proof::Proof;
 
 const LOCAL_HEADER: &[u8] = b"PK\x03\x04";
-/// The first member of an OpenDocument file, which is stored as it is, and the begin of its content.
+/// The first member of an OpenDocument file, which is stored uncompressed, and the start of its content.
 const OPEN_DOCUMENT: &[u8] = b"mimetypeapplication/vnd.oasis.opendocument.";
 
-/// A ZIP file, by its members.
+/// The kind of a ZIP file, by its members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Archive {
-    /// Java or Android runs it.
+    /// A program for Java or Android.
     Program,
     /// An accepted kind.
     Kind(Proof),
-    /// A package of Office or of OpenDocument whose kind the head does not show, or that is not accepted by itself.
+    /// An Office or OpenDocument package whose kind is not in the head or not accepted by itself.
     Office,
     /// Anything else.
     Other,
 }
 
-/// What the members of a ZIP file say; `None` if the file is not a ZIP file.
+/// Classifies a ZIP file; `None` if the file is not a ZIP file.
 pub(super) fn read(head: &[u8]) -> Option<Archive> {
     if !head.starts_with(LOCAL_HEADER) {
         return None;
@@ -38,13 +37,13 @@ pub(super) fn read(head: &[u8]) -> Option<Archive> {
     Some(members.verdict())
 }
 
-/// What is known of the members so far.
+/// Findings about the members so far.
 #[derive(Default)]
 struct Members {
     has_code: bool,
     has_java_folder: bool,
     is_office: bool,
-    /// By the first member that tells. A workbook within a document comes later.
+    /// By the first member that shows it. A workbook inside a document comes later.
     kind: Option<FileType>,
 }
 

@@ -1,25 +1,25 @@
-//! What a server's `Content-Type` says: nothing, the kind that the file is, another one, or something that runs.
+//! Comparison of a server's `Content-Type` with the kind of the file.
 //!
-//! Uploaders leave what their system called a file once: obsolete names, form types, quotes, lists. So a declared type
-//! proves nothing; a difference is reported, and only a type that browsers or systems run counts against a text.
+//! Declared types are often obsolete names, form types, quoted, or lists. So a declared type proves nothing: a difference is
+//! reported, and only an active type, which browsers or systems run, makes a text refused.
 
 use super::disposition;
 use super::file_type::FileType;
 
-/// What a declared type says of a file of some kind.
+/// The result of comparing a declared type with a kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Declared {
-    /// None, or one that fits every file.
+    /// No type, or one that fits every file.
     Nothing,
-    /// A name of the kind.
+    /// A type of this kind.
     Fits,
-    /// Another type; the kind that it belongs to, if that is accepted.
+    /// A type of another kind; that kind, if it is accepted.
     Differs(Option<FileType>),
-    /// A type that browsers or systems run.
+    /// An active type, which browsers or systems run.
     Active,
 }
 
-/// What servers and uploaders say when they do not know, or of every download alike.
+/// Types that servers and uploaders use for unknown content or for every download.
 const MEANINGLESS: [&str; 27] = [
     "application/octet-stream",
     "binary/octet-stream",
@@ -50,7 +50,7 @@ const MEANINGLESS: [&str; 27] = [
     "null",
 ];
 
-/// What browsers or systems run.
+/// Types that browsers or systems run.
 const ACTIVE: [&str; 34] = [
     "text/html",
     "application/xhtml+xml",
@@ -88,8 +88,7 @@ const ACTIVE: [&str; 34] = [
     "application/vnd.android.package-archive",
 ];
 
-/// One name or the beginning of a family of names (with `*`) that servers really send for a kind; the registered one is
-/// first.
+/// Returns the types that servers really send for a kind, the registered one first. `*` at the end matches any rest.
 #[rustfmt::skip] // One kind a line.
 const fn names(kind: FileType) -> &'static [&'static str] {
     match kind {
@@ -116,7 +115,7 @@ const fn names(kind: FileType) -> &'static [&'static str] {
     }
 }
 
-/// What the server's `Content-Type` says of a file of this kind. A list says what all of its elements say.
+/// Compares a server's `Content-Type` with the kind of the file. In a list every element counts.
 #[must_use]
 pub fn compare(kind: FileType, content_type: Option<&str>) -> Declared {
     let mut said = Declared::Nothing;
@@ -144,7 +143,7 @@ fn compare_one(kind: FileType, declared: &str) -> Declared {
     }
 }
 
-/// The kind that a type means: the one whose registered name it is, else one that it is sent for.
+/// Returns the kind of a type: the one that it is registered for, else one that it is sent for.
 fn kind_of(declared: &str) -> Option<FileType> {
     let kinds = || FileType::extensions().filter_map(FileType::from_extension);
     let registered = kinds().find(|kind| kind.media_type() == Some(declared));
@@ -159,20 +158,20 @@ fn belongs_to(kind: FileType, declared: &str) -> bool {
     };
     let is_active = ACTIVE.contains(&declared) && kind != FileType::Html;
     let is_named = |name: &&str| match name.strip_suffix('*') {
-        // `image/*` is what clients ask for, and what some uploaders repeat.
+        // `image/*` is written by clients in `Accept`, and repeated literally by some uploaders.
         Some("image/" | "video/") | None => declared == *name,
         Some(family) => declared.starts_with(family),
     };
     !is_active && (names(kind).iter().any(is_named) || suffix.is_some_and(|suffix| declared.ends_with(suffix)))
 }
 
-/// The types of a header, lower-case: without parameters, quotes and blank elements.
+/// Returns the types in a header in lower case, without parameters, quotes and blank elements.
 fn elements(content_type: &str) -> Vec<String> {
     let bare = |text: &str| {
         text.trim_matches(|c: char| c.is_whitespace() || c == '"' || c == '\'')
             .to_owned()
     };
-    // A value that is quoted as a whole is read without its quotes; in any other a quoted comma separates nothing.
+    // A value that is quoted as a whole is read without its quotes; otherwise a comma inside quotes does not separate.
     let value = content_type.trim();
     let inner = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
     let value = inner.filter(|inner| !inner.contains('"')).unwrap_or(value);

@@ -1,10 +1,10 @@
-//! Tables as text: what programs save as `.xls` because Excel opens it.
+//! Tables as text, which programs save as `.xls` because Excel opens them.
 
 use super::text::{decode, skip_blank};
 
-/// The media type of a table of values between separators; `None` if the text is none.
+/// Returns the media type of a table of separated values; `None` for other text.
 ///
-/// One row with tabs, or two with the same number of the same separator: a sentence of an error has no such twin.
+/// It needs one row with tabs, or two rows with the same number of the same separator, which error messages do not have.
 pub(super) fn media_type(head: &[u8]) -> Option<&'static str> {
     let text = decode(head);
     let text = skip_blank(&text);

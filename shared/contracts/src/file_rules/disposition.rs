@@ -1,8 +1,8 @@
-//! The file name in a `Content-Disposition` (RFC 6266), as servers send it and as presigned URLs ask for it.
+//! The file name in a `Content-Disposition` (RFC 6266), of a response or in the query of a presigned URL.
 
 use percent_encoding::percent_decode_str;
 
-/// The file name, the extended form first; without folders. `None` if there is none.
+/// Returns the file name without folders, preferring the extended form; `None` without one.
 pub(super) fn file_name(header: &str) -> Option<String> {
     let parameters: Vec<(String, String)> = split_outside_quotes(header, ';')
         .into_iter()
@@ -20,12 +20,12 @@ pub(super) fn file_name(header: &str) -> Option<String> {
     Some(base_name(&name).to_owned()).filter(|name| !name.is_empty())
 }
 
-/// What stands behind the last separator of folders, of either kind.
+/// Returns the part after the last `/` or `\`.
 pub(super) fn base_name(name: &str) -> &str {
     name.rsplit(['/', '\\']).next().unwrap_or_default().trim()
 }
 
-/// The pieces between separators that stand in no quotes.
+/// Splits at separators outside of quotes.
 pub(super) fn split_outside_quotes(text: &str, separator: char) -> Vec<&str> {
     let (mut pieces, mut begin) = (Vec::new(), 0);
     let (mut is_quoted, mut is_escaped) = (false, false);
@@ -45,7 +45,7 @@ pub(super) fn split_outside_quotes(text: &str, separator: char) -> Vec<&str> {
     pieces
 }
 
-/// A quoted string's content. Only quotes and backslashes are escaped: in `C:\photos\roof.jpg` nothing is.
+/// Returns the content of a quoted string. Only quotes and backslashes are unescaped, so `C:\photos\roof.jpg` stays.
 fn unquoted(value: &str) -> String {
     let Some(inner) = value.strip_prefix('"') else {
         return value.to_owned();
@@ -54,7 +54,7 @@ fn unquoted(value: &str) -> String {
     inner.replace("\\\"", "\"").replace("\\\\", "\\")
 }
 
-/// `charset'language'percent-encoded` (RFC 8187).
+/// Decodes `charset'language'percent-encoded` (RFC 8187).
 fn decode_extended(value: &str) -> Option<String> {
     let value = unquoted(value);
     let mut parts = value.splitn(3, '\'');

@@ -1,4 +1,4 @@
-//! What runs when it is opened, by its first bytes: refused under every name.
+//! Executables, by their first bytes: refused under every name.
 
 use super::archive::{self, Archive};
 use super::old_office::{self, Compound};
@@ -6,11 +6,11 @@ use super::text::is_binary;
 
 const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
 
-/// What kind of program the file is; `None` if it is none.
+/// Returns the kind of executable; `None` for other files.
 pub(super) fn find(head: &[u8]) -> Option<&'static str> {
     let text = head.strip_prefix(UTF8_BOM).unwrap_or(head);
     match head {
-        // Every DOS header holds zeros, a text that begins with these letters does not.
+        // Every DOS header has zeros; a text that starts with these letters does not.
         [b'M', b'Z', ..] if head.iter().take(64).any(|byte| is_binary(*byte)) => Some("a Windows program (PE)"),
         [0x7F, b'E', b'L', b'F', ..] => Some("a Linux program (ELF)"),
         // <mach-o/loader.h>, either byte order, 32 and 64 bits.

@@ -1,6 +1,6 @@
-//! The kinds of files that are accepted, their extensions and their registered types.
+//! The accepted kinds of files, their extensions and their registered media types.
 
-/// A kind of file that is accepted. Extensions that mean the same kind share one.
+/// An accepted kind of file. Several extensions may name one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FileType {
     /// `pdf`
@@ -15,11 +15,11 @@ pub enum FileType {
     Json,
     /// `html`, `htm`
     Html,
-    /// `xls`: a workbook of Excel in any form but `xlsx`.
+    /// `xls`: an Excel workbook in any form except `xlsx`.
     Xls,
     /// `xlsx`
     Xlsx,
-    /// `doc`: a document of Word in any form but `docx`, RTF included.
+    /// `doc`: a Word document in any form except `docx`, including RTF.
     Doc,
     /// `docx`
     Docx,
@@ -45,7 +45,7 @@ pub enum FileType {
     Mp4,
 }
 
-/// Every accepted extension with its kind, in the order of the specification (section 4).
+/// Every accepted extension with its kind, in the order of `SPECIFICATION.md`.
 const EXTENSIONS: [(&str, FileType); 24] = [
     ("pdf", FileType::Pdf),
     ("xml", FileType::Xml),
@@ -74,7 +74,7 @@ const EXTENSIONS: [(&str, FileType); 24] = [
 ];
 
 impl FileType {
-    /// The kind for an extension, in any case; `None` if it is not accepted.
+    /// Returns the kind of an extension, in any case; `None` if it is not accepted.
     #[must_use]
     pub fn from_extension(extension: &str) -> Option<Self> {
         EXTENSIONS
@@ -83,12 +83,12 @@ impl FileType {
             .map(|(_, kind)| kind)
     }
 
-    /// The accepted extensions, lower-case, in the order of the specification.
+    /// Returns the accepted extensions, in lower case.
     pub fn extensions() -> impl Iterator<Item = &'static str> {
         EXTENSIONS.into_iter().map(|(extension, _)| extension)
     }
 
-    /// The kind's own extension in upper case: the `file_type` of a file whose name says another kind, or none.
+    /// Returns the kind's main extension in upper case: the `file_type` of a file whose name is of another kind, or of none.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -115,7 +115,7 @@ impl FileType {
         }
     }
 
-    /// The registered media type; an estimate has none.
+    /// Returns the registered media type; an estimate has none.
     pub(super) const fn media_type(self) -> Option<&'static str> {
         Some(match self {
             Self::Pdf => "application/pdf",
@@ -141,13 +141,13 @@ impl FileType {
         })
     }
 
-    /// Whether files of this kind are text, which proves no kind by itself.
+    /// Whether files of this kind are text, which proves no kind.
     #[must_use]
     pub const fn is_text(self) -> bool {
         matches!(self, Self::Xml | Self::Txt | Self::Csv | Self::Json | Self::Html)
     }
 
-    /// Whether Office opens files of this name, in any of the formats that it knows.
+    /// Whether Office opens files of this kind, in any of its formats.
     pub(super) const fn is_office(self) -> bool {
         matches!(self, Self::Xls | Self::Xlsx | Self::Doc | Self::Docx)
     }

@@ -1,25 +1,25 @@
-//! Web pages: what browsers would run, and what servers send instead of a file.
+//! Web pages, which browsers run and servers send instead of a file.
 
 use super::file_type::FileType;
 use super::text::{decode, skip_blank};
 
-/// Elements that make a page of a text that begins with them.
+/// Elements that mark a text as a page if it starts with them.
 const TAGS: [&str; 16] = [
     "html", "head", "script", "iframe", "h1", "div", "font", "table", "a", "style", "title", "b", "body", "br", "p",
     "meta",
 ];
 
-/// A web page instead of a file of the kind `expected`, behind whatever browsers skip: byte order mark, white space,
-/// comments, XML prolog.
+/// Whether the file is a web page instead of a file of the kind `expected`. What browsers skip is skipped: byte order mark,
+/// white space, comments, XML prolog.
 pub(super) fn is_page(expected: Option<FileType>, head: &[u8]) -> bool {
     let text = decode(head).to_ascii_lowercase();
     let mut rest = skip_blank(&text);
     let xml_expected = expected == Some(FileType::Xml);
-    // In XML `<table>` may mean anything: only XHTML is a page then.
+    // In XML `<table>` may mean anything, so only XHTML counts as a page.
     let mut is_xml = xml_expected;
     loop {
         let skipped = if let Some(comment) = rest.strip_prefix("<!--") {
-            // A comment longer than the head: only markup begins like that.
+            // A comment longer than the head: only markup starts like that.
             let Some((_, behind)) = comment.split_once("-->") else {
                 return !xml_expected;
             };
@@ -28,7 +28,7 @@ pub(super) fn is_page(expected: Option<FileType>, head: &[u8]) -> bool {
             let Some((_, behind)) = instruction.split_once("?>") else {
                 return false;
             };
-            // Error pages have no prolog: with one, XHTML is meant as the XML that was announced.
+            // Error pages have no prolog; with one, XHTML is the XML that was declared.
             if xml_expected {
                 return false;
             }
@@ -45,7 +45,7 @@ pub(super) fn is_page(expected: Option<FileType>, head: &[u8]) -> bool {
     first_tag(rest).is_some_and(|name| name == "html" || !is_xml && TAGS.contains(&name))
 }
 
-/// The name of the element that a lower-case text begins with; `None` if it is cut off by the end of the head.
+/// Returns the name of the element at the start of a lower-case text; `None` if the head ends inside it.
 fn first_tag(text: &str) -> Option<&str> {
     let tag = text.strip_prefix('<')?;
     let name = tag

@@ -1,19 +1,19 @@
-//! ISO base media files (ISO/IEC 14496-12) and QuickTime files, which have one structure: a sequence of atoms, each with
-//! its size and its type. Films begin with any of them; `ftyp` tells films from pictures (HEIF, ISO/IEC 23008-12).
+//! ISO base media files (ISO/IEC 14496-12) and QuickTime files. Both are a sequence of atoms, each with size and type. Films
+//! start with any atom; `ftyp` distinguishes films from pictures (HEIF, ISO/IEC 23008-12).
 
 use super::file_type::FileType;
 use super::proof::Proof;
 
-/// Atoms that a film may begin with, and that say by themselves that it is one.
+/// Atoms that a film may start with and that identify it as a film.
 const OF_FILMS: [&[u8; 4]; 6] = [b"ftyp", b"moov", b"mdat", b"wide", b"pnot", b"moof"];
 
-/// Atoms that may stand before or between those of a film.
+/// Atoms that may precede or separate those of a film.
 const AMONG_FILMS: [&[u8; 4]; 21] = [
     b"free", b"skip", b"uuid", b"udta", b"meta", b"meco", b"mfra", b"styp", b"sidx", b"ssix", b"emsg", b"prft",
     b"pdin", b"junk", b"PICT", b"pict", b"prfl", b"bloc", b"thum", b"imda", b"ctab",
 ];
 
-/// Brands of pictures that are coded with HEVC, and their types.
+/// Brands of pictures that are encoded with HEVC, and their types.
 const HEVC_PICTURES: [(&[u8; 4], &str); 8] = [
     (b"heic", "image/heic"),
     (b"heix", "image/heic"),
@@ -25,14 +25,14 @@ const HEVC_PICTURES: [(&[u8; 4], &str); 8] = [
     (b"hevs", "image/heic-sequence"),
 ];
 
-/// Brands of pictures whose coding only the other brands tell, and their types.
+/// Brands of pictures whose encoding only the other brands show, and their types.
 const PICTURES: [(&[u8; 4], &str); 3] = [
     (b"mif1", "image/heif"),
     (b"mif2", "image/heif"),
     (b"msf1", "image/heif-sequence"),
 ];
 
-/// Brands of pictures that are not accepted: AVIF, and a camera's raw format.
+/// Brands of pictures that are not accepted: AVIF and camera raw formats.
 const FOREIGN_PICTURES: [&[u8; 4]; 4] = [b"avif", b"avis", b"crx ", b"jp2 "];
 
 /// An atom's header.
@@ -54,7 +54,7 @@ impl Atom {
             1 => (16, Some(u64::from_be_bytes(*head.get(8..)?.first_chunk()?))),
             size => (8, Some(size.into())),
         };
-        // An atom holds its own header.
+        // An atom includes its header.
         let is_possible = bytes.is_none_or(|bytes| bytes >= header);
         is_possible.then_some(Self { kind, header, bytes })
     }
@@ -64,7 +64,7 @@ impl Atom {
     }
 }
 
-/// The film or picture that the file is.
+/// Returns the film or picture of the file.
 pub(super) fn find(head: &[u8]) -> Option<Proof> {
     let first = Atom::at(head, 0)?;
     let begins_as_film = first.is_one_of(&OF_FILMS);
@@ -75,25 +75,25 @@ pub(super) fn find(head: &[u8]) -> Option<Proof> {
             return of_brands(&brands(head, at, &atom));
         }
         if !atom.is_one_of(&OF_FILMS) && !atom.is_one_of(&AMONG_FILMS) {
-            // Any program may add an atom of its own, but no film begins with two that nobody knows.
+            // Programs may add an atom of their own, but no film starts with two unknown atoms.
             return begins_as_film.then(|| of_film(is_fragment));
         }
         let next = atom.bytes.and_then(|bytes| at.checked_add(bytes));
         let Some((next, following)) = next.and_then(|next| Some((next, Atom::at(head, next)?))) else {
-            // The next one is behind the head, or there is none.
+            // The next one is behind the head, or does not exist.
             return Some(of_film(is_fragment));
         };
         (at, atom) = (next, following);
     }
 }
 
-/// The brands of an `ftyp` atom, the major one first.
+/// Returns the brands of an `ftyp` atom, the major one first.
 fn brands(head: &[u8], at: u64, atom: &Atom) -> Vec<[u8; 4]> {
     let end = atom.bytes.map_or(u64::MAX, |bytes| at.saturating_add(bytes));
     let body = usize::try_from(at + atom.header).unwrap_or(usize::MAX);
     let end = usize::try_from(end).unwrap_or(usize::MAX).min(head.len());
     let fields = head.get(body..end).unwrap_or_default().chunks_exact(4);
-    // The second field is the major brand's version.
+    // The second field is the version of the major brand.
     fields
         .enumerate()
         .filter(|(field, _)| *field != 1)
@@ -125,7 +125,7 @@ fn of_brands(brands: &[[u8; 4]]) -> Option<Proof> {
     Some(Proof::of(if major == b"qt  " { FileType::Mov } else { FileType::Mp4 }))
 }
 
-/// A film without brands: QuickTime of before there were any, or a fragment, which only MP4 has.
+/// Returns the kind of a film without brands: early QuickTime, or a fragment, which only MP4 has.
 const fn of_film(is_fragment: bool) -> Proof {
     Proof::of(if is_fragment { FileType::Mp4 } else { FileType::Mov })
 }

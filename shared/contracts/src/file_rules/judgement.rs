@@ -1,79 +1,79 @@
-//! What becomes of a file: stored as what it is, or refused.
+//! The decision about a file: stored as what it is, or refused.
 //!
-//! What is dangerous is refused first, whatever else the file is. What the content proves comes next: the name and the
-//! declared type cannot change it. A web page is refused as anything but a page. Last come the kinds of text, which prove
-//! nothing: there the name counts, as far as the content allows it.
+//! The steps are in this order: dangerous content is refused, whatever else the file is. A kind that the content proves is
+//! final; name and declared type cannot change it. A web page is refused under any other name. For text, which proves no kind,
+//! the name counts as far as the content allows.
 
 use super::archive::{self, Archive};
 use super::declared::{self, Declared};
 use super::file_type::FileType;
 use super::old_office::{self, Compound};
 use super::proof::Proof;
-use super::refusal::FileRefusal;
+use super::refusal::FileRefusedError;
 use super::unproven::{binary_format, describe};
 use super::{delimited, executable, html, iso_media, office_text, pdf, picture, text};
 use crate::redaction::redact_text;
 
-/// As many bytes as the rules look at.
+/// The number of bytes that the rules read.
 pub const CONTENT_HEAD_BYTES: usize = 64 * 1024;
 
-/// The longest declared type that is kept, in characters.
+/// Limits the length of a declared type that is kept, in characters.
 const MAX_DECLARED: usize = 100;
 
-/// A file that is stored.
+/// An accepted file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judged {
-    /// What it is.
+    /// Its kind.
     pub file_type: FileType,
-    /// What its name says; `None` if nothing names it.
+    /// The kind of its name; `None` without one.
     pub named: Option<FileType>,
-    /// Its media type: the registered one where the content proves the kind, else as declared if that fits.
+    /// Its media type: the registered one if the content proves the kind, else the declared one if that fits.
     pub content_type: Option<String>,
-    /// What the server's declared type says of it.
+    /// How the declared type compares to it.
     pub declared: Declared,
-    /// The declared type, if it is that of something else.
+    /// The declared type, if it is that of another kind.
     pub declared_content_type: Option<String>,
 }
 
 impl Judged {
-    /// Whether the name or the declared type says something else than the content.
+    /// Whether the name or the declared type differs from the content.
     #[must_use]
     pub fn differs(&self) -> bool {
         self.declared_content_type.is_some() || self.named.is_some_and(|named| named != self.file_type)
     }
 }
 
-/// What becomes of a file that is `named` so and `declared` so by its server, and begins with `head`: the whole file or
-/// at least its first [`CONTENT_HEAD_BYTES`].
+/// Decides about a file by the kind of its name, the type that its server declared, and its content: the whole file or at
+/// least its first [`CONTENT_HEAD_BYTES`].
 ///
 /// # Errors
-/// Any [`FileRefusal`] but those of names.
-pub fn judge(named: Option<FileType>, declared: Option<&str>, head: &[u8]) -> Result<Judged, FileRefusal> {
+/// Any [`FileRefusedError`] except those of names.
+pub fn judge(named: Option<FileType>, declared: Option<&str>, head: &[u8]) -> Result<Judged, FileRefusedError> {
     let head = &head[..head.len().min(CONTENT_HEAD_BYTES)];
     if head.is_empty() {
-        return Err(FileRefusal::Empty);
+        return Err(FileRefusedError::Empty);
     }
     if let Some(found) = executable::find(head) {
-        return Err(FileRefusal::Executable { found });
+        return Err(FileRefusedError::Executable { found });
     }
     if let Some(proof) = proof(named, head)? {
-        // A picture or document that a PDF reader opens as well, as another one, is neither.
+        // Refuses a picture or document that a PDF reader would open as another document.
         if named == Some(FileType::Pdf) && proof.file_type != FileType::Pdf && pdf::has_header(head) {
-            return Err(FileRefusal::content(named, describe(head)));
+            return Err(FileRefusedError::content(named, describe(head)));
         }
-        // Pages are the one accepted kind that runs in whatever opens it by its name: nothing else is stored under that
+        // A page is the only accepted kind whose name makes programs run its content. Nothing else is stored under that
         // name, so that no picture can be a page as well.
         if named == Some(FileType::Html) {
-            return Err(FileRefusal::content(named, describe(head)));
+            return Err(FileRefusedError::content(named, describe(head)));
         }
         return Ok(judged(proof, named, declared));
     }
     if named != Some(FileType::Html) && html::is_page(named, head) {
-        return Err(FileRefusal::HtmlPage { expected: named });
+        return Err(FileRefusedError::HtmlPage { expected: named });
     }
     let proof = as_text(named, head)?;
     if declared::compare(proof.file_type, declared) == Declared::Active {
-        return Err(FileRefusal::DeclaredType {
+        return Err(FileRefusedError::DeclaredType {
             declared: shortened(declared),
             expected: named.unwrap_or(proof.file_type),
         });
@@ -81,11 +81,11 @@ pub fn judge(named: Option<FileType>, declared: Option<&str>, head: &[u8]) -> Re
     Ok(judged(proof, named, declared))
 }
 
-/// The kind that the content proves; `None` if it proves none.
+/// Returns the kind that the content proves; `None` if it proves none.
 ///
 /// # Errors
-/// [`FileRefusal::Content`] for what proves to be something that cannot come in under this name.
-fn proof(named: Option<FileType>, head: &[u8]) -> Result<Option<Proof>, FileRefusal> {
+/// [`FileRefusedError::Content`] for content that proves a kind which is not accepted under this name.
+fn proof(named: Option<FileType>, head: &[u8]) -> Result<Option<Proof>, FileRefusedError> {
     if let Some(found) = signature(named, head) {
         return Ok(Some(found));
     }
@@ -109,33 +109,34 @@ fn proof(named: Option<FileType>, head: &[u8]) -> Result<Option<Proof>, FileRefu
     Ok(is_pdf.then_some(Proof::of(FileType::Pdf)))
 }
 
-/// The picture or film that the file begins with. A text may begin with a signature's letters: it is one only by its name.
+/// Returns the picture or film of the file's signature. A text may start with the letters of a signature: it counts only if
+/// the name agrees.
 fn signature(named: Option<FileType>, head: &[u8]) -> Option<Proof> {
     let found = picture::find(head).or_else(|| iso_media::find(head))?;
     (named == Some(found.file_type) || !text::is_plain(head)).then_some(found)
 }
 
-/// An estimate and what Office writes are archives; any other archive is not a document.
-fn of_archive(archive: Archive, named: Option<FileType>, head: &[u8]) -> Result<Proof, FileRefusal> {
+/// Returns the kind of an archive: Office documents and estimates are archives; any other archive is refused.
+fn of_archive(archive: Archive, named: Option<FileType>, head: &[u8]) -> Result<Proof, FileRefusedError> {
     match (archive, named) {
         (Archive::Kind(proof), _) => Ok(proof),
         (Archive::Office, Some(kind)) if kind.is_office() => Ok(Proof::without_media_type(kind)),
         (_, Some(FileType::Esx)) => Ok(Proof::without_media_type(FileType::Esx)),
-        _ => Err(FileRefusal::content(named, describe(head))),
+        _ => Err(FileRefusedError::content(named, describe(head))),
     }
 }
 
-/// A compound file whose directory does not show what it is may still be what its name says.
-fn of_compound(compound: Compound, named: Option<FileType>, head: &[u8]) -> Result<Proof, FileRefusal> {
+/// Returns the kind of a compound file. If its directory does not show the kind, that of its name counts.
+fn of_compound(compound: Compound, named: Option<FileType>, head: &[u8]) -> Result<Proof, FileRefusedError> {
     match (compound, named) {
         (Compound::Kind(proof), _) => Ok(proof),
         (_, Some(kind)) if kind.is_office() => Ok(Proof::without_media_type(kind)),
-        _ => Err(FileRefusal::content(named, describe(head))),
+        _ => Err(FileRefusedError::content(named, describe(head))),
     }
 }
 
-/// The kind that a text has by its name.
-fn as_text(named: Option<FileType>, head: &[u8]) -> Result<Proof, FileRefusal> {
+/// Returns the kind of a text, by its name.
+fn as_text(named: Option<FileType>, head: &[u8]) -> Result<Proof, FileRefusedError> {
     let is_text = binary_format(head).is_none() && !text::is_full_of_binary(head);
     let fits = match named {
         Some(FileType::Txt | FileType::Csv | FileType::Html | FileType::Esx) => is_text,
@@ -147,8 +148,8 @@ fn as_text(named: Option<FileType>, head: &[u8]) -> Result<Proof, FileRefusal> {
         Some(kind) if fits => Ok(Proof::without_media_type(kind)),
         Some(kind) if kind.is_excel() && is_text => delimited::media_type(head)
             .map(|media_type| Proof::with_media_type(FileType::Csv, media_type))
-            .ok_or_else(|| FileRefusal::content(named, describe(head))),
-        _ => Err(FileRefusal::content(named, describe(head))),
+            .ok_or_else(|| FileRefusedError::content(named, describe(head))),
+        _ => Err(FileRefusedError::content(named, describe(head))),
     }
 }
 
@@ -174,7 +175,7 @@ fn judged(proof: Proof, named: Option<FileType>, content_type: Option<&str>) -> 
     }
 }
 
-/// A header may hold anything, and this goes into logs and tables.
+/// Redacts and truncates a declared type for logs and tables, since a header may hold anything.
 fn shortened(declared: Option<&str>) -> String {
     let declared = redact_text(declared.unwrap_or_default());
     declared.chars().take(MAX_DECLARED).collect()

@@ -1,31 +1,30 @@
-//! What a file is called: by its URL's path, else by its URL's query, else by the answer's `Content-Disposition`.
+//! The name of a file: from its URL's path, else from the URL's query, else from the response's `Content-Disposition`.
 //!
-//! An extension that is accepted counts wherever it is found first. Where nothing names a kind, the content must prove
-//! one: a path without an extension, one that ends in a version (`v2.0`), and the address of a server's page
-//! (`download.ashx`) name none.
+//! The first accepted extension counts. If none of them names a kind, the content must prove one. A path without extension, one
+//! that ends in a version (`v2.0`), and the address of a server page (`download.ashx`) name no kind.
 
 use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::disposition;
 use super::file_type::FileType;
-use super::refusal::FileRefusal;
+use super::refusal::FileRefusedError;
 
-/// Extensions of addresses that servers answer with any kind of file.
+/// Extensions of server pages, which respond with any kind of file.
 const SERVER_PAGES: [&str; 17] = [
     "ashx", "aspx", "asp", "asmx", "axd", "svc", "php", "phtml", "jsp", "jspx", "jsf", "faces", "do", "action", "cgi",
     "cfm", "mvc",
 ];
 
-/// What a URL calls its file.
+/// The name that a URL gives to its file.
 enum Named {
-    /// By an accepted extension.
+    /// An accepted extension.
     Kind(String, FileType),
-    /// By an extension that is not accepted.
+    /// An extension that is not accepted.
     Other(String),
-    /// By none: the content must prove a kind.
+    /// A name without extension: the content must prove a kind.
     Nothing,
-    /// There is no name at all.
+    /// No name.
     NoFile,
 }
 
@@ -60,8 +59,8 @@ impl Named {
     }
 }
 
-/// The extension that a URL names, lower-case: from the last segment of its path if it is accepted, else from the query. At
-/// most 16 ASCII letters and digits; `None` if the content must tell.
+/// Returns the extension in a URL, in lower case: from the last segment of its path if it is accepted, else from the query. It
+/// has at most 16 ASCII letters and digits; `None` if the content must prove the kind.
 #[must_use]
 pub fn extension_of(url: &Url) -> Option<String> {
     match Named::read(url) {
@@ -70,20 +69,20 @@ pub fn extension_of(url: &Url) -> Option<String> {
     }
 }
 
-/// The kind of file that a URL names; `None` if it names none and the content must prove one.
+/// Returns the kind that a URL names; `None` if the content must prove one.
 ///
 /// # Errors
-/// [`FileRefusal::NoFile`] or [`FileRefusal::UnknownExtension`].
-pub fn named_type(url: &Url) -> Result<Option<FileType>, FileRefusal> {
+/// [`FileRefusedError::NoFile`] or [`FileRefusedError::UnknownExtension`].
+pub fn named_type(url: &Url) -> Result<Option<FileType>, FileRefusedError> {
     match Named::read(url) {
         Named::Kind(_, kind) => Ok(Some(kind)),
         Named::Nothing => Ok(None),
-        Named::Other(extension) => Err(FileRefusal::UnknownExtension { extension }),
-        Named::NoFile => Err(FileRefusal::NoFile),
+        Named::Other(extension) => Err(FileRefusedError::UnknownExtension { extension }),
+        Named::NoFile => Err(FileRefusedError::NoFile),
     }
 }
 
-/// The `file_type` of a task: the extension in upper case, or `UNKNOWN`.
+/// Returns the `file_type` of a task: the extension in upper case, or `UNKNOWN`.
 #[must_use]
 pub fn file_type_label(url: &Url) -> String {
     extension_of(url).map_or_else(|| "UNKNOWN".to_owned(), |extension| extension.to_ascii_uppercase())
@@ -138,7 +137,7 @@ const PLAIN_KEYS: [&str; 3] = ["filename", "file", "name"];
 /// Keys of presigned URLs whose value is the `Content-Disposition` to answer with: S3 and Google's, and Azure's.
 const DISPOSITION_KEYS: [&str; 2] = ["response-content-disposition", "rscd"];
 
-/// The names in a query, and whether each is certainly one of a file.
+/// Returns the names in a query, and whether each is certainly a file name.
 fn names_in_query(url: &Url) -> impl Iterator<Item = (bool, String)> + '_ {
     let plain = PLAIN_KEYS
         .into_iter()
@@ -159,20 +158,20 @@ fn values<'a>(url: &'a Url, wanted: &'static str) -> impl Iterator<Item = String
         .map(|(_, value)| value.into_owned())
 }
 
-/// Whether an extension says nothing of the file: the end of a version, or a server's page.
+/// Whether an extension names no kind: the end of a version, or a server page.
 fn names_nothing(extension: &str) -> bool {
     extension.bytes().all(|byte| byte.is_ascii_digit()) || SERVER_PAGES.contains(&extension)
 }
 
-/// The last segment of a URL's path, percent-decoded, without the white space and dots at its ends
-/// that file systems drop; `None` if nothing is left.
+/// Returns the last segment of a URL's path, percent-decoded, without the white space and dots at its ends that file systems
+/// drop; `None` if nothing is left.
 fn file_name_of(url: &Url) -> Option<String> {
     let segment = url.path_segments()?.next_back()?;
     let decoded = percent_decode_str(segment).decode_utf8_lossy();
     Some(trim_name(&decoded).to_owned()).filter(|name| !name.is_empty())
 }
 
-/// Splits `name` into what stands before the extension, and the extension; `None` if it has none.
+/// Splits a name into stem and extension; `None` without extension.
 pub(crate) fn split_extension(name: &str) -> Option<(&str, &str)> {
     let (stem, extension) = name.rsplit_once('.')?;
     let plain =

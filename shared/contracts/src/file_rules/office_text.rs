@@ -1,13 +1,13 @@
-//! What Office writes as text, and opens under `.xls` and `.doc`: SpreadsheetML and WordprocessingML of 2003, flat
+//! Office documents as text, which Office opens under `.xls` and `.doc`: SpreadsheetML and WordprocessingML of 2003, flat
 //! packages, web archives (MHTML), and HTML.
 //!
-//! The type in tables is that of the Office program and not `text/html`: nobody should show such a file in a browser.
+//! Their media type is that of the Office program instead of `text/html`, so that no browser displays such a file.
 
 use super::file_type::FileType;
 use super::proof::Proof;
 use super::text::{contains, decode, skip_blank};
 
-/// What marks XML of Excel, and XML of Word: the processing instruction that names the program, or the root's name space.
+/// Marks of Excel's and Word's XML: the processing instruction that names the program, or the root's namespace.
 const EXCEL_XML: [&str; 2] = [
     "progid=\"excel.sheet\"",
     "\"urn:schemas-microsoft-com:office:spreadsheet\"",
@@ -18,7 +18,7 @@ const WORD_XML: [&str; 3] = [
     "\"http://schemas.microsoft.com/office/2006/xmlpackage\"",
 ];
 
-/// What marks HTML of Excel, and HTML of Word: name spaces, and the program's id and name in `meta`.
+/// Marks of Excel's and Word's HTML: namespaces, and the program's id and name in `meta`.
 const EXCEL_HTML: [&[u8]; 4] = [
     b"urn:schemas-microsoft-com:office:excel",
     b"excel.sheet",
@@ -32,19 +32,19 @@ const WORD_HTML: [&[u8]; 4] = [
     b"<w:worddocument",
 ];
 
-/// Elements that stand around the first visible one. A page of an error has a title, a heading or a text there.
+/// Elements around the first visible one. An error page has a title, a heading or text there.
 const AROUND: [&str; 12] = [
     "?xml", "!doctype", "html", "head", "/head", "meta", "base", "link", "body", "center", "div", "br",
 ];
 
-/// XML of Office, whatever its name.
+/// Returns the kind of Office XML, whatever its name.
 pub(super) fn xml(head: &[u8]) -> Option<Proof> {
     let text = decode(head).to_ascii_lowercase();
     let markup = skip_blank(&text);
     if !markup.starts_with('<') || markup.starts_with("<html") || markup.starts_with("<!doctype") {
         return None;
     }
-    // Single quotes are the same to XML.
+    // XML treats single quotes alike.
     let text = text.replace('\'', "\"");
     let is = |marks: &[&str]| marks.iter().any(|mark| text.contains(mark));
     if is(&EXCEL_XML) {
@@ -53,7 +53,8 @@ pub(super) fn xml(head: &[u8]) -> Option<Proof> {
     is(&WORD_XML).then_some(Proof::of(FileType::Doc))
 }
 
-/// A web archive or a page that Office wrote, or a table that a program wrote for Excel, under a name that Office opens.
+/// Returns the kind of a web archive or page that Office wrote, or of a table that a program wrote for Excel, under a name
+/// that Office opens.
 pub(super) fn page(named: FileType, head: &[u8]) -> Option<Proof> {
     if !named.is_office() {
         return None;
@@ -64,7 +65,7 @@ pub(super) fn page(named: FileType, head: &[u8]) -> Option<Proof> {
     if !is_web_archive && !is_markup {
         return None;
     }
-    // UTF-16 is rare here, and its decoded beginning has the marks.
+    // UTF-16 is rare here, and its decoded start has the marks.
     let is = |marks: &[&[u8]]| {
         marks
             .iter()
@@ -81,7 +82,7 @@ pub(super) fn page(named: FileType, head: &[u8]) -> Option<Proof> {
     }
 }
 
-/// A MIME message of related parts (RFC 2557), which no error page is.
+/// Whether it is a MIME message of related parts (RFC 2557); error pages are not.
 fn is_web_archive(text: &str) -> bool {
     let headers = skip_blank(text);
     let headers = headers
@@ -101,8 +102,7 @@ fn is_web_archive(text: &str) -> bool {
     begins_as_message && headers.contains("mime-version:") && headers.contains("multipart/related")
 }
 
-/// Whether a page shows a table before anything else, and runs nothing. Programs that export to Excel write no more than
-/// that.
+/// Whether a page shows a table before anything else and has no script, as programs write it that export to Excel.
 fn begins_with_table(text: &str) -> bool {
     if ["<script", "<form", "<title", "<iframe", "<h1"]
         .iter()
@@ -127,7 +127,7 @@ fn begins_with_table(text: &str) -> bool {
     false
 }
 
-/// The name of the tag that a text begins with, with the slash of a closing one.
+/// Returns the name of the tag at the start of a text, with the slash of a closing one.
 fn tag_name(text: &str) -> Option<&str> {
     let tag = text.strip_prefix('<')?;
     if tag.starts_with("!--") {

@@ -1,30 +1,30 @@
-//! What Office wrote before it wrote ZIP files: OLE2 compound files ([MS-CFB]), worksheets of every BIFF version without
-//! one, RTF, and the documents of early Word.
+//! Office documents before ZIP packages: OLE2 compound files ([MS-CFB]), bare worksheets of every BIFF version, RTF, and
+//! documents of early Word.
 
 use super::file_type::FileType;
 use super::proof::Proof;
 
 const OLE2: &[u8] = b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1";
-/// The class of the Windows installer's files.
+/// The class id of Windows installer files.
 const INSTALLER_CLASS: [u8; 16] = [0x84, 0x10, 0x0C, 0, 0, 0, 0, 0, 0xC0, 0, 0, 0, 0, 0, 0, 0x46];
 const ENTRY_BYTES: usize = 128;
-/// No directory that is worth a look is longer.
+/// Limits the directory entries that are read.
 const MAX_ENTRIES: usize = 512;
-/// Marks the end of a chain of sectors, and entries that are not there.
+/// Values from here on mark the end of a chain of sectors and absent entries.
 const MAX_REGULAR: u32 = 0xFFFF_FFFA;
 
-/// An OLE2 compound file, by the directory of what it holds.
+/// The kind of an OLE2 compound file, by its directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Compound {
-    /// The Windows installer runs it.
+    /// A Windows installer file.
     Installer,
     /// An accepted kind.
     Kind(Proof),
-    /// Another program's, a document with a password, or one whose directory lies behind the head.
+    /// Of another program, a document with a password, or one whose directory is behind the head.
     Other,
 }
 
-/// What an OLE2 compound file is; `None` if the file is none.
+/// Classifies an OLE2 compound file; `None` for other files.
 pub(super) fn compound(head: &[u8]) -> Option<Compound> {
     if !head.starts_with(OLE2) {
         return None;
@@ -45,7 +45,7 @@ pub(super) fn compound(head: &[u8]) -> Option<Compound> {
     Some(found)
 }
 
-/// The directory of a compound file, as far as it lies in the head.
+/// The directory of a compound file, as far as it is in the head.
 #[derive(Default)]
 struct Directory<'a> {
     entries: Vec<&'a [u8]>,
@@ -66,7 +66,7 @@ impl<'a> Directory<'a> {
                 .checked_mul(sector_bytes)?;
             head.get(at..)
         };
-        // The first of the sectors that hold the chains: enough for what lies in the head.
+        // The first allocation sector suffices for what is in the head.
         let chains = number_at(head, 76).and_then(sector).unwrap_or_default();
         let mut directory = Self::default();
         let mut next = number_at(head, 48)?;
@@ -89,7 +89,7 @@ impl<'a> Directory<'a> {
         self.entries.first()?.get(80..)?.first_chunk().copied()
     }
 
-    /// The names, lower-case, of what lies in the root itself and not in the folder of an embedded document.
+    /// Returns the names in the root, in lower case, without those in the folder of an embedded document.
     fn names_in_root(&self) -> Vec<String> {
         let mut names = Vec::new();
         let mut seen = vec![false; self.entries.len()];
@@ -127,8 +127,8 @@ fn number_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
-/// A worksheet or workbook without a compound file around it: its first record, by version, and what that record says of
-/// the stream ([MS-XLS], section 2.4.21, for BIFF8; "OpenOffice.org's Documentation of the Microsoft Excel File Format",
+/// Whether the file is a worksheet or workbook without a compound file: its first record, by version, and the type of stream
+/// in that record ([MS-XLS], section 2.4.21, for BIFF8; "OpenOffice.org's Documentation of the Microsoft Excel File Format",
 /// section 5.8).
 fn is_biff(head: &[u8]) -> bool {
     let (Some([id_low, id_high, size, 0]), Some(&[low, high])) =
@@ -145,7 +145,7 @@ fn is_biff(head: &[u8]) -> bool {
     is_version && is_stream && matches!(size, 4..=16)
 }
 
-/// A document or workbook in a format of its own.
+/// Returns the kind of a document or workbook that is not in a container.
 pub(super) fn bare(head: &[u8]) -> Option<Proof> {
     if is_biff(head) {
         return Some(Proof::of(FileType::Xls));

@@ -1,26 +1,26 @@
-//! PDF files, also behind what mail gateways and scripts have put before them.
+//! PDF files, also behind content that mail gateways and scripts have put in front.
 
 use super::file_type::FileType;
 use super::text;
 
-/// Where readers look for the header (ISO 32000-1, annex H.3, note 13).
+/// Readers accept a header within this many bytes (ISO 32000-1, annex H.3, note 13).
 const HEADER_WINDOW: usize = 1024;
 
-/// Where the header begins, if the file has one within the first 1024 bytes.
+/// Returns the position of the header, if there is one within the window.
 fn header_at(head: &[u8]) -> Option<usize> {
     let window = &head[..head.len().min(HEADER_WINDOW)];
     window.windows(5).position(|bytes| bytes == b"%PDF-")
 }
 
-/// Whether the file begins as a PDF, apart from white space.
+/// Whether the file starts as a PDF, after white space.
 pub(super) fn is_at_front(head: &[u8]) -> bool {
     text::skip_blank_bytes(head).starts_with(b"%PDF-")
 }
 
-/// Whether the file is a PDF behind something else. That must be no format of its own, which the caller knows.
+/// Whether the file is a PDF behind other content, of which the caller knows that it is not another format.
 ///
-/// Behind markup, and under another name, an object must follow as well: a page or a message may speak of PDF files. A text
-/// may even hold one.
+/// Behind markup, or under another name, an object must follow the header: a page or a message may mention PDF files. A text
+/// may even contain one.
 pub(super) fn is_behind(named: Option<FileType>, head: &[u8]) -> bool {
     if named.is_some_and(|kind| kind.is_text() || kind == FileType::Esx) {
         return false;
@@ -41,7 +41,7 @@ pub(super) fn has_header(head: &[u8]) -> bool {
     header_at(head).is_some()
 }
 
-/// `1 0 obj`
+/// Whether there is an object: `1 0 obj`.
 fn has_object(body: &[u8]) -> bool {
     let mut found = body.windows(4).enumerate().filter(|(_, window)| *window == b" obj");
     found.any(|(at, _)| at > 0 && body[at - 1].is_ascii_digit())

@@ -1,11 +1,11 @@
-//! Pictures, by their signatures; those of ISO media are in `iso_media`.
+//! Pictures, by their signatures. `iso_media` has those of ISO media.
 
 use super::file_type::FileType;
 use super::proof::Proof;
 
-/// The picture that the file begins with.
+/// Returns the picture of the file's signature.
 ///
-/// Signatures follow the [WHATWG MIME Sniffing standard](https://mimesniff.spec.whatwg.org/) where it has them.
+/// Signatures follow the [WHATWG MIME Sniffing standard](https://mimesniff.spec.whatwg.org/) where it defines them.
 pub(super) fn find(head: &[u8]) -> Option<Proof> {
     let kind = match head {
         [0xFF, 0xD8, 0xFF, ..] => FileType::Jpeg,
@@ -20,7 +20,7 @@ pub(super) fn find(head: &[u8]) -> Option<Proof> {
     Some(Proof::of(kind))
 }
 
-/// Two letters begin many a text as well: the size of the header that follows is one of eight.
+/// Whether the file is a bitmap. Texts may start with the same two letters, so the header's size must be one of eight.
 fn is_bitmap(head: &[u8]) -> bool {
     matches!(
         head.get(14..18),

@@ -1,4 +1,4 @@
-//! What the first bytes of a file prove.
+//! The kind that the first bytes of a file prove.
 
 use super::file_type::FileType;
 
@@ -6,12 +6,12 @@ use super::file_type::FileType;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Proof {
     pub(super) file_type: FileType,
-    /// The registered type of what was found; `None` if only what stands behind the head tells.
+    /// The registered type of the format; `None` if only content behind the head shows it.
     pub(super) media_type: Option<&'static str>,
 }
 
 impl Proof {
-    /// A file of that kind, with the kind's registered type.
+    /// A proof with the kind's registered type.
     pub(super) const fn of(file_type: FileType) -> Self {
         Self {
             file_type,
@@ -19,7 +19,7 @@ impl Proof {
         }
     }
 
-    /// A file of that kind in a format that has a type of its own.
+    /// A proof of a format with its own type.
     pub(super) const fn with_media_type(file_type: FileType, media_type: &'static str) -> Self {
         Self {
             file_type,
@@ -27,7 +27,7 @@ impl Proof {
         }
     }
 
-    /// A file of that kind in a format that others use as well.
+    /// A proof of a format that other kinds use as well.
     pub(super) const fn without_media_type(file_type: FileType) -> Self {
         Self {
             file_type,

@@ -1,10 +1,10 @@
-//! Why a file is refused: each text says what to do, or that nothing can be done.
+//! Why a file is refused, as a text that says what can be done.
 
 use super::file_type::FileType;
 
 /// Why a file is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum FileRefusal {
+pub enum FileRefusedError {
     /// Neither the path nor the query names a file.
     #[error(
         "the URL names no file, neither in its path nor in filename, file, name or response-content-disposition of its query; accepted are {}",
@@ -20,55 +20,55 @@ pub enum FileRefusal {
         /// The extension, lower-case.
         extension: String,
     },
-    /// A text that the server declares as something that browsers or systems run.
+    /// A text that the server declares as an active type, which browsers or systems run.
     #[error(
         "the server declares the file as `{declared}`, and nothing in it shows that it is a {expected} file; the attachment source must send one that fits, or application/octet-stream"
     )]
     DeclaredType {
-        /// What was declared, cut at 100 characters.
+        /// The declared type, truncated to 100 characters.
         declared: String,
-        /// The type that the file's name says.
+        /// The kind of the file's name.
         expected: FileType,
     },
-    /// A file without a byte.
+    /// A file without content.
     #[error("the file is empty")]
     Empty,
-    /// Something that runs.
+    /// An executable.
     #[error("the file is {found}; executables are never accepted")]
     Executable {
         /// What kind of executable.
         found: &'static str,
     },
-    /// A web page where another file was announced: mostly an error page.
+    /// A web page instead of another file, usually an error page.
     #[error(
         "the file is an HTML page instead of a {} file: the attachment source probably answered with an error page",
         name_of(*expected)
     )]
     HtmlPage {
-        /// The type that the file's name says; `None` if nothing names it.
+        /// The kind of the file's name; `None` without one.
         expected: Option<FileType>,
     },
-    /// Content that proves no accepted kind, and that cannot be what the name says.
+    /// Content that proves no accepted kind and does not fit the name.
     #[error("the file's first bytes are {found}, not those of a {expected} file or of another accepted kind")]
     Content {
-        /// What they look like.
+        /// Their format.
         found: &'static str,
-        /// The type that the file's name says.
+        /// The kind of the file's name.
         expected: FileType,
     },
-    /// Content that proves no accepted kind, of a file that nothing names.
+    /// Content that proves no accepted kind, of a file without a name.
     #[error(
         "neither the URL nor the server's Content-Disposition names the file's type, and its first bytes ({found}) are those of no accepted kind; accepted are {}",
         accepted_extensions()
     )]
     Unnamed {
-        /// What they look like.
+        /// Their format.
         found: &'static str,
     },
 }
 
-impl FileRefusal {
-    /// The refusal of content that is neither of the named kind nor of another.
+impl FileRefusedError {
+    /// Returns the refusal of content that is neither of the named kind nor of another accepted one.
     pub(super) fn content(named: Option<FileType>, found: &'static str) -> Self {
         match named {
             Some(expected) => Self::Content { found, expected },

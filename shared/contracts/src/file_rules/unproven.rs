@@ -1,8 +1,8 @@
-//! For messages: what content looks like that proves no accepted kind.
+//! Descriptions of content that proves no accepted kind, for messages.
 
 use super::text::is_plain;
 
-/// Formats that are accepted under no name, or not under this one.
+/// Formats that are not accepted, or not under this name.
 const SIGNATURES: [(&[u8], &str); 4] = [
     (b"PK\x03\x04", "a ZIP archive"),
     (b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", "an OLE2 file (old Office)"),
@@ -10,7 +10,7 @@ const SIGNATURES: [(&[u8], &str); 4] = [
     (b"{\\rtf", "an RTF file"),
 ];
 
-/// The format of a file that is not text; `None` for text and for what nobody recognises.
+/// Returns the format of a file that is not text; `None` for text and unknown formats.
 pub(super) fn binary_format(head: &[u8]) -> Option<&'static str> {
     if is_plain(head) {
         return None;
@@ -21,13 +21,13 @@ pub(super) fn binary_format(head: &[u8]) -> Option<&'static str> {
     {
         return Some(name);
     }
-    // It calls text by its markup whatever else is in it.
+    // `infer` classifies text by its markup, whatever else is in it.
     infer::get(head)
         .filter(|kind| kind.matcher_type() != infer::MatcherType::Text)
         .map(|kind| kind.mime_type())
 }
 
-/// What the first bytes look like.
+/// Describes the first bytes.
 pub(super) fn describe(head: &[u8]) -> &'static str {
     let unknown = if is_plain(head) {
         "plain text"

@@ -1,12 +1,12 @@
-//! How many values a message may hold.
+//! The limit on the number of values in a message.
 
-/// Most values (names of fields included) of one message. In memory each takes a hundred bytes and more: a megabyte of
-/// `[0],[0],…` would take 128. A real event has a few hundred.
+/// Limits the values of one message, names of fields included. Each takes a hundred bytes or more in memory: a megabyte of
+/// `[0],[0],…` would take 128 MB. A real event has a few hundred.
 pub const MAX_VALUES: usize = 50_000;
 
-/// Counts what may begin a value, outside of strings: whether it is JSON at all is the parser's to say.
+/// Counts the characters outside of strings that may start a value. The parser decides later whether the text is JSON.
 pub(super) fn has_too_many_values(json: &str) -> bool {
-    // Most messages are too short to hold so many.
+    // Most messages are too short for this many values.
     if json.len() <= MAX_VALUES {
         return false;
     }

@@ -1,4 +1,4 @@
-//! An object whose members are looked up by name and handed out as they are written.
+//! A JSON object whose members are found by name and returned as they are written.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::value::text_of;
 
-/// The members of a JSON object, in their order, also those whose name is there twice.
+/// The members of a JSON object in their order, including repeated names.
 #[derive(Debug, Default)]
 pub struct Object<'a>(Vec<(String, &'a RawValue)>);
 
@@ -26,13 +26,13 @@ impl<'a> Object<'a> {
         self.0.is_empty()
     }
 
-    /// The members in their order.
+    /// Returns the members in their order.
     pub fn members(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
         self.0.iter().map(|(name, value)| (name.as_str(), *value))
     }
 
-    /// Returns the values that any of these names has, the best first: names spelled exactly so in the order given, then
-    /// names that are the same but for case and underscores. Of a name that is there twice, the later value comes first.
+    /// Returns the values of any of these names, best match first: exact names in the order given, then names that differ only in
+    /// case and underscores. Of a repeated name, the later value comes first.
     pub fn all<'o>(&'o self, names: &'o [&str]) -> impl Iterator<Item = &'a RawValue> + 'o {
         let of = |is_wanted: fn(&str, &str) -> bool| {
             names.iter().flat_map(move |wanted| {
@@ -45,14 +45,14 @@ impl<'a> Object<'a> {
         exact.chain(similar).map(|(_, value)| *value)
     }
 
-    /// Returns the text of the first of [`Self::all`] that has one.
+    /// Returns the first text among [`Self::all`].
     #[must_use]
     pub fn text(&self, names: &[&str]) -> Option<String> {
         self.all(names).find_map(text_of)
     }
 }
 
-/// Whether two names are one but for case and underscores: `assignment_id`, `assignmentId`, `AssignmentID`.
+/// Whether two names differ only in case and underscores: `assignment_id`, `assignmentId`, `AssignmentID`.
 #[must_use]
 pub fn is_same_name(one: &str, other: &str) -> bool {
     let letters = |name| {

@@ -1,14 +1,13 @@
-//! Halves of surrogate pairs: `\ud83d` without its second half, as programs write it that cut a text inside an emoji.
+//! Lone surrogates: `\ud83d` without its second half, written by programs that truncate a text inside an emoji.
 //!
-//! RFC 8259, section 8.2, allows them in the text and says that what a reader makes of them is unpredictable. Here each is
-//! U+FFFD.
+//! RFC 8259, section 8.2, allows them and calls their interpretation unpredictable. Here each is read as U+FFFD.
 
 use std::borrow::Cow;
 
 /// `\u` and four hexadecimal digits.
 const ESCAPE_BYTES: usize = 6;
 
-/// Replaces the escape of each half that stands alone by that of U+FFFD.
+/// Replaces the escape of each lone surrogate by that of U+FFFD.
 pub(crate) fn without_lone_ones(json: &str) -> Cow<'_, str> {
     let bytes = json.as_bytes();
     let mut replaced = String::new();
@@ -23,7 +22,7 @@ pub(crate) fn without_lone_ones(json: &str) -> Cow<'_, str> {
                 done = start + ESCAPE_BYTES;
                 at = done;
             }
-            // The byte behind belongs to this escape: it may be another backslash.
+            // The next byte belongs to this escape: it may be another backslash.
             _ => at = bytes.len().min(start + 2),
         }
     }
@@ -34,7 +33,7 @@ pub(crate) fn without_lone_ones(json: &str) -> Cow<'_, str> {
     Cow::Owned(replaced)
 }
 
-/// The code unit whose escape stands at `at`.
+/// Returns the code unit whose escape starts at `at`.
 fn unit_at(bytes: &[u8], at: usize) -> Option<u16> {
     let digits = bytes.get(at..at + ESCAPE_BYTES)?.strip_prefix(b"\\u")?;
     let digits = std::str::from_utf8(digits).ok()?;

@@ -7,11 +7,11 @@ use super::surrogates;
 
 const BYTE_ORDER_MARK: char = '\u{FEFF}';
 
-/// Returns the text of a JSON message, ready for a parser: without byte order mark (RFC 8259, section 8.1, lets a reader
-/// skip it), with U+FFFD for each half of a surrogate pair.
+/// Returns the text of a JSON message for a parser: without byte order mark (RFC 8259, section 8.1, allows readers to skip
+/// it), and with U+FFFD for each lone surrogate.
 ///
 /// # Errors
-/// When it is not UTF-8, or holds more than [`MAX_VALUES`] values.
+/// If it is not UTF-8, or has more than [`MAX_VALUES`] values.
 pub fn readable(bytes: &[u8]) -> Result<Cow<'_, str>, String> {
     let text = as_written(bytes)?;
     if has_too_many_values(text) {
@@ -23,7 +23,7 @@ pub fn readable(bytes: &[u8]) -> Result<Cow<'_, str>, String> {
 /// Returns the text of a JSON message as it is written, without byte order mark.
 ///
 /// # Errors
-/// When it is not UTF-8.
+/// If it is not UTF-8.
 pub fn as_written(bytes: &[u8]) -> Result<&str, String> {
     let text =
         std::str::from_utf8(bytes).map_err(|error| format!("it is not UTF-8 at byte {}", error.valid_up_to()))?;

@@ -1,10 +1,10 @@
-//! One JSON value as it is written.
+//! A single JSON value as it is written.
 
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-/// Returns the text of a string, or the digits of a number or the word of a boolean as they are written; trimmed. `None`
-/// for null, a blank string, a list or an object.
+/// Returns the trimmed text of a string, or a number or boolean as it is written; `None` for null, a blank string, a list or
+/// an object.
 #[must_use]
 pub fn text_of(value: &RawValue) -> Option<String> {
     let written = value.get();
@@ -23,10 +23,10 @@ pub fn string(value: &RawValue) -> Option<String> {
     serde_json::from_str(value.get()).ok()
 }
 
-/// Reads a value that the text of a message holds.
+/// Deserializes a value.
 ///
 /// # Errors
-/// When it is not of that type.
+/// If it is not of that type.
 pub fn read<T: DeserializeOwned>(value: &RawValue) -> Result<T, serde_json::Error> {
     serde_json::from_str(value.get())
 }
@@ -49,7 +49,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The type of a value.
+    /// Returns the type of a value.
     #[must_use]
     pub fn of(value: &RawValue) -> Self {
         match value.get().as_bytes().first() {

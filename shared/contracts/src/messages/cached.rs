@@ -1,60 +1,61 @@
-//! A downloaded file that waits in the cache for its upload.
+//! A downloaded file in the cache that waits for its upload.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::codec::{DecodeError, decode_json};
 use super::fields;
-use super::{DecodeError, DownloadTask, Message};
+use super::{DownloadTask, Message};
 use crate::blob_path::PathParts;
 use crate::file_rules::FileType;
 use crate::time;
 use crate::topology::TopicRole;
 
-/// One cached file (topic cached). It carries all of its task, so that a lost file can be downloaded again.
+/// One cached file. Topic: cached. It carries its whole task, so that a lost file can be downloaded again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CachedDownload {
-    /// The event's id.
+    /// Id of the event.
     #[serde(deserialize_with = "fields::required")]
     pub trace_id: String,
-    /// The attachment's id.
+    /// Id of the attachment.
     pub media_id: Uuid,
-    /// Where it was downloaded from: presigned, so it holds a secret.
+    /// Where it was downloaded from. A presigned URL is a secret.
     #[serde(deserialize_with = "fields::required")]
     pub attachment_url: String,
     /// The task's `blob_path`.
     #[serde(deserialize_with = "fields::required")]
     pub destination_path: String,
-    /// Relative to `CACHE_DIR`: the containers may mount the volume at different places.
+    /// Path relative to `CACHE_DIR`, since containers may mount the volume at different places.
     #[serde(deserialize_with = "fields::required")]
     pub local_cache_path: String,
     /// Size of the file in bytes.
     pub bytes_downloaded: u64,
-    /// The registered media type where the content proves the kind, else as the server declared it.
+    /// Registered media type if the content proves the kind, else the type that the server declared.
     #[serde(
         default,
         deserialize_with = "fields::optional",
         skip_serializing_if = "Option::is_none"
     )]
     pub content_type: Option<String>,
-    /// As the server declared it, if that is something else than the content.
+    /// Type that the server declared, if it does not fit the content.
     #[serde(
         default,
         deserialize_with = "fields::optional",
         skip_serializing_if = "Option::is_none"
     )]
     pub declared_content_type: Option<String>,
-    /// Hash of the file, in hex.
+    /// Hash of the file in hexadecimal.
     #[serde(deserialize_with = "fields::required")]
     pub sha256: String,
-    /// What the event reports.
+    /// Last part of the event's type, such as `documentsReceived`.
     #[serde(deserialize_with = "fields::required")]
     pub status_subtype: String,
-    /// What the content is: its extension in upper case, as the URL spells it where that is the same kind.
+    /// Kind of the content: its extension in upper case, spelled as in the URL if that is the same kind.
     #[serde(deserialize_with = "fields::required")]
     pub file_type: String,
-    /// The assignment.
+    /// Id of the assignment.
     #[serde(deserialize_with = "fields::required")]
     pub assignment_id: String,
     /// Version of the estimate.
@@ -64,7 +65,7 @@ pub struct CachedDownload {
         skip_serializing_if = "Option::is_none"
     )]
     pub estimate_version: Option<String>,
-    /// Attempts that failed before this download.
+    /// Number of failed attempts before this download.
     #[serde(default, deserialize_with = "fields::count")]
     pub retry_count: u32,
     /// Domain of the event: `xact`.
@@ -73,19 +74,19 @@ pub struct CachedDownload {
     /// Subtype of the event.
     #[serde(default, deserialize_with = "fields::optional")]
     pub event_subtype: Option<String>,
-    /// The event's own timestamp.
+    /// Timestamp of the event.
     #[serde(with = "time")]
     pub original_timestamp: Timestamp,
     /// When the download was complete.
     #[serde(with = "time")]
     pub downloaded_at: Timestamp,
-    /// The task's notes.
+    /// Metadata of the task.
     #[serde(default, deserialize_with = "fields::object")]
     pub metadata: Map<String, Value>,
 }
 
 impl CachedDownload {
-    /// The cached form of a finished task.
+    /// Returns the message for a finished task.
     #[must_use]
     pub fn of_task(
         task: DownloadTask,
@@ -118,9 +119,9 @@ impl CachedDownload {
         }
     }
 
-    /// The same with what the content was found to be; see [`file_rules`](crate::file_rules).
+    /// Sets the kind that [`file_rules`](crate::file_rules) found.
     ///
-    /// The task's spelling is kept where it means the found kind: `JPEG` is not made `JPG`.
+    /// The task's spelling of the same kind is kept: `JPEG` does not become `JPG`.
     #[must_use]
     pub fn found_to_be(mut self, file_type: Option<String>, declared_content_type: Option<String>) -> Self {
         self.declared_content_type = declared_content_type;
@@ -131,7 +132,7 @@ impl CachedDownload {
         self
     }
 
-    /// What the folder of its event is named after.
+    /// Returns the parts that name the folder of its event.
     #[must_use]
     pub fn path_parts(&self) -> PathParts<'_> {
         PathParts {
@@ -142,7 +143,7 @@ impl CachedDownload {
         }
     }
 
-    /// The task that led here.
+    /// Returns the task of this file.
     #[must_use]
     pub fn to_task(&self) -> DownloadTask {
         DownloadTask {
@@ -168,7 +169,7 @@ impl Message for CachedDownload {
     const ROLE: TopicRole = TopicRole::Cached;
 
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        super::decode_json(Self::NAME, bytes)
+        decode_json(Self::NAME, bytes)
     }
 
     fn trace_id(&self) -> &str {
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn the_type_is_the_contents_in_the_urls_spelling() {
+    fn the_file_type_is_that_of_the_content_spelled_as_in_the_url() {
         for (named, found, expected) in [
             ("PDF", Some("PDF"), "PDF"),
             ("JPEG", Some("JPG"), "JPEG"),
@@ -214,7 +215,7 @@ mod tests {
             ("HEIF", Some("HEIC"), "HEIF"),
             ("JPG", Some("HEIC"), "HEIC"),
             ("UNKNOWN", Some("PNG"), "PNG"),
-            // A file that an earlier version has judged.
+            // A file that an earlier version classified.
             ("JPEG", None, "JPEG"),
         ] {
             let task = DownloadTask {
@@ -226,7 +227,7 @@ mod tests {
             let cached = cached.found_to_be(found.map(str::to_owned), Some("image/png".to_owned()));
             assert_eq!(cached.file_type, expected, "{named} {found:?}");
             assert_eq!(cached.declared_content_type.as_deref(), Some("image/png"));
-            // Another download of it ends in the same type.
+            // Another download of it has the same type.
             assert_eq!(cached.to_task().file_type, expected);
         }
     }

@@ -1,17 +1,19 @@
-//! A message that no attempt can save, with all that is needed to understand and replay it.
+//! The dead letter: a message that no further attempt is made for, with all that is needed to understand and replay it.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::codec::{DecodeError, decode_json};
 use super::fields;
-use super::{DecodeError, DownloadTask, Message, Problem};
+use super::problem::Problem;
+use super::{DownloadTask, Message};
 use crate::category::Category;
 use crate::time;
 use crate::topology::TopicRole;
 
-/// Where a message was read.
+/// The record that a message was read from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceRecord {
     /// Topic.
@@ -25,23 +27,23 @@ pub struct SourceRecord {
     pub timestamp: Option<Timestamp>,
 }
 
-/// Most that a dead letter keeps of a message's bytes, as they stand in its JSON: with the other fields it fits the
-/// 1 MB that Event Hubs takes.
+/// Limits how many bytes of a message a dead letter keeps, counted as JSON. With the other fields it fits into the 1 MB that
+/// Event Hubs accepts.
 pub const MAX_PAYLOAD_BYTES: usize = 900_000;
 
-/// The original bytes of a message: as text where they are UTF-8, unless base64 is shorter than the escaped text.
+/// The original bytes of a message: text if they are UTF-8, or base64 if that is shorter than the escaped text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payload {
-    /// Text or base64; of the first bytes only if all of them do not fit.
+    /// Text or base64; of the first bytes only, if not all of them fit.
     pub text: String,
-    /// `Some("base64")` when it is base64.
+    /// `Some("base64")` if it is base64.
     pub encoding: Option<String>,
-    /// Size of the whole message, when it does not fit.
+    /// Size of the whole message, if it does not fit.
     pub cut_from: Option<usize>,
 }
 
 impl Payload {
-    /// Keeps bytes losslessly up to [`MAX_PAYLOAD_BYTES`].
+    /// Returns the payload of these bytes, lossless up to [`MAX_PAYLOAD_BYTES`].
     #[must_use]
     pub fn of_bytes(bytes: &[u8]) -> Self {
         let encoded_length = bytes.len().div_ceil(3) * 4;
@@ -64,7 +66,7 @@ impl Payload {
     }
 }
 
-/// Bytes that the text takes in JSON.
+/// Returns the length of the text as a JSON string, without quotes.
 fn escaped_length(text: &str) -> usize {
     text.bytes()
         .map(|byte| match byte {
@@ -75,58 +77,58 @@ fn escaped_length(text: &str) -> usize {
         .sum()
 }
 
-/// One dead letter (topic dlq).
+/// One dead letter. Topic: dlq.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DeadLetter {
-    /// The event's id, when the message could be read.
+    /// Id of the event, if the message could be decoded.
     #[serde(
         default,
         deserialize_with = "fields::optional",
         skip_serializing_if = "Option::is_none"
     )]
     pub trace_id: Option<String>,
-    /// The attachment's id, when it is about one.
+    /// Id of the attachment, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_id: Option<Uuid>,
-    /// The attachment's URL without its query string.
+    /// URL of the attachment without its query string.
     #[serde(
         default,
         deserialize_with = "fields::optional",
         skip_serializing_if = "Option::is_none"
     )]
     pub attachment_url: Option<String>,
-    /// Stage that gave up.
+    /// Stage that wrote the dead letter.
     #[serde(deserialize_with = "fields::required")]
     pub stage: String,
-    /// Where the message was read.
+    /// The record that the message was read from.
     pub source: SourceRecord,
-    /// Why.
+    /// Category of the failure.
     pub error_category: Category,
-    /// Why, in words, at most 500 characters.
+    /// Text of the failure, at most 500 characters.
     #[serde(deserialize_with = "fields::required")]
     pub final_error: String,
-    /// Attempts that failed before.
+    /// Number of failed attempts before.
     #[serde(default, deserialize_with = "fields::count")]
     pub retry_count: u32,
-    /// When the stage gave up.
+    /// When the dead letter was written.
     #[serde(with = "time")]
     pub failed_at: Timestamp,
-    /// The task, when the message could be read: what a replay sends. It must carry the whole URL.
+    /// The task, if the message could be decoded. A replay sends it, so it has the whole URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original_task: Option<DownloadTask>,
-    /// The message's bytes, when it could not be read.
+    /// The message's bytes, if it could not be decoded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original_payload: Option<String>,
-    /// `base64` when the payload is base64.
+    /// `base64` if the payload is base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original_encoding: Option<String>,
-    /// Size of the whole message in bytes, when only its beginning fits here: the source has all of it.
+    /// Size of the whole message in bytes, if only its beginning is here; the source record has all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original_cut_from: Option<usize>,
 }
 
 impl DeadLetter {
-    /// A task that no attempt can save.
+    /// Returns the dead letter of a task.
     #[must_use]
     pub fn of_task(task: DownloadTask, problem: &Problem, stage: &str, source: SourceRecord, now: Timestamp) -> Self {
         Self {
@@ -139,7 +141,7 @@ impl DeadLetter {
         }
     }
 
-    /// A message that cannot be read, or that is about no single attachment.
+    /// Returns the dead letter of a message that cannot be decoded, or that has no single task.
     #[must_use]
     pub fn of_payload(
         payload: &[u8],
@@ -177,10 +179,11 @@ impl DeadLetter {
         }
     }
 
-    /// The unreadable message's bytes as they came; their beginning when [`Self::original_cut_from`] is set.
+    /// Returns the original bytes of a message that could not be decoded; only their beginning if
+    /// [`Self::original_cut_from`] is set.
     ///
     /// # Errors
-    /// When the base64 is damaged.
+    /// If the base64 is damaged.
     pub fn original_bytes(&self) -> Result<Option<Vec<u8>>, base64::DecodeError> {
         let Some(text) = &self.original_payload else {
             return Ok(None);
@@ -197,7 +200,7 @@ impl Message for DeadLetter {
     const ROLE: TopicRole = TopicRole::Dlq;
 
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        super::decode_json(Self::NAME, bytes)
+        decode_json(Self::NAME, bytes)
     }
 
     fn trace_id(&self) -> &str {
@@ -230,7 +233,7 @@ mod tests {
         let problem = Problem::new(Category::Permanent, "unreadable");
         for (bytes, cut) in [
             (vec![b'x'; 900_000], None),
-            // Escaped it would be twice as long; as base64 it is only a third longer, and fits.
+            // Escaped it is twice as long; as base64 only a third longer, and fits.
             (vec![b'"'; 600_000], None),
             (vec![0xff; 670_000], None),
             (vec![1; 1_000_000], Some(1_000_000)),

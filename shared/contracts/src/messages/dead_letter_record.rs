@@ -1,8 +1,9 @@
-//! What a record of the dead-letter topic holds, for all its readers: the dlq stage and the operator's commands.
+//! A record of the dead-letter topic, as the dlq stage and the operator's commands read it.
 
 use uuid::Uuid;
 
-use super::{DeadLetter, DecodeError, Message};
+use super::codec::DecodeError;
+use super::{DeadLetter, Message};
 use crate::topology::TopicRole;
 
 /// The value of a record on the dead-letter topic.

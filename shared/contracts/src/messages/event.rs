@@ -1,4 +1,4 @@
-//! The assignment event, in both shapes in which sources send it.
+//! The assignment event, in the two shapes that sources send.
 
 mod attachments;
 mod inner;
@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{DecodeError, Message};
+use super::Message;
+use super::codec::DecodeError;
 use crate::json::{self, Object};
 use crate::redaction::{redact_text, truncate_error};
 use crate::time::{self, TimestampError};
@@ -20,69 +21,69 @@ use survey::Survey;
 
 pub use inner::Inner;
 
-/// An event as it was understood. [`Event::raw`] keeps all of it.
+/// A decoded event. [`Event::raw`] keeps all of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// Id of the event's whole way through the pipeline.
+    /// Id that follows the event through the pipeline.
     pub trace_id: String,
     /// The full type: `documentsReceived` or `verisk.claims.property.xn.documentsReceived`.
     pub event_type: String,
     /// Subtype of flat events: `xact`.
     pub event_subtype: Option<String>,
-    /// Last dot-part of the type; `event_subtype` when that is just the domain word `xact`.
+    /// Last dotted part of the type; `event_subtype` if that is the domain word `xact`.
     pub status_subtype: String,
     /// Version of dotted events, as text.
     pub version: Option<String>,
-    /// When it happened, by the source's clock. `None`: the record's own timestamp counts.
+    /// Timestamp of the source. If `None`, the timestamp of the Kafka record counts.
     pub timestamp: Option<Timestamp>,
-    /// Who sent it.
+    /// System that sent it.
     pub source_system: Option<String>,
-    /// Assignment that the event belongs to: without it no attachment has a place to go.
+    /// Assignment of the event. Without it, attachments have no destination.
     pub assignment_id: Option<String>,
     /// Version of the estimate, for estimate packages.
     pub estimate_version: Option<String>,
-    /// URLs as the event spells them, without repetitions. An entry of another type is kept as its JSON text,
-    /// so that the URL rules refuse it aloud.
+    /// URLs as the event spells them, each once. An entry of another type is its JSON text, which the URL rules refuse and
+    /// report.
     pub attachments: Vec<String>,
-    /// The objects inside: `payload` of flat events, `data` of dotted ones.
+    /// The inner objects: `payload` of flat events, `data` of dotted ones.
     pub inner: Inner,
-    /// The text of the whole event as it came, without byte order mark.
+    /// The unchanged text of the whole event, without byte order mark.
     pub raw: String,
-    /// What it holds that is in no field above, and that somebody should know of.
+    /// Content that is in no field above and is reported.
     pub irregularities: Irregularities,
 }
 
-/// What an event holds beyond what is read of it.
+/// Content of an event that the pipeline does not use, and that is reported.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Irregularities {
-    /// JSON paths of http(s) URLs that are not in the recognised list of attachments.
+    /// JSON paths of http(s) URLs outside the recognised list of attachments.
     pub unlisted_urls: Vec<String>,
-    /// JSON paths of names that their object has more than once: the last one counts.
+    /// JSON paths of names that occur more than once in their object; the last one counts.
     pub repeated_names: Vec<String>,
-    /// A timestamp that was not taken.
+    /// A timestamp that was refused.
     pub timestamp: Option<RefusedTimestamp>,
 }
 
-/// A timestamp of an event that counts as absent.
+/// A timestamp that counts as absent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedTimestamp {
-    /// As it is written, redacted and cut.
+    /// Its text, redacted and truncated.
     pub written: String,
-    /// Why it was not taken.
+    /// Why it was refused.
     pub reason: TimestampError,
 }
 
-/// Most attachments of one event. Real ones have a handful; each becomes a message of its own.
+/// Limits the attachments of one event. Real events have a handful; each becomes a message.
 pub const MAX_ATTACHMENTS: usize = 1000;
 
-/// Longest id in bytes: it is repeated in every message and path, and real ones are under a hundred.
+/// Limits the length of an id in bytes. Ids are repeated in every message and path; real ones have less than 100 bytes.
 pub const MAX_ID_BYTES: usize = 1024;
 
-/// The domain word: as a last type part it says nothing, so the subtype counts.
+/// The domain word. As the last part of a type it has no meaning, so the subtype counts.
 const DOMAIN: &str = "xact";
 
 impl Event {
-    /// Understands an event that is a JSON tree.
+    /// Decodes an event that is a JSON value.
     ///
     /// # Errors
     /// As [`Event::decode`].
@@ -90,7 +91,7 @@ impl Event {
         Self::decode(value.to_string().as_bytes())
     }
 
-    /// Reads the fields of an event whose text is `raw`, a part of it at a time: the outermost object, then those inside.
+    /// Decodes the outer object of an event, then its inner objects. `raw` is the unchanged text.
     fn read(raw: &str, text: &str) -> Result<Self, String> {
         let object: &RawValue = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let Ok(object) = Object::parse(object.get()) else {
@@ -142,7 +143,7 @@ impl Event {
         })
     }
 
-    /// Refuses ids that are too long to be repeated everywhere.
+    /// Refuses ids that are longer than [`MAX_ID_BYTES`].
     fn check_ids(&self) -> Result<(), String> {
         let ids = [
             ("trace_id", Some(&self.trace_id)),
@@ -191,7 +192,7 @@ fn status_subtype(event_type: &str, event_subtype: Option<&str>) -> String {
     .to_owned()
 }
 
-/// The first timestamp that can be taken; else why the first one that is there cannot.
+/// Returns the first valid timestamp, or why the first one that exists is refused.
 fn timestamp_of(object: &Object<'_>) -> (Option<Timestamp>, Option<RefusedTimestamp>) {
     let mut refused = None;
     for value in object.all(&["timestamp", "utcDateTime"]) {

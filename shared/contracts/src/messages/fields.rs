@@ -1,9 +1,9 @@
-//! Tolerant readers of single JSON fields, shared by all messages.
+//! Tolerant decoding of single JSON fields, shared by all messages.
 
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::{Map, Number, Value};
 
-/// Text of a string, number or boolean, trimmed; `None` for null, blank, lists and objects.
+/// Returns the text of a string, number or boolean, trimmed; `None` for null, blank text, lists and objects.
 pub(super) fn text_of(value: &Value) -> Option<String> {
     let text = match value {
         Value::String(text) => text.trim().to_owned(),
@@ -14,7 +14,7 @@ pub(super) fn text_of(value: &Value) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// A required string: trimmed, not blank; numbers become strings.
+/// Decodes a required string: trimmed and not blank. Numbers become strings.
 pub(super) fn required<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     match Value::deserialize(deserializer)? {
         Value::String(text) => {
@@ -38,18 +38,18 @@ pub(super) fn required<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Str
     }
 }
 
-/// Whether a number is still the one that was sent: beyond 64 bits two ids would be read as one.
+/// Whether parsing kept all digits of a number. Beyond 64 bits two different ids would become equal.
 pub(super) fn is_exact(number: &Number) -> bool {
     const FIRST_INEXACT: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
     !number.is_f64() || number.as_f64().is_some_and(|number| number.abs() < FIRST_INEXACT)
 }
 
-/// An optional string: blank, null and other types count as absent.
+/// Decodes an optional string. Blank text, null and other types count as absent.
 pub(super) fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(text_of(&Value::deserialize(deserializer)?))
 }
 
-/// A count: a whole number, or its digits in a string; absent or anything else is 0.
+/// Decodes a count: a whole number, or its digits in a string. Anything else is 0.
 pub(super) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     Ok(count_of(&Value::deserialize(deserializer)?))
 }
@@ -64,11 +64,11 @@ pub(super) fn count_of(value: &Value) -> u32 {
     }
 }
 
-/// Deepest nesting of a message's `metadata`. A task is carried inside a dead letter and read from there again: at the
-/// parser's own limit (128) the letter could be written, and nobody could read it.
+/// Limits the nesting of a message's `metadata`. A dead letter contains the task: at the parser's own limit (128) the letter
+/// could be encoded, and could not be decoded.
 const MAX_DEPTH: usize = 64;
 
-/// An object; null or anything else is an empty one.
+/// Decodes an object. Null and anything else is an empty object.
 pub(super) fn object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
     match Value::deserialize(deserializer)? {
         Value::Object(object) if object.values().any(|value| is_deeper(value, MAX_DEPTH - 1)) => Err(D::Error::custom(
@@ -79,7 +79,7 @@ pub(super) fn object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<S
     }
 }
 
-/// Whether lists and objects stand in each other more than `levels` deep.
+/// Whether lists and objects are nested more than `levels` deep.
 fn is_deeper(value: &Value, levels: usize) -> bool {
     let inner_is = |inner: &Value| is_deeper(inner, levels - 1);
     match value {
@@ -90,7 +90,7 @@ fn is_deeper(value: &Value, levels: usize) -> bool {
     }
 }
 
-/// The JSON type, for errors.
+/// Returns the JSON type, for errors.
 pub(super) const fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",

@@ -1,17 +1,17 @@
-//! Names of fields in another case than ours.
+//! Field names in another case than snake case.
 
 use serde_json::{Map, Value};
 
-/// Spells the names of an object in snake case: `MediaId` and `mediaID` become `media_id`. `None` for what is not an object,
-/// or has all its names so already. A name that is there in snake case as well keeps its value.
+/// Renames the fields of an object to snake case: `MediaId` and `mediaID` become `media_id`. A field that exists in snake
+/// case as well keeps its value. Returns `None` for a value that is not an object or needs no renaming.
 pub(super) fn in_snake_case(value: Value) -> Option<Value> {
     let Value::Object(object) = value else { return None };
     if object.keys().all(|name| snake_case(name) == *name) {
         return None;
     }
     let mut renamed = Map::new();
-    let (ours, others): (Vec<_>, Vec<_>) = object.into_iter().partition(|(name, _)| snake_case(name) == *name);
-    for (name, value) in ours.into_iter().chain(others) {
+    let (snake, others): (Vec<_>, Vec<_>) = object.into_iter().partition(|(name, _)| snake_case(name) == *name);
+    for (name, value) in snake.into_iter().chain(others) {
         renamed.entry(snake_case(&name)).or_insert(value);
     }
     Some(Value::Object(renamed))
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_become_ours_and_ours_win() {
+    fn names_become_snake_case_and_snake_case_wins() {
         let value = json!({"MediaId": 1, "media_id": 2, "TRACE_ID": 3, "blobPath": 4, "Sha256": 5, "mediaID": 6});
         let expected = json!({"media_id": 2, "trace_id": 3, "blob_path": 4, "sha256": 5});
         assert_eq!(in_snake_case(value), Some(expected.clone()));

@@ -1,12 +1,14 @@
-//! What became of one attachment.
+//! The result of one attempt for an attachment.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::codec::{DecodeError, decode_json};
 use super::fields;
+use super::problem::Problem;
 use super::task::metadata;
-use super::{CachedDownload, DecodeError, DownloadTask, Message, Problem};
+use super::{CachedDownload, DownloadTask, Message};
 use crate::category::Category;
 use crate::time;
 use crate::topology::TopicRole;
@@ -17,68 +19,68 @@ use crate::topology::TopicRole;
 pub enum Status {
     /// The file is in OneLake.
     Completed,
-    /// This attempt failed; there will be another. Makes no row.
+    /// This attempt failed and another one follows. Makes no row.
     Failed,
-    /// There will be no other attempt.
+    /// The last attempt failed.
     FailedPermanent,
 }
 
-/// One result (topic results).
+/// One result. Topic: results.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DownloadResult {
-    /// The event's id.
+    /// Id of the event.
     #[serde(deserialize_with = "fields::required")]
     pub trace_id: String,
-    /// The attachment's id.
+    /// Id of the attachment.
     pub media_id: Uuid,
-    /// Where it came from, without the query string: results are stored and shared, and the signature is in the query.
+    /// Where it came from, without the query string, which holds the signature: results are stored and shared.
     #[serde(deserialize_with = "fields::required")]
     pub attachment_url: String,
-    /// Where the file is below `ONELAKE_BASE_PATH`; empty for what never had a place.
+    /// Path below `ONELAKE_BASE_PATH`; empty if none was assigned.
     #[serde(default)]
     pub blob_path: String,
-    /// What the event reports.
+    /// Last part of the event's type, such as `documentsReceived`.
     #[serde(deserialize_with = "fields::required")]
     pub status_subtype: String,
-    /// What the content is: its extension in upper case, as the URL spells it where that is the same kind.
+    /// Kind of the content: its extension in upper case, spelled as in the URL if that is the same kind.
     #[serde(deserialize_with = "fields::required")]
     pub file_type: String,
-    /// The assignment; empty when the event named none.
+    /// Id of the assignment; empty if the event has none.
     #[serde(default)]
     pub assignment_id: String,
     /// How the attempt ended.
     pub status: Status,
-    /// The answer's status, when a server answered.
+    /// Status of the HTTP response, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http_status: Option<u16>,
     /// Size of the file in bytes.
     #[serde(default)]
     pub bytes_downloaded: u64,
-    /// Hash of the file, in hex.
+    /// Hash of the file in hexadecimal.
     #[serde(
         default,
         deserialize_with = "fields::optional",
         skip_serializing_if = "Option::is_none"
     )]
     pub sha256: Option<String>,
-    /// The registered media type where the content proves the kind, else as the server declared it.
+    /// Registered media type if the content proves the kind, else the type that the server declared.
     #[serde(
         default,
         deserialize_with = "fields::optional",
         skip_serializing_if = "Option::is_none"
     )]
     pub content_type: Option<String>,
-    /// As the server declared it, if that is something else than the content.
+    /// Type that the server declared, if it does not fit the content.
     #[serde(
         default,
         deserialize_with = "fields::optional",
         skip_serializing_if = "Option::is_none"
     )]
     pub declared_content_type: Option<String>,
-    /// Attempts that failed before this result.
+    /// Number of failed attempts before this result.
     #[serde(default, deserialize_with = "fields::count")]
     pub retry_count: u32,
-    /// How often the task was replayed from the dead-letter topic: part of the failed table's key.
+    /// How often the task was replayed from the dead-letter topic. Part of the key of `xact_attachments_failed`.
     #[serde(default, deserialize_with = "fields::count")]
     pub replay_count: u32,
     /// Category of the failure.
@@ -91,29 +93,29 @@ pub struct DownloadResult {
         skip_serializing_if = "Option::is_none"
     )]
     pub error_message: Option<String>,
-    /// The event's own timestamp.
+    /// Timestamp of the event.
     #[serde(with = "time")]
     pub original_timestamp: Timestamp,
-    /// Whether the event has no timestamp of its own: `original_timestamp` is that of its record, and another one when the
-    /// event is sent again.
+    /// Whether the event has no valid timestamp. `original_timestamp` is then that of its record, and differs if the event
+    /// is sent again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub timestamp_from_record: bool,
     /// When the download was complete.
     #[serde(default, with = "time::optional", skip_serializing_if = "Option::is_none")]
     pub downloaded_at: Option<Timestamp>,
-    /// When this result came to be.
+    /// When this result was made.
     #[serde(with = "time")]
     pub created_at: Timestamp,
     /// When the presigned URL expires.
     #[serde(default, with = "time::optional", skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
-    /// Whether it had expired before the ingester saw it.
+    /// Whether it had expired before the ingester handled the event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expired_at_ingest: Option<bool>,
 }
 
 impl DownloadResult {
-    /// The file is in OneLake.
+    /// Returns the result of a file that is in OneLake.
     #[must_use]
     pub fn completed(cached: &CachedDownload, now: Timestamp) -> Self {
         Self {
@@ -184,7 +186,7 @@ impl Message for DownloadResult {
     const ROLE: TopicRole = TopicRole::Results;
 
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        super::decode_json(Self::NAME, bytes)
+        decode_json(Self::NAME, bytes)
     }
 
     fn trace_id(&self) -> &str {
@@ -203,7 +205,7 @@ mod tests {
     use crate::messages::encode;
 
     #[test]
-    fn a_completed_result_says_what_the_file_is_and_what_its_server_said() {
+    fn a_completed_result_has_the_found_and_the_declared_type() {
         let (task, now) = (a_task(), a_task().original_timestamp);
         let cached = |declared: Option<&str>| {
             let content_type = Some("image/heic".to_owned());
@@ -217,7 +219,7 @@ mod tests {
         );
         assert_eq!(result.declared_content_type.as_deref(), Some("image/jpeg"));
         assert_eq!(DownloadResult::decode(&encode(&result)).unwrap(), result);
-        // A replica of an earlier version sees no field that it does not know, but for a difference.
+        // Without a difference there is no field that an earlier version does not know.
         let plain = encode(&DownloadResult::completed(&cached(None), now));
         assert!(!String::from_utf8_lossy(&plain).contains("declared"));
         assert!(!String::from_utf8_lossy(&encode(&cached(None))).contains("declared"));

@@ -1,24 +1,25 @@
-//! The download task: one attachment that is to be fetched.
+//! The download task: one attachment to download.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::Message;
+use super::codec::{DecodeError, decode_json};
 use super::fields;
-use super::{DecodeError, Message};
 use crate::time;
 use crate::topology::TopicRole;
 
-/// Keys of [`DownloadTask::metadata`] that the pipeline itself writes.
+/// Keys that the pipeline itself writes into [`DownloadTask::metadata`].
 pub mod metadata {
-    /// Text of the last failure (at most 500 characters).
+    /// Text of the last failure, at most 500 characters.
     pub const LAST_ERROR: &str = "last_error";
     /// Category of the last failure.
     pub const ERROR_CATEGORY: &str = "error_category";
     /// When the task is due again.
     pub const RETRY_AT: &str = "retry_at";
-    /// `true` on a task that came back from the dead-letter topic.
+    /// `true` on a task that was replayed from the dead-letter topic.
     pub const REPLAYED_FROM_DLQ: &str = "replayed_from_dlq";
     /// Partition of the dead letter that was replayed.
     pub const DLQ_PARTITION: &str = "dlq_partition";
@@ -26,35 +27,35 @@ pub mod metadata {
     pub const DLQ_OFFSET: &str = "dlq_offset";
     /// How often the task was replayed.
     pub const REPLAY_COUNT: &str = "replay_count";
-    /// When the presigned URL expires, as the ingester read it.
+    /// When the presigned URL expires.
     pub const EXPIRES_AT: &str = "expires_at";
-    /// `true` when it had expired before the ingester saw it.
+    /// `true` if it had expired before the ingester handled the event.
     pub const EXPIRED_AT_INGEST: &str = "expired_at_ingest";
-    /// `true` when the event has no timestamp that is taken: the task's is that of the event's record.
+    /// `true` if the event has no valid timestamp: the task has that of the event's record.
     pub const TIMESTAMP_FROM_RECORD: &str = "timestamp_from_record";
 }
 
-/// One attachment to download (topics pending and retry).
+/// One attachment to download. Topics: pending and retry.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DownloadTask {
-    /// The event's id.
+    /// Id of the event.
     #[serde(deserialize_with = "fields::required")]
     pub trace_id: String,
-    /// The attachment's id.
+    /// Id of the attachment.
     pub media_id: Uuid,
-    /// Where to download it: presigned, so it holds a secret.
+    /// Where to download it. A presigned URL is a secret.
     #[serde(deserialize_with = "fields::required")]
     pub attachment_url: String,
-    /// Where it goes below `ONELAKE_BASE_PATH`.
+    /// Destination below `ONELAKE_BASE_PATH`.
     #[serde(deserialize_with = "fields::required")]
     pub blob_path: String,
-    /// What the event reports.
+    /// Last part of the event's type, such as `documentsReceived`.
     #[serde(deserialize_with = "fields::required")]
     pub status_subtype: String,
-    /// Extension in upper case, `UNKNOWN` without one.
+    /// Extension in upper case; `UNKNOWN` without one.
     #[serde(deserialize_with = "fields::required")]
     pub file_type: String,
-    /// The assignment.
+    /// Id of the assignment.
     #[serde(deserialize_with = "fields::required")]
     pub assignment_id: String,
     /// Version of the estimate.
@@ -64,7 +65,7 @@ pub struct DownloadTask {
         skip_serializing_if = "Option::is_none"
     )]
     pub estimate_version: Option<String>,
-    /// Attempts that failed so far.
+    /// Number of failed attempts.
     #[serde(default, deserialize_with = "fields::count")]
     pub retry_count: u32,
     /// Domain of the event: `xact`.
@@ -73,10 +74,10 @@ pub struct DownloadTask {
     /// Subtype of the event.
     #[serde(default, deserialize_with = "fields::optional")]
     pub event_subtype: Option<String>,
-    /// The event's own timestamp: decides the `event_date` of every row.
+    /// Timestamp of the event. It decides the `event_date` of every row.
     #[serde(with = "time")]
     pub original_timestamp: Timestamp,
-    /// Free notes; see [`metadata`] for those of the pipeline.
+    /// Additional values; [`metadata`] lists those of the pipeline.
     #[serde(default, deserialize_with = "fields::object")]
     pub metadata: Map<String, Value>,
 }
@@ -86,13 +87,13 @@ fn default_event_type() -> String {
 }
 
 impl DownloadTask {
-    /// How often the task was replayed from the dead-letter topic.
+    /// Returns how often the task was replayed from the dead-letter topic.
     #[must_use]
     pub fn replay_count(&self) -> u32 {
         self.metadata.get(metadata::REPLAY_COUNT).map_or(0, fields::count_of)
     }
 
-    /// When the task is due. `None`, also for what cannot be read, means now.
+    /// Returns when the task is due. `None`, also for an unreadable value, means now.
     #[must_use]
     pub fn retry_at(&self) -> Option<Timestamp> {
         time::parse(self.metadata.get(metadata::RETRY_AT)?)
@@ -104,7 +105,7 @@ impl Message for DownloadTask {
     const ROLE: TopicRole = TopicRole::Pending;
 
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        super::decode_json(Self::NAME, bytes)
+        decode_json(Self::NAME, bytes)
     }
 
     fn trace_id(&self) -> &str {
@@ -152,7 +153,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_task_of_the_predecessor_is_read() {
+    fn a_task_in_a_looser_form_is_decoded() {
         let task = DownloadTask::decode(br#"{"trace_id":" t ","media_id":"13bb61f0-41d1-548c-97c8-ebdee367da68","attachment_url":"https://a/b.pdf",
             "blob_path":"p","status_subtype":"s","file_type":"PDF","assignment_id":12,"estimate_version":null,"retry_count":"2","original_timestamp":"2024-12-31 12:00:00",
             "metadata":null,"something_new":[1]}"#).unwrap();
@@ -161,7 +162,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_blank_or_missing_id_says_which_is_wrong() {
+    fn an_error_names_the_blank_or_missing_field() {
         for (from, to, reason) in [
             ("\"A123\"", "\" \"", "blank"),
             ("\"A123\"", "null", "expected a string, found null"),

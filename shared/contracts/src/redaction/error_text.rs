@@ -1,11 +1,11 @@
 //! Error texts of bounded length.
 
-/// The longest error text that a message or a table holds, in characters.
+/// Limits the length of an error text in messages and tables, in characters.
 pub const MAX_ERROR_CHARS: usize = 500;
 
-/// An error text as messages and tables hold it: at most 500 characters, a longer one as 497 and `...`.
+/// Truncates an error text to at most 500 characters: 497 and `...`.
 ///
-/// Redact first: what is cut in the middle is no longer recognised.
+/// Redact first: a truncated secret is not recognised.
 #[must_use]
 pub fn truncate_error(text: &str) -> String {
     if text.chars().count() <= MAX_ERROR_CHARS {

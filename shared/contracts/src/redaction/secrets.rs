@@ -1,12 +1,11 @@
-//! Named secrets in text (`sig=…`, `Bearer …`), wherever they stand and however they are escaped.
+//! Named secrets in text (`sig=…`, `Bearer …`), in any position and with any escaping.
 
 use std::borrow::Cow;
 
-/// Stands in place of a secret.
+/// Replaces a secret.
 pub(super) const REDACTED: &str = "[redacted]";
 
-/// Names whose values are secret, lower-case. A longer name that ends in one behind a `-` or `_` counts
-/// as well: `X-Amz-Signature`, `AZURE_CLIENT_SECRET`, `access_token`.
+/// Names whose values are secret, in lower case. A longer name that ends in one of them after a `-` or `_` counts as well: `X-Amz-Signature`, `AZURE_CLIENT_SECRET`, `access_token`.
 const SECRET_NAMES: [&str; 20] = [
     "sig",
     "signature",
@@ -30,8 +29,7 @@ const SECRET_NAMES: [&str; 20] = [
     "api_key",
 ];
 
-/// Whether a JSON field of that name holds a secret, as [`scrub_secrets`] has it for text; in camel case as well
-/// (`sasToken`).
+/// Whether a JSON field of that name holds a secret, by the names of [`scrub_secrets`] and also in camel case (`sasToken`).
 pub(super) fn is_secret_name(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     SECRET_NAMES.iter().any(|secret| {
@@ -43,10 +41,10 @@ pub(super) fn is_secret_name(name: &str) -> bool {
     })
 }
 
-/// `Bearer abc` → `Bearer [redacted]`.
+/// Replaces the token in `Bearer abc`.
 pub(super) fn scrub_bearer(text: &str) -> Cow<'_, str> {
     const WORD: &str = "bearer";
-    // Most texts hold no secret: they are not worth a copy.
+    // Most texts hold no secret and are not copied.
     if !text
         .as_bytes()
         .windows(WORD.len())
@@ -67,7 +65,7 @@ pub(super) fn scrub_bearer(text: &str) -> Cow<'_, str> {
             continue;
         }
         let token = &text[done..done + unquoted_length(&text[done..])];
-        // `Bearer Bearer abc`: the second word is not yet the token.
+        // `Bearer Bearer abc`: the second word is not the token.
         let secret = match token.to_ascii_lowercase().strip_suffix(WORD) {
             Some(secret) => secret.len(),
             None => token.len(),
@@ -84,7 +82,7 @@ pub(super) fn scrub_bearer(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// `sig=abc` → `sig=[redacted]`, for every name of [`SECRET_NAMES`].
+/// Replaces the value in `sig=abc`, for every name of [`SECRET_NAMES`].
 pub(super) fn scrub_secrets(text: &str) -> Cow<'_, str> {
     if !text
         .bytes()
@@ -114,7 +112,7 @@ pub(super) fn scrub_secrets(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// If a secret's name begins at `at`, where its value stands.
+/// Returns the range of a secret's value if its name starts at `at`.
 fn secret_value(lower: &str, at: usize) -> Option<std::ops::Range<usize>> {
     if !begins_word(&lower[..at]) {
         return None;
@@ -131,7 +129,7 @@ fn secret_value(lower: &str, at: usize) -> Option<std::ops::Range<usize>> {
     })
 }
 
-/// Whether a name may begin behind `before`: not inside a word, but behind `%26`, `%2526` or `\u0026`.
+/// Whether a name may start after `before`: not inside a word, but after `%26`, `%2526` or `\u0026`.
 fn begins_word(before: &str) -> bool {
     let escaped = before
         .len()
@@ -141,8 +139,8 @@ fn begins_word(before: &str) -> bool {
     escaped || !before.ends_with(char::is_alphanumeric)
 }
 
-/// The length of what stands between a name and its value, and the quote that the value is in:
-/// `=`, the same encoded once or twice or as in JSON, `": "` of JSON, `>` of XML.
+/// Returns the length of the separator between a name and its value, and the quote of the value. Separators are `=`, plain,
+/// percent-encoded once or twice, or escaped as in JSON; `": "` of JSON; `>` of XML.
 fn separator(rest: &str) -> Option<(usize, Option<Quote>)> {
     for plain in ["%3d", "%253d", "\\u003d", ">"] {
         if rest.starts_with(plain) {
@@ -163,7 +161,7 @@ fn separator(rest: &str) -> Option<(usize, Option<Quote>)> {
         Some('\'') => Some(Quote::Single),
         _ => None,
     };
-    // Without a quote it may be any value of JSON, and `sig="` may end the string that it stands in.
+    // Without a quote it may be any JSON value, and `sig="` may end the surrounding string.
     let opens =
         |quote: &Quote| is_field || *quote == Quote::Single || quoted[1..].starts_with(|c: char| c.is_alphanumeric());
     match quote.filter(opens) {
@@ -173,12 +171,12 @@ fn separator(rest: &str) -> Option<(usize, Option<Quote>)> {
     }
 }
 
-/// How a value's quote is written.
+/// The quote of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Quote {
     /// `"`
     Double,
-    /// `\"`: JSON within a string of JSON.
+    /// `\"`: JSON inside a JSON string.
     EscapedDouble,
     /// `'`
     Single,
@@ -201,7 +199,7 @@ fn quoted_length(value: &str, quote: Quote) -> usize {
     end.unwrap_or(value.len())
 }
 
-/// A value ends where a query, a connection string, a header or markup goes on.
+/// Returns the length of a value without quotes: up to the next separator of a query, connection string, header or markup.
 fn unquoted_length(value: &str) -> usize {
     let ends = |c: char| c.is_whitespace() || matches!(c, '&' | ';' | '"' | '\'' | '<' | '>');
     let end = value.find(ends).unwrap_or(value.len());
@@ -217,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_begins_with_a_letter_that_is_looked_for() {
+    fn every_name_starts_with_a_letter_that_is_searched_for() {
         for name in SECRET_NAMES {
             let text = format!("{}=a", name.to_uppercase());
             assert!(scrub_secrets(&text).ends_with(REDACTED), "{name}");

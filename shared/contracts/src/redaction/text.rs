@@ -3,14 +3,14 @@
 use super::secrets::{REDACTED, scrub_bearer, scrub_secrets};
 use super::urls::{strip_url, strip_urls};
 
-/// Honest texts need two rounds, the second of which changes nothing. One that needs more than this is made to, and goes
-/// as a whole.
+/// Limits the rounds of redaction. Ordinary texts need two, of which the second changes nothing. A text that needs more than
+/// this limit is crafted, and is replaced as a whole.
 const MAX_ROUNDS: usize = 5;
 
-/// A URL without query, fragment and user information; scheme, host, port and path as they are written.
+/// Returns a URL without query, fragment and user information; scheme, host, port and path stay as they are written.
 ///
-/// Text that is no URL loses the same parts, as far as they can be told apart. Something is always left of it: a message
-/// without its URL could not be read.
+/// Text that is not a URL loses the same parts, as far as they can be distinguished. The result is never blank, since a
+/// message without a URL cannot be decoded.
 #[must_use]
 pub fn redact_url(url: &str) -> String {
     let redacted = settled(url, |url| scrub_secrets(&strip_url(url)).into_owned());
@@ -18,8 +18,8 @@ pub fn redact_url(url: &str) -> String {
     if is_lost { REDACTED.to_owned() } else { redacted }
 }
 
-/// Free text, such as an error message: every URL in it as [`redact_url`] has it, and the values of
-/// `sig=…`, `AccountKey=…`, `"client_secret":"…"`, `Bearer …` and their like replaced by `[redacted]`.
+/// Redacts free text, such as an error message: every URL as [`redact_url`] does, and the values of `sig=…`, `AccountKey=…`,
+/// `"client_secret":"…"`, `Bearer …` and similar, which become `[redacted]`.
 #[must_use]
 pub fn redact_text(text: &str) -> String {
     settled(text, |text| {
@@ -29,7 +29,7 @@ pub fn redact_text(text: &str) -> String {
     })
 }
 
-/// Repeats `redact` until nothing changes any more: what one round takes away may bare what the next one recognises.
+/// Repeats `redact` until nothing changes: removing one part may expose another.
 fn settled(text: &str, redact: impl Fn(&str) -> String) -> String {
     let mut text = text.to_owned();
     for _ in 0..MAX_ROUNDS {

@@ -1,4 +1,4 @@
-//! URLs in text: what of them may be written down.
+//! Redaction of URLs in text.
 
 use std::borrow::Cow;
 
@@ -7,13 +7,13 @@ use url::Url;
 use super::secrets::REDACTED;
 use crate::url_guard::MAX_URL_BYTES;
 
-/// Takes query, fragment and user information off one URL.
+/// Removes query, fragment and user information from one URL.
 pub(super) fn strip_url(url: &str) -> String {
     let cut = url.find(['?', '#']);
     let (kept, dropped) = url.split_at(cut.unwrap_or(url.len()));
     let (scheme, rest) = split_scheme(kept);
-    // Without a parser's word on where the authority ends, an `@` anywhere may end a password.
-    // Nor is it clear with another URL inside, which may have a user of its own.
+    // If the text cannot be parsed, the end of the authority is unknown, and any `@` may end a password. The same holds if
+    // it contains another URL, which may have user information of its own.
     let is_clear = url.len() <= MAX_URL_BYTES && !rest.contains("://") && Url::parse(url).is_ok();
     let is_slash = |c: char| matches!(c, '/' | '\\');
     let authority_end = match is_clear {
@@ -21,7 +21,7 @@ pub(super) fn strip_url(url: &str) -> String {
         false => rest.len(),
     };
     if let Some(at) = rest[..authority_end].rfind('@') {
-        // Without a host behind the user, the path's slashes would read as the scheme's, and the path as another user.
+        // Without a host after the user, the path would be read as a host, and its `@` as the end of another user.
         let is_hostless = rest[at + 1..].starts_with(is_slash);
         let at = if is_hostless { rest.rfind('@').unwrap_or(at) } else { at };
         // In JSON text a lone backslash before the user belongs to the user's first letter (`\n`).
@@ -35,7 +35,7 @@ pub(super) fn strip_url(url: &str) -> String {
     kept.to_owned()
 }
 
-/// `https://`, however many slashes it is written with, and the rest.
+/// Splits off `https://`, with any number of slashes.
 fn split_scheme(url: &str) -> (&str, &str) {
     let scheme_end = url
         .find(':')
@@ -52,11 +52,11 @@ fn is_scheme(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.bytes().all(|byte| is_scheme_byte(&byte))
 }
 
-/// Redacts each URL of a text. A URL ends at white space, a quote or an angle bracket, or where a list goes on with the next one.
+/// Redacts each URL of a text. A URL ends at white space, a quote or an angle bracket, or where the next URL of a list starts.
 pub(super) fn strip_urls(text: &str) -> Cow<'_, str> {
     let mut out = String::new();
     let mut done = 0;
-    // Found once for all URLs of a list, which may be long.
+    // Computed once for all URLs of a list, which may be long.
     let mut word_end = 0;
     while let Some(start) = next_url(text, done) {
         if start >= word_end {
@@ -70,7 +70,7 @@ pub(super) fn strip_urls(text: &str) -> Cow<'_, str> {
         out.push_str(&strip_url(url));
         out.push_str(&text[start + url.len()..end]);
         done = end;
-        // A path with spaces in it: its query is a word further on.
+        // A path with spaces: its query is in a later word.
         if end == word_end
             && !url.contains(['?', '#'])
             && let Some((from, to)) = query_behind_spaces(text, end)
@@ -86,16 +86,16 @@ pub(super) fn strip_urls(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Bytes that are looked at for the query of a URL whose path has spaces: a file name is shorter.
+/// Limits the search for the query of a URL whose path has spaces, in bytes. File names are shorter.
 const SPACED_PATH_BYTES: usize = 512;
 
-/// Where a query (`?name=`) begins and ends that may belong to the URL which ends at the space at `end`.
+/// Returns the range of a query (`?name=`) that may belong to the URL that ends at the space at `end`.
 fn query_behind_spaces(text: &str, end: usize) -> Option<(usize, usize)> {
     let rest = text[end..].strip_prefix(' ').map(|_| &text[end..])?;
     let rest = &rest[..rest.floor_char_boundary(SPACED_PATH_BYTES)];
     let ends = |c: char| c.is_control() || matches!(c, '"' | '<' | '>' | '`');
     let rest = &rest[..rest.find(ends).unwrap_or(rest.len())];
-    // The next URL has a query of its own.
+    // The next URL has its own query.
     let rest = rest.split("://").next().unwrap_or(rest);
     let from = end + rest.find('?')?;
     let to = text[from..]
@@ -104,7 +104,7 @@ fn query_behind_spaces(text: &str, end: usize) -> Option<(usize, usize)> {
     text[from..to].contains('=').then_some((from, to))
 }
 
-/// Where the next `scheme://` begins, at or after `from`.
+/// Returns the start of the next `scheme://` at or after `from`.
 fn next_url(text: &str, from: usize) -> Option<usize> {
     text[from..].match_indices(':').find_map(|(colon, _)| {
         let before = &text[from..from + colon];
@@ -116,12 +116,12 @@ fn next_url(text: &str, from: usize) -> Option<usize> {
     })
 }
 
-/// Where within `start..end` a list of URLs (`a,b`) goes on with the next one.
+/// Returns the start of the next URL of a list (`a,b`) within `start..end`.
 fn next_listed_url(text: &str, start: usize, end: usize) -> Option<usize> {
     let mut separators = text[start..end].match_indices([',', ';', '|']);
     separators.find_map(|(at, _)| {
         let rest = &text[start + at + 1..end];
-        // No scheme is longer: the rest is not read again behind every comma.
+        // No scheme is longer; without this limit every comma would read the whole rest.
         let scheme_bytes = rest.bytes().take(32).take_while(is_scheme_byte).count();
         let (scheme, behind) = rest.split_at(scheme_bytes);
         let behind_colon = behind.strip_prefix(':')?;
@@ -130,7 +130,7 @@ fn next_listed_url(text: &str, start: usize, end: usize) -> Option<usize> {
     })
 }
 
-/// Two slashes of any kind make a URL; http is one with fewer as well, which parsers forgive.
+/// Whether a URL starts here: a scheme with two slashes of any kind. For http fewer suffice, since parsers accept that.
 fn begins_url(scheme: &str, behind_colon: &str) -> bool {
     let slashes = behind_colon
         .bytes()

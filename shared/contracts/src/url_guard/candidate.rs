@@ -1,25 +1,25 @@
-//! A URL taken apart twice: as it is written, and as the parser reads it, so that the two can be compared.
+//! A URL in two forms, as it is written and as the parser reads it, so that they can be compared.
 
 use url::Url;
 
-use super::refusal::UrlRefusal;
+use super::refusal::UrlRefusedError;
 use super::spelling::{self, MAX_URL_BYTES};
 
-/// A URL as it is written, taken apart by RFC 3986 section 3, next to what the parser makes of it.
+/// A URL as it is written, split by RFC 3986 section 3, and as the parser reads it.
 pub(super) struct Candidate<'a> {
     pub(super) raw: &'a str,
     /// Lower-case; `None` if the text does not begin with one.
     pub(super) scheme: Option<String>,
     /// From `://` to the first of `/?#`; `None` without `://`.
     pub(super) authority: Option<&'a str>,
-    /// What stands before the port.
+    /// The part before the port.
     pub(super) host: Option<&'a str>,
-    /// What is behind the host's `:`, if there is one.
+    /// The part after the host's `:`, if there is one.
     pub(super) port: Option<&'a str>,
-    /// Where path, query and fragment begin: from here on, spaces and letters outside ASCII are percent-encoded.
+    /// Start of path, query and fragment, where spaces and non-ASCII characters are percent-encoded.
     pub(super) tail: usize,
-    /// What the parser makes of the encoded text; an overlong text is not given to it.
-    pub(super) url: Result<Url, UrlRefusal>,
+    /// The parsed form of the encoded text; an overlong text is not parsed.
+    pub(super) url: Result<Url, UrlRefusedError>,
 }
 
 impl<'a> Candidate<'a> {
@@ -41,8 +41,10 @@ impl<'a> Candidate<'a> {
         });
         let tail = spelling::tail_of_url(raw, authority);
         let url = match raw.len() > MAX_URL_BYTES {
-            true => Err(UrlRefusal::TooLong { bytes: raw.len() }),
-            false => Url::parse(&spelling::encode_from(raw, tail)).map_err(|reason| UrlRefusal::Unparsable { reason }),
+            true => Err(UrlRefusedError::TooLong { bytes: raw.len() }),
+            false => {
+                Url::parse(&spelling::encode_from(raw, tail)).map_err(|reason| UrlRefusedError::Unparsable { reason })
+            }
         };
         Self {
             raw,
@@ -55,7 +57,7 @@ impl<'a> Candidate<'a> {
         }
     }
 
-    pub(super) fn parsed(&self) -> Result<&Url, UrlRefusal> {
+    pub(super) fn parsed(&self) -> Result<&Url, UrlRefusedError> {
         self.url.as_ref().map_err(Clone::clone)
     }
 }

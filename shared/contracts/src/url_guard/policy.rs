@@ -1,14 +1,14 @@
-//! The rules, in the order in which they apply.
+//! The rules for URLs, in the order in which they apply.
 
 use std::collections::BTreeSet;
 
 use url::{Host, Url};
 
 use super::candidate::Candidate;
-use super::refusal::UrlRefusal;
+use super::refusal::UrlRefusedError;
 use super::spelling::{self, MAX_URL_BYTES};
 
-/// Hosts that are allowed when `ALLOWED_ATTACHMENT_DOMAINS` is not set (specification, section 4).
+/// Hosts that are allowed if `ALLOWED_ATTACHMENT_DOMAINS` is not set.
 pub const DEFAULT_ALLOWED_HOSTS: [&str; 6] = [
     "usw2-prod-xn-exportreceiver-publish.s3.us-west-2.amazonaws.com",
     "claimxperience.s3.amazonaws.com",
@@ -18,26 +18,26 @@ pub const DEFAULT_ALLOWED_HOSTS: [&str; 6] = [
     "xactware-claimx-us-prod.s3.us-west-1.amazonaws.com",
 ];
 
-/// What one rule says of a URL; see [`UrlPolicy::explain`].
+/// The result of one rule for a URL; see [`UrlPolicy::explain`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleVerdict {
     /// The rule's name.
     pub rule: &'static str,
-    /// What it found, or why it refuses.
+    /// What it found, or why it refuses the URL.
     pub verdict: Result<String, String>,
 }
 
-/// The rules for attachment URLs, with the hosts that they allow.
+/// The rules for attachment URLs, with the allowed hosts.
 #[derive(Debug, Clone)]
 pub struct UrlPolicy {
     allowed_hosts: BTreeSet<String>,
     dev: bool,
 }
 
-type Rule = fn(&UrlPolicy, &Candidate<'_>) -> Result<String, UrlRefusal>;
+type Rule = fn(&UrlPolicy, &Candidate<'_>) -> Result<String, UrlRefusedError>;
 
-/// One list for both [`UrlPolicy::check`] and [`UrlPolicy::explain`], so that they cannot disagree.
-/// Rules about the text come first: the later ones may then trust its shape.
+/// The rules of both [`UrlPolicy::check`] and [`UrlPolicy::explain`], so that they cannot disagree. Rules about the text come
+/// first, so that later ones can rely on its form.
 const RULES: [(&str, Rule); 7] = [
     ("length", UrlPolicy::length),
     ("characters", UrlPolicy::characters),
@@ -69,11 +69,11 @@ impl UrlPolicy {
         Self { dev: true, ..self }
     }
 
-    /// The URL to fetch: parsed, without fragment, the host without trailing dot.
+    /// Returns the URL to fetch: parsed, without fragment, and with no trailing dot in its host.
     ///
     /// # Errors
-    /// The first rule that refuses it.
-    pub fn check(&self, raw: &str) -> Result<Url, UrlRefusal> {
+    /// The refusal of the first rule that refuses it.
+    pub fn check(&self, raw: &str) -> Result<Url, UrlRefusedError> {
         let candidate = Candidate::read(raw);
         for (_, rule) in RULES {
             rule(self, &candidate)?;
@@ -82,21 +82,22 @@ impl UrlPolicy {
         if let Some(host) = url.host_str().and_then(|host| host.strip_suffix('.')) {
             let host = host.to_owned();
             url.set_host(Some(&host))
-                .map_err(|reason| UrlRefusal::Unparsable { reason })?;
+                .map_err(|reason| UrlRefusedError::Unparsable { reason })?;
         }
         url.set_fragment(None);
         Ok(url)
     }
 
-    /// The URL to follow from `base`, for the `Location` header of an answer.
+    /// Returns the URL of a redirect from `base`, for the `Location` header of a response. The same rules apply as for the
+    /// first URL.
     ///
     /// # Errors
-    /// The first rule that refuses it: a redirect has no more rights than the first URL.
-    pub fn check_redirect(&self, base: &Url, location: &str) -> Result<Url, UrlRefusal> {
+    /// The refusal of the first rule that refuses it.
+    pub fn check_redirect(&self, base: &Url, location: &str) -> Result<Url, UrlRefusedError> {
         if location.len() > MAX_URL_BYTES {
-            return Err(UrlRefusal::TooLong { bytes: location.len() });
+            return Err(UrlRefusedError::TooLong { bytes: location.len() });
         }
-        // Joining hides what was written (`///evil`, tabs, `\`), so the text is judged before.
+        // Joining hides parts of the text (`///evil`, tabs, `\`), so the text is checked first.
         let written = Candidate::read(location);
         if written.scheme.is_some() {
             return self.check(location);
@@ -108,11 +109,11 @@ impl UrlPolicy {
         }
         let joined = base
             .join(&spelling::encode_from(location, tail))
-            .map_err(|reason| UrlRefusal::Unparsable { reason })?;
+            .map_err(|reason| UrlRefusedError::Unparsable { reason })?;
         self.check(joined.as_str())
     }
 
-    /// What each rule says of `raw`, for an operator; all `Ok` exactly when [`Self::check`] is.
+    /// Returns the result of each rule for `raw`, for an operator; all are `Ok` exactly if [`Self::check`] is.
     #[must_use]
     pub fn explain(&self, raw: &str) -> Vec<RuleVerdict> {
         let candidate = Candidate::read(raw);
@@ -125,30 +126,30 @@ impl UrlPolicy {
             .collect()
     }
 
-    /// Whether `url` is the development host, the one that may resolve to a loopback address
-    /// although [`crate::address_guard::check_public`] refuses it.
+    /// Whether `url` may resolve to a loopback address, which [`crate::address_guard::check_public`] refuses: `localhost` in dev
+    /// mode.
     #[must_use]
     pub fn allows_loopback(&self, url: &Url) -> bool {
         self.dev && url.host_str() == Some("localhost")
     }
 
-    /// The allowed hosts, lower-case, in alphabetical order.
+    /// Returns the allowed hosts, lower-case, in alphabetical order.
     pub fn allowed_hosts(&self) -> impl Iterator<Item = &str> {
         self.allowed_hosts.iter().map(String::as_str)
     }
 
-    fn length(&self, candidate: &Candidate<'_>) -> Result<String, UrlRefusal> {
-        // Read, it may be longer than written (`ü` becomes `%C3%BC`), and that is what is requested.
+    fn length(&self, candidate: &Candidate<'_>) -> Result<String, UrlRefusedError> {
+        // The encoded URL, which is requested, may be longer (`ü` becomes `%C3%BC`).
         let bytes = candidate.url.as_ref().map_or(0, |url| url.as_str().len());
         let bytes = bytes.max(candidate.raw.len());
         if bytes > MAX_URL_BYTES {
-            return Err(UrlRefusal::TooLong { bytes });
+            return Err(UrlRefusedError::TooLong { bytes });
         }
         Ok(format!("{bytes} of at most {MAX_URL_BYTES} bytes"))
     }
 
-    /// The WHATWG parser strips or rewrites these before it parses; others do not.
-    fn characters(&self, candidate: &Candidate<'_>) -> Result<String, UrlRefusal> {
+    /// The WHATWG parser strips or rewrites these characters before it parses; others do not.
+    fn characters(&self, candidate: &Candidate<'_>) -> Result<String, UrlRefusedError> {
         check_characters(candidate.raw, candidate.tail)?;
         let tail = &candidate.raw[candidate.tail..];
         let is_encoded = tail.bytes().any(|byte| byte == b' ' || !byte.is_ascii());
@@ -159,106 +160,108 @@ impl UrlPolicy {
         Ok(found.to_owned())
     }
 
-    fn scheme(&self, candidate: &Candidate<'_>) -> Result<String, UrlRefusal> {
+    fn scheme(&self, candidate: &Candidate<'_>) -> Result<String, UrlRefusedError> {
         let localhost = candidate.host.map(fold_host).as_deref() == Some("localhost");
         match candidate.scheme.as_deref() {
             Some("https") => Ok("https".to_owned()),
             Some("http") if self.dev && localhost => Ok("http to localhost, in dev mode".to_owned()),
-            found => Err(UrlRefusal::Scheme {
+            found => Err(UrlRefusedError::Scheme {
                 found: scheme_name(found),
             }),
         }
     }
 
-    fn user_information(&self, candidate: &Candidate<'_>) -> Result<String, UrlRefusal> {
+    fn user_information(&self, candidate: &Candidate<'_>) -> Result<String, UrlRefusedError> {
         let written = candidate.authority.is_some_and(|text| text.contains('@'));
         let parsed = candidate
             .url
             .as_ref()
             .is_ok_and(|url| !url.username().is_empty() || url.password().is_some());
         if written || parsed {
-            return Err(UrlRefusal::UserInfo);
+            return Err(UrlRefusedError::UserInfo);
         }
         Ok("none".to_owned())
     }
 
-    /// A plain ASCII name that the parser reads letter by letter as it is written.
-    fn host_name(&self, candidate: &Candidate<'_>) -> Result<String, UrlRefusal> {
+    /// Requires a plain ASCII name that the parser does not change.
+    fn host_name(&self, candidate: &Candidate<'_>) -> Result<String, UrlRefusedError> {
         let host = candidate.host.filter(|host| !host.is_empty());
-        let host = host.ok_or(UrlRefusal::NoHost)?;
+        let host = host.ok_or(UrlRefusedError::NoHost)?;
         if host.contains('%') {
-            return Err(UrlRefusal::EncodedHost);
+            return Err(UrlRefusedError::EncodedHost);
         }
         if !host.is_ascii() {
-            return Err(UrlRefusal::NonAsciiHost);
+            return Err(UrlRefusedError::NonAsciiHost);
         }
         let url = candidate.parsed()?;
         let parsed = match url.host() {
             Some(Host::Domain(parsed)) => parsed,
             Some(Host::Ipv4(address)) => {
-                return Err(UrlRefusal::IpLiteral {
+                return Err(UrlRefusedError::IpLiteral {
                     address: address.into(),
                 });
             }
             Some(Host::Ipv6(address)) => {
-                return Err(UrlRefusal::IpLiteral {
+                return Err(UrlRefusedError::IpLiteral {
                     address: address.into(),
                 });
             }
-            None => return Err(UrlRefusal::NoHost),
+            None => return Err(UrlRefusedError::NoHost),
         };
-        // A written port must be the parser's to the digit: no `:`, `:0443` or `:+443`.
+        // A written port must equal the parsed one in every digit: no `:`, `:0443` or `:+443`.
         let port_agrees = candidate
             .port
             .is_none_or(|written| url.port_or_known_default().map(|port| port.to_string()).as_deref() == Some(written));
         if !parsed.eq_ignore_ascii_case(host) || !port_agrees {
-            return Err(UrlRefusal::Ambiguous);
+            return Err(UrlRefusedError::Ambiguous);
         }
         Ok(shortened(&fold_host(host)))
     }
 
-    fn port(&self, candidate: &Candidate<'_>) -> Result<String, UrlRefusal> {
+    fn port(&self, candidate: &Candidate<'_>) -> Result<String, UrlRefusedError> {
         let url = candidate.parsed()?;
         match url.port_or_known_default() {
             Some(port) if port == 443 || self.dev => Ok(port.to_string()),
-            Some(port) => Err(UrlRefusal::Port { port }),
-            None => Err(UrlRefusal::NoHost),
+            Some(port) => Err(UrlRefusedError::Port { port }),
+            None => Err(UrlRefusedError::NoHost),
         }
     }
 
-    fn allowed_host(&self, candidate: &Candidate<'_>) -> Result<String, UrlRefusal> {
-        let host = candidate.parsed()?.host_str().ok_or(UrlRefusal::NoHost)?;
+    fn allowed_host(&self, candidate: &Candidate<'_>) -> Result<String, UrlRefusedError> {
+        let host = candidate.parsed()?.host_str().ok_or(UrlRefusedError::NoHost)?;
         let host = fold_host(host);
-        // Even when it is listed: a production handler has no business with its own machine.
+        // Even if it is listed: a production handler never connects to its own machine.
         if host == "localhost" || host.ends_with(".localhost") {
             return match host == "localhost" && self.dev {
                 true => Ok("localhost, in dev mode".to_owned()),
-                false => Err(UrlRefusal::LocalhostOutsideDev),
+                false => Err(UrlRefusedError::LocalhostOutsideDev),
             };
         }
         if self.allowed_hosts.contains(&host) {
             return Ok(format!("{} is in the list", shortened(&host)));
         }
-        Err(UrlRefusal::HostNotAllowed { host: shortened(&host) })
+        Err(UrlRefusedError::HostNotAllowed { host: shortened(&host) })
     }
 }
 
-fn check_characters(raw: &str, tail: usize) -> Result<(), UrlRefusal> {
+fn check_characters(raw: &str, tail: usize) -> Result<(), UrlRefusedError> {
     let found = spelling::unreadable_character(raw, tail);
-    found.map_or(Ok(()), |(what, position)| Err(UrlRefusal::Character { what, position }))
+    found.map_or(Ok(()), |(what, position)| {
+        Err(UrlRefusedError::Character { what, position })
+    })
 }
 
-/// Lower-case, and `example.com.` is `example.com`: DNS reads both as the same name.
+/// Returns the host in lower case without trailing dot: DNS reads `example.com.` as `example.com`.
 fn fold_host(host: &str) -> String {
     host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
 }
 
-/// A host fits into 253 characters (RFC 1035, section 2.3.4); a longer one is not worth a log line.
+/// Truncates a host for logs to 253 characters, the longest valid one (RFC 1035, section 2.3.4).
 fn shortened(host: &str) -> String {
     host.chars().take(253).collect()
 }
 
-/// Only names from this list are repeated: in `user:password@host` the "scheme" is the user.
+/// Returns the scheme if it is in this list. Others are not quoted: in `user:password@host` the "scheme" is the user.
 fn scheme_name(scheme: Option<&str>) -> &'static str {
     const KNOWN: [&str; 12] = [
         "http",

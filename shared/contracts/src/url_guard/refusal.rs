@@ -1,4 +1,4 @@
-//! Why a URL is refused, in words for the operator.
+//! Why a URL is refused, as a text for operators.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use super::spelling::MAX_URL_BYTES;
 
 /// Why a URL is refused. The texts never hold user information or anything after a `?`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum UrlRefusal {
+pub enum UrlRefusedError {
     /// Longer than [`MAX_URL_BYTES`].
     #[error("the URL has {bytes} bytes; at most {MAX_URL_BYTES} are accepted")]
     TooLong {

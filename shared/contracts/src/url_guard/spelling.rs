@@ -1,7 +1,7 @@
-//! Spaces and letters outside ASCII in a URL are percent-encoded before it is parsed, as browsers and curl do it.
+//! Percent-encoding of spaces and non-ASCII characters before a URL is parsed, as browsers and curl do it.
 //!
-//! Only behind the authority: where a host could be read out of them they stay as they are, and are refused. What is parsed is
-//! what is fetched, so no second reading of such a character exists. All other unusual characters are refused, not encoded.
+//! Only the part behind the authority is encoded: in the host such characters are refused. The parsed form is fetched, so no
+//! second interpretation of such a character exists. All other unusual characters are refused.
 
 use std::borrow::Cow;
 
@@ -10,10 +10,10 @@ use percent_encoding::{AsciiSet, utf8_percent_encode};
 /// Limits the length of a URL, in bytes; presigned ones are about 2 KiB.
 pub const MAX_URL_BYTES: usize = 8 * 1024;
 
-/// A space; what is not ASCII is encoded in any case.
+/// A space; non-ASCII characters are always encoded.
 const SPACE: &AsciiSet = &AsciiSet::EMPTY.add(b' ');
 
-/// `raw` with the spaces and the non-ASCII characters from byte `tail` on percent-encoded (UTF-8).
+/// Percent-encodes the spaces and non-ASCII characters of `raw` from byte `tail` on.
 pub(super) fn encode_from(raw: &str, tail: usize) -> Cow<'_, str> {
     let (head, tail) = raw.split_at(tail);
     if !tail.bytes().any(|byte| byte == b' ' || !byte.is_ascii()) {
@@ -24,7 +24,7 @@ pub(super) fn encode_from(raw: &str, tail: usize) -> Cow<'_, str> {
     Cow::Owned(encoded)
 }
 
-/// Where path, query and fragment begin: behind the authority. A text without one has no such part.
+/// Returns the start of path, query and fragment, behind the authority; the end of a text that has none.
 pub(super) fn tail_of_url(raw: &str, authority: Option<&str>) -> usize {
     let scheme = raw.find("://");
     authority
@@ -32,16 +32,15 @@ pub(super) fn tail_of_url(raw: &str, authority: Option<&str>) -> usize {
         .map_or(raw.len(), |(authority, scheme)| scheme + "://".len() + authority.len())
 }
 
-/// The same for a reference without a scheme: all of it, but for the authority behind `//`.
+/// Returns the same for a reference without a scheme: its start, or the end of the authority behind `//`.
 pub(super) fn tail_of_reference(reference: &str) -> usize {
     reference
         .strip_prefix("//")
         .map_or(0, |rest| "//".len() + rest.find(['/', '?', '#']).unwrap_or(rest.len()))
 }
 
-/// The first character that no encoding makes harmless, with its position: URL parsers strip or rewrite it, or disagree.
-///
-/// A space at either end is such a one: some parsers drop it, others encode it.
+/// Returns the first character that encoding does not make harmless, with its position: URL parsers strip it, rewrite it or
+/// disagree. This includes a space at either end, which some parsers drop and others encode.
 pub(super) fn unreadable_character(raw: &str, tail: usize) -> Option<(&'static str, usize)> {
     let first = raw.len() - raw.trim_start_matches(' ').len();
     let last = raw.trim_end_matches(' ').len();

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use url::Url;
 
 use crate::hostile_urls::HOSTILE;
-use xact_contracts::url_guard::{DEFAULT_ALLOWED_HOSTS, MAX_URL_BYTES, UrlPolicy, UrlRefusal, location_text};
+use xact_contracts::url_guard::{DEFAULT_ALLOWED_HOSTS, MAX_URL_BYTES, UrlPolicy, UrlRefusedError, location_text};
 
 fn production() -> UrlPolicy {
     UrlPolicy::new(DEFAULT_ALLOWED_HOSTS)
@@ -19,21 +19,21 @@ fn any_policy() -> impl Strategy<Value = UrlPolicy> {
 }
 
 /// The refusal's name, without its details.
-fn reason(refusal: &UrlRefusal) -> &'static str {
+fn reason(refusal: &UrlRefusedError) -> &'static str {
     match refusal {
-        UrlRefusal::TooLong { .. } => "too long",
-        UrlRefusal::Character { .. } => "character",
-        UrlRefusal::Scheme { .. } => "scheme",
-        UrlRefusal::UserInfo => "user info",
-        UrlRefusal::NoHost => "no host",
-        UrlRefusal::EncodedHost => "encoded host",
-        UrlRefusal::NonAsciiHost => "non-ascii host",
-        UrlRefusal::Unparsable { .. } => "unparsable",
-        UrlRefusal::IpLiteral { .. } => "ip",
-        UrlRefusal::Ambiguous => "ambiguous",
-        UrlRefusal::LocalhostOutsideDev => "localhost",
-        UrlRefusal::Port { .. } => "port",
-        UrlRefusal::HostNotAllowed { .. } => "host",
+        UrlRefusedError::TooLong { .. } => "too long",
+        UrlRefusedError::Character { .. } => "character",
+        UrlRefusedError::Scheme { .. } => "scheme",
+        UrlRefusedError::UserInfo => "user info",
+        UrlRefusedError::NoHost => "no host",
+        UrlRefusedError::EncodedHost => "encoded host",
+        UrlRefusedError::NonAsciiHost => "non-ascii host",
+        UrlRefusedError::Unparsable { .. } => "unparsable",
+        UrlRefusedError::IpLiteral { .. } => "ip",
+        UrlRefusedError::Ambiguous => "ambiguous",
+        UrlRefusedError::LocalhostOutsideDev => "localhost",
+        UrlRefusedError::Port { .. } => "port",
+        UrlRefusedError::HostNotAllowed { .. } => "host",
     }
 }
 
@@ -194,7 +194,7 @@ fn a_listed_localhost_stays_refused_in_production() {
     let policy = UrlPolicy::new(["localhost"]);
     assert_eq!(
         policy.check("https://localhost/a.pdf"),
-        Err(UrlRefusal::LocalhostOutsideDev)
+        Err(UrlRefusedError::LocalhostOutsideDev)
     );
 }
 
@@ -205,7 +205,7 @@ fn a_foreign_name_is_allowed_by_its_exact_punycode() {
     assert!(policy.check("https://XN--bcher-KVA.example/a.pdf").is_ok());
     assert_eq!(
         policy.check("https://bücher.example/a.pdf"),
-        Err(UrlRefusal::NonAsciiHost)
+        Err(UrlRefusedError::NonAsciiHost)
     );
 }
 
@@ -227,7 +227,7 @@ fn the_length_limit_is_exact() {
     assert!(production().check(&longest).is_ok());
     assert_eq!(
         production().check(&format!("{longest}a")),
-        Err(UrlRefusal::TooLong {
+        Err(UrlRefusedError::TooLong {
             bytes: MAX_URL_BYTES + 1
         })
     );
@@ -238,7 +238,10 @@ fn the_length_limit_is_exact() {
 fn a_url_that_grows_too_long_once_it_is_read_is_refused() {
     let written = format!("https://claimxperience.com/{}", "ü".repeat(2000));
     assert!(written.len() < MAX_URL_BYTES);
-    assert_eq!(production().check(&written), Err(UrlRefusal::TooLong { bytes: 12_027 }));
+    assert_eq!(
+        production().check(&written),
+        Err(UrlRefusedError::TooLong { bytes: 12_027 })
+    );
     let fits = format!("https://claimxperience.com/{}", "ü".repeat(1000));
     let url = production().check(&fits).unwrap();
     assert_eq!(production().check(url.as_str()), Ok(url));

@@ -1,4 +1,4 @@
-//! The list of attachments: the outermost one that is one.
+//! The list of attachments: the outermost valid one.
 
 use std::collections::HashSet;
 
@@ -11,10 +11,11 @@ const NAME: &[&str] = &["attachments"];
 
 /// Returns the attachments of an event, and the value that they were read from.
 ///
-/// A list outside counts before one inside. Null, an empty list and a blank string give way to the next one, and so does
-/// what is not a list; where no other is found, it counts after all, and the URL rules refuse what is in it aloud.
+/// An outer list takes precedence over an inner one. Null, an empty list and a blank string give way to the next candidate,
+/// and so does a value that is not a list. If there is no other, that value counts after all, and the URL rules refuse
+/// and report it.
 pub(super) fn of<'a>(outer: &Object<'a>, inner: &[Object<'a>]) -> (Vec<String>, Option<&'a RawValue>) {
-    let mut odd = None;
+    let mut invalid = None;
     let all = std::iter::once(outer).chain(inner);
     for value in all.flat_map(|object| object.all(NAME)) {
         match Kind::of(value) {
@@ -25,7 +26,7 @@ pub(super) fn of<'a>(outer: &Object<'a>, inner: &[Object<'a>]) -> (Vec<String>, 
                     return (texts(&entries), Some(value));
                 }
                 if !entries.is_empty() {
-                    odd.get_or_insert((texts(&entries), value));
+                    invalid.get_or_insert((texts(&entries), value));
                 }
             }
             Kind::String => {
@@ -35,11 +36,11 @@ pub(super) fn of<'a>(outer: &Object<'a>, inner: &[Object<'a>]) -> (Vec<String>, 
             }
             Kind::Boolean | Kind::Number | Kind::Object => {
                 let entry: Value = json::read(value).unwrap_or_default();
-                odd.get_or_insert((texts(&[entry]), value));
+                invalid.get_or_insert((texts(&[entry]), value));
             }
         }
     }
-    odd.map_or_else(Default::default, |(texts, value)| (texts, Some(value)))
+    invalid.map_or_else(Default::default, |(texts, value)| (texts, Some(value)))
 }
 
 fn is_something(entry: &Value) -> bool {
@@ -50,7 +51,7 @@ fn is_something(entry: &Value) -> bool {
     }
 }
 
-/// Each entry once: a string trimmed, anything else as its JSON text.
+/// Returns each entry once: a string trimmed, anything else as its JSON text.
 fn texts(entries: &[Value]) -> Vec<String> {
     let mut seen = HashSet::new();
     entries

@@ -1,13 +1,13 @@
-//! The objects inside an event: `payload`, `data`, or both.
+//! The inner objects of an event: `payload`, `data`, or both.
 
 use serde_json::value::RawValue;
 
 use crate::json::{self, Kind, Object};
 
-/// Where the objects are, the one that counts first.
+/// Names of the inner objects, in order of precedence.
 const NAMES: [&str; 2] = ["payload", "data"];
 
-/// The texts of the objects inside an event. What the first one does not have is looked for in the others.
+/// The texts of the inner objects of an event. A field that the first one does not have is taken from the next.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inner(Vec<String>);
 
@@ -15,11 +15,11 @@ pub struct Inner(Vec<String>);
 type Read<'a> = Vec<(&'static str, &'a RawValue)>;
 
 impl Inner {
-    /// Finds the objects. A value may be an object, or a string that holds one; null, blank strings and empty objects give
-    /// way to the others, and so does what is neither. Also returns the values that were read, with their names.
+    /// Returns the inner objects, and the values that they were read from with their names. A value may be an object, or a
+    /// string that holds one; null, blank strings, empty objects and values of another type give way to the next.
     ///
     /// # Errors
-    /// When there is no object, and a value that should be one is something else.
+    /// If there is no object, and a value that should be one has another type.
     pub(super) fn read<'a>(object: &Object<'a>) -> Result<(Self, Read<'a>), String> {
         let mut texts = Vec::new();
         let mut read = Vec::new();
@@ -48,15 +48,15 @@ impl Inner {
         }
     }
 
-    /// The members of each object, in the order in which they count.
+    /// Returns the members of each object, in order of precedence.
     #[must_use]
     pub fn parse(&self) -> Vec<Object<'_>> {
-        // They were read before.
+        // They were parsed before.
         self.0.iter().filter_map(|text| Object::parse(text).ok()).collect()
     }
 }
 
-/// The text of the object that a value is or holds; `None` for null and blank strings.
+/// Returns the text of the object that a value is or holds; `None` for null and blank strings.
 fn object_text(name: &str, value: &RawValue) -> Result<Option<String>, String> {
     match Kind::of(value) {
         Kind::Object => Ok(Some(value.get().to_owned())),

@@ -1,4 +1,4 @@
-//! What a reader of known fields would miss: URLs in other places, and names that an object has twice.
+//! A search of the whole event for content that no field reads: URLs in other places, and repeated names.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -7,31 +7,31 @@ use serde_json::value::RawValue;
 use crate::json::{Kind, Object, string};
 use crate::redaction::redact_text;
 
-/// Most paths that are kept of one message, of each sort.
+/// Limits the number of paths of each sort.
 const MAX_PATHS: usize = 100;
-/// Deepest nesting. Each level is read once more for the next one.
+/// Limits nesting. Each level is parsed once more for the next one.
 const MAX_DEPTH: usize = 64;
-/// Longest path, in characters.
+/// Limits the length of a path in characters.
 const MAX_PATH_CHARS: usize = 200;
 
-/// What was found, by JSON path; the index of a list is `[*]`. Paths are redacted and at most 200 characters long.
+/// The findings by JSON path; the index of a list is `[*]`. Paths are redacted and at most 200 characters long.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Survey {
-    /// Where http(s) URLs are, with the URLs.
+    /// Paths of http(s) URLs, with the URLs.
     urls: BTreeMap<String, Vec<String>>,
-    /// Names that their object has more than once.
+    /// Names that occur more than once in their object.
     repeated: BTreeMap<String, u64>,
 }
 
 impl Survey {
-    /// The paths of texts that hold an http(s) URL which is none of these.
+    /// Returns the paths of texts with an http(s) URL that is not one of these.
     pub(super) fn urls_other_than<'s>(&'s self, known: &'s HashSet<&str>) -> impl Iterator<Item = &'s str> {
         let is_known = |url: &String| known.contains(url.as_str());
         let others = self.urls.iter().filter(move |(_, urls)| !urls.iter().all(is_known));
         others.map(|(path, _)| path.as_str())
     }
 
-    /// The paths of names that their object has more than once.
+    /// Returns the paths of names that occur more than once in their object.
     pub(super) fn repeated_names(&self) -> impl Iterator<Item = &str> {
         self.repeated.keys().map(String::as_str)
     }
@@ -53,13 +53,12 @@ impl Survey {
     }
 }
 
-/// A value is nested too deep to be looked through.
+/// A value is nested too deep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it is nested more than {MAX_DEPTH} levels deep")]
 pub(super) struct TooDeepError;
 
-/// Adds to `found` what the members of an object hold, `path` being the object's. The values in `skipped` are not looked
-/// into: the caller has read them.
+/// Adds the findings in an object at `path` to `found`. The values in `skipped` are left out: the caller has read them.
 ///
 /// # Errors
 /// [`TooDeepError`]
@@ -113,14 +112,15 @@ fn value(one: &RawValue, path: &mut String, depth: usize, found: &mut Survey) ->
             }
             path.truncate(length);
         }
-        // Most strings hold no URL, and need not be unescaped to know it.
+        // Most strings hold no URL, and are not unescaped.
         Kind::String if written.contains([':', '\\']) => found.found_urls(path, &string(one).unwrap_or_default()),
         Kind::String | Kind::Null | Kind::Boolean | Kind::Number => {}
     }
     Ok(())
 }
 
-/// The http(s) URLs in a text: the text itself if it begins as one, else each as far as white space, a quote or a bracket.
+/// Returns the http(s) URLs in a text: the text itself if it starts as one, else each up to white space, a quote or an angle
+/// bracket.
 fn urls_in(text: &str) -> Vec<&str> {
     let text = text.trim();
     let mut starts = text.match_indices("://").filter_map(|(at, _)| url_start(text, at));
@@ -138,7 +138,7 @@ fn urls_in(text: &str) -> Vec<&str> {
     std::iter::once(first).chain(starts).map(cut).collect()
 }
 
-/// Where `http` or `https` begins that ends at `end`.
+/// Returns the start of the `http` or `https` that ends at `end`.
 fn url_start(text: &str, end: usize) -> Option<usize> {
     ["https", "http"].into_iter().find_map(|scheme| {
         let start = end.checked_sub(scheme.len())?;

@@ -5,7 +5,7 @@ use url::Url;
 
 use super::samples::SPECIFIED;
 use xact_contracts::file_rules::{
-    FileRefusal, FileType, extension_of, file_type_label, named_type, type_in_disposition,
+    FileRefusedError, FileType, extension_of, file_type_label, named_type, type_in_disposition,
 };
 
 fn url(rest: &str) -> Url {
@@ -108,7 +108,7 @@ fn another_kind_is_refused_and_no_kind_is_left_to_the_content() {
         assert_eq!(named_type(&url(rest)), Ok(None), "{rest}");
     }
     for rest in ["", "folder/", "folder/?id=1", "..."] {
-        assert_eq!(named_type(&url(rest)), Err(FileRefusal::NoFile), "{rest}");
+        assert_eq!(named_type(&url(rest)), Err(FileRefusedError::NoFile), "{rest}");
     }
     for extension in [
         "exe", "zip", "js", "svg", "bat", "pdfx", "7z", "pl", "jar", "lnk", "hta", "dll",
@@ -119,7 +119,7 @@ fn another_kind_is_refused_and_no_kind_is_left_to_the_content() {
         ] {
             let refusal = named_type(&url(&rest)).unwrap_err();
             let extension = extension.to_owned();
-            assert_eq!(refusal, FileRefusal::UnknownExtension { extension }, "{rest}");
+            assert_eq!(refusal, FileRefusedError::UnknownExtension { extension }, "{rest}");
             assert!(refusal.to_string().contains("accepted are pdf, xml"), "{refusal}");
         }
     }

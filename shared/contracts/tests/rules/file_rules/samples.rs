@@ -1,6 +1,6 @@
 //! The shortest bytes that pass for a file, and words for what becomes of one.
 
-use xact_contracts::file_rules::{FileRefusal, FileType, judge};
+use xact_contracts::file_rules::{FileRefusedError, FileType, judge};
 
 pub(super) const SPECIFIED: [&str; 24] = [
     "pdf", "xml", "txt", "csv", "json", "html", "htm", "xls", "xlsx", "doc", "docx", "esx", "jpg", "jpeg", "png",
@@ -20,12 +20,12 @@ pub(super) fn file_type(extension: &str) -> FileType {
 pub(super) fn verdict(extension: &str, declared: Option<&str>, head: &[u8]) -> &'static str {
     match judge(FileType::from_extension(extension), declared, head) {
         Ok(judged) => judged.file_type.label(),
-        Err(FileRefusal::Empty) => "empty",
-        Err(FileRefusal::Executable { .. }) => "executable",
-        Err(FileRefusal::HtmlPage { .. }) => "html page",
-        Err(FileRefusal::Content { .. }) => "content",
-        Err(FileRefusal::Unnamed { .. }) => "unnamed",
-        Err(FileRefusal::DeclaredType { .. }) => "declared",
+        Err(FileRefusedError::Empty) => "empty",
+        Err(FileRefusedError::Executable { .. }) => "executable",
+        Err(FileRefusedError::HtmlPage { .. }) => "html page",
+        Err(FileRefusedError::Content { .. }) => "content",
+        Err(FileRefusedError::Unnamed { .. }) => "unnamed",
+        Err(FileRefusedError::DeclaredType { .. }) => "declared",
         Err(other) => panic!("{other}"),
     }
 }
