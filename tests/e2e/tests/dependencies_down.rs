@@ -572,8 +572,8 @@ fn outage_of_the_attachment_server() -> Result<()> {
     run.samples_fill_in()?;
     let mut tables = run.fleet.tables()?;
     for attachment in run.sent[before..].iter_mut().flat_map(|sent| &mut sent.attachments) {
-        if let End::File { retried, .. } = &mut attachment.end {
-            *retried = true;
+        if let End::File { retries, .. } = &mut attachment.end {
+            *retries = 1..=2;
         }
         let row = tables
             .attachments

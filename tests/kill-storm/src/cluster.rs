@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use crate::events::DEAD_HOST;
 use crate::schedule::{Act, SESSION_TIMEOUT, Step, Target};
+use xact_testkit::events::DEAD_HOST;
 use xact_testkit::managed_identity::{Answer, ManagedIdentity};
 use xact_testkit::namespace::Namespace;
 use xact_testkit::samples::{HOSTS, SampleServer};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::options::Options;
 use crate::schedule::Act;
-use crate::verdict::{Fault, Finding};
+use xact_testkit::compare::{Fault, Finding};
 
 /// What came of a run.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ impl fmt::Display for Report {
             self.failed,
             self.count(Fault::Lost),
             self.count(Fault::Duplicate),
-            self.count(Fault::WrongBytes),
+            self.count(Fault::Wrong),
             self.count(Fault::Stranger),
             self.left.len(),
             self.lag,

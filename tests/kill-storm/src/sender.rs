@@ -4,9 +4,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::events::Event;
 use xact_testkit::Result;
-use xact_testkit::events::RAW;
+use xact_testkit::events::{Generated, RAW};
 use xact_testkit::{failed, kcat};
 
 /// Between two bundles: they are bursts, so that blows meet processes at work, and now and then idle ones.
@@ -24,21 +23,21 @@ const PARTITIONS: u32 = 6;
 struct Bundle<'a> {
     at: Duration,
     partition: Option<u32>,
-    events: Vec<&'a Event>,
+    events: Vec<&'a Generated>,
 }
 
 /// Sends all; returns when the broker has them.
 ///
 /// # Errors
 /// When the broker does not take them for long.
-pub fn send(broker: &str, events: &[Event], duration: Duration) -> Result<()> {
+pub fn send(broker: &str, events: &[Generated], duration: Duration) -> Result<()> {
     let began = Instant::now();
     for bundle in bundles(events, duration) {
         thread::sleep(bundle.at.saturating_sub(began.elapsed()));
         let first = Instant::now();
         let send = || {
             let records = bundle.events.iter();
-            let records = records.map(|event| (event.trace_id.as_str(), event.message.as_bytes()));
+            let records = records.map(|event| (event.sent.trace_id.as_str(), event.sent.text.as_bytes()));
             kcat::produce_to(broker, RAW, bundle.partition, records)
         };
         while let Err(error) = send() {
@@ -52,7 +51,7 @@ pub fn send(broker: &str, events: &[Event], duration: Duration) -> Result<()> {
 }
 
 /// The events in bundles; what is sent again comes a bundle later, to some partition of its own.
-fn bundles(events: &[Event], duration: Duration) -> Vec<Bundle<'_>> {
+fn bundles(events: &[Generated], duration: Duration) -> Vec<Bundle<'_>> {
     let count = duration.mul_f64(SHARE).div_duration_f64(BETWEEN).ceil() as usize;
     let size = events.len().div_ceil(count.max(1)).max(1);
     let step = duration.mul_f64(SHARE / events.len().div_ceil(size) as f64);
@@ -81,11 +80,11 @@ mod tests {
 
     #[test]
     fn every_event_is_sent_and_some_twice_within_the_storm() {
-        let events = crate::events::of_seed(5, 1000);
+        let events = xact_testkit::events::of_seed(5, 1000);
         let duration = Duration::from_secs(60);
         let bundles = bundles(&events, duration);
-        let sent = |event: &Event| {
-            let is_it = |other: &&&Event| other.trace_id == event.trace_id;
+        let sent = |event: &Generated| {
+            let is_it = |other: &&&Generated| other.sent.trace_id == event.sent.trace_id;
             bundles.iter().flat_map(|bundle| &bundle.events).filter(is_it).count()
         };
         for event in &events {

@@ -4,10 +4,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::cluster::Cluster;
-use crate::events::{self, Event};
-use crate::verdict::{self, Evidence, Fault};
+use crate::verdict::{self, Evidence};
 use crate::{Options, Report, drain, last_seen, schedule, sender};
+use xact_testkit::compare::Fault;
+use xact_testkit::events::{self, Generated};
 use xact_testkit::pipeline::json_lines;
+use xact_testkit::sent::Sent;
 use xact_testkit::{Result, tables};
 use xact_testkit::{failed, kcat};
 
@@ -39,7 +41,7 @@ pub fn run(options: Options) -> Result<Report> {
 }
 
 /// Sends the events while the schedule is carried out; in the end everything runs.
-fn rage(cluster: &mut Cluster, events: &[Event], options: Options) -> Result<()> {
+fn rage(cluster: &mut Cluster, events: &[Generated], options: Options) -> Result<()> {
     let steps = schedule::of_seed(options.seed, cluster.processes(), options.azure, options.duration);
     let broker = cluster.broker().to_owned();
     thread::scope(|scope| {
@@ -79,13 +81,15 @@ fn strikes(cluster: &Cluster) -> String {
     parts.collect::<Vec<_>>().join(", ")
 }
 
-fn judge(cluster: &mut Cluster, events: &[Event], options: Options, took: Duration) -> Result<Report> {
+fn judge(cluster: &mut Cluster, events: &[Generated], options: Options, took: Duration) -> Result<Report> {
     let left = drain::left_in_cache(cluster)?;
     let lag = drain::lag_by_kafka(cluster)?;
     cluster.stop()?;
     let tables = tables::read_with_duplicates(&cluster.dir.join("tables"))?;
+    let mut sent: Vec<Sent> = events.iter().map(|event| event.sent.clone()).collect();
+    verdict::fill_in(&mut sent);
     let mut findings = verdict::findings(
-        events,
+        &sent,
         &Evidence {
             tables: &tables,
             files: &cluster.dir.join("files"),
@@ -96,7 +100,7 @@ fn judge(cluster: &mut Cluster, events: &[Event], options: Options, took: Durati
     findings.extend(verdict::in_logs(&cluster.logs()));
     let report = Report {
         options,
-        attachments: events.iter().map(|event| event.attachments.len()).sum(),
+        attachments: sent.iter().map(|sent| sent.attachments.len()).sum(),
         completed: tables.attachments.len(),
         failed: tables.failed.len(),
         findings,
@@ -127,10 +131,7 @@ fn explain(cluster: &Cluster, report: &Report) -> Result<()> {
     for path in report.left.iter().take(SHOWN) {
         println!("left in the cache: {}", path.display());
     }
-    let ids = report
-        .findings
-        .iter()
-        .filter(|finding| finding.fault != Fault::WrongBytes);
+    let ids = report.findings.iter().filter(|finding| finding.fault != Fault::Wrong);
     let mut ids: Vec<String> = ids
         .map(|finding| finding.id.clone())
         .filter(|id| !id.is_empty())

@@ -1,182 +1,317 @@
-//! Compares every row and every file with what was sent: nothing is missing, nothing is too much, every column is right.
+//! Compares every row and every file with what was sent: nothing is missing, nothing is there twice, every column is right.
 
-use std::collections::BTreeMap;
-use std::fs;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
+use std::{fs, thread};
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::ids;
 use crate::rows::{self, Row};
-use crate::sent::{Attachment, End, Sent};
+use crate::sent::{Attachment, End, Failure, Sent, without_query};
 use crate::tables::Tables;
 
-/// Differences that a failure shows.
+/// Findings that a failed assertion shows.
 const SHOWN: usize = 10;
 
-/// The comparison, with what it has found.
-struct Comparison<'a> {
-    files: &'a Path,
-    differences: Vec<String>,
+/// What is wrong with something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// No row, no file or no dead letter where there must be one.
+    Lost,
+    /// More than one.
+    Duplicate,
+    /// A file that is not what the server has, or a column that is not what the event says.
+    Wrong,
+    /// Something that must not be there at all: a row, a file, a dead letter.
+    Stranger,
 }
 
-/// Compares, and panics with the first differences if there are any.
-///
-/// `tables` come from `crate::tables::read`, which has refused duplicate keys and wrong schemas already.
+/// One finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The kind of fault.
+    pub fault: Fault,
+    /// The trace id or media id that it is about.
+    pub id: String,
+    /// In words.
+    pub text: String,
+}
+
+impl Finding {
+    /// A finding about an id.
+    #[must_use]
+    pub fn new(fault: Fault, id: &str, text: impl Into<String>) -> Self {
+        Self {
+            fault,
+            id: id.to_owned(),
+            text: text.into(),
+        }
+    }
+}
+
+/// Compares, and panics with the first findings if there are any.
 ///
 /// # Panics
 /// When anything differs.
 pub fn assert_exactly_what_was_sent(sent: &[Sent], tables: &Tables, files: &Path) {
-    let differences = differences(sent, tables, files);
+    let findings = findings(sent, tables, files);
+    let shown: Vec<String> = findings
+        .iter()
+        .take(SHOWN)
+        .map(|finding| format!("{:?}: {}", finding.fault, finding.text))
+        .collect();
     assert!(
-        differences.is_empty(),
-        "{} differences, such as\n{}",
-        differences.len(),
-        differences[..differences.len().min(SHOWN)].join("\n")
+        findings.is_empty(),
+        "{} findings, such as\n{}",
+        findings.len(),
+        shown.join("\n")
     );
 }
 
-/// All that differs, in words.
-fn differences(sent: &[Sent], tables: &Tables, files: &Path) -> Vec<String> {
-    let mut comparison = Comparison {
+/// Rows by key; more than one is a duplicate.
+type Rows<'a> = HashMap<&'a str, Vec<&'a Row>>;
+
+fn by_key<'a>(rows: &'a [Value], key: &str) -> Rows<'a> {
+    let mut by_key = Rows::new();
+    for row in rows.iter().filter_map(Value::as_object) {
+        by_key
+            .entry(row[key].as_str().unwrap_or_default())
+            .or_default()
+            .push(row);
+    }
+    by_key
+}
+
+/// Compares everything.
+#[must_use]
+pub fn findings(sent: &[Sent], tables: &Tables, files: &Path) -> Vec<Finding> {
+    let comparison = Comparison {
+        events: by_key(&tables.events, "event_id"),
+        completed: by_key(&tables.attachments, "media_id"),
+        failed: by_key(&tables.failed, "media_id"),
         files,
-        differences: Vec::new(),
     };
-    let mut events = by_key(&tables.events, "event_id");
-    let mut completed = by_key(&tables.attachments, "media_id");
-    let mut failed = by_key(&tables.failed, "media_id");
-    for message in sent {
-        comparison.event(message, &mut events);
-        for attachment in &message.attachments {
-            comparison.attachment(message, attachment, &mut completed, &mut failed);
+    // Hashing tens of thousands of files is the slow part.
+    let parts = thread::available_parallelism().map_or(1, usize::from);
+    let per_part = sent.len().div_ceil(parts).max(1);
+    let mut findings: Vec<Finding> = thread::scope(|scope| {
+        let compare = |part: &[Sent]| {
+            part.iter()
+                .flat_map(|sent| comparison.message(sent))
+                .collect::<Vec<_>>()
+        };
+        let running: Vec<_> = sent
+            .chunks(per_part)
+            .map(|part| scope.spawn(move || compare(part)))
+            .collect();
+        running
+            .into_iter()
+            .flat_map(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    });
+    let event_ids: BTreeSet<String> = sent.iter().map(|sent| ids::event_id(&sent.trace_id)).collect();
+    let media_ids: BTreeSet<&str> = sent
+        .iter()
+        .flat_map(|sent| &sent.attachments)
+        .map(|attachment| attachment.media_id.as_str())
+        .collect();
+    let mut strangers = |name: &str, rows: &Rows<'_>, is_known: &dyn Fn(&str) -> bool| {
+        for key in rows.keys().filter(|key| !is_known(key)) {
+            let text = format!("{name} has a row of {key}, for which nothing was sent");
+            findings.push(Finding::new(Fault::Stranger, key, text));
         }
-    }
-    for (table, left) in [
-        ("events", events),
-        ("attachments", completed),
-        ("attachments_failed", failed),
-    ] {
-        for row in left.values() {
-            let text = format!("xact_{table} has a row that nothing was sent for: {row:?}");
-            comparison.differences.push(text);
-        }
-    }
-    comparison.differences
+    };
+    strangers("xact_events", &comparison.events, &|id| event_ids.contains(id));
+    strangers("xact_attachments", &comparison.completed, &|id| media_ids.contains(id));
+    strangers("xact_attachments_failed", &comparison.failed, &|id| {
+        media_ids.contains(id)
+    });
+    findings
+}
+
+/// Finds the files of the lake that no row names. What is still being written has a name that begins with a dot, which
+/// readers skip.
+#[must_use]
+pub fn files_without_rows(tables: &Tables, files: &Path) -> Vec<Finding> {
+    let named: BTreeSet<&str> = tables
+        .attachments
+        .iter()
+        .filter_map(|row| row["blob_path"].as_str())
+        .collect();
+    let is_stranger = |path: &Path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let path = path.strip_prefix(files).unwrap_or(path).display().to_string();
+        (!name.starts_with('.') && !named.contains(path.as_str())).then(|| {
+            Finding::new(
+                Fault::Stranger,
+                &path,
+                format!("the lake has {path}, which no row names"),
+            )
+        })
+    };
+    crate::pipeline::files_below(files)
+        .iter()
+        .filter_map(|path| is_stranger(path))
+        .collect()
+}
+
+/// The rows and files that the messages are compared with.
+struct Comparison<'a> {
+    events: Rows<'a>,
+    completed: Rows<'a>,
+    failed: Rows<'a>,
+    files: &'a Path,
 }
 
 impl Comparison<'_> {
-    fn event(&mut self, sent: &Sent, rows: &mut BTreeMap<String, Row>) {
-        let row = rows.remove(&crate::ids::event_id(&sent.trace_id));
-        let expected = rows::event_row(sent);
-        let (Some(mut row), Some(expected)) = (row.clone(), expected.clone()) else {
-            if row.is_some() != expected.is_some() {
-                self.differences
-                    .push(format!("event {}: row {row:?}, expected {expected:?}", sent.trace_id));
-            }
-            return;
-        };
-        // As JSON: the text may be spelled otherwise.
-        let raw: Option<Value> = row["raw_json"]
-            .as_str()
-            .and_then(|text| serde_json::from_str(text).ok());
-        row.insert("raw_json".into(), raw.unwrap_or_default());
-        self.columns(&sent.trace_id, row, &expected, rows::EVENT_CLOCK);
+    fn message(&self, sent: &Sent) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        self.event(sent, &mut findings);
+        for attachment in &sent.attachments {
+            self.attachment(sent, attachment, &mut findings);
+        }
+        findings
     }
 
-    fn attachment(
-        &mut self,
-        sent: &Sent,
-        attachment: &Attachment,
-        completed: &mut BTreeMap<String, Row>,
-        failed: &mut BTreeMap<String, Row>,
-    ) {
-        let done = completed.remove(&attachment.media_id);
-        let gone = failed.remove(&attachment.media_id);
-        let url = crate::sent::without_query(&attachment.url);
-        match (&attachment.end, done, gone) {
-            (End::File { retried, .. }, Some(row), None) => {
-                let attempts = row["retry_count"].as_i64().unwrap_or(-1);
-                // A server that was restarted fails its first download once more.
-                if !(if *retried { 1..=2 } else { 0..=0 }).contains(&attempts) {
-                    self.differences.push(format!("{url}: retry_count is {attempts}"));
+    fn event(&self, sent: &Sent, findings: &mut Vec<Finding>) {
+        let event_id = ids::event_id(&sent.trace_id);
+        let rows = self.events.get(event_id.as_str()).map_or(&[][..], Vec::as_slice);
+        let what = format!("event {}", sent.trace_id);
+        let fault = match (rows, rows::event_row(sent)) {
+            ([], None) => return,
+            ([row], Some(expected)) => {
+                let mut row = (*row).clone();
+                // As JSON: the text may be spelled in another way.
+                let raw: Option<Value> = row["raw_json"]
+                    .as_str()
+                    .and_then(|text| serde_json::from_str(text).ok());
+                row.insert("raw_json".into(), raw.unwrap_or_default());
+                return columns(&sent.trace_id, &what, row, &expected, rows::EVENT_CLOCK, findings);
+            }
+            ([], Some(_)) => Fault::Lost,
+            (_, None) => Fault::Stranger,
+            (_, Some(_)) => Fault::Duplicate,
+        };
+        let text = format!("{what}: {} rows: {rows:?}", rows.len());
+        findings.push(Finding::new(fault, &sent.trace_id, text));
+    }
+
+    fn attachment(&self, sent: &Sent, attachment: &Attachment, findings: &mut Vec<Finding>) {
+        let id = attachment.media_id.as_str();
+        let rows = |rows: &Rows<'_>| {
+            rows.get(id)
+                .map_or(Vec::new(), |rows| rows.iter().map(|row| (*row).clone()).collect())
+        };
+        let (done, gone): (Vec<Row>, Vec<Row>) = (rows(&self.completed), rows(&self.failed));
+        let what = format!("attachment {id} at {}", without_query(&attachment.url));
+        let mut finding = |fault, text: String| findings.push(Finding::new(fault, id, text));
+        match (&attachment.end, &done[..], &gone[..]) {
+            (End::File { .. }, [_], []) | (End::Failed(_), [], [_]) => {}
+            (end, [], []) => finding(Fault::Lost, format!("{what} has no row and must end as {end:?}")),
+            (end @ End::File { .. }, [], _) | (end @ End::Failed(_), _, []) => {
+                finding(
+                    Fault::Lost,
+                    format!("{what} must end as {end:?}: {done:?}, failed {gone:?}"),
+                );
+            }
+            _ => finding(
+                Fault::Duplicate,
+                format!(
+                    "{what}: {} rows in xact_attachments, {} in xact_attachments_failed",
+                    done.len(),
+                    gone.len()
+                ),
+            ),
+        }
+        match &attachment.end {
+            End::File { retries, .. } => {
+                let Some(row) = done.into_iter().next() else { return };
+                let count = row["retry_count"].as_i64().unwrap_or(-1);
+                if !retries.contains(&count) {
+                    findings.push(Finding::new(
+                        Fault::Wrong,
+                        id,
+                        format!("{what}: retry_count is {count}"),
+                    ));
                 }
-                self.file(url, &row);
+                findings.extend(self.file(id, &what, &row));
                 match rows::attachment_row(sent, attachment) {
-                    Some(expected) => self.columns(url, row, &expected, rows::ATTACHMENT_CLOCK),
-                    None => self
-                        .differences
-                        .push(format!("{url}: nobody says what is served there")),
+                    Some(expected) => columns(id, &what, row, &expected, rows::ATTACHMENT_CLOCK, findings),
+                    None => findings.push(Finding::new(
+                        Fault::Wrong,
+                        id,
+                        format!("{what}: the test does not say what is served there"),
+                    )),
                 }
             }
-            (End::Failed { message, .. }, None, Some(row)) => {
-                if !row["error_message"].as_str().is_some_and(|text| text.contains(message)) {
-                    self.differences
-                        .push(format!("{url}: error_message is {}", row["error_message"]));
-                }
+            End::Failed(failure) => {
+                let Some(row) = gone.into_iter().next() else { return };
+                let clock = match failure {
+                    Failure::Any => rows::ANY_FAILURE,
+                    Failure::Permanent { message, .. } => {
+                        if !row["error_message"].as_str().is_some_and(|text| text.contains(message)) {
+                            let text = format!("{what}: error_message is {}", row["error_message"]);
+                            findings.push(Finding::new(Fault::Wrong, id, text));
+                        }
+                        rows::FAILED_CLOCK
+                    }
+                };
                 if let Some(expected) = rows::failed_row(sent, attachment) {
-                    self.columns(url, row, &expected, rows::FAILED_CLOCK);
+                    columns(id, &what, row, &expected, clock, findings);
                 }
-            }
-            (end, done, gone) => {
-                self.differences
-                    .push(format!("{url} must end as {end:?}; row {done:?}, failed row {gone:?}"));
             }
         }
     }
 
     /// The file is where the row says, and is what the row says.
-    fn file(&mut self, url: &str, row: &Row) {
+    fn file(&self, id: &str, what: &str, row: &Row) -> Option<Finding> {
         let path = row["blob_path"].as_str().unwrap_or_default();
         let bytes = match fs::read(self.files.join(path)) {
             Ok(bytes) => bytes,
             Err(error) => {
-                self.differences.push(format!("{url}: {path}: {error}"));
-                return;
+                return Some(Finding::new(
+                    Fault::Lost,
+                    id,
+                    format!("{what}: its file {path}: {error}"),
+                ));
             }
         };
         let sha256 = hex::encode(Sha256::digest(&bytes));
-        if row["bytes_downloaded"] != bytes.len() || row["sha256"] != sha256 {
+        (row["bytes_downloaded"] != bytes.len() || row["sha256"] != sha256).then(|| {
             let size = bytes.len();
-            self.differences.push(format!(
-                "{url}: the file has {size} bytes and hashes to {sha256}, its row is {row:?}"
-            ));
-        }
-    }
-
-    /// Every column is as expected; those of the clock are there, and in order.
-    fn columns(&mut self, what: &str, mut row: Row, expected: &Row, clock: &[&str]) {
-        let mut before = String::new();
-        for column in clock {
-            let value = row.remove(*column).unwrap_or_default();
-            if !column.ends_with("_at") {
-                continue;
-            }
-            let text = value.as_str().unwrap_or_default().to_owned();
-            // RFC 3339 in UTC with microseconds sorts as text.
-            if text.len() != "2024-12-31T12:00:00.000000Z".len() || text < before {
-                self.differences
-                    .push(format!("{what}: {column} is {value}, after {before:?}"));
-            }
-            before = text;
-        }
-        for (column, expected) in expected {
-            let found = row.remove(column);
-            if found.as_ref() != Some(expected) {
-                self.differences
-                    .push(format!("{what}: {column} is {found:?}, expected {expected}"));
-            }
-        }
-        for (column, value) in row {
-            self.differences
-                .push(format!("{what}: {column} is {value}, which nothing here expects"));
-        }
+            let text = format!("{what}: {path} has {size} bytes and hashes to {sha256}, its row is {row:?}");
+            Finding::new(Fault::Wrong, id, text)
+        })
     }
 }
 
-fn by_key(rows: &[Value], key: &str) -> BTreeMap<String, Row> {
-    rows.iter()
-        .filter_map(|row| Some((row[key].as_str()?.to_owned(), row.as_object()?.clone())))
-        .collect()
+/// Every column is as expected; those of the clock are there, and in order.
+fn columns(id: &str, what: &str, mut row: Row, expected: &Row, clock: &[&str], findings: &mut Vec<Finding>) {
+    let mut wrong = |text: String| findings.push(Finding::new(Fault::Wrong, id, format!("{what}: {text}")));
+    let mut before = String::new();
+    for column in clock {
+        let value = row.remove(*column).unwrap_or_default();
+        if !column.ends_with("_at") {
+            continue;
+        }
+        let text = value.as_str().unwrap_or_default().to_owned();
+        // RFC 3339 in UTC with microseconds sorts as text.
+        if text.len() != "2024-12-31T12:00:00.000000Z".len() || text < before {
+            wrong(format!("{column} is {value}, after {before:?}"));
+        }
+        before = text;
+    }
+    for (column, expected) in expected {
+        let found = row.remove(column);
+        if found.as_ref() != Some(expected) {
+            wrong(format!("{column} is {found:?}, expected {expected}"));
+        }
+    }
+    for (column, value) in row {
+        wrong(format!("{column} is {value}, which is not an expected column"));
+    }
 }
 
 #[cfg(test)]
@@ -203,75 +338,123 @@ mod tests {
             let sha256 = hex::encode(Sha256::digest(b"bytes"));
             *content = Some(Content { bytes: 5, sha256 });
         }
-        let now = "2025-01-01T00:00:00.000000Z";
-        let with = |row: Option<Row>, columns: Value| {
-            let mut row = row.unwrap();
-            row.extend(columns.as_object().unwrap().clone());
-            vec![Value::Object(row)]
-        };
-        let mut events = with(rows::event_row(&sent), json!({"ingested_at": now}));
-        events[0]["raw_json"] = sent.text_without_queries().into();
-        let clock = json!({"downloaded_at": now, "created_at": now, "retry_count": 0});
-        let attachments = with(rows::attachment_row(&sent, &sent.attachments[0]), clock);
-        let clock = json!({"failed_at": now, "created_at": now, "error_message": "404 Not Found"});
-        let failed = with(rows::failed_row(&sent, &sent.attachments[1]), clock);
         let path = dir.join(FILE);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, "bytes").unwrap();
-        let tables = Tables {
-            events,
-            attachments,
-            failed,
-        };
-        (vec![sent], tables)
+        let sent = vec![sent];
+        let tables = rows::tables(&sent);
+        (sent, tables)
     }
 
     #[test]
     fn what_is_right_has_no_difference() -> Result<()> {
         let dir = WorkDir::new("compare")?;
         let (sent, tables) = well(&dir);
-        assert_eq!(differences(&sent, &tables, dir.path()), Vec::<String>::new());
+        assert_eq!(findings(&sent, &tables, dir.path()), []);
+        Ok(())
+    }
+
+    fn faults(sent: &[Sent], tables: &Tables, files: &Path) -> Vec<Fault> {
+        let mut faults: Vec<Fault> = findings(sent, tables, files)
+            .iter()
+            .map(|finding| finding.fault)
+            .collect();
+        faults.sort();
+        faults
+    }
+
+    #[test]
+    fn every_kind_of_damage_is_found() -> Result<()> {
+        type Damage = fn(&mut Tables, &WorkDir);
+        let damages: [(&str, Damage, &[Fault]); 14] = [
+            ("an event is lost", |tables, _| tables.events.clear(), &[Fault::Lost]),
+            (
+                "a file's row is lost",
+                |tables, _| tables.attachments.clear(),
+                &[Fault::Lost],
+            ),
+            ("a failure is lost", |tables, _| tables.failed.clear(), &[Fault::Lost]),
+            (
+                "an event twice",
+                |tables, _| tables.events.push(tables.events[0].clone()),
+                &[Fault::Duplicate],
+            ),
+            (
+                "a file twice",
+                |tables, _| tables.attachments.push(tables.attachments[0].clone()),
+                &[Fault::Duplicate],
+            ),
+            (
+                "a file counts as failed as well",
+                |tables, _| {
+                    let mut row = tables.failed[0].clone();
+                    row["media_id"] = tables.attachments[0]["media_id"].clone();
+                    tables.failed.push(row);
+                },
+                &[Fault::Duplicate],
+            ),
+            (
+                "a row of nothing",
+                |tables, _| {
+                    let mut row = tables.events[0].clone();
+                    row["event_id"] = "another".into();
+                    tables.events.push(row);
+                },
+                &[Fault::Stranger],
+            ),
+            (
+                "a column is wrong",
+                |tables, _| tables.events[0]["source_system"] = Value::Null,
+                &[Fault::Wrong],
+            ),
+            (
+                "a column is new",
+                |tables, _| tables.attachments[0]["new"] = 1.into(),
+                &[Fault::Wrong],
+            ),
+            (
+                "a clock runs backwards",
+                |tables, _| tables.failed[0]["failed_at"] = "2025-01-02T00:00:00.000000Z".into(),
+                &[Fault::Wrong],
+            ),
+            (
+                "it was retried for nothing",
+                |tables, _| tables.attachments[0]["retry_count"] = 1.into(),
+                &[Fault::Wrong],
+            ),
+            (
+                "another reason for the failure",
+                |tables, _| tables.failed[0]["error_message"] = "503".into(),
+                &[Fault::Wrong],
+            ),
+            (
+                "the file is gone",
+                |_, dir| fs::remove_file(dir.join(FILE)).unwrap(),
+                &[Fault::Lost],
+            ),
+            (
+                "the file is damaged",
+                |_, dir| fs::write(dir.join(FILE), "bytex").unwrap(),
+                &[Fault::Wrong],
+            ),
+        ];
+        for (what, damage, expected) in damages {
+            let dir = WorkDir::new("compare")?;
+            let (sent, mut tables) = well(&dir);
+            damage(&mut tables, &dir);
+            assert_eq!(faults(&sent, &tables, dir.path()), expected, "{what}");
+        }
         Ok(())
     }
 
     #[test]
-    fn every_kind_of_damage_is_a_difference() -> Result<()> {
-        type Damage = fn(&mut Tables, &WorkDir);
-        let damages: [(&str, Damage); 11] = [
-            ("an event is lost", |tables, _| tables.events.clear()),
-            ("a file's row is lost", |tables, _| tables.attachments.clear()),
-            ("a failure is lost", |tables, _| tables.failed.clear()),
-            ("a file counts as failed as well", |tables, _| {
-                let mut row = tables.failed[0].clone();
-                row["media_id"] = tables.attachments[0]["media_id"].clone();
-                tables.failed.push(row);
-            }),
-            ("a row of nothing", |tables, _| {
-                let mut row = tables.events[0].clone();
-                row["event_id"] = "another".into();
-                tables.events.push(row);
-            }),
-            ("a column is wrong", |tables, _| {
-                tables.events[0]["source_system"] = Value::Null;
-            }),
-            ("a column is new", |tables, _| tables.attachments[0]["new"] = 1.into()),
-            ("a clock runs backwards", |tables, _| {
-                tables.failed[0]["failed_at"] = "2025-01-02T00:00:00.000000Z".into();
-            }),
-            ("it was retried for nothing", |tables, _| {
-                tables.attachments[0]["retry_count"] = 1.into();
-            }),
-            ("the file is gone", |_, dir| fs::remove_file(dir.join(FILE)).unwrap()),
-            ("the file is damaged", |_, dir| {
-                fs::write(dir.join(FILE), "bytex").unwrap();
-            }),
-        ];
-        for (what, damage) in damages {
-            let dir = WorkDir::new("compare")?;
-            let (sent, mut tables) = well(&dir);
-            damage(&mut tables, &dir);
-            assert_ne!(differences(&sent, &tables, dir.path()), Vec::<String>::new(), "{what}");
-        }
+    fn a_file_that_no_row_names_is_found() -> Result<()> {
+        let dir = WorkDir::new("compare")?;
+        let (_, tables) = well(&dir);
+        assert_eq!(files_without_rows(&tables, dir.path()), []);
+        fs::write(dir.join("a.pdf"), "bytes").unwrap();
+        fs::write(dir.join(".a.pdf.writing"), "byt").unwrap();
+        assert_eq!(files_without_rows(&tables, dir.path()).len(), 1);
         Ok(())
     }
 }

@@ -1,4 +1,8 @@
-//! Messages that tests make themselves: events, and what the stages send each other.
+//! Messages that tests make themselves: single events and tasks, and [`of_seed`] for events of every kind.
+
+mod generated;
+
+pub use generated::{DEAD_HOST, Generated, SIGNATURE, of_seed};
 
 use serde_json::{Value, json};
 

@@ -4,7 +4,8 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 use crate::ids;
-use crate::sent::{Attachment, End, Sent, without_query};
+use crate::sent::{Attachment, End, Failure, Sent, without_query};
+use crate::tables::Tables;
 
 /// A row, by column.
 pub type Row = Map<String, Value>;
@@ -15,6 +16,15 @@ pub const EVENT_CLOCK: &[&str] = &["ingested_at"];
 pub const ATTACHMENT_CLOCK: &[&str] = &["downloaded_at", "created_at", "retry_count"];
 /// The same of `xact_attachments_failed`.
 pub const FAILED_CLOCK: &[&str] = &["failed_at", "created_at", "error_message"];
+/// The same where only the failure itself is known in advance ([`Failure::Any`]).
+pub const ANY_FAILURE: &[&str] = &[
+    "failed_at",
+    "created_at",
+    "error_message",
+    "error_category",
+    "http_status",
+    "retry_count",
+];
 
 /// The columns of `xact_events` with their places in `payload` or `data`.
 const PLACES: [(&str, &str); 20] = [
@@ -99,15 +109,52 @@ pub fn attachment_row(sent: &Sent, attachment: &Attachment) -> Option<Row> {
 /// The row of an attachment that must fail, without the columns of the clock and the text.
 #[must_use]
 pub fn failed_row(sent: &Sent, attachment: &Attachment) -> Option<Row> {
-    let End::Failed { http_status, .. } = attachment.end else {
+    let End::Failed(failure) = attachment.end else {
         return None;
     };
     let mut row = common(sent, attachment)?;
-    row.insert("error_category".into(), "permanent".into());
-    row.insert("http_status".into(), json!(http_status));
-    row.insert("retry_count".into(), 0.into());
     row.insert("replay_count".into(), 0.into());
+    if let Failure::Permanent { http_status, .. } = failure {
+        row.insert("error_category".into(), "permanent".into());
+        row.insert("http_status".into(), json!(http_status));
+        row.insert("retry_count".into(), 0.into());
+    }
     Some(row)
+}
+
+/// The tables exactly as they must be after these messages, with an arbitrary clock: for tests of the verifiers themselves.
+#[must_use]
+pub fn tables(sent: &[Sent]) -> Tables {
+    const NOW: &str = "2025-01-01T00:00:00.000000Z";
+    let with = |row: Option<Row>, columns: &Value| {
+        let mut row = row?;
+        for (column, value) in columns.as_object()? {
+            row.entry(column).or_insert_with(|| value.clone());
+        }
+        Some(Value::Object(row))
+    };
+    let mut tables = Tables::default();
+    for message in sent {
+        let clock = json!({"ingested_at": NOW});
+        if let Some(mut row) = with(event_row(message), &clock) {
+            row["raw_json"] = message.text_without_queries().into();
+            tables.events.push(row);
+        }
+        for attachment in &message.attachments {
+            let clock = json!({"downloaded_at": NOW, "created_at": NOW, "retry_count": 0});
+            tables
+                .attachments
+                .extend(with(attachment_row(message, attachment), &clock));
+            let text = match attachment.end {
+                End::Failed(Failure::Permanent { message, .. }) => message,
+                _ => "",
+            };
+            let clock = json!({"failed_at": NOW, "created_at": NOW, "error_message": text,
+                "error_category": "transient", "http_status": null, "retry_count": 4});
+            tables.failed.extend(with(failed_row(message, attachment), &clock));
+        }
+    }
+    tables
 }
 
 /// `{status_subtype}/{assignment_id}/{trace_id}/{name}`.

@@ -1,6 +1,7 @@
 //! What was sent, and what must come of it: read from the messages themselves, by the specification.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use serde_json::Value;
 
@@ -38,19 +39,31 @@ pub struct Attachment {
 pub enum End {
     /// As a file in the lake with a row in `xact_attachments`.
     File {
-        /// What the server serves; `None` as long as nobody has said.
+        /// What the server serves; `None` until it is filled in.
         content: Option<Content>,
-        /// Whether the first download fails.
-        retried: bool,
+        /// Retries that the row may name.
+        retries: RangeInclusive<i64>,
     },
     /// As a row in `xact_attachments_failed`.
-    Failed {
+    Failed(Failure),
+}
+
+/// What is known of a failure in advance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// It is permanent, and the row says this.
+    Permanent {
         /// Part of the row's error text.
         message: &'static str,
         /// The server's answer, if it was asked.
         http_status: Option<u16>,
     },
+    /// Only that it fails: processes die meanwhile, and whatever a server answers is retried until no attempt is left.
+    Any,
 }
+
+/// Any number of retries: processes die meanwhile.
+pub const ANY_RETRIES: RangeInclusive<i64> = 0..=i64::MAX;
 
 /// A file as the sample server serves it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,7 +150,7 @@ impl Attachment {
             .and_then(|(_, rest)| rest.split_once('/'))
             .unwrap_or((&url, ""));
         let kind = path.split('/').next().unwrap_or_default();
-        let failed = |message, http_status| End::Failed { message, http_status };
+        let failed = |message, http_status| End::Failed(Failure::Permanent { message, http_status });
         let end = match kind {
             _ if host == REFUSED_HOST => failed("ALLOWED_ATTACHMENT_DOMAINS", None),
             // Samples are signed for a week, expired ones for an hour that is over.
@@ -146,7 +159,8 @@ impl Attachment {
             "html" => failed("HTML", Some(200)),
             _ => End::File {
                 content: None,
-                retried: kind.ends_with("-once"),
+                // A server that was restarted fails its first download once more.
+                retries: if kind.ends_with("-once") { 1..=2 } else { 0..=0 },
             },
         };
         Self {

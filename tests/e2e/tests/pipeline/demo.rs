@@ -57,7 +57,7 @@ fn the_manifest_is_what_the_messages_say(manifest: &[serde_json::Value], sent: &
                     assert_eq!(claim["expected"], "file", "{claim}");
                     assert!(content.is_some(), "{claim}");
                 }
-                End::Failed { .. } => assert_eq!(claim["expected"], "failed", "{claim}"),
+                End::Failed(_) => assert_eq!(claim["expected"], "failed", "{claim}"),
             }
         }
     }
@@ -100,7 +100,7 @@ fn the_samples_are_like_real_events(sent: &[Sent]) {
     }
     let sizes = attachments().filter_map(|attachment| match &attachment.end {
         End::File { content, .. } => Some(content.as_ref()?.bytes),
-        End::Failed { .. } => None,
+        End::Failed(_) => None,
     });
     let (least, most) = sizes.fold((u64::MAX, 0), |(least, most), bytes| {
         (least.min(bytes), most.max(bytes))
@@ -171,7 +171,7 @@ fn every_failure_has_its_dead_letter(pipeline: &Pipeline, sent: &[Sent]) -> Resu
         let failed = sent
             .attachments
             .iter()
-            .filter(|attachment| matches!(attachment.end, End::Failed { .. }));
+            .filter(|attachment| matches!(attachment.end, End::Failed(_)));
         expected.extend(failed.map(|attachment| (sent.trace_id.clone(), attachment.media_id.clone())));
     }
     letters.sort();

@@ -94,7 +94,7 @@ impl Cluster {
         let failed = sent
             .iter()
             .flat_map(|sent| &sent.attachments)
-            .filter(|attachment| matches!(attachment.end, End::Failed { .. }))
+            .filter(|attachment| matches!(attachment.end, End::Failed(_)))
             .count();
         assert_eq!(json_lines(&self.dir.join("audit.jsonl"))?.len(), unreadable + failed);
         Ok(())

@@ -1,10 +1,10 @@
-//! What is sent, and how each attachment must end: all of it by the seed alone.
+//! Generated events of every kind, and how each attachment must end: all of it by the seed alone.
 
 use serde_json::{Value, json};
 
-use attachment_source::{content_for, decode_path};
-use xact_testkit::ids;
-use xact_testkit::samples::HOSTS;
+use crate::ids;
+use crate::samples::HOSTS;
+use crate::sent::{ANY_RETRIES, Attachment, End, Failure, Sent};
 
 /// In the signature of every URL; it must be in no log and in no table.
 pub const SIGNATURE: &str = "PLANTED5ec4e75ec4e7";
@@ -19,42 +19,19 @@ const GOOD_HOSTS: [&str; 4] = [HOSTS[0], HOSTS[1], HOSTS[3], HOSTS[4]];
 const FAILING_HOST: &str = HOSTS[5];
 const REFUSED_HOST: &str = "files.example.net";
 
-/// An event of the run.
+/// A generated event.
 #[derive(Debug, Clone)]
-pub struct Event {
-    /// Its trace id, which is its key.
-    pub trace_id: String,
-    /// Its row's key.
-    pub event_id: String,
-    /// What is sent.
-    pub message: String,
-    /// No event at all: it must end as a dead letter and nothing else.
-    pub is_readable: bool,
-    /// Sent a second time, to the wrong partition: two owners have it at the same time.
+pub struct Generated {
+    /// What is sent, and what must come of it.
+    pub sent: Sent,
+    /// Whether it is sent a second time, to another partition: two owners have it at the same time.
     pub is_sent_again: bool,
-    /// Its attachments.
-    pub attachments: Vec<Attachment>,
 }
 
-/// An attachment of the run.
-#[derive(Debug, Clone)]
-pub struct Attachment {
-    /// Its key in the tables.
-    pub media_id: String,
-    /// As the event names it.
-    pub url: String,
-    /// Name of its kind.
-    pub kind: &'static str,
-    /// How it must end.
-    pub end: End,
-}
-
-/// How an attachment must end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// As a file in the lake with a row in `xact_attachments`.
+/// How the attachments of a kind end.
+#[derive(Clone, Copy)]
+enum Outcome {
     File,
-    /// As a row in `xact_attachments_failed` and a dead letter.
     Failed,
 }
 
@@ -64,10 +41,10 @@ struct Kind {
     /// How many of a thousand attachments are of this kind.
     per_thousand: u32,
     hosts: &'static [&'static str],
-    end: End,
+    end: Outcome,
 }
 
-const fn kind(name: &'static str, per_thousand: u32, hosts: &'static [&'static str], end: End) -> Kind {
+const fn kind(name: &'static str, per_thousand: u32, hosts: &'static [&'static str], end: Outcome) -> Kind {
     Kind {
         name,
         per_thousand,
@@ -78,26 +55,26 @@ const fn kind(name: &'static str, per_thousand: u32, hosts: &'static [&'static s
 
 /// All kinds; `ok` is what remains of the thousand. Names are those of the sample server, but for the last four.
 const KINDS: [Kind; 18] = [
-    kind("octet", 30, &GOOD_HOSTS, End::File),
-    kind("redirect", 20, &GOOD_HOSTS, End::File),
-    kind("slow", 10, &GOOD_HOSTS, End::File),
-    kind("unavailable-once", 20, &GOOD_HOSTS, End::File),
-    kind("throttled-once", 15, &GOOD_HOSTS, End::File),
-    kind("unauthorized-once", 15, &GOOD_HOSTS, End::File),
-    kind("truncated-once", 20, &GOOD_HOSTS, End::File),
-    kind("unavailable-thrice", 8, &GOOD_HOSTS, End::File),
-    kind("missing", 10, &GOOD_HOSTS, End::Failed),
-    kind("forbidden", 5, &GOOD_HOSTS, End::Failed),
-    kind("html", 5, &GOOD_HOSTS, End::Failed),
-    kind("wrong-type", 5, &GOOD_HOSTS, End::Failed),
-    kind("redirect-away", 3, &GOOD_HOSTS, End::Failed),
-    kind("endless", 3, &GOOD_HOSTS, End::Failed),
-    kind("unavailable", 5, &[FAILING_HOST], End::Failed),
-    kind("truncated", 5, &[FAILING_HOST], End::Failed),
+    kind("octet", 30, &GOOD_HOSTS, Outcome::File),
+    kind("redirect", 20, &GOOD_HOSTS, Outcome::File),
+    kind("slow", 10, &GOOD_HOSTS, Outcome::File),
+    kind("unavailable-once", 20, &GOOD_HOSTS, Outcome::File),
+    kind("throttled-once", 15, &GOOD_HOSTS, Outcome::File),
+    kind("unauthorized-once", 15, &GOOD_HOSTS, Outcome::File),
+    kind("truncated-once", 20, &GOOD_HOSTS, Outcome::File),
+    kind("unavailable-thrice", 8, &GOOD_HOSTS, Outcome::File),
+    kind("missing", 10, &GOOD_HOSTS, Outcome::Failed),
+    kind("forbidden", 5, &GOOD_HOSTS, Outcome::Failed),
+    kind("html", 5, &GOOD_HOSTS, Outcome::Failed),
+    kind("wrong-type", 5, &GOOD_HOSTS, Outcome::Failed),
+    kind("redirect-away", 3, &GOOD_HOSTS, Outcome::Failed),
+    kind("endless", 3, &GOOD_HOSTS, Outcome::Failed),
+    kind("unavailable", 5, &[FAILING_HOST], Outcome::Failed),
+    kind("truncated", 5, &[FAILING_HOST], Outcome::Failed),
     // Signed for an hour that is long over; asked of nobody.
-    kind("expired", 8, &GOOD_HOSTS, End::Failed),
+    kind("expired", 8, &GOOD_HOSTS, Outcome::Failed),
     // Refused before anything is asked.
-    kind("refused", 8, &[REFUSED_HOST], End::Failed),
+    kind("refused", 8, &[REFUSED_HOST], Outcome::Failed),
 ];
 
 /// Of a thousand: a host at which nobody listens.
@@ -124,40 +101,41 @@ const TYPES: [&str; 4] = [
     "notesAdded",
 ];
 
-/// The events of a run.
+/// The events of a seed.
 #[must_use]
-pub fn of_seed(seed: u64, count: usize) -> Vec<Event> {
+pub fn of_seed(seed: u64, count: usize) -> Vec<Generated> {
     let mut random = fastrand::Rng::with_seed(seed);
-    (0..count).map(|index| event(&mut random, seed, index)).collect()
+    (0..count).map(|index| generated(&mut random, seed, index)).collect()
 }
 
-fn event(random: &mut fastrand::Rng, seed: u64, index: usize) -> Event {
+fn generated(random: &mut fastrand::Rng, seed: u64, index: usize) -> Generated {
     let trace_id = format!("storm-{seed}-{index:06}");
     let is_readable = random.u32(0..1000) >= UNREADABLE_PER_THOUSAND;
     let is_sent_again = random.u32(0..1000) < AGAIN_PER_THOUSAND;
-    let count = match is_readable {
-        true => [0, 1, 1, 1, 2, 2, 3][random.usize(0..7)],
-        false => 0,
+    let count = if is_readable {
+        [0, 1, 1, 1, 2, 2, 3][random.usize(0..7)]
+    } else {
+        0
     };
     let attachments: Vec<Attachment> = (0..count).map(|place| attachment(random, &trace_id, place)).collect();
-    let message = match is_readable {
-        true => message(random, &trace_id, index, &attachments).to_string(),
+    let event = is_readable.then(|| message(random, &trace_id, index, &attachments));
+    let text = match &event {
+        Some(event) => event.to_string(),
         // Cut in the middle of a string, as a broken producer leaves it.
-        false => format!("{{\"trace_id\":\"{trace_id}\",\"event_type\":\"docum"),
+        None => format!("{{\"trace_id\":\"{trace_id}\",\"event_type\":\"docum"),
     };
-    Event {
-        event_id: ids::event_id(&trace_id),
+    let sent = Sent {
         trace_id,
-        message,
-        is_readable,
-        is_sent_again,
+        text,
+        event,
         attachments,
-    }
+    };
+    Generated { sent, is_sent_again }
 }
 
 fn attachment(random: &mut fastrand::Rng, trace_id: &str, place: usize) -> Attachment {
-    let good = kind("ok", 0, &GOOD_HOSTS, End::File);
-    let dead = kind("dead-host", DEAD_PER_THOUSAND, &[DEAD_HOST], End::Failed);
+    let good = kind("ok", 0, &GOOD_HOSTS, Outcome::File);
+    let dead = kind("dead-host", DEAD_PER_THOUSAND, &[DEAD_HOST], Outcome::Failed);
     let mut drawn = random.u32(0..1000);
     let kind = KINDS.iter().chain([&dead]).find(|kind| {
         let is_it = drawn < kind.per_thousand;
@@ -191,8 +169,13 @@ fn attachment(random: &mut fastrand::Rng, trace_id: &str, place: usize) -> Attac
     Attachment {
         media_id: ids::media_id(trace_id, &url),
         url,
-        kind: kind.name,
-        end: kind.end,
+        end: match kind.end {
+            Outcome::File => End::File {
+                content: None,
+                retries: ANY_RETRIES,
+            },
+            Outcome::Failed => End::Failed(Failure::Any),
+        },
     }
 }
 
@@ -224,24 +207,9 @@ fn message(random: &mut fastrand::Rng, trace_id: &str, index: usize, attachments
     })
 }
 
-impl Attachment {
-    /// The hash of the file that the server has for it.
-    #[must_use]
-    pub fn sha256(&self) -> String {
-        let rest = self.url.split_once("://").map_or("", |(_, rest)| rest);
-        let path = decode_path(rest.find('/').map_or("/", |slash| &rest[slash..]));
-        // Whoever follows the redirect arrives at the file under `ok`.
-        let path = match path.strip_prefix("/redirect/") {
-            Some(below) => format!("/ok/{below}"),
-            None => path,
-        };
-        content_for(&path).sha256()
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
 
@@ -249,7 +217,7 @@ mod tests {
     fn a_seed_gives_the_same_events_again_and_another_seed_gives_others() {
         let text = |seed| {
             let events = of_seed(seed, 50);
-            events.into_iter().map(|event| event.message).collect::<Vec<_>>()
+            events.into_iter().map(|event| event.sent.text).collect::<Vec<_>>()
         };
         assert_eq!(text(1), text(1));
         assert_ne!(text(1), text(2));
@@ -258,13 +226,31 @@ mod tests {
     #[test]
     fn every_kind_comes_and_most_are_good() {
         let events = of_seed(1, 5000);
-        let attachments: Vec<_> = events.iter().flat_map(|event| &event.attachments).collect();
-        let kinds: BTreeSet<_> = attachments.iter().map(|attachment| attachment.kind).collect();
-        assert_eq!(kinds.len(), KINDS.len() + 2);
-        let good = attachments.iter().filter(|attachment| attachment.kind == "ok").count();
-        assert!(good * 10 > attachments.len() * 7, "{good} of {}", attachments.len());
+        let attachments: Vec<_> = events.iter().flat_map(|event| &event.sent.attachments).collect();
+        // By what the server is asked for: the first part of the path.
+        let mut served: BTreeMap<&str, usize> = BTreeMap::new();
+        for attachment in &attachments {
+            *served.entry(attachment.url.split('/').nth(3).unwrap()).or_default() += 1;
+        }
+        let names = KINDS
+            .iter()
+            .map(|kind| kind.name)
+            .filter(|name| !["expired", "refused"].contains(name));
+        assert_eq!(
+            served.keys().copied().collect::<BTreeSet<_>>(),
+            names.chain(["ok"]).collect()
+        );
+        for part in [DEAD_HOST, REFUSED_HOST, "X-Amz-Expires=3600"] {
+            assert!(
+                attachments.iter().any(|attachment| attachment.url.contains(part)),
+                "{part}"
+            );
+        }
+        assert!(served["ok"] * 10 > attachments.len() * 7, "{served:?}");
         let media: BTreeSet<_> = attachments.iter().map(|attachment| &attachment.media_id).collect();
         assert_eq!(media.len(), attachments.len(), "keys are single");
-        assert!(events.iter().any(|event| !event.is_readable) && events.iter().any(|event| event.is_sent_again));
+        assert!(
+            events.iter().any(|event| event.sent.event.is_none()) && events.iter().any(|event| event.is_sent_again)
+        );
     }
 }
