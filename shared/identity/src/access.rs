@@ -1,7 +1,7 @@
-//! What a 403 means: a role that is still spreading, or one that is missing.
+//! What a 403 means: a role assignment that has not propagated yet, or a missing one.
 //!
-//! A new role assignment takes minutes to reach every server of a service, and until then some of them say 403. So in the
-//! first minutes a 403 is waited out, in sight of whoever looks at readiness; later it is a mistake of the deployment.
+//! A new role assignment takes minutes to reach every server of a service; until then some servers answer 403. So in the
+//! first minutes a 403 is retried, and readiness reports it. After that it is an error of the deployment.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -12,11 +12,11 @@ use crate::token::Principal;
 
 /// "Role assignments can take up to 10 minutes to take effect":
 /// <https://learn.microsoft.com/azure/role-based-access-control/troubleshooting#symptom---role-assignment-changes-are-not-being-detected>.
-const SPREADING: Duration = Duration::from_secs(600);
-/// Between attempts while a role is spreading; each is a request that somebody pays for.
-const SPREADING_RETRY: Duration = Duration::from_secs(15);
-/// Between attempts while a role is missing: whoever gives it should not have to restart anything.
-const MISSING_RETRY: Duration = Duration::from_secs(60);
+const PROPAGATION_TIMEOUT: Duration = Duration::from_secs(600);
+/// Between attempts while an assignment propagates. Each attempt is a billed request.
+const PROPAGATION_RETRY_INTERVAL: Duration = Duration::from_secs(15);
+/// Between attempts while a role is missing, so that no restart is needed after it is assigned.
+const MISSING_RETRY_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A role that an identity needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,11 +25,11 @@ pub struct Grant {
     pub role: String,
     /// `event hub xact.events.raw of evhns-xact`, `workspace 1234 of OneLake`.
     pub on: String,
-    /// The command that gives it; `{principal}` in it is replaced by the object id.
+    /// The command that assigns it; `{principal}` is replaced by the object id.
     pub how: String,
 }
 
-/// Whether an identity is let in where it needs one role. Shared by all who go there; told of every answer.
+/// Whether an identity has access to a resource that needs one role. All callers share it and report every answer.
 #[derive(Debug)]
 pub struct Access {
     grant: Grant,
@@ -38,7 +38,7 @@ pub struct Access {
 
 #[derive(Debug, Default)]
 struct Seen {
-    /// The first answer: from here on a new assignment has its minutes.
+    /// The first answer. From then on a new assignment has ten minutes to propagate.
     first: Option<Instant>,
     refused: Option<Refused>,
 }
@@ -49,7 +49,7 @@ struct Refused {
 }
 
 impl Access {
-    /// Access that needs `grant`.
+    /// Returns access that needs `grant`.
     #[must_use]
     pub fn new(grant: Grant) -> Self {
         Self {
@@ -58,16 +58,16 @@ impl Access {
         }
     }
 
-    /// It was let in.
+    /// Records that a request was allowed.
     pub fn granted(&self, now: Instant) {
         let mut seen = self.seen.lock();
         seen.first.get_or_insert(now);
         seen.refused = None;
     }
 
-    /// It was answered with 403: what that means, and when to try again.
+    /// Records a 403, and returns what it means and when to retry.
     ///
-    /// `principal` is who asked, if known ([`Token::principal`](crate::Token::principal)).
+    /// `principal` is the principal of the request, if known ([`Token::principal`](crate::Token::principal)).
     pub fn refused(&self, principal: Option<Principal>, now: Instant) -> AccessState {
         {
             let mut seen = self.seen.lock();
@@ -77,7 +77,7 @@ impl Access {
         self.state(now)
     }
 
-    /// How it stands, for readiness. What is spreading turns into missing by time alone.
+    /// Returns the state. [`AccessState::Propagating`] becomes [`AccessState::Missing`] after ten minutes.
     #[must_use]
     pub fn state(&self, now: Instant) -> AccessState {
         let seen = self.seen.lock();
@@ -89,52 +89,52 @@ impl Access {
         };
         let grant = self.grant.clone();
         let principal = refused.principal;
-        match SPREADING.checked_sub(now.saturating_duration_since(first)) {
-            Some(left) if !left.is_zero() => AccessState::Spreading { grant, principal, left },
+        match PROPAGATION_TIMEOUT.checked_sub(now.saturating_duration_since(first)) {
+            Some(left) if !left.is_zero() => AccessState::Propagating { grant, principal, left },
             _ => AccessState::Missing { grant, principal },
         }
     }
 }
 
-/// How an [`Access`] stands. Its text is for readiness and for the error of a refused request.
+/// The state of an [`Access`]. Its text is for readiness and for the error of a refused request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AccessState {
-    /// Nobody has gone there yet.
+    /// No request was answered yet.
     Untried,
-    /// The last one was let in.
+    /// The last request was allowed.
     Granted,
-    /// The last one was refused, in the first minutes.
-    Spreading {
-        /// What is needed.
+    /// The last request was refused, in the first minutes.
+    Propagating {
+        /// The role that is needed.
         grant: Grant,
-        /// Who asked.
+        /// The principal of the request.
         principal: Option<Principal>,
-        /// For how long this is waited out.
+        /// How long this is still retried.
         left: Duration,
     },
-    /// The last one was refused, and no assignment takes so long.
+    /// The last request was refused, after an assignment would have propagated.
     Missing {
-        /// What is needed.
+        /// The role that is needed.
         grant: Grant,
-        /// Who asked.
+        /// The principal of the request.
         principal: Option<Principal>,
     },
 }
 
 impl AccessState {
-    /// Whether there is reason to hold back readiness.
+    /// Returns whether the last request was refused.
     #[must_use]
     pub fn is_refused(&self) -> bool {
-        matches!(self, Self::Spreading { .. } | Self::Missing { .. })
+        matches!(self, Self::Propagating { .. } | Self::Missing { .. })
     }
 
-    /// When to try again; `None`: nothing speaks against now.
+    /// Returns the time until the next attempt; `None`: an attempt can be made now.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Untried | Self::Granted => None,
-            Self::Spreading { left, .. } => Some(SPREADING_RETRY.min(*left)),
-            Self::Missing { .. } => Some(MISSING_RETRY),
+            Self::Propagating { left, .. } => Some(PROPAGATION_RETRY_INTERVAL.min(*left)),
+            Self::Missing { .. } => Some(MISSING_RETRY_INTERVAL),
         }
     }
 }
@@ -144,10 +144,10 @@ impl fmt::Display for AccessState {
         match self {
             Self::Untried => f.write_str("not tried yet"),
             Self::Granted => f.write_str("granted"),
-            Self::Spreading { grant, principal, left } => write!(
+            Self::Propagating { grant, principal, left } => write!(
                 f,
-                "{} is refused on {} (403): the role {} may still be spreading, which is waited for, another {} at most. \
-                 If it was never given: {}",
+                "{} is refused on {} (403): the assignment of the role {} may not have propagated yet; retrying for another \
+                 {}. If it was never assigned: {}",
                 who(*principal),
                 grant.on,
                 grant.role,
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_403_in_the_first_minutes_is_waited_out_and_says_so() {
+    fn a_403_in_the_first_minutes_is_retried_and_reported() {
         let access = access();
         let start = Instant::now();
         assert_eq!(access.state(start), AccessState::Untried);
@@ -216,14 +216,14 @@ mod tests {
         assert_eq!(state.retry_after(), Some(Duration::from_secs(15)));
         let text = state.to_string();
         assert!(
-            text.contains("may still be spreading") && text.contains("another 10 minutes"),
+            text.contains("may not have propagated yet") && text.contains("another 10 minutes"),
             "{text}"
         );
         assert!(
             text.contains("--assignee-object-id 7d3c8f0e-3a3e-4c52-9a43-0d8f4b6f2a11"),
             "{text}"
         );
-        // Just before the end the next attempt is not beyond it.
+        // The next attempt is not after the end.
         let late = access.state(start + Duration::from_secs(598));
         assert_eq!(late.retry_after(), Some(Duration::from_secs(2)));
         assert!(late.to_string().contains("another minute"), "{late}");
@@ -234,7 +234,7 @@ mod tests {
         let access = access();
         let start = Instant::now();
         let _ = access.refused(principal(), start);
-        // Readiness sees it without another attempt.
+        // The state changes without another attempt.
         let state = access.state(start + Duration::from_secs(600));
         assert_eq!(
             state.to_string().split(": ").next().unwrap(),
@@ -245,15 +245,15 @@ mod tests {
     }
 
     #[test]
-    fn once_let_in_it_is_granted_and_a_role_taken_away_is_missing_at_once() {
+    fn a_role_that_is_removed_later_is_missing_at_once() {
         let access = access();
         let start = Instant::now();
         let _ = access.refused(None, start);
         access.granted(start + Duration::from_secs(120));
         assert_eq!(access.state(start + Duration::from_secs(121)), AccessState::Granted);
-        // Servers that have not heard of the role yet may still answer in between.
+        // A server that does not have the assignment yet may answer in between.
         let flicker = access.refused(None, start + Duration::from_secs(180));
-        assert!(matches!(flicker, AccessState::Spreading { .. }));
+        assert!(matches!(flicker, AccessState::Propagating { .. }));
         access.granted(start + Duration::from_secs(185));
         let state = access.refused(None, start + Duration::from_secs(86_400));
         assert!(matches!(state, AccessState::Missing { .. }));
@@ -261,11 +261,11 @@ mod tests {
     }
 
     #[test]
-    fn the_minutes_begin_with_the_first_answer_not_with_the_process() {
+    fn the_first_minutes_begin_with_the_first_answer() {
         let access = access();
         let start = Instant::now();
-        // An idle stage goes there hours after its start.
+        // An idle stage sends its first request hours after its start.
         let state = access.refused(None, start + Duration::from_secs(7200));
-        assert!(matches!(state, AccessState::Spreading { .. }));
+        assert!(matches!(state, AccessState::Propagating { .. }));
     }
 }

@@ -1,8 +1,7 @@
-//! The HTTP client beneath the credentials: bounded in time and size, and remembering what was answered.
+//! The HTTP client of the credentials. It limits time and size, and keeps the answer for error messages.
 //!
-//! `azure_identity` reads a body whatever its size, and drops the status of an answer that it cannot parse (a proxy's HTML
-//! page with 502). So each request goes through an [`Exchange`], which reads at most [`MAX_BODY`] and keeps the status for
-//! the error message.
+//! `azure_identity` reads a body of any size, and drops the status of an answer that it cannot parse (a proxy's HTML page
+//! with 502). So each request goes through an [`Exchange`], which reads at most [`MAX_BODY`] and keeps the status.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,13 +15,13 @@ use parking_lot::Mutex;
 /// Tokens are 2 to 8 KiB.
 pub(crate) const MAX_BODY: usize = 64 * 1024;
 
-/// What came back, as far as a message may use it.
+/// The parts of an answer that an error message may hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) retry_after: Option<Duration>,
     pub(crate) content_type: String,
-    /// Only of an answer that is no success: the others hold the token. `None` as well if it was too large.
+    /// The body of a refusal. `None` on success, because it holds the token, and if it was too large.
     pub(crate) refusal: Option<String>,
     pub(crate) too_large: bool,
 }
@@ -42,7 +41,7 @@ impl Exchange {
         })
     }
 
-    /// The last answer.
+    /// Returns the last answer.
     pub(crate) fn answer(&self) -> Option<Answer> {
         self.answer.lock().clone()
     }
@@ -54,7 +53,7 @@ impl HttpClient for Exchange {
         let (status, headers, mut stream) = self.client.execute_request(request).await?.deconstruct();
         let mut answer = Answer {
             status: status.into(),
-            // Seconds; the form with a date is not used by these services.
+            // In seconds; these services do not use the form with a date.
             retry_after: headers
                 .get_optional_str(&RETRY_AFTER)
                 .and_then(|seconds| seconds.trim().parse().ok())

@@ -1,7 +1,7 @@
-//! Runs `az`, bounded in time and output.
+//! Runs `az`, with limits of time and output.
 //!
-//! `azure_identity` makes the command line (`/bin/sh -c "cd /bin && az account get-access-token …"`) and reads the answer;
-//! its own executor would wait for ever and leave `az`, a script that starts Python, running when the wait is given up.
+//! `azure_identity` makes the command line (`/bin/sh -c "cd /bin && az account get-access-token …"`) and parses the output.
+//! Its own executor has no timeout, and does not stop `az`, a script that starts Python, when the caller stops waiting.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -18,7 +18,7 @@ use tokio::process::Command;
 /// A token answer is a few KiB; a Python traceback may be longer.
 const MAX_OUTPUT: u64 = 256 * 1024;
 
-/// Whether there is an `az` to run.
+/// Returns whether `az` is on the path.
 pub(crate) fn is_on(path: &OsStr) -> bool {
     std::env::split_paths(path).any(|folder| is_program(folder.join("az")))
 }
@@ -28,14 +28,14 @@ fn is_program(file: PathBuf) -> bool {
     std::fs::metadata(file).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }
 
-/// One run of `az`, and what it wrote to its error output.
+/// One run of `az`, with its error output.
 #[derive(Debug)]
 pub(crate) struct Run {
     path: OsString,
     failure: Mutex<Option<Failure>>,
 }
 
-/// How `az` ended, when it did not end well.
+/// The exit code and error output of a run that failed.
 #[derive(Debug, Clone)]
 pub(crate) struct Failure {
     pub(crate) code: Option<i32>,
@@ -61,7 +61,7 @@ impl Executor for Run {
         let mut child = Command::new(program)
             .args(args)
             .env("PATH", &self.path)
-            // Never a question that nobody answers, never colours.
+            // No prompts and no colours.
             .env("AZURE_CORE_NO_COLOR", "true")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -73,7 +73,7 @@ impl Executor for Run {
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let (stdout, stderr) = tokio::try_join!(read(stdout), read(stderr))?;
         let status = child.wait().await?;
-        group.is_over();
+        group.ended();
         if !status.success() {
             *self.failure.lock() = Some(Failure {
                 code: status.code(),
@@ -95,7 +95,7 @@ async fn read(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Ends the shell and everything below it when the wait for them is given up.
+/// Kills the shell and its child processes when the caller stops waiting.
 struct Group(Option<Pid>);
 
 impl Group {
@@ -103,8 +103,8 @@ impl Group {
         Self(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)))
     }
 
-    /// The number may belong to another process by now.
-    fn is_over(&mut self) {
+    /// Records that the process has ended: its id may belong to another process now.
+    fn ended(&mut self) {
         self.0 = None;
     }
 }
@@ -112,7 +112,7 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         if let Some(group) = self.0 {
-            // Gone already, if it fails.
+            // Fails if the group has ended already.
             let _ = kill_process_group(group, Signal::KILL);
         }
     }

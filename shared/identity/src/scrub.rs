@@ -1,21 +1,21 @@
-//! Texts of servers and tools, made fit for an error message: short, on one line, without secrets.
+//! Prepares texts of servers and tools for error messages: short, on one line, without secrets.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use xact_contracts::redaction::redact_text;
 
-/// Enough for Entra's sentence; the rest is trace ids and links.
+/// Enough for Entra's first sentence; trace ids and links follow it.
 const MAX_CHARS: usize = 300;
-/// From here on a word that looks random is taken for a token. A GUID has 36 characters.
-const LONG_WORD: usize = 40;
+/// Length from which a random word is treated as a token. A GUID has 36 characters.
+const MIN_TOKEN_CHARS: usize = 40;
 
-/// `text` without `secrets` (which a server may echo, as they are or as they were sent in a form), without what looks like
-/// a token, and cut.
+/// Returns `text`, shortened, without `secrets` (which a server may echo as they are or in their form encoding) and without
+/// words that may be tokens.
 pub(crate) fn scrub(text: &str, secrets: &[&str]) -> String {
     let mut text = text.to_owned();
     for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
         let encoded = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
-        // As application/x-www-form-urlencoded spells it.
+        // As in application/x-www-form-urlencoded.
         let form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
         for spelling in [*secret, &encoded, &form] {
             text = text.replace(spelling, "[redacted]");
@@ -30,7 +30,7 @@ pub(crate) fn scrub(text: &str, secrets: &[&str]) -> String {
     line.chars().take(MAX_CHARS - 3).chain("...".chars()).collect()
 }
 
-/// JWTs and other long random words.
+/// Removes JWTs and other long random words.
 fn without_tokens(text: &str) -> String {
     let is_of_token = |c: char| c.is_ascii_alphanumeric() || "._~+=-".contains(c);
     let mut clean = String::with_capacity(text.len());
@@ -44,7 +44,7 @@ fn without_tokens(text: &str) -> String {
             && word.chars().any(|c| c.is_ascii_uppercase())
             && word.chars().any(|c| c.is_ascii_lowercase());
         clean.push_str(&rest[..start]);
-        clean.push_str(if word.len() >= LONG_WORD && is_random {
+        clean.push_str(if word.len() >= MIN_TOKEN_CHARS && is_random {
             "[redacted]"
         } else {
             word
@@ -60,7 +60,7 @@ mod tests {
     use super::scrub;
 
     #[test]
-    fn secrets_go_however_they_are_spelled() {
+    fn secrets_are_removed_in_every_encoding() {
         let secret = "pla~nt/ed +1&x";
         for echoed in [
             "sent pla~nt/ed +1&x.",
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_like_a_token_goes_and_what_people_need_stays() {
+    fn tokens_are_removed_and_guids_are_kept() {
         let token = "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.eyJvaWQiOiI3ZDNjOGYwZSJ9.c2lnbmF0dXJl";
         assert_eq!(scrub(&format!("got <{token}>"), &[]), "got <[redacted]>");
         let entra = "AADSTS90002: Tenant '7d3c8f0e-3a3e-4c52-9a43-0d8f4b6f2a11' not found.";

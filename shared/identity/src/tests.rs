@@ -1,4 +1,4 @@
-//! Each kind of identity against a local server, or a fake `az`, that speaks the documented protocol.
+//! Tests each kind of identity against a local server, or a fake `az`, with the documented protocol.
 
 mod azure_cli;
 mod entra;
@@ -19,14 +19,14 @@ const CLIENT: &str = "1b0f7a52-7d0e-4f0a-8f0a-2a4c1d9e8b77";
 const STORAGE: &str = "https://storage.azure.com/.default";
 const EVENT_HUBS: &str = "https://evhns-xact.servicebus.windows.net/.default";
 
-/// For answers that must come, on a machine under load as well.
-const PATIENT: TimeLimits = TimeLimits {
+/// For answers that arrive, also on a machine under load.
+const LONG_TIMEOUTS: TimeLimits = TimeLimits {
     connect: Duration::from_secs(30),
     answer: Duration::from_secs(60),
     cli: Duration::from_secs(60),
 };
-/// For answers that never come.
-const IMPATIENT: TimeLimits = TimeLimits {
+/// For answers that never arrive.
+const SHORT_TIMEOUTS: TimeLimits = TimeLimits {
     connect: Duration::from_secs(2),
     answer: Duration::from_millis(500),
     cli: Duration::from_millis(500),
@@ -50,7 +50,7 @@ fn settings(variables: &[(&str, &str)]) -> IdentitySettings {
     settings
 }
 
-/// The first failure, without the patience that a caller has.
+/// Returns the first failure; a caller of `token` would wait for the next attempt.
 async fn first_failure(identity: &Identity) -> IdentityError {
     loop {
         let _ = tokio::time::timeout(Duration::from_millis(10), identity.token(STORAGE)).await;

@@ -1,4 +1,4 @@
-//! A token, when it expires, and whose it is.
+//! Tokens, their lifetime and their principal.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -11,42 +11,42 @@ use uuid::Uuid;
 
 use crate::error::IdentityError;
 
-/// Where tokens come from. The identities of this crate are one; a test or another cloud may bring its own
+/// A source of tokens. This crate's identities implement it; a test may have its own
 /// ([`Identity::from_source`](crate::Identity::from_source)).
 #[async_trait::async_trait]
 pub trait TokenSource: Send + Sync {
-    /// Asks for a new token; never answers from a cache. One request at a time is made for a scope.
+    /// Requests a new token, never from a cache. There is one request at a time for a scope.
     async fn fetch(&self, scope: &str) -> Result<Fetched, IdentityError>;
 }
 
-/// A token as its source gave it.
+/// A token as its source returned it.
 #[derive(Debug, Clone)]
 pub struct Fetched {
-    /// What goes behind `Bearer`.
+    /// The text after `Bearer`.
     pub secret: SecretString,
-    /// From when on it is worth nothing.
+    /// When it expires.
     pub expires_at: SystemTime,
 }
 
 /// A bearer token for one scope. `Debug` does not show it.
 #[derive(Debug, Clone)]
 pub struct Token {
-    /// What goes behind `Bearer`.
+    /// The text after `Bearer`.
     pub secret: SecretString,
-    /// From when on it is worth nothing.
+    /// When it expires.
     pub expires_at: SystemTime,
-    /// Which of the scope's tokens this is. A source may give the same text again, and then this tells them apart.
+    /// The number of this token in its scope. It distinguishes tokens, as a source may return the same text again.
     pub(crate) number: u64,
 }
 
 impl Token {
-    /// Whose token it is, read from the token itself and *not verified*: for messages to people, never for decisions.
-    /// `None` if the token is not a JWT that says so.
+    /// Returns the principal that the token names. It is *not verified*: use it in messages only, not for decisions. `None`
+    /// if the token is not a JWT with an object id.
     #[must_use]
     pub fn principal(&self) -> Option<Principal> {
         let payload = self.secret.expose_secret().split('.').nth(1)?;
         let claims: Claims = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
-        // GUIDs alone are taken over: whatever else stands there has no place in a message.
+        // Only GUIDs are used; other contents do not belong into a message.
         Some(Principal {
             object_id: claims.oid?.parse().ok()?,
             application_id: claims.appid.or(claims.azp).and_then(|id| id.parse().ok()),
@@ -61,10 +61,10 @@ struct Claims {
     azp: Option<String>,
 }
 
-/// Whom a role must be given to.
+/// The principal that a role is assigned to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Principal {
-    /// The object id of the service principal or user, as `--assignee-object-id` wants it.
+    /// The object id of the service principal or user, for `--assignee-object-id`.
     pub object_id: Uuid,
     /// The client id of the application.
     pub application_id: Option<Uuid>,
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_guid_or_no_jwt_names_nobody() {
+    fn a_token_without_an_object_id_has_no_principal() {
         assert_eq!(jwt(r#"{"oid":"somebody@example.com"}"#).principal(), None);
         assert_eq!(jwt(r#"{"oid":12}"#).principal(), None);
         assert_eq!(jwt("{}").principal(), None);

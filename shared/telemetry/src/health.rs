@@ -1,6 +1,6 @@
-//! What works and what does not: behind `/health/live` and `/health/ready`.
+//! The health of the process, served at `/health/live` and `/health/ready`.
 //!
-//! Each component (a worker, its broker connection, a dependency) reports its own state; the log says a change once.
+//! Each component (a worker, its broker connection, a dependency) reports its own state. Changes are logged.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
 
-/// After so long without a poll a worker's thread is taken for stuck.
-const STUCK_AFTER: Duration = Duration::from_secs(120);
+/// A worker thread that has not polled for this time is stuck.
+const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The health of a process. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -17,22 +17,22 @@ pub struct Health(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// By component: what is not here is well.
-    troubles: BTreeMap<String, Trouble>,
-    /// Worker threads and when they last came round.
+    /// Components that are not ready; all others are.
+    not_ready: BTreeMap<String, NotReady>,
+    /// Last poll of each worker thread.
     heartbeats: BTreeMap<String, Instant>,
-    /// How many wait for a component, where that is what decides.
+    /// Number of callers that wait for a component.
     waiting: BTreeMap<String, usize>,
 }
 
 #[derive(Debug)]
-struct Trouble {
+struct NotReady {
     reason: String,
-    /// A component that only starts is in no trouble yet.
+    /// A component that is starting is not logged.
     is_logged: bool,
 }
 
-/// Somebody waits for a component: it counts as down until the last one that waits has dropped this.
+/// A caller that waits for a component. The component is down until the last caller has dropped this guard.
 #[derive(Debug)]
 pub struct Waiting {
     health: Health,
@@ -62,16 +62,16 @@ impl Health {
         self.0.lock()
     }
 
-    /// The component does not work; logged when it is new or its reason changed.
+    /// Sets the component to not ready, and logs the change.
     pub fn down(&self, component: &str, reason: impl Into<String>) {
         let reason = reason.into();
-        let trouble = Trouble {
+        let state = NotReady {
             reason: reason.clone(),
             is_logged: true,
         };
-        let before = self.state().troubles.insert(component.to_owned(), trouble);
+        let before = self.state().not_ready.insert(component.to_owned(), state);
         match before {
-            // Reasons that differ in a detail (an address, a count) would fill the log: only the first is a warning.
+            // Reasons may differ in a detail (an address, a count): only the first is a warning.
             Some(before) if before.is_logged => {
                 if before.reason != reason {
                     tracing::debug!(component, reason, "still not ready");
@@ -81,8 +81,8 @@ impl Health {
         }
     }
 
-    /// The component does not work, and the caller waits for it. It works again when nobody waits any more: what
-    /// succeeds without it says nothing about it.
+    /// Sets the component to not ready while the caller waits for it. It is ready again when no caller waits: work that
+    /// succeeds without the component does not show that it is ready.
     #[must_use]
     pub fn wait_for(&self, component: &str, reason: impl Into<String>) -> Waiting {
         *self.state().waiting.entry(component.to_owned()).or_default() += 1;
@@ -93,31 +93,31 @@ impl Health {
         }
     }
 
-    /// The component is expected to come up; nothing is wrong yet, so nothing is logged.
+    /// Sets a component that is starting to not ready, without a log line.
     pub fn starting(&self, component: &str, reason: &str) {
-        let trouble = Trouble {
+        let state = NotReady {
             reason: reason.to_owned(),
             is_logged: false,
         };
-        self.state().troubles.insert(component.to_owned(), trouble);
+        self.state().not_ready.insert(component.to_owned(), state);
     }
 
-    /// The component works; logged when it did not before.
+    /// Sets the component to ready, and logs the change.
     pub fn up(&self, component: &str) {
-        let before = self.state().troubles.remove(component);
+        let before = self.state().not_ready.remove(component);
         if before.is_some() {
             tracing::info!(component, "ready");
         }
     }
 
-    /// The component is gone with its worker.
+    /// Removes a component whose worker has ended.
     pub fn forget(&self, component: &str) {
         let mut state = self.state();
-        state.troubles.remove(component);
+        state.not_ready.remove(component);
         state.heartbeats.remove(component);
     }
 
-    /// A worker's thread came round.
+    /// Records a poll of a worker thread.
     pub fn beat(&self, worker: &str) {
         let mut state = self.state();
         match state.heartbeats.get_mut(worker) {
@@ -128,23 +128,23 @@ impl Health {
         }
     }
 
-    /// Why the process is not ready; empty when it is.
+    /// Returns why the process is not ready; empty if it is.
     #[must_use]
     pub fn not_ready(&self) -> BTreeMap<String, String> {
         let state = self.state();
-        let reasons = state.troubles.iter();
-        reasons
-            .map(|(component, trouble)| (component.clone(), trouble.reason.clone()))
+        let components = state.not_ready.iter();
+        components
+            .map(|(component, state)| (component.clone(), state.reason.clone()))
             .collect()
     }
 
-    /// Workers whose thread is stuck; empty when the process lives.
+    /// Returns the workers whose thread is stuck; empty if the process is alive.
     #[must_use]
     pub fn stuck(&self) -> Vec<String> {
         self.state()
             .heartbeats
             .iter()
-            .filter(|(_, beat)| beat.elapsed() > STUCK_AFTER)
+            .filter(|(_, beat)| beat.elapsed() > HEARTBEAT_TIMEOUT)
             .map(|(worker, _)| worker.clone())
             .collect()
     }
@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_component_is_down_as_long_as_somebody_waits_for_it() {
+    fn a_component_is_not_ready_while_a_caller_waits_for_it() {
         let health = Health::default();
         let first = health.wait_for("lake", "refused");
         let second = health.wait_for("lake", "refused again");
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn ready_when_every_component_is() {
+    fn the_process_is_ready_when_every_component_is() {
         let health = Health::default();
         health.starting("download", "waiting for partitions");
         health.down("lake", "refused");

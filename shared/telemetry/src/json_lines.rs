@@ -1,4 +1,4 @@
-//! Log lines as flat JSON objects: the ids of the message at hand stand beside the text, where queries look for them.
+//! Log lines as flat JSON objects, with the ids of the current message as fields, so that queries can filter by them.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
 use tracing_subscriber::registry::{LookupSpan, Scope};
 
-/// One JSON object a line: `timestamp`, `level`, `target`, `message`, the fields of the spans around it, its own fields.
+/// Formats an event as one JSON object: `timestamp`, `level`, `target`, `message`, the fields of its spans, its own fields.
 pub(crate) struct JsonLines;
 
 impl<S> FormatEvent<S, JsonFields> for JsonLines
@@ -43,7 +43,7 @@ where
     }
 }
 
-/// An event's fields as JSON values.
+/// Collects the fields of an event as JSON values.
 struct Fields<'a>(&'a mut Map<String, Value>);
 
 impl Fields<'_> {
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_has_the_ids_of_its_message_at_the_top() {
+    fn a_line_has_the_ids_of_its_message_as_fields() {
         let buffer = Buffer::default();
         let writer = buffer.clone();
         let layer = tracing_subscriber::fmt::layer()

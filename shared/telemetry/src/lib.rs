@@ -1,13 +1,15 @@
-//! What a process reports about itself: logs, traces, metrics and health.
+//! Logs, traces, metrics and health of a process.
 //!
-//! [`init`] sets up logs (JSON lines with the ids of the message at hand) and, when a collector is configured, spans over
-//! OTLP. [`metrics`] declares every metric once. [`health`] says what the process waits for, as `/ready` shows it.
-//! [`trace_context`] reads and writes the W3C trace headers of records.
+//! [`init`] sets up logs (JSON lines with the ids of the current message) and, if a collector is configured, traces over
+//! OTLP. [`metrics`] declares every metric once. [`health`] holds what the process waits for, as `/health/ready` shows it.
+//! [`trace_context`] parses and writes the W3C trace headers of records.
 
 pub mod health;
 mod json_lines;
-mod logs_and_traces;
+mod logs;
 pub mod metrics;
 pub mod trace_context;
+mod traces;
 
-pub use logs_and_traces::{TelemetryError, continue_trace, flush, init, is_tracing};
+pub use logs::init;
+pub use traces::{TelemetryError, continue_trace, flush, is_tracing};

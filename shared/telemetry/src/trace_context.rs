@@ -1,4 +1,4 @@
-//! W3C trace context: one trace follows an event through all stages, retries included.
+//! W3C trace context: an event keeps its trace through all stages and retries.
 //! <https://www.w3.org/TR/trace-context/>
 
 use std::fmt;
@@ -13,7 +13,7 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
-    /// A new trace, sampled.
+    /// Returns a new trace that is sampled.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -24,7 +24,7 @@ impl TraceContext {
         }
     }
 
-    /// Reads the headers; `None` when `traceparent` is not valid, so that a new trace begins.
+    /// Parses the headers; `None` if `traceparent` is invalid, which begins a new trace.
     #[must_use]
     pub fn parse(traceparent: &str, tracestate: Option<&str>) -> Option<Self> {
         let mut parts = traceparent.trim().split('-');
@@ -48,7 +48,7 @@ impl TraceContext {
             trace: u128::from_str_radix(trace, 16).ok()?,
             span: u64::from_str_radix(span, 16).ok()?,
             flags: u8::from_str_radix(flags, 16).ok()?,
-            // Longer ones may be dropped whole (section 3.3.1.5 of the recommendation).
+            // The recommendation (section 3.3.1.5) allows dropping a longer one.
             state: tracestate
                 .filter(|state| state.len() <= 512 && !state.is_empty())
                 .map(str::to_owned),
@@ -56,7 +56,7 @@ impl TraceContext {
         (context.trace != 0 && context.span != 0).then_some(context)
     }
 
-    /// The same trace, one span further.
+    /// Returns the same trace with a new span.
     #[must_use]
     pub fn child(&self) -> Self {
         Self {
@@ -65,7 +65,7 @@ impl TraceContext {
         }
     }
 
-    /// The same trace, with a span that is known; 0 (no span) makes a new one.
+    /// Returns the same trace with the given span, or with a new one if it is 0 (no span).
     #[must_use]
     pub fn with_span(&self, span: u64) -> Self {
         if span == 0 {
@@ -74,13 +74,13 @@ impl TraceContext {
         Self { span, ..self.clone() }
     }
 
-    /// `tracestate`, if any.
+    /// Returns `tracestate`, if there is one.
     #[must_use]
     pub fn state(&self) -> Option<&str> {
         self.state.as_deref()
     }
 
-    /// Ids and flags, for an exporter.
+    /// Returns trace id, span id and flags.
     #[must_use]
     pub const fn ids(&self) -> (u128, u64, u8) {
         (self.trace, self.span, self.flags)
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_example_of_the_recommendation_reads_and_writes() {
+    fn the_example_of_the_recommendation_is_parsed_and_written() {
         let text = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         let context = TraceContext::parse(text, Some("congo=t61")).unwrap();
         assert_eq!(context.to_string(), text);

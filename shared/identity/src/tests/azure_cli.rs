@@ -54,7 +54,7 @@ JSON"#;
 async fn the_login_of_a_workstation_gives_tokens_and_az_runs_once_for_many() {
     let folder = tempfile::tempdir().unwrap();
     install(folder.path(), LOGGED_IN);
-    let identity = login(folder.path(), None, PATIENT);
+    let identity = login(folder.path(), None, LONG_TIMEOUTS);
     assert_eq!(identity.describe(), "login of the Azure CLI");
     let tokens = futures::future::join_all((0..20).map(|_| identity.token(STORAGE))).await;
     for token in tokens {
@@ -70,7 +70,7 @@ async fn the_login_of_a_workstation_gives_tokens_and_az_runs_once_for_many() {
 async fn a_configured_tenant_is_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     install(folder.path(), LOGGED_IN);
-    let identity = login(folder.path(), Some(TENANT), PATIENT);
+    let identity = login(folder.path(), Some(TENANT), LONG_TIMEOUTS);
     assert_eq!(
         text(&identity.token(EVENT_HUBS).await.unwrap()),
         format!("cli-token-for-{EVENT_HUBS}-{TENANT}")
@@ -107,7 +107,7 @@ async fn what_az_says_becomes_what_to_do() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         install(folder.path(), script);
-        let identity = login(folder.path(), None, PATIENT);
+        let identity = login(folder.path(), None, LONG_TIMEOUTS);
         let error = identity.token(STORAGE).await.unwrap_err();
         assert!(error.to_string().contains(expected), "{script}: {error}");
         assert!(!error.to_string().contains("planted"), "{error}");
@@ -123,7 +123,7 @@ async fn an_az_that_hangs_is_ended_with_all_that_it_started() {
         folder.path(),
         "sh -c 'echo $$ > \"$0\"; sleep 600' \"$(dirname \"$0\")/pid\"; true",
     );
-    let identity = login(folder.path(), None, IMPATIENT);
+    let identity = login(folder.path(), None, SHORT_TIMEOUTS);
     let error = first_failure(&identity).await;
     assert!(
         error.is_transient() && error.to_string().contains("did not end within"),

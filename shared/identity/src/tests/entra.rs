@@ -49,7 +49,7 @@ fn workload_identity(server: &Server, file: &Path) -> Identity {
         ("AZURE_AUTHORITY_HOST", &server.url),
     ]);
     settings.ca_pem = Some(server.ca_pem.clone());
-    Identity::with_limits(&settings, PATIENT).unwrap()
+    Identity::with_limits(&settings, LONG_TIMEOUTS).unwrap()
 }
 
 /// As strict as Entra about the common part of the request.
@@ -73,7 +73,7 @@ async fn a_service_principal_shows_its_secret_and_gets_a_token_for_each_scope() 
         }
         token(&format!("token-{number}-for-{}", form["scope"]), 3599)
     });
-    let identity = service_principal(&server, PATIENT);
+    let identity = service_principal(&server, LONG_TIMEOUTS);
     let storage = identity.token(STORAGE).await.unwrap();
     assert_eq!(text(&storage), format!("token-1-for-{STORAGE}"));
     assert!(lives_about(&storage, 3599));
@@ -87,7 +87,7 @@ async fn a_service_principal_shows_its_secret_and_gets_a_token_for_each_scope() 
 #[tokio::test]
 async fn a_token_given_back_is_asked_for_anew_past_the_cache_of_azure_identity() {
     let server = Server::tls(|_, number| token(&format!("token-{number}"), 3599));
-    let identity = service_principal(&server, PATIENT);
+    let identity = service_principal(&server, LONG_TIMEOUTS);
     let first = identity.token(STORAGE).await.unwrap();
     assert_eq!(identity.forget(STORAGE, &first), crate::Forgotten::Replaced);
     let second = identity.token(STORAGE).await.unwrap();
@@ -211,7 +211,7 @@ async fn what_entra_refuses_says_what_to_do() {
     ] {
         let server = Server::tls(move |_, _| refusal(status, error, code, "A sentence."));
         let identity = match by_secret {
-            true => service_principal(&server, PATIENT),
+            true => service_principal(&server, LONG_TIMEOUTS),
             false => workload_identity(&server, &file),
         };
         let error = identity.token(STORAGE).await.unwrap_err();
@@ -238,7 +238,7 @@ async fn what_entra_asks_patience_for_is_asked_again() {
         3 => Reply::Throttled(1),
         _ => token("at-last", 3599),
     });
-    let identity = service_principal(&server, PATIENT);
+    let identity = service_principal(&server, LONG_TIMEOUTS);
     assert_eq!(text(&identity.token(STORAGE).await.unwrap()), "at-last");
     let status = identity.status().remove(0);
     assert_eq!((status.received, status.failed, status.failure), (1, 3, None));
@@ -275,7 +275,7 @@ async fn hostile_answers_are_errors_within_their_time_and_size() {
     ] {
         let is_slow = matches!(reply, Reply::Silence | Reply::Stuck);
         let server = Server::tls(move |_, _| reply.clone());
-        let identity = service_principal(&server, if is_slow { IMPATIENT } else { PATIENT });
+        let identity = service_principal(&server, if is_slow { SHORT_TIMEOUTS } else { LONG_TIMEOUTS });
         let failed = tokio::time::timeout(Duration::from_secs(30), first_failure(&identity)).await;
         let line = failed.expect("it ends in time").to_string();
         assert!(line.contains(expected), "{expected}: {line}");
@@ -298,14 +298,14 @@ async fn who_cannot_be_reached_or_trusted_is_named() {
         ("AZURE_CLIENT_SECRET", SECRET),
         ("AZURE_AUTHORITY_HOST", &url),
     ]);
-    let identity = Identity::with_limits(&nobody, PATIENT).unwrap();
+    let identity = Identity::with_limits(&nobody, LONG_TIMEOUTS).unwrap();
     let error = first_failure(&identity).await;
     assert!(error.is_transient());
     assert!(error.to_string().contains("Connection refused"), "{error}");
 
     let stranger = Server::tls(|_, _| token("x", 3599));
     nobody.authority = Some(stranger.url.parse().unwrap());
-    let identity = Identity::with_limits(&nobody, PATIENT).unwrap();
+    let identity = Identity::with_limits(&nobody, LONG_TIMEOUTS).unwrap();
     let error = first_failure(&identity).await.to_string();
     assert!(
         error.contains("localhost:") && error.contains("SSL_CERT_FILE"),

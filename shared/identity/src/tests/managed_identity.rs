@@ -11,7 +11,7 @@ use super::*;
 pub(super) const HEADER: &str = "853b9a84-5bfa-4b22-a3f3-0b9a43d9ad8a";
 
 /// Milliseconds that the child waits for each token.
-const PATIENCE: &str = "TEST_PATIENCE";
+const TOKEN_TIMEOUT: &str = "TEST_TOKEN_TIMEOUT_MS";
 
 /// What a child process came to.
 #[derive(Debug)]
@@ -50,14 +50,14 @@ fn child() {
         let own = names.map(|name| (name, std::env::var(name).unwrap_or_default()));
         let set: Vec<_> = own.iter().filter(|(_, value)| !value.is_empty()).collect();
         let set: Vec<_> = set.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let identity = match Identity::with_limits(&settings(&set), PATIENT) {
+        let identity = match Identity::with_limits(&settings(&set), LONG_TIMEOUTS) {
             Ok(identity) => identity,
             Err(error) => return println!("child> error: {error}"),
         };
         println!("child> describe: {}", identity.describe());
-        let patience = std::env::var(PATIENCE).map_or(60_000, |milliseconds| milliseconds.parse().unwrap());
+        let timeout = std::env::var(TOKEN_TIMEOUT).map_or(60_000, |milliseconds| milliseconds.parse().unwrap());
         for scope in [STORAGE, EVENT_HUBS, STORAGE] {
-            let asked = tokio::time::timeout(Duration::from_millis(patience), identity.token(scope)).await;
+            let asked = tokio::time::timeout(Duration::from_millis(timeout), identity.token(scope)).await;
             match asked {
                 Ok(Ok(token)) => println!("child> token: {} {}", text(&token), lives_about(&token, 86_399)),
                 Ok(Err(error)) => println!("child> error: {error}"),
@@ -212,7 +212,7 @@ async fn a_sidecar_that_is_slow_to_start_or_answers_nonsense_is_waited_for() {
     let outcome = in_a_container(&[
         ("IDENTITY_ENDPOINT", &address),
         ("IDENTITY_HEADER", HEADER),
-        (PATIENCE, "100"),
+        (TOKEN_TIMEOUT, "100"),
     ])
     .await;
     let line = &outcome.lines[1];

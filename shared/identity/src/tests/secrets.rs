@@ -72,7 +72,7 @@ async fn child() {
         .init();
 
     let server = Server::tls(echo);
-    let identity = entra::service_principal(&server, PATIENT);
+    let identity = entra::service_principal(&server, LONG_TIMEOUTS);
     let mut written = vec![format!("{identity:?} {}", identity.describe())];
     let failures = async {
         while server.requests() < 5 || identity.peek(STORAGE).is_none() {

@@ -148,7 +148,7 @@ mod tests {
         for words in [
             "Azure Event Hubs Data Sender",
             "event hub xact.downloads.dlq of evhns-xact",
-            "may still be spreading",
+            "may not have propagated yet",
             "--namespace-name evhns-xact --name xact.downloads.dlq",
         ] {
             assert!(text.contains(words), "{words} is not in {text}");

@@ -212,7 +212,7 @@ fn cases(namespace: &Namespace, identities: &[ManagedIdentity; 5]) -> Vec<Case> 
             &[
                 "Azure Event Hubs Data Receiver",
                 "troubles.events.raw",
-                "may still be spreading",
+                "may not have propagated yet",
                 "az role assignment create",
                 WRITER,
             ],

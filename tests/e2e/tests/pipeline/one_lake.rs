@@ -82,7 +82,9 @@ fn a_role_that_is_still_spreading_is_waited_out_in_sight() -> Result<()> {
         (status == 503 && reasons.contains("Contributor")).then_some(reasons)
     })?;
     assert!(
-        told.contains("may still be spreading") && told.contains(WORKSPACE) && told.contains(ManagedIdentity::SYSTEM),
+        told.contains("may not have propagated yet")
+            && told.contains(WORKSPACE)
+            && told.contains(ManagedIdentity::SYSTEM),
         "{told}"
     );
     lake.admin("DELETE", "closed", "")?;
