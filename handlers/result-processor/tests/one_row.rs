@@ -193,11 +193,11 @@ async fn a_process_that_dies_at_any_point_leaves_one_row_once_its_batch_came_aga
 #[tokio::test]
 async fn a_lost_answer_to_any_of_the_commits_leaves_one_row() {
     for fault in [
-        Fault::AnswerLost,
-        Fault::AnswerMistaken,
+        Fault::ResponseLost,
+        Fault::ConflictWithItself,
         Fault::Refused,
-        Fault::Late,
-        Fault::LandsAfterLook,
+        Fault::Delayed,
+        Fault::CommittedAfterLookup,
     ] {
         // Three commits: the attachments, the failures, and the removal of a failure.
         for commit in 0..3 {
@@ -226,7 +226,7 @@ async fn an_answer_that_stays_unknown_leaves_one_row_once_the_batch_is_tried_aga
         let bench = Bench::new();
         bench.handle(0, &[failed("a"), completed("x")]).await;
         let faults = Faults::new([]);
-        faults.after_commits(commit, Fault::AnswerLostAndUnreadable);
+        faults.after_commits(commit, Fault::ResponseLostAndUnreadable);
         let processor = bench.faulty(&faults);
         let results = [completed("a"), failed("b")];
         let unavailable = handle(&processor, 2, &results).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! How long an append of 500 rows takes, by the number of files there are: `cargo bench -p xact-lake --features delta`
+//! Latency of an append of 500 rows, by the number of data files: `cargo bench -p xact-lake --features delta`
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 #[path = "../tests/support/mod.rs"]

@@ -1,5 +1,5 @@
-//! What looking up a batch of 2,000 keys costs in a date with 1,000,000 rows in 500 files, and in the same date compacted:
-//! time, bytes of data files read, resident memory.
+//! Cost of a lookup of 2,000 keys in a date with 1,000,000 rows in 500 files, and in the same date compacted: time, bytes of
+//! data files read, resident memory.
 //! `cargo bench -p xact-lake --features delta --bench key_lookup [-- --files N]`
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -14,7 +14,7 @@ use xact_lake::{AttachmentRow, Key, Location, Table};
 
 const ROWS: usize = 2_000;
 
-/// Ids as random as the pipeline's.
+/// Random ids like those of the pipeline.
 fn id(number: usize) -> String {
     uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, &number.to_le_bytes()).to_string()
 }
@@ -33,14 +33,14 @@ async fn measure(label: &str, location: &Location, files: usize) {
     let faults = Faults::new([]);
     let table = Table::<AttachmentRow>::new(location.clone(), faults.options());
     let absent = |batch: usize| keys((10 + batch) * ROWS * files, 1);
-    // One key of every file, some times over: all are there, and every file is suspect.
+    // Keys of every file: all are present, and the filter of every file matches.
     let present = keys(0, files / 2);
     let before = resident_mib();
     for (what, keys, found) in [
-        ("cold, none there", absent(0), 0),
-        ("warm, none there", absent(1), 0),
-        ("warm, none there", absent(2), 0),
-        ("warm, all there, in all files", present, ROWS),
+        ("cold, none present", absent(0), 0),
+        ("warm, none present", absent(1), 0),
+        ("warm, none present", absent(2), 0),
+        ("warm, all present, in all files", present, ROWS),
     ] {
         faults.bytes_read();
         let start = Instant::now();

@@ -1,4 +1,4 @@
-//! What an append adds and what it leaves out.
+//! Appends: which rows are added, and which are skipped.
 #![cfg(feature = "delta")]
 #![allow(clippy::unwrap_used)]
 
@@ -18,7 +18,7 @@ async fn redelivered_offsets_add_no_rows() {
     let table = table::<AttachmentRow>(&location);
     let first = table.append(sourced("a", 0..10), at(10)).await.unwrap();
     assert_eq!(counts(&first), (10, 0, 0));
-    // Other keys, so that the offset alone can tell.
+    // Other keys, so that the offset alone decides.
     let again = table.append(sourced("b", 5..12), at(12)).await.unwrap();
     assert_eq!(counts(&again), (2, 5, 0));
     assert_eq!(texts(&table, "media_id").await.len(), 12);
@@ -26,7 +26,7 @@ async fn redelivered_offsets_add_no_rows() {
 }
 
 #[tokio::test]
-async fn a_batch_that_is_there_whole_makes_no_commit() {
+async fn a_batch_whose_rows_are_all_present_makes_no_commit() {
     let (_folder, location) = folder();
     let table = table::<AttachmentRow>(&location);
     let first = table.append(sourced("a", 0..3), at(3)).await.unwrap();
@@ -61,7 +61,11 @@ async fn a_key_is_added_once_in_a_batch_across_batches_across_handles_and_after_
     let mut twice = vec![attachment("a"), attachment("b"), attachment("a")];
     twice[2].file_type = Some("SECOND".to_owned());
     assert_eq!(counts(&one.append(unsourced(twice), none()).await.unwrap()), (2, 0, 1));
-    assert_eq!(texts(&one, "file_type").await, ["PDF", "PDF"], "the first of two wins");
+    assert_eq!(
+        texts(&one, "file_type").await,
+        ["PDF", "PDF"],
+        "the first of two is added"
+    );
 
     assert_eq!(
         counts(
@@ -94,7 +98,7 @@ async fn a_key_is_added_once_in_a_batch_across_batches_across_handles_and_after_
 }
 
 #[tokio::test]
-async fn the_same_file_arriving_as_two_messages_makes_one_row() {
+async fn two_messages_of_the_same_file_make_one_row() {
     let (_folder, location) = folder();
     let table = table::<AttachmentRow>(&location);
     let message = |offset| {
@@ -109,7 +113,7 @@ async fn the_same_file_arriving_as_two_messages_makes_one_row() {
     assert_eq!(counts(&table.append(message(4), at(5)).await.unwrap()), (1, 0, 0));
     let second = table.append(message(5), at(6)).await.unwrap();
     assert_eq!(counts(&second), (0, 0, 1));
-    assert_eq!(second.version, None, "no row, no commit");
+    assert_eq!(second.version, None, "without a row there is no commit");
     assert_eq!(table.positions(&[APP.into()]).await.unwrap(), at(5));
 }
 
@@ -175,15 +179,15 @@ async fn failures_of_different_replays_are_different_rows() {
 }
 
 #[tokio::test]
-async fn a_batch_without_rows_makes_no_commit_and_the_next_rows_take_the_position_along() {
+async fn a_batch_without_rows_makes_no_commit_and_the_next_commit_moves_the_position() {
     let (_folder, location) = folder();
     let table = table::<AttachmentRow>(&location);
     assert_eq!(table.append(vec![], at(7)).await.unwrap().version, None);
-    assert_eq!(table.info().await.unwrap(), None, "not even a table");
+    assert_eq!(table.info().await.unwrap(), None, "the table is not created");
     table.append(sourced("a", 5..9), at(9)).await.unwrap();
     assert_eq!(table.append(vec![], at(20)).await.unwrap().version, None);
-    assert_eq!(table.positions(&[APP.into()]).await.unwrap(), at(9), "it lags");
-    // The records between are delivered again: those with rows are skipped by offset, the others never had one.
+    assert_eq!(table.positions(&[APP.into()]).await.unwrap(), at(9), "it does not move");
+    // The records in between are redelivered: those with rows are skipped by offset, the others never had one.
     assert_eq!(
         counts(&table.append(sourced("a", 5..9), at(20)).await.unwrap()),
         (0, 4, 0)
@@ -196,14 +200,18 @@ async fn a_batch_without_rows_makes_no_commit_and_the_next_rows_take_the_positio
 }
 
 #[tokio::test]
-async fn positions_never_move_backwards_by_an_append() {
+async fn an_append_never_moves_a_position_back() {
     let (_folder, location) = folder();
     let table = table::<AttachmentRow>(&location);
     table.append(sourced("a", 5..9), at(9)).await.unwrap();
     table.append(unsourced([attachment("b")]), at(3)).await.unwrap();
     assert_eq!(table.positions(&[APP.into()]).await.unwrap(), at(9));
     table.set_positions(&at(3)).await.unwrap();
-    assert_eq!(table.positions(&[APP.into()]).await.unwrap(), at(3), "but on purpose");
+    assert_eq!(
+        table.positions(&[APP.into()]).await.unwrap(),
+        at(3),
+        "only if it is set"
+    );
 }
 
 #[tokio::test]
@@ -274,7 +282,7 @@ async fn six_writers_with_overlapping_keys_leave_each_key_once() {
     let expected: Vec<String> = (0..44).map(|key| format!("key-{key:03}")).collect();
     let table = table::<AttachmentRow>(&location);
     assert_eq!(texts(&table, "media_id").await, expected);
-    assert_eq!(added, 44, "what the writers say they added is what is there");
+    assert_eq!(added, 44, "the writers report what they added");
     let apps: Vec<AppId> = (0..6).map(|writer| AppId::new("g", "t", writer)).collect();
     assert!(table.positions(&apps).await.unwrap().values().all(|next| *next == 60));
 }
@@ -302,7 +310,7 @@ async fn handles_that_create_the_table_at_once_all_succeed() {
 }
 
 #[tokio::test]
-async fn a_hundred_commits_make_a_checkpoint_that_others_can_read() {
+async fn a_checkpoint_is_written_after_a_hundred_commits_and_readable_by_others() {
     let (_folder, location) = folder();
     let one = table::<AttachmentRow>(&location);
     for n in 0..105 {
@@ -313,7 +321,7 @@ async fn a_hundred_commits_make_a_checkpoint_that_others_can_read() {
         .filter(|name| name.contains(".checkpoint."))
         .collect();
     assert_eq!(checkpoints, ["00000000000000000099.checkpoint.parquet"]);
-    // Without the commits that it covers, the checkpoint is all there is of them.
+    // The commits that the checkpoint covers are deleted, so that readers depend on it.
     for version in 0..99 {
         std::fs::remove_file(local(&location).join(format!("_delta_log/{version:020}.json"))).unwrap();
     }
@@ -332,7 +340,7 @@ async fn a_hundred_commits_make_a_checkpoint_that_others_can_read() {
 }
 
 #[tokio::test]
-async fn a_checkpoint_missed_by_a_crash_is_made_up_for() {
+async fn a_checkpoint_that_a_crash_prevented_is_written_later() {
     let (_folder, location) = folder();
     let options = TableOptions {
         checkpoint_every: 5,
@@ -351,7 +359,7 @@ async fn a_checkpoint_missed_by_a_crash_is_made_up_for() {
 }
 
 #[tokio::test]
-async fn a_table_of_another_form_is_refused_and_left_alone() {
+async fn a_table_with_another_schema_is_refused_and_not_changed() {
     let (_folder, location) = folder();
     table(&location)
         .append(unsourced([failed("a", 0)]), none())
@@ -374,7 +382,7 @@ async fn a_table_of_another_form_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
-async fn a_damaged_log_is_reported_as_damage_and_written_to_no_more() {
+async fn a_damaged_log_is_reported_as_corrupt_and_not_written_to() {
     let (_folder, location) = folder();
     table::<AttachmentRow>(&location)
         .append(sourced("a", 0..1), at(1))
@@ -393,7 +401,7 @@ async fn a_damaged_log_is_reported_as_damage_and_written_to_no_more() {
 }
 
 #[tokio::test]
-async fn a_data_file_that_is_gone_is_reported_by_name() {
+async fn a_missing_data_file_is_reported_by_name() {
     let (_folder, location) = folder();
     table::<AttachmentRow>(&location)
         .append(sourced("a", 0..1), at(1))
@@ -411,7 +419,7 @@ async fn a_data_file_that_is_gone_is_reported_by_name() {
 }
 
 #[tokio::test]
-async fn a_folder_that_cannot_be_written_is_storage_trouble() {
+async fn a_folder_without_write_permission_is_reported_as_unavailable() {
     let (folder, _) = folder();
     std::fs::write(folder.path().join("file"), "in the way").unwrap();
     let location = xact_lake::Location::parse(folder.path().to_str().unwrap())

@@ -1,4 +1,4 @@
-//! Damaged checkpoints: as long as the log's entries are there, the table is read without them, and mended.
+//! Damaged checkpoints: while the log entries exist, the table is read without them, and a new checkpoint is written.
 #![cfg(feature = "delta")]
 #![allow(clippy::unwrap_used)]
 
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use support::*;
 use xact_lake::{AttachmentRow, Location, Table, TableOptions};
 
-/// A table of ten rows in ten commits, with checkpoints of versions 4 and 9, and nobody who has it open.
+/// Creates a table of ten rows in ten commits, with checkpoints of versions 4 and 9.
 async fn with_checkpoints(location: &Location) -> PathBuf {
     let options = TableOptions {
         checkpoint_every: 5,
@@ -25,7 +25,7 @@ async fn with_checkpoints(location: &Location) -> PathBuf {
 const NEWEST: &str = "00000000000000000009.checkpoint.parquet";
 
 #[tokio::test]
-async fn a_damaged_checkpoint_or_hint_stops_nobody_and_the_next_commit_mends_it() {
+async fn a_table_with_a_damaged_checkpoint_is_used_and_the_next_commit_writes_a_new_one() {
     for (damage, content) in [
         (NEWEST, Some(&b"PAR1 and no more"[..])),
         (NEWEST, Some(&[])),
@@ -37,7 +37,7 @@ async fn a_damaged_checkpoint_or_hint_stops_nobody_and_the_next_commit_mends_it(
     ] {
         let (_folder, location) = folder();
         let log = with_checkpoints(&location).await;
-        // Cut in the middle where no content is given.
+        // Without given content the file is truncated in the middle.
         let cut = || {
             let whole = std::fs::read(log.join(damage)).unwrap();
             whole[..whole.len() / 2].to_vec()
@@ -69,25 +69,25 @@ async fn a_damaged_checkpoint_or_hint_stops_nobody_and_the_next_commit_mends_it(
 }
 
 #[tokio::test]
-async fn an_older_checkpoint_serves_where_the_log_begins_with_it() {
+async fn an_older_checkpoint_is_used_if_the_log_begins_with_it() {
     let (_folder, location) = folder();
     let log = with_checkpoints(&location).await;
     for version in 0..4 {
         std::fs::remove_file(log.join(format!("{version:020}.json"))).unwrap();
     }
-    std::fs::write(log.join(NEWEST), b"no checkpoint").unwrap();
+    std::fs::write(log.join(NEWEST), b"not a checkpoint").unwrap();
     let table = table::<AttachmentRow>(&location);
     assert_eq!(table.append(sourced("k", 8..12), at(12)).await.unwrap().added, 2);
     assert_eq!(texts(&table, "media_id").await.len(), 12);
 }
 
 #[tokio::test]
-async fn without_the_entries_a_damaged_checkpoint_is_damage() {
+async fn a_damaged_checkpoint_is_corrupt_if_the_entries_are_missing() {
     let (_folder, location) = folder();
     let log = with_checkpoints(&location).await;
     std::fs::remove_file(log.join("00000000000000000004.checkpoint.parquet")).unwrap();
     std::fs::remove_file(log.join("00000000000000000003.json")).unwrap();
-    std::fs::write(log.join(NEWEST), b"no checkpoint").unwrap();
+    std::fs::write(log.join(NEWEST), b"not a checkpoint").unwrap();
     let table = table::<AttachmentRow>(&location);
     let error = table.append(sourced("k", 8..12), at(12)).await.unwrap_err();
     assert!(!error.is_transient(), "{error}");

@@ -1,4 +1,4 @@
-//! What files and commits cost in OneLake: requests and CU seconds, counted exactly by the emulator.
+//! Costs of files and commits in OneLake: requests and CU seconds, counted by the emulator.
 #![cfg(feature = "delta")]
 #![allow(clippy::unwrap_used)]
 
@@ -62,7 +62,7 @@ async fn a_file_of_up_to_4_mib_is_one_write() {
 }
 
 #[tokio::test]
-async fn a_repeated_upload_is_one_refused_write_and_a_look() {
+async fn a_repeated_upload_is_one_refused_write_and_one_property_request() {
     let emulator = start_emulator();
     put(&emulator, "x", b"content").await;
     emulator.server.clear_requests();
@@ -72,7 +72,7 @@ async fn a_repeated_upload_is_one_refused_write_and_a_look() {
     assert_eq!(
         requests(&emulator.server.bill()),
         [3, 0, 2, 0, 0],
-        "and is replaced by one more write"
+        "it is replaced by one more write"
     );
 }
 
@@ -111,19 +111,19 @@ async fn a_commit_of_one_owner_is_two_requests() {
     assert_eq!(
         emulator.server.bill().total().requests,
         0,
-        "nothing to add is nothing to ask"
+        "an append without a new row costs nothing"
     );
 }
 
 #[tokio::test]
-async fn a_look_at_a_table_is_one_request_whether_it_is_there_or_not() {
+async fn an_unchanged_or_missing_table_costs_one_request_to_check() {
     let emulator = start_emulator();
     let [table, other] = [(); 2].map(|()| table::<FailedRow>(&emulator));
     let ids = || [(support::DAY, ["a".into()].into())].into();
     table.remove(ids()).await.unwrap();
     emulator.server.clear_requests();
     table.remove(ids()).await.unwrap();
-    assert_eq!(requests(&emulator.server.bill()), [0, 0, 1, 0, 0], "it is not there");
+    assert_eq!(requests(&emulator.server.bill()), [0, 0, 1, 0, 0], "it does not exist");
     other
         .append(unsourced([failed("a", 0), failed("b", 0)]), at(1))
         .await
@@ -136,11 +136,11 @@ async fn a_look_at_a_table_is_one_request_whether_it_is_there_or_not() {
     assert_eq!(
         requests(&emulator.server.bill()),
         [0, 1, 0, 0, 0],
-        "nobody has committed since"
+        "no other commit was made"
     );
 }
 
-/// Opening the table, creating it and checkpoints included.
+/// Includes opening the table, creating it, and checkpoints.
 #[tokio::test]
 async fn five_hundred_commits_stay_below_their_price() {
     const COMMITS: i64 = 500;

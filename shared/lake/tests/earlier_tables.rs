@@ -1,5 +1,5 @@
-//! Tables that an earlier version of the pipeline made: the columns that they lack are added by the first append, whoever
-//! writes and whatever becomes of its answers, and everybody reads them.
+//! Tables of an earlier version of the pipeline: the first append adds the columns that they lack, also with concurrent
+//! writers and lost responses, and all readers read them.
 #![cfg(feature = "delta")]
 #![allow(clippy::unwrap_used)]
 
@@ -13,7 +13,7 @@ use support::faulty_store::{Fault, Faults};
 use support::*;
 use xact_lake::{AttachmentRow, Location, Table, TableOptions};
 
-/// A table of version 0.2, with seven rows, in a place of the test's own.
+/// Returns a copy of a table of version 0.2 with seven rows.
 fn earlier() -> (tempfile::TempDir, Location) {
     let (folder, location) = folder();
     copy(
@@ -47,7 +47,7 @@ fn heic(media_id: &str) -> AttachmentRow {
     }
 }
 
-/// Names of the columns in the log's latest schema, and how often the log changes it.
+/// Returns the columns of the latest schema, and how often the log changes it.
 fn columns(location: &Location) -> (Vec<String>, usize) {
     let mut entries: Vec<_> = fs::read_dir(local(location).join("_delta_log"))
         .unwrap()
@@ -71,7 +71,7 @@ fn columns(location: &Location) -> (Vec<String>, usize) {
     (names.collect(), changes.len())
 }
 
-/// What Python's deltalake and polars read of a column, null as `-`.
+/// Returns what deltalake and polars for Python read of a column, null as `-`.
 fn read_by_python(location: &Location, column: &str) -> Vec<String> {
     let script = tempfile::NamedTempFile::new().unwrap();
     let text = r#"
@@ -96,7 +96,7 @@ async fn the_first_append_adds_the_columns_that_a_table_lacks() {
     let (before, changes) = columns(&location);
     assert!(!before.contains(&"declared_content_type".to_owned()) && changes == 1);
     let table = table::<AttachmentRow>(&location);
-    // Readers of the table change nothing in it.
+    // Reading does not change the table.
     assert_eq!(texts(&table, "media_id").await.len(), 7);
     assert_eq!(columns(&location).1, 1);
 
@@ -104,10 +104,10 @@ async fn the_first_append_adds_the_columns_that_a_table_lacks() {
     table.append(unsourced([heic("photo")]), none()).await.unwrap();
     let (after, changes) = columns(&location);
     assert_eq!(changes, 2, "one addition for both appends");
-    assert_eq!(after[..before.len()], before, "what was there stays in its place");
+    assert_eq!(after[..before.len()], before, "the existing columns keep their order");
     assert_eq!(after[before.len()..], ["declared_content_type"]);
 
-    // The rows and positions of before are still there, and a rewrite keeps everything.
+    // The old rows and positions are still there, and a rewrite keeps them.
     assert_eq!(table.positions(&[APP.into()]).await.unwrap(), at(5));
     table.optimize(1 << 27, |_| ()).await.unwrap();
     let declared = read_by_python(&location, "declared_content_type");
@@ -132,8 +132,13 @@ async fn two_writers_add_a_column_once() {
 }
 
 #[tokio::test]
-async fn an_addition_whose_answer_is_lost_is_not_repeated() {
-    for fault in [Fault::AnswerLost, Fault::AnswerMistaken, Fault::Refused, Fault::Late] {
+async fn an_addition_whose_response_is_lost_is_not_repeated() {
+    for fault in [
+        Fault::ResponseLost,
+        Fault::ConflictWithItself,
+        Fault::Refused,
+        Fault::Delayed,
+    ] {
         let (_folder, location) = earlier();
         let plan: Arc<Faults> = Faults::new([fault]);
         let options = TableOptions { ..plan.options() };

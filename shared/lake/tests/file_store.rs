@@ -1,4 +1,4 @@
-//! Files in a local lake.
+//! Files on this machine.
 #![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
@@ -60,7 +60,7 @@ impl Lake {
 }
 
 #[tokio::test]
-async fn a_file_is_put_looked_up_listed_and_overwritten() {
+async fn a_file_is_written_looked_up_listed_and_overwritten() {
     let lake = lake();
     assert!(!lake.holds("a/b/x.pdf", b"new").await);
     assert!(lake.store.list("").await.unwrap().is_empty());
@@ -70,19 +70,26 @@ async fn a_file_is_put_looked_up_listed_and_overwritten() {
     lake.put("a/y.pdf", &lake.source("new", b"new"), 3).await.unwrap();
     lake.put("a/b/x.pdf", &lake.source("new", b"new"), 3).await.unwrap();
     assert!(lake.holds("a/b/x.pdf", b"new").await);
-    assert!(!lake.holds("a/b/x.pdf", b"nex").await, "as long, but another");
+    assert!(
+        !lake.holds("a/b/x.pdf", b"nex").await,
+        "of the same length, but different"
+    );
     assert!(!lake.holds("a/b/x.pdf", b"newer").await);
-    assert!(!lake.holds("a/b", b"").await, "a folder is no file");
+    assert!(!lake.holds("a/b", b"").await, "a folder is not a file");
     assert_eq!(lake.read("a/b/x.pdf"), b"new");
     let all = vec![("a/b/x.pdf".to_owned(), 3), ("a/y.pdf".to_owned(), 3)];
     assert_eq!(lake.store.list("").await.unwrap(), all);
     assert_eq!(lake.store.list("a/b/").await.unwrap(), all[..1]);
     assert_eq!(lake.store.list("nothing").await.unwrap(), []);
-    assert_eq!(std::fs::read(&old).unwrap(), b"old content", "the source is left alone");
+    assert_eq!(
+        std::fs::read(&old).unwrap(),
+        b"old content",
+        "the source is not changed"
+    );
 }
 
 #[tokio::test]
-async fn an_empty_file_and_one_of_many_pieces_arrive_whole() {
+async fn an_empty_file_and_a_large_one_are_written_completely() {
     let lake = lake();
     lake.put("empty", &lake.source("empty", b""), 0).await.unwrap();
     assert!(lake.holds("empty", b"").await);
@@ -94,7 +101,7 @@ async fn an_empty_file_and_one_of_many_pieces_arrive_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn concurrent_puts_of_one_path_leave_one_of_them_whole_and_readers_never_see_less() {
+async fn concurrent_writes_of_one_path_leave_one_complete_file_and_readers_never_get_less() {
     let lake = Arc::new(lake());
     const BYTES: usize = 3_000_000;
     let sources: Vec<PathBuf> = (0..6_u8)
@@ -123,7 +130,7 @@ async fn concurrent_puts_of_one_path_leave_one_of_them_whole_and_readers_never_s
 }
 
 #[tokio::test]
-async fn leftovers_of_a_crash_are_not_listed_and_disturb_nothing() {
+async fn unfinished_files_of_a_crash_are_not_listed_and_do_no_harm() {
     let lake = lake();
     let source = lake.source("s", b"abc");
     lake.put("a/x", &source, 3).await.unwrap();
@@ -151,7 +158,7 @@ async fn leftovers_of_a_crash_are_not_listed_and_disturb_nothing() {
 }
 
 #[tokio::test]
-async fn refused_paths_touch_nothing() {
+async fn a_refused_path_changes_nothing() {
     let lake = lake();
     let source = lake.source("s", b"abc");
     for path in ["", "/abs", "../x", "a/../../x", "a//b", "a/", "a\0b", "a\\b", "."] {
@@ -176,7 +183,7 @@ async fn refused_paths_touch_nothing() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_taken_by_the_other_kind_is_the_messages_trouble() {
+async fn a_file_name_that_is_a_folder_is_an_invalid_path() {
     let lake = lake();
     let source = lake.source("s", b"abc");
     lake.put("a/x", &source, 3).await.unwrap();
@@ -190,7 +197,7 @@ async fn a_name_that_is_taken_by_the_other_kind_is_the_messages_trouble() {
 }
 
 #[tokio::test]
-async fn a_source_that_has_changed_is_told_and_leaves_the_old_file() {
+async fn a_changed_source_is_reported_and_the_old_file_is_kept() {
     let lake = lake();
     let source = lake.source("s", b"abc");
     lake.put("x", &source, 3).await.unwrap();
@@ -205,7 +212,7 @@ async fn a_source_that_has_changed_is_told_and_leaves_the_old_file() {
 }
 
 #[tokio::test]
-async fn a_lake_that_is_not_a_folder_is_the_storages_trouble() {
+async fn a_root_that_is_not_a_folder_is_reported_as_unavailable() {
     let lake = lake();
     let source = lake.source("s", b"abc");
     std::fs::write(lake.folder.path().join("lake"), b"in the way").unwrap();
@@ -219,7 +226,7 @@ async fn a_lake_that_is_not_a_folder_is_the_storages_trouble() {
 }
 
 #[tokio::test]
-async fn the_probe_leaves_nothing_behind() {
+async fn the_probe_leaves_no_file() {
     let lake = lake();
     lake.store.probe().await.unwrap();
     assert_eq!(lake.temporary_files(), 0);

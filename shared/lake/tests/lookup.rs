@@ -1,4 +1,4 @@
-//! What a look-up of keys costs, and that it is right for files that others wrote.
+//! Lookups of keys: their cost, and that they work for files of other programs.
 #![cfg(feature = "delta")]
 #![allow(clippy::unwrap_used)]
 
@@ -14,14 +14,14 @@ use support::*;
 use xact_lake::arrow::array::Array;
 use xact_lake::{AttachmentRow, Location, Table, TableRow};
 
-/// The table as a program of others would open it.
+/// Opens the table like another program.
 async fn opened_by_others(location: &Location) -> deltalake::DeltaTable {
     let url = url::Url::from_directory_path(local(location)).unwrap();
     DeltaTableBuilder::from_url(url).unwrap().load().await.unwrap()
 }
 
 #[tokio::test]
-async fn a_look_up_opens_no_file_of_another_date_and_no_file_twice() {
+async fn a_lookup_opens_no_file_of_another_date_and_no_file_twice() {
     let (_folder, location) = folder();
     let writer = table::<AttachmentRow>(&location);
     for n in 0..4 {
@@ -46,10 +46,10 @@ async fn a_look_up_opens_no_file_of_another_date_and_no_file_twice() {
     reads.dedup();
     reads.sort();
     reads.dedup();
-    assert_eq!(reads.len(), 4, "every file of the date is asked");
+    assert_eq!(reads.len(), 4, "every file of the date is searched");
 
     table.append(unsourced([attachment("new 2")]), none()).await.unwrap();
-    assert_eq!(plan.reads(), [""; 0], "only its own file came since");
+    assert_eq!(plan.reads(), [""; 0], "only its own file was added since");
 
     writer.append(unsourced([attachment("a4")]), none()).await.unwrap();
     table.append(unsourced([attachment("new 3")]), none()).await.unwrap();
@@ -66,7 +66,7 @@ async fn a_look_up_opens_no_file_of_another_date_and_no_file_twice() {
     let mut reads = plan.reads();
     reads.sort();
     reads.dedup();
-    assert_eq!(reads.len(), 1, "the one whose filter says perhaps: {reads:?}");
+    assert_eq!(reads.len(), 1, "the one whose filter matches: {reads:?}");
 }
 
 #[tokio::test]
@@ -92,7 +92,7 @@ async fn keys_in_files_without_a_filter_are_found() {
 }
 
 #[tokio::test]
-async fn a_column_that_others_add_is_filled_with_null() {
+async fn a_column_that_another_program_added_is_filled_with_null() {
     let (_folder, location) = folder();
     let one = table::<AttachmentRow>(&location);
     one.append(unsourced([attachment("before")]), none()).await.unwrap();

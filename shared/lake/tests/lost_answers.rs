@@ -1,4 +1,4 @@
-//! Commits whose answer is an error: landed, refused, late. One row each in the end, whatever happened.
+//! Commits whose request fails: committed, refused, or delayed. With any outcome there is one row each in the end.
 #![cfg(feature = "delta")]
 #![allow(clippy::unwrap_used)]
 
@@ -8,7 +8,7 @@ use support::faulty_store::{Fault, Faults};
 use support::*;
 use xact_lake::{AttachmentRow, Table, TableOptions};
 
-/// Appends two batches, the second through the faults; then checks that everything is there once.
+/// Appends two batches, the second with the faults; then checks that every row is there once.
 async fn appends_once_despite(faults: &[Fault], positions: bool) {
     let (_folder, location) = folder();
     let plan = Faults::new([]);
@@ -43,7 +43,7 @@ async fn appends_once_despite(faults: &[Fault], positions: bool) {
         "no file is left over, and none that is needed was deleted: {faults:?}"
     );
     assert_eq!(table.positions(&[APP.into()]).await.unwrap(), next(5));
-    // The handle goes on as if nothing had been.
+    // The handle continues normally.
     assert_eq!(
         counts(&table.append(rows(3..6), next(6)).await.unwrap()),
         if positions { (1, 2, 0) } else { (1, 0, 2) }
@@ -51,15 +51,15 @@ async fn appends_once_despite(faults: &[Fault], positions: bool) {
 }
 
 #[tokio::test]
-async fn a_commit_that_landed_with_its_answer_lost_is_not_repeated() {
-    appends_once_despite(&[Fault::AnswerLost], true).await;
-    appends_once_despite(&[Fault::AnswerLost], false).await;
+async fn a_commit_whose_response_was_lost_is_not_repeated() {
+    appends_once_despite(&[Fault::ResponseLost], true).await;
+    appends_once_despite(&[Fault::ResponseLost], false).await;
 }
 
 #[tokio::test]
-async fn a_commit_that_met_itself_is_recognised() {
-    appends_once_despite(&[Fault::AnswerMistaken], true).await;
-    appends_once_despite(&[Fault::AnswerMistaken], false).await;
+async fn a_commit_that_conflicts_with_its_own_first_copy_is_recognised() {
+    appends_once_despite(&[Fault::ConflictWithItself], true).await;
+    appends_once_despite(&[Fault::ConflictWithItself], false).await;
 }
 
 #[tokio::test]
@@ -69,26 +69,26 @@ async fn a_commit_that_was_refused_is_repeated() {
 }
 
 #[tokio::test]
-async fn a_commit_that_lands_late_is_not_doubled_by_its_repetition() {
-    appends_once_despite(&[Fault::Late], true).await;
-    appends_once_despite(&[Fault::Late], false).await;
-    appends_once_despite(&[Fault::Refused, Fault::Late], false).await;
+async fn a_delayed_commit_is_not_duplicated_by_its_repetition() {
+    appends_once_despite(&[Fault::Delayed], true).await;
+    appends_once_despite(&[Fault::Delayed], false).await;
+    appends_once_despite(&[Fault::Refused, Fault::Delayed], false).await;
 }
 
 #[tokio::test]
-async fn a_commit_that_lands_after_it_was_not_found_keeps_its_files() {
-    appends_once_despite(&[Fault::LandsAfterLook], true).await;
-    appends_once_despite(&[Fault::LandsAfterLook], false).await;
+async fn a_commit_that_arrives_after_it_was_not_found_keeps_its_files() {
+    appends_once_despite(&[Fault::CommittedAfterLookup], true).await;
+    appends_once_despite(&[Fault::CommittedAfterLookup], false).await;
 }
 
 #[tokio::test]
 async fn a_commit_that_is_found_in_the_log_keeps_its_files_even_if_the_rest_of_the_log_cannot_be_read() {
-    appends_once_despite(&[Fault::LandsAfterLookThenUnreadable], true).await;
-    appends_once_despite(&[Fault::LandsAfterLookThenUnreadable], false).await;
+    appends_once_despite(&[Fault::CommittedAfterLookupThenUnreadable], true).await;
+    appends_once_despite(&[Fault::CommittedAfterLookupThenUnreadable], false).await;
 }
 
 #[tokio::test]
-async fn an_overtaken_append_writes_anew_only_if_its_rows_changed() {
+async fn an_append_after_a_conflict_writes_files_again_only_if_its_rows_changed() {
     for (theirs, added, files_written) in [("c", 2, 1), ("a", 1, 2)] {
         let (_folder, location) = folder();
         let other = table::<AttachmentRow>(&location);
@@ -107,7 +107,7 @@ async fn an_overtaken_append_writes_anew_only_if_its_rows_changed() {
 }
 
 #[tokio::test]
-async fn an_append_whose_rows_all_came_from_elsewhere_meanwhile_leaves_nothing() {
+async fn an_append_whose_rows_another_writer_added_first_leaves_no_file() {
     let (_folder, location) = folder();
     let other = table::<AttachmentRow>(&location);
     other.set_positions(&at(1)).await.unwrap();
@@ -123,7 +123,7 @@ async fn an_append_whose_rows_all_came_from_elsewhere_meanwhile_leaves_nothing()
 }
 
 #[tokio::test]
-async fn an_append_that_is_overtaken_for_ever_gives_up_and_tidies_up() {
+async fn an_append_that_always_conflicts_gives_up_and_deletes_its_files() {
     let (_folder, location) = folder();
     let other = table::<AttachmentRow>(&location);
     other.set_positions(&at(1)).await.unwrap();
@@ -146,8 +146,13 @@ async fn an_append_that_is_overtaken_for_ever_gives_up_and_tidies_up() {
 }
 
 #[tokio::test]
-async fn a_position_alone_survives_a_lost_answer() {
-    for fault in [Fault::AnswerLost, Fault::AnswerMistaken, Fault::Refused, Fault::Late] {
+async fn a_commit_of_positions_survives_a_lost_response() {
+    for fault in [
+        Fault::ResponseLost,
+        Fault::ConflictWithItself,
+        Fault::Refused,
+        Fault::Delayed,
+    ] {
         let (_folder, location) = folder();
         let plan = Faults::new([fault]);
         let table = Table::<AttachmentRow>::new(location.clone(), plan.options());
@@ -167,7 +172,7 @@ async fn a_position_alone_survives_a_lost_answer() {
 async fn when_the_outcome_cannot_be_read_the_caller_may_repeat() {
     for positions in [true, false] {
         let (_folder, location) = folder();
-        let plan = Faults::new([Fault::AnswerLostAndUnreadable]);
+        let plan = Faults::new([Fault::ResponseLostAndUnreadable]);
         let table = Table::<AttachmentRow>::new(location.clone(), plan.options());
         let rows = || {
             if positions {
@@ -193,7 +198,7 @@ async fn when_the_outcome_cannot_be_read_the_caller_may_repeat() {
 }
 
 #[tokio::test]
-async fn a_storage_that_goes_on_refusing_is_reported_and_keeps_the_rows_with_the_caller() {
+async fn a_storage_that_keeps_refusing_is_reported_and_the_append_can_be_repeated() {
     let (_folder, location) = folder();
     let plan = Faults::new([Fault::Refused; 3]);
     let table = Table::<AttachmentRow>::new(location.clone(), plan.options());
@@ -207,8 +212,8 @@ async fn a_storage_that_goes_on_refusing_is_reported_and_keeps_the_rows_with_the
 }
 
 #[tokio::test]
-async fn another_writer_in_the_gap_of_a_lost_answer_is_told_apart() {
-    for fault in [Fault::AnswerLost, Fault::Refused, Fault::Late] {
+async fn a_commit_of_another_writer_is_not_mistaken_for_the_own_one() {
+    for fault in [Fault::ResponseLost, Fault::Refused, Fault::Delayed] {
         let (_folder, location) = folder();
         let other = table::<AttachmentRow>(&location);
         other.append(unsourced([attachment("x")]), none()).await.unwrap();
@@ -216,7 +221,7 @@ async fn another_writer_in_the_gap_of_a_lost_answer_is_told_apart() {
         let one = Table::<AttachmentRow>::new(location.clone(), plan.options());
         one.append(unsourced([attachment("y")]), none()).await.unwrap();
         plan.add(fault);
-        // Both add "a"; whoever is second must see the first's row.
+        // Both add "a"; the second one must find the row of the first.
         let (mine, theirs) = tokio::join!(
             one.append(unsourced([attachment("a"), attachment("b")]), none()),
             other.append(unsourced([attachment("a"), attachment("c")]), none()),

@@ -1,4 +1,4 @@
-//! Compaction, removal, vacuum and checkpoints: the rows stay as they are, whoever writes meanwhile and whoever dies.
+//! Compaction, removal, vacuum and checkpoints: no other row changes, even with concurrent writers and crashes.
 #![cfg(feature = "delta")]
 #![allow(clippy::unwrap_used)]
 
@@ -14,10 +14,10 @@ use support::faulty_store::{Fault, Faults};
 use support::*;
 use xact_lake::{AttachmentRow, FailedRow, Location, Removed, Table, TableErrorKind, VACUUM_RETENTION, Vacuum};
 
-/// Bigger than any table here.
-const BIG: u64 = 128 * 1024 * 1024;
+/// Larger than any table here.
+const LARGE_TARGET: u64 = 128 * 1024 * 1024;
 
-/// A table of `batches` files with two rows each, `a-0` and on.
+/// Returns a table of `batches` files with two rows each, from `a-0`.
 async fn filled(location: &Location, batches: i64) -> Arc<Table<AttachmentRow>> {
     let table = table::<AttachmentRow>(location);
     for n in 0..batches {
@@ -58,14 +58,14 @@ async fn a_compaction_keeps_rows_positions_and_keys() {
     };
 
     let mut told = 0;
-    let commits = table.optimize(BIG, |_| told += 1).await.unwrap();
-    assert_eq!(
-        (commits.len(), told),
-        (1, 1),
-        "a date with one file has nothing to gain"
-    );
+    let commits = table.optimize(LARGE_TARGET, |_| told += 1).await.unwrap();
+    assert_eq!((commits.len(), told), (1, 1), "a date with one file is not compacted");
     assert_eq!((commits[0].files_before, commits[0].files_after), (10, 1));
-    assert_eq!(table.optimize(BIG, |_| ()).await.unwrap(), [], "it is done");
+    assert_eq!(
+        table.optimize(LARGE_TARGET, |_| ()).await.unwrap(),
+        [],
+        "nothing is left to compact"
+    );
 
     let fresh = support::table::<AttachmentRow>(&location);
     let info = fresh.info().await.unwrap().unwrap();
@@ -76,7 +76,7 @@ async fn a_compaction_keeps_rows_positions_and_keys() {
     expected.push("b".to_owned());
     assert_eq!(texts(&fresh, "media_id").await, expected);
     assert_eq!(fresh.positions(&[APP.into()]).await.unwrap(), at(20));
-    // By key alone, and through the handle that knows the files before.
+    // By key alone, and through the handle that knows the old files.
     for table in [&fresh, &table] {
         let again = unsourced(sourced("a", 0..20).into_iter().map(|sourced| sourced.row));
         assert_eq!(counts(&table.append(again, none()).await.unwrap()), (0, 0, 20));
@@ -84,9 +84,13 @@ async fn a_compaction_keeps_rows_positions_and_keys() {
 }
 
 #[tokio::test]
-async fn a_compacted_file_answers_from_its_filter() {
+async fn a_lookup_in_a_compacted_file_uses_its_filter() {
     let (_folder, location) = folder();
-    filled(&location, 10).await.optimize(BIG, |_| ()).await.unwrap();
+    filled(&location, 10)
+        .await
+        .optimize(LARGE_TARGET, |_| ())
+        .await
+        .unwrap();
     let plan = Faults::new([]);
     let table = Table::<AttachmentRow>::new(location.clone(), plan.options());
     table.append(unsourced([attachment("new")]), none()).await.unwrap();
@@ -101,7 +105,7 @@ async fn a_compacted_file_answers_from_its_filter() {
 }
 
 #[tokio::test]
-async fn files_are_written_to_the_target_size_and_big_ones_are_left_alone() {
+async fn files_are_compacted_to_the_target_size_and_large_ones_are_not_rewritten() {
     let (_folder, location) = folder();
     let table = filled(&location, 12).await;
     let info = table.info().await.unwrap().unwrap();
@@ -112,11 +116,7 @@ async fn files_are_written_to_the_target_size_and_big_ones_are_left_alone() {
     assert!(commits.iter().all(|commit| commit.files_before <= 5), "{commits:?}");
     assert_eq!(texts(&table, "media_id").await, names(0..24));
     let left = files(&table).await;
-    assert_eq!(
-        table.optimize(one, |_| ()).await.unwrap(),
-        [],
-        "nothing is small any more"
-    );
+    assert_eq!(table.optimize(one, |_| ()).await.unwrap(), [], "no file is small");
     assert_eq!(files(&table).await, left);
 }
 
@@ -133,7 +133,7 @@ async fn an_append_and_a_removal_at_any_point_of_a_compaction_are_kept() {
             other.append(rows, none()).await.unwrap();
             assert_eq!(other.remove(ids(&["a-2"])).await.unwrap().rows, 1);
         });
-        one.optimize(BIG, |_| ()).await.unwrap();
+        one.optimize(LARGE_TARGET, |_| ()).await.unwrap();
         if faults.is_waiting() {
             assert!(point > 10, "there are many points: {point}");
             break;
@@ -148,7 +148,7 @@ async fn an_append_and_a_removal_at_any_point_of_a_compaction_are_kept() {
 }
 
 #[tokio::test]
-async fn a_process_that_dies_in_a_compaction_or_removal_leaves_the_table_right() {
+async fn a_process_that_dies_in_a_compaction_or_removal_leaves_a_correct_table() {
     for removes in [false, true] {
         for point in 0.. {
             let (_folder, location) = folder();
@@ -159,7 +159,7 @@ async fn a_process_that_dies_in_a_compaction_or_removal_leaves_the_table_right()
             let died = if removes {
                 dying.remove(ids(&["a-1", "a-4"])).await.map(|_| ())
             } else {
-                dying.optimize(BIG, |_| ()).await.map(|_| ())
+                dying.optimize(LARGE_TARGET, |_| ()).await.map(|_| ())
             };
             if !faults.is_dead() {
                 died.unwrap();
@@ -175,26 +175,26 @@ async fn a_process_that_dies_in_a_compaction_or_removal_leaves_the_table_right()
                 "died at request {point}: {there:?}"
             );
             next.remove(ids(&["a-1", "a-4"])).await.unwrap();
-            next.optimize(BIG, |_| ()).await.unwrap();
+            next.optimize(LARGE_TARGET, |_| ()).await.unwrap();
             assert_eq!(texts(&next, "media_id").await, kept, "died at request {point}");
-            // Zero retention: nobody else is there.
+            // Zero retention: there is no other writer.
             next.vacuum(Vacuum::delete(Duration::ZERO).allow_short_retention())
                 .await
                 .unwrap();
             assert_eq!(texts(&next, "media_id").await, kept, "vacuumed after {point}");
-            assert_eq!(data_files(&location), files(&next).await, "nothing is left over");
+            assert_eq!(data_files(&location), files(&next).await, "no unused file is left");
         }
     }
 }
 
 #[tokio::test]
-async fn a_lost_answer_to_a_compaction_or_removal_is_settled() {
+async fn a_lost_response_to_a_compaction_or_removal_is_resolved() {
     for fault in [
-        Fault::AnswerLost,
-        Fault::AnswerMistaken,
+        Fault::ResponseLost,
+        Fault::ConflictWithItself,
         Fault::Refused,
-        Fault::Late,
-        Fault::LandsAfterLook,
+        Fault::Delayed,
+        Fault::CommittedAfterLookup,
     ] {
         let (_folder, location) = folder();
         filled(&location, 3).await;
@@ -213,7 +213,7 @@ async fn a_lost_answer_to_a_compaction_or_removal_is_settled() {
             "{fault:?}"
         );
         plan.add(fault);
-        let commits = table.optimize(BIG, |_| ()).await.unwrap();
+        let commits = table.optimize(LARGE_TARGET, |_| ()).await.unwrap();
         assert_eq!((plan.pending(), commits.len()), (0, 1), "{fault:?}");
         assert_eq!(
             texts(&table, "media_id").await,
@@ -226,7 +226,7 @@ async fn a_lost_answer_to_a_compaction_or_removal_is_settled() {
 }
 
 #[tokio::test]
-async fn a_removal_takes_every_replay_of_an_id_and_nothing_else() {
+async fn a_removal_removes_every_replay_of_an_id_and_nothing_else() {
     let (_folder, location) = folder();
     let table = table::<FailedRow>(&location);
     let rows = [failed("a", 0), failed("a", 1), failed("b", 0)];
@@ -244,12 +244,12 @@ async fn a_removal_takes_every_replay_of_an_id_and_nothing_else() {
     assert_eq!(
         texts(&table, "media_id").await,
         ["a", "b", "c"],
-        "the one of another date stays"
+        "the row of another date stays"
     );
     assert_eq!(
         table.remove(ids(&["a"])).await.unwrap(),
         Removed::default(),
-        "no commit for nothing"
+        "nothing to remove, no commit"
     );
     assert_eq!(table.remove(ids(&["b", "c"])).await.unwrap().rows, 2);
     assert_eq!(texts(&table, "media_id").await, ["a"]);
@@ -269,14 +269,14 @@ async fn a_removal_that_matches_nothing_reads_no_rows() {
 }
 
 #[tokio::test]
-async fn vacuum_lists_first_deletes_when_told_and_keeps_what_is_young() {
+async fn vacuum_lists_in_a_dry_run_deletes_on_request_and_keeps_young_files() {
     let (_folder, location) = folder();
     let table = filled(&location, 3).await;
-    table.optimize(BIG, |_| ()).await.unwrap();
+    table.optimize(LARGE_TARGET, |_| ()).await.unwrap();
     assert_eq!(data_files(&location), 4);
 
     let none = table.vacuum(Vacuum::delete(VACUUM_RETENTION)).await.unwrap().unwrap();
-    assert_eq!((none.files.len(), data_files(&location)), (0, 4), "they are young");
+    assert_eq!((none.files.len(), data_files(&location)), (0, 4), "the files are young");
     let refused = table
         .vacuum(Vacuum::delete(Duration::from_secs(3600)))
         .await
@@ -308,12 +308,12 @@ async fn vacuum_lists_first_deletes_when_told_and_keeps_what_is_young() {
 }
 
 #[tokio::test]
-async fn a_checkpoint_made_on_purpose_is_enough_to_read_the_table() {
+async fn a_requested_checkpoint_is_enough_to_read_the_table() {
     let (_folder, location) = folder();
     let table = filled(&location, 3).await;
-    table.optimize(BIG, |_| ()).await.unwrap();
+    table.optimize(LARGE_TARGET, |_| ()).await.unwrap();
     assert_eq!(table.checkpoint().await.unwrap(), Some(4));
-    assert_eq!(table.clean_log().await.unwrap(), Some(0), "nothing is old enough");
+    assert_eq!(table.clean_log().await.unwrap(), Some(0), "no entry is old enough");
     for version in 0..4 {
         let entry = format!("_delta_log/{version:020}.json");
         std::fs::remove_file(local(&location).join(entry)).unwrap();
@@ -325,13 +325,13 @@ async fn a_checkpoint_made_on_purpose_is_enough_to_read_the_table() {
 }
 
 #[tokio::test]
-async fn a_table_that_is_not_there_has_nothing_to_maintain() {
+async fn a_table_that_does_not_exist_has_nothing_to_maintain() {
     let (_folder, location) = folder();
     let table = table::<AttachmentRow>(&location);
     assert_eq!(table.info().await.unwrap(), None);
-    assert_eq!(table.optimize(BIG, |_| ()).await.unwrap(), []);
+    assert_eq!(table.optimize(LARGE_TARGET, |_| ()).await.unwrap(), []);
     assert_eq!(table.vacuum(Vacuum::delete(VACUUM_RETENTION)).await.unwrap(), None);
     assert_eq!(table.checkpoint().await.unwrap(), None);
     assert_eq!(table.remove(ids(&["a"])).await.unwrap(), Removed::default());
-    assert!(!local(&location).exists(), "and is not created");
+    assert!(!local(&location).exists(), "it is not created");
 }

@@ -1,4 +1,4 @@
-//! Files in OneLake, as the emulator answers for it: whole or not at all, whatever goes wrong on the way.
+//! Files in OneLake, with the emulator: with any fault, a file is written completely or not at all.
 #![cfg(feature = "delta")]
 #![allow(clippy::unwrap_used)]
 
@@ -18,15 +18,15 @@ use support::{EMULATOR, ITEM, WORKSPACE};
 use xact_contracts::onelake_billing::Protocol;
 use xact_lake::{Content, FileError, FileStore, Location, open};
 
-/// Two blocks, the second one a short one.
+/// Two blocks, of which the second is short.
 const BYTES: usize = 5 * 1024 * 1024 + 17;
 
-/// A folder of a test's own in the item's Files.
+/// The folder of one test in the item's Files.
 struct Files {
     store: Arc<dyn FileStore>,
     /// Where they are on this machine.
     folder: PathBuf,
-    /// As rules of faults name it.
+    /// The path for rules of faults.
     path: String,
 }
 
@@ -88,13 +88,16 @@ fn pattern(seed: u8) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_file_is_put_looked_up_listed_and_overwritten() {
+async fn a_file_is_written_looked_up_listed_and_overwritten() {
     let files = Files::new();
     assert!(files.store.list("").await.unwrap().is_empty());
     assert!(!files.holds("a/b/x.pdf", b"new").await);
     files.put("a/b/x.pdf", &pattern(1)).await.unwrap();
     assert!(files.holds("a/b/x.pdf", &pattern(1)).await);
-    assert!(!files.holds("a/b/x.pdf", &pattern(2)).await, "as long, but another");
+    assert!(
+        !files.holds("a/b/x.pdf", &pattern(2)).await,
+        "of the same length, but different"
+    );
     files.put("a/b/x.pdf", b"new").await.unwrap();
     files.put("a/y ü (1).pdf", b"").await.unwrap();
     assert!(files.holds("a/b/x.pdf", b"new").await && files.holds("a/y ü (1).pdf", b"").await);
@@ -105,7 +108,7 @@ async fn a_file_is_put_looked_up_listed_and_overwritten() {
 }
 
 #[tokio::test]
-async fn a_file_that_others_wrote_is_known_by_its_bytes() {
+async fn a_file_of_another_program_is_compared_by_its_content() {
     let files = Files::new();
     files.put("x", b"ours").await.unwrap();
     std::fs::write(files.folder.join("theirs"), pattern(3)).unwrap();
@@ -113,7 +116,7 @@ async fn a_file_that_others_wrote_is_known_by_its_bytes() {
     assert!(!files.holds("theirs", &pattern(4)).await);
 }
 
-/// Faults that no repetition of the request mends.
+/// Faults that no retry of the request resolves.
 fn is_lasting(fault: Fault) -> bool {
     matches!(
         fault,
@@ -127,7 +130,7 @@ fn both_sizes() -> [Vec<u8>; 2] {
 }
 
 #[tokio::test]
-async fn every_fault_that_passes_is_mended_in_place() {
+async fn every_transient_fault_is_retried_successfully() {
     for content in both_sizes() {
         for fault in Fault::all().filter(|fault| !is_lasting(*fault)) {
             for verb in [Verb::PutBlob, Verb::PutBlock, Verb::PutBlockList, Verb::Properties] {
@@ -164,7 +167,7 @@ async fn a_repeated_upload_writes_nothing() {
 }
 
 #[tokio::test]
-async fn a_storage_that_stays_away_leaves_the_old_file_and_says_what_it_said() {
+async fn an_unavailable_storage_leaves_the_old_file_and_its_reason_is_reported() {
     let files = Files::new();
     files.put("x", b"old").await.unwrap();
     files.fault(Rule::on(Fault::Forbidden, Verb::PutBlob));
@@ -179,7 +182,7 @@ async fn a_storage_that_stays_away_leaves_the_old_file_and_says_what_it_said() {
 }
 
 #[tokio::test]
-async fn a_refusal_says_which_part_of_the_storage_does_not_work() {
+async fn an_error_names_the_endpoint_that_does_not_work() {
     for (rule, wanted) in [
         (Rule::on(Fault::IfNoneMatchRefused, Verb::PutBlob), "If-None-Match"),
         (Rule::on(Fault::Conflict, Verb::PutBlob), "409 BlobImmutableDueToPolicy"),
@@ -202,7 +205,7 @@ async fn a_refusal_says_which_part_of_the_storage_does_not_work() {
 }
 
 #[tokio::test]
-async fn storage_that_works_differently_is_remarked_on() {
+async fn the_probe_remarks_on_storage_that_works_differently() {
     for (fault, wanted) in [
         (Fault::IfNoneMatchIgnored, "If-None-Match: * was ignored"),
         (Fault::MetadataDropped, "metadata is not kept"),
@@ -212,7 +215,7 @@ async fn storage_that_works_differently_is_remarked_on() {
         let remarks = files.store.probe().await.unwrap();
         assert!(remarks.iter().any(|remark| remark.contains(wanted)), "{remarks:?}");
         assert!(files.read_all().is_empty());
-        // And uploads go on.
+        // Uploads still work.
         files.put("x", b"new").await.unwrap();
         files.put("x", b"new").await.unwrap();
         assert!(files.holds("x", b"new").await);
@@ -229,7 +232,7 @@ async fn a_large_file_of_an_older_version_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_refused_twice_is_told_with_what_to_check() {
+async fn a_token_that_is_refused_twice_is_reported_with_what_to_check() {
     let files = Files::new();
     files.fault(Rule::on(Fault::Expired, Verb::PutBlob).times(2));
     let text = files.put("x", b"new").await.unwrap_err().to_string();
@@ -241,7 +244,7 @@ async fn a_token_that_is_refused_twice_is_told_with_what_to_check() {
 }
 
 #[tokio::test]
-async fn a_source_that_has_changed_is_told_and_leaves_the_old_file() {
+async fn a_changed_source_is_reported_and_the_old_file_is_kept() {
     let files = Files::new();
     files.put("x", b"old").await.unwrap();
     let large = pattern(1);
@@ -262,7 +265,7 @@ async fn a_source_that_has_changed_is_told_and_leaves_the_old_file() {
 }
 
 #[tokio::test]
-async fn a_name_that_one_lake_refuses_or_that_is_a_folder_is_the_messages_trouble() {
+async fn a_name_that_one_lake_refuses_or_that_is_a_folder_is_an_invalid_path() {
     let files = Files::new();
     files.put("a/x", b"abc").await.unwrap();
     for content in both_sizes() {
@@ -275,13 +278,13 @@ async fn a_name_that_one_lake_refuses_or_that_is_a_folder_is_the_messages_troubl
 }
 
 #[tokio::test]
-async fn two_at_one_path_leave_one_of_them_whole() {
+async fn concurrent_uploads_of_one_path_leave_one_complete_file() {
     let files = Arc::new(Files::new());
     let mut puts = tokio::task::JoinSet::new();
     for seed in 0..6 {
         let files = Arc::clone(&files);
         puts.spawn(async move {
-            // The list of one upload discards the blocks of the others, which are then repeated, as the handler does.
+            // The block list of one upload discards the blocks of the others, which are then repeated, as the stage does.
             while let Err(error) = files.put("x", &pattern(seed)).await {
                 assert!(error.to_string().contains("InvalidBlockList"), "{error}");
             }
@@ -295,7 +298,7 @@ async fn two_at_one_path_leave_one_of_them_whole() {
 }
 
 #[tokio::test]
-async fn the_probe_leaves_nothing_and_names_what_is_missing() {
+async fn the_probe_leaves_no_file_and_names_what_is_missing() {
     let files = Files::new();
     files.store.probe().await.unwrap();
     assert!(files.store.list("").await.unwrap().is_empty());
@@ -317,7 +320,7 @@ async fn the_probe_leaves_nothing_and_names_what_is_missing() {
 }
 
 #[tokio::test]
-async fn what_an_older_version_left_is_listed_when_it_is_old_and_can_be_deleted() {
+async fn unfinished_files_of_an_older_version_are_listed_after_a_while_and_can_be_deleted() {
     let files = Files::new();
     files.put("x", b"abc").await.unwrap();
     assert!(files.store.leftovers(Duration::ZERO).await.unwrap().is_empty());

@@ -1,4 +1,4 @@
-//! What is OneLake's alone about tables: GUIDs for names, deletes one by one, roles.
+//! Tables in OneLake: GUIDs instead of names, deletes one by one, roles.
 #![cfg(feature = "delta")]
 #![allow(clippy::unwrap_used)]
 
@@ -26,7 +26,7 @@ fn path() -> String {
 }
 
 #[tokio::test]
-async fn by_name_and_by_guid_it_is_one_table() {
+async fn a_table_by_name_and_by_guid_is_the_same() {
     let path = path();
     let by_name = table_at(&EMULATOR.location(&path));
     by_name.append(unsourced([attachment("a")]), none()).await.unwrap();
@@ -60,7 +60,7 @@ async fn a_vacuum_deletes_one_by_one() {
 }
 
 #[tokio::test]
-async fn a_role_that_is_missing_is_named_and_the_rows_stay_with_the_caller() {
+async fn a_missing_role_is_named_and_the_append_can_be_repeated() {
     let path = path();
     let table = table_at(&EMULATOR.location(&path));
     table.append(unsourced([attachment("a")]), none()).await.unwrap();

@@ -1,4 +1,4 @@
-//! Rows come back as they went in, for us and for others.
+//! Rows are read as they were written, by this crate and by others.
 #![cfg(feature = "delta")]
 #![allow(clippy::unwrap_used)]
 
@@ -12,7 +12,7 @@ use xact_lake::arrow::compute::concat_batches;
 use xact_lake::arrow::datatypes::{DataType, Date32Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType};
 use xact_lake::{AttachmentRow, EventRow, FailedRow, TableRow};
 
-/// An event with every text filled with something hard.
+/// An event whose texts contain characters that are hard to encode.
 fn event(event_id: &str) -> EventRow {
     let text = |text: &str| Some(text.to_owned());
     EventRow {
@@ -51,7 +51,7 @@ fn event(event_id: &str) -> EventRow {
 }
 
 #[tokio::test]
-async fn rows_come_back_with_every_value_and_the_tables_types() {
+async fn rows_are_read_with_every_value_and_the_types_of_the_table() {
     let (_folder, location) = folder();
     let table = table::<EventRow>(&location);
     let rows = [
@@ -104,7 +104,7 @@ async fn rows_written_and_read_by_the_week_keep_their_dates_apart() {
 }
 
 #[tokio::test]
-async fn a_batch_of_many_dates_arrives_whole() {
+async fn a_batch_of_many_dates_is_written_completely() {
     let (_folder, location) = folder();
     let table = table::<AttachmentRow>(&location);
     let rows: Vec<AttachmentRow> = (0..60)
@@ -128,7 +128,7 @@ async fn a_batch_of_many_dates_arrives_whole() {
 }
 
 #[tokio::test]
-async fn columns_come_in_the_order_asked_for_with_the_date_added() {
+async fn columns_are_returned_in_the_requested_order_with_the_date_added() {
     let (_folder, location) = folder();
     let table = table::<AttachmentRow>(&location);
     table.append(unsourced([attachment("a")]), none()).await.unwrap();
@@ -155,7 +155,7 @@ async fn columns_come_in_the_order_asked_for_with_the_date_added() {
 }
 
 #[tokio::test]
-async fn a_table_that_is_not_there_is_empty_and_stays_away() {
+async fn a_table_that_does_not_exist_is_empty_and_is_not_created() {
     let (_folder, location) = folder();
     let table = table::<FailedRow>(&location);
     assert!(table.scan(&["media_id"]).await.unwrap().is_empty());
@@ -171,7 +171,7 @@ async fn a_table_that_is_not_there_is_empty_and_stays_away() {
 }
 
 #[tokio::test]
-async fn the_probe_leaves_nothing_behind() {
+async fn the_probe_leaves_no_file() {
     let (_folder, location) = folder();
     let table = table::<FailedRow>(&location);
     table.probe().await.unwrap();

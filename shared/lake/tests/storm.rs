@@ -1,5 +1,5 @@
-//! Six writers at once on one table, with keys in common, while it is compacted and rows are removed: no key twice, none
-//! lost, and an end in bounded time.
+//! Six concurrent writers of one table with common keys, while it is compacted and rows are removed: no key is duplicated
+//! or lost, and all end in bounded time.
 #![cfg(feature = "delta")]
 #![allow(clippy::unwrap_used)]
 
@@ -17,14 +17,14 @@ use xact_lake::{AttachmentRow, Source, Sourced};
 
 const WRITERS: i64 = 6;
 const ROUNDS: i64 = 15;
-/// An append may be overtaken by every other writer, some times over; a hang is another thing.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// An append may conflict with every other writer several times; only a hang takes longer.
+const STORM_TIMEOUT: Duration = Duration::from_secs(300);
 
 fn app_id(writer: i64) -> AppId {
     AppId::new("g", "t", i32::try_from(writer).unwrap())
 }
 
-/// A writer's rows of a round: one of its own, one that the next writer has as well, and one that all have.
+/// Returns a writer's rows of a round: one with its own key, one with a key of two writers, and one with a key of all.
 fn rows(writer: i64, round: i64) -> Vec<Sourced<AttachmentRow>> {
     let keys = [
         format!("own-{writer}-{round}"),
@@ -42,9 +42,9 @@ fn rows(writer: i64, round: i64) -> Vec<Sourced<AttachmentRow>> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn six_writers_a_compaction_and_removals_at_once_leave_each_key_once() {
+async fn concurrent_writers_compactions_and_removals_leave_each_key_once() {
     let (_folder, location) = folder();
-    // Rows to be removed in the storm.
+    // Rows that are removed during the storm.
     let first = table::<AttachmentRow>(&location);
     let doomed: Vec<String> = (0..ROUNDS).map(|n| format!("doomed-{n}")).collect();
     for key in &doomed {
@@ -77,7 +77,9 @@ async fn six_writers_a_compaction_and_removals_at_once_leave_each_key_once() {
         });
         writers.join_all().await;
     };
-    tokio::time::timeout(PATIENCE, storm).await.expect("the storm ends");
+    tokio::time::timeout(STORM_TIMEOUT, storm)
+        .await
+        .expect("the storm ends");
 
     let mut expected: Vec<String> = (0..WRITERS)
         .flat_map(|writer| (0..ROUNDS).flat_map(move |round| rows(writer, round)))

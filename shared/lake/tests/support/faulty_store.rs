@@ -1,4 +1,4 @@
-//! A storage whose commits go wrong on demand.
+//! An object store whose commits fail on demand.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -20,32 +20,32 @@ use tokio::sync::oneshot;
 use super::options;
 use xact_lake::{StoreWrapper, TableOptions};
 
-/// What happens to the next commits, one fault each. Other requests are let through.
+/// What happens to a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing is stored, and the answer is an error.
+    /// Nothing is stored, and the response is an error.
     Refused,
-    /// It is stored, and the answer is an error.
-    AnswerLost,
-    /// It is stored, and the answer says that the version was taken, as a client does that retries by itself.
-    AnswerMistaken,
-    /// The answer is an error; it is stored just before the next commit arrives.
-    Late,
-    /// The answer is an error; it is stored just after the writer looked for it and did not find it.
-    LandsAfterLook,
-    /// As [`Fault::LandsAfterLook`], and the first read of the log entry behind it fails.
-    LandsAfterLookThenUnreadable,
-    /// As [`Fault::AnswerLost`], and reading that commit fails once as well.
-    AnswerLostAndUnreadable,
+    /// It is stored, and the response is an error.
+    ResponseLost,
+    /// It is stored, and the response says that the version exists: so does a client that retries by itself.
+    ConflictWithItself,
+    /// The response is an error; it is stored just before the next commit arrives.
+    Delayed,
+    /// The response is an error; it is stored just after the writer looked it up and did not find it.
+    CommittedAfterLookup,
+    /// As [`Fault::CommittedAfterLookup`], and the first read of the log entry behind it fails.
+    CommittedAfterLookupThenUnreadable,
+    /// As [`Fault::ResponseLost`], and reading that commit fails once as well.
+    ResponseLostAndUnreadable,
 }
 
 pub struct Faults {
     commits: Mutex<VecDeque<Option<Fault>>>,
     late: Mutex<Option<(Path, PutPayload)>>,
     after_look: Mutex<Option<(Path, PutPayload)>>,
-    /// Runs before the next commit is sent on: time for another writer.
+    /// Runs before the next commit is forwarded: time for another writer.
     before_commit: Mutex<Option<BoxFuture<'static, ()>>>,
-    /// Requests so far, and what runs before the one of that number.
+    /// Requests so far.
     requests: AtomicUsize,
     dies_at: AtomicUsize,
     at_request: Mutex<Option<(usize, BoxFuture<'static, ()>)>>,
@@ -78,7 +78,7 @@ impl Faults {
         self.commits.lock().unwrap().push_back(Some(fault));
     }
 
-    /// Lets some commits through before the fault.
+    /// Forwards some commits before the fault.
     pub fn after_commits(&self, commits: usize, fault: Fault) {
         self.commits.lock().unwrap().extend(std::iter::repeat_n(None, commits));
         self.add(fault);
@@ -88,16 +88,16 @@ impl Faults {
         *self.before_commit.lock().unwrap() = Some(Box::pin(work));
     }
 
-    /// Runs before the request of this number (from 0) is sent on: another writer at any point. The requests of all
-    /// stores with these faults are counted together. Wait for the answer: who made the request may give it up. The test
-    /// needs threads: some requests are waited for by blocking one.
+    /// Runs `work` before the request of this number (from 0) is forwarded: another writer at any point. The requests of all
+    /// stores with these faults are counted together. Await the returned receiver, because the request may be cancelled. The
+    /// test needs several threads, because some requests block one.
     pub fn at_request(&self, number: usize, work: impl Future<Output = ()> + Send + 'static) -> oneshot::Receiver<()> {
         let (done, answer) = oneshot::channel();
         let work = async move {
             work.await;
             let _ = done.send(());
         };
-        // Not in the runtime of the request, which may be a passing one; and a request that is given up must not end it.
+        // Not in the runtime of the request, which may be temporary; and a cancelled request must not end it.
         let runtime = Handle::current();
         let work = async move {
             let _ = runtime.spawn(work).await;
@@ -106,17 +106,17 @@ impl Faults {
         answer
     }
 
-    /// Whether the request of [`Faults::at_request`] is still to come.
+    /// Returns whether the request of [`Faults::at_request`] has not been made yet.
     pub fn is_waiting(&self) -> bool {
         self.at_request.lock().unwrap().is_some()
     }
 
-    /// Lets no request through from the one of this number on: for the storage the process is dead.
+    /// Fails all requests from this number on, as if the process had died.
     pub fn dies_at(&self, number: usize) {
         self.dies_at.store(number, Ordering::SeqCst);
     }
 
-    /// Whether a request was refused because of [`Faults::dies_at`].
+    /// Returns whether a request has failed because of [`Faults::dies_at`].
     pub fn is_dead(&self) -> bool {
         self.requests.load(Ordering::SeqCst) > self.dies_at.load(Ordering::SeqCst)
     }
@@ -130,17 +130,17 @@ impl Faults {
         if self.is_dead() { Err(broken("dead")) } else { Ok(()) }
     }
 
-    /// Data files written since the last call.
+    /// Returns the data files written since the last call.
     pub fn writes(&self) -> Vec<String> {
         std::mem::take(&mut self.writes.lock().unwrap())
     }
 
-    /// Data files read from since the last call.
+    /// Returns the data files read from since the last call.
     pub fn reads(&self) -> Vec<String> {
         std::mem::take(&mut self.reads.lock().unwrap())
     }
 
-    /// Bytes of data files read since the last call.
+    /// Returns the bytes of data files read since the last call.
     pub fn bytes_read(&self) -> u64 {
         self.bytes_read.swap(0, Ordering::SeqCst)
     }
@@ -195,13 +195,13 @@ fn broken(what: &'static str) -> Error {
     }
 }
 
-/// Commits after the first: creating the table is left alone.
+/// Returns whether this is a commit after the first, which creates the table.
 fn is_commit(path: &Path) -> bool {
     let name = path.filename().unwrap_or_default();
     path.as_ref().contains("_delta_log/") && name.ends_with(".json") && name != "00000000000000000000.json"
 }
 
-/// The log entry of the version after this one.
+/// Returns the log entry of the next version.
 fn next_entry(entry: &Path) -> Path {
     let text = entry.as_ref();
     let (folder, name) = text.rsplit_once('/').unwrap();
@@ -241,29 +241,29 @@ impl ObjectStore for FaultyStore {
         match fault {
             None => self.inner.put_opts(path, payload, options).await,
             Some(Fault::Refused) => Err(broken("refused")),
-            Some(Fault::Late) => {
+            Some(Fault::Delayed) => {
                 *self.faults.late.lock().unwrap() = Some((path.clone(), payload));
                 Err(broken("timed out"))
             }
-            Some(fault @ (Fault::LandsAfterLook | Fault::LandsAfterLookThenUnreadable)) => {
-                if fault == Fault::LandsAfterLookThenUnreadable {
+            Some(fault @ (Fault::CommittedAfterLookup | Fault::CommittedAfterLookupThenUnreadable)) => {
+                if fault == Fault::CommittedAfterLookupThenUnreadable {
                     *self.faults.unreadable.lock().unwrap() = Some(next_entry(path));
                 }
                 *self.faults.after_look.lock().unwrap() = Some((path.clone(), payload));
                 Err(broken("timed out"))
             }
-            Some(Fault::AnswerLost) => {
+            Some(Fault::ResponseLost) => {
                 self.inner.put_opts(path, payload, options).await?;
                 Err(broken("connection reset"))
             }
-            Some(Fault::AnswerMistaken) => {
+            Some(Fault::ConflictWithItself) => {
                 self.inner.put_opts(path, payload, options).await?;
                 Err(Error::AlreadyExists {
                     path: path.to_string(),
                     source: "409".into(),
                 })
             }
-            Some(Fault::AnswerLostAndUnreadable) => {
+            Some(Fault::ResponseLostAndUnreadable) => {
                 self.inner.put_opts(path, payload, options).await?;
                 *self.faults.unreadable.lock().unwrap() = Some(path.clone());
                 Err(broken("connection reset"))

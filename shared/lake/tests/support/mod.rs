@@ -1,4 +1,4 @@
-//! Rows to append, a place for them, and a storage that loses answers.
+//! Rows to append, locations for them, and a storage with faults.
 #![allow(dead_code, unused_imports, unreachable_pub, missing_docs, clippy::unwrap_used)]
 
 pub mod faulty_store;
@@ -61,12 +61,12 @@ pub fn failed(media_id: &str, replay_count: i32) -> FailedRow {
     }
 }
 
-/// Rows without a source: the key alone counts.
+/// Returns rows without a source: the key alone decides.
 pub fn unsourced<R>(rows: impl IntoIterator<Item = R>) -> Vec<Sourced<R>> {
     rows.into_iter().map(|row| Sourced { row, source: None }).collect()
 }
 
-/// Attachments with these offsets, each with a key of its own made of `prefix` and the offset.
+/// Returns attachments with these offsets; each key consists of `prefix` and the offset.
 pub fn sourced(prefix: &str, offsets: impl IntoIterator<Item = i64>) -> Vec<Sourced<AttachmentRow>> {
     let row = |offset| Sourced {
         row: attachment(&format!("{prefix}-{offset}")),
@@ -90,7 +90,7 @@ pub fn table<R: TableRow>(location: &Location) -> Arc<Table<R>> {
     Arc::new(Table::new(location.clone(), options()))
 }
 
-/// All values of a text column, sorted.
+/// Returns all values of a text column, sorted.
 pub async fn texts<R: TableRow>(table: &Table<R>, column: &str) -> Vec<String> {
     let mut texts: Vec<String> = table
         .scan(&[column])
@@ -113,7 +113,7 @@ pub fn counts(appended: &Appended) -> (usize, usize, usize) {
     (appended.added, appended.skipped_by_offset, appended.skipped_by_key)
 }
 
-/// Entries of the table's log, as file names.
+/// Returns the file names in the table's log.
 pub fn log_files(location: &Location) -> Vec<String> {
     let folder = local(location).join("_delta_log");
     let mut names: Vec<String> = std::fs::read_dir(folder)
@@ -124,7 +124,7 @@ pub fn log_files(location: &Location) -> Vec<String> {
     names
 }
 
-/// Data files on disk, whether a commit names them or not.
+/// Returns the number of data files on disk, whether a commit names them or not.
 pub fn data_files(location: &Location) -> usize {
     let folder = local(location);
     let dates = std::fs::read_dir(folder)

@@ -1,5 +1,5 @@
-//! Where the tables of the tests are: in a local folder, or, with `XACT_TEST_LAKE=onelake`, in the OneLake emulator, so that
-//! every promise is tested on both. The emulator keeps them as plain files: what a test breaks by hand, it breaks there.
+//! Locations of tables in tests: a local folder, or, with `XACT_TEST_LAKE=onelake`, the OneLake emulator, so that the tests
+//! run with both. The emulator stores plain files, which a test can damage directly.
 
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
@@ -13,7 +13,7 @@ pub const WORKSPACE: &str = "claims";
 pub const ITEM: &str = "Lake.Lakehouse";
 const TOKEN: &str = "token-of-the-tests";
 
-/// The emulator of this test program, on a runtime of its own: the tests' runtimes end with each test.
+/// The emulator of this test program. It has its own runtime, because the runtime of a test ends with the test.
 pub struct Emulator {
     pub server: OneLake,
     pub root: PathBuf,
@@ -22,7 +22,7 @@ pub struct Emulator {
 
 pub static EMULATOR: LazyLock<Emulator> = LazyLock::new(start_emulator);
 
-/// An emulator of a test's own, where it counts requests.
+/// An emulator for one test, which counts its requests.
 pub fn start_emulator() -> Emulator {
     let root = tempfile::tempdir().unwrap().keep();
     let (tls, _) = Certificate::in_folder(&root, &["127.0.0.1".to_owned()]).unwrap();
@@ -54,7 +54,7 @@ pub fn start_emulator() -> Emulator {
 }
 
 impl Emulator {
-    /// A connection with an identity of its own.
+    /// Returns a connection with its own identity.
     pub fn connection(&self, location: &Location) -> Connection {
         Connection::to(location, || Ok(fixed(TOKEN)), Some(&self.ca_file)).unwrap()
     }
@@ -65,7 +65,7 @@ impl Emulator {
     }
 }
 
-/// An identity that always has the same token.
+/// Returns an identity that always has the same token.
 pub fn fixed(token: &'static str) -> Identity {
     struct Fixed(&'static str);
     #[async_trait::async_trait]
@@ -84,7 +84,7 @@ pub fn is_on_one_lake() -> bool {
     std::env::var("XACT_TEST_LAKE").is_ok_and(|lake| lake == "onelake")
 }
 
-/// A folder for one test's table, gone with the first part of the pair.
+/// Returns a folder for one test's table; it is deleted when the first part of the pair is dropped.
 pub fn folder() -> (tempfile::TempDir, Location) {
     if is_on_one_lake() {
         let tables = EMULATOR.root.join("data").join(WORKSPACE).join(ITEM).join("Tables");
@@ -101,7 +101,7 @@ pub fn folder() -> (tempfile::TempDir, Location) {
     (folder, location)
 }
 
-/// Those of production, with what the place takes.
+/// Returns the options of production, with the connection to the location.
 pub fn options() -> TableOptions {
     match is_on_one_lake() {
         true => TableOptions {
@@ -112,7 +112,7 @@ pub fn options() -> TableOptions {
     }
 }
 
-/// Where the table's files are on this machine.
+/// Returns where the table's files are on this machine.
 pub fn local(location: &Location) -> PathBuf {
     match location {
         Location::Local(path) => path.clone(),

@@ -1,5 +1,5 @@
-//! Table features, each turned on by Spark under a table that is being written: appends go on where the feature asks
-//! nothing of them, and are refused with the true reason otherwise; what is advised then is what helps.
+//! Table features, each enabled by Spark on a table that is written to: an append succeeds if the feature requires nothing of
+//! it; otherwise it is refused with the reason, and the statements that are advised remove the cause.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -14,15 +14,15 @@ use xact_testkit::spark::Line;
 struct Case {
     feature: &'static str,
     line: Line,
-    /// What Spark does to the table.
+    /// The statements that Spark runs.
     altered: &'static [&'static str],
-    /// A part of the reason for which rows are refused; `None`: appending goes on.
+    /// A part of the reason why rows are refused. `None`: they are appended.
     refused: Option<&'static str>,
-    /// The statements that are advised then.
+    /// The advised statements.
     remedy: &'static [&'static str],
 }
 
-const fn goes_on(feature: &'static str, line: Line, altered: &'static [&'static str]) -> Case {
+const fn accepted(feature: &'static str, line: Line, altered: &'static [&'static str]) -> Case {
     Case {
         feature,
         line,
@@ -49,17 +49,17 @@ const fn refused(
 }
 
 const CASES: &[Case] = &[
-    goes_on(
+    accepted(
         "changeDataFeed",
         Line::V3,
         &["ALTER TABLE {t} SET TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true')"],
     ),
-    goes_on(
+    accepted(
         "appendOnly",
         Line::V3,
         &["ALTER TABLE {t} SET TBLPROPERTIES ('delta.appendOnly' = 'true')"],
     ),
-    goes_on(
+    accepted(
         "v2Checkpoint",
         Line::V3,
         &[
@@ -67,12 +67,12 @@ const CASES: &[Case] = &[
             "ALTER TABLE {t} SET TBLPROPERTIES ('a' = 'b')",
         ],
     ),
-    goes_on(
+    accepted(
         "inCommitTimestamp",
         Line::V3,
         &["ALTER TABLE {t} SET TBLPROPERTIES ('delta.enableInCommitTimestamps' = 'true')"],
     ),
-    goes_on(
+    accepted(
         "timestampNtz",
         Line::V3,
         &[
@@ -80,7 +80,7 @@ const CASES: &[Case] = &[
             "ALTER TABLE {t} ADD COLUMNS (seen_local TIMESTAMP_NTZ, region STRING)",
         ],
     ),
-    goes_on(
+    accepted(
         "typeWidening",
         Line::V4,
         &[
@@ -88,12 +88,12 @@ const CASES: &[Case] = &[
             "ALTER TABLE {t} ALTER COLUMN retry_count TYPE BIGINT",
         ],
     ),
-    goes_on(
+    accepted(
         "vacuumProtocolCheck",
         Line::V3,
         &["ALTER TABLE {t} SET TBLPROPERTIES ('delta.feature.vacuumProtocolCheck' = 'supported')"],
     ),
-    goes_on(
+    accepted(
         "listed and not used",
         Line::V3,
         &[
@@ -198,8 +198,8 @@ async fn try_case(case: &Case) {
     assert_eq!(append(&table, 0..5).await.unwrap(), 5);
     let mut spark = Spark::shared(*line).unwrap();
     run(&mut spark, &path, altered);
-    let told = obstacles(&path).await;
-    // A vector deletes the first row.
+    let reported = obstacles(&path).await;
+    // The deletion vector deletes the first row.
     let gone = i64::from(*feature == "deletionVectors");
     if let Some(reason) = refused {
         let error = append(&table, 3..8).await.unwrap_err();
@@ -210,15 +210,15 @@ async fn try_case(case: &Case) {
         assert!(error.to_string().contains(reason), "{feature}: {error}");
         assert!(error.to_string().contains(feature), "{feature}: {error}");
         assert!(
-            told.len() == 1 && told[0].contains(reason),
-            "{feature}: known before a writer runs: {told:?}"
+            reported.len() == 1 && reported[0].contains(reason),
+            "{feature}: known before a writer runs: {reported:?}"
         );
         run(&mut spark, &path, remedy);
         assert_eq!(obstacles(&path).await, [""; 0], "{feature}: the remedy helps");
     } else {
-        assert_eq!(told, [""; 0], "{feature}");
+        assert_eq!(reported, [""; 0], "{feature}");
     }
-    // The same handle, and then one that opens the table as it is now. Some of the rows come twice.
+    // The same handle, and then one that opens the altered table. Some of the rows are appended twice.
     assert_eq!(append(&table, 3..8).await.unwrap(), 3, "{feature}");
     let fresh = Table::<AttachmentRow>::new(location, options());
     let appended = fresh.append(sourced("k", 6..10), BTreeMap::new()).await.unwrap();
@@ -226,9 +226,9 @@ async fn try_case(case: &Case) {
     assert_eq!(
         texts(&fresh, "media_id").await,
         ids(gone..10),
-        "{feature}: what is read here"
+        "{feature}: read by this crate"
     );
-    // Spark builds on these commits, and we on Spark's.
+    // Each commits after the other.
     run(&mut spark, &path, &["OPTIMIZE {t}"]);
     fresh.checkpoint().await.unwrap();
     assert_eq!(append(&table, 10..12).await.unwrap(), 2, "{feature}");
@@ -245,7 +245,7 @@ async fn try_case(case: &Case) {
 }
 
 #[tokio::test]
-async fn appends_go_on_where_a_feature_asks_nothing_of_them_and_name_what_does() {
+async fn a_feature_that_an_append_supports_is_accepted_and_others_are_refused_with_a_remedy() {
     for case in CASES {
         println!("{}", case.feature);
         try_case(case).await;
@@ -292,7 +292,7 @@ async fn removed_rows_are_in_the_change_data_feed() {
 }
 
 #[tokio::test]
-async fn where_rows_may_not_be_removed_it_says_so_and_appends_go_on() {
+async fn an_append_only_table_refuses_removals_and_accepts_appends() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("append-only");
     let location = Location::parse(path.to_str().unwrap()).unwrap();
@@ -316,9 +316,9 @@ async fn where_rows_may_not_be_removed_it_says_so_and_appends_go_on() {
     assert_eq!(remove().await.unwrap().rows, 1);
 }
 
-/// Spark alters the table while commits are made, not between two of them.
+/// Spark alters the table during commits, not between two of them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_writer_that_meets_sparks_commits_loses_and_doubles_nothing() {
+async fn a_writer_concurrent_with_spark_loses_and_duplicates_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("busy");
     let location = Location::parse(path.to_str().unwrap()).unwrap();
@@ -337,7 +337,7 @@ async fn a_writer_that_meets_sparks_commits_loses_and_doubles_nothing() {
                 name(&altered)
             );
             spark.sql(&statement).unwrap();
-            // What it does with data may meet a commit, and is then its own to repeat.
+            // A change of data may conflict with a commit; then Spark has to repeat it.
             let _ = spark.sql(&format!("OPTIMIZE {}", name(&altered)));
         }
     });
@@ -345,7 +345,7 @@ async fn a_writer_that_meets_sparks_commits_loses_and_doubles_nothing() {
     while !spark.is_finished() {
         append(&table, next..next + 3).await.unwrap();
         next += 3;
-        // Commits without a pause would leave Spark no version to take.
+        // Without a pause between commits, Spark would always conflict.
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     spark.await.unwrap();

@@ -1,4 +1,4 @@
-//! Tables that somebody else alters with Apache Spark, the reference writer, while this crate writes them.
+//! Tables that are altered with Apache Spark, the reference writer, while this crate writes to them.
 #![cfg(feature = "delta")]
 #![allow(clippy::unwrap_used)]
 #![expect(clippy::await_holding_lock, reason = "a test keeps its Spark; the others wait")]

@@ -1,5 +1,5 @@
-//! `RESTORE TABLE` of an earlier version: positions are those of the rows again, so the rows that were written since come
-//! back from the topic, each once.
+//! `RESTORE TABLE` to an earlier version: the positions become those of the rows again, so the rows that were written since
+//! are read from the topic again, each once.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -59,11 +59,11 @@ fn assert_each_once(spark: &mut Spark, path: &Path, rows: i64) {
 }
 
 #[tokio::test]
-async fn a_running_writer_reads_again_what_the_restore_took_back() {
+async fn a_running_writer_reads_the_rows_again_that_a_restore_removed() {
     let (bench, table) = Bench::new().await;
     let mut spark = Spark::shared(Line::V3).unwrap();
     run(&mut spark, &bench.path, &["RESTORE TABLE {t} TO VERSION AS OF 1"]);
-    // Not over the gap, however often it is tried.
+    // Appending over the gap is refused every time.
     for _ in 0..2 {
         let error = append(&table, 100..110).await.unwrap_err();
         assert!(
@@ -87,7 +87,7 @@ async fn a_running_writer_reads_again_what_the_restore_took_back() {
 }
 
 #[tokio::test]
-async fn a_writer_that_was_stopped_finds_the_restore_behind_a_checkpoint_and_others_commits() {
+async fn a_restarted_writer_finds_a_restore_behind_a_checkpoint_and_commits_of_others() {
     let (bench, table) = Bench::new().await;
     drop(table);
     let mut spark = Spark::shared(Line::V4).unwrap();
@@ -102,14 +102,14 @@ async fn a_writer_that_was_stopped_finds_the_restore_behind_a_checkpoint_and_oth
     assert_eq!(position(&table).await, 70);
     assert_eq!(append(&table, 70..100).await.unwrap().added, 30);
     assert_each_once(&mut spark, &bench.path, 100);
-    assert_eq!(position(&bench.open()).await, 100, "answered once");
+    assert_eq!(position(&bench.open()).await, 100, "reacted to once");
 }
 
 #[tokio::test]
-async fn a_restore_of_a_restored_version_or_by_time_or_by_another_program_is_seen_through() {
+async fn a_restore_of_a_restored_version_or_by_time_or_by_another_program_is_resolved() {
     let (bench, table) = Bench::new().await;
     let mut spark = Spark::shared(Line::V3).unwrap();
-    // Version 4 has the rows of version 1; 5 has more of somebody's; 6 is 4 again.
+    // Version 4 has the rows of version 1; 5 adds rows of another program; 6 is 4 again.
     let restored = [
         "RESTORE TABLE {t} TO VERSION AS OF 1",
         "DELETE FROM {t} WHERE media_id = 'k-3'",
@@ -150,7 +150,7 @@ async fn a_restore_of_a_restored_version_or_by_time_or_by_another_program_is_see
 }
 
 #[tokio::test]
-async fn two_writers_both_go_back_whoever_is_first_and_whoever_starts_later() {
+async fn two_writers_both_read_again_after_a_restore() {
     let (bench, one) = Bench::new().await;
     let two = bench.open();
     let others = |offsets: std::ops::Range<i64>| -> (Vec<Sourced<AttachmentRow>>, BTreeMap<AppId, i64>) {
@@ -171,7 +171,7 @@ async fn two_writers_both_go_back_whoever_is_first_and_whoever_starts_later() {
     }
     let mut spark = Spark::shared(Line::V3).unwrap();
     run(&mut spark, &bench.path, &["RESTORE TABLE {t} TO VERSION AS OF 4"]);
-    // A source that lost nothing goes on, and its commit speaks for the other as well.
+    // A source that lost no rows continues, and its commit writes the position of the other as well.
     assert_eq!(append(&one, 100..105).await.unwrap().added, 5);
     let (rows, positions) = others(20..25);
     let error = two.append(rows, positions).await.unwrap_err();
