@@ -1,47 +1,34 @@
-//! Reading: one thread a worker polls its partitions, hands the records on, and commits what is done.
+//! Consuming: one thread per worker polls its partitions, passes records on to the stage's work, and commits what is done.
 //!
-//! librdkafka calls back on the polling thread, so it is a thread of its own: a rebalance may wait there for work
-//! that runs on the async threads. It reads ahead within bounds (records, bytes, offsets behind a slow record) and
-//! pauses partitions beyond them, polling on all the while, so that a slow message never costs group membership.
+//! librdkafka runs its callbacks on the polling thread. This is a thread of its own, because a rebalance waits there for
+//! work that runs on the async threads. The thread reads ahead within limits (records, bytes, offsets after a slow record),
+//! pauses partitions beyond them, and keeps polling, so that a slow message never costs the group membership.
 //!
-//! The thread does not look for work at intervals: librdkafka's queue, work that ends and the process's drain wake it.
+//! [`poll_loop`] is the loop; each of its steps is a file: [`assignment`] resolves start positions, [`back_pressure`] pauses
+//! and resumes, [`commit`] commits, [`drain`] ends. [`partition`] tracks the work on one partition, [`in_flight`] the memory
+//! of all. [`callbacks`] is what librdkafka calls. The thread sleeps until librdkafka's queue, completed work or a drain
+//! wakes it.
 
-mod begin;
-mod errors;
-mod flow;
-mod gaps;
-mod hooks;
-mod leave;
+mod assignment;
+mod authorization_failure;
+mod back_pressure;
+mod callbacks;
+mod commit;
+mod consumer;
+mod drain;
+mod error;
+mod in_flight;
+mod limits;
+mod offset_gaps;
+mod offset_tracker;
 mod partition;
-mod pause;
-mod poller;
-mod prime;
-mod refusal;
-mod stuck;
+mod poll_error;
+mod poll_loop;
+mod start_positions;
+mod stuck_partitions;
 
-pub(crate) use begin::Begin;
-pub use flow::Limits;
-pub(crate) use flow::Outstanding;
-pub(crate) use partition::{Partition, Running};
-pub(crate) use poller::{Consumer, Subscription};
-
-use std::sync::Arc;
-
-use xact_kafka::record::Record;
-
-/// A record that was taken from its partition: whoever holds it must see it done, or leave it when the partition is
-/// revoked.
-pub(crate) struct Taken {
-    /// The record.
-    pub(crate) record: Record,
-    /// Its partition, as long as it is ours.
-    pub(crate) partition: Arc<Partition>,
-    /// Counts it as held in memory.
-    pub(crate) _outstanding: Outstanding,
-}
-
-/// Where taken records go: into a task each, or into the next batch.
-pub(crate) trait Sink: Send {
-    /// Must not block: called on the polling thread.
-    fn take(&self, taken: Taken);
-}
+pub(crate) use assignment::StageStarts;
+pub(crate) use consumer::{Consumer, Subscription};
+pub(crate) use in_flight::{InFlight, Lease, Sink};
+pub use limits::Limits;
+pub(crate) use partition::Running;

@@ -1,4 +1,4 @@
-//! One partition while it is ours: what of it is done, what runs, and whether it was taken away.
+//! One assigned partition: its offsets, its running work, its commits, and whether it was revoked.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -7,42 +7,44 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
-use crate::offset_tracker::{OffsetTracker, Take};
+use super::offset_tracker::{OffsetTracker, Tracked};
 use xact_contracts::ids::AppId;
-use xact_kafka::TablePositions;
-use xact_kafka::Wake;
+use xact_kafka::{TablePositions, Wake};
 
-/// An assigned partition. A new one is made at each assignment, so that late work of an earlier one cannot move it.
+/// An assigned partition. Each assignment creates a new one, so that late work of an earlier assignment cannot change it.
 pub(crate) struct Partition {
     pub(crate) topic: Arc<str>,
     pub(crate) id: i32,
-    /// The same as a metric's label.
-    pub(crate) id_text: String,
-    /// `{group}:{topic}:{partition}`.
+    /// The id as a metric label.
+    pub(crate) id_label: String,
     pub(crate) app_id: AppId,
-    /// Cancelled when the partition is no longer ours, or the process drains: work that has not begun must not begin.
+    /// Cancelled when the partition is revoked or the process drains: no new work may begin.
     pub(crate) revoked: CancellationToken,
-    /// Cancelled when running work was waited for long enough: it must end where it is.
+    /// Cancelled when running work has outlasted the grace period: it must stop where it is.
     pub(crate) abandoned: CancellationToken,
     tracker: Mutex<OffsetTracker>,
     running: AtomicUsize,
-    /// How far the stage's tables are, noted before the records that this is true of count as done.
-    tables: Mutex<TablePositions>,
+    /// The positions of the stage's tables. Set before the records that they include are marked as done.
+    table_positions: Mutex<TablePositions>,
     /// The newest commit that was sent, and when.
-    requested: Mutex<Option<(i64, Instant)>>,
-    /// Its offsets are another topic's, or ahead of the stage's tables: they must not be committed.
+    last_commit: Mutex<Option<(i64, Instant)>>,
+    /// Whether the offsets belong to a deleted topic or are ahead of the stage's tables: they must not be committed.
     is_stale: AtomicBool,
-    /// We hold it back: nothing is expected of it. True until its start position is known.
+    /// Whether the worker itself has paused the partition. True until its start position is resolved.
     is_paused: AtomicBool,
-    /// It has to be read again from where its stage says.
-    is_outdated: AtomicBool,
-    /// The polling thread waits until the window is smaller than this; 0: it does not.
-    awaited_below: AtomicUsize,
+    needs_reread: AtomicBool,
+    /// The polling thread is woken when the window is smaller than this; 0: never.
+    notify_below: AtomicUsize,
     wake: Wake,
 }
 
-/// A commit that the broker does not show after so long is sent again: librdkafka does not tell of failed ones.
-const CONFIRM_WITHIN: Duration = Duration::from_secs(5);
+/// Time after which a commit that the statistics do not confirm is sent again.
+///
+/// librdkafka (2.12.1) reports no result of a manual asynchronous commit: `rd_kafka_commit` in rdkafka_offset.c passes no
+/// reply queue, and `rd_kafka_cgrp_propagate_commit_result` in rdkafka_cgrp.c then only logs COMMITFAIL unless
+/// `offset_commit_cb` is set, which rdkafka does not set. `ConsumerContext::commit_callback` is therefore never called for
+/// these commits, and the committed offset in the statistics is the only confirmation.
+const COMMIT_CONFIRMATION_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Partition {
     pub(crate) fn new(group: &str, topic: Arc<str>, id: i32, wake: Wake) -> Arc<Self> {
@@ -50,17 +52,17 @@ impl Partition {
             app_id: AppId::new(group, &topic, id),
             topic,
             id,
-            id_text: id.to_string(),
+            id_label: id.to_string(),
             revoked: CancellationToken::new(),
             abandoned: CancellationToken::new(),
             tracker: Mutex::default(),
             running: AtomicUsize::new(0),
-            tables: Mutex::default(),
-            requested: Mutex::default(),
+            table_positions: Mutex::default(),
+            last_commit: Mutex::default(),
             is_stale: AtomicBool::new(false),
             is_paused: AtomicBool::new(true),
-            is_outdated: AtomicBool::new(false),
-            awaited_below: AtomicUsize::new(0),
+            needs_reread: AtomicBool::new(false),
+            notify_below: AtomicUsize::new(0),
             wake,
         })
     }
@@ -69,19 +71,19 @@ impl Partition {
         self.tracker.lock()
     }
 
-    /// See [`OffsetTracker::take`].
-    pub(crate) fn take(&self, offset: i64) -> Take {
-        self.tracker().take(offset)
+    /// See [`OffsetTracker::track`].
+    pub(crate) fn track(&self, offset: i64) -> Tracked {
+        self.tracker().track(offset)
     }
 
-    /// See [`OffsetTracker::begin`].
-    pub(crate) fn begin(&self, start: i64) {
-        self.tracker().begin(start);
+    /// See [`OffsetTracker::set_start`].
+    pub(crate) fn set_start(&self, start: i64) {
+        self.tracker().set_start(start);
     }
 
-    /// See [`OffsetTracker::pass`].
-    pub(crate) fn pass(&self, next: i64) {
-        self.tracker().pass(next);
+    /// See [`OffsetTracker::skip_to`].
+    pub(crate) fn skip_to(&self, next: i64) {
+        self.tracker().skip_to(next);
     }
 
     /// See [`OffsetTracker::done`].
@@ -91,141 +93,138 @@ impl Partition {
             tracker.done(offset);
             tracker.window()
         };
-        if window < self.awaited_below.load(Ordering::SeqCst) && self.awaited_below.swap(0, Ordering::SeqCst) > 0 {
+        if window < self.notify_below.load(Ordering::SeqCst) && self.notify_below.swap(0, Ordering::SeqCst) > 0 {
             self.wake.wake();
         }
     }
 
-    /// Wakes the polling thread as soon as the window is no larger than this. To be called before [`Partition::window`] is
-    /// asked: one of the two sees the record that makes it so.
-    pub(crate) fn await_window(&self, window: usize) {
-        self.awaited_below.store(window + 1, Ordering::SeqCst);
+    /// Wakes the polling thread as soon as the window is no larger than this. Must be called before [`Partition::window`]:
+    /// then either that call or the record that shrinks the window sees the other side.
+    pub(crate) fn notify_window(&self, window: usize) {
+        self.notify_below.store(window + 1, Ordering::SeqCst);
     }
 
-    /// Offsets that a crash would deliver again.
+    /// See [`OffsetTracker::window`].
     pub(crate) fn window(&self) -> usize {
         self.tracker().window()
     }
 
-    /// Begins work on a record, unless the partition was taken away.
-    pub(crate) fn start(self: &Arc<Self>) -> Option<Running> {
-        // Counted before the check: `drain` first revokes and then reads the count, so one of the two sees the other.
+    /// Whether nothing was read since the assignment.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.tracker().is_unread()
+    }
+
+    /// Begins work on a record; `None` if the partition was revoked.
+    pub(crate) fn start_work(self: &Arc<Self>) -> Option<Running> {
+        // Counted before the check. Draining revokes first and then reads the count, so one of the two sees the other.
         let running = Running::new(Arc::clone(self));
         (!self.revoked.is_cancelled()).then_some(running)
     }
 
-    /// Lets nothing begin any more.
+    /// Lets no new work begin.
     pub(crate) fn revoke(&self) {
         self.revoked.cancel();
     }
 
-    /// Waits for running work until the deadline, then abandons it; false if some still ran. Blocks: for the polling
-    /// thread.
+    /// Waits until no work runs, or abandons it at the deadline and returns false. Blocks the polling thread.
     pub(crate) fn wait_idle(&self, deadline: Instant) -> bool {
         while self.running.load(Ordering::SeqCst) > 0 {
             if Instant::now() >= deadline {
                 self.abandoned.cancel();
                 return false;
             }
-            // The thread has nothing else to do, and 5 ms are nothing against a rebalance.
+            // The thread has nothing else to do, and 5 ms are short compared with a rebalance.
             std::thread::sleep(Duration::from_millis(5));
         }
         true
     }
 
-    /// Notes how far the stage's tables are.
-    pub(crate) fn set_tables(&self, positions: TablePositions) {
-        *self.tables.lock() = positions;
+    /// Sets the positions of the stage's tables.
+    pub(crate) fn set_table_positions(&self, positions: TablePositions) {
+        *self.table_positions.lock() = positions;
     }
 
-    /// How far the stage's tables are, at least.
-    pub(crate) fn tables(&self) -> TablePositions {
-        self.tables.lock().clone()
+    /// Returns the positions of the stage's tables, which may have advanced since.
+    pub(crate) fn table_positions(&self) -> TablePositions {
+        self.table_positions.lock().clone()
     }
 
-    fn requested(&self) -> MutexGuard<'_, Option<(i64, Instant)>> {
-        self.requested.lock()
-    }
-
-    /// What may be committed now.
+    /// Returns the offset that may be committed now.
     pub(crate) fn position(&self) -> Option<i64> {
         self.tracker()
             .position()
             .filter(|_| !self.is_stale.load(Ordering::Relaxed))
     }
 
-    /// Whether there is a position to commit, or work that will leave one.
-    pub(crate) fn is_uncommitted(&self) -> bool {
-        let position = self.position();
-        let sent = self.requested().map(|(sent, _)| sent);
-        self.window() > 0 || position.is_some() && position != sent
-    }
-
-    /// A position that was not sent for commit yet, marked as sent.
-    pub(crate) fn next_commit(&self, now: Instant) -> Option<i64> {
-        let position = self.position()?;
-        let mut requested = self.requested();
-        let is_new = requested.is_none_or(|(sent, _)| sent != position);
-        if is_new {
-            *requested = Some((position, now));
-        }
-        is_new.then_some(position)
-    }
-
-    /// What the broker has: a commit that it should have by now is sent again.
-    pub(crate) fn committed(&self, committed: i64, now: Instant) {
-        let mut requested = self.requested();
-        if requested.is_some_and(|(sent, at)| committed < sent && now.duration_since(at) > CONFIRM_WITHIN) {
-            *requested = None;
-        }
-    }
-
-    /// The commit failed: send it again.
-    pub(crate) fn commit_failed(&self) {
-        *self.requested() = None;
-    }
-
-    /// Notes that it is paused, or read again.
-    pub(crate) fn set_paused(&self, is_paused: bool) {
-        self.is_paused.store(is_paused, Ordering::Relaxed);
-    }
-
-    /// Whether nothing of it is read at the moment because we do not want to.
-    pub(crate) fn is_paused(&self) -> bool {
-        self.is_paused.load(Ordering::Relaxed)
-    }
-
-    /// The topic is not the one whose offsets were taken here.
-    pub(crate) fn went_back(&self) {
-        self.is_stale.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether nothing was read of it since the assignment.
-    pub(crate) fn is_new(&self) -> bool {
-        self.tracker().is_new()
-    }
-
-    /// The stage's tables are behind what was read here: no work begins any more, nothing is committed, and the polling
-    /// thread is woken to begin anew.
-    pub(crate) fn read_again(&self) {
-        self.is_stale.store(true, Ordering::Relaxed);
-        self.is_outdated.store(true, Ordering::Relaxed);
-        self.revoke();
-        self.wake.wake();
-    }
-
-    /// Whether [`Partition::read_again`] was asked for.
-    pub(crate) fn is_outdated(&self) -> bool {
-        self.is_outdated.load(Ordering::Relaxed)
-    }
-
     /// Whether anything was done since the assignment.
     pub(crate) fn has_position(&self) -> bool {
         self.position().is_some()
     }
+
+    /// Whether there is a position to commit, or work in flight that will result in one.
+    pub(crate) fn is_uncommitted(&self) -> bool {
+        let position = self.position();
+        let sent = self.last_commit.lock().map(|(sent, _)| sent);
+        self.window() > 0 || position.is_some() && position != sent
+    }
+
+    /// Returns a position that was not sent for commit yet, and marks it as sent.
+    pub(crate) fn next_commit(&self, now: Instant) -> Option<i64> {
+        let position = self.position()?;
+        let mut last_commit = self.last_commit.lock();
+        let is_new = last_commit.is_none_or(|(sent, _)| sent != position);
+        if is_new {
+            *last_commit = Some((position, now));
+        }
+        is_new.then_some(position)
+    }
+
+    /// Compares the broker's committed offset with the last commit. An unconfirmed one is sent again after a timeout.
+    pub(crate) fn confirm_commit(&self, committed: i64, now: Instant) {
+        let mut last_commit = self.last_commit.lock();
+        let is_lost =
+            |(sent, at): (i64, Instant)| committed < sent && now.duration_since(at) > COMMIT_CONFIRMATION_TIMEOUT;
+        if last_commit.is_some_and(is_lost) {
+            *last_commit = None;
+        }
+    }
+
+    /// Sends the last commit again.
+    pub(crate) fn commit_failed(&self) {
+        *self.last_commit.lock() = None;
+    }
+
+    /// Records that the worker has paused or resumed the partition.
+    pub(crate) fn set_paused(&self, is_paused: bool) {
+        self.is_paused.store(is_paused, Ordering::Relaxed);
+    }
+
+    /// Whether the worker itself has paused the partition.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.is_paused.load(Ordering::Relaxed)
+    }
+
+    /// Prevents further commits, because the tracked offsets belong to a deleted topic.
+    pub(crate) fn mark_stale(&self) {
+        self.is_stale.store(true, Ordering::Relaxed);
+    }
+
+    /// Requests that the partition is read again from the position of the stage's tables, which is before the records at
+    /// hand. No new work begins, nothing is committed, and the consumer is restarted.
+    pub(crate) fn request_reread(&self) {
+        self.mark_stale();
+        self.needs_reread.store(true, Ordering::Relaxed);
+        self.revoke();
+        self.wake.wake();
+    }
+
+    /// Whether [`Partition::request_reread`] was called.
+    pub(crate) fn needs_reread(&self) -> bool {
+        self.needs_reread.load(Ordering::Relaxed)
+    }
 }
 
-/// Work that runs on a record of a partition.
+/// Running work on a record of a partition.
 pub(crate) struct Running(Arc<Partition>);
 
 impl Running {
@@ -246,42 +245,42 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_position_is_sent_once_unless_the_broker_does_not_show_it() {
+    fn a_position_is_committed_once_unless_it_is_not_confirmed() {
         let partition = Partition::new("g", "t".into(), 0, Wake::default());
         let now = Instant::now();
         assert_eq!(partition.next_commit(now), None);
         assert!(!partition.is_uncommitted());
-        partition.take(4);
+        partition.track(4);
         assert!(partition.is_uncommitted(), "its work will leave a position");
         partition.done(4);
         assert!(partition.is_uncommitted());
         assert_eq!(partition.next_commit(now), Some(5));
         assert!(!partition.is_uncommitted());
         assert_eq!(partition.next_commit(now), None);
-        partition.committed(4, now);
-        assert_eq!(partition.next_commit(now), None, "it may still be on its way");
-        let later = now + CONFIRM_WITHIN + Duration::from_millis(1);
-        partition.committed(5, later);
+        partition.confirm_commit(4, now);
+        assert_eq!(partition.next_commit(now), None, "it may still be in flight");
+        let later = now + COMMIT_CONFIRMATION_TIMEOUT + Duration::from_millis(1);
+        partition.confirm_commit(5, later);
         assert_eq!(partition.next_commit(later), None, "it arrived");
-        partition.committed(4, later);
+        partition.confirm_commit(4, later);
         assert!(partition.is_uncommitted());
         assert_eq!(partition.next_commit(later), Some(5), "it was lost");
         partition.commit_failed();
         assert_eq!(partition.next_commit(later), Some(5));
-        partition.went_back();
+        partition.mark_stale();
         assert_eq!(partition.position(), None);
     }
 
     #[test]
-    fn work_that_shrinks_the_window_wakes_the_thread_that_waits_for_it() {
+    fn shrinking_the_window_wakes_the_waiting_thread() {
         let wake = Wake::default();
         let partition = Partition::new("g", "t".into(), 0, wake.clone());
         for offset in 0..4 {
-            partition.take(offset);
+            partition.track(offset);
         }
         partition.done(0);
-        assert!(!wake.is_awake(), "nobody waits");
-        partition.await_window(1);
+        assert!(!wake.is_awake(), "the thread does not wait");
+        partition.notify_window(1);
         // The window ends at the first record that is not done.
         partition.done(2);
         assert!(!wake.is_awake());
@@ -290,12 +289,12 @@ mod tests {
     }
 
     #[test]
-    fn nothing_begins_on_a_revoked_partition() {
+    fn no_work_begins_on_a_revoked_partition() {
         let partition = Partition::new("g", "t".into(), 0, Wake::default());
-        let running = partition.start();
+        let running = partition.start_work();
         assert!(running.is_some());
         partition.revoke();
-        assert!(partition.start().is_none());
+        assert!(partition.start_work().is_none());
         assert!(!partition.wait_idle(Instant::now()));
         drop(running);
         assert!(partition.wait_idle(Instant::now()));

@@ -187,7 +187,7 @@ fn is_told(world: &Damaged, readable: &BTreeSet<String>) -> Result<()> {
         let cause = match partition {
             "0" => "Not implemented",
             "1" => "Invalid compressed data",
-            _ => "the client says nothing of it",
+            _ => "the client reports no error",
         };
         assert!(reason.contains(cause), "{partition}: {reason}");
     }
@@ -367,7 +367,7 @@ fn a_batch_that_the_client_would_pass_over_is_not_passed_over() -> Result<()> {
     fleet.spawn("event-writer", "event-writer", &[])?;
     wait_until(DONE, "the worker says so", || {
         let reasons = fleet["event-writer"].reasons()?.to_string();
-        reasons.contains("the client would go on behind it").then_some(())
+        reasons.contains("the client would skip it").then_some(())
     })
     .map_err(|error| fleet["event-writer"].process.error(&error.to_string()))?;
     let positions = groups::positions(&kafka)?;

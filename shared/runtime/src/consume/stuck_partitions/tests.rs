@@ -3,8 +3,8 @@ use xact_kafka::Wake;
 
 const FETCH_WAIT: Duration = Duration::from_millis(500);
 
-/// A partition with records from 5 to 9 that were not read.
-const WAITING: Reading = Reading {
+/// A partition with the unread records 5 to 9.
+const UNREAD: PartitionStatistics = PartitionStatistics {
     next: 5,
     end: 10,
     high: 10,
@@ -12,11 +12,11 @@ const WAITING: Reading = Reading {
     is_known: true,
 };
 
-/// All of it is read.
-const IDLE: Reading = Reading { next: 10, ..WAITING };
+/// All records are read.
+const IDLE: PartitionStatistics = PartitionStatistics { next: 10, ..UNREAD };
 
 struct Watched {
-    standstills: Standstills,
+    stuck_partitions: StuckPartitions,
     health: Health,
     partition: Arc<Partition>,
     errors: ReadErrors,
@@ -24,13 +24,13 @@ struct Watched {
 }
 
 impl Watched {
-    /// Each test has a topic of its own, for the metrics are the process's.
+    /// Each test uses its own topic, because the metrics are shared by the process.
     fn new(topic: &str) -> Self {
         let health = Health::default();
         let partition = Partition::new("g", topic.into(), 3, Wake::default());
         partition.set_paused(false);
         Self {
-            standstills: Standstills::new("writer", "g", health.clone(), FETCH_WAIT),
+            stuck_partitions: StuckPartitions::new("writer", "g", health.clone(), FETCH_WAIT),
             health,
             partition,
             errors: ReadErrors::default(),
@@ -38,17 +38,17 @@ impl Watched {
         }
     }
 
-    /// Shows this reading once a second, for so many seconds.
-    fn see(&mut self, reading: Reading, seconds: u64) {
+    /// Observes the same statistics once a second.
+    fn observe_for(&mut self, statistics: PartitionStatistics, seconds: u64) {
         for _ in 0..seconds {
             self.now += Duration::from_secs(1);
-            self.look(reading, Some(&self.errors));
+            self.observe(statistics, Some(&self.errors));
         }
     }
 
-    fn look(&self, reading: Reading, errors: Option<&ReadErrors>) {
-        let readings = [(Arc::clone(&self.partition), reading)];
-        self.standstills.look(&readings, errors, self.now);
+    fn observe(&self, statistics: PartitionStatistics, errors: Option<&ReadErrors>) {
+        let observed = [(Arc::clone(&self.partition), statistics)];
+        self.stuck_partitions.observe(&observed, errors, self.now);
     }
 
     fn reason(&self) -> Option<String> {
@@ -62,16 +62,16 @@ impl Watched {
 }
 
 #[test]
-fn a_partition_that_moves_or_has_nothing_to_read_is_well() {
+fn a_partition_with_progress_or_nothing_to_read_is_not_stuck() {
     let mut watched = Watched::new("well");
-    watched.see(IDLE, 100);
+    watched.observe_for(IDLE, 100);
     for next in 5..60 {
-        watched.see(
-            Reading {
+        watched.observe_for(
+            PartitionStatistics {
                 next,
                 end: 100,
                 high: 100,
-                ..WAITING
+                ..UNREAD
             },
             20,
         );
@@ -80,14 +80,14 @@ fn a_partition_that_moves_or_has_nothing_to_read_is_well() {
 }
 
 #[test]
-fn an_error_that_names_the_position_is_told_soon_with_the_way_out() {
+fn an_error_that_names_the_position_is_reported_soon_with_the_command() {
     let mut watched = Watched::new("damaged");
-    watched.see(WAITING, 4);
+    watched.observe_for(UNREAD, 4);
     watched
         .errors
         .add("Decompression of message at 5 of 70 bytes failed", watched.now);
     assert_eq!(watched.reason(), None);
-    watched.see(WAITING, 4);
+    watched.observe_for(UNREAD, 4);
     let reason = watched.reason().unwrap();
     for words in [
         "damaged[3] holds records from offset 5",
@@ -97,65 +97,65 @@ fn an_error_that_names_the_position_is_told_soon_with_the_way_out() {
         assert!(reason.contains(words), "{reason}");
     }
     assert_eq!(watched.gauge(), 1);
-    watched.see(IDLE, 1);
+    watched.observe_for(IDLE, 1);
     assert_eq!((watched.reason(), watched.gauge()), (None, 0));
 }
 
 #[test]
-fn a_partition_of_which_the_client_says_nothing_is_told_after_a_while() {
+fn a_stall_without_an_error_is_reported_later() {
     let mut watched = Watched::new("silent");
-    watched.see(WAITING, 30);
+    watched.observe_for(UNREAD, 30);
     assert_eq!(watched.reason(), None);
-    watched.see(WAITING, 3);
-    assert!(watched.reason().unwrap().contains("the client says nothing of it"));
+    watched.observe_for(UNREAD, 3);
+    assert!(watched.reason().unwrap().contains("the client reports no error"));
 }
 
 #[test]
-fn each_cause_has_a_text_of_its_own() {
-    for (name, reading, seconds, words) in [
+fn each_cause_has_its_own_text() {
+    for (name, statistics, seconds, words) in [
         (
             "unknown",
-            Reading {
+            PartitionStatistics {
                 is_known: false,
-                ..WAITING
+                ..UNREAD
             },
             33,
             "create the topic again",
         ),
         (
             "leaderless",
-            Reading {
+            PartitionStatistics {
                 has_leader: false,
-                ..WAITING
+                ..UNREAD
             },
             33,
             "has no leader",
         ),
         (
             "failing",
-            Reading {
+            PartitionStatistics {
                 high: -1,
                 end: -1,
-                ..WAITING
+                ..UNREAD
             },
             33,
             "cannot be fetched",
         ),
         (
             "open",
-            Reading {
+            PartitionStatistics {
                 next: 5,
                 end: 5,
-                ..WAITING
+                ..UNREAD
             },
             1203,
             "transaction",
         ),
     ] {
         let mut watched = Watched::new(name);
-        watched.see(reading, seconds - 3);
+        watched.observe_for(statistics, seconds - 3);
         assert_eq!(watched.reason(), None, "{name}");
-        watched.see(reading, 3);
+        watched.observe_for(statistics, 3);
         assert!(
             watched.reason().unwrap().contains(words),
             "{name}: {:?}",
@@ -165,67 +165,67 @@ fn each_cause_has_a_text_of_its_own() {
 }
 
 #[test]
-fn what_we_hold_back_ourselves_and_what_has_no_broker_is_not_stuck() {
+fn a_paused_partition_or_one_without_a_broker_is_not_stuck() {
     let mut watched = Watched::new("paused");
     watched.partition.set_paused(true);
-    watched.see(WAITING, 100);
+    watched.observe_for(UNREAD, 100);
     assert_eq!(watched.reason(), None);
     watched.partition.set_paused(false);
-    watched.see(WAITING, 20);
+    watched.observe_for(UNREAD, 20);
     for _ in 0..100 {
         watched.now += Duration::from_secs(1);
-        watched.look(WAITING, None);
+        watched.observe(UNREAD, None);
     }
-    watched.see(WAITING, 20);
+    watched.observe_for(UNREAD, 20);
     assert_eq!(watched.reason(), None, "the broker was away in between");
 }
 
 #[test]
-fn a_thread_that_was_held_up_does_not_count_the_time() {
+fn time_of_a_blocked_thread_does_not_count() {
     let mut watched = Watched::new("held-up");
-    watched.see(WAITING, 1);
+    watched.observe_for(UNREAD, 1);
     watched.now += Duration::from_secs(300);
     // What was queued meanwhile comes at once.
     for _ in 0..300 {
-        watched.look(WAITING, Some(&watched.errors));
+        watched.observe(UNREAD, Some(&watched.errors));
     }
     assert_eq!(watched.reason(), None);
 }
 
 #[test]
-fn a_partition_that_goes_takes_its_reason_with_it() {
+fn a_revoked_partition_is_forgotten() {
     let mut watched = Watched::new("gone");
-    watched.see(WAITING, 40);
+    watched.observe_for(UNREAD, 40);
     assert!(watched.reason().is_some());
-    watched.standstills.forget(&watched.partition);
+    watched.stuck_partitions.forget(&watched.partition);
     assert_eq!(watched.reason(), None);
     assert!(!xact_telemetry::metrics::render().contains("topic=\"gone\""));
 }
 
 #[test]
-fn a_reason_is_told_again_only_when_it_has_changed() {
+fn a_reason_is_reported_again_only_when_it_changes() {
     let mut watched = Watched::new("twice");
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for second in 0..60 {
         // Two partitions at the same offset, whose errors come in turn.
         let size = 70 + second % 2;
         watched
             .errors
             .add(&format!("message at 5 of {size} bytes failed"), watched.now);
-        watched.see(WAITING, 1);
-        told.extend(watched.reason());
+        watched.observe_for(UNREAD, 1);
+        reported.extend(watched.reason());
     }
-    told.dedup();
-    assert_eq!(told.len(), 1, "{told:?}");
+    reported.dedup();
+    assert_eq!(reported.len(), 1, "{reported:?}");
     assert!(
-        told[0].contains("of 70 bytes") && told[0].contains("of 71 bytes"),
-        "{told:?}"
+        reported[0].contains("of 70 bytes") && reported[0].contains("of 71 bytes"),
+        "{reported:?}"
     );
     for _ in 0..40 {
         watched.errors.add("message at 5 is of another kind", watched.now);
-        watched.see(WAITING, 1);
-        told.extend(watched.reason());
+        watched.observe_for(UNREAD, 1);
+        reported.extend(watched.reason());
     }
-    told.dedup();
-    assert_eq!(told.len(), 2, "{told:?}");
+    reported.dedup();
+    assert_eq!(reported.len(), 2, "{reported:?}");
 }

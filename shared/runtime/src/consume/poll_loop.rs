@@ -1,0 +1,182 @@
+//! The polling loop of one worker.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{CommitMode, Consumer as _};
+use rdkafka::message::BorrowedMessage;
+use rdkafka::{Message as _, TopicPartitionList};
+
+use super::assignment::OnAssigned;
+use super::commit::commit_changed;
+use super::consumer::{Consumer, WAITING_FOR_ASSIGNMENT};
+use super::error::ConsumeError;
+use super::in_flight::{InFlight, Sink};
+use super::offset_gaps;
+use super::offset_tracker::Tracked;
+use super::partition::Partition;
+use xact_kafka::{CommitMetadata, Record};
+use xact_telemetry::metrics::metrics;
+
+/// Longest wait of the loop when nothing is due. It bounds the interval of the thread's heartbeat and of its polls.
+const MAX_WAIT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Upkeep runs after this many records when they arrive without a pause.
+const RECORDS_PER_UPKEEP: u32 = 64;
+
+impl Consumer {
+    /// Polls until told to stop, then drains. Returns whether all work ended within the grace period.
+    pub(crate) fn run(mut self, sink: &dyn Sink, on_assigned: &OnAssigned<'_>) -> Result<bool, ConsumeError> {
+        let callbacks = self.callbacks();
+        callbacks.health.starting(&callbacks.worker, WAITING_FOR_ASSIGNMENT);
+        let mut result = Ok(());
+        while result.is_ok() && !self.stop.is_cancelled() {
+            result = self.poll_once(sink, on_assigned);
+        }
+        if let Err(ConsumeError::AllBrokersLost) = result {
+            self.abandon();
+            return Err(ConsumeError::AllBrokersLost);
+        }
+        let drained = self.drain();
+        result.map(|()| drained)
+    }
+
+    /// Handles one event of librdkafka's queue, does the upkeep that is due, and sleeps if the queue is empty.
+    fn poll_once(&mut self, sink: &dyn Sink, on_assigned: &OnAssigned<'_>) -> Result<(), ConsumeError> {
+        let events_before = self.events_served();
+        let polled = self.client.poll(Duration::ZERO);
+        // A poll that served a callback returns nothing, but more events may follow: librdkafka wakes the thread only when
+        // its queue was empty before.
+        let is_queue_empty = polled.is_none() && self.events_served() == events_before;
+        match polled {
+            Some(Ok(message)) => {
+                self.accept(&message, sink)?;
+                self.records_since_upkeep += 1;
+                if self.records_since_upkeep < RECORDS_PER_UPKEEP {
+                    return Ok(());
+                }
+            }
+            Some(Err(error)) => self.handle_poll_error(error)?,
+            None => {}
+        }
+        self.records_since_upkeep = 0;
+        self.upkeep(on_assigned)?;
+        if is_queue_empty {
+            self.wake.wait(self.until_next_deadline());
+        }
+        Ok(())
+    }
+
+    /// Does what is due besides reading. It runs after each batch of records and before each sleep.
+    fn upkeep(&mut self, on_assigned: &OnAssigned<'_>) -> Result<(), ConsumeError> {
+        self.check_connection()?;
+        self.heartbeat();
+        self.check_rereads()?;
+        self.resolve_start_positions(on_assigned)?;
+        self.apply_back_pressure();
+        self.check_authorization();
+        self.commit_if_due();
+        Ok(())
+    }
+
+    fn check_connection(&self) -> Result<(), ConsumeError> {
+        if self.callbacks().connection.has_lost_all_brokers() {
+            return Err(ConsumeError::AllBrokersLost);
+        }
+        Ok(())
+    }
+
+    fn heartbeat(&self) {
+        self.callbacks().health.beat(&self.callbacks().worker);
+    }
+
+    fn check_rereads(&self) -> Result<(), ConsumeError> {
+        let needs_reread = |partition: &Arc<Partition>| partition.needs_reread();
+        if self.callbacks().partitions().values().any(needs_reread) {
+            return Err(ConsumeError::TableWentBack);
+        }
+        Ok(())
+    }
+
+    fn check_authorization(&mut self) {
+        if let Some(failure) = &mut self.authorization_failure
+            && failure.is_over(&self.client, self.request_timeout)
+        {
+            self.authorization_failure = None;
+        }
+    }
+
+    fn commit_if_due(&mut self) {
+        if Instant::now() < self.next_commit {
+            return;
+        }
+        let partitions: Vec<_> = self.callbacks().partitions().values().cloned().collect();
+        offset_gaps::skip(&self.client, &partitions);
+        commit_changed(&self.client, &partitions);
+        self.next_commit = Instant::now() + self.commit_interval;
+    }
+
+    fn events_served(&self) -> u64 {
+        self.callbacks().events_served.load(Ordering::Relaxed)
+    }
+
+    /// Returns how long the loop may sleep: until the next commit, if there is anything to commit, and until the next
+    /// attempt to resolve start positions.
+    fn until_next_deadline(&self) -> Duration {
+        let callbacks = self.callbacks();
+        let now = Instant::now();
+        let mut deadline = now + MAX_WAIT_INTERVAL;
+        if !callbacks.newly_assigned().is_empty() {
+            deadline = deadline.min(self.next_start_attempt);
+        }
+        let is_uncommitted = |partition: &Arc<Partition>| partition.is_uncommitted();
+        if callbacks.partitions().values().any(is_uncommitted) {
+            deadline = deadline.min(self.next_commit);
+        }
+        deadline.saturating_duration_since(now)
+    }
+
+    /// Tracks a record's offset and passes the record on.
+    fn accept(&self, message: &BorrowedMessage<'_>, sink: &dyn Sink) -> Result<(), ConsumeError> {
+        let partition = {
+            let partitions = self.callbacks().partitions();
+            partitions.get(&(message.topic().into(), message.partition())).cloned()
+        };
+        let Some(partition) = partition else {
+            return Ok(());
+        };
+        match partition.track(message.offset()) {
+            Tracked::New => {}
+            Tracked::Duplicate => return Ok(()),
+            // The tracker cannot follow lower offsets, and skipping them would lose records. The consumer starts again from
+            // the committed offset, and the stage compares it with its tables.
+            Tracked::WentBack => {
+                partition.mark_stale();
+                self.commit_lower_offset(message);
+                return Err(ConsumeError::OffsetsWentBack {
+                    topic: message.topic().to_owned(),
+                    partition: message.partition(),
+                    offset: message.offset(),
+                });
+            }
+        }
+        let record = Record::of_message(message, Arc::clone(&partition.topic));
+        metrics()
+            .consumed_bytes(message.topic(), &self.callbacks().group)
+            .inc_by(record.payload.len() as u64);
+        sink.accept(InFlight::new(record, partition, &self.memory));
+        Ok(())
+    }
+
+    /// Commits the offset of a recreated topic. The committed offset of the deleted topic would skip its first records.
+    fn commit_lower_offset(&self, message: &BorrowedMessage<'_>) {
+        let mut list = TopicPartitionList::new();
+        let committed = CommitMetadata::TopicRecreated
+            .add_to(&mut list, message.topic(), message.partition(), message.offset())
+            .and_then(|()| self.client.commit(&list, CommitMode::Sync));
+        if let Err(error) = committed {
+            tracing::warn!(worker = self.callbacks().worker, %error, "the position of a topic that went back was not committed");
+        }
+    }
+}
