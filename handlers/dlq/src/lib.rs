@@ -9,7 +9,7 @@ use audit_line::{audit_line, labels};
 use audit_log::AuditLog;
 use xact_contracts::messages::DeadLetterRecord;
 use xact_contracts::topology::Stage;
-use xact_runtime::{Context, EachService, Emit, Factory, Failure, Handler, Limits, Outcome, SetupError, Unavailable};
+use xact_runtime::{Context, Emit, Factory, Failure, Handler, Limits, Outcome, Service, SetupError, Unavailable};
 use xact_telemetry::metrics::metrics;
 
 /// The handler.
@@ -23,7 +23,7 @@ pub fn factory() -> Factory {
     Arc::new(|settings| {
         let audit = AuditLog::open(settings.audit_log.as_deref()).map_err(SetupError::new)?;
         let limits = Limits::of_concurrency(Stage::Dlq.row().concurrency);
-        Ok(EachService::new(Dlq { audit }, limits))
+        Ok(Service::each(Dlq { audit }, limits))
     })
 }
 

@@ -29,7 +29,7 @@ use xact_contracts::messages::{CachedDownload, DownloadTask, Problem};
 use xact_contracts::presigned;
 use xact_contracts::topology::Stage;
 use xact_contracts::url_guard::UrlPolicy;
-use xact_runtime::{Context, EachService, Emit, Factory, Failure, Handler, Limits, Outcome, SetupError, Unavailable};
+use xact_runtime::{Context, Emit, Factory, Failure, Handler, Limits, Outcome, Service, SetupError, Unavailable};
 use xact_telemetry::metrics::{InProgress, metrics};
 
 use breaker::Breakers;
@@ -51,7 +51,7 @@ const WORKER: &str = "download";
 pub fn factory() -> Factory {
     Arc::new(|settings| {
         let limits = Limits::of_concurrency(settings.download_concurrency).with_records(settings.download_window);
-        Ok(EachService::new(Download::new(settings)?, limits))
+        Ok(Service::each(Download::new(settings)?, limits))
     })
 }
 

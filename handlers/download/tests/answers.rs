@@ -127,7 +127,7 @@ async fn the_detected_type_is_in_the_message_also_for_a_file_that_was_complete()
         let Ok(Outcome::Emit(emit)) = bench.handle("/ok/1000/x/b.png").await else {
             panic!("it is a picture");
         };
-        let out = xact_runtime::routing::produced(emit, Timestamp::now()).await;
+        let out = xact_runtime::testing::produced(emit, Timestamp::now()).await;
         let cached = &out[0].1;
         assert_eq!(
             (&cached["file_type"], &cached["content_type"]),
@@ -162,7 +162,7 @@ async fn a_complete_file_in_the_previous_layout_is_used_when_its_download_fails(
     let Ok(Outcome::Emit(emit)) = bench.handle(path).await else {
         panic!("it is there");
     };
-    let out = xact_runtime::routing::produced(emit, Timestamp::now()).await;
+    let out = xact_runtime::testing::produced(emit, Timestamp::now()).await;
     assert_eq!(out[0].0, "xact.downloads.cached");
     assert_eq!(out[0].1["local_cache_path"], local_cache_path);
     assert_eq!(out[0].1["bytes_downloaded"], 5);

@@ -17,7 +17,7 @@ use xact_contracts::category::Category;
 use xact_contracts::messages::{Event, MAX_ATTACHMENTS};
 use xact_contracts::topology::Stage;
 use xact_contracts::url_guard::UrlPolicy;
-use xact_runtime::{Context, EachService, Emit, Factory, Failure, Handler, Limits, Outcome};
+use xact_runtime::{Context, Emit, Factory, Failure, Handler, Limits, Outcome, Service};
 use xact_telemetry::metrics::{DOMAIN, metrics};
 
 use irregularities::IrregularityReport;
@@ -34,7 +34,7 @@ pub struct EventIngester {
 #[must_use]
 pub fn factory() -> Factory {
     Arc::new(|settings| {
-        Ok(EachService::new(
+        Ok(Service::each(
             EventIngester::new(settings),
             Limits::of_concurrency(Stage::EventIngester.row().concurrency),
         ))

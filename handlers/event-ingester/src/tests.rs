@@ -29,7 +29,7 @@ async fn produced(ingester: &EventIngester, event: Event) -> Vec<(String, Value)
     let Outcome::Emit(emit) = ingester.handle(&event, &context()).await.unwrap() else {
         panic!("an event is never held");
     };
-    xact_runtime::routing::produced(emit, context().now).await
+    xact_runtime::testing::produced(emit, context().now).await
 }
 
 #[tokio::test]

@@ -11,8 +11,7 @@ use xact_contracts::messages::Event;
 use xact_contracts::topology::Stage;
 use xact_lake::{EventRow, Sourced};
 use xact_runtime::{
-    AssignError, Assigned, Batch, BatchHandler, BatchService, Context, Factory, Refused, Starts, TablePositions,
-    Unavailable,
+    AssignError, Assigned, Batch, BatchHandler, Context, Factory, Refused, Service, Starts, TablePositions, Unavailable,
 };
 use xact_table_sink::{TableSink, UndatedRows, sourced};
 
@@ -26,7 +25,7 @@ pub struct EventWriter {
 pub fn factory() -> Factory {
     Arc::new(|settings| {
         let events = TableSink::open(settings)?;
-        Ok(BatchService::new(EventWriter { events }, settings.event_batch))
+        Ok(Service::batch(EventWriter { events }, settings.event_batch))
     })
 }
 

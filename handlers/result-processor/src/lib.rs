@@ -24,7 +24,7 @@ use xact_contracts::messages::{DownloadResult, Status};
 use xact_contracts::topology::Stage;
 use xact_lake::{AttachmentRow, FailedRow, Key};
 use xact_runtime::{
-    AssignError, Assigned, Batch, BatchHandler, BatchService, Context, Delivered, Factory, Refused, SetupError, Starts,
+    AssignError, Assigned, Batch, BatchHandler, Context, Delivered, Factory, Refused, Service, SetupError, Starts,
     TablePositions, Unavailable,
 };
 use xact_table_sink::{TableSink, sourced};
@@ -40,12 +40,7 @@ pub struct ResultProcessor {
 /// Returns the factory of the stage.
 #[must_use]
 pub fn factory() -> Factory {
-    Arc::new(|settings| {
-        Ok(BatchService::new(
-            ResultProcessor::new(settings)?,
-            settings.result_batch,
-        ))
-    })
+    Arc::new(|settings| Ok(Service::batch(ResultProcessor::new(settings)?, settings.result_batch)))
 }
 
 impl ResultProcessor {

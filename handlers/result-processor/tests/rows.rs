@@ -61,7 +61,7 @@ fn assigned(committed: Option<i64>, note: Option<CommitMetadata>, end: i64) -> [
         topic: "xact.downloads.results".to_owned(),
         partition: 0,
         committed,
-        note,
+        metadata: note,
         start: committed.unwrap_or(0),
         first: 0,
         end,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use xact_contracts::messages::DownloadTask;
 use xact_contracts::topology::{Stage, TopicRole};
-use xact_runtime::{Context, EachService, Emit, Factory, Failure, Handler, Limits, Outcome};
+use xact_runtime::{Context, Emit, Factory, Failure, Handler, Limits, Outcome, Service};
 
 /// The handler.
 pub struct RetryScheduler;
@@ -27,7 +27,7 @@ pub fn factory() -> Factory {
             records: 2 * WAITING_PER_PARTITION * partitions,
             bytes: 64 * 1024 * 1024,
         };
-        Ok(EachService::new(RetryScheduler, limits))
+        Ok(Service::each(RetryScheduler, limits))
     })
 }
 

@@ -16,7 +16,7 @@ use xact_contracts::category::Category;
 use xact_contracts::messages::{CachedDownload, DownloadResult, Problem};
 use xact_contracts::topology::Stage;
 use xact_lake::{Content, FileError, FileStore};
-use xact_runtime::{Context, EachService, Emit, Factory, Failure, Handler, Limits, Outcome, SetupError, Unavailable};
+use xact_runtime::{Context, Emit, Factory, Failure, Handler, Limits, Outcome, Service, SetupError, Unavailable};
 use xact_telemetry::metrics::{InProgress, Status, metrics};
 
 use janitor::Janitor;
@@ -45,7 +45,7 @@ const WORKER: &str = "upload";
 pub fn factory() -> Factory {
     Arc::new(|settings| {
         let limits = Limits::of_concurrency(settings.upload_concurrency).with_records(settings.upload_window);
-        Ok(EachService::new(Upload::new(settings)?, limits))
+        Ok(Service::each(Upload::new(settings)?, limits))
     })
 }
 

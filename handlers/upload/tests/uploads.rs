@@ -58,7 +58,7 @@ impl Bench {
         let Outcome::Emit(emit) = self.handle(cached).await.unwrap() else {
             panic!("an upload is never held");
         };
-        xact_runtime::routing::produced(emit, now()).await
+        xact_runtime::testing::produced(emit, now()).await
     }
 }
 

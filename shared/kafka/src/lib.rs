@@ -16,9 +16,9 @@ pub mod client_config;
 mod commit_metadata;
 mod connection;
 mod connection_error;
-pub mod producer;
+mod producer;
 mod read_errors;
-pub mod record;
+mod record;
 mod wake;
 
 pub use commit_metadata::{CommitMetadata, TablePositions};
@@ -26,11 +26,5 @@ pub use connection::{Connection, HealthReporter, Permission, TopicAuthorization}
 pub use connection_error::{ConnectionError, ConnectionErrorKind, is_authorization_error};
 pub use producer::{DeliveryStoppedError, Outgoing, Producer, ProducerError};
 pub use read_errors::ReadErrors;
-pub use record::{Record, TRACEPARENT, TRACESTATE, trace_of_headers};
+pub use record::{Record, trace_of_headers};
 pub use wake::Wake;
-
-// Paths of callers that are being changed.
-#[doc(hidden)]
-pub mod commit_note {
-    pub use crate::commit_metadata::{CommitMetadata as CommitNote, TablePositions};
-}

@@ -41,9 +41,6 @@ pub struct Outgoing {
 #[error("stopped before the broker acknowledged everything")]
 pub struct DeliveryStoppedError;
 
-#[doc(hidden)]
-pub use DeliveryStoppedError as Unfinished;
-
 /// The librdkafka client could not be created.
 #[derive(Debug, thiserror::Error)]
 #[error("the Kafka producer cannot be created: {0}; check the bootstrap servers and the security settings")]

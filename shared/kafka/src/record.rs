@@ -29,9 +29,9 @@ pub struct Record {
 }
 
 /// Header with the W3C trace parent.
-pub const TRACEPARENT: &str = "traceparent";
+pub(crate) const TRACEPARENT: &str = "traceparent";
 /// Header with the W3C trace state.
-pub const TRACESTATE: &str = "tracestate";
+pub(crate) const TRACESTATE: &str = "tracestate";
 
 /// Reads the trace from a record's headers, which `header` looks up by name. Without valid headers, a new trace begins.
 pub fn trace_of_headers<'a>(header: impl Fn(&str) -> Option<&'a str>) -> TraceContext {

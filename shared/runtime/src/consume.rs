@@ -29,6 +29,7 @@ mod stuck_partitions;
 
 pub(crate) use assignment::StageStarts;
 pub(crate) use consumer::{Consumer, Subscription};
+pub(crate) use error::ConsumeError;
 pub(crate) use in_flight::{InFlight, Lease, Sink};
 pub use limits::Limits;
 pub(crate) use partition::Running;

@@ -1,4 +1,4 @@
-//! The messages that a handler emits, encoded and cut to the size that a broker accepts.
+//! The messages that a handler emits, encoded and truncated to the size that a broker accepts.
 
 use std::fmt;
 use std::future::Future;
@@ -12,7 +12,7 @@ use crate::size_limit;
 use xact_contracts::messages::{DownloadTask, Message, Problem};
 use xact_contracts::topology::TopicRole;
 
-/// Messages of the handler `H` for the stages downstream.
+/// The messages that the handler `H` emits for the stages downstream.
 pub struct Emit<H> {
     pub(crate) messages: Vec<Emitted>,
     pub(crate) then: Option<AfterDelivery>,
@@ -35,7 +35,7 @@ impl<H> fmt::Debug for Emit<H> {
 pub(crate) enum Emitted {
     /// A message for the topic of its role.
     Message(Encoded),
-    /// One attachment failed while the message as a whole did not.
+    /// An attachment that failed on its own.
     Failed(Box<DownloadTask>, Problem),
 }
 
@@ -49,12 +49,12 @@ pub(crate) struct Encoded {
 }
 
 impl Encoded {
-    /// Encodes a message, and cuts its long strings if it would not fit the broker.
+    /// Encodes a message, with long strings truncated if the broker would not accept it.
     pub(crate) fn new<M: Message + Serialize>(message: &M) -> Self {
         Self {
             role: M::ROLE,
             key: message.trace_id().to_owned(),
-            value: size_limit::into_limit(message),
+            value: size_limit::encode_within_limit(message),
         }
     }
 }
@@ -70,14 +70,14 @@ impl<H> Default for Emit<H> {
 }
 
 impl<H: Handler> Emit<H> {
-    /// Nothing to send yet: the outcome of a message that is done.
+    /// Creates an outcome without messages.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a message of any type. The type says the role of its topic ([`Message::ROLE`]); a role that the stage's row of
-    /// the topology does not list as produced is a compile error:
+    /// Adds a message of any type. Its type determines the role of its topic ([`Message::ROLE`]). A role that the stage's row
+    /// of the topology does not list as produced is a compile error:
     ///
     /// ```compile_fail,E0080
     /// # use xact_contracts::{messages::{CachedDownload, DownloadTask}, topology::Stage};
@@ -92,14 +92,14 @@ impl<H: Handler> Emit<H> {
     ///         Ok(Emit::new().message(&self.0).into())
     ///     }
     /// }
-    /// # drop(xact_runtime::EachService::new(Audit(todo!()), xact_runtime::Limits::of_concurrency(1)));
+    /// # drop(xact_runtime::Service::each(Audit(todo!()), xact_runtime::Limits::of_concurrency(1)));
     /// ```
     #[must_use]
     pub fn message<M: Message + Serialize>(mut self, message: &M) -> Self {
         const {
             assert!(
                 H::STAGE.may_produce(M::ROLE),
-                "the stage may not produce this type of message: see its row in contracts/src/topology.rs"
+                "the stage must not produce this type of message: see its row in contracts/src/topology.rs"
             );
         }
         self.messages.push(Emitted::Message(Encoded::new(message)));
@@ -113,8 +113,8 @@ impl<H: Handler> Emit<H> {
         self
     }
 
-    /// Runs `after` once the broker has acknowledged all messages, and not before: to delete what a redelivery would
-    /// need. It must be short, and harmless when a crash prevents it.
+    /// Runs `after` once the broker has acknowledged all messages, for example to delete what a redelivery would need. It must
+    /// be short, and a crash that prevents it must be harmless.
     #[must_use]
     pub fn then(mut self, after: impl Future<Output = ()> + Send + 'static) -> Self {
         self.then = Some(Box::pin(after));

@@ -1,7 +1,7 @@
-//! Fail points: where a test ends or breaks a process at one exact instant, between two steps that must not be one.
+//! Fail points: places between two steps where a test aborts or breaks a process.
 //!
-//! They are compiled in only where the `fail` crate has its feature `failpoints`, which the tests of this crate turn on:
-//! a workspace build of tests has them, the build of a binary for an image has none. The variable `FAILPOINTS` arms
+//! They are compiled in only with the feature `failpoints` of the `fail` crate, which the tests of this crate enable: a
+//! workspace build of tests has them, the build of a binary for an image does not. The variable `FAILPOINTS` configures
 //! them: `delivered::download=2*off->1*return` lets two messages pass and aborts the process at the third.
 //!
 //! | fail point | between | actions |
@@ -13,15 +13,15 @@
 //! | `delta::written` | parquet files in the lake and their Delta commit | `return`: aborts |
 //! | `delta::committed` | the Delta commit and the offset that counts as done | `return`: aborts |
 //!
-//! An abort is to the rest of the world what SIGKILL is: no destructor, no flush, no farewell to the broker.
+//! An abort is equivalent to SIGKILL: no destructors, no flush, no LeaveGroup request.
 
-/// Arms what `FAILPOINTS` names, for the rest of the process. Does nothing where none are compiled in.
+/// Activates the fail points that `FAILPOINTS` configures. Does nothing if none are compiled in.
 ///
 /// # Panics
 /// When `FAILPOINTS` cannot be read, which only tests set.
 pub fn arm() {
     if fail::has_failpoints() {
-        // Its end would disarm them, and hold a lock until then.
+        // Dropping the scenario would deactivate them.
         std::mem::forget(fail::FailScenario::setup());
     }
 }

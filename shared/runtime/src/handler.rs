@@ -1,7 +1,7 @@
-//! The one idea: a handler is a function. It is given typed messages and says what came of them.
+//! The interface of handlers. A handler is a function of typed messages: it returns their outcome.
 //!
-//! It never sees a consumer, a producer, an offset, a topic name or a retry count to increment: all that is the
-//! runtime's. The same handler serves Kafka, `POST /invoke`, tests and `--dev`.
+//! It knows no consumer, producer, offset, topic name or retry count; these belong to the runtime. The same handler serves
+//! Kafka, `POST /invoke`, tests and `--dev`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,18 +15,18 @@ use xact_contracts::category::Category;
 use xact_contracts::ids::AppId;
 use xact_contracts::messages::{Message, Problem, SourceRecord};
 use xact_contracts::topology::Stage;
-use xact_kafka::commit_note::{CommitNote, TablePositions};
+use xact_kafka::{CommitMetadata, TablePositions};
 
-/// What a handler may know about the message besides its content.
+/// What a handler knows in addition to the message.
 #[derive(Debug, Clone)]
 pub struct Context {
-    /// The time.
+    /// The current time.
     pub now: Timestamp,
-    /// When the record was written: stands in for a timestamp that an event lacks.
+    /// When the record was written. It replaces the timestamp of an event without one.
     pub record_timestamp: Option<Timestamp>,
 }
 
-/// A stage that handles its messages one by one, many at the same time.
+/// A stage that handles its messages one by one, and many concurrently.
 pub trait Handler: Send + Sync + Sized + 'static {
     /// The stage that it implements.
     const STAGE: Stage;
@@ -34,44 +34,44 @@ pub trait Handler: Send + Sync + Sized + 'static {
     /// The message that it reads.
     type Input: Message + Sync;
 
-    /// Handles one message. May be called again with the same message at any time: after a crash, a rebalance, or
-    /// a failed dependency.
+    /// Handles one message. It may be called again with the same message: after a crash, a rebalance, or while a dependency
+    /// is unavailable.
     fn handle(
         &self,
         input: &Self::Input,
         context: &Context,
     ) -> impl Future<Output = Result<Outcome<Self>, Failure>> + Send;
 
-    /// Runs beside the messages until the worker ends: for upkeep. Most stages have none.
+    /// Runs concurrently with the messages until the worker ends, for periodic tasks. Most stages have none.
     fn upkeep(&self) -> impl Future<Output = ()> + Send {
         std::future::pending()
     }
 }
 
-/// A stage that makes many messages durable at once.
+/// A stage that makes many messages durable together.
 pub trait BatchHandler: Send + Sync + 'static {
     /// The stage that it implements.
     const STAGE: Stage;
 
-    /// What it reads.
+    /// The message that it reads.
     type Input: Message + Sync;
 
-    /// Told which partitions it is about to read, before their first record, and answers where to begin with those that
-    /// it wants from elsewhere. An error stops the worker: it is for positions that disagree, where going on would skip
-    /// messages in silence.
+    /// Called with the newly assigned partitions before their first record is read. Returns where to start those that must
+    /// not start at [`Assigned::start`]. An error stops the worker: it is for positions that disagree, so that continuing
+    /// would silently skip messages.
     fn assigned(&self, partitions: &[Assigned]) -> impl Future<Output = Result<Starts, AssignError>> + Send {
         let _ = partitions;
         async { Ok(Starts::new()) }
     }
 
-    /// The position that each of its tables has for a partition (`{group}:{topic}:{partition}`) after the batches handled
-    /// so far. It is kept beside the committed offset. A stage without tables has none.
+    /// Returns the position of each of the stage's tables for a partition, after the batches handled so far. It is committed
+    /// together with the offset. A stage without tables returns none.
     fn table_positions(&self, app_id: &AppId) -> TablePositions {
         let _ = app_id;
         TablePositions::new()
     }
 
-    /// Makes a batch durable. Returns the records that it refuses; all others are durable when it returns.
+    /// Makes a batch durable. Returns the rejected records; all others are durable then.
     fn handle(
         &self,
         batch: &Batch<'_, Self::Input>,
@@ -79,15 +79,15 @@ pub trait BatchHandler: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<Refused>, Unavailable>> + Send;
 }
 
-/// What came of a message.
+/// The outcome of a message.
 pub enum Outcome<H> {
     /// Done, with messages for the stages downstream.
     Emit(Emit<H>),
-    /// Not to be done before this time: the runtime holds the message until then and calls the handler again.
+    /// Not due before this time. The runtime holds the message until then and calls the handler again.
     NotBefore(Timestamp),
 }
 
-// Not derived: a handler need not implement `Debug`.
+// Not derived, because a handler need not implement `Debug`.
 impl<H> fmt::Debug for Outcome<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -106,19 +106,19 @@ impl<H> From<Emit<H>> for Outcome<H> {
 /// Why a message was not handled.
 #[derive(Debug)]
 pub enum Failure {
-    /// The message's own trouble: retried or dead-lettered.
+    /// The message itself failed. It is retried or dead-lettered.
     Message {
-        /// What is written down about it.
+        /// Category and text of the failure.
         problem: Problem,
-        /// What the server asked to wait (`Retry-After`).
+        /// The delay that the server requested (`Retry-After`).
         retry_after: Option<Duration>,
     },
-    /// A dependency's trouble: the message is kept and tried again until the dependency is back.
+    /// A dependency is unavailable. The message is kept and tried again until it is back.
     Unavailable(Unavailable),
 }
 
 impl Failure {
-    /// The message's own trouble.
+    /// Returns the failure of a message itself.
     #[must_use]
     pub fn message(category: Category, text: impl AsRef<str>) -> Self {
         Problem::new(category, text).into()
@@ -140,30 +140,30 @@ impl From<Unavailable> for Failure {
     }
 }
 
-/// A dependency that is not there: OneLake, a table, the cache volume. Shown in readiness until it is back.
+/// A dependency (OneLake, a table, the cache volume) is unavailable. Readiness reports it until it is back.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{dependency}: {reason}")]
 pub struct Unavailable {
-    /// Its name in readiness and logs.
+    /// The dependency's name in readiness and logs.
     pub dependency: &'static str,
-    /// What is wrong and what to do about it; redacted.
+    /// What is wrong and what to do about it, redacted.
     pub reason: String,
-    /// What becomes of the records at hand.
+    /// What happens to the records at hand.
     pub records: Records,
 }
 
-/// What becomes of records while a dependency is not there.
+/// What happens to records while a dependency is unavailable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Records {
     /// They are kept and tried again.
     Kept,
-    /// They are let go: the stage's partitions are assigned anew, and [`BatchHandler::assigned`] says where to begin. For a
-    /// table that was taken back behind what was read already.
+    /// They are dropped. The stage's partitions are assigned again, and [`BatchHandler::assigned`] returns where to start. For
+    /// a table that was restored to a version before these records.
     ReadAgain,
 }
 
 impl Unavailable {
-    /// A dependency that is not there.
+    /// Creates the error; the records are kept.
     #[must_use]
     pub fn new(dependency: &'static str, reason: impl AsRef<str>) -> Self {
         Self {
@@ -173,7 +173,7 @@ impl Unavailable {
         }
     }
 
-    /// The same, but earlier records have to be read first.
+    /// Returns the same error for records before which earlier ones must be read again.
     #[must_use]
     pub fn reading_again(self) -> Self {
         Self {
@@ -183,24 +183,24 @@ impl Unavailable {
     }
 }
 
-/// Why a stage cannot begin to read its partitions.
+/// A stage cannot start to read its partitions.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AssignError {
-    /// It may be well later.
+    /// A dependency is unavailable. The stage is asked again.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
-    /// An operator must decide.
+    /// An operator must intervene.
     #[error("{0}")]
     Refused(String),
 }
 
-/// Where to begin, by [`Assigned::app_id`], instead of at [`Assigned::start`].
+/// Where to start instead of at [`Assigned::start`], by [`Assigned::app_id`].
 pub type Starts = BTreeMap<AppId, i64>;
 
 /// A partition that a stage is about to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assigned {
-    /// Consumer group, topic and partition as one name: `{group}:{topic}:{partition}`.
+    /// Consumer group, topic and partition as one name.
     pub app_id: AppId,
     /// Topic.
     pub topic: String,
@@ -208,13 +208,13 @@ pub struct Assigned {
     pub partition: i32,
     /// The group's committed offset.
     pub committed: Option<i64>,
-    /// What was noted beside it.
-    pub note: Option<CommitNote>,
-    /// Where reading begins: at the committed offset, else where the configuration says.
+    /// The metadata of the committed offset.
+    pub metadata: Option<CommitMetadata>,
+    /// Where reading starts: at the committed offset, or else where the configuration says.
     pub start: i64,
-    /// The first record that the topic partition still has, or would have.
+    /// The first available offset of the partition (low watermark).
     pub first: i64,
-    /// One past the last record of the topic partition now.
+    /// One past the last offset of the partition (high watermark).
     pub end: i64,
 }
 
@@ -223,8 +223,8 @@ pub struct Assigned {
 pub struct Batch<'a, I> {
     /// In the order of their offsets within each partition.
     pub records: Vec<&'a Delivered<I>>,
-    /// For each `{group}:{topic}:{partition}` in the batch the next offset, unreadable records counted: what the
-    /// tables remember together with the rows. Empty for a batch that did not come from the topic (`/invoke`).
+    /// The next offset of each partition in the batch, unreadable records included. The tables store it together with the
+    /// rows. Empty for a batch of `/invoke`.
     pub positions: BTreeMap<AppId, i64>,
 }
 
@@ -237,7 +237,7 @@ pub struct Delivered<I> {
     pub source: SourceRecord,
     /// When the record was written.
     pub record_timestamp: Option<Timestamp>,
-    /// `{group}:{topic}:{partition}`; `None` when it did not come from the topic.
+    /// The partition of the record; `None` for a record of `/invoke`.
     pub app_id: Option<AppId>,
 }
 

@@ -1,10 +1,11 @@
 //! HTTP of a process: liveness, readiness, metrics, and `/invoke`.
 //!
-//! Whoever can reach the port may send what he likes: connections, headers, bodies and calls have limits, so that none of
-//! it stops the work. What is served to anybody holds no secret.
+//! Clients are not trusted: connections, headers, bodies and calls have limits, so that no client stops the work. The
+//! responses without authentication contain no secret.
 
 mod connections;
 mod invoke_route;
+mod state;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -22,11 +23,12 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::worker::Worker;
+use state::HttpState;
 use xact_contracts::redaction::redact_text;
 use xact_telemetry::health::Health;
 use xact_telemetry::metrics;
 
-/// The port cannot be used.
+/// The port cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "{address} cannot be opened: {error}; set METRICS_PORT (--metrics-port) to a free port, or to 0 for any, and METRICS_ADDRESS to an address of this machine"
@@ -36,42 +38,31 @@ pub struct PortError {
     error: std::io::Error,
 }
 
-#[derive(Clone)]
-struct App {
-    health: Health,
-    workers: Arc<Vec<Arc<Worker>>>,
-    invoke_token: Option<SecretString>,
-    invocations: Arc<Semaphore>,
-}
-
 /// Opens the port.
-///
-/// # Errors
-/// When it is taken or not allowed.
-pub async fn bind(address: SocketAddr) -> Result<TcpListener, PortError> {
+pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, PortError> {
     TcpListener::bind(address)
         .await
         .map_err(|error| PortError { address, error })
 }
 
 /// Serves until `stop`.
-pub async fn serve(
+pub(crate) async fn serve(
     listener: TcpListener,
     health: Health,
     workers: Vec<Arc<Worker>>,
     invoke_token: Option<SecretString>,
     stop: CancellationToken,
 ) {
-    let app = App {
+    let state = HttpState {
         health,
         workers: Arc::new(workers),
         invoke_token,
-        invocations: Arc::new(Semaphore::new(invoke_route::MOST_AT_ONCE)),
+        invocations: Arc::new(Semaphore::new(invoke_route::MAX_CALLS)),
     };
-    connections::serve(listener, router(app), connections::Limits::default(), stop).await;
+    connections::serve(listener, router(state), connections::Limits::default(), stop).await;
 }
 
-fn router(app: App) -> Router {
+fn router(state: HttpState) -> Router {
     Router::new()
         .route("/health/live", get(live))
         .route("/health/ready", get(ready))
@@ -81,18 +72,18 @@ fn router(app: App) -> Router {
         )
         .route("/invoke", post(invoke_route::only))
         .route("/invoke/{worker}", post(invoke_route::named))
-        .with_state(app)
+        .with_state(state)
 }
 
-async fn live(State(app): State<App>) -> Response {
-    let stuck = app.health.stuck();
+async fn live(State(state): State<HttpState>) -> Response {
+    let stuck = state.health.stuck();
     let status = status(stuck.is_empty());
     (status, Json(json!({ "live": stuck.is_empty(), "stuck": stuck }))).into_response()
 }
 
-async fn ready(State(app): State<App>) -> Response {
-    // A reason quotes what a library said, and libraries like to quote URLs.
-    let reasons: BTreeMap<String, Value> = app
+async fn ready(State(state): State<HttpState>) -> Response {
+    // A reason may quote an error of a library, which may contain a URL with a secret.
+    let reasons: BTreeMap<String, Value> = state
         .health
         .not_ready()
         .into_iter()
@@ -102,8 +93,8 @@ async fn ready(State(app): State<App>) -> Response {
     (status, Json(json!({ "ready": reasons.is_empty(), "reasons": reasons }))).into_response()
 }
 
-const fn status(is_well: bool) -> StatusCode {
-    if is_well {
+const fn status(is_ok: bool) -> StatusCode {
+    if is_ok {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE

@@ -1,4 +1,4 @@
-//! `POST /invoke`: the same handler without Kafka, with a batch in the shape of a Lambda Kafka event.
+//! Requests and responses of `POST /invoke`: the same handler without Kafka, with records in the form of a Lambda Kafka event.
 //! <https://docs.aws.amazon.com/lambda/latest/dg/with-kafka.html>
 
 use std::collections::BTreeMap;
@@ -8,12 +8,11 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use xact_kafka::record::{Record, TRACEPARENT, TRACESTATE};
-use xact_telemetry::trace_context::TraceContext;
+use xact_kafka::{Record, trace_of_headers};
 
 /// The request: records by `topic-partition`.
 #[derive(Debug, Deserialize)]
-pub struct Request {
+struct Request {
     records: BTreeMap<String, Vec<InvokeRecord>>,
 }
 
@@ -28,15 +27,15 @@ struct InvokeRecord {
     key: Option<String>,
     #[serde(default)]
     value: Option<String>,
-    /// Each header is an object of its name and its bytes.
+    /// Each header is an object with the header's name and bytes.
     #[serde(default)]
     headers: Vec<BTreeMap<String, Vec<u8>>>,
 }
 
-/// The answer: what must be sent again.
+/// The response: the records that the caller must send again.
 #[derive(Debug, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
-pub struct Response {
+pub(crate) struct Response {
     batch_item_failures: Vec<ItemFailure>,
 }
 
@@ -53,33 +52,23 @@ struct ItemIdentifier {
     offset: i64,
 }
 
-/// A request that cannot be understood.
+/// The request body is invalid.
 #[derive(Debug, thiserror::Error)]
-pub enum InvokeError {
-    /// Not the shape of a Kafka event.
-    #[error("the body is no Lambda Kafka event: {0}")]
+pub(crate) enum InvokeError {
+    #[error("the request body is not a Lambda Kafka event: {0}")]
     Shape(#[from] serde_json::Error),
-    /// A key or value is no base64.
-    #[error("{field} of {topic}[{partition}] at offset {offset} is no base64: {error}")]
+    #[error("{field} of {topic}[{partition}] at offset {offset} is not valid base64: {error}")]
     Base64 {
-        /// `key` or `value`.
         field: &'static str,
-        /// Topic.
         topic: String,
-        /// Partition.
         partition: i32,
-        /// Offset.
         offset: i64,
-        /// Why.
         error: base64::DecodeError,
     },
 }
 
-/// Reads a request's records.
-///
-/// # Errors
-/// When the body is no Kafka event, or a key or value no base64: then nothing was worked on.
-pub fn records(body: &[u8]) -> Result<Vec<Record>, InvokeError> {
+/// Parses the records of a request.
+pub(crate) fn records(body: &[u8]) -> Result<Vec<Record>, InvokeError> {
     let request: Request = serde_json::from_slice(body)?;
     request.records.into_values().flatten().map(record).collect()
 }
@@ -104,9 +93,7 @@ fn record(from: InvokeRecord) -> Result<Record, InvokeError> {
         std::str::from_utf8(bytes).ok()
     };
     Ok(Record {
-        trace: header(TRACEPARENT)
-            .and_then(|parent| TraceContext::parse(parent, header(TRACESTATE)))
-            .unwrap_or_default(),
+        trace: trace_of_headers(header),
         timestamp: from
             .timestamp
             .and_then(|millis| Timestamp::from_millisecond(millis).ok()),
@@ -118,18 +105,16 @@ fn record(from: InvokeRecord) -> Result<Record, InvokeError> {
     })
 }
 
-/// Where each record was, before it is handed to the handler.
-#[must_use]
-pub fn identifiers(records: &[Record]) -> Vec<(String, i32, i64)> {
+/// Returns topic, partition and offset of each record.
+pub(crate) fn identifiers(records: &[Record]) -> Vec<(String, i32, i64)> {
     records
         .iter()
         .map(|record| (record.topic.to_string(), record.partition, record.offset))
         .collect()
 }
 
-/// The answer for records of which some were not finished.
-#[must_use]
-pub fn response(identifiers: Vec<(String, i32, i64)>, finished: &[bool]) -> Response {
+/// Returns the response. `finished` says for each record whether it is done.
+pub(crate) fn response(identifiers: Vec<(String, i32, i64)>, finished: &[bool]) -> Response {
     Response {
         batch_item_failures: identifiers
             .into_iter()
@@ -151,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_documented_shape_is_read() {
+    fn the_documented_form_is_parsed() {
         let body = br#"{"eventSource":"SelfManagedKafka","records":{"mytopic-0":[{"topic":"mytopic","partition":0,"offset":15,"timestamp":1545084650987,
             "timestampType":"CREATE_TIME","key":"cmVjb3JkS2V5","value":"SGVsbG8=","headers":[{"headerKey":[104,101]}]}]}}"#;
         let records = records(body).unwrap();
@@ -167,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_is_no_base64_is_told_by_its_offset() {
+    fn an_invalid_value_is_named_with_its_offset() {
         let body = br#"{"records":{"t-0":[{"topic":"t","partition":0,"offset":3,"value":"%%"}]}}"#;
         assert!(
             records(body)

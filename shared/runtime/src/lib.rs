@@ -1,36 +1,39 @@
 //! The lambda-style runtime: a handler is a function, and everything else is here once, for all stages.
 //!
-//! Follow one message: [`consume`] polls it from its partition, [`work`] passes it to the stage's [`handler`],
-//! [`routing`] turns the outcome into records, the producer of `xact-kafka` sends them and waits for their
-//! acknowledgements, [`offset_tracker`] finds the offset below which everything is done, and [`consume`] commits it.
+//! One message, followed through the modules: `consume` polls it from its partition, `work` passes it to the stage's
+//! [`Handler`], `routing` turns the [`Outcome`] into records, the producer of `xact-kafka` sends them and waits for their
+//! acknowledgements, and `consume` commits the offset before which everything is done.
 //!
-//! Around that: [`worker`] runs one stage and restarts it when it fails, [`process`] runs a whole process (signals, HTTP,
-//! telemetry), [`http`] serves health and metrics, and [`invoke`] accepts messages over HTTP instead of Kafka.
+//! Around that, `worker` runs one stage and restarts it after a failure, [`process`] runs a whole process (signals, HTTP,
+//! telemetry), `http` serves health, metrics and `POST /invoke`, and `invoke` reads its records.
 
-pub mod clock;
-pub mod consume;
+mod clock;
+mod consume;
 mod emit;
 pub mod fail_points;
-pub mod handler;
-pub mod http;
-pub mod invoke;
-pub mod offset_tracker;
+mod handler;
+mod http;
+mod invoke;
 mod probe;
 pub mod process;
-pub mod routing;
+mod routing;
 pub mod shutdown;
 mod size_limit;
-pub mod work;
-pub mod worker;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod work;
+mod worker;
 
+pub use clock::Clock;
 pub use consume::Limits;
 pub use emit::Emit;
 pub use handler::{
     AssignError, Assigned, Batch, BatchHandler, Context, Delivered, Failure, Handler, Outcome, Records, Refused,
     Starts, Unavailable,
 };
+pub use http::PortError;
 pub use process::run;
 pub use size_limit::MAX_VALUE_BYTES;
-pub use work::{BatchService, EachService, Service};
-pub use worker::{Factory, SetupError};
+pub use work::Service;
+pub use worker::{Factory, SetupError, Shared};
 pub use xact_kafka::{CommitMetadata, TablePositions};

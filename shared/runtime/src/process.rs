@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::http::{self, PortError};
-use crate::probe::{self, Asked};
+use crate::probe::{self, Command};
 use crate::shutdown;
 use crate::worker::{Factory, Shared, Worker};
 use xact_config::{ConfigError, Environment, Settings, load_dotenv};
@@ -20,32 +20,32 @@ use xact_kafka::{Producer, ProducerError};
 use xact_telemetry::health::Health;
 use xact_telemetry::{self, TelemetryError};
 
-/// Why a process cannot start.
+/// A process could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Bad values.
+    /// Invalid configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// Logs or traces.
+    /// Logs or traces could not be set up.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
-    /// The port.
+    /// The HTTP port could not be opened.
     #[error(transparent)]
     Port(#[from] PortError),
-    /// The producer.
+    /// The producer could not be created.
     #[error(transparent)]
     Producer(#[from] ProducerError),
-    /// The signal handlers.
+    /// The signal handlers could not be installed.
     #[error("signals cannot be handled: {0}")]
     Signals(#[from] std::io::Error),
 }
 
-/// Beyond the grace period: what the clients may take to leave their groups.
-const LEAVE: Duration = Duration::from_secs(5);
+/// Time for the clients to leave their groups, in addition to the grace period.
+const LEAVE_GROUP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A running process.
 pub struct Process {
-    /// Shared by the workers.
+    /// What the workers share.
     pub shared: Shared,
     /// Where HTTP is served.
     pub address: SocketAddr,
@@ -58,7 +58,7 @@ impl Process {
     /// Starts `count` workers of each stage, and HTTP.
     ///
     /// # Errors
-    /// When the port or the Kafka client cannot be had. A worker that cannot start is no error: it tries again.
+    /// When the port cannot be opened or the producer cannot be created. A worker that cannot start is not an error: it retries.
     pub async fn start(
         settings: Settings,
         stages: Vec<(Stage, Factory)>,
@@ -86,7 +86,7 @@ impl Process {
                     } else {
                         format!("{stage}-{number}")
                     };
-                    // Known to be on its way before anybody can ask for readiness.
+                    // Set before HTTP serves readiness.
                     shared.health.starting(&name, "starting");
                     Worker::new(name, stage, Arc::clone(&factory), shared.clone())
                 })
@@ -113,12 +113,12 @@ impl Process {
         })
     }
 
-    /// Waits until told to drain and all workers have; false if some took longer than the grace period. Then the caller
-    /// should end the process ([`exit`]), for the async runtime itself would wait for what still runs.
+    /// Waits until the process drains and all workers have drained. Returns false if some took longer than the grace period.
+    /// The caller should then end the process with [`exit`], because dropping the async runtime would wait for running tasks.
     pub async fn wait(mut self) -> bool {
         self.shared.drain.cancelled().await;
         self.shared.health.starting("process", "draining");
-        let grace = self.shared.settings.shutdown_grace + LEAVE;
+        let grace = self.shared.settings.shutdown_grace + LEAVE_GROUP_TIMEOUT;
         let drained = tokio::time::timeout(grace, async { while self.workers.join_next().await.is_some() {} })
             .await
             .is_ok()
@@ -126,20 +126,20 @@ impl Process {
         self.stop_http.cancel();
         let _ = tokio::time::timeout(Duration::from_secs(1), self.http).await;
         if !drained {
-            tracing::warn!("some workers did not drain in time: what they left will be read again");
+            tracing::warn!("some workers did not drain in time: unfinished records will be read again");
         }
         drained
     }
 }
 
-/// Ends the process now. The async runtime would wait, without limit and deaf to signals, for blocking work that hangs
-/// on a share: what matters was drained before.
+/// Ends the process now. Dropping the Tokio runtime would wait indefinitely for blocking tasks (for example on a hung network
+/// share) and ignore signals. Draining has finished before.
 pub fn exit(code: u8) -> ! {
     xact_telemetry::flush();
     std::process::exit(code.into())
 }
 
-/// Logs what is in force, secrets hidden.
+/// Logs the effective configuration, with secrets hidden.
 pub fn print_configuration(environment: &Environment, settings: &Settings, what: &str) {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), what, "starting");
     if !settings.identity_scopes().is_empty() {
@@ -153,15 +153,15 @@ pub fn print_configuration(environment: &Environment, settings: &Settings, what:
     }
 }
 
-/// `main` of a handler's own binary: the handler itself, or with `--live` or `--ready` a question to the one that runs
-/// here, answered by the exit code (0 yes, 1 no).
+/// Implements `main` of a handler's binary: runs the handler, or with `--live` or `--ready` probes the one that runs here. The
+/// exit code of a probe is 0 for yes and 1 for no.
 pub async fn run(stage: Stage, factory: Factory) -> ExitCode {
-    let (error, code) = match Asked::read(std::env::args().skip(1)) {
-        Ok(Asked::Run) => match run_stage(stage, factory).await {
+    let (error, code) = match Command::parse(std::env::args().skip(1)) {
+        Ok(Command::Run) => match run_stage(stage, factory).await {
             Ok(()) => exit(0),
             Err(error) => (error.to_string(), 2),
         },
-        Ok(asked) => match probe::ask(asked) {
+        Ok(Command::Probe(question)) => match probe::probe(question) {
             Ok(()) => return ExitCode::SUCCESS,
             Err(error) => (error.to_string(), 1),
         },

@@ -1,76 +1,69 @@
-//! The one table that says where a failed message goes: retry topic, dead letter with result, or dead letter alone.
+//! Routes the outcome of a message to topics. A failed message goes to a retry topic, or becomes a dead letter with a result,
+//! or a dead letter alone.
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::emit::{Emit, Emitted, Encoded};
-use crate::handler::{Failure, Handler};
+use crate::emit::{Emitted, Encoded};
 use crate::size_limit::{self, MAX_KEY_BYTES};
+use xact_contracts::category::Category;
 use xact_contracts::markers;
 use xact_contracts::messages::{DeadLetter, DownloadResult, DownloadTask, Problem, metadata};
 use xact_contracts::time;
 use xact_contracts::topology::{Stage, TopicRole, Topics};
-use xact_kafka::producer::Outgoing;
-use xact_kafka::record::Record;
+use xact_kafka::{Outgoing, Record};
 use xact_telemetry::trace_context::TraceContext;
 
-/// Turns outcomes into records to produce.
+/// Routes the outcomes of a stage's messages.
 #[derive(Debug, Clone)]
-pub struct Routing {
-    /// The stage that decides.
-    pub stage: Stage,
+pub(crate) struct Routing {
+    pub(crate) stage: Stage,
     /// Configured names, with the retry delays.
-    pub topics: Topics,
+    pub(crate) topics: Topics,
     /// `MAX_RETRIES`.
-    pub max_retries: u32,
+    pub(crate) max_retries: u32,
 }
 
-/// What a failure or a message belongs to.
+/// The record that an outcome belongs to.
 #[derive(Debug, Clone, Copy)]
-pub struct RecordContext<'a> {
-    /// The record that was worked on.
-    pub record: &'a Record,
-    /// Trace that what is produced belongs to.
-    pub trace: &'a TraceContext,
-    /// When.
-    pub now: Timestamp,
+pub(crate) struct RecordContext<'a> {
+    pub(crate) record: &'a Record,
+    /// Trace of the records to produce.
+    pub(crate) trace: &'a TraceContext,
+    pub(crate) now: Timestamp,
 }
 
-/// Records to produce and what they count as.
+/// The records to produce for an outcome.
 #[derive(Debug, Default)]
-pub struct Routed {
-    /// Records for the broker.
-    pub outgoing: Vec<Outgoing>,
+pub(crate) struct Routed {
+    pub(crate) outgoing: Vec<Outgoing>,
     /// Failures among them, for the metrics.
-    pub failures: Vec<Counted>,
+    pub(crate) failures: Vec<FailureMetric>,
 }
 
-/// How one failure is counted.
+/// How a failure is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Counted {
-    /// Its category.
-    pub category: xact_contracts::category::Category,
-    /// What became of it.
-    pub end: End,
+pub(crate) struct FailureMetric {
+    pub(crate) category: Category,
+    pub(crate) outcome: FailureOutcome,
 }
 
-/// What became of a failure.
+/// Where a failed message goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// Waits in a retry topic, for so long.
+pub(crate) enum FailureOutcome {
+    /// To a retry topic, for this delay.
     Retried(Duration),
-    /// Dead-lettered, because another attempt cannot help.
+    /// To the dead letters, because another attempt cannot succeed.
     Permanent,
-    /// Dead-lettered, because all attempts failed.
+    /// To the dead letters, because all attempts failed.
     Exhausted,
-    /// Only counted: the stage produces nothing.
+    /// Nowhere, because the stage produces no dead letters. The failure is only counted.
     Dropped,
 }
 
 impl Routing {
-    /// The messages that a handler emitted.
-    #[must_use]
+    /// Routes the messages that a handler emitted.
     pub(crate) fn emitted(&self, emitted: Vec<Emitted>, on: RecordContext<'_>) -> Routed {
         let mut routed = Routed::default();
         for message in emitted {
@@ -82,9 +75,8 @@ impl Routing {
         routed
     }
 
-    /// A message whose handler failed. Not for [`Failure::Unavailable`]: that one is waited for.
-    #[must_use]
-    pub fn failed(
+    /// Routes a failed message. A message that waits for an unavailable dependency has not failed.
+    pub(crate) fn failed(
         &self,
         task: Option<DownloadTask>,
         trace_id: Option<String>,
@@ -124,12 +116,12 @@ impl Routing {
                 routed.outgoing.push(Outgoing {
                     topic,
                     key: markers::truncate(&task.trace_id, MAX_KEY_BYTES),
-                    value: size_limit::into_limit(&task),
+                    value: size_limit::encode_within_limit(&task),
                     trace: on.trace.clone(),
                 });
-                routed.failures.push(Counted {
+                routed.failures.push(FailureMetric {
                     category: problem.category,
-                    end: End::Retried(delay),
+                    outcome: FailureOutcome::Retried(delay),
                 });
             }
             None => {
@@ -140,19 +132,19 @@ impl Routing {
                 );
                 let letter = DeadLetter::of_task(task, problem, self.stage.name(), on.record.source(), on.now);
                 self.push(routed, Encoded::new(&letter), on);
-                routed.failures.push(Counted {
+                routed.failures.push(FailureMetric {
                     category: problem.category,
-                    end: if problem.category.is_retryable() {
-                        End::Exhausted
+                    outcome: if problem.category.is_retryable() {
+                        FailureOutcome::Exhausted
                     } else {
-                        End::Permanent
+                        FailureOutcome::Permanent
                     },
                 });
             }
         }
     }
 
-    /// A message without a task: its own bytes are the dead letter.
+    /// Dead-letters the bytes of a message without a task.
     fn dead_letter(&self, routed: &mut Routed, trace_id: Option<String>, problem: &Problem, on: RecordContext<'_>) {
         let may_dead_letter = self.stage.may_produce(TopicRole::Dlq);
         if may_dead_letter {
@@ -166,14 +158,18 @@ impl Routing {
             );
             self.push(routed, Encoded::new(&letter), on);
         }
-        routed.failures.push(Counted {
+        routed.failures.push(FailureMetric {
             category: problem.category,
-            end: if may_dead_letter { End::Permanent } else { End::Dropped },
+            outcome: if may_dead_letter {
+                FailureOutcome::Permanent
+            } else {
+                FailureOutcome::Dropped
+            },
         });
     }
 
-    /// The retry topic for the next attempt: the one whose turn it is, or a later one if the server asked for more
-    /// time. `None` when there is no other attempt.
+    /// Returns the index of the retry topic for the next attempt, and its delay: the topic for this number of retries, or a
+    /// later one if the server requested a longer delay. `None` if there is no further attempt.
     fn retry_topic(
         &self,
         problem: &Problem,
@@ -193,7 +189,7 @@ impl Routing {
                 .unwrap_or(usize::MAX)
                 .min(retries.len() - 1),
         };
-        // The due time honours the topic's delay, or the server's wish where no topic is as long.
+        // If no topic has the delay that the server requested, the due time includes it.
         let delay = retries[index].delay.max(retry_after.unwrap_or_default());
         Some((index, delay))
     }
@@ -201,7 +197,7 @@ impl Routing {
     fn push(&self, routed: &mut Routed, message: Encoded, on: RecordContext<'_>) {
         debug_assert!(
             self.stage.may_produce(message.role),
-            "{} may not produce to {:?}: see the topology",
+            "{} must not produce to {:?}: see the topology",
             self.stage,
             message.role
         );
@@ -218,31 +214,7 @@ impl Routing {
     }
 }
 
-/// Topics and messages that a stage produces for what its handler emitted, and what follows once the broker has taken
-/// them: for tests of handlers.
-#[doc(hidden)]
-pub async fn produced<H: Handler>(emit: Emit<H>, now: Timestamp) -> Vec<(String, serde_json::Value)> {
-    let record = Record::empty();
-    let routing = Routing {
-        stage: H::STAGE,
-        topics: Topics::default(),
-        max_retries: 4,
-    };
-    let on = RecordContext {
-        record: &record,
-        trace: &record.trace,
-        now,
-    };
-    let routed = routing.emitted(emit.messages, on);
-    if let Some(then) = emit.then {
-        then.await;
-    }
-    let value = |bytes: &[u8]| serde_json::from_slice(bytes).unwrap_or_default();
-    let outgoing = routed.outgoing.into_iter();
-    outgoing.map(|out| (out.topic, value(&out.value))).collect()
-}
-
-/// The task for its next attempt.
+/// Returns the task for its next attempt.
 fn retried(mut task: DownloadTask, problem: &Problem, delay: Duration, now: Timestamp) -> DownloadTask {
     let due = SignedDuration::try_from(delay)
         .ok()
@@ -256,24 +228,11 @@ fn retried(mut task: DownloadTask, problem: &Problem, delay: Duration, now: Time
     task
 }
 
-/// Splits a failure into its problem and the wait that the server asked for; a dependency's trouble comes back whole.
-///
-/// # Errors
-/// The failure itself when it is a dependency's.
-pub fn problem_of(failure: Failure) -> Result<(Problem, Option<Duration>), crate::handler::Unavailable> {
-    match failure {
-        Failure::Message { problem, retry_after } => Ok((problem, retry_after)),
-        Failure::Unavailable(unavailable) => Err(unavailable),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::size_limit::MAX_VALUE_BYTES;
-    use xact_contracts::category::Category;
-    use xact_contracts::messages::Message;
-    use xact_contracts::messages::Status;
+    use xact_contracts::messages::{Message, Status};
 
     fn routing(stage: Stage) -> Routing {
         Routing {
@@ -359,13 +318,13 @@ mod tests {
     #[test]
     fn permanent_and_exhausted_failures_are_dead_letters_with_a_result() {
         for (count, category, end) in [
-            (0, Category::Permanent, End::Permanent),
-            (4, Category::Transient, End::Exhausted),
-            (9, Category::Unknown, End::Exhausted),
+            (0, Category::Permanent, FailureOutcome::Permanent),
+            (4, Category::Transient, FailureOutcome::Exhausted),
+            (9, Category::Unknown, FailureOutcome::Exhausted),
         ] {
             let routed = fail(count, category, None);
             assert_eq!(topics(&routed), ["xact.downloads.results", "xact.downloads.dlq"]);
-            assert_eq!(routed.failures, [Counted { category, end }]);
+            assert_eq!(routed.failures, [FailureMetric { category, outcome: end }]);
             let letter = DeadLetter::decode(&routed.outgoing[1].value).unwrap();
             assert_eq!(letter.original_task.as_ref(), Some(&task(count)));
             assert_eq!(letter.attachment_url.as_deref(), Some("https://a/b.pdf"));
@@ -403,7 +362,7 @@ mod tests {
         let problem = Problem::new(Category::Permanent, "unreadable");
         let routed = routing(Stage::EventWriter).failed(None, None, &problem, None, on(&record(b"x")));
         assert!(routed.outgoing.is_empty());
-        assert_eq!(routed.failures[0].end, End::Dropped);
+        assert_eq!(routed.failures[0].outcome, FailureOutcome::Dropped);
     }
 
     #[test]

@@ -1,10 +1,10 @@
-//! Stopping: the first signal drains, the second stops at once.
+//! Signals: the first one drains, the second one ends the process at once.
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Exit code after a second signal: 128 + SIGINT, as shells have it.
-const STOPPED_AT_ONCE: i32 = 130;
+/// Exit code after a second signal: 128 + SIGINT, the convention of shells.
+const EXIT_INTERRUPTED: i32 = 130;
 
 /// Cancels `drain` on the first SIGTERM or Ctrl-C and ends the process on the second.
 ///
@@ -20,8 +20,8 @@ pub fn on_signals(drain: CancellationToken) -> std::io::Result<()> {
                 _ = interrupt.recv() => {}
             }
             if drain.is_cancelled() {
-                tracing::warn!("second signal: stopping at once; what is unfinished will be read again");
-                std::process::exit(STOPPED_AT_ONCE);
+                tracing::warn!("second signal: stopping at once; unfinished records will be read again");
+                std::process::exit(EXIT_INTERRUPTED);
             }
             tracing::info!("stopping: draining and committing; a second signal stops at once");
             drain.cancel();

@@ -15,9 +15,7 @@ use xact_contracts::presigned;
 use xact_contracts::time;
 use xact_contracts::topology::{TopicRole, Topics};
 use xact_contracts::url_guard::UrlPolicy;
-use xact_kafka::Outgoing;
-use xact_kafka::{TRACEPARENT, TRACESTATE};
-use xact_telemetry::trace_context::TraceContext;
+use xact_kafka::{Outgoing, trace_of_headers};
 
 /// Reasons why an entry is not replayed: another attempt would end as the last one did.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -113,9 +111,7 @@ pub(super) fn message(entry: &Entry, rules: &ReplayRules<'_>) -> Result<Outgoing
             .or_else(|| letter.trace_id.clone())
             .unwrap_or_default(),
         value,
-        trace: header(TRACEPARENT)
-            .and_then(|parent| TraceContext::parse(parent, header(TRACESTATE)))
-            .unwrap_or_default(),
+        trace: trace_of_headers(header),
     })
 }
 

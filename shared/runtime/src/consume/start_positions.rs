@@ -58,7 +58,7 @@ pub(super) fn fetch<C: ConsumerContext>(
                 topic: partition.topic.to_string(),
                 partition: partition.id,
                 committed,
-                note: committed.and_then(|_| CommitMetadata::parse(element.metadata())),
+                metadata: committed.and_then(|_| CommitMetadata::parse(element.metadata())),
                 start,
                 first: low,
                 end: high,

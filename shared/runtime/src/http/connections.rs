@@ -1,4 +1,4 @@
-//! The listener: how many connections there may be, and how long one may take to say what it wants.
+//! The listener, with limits on the number of connections and on the time to send a request's headers.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -12,35 +12,35 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-/// What clients may take.
+/// Limits on connections.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
-    /// Open connections. More wait in the system's queue until one has gone.
+    /// Open connections. Further ones wait in the system's queue until one is closed.
     pub(super) connections: usize,
-    /// From the connection, or from the last answer, to the end of the next request's headers.
-    pub(super) headers: Duration,
+    /// Time from the start of the connection, or from the last response, to the end of the next request's headers.
+    pub(super) header_timeout: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 512,
-            headers: Duration::from_secs(5),
+            header_timeout: Duration::from_secs(5),
         }
     }
 }
 
-/// One connection's headers; hyper's own limit is 400 KiB.
-const HEADER_BYTES: usize = 16 * 1024;
-/// After an error of the system, mostly too many open files: asking again at once would only burn.
-const PAUSE: Duration = Duration::from_millis(100);
+/// Most bytes of a request's headers. hyper's default is 400 KiB.
+const MAX_HEADER_BYTES: usize = 16 * 1024;
+/// Delay after an error of the system, usually too many open files, which would recur at once.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// Serves until `stop`; then answers under way are finished, and the caller decides for how long.
+/// Serves until `stop`, and then finishes the responses in progress. The caller limits how long.
 pub(super) async fn serve(listener: TcpListener, app: Router, limits: Limits, stop: CancellationToken) {
     let slots = Arc::new(Semaphore::new(limits.connections));
     loop {
         let accept = async {
-            // Nobody closes the semaphore.
+            // The semaphore is never closed.
             let slot = Arc::clone(&slots).acquire_owned().await.ok();
             (slot, listener.accept().await)
         };
@@ -58,11 +58,11 @@ pub(super) async fn serve(listener: TcpListener, app: Router, limits: Limits, st
             }
             Err(error) => {
                 tracing::debug!(%error, "an HTTP connection could not be accepted");
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
             }
         }
     }
-    // All slots are free when the last connection has gone.
+    // All slots are free when the last connection is closed.
     let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
     let _ = slots.acquire_many(all).await;
 }
@@ -70,8 +70,8 @@ pub(super) async fn serve(listener: TcpListener, app: Router, limits: Limits, st
 async fn serve_connection(stream: TcpStream, app: Router, limits: Limits, stop: CancellationToken) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.headers)
-        .max_buf_size(HEADER_BYTES)
+        .header_read_timeout(limits.header_timeout)
+        .max_buf_size(MAX_HEADER_BYTES)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
     let mut connection = pin!(connection);
     let served = tokio::select! {
@@ -107,7 +107,7 @@ mod tests {
     async fn server(limits: Limits) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let app = Router::new().route("/", get(|| async { "well" }));
+        let app = Router::new().route("/", get(|| async { "ok" }));
         let stop = CancellationToken::new();
         let serving = tokio::spawn(serve(listener, app, limits, stop.clone()));
         Server { address, stop, serving }
@@ -119,19 +119,19 @@ mod tests {
         }
     }
 
-    /// All that still comes; an error if the connection stays open.
+    /// Reads to the end of the connection; an error if it stays open.
     async fn rest(stream: &mut TcpStream) -> Result<String, tokio::time::error::Elapsed> {
         let mut bytes = Vec::new();
-        // A reset is an end as well.
+        // A reset ends the connection as well.
         let _ = timeout(SOON, stream.read_to_end(&mut bytes)).await?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     #[tokio::test]
-    async fn whoever_does_not_say_what_he_wants_is_sent_away() {
+    async fn incomplete_headers_time_out() {
         let limits = Limits {
             connections: 10,
-            headers: Duration::from_millis(200),
+            header_timeout: Duration::from_millis(200),
         };
         let server = server(limits).await;
         let mut silent = server.connect().await;
@@ -144,22 +144,22 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        timeout(SOON, drip).await.expect("a header that never ends is cut off");
+        timeout(SOON, drip).await.expect("endless headers are cut off");
         assert_eq!(rest(&mut silent).await.unwrap(), "");
-        assert!(rest(&mut idle).await.unwrap().ends_with("well"));
+        assert!(rest(&mut idle).await.unwrap().ends_with("ok"));
 
         let mut large = server.connect().await;
-        let header = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "y".repeat(2 * HEADER_BYTES));
+        let header = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "y".repeat(2 * MAX_HEADER_BYTES));
         let _ = large.write_all(header.as_bytes()).await;
         let answer = rest(&mut large).await.unwrap();
-        assert!(!answer.contains("well"), "{answer}");
+        assert!(!answer.contains("ok"), "{answer}");
     }
 
     #[tokio::test]
-    async fn more_connections_than_allowed_wait_for_their_turn() {
+    async fn further_connections_wait_until_one_is_closed() {
         let limits = Limits {
             connections: 2,
-            headers: Duration::from_millis(500),
+            header_timeout: Duration::from_millis(500),
         };
         let server = server(limits).await;
         let held = [server.connect().await, server.connect().await];
@@ -170,7 +170,10 @@ mod tests {
             .unwrap();
         let early = timeout(Duration::from_millis(100), third.readable()).await;
         assert!(early.is_err(), "two are open");
-        assert!(rest(&mut third).await.unwrap().ends_with("well"), "and then sent away");
+        assert!(
+            rest(&mut third).await.unwrap().ends_with("ok"),
+            "after they were closed"
+        );
         drop(held);
     }
 
@@ -181,7 +184,7 @@ mod tests {
         idle.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
         idle.readable().await.unwrap();
         server.stop.cancel();
-        assert!(rest(&mut idle).await.unwrap().ends_with("well"));
-        timeout(SOON, server.serving).await.expect("it ends").unwrap();
+        assert!(rest(&mut idle).await.unwrap().ends_with("ok"));
+        timeout(SOON, server.serving).await.expect("serving ends").unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! `POST /invoke` behind its token, with a limit for everything that a caller decides.
+//! `POST /invoke`, which requires a token, and limits everything that the caller controls.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,105 +14,109 @@ use subtle::ConstantTimeEq;
 use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 
-use super::App;
+use super::state::HttpState;
 use crate::invoke::{self, InvokeError};
 use crate::worker::Worker;
 use xact_contracts::redaction::redact_text;
 
-/// Largest body: what Lambda hands over at most.
-const MOST_BYTES: usize = 6 * 1024 * 1024;
-/// A body of that size needs less than 2 Mbit/s to be in time.
+/// Largest body, the limit of AWS Lambda.
+const MAX_BODY_BYTES: usize = 6 * 1024 * 1024;
+/// A body of the largest size needs less than 2 Mbit/s to arrive in time.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-/// What Lambda gives a function at most. What was not finished then is the caller's to send again.
+/// Longest call, the limit of AWS Lambda. The caller must send unfinished records again.
 const CALL_TIMEOUT: Duration = Duration::from_secs(900);
-/// Callers beyond these are told to come back: each may hold a body and its records.
-pub(super) const MOST_AT_ONCE: usize = 8;
+/// Most concurrent calls, because each holds a body and its records in memory.
+pub(super) const MAX_CALLS: usize = 8;
 
-/// For a process with one kind of worker.
-pub(super) async fn only(State(app): State<App>, headers: HeaderMap, body: Body) -> Result<Response, Refused> {
-    let _turn = admit(&app, &headers)?;
-    let first = app.workers.first().ok_or(Refused::Absent)?;
-    if app.workers.iter().any(|worker| worker.stage != first.stage) {
-        return Err(Refused::Ambiguous);
+/// Serves `/invoke`, for a process with workers of one stage.
+pub(super) async fn only(
+    State(state): State<HttpState>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, CallError> {
+    let _permit = admit(&state, &headers)?;
+    let first = state.workers.first().ok_or(CallError::Absent)?;
+    if state.workers.iter().any(|worker| worker.stage != first.stage) {
+        return Err(CallError::Ambiguous);
     }
     call(first, body).await
 }
 
-/// For the worker of this name.
+/// Serves `/invoke/{worker}`.
 pub(super) async fn named(
-    State(app): State<App>,
+    State(state): State<HttpState>,
     Path(name): Path<String>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response, Refused> {
-    let _turn = admit(&app, &headers)?;
-    let worker = app.workers.iter().find(|worker| worker.stage.name() == name);
-    call(worker.ok_or(Refused::NoSuchWorker)?, body).await
+) -> Result<Response, CallError> {
+    let _permit = admit(&state, &headers)?;
+    let worker = state.workers.iter().find(|worker| worker.stage.name() == name);
+    call(worker.ok_or(CallError::NoSuchWorker)?, body).await
 }
 
-/// The caller's turn, or why there is none: before a byte of the body is read.
-fn admit<'a>(app: &'a App, headers: &HeaderMap) -> Result<SemaphorePermit<'a>, Refused> {
-    let expected = app.invoke_token.as_ref().ok_or(Refused::Absent)?;
+/// Checks the token and the number of calls, before the body is read.
+fn admit<'a>(state: &'a HttpState, headers: &HeaderMap) -> Result<SemaphorePermit<'a>, CallError> {
+    let expected = state.invoke_token.as_ref().ok_or(CallError::Absent)?;
     let given = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.strip_prefix("Bearer "))
         .unwrap_or_default();
-    // In a time that does not tell how much of the token was right.
+    // In constant time, so that the duration does not reveal a correct prefix of the token.
     if !bool::from(given.as_bytes().ct_eq(expected.expose_secret().as_bytes())) {
-        return Err(Refused::Unauthorized);
+        return Err(CallError::Unauthorized);
     }
-    app.invocations.try_acquire().map_err(|_| Refused::Busy)
+    state.invocations.try_acquire().map_err(|_| CallError::Busy)
 }
 
-async fn call(worker: &Arc<Worker>, body: Body) -> Result<Response, Refused> {
-    let body = read(body).await?;
+async fn call(worker: &Arc<Worker>, body: Body) -> Result<Response, CallError> {
+    let body = read_body(body).await?;
     let records = invoke::records(&body)?;
     drop(body);
-    let (service, context) = worker.service().ok_or(Refused::NotRunning)?;
+    let (service, context) = worker.service().ok_or(CallError::NotRunning)?;
     let identifiers = invoke::identifiers(&records);
     let finished = timeout(CALL_TIMEOUT, service.invoke(context, records))
         .await
-        .map_err(|_| Refused::Unfinished)?;
+        .map_err(|_| CallError::Unfinished)?;
     Ok(Json(invoke::response(identifiers, &finished)).into_response())
 }
 
-async fn read(body: Body) -> Result<Bytes, Refused> {
-    // What is announced need not come first.
-    if body.size_hint().lower() > MOST_BYTES as u64 {
-        return Err(Refused::Body);
+async fn read_body(body: Body) -> Result<Bytes, CallError> {
+    // A body with too large a Content-Length is rejected without reading it.
+    if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
+        return Err(CallError::Body);
     }
-    let body = timeout(BODY_TIMEOUT, to_bytes(body, MOST_BYTES));
-    body.await.map_err(|_| Refused::Slow)?.map_err(|_| Refused::Body)
+    let body = timeout(BODY_TIMEOUT, to_bytes(body, MAX_BODY_BYTES));
+    body.await.map_err(|_| CallError::Slow)?.map_err(|_| CallError::Body)
 }
 
-/// Why a caller gets no answer of the handler.
+/// Why a call does not reach the handler, or does not finish.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Refused {
-    /// No token is configured, or nothing runs here: then there is nothing here.
+pub(super) enum CallError {
+    /// No token is configured, or no worker runs: the route does not exist.
     #[error("not found")]
     Absent,
     #[error("send the token of INVOKE_TOKEN: Authorization: Bearer …")]
     Unauthorized,
-    #[error("{MOST_AT_ONCE} invocations run: come back when one has ended")]
+    #[error("{MAX_CALLS} invocations run already: try again later")]
     Busy,
     #[error("several workers run here: post to /invoke/{{worker}}")]
     Ambiguous,
     #[error("no such worker runs here")]
     NoSuchWorker,
-    #[error("the body is cut short, or has more than {MOST_BYTES} bytes: send smaller batches")]
+    #[error("the body is incomplete, or has more than {MAX_BODY_BYTES} bytes: send smaller batches")]
     Body,
-    #[error("the body did not come within {} s", BODY_TIMEOUT.as_secs())]
+    #[error("the body did not arrive within {} s", BODY_TIMEOUT.as_secs())]
     Slow,
     #[error(transparent)]
     Unreadable(#[from] InvokeError),
-    #[error("the worker does not run now: see /health/ready")]
+    #[error("the worker is not running: see /health/ready")]
     NotRunning,
     #[error("not finished within {} s: send the records again, in smaller batches", CALL_TIMEOUT.as_secs())]
     Unfinished,
 }
 
-impl IntoResponse for Refused {
+impl IntoResponse for CallError {
     fn into_response(self) -> Response {
         let status = match self {
             Self::Absent => return StatusCode::NOT_FOUND.into_response(),
@@ -125,7 +129,7 @@ impl IntoResponse for Refused {
             Self::NotRunning => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unfinished => StatusCode::GATEWAY_TIMEOUT,
         };
-        // A text may quote the request.
+        // The text may quote the request.
         let text = redact_text(&self.to_string());
         let mut response = (status, Json(json!({ "error": text }))).into_response();
         let hint = match self {

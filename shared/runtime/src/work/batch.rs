@@ -1,4 +1,4 @@
-//! Records in batches: collected by size or time, made durable together.
+//! Records in batches: collected by number, bytes or time, and made durable together.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -10,9 +10,10 @@ use futures::FutureExt;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::panicked::problem_of_panic;
-use super::{Boxed, Service, SinkBox, WorkerContext};
-use crate::consume::{Limits, Running, Sink, Taken};
+use super::context::WorkerContext;
+use super::panic::problem_of_panic;
+use super::serve::{Boxed, Serve};
+use crate::consume::{InFlight, Lease, Limits, Running, Sink};
 use crate::handler::{
     AssignError, Assigned, Batch, BatchHandler, Context, Delivered, Records, Refused, Starts, Unavailable,
 };
@@ -21,37 +22,33 @@ use xact_config::BatchSettings;
 use xact_contracts::category::Category;
 use xact_contracts::ids::AppId;
 use xact_contracts::messages::{Message, Problem};
-use xact_contracts::topology::Stage;
-use xact_kafka::backoff;
-use xact_kafka::commit_note::TablePositions;
-use xact_kafka::record::Record;
+use xact_kafka::{Record, TablePositions, backoff};
 use xact_telemetry::metrics::metrics;
 
-/// A [`BatchHandler`] as a [`Service`].
-pub struct BatchService<H> {
+/// Most bytes of a batch. The handler's rows take about as much memory again.
+const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
+
+/// Serves a [`BatchHandler`].
+pub(super) struct BatchService<H> {
     handler: H,
     batch: BatchSettings,
 }
 
-/// Most bytes of a batch: the rows are built in memory beside it.
-const BATCH_BYTES: usize = 16 * 1024 * 1024;
-
-/// A decoded record of a batch.
+/// A record of a batch with its decoded message.
 struct Item<I> {
     record: Record,
-    /// `{group}:{topic}:{partition}`; `None` when it did not come from the topic.
+    /// `None` for a record of `/invoke`.
     app_id: Option<AppId>,
-    read: Result<Delivered<I>, Problem>,
+    message: Result<Delivered<I>, Problem>,
 }
 
 impl<H: BatchHandler> BatchService<H> {
-    /// Serves a handler.
-    pub fn new(handler: H, batch: BatchSettings) -> Arc<Self> {
+    pub(super) fn new(handler: H, batch: BatchSettings) -> Arc<Self> {
         Arc::new(Self { handler, batch })
     }
 
-    fn item(record: Record, app_id: Option<AppId>) -> Item<H::Input> {
-        let read = match H::Input::decode(&record.payload) {
+    fn decode(record: Record, app_id: Option<AppId>) -> Item<H::Input> {
+        let message = match H::Input::decode(&record.payload) {
             Ok(input) => Ok(Delivered {
                 input,
                 source: record.source(),
@@ -59,61 +56,43 @@ impl<H: BatchHandler> BatchService<H> {
                 app_id: app_id.clone(),
             }),
             Err(error) => {
-                // Told once, by the stage that dead-letters it; here it may be another's to tell.
+                // Logged at debug level: the stage that dead-letters the message logs the warning.
                 tracing::debug!(topic = &*record.topic, partition = record.partition, offset = record.offset, %error, "unreadable message");
                 Err(Problem::new(Category::Permanent, error.to_string()))
             }
         };
-        Item { record, app_id, read }
+        Item {
+            record,
+            app_id,
+            message,
+        }
     }
 
-    /// Makes the items durable. Returns the problem of each one that never can be.
+    /// Makes the items durable. Returns the index and the problem of each one that never can be.
     ///
-    /// A panic is one record's fault: the batch is halved until that record stands alone. The halves stay in order,
-    /// so that positions only grow.
+    /// A panic is caused by one record. The batch is halved until that record is alone. The halves keep their order, so that
+    /// positions only grow.
     fn make_durable<'a>(
         &'a self,
         context: &'a WorkerContext,
         items: &'a [&'a Item<H::Input>],
     ) -> Boxed<'a, Result<Vec<(usize, Problem)>, Unavailable>> {
         Box::pin(async move {
-            let readable: Vec<usize> = (0..items.len()).filter(|&index| items[index].read.is_ok()).collect();
+            let readable: Vec<usize> = (0..items.len()).filter(|&index| items[index].message.is_ok()).collect();
             let unreadable = items
                 .iter()
                 .enumerate()
-                .filter_map(|(index, item)| Some((index, item.read.as_ref().err()?.clone())));
-            let batch = Batch {
-                records: items.iter().filter_map(|item| item.read.as_ref().ok()).collect(),
-                positions: positions(items),
-            };
-            let given = Context {
-                now: context.clock.now(),
-                record_timestamp: None,
-            };
-            let started = Instant::now();
-            let handle = async {
-                fail_point!(&format!("handle::{}", H::STAGE));
-                self.handler.handle(&batch, &given).await
-            };
-            let handled = AssertUnwindSafe(handle).catch_unwind().await;
-            if let Some(first) = items.first() {
-                metrics()
-                    .processing_duration(&first.record.topic, &context.group)
-                    .observe(started.elapsed().as_secs_f64());
-            }
-            match handled {
+                .filter_map(|(index, item)| Some((index, item.message.as_ref().err()?.clone())));
+            match self.handle(context, items).await {
                 Ok(refused) => {
                     let refused = refused?
                         .into_iter()
                         .filter_map(|Refused { index, problem }| Some((*readable.get(index)?, problem)));
                     Ok(unreadable.chain(refused).collect())
                 }
-                Err(panic) if readable.len() <= 1 => {
-                    let problem = problem_of_panic(panic.as_ref());
-                    Ok(unreadable
-                        .chain(readable.first().map(|&index| (index, problem)))
-                        .collect())
-                }
+                Err(problem) if readable.len() <= 1 => Ok(unreadable
+                    .chain(readable.first().map(|&index| (index, problem)))
+                    .collect()),
                 Err(_) => {
                     let (first, second) = items.split_at(items.len() / 2);
                     let mut problems = self.make_durable(context, first).await?;
@@ -126,39 +105,64 @@ impl<H: BatchHandler> BatchService<H> {
         })
     }
 
-    /// Dead letters of refused records, by index.
-    fn dispose(
+    /// Calls the handler. The outer error is a panic.
+    async fn handle(
+        &self,
+        context: &WorkerContext,
+        items: &[&Item<H::Input>],
+    ) -> Result<Result<Vec<Refused>, Unavailable>, Problem> {
+        let batch = Batch {
+            records: items.iter().filter_map(|item| item.message.as_ref().ok()).collect(),
+            positions: positions(items),
+        };
+        let handler_context = Context {
+            now: context.clock.now(),
+            record_timestamp: None,
+        };
+        let started = Instant::now();
+        let handle = async {
+            fail_point!(&format!("handle::{}", H::STAGE));
+            self.handler.handle(&batch, &handler_context).await
+        };
+        let handled = AssertUnwindSafe(handle).catch_unwind().await;
+        if let Some(first) = items.first() {
+            metrics()
+                .processing_duration(&first.record.topic, &context.group)
+                .observe(started.elapsed().as_secs_f64());
+        }
+        handled.map_err(|panic| problem_of_panic(panic.as_ref()))
+    }
+
+    /// Returns the dead letters of the items with problems, by index.
+    fn route(
         context: &WorkerContext,
         items: &[&Item<H::Input>],
         problems: &[(usize, Problem)],
     ) -> BTreeMap<usize, Routed> {
         let now = context.clock.now();
-        problems
-            .iter()
-            .map(|(index, problem)| {
-                let item = items[*index];
-                let trace_id = item.read.as_ref().map_or_else(
-                    |_| item.record.key.clone(),
-                    |read| Some(read.input.trace_id().to_owned()),
-                );
-                let on = RecordContext {
-                    record: &item.record,
-                    trace: &item.record.trace.child(),
-                    now,
-                };
-                let routed = context.routing.failed(None, trace_id, problem, None, on);
-                (*index, routed)
-            })
-            .collect()
+        let route = |(index, problem): &(usize, Problem)| {
+            let item = items[*index];
+            let trace_id = match &item.message {
+                Ok(message) => Some(message.input.trace_id().to_owned()),
+                Err(_) => item.record.key.clone(),
+            };
+            let on = RecordContext {
+                record: &item.record,
+                trace: &item.record.trace.child(),
+                now,
+            };
+            (*index, context.routing.failed(None, trace_id, problem, None, on))
+        };
+        problems.iter().map(route).collect()
     }
 
-    /// The end of each message's trace: a batch is one work, but its messages have their own ways behind them.
-    fn trace(&self, items: &[&Item<H::Input>]) {
+    /// Ends the trace of each message. A batch is one piece of work, but each of its messages has its own trace.
+    fn trace(items: &[&Item<H::Input>]) {
         if !xact_telemetry::is_tracing() {
             return;
         }
         for item in items {
-            let trace_id = item.read.as_ref().ok().map(|read| read.input.trace_id());
+            let trace_id = item.message.as_ref().ok().map(|message| message.input.trace_id());
             let span = tracing::info_span!(
                 "written",
                 stage = H::STAGE.name(),
@@ -171,28 +175,25 @@ impl<H: BatchHandler> BatchService<H> {
         }
     }
 
-    /// Sees one batch through to its end. Records of partitions that go meanwhile are left to their next owner.
-    async fn see_through(&self, context: &WorkerContext, taken: Vec<Taken>) {
-        let mut waits = backoff::dependency();
-        // Shown in readiness until this batch has gone through or gone away.
+    /// Works on a batch until it is done. Records whose partition is revoked are left to the partition's next owner.
+    async fn process(&self, context: &WorkerContext, batch: Vec<InFlight>) {
+        let mut delays = backoff::dependency();
+        // Keeps readiness down until this batch is done or given up.
         let mut waiting = None;
-        let mut pending: Vec<(Taken, Item<H::Input>)> = taken
+        let mut pending: Vec<(Lease, Item<H::Input>)> = batch
             .into_iter()
-            .map(|mut taken| {
-                // The item owns the record from here on.
-                let record = std::mem::replace(&mut taken.record, Record::empty());
-                let app_id = taken.partition.app_id.clone();
-                (taken, Self::item(record, Some(app_id)))
+            .map(|InFlight { record, lease }| {
+                let app_id = lease.partition.app_id.clone();
+                (lease, Self::decode(record, Some(app_id)))
             })
             .collect();
         loop {
             let mut running: Vec<Running> = Vec::with_capacity(pending.len());
-            pending.retain(|(taken, _)| match taken.partition.start() {
-                Some(started) => {
-                    running.push(started);
-                    true
-                }
-                None => false,
+            pending.retain(|(lease, _)| {
+                let started = lease.partition.start_work();
+                let is_started = started.is_some();
+                running.extend(started);
+                is_started
             });
             if pending.is_empty() {
                 return;
@@ -200,7 +201,7 @@ impl<H: BatchHandler> BatchService<H> {
             let items: Vec<&Item<H::Input>> = pending.iter().map(|(_, item)| item).collect();
             match self.make_durable(context, &items).await {
                 Ok(problems) => {
-                    let routed = Self::dispose(context, &items, &problems);
+                    let routed = Self::route(context, &items, &problems);
                     for routed in routed.values() {
                         if context.deliver(routed, &context.drain).await.is_err() {
                             return;
@@ -208,54 +209,57 @@ impl<H: BatchHandler> BatchService<H> {
                     }
                     drop(waiting);
                     fail_point!(&format!("delivered::{}", H::STAGE), |_| std::process::abort());
-                    let nothing = Routed::default();
-                    self.trace(&items);
-                    self.note_tables(&pending);
-                    for (index, (taken, item)) in pending.iter().enumerate() {
-                        let routed = routed.get(&index).unwrap_or(&nothing);
-                        context.count(&item.record, routed, item.read.is_ok());
-                        taken.partition.done(item.record.offset);
-                    }
+                    Self::trace(&items);
+                    self.complete(context, &pending, &routed);
                     return;
                 }
                 Err(unavailable) if unavailable.records == Records::ReadAgain => {
                     tracing::warn!(stage = H::STAGE.name(), reason = unavailable.reason, "reading again");
-                    for (taken, _) in &pending {
-                        taken.partition.read_again();
+                    for (lease, _) in &pending {
+                        lease.partition.request_reread();
                     }
                     return;
                 }
                 Err(unavailable) => waiting = Some(context.wait_for(&unavailable)),
             }
+            // While the batch only waits, it does not count as running work and does not delay a rebalance.
             drop(running);
-            let wait = waits.next().unwrap_or_default();
+            let delay = delays.next().unwrap_or_default();
             tokio::select! {
-                () = tokio::time::sleep(wait) => {}
+                () = tokio::time::sleep(delay) => {}
                 () = context.drain.cancelled() => return,
             }
         }
     }
 
-    /// Notes how far the tables are, before the records count as done: a committed offset must not stand beside positions
-    /// from before its own rows.
-    fn note_tables(&self, handled: &[(Taken, Item<H::Input>)]) {
-        let partitions: BTreeMap<&AppId, &Taken> = handled
+    /// Counts the records of a durable batch and marks them as done.
+    fn complete(&self, context: &WorkerContext, batch: &[(Lease, Item<H::Input>)], routed: &BTreeMap<usize, Routed>) {
+        // The table positions are set first, so that no offset is committed with positions from before its own rows.
+        let partitions: BTreeMap<&AppId, &Lease> = batch
             .iter()
-            .map(|(taken, _)| (&taken.partition.app_id, taken))
+            .map(|(lease, _)| (&lease.partition.app_id, lease))
             .collect();
-        for (app_id, taken) in partitions {
-            taken.partition.set_tables(self.handler.table_positions(app_id));
+        for (app_id, lease) in partitions {
+            let table_positions = self.handler.table_positions(app_id);
+            lease.partition.set_table_positions(table_positions);
+        }
+        let nothing = Routed::default();
+        for (index, (lease, item)) in batch.iter().enumerate() {
+            let routed = routed.get(&index).unwrap_or(&nothing);
+            context.count(&item.record, routed, item.message.is_ok());
+            lease.partition.done(item.record.offset);
         }
     }
 
-    async fn collect(self: Arc<Self>, context: Arc<WorkerContext>, mut taken: UnboundedReceiver<Taken>) {
-        while let Some(first) = taken.recv().await {
+    /// Collects batches, and works on one while the next one collects in the channel.
+    async fn run(self: Arc<Self>, context: Arc<WorkerContext>, mut records: UnboundedReceiver<InFlight>) {
+        while let Some(first) = records.recv().await {
             let deadline = tokio::time::Instant::now() + self.batch.wait;
             let mut bytes = first.record.payload.len();
             let mut batch = vec![first];
-            while batch.len() < self.batch.records && bytes < BATCH_BYTES {
+            while batch.len() < self.batch.records && bytes < MAX_BATCH_BYTES {
                 let next = tokio::select! {
-                    next = taken.recv() => next,
+                    next = records.recv() => next,
                     () = tokio::time::sleep_until(deadline) => break,
                     () = context.drain.cancelled() => break,
                 };
@@ -263,16 +267,16 @@ impl<H: BatchHandler> BatchService<H> {
                 bytes += next.record.payload.len();
                 batch.push(next);
             }
-            self.see_through(&context, batch).await;
+            self.process(&context, batch).await;
         }
     }
 }
 
-/// The next offset of each partition in the batch.
+/// Returns the next offset of each partition in the batch.
 fn positions<I>(items: &[&Item<I>]) -> BTreeMap<AppId, i64> {
     let mut positions = BTreeMap::new();
     for item in items {
-        // An unreadable record counts as well: it is behind what is committed.
+        // Unreadable records count as well, because their offsets are committed too.
         if let Some(app_id) = &item.app_id {
             let next = item.record.offset + 1;
             let position = positions.entry(app_id.clone()).or_insert(next);
@@ -282,13 +286,9 @@ fn positions<I>(items: &[&Item<I>]) -> BTreeMap<AppId, i64> {
     positions
 }
 
-impl<H: BatchHandler> Service for BatchService<H> {
-    fn stage(&self) -> Stage {
-        H::STAGE
-    }
-
+impl<H: BatchHandler> Serve for BatchService<H> {
     fn limits(&self) -> Limits {
-        // One batch is written while the next one fills.
+        // One batch is written while the next one collects.
         Limits::of_concurrency(1).with_records((2 * self.batch.records).max(1000))
     }
 
@@ -302,11 +302,11 @@ impl<H: BatchHandler> Service for BatchService<H> {
 
     fn invoke(self: Arc<Self>, context: Arc<WorkerContext>, records: Vec<Record>) -> Boxed<'static, Vec<bool>> {
         Box::pin(async move {
-            let items: Vec<_> = records.into_iter().map(|record| Self::item(record, None)).collect();
+            let items: Vec<_> = records.into_iter().map(|record| Self::decode(record, None)).collect();
             let items: Vec<&Item<H::Input>> = items.iter().collect();
             match self.make_durable(&context, &items).await {
                 Ok(problems) => {
-                    let routed = Self::dispose(&context, &items, &problems);
+                    let routed = Self::route(&context, &items, &problems);
                     let mut finished = vec![true; items.len()];
                     for (index, routed) in routed {
                         finished[index] = context.deliver(&routed, &context.drain).await.is_ok();
@@ -321,19 +321,20 @@ impl<H: BatchHandler> Service for BatchService<H> {
         })
     }
 
-    fn sink(self: Arc<Self>, context: Arc<WorkerContext>, handle: Handle) -> SinkBox {
+    fn start(self: Arc<Self>, context: Arc<WorkerContext>, runtime: Handle) -> Box<dyn Sink> {
         let (sender, receiver) = unbounded_channel();
-        handle.spawn(self.collect(context, receiver));
-        SinkBox(Box::new(BatchSink(sender)))
+        runtime.spawn(self.run(context, receiver));
+        Box::new(BatchSink(sender))
     }
 }
 
-/// The channel is bounded by the consumer's limits, which count every record that is in it.
-struct BatchSink(UnboundedSender<Taken>);
+/// Sends each record to the task that collects batches. The consumer's limits bound the channel, because they count every
+/// record in it.
+struct BatchSink(UnboundedSender<InFlight>);
 
 impl Sink for BatchSink {
-    fn take(&self, taken: Taken) {
-        // The receiver ends with the worker: what it leaves is uncommitted and will be read again.
-        let _ = self.0.send(taken);
+    fn accept(&self, in_flight: InFlight) {
+        // The receiver ends with the worker. Records that it leaves are not committed and will be read again.
+        let _ = self.0.send(in_flight);
     }
 }

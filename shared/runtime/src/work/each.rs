@@ -1,4 +1,4 @@
-//! Records one by one, many at the same time: a slow one holds up no other.
+//! Records one by one and concurrently: a slow record does not hold up the others.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -12,33 +12,47 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::panicked::problem_of_panic;
-use super::{Boxed, Service, SinkBox, WorkerContext};
-use crate::consume::{Limits, Sink, Taken};
+use super::context::WorkerContext;
+use super::panic::problem_of_panic;
+use super::serve::{Boxed, Serve};
+use crate::consume::{InFlight, Limits, Sink};
 use crate::emit::AfterDelivery;
-use crate::handler::{AssignError, Assigned, Context, Handler, Outcome, Starts, Unavailable};
-use crate::routing::{RecordContext, Routed, problem_of};
+use crate::handler::{AssignError, Assigned, Context, Failure, Handler, Outcome, Starts, Unavailable};
+use crate::routing::{RecordContext, Routed};
 use xact_contracts::category::Category;
+use xact_contracts::ids::AppId;
 use xact_contracts::messages::{Message, Problem};
-use xact_contracts::topology::Stage;
-use xact_kafka::backoff;
-use xact_kafka::record::Record;
+use xact_kafka::{Record, TablePositions, backoff};
 use xact_telemetry::metrics::metrics;
 
-/// A [`Handler`] as a [`Service`].
-pub struct EachService<H> {
+/// Longest single sleep for a message that is not due, because the wall clock may be changed during the sleep.
+const MAX_HOLD_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Serves a [`Handler`].
+pub(super) struct EachService<H> {
     handler: H,
     limits: Limits,
 }
 
+/// The result of one attempt at a record.
+enum Attempt {
+    /// The record is done once these records are produced.
+    Finished {
+        routed: Routed,
+        is_readable: bool,
+        then: Option<AfterDelivery>,
+    },
+    NotBefore(Timestamp),
+    Unavailable(Unavailable),
+}
+
 impl<H: Handler> EachService<H> {
-    /// Serves a handler.
-    pub fn new(handler: H, limits: Limits) -> Arc<Self> {
+    pub(super) fn new(handler: H, limits: Limits) -> Arc<Self> {
         Arc::new(Self { handler, limits })
     }
 
-    /// One attempt at a record.
-    async fn attempt(&self, context: &WorkerContext, record: &Record) -> Step {
+    /// Makes one attempt: decodes the record, calls the handler and routes the outcome.
+    async fn attempt(&self, context: &WorkerContext, record: &Record) -> Attempt {
         let now = context.clock.now();
         let input = match H::Input::decode(&record.payload) {
             Ok(input) => input,
@@ -50,9 +64,9 @@ impl<H: Handler> EachService<H> {
                     trace: &record.trace.child(),
                     now,
                 };
-                return Step::Finished {
+                return Attempt::Finished {
                     routed: context.routing.failed(None, record.key.clone(), &problem, None, on),
-                    readable: false,
+                    is_readable: false,
                     then: None,
                 };
             }
@@ -73,20 +87,20 @@ impl<H: Handler> EachService<H> {
             trace: &trace,
             now,
         };
-        // The task is needed for a failure alone: no message is cloned for a success.
+        // The task is requested only after a failure, so that a success clones nothing.
         let failed = |problem: &Problem, retry_after| {
             context
                 .routing
                 .failed(input.task(), trace_id.clone(), problem, retry_after, on)
         };
-        let given = Context {
+        let handler_context = Context {
             now,
             record_timestamp: record.timestamp,
         };
         let started = Instant::now();
         let handle = async {
             fail_point!(&format!("handle::{}", H::STAGE));
-            self.handler.handle(&input, &given).await
+            self.handler.handle(&input, &handler_context).await
         };
         let handled = AssertUnwindSafe(handle.instrument(span.clone())).catch_unwind().await;
         metrics()
@@ -98,116 +112,95 @@ impl<H: Handler> EachService<H> {
                 then = emit.then;
                 context.routing.emitted(emit.messages, on)
             }
-            Ok(Ok(Outcome::NotBefore(due))) => return Step::NotBefore(due),
-            Ok(Err(failure)) => match problem_of(failure) {
-                Ok((problem, retry_after)) => {
-                    span.in_scope(|| {
-                        tracing::info!(category = %problem.category, error = problem.message(), "message failed");
-                    });
-                    failed(&problem, retry_after)
-                }
-                Err(unavailable) => return Step::Unavailable(unavailable),
-            },
+            Ok(Ok(Outcome::NotBefore(due))) => return Attempt::NotBefore(due),
+            Ok(Err(Failure::Unavailable(unavailable))) => return Attempt::Unavailable(unavailable),
+            Ok(Err(Failure::Message { problem, retry_after })) => {
+                span.in_scope(|| {
+                    tracing::info!(category = %problem.category, error = problem.message(), "message failed");
+                });
+                failed(&problem, retry_after)
+            }
             Err(panic) => failed(&problem_of_panic(panic.as_ref()), None),
         };
-        Step::Finished {
+        Attempt::Finished {
             routed,
-            readable: true,
+            is_readable: true,
             then,
         }
     }
 
-    /// Sees one record through to its end, or leaves it when its partition goes.
-    async fn see_through(&self, context: &WorkerContext, permits: &Arc<Semaphore>, taken: &Taken) {
-        let revoked = &taken.partition.revoked;
-        let mut waits = backoff::dependency();
-        // Shown in readiness until this message has gone through or gone away.
+    /// Works on a record until it is done, or until its partition is revoked.
+    ///
+    /// A permit limits how many handlers run at the same time. A message that is not due, or that waits for its
+    /// acknowledgements, gives its permit back. A message that waits for a dependency keeps it, which bounds the concurrent
+    /// calls to the unavailable dependency. While a message only waits, it does not count as running work, so that it does
+    /// not delay a rebalance.
+    async fn process(&self, context: &WorkerContext, permits: &Semaphore, in_flight: &InFlight) {
+        let (record, partition) = (&in_flight.record, &in_flight.lease.partition);
+        let revoked = &partition.revoked;
+        let mut delays = backoff::dependency();
+        // Keeps readiness down until this message is done or given up.
         let mut waiting = None;
         loop {
             let permit = tokio::select! {
-                permit = Arc::clone(permits).acquire_owned() => permit,
+                permit = permits.acquire() => permit,
                 () = revoked.cancelled() => return,
             };
-            let Some(running) = taken.partition.start() else {
+            let Some(running) = partition.start_work() else {
                 return;
             };
-            let step = tokio::select! {
-                step = self.attempt(context, &taken.record) => step,
-                () = taken.partition.abandoned.cancelled() => return,
+            let attempt = tokio::select! {
+                attempt = self.attempt(context, record) => attempt,
+                () = partition.abandoned.cancelled() => return,
             };
-            let wait = match step {
-                Step::Finished { routed, readable, then } => {
-                    // The next record may begin while this one waits for its acknowledgements.
+            // The permit is released before the sleep, or, if it is kept, after it.
+            let (delay, kept_permit) = match attempt {
+                Attempt::Finished {
+                    routed,
+                    is_readable,
+                    then,
+                } => {
                     drop(permit);
                     drop(waiting);
                     if context.deliver(&routed, revoked).await.is_ok() {
                         fail_point!(&format!("delivered::{}", H::STAGE), |_| std::process::abort());
-                        context.count(&taken.record, &routed, readable);
+                        context.count(record, &routed, is_readable);
                         if let Some(then) = then {
                             then.await;
                         }
-                        taken.partition.done(taken.record.offset);
+                        partition.done(record.offset);
                     }
                     return;
                 }
-                Step::NotBefore(due) => {
+                Attempt::NotBefore(due) => {
                     drop(permit);
-                    until(due, context.clock.now())
+                    (hold_delay(due, context.clock.now()), None)
                 }
-                Step::Unavailable(unavailable) => {
+                Attempt::Unavailable(unavailable) => {
                     waiting = Some(context.wait_for(&unavailable));
-                    drop(running);
-                    // The permit is kept: while a dependency is away, only so many messages knock at its door.
-                    let wait = waits.next().unwrap_or(HOLD_STEP);
-                    if !sleep(wait, revoked).await {
-                        return;
-                    }
-                    continue;
+                    (delays.next().unwrap_or(MAX_HOLD_INTERVAL), Some(permit))
                 }
             };
             drop(running);
-            if !sleep(wait, revoked).await {
-                return;
+            tokio::select! {
+                () = tokio::time::sleep(delay) => {}
+                () = revoked.cancelled() => return,
             }
+            drop(kept_permit);
         }
     }
 }
 
-/// What one attempt came to.
-enum Step {
-    Finished {
-        routed: Routed,
-        readable: bool,
-        then: Option<AfterDelivery>,
-    },
-    NotBefore(Timestamp),
-    Unavailable(Unavailable),
-}
-
-/// Longest single sleep for a held message: the wall clock may be set while it sleeps.
-const HOLD_STEP: Duration = Duration::from_secs(60);
-
-fn until(due: Timestamp, now: Timestamp) -> Duration {
+/// Returns how long to sleep before a message is tried again.
+fn hold_delay(due: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(due.duration_since(now))
         .unwrap_or_default()
-        .min(HOLD_STEP)
-        // Timers have millisecond ticks: asking once a tick is enough.
+        .min(MAX_HOLD_INTERVAL)
+        // Timers have a resolution of a millisecond.
         .max(Duration::from_millis(1))
 }
 
-/// False when the partition went meanwhile.
-async fn sleep(wait: Duration, revoked: &CancellationToken) -> bool {
-    tokio::select! {
-        () = tokio::time::sleep(wait) => true,
-        () = revoked.cancelled() => false,
-    }
-}
-
-impl<H: Handler> Service for EachService<H> {
-    fn stage(&self) -> Stage {
-        H::STAGE
-    }
-
+impl<H: Handler> Serve for EachService<H> {
     fn limits(&self) -> Limits {
         self.limits
     }
@@ -216,22 +209,30 @@ impl<H: Handler> Service for EachService<H> {
         Box::pin(async { Ok(Starts::new()) })
     }
 
+    fn table_positions(&self, _: &AppId) -> TablePositions {
+        TablePositions::new()
+    }
+
     fn invoke(self: Arc<Self>, context: Arc<WorkerContext>, records: Vec<Record>) -> Boxed<'static, Vec<bool>> {
         Box::pin(async move {
             let mut finished = Vec::with_capacity(records.len());
             for record in &records {
-                // What is not due yet, or waits for a dependency, is the caller's to send again.
+                // A message that is not due, or waits for a dependency, must be sent again by the caller.
                 finished.push(match self.attempt(&context, record).await {
-                    Step::Finished { routed, readable, then } => {
+                    Attempt::Finished {
+                        routed,
+                        is_readable,
+                        then,
+                    } => {
                         let delivered = context.deliver(&routed, &context.drain).await.is_ok();
-                        context.count(record, &routed, readable);
+                        context.count(record, &routed, is_readable);
                         if let (true, Some(then)) = (delivered, then) {
                             then.await;
                         }
                         delivered
                     }
-                    Step::NotBefore(_) => false,
-                    Step::Unavailable(unavailable) => {
+                    Attempt::NotBefore(_) => false,
+                    Attempt::Unavailable(unavailable) => {
                         tracing::warn!(%unavailable, "invoke");
                         false
                     }
@@ -241,39 +242,40 @@ impl<H: Handler> Service for EachService<H> {
         })
     }
 
-    fn sink(self: Arc<Self>, context: Arc<WorkerContext>, handle: Handle) -> SinkBox {
+    fn start(self: Arc<Self>, context: Arc<WorkerContext>, runtime: Handle) -> Box<dyn Sink> {
         let (service, drain) = (Arc::clone(&self), context.drain.clone());
-        handle.spawn(async move {
-            tokio::select! {
-                () = service.handler.upkeep() => {}
-                () = drain.cancelled() => {}
-            }
-        });
-        SinkBox(Box::new(EachSink {
+        runtime.spawn(async move { run_upkeep(&service.handler, &drain).await });
+        Box::new(EachSink {
             permits: Arc::new(Semaphore::new(self.limits.concurrency)),
             service: self,
             context,
-            handle,
-        }))
+            runtime,
+        })
     }
 }
 
+async fn run_upkeep<H: Handler>(handler: &H, drain: &CancellationToken) {
+    tokio::select! {
+        () = handler.upkeep() => {}
+        () = drain.cancelled() => {}
+    }
+}
+
+/// Starts a task for each record.
 struct EachSink<H> {
     service: Arc<EachService<H>>,
     context: Arc<WorkerContext>,
     permits: Arc<Semaphore>,
-    handle: Handle,
+    runtime: Handle,
 }
 
 impl<H: Handler> Sink for EachSink<H> {
-    fn take(&self, taken: Taken) {
-        let (service, context, permits) = (
-            Arc::clone(&self.service),
-            Arc::clone(&self.context),
-            Arc::clone(&self.permits),
-        );
-        self.handle.spawn(async move {
-            service.see_through(&context, &permits, &taken).await;
+    fn accept(&self, in_flight: InFlight) {
+        let service = Arc::clone(&self.service);
+        let context = Arc::clone(&self.context);
+        let permits = Arc::clone(&self.permits);
+        self.runtime.spawn(async move {
+            service.process(&context, &permits, &in_flight).await;
         });
     }
 }

@@ -9,7 +9,7 @@ use xact_contracts::ids::AppId;
 use xact_contracts::messages::Event;
 use xact_contracts::topology::Stage;
 use xact_runtime::{
-    AssignError, Assigned, Batch, BatchHandler, BatchService, CommitMetadata, Context, Refused, Starts, TablePositions,
+    AssignError, Assigned, Batch, BatchHandler, CommitMetadata, Context, Refused, Service, Starts, TablePositions,
     Unavailable,
 };
 
@@ -100,7 +100,7 @@ async fn start(recorder: &Recorder) -> Bench {
     let recorder = recorder.clone();
     Bench::start(
         Stage::EventWriter,
-        Arc::new(move |settings| Ok(BatchService::new(recorder.clone(), settings.event_batch))),
+        Arc::new(move |settings| Ok(Service::batch(recorder.clone(), settings.event_batch))),
     )
     .await
 }
@@ -152,7 +152,7 @@ async fn the_tables_positions_stand_beside_the_committed_offset() {
         .find(|assigned| assigned.app_id.as_str() == APP)
         .unwrap();
     let noted = TablePositions::from([("xact_events".to_owned(), Some(2))]);
-    assert_eq!(first.note, Some(CommitMetadata::Tables(noted)));
+    assert_eq!(first.metadata, Some(CommitMetadata::Tables(noted)));
     bench.stop().await;
 }
 
@@ -186,7 +186,13 @@ async fn a_stage_whose_table_is_behind_begins_where_the_table_is() {
         .find(|assigned| assigned.app_id.as_str() == APP)
         .unwrap();
     assert_eq!(
-        (first.committed, first.start, first.first, first.end, first.note.clone()),
+        (
+            first.committed,
+            first.start,
+            first.first,
+            first.end,
+            first.metadata.clone()
+        ),
         (Some(3), 3, 0, 3, None)
     );
     bench.stop().await;

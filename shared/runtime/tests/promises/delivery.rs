@@ -8,7 +8,7 @@ use crate::bench::{Bench, Gate};
 use xact_contracts::category::Category;
 use xact_contracts::messages::{DeadLetter, DownloadTask, Message};
 use xact_contracts::topology::Stage;
-use xact_runtime::{Context, EachService, Emit, Failure, Handler, Limits, Outcome, Unavailable};
+use xact_runtime::{Context, Emit, Failure, Handler, Limits, Outcome, Service, Unavailable};
 
 const PENDING: &str = "xact.downloads.pending";
 const RESULTS: &str = "xact.downloads.results";
@@ -78,7 +78,7 @@ async fn start_within(limits: Limits) -> Run {
                 gate: shared_gate.clone(),
                 attempts: Arc::clone(&shared_attempts),
             };
-            Ok(EachService::new(handler, limits))
+            Ok(Service::each(handler, limits))
         }),
     )
     .await;

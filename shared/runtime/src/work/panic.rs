@@ -1,11 +1,11 @@
-//! What a panic in a handler says: it becomes one dead letter, not a dead process.
+//! Panics of a handler. One becomes a dead letter and does not end the process.
 
 use std::any::Any;
 
 use xact_contracts::category::Category;
 use xact_contracts::messages::Problem;
 
-/// The problem that a panic is. The log has it already, with its place, from the process's panic hook.
+/// Returns the problem for a panic. The process's panic hook has already logged it with its location.
 pub(super) fn problem_of_panic(panic: &(dyn Any + Send)) -> Problem {
     let text = panic
         .downcast_ref::<&str>()
