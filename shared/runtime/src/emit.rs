@@ -7,10 +7,15 @@ use std::pin::Pin;
 
 use serde::Serialize;
 
-use crate::handler::Handler;
 use crate::size_limit;
 use xact_contracts::messages::{DownloadTask, Message, Problem};
-use xact_contracts::topology::TopicRole;
+use xact_contracts::topology::{Stage, TopicRole};
+
+/// The stage whose row of the topology says what may be emitted. Every [`Handler`](crate::Handler) implements it.
+pub trait Emitter {
+    /// The stage.
+    const STAGE: Stage;
+}
 
 /// The messages that the handler `H` emits for the stages downstream.
 pub struct Emit<H> {
@@ -69,7 +74,7 @@ impl<H> Default for Emit<H> {
     }
 }
 
-impl<H: Handler> Emit<H> {
+impl<H: Emitter> Emit<H> {
     /// Creates an outcome without messages.
     #[must_use]
     pub fn new() -> Self {

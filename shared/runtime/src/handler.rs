@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::emit::Emit;
+use crate::emit::{Emit, Emitter};
 use xact_contracts::category::Category;
 use xact_contracts::ids::AppId;
 use xact_contracts::messages::{Message, Problem, SourceRecord};
@@ -46,6 +46,10 @@ pub trait Handler: Send + Sync + Sized + 'static {
     fn upkeep(&self) -> impl Future<Output = ()> + Send {
         std::future::pending()
     }
+}
+
+impl<H: Handler> Emitter for H {
+    const STAGE: Stage = <H as Handler>::STAGE;
 }
 
 /// A stage that makes many messages durable together.

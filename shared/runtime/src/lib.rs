@@ -26,7 +26,7 @@ mod worker;
 
 pub use clock::Clock;
 pub use consume::Limits;
-pub use emit::Emit;
+pub use emit::{Emit, Emitter};
 pub use handler::{
     AssignError, Assigned, Batch, BatchHandler, Context, Delivered, Failure, Handler, Outcome, Records, Refused,
     Starts, Unavailable,
