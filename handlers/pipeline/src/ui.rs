@@ -18,9 +18,17 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+/// The last line of a dry run.
+pub(crate) const DRY_RUN: &str = "dry run; pass --execute to apply";
+
 /// Prints one line.
 pub(crate) fn line(text: impl Display) {
     println!("{text}");
+}
+
+/// Prints a remark on the answer.
+pub(crate) fn note(text: impl Display) {
+    println!("note: {text}");
 }
 
 /// Prints text that has its own line breaks.

@@ -12,6 +12,7 @@ pub mod explain;
 pub mod files;
 pub mod leftovers;
 mod next_record;
+pub mod offsets;
 pub mod onelake_cost;
 pub mod produce;
 pub mod reconcile;

@@ -102,7 +102,9 @@ pub fn client(broker: &str) -> Variables {
 /// When the command fails or prints no lag.
 pub fn lag(client: &Variables, dir: &WorkDir) -> Result<Vec<(String, String, u64)>> {
     let text = command(&["topics", "lag", "--json"], client.clone(), dir)?.success()?;
-    let answer: Value = serde_json::from_str(&text).map_err(|error| failed(error.to_string(), text.clone()))?;
+    // Standard error may come before it.
+    let json = text.find('{').map_or("", |at| &text[at..]);
+    let answer: Value = serde_json::from_str(json).map_err(|error| failed(error.to_string(), text.clone()))?;
     let row = |group: &Value| {
         let text = |name: &str| group[name].as_str().map(str::to_owned);
         Some((text("group")?, text("topic")?, group["lag"].as_u64()?))

@@ -259,9 +259,9 @@ fn is_skipped(world: &mut Damaged, readable: &BTreeSet<String>) -> Result<()> {
     let elsewhere = world.skip(0, 1, &[])?.success()?;
     assert!(elsewhere.contains("nothing to skip"), "{elsewhere}");
     let elsewhere = world.skip(0, 3, &["--execute"])?.ended(2)?;
-    assert!(elsewhere.contains("stands at offset 2"), "{elsewhere}");
+    assert!(elsewhere.contains("is at offset 2"), "{elsewhere}");
     let dry = world.skip(0, 2, &[])?.success()?;
-    for words in ["2 to 6", "unreadable", "goes from 2 to 7", "nothing was done"] {
+    for words in ["2 to 6", "unreadable", "goes from 2 to 7", "dry run"] {
         assert!(dry.contains(words), "{words}: {dry}");
     }
     assert_eq!(world.committed(0), Some(2), "a dry run");

@@ -1,108 +1,121 @@
-//! What lies between two offsets of a partition: records, and stretches that cannot be read.
+//! What is between two offsets of a partition: records, and ranges that cannot be read.
 
 use std::ops::ControlFlow;
 
-use super::Error;
+use super::OffsetsError;
 use xact_kafka::admin::TopicRecord;
 use xact_kafka::admin::{Probed, RecordProbe, Stop};
 
-/// Most records that are skipped at once: each becomes a dead letter.
-pub(super) const MOST_RECORDS: usize = 1000;
+/// Maximum number of records skipped at once: each becomes a dead letter.
+pub(super) const MAX_RECORDS: usize = 1000;
 
 /// A part of what is skipped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Part {
     /// A record that can be read.
     Record(Box<TopicRecord>),
-    /// Offsets of which nothing can be read.
+    /// A range of offsets that cannot be read.
     Unreadable {
+        /// The first offset.
         from: i64,
         /// One past the last.
         to: i64,
+        /// Why it cannot be read.
         reason: String,
     },
 }
 
-/// Where skipping ends.
+/// Where a skip ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Until {
-    /// Behind the record at the position; if it cannot be read, at the next one that can.
+pub enum Until {
+    /// After the record at the position; if it cannot be read, at the next one that can.
     Next,
-    /// At this offset.
+    /// At this offset, which is read next.
     Offset(i64),
 }
 
-/// One partition, looked at record by record.
-pub(super) trait Look {
-    /// What is at an offset.
-    fn read(&self, offset: i64) -> Result<Probed, Error>;
+/// The log of a partition, read record by record.
+pub(super) trait PartitionLog {
+    /// Reads the record at an offset, or the next one.
+    fn read(&self, offset: i64) -> Result<Probed, OffsetsError>;
 
-    /// Hands on the records from an offset.
-    fn read_from(&self, offset: i64, visit: &mut dyn FnMut(TopicRecord) -> ControlFlow<()>) -> Result<Stop, Error>;
+    /// Passes the records from an offset on to `visit`.
+    fn read_from(
+        &self,
+        offset: i64,
+        visit: &mut dyn FnMut(TopicRecord) -> ControlFlow<()>,
+    ) -> Result<Stop, OffsetsError>;
 }
 
 /// A partition at a broker.
-pub(super) struct Partition<'a> {
+pub(super) struct PartitionAtBroker<'a> {
     pub(super) probe: &'a RecordProbe,
     pub(super) topic: &'a str,
     pub(super) partition: i32,
 }
 
-impl Look for Partition<'_> {
-    fn read(&self, offset: i64) -> Result<Probed, Error> {
+impl PartitionLog for PartitionAtBroker<'_> {
+    fn read(&self, offset: i64) -> Result<Probed, OffsetsError> {
         Ok(self.probe.read(self.topic, self.partition, offset)?)
     }
 
-    fn read_from(&self, offset: i64, visit: &mut dyn FnMut(TopicRecord) -> ControlFlow<()>) -> Result<Stop, Error> {
+    fn read_from(
+        &self,
+        offset: i64,
+        visit: &mut dyn FnMut(TopicRecord) -> ControlFlow<()>,
+    ) -> Result<Stop, OffsetsError> {
         Ok(self.probe.read_from(self.topic, self.partition, offset, visit)?)
     }
 }
 
-/// What is skipped from `from` on, and the offset behind it. `end` is one past the partition's last offset. Blocks.
-pub(super) fn between(look: &dyn Look, from: i64, until: Until, end: i64) -> Result<(Vec<Part>, i64), Error> {
+/// Returns the parts from `from` on, and the offset after them. `end` is one past the last offset of the partition. Blocks.
+pub(super) fn between(
+    log: &dyn PartitionLog,
+    from: i64,
+    until: Until,
+    end: i64,
+) -> Result<(Vec<Part>, i64), OffsetsError> {
     match until {
-        Until::Next => match look.read(from)? {
+        Until::Next => match log.read(from)? {
             Probed::Record(record) => {
                 let next = record.offset + 1;
                 Ok((vec![Part::Record(Box::new(record))], next))
             }
-            Probed::End => Err("there is no record from this offset on: nothing is to be skipped".into()),
+            Probed::End => Err(OffsetsError::NothingToSkip),
             Probed::Unreadable(reason) => {
-                let to = next_readable(look, from, end)?;
+                let to = next_readable(log, from, end)?;
                 Ok((vec![Part::Unreadable { from, to, reason }], to))
             }
         },
-        Until::Offset(to) => Ok((parts(look, from, to)?, to)),
+        Until::Offset(to) => Ok((parts(log, from, to)?, to)),
     }
 }
 
-fn parts(look: &dyn Look, from: i64, to: i64) -> Result<Vec<Part>, Error> {
+fn parts(log: &dyn PartitionLog, from: i64, to: i64) -> Result<Vec<Part>, OffsetsError> {
     let mut parts = Vec::new();
     let mut next = from;
     while next < to {
         let mut is_too_many = false;
-        let stop = look.read_from(next, &mut |record| {
+        let stop = log.read_from(next, &mut |record| {
             if record.offset >= to {
                 return ControlFlow::Break(());
             }
-            is_too_many = parts.len() >= MOST_RECORDS;
+            is_too_many = parts.len() >= MAX_RECORDS;
             parts.push(Part::Record(Box::new(record)));
-            match is_too_many {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
+            if is_too_many {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
             }
         })?;
         if is_too_many {
-            return Err(format!(
-                "there are more than {MOST_RECORDS} records before offset {to}: skip fewer at once (--count, --to)"
-            )
-            .into());
+            return Err(OffsetsError::TooManyRecords { limit: MAX_RECORDS, to });
         }
         match stop {
             Stop::Enough | Stop::End => break,
             Stop::Unreadable { at, .. } if at >= to => break,
             Stop::Unreadable { at, reason } => {
-                next = next_readable(look, at, to)?;
+                next = next_readable(log, at, to)?;
                 parts.push(Part::Unreadable {
                     from: at,
                     to: next,
@@ -114,13 +127,15 @@ fn parts(look: &dyn Look, from: i64, to: i64) -> Result<Vec<Part>, Error> {
     Ok(parts)
 }
 
-/// The first offset behind `unreadable` at which something can be read, or `end`. A batch is readable as a whole or not at
-/// all, so steps that double find an offset behind it, and halving finds the first one.
-fn next_readable(look: &dyn Look, unreadable: i64, end: i64) -> Result<i64, Error> {
+/// Returns the first readable offset after `unreadable`, or `end`.
+///
+/// A batch is readable as a whole or not at all. So the search first doubles its steps until it finds an offset after the
+/// batch, and then halves the interval until it finds the first one.
+fn next_readable(log: &dyn PartitionLog, unreadable: i64, end: i64) -> Result<i64, OffsetsError> {
     let (mut bad, mut step) = (unreadable, 1);
     let mut good = loop {
         let offset = (unreadable + step).min(end);
-        if offset == end || is_readable(look, offset)? {
+        if offset == end || is_readable(log, offset)? {
             break offset;
         }
         bad = offset;
@@ -128,16 +143,17 @@ fn next_readable(look: &dyn Look, unreadable: i64, end: i64) -> Result<i64, Erro
     };
     while good - bad > 1 {
         let middle = bad + (good - bad) / 2;
-        match is_readable(look, middle)? {
-            true => good = middle,
-            false => bad = middle,
+        if is_readable(log, middle)? {
+            good = middle;
+        } else {
+            bad = middle;
         }
     }
     Ok(good)
 }
 
-fn is_readable(look: &dyn Look, offset: i64) -> Result<bool, Error> {
-    Ok(!matches!(look.read(offset)?, Probed::Unreadable(_)))
+fn is_readable(log: &dyn PartitionLog, offset: i64) -> Result<bool, OffsetsError> {
+    Ok(!matches!(log.read(offset)?, Probed::Unreadable(_)))
 }
 
 #[cfg(test)]
@@ -163,8 +179,8 @@ mod tests {
         }
     }
 
-    impl Look for Log {
-        fn read(&self, offset: i64) -> Result<Probed, Error> {
+    impl PartitionLog for Log {
+        fn read(&self, offset: i64) -> Result<Probed, OffsetsError> {
             let mut found = None;
             let stop = self.read_from(offset, &mut |record| {
                 found = Some(record);
@@ -177,7 +193,11 @@ mod tests {
             })
         }
 
-        fn read_from(&self, from: i64, visit: &mut dyn FnMut(TopicRecord) -> ControlFlow<()>) -> Result<Stop, Error> {
+        fn read_from(
+            &self,
+            from: i64,
+            visit: &mut dyn FnMut(TopicRecord) -> ControlFlow<()>,
+        ) -> Result<Stop, OffsetsError> {
             for at in from..self.end {
                 if self.bad.contains(&at) {
                     let reason = "damaged".to_owned();
@@ -250,11 +270,11 @@ mod tests {
 
     #[test]
     fn too_many_records_are_refused() {
-        let most = i64::try_from(MOST_RECORDS).unwrap();
+        let most = i64::try_from(MAX_RECORDS).unwrap();
         let look = log(2 * most, []);
         assert_eq!(
             between(&look, 0, Until::Offset(most), 2 * most).unwrap().0.len(),
-            MOST_RECORDS
+            MAX_RECORDS
         );
         assert!(between(&look, 0, Until::Offset(most + 1), 2 * most).is_err());
     }
