@@ -18,3 +18,4 @@ pub mod produce;
 pub mod reconcile;
 pub mod tables;
 pub mod topics;
+pub mod validate;

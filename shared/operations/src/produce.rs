@@ -73,7 +73,7 @@ impl Events {
     /// # Errors
     /// When any event is not valid.
     pub fn parse(bytes: &[u8]) -> Result<Self, EventsError> {
-        let text = json::as_written(bytes).map_err(|error| EventsError::NotText(error.to_string()))?;
+        let text = json::as_written(bytes).map_err(EventsError::NotText)?;
         let mut values: Vec<&RawValue> = Vec::new();
         for value in serde_json::Deserializer::from_str(text).into_iter::<&RawValue>() {
             let value = value?;

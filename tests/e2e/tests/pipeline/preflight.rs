@@ -152,7 +152,7 @@ fn an_event_is_followed_to_the_file_and_the_rows_or_to_what_stopped_it() -> Resu
         "event's row",
         "file downloaded",
         "attachment's row written",
-        "file looked at",
+        "file verified",
         "the pipeline works",
     ] {
         assert!(text.contains(step), "{step}: {text}");
