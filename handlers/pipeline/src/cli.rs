@@ -17,7 +17,7 @@ use crate::commands::validate::Validate;
 use xact_config::Environment;
 use xact_contracts::topology::{STAGES, Stage};
 
-/// Insurance attachments from assignment events into OneLake: runs the pipeline, or one of its workers.
+/// Insurance attachments from assignment events into OneLake: runs the pipeline, or one of its workers
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
@@ -34,16 +34,16 @@ pub(crate) struct Run {
     /// local lake, sample attachment server, all workers
     #[arg(long)]
     pub(crate) dev: bool,
-    /// With --dev: send N sample events, faults among them, show progress, and end with a table of what came out
+    /// With --dev: send N sample events, some of them faulty, show progress, and print the results as a table
     #[arg(long, value_name = "N", requires = "dev", conflicts_with = "worker")]
     pub(crate) demo: Option<u64>,
     /// With --dev: folder of lake, tables, cache and audit log
     #[arg(long, value_name = "DIR", requires = "dev")]
     pub(crate) dev_dir: Option<PathBuf>,
-    /// Which worker to run
+    /// The worker to run
     #[arg(long, value_name = "NAME|all", default_value = "all", value_parser = parse_worker)]
     pub(crate) worker: WorkerChoice,
-    /// Workers of each stage in this process
+    /// Number of workers of each stage in this process
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) count: u16,
     /// Port of /health, /metrics and /invoke; 0 takes a free one [METRICS_PORT, 8000]
@@ -74,7 +74,7 @@ fn parse_worker(name: &str) -> Result<WorkerChoice, String> {
 }
 
 impl WorkerChoice {
-    /// The stages to run.
+    /// Returns the stages to run.
     pub(crate) fn stages(self) -> Vec<Stage> {
         match self {
             Self::All => STAGES.iter().map(|row| row.stage).collect(),
@@ -84,7 +84,7 @@ impl WorkerChoice {
 }
 
 impl Run {
-    /// Flags win over variables.
+    /// Sets the variables that have a flag: flags take precedence.
     pub(crate) fn apply(&self, environment: &mut Environment) {
         if let Some(port) = self.metrics_port {
             environment.set("METRICS_PORT", port.to_string());
@@ -103,13 +103,13 @@ impl Run {
 pub(crate) enum Command {
     /// Send events from a file (JSON, a JSON list, or one JSON object a line) to the raw topic
     Produce(Produce),
-    /// Put sample events on the raw topic
+    /// Send sample events to the raw topic
     Demo {
         /// How many
         #[arg(long, value_name = "N")]
         events: u64,
     },
-    /// Test everything that the pipeline needs: one line each, with what to do where it failed; what requests to OneLake cost
+    /// Check everything that the pipeline needs, one line each, with what to do where it failed
     Check(Check),
     /// Send one event and follow it to the file and the rows
     Validate(Validate),
@@ -130,7 +130,7 @@ pub(crate) enum Command {
         #[command(subcommand)]
         action: Dlq,
     },
-    /// Show where each consumer group stands, or put one elsewhere
+    /// Show or move the positions of the consumer groups
     Offsets {
         #[command(subcommand)]
         action: Offsets,

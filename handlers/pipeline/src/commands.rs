@@ -11,12 +11,3 @@ pub(crate) mod reconcile;
 pub(crate) mod table;
 pub(crate) mod topics;
 pub(crate) mod validate;
-
-use crate::outcome::{CommandResult, ExitStatus};
-
-/// Prints `.env.example`.
-#[allow(clippy::print_stdout, clippy::unnecessary_wraps)]
-pub(crate) fn env_example() -> CommandResult {
-    print!("{}", xact_config::env_example());
-    Ok(ExitStatus::Ok)
-}

@@ -1,27 +1,27 @@
-//! Development: everything that production has elsewhere, in this process or below one folder.
+//! The development mode: broker, sample server, lake and cache in this process and below one folder.
 
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
 use crate::cli::Run;
+use crate::outcome::CommandError;
+use crate::ui;
 use attachment_source::{AttachmentSource, Options};
 use xact_config::{Environment, Settings, VARIABLES};
 use xact_contracts::topology::Topics;
 use xact_kafka::admin::EmbeddedBroker;
 use xact_runtime::process::Process;
 
-type Error = Box<dyn std::error::Error + Send + Sync>;
-
-/// Where development runs keep their files, below the working directory.
+/// The folder of all development runs, below the working directory.
 const FOLDER: &str = ".xact-dev";
 
-/// File of settings in a run's folder.
+/// The file of settings in the folder of a run.
 const ENVIRONMENT: &str = "environment";
 
-/// The parts that run beside the workers.
+/// What runs in addition to the workers.
 pub(crate) struct Dev {
-    /// Lake, tables, cache, audit log.
+    /// The folder of lake, tables, cache and audit log.
     pub(crate) folder: PathBuf,
     broker: Option<EmbeddedBroker>,
     source: Option<AttachmentSource>,
@@ -29,12 +29,12 @@ pub(crate) struct Dev {
 
 impl Dev {
     /// Starts broker and sample server, and sets the variables that are not set.
-    pub(crate) async fn prepare(options: &Run, environment: &mut Environment) -> Result<Self, Error> {
+    pub(crate) async fn prepare(options: &Run, environment: &mut Environment) -> Result<Self, CommandError> {
         let external = environment.get("LOCAL_KAFKA_BOOTSTRAP_SERVERS").map(str::to_owned);
         let folder = folder(options.dev_dir.as_deref(), external.as_deref())?;
         std::fs::create_dir_all(&folder).map_err(|error| {
             format!(
-                "{} cannot be made: {error}; name another folder with --dev-dir",
+                "{} cannot be created: {error}; choose another folder with --dev-dir",
                 folder.display()
             )
         })?;
@@ -47,14 +47,14 @@ impl Dev {
             ("DELTA_FAILED_TABLE_PATH", place("lake/Tables/xact_attachments_failed")),
             ("CACHE_DIR", place("cache")),
             ("AUDIT_LOG_PATH", place("audit.jsonl")),
-            // Short waits: a person looks on.
+            // Short waits, for interactive use.
             ("RETRY_DELAYS", "1,2,4,8".to_owned()),
             ("EVENT_BATCH_SECONDS", "1".to_owned()),
             ("RESULT_BATCH_SECONDS", "1".to_owned()),
             ("COMMIT_INTERVAL_MS", "200".to_owned()),
             ("KAFKA_SESSION_TIMEOUT_MS", "6000".to_owned()),
             ("JSON_LOGS", "false".to_owned()),
-            // The demo's faults would tear its progress line apart; its table tells them all.
+            // The faults of the demo would break its progress line; its table has them all.
             (
                 "LOG_LEVEL",
                 if options.demo.is_some() { "ERROR" } else { "INFO" }.to_owned(),
@@ -74,59 +74,65 @@ impl Dev {
         Ok(Self { folder, broker, source })
     }
 
-    /// Creates the topics on a broker of its own; the embedded one has them already.
-    pub(crate) async fn create_topics(&self, settings: &Settings) -> Result<(), Error> {
+    /// Creates the topics on an external broker; the embedded one has them already.
+    pub(crate) async fn create_topics(&self, settings: &Settings) -> Result<(), CommandError> {
         if self.broker.is_none() {
             xact_kafka::admin::topics::create(settings).await?;
         }
         Ok(())
     }
 
-    /// Whether the broker forgets beyond its 5 MiB a partition, and with this process.
+    /// Returns whether the broker is embedded: it keeps 5 MiB of a partition, and ends with this process.
     pub(crate) const fn is_embedded(&self) -> bool {
         self.broker.is_some()
     }
 
-    /// Tells where everything is and how to use it.
-    #[allow(clippy::print_stdout)]
+    /// Prints where everything is and how to use it.
     pub(crate) fn print_places(&self, settings: &Settings, process: &Process) {
         let bootstrap = &settings.internal_cluster.bootstrap_servers;
         let topic = &settings.topics.raw;
         let kind = if self.is_embedded() {
-            "embedded, gone with this process"
+            "embedded, ends with this process"
         } else {
-            "yours"
+            "external"
         };
-        println!("xact-pipeline runs in development mode.\n");
-        println!("  broker           {bootstrap} ({kind})");
-        println!("  files            {}", settings.onelake_base_path);
-        println!("  xact_events      {}", settings.events_table);
-        println!("  xact_attachments {}", settings.attachments_table);
-        println!("  …_failed         {}", settings.failed_table);
-        println!("  cache            {}", settings.cache_dir.display());
+        ui::line("xact-pipeline runs in development mode.\n");
+        ui::line(format_args!("  broker           {bootstrap} ({kind})"));
+        ui::line(format_args!("  files            {}", settings.onelake_base_path));
+        ui::line(format_args!("  xact_events      {}", settings.events_table));
+        ui::line(format_args!("  xact_attachments {}", settings.attachments_table));
+        ui::line(format_args!("  …_failed         {}", settings.failed_table));
+        ui::line(format_args!("  cache            {}", settings.cache_dir.display()));
         if let Some(audit) = &settings.audit_log {
-            println!("  audit log        {}", audit.display());
+            ui::line(format_args!("  audit log        {}", audit.display()));
         }
         if let Some(source) = &self.source {
-            println!(
+            ui::line(format_args!(
                 "  sample server    http://localhost:{} and https for {}",
                 source.http_addr().port(),
                 settings.allowed_hosts.join(", ")
-            );
+            ));
         }
-        println!(
+        ui::line(format_args!(
             "  health, metrics  http://{0}/health/ready  http://{0}/metrics\n",
             process.address
-        );
-        println!("Send an event:");
-        println!("  LOCAL_KAFKA_BOOTSTRAP_SERVERS={bootstrap} cargo run -- produce event.json");
-        println!("  kcat -b {bootstrap} -t {topic} -P -k test-001 event.json\n");
-        println!("Other commands and workers, with the same settings (topics lag, --worker NAME):");
-        println!("  set -a; . {}; set +a\n", self.folder.join(ENVIRONMENT).display());
-        println!("Ctrl-C drains and stops; a second one stops at once.");
+        ));
+        ui::line("Send an event:");
+        ui::line(format_args!(
+            "  LOCAL_KAFKA_BOOTSTRAP_SERVERS={bootstrap} cargo run -- produce event.json"
+        ));
+        ui::line(format_args!(
+            "  kcat -b {bootstrap} -t {topic} -P -k test-001 event.json\n"
+        ));
+        ui::line("Other commands and workers, with the same settings (topics lag, --worker NAME):");
+        ui::line(format_args!(
+            "  set -a; . {}; set +a\n",
+            self.folder.join(ENVIRONMENT).display()
+        ));
+        ui::line("Ctrl-C drains and stops; a second one stops at once.");
     }
 
-    /// Stops what was started.
+    /// Stops the sample server.
     pub(crate) async fn stop(self) {
         if let Some(source) = self.source {
             source.stop().await;
@@ -134,12 +140,12 @@ impl Dev {
     }
 }
 
-/// The settings of this run for other processes, as a shell reads them. Secrets are not in it.
-fn write_environment(path: &Path, environment: &Environment) -> Result<(), Error> {
+/// Writes the settings of this run as a shell reads them, for other processes. Secrets are left out.
+fn write_environment(path: &Path, environment: &Environment) -> Result<(), CommandError> {
     let lines: String = environment
         .describe()
         .into_iter()
-        // The port is this process's own.
+        // The port belongs to this process.
         .filter(|(name, _)| *name != "METRICS_PORT" && !is_secret(name))
         .map(|(name, value)| format!("{name}='{}'\n", value.replace('\'', r"'\''")))
         .collect();
@@ -152,8 +158,9 @@ fn is_secret(name: &str) -> bool {
         .any(|variable| variable.name == name && variable.is_secret())
 }
 
-/// One folder a run on an embedded broker, for the tables remember positions that no new broker has; one a broker else.
-fn folder(chosen: Option<&Path>, broker: Option<&str>) -> Result<PathBuf, Error> {
+/// Returns the folder of a run: a new one with an embedded broker, since the tables keep positions that a new broker does not
+/// have; else one for each broker.
+fn folder(chosen: Option<&Path>, broker: Option<&str>) -> Result<PathBuf, CommandError> {
     if let Some(chosen) = chosen {
         return Ok(std::path::absolute(chosen)?);
     }
@@ -164,8 +171,9 @@ fn folder(chosen: Option<&Path>, broker: Option<&str>) -> Result<PathBuf, Error>
     Ok(std::env::current_dir()?.join(FOLDER).join(name))
 }
 
-/// Answers for every allowed host, so that development never leaves the machine; none if DEV_RESOLVE names another.
-async fn sample_server(folder: &Path, environment: &mut Environment) -> Result<Option<AttachmentSource>, Error> {
+/// Starts the sample server, which serves every allowed host, so that development stays on this machine; `None` if DEV_RESOLVE
+/// names another.
+async fn sample_server(folder: &Path, environment: &mut Environment) -> Result<Option<AttachmentSource>, CommandError> {
     if environment.get("DEV_RESOLVE").is_some() {
         return Ok(None);
     }
@@ -185,11 +193,11 @@ async fn sample_server(folder: &Path, environment: &mut Environment) -> Result<O
     Ok(Some(source))
 }
 
-fn embedded_broker(environment: &mut Environment) -> Result<EmbeddedBroker, Error> {
+fn embedded_broker(environment: &mut Environment) -> Result<EmbeddedBroker, CommandError> {
     let topics: Topics = Settings::from_environment(environment)?.topics;
     let broker = EmbeddedBroker::start(&topics)?;
     environment.set("LOCAL_KAFKA_BOOTSTRAP_SERVERS", broker.bootstrap_servers());
-    // The embedded broker answers a fetch only when its wait is over.
+    // The embedded broker answers a fetch only after the full wait.
     environment.set_default("KAFKA_FETCH_WAIT_MS", "10");
     Ok(broker)
 }

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use cli::{Cli, Command};
-use outcome::{CommandResult, exit_code};
+use outcome::{CommandResult, ExitStatus, exit_code};
 use xact_config::{Environment, load_dotenv};
 
 #[tokio::main]
@@ -40,6 +40,9 @@ async fn dispatch(cli: Cli) -> CommandResult {
         Some(Command::Offsets { action }) => commands::offsets::run(&environment, action).await,
         Some(Command::Reconcile(range)) => commands::reconcile::run(&environment, range).await,
         Some(Command::Explain(arguments)) => commands::explain::run(&environment, &arguments),
-        Some(Command::EnvExample) => commands::env_example(),
+        Some(Command::EnvExample) => {
+            ui::verbatim(xact_config::env_example());
+            Ok(ExitStatus::Ok)
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Running workers, for production and for development.
+//! Runs the workers, in production and in development.
 
 use tokio_util::sync::CancellationToken;
 
@@ -11,11 +11,12 @@ use xact_config::{Environment, Settings};
 use xact_runtime::process::{Process, exit, print_configuration};
 use xact_runtime::{fail_points, shutdown};
 
-/// Runs the chosen workers until told to stop.
+/// Runs the chosen workers until a signal stops them.
 pub(crate) async fn run(options: &Run, mut environment: Environment) -> CommandResult {
-    let dev = match options.dev {
-        true => Some(Dev::prepare(options, &mut environment).await?),
-        false => None,
+    let dev = if options.dev {
+        Some(Dev::prepare(options, &mut environment).await?)
+    } else {
+        None
     };
     let settings = Settings::from_environment(&environment)?;
     xact_telemetry::init(&settings, "xact-pipeline")?;
@@ -29,11 +30,11 @@ pub(crate) async fn run(options: &Run, mut environment: Environment) -> CommandR
     let workers = options.worker.stages();
     let factories = workers.iter().map(|&stage| (stage, stages::factory(stage))).collect();
     let process = Process::start(settings.clone(), factories, options.count.into(), drain.clone()).await?;
-    let well = match (&dev, options.demo) {
+    let status = match (&dev, options.demo) {
         (Some(dev), Some(events)) => {
-            let well = demo::run(dev, &settings, &process, events, &drain).await;
+            let status = demo::run(dev, &settings, &process, events, &drain).await;
             drain.cancel();
-            well
+            status
         }
         (Some(dev), None) => {
             dev.print_places(&settings, &process);
@@ -50,5 +51,5 @@ pub(crate) async fn run(options: &Run, mut environment: Environment) -> CommandR
     if let Some(dev) = dev {
         dev.stop().await;
     }
-    exit(well?.code())
+    exit(status?.code())
 }

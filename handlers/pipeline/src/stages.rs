@@ -3,7 +3,7 @@
 use xact_contracts::topology::Stage;
 use xact_runtime::Factory;
 
-/// The handler's factory.
+/// Returns the factory of a stage's handler.
 pub(crate) fn factory(stage: Stage) -> Factory {
     match stage {
         Stage::EventIngester => event_ingester::factory(),

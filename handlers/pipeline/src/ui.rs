@@ -1,7 +1,7 @@
 //! The terminal: every command prints through this module.
 //!
 //! Answers go to standard output; questions, progress and errors to standard error, so that a script reads the answer alone.
-#![allow(clippy::print_stdout, clippy::print_stderr, dead_code)]
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 pub(crate) mod confirm;
 mod json_lines;

@@ -10,17 +10,14 @@ mod storage;
 
 pub use finding::{CheckResult, Finding, Verdict};
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use finding::Check;
 use xact_config::{ConfigError, Settings};
 
 /// Time limit of one check. The services have shorter limits, whose errors say more.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(90);
-
-/// A check that has not run yet.
-type Check = Pin<Box<dyn Future<Output = Finding> + Send>>;
 
 /// Returns the result of reading the settings, which is the first check.
 #[must_use]

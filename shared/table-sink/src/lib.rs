@@ -18,3 +18,5 @@ pub use configured::{Configured, table};
 pub use sink::TableSink;
 pub use sourced::sourced;
 pub use undated::{UndatedRows, WINDOW_DAYS};
+// The error of `table`.
+pub use xact_runtime::SetupError;

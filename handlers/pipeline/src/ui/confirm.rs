@@ -13,7 +13,7 @@ pub(crate) fn confirmed(question: &str, yes: bool) -> Result<bool, String> {
     let stdin = std::io::stdin();
     if !stdin.is_terminal() {
         return Err(format!(
-            "{question} There is no terminal to ask at: nothing was done. Look first with --dry-run, then give --yes"
+            "{question} Not confirmed: there is no terminal. Run it with --dry-run first, then pass --yes"
         ));
     }
     // Standard output is for the answer.

@@ -1,8 +1,12 @@
 //! The result of a check.
 
 use std::fmt::Display;
+use std::pin::Pin;
 
 use serde::Serialize;
+
+/// A check that has not run yet.
+pub(super) type Check = Pin<Box<dyn Future<Output = Finding> + Send>>;
 
 /// What a check found, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::finding::Finding;
-use super::{Check, next_records};
+use super::finding::{Check, Finding};
+use super::next_records;
 use crate::blocking::blocking;
 use xact_config::Settings;
 use xact_kafka::admin::{Cluster, LagReader, TopicState, clusters};

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Check;
-use super::finding::Finding;
+use super::finding::{Check, Finding};
 use crate::files;
 use crate::onelake_cost::OneLakeCost;
 use xact_config::Settings;

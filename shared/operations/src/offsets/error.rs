@@ -7,7 +7,7 @@ use xact_contracts::time;
 use xact_kafka::ProducerError;
 use xact_kafka::admin::AdminError;
 use xact_lake::TableError;
-use xact_runtime::SetupError;
+use xact_table_sink::SetupError;
 
 /// Reasons why a group is not shown or not moved.
 #[derive(Debug, thiserror::Error)]

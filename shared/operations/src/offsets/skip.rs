@@ -6,8 +6,9 @@
 
 mod letters;
 mod parts;
+mod request;
 
-pub use parts::Until;
+pub use request::{SkipRequest, Until};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -22,23 +23,6 @@ use xact_contracts::redaction::redact_text;
 use xact_contracts::time;
 use xact_kafka::Outgoing;
 use xact_kafka::admin::RecordProbe;
-
-/// Which records are skipped, and why.
-#[derive(Debug, Clone)]
-pub struct SkipRequest {
-    /// The group.
-    pub group: String,
-    /// The topic.
-    pub topic: String,
-    /// The partition.
-    pub partition: i32,
-    /// The position of the group, where the skip begins.
-    pub offset: i64,
-    /// Where the skip ends.
-    pub until: Until,
-    /// Why, for the dead letters.
-    pub reason: String,
-}
 
 /// What a request leads to.
 #[derive(Debug, Clone)]

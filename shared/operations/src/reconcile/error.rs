@@ -2,7 +2,7 @@
 
 use xact_kafka::admin::AdminError;
 use xact_lake::TableError;
-use xact_runtime::SetupError;
+use xact_table_sink::SetupError;
 
 /// Reasons why a time range cannot be reconciled.
 #[derive(Debug, thiserror::Error)]

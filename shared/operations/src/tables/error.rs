@@ -1,7 +1,7 @@
 //! Why a table cannot be maintained.
 
 use xact_lake::{TableError, TableErrorKind};
-use xact_runtime::SetupError;
+use xact_table_sink::SetupError;
 
 /// Reasons why a table cannot be maintained.
 #[derive(Debug, thiserror::Error)]

@@ -3,7 +3,7 @@
 use crate::delivery::SendError;
 use crate::files::OpenFilesError;
 use xact_kafka::ProducerError;
-use xact_runtime::SetupError;
+use xact_table_sink::SetupError;
 
 /// Reasons why an event cannot be sent or followed.
 #[derive(Debug, thiserror::Error)]

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 
 use jiff::Timestamp;
 
-use super::SkipRequest;
 use super::parts::Part;
+use super::request::SkipRequest;
 use crate::blocking::blocking;
 use xact_config::Settings;
 use xact_contracts::category::Category;
@@ -91,7 +91,7 @@ pub(super) async fn written(settings: &Settings, stage: &'static str) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::offsets::skip::Until;
+    use crate::offsets::skip::request::Until;
 
     #[test]
     fn an_unreadable_range_gives_a_letter_without_a_message() {

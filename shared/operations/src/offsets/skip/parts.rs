@@ -2,7 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use super::OffsetsError;
+use super::request::Until;
+use crate::offsets::OffsetsError;
 use xact_kafka::admin::TopicRecord;
 use xact_kafka::admin::{Probed, RecordProbe, Stop};
 
@@ -23,15 +24,6 @@ pub(super) enum Part {
         /// Why it cannot be read.
         reason: String,
     },
-}
-
-/// Where a skip ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Until {
-    /// After the record at the position; if it cannot be read, at the next one that can.
-    Next,
-    /// At this offset, which is read next.
-    Offset(i64),
 }
 
 /// The log of a partition, read record by record.
