@@ -295,8 +295,8 @@ mod tests {
             "a.example=https://b:1",
             "a.example=:1",
         ] {
-            let told = errors(&[("DEV_MODE", "true"), ("DEV_RESOLVE", bad)]);
-            assert!(told.contains("must be host=server:port"), "{bad}: {told}");
+            let text = errors(&[("DEV_MODE", "true"), ("DEV_RESOLVE", bad)]);
+            assert!(text.contains("must be host=server:port"), "{bad}: {text}");
         }
     }
 }

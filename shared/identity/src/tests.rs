@@ -60,7 +60,7 @@ async fn first_failure(identity: &Identity) -> IdentityError {
     }
 }
 
-/// Runs an ignored test of this program in a process of its own, with these variables and no others.
+/// Runs an ignored test in a separate process with only these variables.
 async fn alone(test: &str, variables: &[(&str, &str)]) -> Output {
     let child = tokio::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--ignored", "--nocapture"])
@@ -117,7 +117,7 @@ fn the_order_is_service_principal_workload_identity_managed_identity_azure_cli()
              /var/run/secrets/azure/tokens/azure-identity-token, at login.microsoftonline.com"
         )
     );
-    // Not this process's own variables: see managed_identity for those.
+    // These are not variables of the process; managed_identity tests those.
     let lines = describe(&[endpoint, header, path]).unwrap_err().to_string();
     assert!(lines.contains("take them out of .env"), "{lines}");
     assert_eq!(
@@ -137,7 +137,7 @@ fn the_order_is_service_principal_workload_identity_managed_identity_azure_cli()
 }
 
 #[test]
-fn half_an_identity_is_an_error_and_not_another_identity() {
+fn an_incomplete_identity_is_an_error_and_not_another_identity() {
     let folder = tempfile::tempdir().unwrap();
     azure_cli::install(folder.path(), "exit 1");
     let path = ("PATH", folder.path().to_str().unwrap());

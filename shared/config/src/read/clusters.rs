@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn the_internal_topics_are_several_and_need_a_string_of_the_namespace() {
+    fn internal_topics_need_a_connection_string_of_the_namespace() {
         let text = errors(&[
             ("LOCAL_KAFKA_SECURITY_PROTOCOL", "SASL_SSL"),
             (
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_connection_string_both_clusters_are_reached_with_the_identity_of_the_process() {
+    fn without_connection_strings_both_clusters_use_the_identity() {
         let mut variables = SERVICE_PRINCIPAL.to_vec();
         variables.extend([
             ("EVENTHUB_BOOTSTRAP_SERVERS", "evhns-xact.servicebus.windows.net:9093"),
@@ -235,13 +235,13 @@ mod tests {
     }
 
     #[test]
-    fn a_cluster_that_needs_an_identity_stops_the_start_where_there_is_none() {
+    fn a_missing_identity_is_reported() {
         let text = errors(&[("EVENTHUB_BOOTSTRAP_SERVERS", "evhns-xact.servicebus.windows.net:9093")]);
         assert!(
             text.contains("EVENTHUB_CONNECTION_STRING is not set") && text.contains("az login"),
             "{text}"
         );
-        // A wrong variable is told once, and not as a lack of an identity.
+        // An invalid variable is reported once, and not as a missing identity.
         let mut variables = SERVICE_PRINCIPAL.to_vec();
         variables.extend([
             ("LOCAL_KAFKA_SECURITY_PROTOCOL", "SASL_SSL"),
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_authorities_that_is_not_there_is_told_once_and_only_where_it_is_used() {
+    fn a_missing_ca_file_is_reported_once_and_only_if_it_is_used() {
         let file = ("SSL_CERT_FILE", "/nowhere/ca.pem");
         let text = errors(&[
             file,
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_no_token_can_be_for_is_refused() {
+    fn a_server_that_is_not_a_namespace_is_rejected() {
         let mut variables = SERVICE_PRINCIPAL.to_vec();
         variables.push(("EVENTHUB_BOOTSTRAP_SERVERS", "https://ns.servicebus.windows.net"));
         let text = errors(&variables);

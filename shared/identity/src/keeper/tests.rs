@@ -1,4 +1,4 @@
-//! Renewal, in paused time: tokens live for hours, and no test waits.
+//! Tests renewal in paused time.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ const SCOPE: &str = "https://storage.azure.com/.default";
 const HOUR: Duration = Duration::from_secs(3600);
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Answers as told, and with tokens of one hour when it is told nothing.
+/// Returns the scripted results, then tokens with a lifetime of one hour.
 #[derive(Default)]
 struct Server {
     script: Mutex<Script>,
@@ -81,7 +81,7 @@ fn text(token: &Token) -> &str {
     token.secret.expose_secret()
 }
 
-/// Lets the other tasks do what is due.
+/// Runs the other tasks until they wait.
 async fn settle() {
     sleep(Duration::from_millis(1)).await;
 }
@@ -97,7 +97,7 @@ async fn many_callers_at_once_make_one_request() {
             .all(|token| text(token.as_ref().unwrap()).starts_with("token 1 "))
     );
     assert_eq!(server.requests(), 1);
-    // And each scope has its own.
+    // Each scope has its own token.
     let other = identity
         .token("https://ns.servicebus.windows.net/.default")
         .await
@@ -107,7 +107,7 @@ async fn many_callers_at_once_make_one_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_renewal_makes_nobody_wait() {
+async fn no_caller_waits_for_a_slow_renewal() {
     let (server, identity) = Server::start();
     identity.token(SCOPE).await.unwrap();
     server.will(|script| script.delay = 9 * MINUTE);
@@ -127,7 +127,7 @@ async fn a_slow_renewal_makes_nobody_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn tokens_are_renewed_though_nobody_asks() {
+async fn tokens_are_renewed_without_callers() {
     let (server, identity) = Server::start();
     let start = Instant::now();
     identity.token(SCOPE).await.unwrap();
@@ -142,7 +142,7 @@ async fn tokens_are_renewed_though_nobody_asks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_renewal_fails_the_old_token_serves_until_its_end_and_attempts_grow_rarer() {
+async fn while_renewal_fails_the_old_token_is_used_and_attempts_back_off() {
     let (server, identity) = Server::start();
     identity.token(SCOPE).await.unwrap();
     server.will(|script| script.always = Some(Err(passing())));
@@ -156,14 +156,14 @@ async fn while_renewal_fails_the_old_token_serves_until_its_end_and_attempts_gro
     let failed = status.failed;
     assert!((10..=45).contains(&failed), "{failed}");
 
-    // Half a minute before its end it is not handed out any more, and the caller learns why there is no other.
+    // Half a minute before it expires it is not returned any more, and the caller gets the error of the renewal.
     sleep(MINUTE).await;
     assert_eq!(identity.peek(SCOPE).map(|_| ()), None);
     let before = Instant::now();
     assert_eq!(identity.token(SCOPE).await.unwrap_err(), passing());
     assert!(before.elapsed() <= Duration::from_secs(66));
 
-    // Nobody has to restart anything.
+    // No restart is needed.
     server.will(|script| script.always = None);
     let recovered = identity.token(SCOPE).await.unwrap();
     assert!(!text(&recovered).starts_with("token 1 "));
@@ -171,9 +171,9 @@ async fn while_renewal_fails_the_old_token_serves_until_its_end_and_attempts_gro
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_without_a_token_waits_through_what_passes() {
+async fn a_caller_without_a_token_waits_through_transient_errors() {
     let (server, identity) = Server::start();
-    // As a container whose identity sidecar starts after it.
+    // Like a container whose identity sidecar starts later.
     server.will(|script| script.answers.extend([Err(passing()), Err(passing()), Ok(HOUR)]));
     let before = Instant::now();
     assert!(text(&identity.token(SCOPE).await.unwrap()).starts_with("token 3 "));
@@ -181,7 +181,7 @@ async fn a_caller_without_a_token_waits_through_what_passes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lasting_failure_is_told_at_once_and_callers_make_no_more_requests() {
+async fn a_lasting_error_is_returned_at_once_and_callers_cause_no_requests() {
     let (server, identity) = Server::start();
     server.will(|script| script.always = Some(Err(lasting())));
     let before = Instant::now();
@@ -193,14 +193,14 @@ async fn a_lasting_failure_is_told_at_once_and_callers_make_no_more_requests() {
     sleep(HOUR).await;
     let in_an_hour = server.requests();
     assert!((30..=70).contains(&in_an_hour), "{in_an_hour}");
-    // Put right by somebody: seen within two minutes.
+    // After an operator has fixed it, there is a token within two minutes.
     server.will(|script| script.always = None);
     sleep(2 * MINUTE).await;
     assert!(identity.peek(SCOPE).is_some());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_given_back_is_replaced_once_however_many_give_it_back() {
+async fn a_token_that_many_callers_discard_is_replaced_once() {
     let (server, identity) = Server::start();
     let first = identity.token(SCOPE).await.unwrap();
     for _ in 0..20 {
@@ -213,14 +213,14 @@ async fn a_token_given_back_is_replaced_once_however_many_give_it_back() {
             .iter()
             .all(|token| text(token.as_ref().unwrap()).starts_with("token 2 "))
     );
-    // A straggler with the first one takes nothing away from the others.
+    // A late caller with the first token does not discard the second one.
     assert_eq!(identity.forget(SCOPE, &first), Forgotten::Replaced);
     assert!(identity.peek(SCOPE).is_some());
     assert_eq!(server.requests(), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_401_makes_no_loop() {
+async fn a_second_401_does_not_cause_a_loop() {
     let (server, identity) = Server::start();
     let mut token = identity.token(SCOPE).await.unwrap();
     let mut attempts = 0;
@@ -234,7 +234,7 @@ async fn a_second_401_makes_no_loop() {
         identity.peek(SCOPE).is_some(),
         "the refused token stays: another would be no better"
     );
-    // Revoked again, later: again once.
+    // A later 401 discards the token once again.
     sleep(6 * MINUTE).await;
     assert_eq!(identity.forget(SCOPE, &token), Forgotten::Replaced);
     let third = identity.token(SCOPE).await.unwrap();
@@ -243,17 +243,17 @@ async fn a_second_401_makes_no_loop() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_more_than_one_request_is_made_while_another_is_under_way() {
+async fn a_discarded_token_waits_for_the_request_in_flight() {
     let (server, identity) = Server::start();
     let first = identity.token(SCOPE).await.unwrap();
     server.will(|script| script.delay = 7 * MINUTE);
-    // Given back while the renewal is under way already: its token is waited for.
+    // Discarded while the renewal is in flight: callers wait for its token.
     sleep(48 * MINUTE + Duration::from_secs(30)).await;
     let under_way = server.requests();
     assert!(text(&identity.peek(SCOPE).unwrap()).starts_with("token 1 "));
     assert_eq!(identity.forget(SCOPE, &first), Forgotten::Replaced);
     while identity.peek(SCOPE).is_none() {
-        // Longer than one caller's patience.
+        // Longer than the timeout of one caller.
         let _ = identity.token(SCOPE).await;
     }
     assert!(text(&identity.peek(SCOPE).unwrap()).starts_with("token 2 "));
@@ -262,7 +262,7 @@ async fn no_more_than_one_request_is_made_while_another_is_under_way() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_repeats_a_dying_token_is_not_flooded() {
+async fn a_server_that_repeats_an_expiring_token_is_not_flooded() {
     let (server, identity) = Server::start();
     let end = Instant::now() + 10 * MINUTE;
     server.will(|script| {
@@ -273,13 +273,13 @@ async fn a_server_that_repeats_a_dying_token_is_not_flooded() {
     identity.token(SCOPE).await.unwrap();
     advance(Duration::ZERO).await;
     sleep(end - Instant::now()).await;
-    // Four seconds of life, renewed after three: 200 in ten minutes, where a loop would make millions.
+    // A lifetime of four seconds, renewed after three: 200 requests in ten minutes; a loop would send millions.
     let requests = server.requests();
     assert!(requests <= 250, "{requests}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_is_over_when_it_comes_is_an_error_that_names_the_clock() {
+async fn a_token_that_has_expired_already_is_an_error_about_the_clock() {
     let (server, identity) = Server::start();
     server.will(|script| script.always = Some(Ok(Duration::ZERO)));
     let error = identity.token(SCOPE).await.unwrap_err();
@@ -288,7 +288,7 @@ async fn a_token_that_is_over_when_it_comes_is_an_error_that_names_the_clock() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn retry_after_is_honoured_within_reason() {
+async fn retry_after_is_obeyed_up_to_a_limit() {
     for (asked_for, waited) in [(20, 20), (86_400, 120)] {
         let (server, identity) = Server::start();
         server.will(|script| {
@@ -306,7 +306,7 @@ async fn retry_after_is_honoured_within_reason() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_renews_for_an_identity_that_is_gone() {
+async fn a_dropped_identity_is_not_renewed() {
     let (server, identity) = Server::start();
     let clone = identity.clone();
     identity.token(SCOPE).await.unwrap();
@@ -320,7 +320,7 @@ async fn nobody_renews_for_an_identity_that_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn peek_asks_for_nothing() {
+async fn peek_starts_no_request() {
     let (server, identity) = Server::start();
     assert!(identity.peek(SCOPE).is_none());
     sleep(MINUTE).await;
@@ -330,7 +330,7 @@ async fn peek_asks_for_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_scope_that_would_reach_a_shell_is_refused() {
+async fn a_scope_that_a_shell_could_interpret_is_rejected() {
     let (server, identity) = Server::start();
     for bad in [
         "",
@@ -349,7 +349,7 @@ async fn a_scope_that_would_reach_a_shell_is_refused() {
 }
 
 #[test]
-fn another_runtime_takes_over_when_the_first_is_gone() {
+fn renewal_continues_on_another_runtime() {
     let (server, identity) = Server::start();
     let runtime = || {
         tokio::runtime::Builder::new_current_thread()

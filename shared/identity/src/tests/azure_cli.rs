@@ -1,4 +1,4 @@
-//! `az account get-access-token`, as a script that answers like the real one.
+//! Tests the Azure CLI with a script that answers like `az account get-access-token`.
 //!
 //! <https://learn.microsoft.com/cli/azure/account#az-account-get-access-token>
 
@@ -14,8 +14,8 @@ pub(super) fn install(folder: &Path, script: &str) {
     let draft = folder.join("az.sh");
     std::fs::write(&draft, format!("#!/bin/sh\n{script}\n")).unwrap();
     std::fs::set_permissions(&draft, PermissionsExt::from_mode(0o755)).unwrap();
-    // By another process: what this one has open for writing, a child that another test starts just then would keep open,
-    // and the script could not be run ("text file busy").
+    // Another process copies it: a child process that another test starts meanwhile would inherit a file that this process
+    // has open for writing, and the script could not be run ("text file busy").
     let copied = Command::new("cp")
         .arg("-p")
         .arg(&draft)
@@ -34,7 +34,7 @@ fn login(folder: &Path, tenant: Option<&str>, limits: TimeLimits) -> Identity {
     Identity::with_limits(&settings(&variables), limits).unwrap()
 }
 
-/// Counts its runs, and refuses what the real one would refuse.
+/// Counts its runs, and rejects the arguments that `az` would reject.
 const LOGGED_IN: &str = r#"
 echo "$*" >> "$(dirname "$0")/runs"
 [ "$1 $2 $3 $4" = "account get-access-token -o json" ] || { echo "ERROR: unrecognized arguments: $*" >&2; exit 2; }
@@ -51,7 +51,7 @@ cat <<JSON
 JSON"#;
 
 #[tokio::test]
-async fn the_login_of_a_workstation_gives_tokens_and_az_runs_once_for_many() {
+async fn az_runs_once_for_many_callers() {
     let folder = tempfile::tempdir().unwrap();
     install(folder.path(), LOGGED_IN);
     let identity = login(folder.path(), None, LONG_TIMEOUTS);
@@ -67,7 +67,7 @@ async fn the_login_of_a_workstation_gives_tokens_and_az_runs_once_for_many() {
 }
 
 #[tokio::test]
-async fn a_configured_tenant_is_asked_for() {
+async fn a_configured_tenant_is_passed_to_az() {
     let folder = tempfile::tempdir().unwrap();
     install(folder.path(), LOGGED_IN);
     let identity = login(folder.path(), Some(TENANT), LONG_TIMEOUTS);
@@ -78,7 +78,7 @@ async fn a_configured_tenant_is_asked_for() {
 }
 
 #[tokio::test]
-async fn what_az_says_becomes_what_to_do() {
+async fn errors_of_az_say_what_to_do() {
     for (script, expected) in [
         (
             "echo \"ERROR: Please run 'az login' to setup account.\" >&2; exit 1",
@@ -116,9 +116,9 @@ async fn what_az_says_becomes_what_to_do() {
 }
 
 #[tokio::test]
-async fn an_az_that_hangs_is_ended_with_all_that_it_started() {
+async fn an_az_that_hangs_is_killed_with_its_child_processes() {
     let folder = tempfile::tempdir().unwrap();
-    // As the real one: a script that runs Python.
+    // Like `az`: a script that runs Python.
     install(
         folder.path(),
         "sh -c 'echo $$ > \"$0\"; sleep 600' \"$(dirname \"$0\")/pid\"; true",
@@ -133,10 +133,10 @@ async fn an_az_that_hangs_is_ended_with_all_that_it_started() {
     let is_running = || {
         let pid = std::fs::read_to_string(&file).unwrap_or_default();
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
-        // A zombie that nobody has waited for yet runs no more.
+        // A zombie does not run any more.
         !stat.is_empty() && !stat.contains(") Z ")
     };
-    // On a busy machine the first ones may be ended before they have written their number.
+    // On a busy machine the first processes may be killed before they have written their id.
     let gone = async {
         while !file.exists() || is_running() {
             tokio::time::sleep(Duration::from_millis(20)).await;

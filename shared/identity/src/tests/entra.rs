@@ -1,4 +1,4 @@
-//! Entra's token endpoint: client credentials with a secret, and with a federated token.
+//! Tests Entra's token endpoint: client credentials with a secret, and with a federated token.
 //!
 //! <https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow>
 
@@ -9,7 +9,7 @@ use super::*;
 
 pub(super) const SECRET: &str = "pla8Q~nted-secret/of+the=application";
 
-/// A token as Entra gives it.
+/// Returns a token in the format of Entra.
 pub(super) fn token(text: &str, seconds: i64) -> Reply {
     Reply::Json(
         200,
@@ -19,7 +19,7 @@ pub(super) fn token(text: &str, seconds: i64) -> Reply {
     )
 }
 
-/// A refusal as Entra gives it, with ids that differ each time.
+/// Returns a refusal in the format of Entra, with new ids each time.
 pub(super) fn refusal(status: u16, error: &str, code: u32, sentence: &str) -> Reply {
     Reply::Json(
         status,
@@ -52,7 +52,7 @@ fn workload_identity(server: &Server, file: &Path) -> Identity {
     Identity::with_limits(&settings, LONG_TIMEOUTS).unwrap()
 }
 
-/// As strict as Entra about the common part of the request.
+/// Checks the common part of a request as Entra does.
 fn is_client_credentials(asked: &Asked) -> bool {
     asked.method == "POST"
         && asked.uri.path() == format!("/{TENANT}/oauth2/v2.0/token")
@@ -65,7 +65,7 @@ fn is_client_credentials(asked: &Asked) -> bool {
 }
 
 #[tokio::test]
-async fn a_service_principal_shows_its_secret_and_gets_a_token_for_each_scope() {
+async fn a_service_principal_gets_a_token_for_each_scope() {
     let server = Server::tls(|asked, number| {
         let form = asked.form();
         if !is_client_credentials(asked) || form["client_secret"] != SECRET || form.len() != 4 {
@@ -79,13 +79,13 @@ async fn a_service_principal_shows_its_secret_and_gets_a_token_for_each_scope() 
     assert!(lives_about(&storage, 3599));
     let event_hubs = identity.token(EVENT_HUBS).await.unwrap();
     assert_eq!(text(&event_hubs), format!("token-2-for-{EVENT_HUBS}"));
-    // From memory now.
+    // From the cache.
     assert_eq!(text(&identity.token(STORAGE).await.unwrap()), text(&storage));
     assert_eq!(server.requests(), 2);
 }
 
 #[tokio::test]
-async fn a_token_given_back_is_asked_for_anew_past_the_cache_of_azure_identity() {
+async fn a_discarded_token_is_requested_again_without_the_cache_of_azure_identity() {
     let server = Server::tls(|_, number| token(&format!("token-{number}"), 3599));
     let identity = service_principal(&server, LONG_TIMEOUTS);
     let first = identity.token(STORAGE).await.unwrap();
@@ -98,7 +98,7 @@ async fn a_token_given_back_is_asked_for_anew_past_the_cache_of_azure_identity()
 }
 
 #[tokio::test]
-async fn a_workload_identity_shows_the_token_that_kubernetes_wrote_last() {
+async fn a_workload_identity_sends_the_current_federated_token() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("azure-identity-token");
     std::fs::write(&file, "federated-1").unwrap();
@@ -115,8 +115,7 @@ async fn a_workload_identity_shows_the_token_that_kubernetes_wrote_last() {
     let identity = workload_identity(&server, &file);
     let first = identity.token(STORAGE).await.unwrap();
     assert_eq!(text(&first), "token-1-for-federated-1");
-    // Rotated as Kubernetes does it: another file, moved into its place. azure_identity alone would read it after ten
-    // minutes.
+    // Rotated as Kubernetes does it: a new file replaces the old one. azure_identity alone would read it after ten minutes.
     std::fs::write(folder.path().join("new"), "federated-2\n").unwrap();
     std::fs::rename(folder.path().join("new"), &file).unwrap();
     let _ = identity.forget(STORAGE, &first);
@@ -124,7 +123,7 @@ async fn a_workload_identity_shows_the_token_that_kubernetes_wrote_last() {
 }
 
 #[tokio::test]
-async fn a_federated_token_that_cannot_be_used_is_named_and_seen_when_it_is_there() {
+async fn an_unusable_federated_token_is_reported_and_read_again() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("azure-identity-token");
     let server = Server::tls(|_, number| token(&format!("token-{number}"), 3599));
@@ -151,7 +150,7 @@ async fn a_federated_token_that_cannot_be_used_is_named_and_seen_when_it_is_ther
 }
 
 #[tokio::test]
-async fn what_entra_refuses_says_what_to_do() {
+async fn refusals_of_entra_say_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("azure-identity-token");
     std::fs::write(&file, "federated").unwrap();
@@ -226,7 +225,7 @@ async fn what_entra_refuses_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn what_entra_asks_patience_for_is_asked_again() {
+async fn transient_errors_of_entra_are_retried() {
     let server = Server::tls(|_, number| match number {
         1 => Reply::Html(503, "<html>Our services aren't available right now</html>".to_owned()),
         2 => refusal(
@@ -245,7 +244,7 @@ async fn what_entra_asks_patience_for_is_asked_again() {
 }
 
 #[tokio::test]
-async fn hostile_answers_are_errors_within_their_time_and_size() {
+async fn hostile_answers_are_errors_within_limits_of_time_and_size() {
     let large = format!(
         r#"{{"access_token":"{}","expires_in":3599,"token_type":"Bearer"}}"#,
         "x".repeat(80_000)
@@ -284,8 +283,8 @@ async fn hostile_answers_are_errors_within_their_time_and_size() {
 }
 
 #[tokio::test]
-async fn who_cannot_be_reached_or_trusted_is_named() {
-    // A port that nobody listens on any more.
+async fn a_server_that_cannot_be_reached_or_trusted_is_named() {
+    // A port that is closed.
     let port = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()

@@ -1,4 +1,4 @@
-//! The managed identity endpoint of a container app.
+//! Tests the managed identity endpoint of a container app.
 //!
 //! <https://learn.microsoft.com/azure/container-apps/managed-identity#rest-endpoint-reference>
 //!
@@ -13,12 +13,12 @@ pub(super) const HEADER: &str = "853b9a84-5bfa-4b22-a3f3-0b9a43d9ad8a";
 /// Milliseconds that the child waits for each token.
 const TOKEN_TIMEOUT: &str = "TEST_TOKEN_TIMEOUT_MS";
 
-/// What a child process came to.
+/// The output of a child process.
 #[derive(Debug)]
 pub(super) struct Outcome {
     /// `describe: …`, `token: …`, `error: …`.
     pub(super) lines: Vec<String>,
-    /// Its whole log, at the most talkative level.
+    /// Its log at level TRACE.
     pub(super) log: String,
 }
 
@@ -28,7 +28,7 @@ pub(super) async fn in_a_container(variables: &[(&str, &str)]) -> Outcome {
     let log = String::from_utf8_lossy(&output.stderr).into_owned();
     let lines = String::from_utf8_lossy(&output.stdout)
         .lines()
-        // The test program writes its own words around and before them.
+        // The test program's own output surrounds them.
         .filter_map(|line| line.split_once("child> ").map(|(_, line)| line.to_owned()))
         .collect();
     Outcome { lines, log }
@@ -61,14 +61,14 @@ fn child() {
             match asked {
                 Ok(Ok(token)) => println!("child> token: {} {}", text(&token), lives_about(&token, 86_399)),
                 Ok(Err(error)) => println!("child> error: {error}"),
-                // It is still patient: what it waits through.
+                // It still retries: the error that it retries after.
                 Err(_) => println!("child> waits: {}", first_failure(&identity).await),
             }
         }
     });
 }
 
-/// As the endpoint answers: the date as text.
+/// Returns a token in the format of the endpoint: the date is text.
 fn token(asked: &Asked) -> Reply {
     let resource = &asked.query()["resource"];
     let expires_on = SystemTime::now()
@@ -89,7 +89,7 @@ fn token(asked: &Asked) -> Reply {
     )
 }
 
-/// As strict as the endpoint: another request gets no token.
+/// Checks a request as the endpoint does.
 fn endpoint(asked: &Asked, _: usize) -> Reply {
     if asked.header("x-identity-header") != HEADER {
         return Reply::Json(401, r#"{"statusCode":401,"message":"wrong header"}"#.to_owned());
@@ -131,7 +131,7 @@ async fn the_system_assigned_identity_gets_tokens() {
         ]
     );
     assert_eq!(server.requests(), 2);
-    // The log is talkative, and holds neither the header nor a token.
+    // The log at level TRACE holds neither the header nor a token.
     assert!(outcome.log.contains("azure_identity"), "it was logged");
     assert!(
         !outcome.log.contains(HEADER) && !outcome.log.contains("planted-token"),
@@ -141,14 +141,14 @@ async fn the_system_assigned_identity_gets_tokens() {
 }
 
 #[tokio::test]
-async fn a_client_id_chooses_the_user_assigned_identity() {
+async fn a_client_id_selects_the_user_assigned_identity() {
     let server = Server::plain(endpoint);
     let address = format!("{}/msi/token", server.url);
     let outcome = in_a_container(&[
         ("IDENTITY_ENDPOINT", &address),
         ("IDENTITY_HEADER", HEADER),
         ("AZURE_CLIENT_ID", CLIENT),
-        // A proxy is for the world outside; the endpoint is on this machine.
+        // The endpoint is on this machine, so the proxy is not used.
         ("HTTP_PROXY", "http://127.0.0.1:9"),
         ("http_proxy", "http://127.0.0.1:9"),
     ])
@@ -162,7 +162,7 @@ async fn a_client_id_chooses_the_user_assigned_identity() {
 }
 
 #[tokio::test]
-async fn what_the_endpoint_refuses_says_what_to_do() {
+async fn refusals_of_the_endpoint_say_what_to_do() {
     let server = Server::plain(endpoint);
     let address = format!("{}/msi/token", server.url);
     let other = "00000000-1111-2222-3333-444444444444";
@@ -196,7 +196,7 @@ async fn what_the_endpoint_refuses_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_sidecar_that_is_slow_to_start_or_answers_nonsense_is_waited_for() {
+async fn a_sidecar_that_starts_slowly_or_answers_nonsense_is_retried() {
     let server = Server::plain(|asked, number| match number {
         1 => Reply::Json(500, r#"{"statusCode":500,"message":"starting"}"#.to_owned()),
         2 => Reply::Html(502, "<html>planted</html>".to_owned()),
@@ -206,7 +206,7 @@ async fn a_sidecar_that_is_slow_to_start_or_answers_nonsense_is_waited_for() {
     let outcome = in_a_container(&[("IDENTITY_ENDPOINT", &address), ("IDENTITY_HEADER", HEADER)]).await;
     assert!(outcome.lines[1].starts_with("token: "), "{outcome:?}");
 
-    // Forever nonsense: readiness says what it is, and nothing of the page.
+    // Only nonsense: the error describes it without the content of the page.
     let server = Server::plain(|_, _| Reply::Html(200, "<html>planted</html>".to_owned()));
     let address = format!("{}/msi/token", server.url);
     let outcome = in_a_container(&[

@@ -1,4 +1,4 @@
-//! Planted secrets are nowhere: not in errors, not in `Debug`, not in the log at its most talkative.
+//! Tests that planted secrets are neither in errors, nor in `Debug` output, nor in the log at level TRACE.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -30,7 +30,7 @@ impl MakeWriter<'_> for Log {
     }
 }
 
-/// Answers that repeat all that they were sent.
+/// Answers that echo the request.
 fn echo(asked: &server::Asked, number: usize) -> Reply {
     let body = String::from_utf8_lossy(&asked.body).into_owned();
     let secret = &asked.form()["client_secret"];
@@ -58,7 +58,7 @@ fn echo(asked: &server::Asked, number: usize) -> Reply {
 }
 
 #[tokio::test]
-async fn no_secret_and_no_token_is_written_down() {
+async fn secrets_and_tokens_are_not_logged_or_printed() {
     alone("tests::secrets::child", &[]).await;
 }
 
@@ -97,7 +97,7 @@ async fn child() {
         written.contains("status 200 and content type text/html"),
         "the failures were seen"
     );
-    // In the spelling of the variable and of the form.
+    // As they are and form-encoded.
     for planted in ["pla8Q", "nted-secret", "eyJ0eXAi", "c2lnbmF0dXJl"] {
         let around = written
             .find(planted)

@@ -1,4 +1,4 @@
-//! A server that writes down what it is asked and answers as it is told.
+//! A server that records requests and sends scripted answers.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -14,7 +14,7 @@ use futures::stream;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 
-/// What it was asked.
+/// A request.
 pub(super) struct Asked {
     pub(super) method: Method,
     pub(super) uri: Uri,
@@ -27,25 +27,25 @@ impl Asked {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// The query's parameters.
+    /// Returns the parameters of the query.
     pub(super) fn query(&self) -> HashMap<String, String> {
         let query = self.uri.query().unwrap_or_default();
         url::form_urlencoded::parse(query.as_bytes()).into_owned().collect()
     }
 
-    /// The form's fields.
+    /// Returns the fields of the form.
     pub(super) fn form(&self) -> HashMap<String, String> {
         url::form_urlencoded::parse(&self.body).into_owned().collect()
     }
 }
 
-/// How it answers.
+/// An answer.
 #[derive(Clone)]
 pub(super) enum Reply {
     Json(u16, String),
     Html(u16, String),
     Throttled(u64),
-    /// Never.
+    /// No answer.
     Silence,
     /// A header, and then a body without end.
     Endless,
@@ -101,12 +101,12 @@ impl Drop for Server {
 }
 
 impl Server {
-    /// Without TLS, as the endpoint of a container app.
+    /// Starts without TLS, like the endpoint of a container app.
     pub(super) fn plain(answers: impl Fn(&Asked, usize) -> Reply + Send + Sync + 'static) -> Self {
         Self::start(None, Arc::new(answers))
     }
 
-    /// With a certificate of its own authority: Entra is spoken to by https alone.
+    /// Starts with a certificate of its own authority: connections to Entra use https only.
     pub(super) fn tls(answers: impl Fn(&Asked, usize) -> Reply + Send + Sync + 'static) -> Self {
         Self::start(Some(certificate()), Arc::new(answers))
     }
