@@ -1,11 +1,12 @@
-//! The contract of the pipeline as pure functions: no I/O, no clock, no async.
+//! The contract of the pipeline as pure functions: no I/O, no clock, no async. `SPECIFICATION.md` is the same contract in prose.
 //!
-//! Read in this order: [`topology`] says which stage reads and writes what, [`messages`] what
-//! travels between them, [`ids`] and [`blob_path`] how things are named, and the rules
-//! ([`url_guard`], [`address_guard`], [`presigned`], [`file_rules`]) what is let in.
-//! [`redaction`] keeps secrets out of everything that is written down.
-//! [`json`] reads what events really hold.
-//! [`onelake_billing`] is the price list of OneLake.
+//! - [`topology`]: which stage consumes and produces which topics
+//! - [`messages`], [`category`], [`markers`]: what is in the topics
+//! - [`ids`], [`blob_path`], [`cache_path`]: how things are named
+//! - [`url_guard`], [`address_guard`], [`presigned`], [`file_rules`]: what is accepted
+//! - [`redaction`]: keeps secrets out of everything that is written down
+//! - [`json`], [`time`], [`url_paths`]: tolerant reading of events
+//! - [`onelake_billing`]: prices of requests to OneLake
 
 pub mod address_guard;
 pub mod blob_path;

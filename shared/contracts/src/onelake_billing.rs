@@ -1,4 +1,4 @@
-//! What requests to OneLake cost: the one table of prices, and which request belongs to which class.
+//! Prices of requests to OneLake, and the class of each request.
 //!
 //! OneLake bills requests in capacity unit seconds (CU seconds) of a Fabric capacity. The rates are those of Microsoft
 //! Learn, ["OneLake compute and storage consumption"][prices] (November 2026: access through redirect and through proxy

@@ -1,5 +1,5 @@
-//! The file rules against files that real programs wrote (`tests/real-files/make.py`): each is stored as what it is,
-//! whatever it is called, and what must not come in does not.
+//! The file rules for files that real programs wrote (`tests/real-files/make.py`): each is stored as its content, whatever its
+//! name, and dangerous ones are refused.
 
 #![allow(clippy::unwrap_used)]
 
@@ -292,7 +292,7 @@ fn files_of_other_kinds_are_refused_under_every_extension() {
 /// Not a wish but a limit, written down: the rules look at the head. A reader that goes by the head as well, as all do that
 /// open a file by its extension, never sees the program.
 #[test]
-fn a_program_behind_a_whole_file_is_not_seen() {
+fn a_program_behind_a_complete_file_is_not_detected() {
     for sample in &SAMPLES.behind_the_head {
         let found = judged(sample.extension(), sample).map(|judged| judged.file_type);
         assert_eq!(found, Ok(kind(sample.extension())), "{}", sample.name);

@@ -1,4 +1,4 @@
-//! Any text as a message's `local_cache_path`: only the attachment's own file is ever opened or removed.
+//! Any text as a message's `local_cache_path`: only the attachment's own file is accepted.
 #![no_main]
 
 use libfuzzer_sys::arbitrary::{self, Arbitrary};

@@ -1,4 +1,4 @@
-//! Any bytes as an `Event`, and what the ingester makes of its attachments.
+//! Any bytes as an `Event`, and the tasks of its attachments.
 #![no_main]
 
 use std::collections::HashSet;

@@ -1,4 +1,4 @@
-//! Any trace id and URL: the keys of the tables are stable and differ wherever the names do.
+//! Any trace id and URL: the keys of the tables are stable, and differ for different names.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Any text as the reason of a failure: it is written down, so it must be short, free of secrets, and readable again.
+//! Any text as the reason of a failure: it is stored, so it must be short, free of secrets, and decodable.
 #![no_main]
 
 use jiff::Timestamp;

@@ -1,4 +1,4 @@
-//! Any JSON with a planted secret: it never survives, and nothing else is lost.
+//! Any JSON with a planted secret: it is removed, and nothing else is lost.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Any text around a planted secret: the secret never survives, and redacting again changes nothing.
+//! Any text around a planted secret: the secret is removed, and redacting again changes nothing.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

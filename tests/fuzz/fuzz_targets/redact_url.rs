@@ -1,4 +1,4 @@
-//! Any text as one URL: query, fragment and user go, and what is left can be stored.
+//! Any text as one URL: query, fragment and user are removed, and the rest can be stored.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Any text as the `Location` of an answer: no redirect has more rights than a first URL.
+//! Any text as the `Location` of a response: a redirect is subject to the rules of the first URL.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

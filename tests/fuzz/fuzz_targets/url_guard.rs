@@ -1,4 +1,4 @@
-//! Any text as an attachment URL: what is let in is harmless, and `check` and `explain` agree.
+//! Any text as an attachment URL: accepted ones are harmless, and `check` and `explain` agree.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

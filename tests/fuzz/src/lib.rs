@@ -1,4 +1,4 @@
-//! What the targets assert of more than one decoder or rule.
+//! Assertions that several targets share.
 
 use std::fmt::Debug;
 

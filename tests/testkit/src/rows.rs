@@ -1,4 +1,4 @@
-//! The rows that must come of what was sent: each column from its place in the event, by the specification's section 7.
+//! The rows that must come of what was sent: each column from its place in the event, by "Delta tables" in `shared/contracts/SPECIFICATION.md`.
 
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};

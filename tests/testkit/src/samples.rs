@@ -16,7 +16,7 @@ use crate::{Process, Result, WorkDir, binary, ports, wait_until};
 /// Files that are fetched at once to know what they hold: some take seconds.
 const AT_ONCE: usize = 32;
 
-/// The default allow-list (specification, section 4).
+/// The default allow-list (`shared/contracts/SPECIFICATION.md`, "URL rules").
 pub const HOSTS: [&str; 6] = [
     "usw2-prod-xn-exportreceiver-publish.s3.us-west-2.amazonaws.com",
     "claimxperience.s3.amazonaws.com",

@@ -5,7 +5,7 @@ use crate::secrets::PLANTED;
 use crate::{Result, WorkDir};
 use crate::{Running, Variables, variables};
 
-/// Each handler with its consumer group and the partitions that the group reads (specification, section 1).
+/// Each handler with its consumer group and the partitions that the group reads (`shared/contracts/SPECIFICATION.md`, "Topology").
 pub const STAGES: [(&str, &str, u32); 7] = [
     ("event-ingester", "xact-event-ingester", 6),
     ("event-writer", "xact-event-writer", 6),

@@ -71,7 +71,7 @@ impl Members {
     fn verdict(&self) -> Archive {
         match self.kind {
             _ if self.has_code => Archive::Program,
-            // Some programs sign and describe Office packages as Java archives are.
+            // Some programs sign Office packages as if they were Java archives.
             _ if self.has_java_folder && !self.is_office => Archive::Program,
             Some(FileType::Esx) => Archive::Kind(Proof::without_media_type(FileType::Esx)),
             Some(kind) if self.is_office => Archive::Kind(Proof::of(kind)),
@@ -81,8 +81,8 @@ impl Members {
     }
 }
 
-/// Position and name of each local header in the head. Names are lower-case, with `/` between folders: some programs
-/// write `\`.
+/// Returns position and name of each local header in the head. Names are in lower case, with `/` between folders: some
+/// programs write `\`.
 fn names(head: &[u8]) -> impl Iterator<Item = (usize, String)> + '_ {
     let headers = head
         .windows(LOCAL_HEADER.len())

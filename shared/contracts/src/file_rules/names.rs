@@ -88,17 +88,17 @@ pub fn file_type_label(url: &Url) -> String {
     extension_of(url).map_or_else(|| "UNKNOWN".to_owned(), |extension| extension.to_ascii_uppercase())
 }
 
-/// The kind that an answer's `Content-Disposition` names; `None` without a name, or if its extension is not accepted.
+/// Returns the kind that a response's `Content-Disposition` names; `None` without a name, or if its extension is not accepted.
 #[must_use]
 pub fn type_in_disposition(header: &str) -> Option<FileType> {
     let name = disposition::file_name(header)?;
     FileType::from_extension(&extension(trim_name(&name))?)
 }
 
-/// What a URL's file is called where it is stored: the last segment of the path; a name in the query only where the path
-/// names another kind of thing, so that no path changes that was ever given to a file.
+/// Returns the name under which a URL's file is stored: the last segment of the path, or a name in the query if the path names
+/// another kind. Changing this rule would change the paths of stored files.
 ///
-/// Only the URL decides: an event gives the same paths each time it is read, whatever the server answers.
+/// Only the URL decides, so that an event always gives the same paths, whatever the server responds.
 pub(crate) fn stored_name(url: &Url) -> Option<String> {
     let path = file_name_of(url);
     let in_path = path.as_deref().and_then(extension);
@@ -108,10 +108,10 @@ pub(crate) fn stored_name(url: &Url) -> Option<String> {
     }
     let in_query = names_in_query(url).find(|(_, name)| extension(name).as_ref().is_some_and(is_accepted));
     match (in_path, in_query) {
-        // The names of `filename`, `file` and `name` have always said the kind of such a file, and not its path.
+        // `filename`, `file` and `name` decide the kind of such a file, and not its path: stored paths depend on it.
         (None, Some(_)) if has_plain_name(url) => path,
         (_, Some((_, name))) => Some(name),
-        // Nobody may find a picture with a program in it under a name that a web server runs.
+        // A picture that contains a program must not have a name that a web server runs.
         (Some(page), None) if SERVER_PAGES.contains(&page.as_str()) => {
             let stem = path
                 .as_deref()
@@ -131,10 +131,10 @@ fn has_plain_name(url: &Url) -> bool {
     first.is_some_and(|extension| FileType::from_extension(&extension).is_some())
 }
 
-/// Keys of the query whose value is a file's name.
+/// Keys of the query whose value is a file name.
 const PLAIN_KEYS: [&str; 3] = ["filename", "file", "name"];
 
-/// Keys of presigned URLs whose value is the `Content-Disposition` to answer with: S3 and Google's, and Azure's.
+/// Keys of presigned URLs whose value is the `Content-Disposition` of the response: those of S3 and Google, and of Azure.
 const DISPOSITION_KEYS: [&str; 2] = ["response-content-disposition", "rscd"];
 
 /// Returns the names in a query, and whether each is certainly a file name.

@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_half_is_replaced_and_a_pair_is_kept() {
+    fn a_lone_surrogate_is_replaced_and_a_pair_is_kept() {
         for (written, read) in [
             (r#""a\ud83d""#, "a\u{FFFD}"),
             (r#""\ud83d\ude00""#, "\u{1F600}"),
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_escape_is_left_alone() {
+    fn text_that_is_not_an_escape_is_kept() {
         for text in ["", "\\", "\\u", "\\ud83", "\\u+123", "ä\\", "{\"a\":1}"] {
             assert!(matches!(without_lone_ones(text), Cow::Borrowed(_)), "{text}");
         }

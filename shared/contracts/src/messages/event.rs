@@ -16,7 +16,6 @@ use crate::json::{self, Object};
 use crate::redaction::{redact_text, truncate_error};
 use crate::time::{self, TimestampError};
 use crate::topology::TopicRole;
-
 use survey::Survey;
 
 pub use inner::Inner;

@@ -1,4 +1,4 @@
-//! Sums of billed requests, exact.
+//! Exact sums of billed requests.
 
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::class::{BillingClass, cu_seconds};
 
-/// What a number of requests cost.
+/// The cost of a number of requests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Charge {
     /// Requests.
@@ -34,7 +34,7 @@ impl AddAssign for Charge {
     }
 }
 
-/// What requests cost, by class. A class without requests has no entry.
+/// The cost of requests, by class. A class without requests has no entry.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Bill {
     by_class: BTreeMap<BillingClass, Charge>,

@@ -1,5 +1,4 @@
-//! What a request asks for, and in which class it is billed. One enum, one table, so that faults, counters, metrics and
-//! help speak of the same things.
+//! The operation of a request and its class. One table, so that faults, counters, metrics and help use the same names.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,7 +14,7 @@ pub enum Protocol {
     Blob,
 }
 
-/// A text that names no protocol.
+/// The text does not name a protocol.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a protocol; write `dfs` or `blob`")]
 pub struct UnknownProtocol(pub String);
@@ -83,7 +82,7 @@ impl FromStr for Protocol {
 
 macro_rules! operations {
     ($($variant:ident = $name:literal, $class:ident, $what:literal;)*) => {
-        /// What a request asks for.
+        /// The operation of a request.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Operation {
             $(#[doc = $what] $variant,)*
@@ -121,7 +120,7 @@ operations! {
     Unsupported = "unsupported", Other, "Anything else.";
 }
 
-/// A text that names no operation.
+/// The text does not name an operation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not an operation; GET /__admin on the OneLake emulator lists them")]
 pub struct UnknownOperation(pub String);
@@ -159,8 +158,8 @@ impl Operation {
         TABLE.iter().find(|(known, ..)| *known == self).unwrap_or(&TABLE[0])
     }
 
-    /// Returns what a request asks for. `has_path` says whether it names anything below a workspace, `query` returns the
-    /// decoded value of a parameter, and `has_header` looks for a header whose name is given in lower case.
+    /// Returns the operation of a request. `has_path` says whether it names anything below a workspace, `query` returns the
+    /// decoded value of a parameter, and `has_header` returns whether there is a header, whose name is given in lower case.
     #[must_use]
     pub fn of_request<'a>(
         protocol: Protocol,

@@ -17,14 +17,14 @@ use jiff::fmt::temporal::Pieces;
 use jiff::fmt::{rfc2822, strtime};
 use jiff::{Timestamp, tz::TimeZone};
 
-/// From here on a Unix time is not in seconds but in milliseconds, and by every further thousand in µs and ns: 10^11 s is
-/// the year 5138, 10^11 ms is March 1973.
+/// From this value on, a Unix time is in milliseconds instead of seconds; times 1,000 it is in µs, and again in ns. 10^11 s
+/// is in the year 5138, 10^11 ms is in March 1973.
 const FIRST_MILLISECONDS: u128 = 100_000_000_000;
 
-/// Its last day has instants that no [`Timestamp`] has.
+/// The last year of [`Timestamp`], which does not have all instants of its last day.
 const LAST_YEAR: i16 = 9999;
 
-/// US dates, with the clock of 12 or of 24 hours.
+/// US dates, with a 12-hour or 24-hour clock.
 const US_FORMS: [&str; 5] = [
     "%m/%d/%Y %I:%M:%S %p",
     "%m/%d/%Y %I:%M %p",
@@ -35,7 +35,7 @@ const US_FORMS: [&str; 5] = [
 
 /// Reads a trimmed text in any of the forms.
 pub(super) fn text(text: &str) -> Option<Timestamp> {
-    // No form is longer, but for a zone's name in brackets.
+    // No form is longer, except with a zone's name in brackets.
     if text.len() > 100 {
         return None;
     }
@@ -69,7 +69,7 @@ pub(super) fn unix(digits: &str) -> Option<Timestamp> {
         return with_exponent(digits);
     }
     let whole: u128 = whole.parse().ok()?;
-    // How many decimal places there are to a nanosecond.
+    // Number of decimal places to a nanosecond.
     let places = match whole {
         _ if whole < FIRST_MILLISECONDS => 9,
         _ if whole < FIRST_MILLISECONDS * 1_000 => 6,
@@ -87,7 +87,7 @@ pub(super) fn unix(digits: &str) -> Option<Timestamp> {
     Timestamp::from_nanosecond(if is_negative { -nanoseconds } else { nanoseconds }).ok()
 }
 
-/// `1.7356464e9`: a number that some program wrote as a floating-point one.
+/// Reads a Unix time in floating-point notation: `1.7356464e9`.
 fn with_exponent(digits: &str) -> Option<Timestamp> {
     if !digits.contains(['e', 'E']) || digits.starts_with(|c: char| !c.is_ascii_digit() && c != '-') {
         return None;
@@ -102,7 +102,7 @@ fn with_exponent(digits: &str) -> Option<Timestamp> {
     unix(&format!("{number:.6}"))
 }
 
-/// RFC 3339 and ISO 8601, also with a space before the offset, and with the word `UTC` or `GMT` for it.
+/// Reads RFC 3339 and ISO 8601, also with a space before the offset, and with `UTC` or `GMT` as offset.
 fn iso(text: &str) -> Option<Timestamp> {
     let compact;
     let text = match split_zone(text) {
@@ -124,14 +124,14 @@ fn iso(text: &str) -> Option<Timestamp> {
     (pieces.offset().is_some() && pieces.date().year() == LAST_YEAR).then_some(Timestamp::MAX)
 }
 
-/// `2024-12-31 12:00:00 +00:00`: what stands before the last space, and the offset behind it.
+/// Splits `2024-12-31 12:00:00 +00:00` at its last space into time and offset.
 fn split_zone(text: &str) -> Option<(&str, &str)> {
     let (local, zone) = text.rsplit_once(' ')?;
     let is_zone = zone.starts_with(['+', '-']) || matches!(zone, "UTC" | "GMT" | "Z");
     is_zone.then_some((local.trim_end(), zone))
 }
 
-/// `/Date(1735646400000+0100)/`: milliseconds in UTC; the offset only says where they were written.
+/// Reads `/Date(1735646400000+0100)/`: milliseconds in UTC; the offset has no influence.
 fn microsoft(text: &str) -> Option<Timestamp> {
     let inner = text.strip_prefix("/Date(")?.strip_suffix(")/")?;
     let sign_at = inner.rfind(['+', '-']).filter(|at| *at > 0);
@@ -159,14 +159,14 @@ fn day_alone(form: &str, text: &str) -> Option<DateTime> {
     (!form.contains(' ')).then(|| date.to_datetime(Time::midnight()))
 }
 
-/// `20241231`
+/// Reads a date: `20241231`.
 fn date(digits: &str) -> Option<Date> {
     let number = |range: std::ops::Range<usize>| digits.get(range)?.parse::<i16>().ok();
     let part = |range| i8::try_from(number(range)?).ok();
     Date::new(number(0..4)?, part(4..6)?, part(6..8)?).ok()
 }
 
-/// `120000`
+/// Reads a time: `120000`.
 fn clock(digits: &str) -> Option<Time> {
     let part = |at: usize| digits.get(at..at + 2)?.parse::<i8>().ok();
     Time::new(part(0)?, part(2)?, part(4)?, 0).ok()

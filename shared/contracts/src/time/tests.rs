@@ -93,7 +93,7 @@ fn fractions_keep_microseconds_whatever_the_unit() {
 }
 
 #[test]
-fn defaults_of_programs_and_far_futures_are_out_of_range() {
+fn defaults_of_programs_and_distant_times_are_out_of_range() {
     for json in [
         r#""0001-01-01T00:00:00""#,
         r#""1899-12-30T00:00:00Z""#,
@@ -116,7 +116,7 @@ fn defaults_of_programs_and_far_futures_are_out_of_range() {
 }
 
 #[test]
-fn what_is_no_timestamp_is_unreadable_and_what_is_not_there_is_neither() {
+fn other_values_are_unreadable_and_null_is_absent() {
     for json in [
         r#""soon""#,
         "{}",
@@ -157,7 +157,7 @@ fn a_required_timestamp_out_of_range_is_at_its_end() {
 
 proptest! {
     #[test]
-    fn what_is_written_reads_back(micros in 0_i64..4_102_444_800_000_000) {
+    fn a_written_timestamp_is_read_back(micros in 0_i64..4_102_444_800_000_000) {
         let timestamp = Timestamp::from_microsecond(micros).unwrap();
         prop_assert_eq!(parse_text(&format(timestamp)), Some(timestamp));
     }

@@ -1,4 +1,4 @@
-//! Addresses of every special block, at its edges, and public neighbours.
+//! Addresses at the edges of every special block, and their public neighbours.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -115,7 +115,7 @@ fn the_refusal_names_address_and_block() {
 proptest! {
     /// The standard library knows a part of the registry: whatever it calls special must be refused.
     #[test]
-    fn nothing_that_the_standard_library_calls_special_passes(v4: u32, v6: u128) {
+    fn addresses_that_the_standard_library_calls_special_are_refused(v4: u32, v6: u128) {
         let v4 = Ipv4Addr::from_bits(v4);
         let v6 = Ipv6Addr::from_bits(v6);
         if check_public(IpAddr::V4(v4)).is_ok() {

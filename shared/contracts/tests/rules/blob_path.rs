@@ -1,9 +1,9 @@
-//! Paths stay inside their folder, are stable, and differ for each attachment, whatever the event says.
+//! Blob paths stay inside their folder, are stable, and differ for each attachment, whatever the event contains.
+
+mod properties;
 
 use std::collections::HashSet;
 
-use proptest::prelude::*;
-use unicode_normalization::{UnicodeNormalization, is_nfc};
 use url::Url;
 use uuid::Uuid;
 
@@ -38,7 +38,7 @@ fn name(url_path: &str) -> String {
 }
 
 #[test]
-fn paths_follow_the_specification() {
+fn paths_by_status_subtype() {
     let url = "https://claimxperience.com/x/test.PDF?sig=1";
     assert_eq!(
         paths(&parts("documentsReceived"), &[url]),
@@ -220,7 +220,7 @@ fn long_names_are_cut_at_a_character_and_keep_their_extension() {
 }
 
 #[test]
-fn later_ones_of_one_name_get_their_media_id() {
+fn the_later_of_two_equal_names_gets_its_media_id() {
     let urls = [
         "https://claimxperience.com/1/photo.jpg",
         "https://claimxperience.com/2/photo.jpg",
@@ -242,7 +242,7 @@ fn later_ones_of_one_name_get_their_media_id() {
 }
 
 #[test]
-fn names_that_some_file_system_takes_for_one_are_kept_apart() {
+fn names_that_are_equal_on_some_file_system_stay_distinct() {
     for [one, other] in [
         ["a.pdf", "A.PDF"],
         ["gr%C3%B6%C3%9Fe.pdf", "gro%CC%88%C3%9Fe.pdf"],
@@ -304,7 +304,7 @@ fn a_path_in_a_message_is_checked_against_the_events_own_folder() {
 }
 
 #[test]
-fn a_name_that_imitates_a_suffix_is_no_collision() {
+fn a_name_with_the_form_of_a_suffix_does_not_collide() {
     let ids = [
         1_u128,
         0xAAAA_AAAA_0000_0000_0000_0000_0000_0001,
@@ -336,7 +336,7 @@ fn a_name_that_imitates_a_suffix_is_no_collision() {
 }
 
 #[test]
-fn every_variation_taken_still_leaves_a_name() {
+fn a_name_is_found_even_if_every_suffix_is_taken() {
     let id = Uuid::from_u128(0xABCD_EF01_2345_6789_ABCD_EF01_2345_6789);
     let full = id.simple().to_string();
     let files = [
@@ -365,142 +365,4 @@ fn one_attachment_named_twice_has_one_path() {
     let url = "https://claimxperience.com/a.pdf";
     let found = paths(&parts("documentsReceived"), &[url, url]);
     assert_eq!(found[0], found[1]);
-}
-
-/// Texts near the interesting places: separators, dots, device names, wide and invisible characters.
-fn hostile() -> impl Strategy<Value = String> {
-    let piece = prop_oneof![
-        40 => prop::sample::select(vec![
-            "..",
-            ".",
-            "/",
-            "\\",
-            "%2e",
-            "%2F",
-            "%00",
-            " ",
-            "~",
-            ":",
-            "con",
-            "nul",
-            "a",
-            "ü",
-            "e\u{301}",
-            "\u{202e}",
-            "\u{1F600}",
-            "\u{200d}",
-            "\u{0}",
-            "\n",
-            ".pdf",
-            ".PDF",
-            "-",
-            "_",
-            "<\u{338}",
-            "\u{212a}",
-            "İ",
-            "ｃｏｎ",
-            "ａ",
-            "ﬁ",
-            "ß",
-            "ς",
-            "σ",
-            "%",
-            "%zz",
-            "%ff",
-            "%E2%80%AE",
-            "LPT1",
-            "~0123abcd",
-            "\u{e000}",
-            "\u{fffe}",
-        ])
-        .prop_map(str::to_owned),
-        20 => any::<char>().prop_map(String::from),
-        20 => "[a-z]{50,120}",
-        20 => "\u{fc}{50,120}",
-        1 => Just("x".repeat(10_000)),
-    ];
-    prop::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
-}
-
-fn assert_safe(component: &str) {
-    assert!(!component.is_empty());
-    assert!(component.len() <= MAX_COMPONENT_BYTES, "{} bytes", component.len());
-    assert!(!component.contains(".."), "{component:?}");
-    assert!(
-        !component.ends_with(['.', ' ']) && !component.starts_with(' '),
-        "{component:?}"
-    );
-    assert!(
-        !component.contains(|c: char| c.is_control() || "\"\\/:|<>*?#%".contains(c)),
-        "{component:?}"
-    );
-    assert!(is_nfc(component), "{component:?}");
-    assert!(
-        !component.contains(|c| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{e000}'..='\u{f8ff}' | '\u{fffd}'..='\u{ffff}')),
-        "{component:?}"
-    );
-    let device = component.split('.').next().unwrap().trim_end().to_ascii_uppercase();
-    assert!(
-        !["CON", "PRN", "AUX", "NUL", "COM1", "LPT1"].contains(&device.as_str()),
-        "{component:?}"
-    );
-}
-
-/// Names that are equal to some file system or tool. Stricter than any one of them.
-fn folds(name: &str) -> [String; 5] {
-    [
-        name.to_lowercase(),
-        name.to_uppercase(),
-        name.nfd().collect(),
-        name.nfkc().collect::<String>().to_lowercase(),
-        name.nfkd().collect::<String>().to_uppercase().nfkc().collect(),
-    ]
-}
-
-proptest! {
-    #[test]
-    fn components_are_safe_and_stable(text in prop_oneof![hostile(), any::<String>()]) {
-        let safe = safe_component(&text);
-        assert_safe(&safe);
-        prop_assert_eq!(safe_component(&safe), safe);
-    }
-
-    #[test]
-    fn paths_stay_inside_are_stable_and_distinct(
-        status in prop_oneof![
-            Just("firstNoticeOfLossReceived".to_owned()),
-            Just("estimatePackageReceived".to_owned()),
-            hostile(),
-        ],
-        assignment in hostile(),
-        trace in hostile(),
-        version in prop::option::of(hostile()),
-        files in prop::collection::vec((0..4_u128, prop_oneof![hostile(), Just("a.pdf".to_owned()), Just("A.PDF".to_owned())]), 1..6),
-    ) {
-        let parts = PathParts {
-            status_subtype: &status,
-            assignment_id: &assignment,
-            trace_id: &trace,
-            estimate_version: version.as_deref(),
-        };
-        let urls: Vec<(Uuid, Url)> = files
-            .iter()
-            .filter_map(|(id, file)| Some((Uuid::from_u128(*id << 124), Url::parse(&format!("https://h/{file}")).ok()?)))
-            .collect();
-        let attachments: Vec<_> = urls.iter().map(|(id, url)| (*id, url)).collect();
-        let found = blob_paths(&parts, &attachments);
-        prop_assert_eq!(&found, &blob_paths(&parts, &attachments));
-        prop_assert_eq!(found.len(), attachments.len());
-        for path in &found {
-            let components: Vec<_> = path.split('/').collect();
-            prop_assert_eq!(components.len(), 4);
-            components.into_iter().for_each(assert_safe);
-        }
-        let ids: HashSet<_> = attachments.iter().map(|(id, _)| id).collect();
-        for fold in 0..5 {
-            let distinct: HashSet<_> = found.iter().map(|path| folds(path)[fold].clone()).collect();
-            prop_assert_eq!(distinct.len(), ids.len());
-        }
-        prop_assert!(found.iter().all(|path| is_own(&parts, path)));
-    }
 }

@@ -1,4 +1,4 @@
-//! What becomes of a file by its name, the type that its server declares, and its first bytes.
+//! The decision about a file by its name, the declared type and its first bytes.
 
 mod content;
 mod dangerous;

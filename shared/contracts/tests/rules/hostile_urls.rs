@@ -1,4 +1,4 @@
-//! URLs that an attacker would send, each with the reason for which it must be refused.
+//! URLs of attacks, each with the reason for its refusal.
 
 #[rustfmt::skip]
 pub(crate) const HOSTILE: &[(&str, &str)] = &[

@@ -1,4 +1,4 @@
-//! The rules against what an attacker, a careless sender or a broken server may give them: tables and properties.
+//! The rules for input from attackers, careless senders and broken servers: tables and properties.
 #![allow(clippy::unwrap_used)]
 
 mod address_guard;

@@ -1,5 +1,5 @@
-//! Whatever arrives on a topic: an error that can be written down, or a message that is the same once written and read
-//! again, and whose task, result and dead letter the next stages can read.
+//! Any bytes on a topic give an error that can be stored, or a message that stays the same when it is encoded and decoded
+//! again, and whose task, result and dead letter the next stages can decode.
 
 use std::fmt::Debug;
 
@@ -136,7 +136,7 @@ fn descendants_are_read(task: &DownloadTask) {
 }
 
 #[test]
-fn absurd_nesting_is_refused_and_overflows_no_stack() {
+fn deep_nesting_is_refused_without_stack_overflow() {
     for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("[{\"a\":[", "]}]")] {
         let nested = |depth: usize| format!("{}0{}", open.repeat(depth), close.repeat(depth));
         read_by_every_decoder(nested(100_000).as_bytes());
@@ -182,7 +182,7 @@ fn a_task_nested_too_deep_for_its_dead_letter_is_refused_at_once() {
 }
 
 #[test]
-fn more_values_than_memory_can_bear_are_refused_wherever_they_stand() {
+fn too_many_values_are_refused_in_every_position() {
     let event = |values: &str| format!(r#"{{"trace_id":"t","type":"x","data":{{"a":[{values}0]}}}}"#);
     for piece in ["0,", "[],", "[0],", "{\"\":0},", "{},"] {
         let error = Event::decode(event(&piece.repeat(MAX_VALUES)).as_bytes()).unwrap_err();
@@ -237,7 +237,7 @@ fn a_number_beyond_64_bits_keeps_its_digits_or_is_refused() {
 }
 
 #[test]
-fn our_own_messages_are_read_behind_a_byte_order_mark_and_whatever_the_case_of_their_names() {
+fn messages_are_decoded_behind_a_byte_order_mark_and_with_names_in_any_case() {
     let task = task();
     let pascal = task
         .to_string()
@@ -251,7 +251,7 @@ fn our_own_messages_are_read_behind_a_byte_order_mark_and_whatever_the_case_of_t
 
 /// The ingester sends a result for an attachment that it refuses: blank, no stage could read it.
 #[test]
-fn a_url_of_which_nothing_may_be_written_down_still_has_a_readable_result() {
+fn a_url_that_is_redacted_entirely_still_has_a_decodable_result() {
     for url in [
         "?",
         "?sig=S3CRET",

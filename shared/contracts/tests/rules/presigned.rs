@@ -1,4 +1,4 @@
-//! The three ways to spell an expiry, and what they look like when they are broken.
+//! The three forms of an expiry, valid and invalid.
 
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -68,7 +68,7 @@ fn every_spelling_is_read() {
 }
 
 #[test]
-fn broken_or_absent_values_are_no_expiry() {
+fn invalid_or_absent_values_give_no_expiry() {
     let table = [
         "",
         "X-Amz-Date=20240101T000000Z",
@@ -185,7 +185,7 @@ fn a_start_is_ahead_by_the_rules_of_its_service() {
 
 proptest! {
     #[test]
-    fn no_query_makes_it_panic(a in ".{0,30}", b in ".{0,30}", c in "[0-9TZ:.+-]{0,24}", n: i64, m: i64) {
+    fn any_query_is_read_without_panic(a in ".{0,30}", b in ".{0,30}", c in "[0-9TZ:.+-]{0,24}", n: i64, m: i64) {
         for query in [
             format!("{a}={b}&{c}"),
             format!("X-Amz-Date={c}&X-Amz-Expires={n}"),
@@ -199,7 +199,7 @@ proptest! {
     }
 
     #[test]
-    fn claimx_adds_its_two_numbers(date in 0_i64..=4_000_000_000_000, valid_for in 0_i64..=4_000_000_000_000) {
+    fn the_claimx_expiry_is_the_sum_of_its_two_numbers(date in 0_i64..=4_000_000_000_000, valid_for in 0_i64..=4_000_000_000_000) {
         let url = Url::parse(&format!("https://h/a?systemDate={date}&expires={valid_for}")).unwrap();
         prop_assert_eq!(expiry(&url).unwrap().expires_at.as_millisecond(), date + valid_for);
     }

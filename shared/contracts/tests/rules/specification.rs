@@ -1,4 +1,5 @@
-//! `SPECIFICATION.md` agrees with the code: its topology, and the constants and variables that it cites.
+//! `SPECIFICATION.md` agrees with the code: its topology, and the constants and variables that it cites. So does the map of
+//! the shared crates: its crates and files exist.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -59,13 +60,34 @@ fn every_constant_and_variable_that_it_cites_exists() {
         .filter(|word| word.trim_matches('_').contains('_') && word.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
         .collect();
     assert!(cited.len() > 20, "{cited:?}");
+    let variables = std::fs::read_to_string(root.join(".env.example")).unwrap();
     let is_known = |name: &str| {
         let constant = format!("const {name}:");
-        let variable = format!("\"{name}\"");
-        sources.contains(&constant) || sources.contains(&variable) || name == "NAMESPACE_URL"
+        let variable = format!("{name}=");
+        sources.contains(&constant) || variables.contains(&variable) || name == "NAMESPACE_URL"
     };
     let unknown: Vec<&str> = cited.into_iter().filter(|name| !is_known(name)).collect();
     assert_eq!(unknown, Vec::<&str>::new());
+}
+
+#[test]
+fn every_crate_and_file_of_the_map_exists() {
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let map = std::fs::read_to_string(shared.join("README.md")).unwrap();
+    let is_file = |code: &&str| code.contains('/') && code.ends_with(".rs");
+    let files: Vec<&str> = map.split('`').skip(1).step_by(2).filter(is_file).collect();
+    assert!(files.len() > 10, "{files:?}");
+    for file in files {
+        assert!(
+            shared.join(file).is_file() || shared.join("..").join(file).is_file(),
+            "{file}"
+        );
+    }
+    for entry in std::fs::read_dir(&shared).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let is_crate = shared.join(&name).join("Cargo.toml").is_file();
+        assert!(!is_crate || map.contains(&format!("| [{name}]({name}) |")), "{name}");
+    }
 }
 
 fn read_sources(folder: &Path, sources: &mut String) {

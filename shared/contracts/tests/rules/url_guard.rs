@@ -1,4 +1,4 @@
-//! Hostile URLs, each with the reason for which it must be refused.
+//! The rules for URLs and redirects.
 
 use proptest::prelude::*;
 use url::Url;
@@ -248,7 +248,7 @@ fn a_url_that_grows_too_long_once_it_is_read_is_refused() {
 }
 
 #[test]
-fn a_redirect_has_no_more_rights_than_the_first_url() {
+fn a_redirect_is_subject_to_the_rules_of_the_first_url() {
     let policy = production();
     let base = Url::parse("https://claimxperience.com/a/b.pdf?sig=1#x").unwrap();
     let table = [
@@ -323,7 +323,7 @@ fn a_redirect_has_no_more_rights_than_the_first_url() {
 }
 
 #[test]
-fn a_location_that_is_no_utf8_keeps_its_bytes() {
+fn a_location_that_is_not_utf8_keeps_its_bytes() {
     let policy = production();
     let base = Url::parse("https://claimxperience.com/a/b.pdf").unwrap();
     for (location, expected) in [
@@ -348,7 +348,7 @@ fn a_location_that_is_no_utf8_keeps_its_bytes() {
 }
 
 #[test]
-fn explain_says_what_is_encoded() {
+fn explain_reports_what_is_encoded() {
     for (url, words) in [
         ("https://claimxperience.com/a b.pdf", "percent-encoded"),
         ("https://claimxperience.com/ü.pdf", "percent-encoded"),
@@ -360,7 +360,7 @@ fn explain_says_what_is_encoded() {
 }
 
 #[test]
-fn explain_has_one_verdict_a_rule_and_names_the_host() {
+fn explain_has_one_result_for_each_rule_and_names_the_host() {
     let verdicts = production().explain("https://claimxperience.com/a.pdf?sig=secret");
     let rules: Vec<_> = verdicts.iter().map(|verdict| verdict.rule).collect();
     assert_eq!(

@@ -52,7 +52,7 @@ const FED_BY_FAULTS: [&str; 2] = ["kafka_producer_errors_total", "onelake_operat
 
 #[test]
 fn every_metric_of_the_predecessor_is_fed() -> Result<()> {
-    assert_eq!(FED.len() + FED_BY_FAULTS.len(), 29, "predecessor.md lists so many");
+    assert_eq!(FED.len() + FED_BY_FAULTS.len(), 29, "the metrics that dashboards use");
     let dir = WorkDir::new("metrics")?;
     // One retry after one second, so that tasks run out of attempts within the test.
     let environment = [("RETRY_DELAYS", "1"), ("MAX_RETRIES", "1")];

@@ -10,7 +10,7 @@ fn event(value: Value) -> Event {
 }
 
 #[test]
-fn the_flat_event_of_the_operators_guide() {
+fn a_flat_event() {
     let event = Event::decode(br#"{"trace_id":"test-001","event_type":"documentsReceived","event_subtype":"xact","timestamp":"2024-12-31T12:00:00Z","source_system":"test","payload":{"assignmentId":"A123"},"attachments":["https://example.com/test.pdf"]}"#).unwrap();
     assert_eq!(event.trace_id, "test-001");
     assert_eq!(event.status_subtype, "documentsReceived");
@@ -50,7 +50,7 @@ fn the_domain_word_as_type_gives_way_to_the_subtype() {
 }
 
 #[test]
-fn a_repeated_url_is_one_attachment_and_odd_entries_stay_visible() {
+fn a_repeated_url_is_one_attachment_and_invalid_entries_are_kept() {
     let event = event(json!({"trace_id": 7, "event_type": "x",
         "attachments": ["https://a/1.pdf", " https://a/1.pdf ", 5, null, {"url": "u"}, ""]}));
     assert_eq!(event.trace_id, "7");
@@ -102,7 +102,7 @@ fn a_null_empty_or_wrong_outer_value_gives_way_to_the_inner_one() {
 }
 
 #[test]
-fn a_wrong_value_without_a_better_one_is_refused_aloud() {
+fn an_invalid_value_without_alternative_is_refused_with_a_reason() {
     for (wrong, kept) in [
         (json!(7), "7"),
         (json!({"u": 1}), r#"{"u":1}"#),
@@ -119,7 +119,7 @@ fn a_wrong_value_without_a_better_one_is_refused_aloud() {
 }
 
 #[test]
-fn names_are_known_whatever_their_case() {
+fn names_are_recognised_in_any_case() {
     for text in [
         r#"{"TraceId":"t","EventType":"x","Timestamp":"2024-12-31T12:00:00Z","SourceSystem":"s","Payload":{"AssignmentId":"A","EstimateVersion":1,"Attachments":["https://h/a.pdf"]}}"#,
         r#"{"TRACE_ID":"t","TYPE":"x","UTCDATETIME":"2024-12-31T12:00:00Z","SOURCE_SYSTEM":"s","DATA":{"ASSIGNMENT_ID":"A","ESTIMATE_VERSION":1,"ATTACHMENTS":["https://h/a.pdf"]}}"#,
@@ -141,7 +141,7 @@ fn names_are_known_whatever_their_case() {
 }
 
 #[test]
-fn urls_outside_of_the_list_are_noticed_wherever_they_are() {
+fn urls_outside_of_the_list_are_reported_in_every_position() {
     for (rest, paths) in [
         (
             r#""documents":["https://h/a.pdf?sig=PLANTED"]"#,
@@ -203,7 +203,7 @@ fn numbers_and_characters_stay_as_they_came() {
 }
 
 #[test]
-fn a_timestamp_that_is_not_taken_counts_as_none_and_is_told() {
+fn a_refused_timestamp_counts_as_absent_and_is_reported() {
     for (written, reason) in [
         ("\"soon\"", TimestampError::Unreadable),
         ("\"0001-01-01T00:00:00\"", TimestampError::OutOfRange),
@@ -227,7 +227,7 @@ fn a_timestamp_that_is_not_taken_counts_as_none_and_is_told() {
 }
 
 #[test]
-fn what_is_no_event_says_why() {
+fn the_error_for_a_value_that_is_not_an_event_has_the_reason() {
     for (bytes, reason) in [
         (&b"\xff\xfe"[..], "unreadable event"),
         (b"[]", "found a list"),
@@ -246,7 +246,7 @@ fn what_is_no_event_says_why() {
 }
 
 #[test]
-fn an_id_of_absurd_length_is_refused_and_named() {
+fn a_too_long_id_is_refused_and_named() {
     for name in ["trace_id", "event_type", "event_subtype"] {
         let mut value = json!({"trace_id": "t", "event_type": "x"});
         value[name] = "x".repeat(MAX_ID_BYTES + 1).into();
@@ -257,12 +257,12 @@ fn an_id_of_absurd_length_is_refused_and_named() {
 
 proptest! {
     #[test]
-    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+    fn any_bytes_are_decoded_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let _ = Event::decode(&bytes);
     }
 
     #[test]
-    fn deep_nesting_is_an_error_and_no_overflow(depth in 100_usize..5000) {
+    fn deep_nesting_is_an_error_without_stack_overflow(depth in 100_usize..5000) {
         let text = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         let _ = Event::decode(format!(r#"{{"trace_id":"t","type":"x","data":{text}}}"#).as_bytes());
     }

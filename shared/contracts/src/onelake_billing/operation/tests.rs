@@ -39,7 +39,7 @@ fn every_operation_has_its_own_name() {
 }
 
 #[test]
-fn requests_are_told_apart_and_billed() {
+fn requests_are_classified_and_billed() {
     use BillingClass::{Delete, IterativeRead, IterativeWrite, Other, Read, Write};
     use Protocol::{Blob, Dfs};
     let cases = [
@@ -136,7 +136,7 @@ fn the_host_name_decides_where_it_names_a_protocol() {
 }
 
 #[test]
-fn elsewhere_the_user_agent_tells_the_rust_clients_apart() {
+fn otherwise_the_user_agent_distinguishes_the_rust_clients() {
     let datalake = [("user-agent", "azsdk-rust-storage/0.21.0 (1.95; linux; x86_64)")];
     let blob = [("user-agent", "azsdk-rust-storage_blob/1.1.0 (1.95; linux; x86_64)")];
     let put = [blob[0], ("x-ms-blob-type", "BlockBlob")];

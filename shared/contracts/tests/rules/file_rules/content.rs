@@ -1,4 +1,4 @@
-//! What each kind's content looks like, and what becomes of content of no kind.
+//! The content of each accepted kind, and content of no kind.
 
 use proptest::prelude::*;
 
@@ -163,7 +163,7 @@ fn a_film_begins_with_any_atom() {
 }
 
 #[test]
-fn brands_tell_quicktime_mp4_and_pictures_apart() {
+fn brands_distinguish_quicktime_mp4_and_pictures() {
     let ftyp = |major: &[u8; 4], others: &[&[u8; 4]]| {
         let others: Vec<u8> = others.iter().flat_map(|brand| brand.iter().copied()).collect();
         [
@@ -212,7 +212,7 @@ fn brands_tell_quicktime_mp4_and_pictures_apart() {
 }
 
 #[test]
-fn what_looks_like_an_atom_is_no_film() {
+fn a_header_like_an_atom_is_not_a_film() {
     for head in [
         &b"\0\0\0\x08junk\0\0\0\x08abcd\0\0\0\0"[..],
         b"\0\0\0\x04moov\0\0\0\0",

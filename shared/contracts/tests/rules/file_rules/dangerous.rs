@@ -1,4 +1,4 @@
-//! What never comes in, under whatever name: programs, pages instead of files, files that are two things at once.
+//! Content that is refused under every name: programs, web pages instead of files, files of two kinds at once.
 
 use super::samples::{PAGES, PROVEN, SPECIFIED, compound, content, sample, verdict, zip};
 
@@ -91,7 +91,7 @@ fn a_windows_installer_is_refused_although_it_is_an_ole2_file() {
 }
 
 #[test]
-fn a_directory_that_leads_in_circles_ends() {
+fn a_cyclic_directory_of_sectors_terminates() {
     let mut file = compound(1, [0; 16], &["A", "B", "WordDocument"]);
     // The sector of the directory follows itself, and the last entry leads to the first.
     file[512 + 4..512 + 8].copy_from_slice(&1_u32.to_le_bytes());
@@ -128,7 +128,7 @@ fn web_pages_are_refused_except_where_they_belong() {
 }
 
 #[test]
-fn an_error_page_is_no_office_file_because_of_its_layout() {
+fn an_error_page_with_a_table_is_not_an_office_file() {
     let pages: [&[u8]; 6] = [
         b"<html><head><title>Runtime Error</title></head><body><table><tr><td>500</td></tr></table></body></html>",
         b"<html><body><h1>Server Error</h1><table></table></body></html>",
@@ -158,7 +158,7 @@ fn an_error_page_is_no_office_file_because_of_its_layout() {
 }
 
 #[test]
-fn xml_and_text_are_no_web_pages() {
+fn xml_and_text_are_not_web_pages() {
     for head in [
         &b"<?xml version=\"1.0\"?><error/>"[..],
         b"<!-- a comment --><claim/>",
@@ -203,7 +203,7 @@ fn an_archive_under_a_documents_name_is_refused() {
 }
 
 #[test]
-fn a_file_that_a_pdf_reader_and_another_program_open_is_no_pdf() {
+fn a_file_of_two_kinds_is_not_a_pdf() {
     for carrier in PROVEN.into_iter().filter(|extension| *extension != "pdf") {
         let polyglot = [&sample(carrier)[..], b"%PDF-1.4\n1 0 obj"].concat();
         let is_in_window = polyglot.len() < 1024;

@@ -1,4 +1,4 @@
-//! What servers declare: spellings, names of other kinds, and types that run.
+//! Types that servers declare: spellings, types of other kinds, and active types.
 
 use proptest::prelude::*;
 

@@ -1,4 +1,4 @@
-//! A file that is something else than its name says is stored as what it is, and the difference is known.
+//! A file whose content differs from its name is stored as its content, and the difference is reported.
 
 use super::samples::{PROVEN, SPECIFIED, content, file_type, sample};
 use xact_contracts::file_rules::judge;

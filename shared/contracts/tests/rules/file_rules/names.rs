@@ -1,4 +1,4 @@
-//! What a URL and an answer call a file.
+//! The name of a file in a URL and in a response.
 
 use proptest::prelude::*;
 use url::Url;
@@ -13,7 +13,7 @@ fn url(rest: &str) -> Url {
 }
 
 #[test]
-fn the_extensions_are_those_of_the_specification() {
+fn the_accepted_extensions() {
     assert_eq!(FileType::extensions().collect::<Vec<_>>(), SPECIFIED);
 }
 
@@ -92,7 +92,7 @@ fn the_extension_comes_from_the_path_else_from_the_query() {
 }
 
 #[test]
-fn another_kind_is_refused_and_no_kind_is_left_to_the_content() {
+fn another_kind_is_refused_and_without_a_kind_the_content_decides() {
     assert_eq!(named_type(&url("a.PDF")), Ok(Some(FileType::Pdf)));
     assert_eq!(named_type(&url("a.jpeg")), named_type(&url("a.jpg")));
     for rest in [
@@ -135,7 +135,7 @@ fn labels_are_upper_case_or_unknown() {
 }
 
 #[test]
-fn an_answer_may_name_an_accepted_kind() {
+fn a_response_may_name_an_accepted_kind() {
     for (header, expected) in [
         ("attachment; filename=\"Roof damage.PDF\"", Some(FileType::Pdf)),
         (

@@ -1,10 +1,10 @@
-//! Office files in all the forms that programs have written them in.
+//! Office files in all forms that programs write.
 
 use super::samples::{compound, content, sample, verdict, zip};
 use xact_contracts::file_rules::{FileType, judge};
 
 #[test]
-fn the_members_of_an_archive_tell_in_any_order() {
+fn an_archive_is_classified_by_its_members_in_any_order() {
     let table: [(&[&str], &str); 18] = [
         (&["[Content_Types].xml", "_rels/.rels", "word/document.xml"], "DOCX"),
         (&["word/document.xml", "[Content_Types].xml"], "DOCX"),
@@ -59,7 +59,7 @@ fn the_members_of_an_archive_tell_in_any_order() {
 }
 
 #[test]
-fn a_package_whose_kind_the_head_does_not_show_is_what_its_name_says() {
+fn a_package_without_a_kind_in_the_head_has_that_of_its_name() {
     let packages: [&[&str]; 5] = [
         &["[Content_Types].xml"],
         &["[Content_Types].xml", "_rels/.rels", "docProps/thumbnail.jpeg"],
@@ -92,7 +92,7 @@ fn a_package_whose_kind_the_head_does_not_show_is_what_its_name_says() {
 }
 
 #[test]
-fn the_directory_of_an_ole2_file_tells() {
+fn an_ole2_file_is_classified_by_its_directory() {
     for directory in [1, 2, 60, 120] {
         for (streams, expected) in [
             (&["WordDocument"][..], "DOC"),

@@ -1,4 +1,4 @@
-//! The shortest bytes that pass for a file, and words for what becomes of one.
+//! The shortest bytes that are accepted as a file, and names of decisions.
 
 use xact_contracts::file_rules::{FileRefusedError, FileType, judge};
 
