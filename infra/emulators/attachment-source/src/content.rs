@@ -17,7 +17,6 @@ use bytes::{Bytes, BytesMut};
 use sha2::{Digest, Sha256};
 
 use crate::sample_path::SamplePath;
-
 use identity::Identity;
 pub(crate) use identity::path_hash;
 

@@ -1,7 +1,7 @@
-//! Who asks, and what they may: shared keys and bearer tokens, and workspaces that are closed for a while.
+//! Authentication by shared keys and bearer tokens, and workspaces that are closed for a while.
 //!
-//! OneLake takes Entra tokens alone. Shared keys are here as well, because Microsoft's clients for Python send tokens over
-//! https only.
+//! OneLake accepts only Entra tokens. The emulator accepts shared keys as well, because Microsoft's clients for Python send
+//! tokens only over HTTPS.
 
 mod bearer;
 mod shared_key;
@@ -16,11 +16,11 @@ pub(crate) use bearer::{Tokens, secret_eq};
 pub(crate) use shared_key::Account;
 
 use crate::errors::{
-    AUTHENTICATION_FAILED, INVALID_AUTHENTICATION, INVALID_TOKEN, NO_AUTHENTICATION, PERMISSION_MISMATCH, Refusal,
+    AUTHENTICATION_FAILED, INVALID_AUTHENTICATION, INVALID_TOKEN, NO_AUTHENTICATION, PERMISSION_MISMATCH, ErrorResponse,
 };
 use crate::request::Query;
 
-/// A workspace that answers 403: to one principal, or to all.
+/// A workspace that answers 403 to one principal, or to all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ClosedWorkspace {
@@ -29,7 +29,7 @@ pub(crate) struct ClosedWorkspace {
     pub(crate) principal: Option<String>,
 }
 
-/// The doorkeeper.
+/// Who may use the emulator.
 pub(crate) struct Access {
     pub(crate) account: Account,
     pub(crate) tokens: Tokens,
@@ -45,20 +45,20 @@ impl Access {
         }
     }
 
-    /// The principal behind a request.
+    /// Returns the principal of a request.
     pub(crate) fn authenticate(
         &self,
         method: &Method,
         raw_path: &str,
         query: &Query,
         headers: &HeaderMap,
-    ) -> Result<String, Refusal> {
+    ) -> Result<String, ErrorResponse> {
         let Some(authorization) = headers.get(AUTHORIZATION) else {
-            // A shared access signature is none of ours.
+            // Shared access signatures are not supported.
             return Err(if query.has("sig") {
                 AUTHENTICATION_FAILED.into()
             } else {
-                Refusal::challenge(NO_AUTHENTICATION)
+                ErrorResponse::challenge(NO_AUTHENTICATION)
             });
         };
         let authorization = authorization.to_str().map_err(|_| INVALID_AUTHENTICATION)?;
@@ -66,14 +66,14 @@ impl Access {
             Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => self
                 .tokens
                 .principal(token.trim())
-                .ok_or_else(|| Refusal::challenge(INVALID_TOKEN)),
+                .ok_or_else(|| ErrorResponse::challenge(INVALID_TOKEN)),
             Some(("SharedKey", credentials)) => self.account.verify(credentials, method, raw_path, query, headers),
             _ => Err(INVALID_AUTHENTICATION.into()),
         }
     }
 
-    /// Refuses a principal whose role has not spread to the workspace yet.
-    pub(crate) fn authorize(&self, principal: &str, workspace: &str) -> Result<(), Refusal> {
+    /// Fails if the workspace is closed to the principal, as while a role assignment propagates.
+    pub(crate) fn authorize(&self, principal: &str, workspace: &str) -> Result<(), ErrorResponse> {
         let closed = self.closed.read();
         let is_closed = closed.iter().any(|closed| {
             closed.workspace == workspace && closed.principal.as_deref().is_none_or(|closed| closed == principal)
@@ -96,7 +96,7 @@ impl Access {
         }
     }
 
-    /// Opens what was closed in these very words, or everything.
+    /// Opens what an equal [`ClosedWorkspace`] has closed, or everything.
     pub(crate) fn open(&self, what: Option<&ClosedWorkspace>) {
         let mut closed = self.closed.write();
         closed.retain(|closed| what.is_some_and(|what| what != closed));

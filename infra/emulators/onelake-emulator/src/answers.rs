@@ -1,4 +1,4 @@
-//! Answers: errors in the form of their protocol, files piece by piece, and the headers that every answer has.
+//! Answers: errors in the form of the protocol, streamed files, and the headers of every answer.
 
 use std::io::{self, SeekFrom};
 
@@ -13,27 +13,27 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use crate::content::set;
-use crate::errors::{IDS_MISSING, Refusal};
-use crate::ranges::Span;
+use crate::errors::{IDS_MISSING, ErrorResponse};
+use crate::ranges::ByteRange;
 use crate::storage::http_date;
 use crate::verbs::Protocol;
 use crate::xml;
 
-/// What one read takes from a file, in bytes.
+/// Size of a read from a file in bytes.
 const READ_BYTES: usize = 256 * 1024;
-/// The version that is answered to a client that names none.
-const VERSION: &str = "2023-11-03";
-/// An answer without a body announces so much when it is to be cut in the middle, in bytes.
-const CUT_BODY: usize = 128;
+/// The version for clients that do not send one.
+const DEFAULT_VERSION: &str = "2023-11-03";
+/// Content-Length of an answer without a body when it is cut in the middle.
+const CUT_BODY_BYTES: usize = 128;
 
-/// An answer without a body.
+/// Returns an answer without a body.
 pub(crate) fn empty(status: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response
 }
 
-/// An answer with a text.
+/// Returns an answer with a text.
 pub(crate) fn text(status: StatusCode, content_type: &str, body: String) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
@@ -41,8 +41,8 @@ pub(crate) fn text(status: StatusCode, content_type: &str, body: String) -> Resp
     response
 }
 
-/// Bytes of a file; never more than [`READ_BYTES`] of them in memory.
-pub(crate) fn file(file: std::fs::File, span: Span) -> Body {
+/// Streams bytes of a file, with at most [`READ_BYTES`] in memory.
+pub(crate) fn file(file: std::fs::File, span: ByteRange) -> Body {
     let file = tokio::fs::File::from_std(file);
     let pieces = stream::try_unfold((file, span, true), |(mut file, span, first)| async move {
         if span.length == 0 {
@@ -57,10 +57,10 @@ pub(crate) fn file(file: std::fs::File, span: Span) -> Body {
         if read == 0 {
             return Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
-                "the file was cut short while it was read",
+                "the file was truncated while it was read",
             ));
         }
-        let rest = Span {
+        let rest = ByteRange {
             start: span.start + read as u64,
             length: span.length - read as u64,
         };
@@ -69,31 +69,31 @@ pub(crate) fn file(file: std::fs::File, span: Span) -> Body {
     Body::from_stream(pieces)
 }
 
-/// A refusal in the form of its protocol.
-pub(crate) fn refused(refusal: &Refusal, protocol: Protocol, request_id: &str) -> Response {
-    let problem = refusal.problem;
+/// Returns an error in the form of the protocol.
+pub(crate) fn error(error_response: &ErrorResponse, protocol: Protocol, request_id: &str) -> Response {
+    let error = error_response.error;
     let time = Timestamp::now();
-    let message = format!("{}\nRequestId:{request_id}\nTime:{time}", refusal.text());
-    let mut response = if problem.status == StatusCode::NOT_MODIFIED {
-        empty(problem.status)
-    } else if problem == IDS_MISSING {
-        // In JSON and without the request's id, also from the Blob endpoint, as OneLake's users report it.
-        let body = json!({"error": {"code": problem.code, "message": refusal.text()}});
-        text(problem.status, "application/json", body.to_string())
+    let message = format!("{}\nRequestId:{request_id}\nTime:{time}", error_response.text());
+    let mut response = if error.status == StatusCode::NOT_MODIFIED {
+        empty(error.status)
+    } else if error == IDS_MISSING {
+        // As reported by users of OneLake: JSON without a request id, also from the Blob endpoint.
+        let body = json!({"error": {"code": error.code, "message": error_response.text()}});
+        text(error.status, "application/json", body.to_string())
     } else if protocol == Protocol::Dfs {
-        let body = json!({"error": {"code": problem.code, "message": message}});
-        text(problem.status, "application/json;charset=utf-8", body.to_string())
+        let body = json!({"error": {"code": error.code, "message": message}});
+        text(error.status, "application/json;charset=utf-8", body.to_string())
     } else {
-        text(problem.status, xml::CONTENT_TYPE, xml::error(problem.code, &message))
+        text(error.status, xml::CONTENT_TYPE, xml::error(error.code, &message))
     };
-    set(response.headers_mut(), "x-ms-error-code", problem.code);
-    for (name, value) in &refusal.headers {
+    set(response.headers_mut(), "x-ms-error-code", error.code);
+    for (name, value) in &error_response.headers {
         response.headers_mut().insert(name, value.clone());
     }
     response
 }
 
-/// The headers that every answer has.
+/// Sets the headers of every answer.
 pub(crate) fn finish(response: &mut Response, request: &HeaderMap, request_id: &str) {
     let headers = response.headers_mut();
     set(headers, "x-ms-request-id", request_id);
@@ -102,13 +102,13 @@ pub(crate) fn finish(response: &mut Response, request: &HeaderMap, request_id: &
         "server",
         concat!("onelake-emulator/", env!("CARGO_PKG_VERSION")),
     );
-    for (name, otherwise) in [("x-ms-version", Some(VERSION)), ("x-ms-client-request-id", None)] {
+    for (name, otherwise) in [("x-ms-version", Some(DEFAULT_VERSION)), ("x-ms-client-request-id", None)] {
         let asked = request.get(name).and_then(|value| value.to_str().ok());
         if let Some(value) = asked.or(otherwise) {
             set(headers, name, value);
         }
     }
-    // Headers that OneLake takes no notice of, and says so.
+    // OneLake ignores these headers, and lists them in the answer.
     const REJECTED: [&str; 8] = [
         "x-ms-owner",
         "x-ms-group",
@@ -131,7 +131,7 @@ pub(crate) fn finish(response: &mut Response, request: &HeaderMap, request_id: &
     }
 }
 
-/// The length of an answer's body, if it is known before it is sent.
+/// Returns the length of the body if it is known in advance, else 0.
 fn body_length(response: &Response) -> u64 {
     let announced = response
         .headers()
@@ -142,7 +142,7 @@ fn body_length(response: &Response) -> u64 {
         .unwrap_or(0)
 }
 
-/// The bytes of an answer's body that travel: the answer to a HEAD has none, whatever length it announces.
+/// Returns the number of body bytes that are sent: none for HEAD, whatever its Content-Length.
 pub(crate) fn sent_bytes(response: &Response, method: &Method) -> u64 {
     if *method == Method::HEAD {
         0
@@ -151,16 +151,16 @@ pub(crate) fn sent_bytes(response: &Response, method: &Method) -> u64 {
     }
 }
 
-/// The same answer with a body that ends half-way.
+/// Returns the answer with a body that ends half-way; `None` if it cannot have a body.
 pub(crate) fn cut(response: Response, method: &Method) -> Option<Response> {
-    // The answer to a HEAD is its headers: they cannot be cut from here.
+    // The headers of an answer cannot be cut here.
     if *method == Method::HEAD {
         return None;
     }
     let known = body_length(&response);
     let (mut parts, body) = response.into_parts();
     let (length, body) = match usize::try_from(known).unwrap_or(usize::MAX) {
-        0 => (CUT_BODY, Body::from(vec![b' '; CUT_BODY])),
+        0 => (CUT_BODY_BYTES, Body::from(vec![b' '; CUT_BODY_BYTES])),
         length => (length, body),
     };
     if parts.status == StatusCode::NO_CONTENT || parts.status == StatusCode::NOT_MODIFIED {

@@ -13,12 +13,12 @@ use crate::call::Call;
 use crate::checksums::Checksum;
 use crate::content::{self, of_blob_write, set, set_version};
 use crate::errors::{
-    INVALID_HEADER, INVALID_INPUT, INVALID_QUERY, MISSING_HEADER, MISSING_LENGTH, MISSING_QUERY, Refusal,
+    INVALID_HEADER, INVALID_INPUT, INVALID_QUERY, MISSING_HEADER, MISSING_LENGTH, MISSING_QUERY, ErrorResponse,
     UNSUPPORTED_QUERY,
 };
 use crate::paging::{from_token, page_size, to_token};
 use crate::request::{content_length, endpoint, header, md5};
-use crate::storage::{Conditions, Entry, Properties, Shape, StoreError, Wanted};
+use crate::storage::{Conditions, Entry, Properties, ListDepth, StoreError, ListOptions};
 use crate::xml;
 
 /// Largest body of Put Blob in bytes.
@@ -43,7 +43,7 @@ fn written(status: StatusCode, entry: &Entry) -> Response {
     response
 }
 
-pub(crate) async fn put(call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn put(call: &mut Call) -> Result<Response, ErrorResponse> {
     let kind = header(&call.headers, "x-ms-blob-type")?.ok_or(MISSING_HEADER)?;
     // Files cannot be page blobs, and an append blob would be incomplete after a write.
     if kind != "BlockBlob" {
@@ -68,7 +68,7 @@ pub(crate) async fn put(call: &mut Call) -> Result<Response, Refusal> {
     Ok(response)
 }
 
-pub(crate) async fn put_block(call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn put_block(call: &mut Call) -> Result<Response, ErrorResponse> {
     let id = call.query.get("blockid").ok_or(MISSING_QUERY)?.to_owned();
     let decoded = BASE64_STANDARD.decode(&id).map_err(|_| INVALID_QUERY)?;
     if decoded.is_empty() || decoded.len() > MAX_BLOCK_ID_BYTES {
@@ -91,7 +91,7 @@ pub(crate) async fn put_block(call: &mut Call) -> Result<Response, Refusal> {
     Ok(response)
 }
 
-pub(crate) async fn put_block_list(call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn put_block_list(call: &mut Call) -> Result<Response, ErrorResponse> {
     let checksum = Checksum::announced(&call.headers)?;
     let text = call.upload.text(MAX_BLOCK_LIST_BYTES, checksum).await?;
     let blocks = xml::parse_block_list(&text)?;
@@ -105,7 +105,7 @@ pub(crate) async fn put_block_list(call: &mut Call) -> Result<Response, Refusal>
     Ok(written(StatusCode::CREATED, &put.await?))
 }
 
-pub(crate) async fn get_block_list(call: &Call) -> Result<Response, Refusal> {
+pub(crate) async fn get_block_list(call: &Call) -> Result<Response, ErrorResponse> {
     let (committed, uncommitted) = match call.query.get("blocklisttype").map(str::to_ascii_lowercase).as_deref() {
         None | Some("committed") => (true, false),
         Some("uncommitted") => (false, true),
@@ -114,7 +114,7 @@ pub(crate) async fn get_block_list(call: &Call) -> Result<Response, Refusal> {
     };
     let (blob, blocks) = call
         .on_path(|storage, path| {
-            let blob = match storage.look(path) {
+            let blob = match storage.stat(path) {
                 Ok(found) => Some(found),
                 Err(StoreError::NotFound) => None,
                 Err(error) => return Err(error),
@@ -140,7 +140,7 @@ pub(crate) async fn get_block_list(call: &Call) -> Result<Response, Refusal> {
     Ok(response)
 }
 
-pub(crate) async fn copy(call: &Call) -> Result<Response, Refusal> {
+pub(crate) async fn copy(call: &Call) -> Result<Response, ErrorResponse> {
     let source = header(&call.headers, "x-ms-copy-source")?.ok_or(MISSING_HEADER)?;
     let from = call.other_path(source, INVALID_INPUT).await?;
     let metadata = content::metadata(&call.headers)?;
@@ -162,15 +162,15 @@ pub(crate) async fn copy(call: &Call) -> Result<Response, Refusal> {
     Ok(response)
 }
 
-pub(crate) async fn get_metadata(call: &Call) -> Result<Response, Refusal> {
-    let (entry, properties) = call.on_path(|storage, path| storage.look(path)).await?;
+pub(crate) async fn get_metadata(call: &Call) -> Result<Response, ErrorResponse> {
+    let (entry, properties) = call.on_path(|storage, path| storage.stat(path)).await?;
     let mut response = answers::empty(StatusCode::OK);
     set_version(response.headers_mut(), &entry);
     content::set_metadata(response.headers_mut(), &properties.metadata);
     Ok(response)
 }
 
-pub(crate) async fn set_metadata(call: &Call) -> Result<Response, Refusal> {
+pub(crate) async fn set_metadata(call: &Call) -> Result<Response, ErrorResponse> {
     let metadata = content::metadata(&call.headers)?;
     let conditions = Conditions::of_target(&call.headers)?;
     let changed = call
@@ -178,8 +178,8 @@ pub(crate) async fn set_metadata(call: &Call) -> Result<Response, Refusal> {
     Ok(written(StatusCode::OK, &changed.await?))
 }
 
-pub(crate) async fn set_properties(call: &Call) -> Result<Response, Refusal> {
-    let text = |name: &str| Ok::<_, Refusal>(header(&call.headers, name)?.map(str::to_owned));
+pub(crate) async fn set_properties(call: &Call) -> Result<Response, ErrorResponse> {
+    let text = |name: &str| Ok::<_, ErrorResponse>(header(&call.headers, name)?.map(str::to_owned));
     let new = Properties {
         content_type: text("x-ms-blob-content-type")?,
         content_encoding: text("x-ms-blob-content-encoding")?,
@@ -204,7 +204,7 @@ pub(crate) async fn set_properties(call: &Call) -> Result<Response, Refusal> {
     Ok(answer(StatusCode::OK, &changed.await?))
 }
 
-pub(crate) async fn list(call: &Call) -> Result<Response, Refusal> {
+pub(crate) async fn list(call: &Call) -> Result<Response, ErrorResponse> {
     let given = |name: &str| call.query.get(name).filter(|value| !value.is_empty());
     // The only delimiter of a hierarchical namespace.
     let by_level = match given("delimiter") {
@@ -229,11 +229,11 @@ pub(crate) async fn list(call: &Call) -> Result<Response, Refusal> {
     let workspace = call.target.path.workspace().to_owned();
     let (found, next) = call
         .on_disk(move |storage| {
-            let wanted = Wanted {
+            let wanted = ListOptions {
                 prefix: &prefix,
                 start: &start,
                 limit,
-                shape: if by_level { Shape::Level } else { Shape::Flat },
+                depth: if by_level { ListDepth::Level } else { ListDepth::All },
                 properties: true,
             };
             storage.list(&workspace, wanted)
@@ -248,7 +248,7 @@ pub(crate) async fn list(call: &Call) -> Result<Response, Refusal> {
             (call.state.catalog.shown(&call.target, &listed.name), listed)
         })
         .collect();
-    let mut asked = Vec::new();
+    let mut parameters = Vec::new();
     for (shown, name) in [
         ("Prefix", "prefix"),
         ("Marker", "marker"),
@@ -256,13 +256,13 @@ pub(crate) async fn list(call: &Call) -> Result<Response, Refusal> {
         ("Delimiter", "delimiter"),
     ] {
         if let Some(value) = given(name) {
-            asked.push((shown, value.to_owned()));
+            parameters.push((shown, value.to_owned()));
         }
     }
-    let head = xml::ListHead {
+    let head = xml::ListParameters {
         service: &endpoint(&call.headers),
         container: call.target.path.workspace(),
-        asked,
+        given: parameters,
         by_level,
         next: next.map(|next| to_token(&next)),
     };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::http::{HeaderMap, Method};
 
 use crate::catalog::{ResolvedPath, item_not_found, workspace_not_found};
-use crate::errors::{NOT_ON_THIS_PATH, Problem, Refusal};
+use crate::errors::{NOT_ON_THIS_PATH, ServiceError, ErrorResponse};
 use crate::request::Query;
 use crate::state::EmulatorState;
 use crate::storage::{EntryPath, Storage, StoreError};
@@ -32,28 +32,28 @@ impl Call {
     pub(crate) async fn on_disk<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Storage) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, Refusal> {
+    ) -> Result<T, ErrorResponse> {
         let storage = Arc::clone(&self.state.storage);
         let done = tokio::task::spawn_blocking(move || work(&storage)).await;
         done.unwrap_or_else(|error| Err(io::Error::other(error).into()))
-            .map_err(|error| error.refusal(self.protocol))
+            .map_err(|error| error.error_response(self.protocol))
     }
 
     /// Runs blocking work on the path of the request.
     pub(crate) async fn on_path<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Storage, &EntryPath) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, Refusal> {
+    ) -> Result<T, ErrorResponse> {
         let path = self.target.path.clone();
         self.on_disk(move |storage| work(storage, &path)).await
     }
 
-    /// Resolves another path that the request names, if the principal has access to it. `problem` is the error for a path
+    /// Resolves another path that the request names, if the principal has access to it. `error` is the error for a path
     /// that names only a workspace.
-    pub(crate) async fn other_path(&self, source: &str, problem: Problem) -> Result<EntryPath, Refusal> {
+    pub(crate) async fn other_path(&self, source: &str, error: ServiceError) -> Result<EntryPath, ErrorResponse> {
         let target = Target::parse_source(source, &self.state.access.account.name)?;
         if !target.has_path() {
-            return Err(problem.into());
+            return Err(error.into());
         }
         let path = self.state.catalog.resolve(&target, self.protocol)?.path;
         self.state.access.authorize(&self.principal, path.workspace())?;
@@ -62,7 +62,7 @@ impl Call {
     }
 
     /// Fails unless the workspace and the item of a path exist.
-    pub(crate) async fn must_exist(&self, path: &EntryPath) -> Result<(), Refusal> {
+    pub(crate) async fn must_exist(&self, path: &EntryPath) -> Result<(), ErrorResponse> {
         let above: Vec<EntryPath> = (1..=path.depth().min(2)).map(|depth| path.ancestor(depth)).collect();
         let missing = self.on_disk(move |storage| {
             for path in above {
@@ -80,7 +80,7 @@ impl Call {
     }
 
     /// Fails unless a path is below a folder of an item: nothing else can be changed.
-    pub(crate) async fn must_be_below_a_folder(&self, path: &EntryPath) -> Result<(), Refusal> {
+    pub(crate) async fn must_be_below_a_folder(&self, path: &EntryPath) -> Result<(), ErrorResponse> {
         let folder = path.ancestor(3);
         if path.depth() > 3 && self.on_disk(move |storage| storage.has_folder(&folder)).await? {
             Ok(())

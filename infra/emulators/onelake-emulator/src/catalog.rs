@@ -1,7 +1,7 @@
-//! Workspaces and items: what Fabric manages and the storage API does not. [OneLake][parity] lets nobody create, rename or
-//! delete an item, nor the folders right below it, through the storage API; it takes both by name or both by GUID.
+//! Workspaces and items, which are managed by Fabric. Through the storage API of [OneLake][parity], clients cannot create,
+//! rename or delete an item or the folders directly below it. Workspace and item are both given by name, or both by GUID.
 //!
-//! An item gets its folders when the emulator starts with it, or over `/__admin/items`.
+//! The emulator creates an item and its folders at the start, or over `/__admin/items`.
 //!
 //! [parity]: https://learn.microsoft.com/fabric/onelake/onelake-api-parity#managed-onelake-folders
 
@@ -11,8 +11,8 @@ use std::str::FromStr;
 use parking_lot::RwLock;
 use uuid::Uuid;
 
-use crate::errors::{FRIENDLY_NAMES_OFF, INVALID_NAME, ITEM_NOT_FOUND, Refusal};
-use crate::names::{objection, objection_to_workspace};
+use crate::errors::{FRIENDLY_NAMES_OFF, INVALID_NAME, ITEM_NOT_FOUND, ErrorResponse};
+use crate::names::{name_error, workspace_name_error};
 use crate::storage::{EntryPath, Storage, StoreError};
 use crate::target::Target;
 use crate::verbs::Protocol;
@@ -35,11 +35,11 @@ pub struct Item {
 
 /// A text that is not `WORKSPACE/ITEM` or `WORKSPACE=GUID/ITEM=GUID`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` names no item: write WORKSPACE/ITEM.Lakehouse, or WORKSPACE=GUID/ITEM.Lakehouse=GUID")]
+#[error("`{0}` is not an item: write WORKSPACE/ITEM.Lakehouse, or WORKSPACE=GUID/ITEM.Lakehouse=GUID")]
 pub struct ItemError(pub String);
 
 impl Item {
-    /// The item `name` of `workspace`, with derived GUIDs.
+    /// Returns the item `name` of `workspace`, with derived GUIDs.
     #[must_use]
     pub fn new(workspace: &str, name: &str) -> Self {
         Self {
@@ -50,13 +50,13 @@ impl Item {
         }
     }
 
-    /// The GUID under which its workspace is found.
+    /// Returns the GUID of its workspace.
     #[must_use]
     pub fn workspace_guid(&self) -> Uuid {
         self.workspace_guid.unwrap_or_else(|| derived(&self.workspace))
     }
 
-    /// The GUID under which it is found.
+    /// Returns the GUID of the item.
     #[must_use]
     pub fn guid(&self) -> Uuid {
         self.guid
@@ -75,7 +75,7 @@ impl FromStr for Item {
         };
         let (workspace, item) = text.split_once('/').ok_or_else(wrong)?;
         let ((workspace, workspace_guid), (name, guid)) = (part(workspace)?, part(item)?);
-        if objection_to_workspace(&workspace).is_some() || objection(&name).is_some() || name.contains('/') {
+        if workspace_name_error(&workspace).is_some() || name_error(&name).is_some() || name.contains('/') {
             return Err(wrong());
         }
         Ok(Self {
@@ -98,22 +98,23 @@ struct Guids {
     items: HashMap<Uuid, (String, String)>,
 }
 
-/// Who is called what.
+/// The GUIDs and names of workspaces and items.
 pub(crate) struct Catalog {
     guids: RwLock<Guids>,
-    /// Names are refused, as in a tenant without support for them.
+    /// Whether names are refused, as in a tenant without support for them.
     guids_only: bool,
 }
 
-/// A path with the real names, and what its item was called in the request.
+/// A path with the names of its workspace and item.
 #[derive(Debug, Clone)]
 pub(crate) struct ResolvedPath {
     pub(crate) path: EntryPath,
+    /// Whether the request has their GUIDs.
     by_guid: bool,
 }
 
 impl Catalog {
-    /// All items that lie in the folder, under GUIDs of their own.
+    /// Reads the items in the folder; their GUIDs are derived from the names.
     pub(crate) fn read(storage: &Storage, guids_only: bool) -> Result<Self, StoreError> {
         let catalog = Self {
             guids: RwLock::default(),
@@ -122,31 +123,31 @@ impl Catalog {
         for workspace in storage
             .folders(&[])?
             .into_iter()
-            .filter(|name| objection_to_workspace(name).is_none())
+            .filter(|name| workspace_name_error(name).is_none())
         {
-            catalog.know_workspace(&workspace);
+            catalog.register_workspace(&workspace);
             for item in storage.folders(std::slice::from_ref(&workspace))? {
-                catalog.know(&Item::new(&workspace, &item));
+                catalog.register(&Item::new(&workspace, &item));
             }
         }
         Ok(catalog)
     }
 
-    /// Makes the item's folders, if they are missing, and remembers its GUIDs.
+    /// Creates the folders of an item if they are missing, and registers its GUIDs.
     pub(crate) fn add(&self, storage: &Storage, item: &Item) -> Result<(), StoreError> {
         for folder in FOLDERS {
             storage.make_folder(&[item.workspace.clone(), item.name.clone(), folder.to_owned()])?;
         }
-        self.know(item);
+        self.register(item);
         Ok(())
     }
 
-    pub(crate) fn know_workspace(&self, name: &str) {
+    pub(crate) fn register_workspace(&self, name: &str) {
         let mut guids = self.guids.write();
         guids.workspaces.insert(derived(name), name.to_owned());
     }
 
-    fn know(&self, item: &Item) {
+    fn register(&self, item: &Item) {
         let mut guids = self.guids.write();
         guids.workspaces.insert(item.workspace_guid(), item.workspace.clone());
         guids
@@ -154,9 +155,8 @@ impl Catalog {
             .insert(item.guid(), (item.workspace.clone(), item.name.clone()));
     }
 
-    /// The real names behind a target that names at least a workspace. Whether anything is there is not looked at, except
-    /// that a GUID must be known.
-    pub(crate) fn resolve(&self, target: &Target, protocol: Protocol) -> Result<ResolvedPath, Refusal> {
+    /// Resolves the names of a target that has at least a workspace. The path need not exist, but GUIDs must be known.
+    pub(crate) fn resolve(&self, target: &Target, protocol: Protocol) -> Result<ResolvedPath, ErrorResponse> {
         let guids = self.guids.read();
         let mut segments = target.segments().to_vec();
         let Some(workspace) = segments.first_mut() else {
@@ -168,8 +168,8 @@ impl Catalog {
             *workspace = known.ok_or_else(|| workspace_not_found(protocol))?.clone();
         } else if self.guids_only {
             return Err(FRIENDLY_NAMES_OFF.into());
-        } else if let Some(why) = objection_to_workspace(workspace) {
-            return Err(Refusal::from(INVALID_NAME).with_message(format!("{} ({why})", INVALID_NAME.message)));
+        } else if let Some(why) = workspace_name_error(workspace) {
+            return Err(ErrorResponse::from(INVALID_NAME).with_message(format!("{} ({why})", INVALID_NAME.message)));
         }
         if let Some(item) = target.segments().get(1) {
             segments[1] = guids.item(&segments[0], item, guid.is_some())?;
@@ -180,8 +180,8 @@ impl Catalog {
         })
     }
 
-    /// The prefix of a list with the item's real name in it.
-    pub(crate) fn real_prefix(&self, target: &ResolvedPath, prefix: &str) -> Result<String, Refusal> {
+    /// Returns the prefix of a list with the name of the item.
+    pub(crate) fn real_prefix(&self, target: &ResolvedPath, prefix: &str) -> Result<String, ErrorResponse> {
         let Some((item, rest)) = prefix.split_once('/') else {
             return Ok(prefix.to_owned());
         };
@@ -190,7 +190,7 @@ impl Catalog {
         Ok(format!("{item}/{rest}"))
     }
 
-    /// The name of a listed path, with the item called as the request called the workspace: by name or by GUID.
+    /// Returns the name of a listed path, with the item by name or by GUID as in the request.
     pub(crate) fn shown(&self, target: &ResolvedPath, name: &str) -> String {
         if !target.by_guid {
             return name.to_owned();
@@ -212,7 +212,7 @@ impl Catalog {
 }
 
 impl Guids {
-    fn item(&self, workspace: &str, item: &str, by_guid: bool) -> Result<String, Refusal> {
+    fn item(&self, workspace: &str, item: &str, by_guid: bool) -> Result<String, ErrorResponse> {
         match (by_guid, as_guid(item)) {
             (false, None) => Ok(item.to_owned()),
             (true, Some(guid)) => match self.items.get(&guid) {
@@ -225,16 +225,16 @@ impl Guids {
 }
 
 fn as_guid(text: &str) -> Option<Uuid> {
-    // Other spellings of a UUID are names.
+    // UUIDs in other forms are names.
     (text.len() == 36).then(|| Uuid::try_parse(text).ok()).flatten()
 }
 
-pub(crate) fn item_not_found(workspace: &str, item: &str) -> Refusal {
+pub(crate) fn item_not_found(workspace: &str, item: &str) -> ErrorResponse {
     let text = format!("Request Failed with Artifact '{item}' is not found in workspace '{workspace}'.");
-    Refusal::from(ITEM_NOT_FOUND).with_message(text)
+    ErrorResponse::from(ITEM_NOT_FOUND).with_message(text)
 }
 
-pub(crate) fn workspace_not_found(protocol: Protocol) -> Refusal {
+pub(crate) fn workspace_not_found(protocol: Protocol) -> ErrorResponse {
     match protocol {
         Protocol::Dfs => crate::errors::FILESYSTEM_NOT_FOUND.into(),
         Protocol::Blob => crate::errors::CONTAINER_NOT_FOUND.into(),
@@ -246,7 +246,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn items_are_written_with_and_without_guids() {
+    fn items_are_parsed_with_and_without_guids() {
         let item: Item = "claims/Lake.Lakehouse".parse().unwrap();
         assert_eq!(item, Item::new("claims", "Lake.Lakehouse"));
         let guid = "11111111-2222-3333-4444-555555555555";

@@ -1,6 +1,6 @@
-//! The checksum of a body that its sender announces: [`Content-MD5`][put] or `x-ms-content-crc64`.
+//! The checksum of a body in the request headers: [`Content-MD5`][put] or `x-ms-content-crc64`.
 //!
-//! The service computes a CRC64 of each body and returns it. The emulator computes one only for a request that brings one.
+//! The service computes a CRC64 of each body and returns it. The emulator computes one only for a request that has one.
 //!
 //! [put]: https://learn.microsoft.com/rest/api/storageservices/put-blob#request-headers-all-blob-types
 
@@ -11,13 +11,13 @@ use crc::{CRC_64_NVME, Crc, Table};
 use md5::{Digest, Md5};
 
 use crate::content::set;
-use crate::errors::{CRC64_MISMATCH, INVALID_HEADER, MD5_MISMATCH, Refusal};
+use crate::errors::{CRC64_MISMATCH, INVALID_HEADER, MD5_MISMATCH, ErrorResponse};
 use crate::request::{header, md5};
 
-/// The CRC64 of Azure Storage: the polynomial of NVMe, sent as eight bytes, the lowest first, in base64.
+/// The CRC64 of Azure Storage: the polynomial of NVMe; in headers, eight bytes in little-endian order, in base64.
 static CRC64: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_NVME);
 
-/// What a request announces of its body.
+/// The checksum in a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Checksum {
     None,
@@ -26,12 +26,12 @@ pub(crate) enum Checksum {
 }
 
 impl Checksum {
-    pub(crate) fn announced(headers: &HeaderMap) -> Result<Self, Refusal> {
+    pub(crate) fn announced(headers: &HeaderMap) -> Result<Self, ErrorResponse> {
         match (md5(headers, "content-md5")?, crc64(headers)?) {
             (None, None) => Ok(Self::None),
             (Some(md5), None) => Ok(Self::Md5(md5)),
             (None, Some(crc)) => Ok(Self::Crc64(crc)),
-            // The service takes one of them.
+            // The service accepts only one of them.
             (Some(_), Some(_)) => Err(INVALID_HEADER.into()),
         }
     }
@@ -44,7 +44,7 @@ impl Checksum {
         }
     }
 
-    /// Repeats it in the answer.
+    /// Sets it in the answer.
     pub(crate) fn set_in(self, answer: &mut HeaderMap) {
         match self {
             Self::None => {}
@@ -54,7 +54,7 @@ impl Checksum {
     }
 }
 
-fn crc64(headers: &HeaderMap) -> Result<Option<u64>, Refusal> {
+fn crc64(headers: &HeaderMap) -> Result<Option<u64>, ErrorResponse> {
     let Some(text) = header(headers, "x-ms-content-crc64")? else {
         return Ok(None);
     };
@@ -63,7 +63,7 @@ fn crc64(headers: &HeaderMap) -> Result<Option<u64>, Refusal> {
     Ok(Some(u64::from_le_bytes(bytes)))
 }
 
-/// Sums up a body while it arrives. An MD5 is always made, because the blob keeps it.
+/// Computes the checksums of a body. The MD5 is always computed, because it is stored with the blob.
 pub(crate) struct Hasher {
     md5: Md5,
     crc64: Option<crc::Digest<'static, u64, Table<16>>>,
@@ -78,8 +78,8 @@ impl Hasher {
         }
     }
 
-    /// The MD5 of the body, unless the body is not what was announced.
-    pub(crate) fn finish(self) -> Result<[u8; 16], Refusal> {
+    /// Returns the MD5 of the body, or an error if the announced checksum is wrong.
+    pub(crate) fn finish(self) -> Result<[u8; 16], ErrorResponse> {
         let md5: [u8; 16] = self.md5.finalize().into();
         match self.announced {
             Checksum::Md5(announced) if announced != md5 => Err(MD5_MISMATCH.into()),

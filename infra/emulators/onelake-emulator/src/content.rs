@@ -1,7 +1,7 @@
-//! Content type, metadata and the like: from request headers into [`Properties`], and back into answers.
+//! Content type, metadata and other properties: from request headers to [`Properties`], and back to answers.
 //!
-//! Both protocols see one set of metadata: `x-ms-meta-NAME: value` to Blob clients, `x-ms-properties: NAME=base64(value),…`
-//! to Data Lake clients.
+//! Both protocols share the metadata: `x-ms-meta-NAME: value` for Blob clients, `x-ms-properties: NAME=base64(value),…` for
+//! Data Lake clients.
 
 use std::collections::BTreeMap;
 
@@ -10,15 +10,15 @@ use axum::http::{HeaderMap, HeaderValue};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
-use crate::errors::{INVALID_HEADER, INVALID_METADATA, INVALID_PROPERTY, Refusal};
+use crate::errors::{INVALID_HEADER, INVALID_METADATA, INVALID_PROPERTY, ErrorResponse};
 use crate::request::{header, md5};
 use crate::storage::{Entry, Properties};
 
 pub(crate) const OCTETS: &str = "application/octet-stream";
 const META: &str = "x-ms-meta-";
 
-/// What a Blob write sets: `x-ms-blob-content-type`, else `Content-Type`, and so on.
-pub(crate) fn of_blob_write(headers: &HeaderMap) -> Result<Properties, Refusal> {
+/// Returns the properties that a Blob write sets: `x-ms-blob-content-type`, else `Content-Type`, and so on.
+pub(crate) fn of_blob_write(headers: &HeaderMap) -> Result<Properties, ErrorResponse> {
     let either = |own: &str, general: &str| {
         let value = header(headers, own)?;
         let value = if value.is_some() {
@@ -26,7 +26,7 @@ pub(crate) fn of_blob_write(headers: &HeaderMap) -> Result<Properties, Refusal> 
         } else {
             header(headers, general)?
         };
-        Ok::<_, Refusal>(value.filter(|value| !value.is_empty()).map(str::to_owned))
+        Ok::<_, ErrorResponse>(value.filter(|value| !value.is_empty()).map(str::to_owned))
     };
     Ok(Properties {
         content_type: either("x-ms-blob-content-type", "content-type")?,
@@ -40,13 +40,13 @@ pub(crate) fn of_blob_write(headers: &HeaderMap) -> Result<Properties, Refusal> 
     })
 }
 
-/// What a Data Lake write sets, over what was there.
-pub(crate) fn set_by_dfs(properties: &mut Properties, headers: &HeaderMap) -> Result<(), Refusal> {
+/// Sets the properties that a Data Lake write has; the others stay.
+pub(crate) fn set_by_dfs(properties: &mut Properties, headers: &HeaderMap) -> Result<(), ErrorResponse> {
     let set = |field: &mut Option<String>, name: &str| {
         if let Some(value) = header(headers, name)? {
             *field = Some(value.to_owned());
         }
-        Ok::<_, Refusal>(())
+        Ok::<_, ErrorResponse>(())
     };
     set(&mut properties.content_type, "x-ms-content-type")?;
     set(&mut properties.content_encoding, "x-ms-content-encoding")?;
@@ -62,8 +62,8 @@ pub(crate) fn set_by_dfs(properties: &mut Properties, headers: &HeaderMap) -> Re
     Ok(())
 }
 
-/// `x-ms-meta-*`.
-pub(crate) fn metadata(headers: &HeaderMap) -> Result<BTreeMap<String, String>, Refusal> {
+/// Returns the metadata in `x-ms-meta-*`.
+pub(crate) fn metadata(headers: &HeaderMap) -> Result<BTreeMap<String, String>, ErrorResponse> {
     let mut metadata = BTreeMap::new();
     for (name, value) in headers {
         let Some(name) = name.as_str().strip_prefix(META) else {
@@ -78,8 +78,8 @@ pub(crate) fn metadata(headers: &HeaderMap) -> Result<BTreeMap<String, String>, 
     Ok(metadata)
 }
 
-/// `name=base64,…`
-fn dfs_metadata(text: &str) -> Result<BTreeMap<String, String>, Refusal> {
+/// Parses `name=base64,…`.
+fn dfs_metadata(text: &str) -> Result<BTreeMap<String, String>, ErrorResponse> {
     let pairs = text
         .split(',')
         .map(str::trim)
@@ -102,21 +102,28 @@ fn is_identifier(name: &str) -> bool {
         && name.chars().all(|c| c.is_alphanumeric() || c == '_')
 }
 
-/// Sets a header; a value that no header can hold is left out.
+/// Sets a header, unless the value is not valid in a header.
 pub(crate) fn set(headers: &mut HeaderMap, name: &'static str, value: &str) {
     if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
         headers.insert(HeaderName::from_static(name), value);
     }
 }
 
-/// ETag and Last-Modified.
+/// Sets ETag and Last-Modified.
 pub(crate) fn set_version(headers: &mut HeaderMap, entry: &Entry) {
     set(headers, "etag", &format!("\"{}\"", entry.stamp.etag()));
     set(headers, "last-modified", &entry.stamp.http_date());
 }
 
-/// All that a HEAD or GET tells of a file or folder, to clients of either protocol. `whole` is false for a range.
-pub(crate) fn describe(headers: &mut HeaderMap, entry: &Entry, properties: &Properties, whole: bool) {
+/// Whether an answer is about a whole file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    Whole,
+    Range,
+}
+
+/// Sets the headers of a HEAD or GET of a file or folder, for both protocols.
+pub(crate) fn describe(headers: &mut HeaderMap, entry: &Entry, properties: &Properties, extent: Extent) {
     set_version(headers, entry);
     set(headers, "accept-ranges", "bytes");
     set(
@@ -130,7 +137,10 @@ pub(crate) fn describe(headers: &mut HeaderMap, entry: &Entry, properties: &Prop
         ("content-disposition", &properties.content_disposition),
         ("cache-control", &properties.cache_control),
         (
-            if whole { "content-md5" } else { "x-ms-blob-content-md5" },
+            match extent {
+                Extent::Whole => "content-md5",
+                Extent::Range => "x-ms-blob-content-md5",
+            },
             &properties.content_md5,
         ),
     ];
@@ -152,7 +162,7 @@ pub(crate) fn describe(headers: &mut HeaderMap, entry: &Entry, properties: &Prop
         "x-ms-resource-type",
         if entry.is_folder() { "directory" } else { "file" },
     );
-    // As OneLake has no owners.
+    // OneLake does not have owners.
     set(headers, "x-ms-owner", "$superuser");
     set(headers, "x-ms-group", "$superuser");
     set(headers, "x-ms-permissions", "---------");
@@ -170,13 +180,13 @@ pub(crate) fn describe(headers: &mut HeaderMap, entry: &Entry, properties: &Prop
     }
 }
 
-/// What tells of a copy; all of them are done at once.
+/// Sets the headers of a copy; copies are synchronous.
 pub(crate) fn set_copy(headers: &mut HeaderMap, id: &str) {
     set(headers, "x-ms-copy-id", id);
     set(headers, "x-ms-copy-status", "success");
 }
 
-/// `x-ms-meta-*`.
+/// Sets `x-ms-meta-*`.
 pub(crate) fn set_metadata(headers: &mut HeaderMap, metadata: &BTreeMap<String, String>) {
     for (name, value) in metadata {
         let name = HeaderName::from_bytes(format!("{META}{name}").as_bytes());
@@ -191,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn metadata_of_one_protocol_is_that_of_the_other() {
+    fn metadata_is_the_same_in_both_protocols() {
         let mut headers = HeaderMap::new();
         headers.insert("x-ms-properties", "colour=cmVk,size=MTA=".parse().unwrap());
         let mut properties = Properties::default();
@@ -204,13 +214,13 @@ mod tests {
     }
 
     #[test]
-    fn metadata_that_is_none_is_refused() {
+    fn invalid_metadata_is_refused() {
         for wrong in ["colour", "colour=%", "my-colour=cmVk", "=cmVk", "1=cmVk"] {
             assert!(dfs_metadata(wrong).is_err(), "{wrong}");
         }
         assert_eq!(dfs_metadata("").unwrap(), BTreeMap::new());
         let mut headers = HeaderMap::new();
         headers.insert("x-ms-meta-my-colour", "red".parse().unwrap());
-        assert_eq!(metadata(&headers).unwrap_err().problem, INVALID_METADATA);
+        assert_eq!(metadata(&headers).unwrap_err().error, INVALID_METADATA);
     }
 }

@@ -1,10 +1,8 @@
-//! How many requests of each verb came in, how they were answered, and what OneLake would bill for them: so that a test
-//! can say what a client must not send, and what its requests may cost.
+//! Counts of requests and answers for each verb, and what OneLake would bill for them.
 //!
-//! As Azure does ("Map each REST operation to a price"), the bill counts every request whose sender was authenticated,
-//! also one that is refused: a 403, 404, 409, 412 or 429. Not on the bill are requests that fail authentication, those
-//! that a `cut-before` fault keeps from being read, and those whose client goes away before they are carried out. A
-//! request that was carried out is on the bill, whether its answer reaches the client or not.
+//! As in Azure ("Map each REST operation to a price"), every authenticated request is billed, also one that is answered
+//! with 403, 404, 409, 412 or 429, and one whose answer does not reach the client. Not billed are requests that fail
+//! authentication, that a `cut-before` fault drops, or whose client disconnects before they are carried out.
 
 use std::collections::BTreeMap;
 
@@ -16,16 +14,16 @@ use crate::target::Target;
 use crate::verbs::Verb;
 use xact_contracts::onelake_billing::{Bill, BillingClass};
 
-/// What happened to the requests of one verb.
+/// The counts of one verb.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct VerbCount {
-    /// Requests that came in.
+    /// Requests received.
     pub requests: u64,
-    /// Answers by status. A request whose connection was cut, or whose client went away, has none.
+    /// Answers by status. A request whose connection was closed has none.
     pub statuses: BTreeMap<u16, u64>,
 }
 
-/// The folder of an item that a request is about. A list counts for the folder that it lists.
+/// The folder of an item that a request is about; for a list, the folder that it lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Area {
     /// Below `Files`.
@@ -40,7 +38,7 @@ impl Area {
     /// All areas.
     pub const ALL: [Self; 3] = [Self::Files, Self::Tables, Self::Other];
 
-    /// Returns what it is called at `/__admin/requests`.
+    /// Returns its name at `/__admin/requests`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -76,7 +74,7 @@ struct Counts {
 pub(crate) struct Counters(Mutex<Counts>);
 
 impl Counters {
-    pub(crate) fn came(&self, verb: Verb) {
+    pub(crate) fn received(&self, verb: Verb) {
         self.lock().verbs.entry(verb).or_default().requests += 1;
     }
 

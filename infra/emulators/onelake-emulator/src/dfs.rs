@@ -12,11 +12,11 @@ use crate::checksums::Checksum;
 use crate::content::{set, set_by_dfs, set_version};
 use crate::errors::{
     INVALID_HEADER, INVALID_QUERY, INVALID_SOURCE_URI, LENGTH_MUST_BE_ZERO, MISSING_HEADER, MISSING_QUERY,
-    NOT_ON_THIS_PATH, PATH_EXISTS, PATH_NOT_FOUND, Refusal, UNSUPPORTED_QUERY,
+    NOT_ON_THIS_PATH, PATH_EXISTS, PATH_NOT_FOUND, ErrorResponse, UNSUPPORTED_QUERY,
 };
 use crate::paging::{from_token, page_size, to_token};
 use crate::request::{content_length, header};
-use crate::storage::{Conditions, Entry, EntryPath, Properties, Shape, Wanted};
+use crate::storage::{Conditions, Entry, EntryPath, Properties, ListDepth, ListOptions};
 use crate::target::Target;
 
 /// Largest body of an append in bytes.
@@ -30,7 +30,7 @@ fn answer(status: StatusCode, entry: &Entry) -> Response {
 }
 
 /// OneLake requires `Content-Length: 0` for a request without a body (sdebruyn/fabric-dw-mcp-cli#402).
-fn must_be_empty(call: &Call) -> Result<(), Refusal> {
+fn must_be_empty(call: &Call) -> Result<(), ErrorResponse> {
     match content_length(&call.headers)? {
         Some(0) => Ok(()),
         _ => Err(LENGTH_MUST_BE_ZERO.into()),
@@ -38,7 +38,7 @@ fn must_be_empty(call: &Call) -> Result<(), Refusal> {
 }
 
 /// Refuses to create workspaces, items and their folders.
-pub(crate) async fn create_managed(call: &Call) -> Result<Response, Refusal> {
+pub(crate) async fn create_managed(call: &Call) -> Result<Response, ErrorResponse> {
     let is_there = call.on_path(|storage, path| storage.has_folder(path)).await?;
     // As `mkdir` of an item's `Files` answers, and of an item.
     Err(if is_there && call.target.path.depth() == 3 {
@@ -48,7 +48,7 @@ pub(crate) async fn create_managed(call: &Call) -> Result<Response, Refusal> {
     })
 }
 
-pub(crate) async fn create_file(call: &Call) -> Result<Response, Refusal> {
+pub(crate) async fn create_file(call: &Call) -> Result<Response, ErrorResponse> {
     must_be_empty(call)?;
     let conditions = Conditions::of_target(&call.headers)?;
     let mut properties = Properties {
@@ -63,7 +63,7 @@ pub(crate) async fn create_file(call: &Call) -> Result<Response, Refusal> {
     Ok(answer(StatusCode::CREATED, &created.await?))
 }
 
-pub(crate) async fn create_directory(call: &Call) -> Result<Response, Refusal> {
+pub(crate) async fn create_directory(call: &Call) -> Result<Response, ErrorResponse> {
     must_be_empty(call)?;
     let conditions = Conditions::of_target(&call.headers)?;
     let mut properties = Properties::default();
@@ -72,7 +72,7 @@ pub(crate) async fn create_directory(call: &Call) -> Result<Response, Refusal> {
     Ok(answer(StatusCode::CREATED, &created.await?))
 }
 
-pub(crate) async fn rename(call: &Call) -> Result<Response, Refusal> {
+pub(crate) async fn rename(call: &Call) -> Result<Response, ErrorResponse> {
     must_be_empty(call)?;
     if call
         .query
@@ -90,7 +90,7 @@ pub(crate) async fn rename(call: &Call) -> Result<Response, Refusal> {
     Ok(answer(StatusCode::CREATED, &renamed.await?))
 }
 
-pub(crate) async fn append(call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn append(call: &mut Call) -> Result<Response, ErrorResponse> {
     let position = call.query.number("position")?.ok_or(MISSING_QUERY)?;
     let is_flushed = call.query.flag("flush")?;
     let checksum = Checksum::announced(&call.headers)?;
@@ -115,7 +115,7 @@ pub(crate) async fn append(call: &mut Call) -> Result<Response, Refusal> {
     Ok(answer(StatusCode::ACCEPTED, &appended.await?))
 }
 
-pub(crate) async fn flush(call: &Call) -> Result<Response, Refusal> {
+pub(crate) async fn flush(call: &Call) -> Result<Response, ErrorResponse> {
     must_be_empty(call)?;
     let position = call.query.number("position")?.ok_or(MISSING_QUERY)?;
     call.query.flag("close")?;
@@ -137,7 +137,7 @@ pub(crate) async fn flush(call: &Call) -> Result<Response, Refusal> {
     Ok(response)
 }
 
-pub(crate) async fn set_properties(call: &Call) -> Result<Response, Refusal> {
+pub(crate) async fn set_properties(call: &Call) -> Result<Response, ErrorResponse> {
     must_be_empty(call)?;
     let mut checked = Properties::default();
     set_by_dfs(&mut checked, &call.headers)?;
@@ -151,7 +151,7 @@ pub(crate) async fn set_properties(call: &Call) -> Result<Response, Refusal> {
     Ok(answer(StatusCode::OK, &changed.await?))
 }
 
-pub(crate) async fn list(call: &Call) -> Result<Response, Refusal> {
+pub(crate) async fn list(call: &Call) -> Result<Response, ErrorResponse> {
     let recursive = call.query.flag("recursive")?;
     if !call.query.has("recursive") {
         return Err(MISSING_QUERY.into());
@@ -183,11 +183,11 @@ pub(crate) async fn list(call: &Call) -> Result<Response, Refusal> {
     let workspace = call.target.path.workspace().to_owned();
     let (found, next) = call
         .on_disk(move |storage| {
-            let wanted = Wanted {
+            let wanted = ListOptions {
                 prefix: &prefix,
                 start: start.as_deref().unwrap_or(""),
                 limit,
-                shape: if recursive { Shape::Flat } else { Shape::Level },
+                depth: if recursive { ListDepth::All } else { ListDepth::Level },
                 properties: false,
             };
             storage.list(&workspace, wanted)

@@ -1,5 +1,4 @@
-//! What Azure Storage answers when it refuses: status, error code, text. One constant for each, so that the protocols
-//! cannot spell the same refusal differently.
+//! The errors of Azure Storage: status, code and text, one constant for each, for both protocols.
 //!
 //! Codes and texts: [Blob][blob], [common][common], and the list in each operation of the [Data Lake Storage][dfs] API.
 //!
@@ -12,38 +11,38 @@ use std::borrow::Cow;
 use axum::http::header::{CONTENT_RANGE, HeaderName, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 
-/// A refusal as the service defines it.
+/// An error as the service defines it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Problem {
+pub(crate) struct ServiceError {
     pub(crate) status: StatusCode,
     pub(crate) code: &'static str,
     pub(crate) message: &'static str,
 }
 
-const fn problem(status: StatusCode, code: &'static str, message: &'static str) -> Problem {
-    Problem { status, code, message }
+const fn error(status: StatusCode, code: &'static str, message: &'static str) -> ServiceError {
+    ServiceError { status, code, message }
 }
 
-/// A refusal on its way to the client.
+/// An error answer.
 #[derive(Debug, Clone)]
-pub(crate) struct Refusal {
-    pub(crate) problem: Problem,
-    /// In the place of the problem's own text.
+pub(crate) struct ErrorResponse {
+    pub(crate) error: ServiceError,
+    /// Replaces the text of the error.
     pub(crate) message: Option<Cow<'static, str>>,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-impl From<Problem> for Refusal {
-    fn from(problem: Problem) -> Self {
+impl From<ServiceError> for ErrorResponse {
+    fn from(error: ServiceError) -> Self {
         Self {
-            problem,
+            error,
             message: None,
             headers: Vec::new(),
         }
     }
 }
 
-impl Refusal {
+impl ErrorResponse {
     pub(crate) fn with_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
         self.message = Some(message.into());
         self
@@ -55,15 +54,15 @@ impl Refusal {
     }
 
     pub(crate) fn text(&self) -> &str {
-        self.message.as_deref().unwrap_or(self.problem.message)
+        self.message.as_deref().unwrap_or(self.error.message)
     }
 
-    /// 401 with the challenge from which clients learn where tokens are had.
-    pub(crate) fn challenge(problem: Problem) -> Self {
-        Self::from(problem).with_header(WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE))
+    /// Returns 401 with the challenge that names the token issuer.
+    pub(crate) fn challenge(error: ServiceError) -> Self {
+        Self::from(error).with_header(WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE))
     }
 
-    /// Whether the sender is unknown: such requests are not billed.
+    /// Whether authentication failed: such requests are not billed.
     pub(crate) fn is_of_authentication(&self) -> bool {
         [
             NO_AUTHENTICATION,
@@ -71,42 +70,42 @@ impl Refusal {
             INVALID_AUTHENTICATION,
             AUTHENTICATION_FAILED,
         ]
-        .contains(&self.problem)
+        .contains(&self.error)
     }
 
-    /// 416 for a file of `length` bytes.
+    /// Returns 416 for a file of `length` bytes.
     pub(crate) fn out_of_range(length: u64) -> Self {
-        let refusal = Self::from(INVALID_RANGE);
+        let error_response = Self::from(INVALID_RANGE);
         match HeaderValue::from_str(&format!("bytes */{length}")) {
-            Ok(range) => refusal.with_header(CONTENT_RANGE, range),
-            Err(_) => refusal,
+            Ok(range) => error_response.with_header(CONTENT_RANGE, range),
+            Err(_) => error_response,
         }
     }
 
-    /// A failure of the machine under the emulator.
+    /// Logs an error of the system, and returns 500.
     pub(crate) fn internal(error: &dyn std::fmt::Display) -> Self {
-        tracing::warn!(%error, "the emulator cannot do what it was asked for");
+        tracing::warn!(%error, "OneLake emulator: request failed");
         Self::from(INTERNAL_ERROR)
     }
 }
 
 const CHALLENGE: &str = "Bearer authorization_uri=https://login.microsoftonline.com/00000000-0000-0000-0000-000000000000/oauth2/authorize resource_id=https://storage.azure.com";
 
-macro_rules! problems {
+macro_rules! service_errors {
     ($($name:ident = $status:ident, $code:literal, $message:literal;)*) => {
-        $(pub(crate) const $name: Problem = problem(StatusCode::$status, $code, $message);)*
+        $(pub(crate) const $name: ServiceError = error(StatusCode::$status, $code, $message);)*
     };
 }
 
-problems! {
-    // Who asks.
+service_errors! {
+    // Authentication.
     NO_AUTHENTICATION = UNAUTHORIZED, "NoAuthenticationInformation", "Server failed to authenticate the request. Please refer to the information in the www-authenticate header.";
     INVALID_TOKEN = UNAUTHORIZED, "InvalidAuthenticationInfo", "Server failed to authenticate the request. Please refer to the information in the www-authenticate header.";
     INVALID_AUTHENTICATION = BAD_REQUEST, "InvalidAuthenticationInfo", "Authentication information is not given in the correct format. Check the value of Authorization header.";
     AUTHENTICATION_FAILED = FORBIDDEN, "AuthenticationFailed", "Server failed to authenticate the request. Make sure the value of Authorization header is formed correctly including the signature.";
     PERMISSION_MISMATCH = FORBIDDEN, "AuthorizationPermissionMismatch", "This request is not authorized to perform this operation using this permission.";
 
-    // What is asked.
+    // Invalid requests.
     INVALID_URI = BAD_REQUEST, "InvalidUri", "The request URI is invalid.";
     INVALID_NAME = BAD_REQUEST, "InvalidResourceName", "The specified resource name contains invalid characters.";
     INVALID_INPUT = BAD_REQUEST, "InvalidInput", "One of the request inputs is not valid.";
@@ -130,7 +129,7 @@ problems! {
     INVALID_RANGE = RANGE_NOT_SATISFIABLE, "InvalidRange", "The range specified is invalid for the current size of the resource.";
     RANGE_TOO_LARGE_FOR_MD5 = BAD_REQUEST, "OutOfRangeInput", "The range for a Content-MD5 must not exceed 4 MiB.";
 
-    // What is there.
+    // The state of a path.
     FILESYSTEM_NOT_FOUND = NOT_FOUND, "FilesystemNotFound", "The specified filesystem does not exist.";
     CONTAINER_NOT_FOUND = NOT_FOUND, "ContainerNotFound", "The specified container does not exist.";
     FILESYSTEM_EXISTS = CONFLICT, "FilesystemAlreadyExists", "The specified filesystem already exists.";
@@ -154,14 +153,13 @@ problems! {
     CONDITION_NOT_MET = PRECONDITION_FAILED, "ConditionNotMet", "The condition specified using HTTP conditional header(s) is not met.";
     NOT_MODIFIED = NOT_MODIFIED, "ConditionNotMet", "The condition specified using HTTP conditional header(s) is not met.";
 
-    // What only OneLake says. FriendlyNameSupportDisabled, ArtifactNotFound and the text for batches as its users report
-    // them (delta-io/delta-rs#4401, Bertverbeek4PS/bc2adls#139, Eventual-Inc/Daft#7533).
+    // Errors of OneLake. FriendlyNameSupportDisabled, ArtifactNotFound and the text for batches are as users report them (delta-io/delta-rs#4401, Bertverbeek4PS/bc2adls#139, Eventual-Inc/Daft#7533).
     NOT_ON_THIS_PATH = BAD_REQUEST, "OperationNotAllowedOnThePath", "The operation is not allowed on this path: workspaces, items and their folders are managed by Fabric.";
     FRIENDLY_NAMES_OFF = BAD_REQUEST, "FriendlyNameSupportDisabled", "OneLake does not resolve this mix of names and identifiers: give the workspace and the item both by GUID, or both by name.";
     ITEM_NOT_FOUND = NOT_FOUND, "ArtifactNotFound", "The item is not found in the workspace.";
     IDS_MISSING = BAD_REQUEST, "BadRequest", "Either WorkspaceId or ArtifactId are missing in the request";
 
-    // What the service says of itself.
+    // The state of the service.
     SERVER_BUSY = SERVICE_UNAVAILABLE, "ServerBusy", "The server is currently unable to receive requests. Please retry your request.";
     THROTTLED = TOO_MANY_REQUESTS, "TooManyRequests", "The request is throttled. Please retry after the time in the Retry-After header.";
     INTERNAL_ERROR = INTERNAL_SERVER_ERROR, "InternalError", "The server encountered an internal error. Please retry the request.";

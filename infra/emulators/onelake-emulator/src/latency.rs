@@ -1,9 +1,9 @@
-//! A delay of every answer, as the distance to a data centre would add it.
+//! A delay of every answer, as the distance to a data centre adds it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// What is added to every request, in whole milliseconds. Requests wait beside each other, not one after the other.
+/// The delay in whole milliseconds. Requests wait concurrently.
 pub(crate) struct Latency(AtomicU64);
 
 impl Latency {

@@ -19,11 +19,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
+use emulator_kit::Server;
 
 use crate::access::{AcceptedToken, secret_eq};
 use crate::server::{OneLake, StartError};
 use crate::state::EmulatorState;
-use emulator_kit::Server;
 
 /// A stack that runs for a day renews its tokens.
 const TOKEN_LIFETIME: SignedDuration = SignedDuration::from_hours(1);

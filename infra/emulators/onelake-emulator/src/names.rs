@@ -1,27 +1,27 @@
-//! Which names the emulator takes, segment by segment of a path.
+//! The rules for names of path segments.
 //!
-//! The published rules are loose ("avoid", "should"), and what the service really refuses is written down nowhere. So the
-//! emulator refuses whatever any of these sources advises against: a name that passes here passes there.
+//! The published rules are recommendations ("avoid", "should"), and what the service refuses is not documented. The emulator
+//! refuses everything that one of these sources advises against, so that a name that it accepts is valid in OneLake:
 //!
 //! - [Naming blobs][azure]: no segment ends with a dot; no control characters, no code points that are no characters
 //!   (U+E000, U+FFFF); backslashes are taken for slashes by clients; 1,024 characters, 63 segments deep.
 //! - [OneLake file explorer][explorer]: "files or folders containing Windows reserved characters fail to sync"; those are
 //!   `< > : " | ? * \`, and a space or a dot at the end ([Windows][windows]).
-//! - The file system under the emulator: a segment of 250 bytes, so that the properties beside it have room for an ending.
+//! - The file system under the emulator: a segment of 250 bytes, so that the file of its properties can have a longer name.
 //!
 //! [azure]: https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata
 //! [explorer]: https://learn.microsoft.com/fabric/onelake/onelake-file-explorer#limitations-and-considerations
 //! [windows]: https://learn.microsoft.com/windows/win32/fileio/naming-a-file
 
-/// Characters of a whole path, without the workspace.
+/// Limit on the characters of a path, without the workspace.
 pub(crate) const MAX_PATH_CHARACTERS: usize = 1024;
-/// Segments of a whole path, the workspace among them.
+/// Limit on the segments of a path, including the workspace.
 pub(crate) const MAX_DEPTH: usize = 63;
-/// Bytes of one segment.
+/// Limit on the bytes of a segment.
 const MAX_SEGMENT_BYTES: usize = 250;
 
-/// Why a name is refused, as a clause about it.
-pub(crate) fn objection(segment: &str) -> Option<&'static str> {
+/// Returns why a name is not valid.
+pub(crate) fn name_error(segment: &str) -> Option<&'static str> {
     if segment.is_empty() {
         return Some("a segment is empty");
     }
@@ -37,17 +37,17 @@ pub(crate) fn objection(segment: &str) -> Option<&'static str> {
     segment.chars().find_map(|c| match c {
         '\\' | '<' | '>' | ':' | '"' | '|' | '?' | '*' => Some("a character is reserved on Windows"),
         c if c.is_control() => Some("a character is a control character"),
-        '\u{E000}' | '\u{FFFE}' | '\u{FFFF}' => Some("a code point is no character"),
+        '\u{E000}' | '\u{FFFE}' | '\u{FFFF}' => Some("a code point is not a character"),
         _ => None,
     })
 }
 
-/// The same for a workspace: names of hidden folders are ours.
-pub(crate) fn objection_to_workspace(name: &str) -> Option<&'static str> {
+/// Returns why the name of a workspace is not valid: names with a dot are for the emulator's own folder.
+pub(crate) fn workspace_name_error(name: &str) -> Option<&'static str> {
     if name.starts_with('.') {
         return Some("a workspace begins with a dot");
     }
-    objection(name)
+    name_error(name)
 }
 
 #[cfg(test)]
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ordinary_and_odd_but_safe_names_pass() {
+    fn ordinary_and_unusual_but_safe_names_are_valid() {
         for name in [
             "a",
             "roof.jpg",
@@ -69,13 +69,13 @@ mod tests {
             "日本",
             "a..b",
         ] {
-            assert_eq!(objection(name), None, "{name}");
+            assert_eq!(name_error(name), None, "{name}");
         }
-        assert_eq!(objection(&"x".repeat(250)), None);
+        assert_eq!(name_error(&"x".repeat(250)), None);
     }
 
     #[test]
-    fn names_that_some_side_cannot_hold_are_refused() {
+    fn names_that_some_system_cannot_hold_are_not_valid() {
         for name in [
             "",
             ".",
@@ -99,9 +99,9 @@ mod tests {
             "a\u{E000}b",
             "a\u{FFFF}b",
         ] {
-            assert!(objection(name).is_some(), "{name:?}");
+            assert!(name_error(name).is_some(), "{name:?}");
         }
-        assert!(objection(&"x".repeat(251)).is_some());
-        assert!(objection_to_workspace(".onelake").is_some());
+        assert!(name_error(&"x".repeat(251)).is_some());
+        assert!(workspace_name_error(".onelake").is_some());
     }
 }

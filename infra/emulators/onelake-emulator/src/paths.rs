@@ -9,9 +9,9 @@ use md5::{Digest, Md5};
 
 use crate::answers;
 use crate::call::Call;
-use crate::content::{describe, set};
-use crate::errors::{RANGE_TOO_LARGE_FOR_MD5, Refusal};
-use crate::ranges::{self, Span};
+use crate::content::{Extent, describe, set};
+use crate::errors::{RANGE_TOO_LARGE_FOR_MD5, ErrorResponse};
+use crate::ranges::{self, ByteRange};
 use crate::request::header;
 use crate::storage::{Conditions, StoreError};
 use crate::verbs::Protocol;
@@ -19,17 +19,17 @@ use crate::verbs::Protocol;
 /// Largest range with an MD5 in bytes.
 const MAX_MD5_RANGE_BYTES: u64 = 4 * 1024 * 1024;
 
-pub(crate) async fn properties(call: &Call) -> Result<Response, Refusal> {
+pub(crate) async fn properties(call: &Call) -> Result<Response, ErrorResponse> {
     let conditions = Conditions::of_target(&call.headers)?;
     let (entry, properties) = call
         .on_path(move |storage, path| {
-            let (entry, properties) = storage.look(path)?;
+            let (entry, properties) = storage.stat(path)?;
             conditions.check_read(&entry)?;
             Ok((entry, properties))
         })
         .await?;
     let mut response = answers::empty(StatusCode::OK);
-    describe(response.headers_mut(), &entry, &properties, true);
+    describe(response.headers_mut(), &entry, &properties, Extent::Whole);
     response
         .headers_mut()
         .insert(CONTENT_LENGTH, HeaderValue::from(entry.length));
@@ -39,7 +39,7 @@ pub(crate) async fn properties(call: &Call) -> Result<Response, Refusal> {
     Ok(response)
 }
 
-pub(crate) async fn read(call: &Call) -> Result<Response, Refusal> {
+pub(crate) async fn read(call: &Call) -> Result<Response, ErrorResponse> {
     let conditions = Conditions::of_target(&call.headers)?;
     let (entry, properties, file) = call
         .on_path(move |storage, path| {
@@ -49,20 +49,20 @@ pub(crate) async fn read(call: &Call) -> Result<Response, Refusal> {
         })
         .await?;
     let wanted = if file.is_some() {
-        ranges::wanted(&call.headers, entry.length)?
+        ranges::requested(&call.headers, entry.length)?
     } else {
         None
     };
-    let span = wanted.unwrap_or(Span {
+    let span = wanted.unwrap_or(ByteRange {
         start: 0,
         length: entry.length,
     });
-    let mut response = answers::empty(if wanted.is_some() {
-        StatusCode::PARTIAL_CONTENT
-    } else {
-        StatusCode::OK
-    });
-    describe(response.headers_mut(), &entry, &properties, wanted.is_none());
+    let (status, extent) = match wanted {
+        Some(_) => (StatusCode::PARTIAL_CONTENT, Extent::Range),
+        None => (StatusCode::OK, Extent::Whole),
+    };
+    let mut response = answers::empty(status);
+    describe(response.headers_mut(), &entry, &properties, extent);
     let Some(file) = file else {
         return Ok(response);
     };
@@ -82,11 +82,11 @@ pub(crate) async fn read(call: &Call) -> Result<Response, Refusal> {
 }
 
 /// Returns the MD5 of a small part of a file, in base64.
-async fn md5_of(file: &std::fs::File, span: Span) -> Result<String, Refusal> {
+async fn md5_of(file: &std::fs::File, span: ByteRange) -> Result<String, ErrorResponse> {
     if span.length > MAX_MD5_RANGE_BYTES {
         return Err(RANGE_TOO_LARGE_FOR_MD5.into());
     }
-    let file = file.try_clone().map_err(|error| Refusal::internal(&error))?;
+    let file = file.try_clone().map_err(|error| ErrorResponse::internal(&error))?;
     let hash = tokio::task::spawn_blocking(move || {
         let mut bytes = vec![0; usize::try_from(span.length).unwrap_or(0)];
         std::os::unix::fs::FileExt::read_exact_at(&file, &mut bytes, span.start)?;
@@ -95,10 +95,10 @@ async fn md5_of(file: &std::fs::File, span: Span) -> Result<String, Refusal> {
     hash.await
         .map_err(std::io::Error::other)
         .flatten()
-        .map_err(|error| Refusal::internal(&error))
+        .map_err(|error| ErrorResponse::internal(&error))
 }
 
-pub(crate) async fn delete(call: &Call) -> Result<Response, Refusal> {
+pub(crate) async fn delete(call: &Call) -> Result<Response, ErrorResponse> {
     let conditions = Conditions::of_target(&call.headers)?;
     let recursive = call.query.flag("recursive")?;
     call.on_path(

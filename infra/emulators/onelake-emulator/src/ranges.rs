@@ -1,20 +1,20 @@
-//! Which bytes a GET wants: `x-ms-range`, else `Range`.
+//! The range of a GET: `x-ms-range`, else `Range`.
 
 use axum::http::HeaderMap;
 
-use crate::errors::Refusal;
+use crate::errors::ErrorResponse;
 use crate::request::header;
 
 /// Bytes of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Span {
+pub(crate) struct ByteRange {
     pub(crate) start: u64,
     pub(crate) length: u64,
 }
 
-/// The part that is wanted of a file of `length` bytes; `None` for all of it. Forms that the service does not know (a
-/// suffix, several ranges) count for nothing, as there.
-pub(crate) fn wanted(headers: &HeaderMap, length: u64) -> Result<Option<Span>, Refusal> {
+/// Returns the requested range of a file of `length` bytes; `None` for the whole file. Forms that the service does not
+/// support (a suffix, several ranges) are ignored, as in the service.
+pub(crate) fn requested(headers: &HeaderMap, length: u64) -> Result<Option<ByteRange>, ErrorResponse> {
     let text = match header(headers, "x-ms-range")? {
         Some(text) => Some(text),
         None => header(headers, "range")?,
@@ -23,10 +23,10 @@ pub(crate) fn wanted(headers: &HeaderMap, length: u64) -> Result<Option<Span>, R
         return Ok(None);
     };
     if start >= length {
-        return Err(Refusal::out_of_range(length));
+        return Err(ErrorResponse::out_of_range(length));
     }
     let end = end.unwrap_or(u64::MAX).min(length - 1);
-    Ok(Some(Span {
+    Ok(Some(ByteRange {
         start,
         length: end - start + 1,
     }))
@@ -51,9 +51,9 @@ mod tests {
     fn span(range: &str, length: u64) -> Result<Option<(u64, u64)>, u16> {
         let mut headers = HeaderMap::new();
         headers.insert("range", range.parse().unwrap());
-        wanted(&headers, length)
+        requested(&headers, length)
             .map(|span| span.map(|span| (span.start, span.length)))
-            .map_err(|refusal| refusal.problem.status.as_u16())
+            .map_err(|error_response| error_response.error.status.as_u16())
     }
 
     #[test]
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_end_is_refused_and_nonsense_is_ignored() {
+    fn beyond_the_end_is_an_error_and_invalid_ranges_are_ignored() {
         assert_eq!(span("bytes=10-", 10), Err(416));
         assert_eq!(span("bytes=0-", 0), Err(416));
         for nonsense in ["bytes=-5", "bytes=5-2", "bytes=a-b", "bytes=0-1,3-4", "items=0-1", ""] {
@@ -79,6 +79,6 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("range", "bytes=0-1".parse().unwrap());
         headers.insert("x-ms-range", "bytes=4-".parse().unwrap());
-        assert_eq!(wanted(&headers, 10).unwrap(), Some(Span { start: 4, length: 6 }));
+        assert_eq!(requested(&headers, 10).unwrap(), Some(ByteRange { start: 4, length: 6 }));
     }
 }

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use percent_encoding::percent_decode_str;
 
-use crate::errors::{INVALID_HEADER, INVALID_MD5, INVALID_QUERY, Refusal};
+use crate::errors::{INVALID_HEADER, INVALID_MD5, INVALID_QUERY, ErrorResponse};
 
 /// The decoded query, in its order. Names are compared without case, as the service does.
 #[derive(Debug, Clone, Default)]
@@ -40,7 +40,7 @@ impl Query {
     }
 
     /// Returns a parameter that is `true` or `false`; `false` if it is missing.
-    pub(crate) fn flag(&self, name: &str) -> Result<bool, Refusal> {
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, ErrorResponse> {
         match self.get(name) {
             None => Ok(false),
             Some(value) if value.eq_ignore_ascii_case("true") => Ok(true),
@@ -50,7 +50,7 @@ impl Query {
     }
 
     /// Returns a parameter that is a number.
-    pub(crate) fn number(&self, name: &str) -> Result<Option<u64>, Refusal> {
+    pub(crate) fn number(&self, name: &str) -> Result<Option<u64>, ErrorResponse> {
         self.get(name)
             .map(|value| value.parse().map_err(|_| INVALID_QUERY.into()))
             .transpose()
@@ -58,7 +58,7 @@ impl Query {
 }
 
 /// Returns the text of a header; a value that is not text is an error.
-pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Refusal> {
+pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, ErrorResponse> {
     headers
         .get(name)
         .map(|value| value.to_str().map_err(|_| INVALID_HEADER.into()))
@@ -66,7 +66,7 @@ pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'
 }
 
 /// Returns `Content-Length` in bytes.
-pub(crate) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Refusal> {
+pub(crate) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, ErrorResponse> {
     let value = header(headers, CONTENT_LENGTH.as_str())?;
     value
         .map(|value| value.parse().map_err(|_| INVALID_HEADER.into()))
@@ -74,7 +74,7 @@ pub(crate) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Refusal
 }
 
 /// Returns an MD5 from a header, where it is in base64.
-pub(crate) fn md5(headers: &HeaderMap, name: &str) -> Result<Option<[u8; 16]>, Refusal> {
+pub(crate) fn md5(headers: &HeaderMap, name: &str) -> Result<Option<[u8; 16]>, ErrorResponse> {
     let Some(text) = header(headers, name)? else {
         return Ok(None);
     };
@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(md5(&headers, "x-ms-blob-content-md5").unwrap(), None);
         for wrong in ["AAAA", "not base64!"] {
             headers.insert("content-md5", wrong.parse().unwrap());
-            assert_eq!(md5(&headers, "content-md5").unwrap_err().problem, INVALID_MD5);
+            assert_eq!(md5(&headers, "content-md5").unwrap_err().error, INVALID_MD5);
         }
     }
 }

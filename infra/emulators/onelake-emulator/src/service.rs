@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::call::Call;
 use crate::counters::Area;
 use crate::errors::{
-    IDS_MISSING, IMMUTABLE, INTERNAL_ERROR, INVALID_TOKEN, INVALID_URI, PERMISSION_MISMATCH, Problem, Refusal,
+    IDS_MISSING, IMMUTABLE, INTERNAL_ERROR, INVALID_TOKEN, INVALID_URI, PERMISSION_MISMATCH, ServiceError, ErrorResponse,
     SERVER_BUSY, THROTTLED, UNSUPPORTED_HEADER, UNSUPPORTED_QUERY, UNSUPPORTED_VERB,
 };
 use crate::faults::Fault;
@@ -48,13 +48,13 @@ pub(crate) async fn serve(
     let has_path = target.as_ref().map_or(true, Target::has_path);
     let (protocol, verb) = classify(&parts, has_path, &query);
     let area = Area::of(target.as_ref().ok(), verb, &query);
-    state.counters.came(verb);
+    state.counters.received(verb);
     let hit = fault_of(state, &parts, target.as_ref().ok(), protocol, verb);
     let fault = hit.map(|hit| hit.fault);
 
     let mut upload = Some(Upload::new(body));
-    let answered = match refused_by(hit)? {
-        Some(refusal) => Err(refusal),
+    let answered = match fault_response(hit)? {
+        Some(error_response) => Err(error_response),
         None => {
             if let Some(FaultHit {
                 fault: Fault::Slow,
@@ -78,18 +78,18 @@ pub(crate) async fn serve(
     if let Some(upload) = &mut upload {
         upload.drain().await;
     }
-    let is_billed = !matches!(&answered, Err(refusal) if refusal.is_of_authentication());
+    let is_billed = !matches!(&answered, Err(error_response) if error_response.is_of_authentication());
     let mut response = match (fault, answered) {
-        (Some(Fault::ErrorAfter), _) => answers::refused(&INTERNAL_ERROR.into(), protocol, &request_id),
+        (Some(Fault::ErrorAfter), _) => answers::error(&INTERNAL_ERROR.into(), protocol, &request_id),
         (_, Ok(response)) => response,
-        (_, Err(refusal)) => answers::refused(&refusal, protocol, &request_id),
+        (_, Err(error_response)) => answers::error(&error_response, protocol, &request_id),
     };
     answers::finish(&mut response, &parts.headers, &request_id);
     if is_billed {
         let class = verb.class(protocol);
         let body_bytes = match class {
             BillingClass::Read => answers::sent_bytes(&response, &parts.method),
-            _ => upload.as_ref().map_or(0, Upload::arrived),
+            _ => upload.as_ref().map_or(0, Upload::received_bytes),
         };
         state.counters.billed(area, class, body_bytes);
     }
@@ -125,17 +125,17 @@ fn fault_of(
 }
 
 /// Returns the answer of a fault that prevents the request from being carried out.
-fn refused_by(hit: Option<FaultHit>) -> Result<Option<Refusal>, CutError> {
+fn fault_response(hit: Option<FaultHit>) -> Result<Option<ErrorResponse>, CutError> {
     let Some(hit) = hit else {
         return Ok(None);
     };
     let later =
-        |problem: Problem| Refusal::from(problem).with_header(RETRY_AFTER, HeaderValue::from(hit.retry_after_seconds));
+        |error: ServiceError| ErrorResponse::from(error).with_header(RETRY_AFTER, HeaderValue::from(hit.retry_after_seconds));
     Ok(match hit.fault {
         Fault::Throttled => Some(later(THROTTLED)),
         Fault::Unavailable => Some(later(SERVER_BUSY)),
         Fault::ErrorBefore => Some(INTERNAL_ERROR.into()),
-        Fault::Expired => Some(Refusal::challenge(INVALID_TOKEN)),
+        Fault::Expired => Some(ErrorResponse::challenge(INVALID_TOKEN)),
         Fault::Forbidden => Some(PERMISSION_MISMATCH.into()),
         Fault::Conflict => Some(IMMUTABLE.into()),
         Fault::IfNoneMatchRefused => Some(UNSUPPORTED_HEADER.into()),
@@ -154,7 +154,7 @@ struct Decoded {
     protocol: Protocol,
     verb: Verb,
     query: Query,
-    target: Result<Target, Refusal>,
+    target: Result<Target, ErrorResponse>,
     /// Those that the service handles; the signature of a request covers all of them.
     headers: HeaderMap,
 }
@@ -164,7 +164,7 @@ async fn carry_out(
     parts: &request::Parts,
     decoded: Decoded,
     upload: &mut Option<Upload>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ErrorResponse> {
     let Decoded {
         protocol,
         verb,
@@ -204,7 +204,7 @@ async fn carry_out(
     answered
 }
 
-async fn dispatch(call: &mut Call) -> Result<Response, Refusal> {
+async fn dispatch(call: &mut Call) -> Result<Response, ErrorResponse> {
     match call.verb {
         Verb::CreateWorkspace => return workspaces::create(call).await,
         Verb::DeleteWorkspace => return workspaces::delete(call).await,
@@ -242,7 +242,7 @@ async fn dispatch(call: &mut Call) -> Result<Response, Refusal> {
     }
 }
 
-fn unsupported(method: &Method) -> Refusal {
+fn unsupported(method: &Method) -> ErrorResponse {
     match method.as_str() {
         "GET" | "HEAD" | "PUT" | "PATCH" | "DELETE" => UNSUPPORTED_QUERY.into(),
         _ => UNSUPPORTED_VERB.into(),

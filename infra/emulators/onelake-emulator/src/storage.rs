@@ -1,11 +1,10 @@
-//! The folder under the emulator: files in their places, and a hidden folder for what nobody may see yet.
+//! The folder of the emulator: files, and a hidden folder for uncommitted data.
 //!
-//! Everything is opened from the root down, one name after the other, and never through a link: what somebody planted in
-//! the folder leads nowhere. A write becomes visible by one rename within the folder; killed at any moment, the emulator
-//! leaves the old file or the new one. (It does not wait for the disk: a machine that loses power may lose the last
-//! seconds.)
+//! Everything is opened from the root down, one name after the other, and never through a link, so that no link leads out of
+//! the folder. A write becomes visible by one rename: if the emulator is killed, the old file or the new one remains. Writes
+//! are not synced to disk: a machine that loses power may lose the last seconds.
 //!
-//! All calls block. Those that change names take the lock for a moment; bytes are written before.
+//! All calls block. Those that change names hold the lock only for the rename; bytes are written before.
 
 mod appends;
 mod blocks;
@@ -14,6 +13,7 @@ mod conditions;
 mod draft;
 mod entry;
 mod error;
+mod folders;
 mod path;
 mod properties;
 mod walk;
@@ -23,37 +23,37 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, OpenOptions};
+use cap_std::fs::Dir;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use sha2::{Digest, Sha256};
 
-pub(crate) use blocks::{BlockRef, Source};
+pub(crate) use blocks::{BlockRef, BlockSource};
 pub(crate) use conditions::Conditions;
 pub(crate) use draft::Draft;
 pub(crate) use entry::{Entry, Stamp, http_date};
 pub(crate) use error::StoreError;
 pub(crate) use path::EntryPath;
 pub(crate) use properties::{Block, Properties};
-pub(crate) use walk::{Listed, Shape, Wanted};
+pub(crate) use walk::{ListEntry, ListDepth, ListOptions};
 
 use entry::Clock;
 use error::is_absence;
+use folders::{not_a_folder, open_file, open_folder, open_or_make_folder};
 use properties::Records;
 
-/// Holds everything that is not a file of a workspace.
-const HIDDEN: &str = ".onelake";
-/// Uploads to different paths rarely wait for each other.
+/// Folder for everything that is not a file of a workspace.
+const HIDDEN_FOLDER: &str = ".onelake";
+/// Number of locks for uploads; uploads to different paths rarely share one.
 const UPLOAD_LOCKS: usize = 64;
 
 /// Why the folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FolderError {
-    /// Two emulators would clear each other's uploads.
-    #[error("another emulator uses it; stop that one, or choose another folder")]
+    /// Another emulator has the lock: two would delete each other's uploads.
+    #[error("another emulator uses it; stop it, or choose another folder")]
     InUse,
-    /// The system refused.
+    /// An error of the system.
     #[error("{0}; choose a folder that this process may write to")]
     Io(#[from] io::Error),
 }
@@ -61,26 +61,26 @@ pub(crate) enum FolderError {
 /// The storage of one emulator.
 pub(crate) struct Storage {
     root: Dir,
-    /// What a request is writing.
+    /// Files that requests are writing.
     drafts: Arc<Dir>,
     appends: Arc<Dir>,
     blocks: Dir,
     trash: Dir,
     records: Records,
     clock: Clock,
-    /// Held for writing while names change, for reading while several things are looked at that must agree.
+    /// Locked for writing while names change, for reading while several things are read that must agree.
     names: RwLock<()>,
-    /// One of them is held while the uncommitted data of a path changes.
+    /// One of them is locked while the uncommitted data of a path changes.
     uploads: Vec<Mutex<()>>,
     _lock: File,
 }
 
 impl Storage {
-    /// Opens or makes the folder, and clears what requests of an earlier process left half done.
+    /// Opens or creates the folder, and deletes what requests of an earlier process left incomplete.
     pub(crate) fn open(root: &Path) -> Result<Self, FolderError> {
         std::fs::create_dir_all(root)?;
         let root = Dir::open_ambient_dir(root, ambient_authority())?;
-        let hidden = open_or_make_folder(&root, &[HIDDEN.to_owned()])?;
+        let hidden = open_or_make_folder(&root, &[HIDDEN_FOLDER.to_owned()])?;
         let lock = hidden.create("lock")?.into_std();
         match lock.try_lock() {
             Ok(()) => {}
@@ -108,18 +108,18 @@ impl Storage {
         })
     }
 
-    /// A hidden file to write to.
+    /// Creates a hidden file.
     pub(crate) fn draft(&self) -> io::Result<(Draft, File)> {
         Draft::create(&self.drafts)
     }
 
-    /// Makes a folder and those above it, if they are missing.
+    /// Creates a folder and its parents, if they are missing.
     pub(crate) fn make_folder(&self, segments: &[String]) -> Result<(), StoreError> {
         let _names = self.names.write();
-        open_or_make_folder(&self.root, segments).map(drop).map_err(in_the_way)
+        open_or_make_folder(&self.root, segments).map(drop).map_err(not_a_folder)
     }
 
-    /// The names of the folders in a folder, sorted; none if it is not there.
+    /// Returns the names of the folders in a folder, sorted; none if it does not exist.
     pub(crate) fn folders(&self, segments: &[String]) -> Result<Vec<String>, StoreError> {
         let folder = match open_folder(&self.root, segments) {
             Ok(folder) => folder,
@@ -137,7 +137,7 @@ impl Storage {
         Ok(names)
     }
 
-    /// What is at a path.
+    /// Returns the file or folder at a path.
     pub(crate) fn entry(&self, path: &EntryPath) -> Result<Option<Entry>, StoreError> {
         let (parents, name) = path.split();
         let metadata = open_folder(&self.root, parents).and_then(|folder| folder.symlink_metadata(name));
@@ -148,19 +148,19 @@ impl Storage {
         }
     }
 
-    /// Whether a folder is at a path.
+    /// Whether a folder exists at a path.
     pub(crate) fn has_folder(&self, path: &EntryPath) -> Result<bool, StoreError> {
         Ok(self.entry(path)?.is_some_and(|entry| entry.is_folder()))
     }
 
-    /// What is at a path, with its properties.
-    pub(crate) fn look(&self, path: &EntryPath) -> Result<(Entry, Properties), StoreError> {
+    /// Returns the file or folder at a path, with its properties.
+    pub(crate) fn stat(&self, path: &EntryPath) -> Result<(Entry, Properties), StoreError> {
         let _names = self.names.read();
         let entry = self.entry(path)?.ok_or(StoreError::NotFound)?;
         Ok((entry, self.records.read(path, &entry)?))
     }
 
-    /// The same, with the file opened for reading: later writes to the path do not reach it. A folder has no bytes.
+    /// The same, with the file opened for reading; later writes to the path do not change it. `None` for a folder.
     pub(crate) fn read(&self, path: &EntryPath) -> Result<(Entry, Properties, Option<File>), StoreError> {
         let _names = self.names.read();
         let entry = self.entry(path)?.ok_or(StoreError::NotFound)?;
@@ -173,7 +173,7 @@ impl Storage {
         Ok((entry, properties, Some(file)))
     }
 
-    /// The lock over the uncommitted data of a path.
+    /// Locks the uncommitted data of a path.
     fn uploads_to(&self, key: &str) -> MutexGuard<'_, ()> {
         // The key is a hash in hexadecimal.
         let slot = usize::from_str_radix(&key[..2], 16).unwrap_or(0) % self.uploads.len();
@@ -181,46 +181,7 @@ impl Storage {
     }
 }
 
-/// Under which name the uncommitted data of a path lies in the hidden folder.
+/// Returns the name of the uncommitted data of a path in the hidden folder.
 fn upload_key(path: &EntryPath) -> String {
     hex::encode(Sha256::digest(path.to_string()))
-}
-
-/// Opens a folder name by name, so that no link is followed.
-fn open_folder(root: &Dir, segments: &[String]) -> io::Result<Dir> {
-    segments
-        .iter()
-        .try_fold(root.try_clone()?, |folder, name| folder.open_dir_nofollow(name))
-}
-
-/// The same, making what is missing.
-fn open_or_make_folder(root: &Dir, segments: &[String]) -> io::Result<Dir> {
-    segments
-        .iter()
-        .try_fold(root.try_clone()?, |folder, name| match folder.open_dir_nofollow(name) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                match folder.create_dir(name) {
-                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-                    _ => {}
-                }
-                folder.open_dir_nofollow(name)
-            }
-            opened => opened,
-        })
-}
-
-/// Opens a file for reading, unless a link stands in its place.
-fn open_file(folder: &Dir, name: &str) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).follow(FollowSymlinks::No);
-    folder.open_with(name, &options).map(cap_std::fs::File::into_std)
-}
-
-/// A file (or a link) where a folder was to be made.
-fn in_the_way(error: io::Error) -> StoreError {
-    if is_absence(&error) {
-        StoreError::WrongKind
-    } else {
-        error.into()
-    }
 }

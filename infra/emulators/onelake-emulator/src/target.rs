@@ -1,19 +1,19 @@
-//! Which workspace and path a URL names: `/{workspace}/{item}/{folder}/…`, or the same behind an account's name, as
-//! clients of a local emulator send it (`/devstoreaccount1/{workspace}/…`).
+//! The workspace and path in a URL: `/{workspace}/{item}/{folder}/…`, or the same after the name of an account, as clients
+//! of a local emulator send it (`/devstoreaccount1/{workspace}/…`).
 
 use percent_encoding::percent_decode_str;
 
-use crate::errors::{INVALID_NAME, INVALID_URI, Refusal};
-use crate::names::{MAX_DEPTH, MAX_PATH_CHARACTERS, objection};
+use crate::errors::{INVALID_NAME, INVALID_URI, ErrorResponse};
+use crate::names::{MAX_DEPTH, MAX_PATH_CHARACTERS, name_error};
 
-/// The decoded segments of a URL's path: workspace, item, folder, …; none of them for the account itself.
+/// The decoded segments of a path: workspace, item, folder, …; none for the account itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target(Vec<String>);
 
 impl Target {
     /// Decodes as the service does: escapes first, then the split at slashes, so that `%2F` is a slash. One slash at the
-    /// end says nothing.
-    pub(crate) fn parse(raw: &str, account: &str) -> Result<Self, Refusal> {
+    /// end is ignored.
+    pub(crate) fn parse(raw: &str, account: &str) -> Result<Self, ErrorResponse> {
         let path = percent_decode_str(raw).decode_utf8().map_err(|_| INVALID_URI)?;
         let path = path.strip_prefix('/').unwrap_or(&path);
         let path = path.strip_suffix('/').unwrap_or(path);
@@ -27,17 +27,17 @@ impl Target {
         let target = Self(segments);
         if target.0.len() > MAX_DEPTH || path.chars().count() > MAX_PATH_CHARACTERS {
             return Err(
-                Refusal::from(INVALID_NAME).with_message("The path is longer than 1,024 characters or 63 segments.")
+                ErrorResponse::from(INVALID_NAME).with_message("The path is longer than 1,024 characters or 63 segments.")
             );
         }
-        match target.0.iter().find_map(|segment| objection(segment)) {
-            Some(why) => Err(Refusal::from(INVALID_NAME).with_message(format!("{} ({why})", INVALID_NAME.message))),
+        match target.0.iter().find_map(|segment| name_error(segment)) {
+            Some(why) => Err(ErrorResponse::from(INVALID_NAME).with_message(format!("{} ({why})", INVALID_NAME.message))),
             None => Ok(target),
         }
     }
 
-    /// Where a URL (of a copy's source) or a path (of a rename's) leads; host and query are left aside.
-    pub(crate) fn parse_source(source: &str, account: &str) -> Result<Self, Refusal> {
+    /// Parses the source of a copy (a URL) or of a rename (a path); host and query are ignored.
+    pub(crate) fn parse_source(source: &str, account: &str) -> Result<Self, ErrorResponse> {
         let path = match source.split_once("://") {
             Some((_, rest)) => rest.find('/').map_or("", |slash| &rest[slash..]),
             None => source,
@@ -49,12 +49,12 @@ impl Target {
         &self.0
     }
 
-    /// Whether anything below a workspace is named.
+    /// Whether it has more than a workspace.
     pub(crate) fn has_path(&self) -> bool {
         self.0.len() > 1
     }
 
-    /// `/workspace/item/…`, decoded, as faults compare it.
+    /// Returns `/workspace/item/…`, decoded, as rules compare it.
     pub(crate) fn shown(&self) -> String {
         format!("/{}", self.0.join("/"))
     }
@@ -69,11 +69,11 @@ mod tests {
     fn shown(raw: &str) -> Result<String, &'static str> {
         Target::parse(raw, ACCOUNT)
             .map(|target| target.shown())
-            .map_err(|refusal| refusal.problem.code)
+            .map_err(|error_response| error_response.error.code)
     }
 
     #[test]
-    fn both_styles_name_the_same_path() {
+    fn both_styles_are_the_same_path() {
         assert_eq!(
             shown("/ws/Lake.Lakehouse/Files/a"),
             Ok("/ws/Lake.Lakehouse/Files/a".into())
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_that_lead_elsewhere_or_nowhere_are_refused() {
+    fn relative_and_invalid_paths_are_refused() {
         for raw in [
             "/ws/../etc",
             "/ws/%2e%2e/etc",

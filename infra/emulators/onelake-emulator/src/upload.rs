@@ -1,4 +1,4 @@
-//! The body of a request: streamed into a hidden file, never held whole.
+//! The body of a request, streamed to a hidden file.
 
 use std::io;
 use std::pin::Pin;
@@ -11,22 +11,22 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncWriteExt, BufWriter};
 
 use crate::checksums::Checksum;
-use crate::errors::{BODY_TOO_LARGE, INCOMPLETE_BODY, INVALID_XML, Refusal};
+use crate::errors::{BODY_TOO_LARGE, INCOMPLETE_BODY, INVALID_XML, ErrorResponse};
 use crate::storage::{Draft, Storage};
 
-/// What is collected before it is written, in bytes.
+/// Size of a write to the file in bytes.
 const WRITE_BYTES: usize = 256 * 1024;
-/// How much of an unwanted body is read so that the client sees the answer and not a closed connection, in bytes.
-const DRAINED_BYTES: u64 = 256 * 1024 * 1024;
+/// Bytes of an unused body that are read, so that the client gets the answer instead of a closed connection.
+const MAX_DRAINED_BYTES: u64 = 256 * 1024 * 1024;
 
-/// A body on its way.
+/// A body that is being received.
 pub(crate) struct Upload {
-    /// Never locked: the mutex alone makes it `Sync`, which a body is not and a shared reference in a future must be.
+    /// Never locked: the mutex makes it `Sync`, which a shared reference in a future requires and a body is not.
     stream: Option<Mutex<Pin<Box<BodyDataStream>>>>,
-    arrived: u64,
+    received_bytes: u64,
 }
 
-/// A body that has arrived whole.
+/// A complete body.
 pub(crate) struct Received {
     pub(crate) draft: Draft,
     pub(crate) length: u64,
@@ -37,28 +37,28 @@ impl Upload {
     pub(crate) fn new(body: Body) -> Self {
         Self {
             stream: Some(Mutex::new(Box::pin(body.into_data_stream()))),
-            arrived: 0,
+            received_bytes: 0,
         }
     }
 
-    /// The bytes of the body that have arrived.
-    pub(crate) fn arrived(&self) -> u64 {
-        self.arrived
+    /// Returns the number of bytes received.
+    pub(crate) fn received_bytes(&self) -> u64 {
+        self.received_bytes
     }
 
-    /// The next piece; `None` at the end. A body that breaks off is an error.
-    async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
+    /// Returns the next chunk; `None` at the end. An incomplete body is an error.
+    async fn next(&mut self) -> Result<Option<Bytes>, ErrorResponse> {
         let Some(stream) = &mut self.stream else {
             return Ok(None);
         };
         match stream.get_mut().next().await {
             Some(Ok(bytes)) => {
-                self.arrived += bytes.len() as u64;
+                self.received_bytes += bytes.len() as u64;
                 Ok(Some(bytes))
             }
             Some(Err(error)) => {
                 self.stream = None;
-                tracing::debug!(%error, "a request's body broke off");
+                tracing::debug!(%error, "OneLake emulator: incomplete request body");
                 Err(INCOMPLETE_BODY.into())
             }
             None => {
@@ -68,19 +68,19 @@ impl Upload {
         }
     }
 
-    /// Streams it into a hidden file. A body that is not what `checksum` announces is refused.
+    /// Streams it to a hidden file, and verifies the checksum.
     pub(crate) async fn receive(
         &mut self,
         storage: &Arc<Storage>,
         limit: u64,
         checksum: Checksum,
-    ) -> Result<Received, Refusal> {
+    ) -> Result<Received, ErrorResponse> {
         let maker = Arc::clone(storage);
         let made = tokio::task::spawn_blocking(move || maker.draft())
             .await
             .map_err(io::Error::other)
             .flatten();
-        let (draft, file) = made.map_err(|error| Refusal::internal(&error))?;
+        let (draft, file) = made.map_err(|error| ErrorResponse::internal(&error))?;
         let mut file = tokio::fs::File::from_std(file);
         file.set_max_buf_size(WRITE_BYTES);
         let mut file = BufWriter::with_capacity(WRITE_BYTES, file);
@@ -94,9 +94,9 @@ impl Upload {
             hash.update(&bytes);
             file.write_all(&bytes)
                 .await
-                .map_err(|error| Refusal::internal(&error))?;
+                .map_err(|error| ErrorResponse::internal(&error))?;
         }
-        file.flush().await.map_err(|error| Refusal::internal(&error))?;
+        file.flush().await.map_err(|error| ErrorResponse::internal(&error))?;
         Ok(Received {
             draft,
             length,
@@ -104,8 +104,8 @@ impl Upload {
         })
     }
 
-    /// A small body as text.
-    pub(crate) async fn text(&mut self, limit: usize, checksum: Checksum) -> Result<String, Refusal> {
+    /// Returns a small body as text.
+    pub(crate) async fn text(&mut self, limit: usize, checksum: Checksum) -> Result<String, ErrorResponse> {
         let mut whole = Vec::new();
         while let Some(bytes) = self.next().await? {
             if whole.len() + bytes.len() > limit {
@@ -119,9 +119,9 @@ impl Upload {
         Ok(String::from_utf8(whole).map_err(|_| INVALID_XML)?)
     }
 
-    /// Reads what nobody wanted, within reason.
+    /// Reads the rest of the body, at most [`MAX_DRAINED_BYTES`].
     pub(crate) async fn drain(&mut self) {
-        let mut left = DRAINED_BYTES;
+        let mut left = MAX_DRAINED_BYTES;
         while let Ok(Some(bytes)) = self.next().await {
             left = left.saturating_sub(bytes.len() as u64);
             if left == 0 {

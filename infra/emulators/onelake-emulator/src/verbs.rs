@@ -1,17 +1,16 @@
-//! What a request asks for, from its HTTP parts. The table of operations and how requests are told apart stand in
-//! [`xact_contracts::onelake_billing`], because the client counts its requests by the same table. Both protocols come in on one
-//! port.
+//! Classifies requests of both protocols. The table of operations is in [`xact_contracts::onelake_billing`], because the
+//! client counts its requests by the same table.
 
 use axum::http::header::HOST;
 use axum::http::request::Parts;
 
-/// What a request asks for: the word of rules and counters for an operation.
+/// The operation of a request, in rules and counters.
 pub use xact_contracts::onelake_billing::Operation as Verb;
 pub use xact_contracts::onelake_billing::Protocol;
 
 use crate::request::Query;
 
-/// The protocol of a request, and what it asks for; `has_path` tells whether it names anything below a workspace.
+/// Returns the protocol and the operation of a request; `has_path`: whether it has a path below a workspace.
 pub(crate) fn classify(parts: &Parts, has_path: bool, query: &Query) -> (Protocol, Verb) {
     let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
     let host = parts.uri.host().or_else(|| text(HOST.as_str())).unwrap_or("");

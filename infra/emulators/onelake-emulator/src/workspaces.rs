@@ -8,11 +8,11 @@ use crate::answers;
 use crate::call::Call;
 use crate::catalog::workspace_not_found;
 use crate::content::{set, set_version};
-use crate::errors::{CONTAINER_EXISTS, FILESYSTEM_EXISTS, NOT_ON_THIS_PATH, Refusal};
+use crate::errors::{CONTAINER_EXISTS, FILESYSTEM_EXISTS, NOT_ON_THIS_PATH, ErrorResponse};
 use crate::storage::Conditions;
 use crate::verbs::Protocol;
 
-pub(crate) async fn create(call: &Call) -> Result<Response, Refusal> {
+pub(crate) async fn create(call: &Call) -> Result<Response, ErrorResponse> {
     if call.on_path(|storage, path| storage.has_folder(path)).await? {
         return Err(match call.protocol {
             Protocol::Dfs => FILESYSTEM_EXISTS.into(),
@@ -24,11 +24,11 @@ pub(crate) async fn create(call: &Call) -> Result<Response, Refusal> {
     }
     call.on_path(|storage, path| storage.make_folder(path.segments()))
         .await?;
-    call.state.catalog.know_workspace(call.target.path.workspace());
+    call.state.catalog.register_workspace(call.target.path.workspace());
     answer(call, StatusCode::CREATED).await
 }
 
-pub(crate) async fn delete(call: &Call) -> Result<Response, Refusal> {
+pub(crate) async fn delete(call: &Call) -> Result<Response, ErrorResponse> {
     if !call.on_path(|storage, path| storage.has_folder(path)).await? {
         return Err(workspace_not_found(call.protocol));
     }
@@ -40,12 +40,12 @@ pub(crate) async fn delete(call: &Call) -> Result<Response, Refusal> {
     Ok(answers::empty(StatusCode::ACCEPTED))
 }
 
-pub(crate) async fn properties(call: &Call) -> Result<Response, Refusal> {
+pub(crate) async fn properties(call: &Call) -> Result<Response, ErrorResponse> {
     answer(call, StatusCode::OK).await
 }
 
-async fn answer(call: &Call, status: StatusCode) -> Result<Response, Refusal> {
-    let (entry, _) = call.on_path(|storage, path| storage.look(path)).await?;
+async fn answer(call: &Call, status: StatusCode) -> Result<Response, ErrorResponse> {
+    let (entry, _) = call.on_path(|storage, path| storage.stat(path)).await?;
     let mut response = answers::empty(status);
     let headers = response.headers_mut();
     set_version(headers, &entry);

@@ -1,16 +1,16 @@
-//! The XML of the Blob protocol, both ways.
+//! The XML of the Blob protocol: written for answers, parsed for block lists.
 
 use quick_xml::Reader;
 use quick_xml::escape::escape;
 use quick_xml::events::Event;
 
-use crate::errors::{INVALID_XML, Refusal};
-use crate::storage::{Block, BlockRef, Listed, Source};
+use crate::errors::{INVALID_XML, ErrorResponse};
+use crate::storage::{Block, BlockRef, ListEntry, BlockSource};
 
 pub(crate) const CONTENT_TYPE: &str = "application/xml";
 const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>";
 
-/// An error's body.
+/// Returns the body of an error.
 pub(crate) fn error(code: &str, message: &str) -> String {
     format!(
         "{DECLARATION}<Error><Code>{code}</Code><Message>{}</Message></Error>",
@@ -22,25 +22,25 @@ fn element(out: &mut String, name: &str, value: &str) {
     out.push_str(&format!("<{name}>{}</{name}>", escape(value)));
 }
 
-/// What a list was asked for, to be repeated in its answer.
-pub(crate) struct ListHead<'a> {
+/// The parameters of a list, which its answer repeats.
+pub(crate) struct ListParameters<'a> {
     pub(crate) service: &'a str,
     pub(crate) container: &'a str,
-    /// `Prefix`, `Marker`, `MaxResults`, `Delimiter`, those that were given.
-    pub(crate) asked: Vec<(&'a str, String)>,
-    /// Whether folders are prefixes that stand for all below them.
+    /// `Prefix`, `Marker`, `MaxResults` and `Delimiter`, if they were given.
+    pub(crate) given: Vec<(&'a str, String)>,
+    /// Whether folders are listed as prefixes, without the paths below them.
     pub(crate) by_level: bool,
     pub(crate) next: Option<String>,
 }
 
-/// The answer to a list.
-pub(crate) fn list(head: &ListHead<'_>, lines: &[(String, Listed)]) -> String {
+/// Returns the answer to a list.
+pub(crate) fn list(head: &ListParameters<'_>, lines: &[(String, ListEntry)]) -> String {
     let mut out = format!(
         "{DECLARATION}<EnumerationResults ServiceEndpoint=\"{}\" ContainerName=\"{}\">",
         escape(head.service),
         escape(head.container)
     );
-    for (name, value) in &head.asked {
+    for (name, value) in &head.given {
         element(&mut out, name, value);
     }
     out.push_str("<Blobs>");
@@ -59,8 +59,8 @@ pub(crate) fn list(head: &ListHead<'_>, lines: &[(String, Listed)]) -> String {
     out
 }
 
-fn blob(out: &mut String, name: &str, listed: &Listed) {
-    let Listed { entry, properties, .. } = listed;
+fn blob(out: &mut String, name: &str, listed: &ListEntry) {
+    let ListEntry { entry, properties, .. } = listed;
     out.push_str("<Blob>");
     element(out, "Name", name);
     out.push_str("<Properties>");
@@ -113,7 +113,7 @@ fn blob(out: &mut String, name: &str, listed: &Listed) {
     out.push_str("</Blob>");
 }
 
-/// The answer to Get Block List, with the lists that were asked for.
+/// Returns the answer to Get Block List, with the requested lists.
 pub(crate) fn block_list(committed: Option<&[Block]>, uncommitted: Option<&[Block]>) -> String {
     let mut out = format!("{DECLARATION}<BlockList>");
     for (name, blocks) in [("CommittedBlocks", committed), ("UncommittedBlocks", uncommitted)] {
@@ -133,8 +133,8 @@ pub(crate) fn block_list(committed: Option<&[Block]>, uncommitted: Option<&[Bloc
     out
 }
 
-/// The body of Put Block List.
-pub(crate) fn parse_block_list(text: &str) -> Result<Vec<BlockRef>, Refusal> {
+/// Parses the body of Put Block List.
+pub(crate) fn parse_block_list(text: &str) -> Result<Vec<BlockRef>, ErrorResponse> {
     let mut reader = Reader::from_str(text);
     let mut blocks = Vec::new();
     let mut source = None;
@@ -146,9 +146,9 @@ pub(crate) fn parse_block_list(text: &str) -> Result<Vec<BlockRef>, Refusal> {
                 depth += 1;
                 match (depth, start.name().as_ref()) {
                     (1, b"BlockList") => seen = true,
-                    (2, b"Committed") => source = Some(Source::Committed),
-                    (2, b"Uncommitted") => source = Some(Source::Uncommitted),
-                    (2, b"Latest") => source = Some(Source::Latest),
+                    (2, b"Committed") => source = Some(BlockSource::Committed),
+                    (2, b"Uncommitted") => source = Some(BlockSource::Uncommitted),
+                    (2, b"Latest") => source = Some(BlockSource::Latest),
                     _ => return Err(INVALID_XML.into()),
                 }
             }
@@ -175,13 +175,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_block_list_is_read_in_its_order() {
+    fn a_block_list_is_parsed_in_its_order() {
         let text = "\u{feff}<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<BlockList>\n  <Latest>QQ==</Latest>\n\t<Committed>Qg==</Committed><Uncommitted>Qw==</Uncommitted></BlockList>\n";
         let blocks = parse_block_list(text).unwrap();
         let expected = [
-            (Source::Latest, "QQ=="),
-            (Source::Committed, "Qg=="),
-            (Source::Uncommitted, "Qw=="),
+            (BlockSource::Latest, "QQ=="),
+            (BlockSource::Committed, "Qg=="),
+            (BlockSource::Uncommitted, "Qw=="),
         ];
         assert_eq!(
             blocks,
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_no_block_list_is_refused() {
+    fn a_text_that_is_not_a_block_list_is_refused() {
         for text in [
             "",
             "text",
@@ -205,7 +205,7 @@ mod tests {
             "<BlockList><Latest>a</BlockList>",
             "<!DOCTYPE a><BlockList/>",
         ] {
-            assert_eq!(parse_block_list(text).unwrap_err().problem, INVALID_XML, "{text}");
+            assert_eq!(parse_block_list(text).unwrap_err().error, INVALID_XML, "{text}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! The emulator gives tokens as the endpoint of a managed identity does, and takes them.
+//! The endpoint of the managed identity issues tokens that the emulator accepts.
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use reqwest::{Client, StatusCode};
@@ -50,7 +50,7 @@ impl Fixture {
 }
 
 #[tokio::test]
-async fn its_tokens_are_taken_and_no_others() {
+async fn its_tokens_are_accepted_and_no_others() {
     let fixture = Fixture::start().await;
     let (status, first) = fixture.ask(HEADER, &[("resource", STORAGE)]).await;
     assert_eq!(status, StatusCode::OK, "{first}");
@@ -73,7 +73,7 @@ async fn its_tokens_are_taken_and_no_others() {
 }
 
 #[tokio::test]
-async fn whoever_names_a_client_is_that_client() {
+async fn a_client_id_becomes_the_principal() {
     let fixture = Fixture::start().await;
     let client = "1b0f7a52-7d0e-4f0a-8f0a-2a4c1d9e8b77";
     let (status, answer) = fixture
@@ -83,7 +83,7 @@ async fn whoever_names_a_client_is_that_client() {
 }
 
 #[tokio::test]
-async fn a_stranger_and_another_audience_get_none() {
+async fn a_wrong_header_and_another_resource_are_refused() {
     let fixture = Fixture::start().await;
     for header in ["", "853b9a84"] {
         let (status, answer) = fixture.ask(header, &[("resource", STORAGE)]).await;

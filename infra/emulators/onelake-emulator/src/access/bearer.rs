@@ -1,6 +1,4 @@
-//! Bearer tokens: those that were told to the emulator, and, if it is asked to, any that looks like Entra's.
-//!
-//! Only hashes of tokens are kept.
+//! Bearer tokens: those that were given to the emulator, and optionally any JWT for storage. Only hashes are kept.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,17 +11,17 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// Whom a token for OneLake is made out to.
+/// The audience of tokens for OneLake.
 const AUDIENCE: &str = "https://storage.azure.com";
 
-/// A token that the emulator takes.
+/// A token that the emulator accepts.
 #[derive(Clone)]
 pub struct AcceptedToken {
-    /// As clients send it. `Debug` does not show it.
+    /// The token as clients send it. `Debug` does not show it.
     pub token: String,
-    /// Who it speaks for; 403s can be given to one principal alone.
+    /// The principal; a workspace can be closed to one.
     pub principal: String,
-    /// From when on it is refused; `None`: never.
+    /// When it expires; `None`: never.
     pub expires_at: Option<Timestamp>,
 }
 
@@ -36,19 +34,19 @@ impl fmt::Debug for AcceptedToken {
     }
 }
 
-struct Known {
+struct Owner {
     principal: String,
     expires_at: Option<Timestamp>,
 }
 
-/// All tokens that are taken.
+/// All accepted tokens.
 pub(crate) struct Tokens {
-    known: RwLock<HashMap<[u8; 32], Known>>,
-    /// Whether an unexpired JWT for storage is taken, whoever signed it.
+    known: RwLock<HashMap<[u8; 32], Owner>>,
+    /// Whether any unexpired JWT for storage is accepted, whatever its signature.
     any_jwt: bool,
 }
 
-/// A token as the admin endpoint shows it.
+/// A token at the admin endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct TokenSummary {
     /// The beginning of the token's SHA-256.
@@ -57,7 +55,7 @@ pub(crate) struct TokenSummary {
     pub(crate) expires_at: Option<Timestamp>,
 }
 
-/// What a JWT says that matters here.
+/// The claims that matter here.
 #[derive(Deserialize)]
 struct Claims {
     aud: Option<String>,
@@ -78,7 +76,7 @@ impl Tokens {
         all
     }
 
-    /// Takes a token from now on; one that is known gets the new principal and expiry.
+    /// Accepts a token from now on, or changes its principal and expiry.
     pub(crate) fn accept(
         &self,
         AcceptedToken {
@@ -88,10 +86,10 @@ impl Tokens {
         }: AcceptedToken,
     ) {
         let mut known = self.known.write();
-        known.insert(Sha256::digest(token).into(), Known { principal, expires_at });
+        known.insert(Sha256::digest(token).into(), Owner { principal, expires_at });
     }
 
-    /// Refuses a token from now on, or all of them.
+    /// Refuses a token from now on, or all.
     pub(crate) fn forget(&self, token: Option<&str>) {
         let mut known = self.known.write();
         match token {
@@ -116,7 +114,7 @@ impl Tokens {
         shown
     }
 
-    /// Who a token speaks for; `None` if it is unknown or expired.
+    /// Returns the principal of a token; `None` if it is unknown or expired.
     pub(crate) fn principal(&self, token: &str) -> Option<String> {
         let now = Timestamp::now();
         let hash: [u8; 32] = Sha256::digest(token).into();
@@ -133,7 +131,8 @@ impl Tokens {
     }
 }
 
-/// The principal of an unexpired token for storage. Nobody's signature is checked: the emulator guards nothing.
+/// Returns the principal of an unexpired token for storage. The signature is not checked: the emulator has nothing to
+/// protect.
 fn principal_of_jwt(token: &str, now: Timestamp) -> Option<String> {
     let mut parts = token.split('.');
     let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
@@ -148,7 +147,7 @@ fn principal_of_jwt(token: &str, now: Timestamp) -> Option<String> {
     claims.oid.or(claims.appid).or(claims.sub)
 }
 
-/// Compares secrets in a time that tells nothing about them.
+/// Compares secrets in constant time.
 pub(crate) fn secret_eq(a: &str, b: &str) -> bool {
     let (a, b) = (Sha256::digest(a), Sha256::digest(b));
     a.as_slice().ct_eq(b.as_slice()).into()
@@ -167,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_counts_until_it_expires_or_is_taken_back() {
+    fn a_token_is_accepted_until_it_expires_or_is_removed() {
         let second = |s: i64| Timestamp::from_second(Timestamp::now().as_second() + s).unwrap();
         let tokens = Tokens::new(
             [
@@ -190,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_shown_nowhere() {
+    fn tokens_are_never_shown() {
         let tokens = Tokens::new([token("very-secret", None)], false);
         assert!(
             !serde_json::to_string(&tokens.summaries())
@@ -201,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn any_jwt_for_storage_is_taken_only_where_that_is_asked_for() {
+    fn any_jwt_for_storage_is_accepted_only_with_the_option() {
         let now = Timestamp::now().as_second();
         let jwt = |claims: String| format!("e30.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(claims));
         let good = jwt(format!(

@@ -1,6 +1,4 @@
-//! Shared keys: the HMAC over what matters in a request.
-//!
-//! The text that is signed: [Authorize with Shared Key][doc], for Blob and Data Lake Storage, version 2015-02-21 and later.
+//! Shared keys: an HMAC of the request. The signed text is described in [Authorize with Shared Key][doc], for Blob and Data Lake Storage, version 2015-02-21 and later.
 //!
 //! [doc]: https://learn.microsoft.com/rest/api/storageservices/authorize-with-shared-key
 
@@ -15,7 +13,7 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use sha2::Sha256;
 
-use crate::errors::{AUTHENTICATION_FAILED, INVALID_AUTHENTICATION, Refusal};
+use crate::errors::{AUTHENTICATION_FAILED, INVALID_AUTHENTICATION, ErrorResponse};
 use crate::request::Query;
 
 /// The allowed difference to the client's clock in seconds, as in the service.
@@ -36,7 +34,7 @@ impl Account {
     pub(crate) fn development() -> Self {
         Self {
             name: DEVELOPMENT_ACCOUNT.to_owned(),
-            // A constant; the test below reads it.
+            // A constant; a test below decodes it.
             key: BASE64_STANDARD.decode(DEVELOPMENT_KEY).unwrap_or_default(),
         }
     }
@@ -53,7 +51,7 @@ impl Account {
         })
     }
 
-    /// Checks `account:signature`; the account's name is the principal.
+    /// Verifies `account:signature`, and returns the name of the account as the principal.
     pub(crate) fn verify(
         &self,
         credentials: &str,
@@ -61,18 +59,18 @@ impl Account {
         raw_path: &str,
         query: &Query,
         headers: &HeaderMap,
-    ) -> Result<String, Refusal> {
+    ) -> Result<String, ErrorResponse> {
         let (account, signature) = credentials.split_once(':').ok_or(INVALID_AUTHENTICATION)?;
         let signature = BASE64_STANDARD.decode(signature).map_err(|_| INVALID_AUTHENTICATION)?;
         if account != self.name || !is_recent(headers) {
             return Err(AUTHENTICATION_FAILED.into());
         }
-        // Microsoft's own libraries sort headers in two ways: by bytes, and as .NET compares words.
+        // Microsoft's libraries sort headers in two ways: by bytes, and as .NET compares words.
         let signed = [by_bytes as fn(&str, &str) -> Ordering, by_words]
             .into_iter()
             .any(|order| {
                 let text = string_to_sign(account, method, raw_path, query, headers, order);
-                // Any length will do for a key.
+                // HMAC accepts a key of any length.
                 Hmac::<Sha256>::new_from_slice(&self.key)
                     .is_ok_and(|mac| mac.chain_update(text).verify_slice(&signature).is_ok())
             });
@@ -152,7 +150,7 @@ fn by_bytes(a: &str, b: &str) -> Ordering {
     a.cmp(b)
 }
 
-/// Hyphens count for nothing until all else is equal, and an underscore comes before digits and letters.
+/// Hyphens are ignored unless all else is equal, and an underscore is less than digits and letters.
 fn by_words(a: &str, b: &str) -> Ordering {
     let letters = |text: &str| -> Vec<u8> {
         text.bytes()
@@ -211,11 +209,11 @@ mod tests {
         let verify = |credentials: String, path| account.verify(&credentials, &Method::GET, path, &query, &headers);
         assert!(verify(format!("{}:{signature}", account.name), "/other").is_err());
         assert!(verify(format!("other:{signature}"), "/c").is_err());
-        verify(format!("{}:{signature}", account.name), "/c").map_err(|refusal| refusal.problem.code)
+        verify(format!("{}:{signature}", account.name), "/c").map_err(|error_response| error_response.error.code)
     }
 
     #[test]
-    fn a_signature_holds_for_its_own_request_while_it_is_fresh() {
+    fn a_signature_is_valid_for_its_request_and_for_15_minutes() {
         let account = Account::parse("someaccount=c2VjcmV0").unwrap();
         let date = |ago: i64| crate::storage::http_date(Timestamp::now().as_second() - ago);
         assert_eq!(signed(&account, &date(0)), Ok("someaccount".into()));

@@ -1,8 +1,8 @@
-//! Data that was appended and not flushed: the pieces in one hidden file, and beside it which bytes of it count.
+//! Appended data that is not flushed: one hidden file with the data, and one with the ranges that were written.
 //!
-//! As in the service, pieces come in any order, one that is sent again replaces what it covers, and nothing shows until a
-//! flush whose position is exactly where the data ends. What is staged belongs to the file as it was when the first piece
-//! came; once that file is replaced, it goes.
+//! As in the service, appends come in any order, a repeated one replaces what it covers, and nothing is visible until a flush
+//! whose position is the end of the data. Staged data belongs to the version of the file at the first append, and is
+//! discarded when that is replaced.
 
 use std::io::{self, Seek, SeekFrom};
 
@@ -12,16 +12,17 @@ use serde::{Deserialize, Serialize};
 use super::commit::Part;
 use super::conditions::Conditions;
 use super::error::is_absence;
-use super::{Draft, Entry, EntryPath, Properties, Stamp, Storage, StoreError, open_file, upload_key};
+use super::folders::open_file;
+use super::{Draft, Entry, EntryPath, Properties, Stamp, Storage, StoreError, upload_key};
 
-/// Which bytes are staged.
+/// The staged ranges.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Staged {
-    /// The write of the file that they follow.
+    /// The version of the file to which they are appended.
     base: Stamp,
-    /// The length of that file: where the first staged byte belongs.
+    /// The length of that file: the position of the first staged byte.
     start: u64,
-    /// Beginnings and ends in the file, in order, none touching the next.
+    /// Start and end in the file, sorted, none adjacent to the next.
     ranges: Vec<(u64, u64)>,
 }
 
@@ -47,7 +48,7 @@ impl Staged {
 }
 
 impl Storage {
-    /// Stages `length` bytes of a draft at `position` of the file. The file as it is now is returned.
+    /// Stages `length` bytes of a draft at `position` of the file, and returns the file as it is.
     pub(crate) fn append(
         &self,
         path: &EntryPath,
@@ -68,7 +69,7 @@ impl Storage {
             ranges: Vec::new(),
         });
         if staged.ranges.is_empty() && position == staged.start {
-            // The first piece of most files: nothing needs to be copied.
+            // The only append of most files: no copy is needed.
             draft.move_to(&self.appends, &key)?;
         } else {
             let mut options = OpenOptions::new();
@@ -82,7 +83,7 @@ impl Storage {
         Ok(entry)
     }
 
-    /// Makes the staged data part of the file, which then ends at `position`; `change` sets properties on the way.
+    /// Commits the staged data to the file, which then ends at `position`; `change` sets properties.
     pub(crate) fn flush(
         &self,
         path: &EntryPath,
@@ -94,7 +95,7 @@ impl Storage {
         let _upload = self.uploads_to(&key);
         let entry = self.file_at(path)?;
         let Some(staged) = self.staged(&key, &entry)? else {
-            // Nothing to do, also for a flush that is sent again because its answer was lost.
+            // Nothing is staged, as for a flush that is repeated because its answer was lost.
             if position != entry.length {
                 return Err(StoreError::WrongPosition);
             }
@@ -117,7 +118,7 @@ impl Storage {
             self.joined([Ok(committed), Ok(appended)])?
         };
         let flushed = self.put_at(path, &draft, conditions, Some(staged.base), |mut properties| {
-            // They describe the bytes before.
+            // They describe the previous bytes.
             properties.content_md5 = None;
             properties.copy_id = None;
             properties.blocks.clear();
@@ -136,7 +137,7 @@ impl Storage {
         }
     }
 
-    /// What is staged for the file as it is now.
+    /// Returns what is staged for the current version of the file.
     fn staged(&self, key: &str, entry: &Entry) -> Result<Option<Staged>, StoreError> {
         let bytes = match self.appends.read(index(key)) {
             Ok(bytes) => bytes,
@@ -151,7 +152,7 @@ impl Storage {
         Ok(staged)
     }
 
-    /// What was staged for the write `from` now belongs to the write `to`: only properties have changed.
+    /// Assigns the staged data of version `from` to version `to`: only properties have changed.
     pub(super) fn rebase_appends(&self, key: &str, from: Stamp, to: Stamp) -> Result<(), StoreError> {
         match self.appends.read(index(key)) {
             Ok(bytes) => match serde_json::from_slice::<Staged>(&bytes) {
@@ -163,7 +164,7 @@ impl Storage {
         }
     }
 
-    /// Whole or not at all: whoever kills the emulator here finds the staged data as it was before.
+    /// Writes the ranges atomically: if the emulator is killed, the previous ones remain.
     fn write_index(&self, key: &str, staged: &Staged) -> Result<(), StoreError> {
         let part = format!("{key}.part");
         self.appends
@@ -192,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_in_any_order_become_one_range() {
+    fn appends_in_any_order_become_one_range() {
         let mut staged = Staged {
             base: Stamp::default(),
             start: 10,
@@ -204,7 +205,7 @@ mod tests {
         staged.add(20, 30);
         assert!(staged.ends_at(40) && !staged.ends_at(39) && !staged.ends_at(41));
         staged.add(20, 30);
-        assert!(staged.ends_at(40), "a piece that is sent again changes nothing");
+        assert!(staged.ends_at(40), "a repeated append changes nothing");
         staged.add(35, 50);
         assert!(staged.ends_at(50));
     }

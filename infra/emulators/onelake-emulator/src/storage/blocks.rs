@@ -1,40 +1,38 @@
-//! Blocks that were put and not committed: one hidden file each, in a folder for their blob.
+//! Uncommitted blocks: one hidden file each, in a folder for their blob.
 
 use std::io;
 
 use super::commit::Part;
 use super::conditions::Conditions;
 use super::error::is_absence;
-use super::{
-    Block, Draft, Entry, EntryPath, Properties, Storage, StoreError, open_file, open_folder, open_or_make_folder,
-    upload_key,
-};
+use super::folders::{open_file, open_folder, open_or_make_folder};
+use super::{Block, Draft, Entry, EntryPath, Properties, Storage, StoreError, upload_key};
 
-/// Where a block list looks for a block.
+/// Where a block of a block list comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// In the blob as it is.
+pub(crate) enum BlockSource {
+    /// From the blob as it is.
     Committed,
-    /// Among the blocks that were put.
+    /// From the uncommitted blocks.
     Uncommitted,
-    /// Among the blocks that were put, else in the blob.
+    /// From the uncommitted blocks, else from the blob.
     Latest,
 }
 
 /// A line of a block list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BlockRef {
-    pub(crate) source: Source,
+    pub(crate) source: BlockSource,
     /// In base64.
     pub(crate) id: String,
 }
 
 impl Storage {
-    /// Stages a block; one of the same id is replaced.
+    /// Stages a block, and replaces one with the same id.
     pub(crate) fn put_block(&self, path: &EntryPath, id: &str, draft: &Draft) -> Result<(), StoreError> {
         let key = upload_key(path);
         let _upload = self.uploads_to(&key);
-        match self.look(path) {
+        match self.stat(path) {
             Ok((_, properties)) if properties.by_dfs => return Err(StoreError::WrittenByDfs),
             Ok(_) | Err(StoreError::NotFound) => {}
             Err(error) => return Err(error),
@@ -43,7 +41,7 @@ impl Storage {
         Ok(draft.move_to(&folder, &hex::encode(id))?)
     }
 
-    /// The blocks that were put and not committed, sorted by id.
+    /// Returns the uncommitted blocks, sorted by id.
     pub(crate) fn uncommitted(&self, path: &EntryPath) -> Result<Vec<Block>, StoreError> {
         let folder = match open_folder(&self.blocks, &[upload_key(path)]) {
             Ok(folder) => folder,
@@ -68,7 +66,7 @@ impl Storage {
         Ok(blocks)
     }
 
-    /// Makes the blob of the listed blocks, in their order; all others go.
+    /// Replaces the blob by the listed blocks, in their order, and discards all others.
     pub(crate) fn put_block_list(
         &self,
         path: &EntryPath,
@@ -90,7 +88,7 @@ impl Storage {
         for BlockRef { source, id } in list {
             let put = uncommitted
                 .iter()
-                .find(|block| block.id == *id && *source != Source::Committed);
+                .find(|block| block.id == *id && *source != BlockSource::Committed);
             if let Some(block) = put {
                 blocks.push(block.clone());
                 parts.push((None, block.size, id));
@@ -100,14 +98,14 @@ impl Storage {
             let kept = committed.iter().find_map(|block| {
                 let at = offset;
                 offset += block.size;
-                (block.id == *id && *source != Source::Uncommitted).then(|| (at, block.clone()))
+                (block.id == *id && *source != BlockSource::Uncommitted).then(|| (at, block.clone()))
             });
             let (at, block) = kept.ok_or(StoreError::UnknownBlock)?;
             parts.push((Some(at), block.size, id));
             blocks.push(block);
         }
         let folder = open_or_make_folder(&self.blocks, std::slice::from_ref(&key))?;
-        // One after the other: a list may have 50,000 blocks, and a process has fewer descriptors.
+        // Opened one at a time: a list may have 50,000 blocks, more than a process has descriptors.
         let draft = self.joined(parts.into_iter().map(|(kept, length, id)| match (kept, &current) {
             (Some(offset), Some(file)) => Ok(Part {
                 from: file.try_clone()?,

@@ -1,4 +1,4 @@
-//! What changes names: a file put into its place, a folder made, a rename, a removal.
+//! Operations that change names: writing a file, creating a folder, renaming, removing.
 
 use std::fs::File;
 use std::io;
@@ -8,14 +8,12 @@ use uuid::Uuid;
 
 use super::conditions::Conditions;
 use super::error::is_absence;
-use super::{
-    Draft, Entry, EntryPath, Properties, Stamp, Storage, StoreError, in_the_way, open_file, open_folder,
-    open_or_make_folder, upload_key,
-};
+use super::folders::{not_a_folder, open_file, open_folder, open_or_make_folder};
+use super::{Draft, Entry, EntryPath, Properties, Stamp, Storage, StoreError, upload_key};
 
 impl Storage {
-    /// Puts a draft into its place, under the conditions, with `properties` made from those of the file before. Folders
-    /// above it are made. What was uploaded to the path but not committed goes.
+    /// Writes a draft to a path, if the conditions hold. `properties` gets those of the previous file. Missing folders are
+    /// created, and uncommitted data of the path is discarded.
     pub(crate) fn put(
         &self,
         path: &EntryPath,
@@ -31,7 +29,7 @@ impl Storage {
         Ok(entry)
     }
 
-    /// The same within the lock of the path's uploads; with `base`, only over the very file that was written then.
+    /// The same with the uploads of the path locked; with `base`, only over that version of the file.
     pub(super) fn put_at(
         &self,
         path: &EntryPath,
@@ -54,7 +52,7 @@ impl Storage {
             Some(current) => self.records.read(path, current)?,
             None => Properties::default(),
         };
-        let folder = open_or_make_folder(&self.root, parents).map_err(in_the_way)?;
+        let folder = open_or_make_folder(&self.root, parents).map_err(not_a_folder)?;
         let stamp = self.clock.next();
         draft.open()?.set_modified(stamp.time())?;
         self.records.write(path, false, properties(before), stamp)?;
@@ -62,7 +60,7 @@ impl Storage {
         self.entry(path)?.ok_or(StoreError::NotFound)
     }
 
-    /// Makes a folder; one that is there already gets the new properties, unless the conditions forbid it.
+    /// Creates a folder; an existing one gets the new properties, if the conditions hold.
     pub(crate) fn put_folder(
         &self,
         path: &EntryPath,
@@ -75,12 +73,12 @@ impl Storage {
         if current.is_some_and(|current| !current.is_folder()) {
             return Err(StoreError::WrongKind);
         }
-        open_or_make_folder(&self.root, path.segments()).map_err(in_the_way)?;
+        open_or_make_folder(&self.root, path.segments()).map_err(not_a_folder)?;
         self.records.write(path, true, properties, Stamp::default())?;
         self.entry(path)?.ok_or(StoreError::NotFound)
     }
 
-    /// Changes the properties of a file or folder; of a file the ETag changes.
+    /// Changes the properties of a file or folder; a file gets a new ETag.
     pub(crate) fn change(
         &self,
         path: &EntryPath,
@@ -94,7 +92,7 @@ impl Storage {
         Ok(after)
     }
 
-    /// The same within the lock of the path's uploads: the entry before and after.
+    /// The same with the uploads of the path locked; returns the entry before and after.
     pub(super) fn change_at(
         &self,
         path: &EntryPath,
@@ -115,7 +113,7 @@ impl Storage {
         Ok((before, self.entry(path)?.ok_or(StoreError::NotFound)?))
     }
 
-    /// Moves a file or a folder with all in it, properties included; a file at the new place is replaced.
+    /// Moves a file or a folder with its content and properties; a file at the new path is replaced.
     pub(crate) fn rename(
         &self,
         from: &EntryPath,
@@ -162,9 +160,9 @@ impl Storage {
         Ok(entry)
     }
 
-    /// Removes a file, or a folder: with all in it if `recursive`, else only an empty one.
+    /// Removes a file or a folder; a folder that is not empty only if `recursive`.
     pub(crate) fn remove(&self, path: &EntryPath, recursive: bool, conditions: &Conditions) -> Result<(), StoreError> {
-        let grave = Uuid::new_v4().simple().to_string();
+        let trash_name = Uuid::new_v4().simple().to_string();
         let (parents, name) = path.split();
         {
             let _names = self.names.write();
@@ -175,8 +173,8 @@ impl Storage {
                 folder.remove_file(name)?;
                 self.records.remove(path, false)?;
             } else if recursive {
-                // Gone at once, however much there is to delete.
-                folder.rename(name, &self.trash, &grave)?;
+                // One rename removes the whole folder at once.
+                folder.rename(name, &self.trash, &trash_name)?;
                 self.records.remove_tree(path)?;
             } else {
                 folder.remove_dir(name).map_err(|error| match error.kind() {
@@ -190,10 +188,10 @@ impl Storage {
         let _upload = self.uploads_to(&key);
         self.forget_appends(&key)?;
         self.forget_blocks(&key)?;
-        remove_all(&self.trash, &grave)
+        remove_all(&self.trash, &trash_name)
     }
 
-    /// A draft with the bytes of a file, and its properties.
+    /// Returns a draft with a copy of a file, and its properties.
     pub(crate) fn copy_of(&self, path: &EntryPath, conditions: &Conditions) -> Result<(Draft, Properties), StoreError> {
         let (entry, properties, file) = match self.read(path) {
             Err(StoreError::NotFound) => return Err(StoreError::SourceNotFound),
@@ -213,11 +211,11 @@ impl Storage {
         Ok(open_folder(&self.root, path.segments())?.entries()?.next().is_none())
     }
 
-    /// A draft with the bytes of `parts`, one after the other.
+    /// Returns a draft with the bytes of `parts`, one after the other.
     pub(super) fn joined(&self, parts: impl IntoIterator<Item = io::Result<Part>>) -> Result<Draft, StoreError> {
         let (draft, mut file) = self.draft()?;
         for part in parts {
-            // Between files the system copies by itself, or shares the blocks on the disk.
+            // Between files, the kernel copies the bytes or shares the blocks on disk.
             let Part {
                 mut from,
                 offset,
@@ -227,7 +225,7 @@ impl Storage {
             let copied = io::copy(&mut io::Read::take(&mut from, length), &mut file)?;
             if copied != length {
                 return Err(
-                    io::Error::new(io::ErrorKind::UnexpectedEof, "a file was cut short while it was copied").into(),
+                    io::Error::new(io::ErrorKind::UnexpectedEof, "the file was truncated while it was copied").into(),
                 );
             }
         }

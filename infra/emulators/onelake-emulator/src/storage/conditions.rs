@@ -5,7 +5,7 @@ use jiff::fmt::rfc2822::DateTimeParser;
 
 use super::entry::Entry;
 use super::error::StoreError;
-use crate::errors::{INVALID_HEADER, Refusal};
+use crate::errors::{INVALID_HEADER, ErrorResponse};
 use crate::request::header;
 
 /// ETags, or a star for any.
@@ -46,23 +46,23 @@ pub(crate) struct Conditions {
 }
 
 impl Conditions {
-    pub(crate) fn of_target(headers: &HeaderMap) -> Result<Self, Refusal> {
+    pub(crate) fn of_target(headers: &HeaderMap) -> Result<Self, ErrorResponse> {
         Self::read(headers, "")
     }
 
-    pub(crate) fn of_source(headers: &HeaderMap) -> Result<Self, Refusal> {
+    pub(crate) fn of_source(headers: &HeaderMap) -> Result<Self, ErrorResponse> {
         Self::read(headers, "x-ms-source-")
     }
 
-    fn read(headers: &HeaderMap, prefix: &str) -> Result<Self, Refusal> {
-        let tags = |name: &str| Ok::<_, Refusal>(header(headers, &format!("{prefix}{name}"))?.map(Tags::parse));
+    fn read(headers: &HeaderMap, prefix: &str) -> Result<Self, ErrorResponse> {
+        let tags = |name: &str| Ok::<_, ErrorResponse>(header(headers, &format!("{prefix}{name}"))?.map(Tags::parse));
         let date = |name: &str| match header(headers, &format!("{prefix}{name}"))? {
             None => Ok(None),
             Some(text) => {
                 let parsed = DateTimeParser::new().parse_timestamp(text);
                 parsed
                     .map(|timestamp| Some(timestamp.as_second()))
-                    .map_err(|_| Refusal::from(INVALID_HEADER))
+                    .map_err(|_| ErrorResponse::from(INVALID_HEADER))
             }
         };
         Ok(Self {

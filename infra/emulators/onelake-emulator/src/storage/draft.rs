@@ -1,4 +1,4 @@
-//! A file that nobody sees yet: it lies in the hidden folder until it is renamed into its place, or goes.
+//! A file in the hidden folder, until it is renamed to its path or deleted.
 
 use std::fs::File;
 use std::io;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use cap_std::fs::{Dir, OpenOptions};
 use uuid::Uuid;
 
-/// A hidden file of one request. Dropping it removes it, unless it was moved away before, or is kept.
+/// A hidden file of one request. Dropping it deletes the file, unless the file was moved or is kept.
 pub(crate) struct Draft {
     folder: Arc<Dir>,
     name: String,
@@ -28,7 +28,7 @@ impl Draft {
         Ok((draft, file))
     }
 
-    /// The hidden file `name` of a folder, which stays when the draft goes.
+    /// Returns the hidden file `name` of a folder; dropping the draft keeps the file.
     pub(crate) fn kept(folder: &Arc<Dir>, name: &str) -> Self {
         Self {
             folder: Arc::clone(folder),
@@ -41,7 +41,7 @@ impl Draft {
         self.folder.open(&self.name).map(cap_std::fs::File::into_std)
     }
 
-    /// Renames it to `name` in `folder`, over whatever file is there.
+    /// Renames it to `name` in `folder`, and replaces a file there.
     pub(crate) fn move_to(&self, folder: &Dir, name: &str) -> io::Result<()> {
         self.folder.rename(&self.name, folder, name)
     }
@@ -50,7 +50,7 @@ impl Draft {
 impl Drop for Draft {
     fn drop(&mut self) {
         if !self.is_kept {
-            // It is gone if it was moved; else the next start clears the folder.
+            // Fails if the file was moved. If a deletion fails, the next start clears the folder.
             let _ = self.folder.remove_file(&self.name);
         }
     }

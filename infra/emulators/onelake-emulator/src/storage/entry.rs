@@ -1,7 +1,7 @@
-//! What the file system tells of a file or folder, in the service's terms.
+//! Files and folders with their times, as the service describes them.
 //!
-//! The ETag is the time of the last write, as in Azure. So each write takes a time of its own from [`Clock`], later than
-//! the one before, and a file that a person puts into the folder has an ETag as well.
+//! The ETag is the time of the last write, as in Azure. Each write gets a later time than the one before from [`Clock`], and a
+//! file that a person puts into the folder has an ETag as well.
 
 use std::io;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,9 +14,9 @@ use parking_lot::Mutex;
 /// 100 ns, the unit of Windows file times.
 const TICK_NANOS: u32 = 100;
 const TICKS_PER_SECOND: u64 = 10_000_000;
-/// From 0001-01-01 to the Unix epoch, in ticks: ETags look as Azure's do.
+/// From 0001-01-01 to the Unix epoch, in ticks; for ETags in the form of Azure.
 const DOTNET_EPOCH: u64 = 621_355_968_000_000_000;
-/// From 1601-01-01 to the Unix epoch, in ticks: `creationTime` of a list.
+/// From 1601-01-01 to the Unix epoch, in ticks; for `creationTime` in a list.
 const WINDOWS_EPOCH: u64 = 116_444_736_000_000_000;
 
 /// A time in ticks of 100 ns since the Unix epoch.
@@ -34,7 +34,7 @@ impl Stamp {
         UNIX_EPOCH + Duration::new(self.0 / TICKS_PER_SECOND, nanos)
     }
 
-    /// `0x8DC…`, without quotation marks.
+    /// Returns `0x8DC…`, without quotation marks.
     pub(crate) fn etag(self) -> String {
         format!("0x{:X}", self.0 + DOTNET_EPOCH)
     }
@@ -43,27 +43,27 @@ impl Stamp {
         self.0 + WINDOWS_EPOCH
     }
 
-    /// Seconds since the Unix epoch, as HTTP dates have them.
+    /// Returns the seconds since the Unix epoch.
     pub(crate) fn seconds(self) -> i64 {
         i64::try_from(self.0 / TICKS_PER_SECOND).unwrap_or(i64::MAX)
     }
 
-    /// `Sun, 06 Nov 1994 08:49:37 GMT`.
+    /// Returns `Sun, 06 Nov 1994 08:49:37 GMT`.
     pub(crate) fn http_date(self) -> String {
         http_date(self.seconds())
     }
 }
 
-/// A date as HTTP has it, from seconds since the Unix epoch.
+/// Returns an HTTP date from seconds since the Unix epoch.
 pub(crate) fn http_date(seconds: i64) -> String {
     let timestamp = Timestamp::from_second(seconds).unwrap_or_default();
-    // Fails for years that a date of HTTP cannot hold.
+    // Fails for years that an HTTP date cannot have.
     DateTimePrinter::new()
         .timestamp_to_rfc9110_string(&timestamp)
         .unwrap_or_default()
 }
 
-/// Times that only grow, so that no two writes share an ETag.
+/// Strictly increasing times, so that no two writes have the same ETag.
 #[derive(Default)]
 pub(crate) struct Clock(Mutex<Stamp>);
 
@@ -75,7 +75,7 @@ impl Clock {
     }
 }
 
-/// What a path holds.
+/// Kinds of entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     File,
@@ -90,12 +90,12 @@ pub(crate) struct Entry {
     pub(crate) length: u64,
     /// The last write.
     pub(crate) stamp: Stamp,
-    /// When the file system first saw it, if it knows.
+    /// When it was created, if the file system records that; else the last write.
     pub(crate) created: Stamp,
 }
 
 impl Entry {
-    /// `None` for a link, a socket and the like: they are not there.
+    /// Returns `None` for a link, a socket and so on: they are not listed or served.
     pub(crate) fn of(metadata: &Metadata) -> io::Result<Option<Self>> {
         let kind = if metadata.is_file() {
             Kind::File
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stamp_survives_the_file_system_and_reads_like_azure() {
+    fn a_stamp_survives_the_file_system_and_has_the_form_of_azure() {
         let stamp = Stamp(17_000_000_001_234_567);
         assert_eq!(Stamp::of(stamp.time()), stamp);
         assert!(stamp.etag().starts_with("0x8D"), "{}", stamp.etag());
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_writes_share_a_time() {
+    fn no_two_writes_have_the_same_time() {
         let clock = Clock::default();
         let stamps: Vec<Stamp> = (0..1000).map(|_| clock.next()).collect();
         assert!(stamps.windows(2).all(|pair| pair[0] < pair[1]));

@@ -1,22 +1,22 @@
-//! What may come of a wish to the storage; the protocols say it in their own words.
+//! Errors of the storage, and the answers of the protocols to them.
 
 use std::io;
 
-use crate::errors::{self, Refusal};
+use crate::errors::{self, ErrorResponse};
 use crate::verbs::Protocol;
 
-/// Why the storage did not do it.
+/// Why an operation failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
-    #[error("nothing is there")]
+    #[error("the path does not exist")]
     NotFound,
-    #[error("the source of the rename is not there")]
+    #[error("the source of the rename does not exist")]
     SourceNotFound,
-    #[error("the folder for the new name is not there")]
+    #[error("the folder of the new path does not exist")]
     ParentNotFound,
-    #[error("it is there already")]
+    #[error("the path already exists")]
     Exists,
-    #[error("a file is where a folder belongs, or the other way round")]
+    #[error("a file is in the place of a folder, or a folder in the place of a file")]
     WrongKind,
     #[error("the folder is not empty")]
     NotEmpty,
@@ -24,27 +24,27 @@ pub(crate) enum StoreError {
     IntoItself,
     #[error("a condition of the request is not met")]
     ConditionNotMet,
-    #[error("it has not changed")]
+    #[error("the file is not modified")]
     NotModified,
-    #[error("the staged data has a gap, or ends elsewhere")]
+    #[error("the staged data has a gap, or does not end at the position")]
     WrongPosition,
-    #[error("the block list names a block that was never sent")]
+    #[error("the block list has an unknown block")]
     UnknownBlock,
-    #[error("blocks cannot be put to a file of the Data Lake protocol")]
+    #[error("a file of the Data Lake protocol does not accept blocks")]
     WrittenByDfs,
-    #[error("the file system refused: {0}")]
+    #[error("file system error: {0}")]
     Io(#[from] io::Error),
 }
 
 impl StoreError {
-    /// The refusal in the words of a protocol.
+    /// Returns the answer of a protocol.
     ///
-    /// What the Blob endpoint of a hierarchical namespace answers to a blob put over a folder, or below a file, is not
-    /// documented. Known is a 409; one user saw "The requested operation is not allowed in the current state of the
-    /// entity" (Azure/azure-cli#23783). Here it is 409 `PathConflict`, the code of the Data Lake protocol for this case,
-    /// and with `If-None-Match: *` over a folder 409 `BlobAlreadyExists`, because conditions come first. A client should
-    /// not rely on the code, but look at what is there: `x-ms-resource-type` tells folders.
-    pub(crate) fn refusal(self, protocol: Protocol) -> Refusal {
+    /// The answer of the Blob endpoint of a hierarchical namespace to a blob over a folder, or below a file, is not
+    /// documented. It is a 409; one user reports "The requested operation is not allowed in the current state of the
+    /// entity" (Azure/azure-cli#23783). The emulator answers 409 `PathConflict`, the code of the Data Lake protocol, and
+    /// 409 `BlobAlreadyExists` with `If-None-Match: *` over a folder, because conditions are checked first. A client should
+    /// not rely on the code, but check the path: `x-ms-resource-type` distinguishes folders.
+    pub(crate) fn error_response(self, protocol: Protocol) -> ErrorResponse {
         let (dfs, blob) = match self {
             Self::NotFound => (errors::PATH_NOT_FOUND, errors::BLOB_NOT_FOUND),
             Self::SourceNotFound => (errors::SOURCE_NOT_FOUND, errors::BLOB_NOT_FOUND),
@@ -58,7 +58,7 @@ impl StoreError {
             Self::WrongPosition => (errors::INVALID_FLUSH_POSITION, errors::INVALID_FLUSH_POSITION),
             Self::UnknownBlock => (errors::INVALID_BLOCK_LIST, errors::INVALID_BLOCK_LIST),
             Self::WrittenByDfs => (errors::WRITTEN_BY_DFS, errors::WRITTEN_BY_DFS),
-            Self::Io(error) => return Refusal::internal(&error),
+            Self::Io(error) => return ErrorResponse::internal(&error),
         };
         match protocol {
             Protocol::Dfs => dfs.into(),

@@ -1,8 +1,8 @@
-//! What the service remembers of a file besides its bytes: content type, metadata, the blocks it was made of.
+//! Properties of files and folders: content type, metadata, the blocks of a blob.
 //!
-//! A file without any of it has no such record. A record lies in `.onelake/properties` on the path of its file, folders
-//! with `.d` and records with `.json` behind their names so that no two collide. It names the write that it belongs to: after a crash between
-//! the two renames, or when a person replaced the file, it is stale and counts for nothing.
+//! A file with properties has a record in `.onelake/properties` at its own path; `.d` is appended to the names of folders
+//! and `.json` to those of records, so that they do not collide. The record has the version of the file. After a crash
+//! between the two renames, or when a person has replaced the file, it is stale and ignored.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -14,9 +14,9 @@ use uuid::Uuid;
 use super::entry::{Entry, Stamp};
 use super::error::is_absence;
 use super::path::EntryPath;
-use super::{open_folder, open_or_make_folder};
+use super::folders::{open_folder, open_or_make_folder};
 
-/// A record is small; whatever is larger is not ours.
+/// Limit on the size of a record in bytes.
 const MAX_RECORD_BYTES: u64 = 16 * 1024 * 1024;
 
 /// A block of a committed blob.
@@ -28,11 +28,11 @@ pub(crate) struct Block {
     pub(crate) size: u64,
 }
 
-/// The record beside a file.
+/// The record of a file or folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Properties {
-    /// The write that it belongs to, set when the record is written; of a folder it says nothing.
+    /// The version of the file, set when the record is written; not used for folders.
     pub(crate) stamp: Stamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) content_type: Option<String>,
@@ -49,11 +49,11 @@ pub(crate) struct Properties {
     pub(crate) content_md5: Option<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) metadata: BTreeMap<String, String>,
-    /// Which copy made it.
+    /// The copy that created it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) copy_id: Option<String>,
-    /// Whether the Data Lake protocol created it. The service keeps such a file in another form: blocks cannot be put to
-    /// it, while a whole blob can be put over it.
+    /// Whether the Data Lake protocol created it. The service stores such a file in another form: it does not accept blocks,
+    /// and a whole blob replaces it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) by_dfs: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -74,7 +74,7 @@ impl Properties {
 pub(super) struct Records(pub(super) Dir);
 
 impl Records {
-    /// The record of `entry` at `path`; the empty one if there is none.
+    /// Returns the record of `entry` at `path`; an empty one if there is none.
     pub(super) fn read(&self, path: &EntryPath, entry: &Entry) -> io::Result<Properties> {
         let (folder, name) = record_of(path, entry.is_folder());
         let read = open_folder(&self.0, &folder).and_then(|folder| folder.open(&name));
@@ -85,13 +85,13 @@ impl Records {
         };
         let mut bytes = Vec::new();
         file.take(MAX_RECORD_BYTES).read_to_end(&mut bytes)?;
-        // Whatever cannot be read was not written by us, and counts for nothing either.
+        // A record that cannot be parsed was not written by the emulator, and is ignored.
         let record: Properties = serde_json::from_slice(&bytes).unwrap_or_default();
         let belongs = entry.is_folder() || record.stamp == entry.stamp;
         Ok(if belongs { record } else { Properties::default() })
     }
 
-    /// Writes the record that belongs to the write at `stamp`.
+    /// Writes the record for the version `stamp`.
     pub(super) fn write(
         &self,
         path: &EntryPath,
@@ -118,7 +118,7 @@ impl Records {
         }
     }
 
-    /// Moves the record of a file, or the records of a folder and all below it; what was at `to` goes.
+    /// Moves the record of a file, or the records of a folder and everything below it, and replaces those at `to`.
     pub(super) fn rename(&self, from: &EntryPath, to: &EntryPath, is_folder: bool) -> io::Result<()> {
         let ((from_folder, from_name), (to_folder, to_name)) = if is_folder {
             (tree_of(from), tree_of(to))
@@ -137,7 +137,7 @@ impl Records {
         renamed.or_else(|error| if is_absence(&error) { Ok(()) } else { Err(error) })
     }
 
-    /// Forgets a folder's record and those of all below it.
+    /// Removes the record of a folder and those of everything below it.
     pub(super) fn remove_tree(&self, path: &EntryPath) -> io::Result<()> {
         let (folder, name) = tree_of(path);
         match open_folder(&self.0, &folder).and_then(|folder| folder.remove_dir_all(&name)) {
@@ -151,7 +151,7 @@ fn folders(segments: &[String]) -> Vec<String> {
     segments.iter().map(|segment| format!("{segment}.d")).collect()
 }
 
-/// The folder and the name of a record.
+/// Returns the folder and the name of a record.
 fn record_of(path: &EntryPath, is_folder: bool) -> (Vec<String>, String) {
     if is_folder {
         return (folders(path.segments()), ".json".to_owned());
@@ -160,7 +160,7 @@ fn record_of(path: &EntryPath, is_folder: bool) -> (Vec<String>, String) {
     (folders(parents), format!("{name}.json"))
 }
 
-/// The folder that holds a folder's records, and its name.
+/// Returns the parent and the name of the folder that has the records of a folder.
 fn tree_of(path: &EntryPath) -> (Vec<String>, String) {
     let (parents, name) = path.split();
     (folders(parents), format!("{name}.d"))

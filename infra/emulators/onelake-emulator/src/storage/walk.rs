@@ -1,81 +1,82 @@
-//! Lists, in the order of whole names, a page at a time, without holding more than a page.
+//! Lists, sorted by whole name, one page at a time.
 
 use std::ops::ControlFlow;
 
 use cap_std::fs::Dir;
 
 use super::error::is_absence;
-use super::{Entry, EntryPath, Properties, Storage, StoreError, open_folder};
-use crate::names::{MAX_DEPTH, objection};
+use super::folders::open_folder;
+use super::{Entry, EntryPath, Properties, Storage, StoreError};
+use crate::names::{MAX_DEPTH, name_error};
 
-/// What a list shows.
+/// The depth of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shape {
-    /// Everything below.
-    Flat,
-    /// What is right there.
+pub(crate) enum ListDepth {
+    /// Everything below the prefix.
+    All,
+    /// Only up to the next slash.
     Level,
 }
 
-/// A list to be made. Names are below the workspace, with slashes.
+/// Options of a list. Names are relative to the workspace, with slashes.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Wanted<'a> {
+pub(crate) struct ListOptions<'a> {
     pub(crate) prefix: &'a str,
-    /// The first name that may be shown.
+    /// The first name that may be listed.
     pub(crate) start: &'a str,
     pub(crate) limit: usize,
-    pub(crate) shape: Shape,
-    /// Whether properties are read for each file.
+    pub(crate) depth: ListDepth,
+    /// Whether the properties of each file are read.
     pub(crate) properties: bool,
 }
 
-/// A line of a list.
+/// An entry of a list.
 #[derive(Debug, Clone)]
-pub(crate) struct Listed {
+pub(crate) struct ListEntry {
     pub(crate) name: String,
     pub(crate) entry: Entry,
     pub(crate) properties: Properties,
 }
 
-/// Collects a page.
+/// A page that is being filled.
 struct Page<'a> {
     storage: &'a Storage,
     workspace: &'a str,
-    wanted: Wanted<'a>,
-    found: Vec<Listed>,
-    /// The first name that found no room.
+    options: ListOptions<'a>,
+    found: Vec<ListEntry>,
+    /// The first name of the next page.
     next: Option<String>,
 }
 
-/// One thing in a folder that a walk meets in the order of names.
+/// A step of the walk through a folder, in the order of names.
 enum Step {
-    /// The file or folder itself.
+    /// Lists the file or folder itself.
     Shown,
-    /// What is below the folder.
+    /// Walks through the folder.
     Below,
 }
 
 impl Storage {
-    /// A page of a list, and where the next one starts.
+    /// Returns a page of a list, and the first name of the next page.
     pub(crate) fn list(
         &self,
         workspace: &str,
-        wanted: Wanted<'_>,
-    ) -> Result<(Vec<Listed>, Option<String>), StoreError> {
+        options: ListOptions<'_>,
+    ) -> Result<(Vec<ListEntry>, Option<String>), StoreError> {
         let mut page = Page {
             storage: self,
             workspace,
-            wanted,
+            options,
             found: Vec::new(),
             next: None,
         };
-        // From the last folder that the prefix names in full.
-        let base = wanted.prefix.rfind('/').map_or("", |slash| &wanted.prefix[..=slash]);
+        // Start at the deepest folder that the prefix contains.
+        let base = options.prefix.rfind('/').map_or("", |slash| &options.prefix[..=slash]);
         let mut segments = vec![workspace.to_owned()];
         segments.extend(base.split_terminator('/').map(str::to_owned));
-        // A prefix is no path: it may hold what no name may, and then nothing begins with it.
-        let is_nothing = segments.len() > MAX_DEPTH || segments.iter().any(|segment| objection(segment).is_some());
-        if is_nothing {
+        // A prefix may contain what a name cannot; then nothing begins with it.
+        let matches_nothing = segments.len() > MAX_DEPTH || segments.iter().any(|segment| name_error(segment).is_some());
+        if matches_nothing {
             return Ok((Vec::new(), None));
         }
         match open_folder(&self.root, &segments) {
@@ -90,7 +91,7 @@ impl Storage {
 }
 
 impl Page<'_> {
-    /// Walks a folder whose names begin with `base`; breaks when the page is full.
+    /// Walks through a folder whose names begin with `base`; breaks when the page is full.
     fn visit(&mut self, folder: &Dir, base: &str, depth: usize) -> Result<ControlFlow<()>, StoreError> {
         if depth > MAX_DEPTH {
             return Ok(ControlFlow::Continue(()));
@@ -106,7 +107,7 @@ impl Page<'_> {
                     let name = key[base.len()..].trim_end_matches('/');
                     let below = match cap_fs_ext::DirExt::open_dir_nofollow(folder, name) {
                         Ok(below) => below,
-                        // It was removed while the walk came closer.
+                        // It was removed in the meantime.
                         Err(error) if is_absence(&error) => continue,
                         Err(error) => return Err(error.into()),
                     };
@@ -119,20 +120,21 @@ impl Page<'_> {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// What of a folder can be on the page, in order. A folder's own name comes before `-`, what is below it after.
+    /// Returns the steps of a folder, sorted. Between the name of a folder and what is below it come names such as `a-b`,
+    /// because `-` sorts before the slash.
     fn steps(&self, folder: &Dir, base: &str) -> Result<Vec<(String, Step)>, StoreError> {
-        let Wanted {
-            prefix, start, shape, ..
-        } = self.wanted;
+        let ListOptions {
+            prefix, start, depth, ..
+        } = self.options;
         let mut steps = Vec::new();
         for entry in folder.entries()? {
             let entry = entry?;
-            // What no request can name is not shown either.
+            // Names that requests cannot have are not listed.
             let Some(name) = entry
                 .file_name()
                 .into_string()
                 .ok()
-                .filter(|name| objection(name).is_none())
+                .filter(|name| name_error(name).is_none())
             else {
                 continue;
             };
@@ -145,8 +147,8 @@ impl Page<'_> {
                 }
             } else if kind.is_dir() {
                 let below = format!("{key}/");
-                if shape == Shape::Level {
-                    // Sorted, and shown to Blob clients, with its slash.
+                if depth == ListDepth::Level {
+                    // Sorted with its slash, as Blob clients get it.
                     key = below;
                     if shown(&key) {
                         steps.push((key, Step::Shown));
@@ -177,18 +179,18 @@ impl Page<'_> {
         let Some(entry) = entry else {
             return Ok(ControlFlow::Continue(()));
         };
-        if self.found.len() == self.wanted.limit {
+        if self.found.len() == self.options.limit {
             self.next = Some(key);
             return Ok(ControlFlow::Break(()));
         }
-        let properties = if self.wanted.properties {
+        let properties = if self.options.properties {
             let segments = key.trim_end_matches('/').split('/').map(str::to_owned);
             let path = EntryPath::new(std::iter::once(self.workspace.to_owned()).chain(segments).collect());
             self.storage.records.read(&path, &entry)?
         } else {
             Properties::default()
         };
-        self.found.push(Listed {
+        self.found.push(ListEntry {
             name: key.trim_end_matches('/').to_owned(),
             entry,
             properties,
@@ -216,21 +218,21 @@ mod tests {
         (dir, storage)
     }
 
-    fn names(storage: &Storage, wanted: Wanted<'_>) -> (Vec<String>, Option<String>) {
-        let (found, next) = storage.list("ws", wanted).unwrap();
+    fn names(storage: &Storage, options: ListOptions<'_>) -> (Vec<String>, Option<String>) {
+        let (found, next) = storage.list("ws", options).unwrap();
         (found.into_iter().map(|listed| listed.name).collect(), next)
     }
 
-    const ALL: Wanted<'static> = Wanted {
+    const ALL: ListOptions<'static> = ListOptions {
         prefix: "",
         start: "",
         limit: 1000,
-        shape: Shape::Flat,
+        depth: ListDepth::All,
         properties: false,
     };
 
     #[test]
-    fn names_come_in_the_order_of_their_bytes_whatever_the_folders() {
+    fn names_are_sorted_by_bytes_across_folders() {
         let (_dir, storage) = storage(&["a/b", "a/c/d", "a-b", "a.b", "a0", "b", "a/c-d"]);
         let (found, next) = names(&storage, ALL);
         assert_eq!(found, ["a", "a-b", "a.b", "a/b", "a/c", "a/c-d", "a/c/d", "a0", "b"]);
@@ -241,24 +243,24 @@ mod tests {
     }
 
     #[test]
-    fn pages_of_any_size_add_up_to_the_whole() {
+    fn pages_of_any_size_add_up_to_the_whole_list() {
         let (_dir, storage) = storage(&["a/b", "a/c/d", "a-b", "a0", "x/y/z"]);
-        for (prefix, shape) in [
-            ("", Shape::Flat),
-            ("a", Shape::Flat),
-            ("a/", Shape::Flat),
-            ("", Shape::Level),
-            ("a/", Shape::Level),
+        for (prefix, depth) in [
+            ("", ListDepth::All),
+            ("a", ListDepth::All),
+            ("a/", ListDepth::All),
+            ("", ListDepth::Level),
+            ("a/", ListDepth::Level),
         ] {
-            let whole = names(&storage, Wanted { prefix, shape, ..ALL }).0;
+            let whole = names(&storage, ListOptions { prefix, depth, ..ALL }).0;
             for limit in 1..=whole.len() {
                 let (mut found, mut start) = (Vec::new(), String::new());
                 loop {
                     let (page, next) = names(
                         &storage,
-                        Wanted {
+                        ListOptions {
                             prefix,
-                            shape,
+                            depth,
                             start: &start,
                             limit,
                             ..ALL
@@ -271,20 +273,20 @@ mod tests {
                         None => break,
                     }
                 }
-                assert_eq!(found, whole, "{prefix} {shape:?} by {limit}");
+                assert_eq!(found, whole, "{prefix} {depth:?} by {limit}");
             }
         }
     }
 
     #[test]
-    fn a_level_ends_at_the_next_slash_and_a_prefix_within_a_name() {
+    fn a_level_ends_at_the_next_slash_and_a_prefix_may_end_within_a_name() {
         let (_dir, storage) = storage(&["a/b", "a/bc/d", "a/c", "ab"]);
         let level = |prefix| {
             names(
                 &storage,
-                Wanted {
+                ListOptions {
                     prefix,
-                    shape: Shape::Level,
+                    depth: ListDepth::Level,
                     ..ALL
                 },
             )
@@ -299,10 +301,10 @@ mod tests {
     }
 
     #[test]
-    fn the_start_is_shown_itself() {
+    fn the_start_is_included() {
         let (_dir, storage) = storage(&["a/b", "a/c", "d"]);
-        assert_eq!(names(&storage, Wanted { start: "a/c", ..ALL }).0, ["a/c", "d"]);
-        assert_eq!(names(&storage, Wanted { start: "a/bb", ..ALL }).0, ["a/c", "d"]);
-        assert_eq!(names(&storage, Wanted { start: "e", ..ALL }).0, [""; 0]);
+        assert_eq!(names(&storage, ListOptions { start: "a/c", ..ALL }).0, ["a/c", "d"]);
+        assert_eq!(names(&storage, ListOptions { start: "a/bb", ..ALL }).0, ["a/c", "d"]);
+        assert_eq!(names(&storage, ListOptions { start: "e", ..ALL }).0, [""; 0]);
     }
 }

@@ -1,12 +1,12 @@
-//! Who is let in: tokens, shared keys, closed workspaces, the admin endpoint.
+//! Access: tokens, shared keys, closed workspaces, the admin endpoint.
 
 use reqwest::{Certificate, Client};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use emulator_kit::certificates::ThrowAway;
 
 use crate::support::{FILES, Lake, TOKEN, token};
-use emulator_kit::certificates::ThrowAway;
 use onelake_emulator::{Certificate as TlsCertificate, OneLake, Options, StartError};
 
 async fn told(lake: &Lake, authorization: Option<&str>) -> (u16, String, String) {
@@ -31,7 +31,7 @@ async fn told(lake: &Lake, authorization: Option<&str>) -> (u16, String, String)
 }
 
 #[tokio::test]
-async fn strangers_are_told_how_to_introduce_themselves() {
+async fn requests_without_valid_credentials_get_a_challenge() {
     let lake = Lake::start().await;
     lake.put(&format!("{FILES}/a"), "abc").await;
     assert_eq!(told(&lake, Some(&format!("Bearer {TOKEN}"))).await.0, 200);
@@ -66,7 +66,7 @@ async fn strangers_are_told_how_to_introduce_themselves() {
 }
 
 #[tokio::test]
-async fn a_refused_upload_is_read_to_its_end_so_that_the_client_sees_why() {
+async fn a_refused_upload_is_read_to_its_end_so_that_the_client_gets_the_answer() {
     const LENGTH: usize = 20_000_000;
     let lake = Lake::start().await;
     // A client that looks for the answer when it has sent all, as many do.
@@ -92,7 +92,7 @@ async fn admin(lake: &Lake, method: &str, path: &str, body: Value) -> (u16, Stri
 }
 
 #[tokio::test]
-async fn tokens_come_and_go_and_expire() {
+async fn tokens_are_added_removed_and_expire() {
     let lake = Lake::start().await;
     lake.put(&format!("{FILES}/a"), "abc").await;
     let status = async |token: &str| told(&lake, Some(&format!("Bearer {token}"))).await.0;
@@ -122,7 +122,7 @@ async fn tokens_come_and_go_and_expire() {
 }
 
 #[tokio::test]
-async fn a_role_that_is_still_spreading_is_a_403_for_its_principal() {
+async fn a_closed_workspace_is_a_403_for_its_principal() {
     let lake = Lake::start_with(|options| options.tokens.push(token("other", "other"))).await;
     lake.put(&format!("{FILES}/a"), "abc").await;
     let closed = json!({"workspace": "claims", "principal": "other"});
@@ -141,7 +141,7 @@ async fn a_role_that_is_still_spreading_is_a_403_for_its_principal() {
         204
     );
     assert_eq!(
-        lake.get(&format!("{FILES}/a")).await.told(),
+        lake.get(&format!("{FILES}/a")).await.outcome(),
         (403, "AuthorizationPermissionMismatch")
     );
     assert_eq!(
@@ -157,7 +157,7 @@ async fn a_role_that_is_still_spreading_is_a_403_for_its_principal() {
 }
 
 #[tokio::test]
-async fn the_admin_endpoint_explains_itself_and_refuses_nonsense() {
+async fn the_admin_endpoint_has_a_help_page_and_refuses_invalid_requests() {
     let lake = Lake::start().await;
     let (status, help) = admin(&lake, "GET", "/__admin", Value::Null).await;
     assert_eq!(status, 200);
@@ -197,7 +197,7 @@ async fn the_admin_endpoint_explains_itself_and_refuses_nonsense() {
     assert_eq!(lake.emulator.all_requests().len(), 0);
 }
 
-/// An address of this machine that is not loopback, from which the emulator sees a stranger.
+/// An address of this machine that is not loopback; to the emulator, another machine.
 fn other_address() -> Option<std::net::IpAddr> {
     let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
     // Sends nothing: it only asks the routing table.
@@ -207,7 +207,7 @@ fn other_address() -> Option<std::net::IpAddr> {
 }
 
 #[tokio::test]
-async fn from_elsewhere_the_admin_endpoint_wants_its_token() {
+async fn the_admin_endpoint_requires_its_token_from_other_machines() {
     let Some(ip) = other_address() else {
         eprintln!("this machine has no address but loopback");
         return;

@@ -1,4 +1,4 @@
-//! Azurite and the emulator side by side: the same requests, the same answers, but for the differences that are listed.
+//! Azurite and the emulator get the same requests, and give the same answers except for the listed differences.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::signed::send;
 use crate::support::{Answer, Lake};
 use xact_testkit::Azurite;
 
-/// The differences that there are to be: the step, what differs in it, and why. One that does not show is an error too.
+/// The expected differences: the step, what differs in it, and why. A listed difference that does not occur is an error.
 #[rustfmt::skip]
 const DIFFERENCES: &[(&str, &str, &str)] = &[
     // OneLake's own.
@@ -81,10 +81,10 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// In the place of what differs.
+/// Instead of the name of a header.
 const EVERYTHING: &str = "everything";
 
-/// Headers whose values must be the same.
+/// Headers that must have the same values.
 const SAME: &[&str] = &[
     "x-ms-error-code",
     "content-length",
@@ -109,7 +109,7 @@ const SAME: &[&str] = &[
     "x-ms-client-request-id",
 ];
 
-/// Headers that both must have, or neither.
+/// Headers that both answers must have, or neither.
 const PRESENT: &[&str] = &[
     "etag",
     "last-modified",
@@ -120,9 +120,9 @@ const PRESENT: &[&str] = &[
     "x-ms-creation-time",
 ];
 
-/// A request to both. `{etag}` in a header is the ETag that the same server gave last, `{url}` its address.
+/// A request to both. `{etag}` in a header is the last ETag of the same server, `{url}` its address.
 struct Step {
-    /// What Azurite answers: two servers that refuse everything would agree as well.
+    /// The status of Azurite: two servers that refuse everything would be equal as well.
     status: u16,
     what: &'static str,
     method: &'static str,
@@ -264,7 +264,7 @@ const STEPS: &[Step] = &[
     step(202, "put a batch", "POST", "/claims?restype=container&comp=batch", &[("Content-Type", "multipart/mixed; boundary=b")], "--b--"),
 ];
 
-/// A server, and what `{etag}` means to it.
+/// A server, and its last ETag.
 struct Side<'a> {
     client: &'a Client,
     address: String,
@@ -300,7 +300,7 @@ impl Side<'_> {
     }
 }
 
-/// What is to be compared of an answer.
+/// Returns the parts of an answer that are compared.
 fn aspects(step: &Step, answer: &Answer) -> BTreeMap<&'static str, String> {
     let is_success = answer.status < 300;
     let mut aspects = BTreeMap::from([("status", answer.status.to_string()), ("body", said(step, answer))]);
@@ -331,7 +331,7 @@ fn aspects(step: &Step, answer: &Answer) -> BTreeMap<&'static str, String> {
     aspects
 }
 
-/// What matters of the body: the code of an error, the names in a list, the bytes of a blob.
+/// Returns the part of a body that is compared: the code of an error, the names in a list, the bytes of a blob.
 fn said(step: &Step, answer: &Answer) -> String {
     let body = String::from_utf8_lossy(&answer.body);
     if answer.status >= 400 {
@@ -363,7 +363,7 @@ fn between<'a>(text: &'a str, begin: &str, end: &str) -> Vec<&'a str> {
 }
 
 #[tokio::test]
-async fn the_blob_protocol_is_azurites_but_for_what_onelake_has_of_its_own() {
+async fn the_blob_protocol_equals_azurite_except_for_listed_differences() {
     let azurite = tokio::task::spawn_blocking(Azurite::start).await.unwrap().unwrap();
     let lake = Lake::start().await;
     let mut reference = Side {

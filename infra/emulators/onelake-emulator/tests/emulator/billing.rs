@@ -1,4 +1,4 @@
-//! What requests cost, to the last millionth of a CU second, and what latency is added to them.
+//! What requests cost, in millionths of CU seconds, and the latency of answers.
 
 use std::time::{Duration, Instant};
 
@@ -110,7 +110,7 @@ async fn heads_lists_and_deletes_have_their_classes() {
 }
 
 #[tokio::test]
-async fn refused_requests_are_billed_unless_their_sender_is_unknown() {
+async fn refused_requests_are_billed_unless_authentication_failed() {
     let lake = Lake::start().await;
     let path = format!("{FILES}/a");
     let put = async |headers: &[(&str, &str)]| {
@@ -146,7 +146,7 @@ async fn refused_requests_are_billed_unless_their_sender_is_unknown() {
 }
 
 #[tokio::test]
-async fn the_bill_is_seen_over_http() {
+async fn the_bill_is_at_the_admin_endpoint() {
     let lake = Lake::start().await;
     lake.put(&format!("{FILES}/a"), vec![7; 5 * MIB]).await;
     lake.put("/claims/Lake.Lakehouse/Tables/dbo/t/part.parquet", "x").await;
@@ -184,7 +184,7 @@ async fn the_bill_is_seen_over_http() {
 #[tokio::test]
 async fn latency_is_added_to_each_request_before_its_answer() {
     const LATENCY: Duration = Duration::from_millis(60);
-    /// So long that this test would never end if somebody waited for it.
+    /// So long that the test would time out if anything waited for it.
     const FOR_EVER: u64 = 86_400_000;
     let lake = Lake::start_with(|options| options.latency = LATENCY).await;
     for (path, status) in [(format!("{FILES}/none"), 404), ("/none/none".to_owned(), 404)] {

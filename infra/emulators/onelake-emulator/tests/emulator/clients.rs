@@ -1,4 +1,4 @@
-//! The clients of others: Microsoft's for Python, deltalake, polars, and the object store under deltalake.
+//! Other clients: Microsoft's for Python, deltalake, polars, and the object store of deltalake.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use crate::support::{Lake, TOKEN};
 use onelake_emulator::{Item, Verb};
 use xact_testkit::python;
 
-/// Runs a script of `clients`, which ends well only if all is as it must be.
+/// Runs a script of `clients`, which fails if anything is not as expected.
 async fn run(script: &str, args: Vec<String>) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/emulator/clients")
@@ -24,7 +24,7 @@ async fn run(script: &str, args: Vec<String>) {
     ran.unwrap();
 }
 
-/// With a shared key over HTTP, as a local account has it, and with a token over HTTPS, as OneLake wants it.
+/// Runs it with a shared key over HTTP, as for a local account, and with a token over HTTPS, as for OneLake.
 async fn run_with_key_and_token(script: &str) {
     let lake = Lake::start().await;
     run(script, vec![lake.emulator.url(), "key".into()]).await;
@@ -40,17 +40,17 @@ async fn run_with_key_and_token(script: &str) {
 }
 
 #[tokio::test]
-async fn microsofts_data_lake_client_for_python_is_content() {
+async fn microsofts_data_lake_client_for_python_works() {
     run_with_key_and_token("datalake.py").await;
 }
 
 #[tokio::test]
-async fn microsofts_blob_client_for_python_is_content() {
+async fn microsofts_blob_client_for_python_works() {
     run_with_key_and_token("blob.py").await;
 }
 
 #[tokio::test]
-async fn deltalake_and_polars_keep_tables_in_it() {
+async fn deltalake_and_polars_write_and_read_tables() {
     let lake = Lake::start().await;
     let item = Item::new("claims", "Lake.Lakehouse");
     let by_name = "abfss://claims@WORKSPACE/Lake.Lakehouse/Tables/t".to_owned();
@@ -76,7 +76,7 @@ fn store(lake: &Lake) -> MicrosoftAzure {
 }
 
 #[tokio::test]
-async fn the_object_store_of_deltalake_is_content() {
+async fn the_object_store_of_deltalake_works() {
     let lake = Lake::start().await;
     let store = store(&lake);
     let at = |name: &str| StorePath::from(format!("Lake.Lakehouse/Tables/t/{name}"));

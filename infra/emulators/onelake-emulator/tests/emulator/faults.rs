@@ -1,4 +1,4 @@
-//! Faults on demand, as a client meets them.
+//! Faults on demand, as clients get them.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{FILES, Lake};
 use onelake_emulator::{Fault, Protocol, Rule, Verb};
 
-/// A file with nothing in it, and a rule.
+/// An emulator with an empty file and a rule.
 async fn lake_with(rule: Rule) -> (Lake, String) {
     let lake = Lake::start().await;
     let path = format!("{FILES}/a");
@@ -20,7 +20,7 @@ async fn lake_with(rule: Rule) -> (Lake, String) {
 }
 
 #[tokio::test]
-async fn throttling_says_when_to_come_back_and_does_nothing() {
+async fn throttling_sets_retry_after_and_does_nothing() {
     let mut rule = Rule::on(Fault::Throttled, Verb::Append).times(2);
     rule.retry_after_seconds = 7;
     let (lake, path) = lake_with(rule).await;
@@ -37,17 +37,17 @@ async fn throttling_says_when_to_come_back_and_does_nothing() {
     let unavailable = Rule::on(Fault::Unavailable, Verb::Flush);
     lake.emulator.add_fault(unavailable);
     let busy = lake.flush(&path, 3).await;
-    assert_eq!((busy.told(), busy.header("retry-after")), ((503, "ServerBusy"), "1"));
+    assert_eq!((busy.outcome(), busy.header("retry-after")), ((503, "ServerBusy"), "1"));
     assert_eq!(lake.flush(&path, 3).await.status, 200);
 }
 
 #[tokio::test]
-async fn an_error_comes_before_or_after_the_deed() {
+async fn an_error_comes_before_or_after_the_operation() {
     let (lake, path) = lake_with(Rule::on(Fault::ErrorBefore, Verb::PutBlob)).await;
-    assert_eq!(lake.put(&path, "one").await.told(), (500, "InternalError"));
+    assert_eq!(lake.put(&path, "one").await.outcome(), (500, "InternalError"));
     assert_eq!(lake.get(&path).await.text(), "");
     lake.emulator.add_fault(Rule::on(Fault::ErrorAfter, Verb::PutBlob));
-    assert_eq!(lake.put(&path, "two").await.told(), (500, "InternalError"));
+    assert_eq!(lake.put(&path, "two").await.outcome(), (500, "InternalError"));
     assert_eq!(
         lake.get(&path).await.text(),
         "two",
@@ -56,7 +56,7 @@ async fn an_error_comes_before_or_after_the_deed() {
 }
 
 #[tokio::test]
-async fn an_upload_gets_through_lost_acknowledgements_by_sending_again() {
+async fn an_upload_with_retries_survives_lost_acknowledgements() {
     let (lake, path) = lake_with(Rule::on(Fault::ErrorAfter, Verb::Append)).await;
     assert_eq!(lake.append(&path, 0, "abc").await.status, 500);
     assert_eq!(lake.append(&path, 0, "abc").await.status, 202);
@@ -67,7 +67,7 @@ async fn an_upload_gets_through_lost_acknowledgements_by_sending_again() {
     let to = format!("{FILES}/b");
     assert_eq!(lake.rename(&path, &to, &[]).await.status, 500);
     assert_eq!(
-        lake.rename(&path, &to, &[]).await.told(),
+        lake.rename(&path, &to, &[]).await.outcome(),
         (404, "SourcePathNotFound"),
         "it has happened"
     );
@@ -75,18 +75,18 @@ async fn an_upload_gets_through_lost_acknowledgements_by_sending_again() {
 }
 
 #[tokio::test]
-async fn tokens_expire_and_roles_spread_on_demand() {
+async fn expired_tokens_and_missing_roles_on_demand() {
     let (lake, path) = lake_with(Rule::new(Fault::Expired)).await;
     let expired = lake.get(&path).await;
-    assert_eq!(expired.told(), (401, "InvalidAuthenticationInfo"));
+    assert_eq!(expired.outcome(), (401, "InvalidAuthenticationInfo"));
     assert!(expired.header("www-authenticate").starts_with("Bearer "), "{expired:?}");
     lake.emulator.add_fault(Rule::new(Fault::Forbidden));
-    assert_eq!(lake.get(&path).await.told(), (403, "AuthorizationPermissionMismatch"));
+    assert_eq!(lake.get(&path).await.outcome(), (403, "AuthorizationPermissionMismatch"));
     assert_eq!(lake.get(&path).await.status, 200);
 }
 
 #[tokio::test]
-async fn slow_is_slow_and_done() {
+async fn slow_requests_are_delayed_and_done() {
     let mut rule = Rule::new(Fault::Slow);
     rule.delay_ms = 300;
     let (lake, path) = lake_with(rule).await;
@@ -139,7 +139,7 @@ async fn connections_are_cut_before_after_and_within_the_answer() {
 }
 
 #[tokio::test]
-async fn rules_are_set_seen_and_taken_back_over_http() {
+async fn rules_are_added_listed_and_removed_over_http() {
     let lake = Lake::start().await;
     let post = async |rule: Value| {
         let answer = lake
@@ -182,7 +182,7 @@ async fn rules_are_set_seen_and_taken_back_over_http() {
 }
 
 #[tokio::test]
-async fn a_rule_by_name_holds_for_requests_by_guid() {
+async fn a_rule_by_name_applies_to_requests_by_guid() {
     let lake = Lake::start().await;
     lake.put(&format!("{FILES}/a"), "x").await;
     let item = onelake_emulator::Item::new("claims", "Lake.Lakehouse");
@@ -193,7 +193,7 @@ async fn a_rule_by_name_holds_for_requests_by_guid() {
 }
 
 #[tokio::test]
-async fn every_fault_is_met() {
+async fn every_fault_happens() {
     let lake = Lake::start().await;
     lake.put(&format!("{FILES}/a"), "x").await;
     for fault in Fault::all() {
@@ -237,16 +237,16 @@ async fn a_service_without_if_none_match_ignores_or_refuses_it() {
     assert_eq!(lake.get(&path).await.text(), "two");
     lake.emulator.clear_faults();
     lake.emulator.add_fault(Rule::new(Fault::IfNoneMatchRefused).every(1));
-    assert_eq!(put("three").await.told(), (400, "UnsupportedHeader"));
+    assert_eq!(put("three").await.outcome(), (400, "UnsupportedHeader"));
     assert_eq!(
         lake.put(&path, "four").await.status,
         201,
         "without it nothing is refused"
     );
     lake.emulator.clear_faults();
-    assert_eq!(put("five").await.told(), (409, "BlobAlreadyExists"));
+    assert_eq!(put("five").await.outcome(), (409, "BlobAlreadyExists"));
     lake.emulator.add_fault(Rule::on(Fault::Conflict, Verb::PutBlob));
-    assert_eq!(put("six").await.told(), (409, "BlobImmutableDueToPolicy"));
+    assert_eq!(put("six").await.outcome(), (409, "BlobImmutableDueToPolicy"));
     assert_eq!(lake.get(&path).await.text(), "four");
 }
 
@@ -280,7 +280,7 @@ async fn a_service_may_lose_metadata() {
 }
 
 #[tokio::test]
-async fn one_protocol_may_be_out_of_reach() {
+async fn one_protocol_may_be_unreachable() {
     let lake = Lake::start().await;
     let path = format!("{FILES}/a");
     lake.write(&path, "by dfs").await;

@@ -1,4 +1,4 @@
-//! The folder under the emulator: what people and attackers put there, restarts, and how much memory it takes.
+//! The folder of the emulator: files and links that others put there, restarts, and memory.
 
 use std::os::unix::fs::symlink;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use onelake_emulator::Item;
 use xact_testkit::{Process, WorkDir, wait_until};
 
 #[tokio::test]
-async fn what_a_person_puts_into_the_folder_is_there() {
+async fn files_that_a_person_puts_into_the_folder_are_served() {
     let lake = Lake::start().await;
     std::fs::create_dir_all(lake.on_disk(&format!("{FILES}/by hand"))).unwrap();
     std::fs::write(lake.on_disk(&format!("{FILES}/by hand/a.txt")), "abc").unwrap();
@@ -62,7 +62,7 @@ async fn paths_do_not_lead_out_of_the_folder() {
 }
 
 #[tokio::test]
-async fn links_in_the_folder_lead_nowhere() {
+async fn links_in_the_folder_are_not_followed() {
     let lake = Lake::start().await;
     let outside = WorkDir::new("outside").unwrap();
     std::fs::write(outside.join("secret"), "secret").unwrap();
@@ -79,7 +79,7 @@ async fn links_in_the_folder_lead_nowhere() {
         assert_eq!(lake.head(&path).await.status, 404, "{name}");
         assert_eq!(lake.append(&path, 0, "x").await.status, 404, "{name}");
         assert_eq!(
-            lake.rename(&path, &format!("{FILES}/stolen"), &[]).await.told(),
+            lake.rename(&path, &format!("{FILES}/stolen"), &[]).await.outcome(),
             (404, "SourcePathNotFound"),
             "{name}"
         );
@@ -92,7 +92,7 @@ async fn links_in_the_folder_lead_nowhere() {
         );
     }
     assert_eq!(
-        lake.put(&format!("{FILES}/folder/new"), "x").await.told(),
+        lake.put(&format!("{FILES}/folder/new"), "x").await.outcome(),
         (409, "PathConflict")
     );
     assert_eq!(
@@ -137,16 +137,16 @@ async fn names_that_windows_or_a_url_cannot_hold_are_refused_by_every_verb() {
     ] {
         let path = format!("{FILES}/{name}");
         let told = (400, "InvalidResourceName");
-        assert_eq!(lake.put(&path, "x").await.told(), told, "{name}");
+        assert_eq!(lake.put(&path, "x").await.outcome(), told, "{name}");
         assert_eq!(
-            lake.send("PUT", &format!("{path}?resource=file"), &[], "").await.told(),
+            lake.send("PUT", &format!("{path}?resource=file"), &[], "").await.outcome(),
             told,
             "{name}"
         );
         assert_eq!(
             lake.send("PUT", &format!("{path}?resource=directory"), &[], "")
                 .await
-                .told(),
+                .outcome(),
             told,
             "{name}"
         );
@@ -155,7 +155,7 @@ async fn names_that_windows_or_a_url_cannot_hold_are_refused_by_every_verb() {
     assert_eq!(
         lake.rename(&format!("{FILES}/ok"), &format!("{FILES}/no."), &[])
             .await
-            .told(),
+            .outcome(),
         (400, "InvalidResourceName")
     );
     for name in [
@@ -217,11 +217,11 @@ async fn workspaces_and_items_have_names_and_guids() {
         ),
         ("/claims/None.Lakehouse/Files/a", (404, "ArtifactNotFound")),
     ] {
-        assert_eq!(lake.get(path).await.told(), told, "{path}");
+        assert_eq!(lake.get(path).await.outcome(), told, "{path}");
     }
     let strict = Lake::start_with(|options| options.guids_only = true).await;
     assert_eq!(
-        strict.get(&format!("{FILES}/a")).await.told(),
+        strict.get(&format!("{FILES}/a")).await.outcome(),
         (400, "FriendlyNameSupportDisabled")
     );
     let item = Item::new("claims", "Lake.Lakehouse");
@@ -235,7 +235,7 @@ async fn workspaces_and_items_have_names_and_guids() {
 }
 
 #[tokio::test]
-async fn everything_is_there_after_a_restart_also_what_is_staged() {
+async fn a_restart_keeps_everything_including_staged_data() {
     let lake = Lake::start().await;
     let path = format!("{FILES}/a");
     let headers = [("x-ms-blob-type", "BlockBlob"), ("x-ms-meta-colour", "red")];
@@ -266,7 +266,7 @@ async fn everything_is_there_after_a_restart_also_what_is_staged() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_upload_that_breaks_off_leaves_nothing() {
+async fn an_incomplete_upload_leaves_nothing() {
     use tokio::io::AsyncWriteExt;
     let lake = Lake::start().await;
     let mut stream = tokio::net::TcpStream::connect(lake.emulator.addr()).await.unwrap();
@@ -293,7 +293,7 @@ async fn an_upload_that_breaks_off_leaves_nothing() {
     assert_eq!(lake.head(&format!("{FILES}/a")).await.status, 404);
 }
 
-/// The emulator as a process: how much memory uploads and downloads of 64 MiB take, eight at a time.
+/// Measures the memory of the emulator process during uploads and downloads of 64 MiB, eight at a time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn large_files_pass_through_a_small_process() {
     const MIB: usize = 1024 * 1024;

@@ -1,5 +1,5 @@
-//! Requests signed with the well-known key, as any client of a local account signs them: written anew here, so that a
-//! mistake of the emulator's own check is not made twice.
+//! Requests signed with the well-known key. The signature is computed independently of the emulator, so that a mistake in
+//! its check does not go unnoticed.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -12,7 +12,7 @@ use sha2::Sha256;
 use crate::support::Answer;
 
 const ACCOUNT: &str = "devstoreaccount1";
-/// Everybody knows it.
+/// A public key.
 pub(crate) const KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 
 /// Sends a request to `/devstoreaccount1{path}` at `address`; an `Authorization` among the headers goes as it is.

@@ -1,4 +1,4 @@
-//! An emulator over a fresh folder, and a client that sends what it is told and nothing else.
+//! An emulator over a new folder, and a client that sends exactly the given request.
 
 use std::path::PathBuf;
 
@@ -10,11 +10,11 @@ use tokio::net::TcpStream;
 use onelake_emulator::{AcceptedToken, Item, OneLake, Options};
 use xact_testkit::WorkDir;
 
-/// The token that every request of [`Lake`] carries.
+/// The token in every request of [`Lake`].
 pub(crate) const TOKEN: &str = "token-of-the-tests";
-/// Whom it speaks for.
+/// Its principal.
 pub(crate) const PRINCIPAL: &str = "tests";
-/// Where files may be.
+/// The folder for files.
 pub(crate) const FILES: &str = "/claims/Lake.Lakehouse/Files";
 
 /// An emulator with the item `claims/Lake.Lakehouse`.
@@ -24,7 +24,7 @@ pub(crate) struct Lake {
     pub(crate) client: Client,
 }
 
-/// What came back.
+/// An answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -41,8 +41,8 @@ impl Answer {
         std::str::from_utf8(&self.body).unwrap()
     }
 
-    /// Status and error code.
-    pub(crate) fn told(&self) -> (u16, &str) {
+    /// Returns status and error code.
+    pub(crate) fn outcome(&self) -> (u16, &str) {
         (self.status, self.header("x-ms-error-code"))
     }
 }
@@ -71,7 +71,7 @@ impl Lake {
         Self { emulator, dir, client }
     }
 
-    /// The same folder under a new emulator, as after a restart.
+    /// Starts a new emulator over the same folder.
     pub(crate) async fn restart(self) -> Self {
         let Self { emulator, dir, client } = self;
         emulator.stop().await;
@@ -81,12 +81,12 @@ impl Lake {
         Self { emulator, dir, client }
     }
 
-    /// Where a file of the workspace lies.
+    /// Returns the path of a file on disk.
     pub(crate) fn on_disk(&self, path: &str) -> PathBuf {
         self.dir.join(path.trim_start_matches('/'))
     }
 
-    /// Sends a request; `method` may be followed by headers, as in `PUT If-None-Match: *`.
+    /// Sends a request.
     pub(crate) async fn send(
         &self,
         method: &str,
@@ -105,7 +105,7 @@ impl Lake {
         body: impl Into<Body>,
     ) -> reqwest::Result<Answer> {
         let (method, body) = (Method::from_bytes(method.as_bytes()).unwrap(), body.into());
-        // The client would say nothing of a body that is not there; Azure wants to hear of it.
+        // reqwest omits Content-Length for an empty body; Azure requires it.
         let is_empty = body.as_bytes().is_some_and(<[u8]>::is_empty);
         let method_has_body = matches!(method, Method::PUT | Method::PATCH | Method::POST);
         let mut request = self
@@ -176,7 +176,7 @@ impl Lake {
         self.send("PUT", &format!("{to}?mode=legacy"), &headers, "").await
     }
 
-    /// Sends a request line as it stands, which an HTTP client would put in order, and returns all that comes back.
+    /// Sends a request line unchanged (an HTTP client would normalize it), and returns everything until the connection closes.
     pub(crate) async fn raw(&self, request_line: &str) -> String {
         let mut stream = TcpStream::connect(self.emulator.addr()).await.unwrap();
         let request = format!(

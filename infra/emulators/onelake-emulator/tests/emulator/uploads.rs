@@ -1,4 +1,4 @@
-//! What an upload over the Blob protocol relies on: whole or not at all, never over what is there, and verified.
+//! Guarantees of uploads over the Blob protocol: atomic, never over an existing blob, and verified.
 
 use crate::support::{Answer, FILES, Lake};
 
@@ -22,7 +22,7 @@ async fn commit(lake: &Lake, path: &str, headers: &[(&str, &str)]) -> Answer {
 }
 
 #[tokio::test]
-async fn a_new_blob_needs_no_folder_and_keeps_what_describes_it() {
+async fn a_new_blob_needs_no_folder_and_keeps_its_properties() {
     let lake = Lake::start().await;
     let path = format!("{FILES}/FNOL/2026/11/29/roof.jpg");
     let headers = [
@@ -45,13 +45,13 @@ async fn a_new_blob_needs_no_folder_and_keeps_what_describes_it() {
         assert_eq!(head.header(name), value, "{name}");
     }
     let again = lake.send("PUT", &path, &headers, "hello").await;
-    assert_eq!(again.told(), (409, "BlobAlreadyExists"));
+    assert_eq!(again.outcome(), (409, "BlobAlreadyExists"));
     let folder = lake.head(&format!("{FILES}/FNOL/2026")).await;
     assert_eq!((folder.status, folder.header("x-ms-resource-type")), (200, "directory"));
 }
 
 #[tokio::test]
-async fn a_body_that_is_not_what_was_announced_is_refused() {
+async fn a_body_with_a_wrong_checksum_is_refused() {
     let lake = Lake::start().await;
     let path = format!("{FILES}/a");
     for (name, value, code) in [
@@ -60,13 +60,13 @@ async fn a_body_that_is_not_what_was_announced_is_refused() {
         ("x-ms-content-crc64", "AAAA", "InvalidHeaderValue"),
     ] {
         let put = lake.send("PUT", &path, &[BLOCK, (name, value)], "hello").await;
-        assert_eq!(put.told(), (400, code), "{name}");
+        assert_eq!(put.outcome(), (400, code), "{name}");
         let block = put_block(&lake, &path, &[(name, value)], "hello").await;
-        assert_eq!(block.told(), (400, code), "{name}");
+        assert_eq!(block.outcome(), (400, code), "{name}");
     }
     let both = [BLOCK, ("Content-MD5", MD5), ("x-ms-content-crc64", CRC64)];
     let both = lake.send("PUT", &path, &both, "hello").await;
-    assert_eq!(both.told(), (400, "InvalidHeaderValue"), "one of them is enough");
+    assert_eq!(both.outcome(), (400, "InvalidHeaderValue"), "one of them is enough");
     assert_eq!(lake.head(&path).await.status, 404);
     let nothing = lake.get(&format!("{path}?comp=blocklist&blocklisttype=all")).await;
     assert_eq!(nothing.status, 404, "no block was kept");
@@ -85,7 +85,7 @@ async fn a_body_that_is_not_what_was_announced_is_refused() {
     let list = "<BlockList><Uncommitted>QQ==</Uncommitted></BlockList>";
     let url = format!("{path}?comp=blocklist");
     let wrong = lake.send("PUT", &url, &[("x-ms-content-crc64", CRC64)], list).await;
-    assert_eq!(wrong.told(), (400, "Crc64Mismatch"), "the list is verified as well");
+    assert_eq!(wrong.outcome(), (400, "Crc64Mismatch"), "the list is verified as well");
 }
 
 #[tokio::test]
@@ -111,14 +111,14 @@ async fn a_block_list_makes_a_new_blob_at_once_and_only_once() {
         assert_eq!(head.header(name), value, "{name}");
     }
     assert_eq!(put_block(&lake, &path, &[], "other").await.status, 201);
-    assert_eq!(commit(&lake, &path, &headers).await.told(), (409, "BlobAlreadyExists"));
+    assert_eq!(commit(&lake, &path, &headers).await.outcome(), (409, "BlobAlreadyExists"));
     assert_eq!(lake.get(&path).await.text(), "hello");
     assert_eq!(commit(&lake, &path, &headers[1..]).await.status, 201);
     assert_eq!(lake.get(&path).await.text(), "other");
 }
 
 #[tokio::test]
-async fn a_folder_in_the_place_and_a_file_above_are_conflicts() {
+async fn a_folder_at_the_path_and_a_file_above_it_are_conflicts() {
     let lake = Lake::start().await;
     let folder = format!("{FILES}/folder");
     let url = format!("{folder}?resource=directory");
@@ -126,24 +126,24 @@ async fn a_folder_in_the_place_and_a_file_above_are_conflicts() {
     lake.put(&format!("{FILES}/file"), "hello").await;
     let below = format!("{FILES}/file/below");
 
-    assert_eq!(lake.put(&folder, "x").await.told(), (409, "PathConflict"));
+    assert_eq!(lake.put(&folder, "x").await.outcome(), (409, "PathConflict"));
     let new = lake.send("PUT", &folder, &[BLOCK, NEW], "x").await;
-    assert_eq!(new.told(), (409, "BlobAlreadyExists"), "conditions come first");
+    assert_eq!(new.outcome(), (409, "BlobAlreadyExists"), "conditions come first");
     let head = lake.head(&folder).await;
     assert_eq!(
         (head.header("x-ms-resource-type"), head.header("x-ms-meta-hdi_isfolder")),
         ("directory", "true")
     );
-    assert_eq!(lake.put(&below, "x").await.told(), (409, "PathConflict"));
+    assert_eq!(lake.put(&below, "x").await.outcome(), (409, "PathConflict"));
     let new = lake.send("PUT", &below, &[BLOCK, NEW], "x").await;
-    assert_eq!(new.told(), (409, "PathConflict"));
+    assert_eq!(new.outcome(), (409, "PathConflict"));
     for (path, code) in [(&folder, "BlobAlreadyExists"), (&below, "PathConflict")] {
         assert_eq!(put_block(&lake, path, &[], "hello").await.status, 201, "{path}");
-        assert_eq!(commit(&lake, path, &[NEW]).await.told(), (409, code), "{path}");
-        assert_eq!(commit(&lake, path, &[]).await.told(), (409, "PathConflict"), "{path}");
+        assert_eq!(commit(&lake, path, &[NEW]).await.outcome(), (409, code), "{path}");
+        assert_eq!(commit(&lake, path, &[]).await.outcome(), (409, "PathConflict"), "{path}");
     }
     assert_eq!(lake.get(&format!("{FILES}/file")).await.text(), "hello");
-    assert_eq!(lake.head(&below).await.told(), (404, "BlobNotFound"));
+    assert_eq!(lake.head(&below).await.outcome(), (404, "BlobNotFound"));
 }
 
 #[tokio::test]
@@ -152,11 +152,11 @@ async fn blocks_cannot_be_put_to_a_file_of_the_data_lake_protocol() {
     let path = format!("{FILES}/a");
     lake.write(&path, "by dfs").await;
     assert_eq!(
-        put_block(&lake, &path, &[], "hello").await.told(),
+        put_block(&lake, &path, &[], "hello").await.outcome(),
         (409, "BlobOperationNotSupported")
     );
     assert_eq!(
-        commit(&lake, &path, &[]).await.told(),
+        commit(&lake, &path, &[]).await.outcome(),
         (409, "BlobOperationNotSupported")
     );
     let renamed = format!("{FILES}/b");
