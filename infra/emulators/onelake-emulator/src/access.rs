@@ -16,7 +16,7 @@ pub(crate) use bearer::{Tokens, secret_eq};
 pub(crate) use shared_key::Account;
 
 use crate::errors::{
-    AUTHENTICATION_FAILED, INVALID_AUTHENTICATION, INVALID_TOKEN, NO_AUTHENTICATION, PERMISSION_MISMATCH, ErrorResponse,
+    AUTHENTICATION_FAILED, ErrorResponse, INVALID_AUTHENTICATION, INVALID_TOKEN, NO_AUTHENTICATION, PERMISSION_MISMATCH,
 };
 use crate::request::Query;
 

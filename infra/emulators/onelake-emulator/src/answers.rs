@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use crate::content::set;
-use crate::errors::{IDS_MISSING, ErrorResponse};
+use crate::errors::{ErrorResponse, IDS_MISSING};
 use crate::ranges::ByteRange;
 use crate::storage::http_date;
 use crate::verbs::Protocol;
@@ -102,7 +102,10 @@ pub(crate) fn finish(response: &mut Response, request: &HeaderMap, request_id: &
         "server",
         concat!("onelake-emulator/", env!("CARGO_PKG_VERSION")),
     );
-    for (name, otherwise) in [("x-ms-version", Some(DEFAULT_VERSION)), ("x-ms-client-request-id", None)] {
+    for (name, otherwise) in [
+        ("x-ms-version", Some(DEFAULT_VERSION)),
+        ("x-ms-client-request-id", None),
+    ] {
         let asked = request.get(name).and_then(|value| value.to_str().ok());
         if let Some(value) = asked.or(otherwise) {
             set(headers, name, value);

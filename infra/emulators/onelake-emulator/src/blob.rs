@@ -13,12 +13,12 @@ use crate::call::Call;
 use crate::checksums::Checksum;
 use crate::content::{self, of_blob_write, set, set_version};
 use crate::errors::{
-    INVALID_HEADER, INVALID_INPUT, INVALID_QUERY, MISSING_HEADER, MISSING_LENGTH, MISSING_QUERY, ErrorResponse,
+    ErrorResponse, INVALID_HEADER, INVALID_INPUT, INVALID_QUERY, MISSING_HEADER, MISSING_LENGTH, MISSING_QUERY,
     UNSUPPORTED_QUERY,
 };
 use crate::paging::{from_token, page_size, to_token};
 use crate::request::{content_length, endpoint, header, md5};
-use crate::storage::{Conditions, Entry, Properties, ListDepth, StoreError, ListOptions};
+use crate::storage::{Conditions, Entry, ListDepth, ListOptions, Properties, StoreError};
 use crate::xml;
 
 /// Largest body of Put Blob in bytes.

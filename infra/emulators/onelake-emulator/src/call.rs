@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::http::{HeaderMap, Method};
 
 use crate::catalog::{ResolvedPath, item_not_found, workspace_not_found};
-use crate::errors::{NOT_ON_THIS_PATH, ServiceError, ErrorResponse};
+use crate::errors::{ErrorResponse, NOT_ON_THIS_PATH, ServiceError};
 use crate::request::Query;
 use crate::state::EmulatorState;
 use crate::storage::{EntryPath, Storage, StoreError};

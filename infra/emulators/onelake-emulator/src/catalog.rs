@@ -11,7 +11,7 @@ use std::str::FromStr;
 use parking_lot::RwLock;
 use uuid::Uuid;
 
-use crate::errors::{FRIENDLY_NAMES_OFF, INVALID_NAME, ITEM_NOT_FOUND, ErrorResponse};
+use crate::errors::{ErrorResponse, FRIENDLY_NAMES_OFF, INVALID_NAME, ITEM_NOT_FOUND};
 use crate::names::{name_error, workspace_name_error};
 use crate::storage::{EntryPath, Storage, StoreError};
 use crate::target::Target;

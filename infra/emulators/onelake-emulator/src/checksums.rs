@@ -11,7 +11,7 @@ use crc::{CRC_64_NVME, Crc, Table};
 use md5::{Digest, Md5};
 
 use crate::content::set;
-use crate::errors::{CRC64_MISMATCH, INVALID_HEADER, MD5_MISMATCH, ErrorResponse};
+use crate::errors::{CRC64_MISMATCH, ErrorResponse, INVALID_HEADER, MD5_MISMATCH};
 use crate::request::{header, md5};
 
 /// The CRC64 of Azure Storage: the polynomial of NVMe; in headers, eight bytes in little-endian order, in base64.

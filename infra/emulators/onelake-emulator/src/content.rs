@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderValue};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
-use crate::errors::{INVALID_HEADER, INVALID_METADATA, INVALID_PROPERTY, ErrorResponse};
+use crate::errors::{ErrorResponse, INVALID_HEADER, INVALID_METADATA, INVALID_PROPERTY};
 use crate::request::{header, md5};
 use crate::storage::{Entry, Properties};
 

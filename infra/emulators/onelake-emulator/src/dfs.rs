@@ -11,12 +11,12 @@ use crate::call::Call;
 use crate::checksums::Checksum;
 use crate::content::{set, set_by_dfs, set_version};
 use crate::errors::{
-    INVALID_HEADER, INVALID_QUERY, INVALID_SOURCE_URI, LENGTH_MUST_BE_ZERO, MISSING_HEADER, MISSING_QUERY,
-    NOT_ON_THIS_PATH, PATH_EXISTS, PATH_NOT_FOUND, ErrorResponse, UNSUPPORTED_QUERY,
+    ErrorResponse, INVALID_HEADER, INVALID_QUERY, INVALID_SOURCE_URI, LENGTH_MUST_BE_ZERO, MISSING_HEADER,
+    MISSING_QUERY, NOT_ON_THIS_PATH, PATH_EXISTS, PATH_NOT_FOUND, UNSUPPORTED_QUERY,
 };
 use crate::paging::{from_token, page_size, to_token};
 use crate::request::{content_length, header};
-use crate::storage::{Conditions, Entry, EntryPath, Properties, ListDepth, ListOptions};
+use crate::storage::{Conditions, Entry, EntryPath, ListDepth, ListOptions, Properties};
 use crate::target::Target;
 
 /// Largest body of an append in bytes.

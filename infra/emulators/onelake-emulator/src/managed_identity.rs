@@ -15,11 +15,11 @@ use axum::routing::get;
 use axum::{Json, Router};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use emulator_kit::Server;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
-use emulator_kit::Server;
 
 use crate::access::{AcceptedToken, secret_eq};
 use crate::server::{OneLake, StartError};

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
-use crate::errors::{INVALID_QUERY, QUERY_OUT_OF_RANGE, ErrorResponse};
+use crate::errors::{ErrorResponse, INVALID_QUERY, QUERY_OUT_OF_RANGE};
 
 /// Entries on a page, unless the client asks for fewer.
 const MAX_PAGE_ENTRIES: u64 = 5000;

@@ -10,7 +10,7 @@ use md5::{Digest, Md5};
 use crate::answers;
 use crate::call::Call;
 use crate::content::{Extent, describe, set};
-use crate::errors::{RANGE_TOO_LARGE_FOR_MD5, ErrorResponse};
+use crate::errors::{ErrorResponse, RANGE_TOO_LARGE_FOR_MD5};
 use crate::ranges::{self, ByteRange};
 use crate::request::header;
 use crate::storage::{Conditions, StoreError};

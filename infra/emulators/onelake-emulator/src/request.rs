@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use percent_encoding::percent_decode_str;
 
-use crate::errors::{INVALID_HEADER, INVALID_MD5, INVALID_QUERY, ErrorResponse};
+use crate::errors::{ErrorResponse, INVALID_HEADER, INVALID_MD5, INVALID_QUERY};
 
 /// The decoded query, in its order. Names are compared without case, as the service does.
 #[derive(Debug, Clone, Default)]

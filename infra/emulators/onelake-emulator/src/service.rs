@@ -13,8 +13,8 @@ use uuid::Uuid;
 use crate::call::Call;
 use crate::counters::Area;
 use crate::errors::{
-    IDS_MISSING, IMMUTABLE, INTERNAL_ERROR, INVALID_TOKEN, INVALID_URI, PERMISSION_MISMATCH, ServiceError, ErrorResponse,
-    SERVER_BUSY, THROTTLED, UNSUPPORTED_HEADER, UNSUPPORTED_QUERY, UNSUPPORTED_VERB,
+    ErrorResponse, IDS_MISSING, IMMUTABLE, INTERNAL_ERROR, INVALID_TOKEN, INVALID_URI, PERMISSION_MISMATCH,
+    SERVER_BUSY, ServiceError, THROTTLED, UNSUPPORTED_HEADER, UNSUPPORTED_QUERY, UNSUPPORTED_VERB,
 };
 use crate::faults::Fault;
 use crate::request::Query;
@@ -129,8 +129,9 @@ fn fault_response(hit: Option<FaultHit>) -> Result<Option<ErrorResponse>, CutErr
     let Some(hit) = hit else {
         return Ok(None);
     };
-    let later =
-        |error: ServiceError| ErrorResponse::from(error).with_header(RETRY_AFTER, HeaderValue::from(hit.retry_after_seconds));
+    let later = |error: ServiceError| {
+        ErrorResponse::from(error).with_header(RETRY_AFTER, HeaderValue::from(hit.retry_after_seconds))
+    };
     Ok(match hit.fault {
         Fault::Throttled => Some(later(THROTTLED)),
         Fault::Unavailable => Some(later(SERVER_BUSY)),

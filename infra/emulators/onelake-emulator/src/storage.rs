@@ -35,7 +35,7 @@ pub(crate) use entry::{Entry, Stamp, http_date};
 pub(crate) use error::StoreError;
 pub(crate) use path::EntryPath;
 pub(crate) use properties::{Block, Properties};
-pub(crate) use walk::{ListEntry, ListDepth, ListOptions};
+pub(crate) use walk::{ListDepth, ListEntry, ListOptions};
 
 use entry::Clock;
 use error::is_absence;
@@ -116,7 +116,9 @@ impl Storage {
     /// Creates a folder and its parents, if they are missing.
     pub(crate) fn make_folder(&self, segments: &[String]) -> Result<(), StoreError> {
         let _names = self.names.write();
-        open_or_make_folder(&self.root, segments).map(drop).map_err(not_a_folder)
+        open_or_make_folder(&self.root, segments)
+            .map(drop)
+            .map_err(not_a_folder)
     }
 
     /// Returns the names of the folders in a folder, sorted; none if it does not exist.

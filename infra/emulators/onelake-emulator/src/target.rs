@@ -3,7 +3,7 @@
 
 use percent_encoding::percent_decode_str;
 
-use crate::errors::{INVALID_NAME, INVALID_URI, ErrorResponse};
+use crate::errors::{ErrorResponse, INVALID_NAME, INVALID_URI};
 use crate::names::{MAX_DEPTH, MAX_PATH_CHARACTERS, name_error};
 
 /// The decoded segments of a path: workspace, item, folder, …; none for the account itself.
@@ -26,12 +26,13 @@ impl Target {
         }
         let target = Self(segments);
         if target.0.len() > MAX_DEPTH || path.chars().count() > MAX_PATH_CHARACTERS {
-            return Err(
-                ErrorResponse::from(INVALID_NAME).with_message("The path is longer than 1,024 characters or 63 segments.")
-            );
+            return Err(ErrorResponse::from(INVALID_NAME)
+                .with_message("The path is longer than 1,024 characters or 63 segments."));
         }
         match target.0.iter().find_map(|segment| name_error(segment)) {
-            Some(why) => Err(ErrorResponse::from(INVALID_NAME).with_message(format!("{} ({why})", INVALID_NAME.message))),
+            Some(why) => {
+                Err(ErrorResponse::from(INVALID_NAME).with_message(format!("{} ({why})", INVALID_NAME.message)))
+            }
             None => Ok(target),
         }
     }

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncWriteExt, BufWriter};
 
 use crate::checksums::Checksum;
-use crate::errors::{BODY_TOO_LARGE, INCOMPLETE_BODY, INVALID_XML, ErrorResponse};
+use crate::errors::{BODY_TOO_LARGE, ErrorResponse, INCOMPLETE_BODY, INVALID_XML};
 use crate::storage::{Draft, Storage};
 
 /// Size of a write to the file in bytes.

@@ -8,7 +8,7 @@ use crate::answers;
 use crate::call::Call;
 use crate::catalog::workspace_not_found;
 use crate::content::{set, set_version};
-use crate::errors::{CONTAINER_EXISTS, FILESYSTEM_EXISTS, NOT_ON_THIS_PATH, ErrorResponse};
+use crate::errors::{CONTAINER_EXISTS, ErrorResponse, FILESYSTEM_EXISTS, NOT_ON_THIS_PATH};
 use crate::storage::Conditions;
 use crate::verbs::Protocol;
 

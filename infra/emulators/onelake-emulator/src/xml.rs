@@ -4,8 +4,8 @@ use quick_xml::Reader;
 use quick_xml::escape::escape;
 use quick_xml::events::Event;
 
-use crate::errors::{INVALID_XML, ErrorResponse};
-use crate::storage::{Block, BlockRef, ListEntry, BlockSource};
+use crate::errors::{ErrorResponse, INVALID_XML};
+use crate::storage::{Block, BlockRef, BlockSource, ListEntry};
 
 pub(crate) const CONTENT_TYPE: &str = "application/xml";
 const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>";

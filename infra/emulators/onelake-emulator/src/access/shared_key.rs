@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use sha2::Sha256;
 
-use crate::errors::{AUTHENTICATION_FAILED, INVALID_AUTHENTICATION, ErrorResponse};
+use crate::errors::{AUTHENTICATION_FAILED, ErrorResponse, INVALID_AUTHENTICATION};
 use crate::request::Query;
 
 /// The allowed difference to the client's clock in seconds, as in the service.

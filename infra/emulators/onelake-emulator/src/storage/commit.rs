@@ -224,9 +224,11 @@ impl Storage {
             io::Seek::seek(&mut from, io::SeekFrom::Start(offset))?;
             let copied = io::copy(&mut io::Read::take(&mut from, length), &mut file)?;
             if copied != length {
-                return Err(
-                    io::Error::new(io::ErrorKind::UnexpectedEof, "the file was truncated while it was copied").into(),
-                );
+                return Err(io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    "the file was truncated while it was copied",
+                )
+                .into());
             }
         }
         Ok(draft)

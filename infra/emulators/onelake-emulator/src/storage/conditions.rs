@@ -5,7 +5,7 @@ use jiff::fmt::rfc2822::DateTimeParser;
 
 use super::entry::Entry;
 use super::error::StoreError;
-use crate::errors::{INVALID_HEADER, ErrorResponse};
+use crate::errors::{ErrorResponse, INVALID_HEADER};
 use crate::request::header;
 
 /// ETags, or a star for any.

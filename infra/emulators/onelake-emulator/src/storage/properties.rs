@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use super::entry::{Entry, Stamp};
 use super::error::is_absence;
-use super::path::EntryPath;
 use super::folders::{open_folder, open_or_make_folder};
+use super::path::EntryPath;
 
 /// Limit on the size of a record in bytes.
 const MAX_RECORD_BYTES: u64 = 16 * 1024 * 1024;

@@ -75,7 +75,8 @@ impl Storage {
         let mut segments = vec![workspace.to_owned()];
         segments.extend(base.split_terminator('/').map(str::to_owned));
         // A prefix may contain what a name cannot; then nothing begins with it.
-        let matches_nothing = segments.len() > MAX_DEPTH || segments.iter().any(|segment| name_error(segment).is_some());
+        let matches_nothing =
+            segments.len() > MAX_DEPTH || segments.iter().any(|segment| name_error(segment).is_some());
         if matches_nothing {
             return Ok((Vec::new(), None));
         }

@@ -1,10 +1,10 @@
 //! Access: tokens, shared keys, closed workspaces, the admin endpoint.
 
+use emulator_kit::certificates::ThrowAway;
 use reqwest::{Certificate, Client};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use emulator_kit::certificates::ThrowAway;
 
 use crate::support::{FILES, Lake, TOKEN, token};
 use onelake_emulator::{Certificate as TlsCertificate, OneLake, Options, StartError};

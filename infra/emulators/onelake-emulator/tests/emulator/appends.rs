@@ -35,7 +35,11 @@ async fn a_flush_at_a_wrong_position_is_refused_and_keeps_the_staged_data() {
     assert_eq!(lake.flush(&path, 4).await.outcome(), wrong, "one byte would be left");
     assert_eq!(lake.flush(&path, 5).await.status, 200);
     assert_eq!(lake.get(&path).await.text(), "abcde");
-    assert_eq!(lake.append(&path, 2, "x").await.outcome(), wrong, "what is flushed stands");
+    assert_eq!(
+        lake.append(&path, 2, "x").await.outcome(),
+        wrong,
+        "what is flushed stands"
+    );
 }
 
 #[tokio::test]

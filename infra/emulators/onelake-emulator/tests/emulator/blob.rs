@@ -51,7 +51,10 @@ async fn a_blob_is_put_read_and_deleted() {
         "{}",
         gone.text()
     );
-    assert_eq!(lake.send("DELETE", &path, &[], "").await.outcome(), (404, "BlobNotFound"));
+    assert_eq!(
+        lake.send("DELETE", &path, &[], "").await.outcome(),
+        (404, "BlobNotFound")
+    );
 }
 
 #[tokio::test]
@@ -70,7 +73,10 @@ async fn conditions_are_checked() {
         (409, "BlobAlreadyExists")
     );
     let etag = first.header("etag").to_owned();
-    assert_eq!(put("If-Match", "\"0x1\"".into()).await.outcome(), (412, "ConditionNotMet"));
+    assert_eq!(
+        put("If-Match", "\"0x1\"".into()).await.outcome(),
+        (412, "ConditionNotMet")
+    );
     let second = put("If-Match", etag.clone()).await;
     assert_eq!(second.status, 201);
     assert_eq!(
@@ -327,7 +333,10 @@ async fn both_protocols_see_one_file() {
         lake.send("DELETE", &format!("{FILES}/d"), &[], "").await.outcome(),
         (409, "DirectoryIsNotEmpty")
     );
-    assert_eq!(lake.put(&format!("{FILES}/d"), "x").await.outcome(), (409, "PathConflict"));
+    assert_eq!(
+        lake.put(&format!("{FILES}/d"), "x").await.outcome(),
+        (409, "PathConflict")
+    );
     let folder = lake.get(&format!("{FILES}/d")).await;
     assert_eq!(
         (folder.status, folder.header("x-ms-resource-type"), folder.body.len()),

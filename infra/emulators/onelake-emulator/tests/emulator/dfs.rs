@@ -201,7 +201,9 @@ async fn a_folder_is_created_listed_and_removed() {
         (409, "PathConflict")
     );
     assert_eq!(
-        lake.send("PUT", &format!("{path}?resource=file"), &[], "").await.outcome(),
+        lake.send("PUT", &format!("{path}?resource=file"), &[], "")
+            .await
+            .outcome(),
         (409, "PathConflict")
     );
     let delete = |recursive: &str| {

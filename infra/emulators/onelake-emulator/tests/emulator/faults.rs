@@ -81,7 +81,10 @@ async fn expired_tokens_and_missing_roles_on_demand() {
     assert_eq!(expired.outcome(), (401, "InvalidAuthenticationInfo"));
     assert!(expired.header("www-authenticate").starts_with("Bearer "), "{expired:?}");
     lake.emulator.add_fault(Rule::new(Fault::Forbidden));
-    assert_eq!(lake.get(&path).await.outcome(), (403, "AuthorizationPermissionMismatch"));
+    assert_eq!(
+        lake.get(&path).await.outcome(),
+        (403, "AuthorizationPermissionMismatch")
+    );
     assert_eq!(lake.get(&path).await.status, 200);
 }
 

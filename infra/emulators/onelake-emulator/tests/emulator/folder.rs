@@ -139,7 +139,9 @@ async fn names_that_windows_or_a_url_cannot_hold_are_refused_by_every_verb() {
         let told = (400, "InvalidResourceName");
         assert_eq!(lake.put(&path, "x").await.outcome(), told, "{name}");
         assert_eq!(
-            lake.send("PUT", &format!("{path}?resource=file"), &[], "").await.outcome(),
+            lake.send("PUT", &format!("{path}?resource=file"), &[], "")
+                .await
+                .outcome(),
             told,
             "{name}"
         );

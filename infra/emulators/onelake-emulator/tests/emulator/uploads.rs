@@ -111,7 +111,10 @@ async fn a_block_list_makes_a_new_blob_at_once_and_only_once() {
         assert_eq!(head.header(name), value, "{name}");
     }
     assert_eq!(put_block(&lake, &path, &[], "other").await.status, 201);
-    assert_eq!(commit(&lake, &path, &headers).await.outcome(), (409, "BlobAlreadyExists"));
+    assert_eq!(
+        commit(&lake, &path, &headers).await.outcome(),
+        (409, "BlobAlreadyExists")
+    );
     assert_eq!(lake.get(&path).await.text(), "hello");
     assert_eq!(commit(&lake, &path, &headers[1..]).await.status, 201);
     assert_eq!(lake.get(&path).await.text(), "other");
@@ -140,7 +143,11 @@ async fn a_folder_at_the_path_and_a_file_above_it_are_conflicts() {
     for (path, code) in [(&folder, "BlobAlreadyExists"), (&below, "PathConflict")] {
         assert_eq!(put_block(&lake, path, &[], "hello").await.status, 201, "{path}");
         assert_eq!(commit(&lake, path, &[NEW]).await.outcome(), (409, code), "{path}");
-        assert_eq!(commit(&lake, path, &[]).await.outcome(), (409, "PathConflict"), "{path}");
+        assert_eq!(
+            commit(&lake, path, &[]).await.outcome(),
+            (409, "PathConflict"),
+            "{path}"
+        );
     }
     assert_eq!(lake.get(&format!("{FILES}/file")).await.text(), "hello");
     assert_eq!(lake.head(&below).await.outcome(), (404, "BlobNotFound"));

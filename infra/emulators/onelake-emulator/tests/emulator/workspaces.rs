@@ -40,7 +40,11 @@ async fn workspaces_items_and_their_folders_cannot_be_changed() {
         ),
     ];
     for (method, path, told) in cases {
-        assert_eq!(lake.send(method, path, &[], "").await.outcome(), told, "{method} {path}");
+        assert_eq!(
+            lake.send(method, path, &[], "").await.outcome(),
+            told,
+            "{method} {path}"
+        );
     }
     let file = format!("{FILES}/a");
     assert_eq!(
@@ -87,7 +91,9 @@ async fn workspaces_can_be_created_with_the_option() {
         (404, "FilesystemNotFound")
     );
     assert_eq!(
-        lake.send("PUT", "/.onelake?resource=filesystem", &[], "").await.outcome(),
+        lake.send("PUT", "/.onelake?resource=filesystem", &[], "")
+            .await
+            .outcome(),
         (400, "InvalidResourceName")
     );
 }
