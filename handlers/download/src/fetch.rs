@@ -20,19 +20,18 @@ use reqwest::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, HeaderM
 use reqwest::{Response, StatusCode};
 use url::Url;
 
-use xact_cache::{ContentKind, FileInfo, Slot};
-use xact_config::Settings;
-use xact_contracts::category::Category;
-use xact_contracts::file_rules::{self, FileType, Judged};
-use xact_contracts::messages::Problem;
-use xact_contracts::url_guard::{UrlPolicy, location_text};
-
 use crate::resolver::PublicResolver;
 use body::{Body, too_large};
 use client::{ClientError, Clients};
 use coding::Decoding;
 use error::problem_of_200;
 use status::{header, redirect_without_location, status_failure};
+use xact_cache::{ContentKind, FileInfo, Slot};
+use xact_config::Settings;
+use xact_contracts::category::Category;
+use xact_contracts::file_rules::{self, FileType, Judged};
+use xact_contracts::messages::Problem;
+use xact_contracts::url_guard::{UrlPolicy, location_text};
 
 pub(crate) use error::FetchError;
 pub(crate) use timeouts::Timeouts;

@@ -20,6 +20,8 @@ use std::sync::Arc;
 use fail::fail_point;
 use url::Url;
 
+use breaker::Breakers;
+use fetch::{FetchError, Fetcher};
 use xact_cache::{Cache, FileInfo, Slot};
 use xact_config::Settings;
 use xact_contracts::cache_path;
@@ -31,9 +33,6 @@ use xact_contracts::topology::Stage;
 use xact_contracts::url_guard::UrlPolicy;
 use xact_runtime::{Context, Emit, Factory, Failure, Handler, Limits, Outcome, Service, SetupError, Unavailable};
 use xact_telemetry::metrics::{InProgress, metrics};
-
-use breaker::Breakers;
-use fetch::{FetchError, Fetcher};
 
 /// The handler.
 pub struct Download {

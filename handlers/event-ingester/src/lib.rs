@@ -12,6 +12,8 @@ mod tests;
 use std::sync::Arc;
 use std::time::Instant;
 
+use irregularities::IrregularityReport;
+use recent_events::RecentEvents;
 use xact_config::Settings;
 use xact_contracts::category::Category;
 use xact_contracts::messages::{Event, MAX_ATTACHMENTS};
@@ -19,9 +21,6 @@ use xact_contracts::topology::Stage;
 use xact_contracts::url_guard::UrlPolicy;
 use xact_runtime::{Context, Emit, Factory, Failure, Handler, Limits, Outcome, Service};
 use xact_telemetry::metrics::{DOMAIN, metrics};
-
-use irregularities::IrregularityReport;
-use recent_events::RecentEvents;
 
 /// The handler.
 pub struct EventIngester {

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use url::Url;
 use uuid::Uuid;
 
+use crate::attachment::Attachment;
 use xact_contracts::blob_path::{PathParts, blob_paths};
 use xact_contracts::category::Category;
 use xact_contracts::markers::UNKNOWN_ASSIGNMENT;
@@ -13,8 +14,6 @@ use xact_contracts::url_guard::UrlPolicy;
 use xact_contracts::{file_rules, presigned, time};
 use xact_runtime::Context;
 use xact_telemetry::metrics::DOMAIN;
-
-use crate::attachment::Attachment;
 
 /// Returns a task for each attachment of an event; with a problem, the attachment fails instead of being downloaded.
 pub(crate) fn of_event(event: &Event, policy: &UrlPolicy, context: &Context) -> Vec<(DownloadTask, Option<Problem>)> {

@@ -1,9 +1,8 @@
 use serde_json::{Value, json};
 
+use super::*;
 use xact_config::Environment;
 use xact_contracts::messages::{DeadLetter, Message};
-
-use super::*;
 
 fn ingester() -> EventIngester {
     EventIngester::new(&Settings::from_environment(&Environment::default()).unwrap())

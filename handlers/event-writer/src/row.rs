@@ -77,9 +77,9 @@ fn text_of(value: &RawValue) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use xact_contracts::messages::Message;
 
     use super::*;
+    use xact_contracts::messages::Message;
 
     #[test]
     fn every_column_is_read_from_its_path_whatever_its_type() {

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
+use dates::Dates;
 use xact_config::Settings;
 use xact_contracts::ids::AppId;
 use xact_contracts::messages::{DownloadResult, Status};
@@ -28,8 +29,6 @@ use xact_runtime::{
     TablePositions, Unavailable,
 };
 use xact_table_sink::{TableSink, sourced};
-
-use dates::Dates;
 
 /// The handler.
 pub struct ResultProcessor {

@@ -47,9 +47,8 @@ impl Handler for RetryScheduler {
 
 #[cfg(test)]
 mod tests {
-    use xact_contracts::messages::Message;
-
     use super::*;
+    use xact_contracts::messages::Message;
 
     async fn outcome(retry_at: &str) -> Outcome<RetryScheduler> {
         let task = DownloadTask::decode(format!(r#"{{"trace_id":"t","media_id":"13bb61f0-41d1-548c-97c8-ebdee367da68","attachment_url":"https://a/b.pdf",

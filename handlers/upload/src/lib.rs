@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use fail::fail_point;
 
+use janitor::Janitor;
 use xact_cache::{Cache, CachedFile, Lookup};
 use xact_config::Settings;
 use xact_contracts::blob_path;
@@ -18,8 +19,6 @@ use xact_contracts::topology::Stage;
 use xact_lake::{Content, FileError, FileStore};
 use xact_runtime::{Context, Emit, Factory, Failure, Handler, Limits, Outcome, Service, SetupError, Unavailable};
 use xact_telemetry::metrics::{InProgress, Status, metrics};
-
-use janitor::Janitor;
 
 pub use files::open_files;
 

@@ -6,14 +6,13 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use xact_contracts::cache_path::Layout;
-
 use crate::cached_file::{Entry, Lookup};
 use crate::error::CacheError;
 use crate::folders::Folders;
 use crate::janitor::{self, Cutoffs};
 use crate::slot::{Slot, SlotLocks};
 use crate::volume::{Volume, VolumeWatch};
+use xact_contracts::cache_path::Layout;
 
 /// The cache folder, as used by one stage of this process.
 pub struct Cache {

@@ -8,10 +8,9 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use xact_contracts::cache_path::{self, Layout};
-
 use crate::folders::{Folders, MissingShard};
 use crate::{previous, regular_file};
+use xact_contracts::cache_path::{self, Layout};
 
 /// An open file with the announced size.
 pub struct CachedFile {

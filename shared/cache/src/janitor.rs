@@ -8,9 +8,8 @@ use std::time::Duration;
 use cap_std::fs::{Dir, DirEntry};
 use jiff::{SignedDuration, Timestamp};
 
-use xact_contracts::cache_path::{self, Kind};
-
 use crate::folders::{Folders, open_folder};
+use xact_contracts::cache_path::{self, Kind};
 
 /// A part that was not written for this long is an orphan: a download that receives nothing is aborted much earlier.
 const PART_RETENTION: Duration = Duration::from_hours(1);

@@ -16,11 +16,10 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use xact_contracts::{cache_path, time};
-
 use crate::error::CacheError;
 use crate::folders::{Folders, MissingShard};
 use crate::footer::{self, ContentKind, FileInfo};
+use xact_contracts::{cache_path, time};
 
 /// Bytes that are buffered before they are written.
 const BUFFER_BYTES: usize = 128 * 1024;

@@ -7,11 +7,10 @@ use std::io;
 use cap_std::fs::Dir;
 use uuid::Uuid;
 
-use xact_contracts::cache_path::{self, PREVIOUS_FILE, PREVIOUS_NOTE};
-
 use crate::folders::{Folders, MissingShard, open_folder};
 use crate::footer::FileInfo;
 use crate::regular_file;
+use xact_contracts::cache_path::{self, PREVIOUS_FILE, PREVIOUS_NOTE};
 
 /// Returns what the note says of a complete file, if the file exists and has the size in the note.
 pub(crate) fn complete_file(folders: &Folders, media_id: Uuid) -> io::Result<Option<FileInfo>> {

@@ -8,12 +8,11 @@ use parking_lot::Mutex;
 use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
-use xact_contracts::cache_path;
-
 use crate::folders::{Folders, MissingShard};
 use crate::footer::{self, FileInfo};
 use crate::part::Part;
 use crate::{previous, regular_file};
+use xact_contracts::cache_path;
 
 /// One lock per attachment in progress.
 #[derive(Default)]

@@ -8,15 +8,14 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::agreement::{self, Decision};
+use crate::configured::{Configured, table};
+use crate::unavailable::unavailable_on_error;
 use xact_config::Settings;
 use xact_contracts::ids::AppId;
 use xact_lake::{Appended, Key, Sourced, Table, TableRow};
 use xact_runtime::{AssignError, Assigned, SetupError, Starts, Unavailable};
 use xact_telemetry::metrics::{Status, metrics};
-
-use crate::agreement::{self, Decision};
-use crate::configured::{Configured, table};
-use crate::unavailable::unavailable_on_error;
 
 /// A table that a stage writes to. Without a table (`ENABLE_DELTA_WRITES=false`), writes do nothing.
 pub struct TableSink<R: TableRow> {

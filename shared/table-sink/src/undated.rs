@@ -12,10 +12,9 @@ use std::sync::Arc;
 use jiff::ToSpan;
 use jiff::civil::Date;
 
+use crate::sink::TableSink;
 use xact_lake::TableRow;
 use xact_runtime::Unavailable;
-
-use crate::sink::TableSink;
 
 /// Most days between two records of an event without a timestamp. Event Hubs Standard retains records for seven.
 pub const WINDOW_DAYS: i32 = 31;

@@ -5,15 +5,14 @@ use std::time::Instant;
 use bytes::Bytes;
 use reqwest::Response;
 
-use xact_cache::Part;
-use xact_contracts::category::Category;
-use xact_contracts::file_rules::{self, CONTENT_HEAD_BYTES, FileType, Judged};
-use xact_contracts::messages::Problem;
-
 use super::coding::{CodingError, Decoding};
 use super::error::{FetchError, problem_of_200};
 use super::timeouts::Timeouts;
 use super::transport::body_problem;
+use xact_cache::Part;
+use xact_contracts::category::Category;
+use xact_contracts::file_rules::{self, CONTENT_HEAD_BYTES, FileType, Judged};
+use xact_contracts::messages::Problem;
 
 /// Most decoded bytes for each received byte, beyond [`RATIO_FREE_BYTES`]. Text and tables reach 20 to 50; the maximum of
 /// deflate, more than 1,000, comes from repeated bytes.

@@ -9,14 +9,13 @@ use reqwest::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use reqwest::{Certificate, Client, ClientBuilder, Response, StatusCode, redirect};
 use url::Url;
 
-use xact_config::Settings;
-use xact_contracts::category::Category;
-use xact_telemetry::metrics::metrics;
-
 use super::error::{FetchError, problem_of_200};
 use super::timeouts::Timeouts;
 use super::transport::{Repeat, request_problem};
 use crate::resolver::PublicResolver;
+use xact_config::Settings;
+use xact_contracts::category::Category;
+use xact_telemetry::metrics::metrics;
 
 /// How long an idle connection is kept: less than the 20 s or so after which S3 closes it.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);

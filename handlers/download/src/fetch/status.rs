@@ -7,14 +7,13 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use url::Url;
 
+use super::error::FetchError;
+use super::service_error::ServiceError;
+use crate::{not_yet, retry_after};
 use xact_contracts::category::Category;
 use xact_contracts::messages::Problem;
 use xact_contracts::presigned::{self, PresignedKind};
 use xact_contracts::time;
-
-use super::error::FetchError;
-use super::service_error::ServiceError;
-use crate::{not_yet, retry_after};
 
 /// Returns the value of a header if it is text.
 pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -17,12 +17,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use uuid::Uuid;
-use xact_cache::Cache;
-use xact_config::Environment;
 
 use super::coding::tests::{gzip, signed_frames};
 use super::raw_server::{Connection, RawServer};
 use super::*;
+use xact_cache::Cache;
+use xact_config::Environment;
 
 const MAX_FILE_BYTES: u64 = 1_000_000;
 /// A small PDF, as far as the rules check.

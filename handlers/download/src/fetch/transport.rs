@@ -3,11 +3,10 @@
 use std::error::Error;
 use std::io;
 
+use crate::resolver::{PrivateAddressError, ResolveError};
 use xact_contracts::category::Category;
 use xact_contracts::error_cause::innermost;
 use xact_contracts::messages::Problem;
-
-use crate::resolver::{PrivateAddressError, ResolveError};
 
 /// Why a request without a response is sent again at once, on a new connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,16 +7,15 @@ use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfi
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
+use super::hostile_dns::{Answer, HostileDns};
+use super::*;
+use crate::fetch::{FetchError, Fetcher, Timeouts};
 use xact_cache::Cache;
 use xact_config::{Environment, Settings};
 use xact_contracts::category::Category;
 use xact_contracts::file_rules::FileType;
 use xact_contracts::messages::Problem;
 use xact_contracts::url_guard::UrlPolicy;
-
-use super::hostile_dns::{Answer, HostileDns};
-use super::*;
-use crate::fetch::{FetchError, Fetcher, Timeouts};
 
 const HOST: &str = "claims.example";
 const PUBLIC: IpAddr = IpAddr::V4(Ipv4Addr::new(8, 8, 8, 8));
