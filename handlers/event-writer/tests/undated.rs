@@ -1,4 +1,4 @@
-//! An event without a timestamp has one row, however often it is sent.
+//! An event without a timestamp has one row, even if it is sent several times.
 
 // Test code outside of a test function: a failed step is a failed test.
 #![allow(clippy::unwrap_used)]
@@ -45,7 +45,7 @@ async fn write(writer: &EventWriter, records: &[Delivered<Event>]) {
     assert!(writer.handle(&batch, &context).await.unwrap().is_empty());
 }
 
-/// Trace id, days since 1970 and seconds since 1970 of each row.
+/// Returns trace id, days since 1970 and seconds since 1970 of each row.
 fn rows(batches: &[RecordBatch]) -> Vec<(String, i32, i64)> {
     let mut rows = Vec::new();
     for batch in batches {
@@ -82,7 +82,7 @@ async fn the_first_record_decides_its_date() {
         record(3, refused, "2026-02-11T12:00:00Z"),
     ];
     write(&writer, &batch).await;
-    // Another process, another day.
+    // Another process on another day.
     let writer = EventWriter::with_table(TableSink::of(table()));
     let again = [
         record(4, without, "2026-02-20T12:00:00Z"),

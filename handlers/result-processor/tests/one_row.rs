@@ -1,10 +1,8 @@
-//! An attachment has exactly one row in one of the two tables: whichever result comes first, whoever writes at the
-//! same moment, and wherever a process dies.
+//! An attachment has exactly one row in one of the two tables, whatever the order of its results, with concurrent writers, and
+//! wherever a process dies.
 
 // Test code outside of a test function: a failed step is a failed test.
 #![allow(clippy::unwrap_used)]
-
-// The lake's faulty storage is shared with the lake's own tests, which know the crate by its full name.
 
 mod support;
 
@@ -21,7 +19,7 @@ fn failed(name: &str) -> DownloadResult {
 }
 
 #[tokio::test]
-async fn a_file_that_arrives_after_all_replaces_its_failures() {
+async fn a_completed_attachment_replaces_its_failures() {
     let bench = Bench::new();
     let failures = [failed("a"), result("a", "failed_permanent", 1), failed("b")];
     bench.handle(0, &failures).await;
@@ -39,7 +37,7 @@ fn of_record(name: &str, status: &str, day: u32) -> DownloadResult {
 }
 
 #[tokio::test]
-async fn an_event_without_a_timestamp_that_is_sent_again_adds_no_row() {
+async fn an_event_without_a_timestamp_that_is_resent_adds_no_row() {
     let bench = Bench::new();
     // The first record decides the date; the second is of another day, in a batch of its own or in the same one.
     bench
@@ -58,7 +56,7 @@ async fn an_event_without_a_timestamp_that_is_sent_again_adds_no_row() {
         .handle(4, &[of_record("c", "completed", 5), of_record("c", "completed", 6)])
         .await;
     assert_eq!(bench.counts().await, (2, 1));
-    // A failure on another day is the same attachment's, and so is a file that arrives after all.
+    // A failure or a completion on another day belongs to the same attachment.
     bench
         .handle(
             6,
@@ -66,7 +64,7 @@ async fn an_event_without_a_timestamp_that_is_sent_again_adds_no_row() {
         )
         .await;
     assert_eq!(bench.counts().await, (3, 0));
-    // With timestamps of their own they are different events of one id: nothing is looked for on other dates.
+    // With timestamps they are different events of one id: other dates are not searched.
     let mut own = of_record("a", "completed", 20);
     own.timestamp_from_record = false;
     bench.handle(8, &[own]).await;
@@ -75,7 +73,7 @@ async fn an_event_without_a_timestamp_that_is_sent_again_adds_no_row() {
 
 #[tokio::test]
 async fn every_order_of_results_leaves_one_row() {
-    // Each sequence: its batches, of which each is a list of results.
+    // Each sequence is a list of batches, and each batch a list of results.
     let (c, f) = (|| completed("a"), || failed("a"));
     let orders: [&[Vec<DownloadResult>]; 8] = [
         &[vec![c()], vec![f()]],
@@ -95,15 +93,19 @@ async fn every_order_of_results_leaves_one_row() {
             offset += i64::try_from(batch.len()).unwrap();
         }
         assert_eq!(bench.counts().await, (1, 0), "order {number}");
-        // All of it once more: the same offsets, then new ones.
+        // All of it again: with the same offsets, then with new ones.
         bench.handle(0, &batches.concat()).await;
         bench.handle(offset, &batches.concat()).await;
         assert_eq!(bench.counts().await, (1, 0), "order {number}, again");
     }
 }
 
-/// Runs `second`, a process of its own, at every point of `first`: at each of its requests to the storage.
-async fn meet_everywhere(first: (i32, &[DownloadResult]), second: (i32, &[DownloadResult]), expected: [&[&str]; 2]) {
+/// Runs `second`, as another process, at each request of `first` to the storage.
+async fn interleave_everywhere(
+    first: (i32, &[DownloadResult]),
+    second: (i32, &[DownloadResult]),
+    expected: [&[&str]; 2],
+) {
     let sorted = |names: &[&str]| {
         let mut ids: Vec<String> = names.iter().map(|name| media_id(name)).collect();
         ids.sort();
@@ -111,7 +113,7 @@ async fn meet_everywhere(first: (i32, &[DownloadResult]), second: (i32, &[Downlo
     };
     for point in 0.. {
         let bench = Bench::new();
-        // The tables have something in them, so that every kind of request occurs.
+        // The tables contain rows, so that every kind of request occurs.
         bench.handle(0, &[completed("x"), failed("y")]).await;
         let faults = Faults::new([]);
         let (one, two) = (bench.faulty(&faults), bench.another());
@@ -121,51 +123,55 @@ async fn meet_everywhere(first: (i32, &[DownloadResult]), second: (i32, &[Downlo
         });
         handle_of(first.0, &one, 10, first.1).await.unwrap();
         if faults.is_waiting() {
-            // Loading both tables, a file and a commit each, and the looks between.
-            assert!(point > 12, "there are many points: {point}");
+            // Loading both tables, a file and a commit each, and the checks in between.
+            assert!(point > 12, "too few points: {point}");
             break;
         }
         met.await.unwrap();
         let expected = (sorted(expected[0]), sorted(expected[1]));
-        assert_eq!(bench.media().await, expected, "met at request {point}");
+        assert_eq!(bench.media().await, expected, "interleaved at request {point}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_file_and_its_failure_written_at_the_same_moment_leave_the_file() {
+async fn a_completion_and_a_failure_written_concurrently_leave_the_completion() {
     let (file, failure) = ([completed("a"), failed("c")], [failed("a"), completed("d")]);
     let expected: [&[&str]; 2] = [&["a", "d", "x"], &["c", "y"]];
-    meet_everywhere((0, &file), (1, &failure), expected).await;
-    meet_everywhere((0, &failure), (1, &file), expected).await;
+    interleave_everywhere((0, &file), (1, &failure), expected).await;
+    interleave_everywhere((0, &failure), (1, &file), expected).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_owners_of_the_same_offsets_leave_one_row_of_each_attachment() {
-    // A zombie has its batch from before the rebalance; its successor has cut the same records otherwise.
+    // The old owner has its batch from before the rebalance; the new owner has split the same records differently.
     let records = [failed("a"), completed("b"), completed("a"), failed("b"), failed("c")];
     let expected: [&[&str]; 2] = [&["a", "b", "x"], &["c", "y"]];
-    meet_everywhere((0, &records), (0, &records), expected).await;
+    interleave_everywhere((0, &records), (0, &records), expected).await;
     for cut in 1..records.len() {
         for point in (0..40).step_by(3) {
             let bench = Bench::new();
             let faults = Faults::new([]);
-            let (zombie, successor) = (bench.faulty(&faults), bench.another());
+            let (old_owner, new_owner) = (bench.faulty(&faults), bench.another());
             let theirs = records.to_vec();
             let met = faults.at_request(point, async move {
-                handle(&successor, 0, &theirs).await.unwrap();
+                handle(&new_owner, 0, &theirs).await.unwrap();
             });
-            handle(&zombie, 0, &records[..cut]).await.unwrap();
+            handle(&old_owner, 0, &records[..cut]).await.unwrap();
             if faults.is_waiting() {
                 break;
             }
             met.await.unwrap();
-            assert_eq!(bench.counts().await, (2, 1), "cut at {cut}, met at request {point}");
+            assert_eq!(
+                bench.counts().await,
+                (2, 1),
+                "cut at {cut}, interleaved at request {point}"
+            );
         }
     }
 }
 
 #[tokio::test]
-async fn a_process_that_dies_at_any_point_leaves_one_row_once_its_batch_came_again() {
+async fn a_process_that_dies_at_any_point_leaves_one_row_after_redelivery() {
     for batches in [
         [vec![failed("a"), completed("b")], vec![completed("a"), failed("b")]],
         [vec![completed("a"), failed("b")], vec![failed("a"), completed("b")]],
@@ -178,8 +184,8 @@ async fn a_process_that_dies_at_any_point_leaves_one_row_once_its_batch_came_aga
             let dying = handle(&bench.faulty(&faults), 2, &batches[1]).await;
             if !faults.is_dead() {
                 dying.unwrap();
-                // Loading both tables, a file and a commit each, and the looks between.
-                assert!(point > 12, "there are many points: {point}");
+                // Loading both tables, a file and a commit each, and the checks in between.
+                assert!(point > 12, "too few points: {point}");
                 break;
             }
             handle(&bench.another(), 2, &batches[1]).await.unwrap();
@@ -191,7 +197,7 @@ async fn a_process_that_dies_at_any_point_leaves_one_row_once_its_batch_came_aga
 }
 
 #[tokio::test]
-async fn a_lost_answer_to_any_of_the_commits_leaves_one_row() {
+async fn a_lost_response_to_any_of_the_commits_leaves_one_row() {
     for fault in [
         Fault::ResponseLost,
         Fault::ConflictWithItself,
@@ -221,7 +227,7 @@ async fn a_lost_answer_to_any_of_the_commits_leaves_one_row() {
 }
 
 #[tokio::test]
-async fn an_answer_that_stays_unknown_leaves_one_row_once_the_batch_is_tried_again() {
+async fn an_unknown_commit_outcome_leaves_one_row_after_the_batch_is_retried() {
     for commit in 0..3 {
         let bench = Bench::new();
         bench.handle(0, &[failed("a"), completed("x")]).await;

@@ -1,9 +1,7 @@
-//! The result processor on local tables: which results make which rows, and when none.
+//! The result processor on local tables: which results make which rows.
 
 // Test code outside of a test function: a failed step is a failed test.
 #![allow(clippy::unwrap_used)]
-
-// The lake's faulty storage is shared with the lake's own tests, which know the crate by its full name.
 
 mod support;
 
@@ -11,7 +9,7 @@ use support::{APP, Bench, handle, result};
 use xact_runtime::{AssignError, Assigned, BatchHandler, CommitMetadata, Starts};
 
 #[tokio::test]
-async fn each_final_result_is_one_row_and_an_attempt_that_is_tried_again_is_none() {
+async fn each_final_result_is_one_row_and_a_failure_that_is_retried_is_none() {
     let bench = Bench::new();
     let results = [
         result("a", "completed", 0),
@@ -23,7 +21,7 @@ async fn each_final_result_is_one_row_and_an_attempt_that_is_tried_again_is_none
 }
 
 #[tokio::test]
-async fn results_that_come_again_add_no_row() {
+async fn redelivered_results_add_no_row() {
     let bench = Bench::new();
     let results = [result("a", "completed", 0), result("b", "failed_permanent", 0)];
     // The same offsets, then new offsets, then both results in one batch.
@@ -35,11 +33,11 @@ async fn results_that_come_again_add_no_row() {
 }
 
 #[tokio::test]
-async fn a_failure_of_work_done_twice_leaves_the_completed_attachment_alone() {
+async fn a_failure_of_duplicate_work_does_not_affect_the_completed_attachment() {
     let bench = Bench::new();
     bench.handle(0, &[result("a", "completed", 0)]).await;
     bench.handle(1, &[result("a", "failed_permanent", 0)]).await;
-    // In one batch as well, whichever stands first.
+    // In one batch too, whatever their order.
     bench
         .handle(2, &[result("b", "failed_permanent", 0), result("b", "completed", 0)])
         .await;
@@ -47,14 +45,14 @@ async fn a_failure_of_work_done_twice_leaves_the_completed_attachment_alone() {
 }
 
 #[tokio::test]
-async fn a_replay_that_fails_again_is_a_row_of_its_own() {
+async fn a_replay_that_fails_again_is_another_row() {
     let bench = Bench::new();
     bench.handle(0, &[result("a", "failed_permanent", 0)]).await;
     bench.handle(1, &[result("a", "failed_permanent", 1)]).await;
     assert_eq!(bench.counts().await, (0, 2));
 }
 
-/// Partition 0, of which the topic has the records from 0 to `end`.
+/// Partition 0 of a topic with the records from 0 to `end`.
 fn assigned(committed: Option<i64>, note: Option<CommitMetadata>, end: i64) -> [Assigned; 1] {
     [Assigned {
         app_id: APP.into(),
@@ -90,7 +88,7 @@ async fn a_table_that_is_ahead_of_the_topic_is_refused_with_advice() {
 }
 
 #[tokio::test]
-async fn a_restored_table_gets_the_rows_again_that_it_lost_and_the_other_none_twice() {
+async fn a_restored_table_gets_its_lost_rows_again_and_the_other_table_no_duplicates() {
     let results = ["a", "b", "c", "d"].map(|name| result(name, "completed", 0));
     let failures = ["e", "f"].map(|name| result(name, "failed_permanent", 0));
     let bench = Bench::new();
@@ -102,7 +100,7 @@ async fn a_restored_table_gets_the_rows_again_that_it_lost_and_the_other_none_tw
     assert_eq!(
         bench.another().assigned(&assigned(Some(6), noted.clone(), 6)).await,
         Ok(Starts::new()),
-        "the attachments' position lags, and that was noted"
+        "the attachments' position lags as noted"
     );
     bench.restore("xact_attachments", &backup);
 
@@ -118,7 +116,7 @@ async fn a_restored_table_gets_the_rows_again_that_it_lost_and_the_other_none_tw
 }
 
 #[tokio::test]
-async fn a_batch_without_rows_for_a_table_makes_no_commit_in_it_and_its_position_may_lag() {
+async fn a_batch_without_rows_for_a_table_makes_no_commit_and_its_position_may_lag() {
     let bench = Bench::new();
     let results = ["a", "b", "c"].map(|name| result(name, "completed", 0));
     bench.handle(0, &results[..1]).await;
@@ -130,7 +128,7 @@ async fn a_batch_without_rows_for_a_table_makes_no_commit_in_it_and_its_position
         )
     };
     let before = commits();
-    // Failures with another attempt ahead make no row.
+    // Failures that are retried make no row.
     bench.handle(2, &[result("y", "failed", 0)]).await;
     assert_eq!(commits(), before);
     bench.handle(3, &results[1..]).await;
@@ -138,7 +136,7 @@ async fn a_batch_without_rows_for_a_table_makes_no_commit_in_it_and_its_position
     let noted = Some(CommitMetadata::Tables(bench.processor.table_positions(&APP.into())));
     let next = bench.another();
     assert_eq!(next.assigned(&assigned(Some(5), noted, 5)).await, Ok(Starts::new()));
-    // All of it again, as if the group's offset had been lost: nothing is added twice.
+    // All of it again, as if the group's offset was lost: no duplicates.
     handle(
         &next,
         0,
@@ -162,7 +160,7 @@ async fn tables_that_are_new_to_an_old_group_are_filled_from_the_first_record() 
 }
 
 #[tokio::test]
-async fn a_recreated_topic_that_has_outrun_the_table_loses_nothing() {
+async fn a_recreated_topic_that_has_grown_past_the_table_loses_nothing() {
     let bench = Bench::new();
     bench
         .handle(0, &["a", "b"].map(|name| result(name, "completed", 0)))
@@ -172,11 +170,11 @@ async fn a_recreated_topic_that_has_outrun_the_table_loses_nothing() {
     bench
         .handle(0, &["c", "a"].map(|name| result(name, "completed", 0)))
         .await;
-    assert_eq!(bench.counts().await, (3, 0), "by their offsets both would be known");
+    assert_eq!(bench.counts().await, (3, 0), "not skipped by offset");
 }
 
 #[tokio::test]
-async fn offsets_reset_to_the_first_double_no_row() {
+async fn offsets_reset_to_the_first_add_no_duplicates() {
     let results = [result("a", "completed", 0), result("b", "failed_permanent", 0)];
     let bench = Bench::new();
     bench.handle(0, &results).await;
@@ -187,12 +185,12 @@ async fn offsets_reset_to_the_first_double_no_row() {
 }
 
 #[tokio::test]
-async fn offsets_reset_forward_stay_there_over_a_restart() {
+async fn offsets_reset_forward_are_kept_after_a_restart() {
     let bench = Bench::new();
     bench.handle(0, &[result("a", "completed", 0)]).await;
     let skipping = assigned(Some(7), Some(CommitMetadata::OperatorReset), 9);
     assert_eq!(bench.processor.assigned(&skipping).await, Ok(Starts::new()));
-    // The next commit is the stage's own, with its own note, whether there were rows or not.
+    // The next commit is the stage's, with the tables' positions, with or without rows.
     let noted = Some(CommitMetadata::Tables(bench.processor.table_positions(&APP.into())));
     let later = bench.another();
     assert_eq!(later.assigned(&assigned(Some(7), noted, 9)).await, Ok(Starts::new()));

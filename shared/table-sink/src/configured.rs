@@ -3,8 +3,12 @@
 use std::sync::Arc;
 
 use xact_config::Settings;
+use xact_contracts::redaction::redact_text;
 use xact_contracts::topology::Stage;
-use xact_lake::{AttachmentRow, Connection, EventRow, FailedRow, Location, Table, TableOptions, TableRow};
+use xact_lake::{
+    AttachmentRow, ConnectError, Connection, EventRow, FailedRow, Location, LocationError, Table, TableOptions,
+    TableRow,
+};
 use xact_runtime::SetupError;
 use xact_telemetry::metrics::count_onelake;
 
@@ -47,22 +51,58 @@ impl Configured for FailedRow {
     }
 }
 
+/// Reasons why a configured table cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenTableError {
+    /// The setting is missing.
+    #[error(
+        "{variable} is not set: set it to the location of table {table} (abfss://… or file:///…), or set ENABLE_DELTA_WRITES=false"
+    )]
+    NotSet {
+        /// The environment variable.
+        variable: &'static str,
+        /// The name of the table.
+        table: &'static str,
+    },
+    /// The setting is not a location.
+    #[error("{variable}: {}", redact_text(&error.to_string()))]
+    Location {
+        /// The environment variable.
+        variable: &'static str,
+        /// What is wrong with its value.
+        error: LocationError,
+    },
+    /// There is no identity for OneLake.
+    #[error("{variable}: {}", redact_text(&error.to_string()))]
+    Connect {
+        /// The environment variable.
+        variable: &'static str,
+        /// What is missing.
+        error: ConnectError,
+    },
+}
+
+impl From<OpenTableError> for SetupError {
+    fn from(error: OpenTableError) -> Self {
+        Self::new(error)
+    }
+}
+
 /// Returns the configured table of these rows. No I/O happens yet.
 ///
 /// # Errors
 /// When the setting is missing or not a valid location, or no identity for OneLake is configured.
-pub fn table<R: Configured>(settings: &Settings) -> Result<Table<R>, SetupError> {
+pub fn table<R: Configured>(settings: &Settings) -> Result<Table<R>, OpenTableError> {
     let (variable, path) = (R::VARIABLE, R::path(settings));
     if path.is_empty() {
-        return Err(SetupError::new(format_args!(
-            "{variable} is not set: set it to the location of table {} (abfss://… or file:///…), or set ENABLE_DELTA_WRITES=false",
-            R::NAME
-        )));
+        return Err(OpenTableError::NotSet {
+            variable,
+            table: R::NAME,
+        });
     }
-    let refuse = |error: &dyn std::fmt::Display| SetupError::new(format_args!("{variable}: {error}"));
-    let location = Location::parse(path).map_err(|error| refuse(&error))?;
-    let connection =
-        Connection::to(&location, || settings.identity(), settings.ca_file()).map_err(|error| refuse(&error))?;
+    let location = Location::parse(path).map_err(|error| OpenTableError::Location { variable, error })?;
+    let connection = Connection::to(&location, || settings.identity(), settings.ca_file())
+        .map_err(|error| OpenTableError::Connect { variable, error })?;
     let connection = connection.observed(Arc::new(|operation, class, price| {
         count_onelake(R::STAGE, R::NAME, operation, class, price);
     }));

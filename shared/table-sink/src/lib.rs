@@ -14,9 +14,7 @@ mod sourced;
 mod unavailable;
 mod undated;
 
-pub use configured::{Configured, table};
+pub use configured::{Configured, OpenTableError, table};
 pub use sink::TableSink;
 pub use sourced::sourced;
 pub use undated::{UndatedRows, WINDOW_DAYS};
-// The error of `table`.
-pub use xact_runtime::SetupError;

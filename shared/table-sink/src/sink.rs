@@ -9,12 +9,12 @@ use jiff::civil::Date;
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::agreement::{self, Decision};
-use crate::configured::{Configured, table};
+use crate::configured::{Configured, OpenTableError, table};
 use crate::unavailable::unavailable_on_error;
 use xact_config::Settings;
 use xact_contracts::ids::AppId;
 use xact_lake::{Appended, Key, Sourced, Table, TableRow};
-use xact_runtime::{AssignError, Assigned, SetupError, Starts, Unavailable};
+use xact_runtime::{AssignError, Assigned, Starts, Unavailable};
 use xact_telemetry::metrics::{Status, metrics};
 
 /// A table that a stage writes to. Without a table (`ENABLE_DELTA_WRITES=false`), writes do nothing.
@@ -29,7 +29,7 @@ impl<R: TableRow> TableSink<R> {
     ///
     /// # Errors
     /// Those of [`table`].
-    pub fn open(settings: &Settings) -> Result<Self, SetupError>
+    pub fn open(settings: &Settings) -> Result<Self, OpenTableError>
     where
         R: Configured,
     {

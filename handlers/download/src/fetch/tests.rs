@@ -158,7 +158,7 @@ async fn sends(bytes: Vec<u8>, then: Then) -> RawServer {
     .await
 }
 
-/// A server that sends one file with these headers, in so many pieces.
+/// A server that sends one file with these headers, in this number of pieces.
 async fn serves(headers: &str, body: &[u8], pieces: usize) -> RawServer {
     let head = answer(&format!("Content-Length: {}\r\n{headers}", body.len()), b"");
     let body = body.to_vec();

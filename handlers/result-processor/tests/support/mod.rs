@@ -1,4 +1,4 @@
-//! A result processor on local tables, results to give it, and what the tables hold then.
+//! A result processor on local tables, results for it, and the rows of the tables.
 #![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
 
 #[path = "../../../../shared/lake/tests/support/faulty_store.rs"]
@@ -19,7 +19,7 @@ use xact_lake::{AttachmentRow, FailedRow, Location, Table, TableOptions, TableRo
 use xact_runtime::{Batch, BatchHandler, Context, Delivered, Unavailable};
 use xact_table_sink::TableSink;
 
-/// What a faulty store stands on.
+/// The options that a faulty store extends.
 pub fn options() -> TableOptions {
     TableOptions::default()
 }
@@ -49,33 +49,33 @@ impl Bench {
         open(self.folder.path(), &faults.options())
     }
 
-    /// A copy of a table as it is now.
+    /// Copies a table.
     pub fn backup(&self, table: &str) -> tempfile::TempDir {
         let copy = tempfile::tempdir().unwrap();
         copy_folder(&self.folder.path().join(table), copy.path());
         copy
     }
 
-    /// The table becomes what it was.
+    /// Restores a table from a copy.
     pub fn restore(&self, table: &str, backup: &tempfile::TempDir) {
         let table = self.folder.path().join(table);
         std::fs::remove_dir_all(&table).unwrap();
         copy_folder(backup.path(), &table);
     }
 
-    /// How many commits a table has.
+    /// Returns the number of commits of a table.
     pub fn commits(&self, table: &str) -> usize {
         let log = std::fs::read_dir(self.folder.path().join(table).join("_delta_log"));
         let is_entry = |entry: &std::fs::DirEntry| entry.path().extension().is_some_and(|end| end == "json");
         log.into_iter().flatten().flatten().filter(is_entry).count()
     }
 
-    /// Hands over results with offsets from `first` on.
+    /// Processes results with offsets from `first`.
     pub async fn handle(&self, first: i64, results: &[DownloadResult]) {
         handle(&self.processor, first, results).await.unwrap();
     }
 
-    /// Media ids in the table of attachments and in that of failures, one entry a row, sorted.
+    /// Returns the sorted media ids of the rows of both tables: attachments, failures.
     pub async fn media(&self) -> (Vec<String>, Vec<String>) {
         (
             media(&table::<AttachmentRow>(self.folder.path(), &TableOptions::default())).await,
@@ -83,7 +83,7 @@ impl Bench {
         )
     }
 
-    /// Rows of attachments and of failures.
+    /// Returns the number of rows of both tables.
     pub async fn counts(&self) -> (usize, usize) {
         let (attachments, failed) = self.media().await;
         (attachments.len(), failed.len())
@@ -125,12 +125,12 @@ async fn media<R: TableRow>(table: &Table<R>) -> Vec<String> {
     media
 }
 
-/// Gives a processor results of partition 0 with offsets from `first` on.
+/// Processes results of partition 0 with offsets from `first`.
 pub async fn handle(processor: &ResultProcessor, first: i64, results: &[DownloadResult]) -> Result<(), Unavailable> {
     handle_of(0, processor, first, results).await
 }
 
-/// Gives a processor results of a partition with offsets from `first` on.
+/// Processes results of a partition with offsets from `first`.
 pub async fn handle_of(
     partition: i32,
     processor: &ResultProcessor,

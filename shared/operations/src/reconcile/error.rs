@@ -2,7 +2,7 @@
 
 use xact_kafka::admin::AdminError;
 use xact_lake::TableError;
-use xact_table_sink::SetupError;
+use xact_table_sink::OpenTableError;
 
 /// Reasons why a time range cannot be reconciled.
 #[derive(Debug, thiserror::Error)]
@@ -12,7 +12,7 @@ pub enum ReconcileError {
     EmptyRange,
     /// A table cannot be opened.
     #[error(transparent)]
-    Open(#[from] SetupError),
+    Open(#[from] OpenTableError),
     /// A table cannot be read.
     #[error(transparent)]
     Table(#[from] TableError),

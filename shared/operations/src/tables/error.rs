@@ -1,7 +1,7 @@
 //! Why a table cannot be maintained.
 
 use xact_lake::{TableError, TableErrorKind};
-use xact_table_sink::SetupError;
+use xact_table_sink::OpenTableError;
 
 /// Reasons why a table cannot be maintained.
 #[derive(Debug, thiserror::Error)]
@@ -11,7 +11,7 @@ pub enum TablesError {
     Disabled,
     /// The table cannot be opened.
     #[error(transparent)]
-    Open(#[from] SetupError),
+    Open(#[from] OpenTableError),
     /// The retention of a vacuum is too short.
     #[error("{0}. If nobody reads or writes it: --allow-short-retention")]
     ShortRetention(TableError),

@@ -70,7 +70,7 @@ pub(in crate::fetch) fn signed_frames(body: &[u8], size: usize) -> Vec<u8> {
     framed
 }
 
-/// Frames without signatures, and a check sum behind them.
+/// Frames without signatures, followed by a checksum.
 fn unsigned_frames(body: &[u8], size: usize) -> Vec<u8> {
     let mut framed = Vec::new();
     for piece in body.chunks(size) {
@@ -238,11 +238,11 @@ fn a_body_truncated_anywhere_is_detected() {
         ("aws-chunked", signed_frames(text, 512)),
         ("aws-chunked", unsigned_frames(text, 512)),
     ] {
-        // Shorter ones do not yet show that they are coded; the content decides then, and the announced length.
+        // Shorter bodies do not show their coding yet; then the content and the announced length decide.
         for length in 2..body.len() {
             match decoded(coding, &body[..length], 4096) {
                 Err(CodingError::Truncated(_)) => {}
-                // Behind the last frame nothing is missed: only trailers follow.
+                // After the last frame only trailers follow, so nothing is missing.
                 Ok(whole) if coding.starts_with("aws-chunked") && whole == text => {
                     assert!(length + 100 > body.len(), "{length}");
                 }
@@ -329,7 +329,7 @@ fn a_decompression_bomb_is_decoded_in_small_pieces() {
         bomb = gzip(&bomb);
     }
     assert!(bomb.len() < 1000, "{}", bomb.len());
-    // `decoded` looks at the size of each piece.
+    // `decoded` checks the size of each piece.
     assert_eq!(
         decoded("gzip, gzip", &bomb, usize::MAX).map(|bytes| bytes.len()),
         Ok(8 * 1024 * 1024)
