@@ -7,7 +7,7 @@ use xact_contracts::time;
 use xact_kafka::ProducerError;
 use xact_kafka::admin::AdminError;
 use xact_lake::TableError;
-use xact_table_sink::SetupError;
+use xact_table_sink::OpenTableError;
 
 /// Reasons why a group is not shown or not moved.
 #[derive(Debug, thiserror::Error)]
@@ -155,7 +155,7 @@ pub enum OffsetsError {
     Send(#[from] SendError),
     /// A table cannot be opened.
     #[error(transparent)]
-    Open(#[from] SetupError),
+    Open(#[from] OpenTableError),
     /// A table cannot be read.
     #[error(transparent)]
     Table(#[from] TableError),

@@ -3,7 +3,7 @@
 use crate::delivery::SendError;
 use crate::files::OpenFilesError;
 use xact_kafka::ProducerError;
-use xact_table_sink::SetupError;
+use xact_table_sink::OpenTableError;
 
 /// Reasons why an event cannot be sent or followed.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +29,7 @@ pub enum ValidateError {
     },
     /// A table cannot be opened.
     #[error(transparent)]
-    Table(#[from] SetupError),
+    Table(#[from] OpenTableError),
     /// The files cannot be opened.
     #[error(transparent)]
     Files(#[from] OpenFilesError),
