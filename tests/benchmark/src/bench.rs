@@ -1,4 +1,4 @@
-//! What every part needs: a broker with the topics, the sample server, and handlers as processes of their own.
+//! The environment of every part: a broker with the topics, the sample server, and handlers as separate processes.
 
 use std::time::{Duration, Instant};
 
@@ -7,10 +7,10 @@ use xact_testkit::stages::environment;
 use xact_testkit::{Kafka, Result, WorkDir, wait_until};
 use xact_testkit::{Metrics, Running, Variables, command, variables};
 
-/// Longest time that a part may take to get through what it was given.
-const LIMIT: Duration = Duration::from_secs(600);
+/// Time within which a part must finish its work.
+const PART_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// The surroundings. Dropping it ends and removes everything.
+/// The environment. Dropping it stops all processes and removes all files.
 pub(crate) struct Bench {
     pub(crate) samples: SampleServer,
     environment: Variables,
@@ -24,7 +24,7 @@ impl Bench {
         let dir = WorkDir::new(&format!("bench-{name}"))?;
         let samples = SampleServer::start(&dir)?;
         let mut environment = environment(kafka.bootstrap(), &samples, &dir);
-        // As it is delivered, but for where things are.
+        // The delivered defaults, except for addresses and folders.
         environment.retain(|(name, _)| !matches!(name.as_str(), "COMMIT_INTERVAL_MS" | "KAFKA_SESSION_TIMEOUT_MS"));
         environment.extend(variables(&[
             ("LOG_LEVEL", "warn"),
@@ -40,7 +40,7 @@ impl Bench {
         })
     }
 
-    /// A handler, with `settings` on top. Does not wait.
+    /// Starts a handler with additional `settings`. Does not wait until it is ready.
     pub(crate) fn spawn(&self, stage: &str, settings: &[(&str, &str)]) -> Result<Running> {
         let mut environment = self.environment.clone();
         environment.extend(variables(settings));
@@ -48,12 +48,12 @@ impl Bench {
     }
 }
 
-/// Waits until `count` has gone through a handler: from the first that is seen to the last. Per second.
+/// Waits until a handler has processed `count` items. Returns the rate per second, measured from the first item to the last.
 pub(crate) fn rate(what: &str, count: u64, mut seen: impl FnMut() -> Result<u64>) -> Result<f64> {
     let mut first: Option<(Instant, u64)> = None;
     let mut ticks = Duration::ZERO;
-    let done = wait_until(LIMIT, what, || {
-        // Wait_until slows down to ten looks a second: too coarse for a part that takes two seconds.
+    let done = wait_until(PART_TIMEOUT, what, || {
+        // `wait_until` slows down to ten polls per second, too coarse for a part that takes two seconds.
         let begun = Instant::now();
         loop {
             let seen = match seen() {
@@ -80,14 +80,14 @@ pub(crate) fn rate(what: &str, count: u64, mut seen: impl FnMut() -> Result<u64>
     done?
 }
 
-/// The sum of a counter, over a process's own metrics; none while it does not answer.
+/// Returns the sum of a counter in the metrics of a process; zero while it does not answer.
 pub(crate) fn counted(running: &Running, name: &str, labels: &[(&str, &str)]) -> u64 {
     let sum = running.metrics().map(|metrics: Metrics| metrics.sum(name, labels));
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     sum.map_or(0, |sum| sum as u64)
 }
 
-/// A value of `/proc/PID/status`, in MiB.
+/// Returns a value of `/proc/PID/status` in MiB.
 pub(crate) fn memory_mib(running: &Running, field: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", running.process.id())).unwrap_or_default();
     let line = status

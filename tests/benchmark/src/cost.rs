@@ -1,8 +1,8 @@
-//! What 1,000 attachments cost: the whole pipeline over the OneLake emulator and a real Kafka, with everything counted that
-//! Azure bills. `infra/COST.md` turns the figures into examples.
+//! Measures what 1,000 attachments cost: runs the whole pipeline over the OneLake emulator and a real Kafka and counts
+//! everything that Azure bills. `infra/COST.md` turns the figures into examples.
 //!
-//! Settings are those that the product is delivered with, the batch times included, and the log is what Log Analytics would
-//! get. A warm-up comes first: tables are created and opened once, not for each 1,000 attachments.
+//! All settings have their defaults, the batch times included, and the log is what Log Analytics would ingest. A warm-up comes
+//! first, because tables are created and opened once and not for each 1,000 attachments.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -26,12 +26,12 @@ const EVENTS: u64 = 1000;
 const ATTACHMENTS: u64 = 3;
 const FILE_BYTES: u64 = 100_000;
 const WARM_UP: u64 = 10;
-const QUIET: Duration = Duration::from_secs(60);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
 /// Clock ticks of `/proc/PID/stat` in a second: fixed on Linux.
 const TICKS: f64 = 100.0;
 const TABLES: [&str; 3] = ["xact_events", "xact_attachments", "xact_attachments_failed"];
 
-/// What had been used at one moment.
+/// Totals at one moment.
 struct Used {
     vcpu_seconds: BTreeMap<String, f64>,
     log_bytes: BTreeMap<String, u64>,
@@ -82,7 +82,7 @@ pub(crate) fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Sends events with their attachments; their bytes, keys included.
+/// Sends events with their attachments. Returns their size in bytes, keys included.
 fn send(sender: &Sender, from: u64, to: u64) -> Result<u64> {
     let mut bytes = 0;
     for number in from..to {
@@ -96,7 +96,7 @@ fn send(sender: &Sender, from: u64, to: u64) -> Result<u64> {
     Ok(bytes)
 }
 
-/// A presigned URL as S3 makes it: its length is part of the cost.
+/// Returns a presigned URL as S3 creates it: its length is part of the cost.
 fn url(trace_id: &str, file: u64) -> String {
     format!(
         "https://claimxperience.com/ok/{FILE_BYTES}/{trace_id}/{file}.pdf?X-Amz-Algorithm=AWS4-HMAC-SHA256\
@@ -105,7 +105,7 @@ fn url(trace_id: &str, file: u64) -> String {
     )
 }
 
-/// Waits until all rows of so many events are there and no group has lag.
+/// Waits until all rows of `events` events are written and no group has lag.
 fn settle(bench: &Bench, handlers: &[Running], events: u64) -> Result<()> {
     let rows = |stage: &str, table: &str| {
         let handler = handlers.iter().find(|handler| handler.process.name() == stage);
@@ -123,7 +123,7 @@ fn settle(bench: &Bench, handlers: &[Running], events: u64) -> Result<()> {
         ("LOCAL_KAFKA_BOOTSTRAP_SERVERS", bench.kafka.bootstrap()),
         ("RETRY_DELAYS", "1,2,4,8"),
     ]);
-    wait_no_lag_of(QUIET, &client, &bench.dir)
+    wait_no_lag_of(DRAIN_TIMEOUT, &client, &bench.dir)
 }
 
 impl Used {
@@ -153,7 +153,7 @@ impl Used {
     }
 }
 
-/// User and system time of a process and its threads.
+/// Returns the user and system time of a process and its threads.
 fn cpu_seconds(id: u32) -> Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat"))
         .map_err(|error| failed("the CPU time of a handler", error.to_string()))?;
@@ -167,7 +167,7 @@ fn cpu_seconds(id: u32) -> Result<f64> {
     Ok(ticks / TICKS)
 }
 
-/// Entries of a table's log.
+/// Returns the number of entries in the log of a table.
 fn commits(bench: &Bench, table: &str) -> u64 {
     let log = fs::read_dir(bench.dir.join("tables").join(table).join("_delta_log"));
     let entries = log.into_iter().flatten().flatten();
@@ -204,7 +204,7 @@ fn onelake(bill: &Value, commits: u64, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Event Hubs counts what is sent to it, and what each consumer group reads.
+/// Reports messages as Event Hubs bills them: those sent to it, and those that each consumer group reads.
 fn events(before: &Used, after: &Used, sent: u64, report: &mut Report) {
     let of = |after: u64, before: u64| {
         #[expect(clippy::cast_precision_loss, reason = "some megabytes")]
@@ -245,7 +245,7 @@ fn processes(before: &Used, after: &Used, report: &mut Report) {
     report.figure("all handlers: log", "bytes", all);
 }
 
-/// Of 1,000 attachments.
+/// Scales a total to 1,000 attachments.
 fn scaled(value: f64) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
     let attachments = (EVENTS * ATTACHMENTS) as f64;

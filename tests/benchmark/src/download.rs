@@ -1,4 +1,4 @@
-//! Tasks to cached files.
+//! Measures the download stage: tasks to cached files.
 
 use std::time::Instant;
 
@@ -24,7 +24,7 @@ pub(crate) fn measure(bench: &Bench, files: u64, report: &mut Report) -> Result<
     let mut done = 0;
     for concurrency in [10_usize, 50] {
         let raw = requests(bench, concurrency, files)?;
-        // Not before the worker: it must not find its backlog half done by another.
+        // The worker starts only when its backlog is complete.
         for number in 0..files {
             let trace_id = format!("bench-{concurrency}-{number:08}");
             let bytes = task(&trace_id, &url(&trace_id), &json!({}));
@@ -48,7 +48,7 @@ pub(crate) fn measure(bench: &Bench, files: u64, report: &mut Report) -> Result<
     Ok(())
 }
 
-/// The same number of files of the same size from the same server over TLS, read and thrown away.
+/// Measures bare requests: the same number of files of the same size from the same server over TLS, read and discarded.
 fn requests(bench: &Bench, concurrency: usize, files: u64) -> Result<f64> {
     let other = |error: &dyn std::fmt::Display| failed("the raw loop", error.to_string());
     let ca = std::fs::read(&bench.samples.ca_file).map_err(|error| other(&error))?;
@@ -66,7 +66,7 @@ fn requests(bench: &Bench, concurrency: usize, files: u64) -> Result<f64> {
             .map(|number| {
                 let url = url(&format!("raw-{concurrency}-{number:08}"));
                 let client = client.clone();
-                // A task each, as the product has: else one thread does it all.
+                // One task per request, as in the product: otherwise one thread would do all the work.
                 async move {
                     let got =
                         tokio::spawn(async move { client.get(url).send().await?.error_for_status()?.bytes().await });

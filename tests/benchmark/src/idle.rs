@@ -1,4 +1,4 @@
-//! What each handler costs while it has nothing to do.
+//! Measures what each handler costs while it is idle.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Events to tasks.
+//! Measures the event ingester: events to tasks.
 
 use serde_json::json;
 
@@ -12,7 +12,7 @@ const PENDING: &str = "xact.downloads.pending";
 const SCRATCH: &str = "scratch";
 const PARTITIONS: i32 = 6;
 
-/// A presigned URL as S3 makes it: its length is part of the cost.
+/// Returns a presigned URL as S3 creates it: its length is part of the cost.
 pub(crate) fn url(trace_id: &str) -> String {
     format!(
         "https://claimxperience.com/ok/9000/{trace_id}/a.pdf?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date=20990101T000000Z\
@@ -21,7 +21,7 @@ pub(crate) fn url(trace_id: &str) -> String {
     )
 }
 
-/// Puts events with one attachment each on the raw topic.
+/// Sends events with one attachment each to the raw topic.
 pub(crate) fn fill(sender: &Sender, from: u64, to: u64) -> Result<()> {
     for number in from..to {
         let trace_id = format!("bench-{number:08}");

@@ -1,4 +1,4 @@
-//! Plain librdkafka: fills topics, counts them, and does the raw half of `ingest`.
+//! Plain librdkafka clients: fill topics, count records, and run the bare loop of `ingest`.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ pub(crate) fn error(error: &KafkaError) -> xact_testkit::Error {
     failed("Kafka", error.to_string())
 }
 
-/// A topic's client: counts its records.
+/// A client of one topic, which counts its records.
 pub(crate) struct Topic {
     client: BaseConsumer,
     name: String,
@@ -35,7 +35,7 @@ impl Topic {
         })
     }
 
-    /// Records that were ever written to it.
+    /// Returns the number of records that were ever written to the topic.
     pub(crate) fn count(&self) -> Result<u64> {
         let mut sum = 0;
         for partition in 0..self.partitions {
@@ -84,7 +84,7 @@ impl Sender {
     }
 }
 
-/// Consumes `count` records of a topic and produces the same bytes to another, acknowledged. Records a second.
+/// Consumes `count` records of a topic and produces the same bytes to another one, acknowledged. Returns records per second.
 pub(crate) fn consume_and_produce(broker: &str, from: &str, partitions: i32, to: &str, count: u64) -> Result<f64> {
     let consumer: BaseConsumer = config(broker).create().map_err(|e| error(&e))?;
     let mut all = TopicPartitionList::new();
@@ -98,7 +98,7 @@ pub(crate) fn consume_and_produce(broker: &str, from: &str, partitions: i32, to:
     let mut read = 0;
     while read < count {
         let Some(message) = consumer.poll(TIMEOUT) else {
-            return Err(failed("the raw loop", "the broker sends nothing more"));
+            return Err(failed("the raw loop", "the broker returned no more records"));
         };
         let message = message.map_err(|e| error(&e))?;
         let _ = begun.get_or_insert_with(Instant::now);

@@ -1,14 +1,14 @@
-//! What the product can do, beside what the same work costs without it: each pair of figures from one run, on one
-//! machine, against the same broker and server. `tests/bench` builds and runs it.
+//! Measures the product next to a bare loop that does the same work without it: both figures of a pair come from one run, on
+//! one machine, against the same broker and server. `tests/bench` builds and runs it.
 //!
-//! - [`ingest`]: events to tasks, beside a bare consume-and-produce loop of the same bytes
-//! - [`download`]: tasks to cached files, beside a bare loop of requests for the same files
-//! - [`results`]: results to rows, beside writing the same rows as parquet files
-//! - [`whole`]: events to rows through all stages; latency at half of that; memory and start of each handler
-//! - [`idle`]: what each handler costs while it has nothing to do
-//! - [`onelake`]: files and commits at the latency of OneLake, beside a bare loop of the same requests
+//! - [`ingest`]: events to tasks, next to a bare consume-and-produce loop of the same bytes
+//! - [`download`]: tasks to cached files, next to a bare loop of requests for the same files
+//! - [`results`]: results to rows, next to writing the same rows as parquet files
+//! - [`whole`]: events to rows through all stages; latency at half of that load; memory and start time of each handler
+//! - [`idle`]: what each handler costs while it is idle
+//! - [`onelake`]: files and commits at the latency of OneLake, next to a bare loop of the same requests
 //! - [`cost`]: what Azure would bill for 1,000 attachments
-//! - [`kafka`], [`bench`], [`report`]: clients, surroundings, and the table
+//! - [`kafka`], [`bench`], [`report`]: Kafka clients, the test environment, and the output
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
@@ -31,7 +31,7 @@ use clap::{Parser, ValueEnum};
 use bench::Bench;
 use report::Report;
 
-/// Measures the product beside the raw cost of the same work.
+/// Measures the product next to a bare loop that does the same work.
 #[derive(Parser)]
 #[command(name = "tests/bench")]
 struct Cli {
@@ -44,10 +44,10 @@ struct Cli {
     /// Added to each request to OneLake, in milliseconds: `onelake`.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(..=10_000))]
     latency_ms: u64,
-    /// Only these parts.
+    /// Measures only these parts.
     #[arg(long, value_delimiter = ',')]
     only: Vec<Part>,
-    /// One JSON object instead of a table.
+    /// Prints one JSON object instead of a table.
     #[arg(long)]
     json: bool,
 }
@@ -85,7 +85,7 @@ fn run(cli: &Cli, report: &mut Report) -> xact_testkit::Result<()> {
             return Ok(());
         }
         eprintln!("measuring {name} …");
-        // A broker of its own: what one part leaves behind costs the next one nothing.
+        // Each part has its own broker, so that leftovers of one part do not slow down the next.
         measure(&Bench::start(name)?, report)
     };
     measured(Part::Ingest, "ingest", &|bench, report| {

@@ -1,9 +1,9 @@
-//! The figures, for people and for programs.
+//! The figures, as a table and as JSON.
 
 use comfy_table::Table;
 use serde_json::{Map, Value, json};
 
-/// One line: what the product does, beside the raw cost where there is one.
+/// One line: the figure of the product, and the figure of the bare loop where there is one.
 struct Line {
     what: String,
     unit: &'static str,
@@ -16,7 +16,7 @@ struct Line {
 pub(crate) struct Report(Vec<Line>);
 
 impl Report {
-    /// A figure that stands alone.
+    /// Adds a figure without a bare loop.
     pub(crate) fn figure(&mut self, what: impl Into<String>, unit: &'static str, product: f64) {
         self.0.push(Line {
             what: what.into(),
@@ -26,7 +26,7 @@ impl Report {
         });
     }
 
-    /// A figure beside the raw one.
+    /// Adds a figure next to that of the bare loop.
     pub(crate) fn pair(&mut self, what: impl Into<String>, unit: &'static str, product: f64, raw: f64) {
         self.0.push(Line {
             what: what.into(),

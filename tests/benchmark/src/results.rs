@@ -1,4 +1,4 @@
-//! Results to rows.
+//! Measures the result processor: results to rows.
 
 use std::fs::File;
 use std::time::Instant;
@@ -16,7 +16,7 @@ use xact_testkit::events::completed;
 use xact_testkit::{failed, ids};
 
 const RESULTS: &str = "xact.downloads.results";
-/// `RESULT_BATCH_SIZE` as it is delivered.
+/// Default of `RESULT_BATCH_SIZE`.
 const BATCH: u64 = 2000;
 
 pub(crate) fn measure(bench: &Bench, results: u64, report: &mut Report) -> Result<()> {
@@ -44,7 +44,7 @@ fn url(trace_id: &str) -> String {
     format!("https://claimxperience.com/ok/9000/{trace_id}/a.pdf")
 }
 
-/// The row of the result that [`measure`] sends for this event.
+/// Returns the row of the result that [`measure`] sends for this event.
 pub(crate) fn row(trace_id: &str) -> AttachmentRow {
     let now = Timestamp::UNIX_EPOCH;
     AttachmentRow {
@@ -66,7 +66,8 @@ pub(crate) fn row(trace_id: &str) -> AttachmentRow {
     }
 }
 
-/// The same rows in batches of the same size, as parquet files with the same compression: no keys looked up, no commit.
+/// Measures the bare loop: the same rows in batches of the same size, as parquet files with the same compression, without
+/// key lookup and commit.
 fn append(bench: &Bench, results: u64) -> Result<f64> {
     let other = |error: &dyn std::fmt::Display| failed("the raw append", error.to_string());
     let rows: Vec<AttachmentRow> = (0..results).map(|number| row(&format!("bench-{number:08}"))).collect();

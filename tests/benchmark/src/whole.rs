@@ -1,4 +1,4 @@
-//! Events to rows through all stages, each a process of its own.
+//! Measures the whole pipeline: events to rows through all stages, each in its own process.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -76,7 +76,7 @@ pub(crate) fn measure(bench: &Bench, events: u64, report: &mut Report) -> Result
     Ok(())
 }
 
-/// Offers events at an even rate; when each was sent, by media id.
+/// Sends events at a constant rate. Returns the time at which each was sent, by media id.
 fn offer(sender: &Sender, from: u64, rate: f64) -> Result<HashMap<String, SystemTime>> {
     let mut sent_at = HashMap::new();
     let begun = Instant::now();
@@ -95,8 +95,8 @@ fn offer(sender: &Sender, from: u64, rate: f64) -> Result<HashMap<String, System
     Ok(sent_at)
 }
 
-/// From the sending of each event to the instant at which a reader of the table could see its row: the commit that
-/// names its file.
+/// Returns for each event the time from sending it to the commit that adds the file of its row, from which on readers of the
+/// table return the row.
 fn latencies(table: &Path, sent_at: &HashMap<String, SystemTime>) -> Result<Vec<Duration>> {
     let other = |error: &dyn std::fmt::Display| failed("reading the table's log", error.to_string());
     let mut latencies = Vec::new();

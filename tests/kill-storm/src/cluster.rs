@@ -1,10 +1,12 @@
-//! The processes of a run: a broker, the sample server, two of each handler; struck, and watched for ending by themselves.
+//! The processes of a run: a broker, the sample server and two processes per handler. Injects faults into them, and reports
+//! those that exit unexpectedly.
 
 use std::collections::BTreeMap;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use crate::schedule::{Act, SESSION_TIMEOUT, Step, Target};
+use crate::options::Options;
+use crate::schedule::{Action, SESSION_TIMEOUT, Step, Target};
 use xact_testkit::events::DEAD_HOST;
 use xact_testkit::managed_identity::{Answer, ManagedIdentity};
 use xact_testkit::namespace::Namespace;
@@ -14,43 +16,44 @@ use xact_testkit::{Kafka, Result, WorkDir, ports};
 use xact_testkit::{OneLakeServer, Running, Variables, command, variables};
 
 /// Processes of each handler.
-pub const EACH: usize = 2;
-/// Attempts after the first. Together they last longer than a breaker stays open, which in production every single
+pub const PROCESSES_PER_HANDLER: usize = 2;
+/// Retries per attachment. Their delays together last longer than a circuit breaker stays open; in production each single
 /// delay does.
 const MAX_RETRIES: u32 = 7;
-/// After so long the janitor takes what no message waits for.
+/// Age from which the janitor deletes cached files that no message refers to.
 pub const CACHE_RETENTION: Duration = Duration::from_secs(20);
 /// `SHUTDOWN_GRACE_SECONDS` of the run.
-const GRACE: Duration = Duration::from_secs(5);
-/// Until a process that was asked to end has: its grace, what the clients take to leave their groups, and a busy machine.
-const ENDED: Duration = Duration::from_secs(60);
-/// Tokens of the identity live so long: each is renewed several times in a storm.
-const TOKENS: Duration = Duration::from_secs(60);
-/// Exit code of a process whose work outlasted the grace period.
-const UNDRAINED: i32 = 1;
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+/// Time within which a process must exit after SIGTERM: its grace period, the time in which its clients leave their groups,
+/// and a margin for a busy machine.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(60);
+/// Lifetime of the tokens of the identity: short enough that each is renewed several times in a storm.
+const TOKEN_LIFETIME: Duration = Duration::from_secs(60);
+/// Exit code of a process that did not drain within the grace period.
+const EXIT_CODE_NOT_DRAINED: i32 = 1;
 
 /// All processes.
 pub struct Cluster {
-    // Dropped from top to bottom: what uses the broker goes before it.
+    // Fields are dropped from top to bottom: the clients of the broker before the broker.
     handlers: Vec<Handler>,
     _samples: SampleServer,
     kafka: Kafka,
     lake: Option<OneLakeServer>,
     _identity: Option<ManagedIdentity>,
     environment: Variables,
-    /// Everything that the run writes, but for the broker's data.
+    /// All output of the run except the data of the broker.
     pub dir: WorkDir,
-    /// How often each blow was struck.
-    pub struck: BTreeMap<(&'static str, Act), usize>,
-    /// Processes that ended by themselves, and how.
-    pub deaths: Vec<String>,
-    /// Processes that ended after SIGTERM without having drained in time.
+    /// Number of injected faults by target and action.
+    pub injected: BTreeMap<(&'static str, Action), usize>,
+    /// Processes that exited without being asked to, with their exit status.
+    pub unexpected_exits: Vec<String>,
+    /// Number of processes that did not drain in time after SIGTERM.
     pub undrained: usize,
-    /// Largest resident memory seen, in KiB, by handler.
+    /// Largest resident memory in KiB, by handler.
     pub resident: BTreeMap<&'static str, u64>,
 }
 
-/// One handler's process and what it must be doing.
+/// A process of a handler and its expected state.
 struct Handler {
     stage: &'static str,
     name: String,
@@ -61,49 +64,46 @@ struct Handler {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Expected {
-    Runs,
-    IsFrozen,
-    IsKilled,
-    Ends,
+    Running,
+    Frozen,
+    Killed,
+    Exiting,
 }
 
 impl Cluster {
-    /// Starts everything and waits until it is ready.
+    /// Starts all processes and waits until they are ready.
     ///
     /// # Errors
-    /// When something does not start.
-    pub fn start(azure: bool) -> Result<Self> {
+    /// When a process does not start.
+    pub fn start(options: &Options) -> Result<Self> {
         let dir = WorkDir::new("storm")?;
         let samples = SampleServer::start(&dir)?;
-        let (kafka, lake, identity, environment) = match azure {
-            false => {
-                let kafka = Kafka::start()?;
-                let environment = storm_environment(kafka.bootstrap(), &samples, &dir)?;
-                command(&["topics", "create"], environment.clone(), &dir)?.success()?;
-                (kafka, None, None, environment)
-            }
-            true => {
-                let namespace = Namespace::start()?;
-                let lake = OneLakeServer::start(&dir)?;
-                let mut environment = storm_environment(namespace.kafka.bootstrap(), &samples, &dir)?;
-                // As the deployment does it: no client of Event Hubs creates topics.
-                command(&["topics", "create"], environment.clone(), &dir)?.success()?;
-                let identity = namespace.identity("storm", Answer::Tokens(TOKENS))?;
-                environment.extend(namespace.by_identity(&identity));
-                environment.extend(lake.variables(Some(namespace.certificate()))?);
-                (namespace.kafka, Some(lake), Some(identity), environment)
-            }
+        let (kafka, lake, identity, environment) = if options.azure {
+            let namespace = Namespace::start()?;
+            let lake = OneLakeServer::start(&dir)?;
+            let mut environment = storm_environment(namespace.kafka.bootstrap(), &samples, &dir)?;
+            // As in the deployment: the clients of Event Hubs do not create topics.
+            command(&["topics", "create"], environment.clone(), &dir)?.success()?;
+            let identity = namespace.identity("storm", Answer::Tokens(TOKEN_LIFETIME))?;
+            environment.extend(namespace.by_identity(&identity));
+            environment.extend(lake.variables(Some(namespace.certificate()))?);
+            (namespace.kafka, Some(lake), Some(identity), environment)
+        } else {
+            let kafka = Kafka::start()?;
+            let environment = storm_environment(kafka.bootstrap(), &samples, &dir)?;
+            command(&["topics", "create"], environment.clone(), &dir)?.success()?;
+            (kafka, None, None, environment)
         };
         let mut handlers = Vec::new();
         for (stage, _, _) in STAGES {
-            for number in 1..=EACH {
+            for number in 1..=PROCESSES_PER_HANDLER {
                 let (name, port) = (format!("{stage}-{number}"), ports::free()?);
                 handlers.push(Handler {
                     running: Running::start_at(port, &name, stage, &[], environment.clone(), &dir)?,
                     stage,
                     name,
                     port,
-                    expected: Expected::Runs,
+                    expected: Expected::Running,
                 });
             }
         }
@@ -118,38 +118,38 @@ impl Cluster {
             _identity: identity,
             environment,
             dir,
-            struck: BTreeMap::new(),
-            deaths: Vec::new(),
+            injected: BTreeMap::new(),
+            unexpected_exits: Vec::new(),
             undrained: 0,
             resident: BTreeMap::new(),
         })
     }
 
-    /// How many processes the handlers have.
+    /// Returns the number of handler processes.
     #[must_use]
     pub fn processes(&self) -> usize {
         self.handlers.len()
     }
 
-    /// The broker's address.
+    /// Returns the address of the broker.
     #[must_use]
     pub fn broker(&self) -> &str {
         self.kafka.bootstrap()
     }
 
-    /// For Kafka's own tools.
+    /// Returns the broker, for use with Kafka's own tools.
     #[must_use]
     pub const fn kafka(&self) -> &Kafka {
         &self.kafka
     }
 
-    /// What an operator's command must know.
+    /// Returns the environment of all processes, which an operator's command needs too.
     #[must_use]
     pub const fn environment(&self) -> &Variables {
         &self.environment
     }
 
-    /// Name of a target.
+    /// Returns the name of a target.
     #[must_use]
     pub fn name(&self, target: Target) -> &str {
         match target {
@@ -159,86 +159,86 @@ impl Cluster {
         }
     }
 
-    /// Does one step of the schedule.
+    /// Applies one step of the schedule.
     ///
     /// # Errors
-    /// When the machine refuses, or a process does not end that was asked to.
-    pub fn strike(&mut self, step: Step) -> Result<()> {
-        *self.struck.entry((step.target.kind(), step.act)).or_default() += 1;
+    /// When a signal cannot be sent, or a process does not exit after SIGTERM.
+    pub fn apply(&mut self, step: Step) -> Result<()> {
+        *self.injected.entry((step.target.kind(), step.action)).or_default() += 1;
         match step.target {
-            Target::Handler(number) => self.strike_handler(number, step.act),
-            Target::Broker => match step.act {
-                Act::Kill => self.kafka.kill(),
-                Act::Freeze => self.kafka.pause(),
-                Act::Thaw => self.kafka.resume(),
-                Act::Start => self.kafka.restart(),
-                Act::Terminate => self.kafka.stop().map(drop),
+            Target::Handler(number) => self.apply_to_handler(number, step.action),
+            Target::Broker => match step.action {
+                Action::Kill => self.kafka.kill(),
+                Action::Freeze => self.kafka.pause(),
+                Action::Resume => self.kafka.resume(),
+                Action::Start => self.kafka.restart(),
+                Action::Terminate => self.kafka.stop().map(drop),
             },
             Target::Lake => match &mut self.lake {
                 None => Ok(()),
-                Some(lake) => match step.act {
-                    Act::Kill => lake.process().kill(),
-                    Act::Freeze => lake.process().pause(),
-                    Act::Thaw => lake.process().resume(),
-                    Act::Start => lake.restart(),
-                    Act::Terminate => lake.process().terminate(),
+                Some(lake) => match step.action {
+                    Action::Kill => lake.process().kill(),
+                    Action::Freeze => lake.process().pause(),
+                    Action::Resume => lake.process().resume(),
+                    Action::Start => lake.restart(),
+                    Action::Terminate => lake.process().terminate(),
                 },
             },
         }
     }
 
-    fn strike_handler(&mut self, number: usize, act: Act) -> Result<()> {
-        self.look_at(number)?;
+    fn apply_to_handler(&mut self, number: usize, action: Action) -> Result<()> {
+        self.check_process(number)?;
         let handler = &mut self.handlers[number];
         let process = &mut handler.running.process;
-        match act {
-            Act::Kill => {
-                handler.expected = Expected::IsKilled;
+        match action {
+            Action::Kill => {
+                handler.expected = Expected::Killed;
                 process.kill()
             }
-            Act::Terminate => {
-                handler.expected = Expected::Ends;
+            Action::Terminate => {
+                handler.expected = Expected::Exiting;
                 process.terminate()
             }
-            Act::Freeze => {
-                handler.expected = Expected::IsFrozen;
+            Action::Freeze => {
+                handler.expected = Expected::Frozen;
                 process.pause()
             }
-            Act::Thaw => {
-                handler.expected = Expected::Runs;
+            Action::Resume => {
+                handler.expected = Expected::Running;
                 process.resume()
             }
-            Act::Start => {
-                if handler.expected == Expected::Ends {
-                    let status = process.wait(ENDED)?;
-                    self.judge_end(number, status);
+            Action::Start => {
+                if handler.expected == Expected::Exiting {
+                    let status = process.wait(EXIT_TIMEOUT)?;
+                    self.record_exit(number, status);
                 }
-                self.start_again(number)
+                self.restart_handler(number)
             }
         }
     }
 
-    fn start_again(&mut self, number: usize) -> Result<()> {
+    fn restart_handler(&mut self, number: usize) -> Result<()> {
         let handler = &mut self.handlers[number];
         let environment = self.environment.clone();
         handler.running = Running::start_at(handler.port, &handler.name, handler.stage, &[], environment, &self.dir)?;
-        handler.expected = Expected::Runs;
+        handler.expected = Expected::Running;
         Ok(())
     }
 
-    /// Looks at every process: how much memory it has taken, and whether it still does what it must. One that ended by
-    /// itself is noted and started again: the run shall show what else there is.
+    /// Checks every process: records its memory, and whether it is in its expected state. A process that exited unexpectedly is
+    /// recorded and started again, so that the run can find further faults.
     ///
     /// # Errors
     /// When a process cannot be started again.
     pub fn watch(&mut self) -> Result<()> {
         for number in 0..self.handlers.len() {
-            self.look_at(number)?;
+            self.check_process(number)?;
         }
         Ok(())
     }
 
-    fn look_at(&mut self, number: usize) -> Result<()> {
+    fn check_process(&mut self, number: usize) -> Result<()> {
         let handler = &mut self.handlers[number];
         if let Some(kib) = handler.running.process.most_resident_kib() {
             let most = self.resident.entry(handler.stage).or_default();
@@ -248,44 +248,46 @@ impl Cluster {
             return Ok(());
         };
         match handler.expected {
-            // Reaped by whoever killed it, or judged when it is started again.
-            Expected::IsKilled | Expected::Ends => Ok(()),
-            Expected::Runs | Expected::IsFrozen => {
-                self.deaths.push(format!("{} ended by itself: {status}", handler.name));
-                self.start_again(number)
+            // Already reaped by the kill, or its exit status is checked when it is started again.
+            Expected::Killed | Expected::Exiting => Ok(()),
+            Expected::Running | Expected::Frozen => {
+                self.unexpected_exits
+                    .push(format!("{} exited unexpectedly: {status}", handler.name));
+                self.restart_handler(number)
             }
         }
     }
 
-    fn judge_end(&mut self, number: usize, status: ExitStatus) {
+    fn record_exit(&mut self, number: usize, status: ExitStatus) {
         match status.code() {
             Some(0) => {}
-            Some(UNDRAINED) => self.undrained += 1,
+            Some(EXIT_CODE_NOT_DRAINED) => self.undrained += 1,
             _ => {
                 let name = &self.handlers[number].name;
-                self.deaths.push(format!("{name} ended after SIGTERM with {status}"));
+                self.unexpected_exits
+                    .push(format!("{name} exited after SIGTERM with {status}"));
             }
         }
     }
 
-    /// Ends all handlers as an operator would.
+    /// Stops all handlers with SIGTERM.
     ///
     /// # Errors
-    /// When one does not end.
+    /// When one does not exit.
     pub fn stop(&mut self) -> Result<()> {
         self.watch()?;
         for handler in &mut self.handlers {
-            handler.expected = Expected::Ends;
+            handler.expected = Expected::Exiting;
             handler.running.process.terminate()?;
         }
         for number in 0..self.handlers.len() {
-            let status = self.handlers[number].running.process.wait(ENDED)?;
-            self.judge_end(number, status);
+            let status = self.handlers[number].running.process.wait(EXIT_TIMEOUT)?;
+            self.record_exit(number, status);
         }
         Ok(())
     }
 
-    /// What each process says of its readiness, for a run that hangs.
+    /// Returns the readiness of each process, to explain a run that hangs.
     #[must_use]
     pub fn readiness(&self) -> Vec<String> {
         let ready = |handler: &Handler| match handler.running.get("/health/ready") {
@@ -296,7 +298,7 @@ impl Cluster {
         self.handlers.iter().map(ready).collect()
     }
 
-    /// The log of every handler, with its name.
+    /// Returns name and log of every handler process.
     #[must_use]
     pub fn logs(&self) -> Vec<(String, String)> {
         let log = |handler: &Handler| (handler.name.clone(), handler.running.process.log());
@@ -304,14 +306,14 @@ impl Cluster {
     }
 }
 
-/// The environment of the end-to-end tests, with what a storm needs.
+/// Returns the environment of the end-to-end tests with the settings of a storm.
 fn storm_environment(broker: &str, samples: &SampleServer, dir: &WorkDir) -> Result<Variables> {
     let hosts: Vec<&str> = HOSTS.iter().copied().chain([DEAD_HOST]).collect();
     let mut resolve: Vec<String> = HOSTS.iter().map(|host| format!("{host}={}", samples.https)).collect();
-    // Reserved for this run, and nobody listens there.
+    // A port that is reserved for this run and on which nothing listens.
     resolve.push(format!("{DEAD_HOST}=127.0.0.1:{}", ports::free()?));
     let mut all = environment(broker, samples, dir);
-    // The last one of a name counts.
+    // The last value of a name takes effect.
     all.extend(variables(&[
         ("ALLOWED_ATTACHMENT_DOMAINS", hosts.join(",")),
         ("DEV_RESOLVE", resolve.join(",")),
@@ -321,7 +323,7 @@ fn storm_environment(broker: &str, samples: &SampleServer, dir: &WorkDir) -> Res
         ("RESULT_BATCH_SECONDS", "1".to_owned()),
         ("KAFKA_SESSION_TIMEOUT_MS", SESSION_TIMEOUT.as_millis().to_string()),
         ("CACHE_RETENTION_SECONDS", CACHE_RETENTION.as_secs().to_string()),
-        ("SHUTDOWN_GRACE_SECONDS", GRACE.as_secs().to_string()),
+        ("SHUTDOWN_GRACE_SECONDS", SHUTDOWN_GRACE.as_secs().to_string()),
     ]));
     Ok(all)
 }

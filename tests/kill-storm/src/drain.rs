@@ -1,4 +1,4 @@
-//! Until nothing is left to do: as long as something moves it is waited for, and no longer.
+//! Waits until the pipeline has drained, as long as it makes progress.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,46 +13,46 @@ use xact_testkit::groups::positions;
 use xact_testkit::pipeline::files_below;
 use xact_testkit::stages::STAGES;
 
-/// Without any movement for so long, nothing will come any more: the longest wait within the pipeline is a breaker's
-/// 30 s, and a rebalance after a killed broker takes about as long.
-const STILL: Duration = Duration::from_secs(90);
-const LOOK: Duration = Duration::from_secs(3);
+/// Time without progress after which the pipeline counts as stalled. The longest wait within it is 30 s (an open circuit
+/// breaker), and a rebalance after a killed broker takes about as long.
+const STALL_TIMEOUT: Duration = Duration::from_secs(90);
+const POLL_INTERVAL: Duration = Duration::from_secs(3);
 
 /// Waits until no group has lag.
 ///
 /// # Errors
-/// When nothing moved for long: with the lags and every process's readiness.
+/// When the pipeline stalls: with the lags and the readiness of every process.
 pub fn wait(cluster: &mut Cluster) -> Result<()> {
     let mut before = BTreeMap::new();
-    let mut moved = Instant::now();
+    let mut last_progress = Instant::now();
     let mut quiet = 0;
     loop {
-        thread::sleep(LOOK);
+        thread::sleep(POLL_INTERVAL);
         cluster.watch()?;
         let now = match lags(cluster) {
             Ok(now) => now,
-            // A broker that has just come back may not know its partitions' leader yet.
-            Err(error) if moved.elapsed() > STILL => return Err(error),
+            // A broker that has just been restarted may not know the leaders of its partitions yet.
+            Err(error) if last_progress.elapsed() > STALL_TIMEOUT => return Err(error),
             Err(_) => continue,
         };
-        // Two looks in a row: what a retry has just given back is behind the first.
+        // Two polls in a row: a retry may have returned a message to a topic whose lag was read before.
         quiet = if now.is_empty() { quiet + 1 } else { 0 };
         if quiet == 2 {
             return Ok(());
         }
         if now != before {
-            moved = Instant::now();
+            last_progress = Instant::now();
             println!("draining: {}", text(&now));
         }
-        if moved.elapsed() > STILL {
-            let what = format!("nothing moved for {} s: {}", STILL.as_secs(), text(&now));
+        if last_progress.elapsed() > STALL_TIMEOUT {
+            let what = format!("no progress for {} s: {}", STALL_TIMEOUT.as_secs(), text(&now));
             return Err(failed(what, cluster.readiness().join("\n")));
         }
         before = now;
     }
 }
 
-/// Lag by group and topic, where there is some.
+/// Returns the lag by group and topic, without those that have none.
 fn lags(cluster: &Cluster) -> Result<BTreeMap<String, u64>> {
     let mut sums = BTreeMap::new();
     for (group, topic, lag) in lag(cluster.environment(), &cluster.dir)? {
@@ -67,11 +67,11 @@ fn text(lags: &BTreeMap<String, u64>) -> String {
     parts.join(", ")
 }
 
-/// Files that are left in the cache once the janitor has had its time: it takes what a killed process left and no
-/// message waits for.
+/// Returns the files that are still in the cache after the janitor has had time to delete files of killed processes that no
+/// message refers to.
 ///
 /// # Errors
-/// When a process cannot be watched.
+/// When a process cannot be checked.
 pub fn left_in_cache(cluster: &mut Cluster) -> Result<Vec<PathBuf>> {
     let cache = cluster.dir.join("cache");
     let deadline = Instant::now() + 3 * CACHE_RETENTION;
@@ -80,26 +80,23 @@ pub fn left_in_cache(cluster: &mut Cluster) -> Result<Vec<PathBuf>> {
         let left = files_below(&cache);
         if left.is_empty() || Instant::now() > deadline {
             if found > 0 {
-                println!(
-                    "cache: {found} files were there for the janitor, {} are left",
-                    left.len()
-                );
+                println!("cache: {found} files were left for the janitor, {} remain", left.len());
             }
             return Ok(left);
         }
         cluster.watch()?;
-        thread::sleep(LOOK);
+        thread::sleep(POLL_INTERVAL);
     }
 }
 
-/// Messages that no group has finished, as Kafka's own tool counts them.
+/// Returns the total lag of all groups as reported by Kafka's own tool.
 ///
 /// # Errors
-/// When the tool fails or knows no group.
+/// When the tool fails or does not report all groups.
 pub fn lag_by_kafka(cluster: &Cluster) -> Result<u64> {
     let groups = positions(cluster.kafka())?;
-    match groups.len() < STAGES.len() {
-        true => Err(failed("Kafka's tool does not show all groups", format!("{groups:?}"))),
-        false => Ok(groups.values().map(|(_, lag)| lag).sum()),
+    if groups.len() < STAGES.len() {
+        return Err(failed("Kafka's tool does not report all groups", format!("{groups:?}")));
     }
+    Ok(groups.values().map(|(_, lag)| lag).sum())
 }

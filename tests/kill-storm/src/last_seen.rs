@@ -1,11 +1,11 @@
-//! Where something that is lost was last seen: in which topics, and in whose log.
+//! Finds the topics and logs in which the ids of a finding occur.
 
 use crate::cluster::Cluster;
 use xact_testkit::Result;
 use xact_testkit::kcat;
 use xact_testkit::stages::TOPICS;
 
-/// The places of each id, in words.
+/// Returns a text for each id: its offsets in every topic, and the last line that names it in each log.
 ///
 /// # Errors
 /// When the broker cannot be read.
@@ -18,19 +18,22 @@ pub fn places(cluster: &Cluster, ids: &[String]) -> Result<Vec<String>> {
     let place = |id: &String| {
         let mut lines = Vec::new();
         for (topic, records) in &topics {
-            let there = records.iter().filter(|record| contains(&record.value, id.as_bytes()));
-            let there: Vec<String> = there
+            let offsets = records.iter().filter(|record| contains(&record.value, id.as_bytes()));
+            let offsets: Vec<String> = offsets
                 .map(|record| format!("{}@{}", record.partition, record.offset))
                 .collect();
-            if !there.is_empty() {
-                lines.push(format!("    {topic}: {}", there.join(" ")));
+            if !offsets.is_empty() {
+                lines.push(format!("    {topic}: {}", offsets.join(" ")));
             }
         }
         for (name, log) in &logs {
-            let told: Vec<&str> = log.lines().filter(|line| line.contains(id.as_str())).collect();
-            if let Some(last) = told.last() {
+            let found: Vec<&str> = log.lines().filter(|line| line.contains(id.as_str())).collect();
+            if let Some(last) = found.last() {
                 let last: String = last.chars().take(400).collect();
-                lines.push(format!("    log of {name}, {} lines, the last one: {last}", told.len()));
+                lines.push(format!(
+                    "    log of {name}, {} lines, the last one: {last}",
+                    found.len()
+                ));
             }
         }
         format!("  {id}\n{}", lines.join("\n"))

@@ -1,14 +1,14 @@
-//! The kill storm: thousands of events on their way while processes and broker are killed, frozen and stopped; then
-//! every row and every file is counted, from outside.
+//! The kill storm: sends thousands of events while processes and broker are killed, frozen and stopped; then checks every row
+//! and every file from outside.
 //!
-//! A run is decided by its seed: [`xact_testkit::events::of_seed`] says what is sent and how each attachment must end, [`schedule`] who is
-//! struck when, and how. The order in which the machine does the rest is its own.
+//! The seed of a run decides what is sent and how each attachment must end ([`xact_testkit::events::of_seed`]), and which
+//! process is killed, frozen or stopped when ([`schedule`]). It does not decide how the processes interleave.
 //!
-//! Reading order: [`options`] → [`schedule`] → [`cluster`] (the processes, and what they are allowed) →
-//! [`sender`] → [`storm`] (the run) → [`drain`] (until nothing is left to do) → [`verdict`] (what is there against what
-//! must be) → [`last_seen`] (where a lost one was last) → [`report`].
+//! Reading order: [`options`] → [`schedule`] → [`cluster`] (the processes) → [`sender`] → [`storm`] (the run) → [`drain`] (waits
+//! for the end of all work) → [`verdict`] (actual against expected results) → [`last_seen`] (where a lost message was last) →
+//! [`report`].
 
-// A program's own words.
+// The output of a program.
 #![allow(clippy::print_stdout)]
 
 pub mod cluster;

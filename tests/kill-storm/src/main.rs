@@ -1,6 +1,6 @@
-//! `kill-storm`: a storm from the command line (`tests/storm` builds what it needs and starts it).
+//! `kill-storm`: runs a storm from the command line (`tests/storm` builds all binaries and starts it).
 
-// A program's own words.
+// The output of a program.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::process::ExitCode;
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             println!("{error}");
-            println!("BAD: the run did not come to its end; seed {}", options.seed);
+            println!("BAD: the run was aborted; seed {}", options.seed);
             ExitCode::FAILURE
         }
     }

@@ -1,29 +1,29 @@
-//! What a run is asked for.
+//! The command-line options of a run.
 
 use std::time::Duration;
 
 /// A run's size and seed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Options {
-    /// Events sent.
+    /// Number of events to send.
     pub events: usize,
-    /// Decides events and schedule.
+    /// Seed of events and schedule.
     pub seed: u64,
-    /// How long processes are struck.
+    /// Time for which faults are injected.
     pub duration: Duration,
-    /// In Azure's shape: the broker speaks as Event Hubs does and the lake is the OneLake emulator, both by the tokens of a
-    /// managed identity. The lake is struck as well.
+    /// Whether to emulate Azure: the broker behaves as Event Hubs does and the lake is the OneLake emulator, both accessed with
+    /// tokens of a managed identity. Faults are then injected into the lake too.
     pub azure: bool,
 }
 
-/// How to call it.
+/// Usage of the command line.
 pub const USAGE: &str = "tests/storm [--events N] [--seed S] [--minutes M] [--azure]";
 
 impl Options {
-    /// From the command line; without a seed it takes a random one.
+    /// Parses the command line; the default seed is random.
     ///
     /// # Errors
-    /// With what is wrong.
+    /// When an option is unknown, or its value is missing or out of range.
     pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Self, String> {
         let mut options = Self {
             events: 20_000,
@@ -37,15 +37,15 @@ impl Options {
                 options.azure = true;
                 continue;
             }
-            let value = arguments.next().ok_or_else(|| format!("{name} wants a value"))?;
-            let wrong = |_| format!("{name} {value}: no such number");
+            let value = arguments.next().ok_or_else(|| format!("{name} requires a value"))?;
+            let wrong = |_| format!("{name} {value}: not a valid number");
             match name.as_str() {
                 "--events" => options.events = value.parse().map_err(wrong)?,
                 "--seed" => options.seed = value.parse().map_err(wrong)?,
                 "--minutes" => {
                     let minutes: f64 = value
                         .parse()
-                        .map_err(|_| format!("--minutes {value}: no such number"))?;
+                        .map_err(|_| format!("--minutes {value}: not a valid number"))?;
                     if !(0.1..=600.0).contains(&minutes) {
                         return Err(format!("--minutes {value}: 0.1 to 600 are allowed"));
                     }
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_asked_for_by_three_numbers_and_a_shape() {
+    fn every_option_is_parsed() {
         let options = parse("--seed 7 --minutes 1.5 --events 300").unwrap();
         assert_eq!((options.seed, options.events), (7, 300));
         assert_eq!(options.duration, Duration::from_secs(90));
@@ -81,10 +81,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
+    fn an_invalid_option_is_reported() {
         for (line, word) in [
-            ("--seed", "wants a value"),
-            ("--seed x", "no such number"),
+            ("--seed", "requires a value"),
+            ("--seed x", "not a valid number"),
             ("--minutes 0", "0.1 to 600"),
             ("--events 0", "1 to 1000000"),
             ("--even 5", "unknown"),

@@ -1,4 +1,4 @@
-//! The figures of a run, and whether it was a good one.
+//! The figures of a run, and whether it passed.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,52 +6,52 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::options::Options;
-use crate::schedule::Act;
+use crate::schedule::Action;
 use xact_testkit::compare::{Fault, Finding};
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Report {
-    /// What was asked for.
+    /// The options of the run.
     pub options: Options,
-    /// Attachments that were sent.
+    /// Number of attachments that were sent.
     pub attachments: usize,
-    /// Rows of `xact_attachments`.
+    /// Number of rows of `xact_attachments`.
     pub completed: usize,
-    /// Rows of `xact_attachments_failed`.
+    /// Number of rows of `xact_attachments_failed`.
     pub failed: usize,
-    /// What is wrong with rows, files, dead letters and logs.
+    /// Faults of rows, files, dead letters and logs.
     pub findings: Vec<Finding>,
-    /// Processes that ended by themselves.
-    pub deaths: Vec<String>,
+    /// Processes that exited without being asked to.
+    pub unexpected_exits: Vec<String>,
     /// Files left in the cache.
     pub left: Vec<PathBuf>,
-    /// Messages that a group has not finished, by Kafka's own tool.
+    /// Total lag of all groups, as reported by Kafka's own tool.
     pub lag: u64,
-    /// Blows by whom they met, and kind.
-    pub struck: BTreeMap<(&'static str, Act), usize>,
-    /// Processes that ended after SIGTERM without having drained in time.
+    /// Number of injected faults by target and action.
+    pub injected: BTreeMap<(&'static str, Action), usize>,
+    /// Number of processes that did not drain in time after SIGTERM.
     pub undrained: usize,
-    /// Largest resident memory, in KiB, by handler.
+    /// Largest resident memory in KiB, by handler.
     pub resident: BTreeMap<&'static str, u64>,
-    /// From the first event to the last row.
+    /// Time from the first event to the last row.
     pub took: Duration,
 }
 
 impl Report {
-    /// Whether nothing is wrong.
+    /// Returns whether nothing is wrong.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        self.findings.is_empty() && self.deaths.is_empty() && self.left.is_empty() && self.lag == 0
+        self.findings.is_empty() && self.unexpected_exits.is_empty() && self.left.is_empty() && self.lag == 0
     }
 
-    /// Findings of a kind.
+    /// Returns the number of findings of a kind.
     #[must_use]
     pub fn count(&self, fault: Fault) -> usize {
         self.findings.iter().filter(|finding| finding.fault == fault).count()
     }
 
-    /// Memory by handler, in words.
+    /// Formats the memory by handler.
     #[must_use]
     pub fn memory(&self) -> String {
         let parts = self
@@ -62,15 +62,15 @@ impl Report {
     }
 }
 
-/// One line.
+/// Prints all figures in one line.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let struck = |kind, act| self.struck.get(&(kind, act)).copied().unwrap_or(0);
+        let injected = |kind, action| self.injected.get(&(kind, action)).copied().unwrap_or(0);
         write!(
             f,
-            "{}: {} events, {} attachments, {} completed, {} failed, {} lost, {} duplicates, {} wrong bytes, {} strangers, \
-             {} left cache files, lag {}, {} died by themselves; handlers: {} kills, {} stops, {} terms ({} not drained in time); \
-             broker: {} kills, {} stops; lake: {} kills, {} stops; {:.1} minutes of storm, {:.1} in all, seed {}{}",
+            "{}: {} events, {} attachments, {} completed, {} failed, {} lost, {} duplicates, {} wrong bytes, {} unexpected, \
+             {} left cache files, lag {}, {} unexpected exits; handlers: {} kills, {} freezes, {} stops ({} not drained in time); \
+             broker: {} kills, {} freezes; lake: {} kills, {} freezes; {:.1} minutes of storm, {:.1} in all, seed {}{}",
             if self.is_good() { "good" } else { "BAD" },
             self.options.events,
             self.attachments,
@@ -79,22 +79,22 @@ impl fmt::Display for Report {
             self.count(Fault::Lost),
             self.count(Fault::Duplicate),
             self.count(Fault::Wrong),
-            self.count(Fault::Stranger),
+            self.count(Fault::Unexpected),
             self.left.len(),
             self.lag,
-            self.deaths.len(),
-            struck("handlers", Act::Kill),
-            struck("handlers", Act::Freeze),
-            struck("handlers", Act::Terminate),
+            self.unexpected_exits.len(),
+            injected("handlers", Action::Kill),
+            injected("handlers", Action::Freeze),
+            injected("handlers", Action::Terminate),
             self.undrained,
-            struck("broker", Act::Kill),
-            struck("broker", Act::Freeze),
-            struck("lake", Act::Kill),
-            struck("lake", Act::Freeze),
+            injected("broker", Action::Kill),
+            injected("broker", Action::Freeze),
+            injected("lake", Action::Kill),
+            injected("lake", Action::Freeze),
             self.options.duration.as_secs_f64() / 60.0,
             self.took.as_secs_f64() / 60.0,
             self.options.seed,
-            if self.options.azure { ", in Azure's shape" } else { "" },
+            if self.options.azure { ", on emulated Azure" } else { "" },
         )
     }
 }

@@ -1,26 +1,25 @@
-//! Who is struck when, and how: by the seed alone.
+//! The schedule of injected faults (kills, freezes, stops), decided by the seed alone.
 //!
-//! Every target has a timeline of its own, so that no blow meets a process that another one has down already.
+//! Every target has its own timeline, so that no fault hits a process that is already down.
 
 use std::time::Duration;
 
-/// What a member of the group may miss before its partitions go to others (`KAFKA_SESSION_TIMEOUT_MS`, the least that
-/// the product allows).
+/// `KAFKA_SESSION_TIMEOUT_MS` of the run, the minimum that the product allows.
 pub const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
 
-/// Who is struck.
+/// A process into which faults are injected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Target {
-    /// The process of this number, of all handlers' processes.
+    /// The handler process of this number.
     Handler(usize),
     /// The broker.
     Broker,
-    /// The lake, where it is a process of its own.
+    /// The OneLake emulator.
     Lake,
 }
 
 impl Target {
-    /// Whom it is counted under.
+    /// Returns the name under which the faults of this target are counted.
     #[must_use]
     pub const fn kind(self) -> &'static str {
         match self {
@@ -31,9 +30,9 @@ impl Target {
     }
 }
 
-/// What is done to it.
+/// A signal to a process, or its restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Act {
+pub enum Action {
     /// SIGKILL.
     Kill,
     /// SIGTERM.
@@ -41,108 +40,129 @@ pub enum Act {
     /// SIGSTOP.
     Freeze,
     /// SIGCONT.
-    Thaw,
-    /// Started again, after it has ended.
+    Resume,
+    /// Starts the process again after it has exited.
     Start,
 }
 
-/// One blow, or the end of one.
+/// One action at a point of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Step {
-    /// Since the storm began.
+    /// Time since the storm began.
     pub at: Duration,
-    /// To whom.
+    /// The process that is affected.
     pub target: Target,
-    /// What.
-    pub act: Act,
+    /// The action.
+    pub action: Action,
 }
 
-/// The steps of a storm in their order; at its end everything runs.
+/// The processes of a run.
+#[derive(Debug, Clone, Copy)]
+pub struct Targets {
+    /// Number of handler processes.
+    pub handlers: usize,
+    /// Whether the lake is a process.
+    pub has_lake: bool,
+}
+
+/// Returns the steps of a storm in order. After the last one every process runs.
 #[must_use]
-pub fn of_seed(seed: u64, handlers: usize, has_lake: bool, duration: Duration) -> Vec<Step> {
-    // Not the stream that the events come from.
+pub fn of_seed(seed: u64, targets: Targets, duration: Duration) -> Vec<Step> {
+    // A random stream that is independent of that of the events.
     let mut random = fastrand::Rng::with_seed(seed ^ 0x5707_0a11);
     let mut steps = Vec::new();
-    for number in 0..handlers {
+    for number in 0..targets.handlers {
         let mut random = random.fork();
         timeline(&mut steps, Target::Handler(number), duration, || {
-            (pause(&mut random, 4.0, 25.0), blow_to_handler(&mut random))
+            (pause(&mut random, 4.0, 25.0), handler_fault(&mut random))
         });
     }
     timeline(&mut steps, Target::Broker, duration, || {
-        (pause(&mut random, 12.0, 25.0), blow_to_server(&mut random))
+        (pause(&mut random, 12.0, 25.0), server_fault(&mut random))
     });
-    if has_lake {
+    if targets.has_lake {
         timeline(&mut steps, Target::Lake, duration, || {
-            // Bounded: a short storm must not pass it by.
-            (seconds(&mut random, 6.0, 20.0), blow_to_server(&mut random))
+            // A bounded pause, so that a short storm hits the lake too.
+            (seconds(&mut random, 6.0, 20.0), server_fault(&mut random))
         });
     }
-    // A stable sort: what happens to one target at one moment keeps its order.
+    // The sort is stable: steps of one target at the same time keep their order.
     steps.sort_by_key(|step| step.at);
     steps
 }
 
-/// A blow: acts, each with the time until the next one, the last one with nothing after it.
-type Blow = Vec<(Act, Duration)>;
+/// The actions of one fault, each with the time until the next one; zero after the last.
+type FaultSteps = Vec<(Action, Duration)>;
 
-fn timeline(steps: &mut Vec<Step>, target: Target, duration: Duration, mut next: impl FnMut() -> (Duration, Blow)) {
+fn timeline(
+    steps: &mut Vec<Step>,
+    target: Target,
+    duration: Duration,
+    mut next: impl FnMut() -> (Duration, FaultSteps),
+) {
     let mut now = Duration::ZERO;
     loop {
-        let (pause, blow) = next();
+        let (pause, fault) = next();
         now += pause;
         if now >= duration {
             return;
         }
-        for (act, hold) in blow {
-            // What would outlast the storm ends with it.
+        for (action, hold) in fault {
+            // Faults that would outlast the storm end with it.
             steps.push(Step {
                 at: now.min(duration),
                 target,
-                act,
+                action,
             });
             now += hold;
         }
     }
 }
 
-fn blow_to_handler(random: &mut fastrand::Rng) -> Blow {
+fn handler_fault(random: &mut fastrand::Rng) -> FaultSteps {
     let end = Duration::ZERO;
     match random.u8(0..100) {
-        0..40 => vec![(Act::Kill, seconds(random, 0.1, 5.0)), (Act::Start, end)],
-        // Longer than the session: it wakes up when its partitions are someone else's.
-        40..62 => vec![(Act::Freeze, zombie(random)), (Act::Thaw, end)],
-        62..74 => vec![(Act::Freeze, seconds(random, 0.1, 4.0)), (Act::Thaw, end)],
-        // A zombie that is killed soon after it woke up, or without having woken up.
+        0..40 => vec![(Action::Kill, seconds(random, 0.1, 5.0)), (Action::Start, end)],
+        // Longer than the session timeout: when it resumes, its partitions are assigned to another member.
+        40..62 => vec![(Action::Freeze, zombie(random)), (Action::Resume, end)],
+        62..74 => vec![(Action::Freeze, seconds(random, 0.1, 4.0)), (Action::Resume, end)],
+        // A zombie that is killed soon after it resumes, or before.
         74..80 => vec![
-            (Act::Freeze, zombie(random)),
-            (Act::Thaw, seconds(random, 0.0, 0.5)),
-            (Act::Kill, seconds(random, 0.1, 3.0)),
-            (Act::Start, end),
+            (Action::Freeze, zombie(random)),
+            (Action::Resume, seconds(random, 0.0, 0.5)),
+            (Action::Kill, seconds(random, 0.1, 3.0)),
+            (Action::Start, end),
         ],
         80..84 => vec![
-            (Act::Freeze, zombie(random)),
-            (Act::Kill, seconds(random, 0.1, 3.0)),
-            (Act::Start, end),
+            (Action::Freeze, zombie(random)),
+            (Action::Kill, seconds(random, 0.1, 3.0)),
+            (Action::Start, end),
         ],
-        // Killed in the middle of its drain.
+        // Killed while it drains.
         84..88 => vec![
-            (Act::Terminate, seconds(random, 0.0, 0.3)),
-            (Act::Kill, seconds(random, 0.1, 3.0)),
-            (Act::Start, end),
+            (Action::Terminate, seconds(random, 0.0, 0.3)),
+            (Action::Kill, seconds(random, 0.1, 3.0)),
+            (Action::Start, end),
         ],
-        _ => vec![(Act::Terminate, seconds(random, 1.0, 8.0)), (Act::Start, end)],
+        _ => vec![(Action::Terminate, seconds(random, 1.0, 8.0)), (Action::Start, end)],
     }
 }
 
-fn blow_to_server(random: &mut fastrand::Rng) -> Blow {
-    match random.bool() {
-        true => vec![(Act::Kill, seconds(random, 0.1, 5.0)), (Act::Start, Duration::ZERO)],
-        false => vec![(Act::Freeze, seconds(random, 0.5, 10.0)), (Act::Thaw, Duration::ZERO)],
+fn server_fault(random: &mut fastrand::Rng) -> FaultSteps {
+    if random.bool() {
+        vec![
+            (Action::Kill, seconds(random, 0.1, 5.0)),
+            (Action::Start, Duration::ZERO),
+        ]
+    } else {
+        vec![
+            (Action::Freeze, seconds(random, 0.5, 10.0)),
+            (Action::Resume, Duration::ZERO),
+        ]
     }
 }
 
-/// Until a frozen process is taken for dead by its group, and some seconds more.
+/// Returns a time that is some seconds longer than the session timeout, after which the group has evicted the process.
 fn zombie(random: &mut fastrand::Rng) -> Duration {
     SESSION_TIMEOUT + seconds(random, 1.0, 9.0)
 }
@@ -151,7 +171,7 @@ fn seconds(random: &mut fastrand::Rng, least: f64, most: f64) -> Duration {
     Duration::from_secs_f64(least + (most - least) * random.f64())
 }
 
-/// At least so many seconds, and on the average so many more, without memory.
+/// Returns a pause of at least `least` seconds plus an exponentially distributed time with this mean.
 fn pause(random: &mut fastrand::Rng, least: f64, mean: f64) -> Duration {
     Duration::from_secs_f64(least - mean * (1.0 - random.f64()).ln())
 }
@@ -163,31 +183,39 @@ mod tests {
     use super::*;
 
     const MINUTES: Duration = Duration::from_secs(600);
+    const TARGETS: Targets = Targets {
+        handlers: 14,
+        has_lake: true,
+    };
 
     #[test]
-    fn a_seed_gives_the_same_storm_again_and_another_seed_another() {
-        assert_eq!(of_seed(1, 14, true, MINUTES), of_seed(1, 14, true, MINUTES));
-        assert_ne!(of_seed(1, 14, true, MINUTES), of_seed(2, 14, true, MINUTES));
+    fn a_storm_is_reproducible_by_its_seed() {
+        assert_eq!(of_seed(1, TARGETS, MINUTES), of_seed(1, TARGETS, MINUTES));
+        assert_ne!(of_seed(1, TARGETS, MINUTES), of_seed(2, TARGETS, MINUTES));
     }
 
     #[test]
-    fn blows_to_one_target_follow_each_other_and_all_run_in_the_end() {
-        let mut states: BTreeMap<Target, Act> = BTreeMap::new();
+    fn faults_of_one_target_do_not_overlap_and_all_processes_run_at_the_end() {
+        let mut states: BTreeMap<Target, Action> = BTreeMap::new();
         let mut seen = BTreeSet::new();
-        for step in of_seed(3, 14, true, MINUTES) {
-            let before = states.insert(step.target, step.act).unwrap_or(Act::Start);
-            let fits = match step.act {
-                Act::Kill => before != Act::Kill,
-                Act::Terminate | Act::Freeze => matches!(before, Act::Start | Act::Thaw),
-                Act::Thaw => before == Act::Freeze,
-                Act::Start => matches!(before, Act::Kill | Act::Terminate),
+        for step in of_seed(3, TARGETS, MINUTES) {
+            let before = states.insert(step.target, step.action).unwrap_or(Action::Start);
+            let fits = match step.action {
+                Action::Kill => before != Action::Kill,
+                Action::Terminate | Action::Freeze => matches!(before, Action::Start | Action::Resume),
+                Action::Resume => before == Action::Freeze,
+                Action::Start => matches!(before, Action::Kill | Action::Terminate),
             };
             assert!(fits, "{step:?} after {before:?}");
             assert!(step.at <= MINUTES);
-            seen.insert((step.target.kind(), step.act));
+            seen.insert((step.target.kind(), step.action));
         }
-        assert!(states.values().all(|act| matches!(act, Act::Start | Act::Thaw)));
-        assert_eq!(states.len(), 16, "everybody is struck");
-        assert_eq!(seen.len(), 13, "every kind of blow is there");
+        assert!(
+            states
+                .values()
+                .all(|action| matches!(action, Action::Start | Action::Resume))
+        );
+        assert_eq!(states.len(), 16, "every target has faults");
+        assert_eq!(seen.len(), 13, "every kind of fault occurs");
     }
 }

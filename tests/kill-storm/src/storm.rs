@@ -1,9 +1,10 @@
-//! A run from its first event to its verdict.
+//! Runs a storm from its first event to its report.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::cluster::Cluster;
+use crate::schedule::Targets;
 use crate::verdict::{self, Evidence};
 use crate::{Options, Report, drain, last_seen, schedule, sender};
 use xact_testkit::compare::Fault;
@@ -15,56 +16,59 @@ use xact_testkit::{failed, kcat};
 
 /// The dead-letter topic.
 const DLQ: &str = "xact.downloads.dlq";
-/// Between two looks at the processes.
-const WATCH: Duration = Duration::from_secs(1);
-/// Findings that are shown, and looked for in topics and logs.
-const SHOWN: usize = 20;
+/// Time between two checks of the processes.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// Maximum number of findings that are printed and searched for in topics and logs.
+const MAX_PRINTED: usize = 20;
 
-/// Runs a storm and judges what it left. What is wrong is printed, and the work directory kept.
+/// Runs a storm and verifies its results. If something is wrong, prints it and keeps the work directory.
 ///
 /// # Errors
-/// When the run itself cannot be done: a process does not start, the broker does not take the events, nothing moves any
-/// more.
+/// When the run is aborted: a process does not start, the events cannot be sent, or the pipeline stalls.
 pub fn run(options: Options) -> Result<Report> {
     println!("seed {}", options.seed);
     let events = events::of_seed(options.seed, options.events);
-    let mut cluster = Cluster::start(options.azure)?;
+    let mut cluster = Cluster::start(&options)?;
     let began = Instant::now();
-    let done = rage(&mut cluster, &events, options);
+    let done = inject_faults(&mut cluster, &events, options);
     if let Err(error) = done.and_then(|()| drain::wait(&mut cluster)) {
         cluster.dir.keep();
         println!("work directory: {}", cluster.dir.path().display());
         return Err(error);
     }
     let took = began.elapsed();
-    judge(&mut cluster, &events, options, took)
+    verify(&mut cluster, &events, options, took)
 }
 
-/// Sends the events while the schedule is carried out; in the end everything runs.
-fn rage(cluster: &mut Cluster, events: &[Generated], options: Options) -> Result<()> {
-    let steps = schedule::of_seed(options.seed, cluster.processes(), options.azure, options.duration);
+/// Sends the events while faults are injected by the schedule. Afterwards all processes run.
+fn inject_faults(cluster: &mut Cluster, events: &[Generated], options: Options) -> Result<()> {
+    let targets = Targets {
+        handlers: cluster.processes(),
+        has_lake: options.azure,
+    };
+    let steps = schedule::of_seed(options.seed, targets, options.duration);
     let broker = cluster.broker().to_owned();
     thread::scope(|scope| {
         let sending = scope.spawn(|| sender::send(&broker, events, options.duration));
         let began = Instant::now();
-        let mut told = Duration::ZERO;
+        let mut printed = Duration::ZERO;
         for step in steps {
             loop {
                 let wait = step.at.saturating_sub(began.elapsed());
                 if wait.is_zero() {
                     break;
                 }
-                thread::sleep(wait.min(WATCH));
+                thread::sleep(wait.min(CHECK_INTERVAL));
                 cluster.watch()?;
             }
-            cluster.strike(step)?;
-            if began.elapsed() >= told + Duration::from_secs(30) {
-                told = began.elapsed();
+            cluster.apply(step)?;
+            if began.elapsed() >= printed + Duration::from_secs(30) {
+                printed = began.elapsed();
                 println!(
                     "storm: {} of {} s, {}",
-                    told.as_secs(),
+                    printed.as_secs(),
                     options.duration.as_secs(),
-                    strikes(cluster)
+                    injected(cluster)
                 );
             }
         }
@@ -73,15 +77,15 @@ fn rage(cluster: &mut Cluster, events: &[Generated], options: Options) -> Result
     })
 }
 
-fn strikes(cluster: &Cluster) -> String {
+fn injected(cluster: &Cluster) -> String {
     let parts = cluster
-        .struck
+        .injected
         .iter()
-        .map(|((who, act), count)| format!("{who} {act:?} {count}"));
+        .map(|((who, action), count)| format!("{who} {action:?} {count}"));
     parts.collect::<Vec<_>>().join(", ")
 }
 
-fn judge(cluster: &mut Cluster, events: &[Generated], options: Options, took: Duration) -> Result<Report> {
+fn verify(cluster: &mut Cluster, events: &[Generated], options: Options, took: Duration) -> Result<Report> {
     let left = drain::left_in_cache(cluster)?;
     let lag = drain::lag_by_kafka(cluster)?;
     cluster.stop()?;
@@ -104,10 +108,10 @@ fn judge(cluster: &mut Cluster, events: &[Generated], options: Options, took: Du
         completed: tables.attachments.len(),
         failed: tables.failed.len(),
         findings,
-        deaths: cluster.deaths.clone(),
+        unexpected_exits: cluster.unexpected_exits.clone(),
         left,
         lag,
-        struck: cluster.struck.clone(),
+        injected: cluster.injected.clone(),
         undrained: cluster.undrained,
         resident: cluster.resident.clone(),
         took,
@@ -120,15 +124,15 @@ fn judge(cluster: &mut Cluster, events: &[Generated], options: Options, took: Du
     Ok(report)
 }
 
-/// What is wrong, and where to look.
+/// Prints what is wrong and where its ids occur.
 fn explain(cluster: &Cluster, report: &Report) -> Result<()> {
-    for finding in report.findings.iter().take(SHOWN) {
+    for finding in report.findings.iter().take(MAX_PRINTED) {
         println!("{:?}: {}", finding.fault, finding.text);
     }
-    for death in &report.deaths {
-        println!("{death}");
+    for exit in &report.unexpected_exits {
+        println!("{exit}");
     }
-    for path in report.left.iter().take(SHOWN) {
+    for path in report.left.iter().take(MAX_PRINTED) {
         println!("left in the cache: {}", path.display());
     }
     let ids = report.findings.iter().filter(|finding| finding.fault != Fault::Wrong);
@@ -141,9 +145,9 @@ fn explain(cluster: &Cluster, report: &Report) -> Result<()> {
         let folder = path.parent()?.file_name()?;
         Some(folder.to_string_lossy().into_owned())
     }));
-    ids.truncate(SHOWN);
+    ids.truncate(MAX_PRINTED);
     if !ids.is_empty() {
-        println!("where they were seen:");
+        println!("where these ids occur:");
         for place in last_seen::places(cluster, &ids)? {
             println!("{place}");
         }

@@ -1,5 +1,5 @@
-//! What a run left against what it must leave: rows and files, as in every end-to-end test, and also dead letters, audit
-//! lines and logs.
+//! Compares the results of a run with the expected ones: rows and files, as in every end-to-end test, and also dead letters,
+//! audit lines and logs.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,19 +13,19 @@ use xact_testkit::kcat::Record;
 use xact_testkit::sent::{Content, End, Sent};
 use xact_testkit::tables::Tables;
 
-/// Everything that a run left.
+/// The results of a run.
 pub struct Evidence<'a> {
     /// The tables, as Python reads them.
     pub tables: &'a Tables,
-    /// Folder of the lake's files.
+    /// Folder of the files in the lake.
     pub files: &'a Path,
-    /// The dead-letter topic.
+    /// Records of the dead-letter topic.
     pub dead_letters: &'a [Record],
     /// The lines of the audit log.
     pub audit: &'a [Value],
 }
 
-/// Compares everything.
+/// Returns every difference from the expected results.
 #[must_use]
 pub fn findings(sent: &[Sent], evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = compare::findings(sent, evidence.tables, evidence.files);
@@ -35,7 +35,7 @@ pub fn findings(sent: &[Sent], evidence: &Evidence<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Says what the sample server has for each attachment that must end as a file. It computes every file from its path.
+/// Sets the expected content of each attachment that must end as a file. The sample server computes every file from its path.
 pub fn fill_in(sent: &mut [Sent]) {
     for attachment in sent.iter_mut().flat_map(|sent| &mut sent.attachments) {
         if let End::File { content, .. } = &mut attachment.end {
@@ -52,7 +52,7 @@ fn served(url: &str) -> Content {
     }
 }
 
-/// The path of the file that is served: a client that follows the redirect arrives at the file under `ok`.
+/// Returns the path of the file that is served: a redirect leads to the file under `ok`.
 fn served_path(url: &str) -> String {
     let rest = url.split_once("://").map_or("", |(_, rest)| rest);
     let path = decode_path(rest.find('/').map_or("/", |slash| &rest[slash..]));
@@ -62,8 +62,8 @@ fn served_path(url: &str) -> String {
     }
 }
 
-/// Dead letters are exactly those of failed attachments and unreadable messages, and each was audited. One may come
-/// twice: it is delivered at least once.
+/// Checks that failed attachments and unreadable messages, and nothing else, have dead letters, and that each has an audit
+/// line. A dead letter may occur twice, since it is delivered at least once.
 fn dead_letters(findings: &mut Vec<Finding>, sent: &[Sent], evidence: &Evidence<'_>) {
     let id = |letter: &Value| {
         let id = letter["media_id"].as_str().or(letter["trace_id"].as_str());
@@ -100,8 +100,8 @@ fn dead_letters(findings: &mut Vec<Finding>, sent: &[Sent], evidence: &Evidence<
         if !wanted.contains(id.as_str()) {
             let place = format!("{}@{}", record.partition, record.offset);
             let why = format!("{} {}", letter["error_category"], letter["final_error"]);
-            let text = format!("a good message is in the dead letters at {place}: {why}");
-            findings.push(Finding::new(Fault::Stranger, &id, text));
+            let text = format!("unexpected dead letter at {place}: {why}");
+            findings.push(Finding::new(Fault::Unexpected, &id, text));
         }
     }
 }
@@ -117,11 +117,11 @@ fn signatures(evidence: &Evidence<'_>) -> Vec<Finding> {
     places
         .iter()
         .filter(|(_, rows)| rows.iter().any(|row| row.to_string().contains(SIGNATURE)))
-        .map(|(name, _)| Finding::new(Fault::Stranger, "", format!("a URL's signature is in {name}")))
+        .map(|(name, _)| Finding::new(Fault::Unexpected, "", format!("a URL's signature is in {name}")))
         .collect()
 }
 
-/// What must be in no log.
+/// Returns the logs that contain a panic or a URL's signature.
 #[must_use]
 pub fn in_logs(logs: &[(String, String)]) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -130,7 +130,7 @@ pub fn in_logs(logs: &[(String, String)]) -> Vec<Finding> {
             if let Some(line) = log.lines().find(|line| line.contains(word)) {
                 let line: String = line.chars().take(500).collect();
                 let text = format!("{what} is in the log of {name}: {line}");
-                findings.push(Finding::new(Fault::Stranger, "", text));
+                findings.push(Finding::new(Fault::Unexpected, "", text));
             }
         }
     }
@@ -148,8 +148,8 @@ mod tests {
     use super::*;
     use xact_testkit::{Result, WorkDir, events, rows};
 
-    /// What a run must leave.
-    struct Left {
+    /// Results of a run.
+    struct Results {
         sent: Vec<Sent>,
         tables: Tables,
         letters: Vec<Record>,
@@ -157,8 +157,8 @@ mod tests {
         dir: WorkDir,
     }
 
-    impl Left {
-        fn good() -> Result<Self> {
+    impl Results {
+        fn correct() -> Result<Self> {
             let dir = WorkDir::new("verdict")?;
             let mut sent: Vec<Sent> = events::of_seed(11, 300).into_iter().map(|event| event.sent).collect();
             fill_in(&mut sent);
@@ -213,42 +213,50 @@ mod tests {
     }
 
     #[test]
-    fn a_good_end_has_no_finding() -> Result<()> {
-        assert_eq!(Left::good()?.faults(), []);
+    fn correct_results_have_no_findings() -> Result<()> {
+        assert_eq!(Results::correct()?.faults(), []);
         Ok(())
     }
 
-    /// Faults of rows and files are found by [`compare`], which has a test of each.
+    /// Faults of rows and files are found by [`compare`], which has its own tests.
     #[test]
-    fn every_fault_beyond_rows_and_files_is_found() -> Result<()> {
-        type Damage = fn(&mut Left);
+    fn faults_of_dead_letters_audit_and_signatures_are_found() -> Result<()> {
+        type Damage = fn(&mut Results);
         let damages: [(&str, Damage, &[Fault]); 5] = [
             (
-                "a file's row is lost: so no row names the file",
-                |left| drop(left.tables.attachments.pop()),
-                &[Fault::Lost, Fault::Stranger],
+                "the row of a file is lost, so that no row names the file",
+                |results| drop(results.tables.attachments.pop()),
+                &[Fault::Lost, Fault::Unexpected],
             ),
-            ("a dead letter is lost", |left| drop(left.letters.pop()), &[Fault::Lost]),
-            ("an audit line is lost", |left| drop(left.audit.pop()), &[Fault::Lost]),
             (
-                "a good message among the dead letters",
-                |left| {
-                    let id = left.tables.attachments[0]["media_id"].clone();
-                    left.letters[0].value = json!({"media_id": id}).to_string().into_bytes();
-                    left.letters.push(left.letters[0].clone());
+                "a dead letter is lost",
+                |results| drop(results.letters.pop()),
+                &[Fault::Lost],
+            ),
+            (
+                "an audit line is lost",
+                |results| drop(results.audit.pop()),
+                &[Fault::Lost],
+            ),
+            (
+                "a dead letter of a completed attachment",
+                |results| {
+                    let id = results.tables.attachments[0]["media_id"].clone();
+                    results.letters[0].value = json!({"media_id": id}).to_string().into_bytes();
+                    results.letters.push(results.letters[0].clone());
                 },
-                &[Fault::Lost, Fault::Stranger, Fault::Stranger],
+                &[Fault::Lost, Fault::Unexpected, Fault::Unexpected],
             ),
             (
                 "a signature in a table",
-                |left| left.tables.failed[0]["error_message"] = format!("https://a/b?{SIGNATURE}").into(),
-                &[Fault::Stranger],
+                |results| results.tables.failed[0]["error_message"] = format!("https://a/b?{SIGNATURE}").into(),
+                &[Fault::Unexpected],
             ),
         ];
         for (name, damage, faults) in damages {
-            let mut left = Left::good()?;
-            damage(&mut left);
-            assert_eq!(left.faults(), faults, "{name}");
+            let mut results = Results::correct()?;
+            damage(&mut results);
+            assert_eq!(results.faults(), faults, "{name}");
         }
         Ok(())
     }

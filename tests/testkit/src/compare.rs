@@ -25,7 +25,7 @@ pub enum Fault {
     /// A file that is not what the server has, or a column that is not what the event says.
     Wrong,
     /// Something that must not be there at all: a row, a file, a dead letter.
-    Stranger,
+    Unexpected,
 }
 
 /// One finding.
@@ -120,7 +120,7 @@ pub fn findings(sent: &[Sent], tables: &Tables, files: &Path) -> Vec<Finding> {
     let mut strangers = |name: &str, rows: &Rows<'_>, is_known: &dyn Fn(&str) -> bool| {
         for key in rows.keys().filter(|key| !is_known(key)) {
             let text = format!("{name} has a row of {key}, for which nothing was sent");
-            findings.push(Finding::new(Fault::Stranger, key, text));
+            findings.push(Finding::new(Fault::Unexpected, key, text));
         }
     };
     strangers("xact_events", &comparison.events, &|id| event_ids.contains(id));
@@ -145,7 +145,7 @@ pub fn files_without_rows(tables: &Tables, files: &Path) -> Vec<Finding> {
         let path = path.strip_prefix(files).unwrap_or(path).display().to_string();
         (!name.starts_with('.') && !named.contains(path.as_str())).then(|| {
             Finding::new(
-                Fault::Stranger,
+                Fault::Unexpected,
                 &path,
                 format!("the lake has {path}, which no row names"),
             )
@@ -191,7 +191,7 @@ impl Comparison<'_> {
                 return columns(&sent.trace_id, &what, row, &expected, rows::EVENT_CLOCK, findings);
             }
             ([], Some(_)) => Fault::Lost,
-            (_, None) => Fault::Stranger,
+            (_, None) => Fault::Unexpected,
             (_, Some(_)) => Fault::Duplicate,
         };
         let text = format!("{what}: {} rows: {rows:?}", rows.len());
@@ -400,7 +400,7 @@ mod tests {
                     row["event_id"] = "another".into();
                     tables.events.push(row);
                 },
-                &[Fault::Stranger],
+                &[Fault::Unexpected],
             ),
             (
                 "a column is wrong",

@@ -1,4 +1,4 @@
-//! Commits of 2,000 rows, by one owner of the table and by several.
+//! Measures commits of 2,000 rows, by one owner of the table and by several.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use deltalake::parquet::arrow::ArrowWriter;
 use futures::future::try_join_all;
 
-use crate::onelake::place::{Place, other};
+use crate::onelake::emulator::Emulator;
+use crate::onelake::error::caused_by;
 use crate::onelake::raw::{Body, Raw};
 use crate::report::Report;
 use crate::results::row;
@@ -15,17 +16,17 @@ use xact_contracts::ids::AppId;
 use xact_lake::{AttachmentRow, Source, Sourced, Table, TableOptions, TableRow, writer_properties};
 use xact_testkit::Result;
 
-/// `RESULT_BATCH_SIZE` as it is delivered.
+/// Default of `RESULT_BATCH_SIZE`.
 const ROWS: usize = 2000;
 const OWNERS: [usize; 3] = [1, 2, 6];
-/// Owners commit for so long, one batch after the other, as in a backlog.
+/// Time for which each owner commits one batch after the other, as with a backlog.
 const DURATION: Duration = Duration::from_secs(15);
-/// Size of a log entry of one file.
+/// Size of a log entry that adds one file.
 const ENTRY_BYTES: usize = 2000;
 
-/// What some owners did.
+/// Commits of all owners in one measurement.
 struct Measured {
-    /// Of each owner, the seconds of each commit.
+    /// For each owner, the duration of each commit in seconds.
     commits: Vec<Vec<f64>>,
     elapsed: Duration,
 }
@@ -41,7 +42,7 @@ impl Measured {
         self.commits.iter().map(Vec::len).sum()
     }
 
-    /// Of all commits: the part of a hundred that is this fast.
+    /// Returns a percentile of the durations of all commits.
     fn seconds(&self, percent: usize) -> f64 {
         let mut all: Vec<f64> = self.commits.iter().flatten().copied().collect();
         all.sort_unstable_by(f64::total_cmp);
@@ -50,13 +51,13 @@ impl Measured {
     }
 }
 
-pub(crate) async fn measure(place: &Place, report: &mut Report) -> Result<()> {
-    let raw = place.raw()?;
-    let latency = &place.latency;
+pub(crate) async fn measure(emulator: &Emulator, report: &mut Report) -> Result<()> {
+    let raw = emulator.raw()?;
+    let latency = &emulator.latency;
     let mut of_one = f64::NAN;
     for owners in OWNERS {
         let bare = bare(&raw, owners).await?;
-        let product = product(place, owners).await?;
+        let product = product(emulator, owners).await?;
         let rows = product.rows_per_second();
         if owners == 1 {
             of_one = rows;
@@ -69,18 +70,18 @@ pub(crate) async fn measure(place: &Place, report: &mut Report) -> Result<()> {
             let what = format!("the same, and (raw) the rows/s of one owner, {latency}");
             report.pair(what, "rows/s", rows, of_one);
         }
-        details(place, &product, owners, report);
+        details(emulator, &product, owners, report);
     }
     Ok(())
 }
 
-/// What the product's commits took, were refused, and cost.
-fn details(place: &Place, product: &Measured, owners: usize, report: &mut Report) {
+/// Reports conflicts, requests, price and durations of the commits of the product.
+fn details(emulator: &Emulator, product: &Measured, owners: usize, report: &mut Report) {
     #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
     let per_commit = |count: u64| count as f64 / product.count() as f64;
-    let puts = place.server.requests(Verb::PutBlob).statuses;
+    let puts = emulator.server.requests(Verb::PutBlob).statuses;
     let conflicts = puts.get(&409).copied().unwrap_or(0);
-    let bill = place.server.bill().total();
+    let bill = emulator.server.bill().total();
     let price = per_commit(bill.micro_cu_seconds) / 1e6;
     let of = format!("owners: {owners}");
     report.figure(format!("conflicts, {of}"), "409s/commit", per_commit(conflicts));
@@ -94,20 +95,20 @@ fn details(place: &Place, product: &Measured, owners: usize, report: &mut Report
     }
 }
 
-/// Each owner: a table handle with a connection of its own, as a process has one. The table is there, and known.
-async fn product(place: &Place, owners: usize) -> Result<Measured> {
-    let location = place.location(&format!("Tables/of_{owners}"))?;
+/// Measures the product. Each owner has its own table handle and connection, as a process has; the table exists already.
+async fn product(emulator: &Emulator, owners: usize) -> Result<Measured> {
+    let location = emulator.location(&format!("Tables/of_{owners}"))?;
     let mut tables = Vec::new();
     for owner in 0..owners {
         let options = TableOptions {
-            connection: place.connection(&location)?,
+            connection: emulator.connection(&location)?,
             ..TableOptions::default()
         };
         let table: Table<AttachmentRow> = Table::new(location.clone(), options);
         append(&table, owner, 0).await?;
         tables.push(table);
     }
-    place.server.clear_requests();
+    emulator.server.clear_requests();
     let begun = Instant::now();
     let committing = tables.into_iter().enumerate().map(|(owner, table)| {
         tokio::spawn(async move {
@@ -116,7 +117,7 @@ async fn product(place: &Place, owners: usize) -> Result<Measured> {
                 let (rows, positions) = batch(owner, seconds.len() + 1);
                 let from = Instant::now();
                 let appended = table.append(rows, positions).await;
-                appended.map_err(|error| other("a commit", &error))?;
+                appended.map_err(|error| caused_by("a commit", &error))?;
                 seconds.push(from.elapsed().as_secs_f64());
             }
             Ok::<_, xact_testkit::Error>(seconds)
@@ -128,7 +129,8 @@ async fn product(place: &Place, owners: usize) -> Result<Measured> {
     })
 }
 
-/// The same rows as the same parquet files, then two requests, one after the other. No conflict: each has its own name.
+/// Measures the bare loop: the same rows as the same parquet files, then two requests in sequence. There are no conflicts,
+/// since each file has its own name.
 async fn bare(raw: &Raw, owners: usize) -> Result<Measured> {
     let begun = Instant::now();
     let committing = (0..owners).map(|owner| {
@@ -156,16 +158,20 @@ async fn bare(raw: &Raw, owners: usize) -> Result<Measured> {
 
 async fn joined(tasks: impl Iterator<Item = tokio::task::JoinHandle<Result<Vec<f64>>>>) -> Result<Vec<Vec<f64>>> {
     let done = try_join_all(tasks).await;
-    done.map_err(|error| other("an owner", &error))?.into_iter().collect()
+    done.map_err(|error| caused_by("an owner", &error))?
+        .into_iter()
+        .collect()
 }
 
 async fn append(table: &Table<AttachmentRow>, owner: usize, number: usize) -> Result<()> {
     let (rows, positions) = batch(owner, number);
     let appended = table.append(rows, positions).await;
-    appended.map(drop).map_err(|error| other("the first commit", &error))
+    appended
+        .map(drop)
+        .map_err(|error| caused_by("the first commit", &error))
 }
 
-/// Rows of a partition of the owner's own, with the position behind them.
+/// Returns rows of the partition of this owner, and the position after them.
 fn batch(owner: usize, number: usize) -> (Vec<Sourced<AttachmentRow>>, BTreeMap<AppId, i64>) {
     let app_id = AppId::new("xact-result-processor", "xact.downloads.results", owner as i32);
     let offset = |index: usize| i64::try_from(number * ROWS + index).unwrap_or(i64::MAX);
@@ -184,9 +190,9 @@ fn batch(owner: usize, number: usize) -> (Vec<Sourced<AttachmentRow>>, BTreeMap<
 
 fn encode(rows: &[Sourced<AttachmentRow>]) -> Result<Vec<u8>> {
     let rows: Vec<&AttachmentRow> = rows.iter().map(|sourced| &sourced.row).collect();
-    let batch = AttachmentRow::to_record_batch(&rows).map_err(|error| other("the raw rows", &error))?;
+    let batch = AttachmentRow::to_record_batch(&rows).map_err(|error| caused_by("the raw rows", &error))?;
     let properties = writer_properties::<AttachmentRow>(rows.len());
-    let cannot = |error| other("the raw parquet file", &error);
+    let cannot = |error| caused_by("the raw parquet file", &error);
     let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).map_err(cannot)?;
     writer.write(&batch).map_err(cannot)?;
     writer.into_inner().map_err(cannot)

@@ -1,4 +1,4 @@
-//! Files: of 100 KB, one request each, and of 100 MiB, in blocks.
+//! Measures uploads of files: 100 KB in one request each, and 100 MiB in blocks.
 
 use std::fs::File;
 use std::io::Write;
@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use futures::{StreamExt, TryStreamExt, stream};
 use sha2::{Digest, Sha256};
 
-use crate::onelake::place::{Place, other};
+use crate::onelake::emulator::Emulator;
+use crate::onelake::error::caused_by;
 use crate::onelake::raw::{Body, Raw};
 use crate::report::Report;
 use xact_lake::{Content, FileStore, open};
@@ -16,16 +17,16 @@ use xact_testkit::Result;
 use xact_testkit::failed;
 
 const SMALL_BYTES: usize = 100_000;
-/// Both halves of each pair are measured in turn, so that both see the same machine.
+/// Product and bare loop are measured in turn, so that both run under the same load of the machine.
 const ROUNDS: usize = 3;
-/// Files of a round, for each upload at a time.
+/// Files per round for each concurrent upload.
 const FILES_PER_UPLOAD: usize = 40;
 
 const MIB: usize = 1024 * 1024;
 const LARGE_BYTES: usize = 100 * MIB;
-/// As the product sends it.
+/// Block size of the product.
 const BLOCK_BYTES: usize = 4 * MIB;
-/// Uploads at a time, files, and blocks that the product then has in flight: four of a file, eight in all (32 MiB).
+/// Concurrent uploads, files, and blocks that the product then has in flight: four per file, eight in total (32 MiB).
 const LARGE: [(usize, usize, usize); 2] = [(1, 3, 4), (5, 5, 8)];
 
 /// A file to upload.
@@ -36,9 +37,9 @@ struct Source {
 }
 
 impl Source {
-    fn new(place: &Place, content: &[u8]) -> Result<Self> {
-        let path = place.dir.join("source");
-        let cannot = |error| other("the source file", &error);
+    fn new(emulator: &Emulator, content: &[u8]) -> Result<Self> {
+        let path = emulator.dir.join("source");
+        let cannot = |error| caused_by("the source file", &error);
         File::create(&path)
             .and_then(|mut file| file.write_all(content))
             .map_err(cannot)?;
@@ -50,41 +51,41 @@ impl Source {
     }
 }
 
-pub(crate) async fn measure(place: &Place, report: &mut Report) -> Result<()> {
-    let location = place.location("Files/product")?;
-    let store = open(&location, &place.connection(&location)?).map_err(|error| other("the files", &error))?;
-    let raw = place.raw()?;
+pub(crate) async fn measure(emulator: &Emulator, report: &mut Report) -> Result<()> {
+    let location = emulator.location("Files/product")?;
+    let store = open(&location, &emulator.connection(&location)?).map_err(|error| caused_by("the files", &error))?;
+    let raw = emulator.raw()?;
     for concurrency in [10, 50] {
-        small(place, &store, &raw, concurrency, report).await?;
+        small(emulator, &store, &raw, concurrency, report).await?;
     }
     for (uploads, files, blocks) in LARGE {
-        large(place, &store, &raw, (uploads, files, blocks), report).await?;
+        large(emulator, &store, &raw, (uploads, files, blocks), report).await?;
     }
     Ok(())
 }
 
 async fn small(
-    place: &Place,
+    emulator: &Emulator,
     store: &Arc<dyn FileStore>,
     raw: &Raw,
     concurrency: usize,
     report: &mut Report,
 ) -> Result<()> {
     let content = vec![7; SMALL_BYTES];
-    let (source, body) = (Source::new(place, &content)?, Body::new(content));
+    let (source, body) = (Source::new(emulator, &content)?, Body::new(content));
     let raw_file = |path: String| {
         let (raw, body) = (raw.clone(), body.clone());
         async move { raw.put_blob(&format!("Files/raw/{path}"), body).await }
     };
     let product_file = |path: String| put(store, &source, path);
     let (mut raw_time, mut product_time) = (Duration::ZERO, Duration::ZERO);
-    // The first round opens the connections, and does not count.
+    // The first round opens the connections and is not counted.
     for round in 0..=ROUNDS {
         let files = concurrency * if round == 0 { 1 } else { FILES_PER_UPLOAD };
         let raw = timed(files, concurrency, raw_file).await?;
-        place.server.clear_requests();
+        emulator.server.clear_requests();
         let product = timed(files, concurrency, product_file).await?;
-        let requests = place.server.bill().total().requests;
+        let requests = emulator.server.bill().total().requests;
         if requests != files as u64 {
             return Err(failed("the files", format!("{requests} requests for {files} files")));
         }
@@ -92,24 +93,24 @@ async fn small(
             raw_time += raw;
             product_time += product;
         }
-        place.delete("Files/raw")?;
-        place.delete("Files/product")?;
+        emulator.delete("Files/raw")?;
+        emulator.delete("Files/product")?;
     }
     #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
     let rate = |time: Duration| (ROUNDS * concurrency * FILES_PER_UPLOAD) as f64 / time.as_secs_f64();
-    let what = format!("files of 100 KB, {concurrency} at a time, {}", place.latency);
+    let what = format!("files of 100 KB, {concurrency} at a time, {}", emulator.latency);
     report.pair(what, "files/s", rate(product_time), rate(raw_time));
     Ok(())
 }
 
 async fn large(
-    place: &Place,
+    emulator: &Emulator,
     store: &Arc<dyn FileStore>,
     raw: &Raw,
     (uploads, files, blocks): (usize, usize, usize),
     report: &mut Report,
 ) -> Result<()> {
-    let source = Source::new(place, &vec![7; LARGE_BYTES])?;
+    let source = Source::new(emulator, &vec![7; LARGE_BYTES])?;
     let block = Body::new(vec![7; BLOCK_BYTES]);
     let in_flight = blocks.div_ceil(uploads).min(4);
     let permits = Arc::new(tokio::sync::Semaphore::new(blocks));
@@ -120,11 +121,11 @@ async fn large(
     let product_file = |path: String| put(store, &source, path);
     let raw_time = timed(files, uploads, raw_file).await?;
     let product_time = timed(files, uploads, product_file).await?;
-    place.delete("Files/raw")?;
-    place.delete("Files/product")?;
+    emulator.delete("Files/raw")?;
+    emulator.delete("Files/product")?;
     #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
     let rate = |time: Duration| (files * LARGE_BYTES) as f64 / 1e6 / time.as_secs_f64();
-    let what = format!("files of 100 MiB, {uploads} at a time, {}", place.latency);
+    let what = format!("files of 100 MiB, {uploads} at a time, {}", emulator.latency);
     report.pair(what, "MB/s", rate(product_time), rate(raw_time));
     Ok(())
 }
@@ -165,11 +166,11 @@ fn put(store: &Arc<dyn FileStore>, source: &Source, path: String) -> impl Future
         store
             .put_file(&path, file, content)
             .await
-            .map_err(|error| other("an upload", &error))
+            .map_err(|error| caused_by("an upload", &error))
     }
 }
 
-/// How long so many uploads take, with `concurrency` of them at a time, each a task of its own as in the upload stage.
+/// Returns the duration of `files` uploads, `concurrency` at a time, each in its own task as in the upload stage.
 async fn timed<F>(files: usize, concurrency: usize, upload: impl Fn(String) -> F) -> Result<Duration>
 where
     F: Future<Output = Result<()>> + Send + 'static,
@@ -178,7 +179,7 @@ where
     stream::iter(0..files)
         .map(|number| tokio::spawn(upload(format!("{}/file-{number:06}.pdf", number % 16))))
         .buffer_unordered(concurrency)
-        .map(|done| done.map_err(|error| other("an upload", &error))?)
+        .map(|done| done.map_err(|error| caused_by("an upload", &error))?)
         .try_for_each(|()| std::future::ready(Ok(())))
         .await?;
     Ok(begun.elapsed())

@@ -1,4 +1,4 @@
-//! The requests that the product makes, by a bare HTTP client: same headers, same bodies, nothing looked up or hashed.
+//! Bare HTTP client: sends the same requests as the product (headers, bodies) without lookups and without hashing.
 
 use std::fs;
 use std::path::Path;
@@ -9,11 +9,11 @@ use bytes::Bytes;
 use md5::{Digest as _, Md5};
 use reqwest::{Client, RequestBuilder};
 
-use crate::onelake::place::other;
+use crate::onelake::error::caused_by;
 use xact_testkit::Result;
 use xact_testkit::failed;
 
-/// A body with its checksum, which is computed once.
+/// A body with its checksum, which is computed once, outside the measurement.
 #[derive(Clone)]
 pub(crate) struct Body {
     bytes: Bytes,
@@ -40,23 +40,23 @@ pub(crate) struct Raw {
 
 impl Raw {
     pub(crate) fn new(item: &str, token: &str, authority: &Path) -> Result<Self> {
-        let pem = fs::read(authority).map_err(|error| other("the certificate", &error))?;
+        let pem = fs::read(authority).map_err(|error| caused_by("the certificate", &error))?;
         let certificates = reqwest::Certificate::from_pem_bundle(&pem);
-        let certificates = certificates.map_err(|error| other("the certificate", &error))?;
-        // Set up as the product's client is.
+        let certificates = certificates.map_err(|error| caused_by("the certificate", &error))?;
+        // The same options as the client of the product.
         let client = Client::builder()
             .http1_only()
             .tcp_nodelay(true)
             .tls_certs_merge(certificates)
             .build();
         Ok(Self {
-            client: client.map_err(|error| other("an HTTP client", &error))?,
+            client: client.map_err(|error| caused_by("an HTTP client", &error))?,
             item: item.to_owned(),
             token: token.to_owned(),
         })
     }
 
-    /// Put Blob, if nothing is there.
+    /// Sends Put Blob, on condition that the blob does not exist.
     pub(crate) async fn put_blob(&self, path: &str, body: Body) -> Result<()> {
         let request = self.put(path, "", body);
         send(
@@ -67,13 +67,13 @@ impl Raw {
         .await
     }
 
-    /// Put Block.
+    /// Sends Put Block.
     pub(crate) async fn put_block(&self, path: &str, id: &str, body: Body) -> Result<()> {
         let id = BASE64_STANDARD.encode(id).replace('=', "%3D");
         send(self.put(path, &format!("?comp=block&blockid={id}"), body)).await
     }
 
-    /// Put Block List, if nothing is there.
+    /// Sends Put Block List, on condition that the blob does not exist.
     pub(crate) async fn put_block_list(&self, path: &str, ids: &[String]) -> Result<()> {
         let latest = |id: &String| format!("<Latest>{}</Latest>", BASE64_STANDARD.encode(id));
         let list: String = ids.iter().map(latest).collect();
@@ -100,11 +100,18 @@ impl Raw {
 }
 
 async fn send(request: RequestBuilder) -> Result<()> {
-    let answer = request.send().await.map_err(|error| other("a raw request", &error))?;
-    let status = answer.status();
-    let text = answer.text().await.map_err(|error| other("a raw answer", &error))?;
-    match status.is_success() {
-        true => Ok(()),
-        false => Err(failed("a raw request", format!("{status}: {text}"))),
+    let response = request
+        .send()
+        .await
+        .map_err(|error| caused_by("a raw request", &error))?;
+    let status = response.status();
+    let text = response
+        .text()
+        .await
+        .map_err(|error| caused_by("a raw response", &error))?;
+    if status.is_success() {
+        Ok(())
+    } else {
+        Err(failed("a raw request", format!("{status}: {text}")))
     }
 }

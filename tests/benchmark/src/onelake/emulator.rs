@@ -1,39 +1,34 @@
-//! The OneLake emulator with its latency, and connections to it.
+//! The OneLake emulator, which adds a latency to each request, and clients of it.
 
-use std::fmt::Display;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::onelake::error::caused_by;
 use crate::onelake::raw::Raw;
 use onelake_emulator::{AUTHORITY_FILE, AcceptedToken, Certificate, Item, OneLake, Options};
 use xact_identity::{Fetched, Identity, IdentityError, TokenSource};
 use xact_lake::{Connection, Location};
-use xact_testkit::failed;
 use xact_testkit::{Result, WorkDir};
 
 const WORKSPACE: &str = "claims";
 const ITEM: &str = "Lake.Lakehouse";
 const TOKEN: &str = "token-of-the-benchmark";
 
-pub(crate) fn other(what: &str, error: &dyn Display) -> xact_testkit::Error {
-    failed(what, error.to_string())
-}
-
-/// The emulator. It serves until the process ends; its data goes with the folder.
-pub(crate) struct Place {
+/// A running emulator. It serves until the process ends; its data is removed with `dir`.
+pub(crate) struct Emulator {
     pub(crate) server: OneLake,
     pub(crate) dir: WorkDir,
-    /// As the report names it.
+    /// Text for the report.
     pub(crate) latency: String,
 }
 
-impl Place {
+impl Emulator {
     pub(crate) fn start(latency: Duration) -> Result<Self> {
         let dir = WorkDir::new("bench-onelake")?;
         let (tls, _) = Certificate::in_folder(dir.path(), &["127.0.0.1".to_owned()])
-            .map_err(|error| other("a certificate", &error))?;
+            .map_err(|error| caused_by("a certificate", &error))?;
         let options = Options {
             items: vec![Item::new(WORKSPACE, ITEM)],
             tls: Some(tls),
@@ -54,13 +49,13 @@ impl Place {
 
     pub(crate) fn location(&self, path: &str) -> Result<Location> {
         let text = format!("abfss://{WORKSPACE}@{}/{ITEM}/{path}", self.server.addr());
-        Location::parse(&text).map_err(|error| other("the location", &error))
+        Location::parse(&text).map_err(|error| caused_by("the location", &error))
     }
 
-    /// A connection with a connection pool of its own, as a process has one.
+    /// Returns a connection with its own connection pool, as in a process of its own.
     pub(crate) fn connection(&self, location: &Location) -> Result<Connection> {
-        let identity = || Ok(Identity::from_source("the benchmark", Arc::new(Fixed)));
-        Connection::to(location, identity, Some(&self.authority())).map_err(|error| other("a connection", &error))
+        let identity = || Ok(Identity::from_source("the benchmark", Arc::new(FixedToken)));
+        Connection::to(location, identity, Some(&self.authority())).map_err(|error| caused_by("a connection", &error))
     }
 
     pub(crate) fn raw(&self) -> Result<Raw> {
@@ -71,10 +66,10 @@ impl Place {
         )
     }
 
-    /// Deletes a folder of the item, so that the disk keeps one round's files at most.
+    /// Deletes a folder of the item, so that the disk holds the files of one round at most.
     pub(crate) fn delete(&self, folder: &str) -> Result<()> {
         let folder = self.dir.join("data").join(WORKSPACE).join(ITEM).join(folder);
-        fs::remove_dir_all(folder).map_err(|error| other("deleting a round's files", &error))
+        fs::remove_dir_all(folder).map_err(|error| caused_by("cannot delete the files of a round", &error))
     }
 
     fn authority(&self) -> PathBuf {
@@ -82,7 +77,7 @@ impl Place {
     }
 }
 
-/// Serves in a thread of its own.
+/// Runs the emulator on its own runtime in its own thread.
 fn serve(options: Options) -> Result<OneLake> {
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
@@ -101,15 +96,17 @@ fn serve(options: Options) -> Result<OneLake> {
             }
         });
     });
-    let started = receiver.recv().map_err(|error| other("the OneLake emulator", &error))?;
-    started.map_err(|error| other("the OneLake emulator", &error))
+    let started = receiver
+        .recv()
+        .map_err(|error| caused_by("the OneLake emulator", &error))?;
+    started.map_err(|error| caused_by("the OneLake emulator", &error))
 }
 
-/// Always the same token.
-struct Fixed;
+/// A token source that always returns the same token.
+struct FixedToken;
 
 #[async_trait::async_trait]
-impl TokenSource for Fixed {
+impl TokenSource for FixedToken {
     async fn fetch(&self, _: &str) -> std::result::Result<Fetched, IdentityError> {
         Ok(Fetched {
             secret: TOKEN.into(),
