@@ -5,38 +5,33 @@
 //! writes nothing. A retry after a lost response works the same way, because it finds the blob. The service deletes the
 //! uncommitted blocks of a killed upload after a week.
 
-use std::collections::HashMap;
+pub(super) mod block;
+pub(super) mod error;
+mod requests;
+
 use std::fs::File;
-use std::io;
-use std::num::NonZero;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use azure_core::http::{
-    ClientMethodOptions, ClientOptions, Context, Etag, ExponentialRetryOptions, RetryOptions, Transport,
-};
-use azure_storage_blob::clients::{BlobClient, BlobClientOptions, BlockBlobClient};
-use azure_storage_blob::models::{
-    BlobClientGetPropertiesResultHeaders, BlockBlobClientCommitBlockListOptions, BlockBlobClientStageBlockOptions,
-    BlockBlobClientUploadOptions, BlockLookupList,
-};
+use azure_core::http::{ClientOptions, ExponentialRetryOptions, RetryOptions, Transport};
+use azure_storage_blob::clients::{BlobClient, BlobClientOptions};
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
-use md5::{Digest as _, Md5};
 use parking_lot::Mutex;
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use url::Url;
 use uuid::Uuid;
 
-use crate::azure::blob_transport::{BlobTransport, ContentMd5, ContentMd5Policy};
+use crate::azure::blob_transport::{BlobTransport, ContentMd5Policy};
 use crate::azure::connection::Http;
 use crate::azure::service_error::RequestError;
+use crate::files::blobs::block::{BLOCK_BYTES, Block, read};
+use crate::files::blobs::error::WriteError;
+use crate::files::blobs::requests::{Overwrite, Stored, commit, stage, stored, upload};
+use crate::files::content_hash::check_announced;
 use crate::files::{Content, FileError};
 
-/// The unit in which OneLake bills the body of a write.
-pub(crate) const BLOCK_BYTES: u64 = 4 * 1024 * 1024;
 /// Blocks of one file that are sent at the same time.
 const MAX_BLOCKS_IN_FLIGHT: usize = 4;
 /// Memory for content of all uploads together, in KiB. Fifty uploads have to stay below a handler's 128 MiB, and the allocator
@@ -46,37 +41,6 @@ const MAX_MEMORY_KIB: u32 = 16 * 1024;
 const MAX_RETRIES: u32 = 6;
 const RETRY_DELAY: Duration = Duration::from_millis(200);
 const RETRY_TIMEOUT: Duration = Duration::from_secs(60);
-/// Name of the metadata with the file's SHA-256, so that a lookup need not read the file.
-const SHA256_METADATA: &str = "xact_sha256";
-/// Name of the metadata with which Azure Storage marks a folder for Blob clients.
-const IS_FOLDER_METADATA: &str = "hdi_isfolder";
-
-/// What is stored at a path.
-pub(crate) struct Stored {
-    pub(crate) bytes: u64,
-    /// `None` if the writer stored none, or the service does not keep metadata.
-    pub(crate) sha256: Option<String>,
-    pub(crate) is_folder: bool,
-}
-
-impl Stored {
-    fn has(&self, content: Content<'_>) -> bool {
-        !self.is_folder && self.bytes == content.bytes && self.sha256.as_deref() == Some(content.sha256)
-    }
-}
-
-/// Whether an existing file is replaced.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Overwrite {
-    Never,
-    Always,
-}
-
-impl Overwrite {
-    fn condition(self) -> Option<Etag> {
-        (self == Self::Never).then(|| Etag::from("*"))
-    }
-}
 
 /// Writes the files of one workspace.
 pub(crate) struct BlobWriter {
@@ -84,34 +48,6 @@ pub(crate) struct BlobWriter {
     workspace: Url,
     options: ClientOptions,
     memory: Arc<Semaphore>,
-}
-
-/// Why the content of a file was not written.
-pub(crate) enum WriteError {
-    /// A request failed.
-    Request(RequestError),
-    /// Reading the source failed.
-    Source(io::Error),
-    /// The source does not have the announced content, or the path cannot be written.
-    File(FileError),
-}
-
-impl From<RequestError> for WriteError {
-    fn from(error: RequestError) -> Self {
-        Self::Request(error)
-    }
-}
-
-impl From<azure_core::Error> for WriteError {
-    fn from(error: azure_core::Error) -> Self {
-        Self::Request(error.into())
-    }
-}
-
-impl From<io::Error> for WriteError {
-    fn from(error: io::Error) -> Self {
-        Self::Source(error)
-    }
 }
 
 impl BlobWriter {
@@ -183,10 +119,7 @@ impl BlobWriter {
             bytes: body.len() as u64,
             sha256: &sha256,
         };
-        let block = Block {
-            md5: Md5::digest(&body).into(),
-            bytes: body,
-        };
+        let block = Block::of(body);
         let mut remarks = Vec::new();
         upload(&client, &block, Overwrite::Never, content).await?;
         match upload(&client, &block, Overwrite::Never, content).await {
@@ -220,7 +153,7 @@ impl BlobWriter {
         let _memory = self.memory.acquire_many(kib(content.bytes)).await;
         let hash = Arc::new(Mutex::new(Sha256::new()));
         let block = read(source, 0, content.bytes, &hash).await?;
-        verify(&hash, content)?;
+        check_announced(hash.lock().clone(), content)?;
         let client = blob.block_blob_client();
         let upload = async |overwrite: Overwrite| upload(&client, &block, overwrite, content).await;
         let Err(refused) = upload(Overwrite::Never).await else {
@@ -277,7 +210,7 @@ impl BlobWriter {
             .try_buffer_unordered(MAX_BLOCKS_IN_FLIGHT)
             .try_for_each(|()| std::future::ready(Ok(())))
             .await?;
-        verify(&hash, content)?;
+        check_announced(hash.lock().clone(), content)?;
         let Err(refused) = commit(&client, &ids, overwrite, content).await else {
             return Ok(());
         };
@@ -324,123 +257,6 @@ async fn has_content(
 
 fn folder_is_there(shown: &str) -> WriteError {
     WriteError::File(FileError::invalid(shown, "a folder of that name exists"))
-}
-
-async fn stored(blob: &BlobClient) -> Result<Option<Stored>, RequestError> {
-    let found = match blob.get_properties(None).await.map_err(RequestError::from) {
-        Ok(found) => found,
-        Err(error) if error.is_not_found() => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let metadata = found.metadata()?;
-    let named = |name: &str| {
-        metadata
-            .iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
-    };
-    Ok(Some(Stored {
-        bytes: found.content_length()?.unwrap_or(0),
-        sha256: named(SHA256_METADATA).cloned(),
-        is_folder: named(IS_FOLDER_METADATA).is_some_and(|value| value.eq_ignore_ascii_case("true")),
-    }))
-}
-
-async fn upload(
-    client: &BlockBlobClient,
-    block: &Block,
-    overwrite: Overwrite,
-    content: Content<'_>,
-) -> Result<(), RequestError> {
-    let options = BlockBlobClientUploadOptions {
-        if_none_match: overwrite.condition(),
-        metadata: Some(metadata(content)),
-        // Not in parts, because the content is in memory already.
-        partition_size: NonZero::new(BLOCK_BYTES),
-        method_options: with_md5(block),
-        ..BlockBlobClientUploadOptions::default()
-    };
-    client.upload(block.bytes.clone().into(), Some(options)).await?;
-    Ok(())
-}
-
-async fn stage(client: &BlockBlobClient, id: &Uuid, block: Block) -> Result<(), RequestError> {
-    let options = BlockBlobClientStageBlockOptions {
-        method_options: with_md5(&block),
-        ..BlockBlobClientStageBlockOptions::default()
-    };
-    let length = block.bytes.len() as u64;
-    client
-        .stage_block(id.as_bytes(), length, block.bytes.into(), Some(options))
-        .await?;
-    Ok(())
-}
-
-async fn commit(
-    client: &BlockBlobClient,
-    ids: &[Uuid],
-    overwrite: Overwrite,
-    content: Content<'_>,
-) -> Result<(), RequestError> {
-    let list = BlockLookupList {
-        latest: Some(ids.iter().map(|id| id.as_bytes().to_vec()).collect()),
-        ..BlockLookupList::default()
-    };
-    let options = BlockBlobClientCommitBlockListOptions {
-        if_none_match: overwrite.condition(),
-        metadata: Some(metadata(content)),
-        ..BlockBlobClientCommitBlockListOptions::default()
-    };
-    client.commit_block_list(list.try_into()?, Some(options)).await?;
-    Ok(())
-}
-
-fn metadata(content: Content<'_>) -> HashMap<String, String> {
-    HashMap::from([(SHA256_METADATA.to_owned(), content.sha256.to_owned())])
-}
-
-fn with_md5(block: &Block) -> ClientMethodOptions<'static> {
-    ClientMethodOptions {
-        context: Context::new().with_value(ContentMd5(block.md5)),
-    }
-}
-
-/// A part of a file in memory.
-struct Block {
-    bytes: Bytes,
-    md5: [u8; 16],
-}
-
-/// Reads `wanted` bytes from offset `from`, and adds them to the file's hash.
-async fn read(source: &Arc<File>, from: u64, wanted: u64, hash: &Arc<Mutex<Sha256>>) -> Result<Block, WriteError> {
-    let (source, hash) = (Arc::clone(source), Arc::clone(hash));
-    let read = tokio::task::spawn_blocking(move || {
-        let mut bytes = vec![0; usize::try_from(wanted).map_err(io::Error::other)?];
-        source.read_exact_at(&mut bytes, from)?;
-        hash.lock().update(&bytes);
-        let md5 = Md5::digest(&bytes).into();
-        Ok(Block {
-            bytes: bytes.into(),
-            md5,
-        })
-    });
-    match read.await.map_err(io::Error::other).flatten() {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            let reason = format!("it ends before byte {}", from + wanted);
-            Err(WriteError::File(FileError::SourceChanged { reason }))
-        }
-        read => Ok(read?),
-    }
-}
-
-/// Checks that the source has the announced content. Nothing is visible to readers before.
-fn verify(hash: &Mutex<Sha256>, content: Content<'_>) -> Result<(), WriteError> {
-    let found = hash.lock().clone().finalize();
-    if hex::encode(found) == content.sha256 {
-        return Ok(());
-    }
-    let reason = "its SHA-256 is not the announced one".to_owned();
-    Err(WriteError::File(FileError::SourceChanged { reason }))
 }
 
 fn kib(bytes: u64) -> u32 {

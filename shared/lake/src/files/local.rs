@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
 
-use crate::files::content_hash::{CHUNK_BYTES, sha256_hex};
+use crate::files::content_hash::{CHUNK_BYTES, check_announced, sha256_hex};
 use crate::files::{
     Content, FileError, FileFuture, FileStore, TEMPORARY_FOLDER, check_leftover, check_path, temporary_name,
 };
@@ -190,9 +190,7 @@ fn write_temporary(source: &File, temporary: &Path, path: &str, content: Content
         hash.update(&chunk[..read]);
         to.write_all(&chunk[..read]).map_err(|error| into(&error))?;
     }
-    if hex::encode(hash.finalize()) != content.sha256 {
-        return changed("its SHA-256 is not the announced one".to_owned());
-    }
+    check_announced(hash, content)?;
     to.sync_all().map_err(|error| into(&error))
 }
 

@@ -18,7 +18,9 @@ use crate::azure::connection::Http;
 use crate::azure::dfs_transport::DfsTransport;
 use crate::azure::endpoints::blob_host;
 use crate::azure::service_error::RequestError;
-use crate::files::blobs::{BLOCK_BYTES, BlobWriter, WriteError};
+use crate::files::blobs::BlobWriter;
+use crate::files::blobs::block::BLOCK_BYTES;
+use crate::files::blobs::error::WriteError;
 use crate::files::{
     Content, FileError, FileFuture, FileStore, OpenError, TEMPORARY_FOLDER, check_leftover, check_path,
 };
