@@ -3,8 +3,7 @@
 use super::entry_id::EntryId;
 use crate::delivery::SendError;
 use xact_kafka::ProducerError;
-use xact_kafka::admin::AdminError;
-use xact_kafka::admin::TombstoneError;
+use xact_kafka::admin::{AdminError, TombstoneError};
 
 /// Reasons why an operation on dead letters fails.
 #[derive(Debug, thiserror::Error)]

@@ -124,3 +124,25 @@ impl EntrySummary {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::replay::tests::task_entry;
+    use super::*;
+
+    #[test]
+    fn the_json_of_a_task_is_one_flat_object_without_its_signature() {
+        let json = serde_json::to_value(EntrySummary::of(&task_entry())).unwrap();
+        let expected = json!({
+            "partition": 1, "offset": 7, "state": "waiting", "settled_at": Value::Null, "holds": "task",
+            "trace_id": "t", "media_id": "13bb61f0-41d1-548c-97c8-ebdee367da68",
+            "attachment_url": "https://a.example/b.pdf", "stage": "download",
+            "source": {"topic": "xact.downloads.pending", "partition": 2, "offset": 9, "timestamp": Value::Null},
+            "error_category": "transient", "final_error": "503", "retry_count": 4, "replay_count": 0,
+            "failed_at": "2025-01-01T00:00:00.000000Z", "key": "t",
+        });
+        assert_eq!(json, expected);
+    }
+}

@@ -148,3 +148,39 @@ impl Findings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn the_json_is_one_object_of_range_counts_and_faults() {
+        let at = |text: &str| text.parse().unwrap();
+        let range = TimeRange::new(at("2024-12-31T00:00:00Z"), at("2025-01-01T00:00:00Z")).unwrap();
+        let mut findings = Findings::default();
+        findings.missing.push(Missing {
+            trace_id: "t".to_owned(),
+            at: None,
+            url: None,
+            media_id: None,
+        });
+        findings.duplicates.push(Duplicate {
+            table: "xact_events",
+            key: "k".to_owned(),
+            rows: 2,
+        });
+        let json = serde_json::to_value(Reconciliation::new(range, findings)).unwrap();
+        let expected = json!({
+            "from": "2024-12-31T00:00:00.000000Z", "to": "2025-01-01T00:00:00.000000Z", "well": false,
+            "events": {"all": 0, "waiting": 0, "by_table_alone": 0},
+            "attachments": {"all": 0, "completed": 0, "failed": 0, "waiting": {}},
+            "missing": [{"what": "event row", "trace_id": "t", "event_timestamp": Value::Null, "media_id": Value::Null,
+                "attachment_url": Value::Null}],
+            "duplicates": [{"table": "xact_events", "key": "k", "rows": 2}],
+            "unreadable": 0, "events_with_unlisted_urls": 0, "unlisted_urls": {},
+        });
+        assert_eq!(json, expected);
+    }
+}

@@ -13,8 +13,8 @@ use xact_operations::dead_letters::{self, PlannedEntry, SettledEntry, Settlement
 /// Maximum number of rows of the plan's table.
 const MAX_ROWS: usize = 100;
 
-/// Settled entries above which the progress is reported.
-const LONG: usize = 20;
+/// Number of entries above which progress is reported.
+const PROGRESS_THRESHOLD: usize = 20;
 
 /// Settles the selected entries.
 pub(super) async fn run(settings: &Settings, settlement: Settlement, arguments: Settle) -> CommandResult {
@@ -67,7 +67,7 @@ async fn execute(
                 let _ = ui::json_line(entry);
             }
         }
-        if count > LONG {
+        if count > PROGRESS_THRESHOLD {
             ui::error_line(format_args!("{progress} of {count} {done}"));
         }
     };
