@@ -18,7 +18,7 @@ use crate::errors::{
 };
 use crate::paging::{from_token, page_size, to_token};
 use crate::request::{content_length, endpoint, header, md5};
-use crate::storage::{Conditions, Entry, ListDepth, ListOptions, Properties, StoreError};
+use crate::storage::{Conditions, Entry, ListDepth, ListOptions, Properties, Storage, StoreError};
 use crate::xml;
 
 /// Largest body of Put Blob in bytes.
@@ -163,7 +163,7 @@ pub(crate) async fn copy(call: &Call) -> Result<Response, ErrorResponse> {
 }
 
 pub(crate) async fn get_metadata(call: &Call) -> Result<Response, ErrorResponse> {
-    let (entry, properties) = call.on_path(|storage, path| storage.stat(path)).await?;
+    let (entry, properties) = call.on_path(Storage::stat).await?;
     let mut response = answers::empty(StatusCode::OK);
     set_version(response.headers_mut(), &entry);
     content::set_metadata(response.headers_mut(), &properties.metadata);

@@ -16,7 +16,7 @@ use crate::errors::{
 };
 use crate::paging::{from_token, page_size, to_token};
 use crate::request::{content_length, header};
-use crate::storage::{Conditions, Entry, EntryPath, ListDepth, ListOptions, Properties};
+use crate::storage::{Conditions, Entry, EntryPath, ListDepth, ListOptions, Properties, Storage};
 use crate::target::Target;
 
 /// Largest body of an append in bytes.
@@ -39,7 +39,7 @@ fn must_be_empty(call: &Call) -> Result<(), ErrorResponse> {
 
 /// Refuses to create workspaces, items and their folders.
 pub(crate) async fn create_managed(call: &Call) -> Result<Response, ErrorResponse> {
-    let is_there = call.on_path(|storage, path| storage.has_folder(path)).await?;
+    let is_there = call.on_path(Storage::has_folder).await?;
     // As `mkdir` of an item's `Files` answers, and of an item.
     Err(if is_there && call.target.path.depth() == 3 {
         PATH_EXISTS.into()

@@ -9,11 +9,11 @@ use crate::call::Call;
 use crate::catalog::workspace_not_found;
 use crate::content::{set, set_version};
 use crate::errors::{CONTAINER_EXISTS, ErrorResponse, FILESYSTEM_EXISTS, NOT_ON_THIS_PATH};
-use crate::storage::Conditions;
+use crate::storage::{Conditions, Storage};
 use crate::verbs::Protocol;
 
 pub(crate) async fn create(call: &Call) -> Result<Response, ErrorResponse> {
-    if call.on_path(|storage, path| storage.has_folder(path)).await? {
+    if call.on_path(Storage::has_folder).await? {
         return Err(match call.protocol {
             Protocol::Dfs => FILESYSTEM_EXISTS.into(),
             Protocol::Blob => CONTAINER_EXISTS.into(),
@@ -29,7 +29,7 @@ pub(crate) async fn create(call: &Call) -> Result<Response, ErrorResponse> {
 }
 
 pub(crate) async fn delete(call: &Call) -> Result<Response, ErrorResponse> {
-    if !call.on_path(|storage, path| storage.has_folder(path)).await? {
+    if !call.on_path(Storage::has_folder).await? {
         return Err(workspace_not_found(call.protocol));
     }
     if !call.state.workspaces_by_api {
@@ -45,7 +45,7 @@ pub(crate) async fn properties(call: &Call) -> Result<Response, ErrorResponse> {
 }
 
 async fn answer(call: &Call, status: StatusCode) -> Result<Response, ErrorResponse> {
-    let (entry, _) = call.on_path(|storage, path| storage.stat(path)).await?;
+    let (entry, _) = call.on_path(Storage::stat).await?;
     let mut response = answers::empty(status);
     let headers = response.headers_mut();
     set_version(headers, &entry);
