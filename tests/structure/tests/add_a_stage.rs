@@ -1,6 +1,9 @@
 //! README's "Add a stage", followed literally in a copy of the workspace: the code blocks are taken from the page, nothing
 //! else is changed, and the new stage compiles, as a worker of the operators' program as well.
 
+// A failed set-up fails the test.
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
