@@ -39,6 +39,10 @@ fn code_blocks(section: &str) -> Vec<String> {
     blocks
 }
 
+/// Folder of the packages within the copy. Cargo names what it builds after a package's path relative to its workspace: at
+/// the same relative paths, the copy would replace what this workspace has built.
+const PACKAGES: &str = "copy";
+
 /// Copies what git knows of the product, over an earlier copy; files that did not change keep their times, so that cargo
 /// builds only what did.
 fn copy_of_the_workspace() -> PathBuf {
@@ -59,11 +63,19 @@ fn copy_of_the_workspace() -> PathBuf {
         .unwrap();
     assert!(files.status.success(), "{}", String::from_utf8_lossy(&files.stderr));
     for file in String::from_utf8(files.stdout).unwrap().lines() {
-        let (from, to) = (root().join(file), copy.join(file));
+        let (from, to) = (root().join(file), place(&copy, file));
         let Ok(content) = fs::read(&from) else { continue };
         write(&to, &content);
     }
     copy
+}
+
+/// Where a file of the repository is in the copy.
+fn place(copy: &Path, file: &str) -> PathBuf {
+    match file {
+        "Cargo.toml" | "Cargo.lock" => copy.join(file),
+        file => copy.join(PACKAGES).join(file),
+    }
 }
 
 fn write(file: &Path, content: &[u8]) {
@@ -79,7 +91,7 @@ fn edit(copy: &Path, file: &str, change: impl Fn(&str) -> String) {
     let before = fs::read_to_string(root().join(file)).unwrap();
     let after = change(&before);
     assert_ne!(before, after, "{file}: the step changed nothing");
-    write(&copy.join(file), after.as_bytes());
+    write(&place(copy, file), after.as_bytes());
 }
 
 /// Inserts `text` before the first line `end` that follows `start`.
@@ -120,10 +132,10 @@ fn the_steps_of_the_readme_make_a_stage() {
         let own = of_another
             .replace("Stage::Dlq", "Stage::Notifier")
             .replace("dlq", SAMPLE);
-        write(&copy.join("handlers").join(SAMPLE).join(file), own.as_bytes());
+        write(&place(&copy, "handlers").join(SAMPLE).join(file), own.as_bytes());
     }
     write(
-        &copy.join("handlers").join(SAMPLE).join("src/lib.rs"),
+        &place(&copy, "handlers").join(SAMPLE).join("src/lib.rs"),
         handler.as_bytes(),
     );
     edit(&copy, "handlers/pipeline/src/stages.rs", |source| {
@@ -140,12 +152,13 @@ fn the_steps_of_the_readme_make_a_stage() {
         let members = "members = [\"shared/*\", \"handlers/*\", \"infra/emulators/*\", \"tests/testkit\"]";
         let start = source.find("members = ").unwrap();
         let end = start + source[start..].find('\n').unwrap();
-        let source = format!("{}{members}{}", &source[..start], &source[end..]);
-        source.replacen(
-            "[workspace.dependencies]\n",
-            "[workspace.dependencies]\nnotifier = { path = \"handlers/notifier\" }\n",
-            1,
-        )
+        let mut source = format!("{}{members}{}", &source[..start], &source[end..]);
+        let dependency = "[workspace.dependencies]\nnotifier = { path = \"handlers/notifier\" }\n";
+        source = source.replacen("[workspace.dependencies]\n", dependency, 1);
+        for folder in ["shared/", "handlers/", "infra/", "tests/"] {
+            source = source.replace(&format!("\"{folder}"), &format!("\"{PACKAGES}/{folder}"));
+        }
+        source
     });
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let mut build = Command::new(cargo);
