@@ -124,7 +124,7 @@ fn the_steps_of_the_readme_make_a_stage() {
         source.replacen("mod names;\n", "mod names;\nmod notice;\npub use notice::Notice;\n", 1)
     });
     write(
-        &copy.join("shared/contracts/src/messages/notice.rs"),
+        &place(&copy, "shared/contracts/src/messages/notice.rs"),
         message.as_bytes(),
     );
     for file in ["Cargo.toml", "src/main.rs"] {

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use emulator_kit::process::{StopSignal, TlsArguments, check_health, exit_code};
 
 use attachment_source::{AttachmentSource, Options};
+use emulator_kit::process::{StopSignal, TlsArguments, check_health, exit_code};
 
 /// Serves sample attachments over HTTP and HTTPS; GET / lists the paths and the faults on demand.
 #[derive(Debug, Parser)]

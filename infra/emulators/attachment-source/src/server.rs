@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use axum::Router;
-use emulator_kit::certificates::{Certificate, ThrowAway};
-use emulator_kit::{Server, StartError};
 
 use crate::answers;
 use crate::seen_paths::SeenPaths;
 use crate::state::SourceState;
+use emulator_kit::certificates::{Certificate, ThrowAway};
+use emulator_kit::{Server, StartError};
 
 /// Number of paths for which the server remembers how often their fault has happened; the oldest is forgotten first.
 pub const REMEMBERED_PATHS: NonZeroUsize = NonZeroUsize::new(100_000).expect("not zero");

@@ -8,9 +8,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+
 use emulator_kit::certificates::{Certificate, FolderCertificate};
 use emulator_kit::process::{StopSignal, TlsArguments, check_health, exit_code};
-
 use onelake_emulator::{AcceptedToken, Item, ManagedIdentity, OneLake, Options};
 
 /// Serves a folder as OneLake does, over the DFS and Blob protocols on one port; GET /__admin lists faults and more.

@@ -15,7 +15,6 @@ use axum::routing::get;
 use axum::{Json, Router};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use emulator_kit::Server;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::json;
@@ -24,6 +23,7 @@ use uuid::Uuid;
 use crate::access::{AcceptedToken, secret_eq};
 use crate::server::{OneLake, StartError};
 use crate::state::EmulatorState;
+use emulator_kit::Server;
 
 /// A stack that runs for a day renews its tokens.
 const TOKEN_LIFETIME: SignedDuration = SignedDuration::from_hours(1);

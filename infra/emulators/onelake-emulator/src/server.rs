@@ -7,8 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::Request;
-use emulator_kit::Server;
-use emulator_kit::certificates::Certificate;
 
 use crate::access::{AcceptedToken, Access, Account, Tokens};
 use crate::admin;
@@ -20,6 +18,8 @@ use crate::service::serve;
 use crate::state::EmulatorState;
 use crate::storage::{FolderError, Storage, StoreError};
 use crate::verbs::Verb;
+use emulator_kit::Server;
+use emulator_kit::certificates::Certificate;
 use xact_contracts::onelake_billing::Bill;
 
 /// Limit on open connections. Each may hold a file or two: below the usual 1,024 descriptors.

@@ -1,12 +1,12 @@
 //! Access: tokens, shared keys, closed workspaces, the admin endpoint.
 
-use emulator_kit::certificates::ThrowAway;
 use reqwest::{Certificate, Client};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::{FILES, Lake, TOKEN, token};
+use emulator_kit::certificates::ThrowAway;
 use onelake_emulator::{Certificate as TlsCertificate, OneLake, Options, StartError};
 
 async fn told(lake: &Lake, authorization: Option<&str>) -> (u16, String, String) {
