@@ -1,9 +1,9 @@
-//! The examples of `infra/COST.md` follow from its base figures, from OneLake's prices and from the deployment.
+//! The examples of `infra/COST.md` are computed from its base figures, the prices of OneLake and the deployment.
 //!
-//! After a change of a base figure, `XACT_WRITE_COST_PAGE=1 cargo test -p xact-deployment --test cost_page` writes the
-//! examples anew.
+//! After a change of a base figure, `XACT_WRITE_COST_PAGE=1 cargo test -p xact-deployment --test cost_page` rewrites the
+//! examples.
 
-// Test code outside of a test function: a failed step is a failed test.
+// Helper functions of tests may panic.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ const BEGIN: &str = "<!-- examples: computed by tests/deployment/tests/cost_page
 const END: &str = "<!-- end of the examples -->\n";
 const PER_DAY: [f64; 3] = [10_000.0, 100_000.0, 1_000_000.0];
 const SECONDS_PER_DAY: f64 = 86_400.0;
-/// `EVENT_BATCH_SIZE` is the same or greater.
+/// Default of `RESULT_BATCH_SIZE`; `EVENT_BATCH_SIZE` is not smaller.
 const RESULT_BATCH_SIZE: f64 = 2000.0;
 
 fn root() -> PathBuf {
@@ -27,7 +27,7 @@ fn page() -> PathBuf {
     root().join("infra/COST.md")
 }
 
-/// Values by name, from the rows of the page's tables: | `name` | value | …
+/// Values by name, from the table rows of the page: | `name` | value | …
 fn figures(page: &str) -> BTreeMap<String, f64> {
     let row = |line: &str| {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
@@ -54,12 +54,12 @@ impl Example<'_> {
         self.attachments / self.base("attachments_per_event")
     }
 
-    /// Of something that was measured for 1,000 attachments.
+    /// Scales a figure for 1,000 attachments to a day.
     fn a_day(&self, name: &str) -> f64 {
         self.base(name) * self.attachments / 1000.0
     }
 
-    /// The same a second at the peak.
+    /// Scales a figure for 1,000 attachments to a second at the peak.
     fn at_peak(&self, name: &str) -> f64 {
         self.a_day(name) / self.base("busy_seconds") * self.base("peak_factor")
     }
@@ -68,7 +68,7 @@ impl Example<'_> {
         self.attachments * self.base("file_cu_seconds")
     }
 
-    /// Of both tables: one a batch while there are rows, more only if a batch is full before its time.
+    /// Returns the commits of both tables: one per batch time while there are rows, more only if batches fill up earlier.
     fn commits(&self, batch_seconds: f64) -> f64 {
         let of_table = |rows: f64| {
             let by_time = (self.base("busy_seconds") / batch_seconds).min(self.events());
@@ -99,7 +99,7 @@ impl Example<'_> {
     }
 }
 
-/// The examples' table.
+/// Returns the table of the examples.
 fn examples(page: &str) -> String {
     let base = figures(page);
     let examples = PER_DAY.map(|attachments| Example {
@@ -162,7 +162,7 @@ fn examples(page: &str) -> String {
     table
 }
 
-/// With a comma for each thousand.
+/// Formats a number with thousands separators.
 fn whole(value: f64) -> String {
     let digits = format!("{:.0}", value.round());
     let mut text = String::new();
@@ -176,10 +176,12 @@ fn whole(value: f64) -> String {
 }
 
 #[test]
-fn the_examples_follow_from_the_base_figures() {
+fn the_examples_are_computed_from_the_base_figures() {
     let text = std::fs::read_to_string(page()).unwrap();
-    let (before, rest) = text.split_once(BEGIN).expect("the examples begin with a mark");
-    let (shown, after) = rest.split_once(END).expect("the examples end with a mark");
+    let (before, rest) = text
+        .split_once(BEGIN)
+        .expect("the page has the mark before the examples");
+    let (shown, after) = rest.split_once(END).expect("the page has the mark after the examples");
     let computed = format!("\n{}\n", examples(&text));
     if std::env::var_os("XACT_WRITE_COST_PAGE").is_some() {
         std::fs::write(page(), format!("{before}{BEGIN}{computed}{END}{after}")).unwrap();
@@ -192,7 +194,7 @@ fn the_examples_follow_from_the_base_figures() {
 }
 
 #[test]
-fn prices_of_onelake_are_those_of_the_contract() {
+fn the_prices_of_onelake_are_those_of_the_contracts() {
     let base = figures(&std::fs::read_to_string(page()).unwrap());
     let write = cu_seconds(BillingClass::Write.micro_cu_seconds(100_000));
     assert!((base["file_cu_seconds"] - write).abs() < 1e-9, "a file is one write");
@@ -203,15 +205,13 @@ fn prices_of_onelake_are_those_of_the_contract() {
 }
 
 #[test]
-fn assumptions_are_those_of_the_delivered_settings_and_the_deployment() {
+fn the_assumptions_match_the_default_settings_and_the_deployment() {
     let base = figures(&std::fs::read_to_string(page()).unwrap());
     let settings = std::fs::read_to_string(root().join(".env.example")).unwrap();
     for name in ["EVENT_BATCH_SECONDS", "RESULT_BATCH_SECONDS"] {
         let line = format!("#{name}={}", base["batch_seconds"]);
         assert!(settings.lines().any(|setting| setting == line), "{line}");
     }
-    // That row is held to the templates by the test of bicep/README.md.
-    let deployment = std::fs::read_to_string(root().join("bicep/README.md")).unwrap();
-    assert!(deployment.contains("5: two of 1 core, three of 0.5"));
+    // The cores of the replicas that always run; `bicep/documentation.rs` compares them with the templates.
     assert!((base["cores"] - 3.5).abs() < 1e-9);
 }

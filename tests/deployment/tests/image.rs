@@ -1,7 +1,7 @@
-//! The image of a handler, built and run for real: what is in it, what it may do, and how it answers and stops.
+//! Builds and runs the image of a handler: checks its files, its permissions, its health endpoints and how it stops.
 //!
-//! `tests/run` runs these where a Docker engine can be had; `DOCKER` names its client, `docker` unless set. The dev profile
-//! is built, since what is asked here does not depend on it.
+//! `tests/run` runs these tests where a Docker engine is available; `DOCKER` names its client (default `docker`). The image is
+//! built with the dev profile, on which the checked properties do not depend.
 
 #![allow(clippy::unwrap_used)]
 
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 const HANDLER: &str = "retry-scheduler";
 const IMAGE: &str = "xact-pipeline/retry-scheduler:test";
 
-/// A path with a library in it has the machine's architecture in its name.
+/// Prefixes of all paths in the image. Paths of libraries contain the architecture of the machine.
 const CONTENT: [&str; 12] = [
     "cache/",
     "data/",
@@ -30,8 +30,8 @@ const CONTENT: [&str; 12] = [
     "usr/lib/",
     "var/lib/dpkg/status.d/",
 ];
-/// Which the engine adds to every container.
-const ENGINES: [&str; 7] = [
+/// Paths that the engine adds to every container.
+const ADDED_BY_ENGINE: [&str; 7] = [
     ".dockerenv",
     "dev/",
     "etc/hostname",
@@ -56,8 +56,8 @@ fn docker<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Output {
         .unwrap_or_else(|error| panic!("{program}: {error}; these tests need a Docker engine (see tests/run)"))
 }
 
-/// What it prints, if it succeeds.
-fn asked<'a>(arguments: impl IntoIterator<Item = &'a str>) -> String {
+/// Returns the output of a command that must succeed.
+fn output_of<'a>(arguments: impl IntoIterator<Item = &'a str>) -> String {
     let output = docker(arguments);
     assert!(output.status.success(), "{}", text(&output.stderr));
     text(&output.stdout).trim().to_owned()
@@ -65,7 +65,7 @@ fn asked<'a>(arguments: impl IntoIterator<Item = &'a str>) -> String {
 
 fn build(handler: &str) -> Output {
     let handler = format!("HANDLER={handler}");
-    // The engine's own network: not every engine has another one for builds.
+    // The network of the engine: not every engine provides another one for builds.
     docker([
         "build",
         "--network",
@@ -84,7 +84,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// A container of the image; it is removed with this.
+/// A container of the image. Dropping it removes the container.
 struct Container(String);
 
 impl Container {
@@ -93,10 +93,10 @@ impl Container {
         let create = ["create", "--network", "none", "--read-only", "--cap-drop", "ALL"];
         let guard = ["--security-opt", "no-new-privileges"];
         let words = create.iter().chain(&guard).chain(options).copied().chain([IMAGE]);
-        Self(asked(words))
+        Self(output_of(words))
     }
 
-    /// The handler asks the one that runs in the container.
+    /// Runs the health check of the handler in the container.
     fn ask(&self, question: &str) -> Output {
         docker(["exec", &self.0, "/handler", question])
     }
@@ -114,10 +114,10 @@ impl Drop for Container {
 }
 
 #[test]
-fn built_image_holds_the_handler_and_what_it_links_and_nothing_else() {
+fn built_image_contains_only_the_handler_and_its_libraries() {
     let container = Container::create(&[]);
     let archive = tempfile::NamedTempFile::new().unwrap();
-    asked(["export", "--output", archive.path().to_str().unwrap(), &container.0]);
+    output_of(["export", "--output", archive.path().to_str().unwrap(), &container.0]);
     let listed = Command::new("tar")
         .args(["--numeric-owner", "-tvf"])
         .arg(archive.path())
@@ -129,13 +129,16 @@ fn built_image_holds_the_handler_and_what_it_links_and_nothing_else() {
         // -rwxr-xr-x 0/0 17588536 2026-01-31 13:57 handler
         let words: Vec<&str> = line.split_ascii_whitespace().collect();
         let (mode, owner, path) = (words[0], words[1], words[5]);
-        // A volume that is mounted there becomes its user's.
+        // A volume that is mounted there gets the same owner.
         let is_volume = ["cache/", "data/"].contains(&path);
         assert_eq!(owner, if is_volume { "65532/65532" } else { "0/0" }, "{line}");
-        if mode.starts_with('d') || ENGINES.iter().any(|part| path.starts_with(part)) {
+        if mode.starts_with('d') || ADDED_BY_ENGINE.iter().any(|part| path.starts_with(part)) {
             continue;
         }
-        assert!(CONTENT.iter().any(|part| path.starts_with(part)), "what is {path}?");
+        assert!(
+            CONTENT.iter().any(|part| path.starts_with(part)),
+            "unexpected path {path}"
+        );
         assert!(!mode.contains(['s', 't']), "{line}");
         found.push(path.to_owned());
     }
@@ -148,9 +151,9 @@ fn built_image_holds_the_handler_and_what_it_links_and_nothing_else() {
 }
 
 #[test]
-fn built_image_says_who_it_is_and_how_it_is_stopped() {
+fn built_image_declares_user_entry_point_and_stop_signal() {
     LazyLock::force(&BUILT);
-    let shown = asked([
+    let shown = output_of([
         "image",
         "inspect",
         "--format",
@@ -164,9 +167,9 @@ fn built_image_says_who_it_is_and_how_it_is_stopped() {
 }
 
 #[test]
-fn built_image_without_a_broker_lives_is_not_ready_and_stops_on_sigterm() {
+fn built_image_without_a_broker_is_live_but_not_ready_and_stops_on_sigterm() {
     let container = Container::create(&[]);
-    asked(["start", &container.0]);
+    output_of(["start", &container.0]);
     let started = Instant::now();
     while !container.ask("--live").status.success() {
         assert!(started.elapsed() < Duration::from_secs(30), "{}", container.log());
@@ -181,19 +184,19 @@ fn built_image_without_a_broker_lives_is_not_ready_and_stops_on_sigterm() {
     );
 
     let stopping = Instant::now();
-    asked(["stop", "--time", "30", &container.0]);
+    output_of(["stop", "--time", "30", &container.0]);
     assert!(
         stopping.elapsed() < Duration::from_secs(25),
         "it was killed: {}",
         container.log()
     );
-    let code = asked(["inspect", "--format", "{{.State.ExitCode}}", &container.0]);
+    let code = output_of(["inspect", "--format", "{{.State.ExitCode}}", &container.0]);
     assert_eq!(code, "0", "{}", container.log());
     assert!(container.log().contains("draining"), "{}", container.log());
 }
 
 #[test]
-fn built_image_of_a_handler_that_there_is_not_cannot_be_built() {
+fn built_image_of_an_unknown_handler_fails() {
     let output = build("uploads");
     assert!(!output.status.success());
     assert!(

@@ -1,4 +1,4 @@
-//! Azurite, Microsoft's own emulator of Blob storage: the reference for what other servers answer.
+//! Azurite, Microsoft's emulator of Blob storage: the reference for the responses of the OneLake emulator.
 
 use std::{
     fs,
@@ -12,8 +12,8 @@ use crate::{Error, Process, Result, WorkDir, binary::on_path, cache, http, ports
 const PACKAGE: &str = include_str!("../../azurite/package.json");
 const LOCK: &str = include_str!("../../azurite/package-lock.json");
 
-/// It is a big program, and the machine may be busy.
-const START: Duration = Duration::from_secs(60);
+/// Time within which Azurite must respond, on a busy machine too.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A running Azurite with the well-known account `devstoreaccount1`, empty at first. Dropping it ends it.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub struct Azurite {
 }
 
 impl Azurite {
-    /// Starts one, and waits until it answers.
+    /// Starts Azurite and waits until it responds.
     pub fn start() -> Result<Azurite> {
         let program = install()?;
         let dir = WorkDir::new("azurite")?;
@@ -33,12 +33,12 @@ impl Azurite {
         let data = dir.join("data");
         args.extend(["--blobHost", "127.0.0.1", "--blobPort", &port, "--location"].map(Into::into));
         args.push(data.into());
-        // Without --loose it refuses what it does not know, as the service does.
+        // Without --loose it rejects unknown headers and parameters, as the service does.
         args.extend(["--silent", "--disableTelemetry", "--skipApiVersionCheck"].map(Into::into));
         let mut process = Process::spawn("azurite", node()?, args, [("NO_COLOR", "1")], dir.path())?;
         let address = format!("127.0.0.1:{port}");
         let answers = || (!process.is_running() || http::get(&address, "/devstoreaccount1/").is_ok()).then_some(());
-        let waited = wait_until(START, "Azurite answers", answers);
+        let waited = wait_until(START_TIMEOUT, "Azurite answers", answers);
         if waited.is_err() || !process.is_running() {
             return Err(process.error("it does not answer"));
         }
@@ -49,13 +49,13 @@ impl Azurite {
         })
     }
 
-    /// Where it listens: `127.0.0.1:PORT`.
+    /// Returns its address, `127.0.0.1:PORT`.
     pub fn address(&self) -> &str {
         &self.address
     }
 }
 
-/// Azurite's program in the test cache, which the first call on a machine fetches from npm's registry (360 MB).
+/// Returns the program in the test cache. The first call on a machine fetches it from the npm registry (360 MB).
 pub fn install() -> Result<PathBuf> {
     let node = node()?;
     let npm = on_path("npm").ok_or(Error::Missing {
@@ -69,7 +69,7 @@ pub fn install() -> Result<PathBuf> {
             fs::write(&file, text).map_err(Error::io(format!("write {}", file.display())))?;
         }
         let mut command = Command::new(&npm);
-        // Its scripts compile nothing that is needed here.
+        // Install scripts compile only parts that are not needed here.
         let options = ["--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"];
         command.arg("ci").args(options).current_dir(folder);
         output(&mut command, "npm could not fetch Azurite").map(drop)

@@ -1,4 +1,4 @@
-//! The Bicep CLI, asked about the deployment in `bicep/`: where it is, and what it is told of its surroundings.
+//! Finds the Bicep CLI and runs it on the templates in `bicep/` with placeholders for the environment.
 
 mod deployment;
 
@@ -11,19 +11,19 @@ use std::{
 use crate::{Error, Result, WorkDir, binary::on_path, workdir};
 pub use deployment::{Deployment, Prediction};
 
-/// What the parameter files read from the environment: placeholders of the Fabric workspace, …
+/// Placeholder of the Fabric workspace, which the parameter files read from the environment.
 pub const WORKSPACE: &str = "11111111-1111-4111-8111-111111111111";
-/// … the lakehouse, …
+/// Placeholder of the lakehouse.
 pub const LAKEHOUSE: &str = "22222222-2222-4222-8222-222222222222";
-/// … the images' tag, …
+/// Placeholder of the image tag.
 pub const IMAGE_TAG: &str = "1.2.3";
-/// … and whom the alerts go to.
+/// Placeholder of the recipient of the alerts.
 pub const ALERT_EMAIL: &str = "on-call@example.com";
 
-/// The CLI: on PATH, at `$BICEP`, or in a folder beside the checkout.
+/// Finds the CLI: on PATH, at `$BICEP`, or in a folder next to the checkout.
 ///
 /// # Errors
-/// When it is nowhere.
+/// When it is not found.
 pub fn program() -> Result<PathBuf> {
     let named = || {
         env::var_os("BICEP")
@@ -37,16 +37,16 @@ pub fn program() -> Result<PathBuf> {
     })
 }
 
-/// The CLI, to be run in `folder`, with the placeholders in its environment.
+/// Returns a command that runs the CLI in `folder` with the placeholders in its environment.
 ///
 /// # Errors
-/// When it is nowhere.
+/// When the CLI is not found.
 pub fn command(folder: &Path, arguments: &[&str]) -> Result<Command> {
     let mut command = Command::new(program()?);
     command
         .current_dir(folder)
         .args(arguments)
-        // What the person at the machine has set for a deployment of his own is not ours.
+        // Variables of the user's own deployments must not influence the tests.
         .env_remove("XACT_DEPLOY_APPS")
         .env_remove("XACT_SCALER_SECRET")
         .envs([
@@ -58,13 +58,13 @@ pub fn command(folder: &Path, arguments: &[&str]) -> Result<Command> {
     Ok(command)
 }
 
-/// The folder of the templates.
+/// Returns the folder of the templates.
 #[must_use]
 pub fn templates() -> PathBuf {
     root().join("bicep")
 }
 
-/// A copy of the templates, so that what the CLI writes lies elsewhere.
+/// Copies the templates, so that the CLI writes its files elsewhere.
 ///
 /// # Errors
 /// When they cannot be copied.
@@ -74,7 +74,7 @@ pub fn copy_of_templates() -> Result<WorkDir> {
     Ok(copy)
 }
 
-/// The root of the repository.
+/// Returns the root of the repository.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }

@@ -1,4 +1,4 @@
-//! Finds programs: the workspace's own, as `cargo build` left them, and those of the machine.
+//! Finds programs: binaries of the workspace that `cargo build` has built, and programs on PATH.
 
 use std::{
     env,
@@ -7,10 +7,10 @@ use std::{
 
 use crate::{Error, Result};
 
-/// The path of the workspace binary `name`, from the same profile as the running test or program: `target/<profile>/<name>`.
+/// Returns the path of the workspace binary `name` in the profile of the running test or program: `target/<profile>/<name>`.
 ///
-/// Cargo tells a test only the binaries of its own package (`CARGO_BIN_EXE_…`); a test of the whole pipeline needs
-/// those of its neighbours. It does not build them either: `tests/run` does, before the tests.
+/// Cargo passes to a test only the binaries of its own package (`CARGO_BIN_EXE_…`), but a test of the whole pipeline needs
+/// those of other packages. Cargo does not build them either: `tests/run` does that before the tests.
 pub fn binary(name: &str) -> Result<PathBuf> {
     let running = env::current_exe().map_err(Error::io("find the running program's own path"))?;
     // A test is target/<profile>/deps/<test>-<hash>, a program target/<profile>/<program>.
@@ -30,7 +30,7 @@ pub fn binary(name: &str) -> Result<PathBuf> {
     ))
 }
 
-/// The real path of `program`, links resolved, as a shell would find it.
+/// Returns the path of `program` on PATH with links resolved.
 pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     env::split_paths(&path)
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_binary_says_how_to_build_it() {
+    fn the_error_for_a_missing_binary_names_the_build_command() {
         let error = binary("no-such-handler").unwrap_err().to_string();
         assert!(
             error.contains("cargo build --workspace") && error.contains("no-such-handler"),

@@ -1,5 +1,5 @@
-//! What is expensive to make and the same for every test: Kafka's jars, the Python environment. Made once a
-//! machine, under a lock, because several test processes start at the same time.
+//! The test cache: prerequisites that are expensive to make and the same for every test, such as Kafka's jars and the Python
+//! environment. Each is made once per machine under a lock, because several test processes start at the same time.
 
 use std::{
     env, fs,
@@ -9,8 +9,8 @@ use std::{
 
 use crate::{Error, Result};
 
-/// The cache folder: `$XACT_TEST_CACHE`, else `$HOME/.cache/xact-pipeline-tests`. It may be deleted at any time
-/// when no test runs.
+/// Returns the cache folder: `$XACT_TEST_CACHE`, else `$HOME/.cache/xact-pipeline-tests`. It may be deleted when no test
+/// runs.
 pub fn dir() -> Result<PathBuf> {
     let dir = match (env::var_os("XACT_TEST_CACHE"), env::var_os("HOME")) {
         (Some(dir), _) if !dir.is_empty() => PathBuf::from(dir),
@@ -21,10 +21,10 @@ pub fn dir() -> Result<PathBuf> {
     Ok(dir)
 }
 
-/// The folder `name` in the cache, filled by `make` unless it was filled before for the same `recipe` (whatever
-/// its content depends on: a pom.xml, a requirements.txt, the path of an interpreter).
+/// Returns the folder `name` in the cache, which `make` fills unless it is already filled for the same `recipe` (the inputs
+/// on which the content depends: a pom.xml, a requirements.txt, the path of an interpreter).
 ///
-/// A folder that was left half made, or belongs to another recipe, is deleted and made again.
+/// An incomplete folder, or one of another recipe, is deleted and made again.
 pub fn once(name: &str, recipe: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
     let folder = dir()?.join(name);
     let marker = folder.join(".made-from");
@@ -42,7 +42,7 @@ pub fn once(name: &str, recipe: &str, make: impl FnOnce(&Path) -> Result<()>) ->
     }
     fs::create_dir_all(&folder).map_err(Error::io(format!("create {}", folder.display())))?;
     make(&folder)?;
-    // The marker comes last and whole: a reader without the lock must not see it half written.
+    // The marker is written last and atomically: a reader without the lock must not read a part of it.
     let draft = folder.join(".made-from.part");
     fs::write(&draft, recipe)
         .and_then(|()| fs::rename(&draft, &marker))
@@ -50,7 +50,7 @@ pub fn once(name: &str, recipe: &str, make: impl FnOnce(&Path) -> Result<()>) ->
     Ok(folder)
 }
 
-/// Waits for the lock `name`; it is released when the file is dropped, and by the kernel when the process dies.
+/// Waits for the lock `name`. It is released when the file is dropped, and by the kernel when the process ends.
 fn lock(name: &str) -> Result<File> {
     let path = dir()?.join(format!("{name}.lock"));
     let lock = File::create(&path).and_then(|file| file.lock().map(|()| file));
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_is_made_once_a_recipe() -> Result<()> {
+    fn a_folder_is_made_once_per_recipe() -> Result<()> {
         let name = format!("self-test-{}", std::process::id());
         let make = |content: &'static str| {
             move |folder: &Path| fs::write(folder.join("file"), content).map_err(Error::io("write"))

@@ -1,4 +1,4 @@
-//! An operator's command, run to its end.
+//! Runs an operator's command until it exits.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -8,44 +8,44 @@ use serde_json::Value;
 use crate::{Process, Result, WorkDir, binary, wait_until};
 use crate::{Variables, failed, secrets};
 
-/// Longest run of a command. `check` waits up to 90 s for what does not answer, and starts and ends as well.
-const LIMIT: Duration = Duration::from_secs(120);
+/// Time within which a command must exit. `check` waits up to 90 s for dependencies that do not respond.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// How a command ended.
+/// Result of a command.
 #[derive(Debug)]
 pub struct Answer {
     /// Its exit code; `None` if a signal ended it.
     pub code: Option<i32>,
-    /// What it printed, standard output and error together.
+    /// Its output, standard output and error together.
     pub text: String,
-    /// The same, byte for byte.
+    /// Its output as bytes.
     pub bytes: Vec<u8>,
 }
 
 impl Answer {
-    /// The text, if the command succeeded.
+    /// Returns the output if the command succeeded.
     ///
     /// # Errors
-    /// With the text, if it did not.
+    /// When it failed; the error contains the output.
     pub fn success(self) -> Result<String> {
         self.ended(0)
     }
 
-    /// The JSON objects among its lines.
+    /// Returns the JSON objects among its lines.
     #[must_use]
     pub fn json_lines(&self) -> Vec<Value> {
         let objects = self.text.lines().filter_map(|line| serde_json::from_str(line).ok());
         objects.filter(Value::is_object).collect()
     }
 
-    /// The text, if the command ended with this exit code.
+    /// Returns the output if the command exited with this code.
     ///
     /// # Errors
-    /// With the text, if it did not.
+    /// When it exited with another code; the error contains the output.
     pub fn ended(self, expected: i32) -> Result<String> {
         match self.code {
             Some(code) if code == expected => Ok(self.text),
-            code => Err(failed(format!("the command ended with {code:?}"), self.text)),
+            code => Err(failed(format!("the command exited with {code:?}"), self.text)),
         }
     }
 }
@@ -53,7 +53,7 @@ impl Answer {
 /// Runs `xact-pipeline` with `args` in `dir`.
 ///
 /// # Errors
-/// When it cannot be started or does not end.
+/// When it cannot be started or does not exit.
 pub fn command(args: &[&str], environment: Variables, dir: &WorkDir) -> Result<Answer> {
     run("xact-pipeline", args, environment, dir)
 }
@@ -61,14 +61,14 @@ pub fn command(args: &[&str], environment: Variables, dir: &WorkDir) -> Result<A
 /// Runs a workspace binary with `args` in `dir`.
 ///
 /// # Errors
-/// When it cannot be started or does not end.
+/// When it cannot be started or does not exit.
 pub fn run(program: &str, args: &[&str], environment: Variables, dir: &WorkDir) -> Result<Answer> {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let name = format!("command-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
     let mut process = Process::spawn(&name, binary(program)?, args, environment, dir.path())?;
-    let status = process.wait(LIMIT)?;
+    let status = process.wait(COMMAND_TIMEOUT)?;
     let text = process.log();
-    // Only who asks for secrets is shown them.
+    // Only commands with a flag that reveals secrets may print them.
     if !args.iter().any(|arg| matches!(*arg, "--show-secrets" | "--raw")) {
         secrets::assert_none(&args.join(" "), &text);
     }
@@ -79,7 +79,7 @@ pub fn run(program: &str, args: &[&str], environment: Variables, dir: &WorkDir) 
     })
 }
 
-/// The cells of a printed table's line, whatever lines it is drawn with.
+/// Returns the cells of a line of a printed table in any border style.
 #[must_use]
 pub fn cells(line: &str) -> Vec<&str> {
     let is_drawn = |letter: char| ('\u{2500}'..='\u{257f}').contains(&letter) || letter == '|';
@@ -90,19 +90,19 @@ pub fn cells(line: &str) -> Vec<&str> {
         .collect()
 }
 
-/// What a command must know of a broker whose pipeline retries as `--dev` does.
+/// Returns the variables of a command for a broker whose pipeline has the retry delays of `--dev`.
 #[must_use]
 pub fn client(broker: &str) -> Variables {
     crate::variables(&[("LOCAL_KAFKA_BOOTSTRAP_SERVERS", broker), ("RETRY_DELAYS", "1,2,4,8")])
 }
 
-/// Messages that the groups on a broker have not finished, by `xact-pipeline topics lag`: group, topic and lag.
+/// Returns group, topic and lag as reported by `xact-pipeline topics lag`.
 ///
 /// # Errors
 /// When the command fails or prints no lag.
 pub fn lag(client: &Variables, dir: &WorkDir) -> Result<Vec<(String, String, u64)>> {
     let text = command(&["topics", "lag", "--json"], client.clone(), dir)?.success()?;
-    // Standard error may come before it.
+    // Standard error may precede the JSON.
     let json = text.find('{').map_or("", |at| &text[at..]);
     let answer: Value = serde_json::from_str(json).map_err(|error| failed(error.to_string(), text.clone()))?;
     let row = |group: &Value| {
@@ -121,18 +121,18 @@ pub fn lag(client: &Variables, dir: &WorkDir) -> Result<Vec<(String, String, u64
     }
 }
 
-/// Waits until no group has lag, on a broker whose pipeline retries as `--dev` does.
+/// Waits until no group has lag on a broker whose pipeline has the retry delays of `--dev`.
 ///
 /// # Errors
-/// When there still is some after `limit`.
+/// When a group still has lag after `limit`.
 pub fn wait_no_lag(limit: Duration, broker: &str, dir: &WorkDir) -> Result<()> {
     wait_no_lag_of(limit, &client(broker), dir)
 }
 
-/// Waits until no group has lag: two looks in a row, for what a retry has just given back is behind the first look.
+/// Waits until no group has lag in two polls in a row: a retry may return a message to a topic whose lag was already read.
 ///
 /// # Errors
-/// When there still is some after `limit`.
+/// When a group still has lag after `limit`.
 pub fn wait_no_lag_of(limit: Duration, client: &Variables, dir: &WorkDir) -> Result<()> {
     let mut quiet = 0;
     let mut last = String::new();
@@ -143,7 +143,7 @@ pub fn wait_no_lag_of(limit: Duration, client: &Variables, dir: &WorkDir) -> Res
                 quiet = if left.is_empty() { quiet + 1 } else { 0 };
                 last = format!("{left:?}");
             }
-            // A broker that has just come back may not answer for all partitions yet.
+            // A broker that has just been restarted may not respond for all partitions yet.
             Err(error) => {
                 quiet = 0;
                 last = error.to_string();

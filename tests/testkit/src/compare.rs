@@ -1,4 +1,4 @@
-//! Compares every row and every file with what was sent: nothing is missing, nothing is there twice, every column is right.
+//! Compares every row and every file with the messages that were sent: nothing is missing, duplicated or wrong.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
@@ -12,35 +12,35 @@ use crate::rows::{self, Row};
 use crate::sent::{Attachment, End, Failure, Sent, without_query};
 use crate::tables::Tables;
 
-/// Findings that a failed assertion shows.
-const SHOWN: usize = 10;
+/// Maximum number of findings that a failed assertion prints.
+const MAX_PRINTED: usize = 10;
 
-/// What is wrong with something.
+/// The kind of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
-    /// No row, no file or no dead letter where there must be one.
+    /// A required row, file or dead letter is missing.
     Lost,
-    /// More than one.
+    /// A row occurs more than once.
     Duplicate,
-    /// A file that is not what the server has, or a column that is not what the event says.
+    /// A file differs from that of the server, or a column from the event.
     Wrong,
-    /// Something that must not be there at all: a row, a file, a dead letter.
+    /// A row, a file or a dead letter that must not exist.
     Unexpected,
 }
 
-/// One finding.
+/// A fault of a row or a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// The kind of fault.
     pub fault: Fault,
-    /// The trace id or media id that it is about.
+    /// The trace id or media id that it concerns.
     pub id: String,
-    /// In words.
+    /// A description.
     pub text: String,
 }
 
 impl Finding {
-    /// A finding about an id.
+    /// Creates a finding about an id.
     #[must_use]
     pub fn new(fault: Fault, id: &str, text: impl Into<String>) -> Self {
         Self {
@@ -51,7 +51,7 @@ impl Finding {
     }
 }
 
-/// Compares, and panics with the first findings if there are any.
+/// Panics with the first findings, if there are any.
 ///
 /// # Panics
 /// When anything differs.
@@ -59,7 +59,7 @@ pub fn assert_exactly_what_was_sent(sent: &[Sent], tables: &Tables, files: &Path
     let findings = findings(sent, tables, files);
     let shown: Vec<String> = findings
         .iter()
-        .take(SHOWN)
+        .take(MAX_PRINTED)
         .map(|finding| format!("{:?}: {}", finding.fault, finding.text))
         .collect();
     assert!(
@@ -70,7 +70,7 @@ pub fn assert_exactly_what_was_sent(sent: &[Sent], tables: &Tables, files: &Path
     );
 }
 
-/// Rows by key; more than one is a duplicate.
+/// Groups rows by key; several rows with one key are duplicates.
 type Rows<'a> = HashMap<&'a str, Vec<&'a Row>>;
 
 fn by_key<'a>(rows: &'a [Value], key: &str) -> Rows<'a> {
@@ -84,7 +84,7 @@ fn by_key<'a>(rows: &'a [Value], key: &str) -> Rows<'a> {
     by_key
 }
 
-/// Compares everything.
+/// Returns all differences.
 #[must_use]
 pub fn findings(sent: &[Sent], tables: &Tables, files: &Path) -> Vec<Finding> {
     let comparison = Comparison {
@@ -93,7 +93,7 @@ pub fn findings(sent: &[Sent], tables: &Tables, files: &Path) -> Vec<Finding> {
         failed: by_key(&tables.failed, "media_id"),
         files,
     };
-    // Hashing tens of thousands of files is the slow part.
+    // In parallel, because hashing tens of thousands of files takes the most time.
     let parts = thread::available_parallelism().map_or(1, usize::from);
     let per_part = sent.len().div_ceil(parts).max(1);
     let mut findings: Vec<Finding> = thread::scope(|scope| {
@@ -131,8 +131,8 @@ pub fn findings(sent: &[Sent], tables: &Tables, files: &Path) -> Vec<Finding> {
     findings
 }
 
-/// Finds the files of the lake that no row names. What is still being written has a name that begins with a dot, which
-/// readers skip.
+/// Finds the files of the lake that no row names. Names of files that are still being written begin with a dot; readers skip
+/// them.
 #[must_use]
 pub fn files_without_rows(tables: &Tables, files: &Path) -> Vec<Finding> {
     let named: BTreeSet<&str> = tables
@@ -183,7 +183,7 @@ impl Comparison<'_> {
             ([], None) => return,
             ([row], Some(expected)) => {
                 let mut row = (*row).clone();
-                // As JSON: the text may be spelled in another way.
+                // Compared as JSON: the text may be formatted differently.
                 let raw: Option<Value> = row["raw_json"]
                     .as_str()
                     .and_then(|text| serde_json::from_str(text).ok());
@@ -265,7 +265,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// The file is where the row says, and is what the row says.
+    /// Checks that the file of a row exists and has the size and hash of the row.
     fn file(&self, id: &str, what: &str, row: &Row) -> Option<Finding> {
         let path = row["blob_path"].as_str().unwrap_or_default();
         let bytes = match fs::read(self.files.join(path)) {
@@ -287,7 +287,7 @@ impl Comparison<'_> {
     }
 }
 
-/// Every column is as expected; those of the clock are there, and in order.
+/// Checks that every column is as expected, and that those of the clock are set and in order.
 fn columns(id: &str, what: &str, mut row: Row, expected: &Row, clock: &[&str], findings: &mut Vec<Finding>) {
     let mut wrong = |text: String| findings.push(Finding::new(Fault::Wrong, id, format!("{what}: {text}")));
     let mut before = String::new();
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_right_has_no_difference() -> Result<()> {
+    fn correct_results_have_no_findings() -> Result<()> {
         let dir = WorkDir::new("compare")?;
         let (sent, tables) = well(&dir);
         assert_eq!(findings(&sent, &tables, dir.path()), []);

@@ -1,4 +1,4 @@
-//! DuckDB with its Delta extension, which reads tables by the Delta kernel: an independent reader beside `tables`.
+//! DuckDB with its Delta extension (delta-kernel): an independent reader in addition to `tables`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,12 +9,12 @@ use crate::{Result, process::output, python};
 
 const REQUIREMENTS: &str = include_str!("../../duckdb/requirements.txt");
 
-/// The interpreter with DuckDB in the test cache, which the first call on a machine makes (about 40 s and 155 MB).
+/// Returns the Python interpreter with DuckDB in the test cache. The first call on a machine installs it (about 40 s, 155 MB).
 pub fn install() -> Result<PathBuf> {
     python::environment("duckdb", REQUIREMENTS)
 }
 
-/// What [`crate::spark::Spark::read`] says of a table, by DuckDB.
+/// Reads a table with DuckDB; the result has the form of that of [`crate::spark::Spark::read`].
 pub fn read(table: &Path) -> Result<Value> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../duckdb/read_table.py");
     let mut command = Command::new(install()?);

@@ -1,4 +1,4 @@
-//! Where a service principal gets its tokens: Entra's token endpoint, for client credentials alone
+//! Emulates the token endpoint of Microsoft Entra ID for service principals (client credentials only)
 //! (<https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow>).
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -12,19 +12,19 @@ use crate::{
     tokens::{Issuer, Lifetime},
 };
 
-/// As long as Entra's own mostly live.
-const LIFE: Duration = Duration::from_secs(3599);
+/// Usual lifetime of tokens of Entra.
+const TOKEN_LIFETIME: Duration = Duration::from_secs(3599);
 
-/// An application, and what it is in its tenant.
+/// An application and its service principal.
 #[derive(Clone)]
 pub struct ServicePrincipal {
-    /// The tenant's id.
+    /// Id of the tenant.
     pub tenant: String,
-    /// What it logs on as.
+    /// Client id.
     pub client: String,
-    /// What its tokens are of, and what roles are given to.
+    /// Object id: the subject of its tokens, and the principal of its role assignments.
     pub object: String,
-    /// What it logs on with.
+    /// Client secret.
     pub secret: String,
 }
 
@@ -35,7 +35,7 @@ pub struct Entra {
 }
 
 impl Entra {
-    /// Serves on a free port, with tokens of `issuer`.
+    /// Starts the endpoint on a free port, with tokens of `issuer`.
     pub fn start(issuer: &Arc<Issuer>, principal: ServicePrincipal) -> Result<Entra> {
         let issuer = Arc::clone(issuer);
         let port = http_server::start(move |request| {
@@ -45,7 +45,7 @@ impl Entra {
         Ok(Entra { port })
     }
 
-    /// What stands here for `https://login.microsoftonline.com/`.
+    /// Returns the address that replaces `https://login.microsoftonline.com/`.
     pub fn login_endpoint(&self) -> String {
         format!("http://127.0.0.1:{}/", self.port)
     }
@@ -72,7 +72,7 @@ fn token(request: &Request, issuer: &Issuer, principal: &ServicePrincipal) -> st
     if secret != principal.secret {
         return Err(Refusal::Secret);
     }
-    match issuer.token(audience, &principal.object, Lifetime::Left(LIFE)) {
+    match issuer.token(audience, &principal.object, Lifetime::Left(TOKEN_LIFETIME)) {
         Ok(token) => Ok((
             "200 OK",
             json!({
@@ -87,7 +87,7 @@ fn token(request: &Request, issuer: &Issuer, principal: &ServicePrincipal) -> st
     }
 }
 
-/// Id and secret: from the header, in which they are encoded as in a form
+/// Returns id and secret: from the header, in which they are encoded as in a form
 /// (<https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1>), or from the form.
 fn credentials(request: &Request, form: &HashMap<String, String>) -> (String, String) {
     let basic = || {
@@ -100,7 +100,7 @@ fn credentials(request: &Request, form: &HashMap<String, String>) -> (String, St
     basic().unwrap_or_else(|| (field("client_id"), field("client_secret")))
 }
 
-/// Why there is no token
+/// The reason why a token is refused
 /// (<https://learn.microsoft.com/entra/identity-platform/reference-error-codes>).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Refusal {
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn who_shows_the_secret_in_the_header_or_the_form_gets_a_token_for_what_the_scope_names() -> Result<()> {
+    fn a_secret_in_header_or_form_yields_a_token_for_the_scope() -> Result<()> {
         let entra = entra()?;
         let basic = format!("Basic {}", STANDARD.encode("client:a~b%2Bc"));
         let in_form = format!("{GRANT}&client_id=client&client_secret=a~b%2Bc");
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_wrong_is_refused_with_the_code_of_entra() -> Result<()> {
+    fn invalid_requests_are_refused_with_the_error_codes_of_entra() -> Result<()> {
         let entra = entra()?;
         let with = |from: &str, to: &str| {
             let right = format!("{GRANT}&client_id=client&client_secret=a~b%2Bc");

@@ -1,8 +1,8 @@
-//! What can go wrong while a test is being set up, said so that the reader knows what to do next.
+//! Errors of the testkit; each message says what to do next.
 
 use std::{fmt, io, time::Duration};
 
-/// What most of the testkit returns.
+/// Result of the functions of the testkit.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// An error of the testkit. `Debug` prints the same text as `Display`, because `unwrap` and
@@ -12,56 +12,56 @@ pub enum Error {
     /// A program that the tests need is not installed.
     #[error("`{program}` is not on PATH; get it with: {remedy}")]
     Missing {
-        /// The program that was looked for.
+        /// Name of the program.
         program: &'static str,
         /// A command that installs it.
         remedy: &'static str,
     },
-    /// The operating system refused something.
+    /// An operation of the operating system failed.
     #[error("cannot {what}: {source}")]
     Io {
-        /// What was tried, as in "cannot …".
+        /// The operation, as in "cannot …".
         what: String,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A program ran and failed, or answered nonsense.
+    /// A program failed, or returned an invalid result.
     #[error("{what}\n{detail}")]
     Failed {
         /// What failed.
         what: String,
-        /// Its output, or what was wrong with it.
+        /// Its output, or the reason.
         detail: String,
     },
     /// Something did not happen in time.
     #[error("not so after {after:?}: {what}")]
     Timeout {
-        /// What was waited for.
+        /// The condition.
         what: String,
-        /// How long it was waited for.
+        /// The time limit.
         after: Duration,
     },
-    /// `KAFKA_BOOTSTRAP_SERVERS` names a broker that belongs to somebody else.
+    /// The operation requires a broker that the test has started, but `KAFKA_BOOTSTRAP_SERVERS` names another one.
     #[error(
         "cannot {what} the external broker {bootstrap}: unset KAFKA_BOOTSTRAP_SERVERS to let the test start its own"
     )]
     External {
-        /// What was asked of the broker.
+        /// The operation.
         what: &'static str,
-        /// Where the broker is.
+        /// Address of the broker.
         bootstrap: String,
     },
 }
 
 impl Error {
-    /// For `map_err`: an I/O error with what was tried, as in "cannot …".
+    /// Returns a conversion for `map_err` that adds the operation, as in "cannot …", to an I/O error.
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Error {
         let what = what.into();
         move |source| Error::Io { what, source }
     }
 }
 
-/// A failure with its explanation: its text tells the reader what to do next.
+/// Returns a failure with its explanation.
 #[must_use]
 pub fn failed(what: impl Into<String>, detail: impl Into<String>) -> Error {
     Error::Failed {

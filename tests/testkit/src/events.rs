@@ -1,4 +1,4 @@
-//! Messages that tests make themselves: single events and tasks, and [`of_seed`] for events of every kind.
+//! Creates messages for tests: single events and tasks, and with [`of_seed`] events of every kind.
 
 mod generated;
 
@@ -12,7 +12,7 @@ use crate::secrets::SIGNED;
 /// The raw topic.
 pub const RAW: &str = "xact.events.raw";
 
-/// A flat event: `documentsReceived` of assignment `A1`, at noon UTC of the last day of 2024, with these attachments.
+/// Returns a flat event: `documentsReceived` of assignment `A1`, at noon UTC of the last day of 2024, with these attachments.
 #[must_use]
 pub fn event(trace_id: &str, attachments: &Value) -> Vec<u8> {
     json!({
@@ -24,7 +24,7 @@ pub fn event(trace_id: &str, attachments: &Value) -> Vec<u8> {
     .into_bytes()
 }
 
-/// An event with one good PDF, which ends at `documentsReceived/A1/{trace_id}/A1_a.pdf`.
+/// Returns an event with one valid PDF, which is stored at `documentsReceived/A1/{trace_id}/A1_a.pdf`.
 #[must_use]
 pub fn good_event(trace_id: &str) -> Vec<u8> {
     event(
@@ -33,7 +33,7 @@ pub fn good_event(trace_id: &str) -> Vec<u8> {
     )
 }
 
-/// The download task of an attachment of [`event`], with `metadata`.
+/// Returns the download task of an attachment of [`event`] with `metadata`.
 #[must_use]
 pub fn task(trace_id: &str, url: &str, metadata: &Value) -> Vec<u8> {
     let path = url.split('?').next().unwrap_or_default();
@@ -47,7 +47,7 @@ pub fn task(trace_id: &str, url: &str, metadata: &Value) -> Vec<u8> {
     .into_bytes()
 }
 
-/// The result of an attachment of [`event`] whose file is in the lake.
+/// Returns the result of an attachment of [`event`] whose file is in the lake.
 #[must_use]
 pub fn completed(trace_id: &str, url: &str) -> Vec<u8> {
     json!({

@@ -1,5 +1,5 @@
-//! Handlers as processes of their own, with topics, groups, cache and lake of their own: several fleets share a broker
-//! and do not see each other.
+//! A fleet: handlers as separate processes with their own topics, groups, cache and lake, so that several fleets can share a
+//! broker without affecting each other.
 
 use std::collections::BTreeMap;
 use std::ops::{Index, IndexMut};
@@ -15,23 +15,23 @@ use crate::stages::{STAGES, environment};
 use crate::{Result, WorkDir, tables};
 use crate::{Running, Variables, command, failed, kcat, variables};
 
-/// The processes, and all that they share.
+/// The processes and their shared resources.
 pub struct Fleet {
-    // Dropped from top to bottom: the processes before what they use.
+    // Fields are dropped from top to bottom: the processes before the servers that they use.
     handlers: BTreeMap<String, Running>,
-    /// Where attachments come from.
+    /// The server of the attachments.
     pub samples: SampleServer,
-    /// What every process is started with.
+    /// The environment of every process.
     pub environment: Variables,
     /// `host:port` of the broker.
     pub broker: String,
     name: String,
-    /// Everything that is written.
+    /// The folder of all files.
     pub dir: WorkDir,
 }
 
 impl Fleet {
-    /// Without processes and topics yet. `settings` come on top of [`environment`].
+    /// Creates a fleet without processes and topics. `settings` are added to [`environment`].
     ///
     /// # Errors
     /// When the sample server does not start.
@@ -48,7 +48,7 @@ impl Fleet {
             ("KAFKA_DLQ_TOPIC", format!("{name}.downloads.dlq")),
             ("KAFKA_CONSUMER_GROUP_PREFIX", name.to_owned()),
         ]));
-        // The last one of a name counts.
+        // The last value of a name takes effect.
         all.extend(variables(settings));
         Ok(Self {
             handlers: BTreeMap::new(),
@@ -60,10 +60,10 @@ impl Fleet {
         })
     }
 
-    /// With its topics and one process of every stage, all of them ready.
+    /// Creates a fleet with its topics and one process of every stage, and waits until all are ready.
     ///
     /// # Errors
-    /// When a process does not get ready.
+    /// When a process does not become ready.
     pub fn whole(broker: &str, name: &str, settings: &[(&str, &str)]) -> Result<Self> {
         let mut fleet = Self::new(broker, name, settings)?;
         fleet.create_topics()?;
@@ -71,20 +71,20 @@ impl Fleet {
         Ok(fleet)
     }
 
-    /// Creates all topics, as the product does.
+    /// Creates all topics with the product's command.
     ///
     /// # Errors
-    /// When it cannot.
+    /// When the command fails.
     pub fn create_topics(&self) -> Result<()> {
         command(&["topics", "create"], self.environment.clone(), &self.dir)?
             .success()
             .map(drop)
     }
 
-    /// Starts a process of each of these stages, or starts it again, and waits until all are ready.
+    /// Starts or restarts a process of each of these stages, and waits until all are ready.
     ///
     /// # Errors
-    /// When one does not get ready.
+    /// When one does not become ready.
     pub fn start(&mut self, stages: &[&str]) -> Result<()> {
         for stage in stages {
             self.spawn(stage, stage, &[])?;
@@ -95,7 +95,7 @@ impl Fleet {
         Ok(())
     }
 
-    /// Starts a process of a stage under a name of its own and does not wait. One of that name is killed first.
+    /// Starts a process of a stage under `name` and does not wait. A process of that name is killed first.
     ///
     /// # Errors
     /// When it cannot be started.
@@ -112,7 +112,7 @@ impl Fleet {
     /// groups.
     ///
     /// # Errors
-    /// When one does not end well within `limit`.
+    /// When one does not exit with 0 within `limit`.
     pub fn stop(&mut self, names: &[&str], limit: Duration) -> Result<()> {
         for name in names {
             self[name].process.terminate()?;
@@ -127,18 +127,18 @@ impl Fleet {
         Ok(())
     }
 
-    /// Takes in a process that was started otherwise, under its own name.
+    /// Adds a process that was started elsewhere, under its own name.
     pub fn adopt(&mut self, running: Running) {
         self.handlers.insert(running.process.name().to_owned(), running);
     }
 
-    /// All processes by name.
+    /// Returns all processes by name.
     #[must_use]
     pub const fn handlers(&self) -> &BTreeMap<String, Running> {
         &self.handlers
     }
 
-    /// Its topic: `raw`, or what comes after `xact.downloads.` in the specification's names.
+    /// Returns the name of a topic; `role` is `raw`, or the part after `xact.downloads.` of the default name.
     #[must_use]
     pub fn topic(&self, topic: &str) -> String {
         match topic {
@@ -147,13 +147,13 @@ impl Fleet {
         }
     }
 
-    /// Its consumer group of a stage: what comes after `xact-` in the specification's names.
+    /// Returns the name of a consumer group, given the part after `xact-` of the default name.
     #[must_use]
     pub fn group(&self, group: &str) -> String {
         format!("{}-{group}", self.name)
     }
 
-    /// Sends one record to one of its topics.
+    /// Sends a record to one of its topics.
     ///
     /// # Errors
     /// When kcat fails.
@@ -161,7 +161,7 @@ impl Fleet {
         kcat::produce(&self.broker, &self.topic(topic), key, value)
     }
 
-    /// All records of one of its topics.
+    /// Returns all records of one of its topics.
     ///
     /// # Errors
     /// When kcat fails.
@@ -169,10 +169,10 @@ impl Fleet {
         kcat::consume(&self.broker, &self.topic(topic))
     }
 
-    /// The messages of one of its topics.
+    /// Returns the messages of one of its topics.
     ///
     /// # Errors
-    /// When one is no JSON.
+    /// When one is not JSON.
     pub fn messages(&self, topic: &str) -> Result<Vec<Value>> {
         let records = self.records(topic)?;
         records
@@ -187,41 +187,41 @@ impl Fleet {
     /// Waits until none of its groups has lag.
     ///
     /// # Errors
-    /// When one still has after `limit`.
+    /// When one still has lag after `limit`.
     pub fn wait_no_lag(&self, limit: Duration) -> Result<()> {
         wait_no_lag_of(limit, &self.environment, &self.dir)
     }
 
-    /// What its tables hold, by Python's readers, which refuse a key that is there twice.
+    /// Reads its tables with the Python readers, which reject duplicate keys.
     ///
     /// # Errors
-    /// When a reader refuses.
+    /// When a reader fails.
     pub fn tables(&self) -> Result<tables::Tables> {
         read_tables(&self.dir.join("tables"))
     }
 
-    /// The root of its files in the lake.
+    /// Returns the root of its files in the lake.
     #[must_use]
     pub fn files(&self) -> PathBuf {
         self.dir.join("files")
     }
 
-    /// Files that are in its cache now.
+    /// Returns the files that are in its cache now.
     #[must_use]
     pub fn cached(&self) -> Vec<PathBuf> {
         files_below(&self.dir.join("cache"))
     }
 
-    /// The lines of its audit log.
+    /// Returns the lines of its audit log.
     ///
     /// # Errors
-    /// When a line is no JSON.
+    /// When a line is not JSON.
     pub fn audit(&self) -> Result<Vec<Value>> {
         audit_lines(&self.dir.join("audit.jsonl"))
     }
 }
 
-/// The process of a name. Panics when none was started.
+/// Returns the process of this name. Panics if none was started.
 impl Index<&str> for Fleet {
     type Output = Running;
 

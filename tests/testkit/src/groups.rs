@@ -1,10 +1,10 @@
-//! Consumer groups, as Kafka's own tool sees them.
+//! Consumer groups as reported by Kafka's own tool.
 
 use std::collections::BTreeMap;
 
 use crate::{Kafka, Result};
 
-/// Where a group stands in a partition that it reads, or has read.
+/// The position of a group in a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position {
     /// Topic.
@@ -17,12 +17,12 @@ pub struct Position {
     pub end: Option<u64>,
 }
 
-/// Where each group stands, partition by partition. A partition that nobody has read and nobody reads is not there.
+/// Returns the position of each group in each partition. Partitions without committed offset and without member are omitted.
 ///
 /// # Errors
 /// When the tool fails.
 pub fn partitions(kafka: &Kafka) -> Result<BTreeMap<String, Vec<Position>>> {
-    // Its own five seconds are too few for a busy machine, and it ends well without having told anything.
+    // The default timeout of five seconds is too short for a busy machine, and the tool then exits with 0 without any output.
     let args = ["--describe", "--all-groups", "--timeout", "60000"];
     let text = kafka.tool("consumer.group.ConsumerGroupCommand", &args)?;
     let mut groups: BTreeMap<String, Vec<Position>> = BTreeMap::new();
@@ -43,7 +43,7 @@ pub fn partitions(kafka: &Kafka) -> Result<BTreeMap<String, Vec<Position>>> {
     Ok(groups)
 }
 
-/// Committed position and lag of each group, summed over its partitions.
+/// Returns committed position and lag of each group, summed over its partitions.
 ///
 /// # Errors
 /// When the tool fails.

@@ -1,6 +1,6 @@
-//! The least HTTP client that a test needs: one request, one answer, no pool, no redirects, no TLS.
+//! A minimal HTTP client for tests: one request, one response, no pool, no redirects, no TLS.
 //!
-//! It speaks HTTP/1.0, in which an answer is never chunked and the connection's end is the answer's end.
+//! It uses HTTP/1.0, in which a response is never chunked and ends with the connection.
 
 use std::{
     io::{Read, Write},
@@ -10,15 +10,15 @@ use std::{
 
 use crate::{Error, Result};
 
-/// How long each read or write may take.
+/// Time limit of each read and write.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// GETs `path` from `addr` (`127.0.0.1:8000`): the status and the body.
+/// Sends GET `path` to `addr` (`127.0.0.1:8000`). Returns status and body.
 pub fn get(addr: &str, path: &str) -> Result<(u16, String)> {
     request("GET", addr, path, &[], &[])
 }
 
-/// POSTs `body` with `headers` to `path` at `addr`: the status and the body of the answer.
+/// Sends POST `path` with `headers` and `body` to `addr`. Returns status and body.
 pub fn post(addr: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<(u16, String)> {
     request("POST", addr, path, headers, body)
 }
@@ -52,7 +52,7 @@ fn request(method: &str, addr: &str, path: &str, headers: &[(&str, &str)], body:
     })
 }
 
-/// Status and body of a whole answer.
+/// Parses status and body of a complete response.
 fn parse(answer: &str) -> Option<(u16, String)> {
     let (head, body) = answer.split_once("\r\n\r\n")?;
     let status = head.strip_prefix("HTTP/1.")?.split(' ').nth(1)?.parse().ok()?;
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_post_carries_headers_and_body_and_brings_back_status_and_body() -> Result<()> {
+    fn a_post_sends_headers_and_body_and_returns_status_and_body() -> Result<()> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap().to_string();
         let server = thread::spawn(move || {
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_there_is_an_error_that_names_the_address() {
+    fn a_refused_connection_is_an_error_that_names_the_address() {
         let addr = format!("127.0.0.1:{}", crate::ports::free().unwrap());
         let error = get(&addr, "/health/live").unwrap_err().to_string();
         assert!(error.contains(&addr), "{error}");

@@ -1,4 +1,4 @@
-//! The least HTTP server that a test needs: one request a connection, answered in JSON, until the process ends.
+//! A minimal HTTP server for tests: one request per connection, answered in JSON, until the process ends.
 
 use std::{
     collections::HashMap,
@@ -14,28 +14,28 @@ use serde_json::Value;
 
 use crate::{Error, Result};
 
-/// Whoever asks and says nothing is not waited for, and whoever is not answered waits so long.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Time limit for reading a request, and time after which a connection without a response is closed.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The longest body that is read.
-const LONGEST: u64 = 1 << 20;
+/// Maximum size of a body.
+const MAX_BODY_BYTES: u64 = 1 << 20;
 
-/// A request.
+/// A parsed request.
 #[derive(Debug, Default)]
 pub(crate) struct Request {
     pub(crate) method: String,
-    /// Without the query.
+    /// Path without the query.
     pub(crate) path: String,
     pub(crate) query: HashMap<String, String>,
-    /// By their names in small letters.
+    /// Headers by lower-case name.
     pub(crate) headers: HashMap<String, String>,
     pub(crate) body: String,
 }
 
-/// Status line and body.
+/// Status line and body of a response.
 pub(crate) type Answer = (&'static str, Value);
 
-/// Serves on a free port of 127.0.0.1, and says on which. `None` as an answer is silence.
+/// Serves on a free port of 127.0.0.1 and returns the port. A handler that returns `None` sends no response.
 pub(crate) fn start(answer: impl Fn(&Request) -> Option<Answer> + Send + Sync + 'static) -> Result<u16> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(Error::io("listen"))?;
     let port = listener.local_addr().map_err(Error::io("listen"))?.port();
@@ -43,7 +43,7 @@ pub(crate) fn start(answer: impl Fn(&Request) -> Option<Answer> + Send + Sync + 
     thread::spawn(move || {
         for client in listener.incoming().flatten() {
             let answer = Arc::clone(&answer);
-            // Fails only when the client is gone.
+            // Fails only when the client has disconnected.
             thread::spawn(move || serve(client, &*answer).map_err(drop));
         }
     });
@@ -51,10 +51,10 @@ pub(crate) fn start(answer: impl Fn(&Request) -> Option<Answer> + Send + Sync + 
 }
 
 fn serve(mut client: TcpStream, answer: &impl Fn(&Request) -> Option<Answer>) -> io::Result<()> {
-    client.set_read_timeout(Some(PATIENCE))?;
+    client.set_read_timeout(Some(CONNECTION_TIMEOUT))?;
     let request = read(&mut BufReader::new(client.try_clone()?))?;
     let Some((status, body)) = answer(&request) else {
-        thread::sleep(PATIENCE);
+        thread::sleep(CONNECTION_TIMEOUT);
         return Ok(());
     };
     let body = body.to_string();
@@ -86,17 +86,19 @@ fn read(client: &mut impl BufRead) -> io::Result<Request> {
     }
     let length = request.headers.get("content-length");
     let length = length.and_then(|length| length.parse().ok()).unwrap_or(0);
-    client.take(LONGEST.min(length)).read_to_string(&mut request.body)?;
+    client
+        .take(MAX_BODY_BYTES.min(length))
+        .read_to_string(&mut request.body)?;
     Ok(request)
 }
 
-/// The fields of a query or a form.
+/// Parses the fields of a query or a form.
 pub(crate) fn fields(text: &str) -> HashMap<String, String> {
     let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
     pairs.map(|(name, value)| (decoded(name), decoded(value))).collect()
 }
 
-/// A name or a value of a form, as it was before it was encoded.
+/// Decodes a name or a value of a form.
 pub(crate) fn decoded(text: &str) -> String {
     let spaced = text.replace('+', " ");
     percent_decode_str(&spaced).decode_utf8_lossy().into_owned()

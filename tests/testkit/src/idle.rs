@@ -1,4 +1,4 @@
-//! What a process costs while it has nothing to do.
+//! Measures what a process costs while it is idle.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use crate::kafka::Proxy;
 use crate::{Result, Usage};
 use crate::{Running, failed};
 
-/// A process that is observed, and the proxy that all of its Kafka clients connect through.
+/// A process under observation, and the proxy through which all of its Kafka clients connect.
 pub struct Observed<'a> {
     /// The process.
     pub running: &'a Running,
@@ -15,23 +15,23 @@ pub struct Observed<'a> {
     pub proxy: &'a Proxy,
 }
 
-/// Its cost per second of the observation.
+/// The cost of a process per second.
 #[derive(Debug, Clone)]
 pub struct Cost {
-    /// The process's name.
+    /// Name of the process.
     pub name: String,
-    /// Seconds on a core.
+    /// CPU seconds.
     pub cores: f64,
     /// Bytes received from Kafka.
     pub received: f64,
-    /// How often a thread of it was woken.
+    /// Wake-ups of its threads.
     pub wake_ups: f64,
 }
 
-/// Observes processes side by side for a while.
+/// Observes processes at the same time for a while.
 ///
 /// # Errors
-/// When one of them ends meanwhile.
+/// When one of them exits meanwhile.
 pub fn observe(processes: &[Observed<'_>], during: Duration) -> Result<Vec<Cost>> {
     let looks = |processes: &[Observed<'_>]| -> Result<Vec<(Usage, u64)>> {
         let look = |it: &Observed<'_>| Ok((Usage::of(&it.running.process)?, it.proxy.answered_bytes()));
@@ -39,7 +39,7 @@ pub fn observe(processes: &[Observed<'_>], during: Duration) -> Result<Vec<Cost>
     };
     let begun = Instant::now();
     let before = looks(processes)?;
-    // Not a wait for something that will be so: what is measured is that nothing happens.
+    // A fixed time instead of a condition: the measurement is of a period in which nothing happens.
     thread::sleep(during);
     let after = looks(processes)?;
     let seconds = begun.elapsed().as_secs_f64();

@@ -1,4 +1,4 @@
-//! The specification's ids, computed anew.
+//! The ids of `shared/contracts/SPECIFICATION.md`, computed independently of the product.
 
 use uuid::Uuid;
 
@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_specifications_vectors_hold() {
+    fn the_test_vectors_of_the_specification_hold() {
         assert_eq!(event_id("test-001"), "33034601-4cde-5f33-b8b6-03dfba430b15");
         assert_eq!(
             media_id("test-001", "https://claimxperience.com/test.pdf"),

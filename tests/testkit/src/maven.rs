@@ -1,10 +1,10 @@
-//! Jars from Maven's registry.
+//! Fetches jars with Maven.
 
 use std::{fs, path::Path, process::Command};
 
 use crate::{Error, Result, binary::on_path, process::output};
 
-/// Copies what the project `pom` depends on at run time into the folder `lib` of `folder`, and the pom beside it.
+/// Copies the runtime dependencies of the project `pom` into the folder `lib` of `folder`, and the pom into `folder`.
 pub(crate) fn copy_jars(pom: &str, folder: &Path) -> Result<()> {
     let mvn = on_path("mvn").ok_or(Error::Missing {
         program: "mvn",

@@ -1,4 +1,4 @@
-//! An Event Hubs namespace that the tests of a process share, and the ways to be let in to it.
+//! An Event Hubs namespace that the tests of a process share, and the credentials to access it.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -9,27 +9,27 @@ use crate::tokens::Issuer;
 use crate::{Error, Kafka, Result};
 use crate::{Fleet, Variables, command, variables};
 
-/// The namespace. It ends with the process.
+/// The namespace. It is stopped when the process ends.
 pub struct Namespace {
     /// The broker.
     pub kafka: Kafka,
     issuer: Arc<Issuer>,
     connection_string: String,
-    /// `host:port` for those with the connection string.
+    /// `host:port` for clients with the connection string.
     pub for_keys: String,
-    /// `host:port` for those with a token.
+    /// `host:port` for clients with a token.
     pub for_tokens: String,
     certificate: String,
 }
 
-/// A connection string with this key.
+/// Returns a connection string with this key.
 #[must_use]
 pub fn connection_string(key: &str) -> String {
     format!("Endpoint=sb://ns.servicebus.windows.net/;SharedAccessKeyName=x;SharedAccessKey={PLANTED}{key}=")
 }
 
 impl Namespace {
-    /// The one for all tests of this process. The system-assigned identity may read and write all hubs.
+    /// Returns the namespace for all tests of this process. The system-assigned identity may read and write all hubs.
     ///
     /// # Errors
     /// When the broker does not start.
@@ -41,7 +41,7 @@ impl Namespace {
         })
     }
 
-    /// One of the caller's own, to be killed and frozen.
+    /// Starts a separate namespace, which the caller may kill and freeze.
     ///
     /// # Errors
     /// When the broker does not start.
@@ -65,7 +65,7 @@ impl Namespace {
         Ok(this)
     }
 
-    /// An identity whose tokens it takes, with `name` in its secret header.
+    /// Starts an identity whose tokens the namespace accepts, with `name` in its secret header.
     ///
     /// # Errors
     /// When no port is free.
@@ -73,13 +73,13 @@ impl Namespace {
         ManagedIdentity::start(&self.issuer, &format!("{PLANTED}-{name}"), answer)
     }
 
-    /// What its clients must trust.
+    /// Returns the certificate that clients must trust.
     #[must_use]
     pub fn certificate(&self) -> &std::path::Path {
         std::path::Path::new(&self.certificate)
     }
 
-    /// All topics here, by the connection string.
+    /// Returns the variables for all topics here with the connection string.
     #[must_use]
     pub fn by_connection_string(&self) -> Variables {
         let mut all = self.at(&self.for_keys);
@@ -90,12 +90,12 @@ impl Namespace {
         all
     }
 
-    /// All topics here, by a managed identity as a container app has it.
+    /// Returns the variables for all topics here with a managed identity, as in a container app.
     #[must_use]
     pub fn by_identity(&self, identity: &ManagedIdentity) -> Variables {
         let mut all = self.at(&self.for_tokens);
         all.extend(variables(&identity.variables()));
-        // Other tests plant one.
+        // Tests of other credentials set one.
         all.extend(variables(&[("AZURE_CLIENT_SECRET", "")]));
         all
     }
@@ -109,18 +109,18 @@ impl Namespace {
         ])
     }
 
-    /// A fleet whose processes come with these variables; it has its topics, and no processes yet.
+    /// Creates a fleet with these variables: with its topics, but without processes.
     ///
     /// # Errors
     /// When it cannot be set up.
     pub fn fleet(&self, name: &str, variables: Variables) -> Result<Fleet> {
         let mut fleet = Fleet::new(self.kafka.bootstrap(), name, &[])?;
-        // As the deployment does it.
+        // As in the deployment.
         command(&["topics", "create"], fleet.environment.clone(), &fleet.dir)?.success()?;
         fleet.environment.extend(variables);
         Ok(fleet)
     }
 }
 
-/// Long enough that no token ends during a test.
+/// Tokens that do not expire during a test.
 pub const HOUR: Answer = Answer::Tokens(Duration::from_secs(3600));

@@ -1,4 +1,4 @@
-//! The sample server as a process of its own, for handlers that are processes of their own.
+//! The sample server as a separate process, for handlers that are separate processes.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -13,8 +13,8 @@ use crate::error::failed;
 use crate::sent::{Content, End, Sent};
 use crate::{Process, Result, WorkDir, binary, ports, wait_until};
 
-/// Files that are fetched at once to know what they hold: some take seconds.
-const AT_ONCE: usize = 32;
+/// Concurrent downloads when the expected files are read; some take seconds.
+const CONCURRENT_DOWNLOADS: usize = 32;
 
 /// The default allow-list (`shared/contracts/SPECIFICATION.md`, "URL rules").
 pub const HOSTS: [&str; 6] = [
@@ -32,7 +32,7 @@ fn spawn(http: &str, https: &str, ca_file: &str, folder: &Path) -> Result<Proces
     let none: [(&str, &str); 0] = [];
     let process = Process::spawn("attachment-source", binary("attachment-source")?, args, none, folder)?;
     wait_until(Duration::from_secs(30), "the sample server answers", || {
-        // HTTPS is opened after HTTP, and the authority is written after both.
+        // The server opens HTTPS after HTTP, and writes the authority after both.
         (TcpStream::connect(https).is_ok() && Path::new(ca_file).exists()).then_some(())
     })
     .map_err(|error| process.error(&error.to_string()))?;
@@ -52,7 +52,7 @@ pub struct SampleServer {
 }
 
 impl SampleServer {
-    /// Starts it and waits until it answers.
+    /// Starts the server and waits until it responds.
     ///
     /// # Errors
     /// When it does not start.
@@ -69,7 +69,7 @@ impl SampleServer {
         })
     }
 
-    /// Ends it at once: connections are refused from then on.
+    /// Kills the server: connections are refused from then on.
     ///
     /// # Errors
     /// When the signal cannot be sent.
@@ -77,7 +77,7 @@ impl SampleServer {
         self.process.kill()
     }
 
-    /// Starts it again at its addresses. Over HTTPS it has a new certificate, which its old clients do not trust.
+    /// Restarts the server on its addresses. It has a new HTTPS certificate, which existing clients do not trust.
     ///
     /// # Errors
     /// When it does not start.
@@ -87,11 +87,11 @@ impl SampleServer {
         Ok(())
     }
 
-    /// Fetches every attachment that must end as a file, to know what is served. After the pipeline has: a fault that
-    /// comes once comes to whoever asks first.
+    /// Fetches every attachment that must end as a file, to learn its expected content. Call it after the pipeline has run,
+    /// since a fault that occurs once occurs for the first request.
     ///
     /// # Errors
-    /// When the server does not answer with a file.
+    /// When the server does not return a file.
     pub fn fill_in(&self, sent: &mut [Sent]) -> Result<()> {
         let mut files: Vec<(String, &mut Option<Content>)> = Vec::new();
         for attachment in sent.iter_mut().flat_map(|sent| &mut sent.attachments) {
@@ -101,7 +101,7 @@ impl SampleServer {
                 files.push((path.to_owned(), content));
             }
         }
-        for files in files.chunks_mut(AT_ONCE) {
+        for files in files.chunks_mut(CONCURRENT_DOWNLOADS) {
             thread::scope(|scope| {
                 let fetch = |(path, content): &mut (String, &mut Option<Content>)| {
                     let body = self.get(path).map_err(|error| failed(&*path, error.to_string()))?;
@@ -120,7 +120,7 @@ impl SampleServer {
         Ok(())
     }
 
-    /// The body at `path`, which must be there.
+    /// Returns the body at `path`, which must exist.
     fn get(&self, path: &str) -> std::io::Result<Vec<u8>> {
         let mut stream = TcpStream::connect(&self.http)?;
         write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n")?;

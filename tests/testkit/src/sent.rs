@@ -1,4 +1,4 @@
-//! What was sent, and what must come of it: read from the messages themselves, by the specification.
+//! The messages that were sent and their expected outcome, derived from the messages by `shared/contracts/SPECIFICATION.md`.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -7,30 +7,30 @@ use serde_json::Value;
 
 use crate::ids;
 
-/// The only host that samples use and the default allow-list does not hold.
+/// The only host of the samples that is not on the default allow-list.
 const REFUSED_HOST: &str = "files.example.net";
 
 /// A message of the raw topic.
 #[derive(Debug, Clone)]
 pub struct Sent {
-    /// Its key, which is the event's trace id.
+    /// Its key, the trace id of the event.
     pub trace_id: String,
-    /// Its bytes as text.
+    /// Its value as text.
     pub text: String,
-    /// The event; `None`: it is unreadable.
+    /// The event; `None` if it is unreadable.
     pub event: Option<Value>,
-    /// Its attachments in their order.
+    /// Its attachments in order.
     pub attachments: Vec<Attachment>,
 }
 
 /// An attachment of a message.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Attachment {
-    /// Recomputed.
+    /// Media id, computed independently of the product.
     pub media_id: String,
-    /// As the event spells it.
+    /// URL as spelled in the event.
     pub url: String,
-    /// What must come of it.
+    /// Its expected outcome.
     pub end: End,
 }
 
@@ -39,30 +39,30 @@ pub struct Attachment {
 pub enum End {
     /// As a file in the lake with a row in `xact_attachments`.
     File {
-        /// What the server serves; `None` until it is filled in.
+        /// The content that the server serves; `None` until it is filled in.
         content: Option<Content>,
-        /// Retries that the row may name.
+        /// Permitted values of the retry count in the row.
         retries: RangeInclusive<i64>,
     },
     /// As a row in `xact_attachments_failed`.
     Failed(Failure),
 }
 
-/// What is known of a failure in advance.
+/// Expected properties of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
-    /// It is permanent, and the row says this.
+    /// A permanent failure with these columns.
     Permanent {
         /// Part of the row's error text.
         message: &'static str,
-        /// The server's answer, if it was asked.
+        /// HTTP status of the server, if a request was made.
         http_status: Option<u16>,
     },
-    /// Only that it fails: processes die meanwhile, and whatever a server answers is retried until no attempt is left.
+    /// Any failure: processes are killed meanwhile, so that any response may have exhausted the retries.
     Any,
 }
 
-/// Any number of retries: processes die meanwhile.
+/// Any number of retries, for runs in which processes are killed.
 pub const ANY_RETRIES: RangeInclusive<i64> = 0..=i64::MAX;
 
 /// A file as the sample server serves it.
@@ -75,7 +75,7 @@ pub struct Content {
 }
 
 impl Sent {
-    /// Reads a message.
+    /// Parses a message.
     #[must_use]
     pub fn read(key: &str, bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes).into_owned();
@@ -89,7 +89,7 @@ impl Sent {
         }
     }
 
-    /// The events of a demo's manifest; each of them once, however often it was sent.
+    /// Returns the events of the manifest of a demo, each of them once, even if it was sent several times.
     #[must_use]
     pub fn of_manifest(manifest: &[Value]) -> Vec<Self> {
         let text = |value: &Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();
@@ -115,7 +115,7 @@ impl Sent {
         manifest.iter().map(read).collect()
     }
 
-    /// The events on the raw topic; each of them once, however often it is there.
+    /// Returns the events on the raw topic, each of them once, even if it is there several times.
     #[must_use]
     pub fn of_records(records: &[crate::kcat::Record]) -> Vec<Self> {
         let by_key: BTreeMap<&str, &[u8]> = records
@@ -125,7 +125,7 @@ impl Sent {
         by_key.into_iter().map(|(key, value)| Self::read(key, value)).collect()
     }
 
-    /// The message with every query string taken off its URLs.
+    /// Returns the message without the query strings of its URLs.
     #[must_use]
     pub fn text_without_queries(&self) -> String {
         let mut text = self.text.clone();
@@ -135,7 +135,7 @@ impl Sent {
         text
     }
 
-    /// `payload`, or `data`, which may be a string that holds JSON.
+    /// Returns `payload`, or `data`, which may be a string that contains JSON.
     #[must_use]
     pub fn payload(&self) -> Value {
         self.event.as_ref().map(payload_of).unwrap_or_default()
@@ -143,7 +143,7 @@ impl Sent {
 }
 
 impl Attachment {
-    /// What a sample server makes of a URL, by its path; and what the rules make of it before.
+    /// Returns the expected outcome of a URL: by the URL rules, then by the path on the sample server.
     fn of_sample(trace_id: &str, url: String) -> Self {
         let (host, path) = url
             .split_once("://")
@@ -153,13 +153,13 @@ impl Attachment {
         let failed = |message, http_status| End::Failed(Failure::Permanent { message, http_status });
         let end = match kind {
             _ if host == REFUSED_HOST => failed("ALLOWED_ATTACHMENT_DOMAINS", None),
-            // Samples are signed for a week, expired ones for an hour that is over.
+            // Samples are signed for a week, expired ones for an hour in the past.
             _ if url.contains("X-Amz-Expires=3600") => failed("expired", None),
             "missing" => failed("404", Some(404)),
             "html" => failed("HTML", Some(200)),
             _ => End::File {
                 content: None,
-                // A server that was restarted fails its first download once more.
+                // A restarted server fails its first download again.
                 retries: if kind.ends_with("-once") { 1..=2 } else { 0..=0 },
             },
         };
@@ -170,7 +170,7 @@ impl Attachment {
         }
     }
 
-    /// The secret part of the URL; empty if it is not signed.
+    /// Returns the secret part of the URL; empty if it is not signed.
     #[must_use]
     pub fn signature(&self) -> &str {
         self.url
@@ -179,7 +179,7 @@ impl Attachment {
     }
 }
 
-/// A URL up to its query.
+/// Returns a URL up to its query.
 #[must_use]
 pub fn without_query(url: &str) -> &str {
     url.split('?').next().unwrap_or(url)

@@ -1,4 +1,4 @@
-//! Who may do what: identities, roles, keys.
+//! Access: identities, roles and keys.
 
 use std::collections::BTreeSet;
 
@@ -12,10 +12,10 @@ pub(crate) const SENDER: &str = "2b629674-e913-4c01-ae53-ef4638d8f975";
 pub(crate) const PULL: &str = "7f951dda-4ed3-4680-a7ca-43fe172d538d";
 pub(crate) const SECRETS_USER: &str = "4633458b-17de-408a-b874-0445c86b69e6";
 
-/// A role that somebody has on something.
+/// A role assignment.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Grant {
-    /// Name of the identity, or the object id.
+    /// Name of the identity, or object id of the principal.
     who: String,
     /// Id of the role.
     role: String,
@@ -53,11 +53,11 @@ fn grants(snapshot: &Snapshot) -> BTreeSet<Grant> {
         })
         .collect();
     let distinct: BTreeSet<Grant> = all.iter().cloned().collect();
-    assert_eq!(all.len(), distinct.len(), "a role is given twice");
+    assert_eq!(all.len(), distinct.len(), "a role is assigned twice");
     distinct
 }
 
-/// What a variant must give, and nothing else.
+/// Returns the exact role assignments of a variant.
 fn expected(variant: Variant) -> BTreeSet<Grant> {
     let snapshot = variant.snapshot();
     let topics = Topics::default();
@@ -110,20 +110,20 @@ fn expected(variant: Variant) -> BTreeSet<Grant> {
 }
 
 #[test]
-fn everybody_has_the_roles_of_the_topology_and_not_one_more() {
+fn role_assignments_are_exactly_those_of_the_topology() {
     for variant in Variant::ALL {
         let (found, expected) = (grants(variant.snapshot()), expected(variant));
         let missing: Vec<_> = expected.difference(&found).collect();
-        let needless: Vec<_> = found.difference(&expected).collect();
+        let unexpected: Vec<_> = found.difference(&expected).collect();
         assert!(
-            missing.is_empty() && needless.is_empty(),
-            "{variant:?}: missing {missing:#?}, needless {needless:#?}"
+            missing.is_empty() && unexpected.is_empty(),
+            "{variant:?}: missing {missing:#?}, unexpected {unexpected:#?}"
         );
     }
 }
 
 #[test]
-fn every_stage_is_somebody_of_its_own() {
+fn every_stage_has_its_own_identity() {
     for variant in Variant::WITH_APPS {
         let snapshot = variant.snapshot();
         let made: BTreeSet<&str> = snapshot
@@ -144,7 +144,7 @@ fn every_stage_is_somebody_of_its_own() {
                 .collect();
             assert_eq!(attached, BTreeSet::from([own.as_str(), platform.as_str()]));
             assert_eq!(app["identity"]["type"], "UserAssigned");
-            // What the handler gets tokens of, and what the platform alone may use.
+            // The identity of the handler, and the one that only the platform may use.
             let mut lifecycles: Vec<_> = list(&app["properties"]["configuration"]["identitySettings"])
                 .iter()
                 .map(|setting| {
@@ -168,7 +168,7 @@ fn every_stage_is_somebody_of_its_own() {
 }
 
 #[test]
-fn keys_are_refused_where_nothing_needs_one() {
+fn key_authentication_is_disabled_where_no_key_is_needed() {
     for variant in Variant::ALL {
         let snapshot = variant.snapshot();
         let uses_key = !matches!(variant, Variant::ServicePrincipal | Variant::ScalerIdentity);
@@ -195,9 +195,9 @@ fn keys_are_refused_where_nothing_needs_one() {
     }
 }
 
-/// Keys go from where they are made into the vault, and nowhere else.
+/// Keys are written to the vault only.
 #[test]
-fn keys_are_in_the_vault_alone() {
+fn keys_are_in_the_vault_only() {
     let is_key = |text: &str| {
         ["listKeys(", "listCredentials(", PLANTED_SECRET]
             .iter()
@@ -218,7 +218,7 @@ fn keys_are_in_the_vault_alone() {
 }
 
 #[test]
-fn the_vault_holds_what_the_scaler_logs_on_with() {
+fn the_vault_holds_the_credentials_of_the_scaler() {
     let secret = |variant: Variant, name: &str| {
         let secrets = variant.snapshot().of_type("Microsoft.KeyVault/vaults/secrets");
         let found: Vec<Value> = secrets

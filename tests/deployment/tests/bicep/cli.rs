@@ -1,4 +1,4 @@
-//! The Bicep CLI, as these tests ask it.
+//! Runs the Bicep CLI.
 
 pub(crate) use xact_testkit::bicep::{ALERT_EMAIL, IMAGE_TAG, LAKEHOUSE, WORKSPACE, templates};
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use xact_testkit::WorkDir;
 
-/// The root of the repository.
+/// Returns the root of the repository.
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
@@ -21,18 +21,18 @@ pub(crate) fn bicep(folder: &Path, arguments: &[&str], environment: &[(&str, &st
     command.envs(environment.iter().copied()).output().expect("bicep runs")
 }
 
-/// What `main.bicep` is compiled to; the CLI must have nothing to say of it.
+/// Returns the compiled `main.bicep`, which must have no diagnostics.
 pub(crate) fn built() -> &'static Value {
     static BUILT: LazyLock<Value> = LazyLock::new(|| {
         let output = bicep(&templates(), &["build", "main.bicep", "--stdout"], &[]);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success() && said.is_empty(), "{said}");
+        let printed = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && printed.is_empty(), "{printed}");
         serde_json::from_slice(&output.stdout).unwrap()
     });
     &BUILT
 }
 
-/// Copies the templates, so that what the CLI writes lies elsewhere.
+/// Copies the templates, so that the CLI writes its files elsewhere.
 pub(crate) fn copy_of_templates() -> WorkDir {
     xact_testkit::bicep::copy_of_templates().unwrap()
 }

@@ -1,4 +1,4 @@
-//! `grant-onelake.sh`, with an `az` that answers as the Fabric API does.
+//! `grant-onelake.sh`, run with a fake `az` that emulates the Fabric API.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -10,7 +10,7 @@ const WORKSPACE: &str = "11111111-1111-4111-8111-111111111111";
 const FIRST: &str = "22222222-2222-4222-8222-222222222222";
 const SECOND: &str = "33333333-3333-4333-8333-333333333333";
 
-/// An `az` that writes its arguments into `asked`, a line a call, and then does what `behaviour` (shell) says.
+/// Creates an `az` that appends its arguments to the file `asked`, one line per call, and then runs `behaviour` (shell).
 fn fake_az(folder: &Path, behaviour: &str) {
     let program = folder.join("az");
     let script = format!("#!/bin/sh\necho \"$*\" >>\"$(dirname \"$0\")/asked\"\n{behaviour}\n");
@@ -69,7 +69,7 @@ fn each_identity_becomes_a_contributor() {
 }
 
 #[test]
-fn who_has_the_role_or_a_greater_one_keeps_it() {
+fn an_equal_or_higher_role_is_kept() {
     for role in ["Contributor", "Member", "Admin"] {
         let folder = tempfile::tempdir().unwrap();
         fake_az(
@@ -83,7 +83,7 @@ fn who_has_the_role_or_a_greater_one_keeps_it() {
 }
 
 #[test]
-fn a_viewer_is_raised() {
+fn a_viewer_becomes_a_contributor() {
     let folder = tempfile::tempdir().unwrap();
     fake_az(
         folder.path(),
@@ -96,7 +96,7 @@ fn a_viewer_is_raised() {
 }
 
 #[test]
-fn an_identity_that_is_too_new_is_waited_for() {
+fn an_identity_that_has_not_propagated_is_retried() {
     let unknown = r#"echo 'Bad Request({"errorCode":"PrincipalNotFound"})' >&2; exit 1"#;
     let posts = |folder: &Path| {
         asked(folder)
@@ -106,7 +106,7 @@ fn an_identity_that_is_too_new_is_waited_for() {
     };
 
     let folder = tempfile::tempdir().unwrap();
-    // Not at the first and second attempt, each with a look at the role that it may have.
+    // The first two attempts fail; each of them also reads the current role.
     fake_az(
         folder.path(),
         &format!(r#"if [ "$(wc -l <"$(dirname "$0")/asked")" -lt 5 ]; then {unknown}; fi"#),
@@ -118,11 +118,11 @@ fn an_identity_that_is_too_new_is_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     fake_az(folder.path(), unknown);
     assert_eq!(grant(folder.path(), &[WORKSPACE, FIRST]).status.code(), Some(1));
-    assert_eq!(posts(folder.path()), 3, "not for ever");
+    assert_eq!(posts(folder.path()), 3, "the number of attempts is limited");
 }
 
 #[test]
-fn a_refusal_says_who_must_do_it_and_the_others_are_still_tried() {
+fn a_refusal_names_the_required_role_and_the_remaining_identities_are_granted() {
     let folder = tempfile::tempdir().unwrap();
     fake_az(
         folder.path(),
@@ -137,7 +137,7 @@ fn a_refusal_says_who_must_do_it_and_the_others_are_still_tried() {
 }
 
 #[test]
-fn what_is_no_guid_is_refused_before_anybody_is_asked() {
+fn an_argument_that_is_not_a_guid_is_rejected_without_a_request() {
     let folder = tempfile::tempdir().unwrap();
     fake_az(folder.path(), "exit 0");
     for arguments in [

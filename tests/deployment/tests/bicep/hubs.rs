@@ -1,4 +1,4 @@
-//! Event Hubs: one hub for each topic.
+//! Event Hubs: one hub per topic.
 
 use crate::snapshot::{Variant, last, text};
 use crate::topology::TOPOLOGY;
@@ -12,7 +12,7 @@ fn the_hubs_are_the_topics_with_their_partitions_and_retention() {
         let hubs: Vec<_> = snapshot.of_type("Microsoft.EventHub/namespaces/eventhubs").collect();
         let topics = TOPOLOGY["topics"].as_array().unwrap();
         assert_eq!(hubs.len(), topics.len());
-        assert!(hubs.len() <= 10, "a Standard namespace holds ten");
+        assert!(hubs.len() <= 10, "a Standard namespace has at most ten hubs");
         for (hub, topic) in hubs.iter().zip(topics) {
             assert_eq!(last(&hub["name"]), text(&topic["name"]));
             assert_eq!(hub["properties"]["partitionCount"], topic["partitions"]);
@@ -24,7 +24,7 @@ fn the_hubs_are_the_topics_with_their_partitions_and_retention() {
 }
 
 #[test]
-fn the_namespace_speaks_kafka_over_tls() {
+fn the_namespace_accepts_kafka_over_tls() {
     for variant in Variant::ALL {
         let properties = &variant.snapshot().only("Microsoft.EventHub/namespaces")["properties"];
         assert_eq!(properties["kafkaEnabled"], true);
@@ -33,12 +33,12 @@ fn the_namespace_speaks_kafka_over_tls() {
 }
 
 #[test]
-fn production_grows_with_the_load_and_development_does_not() {
+fn only_production_inflates_automatically() {
     let of = |variant: Variant| &variant.snapshot().only("Microsoft.EventHub/namespaces")["properties"];
     assert_eq!(of(Variant::Dev)["isAutoInflateEnabled"], false);
     assert_eq!(of(Variant::Dev)["maximumThroughputUnits"], 0);
     assert_eq!(of(Variant::Prod)["isAutoInflateEnabled"], true);
     assert_eq!(of(Variant::Prod)["maximumThroughputUnits"], 20);
-    // Premium has processing units, which do not grow.
+    // Premium has processing units, which do not inflate automatically.
     assert_eq!(of(Variant::Private)["isAutoInflateEnabled"], false);
 }

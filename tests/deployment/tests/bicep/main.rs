@@ -1,5 +1,5 @@
-//! The deployment in `bicep/`, as the Bicep CLI predicts it: built and linted without a word, and every resource of each
-//! variant looked at.
+//! The deployment in `bicep/`: it builds and lints without diagnostics, and the resources that the Bicep CLI predicts for each
+//! variant are as required.
 
 #![allow(clippy::unwrap_used)]
 

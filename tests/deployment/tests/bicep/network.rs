@@ -1,11 +1,11 @@
-//! Private networking: by one parameter everything is reached from inside alone.
+//! Private networking: one parameter makes every service reachable from the virtual network only.
 
 use std::collections::BTreeMap;
 
 use crate::cli::{bicep, copy_of_templates};
 use crate::snapshot::{Variant, last, list, text};
 
-/// What has private endpoints: type, group, DNS zone (as far as it is known before Azure is asked).
+/// Services with private endpoints: type, group, and the part of the DNS zone that is known before the deployment.
 const SERVICES: [(&str, &str, &str); 4] = [
     (
         "Microsoft.EventHub/namespaces",
@@ -38,7 +38,7 @@ fn public_access_is_off_in_the_private_variant_and_on_in_the_others() {
 }
 
 #[test]
-fn every_service_has_an_endpoint_and_a_name_that_leads_to_it() {
+fn every_service_has_a_private_endpoint_and_a_dns_zone() {
     let snapshot = Variant::Private.snapshot();
     let network = snapshot.only("Microsoft.Network/virtualNetworks");
     let endpoints: BTreeMap<&str, &serde_json::Value> = snapshot
@@ -77,7 +77,7 @@ fn every_service_has_an_endpoint_and_a_name_that_leads_to_it() {
 }
 
 #[test]
-fn the_environment_has_a_subnet_of_its_own() {
+fn the_environment_has_its_own_subnet() {
     let snapshot = Variant::Private.snapshot();
     let network = snapshot.only("Microsoft.Network/virtualNetworks");
     let subnets = list(&network["properties"]["subnets"]);
@@ -112,7 +112,7 @@ fn a_registry_with_a_private_endpoint_is_premium() {
 }
 
 #[test]
-fn zones_without_a_network_are_refused_with_the_reason() {
+fn zone_redundancy_without_private_networking_is_rejected() {
     let folder = copy_of_templates();
     let file = folder.path().join("main.dev.bicepparam");
     let text = std::fs::read_to_string(&file).unwrap();
@@ -125,9 +125,9 @@ fn zones_without_a_network_are_refused_with_the_reason() {
         "--location=westeurope",
     ];
     let output = bicep(folder.path(), &arguments, &[]);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let printed = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        !output.status.success() && said.contains("zoneRedundant needs privateNetworking"),
-        "{said}"
+        !output.status.success() && printed.contains("zoneRedundant needs privateNetworking"),
+        "{printed}"
     );
 }

@@ -1,4 +1,4 @@
-//! What an operator lives with: tags, names, logs, alerts, and what production has that development has not.
+//! Operation: tags, names, logs, alerts, and the differences between production and development.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::cli::{ALERT_EMAIL, root};
 use crate::snapshot::{Variant, list, text};
 use xact_contracts::topology::{STAGES, Topics};
 
-/// Types that Azure gives no tags: they are parts of a resource that has them.
+/// Types without tags: they are child resources of a resource that has tags.
 const UNTAGGED: [&str; 8] = [
     "Microsoft.App/managedEnvironments/storages",
     "Microsoft.Authorization/roleAssignments",
@@ -36,7 +36,7 @@ fn every_resource_is_tagged() {
 }
 
 #[test]
-fn names_tell_the_type_and_fit() {
+fn names_have_the_prefix_of_their_type_and_a_valid_length() {
     let rules = [
         ("Microsoft.App/containerApps", "ca-xact-", 32),
         ("Microsoft.App/managedEnvironments", "cae-xact-", 60),
@@ -63,12 +63,12 @@ fn names_tell_the_type_and_fit() {
         let all = ids.len();
         ids.sort();
         ids.dedup();
-        assert_eq!(ids.len(), all, "{variant:?}: two resources of one id");
+        assert_eq!(ids.len(), all, "{variant:?}: two resources with the same id");
     }
 }
 
 #[test]
-fn the_longest_names_that_the_parameters_allow_still_fit() {
+fn the_longest_possible_names_have_a_valid_length() {
     let longest = STAGES.iter().map(|row| row.name.len()).max().unwrap();
     // ca-{workload, 6}-{environment, 4}-{stage}
     assert!("ca-123456-1234-".len() + longest <= 32);
@@ -77,7 +77,7 @@ fn the_longest_names_that_the_parameters_allow_still_fit() {
 }
 
 #[test]
-fn everything_that_has_logs_sends_them_to_the_workspace() {
+fn every_resource_with_logs_sends_them_to_the_workspace() {
     for variant in Variant::ALL {
         let snapshot = variant.snapshot();
         let logged: BTreeSet<&str> = snapshot
@@ -123,13 +123,13 @@ fn dead_letters_raise_an_alert() {
                 )
             })
             .collect();
-        // 5 and 10 a minute over five minutes.
+        // 5 and 10 per minute over five minutes.
         assert_eq!(alerts, [(&Value::from(2), 25), (&Value::from(1), 50)]);
     }
 }
 
 #[test]
-fn a_stage_that_stays_behind_raises_an_alert() {
+fn a_stage_at_its_maximum_of_replicas_raises_an_alert() {
     for variant in Variant::WITH_APPS {
         let snapshot = variant.snapshot();
         for row in &STAGES {
@@ -137,7 +137,7 @@ fn a_stage_that_stays_behind_raises_an_alert() {
             let alert = snapshot
                 .of_type("Microsoft.Insights/metricAlerts")
                 .find(|alert| alert["properties"]["scopes"][0] == app["id"])
-                .unwrap_or_else(|| panic!("no alert of {}", row.name));
+                .unwrap_or_else(|| panic!("no alert for {}", row.name));
             let criterion = &alert["properties"]["criteria"]["allOf"][0];
             assert_eq!(criterion["metricName"], "Replicas");
             assert_eq!(criterion["timeAggregation"], "Minimum");
@@ -150,7 +150,7 @@ fn a_stage_that_stays_behind_raises_an_alert() {
 }
 
 #[test]
-fn the_log_alerts_look_for_what_the_handlers_log() {
+fn the_log_alerts_query_texts_that_the_handlers_log() {
     let source = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
     let health = source("shared/telemetry/src/health.rs");
     assert!(health.contains("component, reason, \"not ready\"") && health.contains("component, \"ready\""));
@@ -177,7 +177,7 @@ fn the_log_alerts_look_for_what_the_handlers_log() {
 }
 
 #[test]
-fn production_tells_somebody() {
+fn production_alerts_send_mail() {
     let people = Variant::Prod.snapshot().only("Microsoft.Insights/actionGroups");
     assert_eq!(people["properties"]["emailReceivers"][0]["emailAddress"], ALERT_EMAIL);
     for alert in Variant::Prod.snapshot().of_type("Microsoft.Insights/metricAlerts") {
@@ -199,7 +199,7 @@ fn production_tells_somebody() {
 }
 
 #[test]
-fn production_keeps_more_and_longer_than_development() {
+fn production_has_longer_retention_and_larger_tiers_than_development() {
     let (dev, prod) = (Variant::Dev.snapshot(), Variant::Prod.snapshot());
     let of = |kind: &str, path: &str| {
         [dev, prod].map(|snapshot| {

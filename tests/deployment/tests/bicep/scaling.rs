@@ -1,4 +1,4 @@
-//! KEDA's kafka scaler, as each container app asks for it: replicas from none to one for each partition.
+//! The KEDA Kafka scaler of each container app: from zero replicas to one per partition.
 
 use std::collections::BTreeSet;
 
@@ -8,8 +8,8 @@ use crate::snapshot::{Variant, list, text};
 use crate::topology::role;
 use xact_contracts::topology::{Groups, STAGES, Topics};
 
-/// What the logon adds to the metadata of a rule.
-fn logon_metadata(variant: Variant) -> Value {
+/// Returns the metadata of a rule that configures authentication.
+fn authentication_metadata(variant: Variant) -> Value {
     match variant {
         Variant::ServicePrincipal => json!({ "sasl": "oauthbearer", "saslTokenProvider": "bearer", "tls": "enable" }),
         Variant::ScalerIdentity => {
@@ -19,8 +19,8 @@ fn logon_metadata(variant: Variant) -> Value {
     }
 }
 
-/// The scaler's parameters that come from secrets.
-fn logon_parameters(variant: Variant) -> &'static [&'static str] {
+/// Returns the parameters of the scaler that come from secrets.
+fn authentication_parameters(variant: Variant) -> &'static [&'static str] {
     match variant {
         Variant::ServicePrincipal => &["username", "password", "scopes", "oauthTokenEndpointUri"],
         Variant::ScalerIdentity => &["scopes"],
@@ -55,7 +55,7 @@ fn every_rule_is_exactly_what_the_scaler_expects() {
                     "limitToPartitionsWithLag": "true",
                     "version": "1.0.0",
                 });
-                let logon = logon_metadata(variant);
+                let logon = authentication_metadata(variant);
                 expected
                     .as_object_mut()
                     .unwrap()
@@ -66,7 +66,7 @@ fn every_rule_is_exactly_what_the_scaler_expects() {
                     .iter()
                     .map(|auth| text(&auth["triggerParameter"]))
                     .collect();
-                assert_eq!(parameters, logon_parameters(variant));
+                assert_eq!(parameters, authentication_parameters(variant));
             }
         }
     }
@@ -91,20 +91,20 @@ fn an_app_has_at_most_one_replica_for_each_partition() {
 }
 
 #[test]
-fn development_scales_to_zero_everywhere_and_production_where_nobody_waits() {
+fn development_scales_to_zero_and_production_only_where_latency_does_not_matter() {
     let least = |variant: Variant, stage: &str| {
         let scale = &variant.snapshot().app(stage)["properties"]["template"]["scale"];
         scale["minReplicas"].as_u64().unwrap()
     };
     for row in &STAGES {
         assert_eq!(least(Variant::Dev, row.name), 0, "{}", row.name);
-        let nobody_waits = ["retry-scheduler", "dlq"].contains(&row.name);
-        assert_eq!(least(Variant::Prod, row.name), u64::from(!nobody_waits), "{}", row.name);
+        let may_wait = ["retry-scheduler", "dlq"].contains(&row.name);
+        assert_eq!(least(Variant::Prod, row.name), u64::from(!may_wait), "{}", row.name);
     }
 }
 
 #[test]
-fn every_secret_that_is_referred_to_is_declared_and_is_in_the_vault() {
+fn every_referenced_secret_is_declared_and_in_the_vault() {
     for variant in Variant::WITH_APPS {
         let snapshot = variant.snapshot();
         let vault = text(&snapshot.only("Microsoft.KeyVault/vaults")["name"]);
@@ -122,8 +122,8 @@ fn every_secret_that_is_referred_to_is_declared_and_is_in_the_vault() {
             let mut declared = BTreeSet::new();
             for secret in list(&properties["configuration"]["secrets"]) {
                 let name = text(&secret["name"]);
-                assert!(secret.get("value").is_none(), "{}: {name} is no reference", row.name);
-                // The suffix of the vault's host is known in Azure alone.
+                assert!(secret.get("value").is_none(), "{}: {name} is not a reference", row.name);
+                // The suffix of the vault's host is known in Azure only.
                 let url = text(&secret["keyVaultUrl"]);
                 assert!(
                     url.contains(&format!("'{vault}'")) && url.ends_with(&format!("'{name}')]")),
@@ -139,7 +139,7 @@ fn every_secret_that_is_referred_to_is_declared_and_is_in_the_vault() {
     }
 }
 
-/// Every `secretRef` and `passwordSecretRef` below a value.
+/// Returns every `secretRef` and `passwordSecretRef` below a value.
 fn references(value: &Value) -> Vec<String> {
     match value {
         Value::Object(fields) => fields
@@ -155,7 +155,7 @@ fn references(value: &Value) -> Vec<String> {
 }
 
 #[test]
-fn no_handler_sees_a_secret_of_the_scaler() {
+fn no_handler_gets_a_secret_of_the_scaler() {
     for variant in Variant::WITH_APPS {
         for row in &STAGES {
             let container = &variant.snapshot().app(row.name)["properties"]["template"]["containers"][0];
@@ -165,7 +165,7 @@ fn no_handler_sees_a_secret_of_the_scaler() {
 }
 
 #[test]
-fn only_an_identity_that_scales_is_named_in_the_rules() {
+fn the_rules_name_an_identity_only_if_the_scaler_uses_one() {
     for variant in Variant::WITH_APPS {
         for row in &STAGES {
             let app = variant.snapshot().app(row.name);

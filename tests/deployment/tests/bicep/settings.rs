@@ -1,4 +1,4 @@
-//! The handlers as containers: variables, probes, grace, image, cache.
+//! The containers of the handlers: variables, probes, grace period, image, cache.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::cli::{IMAGE_TAG, LAKEHOUSE, WORKSPACE, root};
 use crate::snapshot::{Variant, list, text};
 use xact_contracts::topology::{DEFAULT_RETRY_DELAYS, Groups, STAGES, Topics};
 
-/// The variables of `.env.example`, which a test of the runtime holds to the code, with their defaults.
+/// Returns the variables of `.env.example` with their defaults; another test compares that file with the code.
 fn known_variables() -> BTreeMap<String, String> {
     let text = std::fs::read_to_string(root().join(".env.example")).unwrap();
     text.lines()
@@ -35,7 +35,7 @@ fn variables(app: &Value) -> BTreeMap<&str, &str> {
 }
 
 #[test]
-fn the_handlers_know_every_variable_that_is_set() {
+fn every_variable_exists() {
     let known = known_variables();
     assert!(known.len() > 30);
     for variant in Variant::WITH_APPS {
@@ -49,7 +49,7 @@ fn the_handlers_know_every_variable_that_is_set() {
 }
 
 #[test]
-fn every_handler_is_told_where_its_topics_are() {
+fn every_handler_has_the_variables_of_its_topics() {
     let (topics, groups) = (Topics::default(), Groups::default());
     let delays = DEFAULT_RETRY_DELAYS.map(|seconds| seconds.to_string()).join(",");
     for variant in Variant::WITH_APPS {
@@ -75,7 +75,7 @@ fn every_handler_is_told_where_its_topics_are() {
             ] {
                 assert_eq!(variables.get(name), Some(&value), "{}: {name}", row.name);
             }
-            // No key in the environment: the handlers are known by their identity.
+            // No keys in the environment: the handlers authenticate with their identities.
             for name in [
                 "EVENTHUB_CONNECTION_STRING",
                 "LOCAL_KAFKA_CONNECTION_STRING",
@@ -89,7 +89,7 @@ fn every_handler_is_told_where_its_topics_are() {
 }
 
 #[test]
-fn only_who_writes_to_the_lake_knows_where_it_is() {
+fn only_stages_that_write_know_the_lake() {
     let lakehouse = format!("abfss://{WORKSPACE}@onelake.dfs.fabric.microsoft.com/{LAKEHOUSE}");
     let paths = [
         ("DELTA_EVENTS_TABLE_PATH", "event-writer", "Tables/xact_events"),
@@ -138,7 +138,7 @@ fn the_allowed_hosts_are_those_of_the_product() {
 }
 
 #[test]
-fn three_probes_ask_the_handlers_own_port() {
+fn three_probes_use_the_port_of_the_handler() {
     for variant in Variant::WITH_APPS {
         for row in &STAGES {
             let app = variant.snapshot().app(row.name);
@@ -160,7 +160,7 @@ fn three_probes_ask_the_handlers_own_port() {
             );
             assert!(
                 app["properties"]["configuration"].get("ingress").is_none(),
-                "nobody calls a handler from outside"
+                "handlers are not reachable from outside"
             );
         }
     }
@@ -175,7 +175,7 @@ fn the_paths_of_the_probes_are_served() {
 }
 
 #[test]
-fn the_platform_waits_longer_than_the_handler_drains() {
+fn the_termination_period_exceeds_the_grace_period() {
     for variant in Variant::WITH_APPS {
         for row in &STAGES {
             let app = variant.snapshot().app(row.name);
@@ -184,13 +184,13 @@ fn the_platform_waits_longer_than_the_handler_drains() {
                 .as_u64()
                 .unwrap();
             assert_eq!(wait, drain + 5);
-            assert!(wait <= 600, "the platform's own limit");
+            assert!(wait <= 600, "the limit of the platform");
         }
     }
 }
 
 #[test]
-fn download_and_upload_share_the_cache_and_nobody_else_has_it() {
+fn only_download_and_upload_mount_the_cache() {
     for variant in Variant::WITH_APPS {
         for row in &STAGES {
             let app = variant.snapshot().app(row.name);
@@ -216,7 +216,7 @@ fn download_and_upload_share_the_cache_and_nobody_else_has_it() {
 }
 
 #[test]
-fn each_app_runs_its_own_handlers_image_pulled_by_identity() {
+fn each_app_runs_the_image_of_its_handler_pulled_by_identity() {
     for row in &STAGES {
         let app = Variant::Prod.snapshot().app(row.name);
         let image = text(&container(app)["image"]);
@@ -231,7 +231,7 @@ fn each_app_runs_its_own_handlers_image_pulled_by_identity() {
 }
 
 #[test]
-fn memory_goes_with_the_cores_as_the_platform_wants_it() {
+fn memory_is_two_gibibytes_per_core() {
     for variant in Variant::WITH_APPS {
         for row in &STAGES {
             let resources = &container(variant.snapshot().app(row.name))["resources"];
@@ -243,7 +243,7 @@ fn memory_goes_with_the_cores_as_the_platform_wants_it() {
 }
 
 #[test]
-fn before_there_are_images_there_are_no_apps() {
+fn the_first_deployment_has_no_apps() {
     let first = Variant::First.snapshot();
     assert_eq!(first.of_type("Microsoft.App/containerApps").count(), 0);
     assert_eq!(first.of_type("Microsoft.ContainerRegistry/registries").count(), 1);

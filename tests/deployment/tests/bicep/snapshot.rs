@@ -1,4 +1,4 @@
-//! The deployments to look at, and what each of them would make.
+//! The deployment variants under test, and the predicted resources of each.
 
 use std::ops::Deref;
 use std::sync::OnceLock;
@@ -7,26 +7,26 @@ use serde_json::Value;
 
 use xact_testkit::bicep::{Deployment, Prediction};
 
-/// A deployment to look at.
+/// A variant of the deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Variant {
     /// `main.dev.bicepparam`.
     Dev,
     /// `main.prod.bicepparam`.
     Prod,
-    /// Production in a virtual network of its own, on Premium, spread over zones.
+    /// Production with private networking, Premium Event Hubs and zone redundancy.
     Private,
-    /// The scaler logs on as a service principal.
+    /// Development with a scaler that authenticates as a service principal.
     ServicePrincipal,
-    /// The scaler logs on with a managed identity.
+    /// Development with a scaler that authenticates with a managed identity.
     ScalerIdentity,
-    /// Before there are images.
+    /// The first deployment, before images exist.
     First,
 }
 
 use Variant::{Dev, First, Private, Prod, ScalerIdentity, ServicePrincipal};
 
-/// The service principal of [`ServicePrincipal`], and somebody with access.
+/// The service principal of [`ServicePrincipal`], and the principals that are granted access.
 pub(crate) const TENANT: &str = "33333333-3333-4333-8333-333333333333";
 pub(crate) const CLIENT: &str = "44444444-4444-4444-8444-444444444444";
 pub(crate) const OBJECT: &str = "55555555-5555-4555-8555-555555555555";
@@ -36,10 +36,10 @@ pub(crate) const PLANTED_SECRET: &str = "PLANTED-client-secret";
 
 impl Variant {
     pub(crate) const ALL: [Self; 6] = [Dev, Prod, Private, ServicePrincipal, ScalerIdentity, First];
-    /// Those that have container apps.
+    /// The variants that have container apps.
     pub(crate) const WITH_APPS: [Self; 5] = [Dev, Prod, Private, ServicePrincipal, ScalerIdentity];
 
-    /// The parameter file that it begins with.
+    /// Returns the parameter file on which the variant is based.
     fn file(self) -> &'static str {
         match self {
             Prod | Private => "main.prod.bicepparam",
@@ -47,7 +47,7 @@ impl Variant {
         }
     }
 
-    /// `dev` or `prod`.
+    /// Returns `dev` or `prod`.
     pub(crate) fn environment(self) -> &'static str {
         match self {
             Prod | Private => "prod",
@@ -82,14 +82,14 @@ impl Variant {
         }
     }
 
-    /// Its prediction, made once.
+    /// Returns its prediction, which is computed once.
     pub(crate) fn snapshot(self) -> &'static Snapshot {
         static SNAPSHOTS: [OnceLock<Snapshot>; Variant::ALL.len()] = [const { OnceLock::new() }; Variant::ALL.len()];
         SNAPSHOTS[self as usize].get_or_init(|| Snapshot::of(self))
     }
 }
 
-/// A prediction.
+/// The predicted resources of a variant.
 pub(crate) struct Snapshot(Prediction);
 
 impl Deref for Snapshot {
@@ -108,14 +108,14 @@ impl Snapshot {
         }
     }
 
-    /// The only resource of a type.
+    /// Returns the only resource of a type.
     pub(crate) fn only(&self, kind: &str) -> &Value {
         let all: Vec<_> = self.of_type(kind).collect();
         assert_eq!(all.len(), 1, "{kind}");
         all[0]
     }
 
-    /// The container app of a stage.
+    /// Returns the container app of a stage.
     pub(crate) fn app(&self, stage: &str) -> &Value {
         self.of_type("Microsoft.App/containerApps")
             .find(|app| app["tags"]["stage"] == stage)
@@ -123,17 +123,17 @@ impl Snapshot {
     }
 }
 
-/// The text of a value that must be one.
+/// Returns the text of a value, which must be a string.
 pub(crate) fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_else(|| panic!("no text: {value}"))
+    value.as_str().unwrap_or_else(|| panic!("not a string: {value}"))
 }
 
-/// The last part of a name or an id.
+/// Returns the last part of a name or an id.
 pub(crate) fn last(path: &Value) -> &str {
     text(path).rsplit('/').next().unwrap()
 }
 
-/// The elements of a value that must be a list.
+/// Returns the elements of a value, which must be a list.
 pub(crate) fn list(value: &Value) -> &[Value] {
-    value.as_array().unwrap_or_else(|| panic!("no list: {value}"))
+    value.as_array().unwrap_or_else(|| panic!("not a list: {value}"))
 }

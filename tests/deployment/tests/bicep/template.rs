@@ -1,4 +1,4 @@
-//! The templates themselves: every diagnostic is a failure, since the CLI exits with 0 on most mistakes.
+//! The templates: every diagnostic is a failure, since the CLI exits with 0 on most mistakes.
 
 use std::path::PathBuf;
 
@@ -19,7 +19,7 @@ fn files(extension: &str) -> Vec<PathBuf> {
 }
 
 #[test]
-fn the_linter_has_nothing_to_say() {
+fn the_linter_reports_nothing() {
     let mut roots = files("bicepparam");
     roots.push("main.bicep".into());
     assert!(roots.len() >= 3, "{roots:?}");
@@ -51,7 +51,7 @@ fn a_misspelt_property_is_a_diagnostic_although_the_exit_code_is_0() {
     assert_eq!(sarif["runs"][0]["results"][0]["ruleId"], "BCP089");
 }
 
-/// The compiled modules, by the name that `main.bicep` gives them.
+/// Returns the compiled modules by their names in `main.bicep`.
 fn modules() -> Vec<(&'static str, &'static Value)> {
     let resources = built()["resources"].as_object().unwrap();
     let modules: Vec<_> = resources
@@ -65,7 +65,7 @@ fn modules() -> Vec<(&'static str, &'static Value)> {
 
 #[test]
 fn main_reaches_every_module_and_every_parameter_is_described_and_limited() {
-    // The linter of main.bicep looks only at what main.bicep uses.
+    // The linter checks only the modules that main.bicep uses.
     let all: String = files("bicep")
         .iter()
         .map(|file| std::fs::read_to_string(templates().join(file)).unwrap())
@@ -90,7 +90,7 @@ fn main_reaches_every_module_and_every_parameter_is_described_and_limited() {
             parameter["metadata"]["description"].is_string(),
             "{name} is not described"
         );
-        // A type of its own, or limits: a bare `string` takes anything.
+        // A user-defined type, or limits: a bare `string` accepts any text.
         let may_be_anything = ["location", "otlpEndpoint"];
         let is_limited = [
             "$ref",
@@ -118,16 +118,16 @@ fn every_file_is_formatted() {
     let output = bicep(folder.path(), &["format", "--pattern=**/*.bicep*"], &[]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     for file in ["bicep", "bicepparam"].into_iter().flat_map(files) {
-        let ours = std::fs::read_to_string(templates().join(&file)).unwrap();
+        let current = std::fs::read_to_string(templates().join(&file)).unwrap();
         let formatted = std::fs::read_to_string(folder.path().join(&file)).unwrap();
-        assert!(ours == formatted, "bicep format bicep/{}", file.display());
+        assert!(current == formatted, "bicep format bicep/{}", file.display());
     }
 }
 
 #[test]
-fn a_workspace_that_is_no_guid_is_refused() {
+fn a_workspace_that_is_not_a_guid_is_rejected() {
     let arguments = ["build-params", "main.dev.bicepparam", "--stdout"];
     let output = bicep(&templates(), &arguments, &[("XACT_FABRIC_WORKSPACE_ID", "no-guid")]);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success() && said.contains("BCP333"), "{said}");
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && printed.contains("BCP333"), "{printed}");
 }

@@ -1,4 +1,4 @@
-//! `bicep/topology.json` says what the code's own table says.
+//! `bicep/topology.json` equals the topology table of the code.
 
 use std::sync::LazyLock;
 
@@ -27,7 +27,7 @@ pub(crate) fn role(role: TopicRole) -> &'static str {
 
 #[test]
 fn the_topics_are_those_of_the_code() {
-    let ours: Vec<Value> = Topics::default()
+    let expected: Vec<Value> = Topics::default()
         .all()
         .into_iter()
         .map(|(kind, name)| json!({ "name": name, "role": role(kind), "partitions": kind.partitions() }))
@@ -36,7 +36,7 @@ fn the_topics_are_those_of_the_code() {
     for topic in files.as_array_mut().unwrap() {
         topic.as_object_mut().unwrap().remove("retentionHours");
     }
-    assert_eq!(files, Value::Array(ours));
+    assert_eq!(files, Value::Array(expected));
     assert_eq!(TOPOLOGY["retryDelaysSeconds"], json!(DEFAULT_RETRY_DELAYS));
     assert_eq!(TOPOLOGY["groupPrefix"], Groups::default().prefix);
 }
@@ -44,7 +44,7 @@ fn the_topics_are_those_of_the_code() {
 #[test]
 fn the_stages_are_those_of_the_code() {
     let groups = Groups::default();
-    let ours: Vec<Value> = STAGES
+    let expected: Vec<Value> = STAGES
         .iter()
         .map(|row| {
             json!({
@@ -61,7 +61,7 @@ fn the_stages_are_those_of_the_code() {
     let mut files = TOPOLOGY["stages"].clone();
     for stage in files.as_array_mut().unwrap() {
         let stage = stage.as_object_mut().unwrap();
-        // The specification's column "writes"; the code has it in the handlers.
+        // Which stages write files is defined by the handlers, not by the table of the code.
         let name = stage["name"].as_str().unwrap().to_owned();
         assert_eq!(stage.remove("files").unwrap(), json!(name == "upload"), "{name}");
         assert_eq!(
@@ -70,15 +70,15 @@ fn the_stages_are_those_of_the_code() {
             "{name}"
         );
     }
-    assert_eq!(files, Value::Array(ours));
+    assert_eq!(files, Value::Array(expected));
 }
 
 #[test]
-fn every_topic_outlives_a_long_outage_within_the_limits_of_its_tier() {
+fn the_retention_covers_a_long_outage_within_the_limits_of_the_tier() {
     for topic in TOPOLOGY["topics"].as_array().unwrap() {
         let hours = &topic["retentionHours"];
         let (standard, premium) = (hours["Standard"].as_u64().unwrap(), hours["Premium"].as_u64().unwrap());
-        // A shorter time saves nothing, and a message that is older than the outage is lost.
+        // A shorter retention saves nothing, and messages that are older than it are lost in an outage.
         assert_eq!(standard, 168, "{topic}");
         assert!((standard..=2160).contains(&premium), "{topic}");
     }

@@ -1,4 +1,4 @@
-//! What Prometheus and Grafana ask for is there: metrics, labels, targets, data sources.
+//! The metrics, labels, targets and data sources that Prometheus and Grafana refer to exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,10 +8,10 @@ use crate::stack::{read, service, texts};
 use xact_contracts::topology::STAGES;
 
 const DASHBOARD: &str = "infra/grafana/dashboards/overview.json";
-/// Of Prometheus itself, or added by its configuration.
+/// Labels of Prometheus itself, or added by its configuration.
 const ADDED: [&str; 4] = ["handler", "instance", "job", "le"];
 
-/// Every metric of the runtime with its labels.
+/// Returns every metric of the runtime with its labels.
 fn metrics() -> BTreeMap<String, BTreeSet<String>> {
     read("shared/telemetry/src/metrics.rs")
         .lines()
@@ -25,7 +25,7 @@ fn metrics() -> BTreeMap<String, BTreeSet<String>> {
         .collect()
 }
 
-/// The metrics that a query names. (Tables have such names as well, but they are values of labels.)
+/// Returns the metrics that a query names. (Names of tables have the same form, but they are values of labels.)
 fn named(query: &str) -> Vec<String> {
     let tables: Vec<&str> = STAGES.iter().flat_map(|row| row.tables).copied().collect();
     let words = query.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
@@ -46,7 +46,7 @@ fn named(query: &str) -> Vec<String> {
         .collect()
 }
 
-/// The labels that a query groups by or selects with.
+/// Returns the labels that a query groups or filters by.
 fn labels(query: &str) -> Vec<String> {
     let grouped = query
         .split("by (")
@@ -65,12 +65,12 @@ fn labels(query: &str) -> Vec<String> {
 fn check(query: &str) {
     let metrics = metrics();
     let named = named(query);
-    assert!(!named.is_empty(), "no metric of ours: {query}");
+    assert!(!named.is_empty(), "no metric of the pipeline: {query}");
     let mut known: BTreeSet<&str> = ADDED.into();
     for name in &named {
         let labels = metrics
             .get(name)
-            .unwrap_or_else(|| panic!("there is no metric {name}: {query}"));
+            .unwrap_or_else(|| panic!("{name} is not a metric: {query}"));
         known.extend(labels.iter().map(String::as_str));
     }
     for label in labels(query) {
@@ -86,7 +86,7 @@ fn dashboard() -> Value {
 }
 
 #[test]
-fn every_panel_asks_for_metrics_and_labels_that_there_are() {
+fn every_metric_and_label_of_a_panel_exists() {
     assert!(metrics().len() > 30 && metrics()["kafka_consumer_lag"].contains("partition"));
     let dashboard = dashboard();
     let mut ids = BTreeSet::new();
@@ -104,14 +104,14 @@ fn every_panel_asks_for_metrics_and_labels_that_there_are() {
 }
 
 #[test]
-fn every_rule_asks_for_metrics_that_there_are() {
+fn every_metric_of_a_rule_exists() {
     let metrics = metrics();
     for file in ["rules.yml", "rules-test.yml"] {
         let text = read(&format!("infra/prometheus/{file}"));
         let names = named(&text);
         assert!(names.len() > 15, "{file}");
         for name in names {
-            assert!(metrics.contains_key(&name), "{file}: there is no metric {name}");
+            assert!(metrics.contains_key(&name), "{file}: {name} is not a metric");
         }
     }
     let rules = read("infra/prometheus/rules.yml");
@@ -122,7 +122,7 @@ fn every_rule_asks_for_metrics_that_there_are() {
 }
 
 #[test]
-fn prometheus_asks_every_stage() {
+fn prometheus_scrapes_every_stage() {
     let configuration = read("infra/prometheus/prometheus.yml");
     let asked: BTreeSet<&str> = configuration
         .lines()
@@ -133,7 +133,7 @@ fn prometheus_asks_every_stage() {
 }
 
 #[test]
-fn grafana_finds_the_dashboard_where_it_is_mounted() {
+fn the_dashboard_is_mounted_where_grafana_reads_it() {
     let grafana = service("grafana");
     let mounts = grafana["volumes"].as_array().unwrap();
     let folder = "/etc/xact-pipeline/dashboards";

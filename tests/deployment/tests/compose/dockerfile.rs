@@ -1,11 +1,11 @@
-//! The Dockerfile, as far as it can be read without an engine: each HANDLER that there is, on the dependencies that it has.
+//! The Dockerfile, checked without an engine: every HANDLER has a build stage with the dependencies that it needs.
 
 use std::collections::BTreeMap;
 
-use crate::stack::{handler, ours, read};
+use crate::stack::{built_services, handler, read};
 use xact_contracts::topology::STAGES;
 
-/// What each handler's build stands on.
+/// Returns the base stage of the build of each handler.
 fn below() -> BTreeMap<String, String> {
     read("Dockerfile")
         .lines()
@@ -36,16 +36,16 @@ fn every_stage_and_program_has_an_image_and_only_those_with_tables_compile_delta
 }
 
 #[test]
-fn the_stack_builds_what_the_dockerfile_has() {
+fn every_image_of_the_stack_is_in_the_dockerfile() {
     let below = below();
-    for (name, service) in ours() {
+    for (name, service) in built_services() {
         assert!(below.contains_key(handler(service).unwrap()), "{name}");
         assert_eq!(service["build"]["dockerfile"], "Dockerfile", "{name}");
     }
 }
 
 #[test]
-fn it_is_built_with_the_rust_that_the_workspace_asks_for() {
+fn the_rust_version_is_that_of_the_workspace() {
     let manifest = read("Cargo.toml");
     let version = manifest
         .lines()
@@ -66,10 +66,10 @@ fn it_is_built_with_the_rust_that_the_workspace_asks_for() {
 }
 
 #[test]
-fn the_profiles_that_it_may_be_built_with_are_the_workspaces() {
+fn the_build_profiles_are_those_of_the_workspace() {
     let manifest = read("Cargo.toml");
     for profile in ["dist", "release", "dev"] {
         assert!(manifest.contains(&format!("[profile.{profile}]")), "{profile}");
     }
-    assert!(ours().all(|(_, service)| service["build"]["args"]["PROFILE"] == "release"));
+    assert!(built_services().all(|(_, service)| service["build"]["args"]["PROFILE"] == "release"));
 }

@@ -1,19 +1,19 @@
-//! What a container may do, and what it is made of.
+//! Permissions of the containers, and versions of their images.
 
-use crate::stack::{SERVICES, handler, ours, read, texts};
+use crate::stack::{SERVICES, built_services, handler, read, texts};
 
-/// Neither a shell nor a question of its own in its image.
+/// Services whose images have neither a shell nor a health command.
 const WITHOUT_HEALTH: [&str; 1] = ["otel-collector"];
 
 #[test]
-fn our_containers_are_nobody_and_write_nowhere_but_to_their_volumes() {
-    for (name, service) in ours() {
+fn built_containers_are_unprivileged_and_write_only_to_their_volumes() {
+    for (name, service) in built_services() {
         assert_eq!(service["user"], "65532:65532", "{name}");
         assert_eq!(service["read_only"], true, "{name}");
         assert!(service["tmpfs"].is_null() && service["privileged"].is_null(), "{name}");
         for mount in service["volumes"].as_array().into_iter().flatten() {
             assert_eq!(mount["type"], "volume", "{name}: {mount}");
-            // The folders that the image gives to its user; any other would be root's.
+            // The folders that belong to the user of the image; any other would belong to root.
             let is_theirs = ["/cache", "/data"].contains(&mount["target"].as_str().unwrap());
             assert!(is_theirs || mount["read_only"] == true, "{name}: {mount}");
         }
@@ -21,7 +21,7 @@ fn our_containers_are_nobody_and_write_nowhere_but_to_their_volumes() {
 }
 
 #[test]
-fn no_container_has_a_capability_or_gets_one() {
+fn no_container_has_or_gains_capabilities() {
     for (name, service) in &*SERVICES {
         assert_eq!(texts(&service["cap_drop"]), ["ALL"], "{name}");
         assert!(service["cap_add"].is_null(), "{name}");
@@ -31,7 +31,7 @@ fn no_container_has_a_capability_or_gets_one() {
 }
 
 #[test]
-fn every_server_says_how_it_is() {
+fn every_server_has_a_health_check() {
     for (name, service) in &*SERVICES {
         let is_job = service["restart"] == "no";
         assert!(is_job || service["restart"] == "unless-stopped", "{name}");
@@ -42,17 +42,17 @@ fn every_server_says_how_it_is() {
             "{name}"
         );
         if let Some(handler) = handler(service).filter(|_| !is_job) {
-            let question: &[&str] = match handler {
+            let command: &[&str] = match handler {
                 "onelake-emulator" | "attachment-source" => &["CMD", "/handler", "--health"],
                 _ => &["CMD", "/handler", "--ready"],
             };
-            assert_eq!(&test[..3], question, "{name}");
+            assert_eq!(&test[..3], command, "{name}");
         }
     }
 }
 
 #[test]
-fn ports_are_open_to_this_machine_alone() {
+fn ports_are_published_on_the_loopback_address_only() {
     for (name, service) in &*SERVICES {
         for port in service["ports"].as_array().into_iter().flatten() {
             assert_eq!(port["host_ip"], "127.0.0.1", "{name}: {port}");
@@ -62,7 +62,7 @@ fn ports_are_open_to_this_machine_alone() {
 }
 
 #[test]
-fn images_of_others_are_of_one_version() {
+fn third_party_images_are_pinned_to_a_version() {
     for (name, service) in SERVICES.iter().filter(|(_, service)| handler(service).is_none()) {
         let image = service["image"].as_str().unwrap();
         let (_, version) = image
@@ -75,7 +75,7 @@ fn images_of_others_are_of_one_version() {
 }
 
 #[test]
-fn the_broker_is_the_one_of_the_tests() {
+fn the_broker_has_the_version_of_the_tests() {
     let pom = read("tests/kafka/pom.xml");
     let version = pom
         .split("<kafka.version>")
@@ -86,7 +86,7 @@ fn the_broker_is_the_one_of_the_tests() {
 }
 
 #[test]
-fn azurite_is_the_one_of_the_tests() {
+fn azurite_has_the_version_of_the_tests() {
     let package: serde_json::Value = serde_json::from_str(&read("tests/azurite/package.json")).unwrap();
     let version = package["dependencies"]["azurite"].as_str().unwrap();
     let image = format!("mcr.microsoft.com/azure-storage/azurite:{version}");

@@ -1,5 +1,5 @@
-//! `infra/compose.yaml` as `docker compose` reads it, against the topology, the Dockerfile and the variables that there
-//! are; and what Prometheus and Grafana ask for, against the metrics that there are. No engine is needed.
+//! Compares `infra/compose.yaml`, as `docker compose` reads it, with the topology, the Dockerfile and the variables of the
+//! program, and the queries of Prometheus and Grafana with its metrics. A Docker engine is not required.
 
 #![allow(clippy::unwrap_used)]
 

@@ -1,4 +1,4 @@
-//! The stack, as `docker compose config` prints it.
+//! The services of the stack as printed by `docker compose config`.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
-/// Every service of every profile.
+/// The services of all profiles by name.
 pub(crate) static SERVICES: LazyLock<Map<String, Value>> = LazyLock::new(|| {
     let output = compose(&["--profile", "*", "config", "--format", "json"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -15,17 +15,17 @@ pub(crate) static SERVICES: LazyLock<Map<String, Value>> = LazyLock::new(|| {
     stack["services"].as_object().unwrap().clone()
 });
 
-/// The root of the repository.
+/// Returns the root of the repository.
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// A file of the repository.
+/// Reads a file of the repository.
 pub(crate) fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Asks `docker compose` about the file, as nobody has changed it by variables.
+/// Runs `docker compose` on the file without variables that change it.
 fn compose(arguments: &[&str]) -> Output {
     let program = env::var("DOCKER_COMPOSE").unwrap_or_else(|_| "docker compose".to_owned());
     let mut words = program.split(' ');
@@ -49,29 +49,29 @@ fn compose(arguments: &[&str]) -> Output {
     })
 }
 
-/// The service, which must be there.
+/// Returns a service, which must exist.
 pub(crate) fn service(name: &str) -> &'static Value {
     SERVICES
         .get(name)
         .unwrap_or_else(|| panic!("there is no service {name}"))
 }
 
-/// The `HANDLER` that a service's image is built with, if it is one of ours.
+/// Returns the `HANDLER` with which the image of a service is built, if it is built from the Dockerfile.
 pub(crate) fn handler(service: &Value) -> Option<&str> {
     service["build"]["args"]["HANDLER"].as_str()
 }
 
-/// Those whose images are built from the Dockerfile.
-pub(crate) fn ours() -> impl Iterator<Item = (&'static String, &'static Value)> {
+/// Returns the services whose images are built from the Dockerfile.
+pub(crate) fn built_services() -> impl Iterator<Item = (&'static String, &'static Value)> {
     SERVICES.iter().filter(|(_, service)| handler(service).is_some())
 }
 
-/// A variable of a service.
+/// Returns a variable of a service.
 pub(crate) fn variable<'a>(service: &'a Value, name: &str) -> Option<&'a str> {
     service["environment"][name].as_str()
 }
 
-/// The texts of a list; none if there is no list.
+/// Returns the texts of a list; none if there is no list.
 pub(crate) fn texts(list: &Value) -> Vec<&str> {
     list.as_array()
         .map(|list| list.iter().filter_map(Value::as_str).collect())
@@ -79,12 +79,12 @@ pub(crate) fn texts(list: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn docker_compose_takes_the_file_without_a_word() {
+fn docker_compose_accepts_the_file_without_a_warning() {
     let output = compose(&["config", "--quiet"]);
-    let said = [output.stdout, output.stderr].concat();
+    let printed = [output.stdout, output.stderr].concat();
     assert!(
-        output.status.success() && said.is_empty(),
+        output.status.success() && printed.is_empty(),
         "{}",
-        String::from_utf8_lossy(&said)
+        String::from_utf8_lossy(&printed)
     );
 }

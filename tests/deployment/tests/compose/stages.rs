@@ -1,13 +1,13 @@
-//! One container a stage, on the topics of the topology.
+//! One container per stage, with the topics of the topology.
 
-use crate::stack::{SERVICES, handler, ours, service, texts, variable};
+use crate::stack::{SERVICES, built_services, handler, service, texts, variable};
 use xact_contracts::topology::{STAGES, Stage};
 
 #[test]
-fn every_stage_is_one_service_of_its_name() {
+fn every_stage_is_one_service_with_its_name() {
     let mut stages: Vec<&str> = STAGES.iter().map(|row| row.name).collect();
     stages.sort_unstable();
-    let mut services: Vec<&str> = ours()
+    let mut services: Vec<&str> = built_services()
         .filter_map(|(name, service)| {
             handler(service)
                 .filter(|handler| stages.contains(handler))
@@ -23,7 +23,7 @@ fn every_stage_is_one_service_of_its_name() {
     for name in stages {
         let service = service(name);
         assert_eq!(service["image"], format!("xact-pipeline/{name}:local"));
-        assert!(service["profiles"].is_null(), "{name} is there without a profile");
+        assert!(service["profiles"].is_null(), "{name} must not need a profile");
         assert!(
             service["command"].is_null() && service["entrypoint"].is_null(),
             "{name}: a handler takes no arguments"
@@ -32,8 +32,8 @@ fn every_stage_is_one_service_of_its_name() {
 }
 
 #[test]
-fn the_topics_are_those_of_the_code() {
-    // Made by the code from its own table, and nobody calls one of them otherwise.
+fn the_topics_are_created_by_the_program() {
+    // The program creates them from its own table, and no service renames one.
     let topics = service("topics");
     assert_eq!(handler(topics), Some("pipeline"));
     assert_eq!(texts(&topics["command"]), ["topics", "create"]);
@@ -56,7 +56,7 @@ fn the_topics_are_those_of_the_code() {
 }
 
 #[test]
-fn a_stage_that_writes_knows_the_lake_and_no_other_does() {
+fn only_stages_that_write_know_the_lake() {
     for row in &STAGES {
         let writes = !row.tables.is_empty() || row.stage == Stage::Upload;
         for name in ["ONELAKE_BASE_PATH", "IDENTITY_HEADER", "SSL_CERT_FILE"] {
@@ -71,7 +71,7 @@ fn a_stage_that_writes_knows_the_lake_and_no_other_does() {
 }
 
 #[test]
-fn download_and_upload_meet_in_one_folder() {
+fn download_and_upload_share_one_folder() {
     let cache = |name: &str| {
         let service = service(name);
         let folder = variable(service, "CACHE_DIR")?;
@@ -83,7 +83,7 @@ fn download_and_upload_meet_in_one_folder() {
 }
 
 #[test]
-fn the_profiles_add_and_change_nothing() {
+fn the_profiles_only_add_services() {
     for (name, service) in &*SERVICES {
         let profiles = texts(&service["profiles"]);
         let expected: &[&str] = match name.as_str() {
@@ -93,7 +93,7 @@ fn the_profiles_add_and_change_nothing() {
             _ => &[],
         };
         assert_eq!(profiles, expected, "{name}");
-        // What is always there does not wait for what is not.
+        // A service without a profile must not depend on one with a profile.
         for needed in service["depends_on"]
             .as_object()
             .into_iter()

@@ -1,46 +1,46 @@
-//! Who waits for whom, and how long a handler may take to leave.
+//! Start order of the services, and the time that a handler has to stop.
 
 use serde_json::Value;
 
-use crate::stack::{SERVICES, handler, ours, read, service, texts, variable};
+use crate::stack::{SERVICES, built_services, handler, read, service, texts, variable};
 use xact_contracts::topology::STAGES;
 
-const READY: &str = "service_healthy";
-const DONE: &str = "service_completed_successfully";
+const HEALTHY: &str = "service_healthy";
+const COMPLETED: &str = "service_completed_successfully";
 
 fn waits<'a>(service: &'a Value, other: &str) -> Option<&'a str> {
     service["depends_on"][other]["condition"].as_str()
 }
 
 #[test]
-fn handlers_come_after_the_topics_and_those_after_the_broker() {
-    assert_eq!(waits(service("topics"), "kafka"), Some(READY));
+fn handlers_start_after_the_topics_and_the_broker() {
+    assert_eq!(waits(service("topics"), "kafka"), Some(HEALTHY));
     for row in &STAGES {
-        assert_eq!(waits(service(row.name), "topics"), Some(DONE), "{}", row.name);
+        assert_eq!(waits(service(row.name), "topics"), Some(COMPLETED), "{}", row.name);
     }
 }
 
 #[test]
-fn whoever_needs_a_server_comes_after_it() {
-    for (name, service) in ours() {
+fn services_start_after_the_servers_they_need() {
+    for (name, service) in built_services() {
         if variable(service, "ONELAKE_BASE_PATH").is_some() {
-            assert_eq!(waits(service, "onelake"), Some(READY), "{name}");
+            assert_eq!(waits(service, "onelake"), Some(HEALTHY), "{name}");
         }
     }
     for name in ["attachment-source", "azurite"] {
-        assert_eq!(waits(service("download"), name), Some(READY), "{name}");
+        assert_eq!(waits(service("download"), name), Some(HEALTHY), "{name}");
     }
     for name in ["onelake", "attachment-source", "azurite"] {
-        assert_eq!(waits(service(name), "certificates"), Some(DONE), "{name}");
+        assert_eq!(waits(service(name), "certificates"), Some(COMPLETED), "{name}");
     }
 }
 
 #[test]
-fn jobs_that_are_waited_for_are_jobs() {
+fn only_jobs_are_waited_for_until_they_complete() {
     for (name, service) in &*SERVICES {
         for (other, condition) in service["depends_on"].as_object().into_iter().flatten() {
             let is_job = SERVICES[other]["restart"] == "no";
-            assert_eq!(condition["condition"] == DONE, is_job, "{name} waits for {other}");
+            assert_eq!(condition["condition"] == COMPLETED, is_job, "{name} waits for {other}");
         }
     }
 }
@@ -61,9 +61,9 @@ fn a_handler_has_time_to_drain_and_to_leave_its_group() {
 }
 
 #[test]
-fn the_operators_program_is_run_by_hand() {
+fn the_operators_program_starts_only_on_demand() {
     let pipeline = service("pipeline");
     assert_eq!(handler(pipeline), Some("pipeline"));
     assert_eq!(texts(&pipeline["profiles"]), ["tools"]);
-    assert_eq!(waits(pipeline, "topics"), Some(DONE));
+    assert_eq!(waits(pipeline, "topics"), Some(COMPLETED));
 }

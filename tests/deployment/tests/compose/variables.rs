@@ -1,18 +1,18 @@
-//! Every variable that is set is one, and what belongs together is the same.
+//! Variables of the services: each exists, and related values are equal.
 
-use crate::stack::{handler, ours, read, service, texts, variable};
+use crate::stack::{built_services, handler, read, service, texts, variable};
 use xact_contracts::url_guard::DEFAULT_ALLOWED_HOSTS;
 
 #[test]
-fn every_variable_of_ours_exists() {
+fn every_variable_exists() {
     let example = read(".env.example");
     let known: Vec<&str> = example
         .lines()
         .filter_map(|line| line.strip_prefix('#')?.split_once('='))
         .map(|(name, _)| name)
         .collect();
-    for (name, service) in
-        ours().filter(|(_, service)| !["onelake-emulator", "attachment-source"].contains(&handler(service).unwrap()))
+    for (name, service) in built_services()
+        .filter(|(_, service)| !["onelake-emulator", "attachment-source"].contains(&handler(service).unwrap()))
     {
         for variable in service["environment"]
             .as_object()
@@ -27,15 +27,15 @@ fn every_variable_of_ours_exists() {
 }
 
 #[test]
-fn the_broker_is_reached_from_inside_and_from_outside() {
+fn the_broker_is_reachable_from_inside_and_outside() {
     let kafka = service("kafka");
     let advertised = variable(kafka, "KAFKA_ADVERTISED_LISTENERS").unwrap();
     assert_eq!(advertised, "INSIDE://kafka:9092,OUTSIDE://localhost:9094");
-    for (name, service) in ours() {
+    for (name, service) in built_services() {
         let bootstrap = variable(service, "LOCAL_KAFKA_BOOTSTRAP_SERVERS");
         assert!(bootstrap.is_none_or(|bootstrap| bootstrap == "kafka:9092"), "{name}");
     }
-    // Where the operator's program looks for it unless it is told otherwise.
+    // The default of the operator's program.
     assert!(read(".env.example").contains("\n#LOCAL_KAFKA_BOOTSTRAP_SERVERS=localhost:9094\n"));
     let ports: Vec<_> = kafka["ports"]
         .as_array()
@@ -47,7 +47,7 @@ fn the_broker_is_reached_from_inside_and_from_outside() {
 }
 
 #[test]
-fn the_lake_is_the_emulators_item_and_the_identity_is_one_that_it_knows() {
+fn lake_and_identity_are_those_of_the_emulator() {
     let onelake = service("onelake");
     let command = texts(&onelake["command"]);
     let option = |name: &str| command.iter().find_map(|argument| argument.strip_prefix(name)).unwrap();
@@ -56,7 +56,7 @@ fn the_lake_is_the_emulators_item_and_the_identity_is_one_that_it_knows() {
     let lake = format!("abfss://{workspace}@onelake:{}/{item}/", port(option("--listen=")));
     let endpoint = format!("http://onelake:{}/msi/token", port(option("--identity=")));
     let header = variable(onelake, "ONELAKE_EMULATOR_IDENTITY_HEADER");
-    for (name, service) in ours().filter(|(_, service)| variable(service, "ONELAKE_BASE_PATH").is_some()) {
+    for (name, service) in built_services().filter(|(_, service)| variable(service, "ONELAKE_BASE_PATH").is_some()) {
         for (path, folder) in [
             ("ONELAKE_BASE_PATH", "Files/"),
             ("DELTA_EVENTS_TABLE_PATH", "Tables/xact_events"),
@@ -81,7 +81,7 @@ fn the_lake_is_the_emulators_item_and_the_identity_is_one_that_it_knows() {
 fn every_allowed_host_has_a_server_and_is_in_its_certificate() {
     let certified: Vec<&str> = options("certificates", "--host=").collect();
     assert!(certified.contains(&"onelake"));
-    for (name, service) in ours().filter(|(_, service)| variable(service, "DEV_RESOLVE").is_some()) {
+    for (name, service) in built_services().filter(|(_, service)| variable(service, "DEV_RESOLVE").is_some()) {
         let resolved: Vec<_> = entries(variable(service, "DEV_RESOLVE").unwrap())
             .filter_map(|entry| entry.split_once('='))
             .collect();
@@ -95,7 +95,7 @@ fn every_allowed_host_has_a_server_and_is_in_its_certificate() {
             assert!(resolved.contains(&(host, server)), "{name}: {host}");
             assert!(certified.contains(&host), "{host}");
         }
-        // The demo's events come from hosts of production.
+        // The demo sends events with hosts of production.
         for host in DEFAULT_ALLOWED_HOSTS.into_iter().chain(["example.com", "azurite"]) {
             assert!(allowed.contains(&host), "{name}: {host}");
         }
@@ -110,7 +110,7 @@ fn every_allowed_host_has_a_server_and_is_in_its_certificate() {
 }
 
 #[test]
-fn azurite_signs_for_attachments_over_tls_and_says_nothing_of_the_signatures() {
+fn azurite_serves_over_tls_and_does_not_log_signatures() {
     let azurite = service("azurite");
     let command = texts(&azurite["command"]);
     assert_eq!(command[0], "azurite-blob");
@@ -127,12 +127,12 @@ fn azurite_signs_for_attachments_over_tls_and_says_nothing_of_the_signatures() {
         command.iter().all(|option| !option.starts_with("--blobPort")),
         "DEV_RESOLVE names its own port, 10000"
     );
-    // The certificate's key is for one user, and the volume is that user's before Azurite's image could have it.
+    // Only one user may read the key of the certificate. The volume is created for that user before Azurite mounts it.
     assert_eq!(azurite["user"], service("certificates")["user"]);
     let volume = |name: &str, folder: &str| {
         let mounts = service(name)["volumes"].as_array().unwrap();
         let mount = mounts.iter().find(|mount| mount["target"] == folder);
-        mount.unwrap_or_else(|| panic!("{name}: nothing at {folder}"))
+        mount.unwrap_or_else(|| panic!("{name}: no mount at {folder}"))
     };
     let folder = options("azurite", "--location=").next().unwrap();
     assert_eq!(volume("azurite", folder)["source"], "azurite");
@@ -140,14 +140,14 @@ fn azurite_signs_for_attachments_over_tls_and_says_nothing_of_the_signatures() {
     assert_eq!(volume("certificates", "/cache")["source"], "azurite");
 }
 
-/// What a service's command says behind `option`, each time that it says it.
+/// Returns the values of an option in the command of a service.
 fn options(name: &str, option: &str) -> impl Iterator<Item = &'static str> {
     texts(&service(name)["command"])
         .into_iter()
         .filter_map(move |argument| argument.strip_prefix(option))
 }
 
-/// The entries of a list with commas.
+/// Returns the entries of a comma-separated list.
 fn entries(list: &str) -> impl Iterator<Item = &str> {
     list.split(',').map(str::trim)
 }

@@ -1,4 +1,4 @@
-//! `infra/README.md`: what it quotes is what the program says, and what it names is there.
+//! `infra/README.md`: the texts that it quotes occur in the sources, and what it names exists.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,7 +8,7 @@ use xact_contracts::topology::Groups;
 
 const GUIDE: &str = "infra/README.md";
 
-/// The code spans of a text, those in double backquotes included.
+/// Returns the code spans of a text, including those in double backquotes.
 fn code_spans(text: &str) -> Vec<&str> {
     let mut spans = Vec::new();
     let mut rest = text;
@@ -23,51 +23,28 @@ fn code_spans(text: &str) -> Vec<&str> {
     spans
 }
 
-/// The text without its blocks of code, and the blocks of a language.
-fn blocks(guide: &str, language: &str) -> (String, Vec<String>) {
-    let (mut prose, mut found) = (String::new(), Vec::new());
-    let mut inside: Option<(bool, String)> = None;
-    for line in guide.lines() {
-        match (&mut inside, line.trim_start().strip_prefix("```")) {
-            (None, Some(kind)) => inside = Some((kind == language, String::new())),
-            (None, None) => prose.extend([line, "\n"]),
-            (Some((wanted, block)), Some(_)) => {
-                if *wanted {
-                    found.push(std::mem::take(block));
-                }
-                inside = None;
-            }
-            (Some((_, block)), None) => block.extend([line, "\n"]),
-        }
-    }
-    (prose, found)
+/// Returns the text without its code blocks, and the blocks of Bash.
+fn split_code(guide: &str) -> (String, Vec<&str>) {
+    let parts = || guide.split("\n```");
+    let bash = parts()
+        .skip(1)
+        .step_by(2)
+        .filter_map(|block| block.strip_prefix("bash\n"));
+    (parts().step_by(2).collect(), bash.collect())
 }
 
-/// Whatever says something to an operator, each file with its texts on one line: a string goes on behind a backslash.
+/// Returns the sources that print texts for operators. Strings that continue after a backslash are joined into one line.
 fn sources() -> Vec<String> {
     fn collect(folder: &Path, sources: &mut Vec<String>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                // What tests say nobody quotes.
                 if !path.ends_with("tests") {
                     collect(&path, sources);
                 }
             } else if path.extension().is_some_and(|ending| ending == "rs") || path.ends_with("infra/rollout") {
                 let source = std::fs::read_to_string(&path).unwrap();
-                let mut joined = String::with_capacity(source.len());
-                let mut lines = source.lines();
-                while let Some(line) = lines.next() {
-                    let mut line = line.to_owned();
-                    while line.ends_with('\\') {
-                        line.pop();
-                        let Some(next) = lines.next() else { break };
-                        line.push_str(next.trim_start());
-                    }
-                    joined.push_str(&line);
-                    joined.push('\n');
-                }
-                sources.push(joined);
+                sources.push(source.split("\\\n").map(str::trim_start).collect());
             }
         }
     }
@@ -78,8 +55,9 @@ fn sources() -> Vec<String> {
     sources
 }
 
-/// Whether the parts of a quotation stand in the source, one behind the other, with little between them.
-fn is_said(quotation: &str, source: &str) -> bool {
+/// Returns whether the parts of a quotation, separated by `…`, occur in the source in order and within 400 characters of each
+/// other.
+fn occurs_in(quotation: &str, source: &str) -> bool {
     let mut parts = quotation.split('…').map(str::trim).filter(|part| !part.is_empty());
     let Some(first) = parts.next() else { return false };
     let parts: Vec<&str> = parts.collect();
@@ -101,41 +79,41 @@ fn is_said(quotation: &str, source: &str) -> bool {
 }
 
 #[test]
-fn every_text_in_the_troubleshooting_tables_is_said_by_the_program() {
+fn every_quoted_text_in_the_troubleshooting_tables_occurs_in_the_sources() {
     let guide = text(GUIDE);
     let section = guide.split("\n## Troubleshooting\n").nth(1).unwrap();
     let (sources, variables) = (sources(), variables());
-    let (mut quoted, mut unsaid) = (0, Vec::new());
+    let (mut quoted, mut missing) = (0, Vec::new());
     for row in section.lines().filter(|line| line.starts_with("| `")) {
         let cell = row[2..].split(" | ").next().unwrap();
         for quotation in code_spans(cell) {
-            // A variable is named, not quoted.
+            // Names of variables are not quotations.
             if variables.contains(&quotation.to_owned()) {
                 continue;
             }
-            if !sources.iter().any(|source| is_said(quotation, source)) {
-                unsaid.push(quotation);
+            if !sources.iter().any(|source| occurs_in(quotation, source)) {
+                missing.push(quotation);
             }
             quoted += 1;
         }
     }
-    assert!(unsaid.is_empty(), "nobody says: {unsaid:#?}");
+    assert!(missing.is_empty(), "not in the sources: {missing:#?}");
     assert!(quoted > 40, "{quoted}");
 }
 
 #[test]
-fn a_text_that_is_not_said_is_noticed() {
+fn a_quotation_that_does_not_occur_is_detected() {
     let source = r#"format!("{host} failed {} times in a row: no request is made")"#;
-    assert!(is_said("failed …times in a row", source));
-    assert!(is_said("{host} failed … times in a row: no request is made", source));
-    assert!(!is_said("failed …times in a line", source));
-    assert!(!is_said("no request is made …failed", source));
-    assert!(!is_said("…", source));
+    assert!(occurs_in("failed …times in a row", source));
+    assert!(occurs_in("{host} failed … times in a row: no request is made", source));
+    assert!(!occurs_in("failed …times in a line", source));
+    assert!(!occurs_in("no request is made …failed", source));
+    assert!(!occurs_in("…", source));
 }
 
 #[test]
-fn every_variable_that_it_names_is_one() {
-    // Of the parameter files, of the unit, of GitHub; and a value.
+fn every_variable_in_the_guide_exists() {
+    // Variables of the parameter files, the systemd unit and GitHub; a value; and placeholders.
     const OTHERS: [&str; 12] = [
         "XACT_ALERT_EMAIL",
         "WORKERS",
@@ -146,25 +124,24 @@ fn every_variable_that_it_names_is_one() {
         "ALERT_EMAIL",
         "VALIDATE_ATTACHMENT_URL",
         "SASL_SSL",
-        // To be filled in.
         "URL",
         "WORKSPACE_ID",
         "OBJECT_ID",
     ];
-    let (prose, _) = blocks(&text(GUIDE), "");
+    let (prose, _) = split_code(&text(GUIDE));
     let variables = variables();
     for span in code_spans(&prose) {
         let name = span.split('=').next().unwrap();
         let is_name = name.len() > 2 && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
         assert!(
             !is_name || OTHERS.contains(&name) || variables.contains(&name.to_owned()),
-            "there is no variable {name}"
+            "{name} is not a variable"
         );
     }
 }
 
 #[test]
-fn it_names_every_stage_and_every_group() {
+fn every_stage_and_every_consumer_group_is_named() {
     let guide = text(GUIDE);
     assert!(guide.contains(&format!("for worker in {}; do", stages().join(" "))));
     let groups = Groups {
@@ -178,11 +155,12 @@ fn it_names_every_stage_and_every_group() {
 }
 
 #[test]
-fn its_commands_are_bash() {
-    let (_, commands) = blocks(&text(GUIDE), "bash");
+fn every_command_is_valid_bash() {
+    let guide = text(GUIDE);
+    let (_, commands) = split_code(&guide);
     assert!(commands.len() > 10);
     for block in commands {
-        let output = Command::new("bash").args(["-n", "-c", &block]).output().unwrap();
+        let output = Command::new("bash").args(["-n", "-c", block]).output().unwrap();
         assert!(
             output.status.success(),
             "{}\n{block}",
@@ -192,9 +170,9 @@ fn its_commands_are_bash() {
 }
 
 #[test]
-fn its_links_lead_somewhere() {
+fn every_link_resolves() {
     let guide = text(GUIDE);
-    let (prose, _) = blocks(&guide, "");
+    let (prose, _) = split_code(&guide);
     let headings: Vec<String> = guide
         .lines()
         .filter(|line| line.starts_with('#'))

@@ -1,4 +1,4 @@
-//! What a rollout is made of besides the templates: the guide, its script, the workflows and the units say what is so.
+//! Tests of the parts of a rollout besides the templates: the operators' guide, its script, the workflows and the units.
 
 #![allow(clippy::unwrap_used)]
 
@@ -9,17 +9,17 @@ mod workflows;
 
 use std::path::{Path, PathBuf};
 
-/// A file of the repository.
+/// Returns the path of a file of the repository.
 fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name)
 }
 
-/// Its text.
+/// Reads a file of the repository.
 fn text(name: &str) -> String {
     std::fs::read_to_string(path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// The variables that the program knows, by its own list of them.
+/// Returns the variables that the program reads, as listed in `.env.example`.
 fn variables() -> Vec<String> {
     text(".env.example")
         .lines()
@@ -28,7 +28,7 @@ fn variables() -> Vec<String> {
         .collect()
 }
 
-/// The names of the stages.
+/// Returns the names of the stages.
 fn stages() -> Vec<&'static str> {
     xact_contracts::topology::STAGES.iter().map(|row| row.name).collect()
 }

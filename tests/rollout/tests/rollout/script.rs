@@ -1,4 +1,4 @@
-//! `infra/rollout`, with an `az` that answers as Azure does.
+//! `infra/rollout`, run with a fake `az` that emulates Azure.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -12,13 +12,11 @@ use crate::path;
 
 const GROUP: &str = "rg-xact-test";
 
-/// Two stages: download, which runs image 2 and ran 1 before, and upload, of which 2 never became ready. A third app in
-/// the group is somebody else's.
-///
-/// Patched, an app has a new revision with what it was sent.
+/// A fake `az` with two stages: download, which runs image 2 and ran image 1 before, and upload, whose image 2 never became
+/// ready. A third app in the group does not belong to the pipeline. A patch creates a new revision with the patched template.
 const AZ: &str = r#"#!/bin/sh
 folder=$(dirname "$0")
-echo "$*" >>"$folder/asked"
+echo "$*" >>"$folder/calls"
 app() { echo "$*" | sed -E 's/.*(ca-[a-z]*).*/\1/'; }
 case "$*" in
   "containerapp list "*) [ ! -e "$folder/broken" ] || { echo 'ERROR: az login' >&2; exit 1; }; jq --slurp . "$folder"/app-*.json ;;
@@ -91,13 +89,13 @@ impl Azure {
         serde_json::from_str(&fs::read_to_string(self.folder().join("former.json")).unwrap()).unwrap()
     }
 
-    fn asked(&self) -> Vec<String> {
-        let asked = fs::read_to_string(self.folder().join("asked")).unwrap_or_default();
-        asked.lines().map(str::to_owned).collect()
+    fn calls(&self) -> Vec<String> {
+        let calls = fs::read_to_string(self.folder().join("calls")).unwrap_or_default();
+        calls.lines().map(str::to_owned).collect()
     }
 
     fn patches(&self) -> usize {
-        self.asked()
+        self.calls()
             .iter()
             .filter(|call| call.starts_with("rest --method patch"))
             .count()
@@ -116,36 +114,36 @@ impl Azure {
     }
 }
 
-fn said(output: &Output) -> String {
+fn output_text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
 #[test]
-fn what_is_saved_is_what_was_ready_and_not_what_failed() {
+fn save_stores_the_latest_ready_revision() {
     let azure = Azure::new();
     let output = azure.rollout(&["save", GROUP, "former.json"]);
-    assert!(output.status.success(), "{}", said(&output));
+    assert!(output.status.success(), "{}", output_text(&output));
     let saved = azure.saved();
     let revisions: Vec<_> = saved.as_array().unwrap().iter().map(|app| &app["revision"]).collect();
     assert_eq!(revisions, ["d-2", "u-1"]);
 }
 
 #[test]
-fn what_ran_with_a_tag_can_be_saved_as_long_as_it_is_kept() {
+fn save_with_a_tag_stores_the_revision_of_that_image() {
     let azure = Azure::new();
     assert!(azure.rollout(&["save", GROUP, "former.json", "1"]).status.success());
     assert_eq!(azure.saved()[0]["template"]["containers"][0]["image"], "r/download:1");
     let output = azure.rollout(&["save", GROUP, "former.json", "0.9"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(
-        said(&output).contains("no revision with images of 0.9 is left"),
+        output_text(&output).contains("no revision with images of 0.9 is left"),
         "{}",
-        said(&output)
+        output_text(&output)
     );
 }
 
 #[test]
-fn an_app_that_was_never_ready_does_not_stop_the_next_rollout() {
+fn save_skips_an_app_that_was_never_ready() {
     let azure = Azure::new();
     let mut app: Value =
         serde_json::from_str(&fs::read_to_string(azure.folder().join("app-ca-upload.json")).unwrap()).unwrap();
@@ -153,15 +151,15 @@ fn an_app_that_was_never_ready_does_not_stop_the_next_rollout() {
     azure.write("app-ca-upload.json", &app);
     let output = azure.rollout(&["save", GROUP, "former.json"]);
     assert!(
-        output.status.success() && said(&output).contains("ca-upload: nothing"),
+        output.status.success() && output_text(&output).contains("ca-upload: nothing"),
         "{}",
-        said(&output)
+        output_text(&output)
     );
     assert_eq!(azure.saved().as_array().unwrap().len(), 1);
 }
 
 #[test]
-fn without_a_login_nothing_is_saved() {
+fn without_a_login_every_command_fails_and_nothing_is_saved() {
     let azure = Azure::new();
     fs::write(azure.folder().join("broken"), "").unwrap();
     for arguments in [
@@ -170,31 +168,31 @@ fn without_a_login_nothing_is_saved() {
         &["settings", GROUP],
     ] {
         let output = azure.rollout(arguments);
-        assert!(!output.status.success(), "{arguments:?}: {}", said(&output));
+        assert!(!output.status.success(), "{arguments:?}: {}", output_text(&output));
     }
     assert!(!azure.folder().join("former.json").exists());
 }
 
 #[test]
-fn what_was_saved_runs_again_and_what_runs_is_left_alone() {
+fn restore_changes_only_apps_that_run_another_revision() {
     let azure = Azure::new();
     azure.rollout(&["save", GROUP, "former.json"]);
     let output = azure.rollout(&["restore", GROUP, "former.json"]);
-    assert!(output.status.success(), "{}", said(&output));
+    assert!(output.status.success(), "{}", output_text(&output));
     assert!(
-        said(&output).contains("ca-download: runs it already"),
+        output_text(&output).contains("ca-download: runs it already"),
         "{}",
-        said(&output)
+        output_text(&output)
     );
     assert!(
-        said(&output).contains("ca-upload: ok new, r/upload:1"),
+        output_text(&output).contains("ca-upload: ok new, r/upload:1"),
         "{}",
-        said(&output)
+        output_text(&output)
     );
     assert_eq!(azure.patches(), 1);
-    let asked = azure.asked();
-    let patch = asked.iter().find(|call| call.contains("--method patch")).unwrap();
-    // All of the template, under a name that is not taken.
+    let calls = azure.calls();
+    let patch = calls.iter().find(|call| call.contains("--method patch")).unwrap();
+    // The whole template, with a new revision name.
     assert!(
         patch.contains(r#"{"properties":{"template":{"revisionSuffix":"","#),
         "{patch}"
@@ -204,57 +202,61 @@ fn what_was_saved_runs_again_and_what_runs_is_left_alone() {
 }
 
 #[test]
-fn a_rollback_that_does_not_become_well_is_told() {
+fn restore_fails_if_a_revision_does_not_become_healthy() {
     let azure = Azure::new();
     azure.rollout(&["save", GROUP, "former.json", "1"]);
     fs::write(azure.folder().join("new-revision-is"), "Unhealthy").unwrap();
     let output = azure.rollout(&["restore", GROUP, "former.json"]);
     assert_eq!(output.status.code(), Some(1));
-    // The second app is tried all the same.
+    // The second app is restored although the first one failed.
     assert_eq!(azure.patches(), 2);
-    assert!(said(&output).contains("ca-upload: failed new"), "{}", said(&output));
+    assert!(
+        output_text(&output).contains("ca-upload: failed new"),
+        "{}",
+        output_text(&output)
+    );
 }
 
 #[test]
-fn a_rollout_is_waited_for_and_one_that_fails_is_told() {
+fn wait_reports_every_app_and_fails_if_one_is_unhealthy() {
     let azure = Azure::new();
     let output = azure.rollout(&["wait", GROUP, "2"]);
     assert_eq!(output.status.code(), Some(1));
-    let said = said(&output);
+    let printed = output_text(&output);
     assert!(
-        said.contains("ca-download: ok d-2") && said.contains("ca-upload: failed u-2"),
-        "{said}"
+        printed.contains("ca-download: ok d-2") && printed.contains("ca-upload: failed u-2"),
+        "{printed}"
     );
     let output = azure.rollout(&["wait", GROUP, "3"]);
-    assert_eq!(output.status.code(), Some(1), "nothing runs it");
+    assert_eq!(output.status.code(), Some(1), "no app runs this image");
 }
 
 #[test]
-fn the_settings_are_those_that_are_true_elsewhere_as_well() {
+fn settings_omit_identities_and_secrets() {
     let azure = Azure::new();
     let output = azure.rollout(&["settings", GROUP]);
     assert_eq!(String::from_utf8_lossy(&output.stdout), "LOG_LEVEL='INFO'\n");
 }
 
 #[test]
-fn a_stage_is_stopped_and_started_by_its_name() {
+fn stop_and_start_take_the_name_of_a_stage() {
     let azure = Azure::new();
     for verb in ["stop", "start"] {
         assert!(azure.rollout(&[verb, GROUP, "upload"]).status.success());
-        let call = format!("rest --method post --url /subscriptions/s/ca-upload/{verb}?api-version=");
-        assert!(azure.asked().iter().any(|asked| asked.starts_with(&call)), "{verb}");
+        let prefix = format!("rest --method post --url /subscriptions/s/ca-upload/{verb}?api-version=");
+        assert!(azure.calls().iter().any(|call| call.starts_with(&prefix)), "{verb}");
     }
     let output = azure.rollout(&["stop", GROUP, "uploads"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(
-        said(&output).contains("there are: download upload"),
+        output_text(&output).contains("there are: download upload"),
         "{}",
-        said(&output)
+        output_text(&output)
     );
 }
 
 #[test]
-fn wrong_arguments_are_told_apart_from_failure() {
+fn wrong_arguments_exit_with_2_and_print_the_usage() {
     let azure = Azure::new();
     for arguments in [
         &[][..],
@@ -266,9 +268,9 @@ fn wrong_arguments_are_told_apart_from_failure() {
         let output = azure.rollout(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert!(
-            said(&output).contains("usage: infra/rollout restore GROUP FILE"),
+            output_text(&output).contains("usage: infra/rollout restore GROUP FILE"),
             "{arguments:?}"
         );
     }
-    assert!(azure.asked().is_empty());
+    assert!(azure.calls().is_empty());
 }

@@ -1,10 +1,10 @@
-//! The systemd units. `tests/run` has systemd look at them; here is what systemd cannot know.
+//! The systemd unit: properties that `systemd-analyze verify` (run by `tests/run`) cannot check.
 
 use crate::{text, variables};
 
 const UNIT: &str = "infra/systemd/xact-pipeline@.service";
 
-/// The values of a setting.
+/// Returns the values of a setting.
 fn values(key: &str) -> Vec<String> {
     text(UNIT)
         .lines()
@@ -14,23 +14,23 @@ fn values(key: &str) -> Vec<String> {
 
 fn seconds(text: &str) -> u64 {
     text.parse()
-        .unwrap_or_else(|_| panic!("{text} is no number of seconds"))
+        .unwrap_or_else(|_| panic!("{text} is not a number of seconds"))
 }
 
 #[test]
-fn systemd_waits_longer_than_the_worker_drains() {
+fn the_stop_timeout_exceeds_the_grace_period() {
     let environment = values("Environment");
     let grace = environment
         .iter()
         .find_map(|entry| entry.strip_prefix("SHUTDOWN_GRACE_SECONDS="))
         .unwrap();
-    // Beyond the grace period the clients may take 5 seconds to leave their groups, and HTTP one to end.
+    // After the grace period, clients have 5 seconds to leave their groups, and the HTTP server has 1 second to stop.
     assert!(seconds(&values("TimeoutStopSec")[0]) > seconds(grace) + 6);
     assert_eq!(values("KillSignal"), ["SIGTERM"]);
 }
 
 #[test]
-fn its_variables_are_those_of_the_program() {
+fn every_variable_of_the_unit_exists() {
     let variables = variables();
     let program = &values("ExecStart")[0];
     for entry in values("Environment") {
@@ -41,7 +41,7 @@ fn its_variables_are_those_of_the_program() {
 }
 
 #[test]
-fn what_it_writes_is_below_its_state_directory() {
+fn every_folder_is_below_the_state_directory() {
     let folders = values("StateDirectory").remove(0);
     let folders: Vec<&str> = folders.split(' ').collect();
     for entry in values("Environment") {

@@ -1,10 +1,10 @@
-//! The workflows. `tests/run` has actionlint look at them; here is what it lets pass.
+//! The GitHub workflows: properties that actionlint (run by `tests/run`) does not check.
 
 use std::collections::BTreeMap;
 
 use crate::{path, stages, text};
 
-/// Name and text of each.
+/// Returns the workflows by file name.
 fn workflows() -> BTreeMap<String, String> {
     let folder = path(".github/workflows");
     std::fs::read_dir(folder)
@@ -14,7 +14,7 @@ fn workflows() -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The values of `uses:`, with their comments.
+/// Returns the values of `uses:`, including their comments.
 fn used(workflow: &str) -> impl Iterator<Item = &str> {
     workflow
         .lines()
@@ -22,7 +22,7 @@ fn used(workflow: &str) -> impl Iterator<Item = &str> {
 }
 
 #[test]
-fn every_action_is_pinned_to_a_commit_and_says_its_version() {
+fn every_action_is_pinned_to_a_commit_with_its_version() {
     let mut by_action: BTreeMap<String, String> = BTreeMap::new();
     for (name, workflow) in workflows() {
         for action in used(&workflow).filter(|action| !action.starts_with("./")) {
@@ -33,7 +33,7 @@ fn every_action_is_pinned_to_a_commit_and_says_its_version() {
                 "{name}: {reference}"
             );
             assert_eq!(version.split('.').count(), 3, "{name}: {action}");
-            // One version of each, everywhere.
+            // Every workflow uses the same version of an action.
             let before = by_action.insert(action.to_owned(), reference.to_owned());
             assert!(before.is_none_or(|before| before == reference), "{name}: {reference}");
         }
@@ -42,7 +42,7 @@ fn every_action_is_pinned_to_a_commit_and_says_its_version() {
 }
 
 #[test]
-fn a_pull_request_never_runs_where_credentials_are() {
+fn no_job_with_credentials_runs_for_a_pull_request() {
     for (name, workflow) in workflows() {
         assert!(!workflow.contains("pull_request_target"), "{name}");
         let on = workflow
@@ -55,7 +55,7 @@ fn a_pull_request_never_runs_where_credentials_are() {
         if !on.contains("pull_request") {
             continue;
         }
-        // A job that may ask for a token says so itself, and does not run for a pull request.
+        // A job with access to credentials must not run for a pull request.
         for job in workflow.split("\njobs:\n").nth(1).unwrap().split("\n\n") {
             let has_credentials =
                 job.contains("id-token: write") || job.contains("azure/login") || job.contains("secrets.");
@@ -68,7 +68,7 @@ fn a_pull_request_never_runs_where_credentials_are() {
 }
 
 #[test]
-fn every_workflow_begins_with_hardly_any_permission_and_keeps_no_token_on_disk() {
+fn every_workflow_has_minimal_permissions_and_stores_no_token_on_disk() {
     for (name, workflow) in workflows() {
         assert!(
             workflow.contains("\npermissions: {}\n") || workflow.contains("\npermissions:\n  contents: read\n"),
@@ -82,7 +82,7 @@ fn every_workflow_begins_with_hardly_any_permission_and_keeps_no_token_on_disk()
             workflow.matches("persist-credentials: false").count(),
             "{name}"
         );
-        // What a step is given comes in through its environment: in the script itself it would be run.
+        // Expressions are passed through the environment: inside a script they could be executed (script injection).
         for script in workflow.split("run: |\n").skip(1) {
             let indent = script.len() - script.trim_start_matches(' ').len();
             let script = script
@@ -96,7 +96,7 @@ fn every_workflow_begins_with_hardly_any_permission_and_keeps_no_token_on_disk()
 }
 
 #[test]
-fn what_nobody_waits_for_in_vain_has_a_time_limit() {
+fn every_job_has_a_timeout_and_every_triggered_workflow_a_concurrency_group() {
     for (name, workflow) in workflows() {
         let jobs = workflow.split("\njobs:\n").nth(1).unwrap();
         assert_eq!(
@@ -104,7 +104,7 @@ fn what_nobody_waits_for_in_vain_has_a_time_limit() {
             jobs.matches("    timeout-minutes: ").count(),
             "{name}"
         );
-        // One that is called runs within its caller's group.
+        // A reusable workflow runs within the concurrency group of its caller.
         assert!(
             workflow.contains("\nconcurrency:\n")
                 || !workflow.contains("  push:\n") && !workflow.contains("  pull_request:\n"),
@@ -125,9 +125,9 @@ fn there_is_an_image_for_every_handler() {
 }
 
 #[test]
-fn what_fails_after_the_deployment_is_rolled_back() {
+fn a_failure_after_the_deployment_is_rolled_back() {
     let workflow = text(".github/workflows/deploy-environment.yml");
-    let at = |words: &str| workflow.find(words).unwrap_or_else(|| panic!("{words}"));
+    let at = |step: &str| workflow.find(step).unwrap_or_else(|| panic!("{step}"));
     let order = [
         "az deployment group what-if",
         "gh attestation verify",

@@ -1,5 +1,5 @@
-//! `bicep snapshot`: what a deployment would make, every loop unrolled and every name computed. What is known only in
-//! Azure (ids of principals, keys) stands there as the text of its expression.
+//! `bicep snapshot`: predicts the resources of a deployment with all loops unrolled and all names computed. Values that are
+//! known only in Azure (ids of principals, keys) are returned as the text of their expressions.
 
 use std::fs;
 
@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::{command, copy_of_templates};
 use crate::{Error, Result};
 
-/// Where every prediction is made for: a subscription that is nobody's.
-const PLACE: [&str; 4] = [
+/// The scope of every prediction, with placeholder ids.
+const SCOPE: [&str; 4] = [
     "--subscription-id=00000000-0000-4000-8000-000000000001",
     "--resource-group=rg-xact-test",
     "--location=westeurope",
@@ -25,7 +25,7 @@ pub struct Deployment {
 }
 
 impl Deployment {
-    /// With the parameter file `file` (`main.prod.bicepparam`).
+    /// Creates a deployment with the parameter file `file` (`main.prod.bicepparam`).
     #[must_use]
     pub fn of(file: &'static str) -> Self {
         Self {
@@ -35,30 +35,30 @@ impl Deployment {
         }
     }
 
-    /// With a parameter that is other than in the file, or not in it; `value` is Bicep. In the file it must be of one line.
+    /// Sets a parameter that differs from the file or is not in it; `value` is Bicep. In the file it must be on one line.
     #[must_use]
     pub fn parameter(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.parameters.push((name, value.into()));
         self
     }
 
-    /// With a further variable for the parameter file to read.
+    /// Sets a further variable for the parameter file.
     #[must_use]
     pub fn variable(mut self, name: &'static str, value: &'static str) -> Self {
         self.variables.push((name, value));
         self
     }
 
-    /// What it would make.
+    /// Predicts the resources.
     ///
     /// # Errors
-    /// When the CLI is missing, or has anything at all to say.
+    /// When the CLI is missing or prints a diagnostic.
     pub fn predict(&self) -> Result<Prediction> {
         let folder = copy_of_templates()?;
         let file = folder.join(self.file);
         let text = fs::read_to_string(&file).map_err(Error::io(format!("read {}", file.display())))?;
         fs::write(&file, self.changed(&text)).map_err(Error::io(format!("write {}", file.display())))?;
-        let arguments = [&["snapshot", self.file, "--mode=overwrite"], &PLACE[..]].concat();
+        let arguments = [&["snapshot", self.file, "--mode=overwrite"], &SCOPE[..]].concat();
         let output = command(folder.path(), &arguments)?
             .envs(self.variables.iter().copied())
             .output()
@@ -69,7 +69,7 @@ impl Deployment {
             let what = format!("bicep snapshot {} is not without a word ({})", self.file, output.status);
             return Err(crate::error::failed(what, said));
         }
-        // It writes its prediction beside the parameters.
+        // The CLI writes its prediction next to the parameters.
         let file = file.with_extension("snapshot.json");
         let text = fs::read_to_string(&file).map_err(Error::io(format!("read {}", file.display())))?;
         let document: Value = serde_json::from_str(&text).unwrap_or_default();
@@ -83,7 +83,7 @@ impl Deployment {
         Ok(Prediction { document })
     }
 
-    /// The text of the parameter file with the changed parameters.
+    /// Returns the text of the parameter file with the changed parameters.
     fn changed(&self, text: &str) -> String {
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
         for (name, value) in &self.parameters {
@@ -98,22 +98,22 @@ impl Deployment {
     }
 }
 
-/// What a deployment would make.
+/// The predicted resources of a deployment.
 #[derive(Debug, Clone)]
 pub struct Prediction {
-    /// All of it.
+    /// The whole prediction.
     pub document: Value,
 }
 
 impl Prediction {
-    /// All resources.
+    /// Returns all resources.
     #[must_use]
     pub fn resources(&self) -> &[Value] {
         let resources = self.document["predictedResources"].as_array();
         resources.map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// All resources of a type.
+    /// Returns all resources of a type.
     pub fn of_type<'a>(&'a self, kind: &str) -> impl Iterator<Item = &'a Value> + use<'a> {
         let kind = kind.to_owned();
         self.resources()
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_changed_parameter_takes_the_place_of_that_of_the_file_and_a_new_one_comes_behind() {
+    fn a_changed_parameter_replaces_that_of_the_file_and_a_new_one_is_appended() {
         let deployment = Deployment::of("x.bicepparam")
             .parameter("size", "2")
             .parameter("name", "'a'");

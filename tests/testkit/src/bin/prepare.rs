@@ -1,5 +1,5 @@
-//! `xact-test-prepare`: fills the test cache before the tests, so that a download counts against no test's time and a
-//! missing program is reported once.
+//! `xact-test-prepare`: fills the test cache before the tests, so that downloads do not count against the time limits of tests
+//! and a missing program is reported once.
 
 use std::process::ExitCode;
 
@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     for (name, result) in steps {
         match result {
             Ok(()) => eprintln!("{name}: ready"),
-            // Go is needed by few tests. tests/run decides whether it may do without.
+            // Few tests need Go; tests/run decides whether it is required.
             Err(error @ Error::Missing { program: "go", .. }) => eprintln!("{name}: left out: {error}"),
             Err(error) => {
                 eprintln!("{name}: {error}");

@@ -1,4 +1,4 @@
-//! Generated events of every kind, and how each attachment must end: all of it by the seed alone.
+//! Generates events of every kind and the expected outcome of each attachment, determined by the seed alone.
 
 use serde_json::{Value, json};
 
@@ -6,39 +6,39 @@ use crate::ids;
 use crate::samples::HOSTS;
 use crate::sent::{ANY_RETRIES, Attachment, End, Failure, Sent};
 
-/// In the signature of every URL; it must be in no log and in no table.
+/// Part of the signature of every URL; it must not occur in a log or a table.
 pub const SIGNATURE: &str = "PLANTED5ec4e75ec4e7";
 
-/// On the allow-list of the run, and nobody listens there.
+/// A host on the allow-list of the run at which nothing listens.
 pub const DEAD_HOST: &str = "gone.example.com";
 
-/// Answer with files, with refusals, and with failures that pass: so mixed that ten failures in a row, which open a
-/// breaker, do not come by chance.
+/// Hosts that return files, refusals and transient failures, mixed so that ten failures in a row, which open a circuit
+/// breaker, do not occur by chance.
 const GOOD_HOSTS: [&str; 4] = [HOSTS[0], HOSTS[1], HOSTS[3], HOSTS[4]];
-/// Never answers well: its breaker may open, and that must keep no good file waiting.
+/// A host that always fails: its circuit breaker may open, which must not delay files of other hosts.
 const FAILING_HOST: &str = HOSTS[5];
 const REFUSED_HOST: &str = "files.example.net";
 
 /// A generated event.
 #[derive(Debug, Clone)]
 pub struct Generated {
-    /// What is sent, and what must come of it.
+    /// The message and its expected outcome.
     pub sent: Sent,
-    /// Whether it is sent a second time, to another partition: two owners have it at the same time.
+    /// Whether it is sent a second time to another partition, so that two consumers process it at the same time.
     pub is_sent_again: bool,
 }
 
-/// How the attachments of a kind end.
+/// Expected outcome of the attachments of a kind.
 #[derive(Clone, Copy)]
 enum Outcome {
     File,
     Failed,
 }
 
-/// What the server is asked for.
+/// A kind of attachment.
 struct Kind {
     name: &'static str,
-    /// How many of a thousand attachments are of this kind.
+    /// Attachments of this kind per thousand.
     per_thousand: u32,
     hosts: &'static [&'static str],
     end: Outcome,
@@ -53,7 +53,7 @@ const fn kind(name: &'static str, per_thousand: u32, hosts: &'static [&'static s
     }
 }
 
-/// All kinds; `ok` is what remains of the thousand. Names are those of the sample server, but for the last four.
+/// All kinds; `ok` is the remainder of the thousand. Except for the last four, names are those of the sample server.
 const KINDS: [Kind; 18] = [
     kind("octet", 30, &GOOD_HOSTS, Outcome::File),
     kind("redirect", 20, &GOOD_HOSTS, Outcome::File),
@@ -71,17 +71,17 @@ const KINDS: [Kind; 18] = [
     kind("endless", 3, &GOOD_HOSTS, Outcome::Failed),
     kind("unavailable", 5, &[FAILING_HOST], Outcome::Failed),
     kind("truncated", 5, &[FAILING_HOST], Outcome::Failed),
-    // Signed for an hour that is long over; asked of nobody.
+    // Signed for an hour in the past; no request is made.
     kind("expired", 8, &GOOD_HOSTS, Outcome::Failed),
-    // Refused before anything is asked.
+    // Refused before a request is made.
     kind("refused", 8, &[REFUSED_HOST], Outcome::Failed),
 ];
 
-/// Of a thousand: a host at which nobody listens.
+/// Attachments per thousand with a host at which nothing listens.
 const DEAD_PER_THOUSAND: u32 = 3;
-/// Of a thousand events: what is no event.
+/// Messages per thousand that are not events.
 const UNREADABLE_PER_THOUSAND: u32 = 5;
-/// Of a thousand events: sent a second time.
+/// Events per thousand that are sent a second time.
 const AGAIN_PER_THOUSAND: u32 = 20;
 
 const NAMES: [&str; 8] = [
@@ -101,7 +101,7 @@ const TYPES: [&str; 4] = [
     "notesAdded",
 ];
 
-/// The events of a seed.
+/// Returns the events of a seed.
 #[must_use]
 pub fn of_seed(seed: u64, count: usize) -> Vec<Generated> {
     let mut random = fastrand::Rng::with_seed(seed);
@@ -121,7 +121,7 @@ fn generated(random: &mut fastrand::Rng, seed: u64, index: usize) -> Generated {
     let event = is_readable.then(|| message(random, &trace_id, index, &attachments));
     let text = match &event {
         Some(event) => event.to_string(),
-        // Cut in the middle of a string, as a broken producer leaves it.
+        // Truncated in the middle of a string, as by a faulty producer.
         None => format!("{{\"trace_id\":\"{trace_id}\",\"event_type\":\"docum"),
     };
     let sent = Sent {
@@ -154,7 +154,7 @@ fn attachment(random: &mut fastrand::Rng, trace_id: &str, place: usize) -> Attac
         name => name,
     };
     let name = match kind.name {
-        // What an HTML page can be mistaken for, and what has a beginning to judge.
+        // Types that an HTML page can be mistaken for and that have a signature to detect.
         "html" | "wrong-type" | "endless" => NAMES[0],
         _ => NAMES[random.usize(0..NAMES.len())],
     };
@@ -179,11 +179,11 @@ fn attachment(random: &mut fastrand::Rng, trace_id: &str, place: usize) -> Attac
     }
 }
 
-/// The event in one of its two shapes.
+/// Returns the event in one of its two formats.
 fn message(random: &mut fastrand::Rng, trace_id: &str, index: usize, attachments: &[Attachment]) -> Value {
     let urls: Vec<&str> = attachments.iter().map(|attachment| attachment.url.as_str()).collect();
     let kind = TYPES[random.usize(0..TYPES.len())];
-    // A few days: the tables have several partitions.
+    // Several days, so that the tables have several partitions.
     let at = format!(
         "2025-01-{:02}T12:{:02}:{:02}Z",
         1 + index % 3,
@@ -214,7 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_gives_the_same_events_again_and_another_seed_gives_others() {
+    fn events_are_reproducible_by_their_seed() {
         let text = |seed| {
             let events = of_seed(seed, 50);
             events.into_iter().map(|event| event.sent.text).collect::<Vec<_>>()
@@ -224,10 +224,10 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_comes_and_most_are_good() {
+    fn every_kind_occurs_and_most_attachments_are_valid() {
         let events = of_seed(1, 5000);
         let attachments: Vec<_> = events.iter().flat_map(|event| &event.sent.attachments).collect();
-        // By what the server is asked for: the first part of the path.
+        // By kind, the first part of the path.
         let mut served: BTreeMap<&str, usize> = BTreeMap::new();
         for attachment in &attachments {
             *served.entry(attachment.url.split('/').nth(3).unwrap()).or_default() += 1;
