@@ -76,7 +76,7 @@ fn token(request: &Request, issuer: &Issuer, principal: &ServicePrincipal) -> st
         Ok(token) => Ok((
             "200 OK",
             json!({
-                "token_type": "Bearer", "expires_in": LIFE.as_secs(), "ext_expires_in": LIFE.as_secs(),
+                "token_type": "Bearer", "expires_in": TOKEN_LIFETIME.as_secs(), "ext_expires_in": TOKEN_LIFETIME.as_secs(),
                 "access_token": token,
             }),
         )),
