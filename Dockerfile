@@ -7,13 +7,13 @@
 # program); attachment-source and onelake-emulator (for infra/compose.yaml).
 # PROFILE: dist, or any other of Cargo.toml's profiles where the time to build matters more than size and speed.
 #
-# Each layer stands on less than the next: a change of our code alone leaves all that was downloaded and compiled of others'.
+# Layers that change rarely come first: a change of this workspace's code reuses all downloaded and compiled dependencies.
 ARG HANDLER=event-ingester
 
 # ---------------------------------------------------------------------------------------------------------- dependencies
 
-# What says which crates are needed, and an empty program or library in the place of each of ours. Made anew with each
-# change, but the same to the byte until a Cargo.toml changes: the stages below see no difference.
+# The manifests, and an empty program or library in place of each workspace crate. This stage runs after each change, but
+# its output is identical until a Cargo.toml changes, so the cache of the stages below remains valid.
 FROM rust:1.95-bookworm AS manifests
 WORKDIR /source
 COPY . .
@@ -24,10 +24,10 @@ RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock \
     && for manifest in tests/*/Cargo.toml; do mkdir -p "${manifest%/*}/src" && touch "${manifest%/*}/src/lib.rs" || exit; done \
     && find . -name '*.rs' ! -name lib.rs -exec sh -c 'for file; do echo "fn main() { }" >"$file"; done' sh {} +
 
-# What the runtime stands on, and with it every handler: librdkafka and OpenSSL take most of the time.
+# Dependencies of the runtime, and so of every handler: librdkafka and OpenSSL take most of the time.
 FROM rust:1.95-bookworm AS runtime
 ARG PROFILE=dist
-# A twentieth of the binary is tables of relocations; packed, next to nothing.
+# Relocation tables are 5 % of the binary; packed, they are negligible.
 ENV RUSTFLAGS="-C link-arg=-Wl,-z,pack-relative-relocs"
 WORKDIR /source
 COPY --from=manifests /source .
@@ -35,13 +35,13 @@ RUN cargo fetch --locked --target "$(rustc --print host-tuple)"
 RUN cargo build --locked --offline --profile "$PROFILE" --package dlq \
     && cargo clean --locked --offline --profile "$PROFILE" --workspace
 
-# Delta as well.
+# Dependencies of the handlers that write Delta tables.
 FROM runtime AS tables
 ARG PROFILE=dist
 RUN cargo build --locked --offline --profile "$PROFILE" --package event-writer \
     && cargo clean --locked --offline --profile "$PROFILE" --workspace
 
-# Which of the two each one stands on. A name that is not here is no HANDLER.
+# The dependency stage of each handler. A name that is not listed is not a valid HANDLER.
 FROM runtime AS below-event-ingester
 FROM tables AS below-event-writer
 FROM runtime AS below-download
@@ -66,13 +66,13 @@ RUN cargo build --locked --offline --profile "$PROFILE" --package "${HANDLER/#pi
 COPY handlers handlers
 COPY infra infra
 COPY shared shared
-# Rust's own linker, which is the default on x86-64 alone, keeps one of several functions that are the same to the byte.
+# Rust's own linker, the default on x86-64 only, merges functions with identical code.
 RUN package=${HANDLER/#pipeline/xact-pipeline}; \
     link=(); if [[ $(uname -m) == x86_64 ]]; then link=(-C "link-arg=-Wl,--icf=safe"); fi; \
     cargo rustc --locked --offline --profile "$PROFILE" --package "$package" --bin "$package" -- "${link[@]}"; \
     install -D "target/${PROFILE/#dev/debug}/$package" /image/handler
 
-# The rest of the image, with what scanners look for: which system it is, and which packages its files are from.
+# The rest of the image, with the files that scanners read: the operating system's release and the package of each file.
 WORKDIR /image
 RUN ldd handler | grep --only-matching '/lib[^ ]*' | xargs cp --dereference --parents --target-directory .; \
     cp --dereference --parents /etc/os-release /etc/ssl/certs/ca-certificates.crt .; \

@@ -135,8 +135,8 @@ impl Fetcher {
             };
             url = policy
                 .check_redirect(&url, &location_text(&location))
-                .map_err(|refusal| {
-                    Problem::new(Category::Permanent, format!("redirected to a refused URL: {refusal}"))
+                .map_err(|error| {
+                    Problem::new(Category::Permanent, format!("redirected to a refused URL: {error}"))
                         .with_status(status.as_u16())
                 })?;
         }

@@ -79,8 +79,8 @@ impl Handler for Download {
         let url = self
             .policy
             .check(&task.attachment_url)
-            .map_err(|refusal| permanent(refusal.to_string()))?;
-        let named = file_rules::named_type(&url).map_err(|refusal| permanent(refusal.to_string()))?;
+            .map_err(|error| permanent(error.to_string()))?;
+        let named = file_rules::named_type(&url).map_err(|error| permanent(error.to_string()))?;
         // One download of a file at a time, also when the task was delivered twice.
         let slot = self.cache.slot(task.media_id).await;
         if let Some(cached) = slot.complete_file().await {

@@ -1,4 +1,4 @@
-//! Resolves names, checks the addresses, and pins the connection to them. A second look-up or a changed DNS answer cannot
+//! Resolves names, checks the addresses, and pins the connection to them. A second lookup or a changed DNS answer cannot
 //! lead the connection into our own network.
 //!
 //! The system's name servers are queried directly instead of through `getaddrinfo`, which blocks a thread for as long as a
@@ -27,7 +27,7 @@ use xact_contracts::address_guard::{AddressRefusedError, check_public};
 /// Timeout of one query to one name server. Two attempts fit into the connect timeout.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(4);
 const ATTEMPTS: usize = 2;
-/// Longest time that an answer is cached, whatever its TTL, so that a corrected record takes effect soon.
+/// Longest time that an answer is cached, even if its TTL is longer, so that a corrected record takes effect soon.
 const MAX_TTL: Duration = Duration::from_secs(300);
 const MAX_NEGATIVE_TTL: Duration = Duration::from_secs(10);
 
@@ -67,7 +67,7 @@ pub(crate) struct PublicResolver {
     check: fn(IpAddr) -> Result<(), AddressRefusedError>,
 }
 
-/// The DNS client, created at the first look-up: a machine without name servers can still use development hosts.
+/// The DNS client, created at the first lookup: a machine without name servers can still use development hosts.
 struct Dns {
     resolver: OnceCell<TokioResolver>,
     name_servers: NameServers,

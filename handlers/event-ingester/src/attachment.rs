@@ -14,24 +14,24 @@ pub(crate) struct Attachment<'a> {
     pub(crate) media_id: Uuid,
     /// Names the file. A refused URL has one too, so that it gets a path of its own.
     pub(crate) url: Url,
-    /// Why it is not downloaded.
-    pub(crate) refusal: Option<String>,
+    /// The reason if it is not downloaded.
+    pub(crate) refused: Option<String>,
 }
 
 impl<'a> Attachment<'a> {
     pub(crate) fn parse(trace_id: &str, raw: &'a str, policy: &UrlPolicy) -> Self {
-        let (url, refusal) = match policy.check(raw) {
+        let (url, refused) = match policy.check(raw) {
             Ok(url) => {
-                let refusal = file_rules::named_type(&url).err();
-                (Some(url), refusal.map(|refusal| refusal.to_string()))
+                let error = file_rules::named_type(&url).err();
+                (Some(url), error.map(|error| error.to_string()))
             }
-            Err(refusal) => (Url::parse(raw).ok(), Some(refusal.to_string())),
+            Err(error) => (Url::parse(raw).ok(), Some(error.to_string())),
         };
         Self {
             raw,
             media_id: ids::media_id(trace_id, raw),
             url: url.unwrap_or_else(placeholder),
-            refusal,
+            refused,
         }
     }
 }

@@ -57,7 +57,7 @@ pub(crate) fn of_event(event: &Event, policy: &UrlPolicy, context: &Context) -> 
                 original_timestamp: time::to_microseconds(original_timestamp),
                 metadata: metadata_of(event, &attachment.url, context.now),
             };
-            let reason = attachment.refusal.or_else(|| missing_assignment(event));
+            let reason = attachment.refused.or_else(|| missing_assignment(event));
             (task, reason.map(|reason| Problem::new(Category::Permanent, reason)))
         })
         .collect()

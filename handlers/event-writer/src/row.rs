@@ -9,7 +9,7 @@ use xact_contracts::redaction::{self, redact_text, redact_url};
 use xact_contracts::{ids, time};
 use xact_lake::EventRow;
 
-/// Returns the row of an event. It never fails, whatever the event contains.
+/// Returns the row of an event. It never fails.
 ///
 /// An event without a valid timestamp gets that of its record.
 pub(crate) fn of_event(event: &Event, record_timestamp: Option<Timestamp>, now: Timestamp) -> EventRow {

@@ -77,11 +77,11 @@ impl BatchHandler for ResultProcessor {
     }
 
     fn table_positions(&self, app_id: &AppId) -> TablePositions {
-        let noted = [
+        let positions = [
             self.attachments.position_note(app_id),
             self.failed.position_note(app_id),
         ];
-        noted.into_iter().flatten().collect()
+        positions.into_iter().flatten().collect()
     }
 
     async fn handle(&self, batch: &Batch<'_, DownloadResult>, context: &Context) -> Result<Vec<Refused>, Unavailable> {

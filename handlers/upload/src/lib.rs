@@ -138,7 +138,7 @@ impl Handler for Upload {
 
     async fn handle(&self, cached: &CachedDownload, context: &Context) -> Result<Outcome<Self>, Failure> {
         let layout = cache_path::check(cached.media_id, &cached.local_cache_path)
-            .map_err(|refusal| Problem::new(Category::Permanent, refusal.to_string()))?;
+            .map_err(|error| Problem::new(Category::Permanent, error.to_string()))?;
         if !blob_path::is_own(&cached.path_parts(), &cached.destination_path) {
             let reason = "destination_path is not a file in the folder of its event";
             return Err(Problem::new(Category::Permanent, reason).into());

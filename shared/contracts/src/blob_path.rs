@@ -147,14 +147,14 @@ fn file_name(parts: &PathParts<'_>, url: &Url) -> String {
     })
 }
 
-/// What names are one to file systems and tools that know neither case nor compatibility forms: `ﬁ` is `fi`, `ａ` is
-/// `a`, `ß` is `ss`, and both small sigmas are one.
+/// Returns the form in which names are compared: names with the same form are equal to file systems and tools that ignore
+/// case and compatibility forms. `ﬁ` becomes `fi`, `ａ` becomes `a`, `ß` becomes `ss`, and both small sigmas become one.
 fn folded(name: &str) -> String {
     let upper = name.nfkc().flat_map(char::to_uppercase);
     upper.flat_map(char::to_lowercase).nfkc().collect()
 }
 
-/// `name`, or the first of its variations that nobody has taken.
+/// Returns `name`, or the first of its variations that is not taken.
 fn free_name(name: &str, media_id: Uuid, taken: &HashMap<String, Uuid>) -> String {
     let is_free = |name: &String| !taken.contains_key(&folded(name));
     let name = name.to_owned();
@@ -186,8 +186,8 @@ fn shortened(stem: &str, suffix: &str) -> String {
     format!("{}{suffix}", stem.trim_end_matches(['.', ' ']))
 }
 
-/// Whether a character is invisible and makes two names look alike: zero-width characters, and bidirectional controls,
-/// which can display `fdp.exe` as `exe.pdf`.
+/// Whether a character is invisible and makes two different names appear equal: zero-width characters, and bidirectional
+/// controls, which can display `fdp.exe` as `exe.pdf`.
 const fn is_invisible(c: char) -> bool {
     matches!(
         c,

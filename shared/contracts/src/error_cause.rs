@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-/// Returns the innermost cause of an error. The outer errors of HTTP clients repeat the URL and say nothing else.
+/// Returns the innermost cause of an error. The outer errors of HTTP clients only repeat the URL.
 #[must_use]
 pub fn innermost<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
     let mut error = error;

@@ -36,7 +36,7 @@ pub trait Message: Send + Sized + 'static {
     /// [`DownloadTask`] waits in a retry topic before its next attempt.
     const ROLE: TopicRole;
 
-    /// Decodes a message. Never panics, whatever the bytes.
+    /// Decodes a message. Never panics.
     ///
     /// # Errors
     /// If the bytes are not a JSON object of this shape.

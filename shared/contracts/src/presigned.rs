@@ -13,12 +13,12 @@ use crate::time;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PresignedKind {
     /// Amazon S3: `X-Amz-Date` + `X-Amz-Expires` ([Signature Version 4][v4]), or `Expires` in Unix
-    /// seconds beside `AWSAccessKeyId` and `Signature` ([Version 2][v2]).
+    /// seconds next to `AWSAccessKeyId` and `Signature` ([Version 2][v2]).
     ///
     /// [v4]: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
     /// [v2]: https://docs.aws.amazon.com/AmazonS3/latest/userguide/RESTAuthentication.html
     S3,
-    /// Azure Storage [shared access signature](https://learn.microsoft.com/rest/api/storageservices/create-service-sas): `se` beside `sig`.
+    /// Azure Storage [shared access signature](https://learn.microsoft.com/rest/api/storageservices/create-service-sas): `se` next to `sig`.
     AzureSas,
     /// ClaimX: `systemDate` in Unix milliseconds + `expires` in milliseconds.
     ClaimX,

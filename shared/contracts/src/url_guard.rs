@@ -6,10 +6,10 @@
 //! non-ASCII characters behind the host are percent-encoded first.
 
 mod candidate;
+mod error;
 mod policy;
-mod refusal;
 mod spelling;
 
+pub use error::UrlRefusedError;
 pub use policy::{DEFAULT_ALLOWED_HOSTS, RuleVerdict, UrlPolicy};
-pub use refusal::UrlRefusedError;
 pub use spelling::{MAX_URL_BYTES, location_text};

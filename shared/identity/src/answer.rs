@@ -21,8 +21,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) retry_after: Option<Duration>,
     pub(crate) content_type: String,
-    /// The body of a refusal. `None` on success, because it holds the token, and if it was too large.
-    pub(crate) refusal: Option<String>,
+    /// The body of an error response. `None` on success, because it holds the token, and if it was too large.
+    pub(crate) error_body: Option<String>,
     pub(crate) too_large: bool,
 }
 
@@ -59,7 +59,7 @@ impl HttpClient for Exchange {
                 .and_then(|seconds| seconds.trim().parse().ok())
                 .map(Duration::from_secs),
             content_type: headers.get_optional_str(&CONTENT_TYPE).unwrap_or_default().to_owned(),
-            refusal: None,
+            error_body: None,
             too_large: false,
         };
         let mut body = Vec::new();
@@ -82,7 +82,7 @@ impl HttpClient for Exchange {
             break;
         }
         if broken.is_none() && !status.is_success() {
-            answer.refusal = Some(String::from_utf8_lossy(&body).into_owned());
+            answer.error_body = Some(String::from_utf8_lossy(&body).into_owned());
         }
         let is_cut = broken.is_some() && !answer.too_large;
         if !is_cut {

@@ -1,9 +1,9 @@
-//! Why there is no token, and what to do about it.
+//! Reasons why a token is not available, and what to do about them.
 
 use std::fmt;
 use std::time::Duration;
 
-/// Why there is no token. The text never holds a secret or a token.
+/// Why a token is not available. The text never holds a secret or a token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdentityError {

@@ -48,7 +48,7 @@ impl Request<'_> {
                 self.content(&answer),
                 self.hint()
             )),
-            (Some(answer), _) => self.refusal(&answer),
+            (Some(answer), _) => self.error_response(&answer),
             (None, FetchFailure::TimedOut(limit)) => {
                 self.unavailable(format!("{} did not answer within {limit:?}", self.server), None)
             }
@@ -66,21 +66,20 @@ impl Request<'_> {
         }
     }
 
-    fn refusal(&self, answer: &Answer) -> IdentityError {
-        let refusal = Refusal::read(answer.refusal.as_deref().unwrap_or_default());
-        let text = match refusal.text.as_str() {
+    fn error_response(&self, answer: &Answer) -> IdentityError {
+        let error = ErrorBody::read(answer.error_body.as_deref().unwrap_or_default());
+        let text = match error.text.as_str() {
             "" => self.content(answer),
             text => scrub(text, &[self.secret]),
         };
-        let asks_to_retry =
-            matches!(answer.status, 408 | 410 | 429 | 500..) || refusal.error == "temporarily_unavailable";
+        let asks_to_retry = matches!(answer.status, 408 | 410 | 429 | 500..) || error.name == "temporarily_unavailable";
         if asks_to_retry {
             return self.unavailable(
                 format!("{} answered {}: {text}", self.server, answer.status),
                 answer.retry_after,
             );
         }
-        if let Some(text) = refusal.code.and_then(|code| advice(code, self.kind, self.scope)) {
+        if let Some(text) = error.code.and_then(|code| advice(code, self.kind, self.scope)) {
             return IdentityError::ActionRequired(text);
         }
         IdentityError::ActionRequired(match (self.kind, answer.status) {
@@ -178,7 +177,7 @@ fn cli_failed(reason: &str) -> IdentityError {
     IdentityError::ActionRequired(format!("`az account get-access-token` failed: {reason}"))
 }
 
-/// The body of a refusal by Entra or by the managed identity endpoint.
+/// The body of an error response of Entra or of the managed identity endpoint, as JSON.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Body {
@@ -189,26 +188,27 @@ struct Body {
     message: String,
 }
 
-struct Refusal {
-    error: String,
+/// The parts of an error response that are used.
+struct ErrorBody {
+    name: String,
     text: String,
     code: Option<u32>,
 }
 
-impl Refusal {
+impl ErrorBody {
     fn read(text: &str) -> Self {
         let body: Body = serde_json::from_str(text).unwrap_or_default();
-        let error = body.error.as_str().unwrap_or_default().to_owned();
-        let said = [body.error_description, body.message, error.clone()];
-        let said = said.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
-        // The ids that follow differ for each request. With them every message would be new, and logged again.
-        let sentence = said.split("Trace ID").next().unwrap_or_default().trim();
+        let name = body.error.as_str().unwrap_or_default().to_owned();
+        let texts = [body.error_description, body.message, name.clone()];
+        let text = texts.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
+        // The ids that follow differ for each request. With them, every message would be logged as a new one.
+        let sentence = text.split("Trace ID").next().unwrap_or_default().trim();
         let code = body.error_codes.first().copied().or_else(|| {
             let (_, number) = sentence.split_once("AADSTS")?;
             number.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
         });
         Self {
-            error,
+            name,
             text: sentence.to_owned(),
             code,
         }

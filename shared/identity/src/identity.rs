@@ -88,7 +88,7 @@ impl Identity {
     /// Discards a token that a service answered with 401, so that the next call gets a new one.
     ///
     /// Discards only this token: if another caller has already discarded it, nothing happens. The token that replaces it
-    /// is kept for five minutes even if it is discarded too, so that a lasting refusal does not cause a loop.
+    /// is kept for five minutes even if it is discarded too, so that a permanent 401 does not cause a loop.
     pub fn forget(&self, scope: &str, token: &Token) -> Forgotten {
         let keeper = self.keepers().get(scope).cloned();
         keeper.map_or(Forgotten::Replaced, |keeper| keeper.forget(token))

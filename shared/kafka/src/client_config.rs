@@ -38,7 +38,7 @@ pub(crate) fn client(cluster: &ClusterSettings) -> ClientConfig {
         // Event Hubs closes connections that are idle for 240 s.
         .set("metadata.max.age.ms", "180000")
         .set("connections.max.idle.ms", "180000")
-        // How soon a client learns that a topic was created or that access was granted. A role assignment takes minutes to
+        // How soon a client detects that a topic was created or access was granted. A role assignment takes minutes to
         // propagate; librdkafka's default would add five more.
         .set("topic.metadata.refresh.interval.ms", "30000")
         .set("allow.auto.create.topics", "false")

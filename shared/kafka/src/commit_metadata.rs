@@ -1,4 +1,4 @@
-//! The metadata of a committed offset: who moved it, if not the stage's own work, or the positions of the stage's tables
+//! The metadata of a committed offset: what moved it, if not the stage's own work, or the positions of the stage's tables
 //! at the time of the commit. The broker keeps the text until the next commit; a stage with tables reads it when it
 //! compares the committed offset with their positions.
 

@@ -46,7 +46,7 @@ struct State {
 }
 
 /// Consecutive statistics, one per second, without a connected or tried broker after which the client has lost all
-/// brokers. librdkafka may have none for a moment while it bootstraps again.
+/// brokers. librdkafka may briefly have none while it bootstraps again.
 const MAX_STATISTICS_WITHOUT_BROKER: u32 = 5;
 
 /// Upper bound of librdkafka's pause between two connection attempts. A client without a connection starts one per second.

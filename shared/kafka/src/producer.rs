@@ -227,7 +227,7 @@ impl Producer {
 
     /// Replaces a client that cannot deliver again.
     fn replace_if_unusable(&self, failed: &Arc<Client>, has_timed_out: bool) {
-        // librdkafka does not recover from three states. A fatal error ends an idempotent producer for good; a denied
+        // librdkafka does not recover from three states. A fatal error ends an idempotent producer permanently; a denied
         // authorization can be such an error. A client that lost all brokers never finds one again. And after a long
         // outage, records of a client whose records timed out may wait forever for earlier in-flight ones, although the
         // broker is back. A new client starts with a new producer id, and the failed records are sent again with it.

@@ -73,7 +73,7 @@ pub trait FileStore: Send + Sync {
     /// [`FileError::Unavailable`].
     fn leftovers(&self, min_age: Duration) -> FileFuture<'_, Vec<(String, u64)>>;
 
-    /// Deletes one of the [`FileStore::leftovers`]. It need not exist any more.
+    /// Deletes one of the [`FileStore::leftovers`]. Succeeds also if it does not exist.
     ///
     /// # Errors
     /// [`FileError::InvalidPath`] for any other path, [`FileError::Unavailable`].

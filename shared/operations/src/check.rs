@@ -16,7 +16,7 @@ use std::time::Duration;
 use finding::Check;
 use xact_config::{ConfigError, Settings};
 
-/// Time limit of one check. The services have shorter limits, whose errors say more.
+/// Time limit of one check. The services have shorter limits, whose errors are more specific.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Returns the result of reading the settings, which is the first check.

@@ -137,7 +137,7 @@ fn named_verdict(named: &Result<Option<FileType>, FileRefusedError>) -> Result<S
             "not named: the content must prove an accepted type, or the server's Content-Disposition must name one"
                 .to_owned(),
         ),
-        Err(refusal) => Err(refusal.to_string()),
+        Err(error) => Err(error.to_string()),
     }
 }
 

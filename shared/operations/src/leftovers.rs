@@ -76,8 +76,8 @@ pub enum LeftoversError {
     Panicked(#[from] JoinError),
 }
 
-/// Lists unfinished files that were last written at least so many hours ago, and deletes them if `action` says so. It is safe
-/// to repeat.
+/// Lists unfinished files that were last written at least `older_than_hours` ago, and deletes them if `action`
+/// requires it. It is safe to repeat.
 ///
 /// # Errors
 /// When the lake cannot be opened, listed or changed.

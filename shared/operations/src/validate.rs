@@ -94,7 +94,7 @@ fn attachment(settings: &Settings, given: Option<String>) -> Result<String, Vali
     let parsed = settings
         .url_policy()
         .check(&url)
-        .map_err(|refusal| refused(refusal.to_string()))?;
-    file_rules::named_type(&parsed).map_err(|refusal| refused(refusal.to_string()))?;
+        .map_err(|error| refused(error.to_string()))?;
+    file_rules::named_type(&parsed).map_err(|error| refused(error.to_string()))?;
     Ok(url)
 }

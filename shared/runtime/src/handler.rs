@@ -1,7 +1,7 @@
 //! The interface of handlers. A handler is a function of typed messages: it returns their outcome.
 //!
-//! It knows no consumer, producer, offset, topic name or retry count; these belong to the runtime. The same handler serves
-//! Kafka, `POST /invoke`, tests and `--dev`.
+//! Consumers, producers, offsets, topic names and retry counts belong to the runtime. The same handler serves Kafka,
+//! `POST /invoke`, tests and `--dev`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,7 +17,7 @@ use xact_contracts::messages::{Message, Problem, SourceRecord};
 use xact_contracts::topology::Stage;
 use xact_kafka::{CommitMetadata, TablePositions};
 
-/// What a handler knows in addition to the message.
+/// What a handler receives in addition to the message.
 #[derive(Debug, Clone)]
 pub struct Context {
     /// The current time.
@@ -152,7 +152,7 @@ pub struct Unavailable {
     pub dependency: &'static str,
     /// What is wrong and what to do about it, redacted.
     pub reason: String,
-    /// What happens to the records at hand.
+    /// What happens to the records of this call.
     pub records: Records,
 }
 

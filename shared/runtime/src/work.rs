@@ -40,7 +40,7 @@ impl Service {
         self.0.limits()
     }
 
-    /// Passes the newly assigned partitions to the handler, and returns where it wants to start instead.
+    /// Passes the newly assigned partitions to the handler, and returns where it requires to start instead.
     pub(crate) async fn assigned(&self, partitions: &[Assigned]) -> Result<Starts, AssignError> {
         self.0.assigned(partitions).await
     }

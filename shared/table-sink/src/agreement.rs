@@ -6,9 +6,9 @@
 //!   work that follows an append is repeated.
 //! - A batch without rows for a table makes no commit in it, so a table *behind* the group is normal too: no record between
 //!   its position and the committed offset has a row in this table.
-//! - To tell this from a table that has lost commits, the metadata of the committed offset (`CommitMetadata`) holds the tables'
-//!   positions. A table behind its noted position has lost commits. (Spark's `RESTORE` removes rows and leaves the positions;
-//!   `xact_lake` detects it and returns the positions that match the rows.)
+//! - The metadata of the committed offset (`CommitMetadata`) holds the tables' positions, which distinguishes this from a
+//!   table that has lost commits: such a table is behind its noted position. (Spark's `RESTORE` removes rows and leaves the
+//!   positions; `xact_lake` detects it and returns the positions that match the rows.)
 //!
 //! No record may be skipped without a log line:
 //!
@@ -16,9 +16,9 @@
 //! |---|---|---|
 //! | table ahead of the topic's end | the topic was recreated, or belongs to another broker | refuse to start |
 //! | table ahead, group without an offset | the topic was recreated and has grown past the table's position, or the group's offsets expired | read from the first record; the table's position is set back, keys deduplicate the rows |
-//! | table ahead of an offset that went back by itself | the topic was recreated while it was read | the same, from that offset |
+//! | table ahead of an offset that decreased without an operator | the topic was recreated while it was read | the same, from that offset |
 //! | table behind the group, at or ahead of its noted position | no rows for it since | none |
-//! | table behind the group and its noted position, or nothing noted | it was restored to an earlier version, replaced by another, or writing to it was disabled | rewind to the table's position |
+//! | table behind the group and its noted position, or no position noted | it was restored to an earlier version, replaced by another, or writing to it was disabled | rewind to the table's position |
 //! | table behind an offset that an operator reset | the operator skips the records between intentionally | none |
 //! | table without a position, new group that starts late (`EVENTHUB_AUTO_OFFSET_RESET=latest`) | first start | the table's position is set; without it the table would later count as replaced |
 

@@ -82,7 +82,7 @@ impl Body {
     fn judge(&mut self) -> Result<Judged, FetchError> {
         let head = std::mem::take(&mut self.head);
         file_rules::judge(self.named, self.declared.as_deref(), &head)
-            .map_err(|refusal| problem_of_200(Category::Permanent, refusal.to_string()).into())
+            .map_err(|error| problem_of_200(Category::Permanent, error.to_string()).into())
     }
 
     /// hyper reports most short bodies itself; this check covers the rest.

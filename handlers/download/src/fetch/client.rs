@@ -78,7 +78,7 @@ impl Clients {
     /// - A server may close a pooled connection at the moment it is reused. GET is idempotent, so this is not a failure yet
     ///   (RFC 9112, section 9.3.1).
     /// - A response with a line that is not a header is read again without that line. Since the skipped line could be the
-    ///   one that says where the body ends, such a response is used only if it announces its length, and its connection is
+    ///   one that states where the body ends, such a response is used only if it announces its length, and its connection is
     ///   not reused.
     pub(super) async fn get(&self, url: &Url) -> Result<Response, FetchError> {
         let host = url[url::Position::BeforeHost..url::Position::AfterPort].to_owned();
@@ -132,7 +132,7 @@ fn builder(resolver: PublicResolver, timeouts: &Timeouts) -> ClientBuilder {
         .read_timeout(timeouts.idle)
 }
 
-/// Returns whether the response says where its body ends, other than by closing the connection.
+/// Returns whether the response states where its body ends, other than by closing the connection.
 fn announces_end(response: &Response) -> bool {
     let headers = response.headers();
     headers.contains_key(CONTENT_LENGTH)

@@ -66,7 +66,7 @@ pub(super) async fn status_failure(response: Response, url: &Url, first: &Url, t
 /// Returns when the URL becomes valid, if that may be the reason for a 403 at `now`.
 ///
 /// Azure rejects every URL that is early by its clock. S3 accepts URLs signed up to 15 minutes ahead, and most are signed
-/// shortly before they arrive here, so a recent start alone is no evidence: either S3 names the reason, or the start must
+/// shortly before they arrive here, so a recent start alone is not evidence: either S3 names the reason, or the start must
 /// still be ahead.
 fn start_if_not_valid_yet(url: &Url, now: Timestamp, error: &ServiceError) -> Option<Timestamp> {
     let start = presigned::start(url)?;

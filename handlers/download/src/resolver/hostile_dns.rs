@@ -1,4 +1,4 @@
-//! A DNS server for tests whose answers change from query to query.
+//! A DNS server for tests whose answers change between queries.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -81,7 +81,7 @@ fn reply(request: &[u8], zone: &Mutex<Zone>) -> Option<Vec<u8>> {
     let is_v4 = question.qtype == QTYPE::TYPE(TYPE::A);
     let answer = {
         let mut zone = zone.lock().unwrap();
-        // A look-up queries both families in any order: both must get the answers of the same turn.
+        // A lookup queries both families in any order: both must get the answers of the same turn.
         let asked = zone.questions.entry((name.clone(), is_v4)).or_default();
         let turn = *asked;
         *asked += 1;
@@ -122,7 +122,7 @@ fn add_addresses<'a>(packet: &mut Packet<'a>, own: &Name<'a>, addresses: &[IpAdd
     }
 }
 
-/// Creates a record with a TTL of 0, so that each look-up has to query again.
+/// Creates a record with a TTL of 0, so that each lookup has to query again.
 fn record<'a>(own: &Name<'a>, data: RData<'a>) -> ResourceRecord<'a> {
     ResourceRecord::new(own.clone(), CLASS::IN, 0, data)
 }

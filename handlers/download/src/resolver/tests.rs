@@ -110,7 +110,8 @@ async fn fetch(resolver: &PublicResolver, port: u16) -> Problem {
 async fn dns_rebinding_does_not_redirect_the_connection() {
     let good = Answer::Addresses(vec![AS_IF_PUBLIC]);
     let bad = Answer::Addresses(vec![LOOPBACK]);
-    // Public for the check and private for a second look-up, if there were one; then private for the check.
+    // The check gets a public address; a second lookup, which must not happen, a private one. Then the check gets the
+    // private one.
     let dns = HostileDns::start(&[(HOST, &[good.clone(), bad, good])]).await;
     let resolver = resolver(&dns, check_with_stand_in);
     // A port that is free at both addresses: other tests listen at the loopback one.

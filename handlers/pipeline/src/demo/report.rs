@@ -15,7 +15,7 @@ use xact_telemetry::metrics::metrics;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Processing {
     Finished,
-    /// Nothing moved any more before everything was done.
+    /// Progress stopped before everything was processed.
     Stalled,
 }
 

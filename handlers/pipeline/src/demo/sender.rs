@@ -29,7 +29,7 @@ const BATCH: usize = 500;
 /// Wait before the lag is read again.
 const LAG_POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Wait for acknowledgements after the process was told to stop.
+/// Wait for acknowledgements after a stop was requested.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Sends samples.

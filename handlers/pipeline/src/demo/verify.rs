@@ -1,7 +1,7 @@
 //! Counts the results of a demo in the lake, the tables and the audit log, and compares them with what was sent.
 //!
 //! No counter of the stages is used, and neither is `reconcile`: that takes the raw topic for what was sent, of which the
-//! embedded broker has forgotten a part. The demo knows what it sent and how each attachment must end.
+//! embedded broker has dropped a part. The demo records what it sent and the expected outcome of each attachment.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{BufRead, Read};

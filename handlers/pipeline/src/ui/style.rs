@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use console::Style;
 
-/// How a line stands out.
+/// How a line is highlighted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tone {
     Good,

@@ -20,7 +20,7 @@ use crate::sample_path::SamplePath;
 use identity::Identity;
 pub(crate) use identity::path_hash;
 
-/// Returns what stands before and after `filler` bytes, for the text of a path. The lengths do not depend on `filler`.
+/// Returns the bytes before and after `filler` bytes, for the text of a path. The lengths do not depend on `filler`.
 type Format = fn(text: &str, filler: u64) -> [Vec<u8>; 2];
 
 /// A file as the server serves it.
@@ -34,8 +34,8 @@ pub struct SampleFile {
     tail: Bytes,
 }
 
-/// Returns the file that the server serves at `path` (percent-decoded, see [`decode_path`](crate::decode_path)) when there
-/// is no fault. The same path has the same bytes on every machine.
+/// Returns the file that the server serves at `path` (percent-decoded, see [`decode_path`](crate::decode_path)) without a
+/// fault. The same path has the same bytes on every machine.
 ///
 /// The path of a fault has a file of its own: `/slow/9000/a/b.pdf` is another one than `/ok/9000/a/b.pdf`. A client that
 /// follows a `redirect` gets the one under `ok`.

@@ -1,7 +1,7 @@
 //! The sample attachment server: real files of any size at any path, and faults on demand, over HTTP and HTTPS.
 //!
 //! Local development, demos, tests and the compose stack download from it what production downloads from presigned URLs.
-//! The path decides the answer, so that the sender of a URL knows it beforehand:
+//! The path decides the answer, so that the sender of a URL can predict it:
 //!
 //! ```text
 //! /{kind}/{size in bytes}/{unique}/{file name}    e.g. /ok/10240/event-7/roof.jpg, /truncated-once/500000/x/estimate.pdf

@@ -9,7 +9,7 @@ use parking_lot::{Mutex, MutexGuard};
 pub(crate) struct SeenPaths(Mutex<LruCache<u64, u32>>);
 
 impl SeenPaths {
-    /// Remembers `capacity` paths; the least recently requested one is forgotten first.
+    /// Holds up to `capacity` paths; the least recently requested one is evicted first.
     pub(crate) fn new(capacity: NonZeroUsize) -> Self {
         Self(Mutex::new(LruCache::new(capacity)))
     }

@@ -13,7 +13,7 @@ use crate::state::SourceState;
 use emulator_kit::certificates::{Certificate, ThrowAway};
 use emulator_kit::{Server, StartError};
 
-/// Number of paths for which the server remembers how often their fault has happened; the oldest is forgotten first.
+/// Number of paths for which the server counts how often their fault has happened; the oldest is evicted first.
 pub const REMEMBERED_PATHS: NonZeroUsize = NonZeroUsize::new(100_000).expect("not zero");
 
 /// Limit on open connections of a listener. Two listeners stay below the usual 1,024 descriptors.

@@ -1,4 +1,4 @@
-//! Certificates in PEM: one that is given, or a throw-away one whose authority nobody else knows.
+//! Certificates in PEM: one that is given, or a throw-away one with a new private authority.
 //!
 //! The key of a throw-away authority is dropped as soon as the certificate is signed. In a folder, a certificate outlives
 //! the process: clients that have loaded the authority trust the server after a restart as well.
@@ -182,7 +182,7 @@ impl ThrowAway {
     }
 }
 
-/// The dates are wide and fixed, so that the certificate is valid whatever the clock says.
+/// The dates are wide and fixed, so that the certificate is valid at any clock setting.
 fn params(name: &str, hosts: &[String]) -> Result<CertificateParams, CertificateError> {
     let mut params = CertificateParams::new(hosts).map_err(|source| CertificateError::HostName {
         hosts: hosts.join(", "),

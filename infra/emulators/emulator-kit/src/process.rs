@@ -38,7 +38,7 @@ impl TlsArguments {
     }
 }
 
-/// SIGINT or SIGTERM. Listen before the addresses are printed: who reads them may send a signal at once.
+/// SIGINT or SIGTERM. Listen before the addresses are printed: a reader of them may send a signal immediately.
 pub struct StopSignal {
     interrupt: Signal,
     terminate: Signal,

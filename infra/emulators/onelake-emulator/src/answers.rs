@@ -145,7 +145,7 @@ fn body_length(response: &Response) -> u64 {
         .unwrap_or(0)
 }
 
-/// Returns the number of body bytes that are sent: none for HEAD, whatever its Content-Length.
+/// Returns the number of body bytes that are sent: none for HEAD, regardless of Content-Length.
 pub(crate) fn sent_bytes(response: &Response, method: &Method) -> u64 {
     if *method == Method::HEAD {
         0

@@ -1,4 +1,4 @@
-//! The faults that the emulator can be told to produce. A [`Rule`](crate::Rule) says which requests they affect.
+//! The faults that the emulator produces on request. A [`Rule`](crate::Rule) selects the requests that they affect.
 
 use axum::http::HeaderMap;
 use axum::http::header::IF_NONE_MATCH;

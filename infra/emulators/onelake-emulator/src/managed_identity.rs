@@ -1,7 +1,7 @@
 //! The endpoint of a [managed identity] in Azure Container Apps; it issues tokens that the emulator accepts.
 //!
 //! Handlers in a stack of containers authenticate as they do in Azure, with `IDENTITY_ENDPOINT` and `IDENTITY_HEADER`, and
-//! renew their tokens. There is no Entra behind it: the header is all that a client needs.
+//! renew their tokens. The header is the only credential: Entra is not involved.
 //!
 //! [managed identity]: https://learn.microsoft.com/azure/container-apps/managed-identity#rest-endpoint-reference
 

@@ -38,7 +38,7 @@ pub struct Options {
     pub items: Vec<Item>,
     /// Bearer tokens to accept.
     pub tokens: Vec<AcceptedToken>,
-    /// Accepts any unexpired JWT for `https://storage.azure.com` as well, whatever its signature.
+    /// Accepts any unexpired JWT for `https://storage.azure.com` as well, regardless of its signature.
     pub any_jwt: bool,
     /// The account for shared keys, as `name=key in base64`; `None`: the well-known `devstoreaccount1`.
     pub account: Option<String>,

@@ -1,15 +1,15 @@
 //! The decision about a file: stored as what it is, or refused.
 //!
-//! The steps are in this order: dangerous content is refused, whatever else the file is. A kind that the content proves is
+//! The steps are in this order: dangerous content is refused in every file. A kind that the content proves is
 //! final; name and declared type cannot change it. A web page is refused under any other name. For text, which proves no kind,
 //! the name counts as far as the content allows.
 
 use super::archive::{self, Archive};
 use super::declared::{self, Declared};
+use super::error::FileRefusedError;
 use super::file_type::FileType;
 use super::old_office::{self, Compound};
 use super::proof::Proof;
-use super::refusal::FileRefusedError;
 use super::unproven::{binary_format, describe};
 use super::{delimited, executable, html, iso_media, office_text, pdf, picture, text};
 use crate::redaction::redact_text;

@@ -7,8 +7,8 @@ use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::disposition;
+use super::error::FileRefusedError;
 use super::file_type::FileType;
-use super::refusal::FileRefusedError;
 
 /// Extensions of server pages, which respond with any kind of file.
 const SERVER_PAGES: [&str; 17] = [
@@ -98,7 +98,7 @@ pub fn type_in_disposition(header: &str) -> Option<FileType> {
 /// Returns the name under which a URL's file is stored: the last segment of the path, or a name in the query if the path names
 /// another kind. Changing this rule would change the paths of stored files.
 ///
-/// Only the URL decides, so that an event always gives the same paths, whatever the server responds.
+/// Only the URL decides, so that an event always gives the same paths, regardless of the server's response.
 pub(crate) fn stored_name(url: &Url) -> Option<String> {
     let path = file_name_of(url);
     let in_path = path.as_deref().and_then(extension);

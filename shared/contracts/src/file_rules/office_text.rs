@@ -37,7 +37,7 @@ const AROUND: [&str; 12] = [
     "?xml", "!doctype", "html", "head", "/head", "meta", "base", "link", "body", "center", "div", "br",
 ];
 
-/// Returns the kind of Office XML, whatever its name.
+/// Returns the kind of Office XML, regardless of its name.
 pub(super) fn xml(head: &[u8]) -> Option<Proof> {
     let text = decode(head).to_ascii_lowercase();
     let markup = skip_blank(&text);

@@ -36,7 +36,7 @@ pub(super) fn is_behind(named: Option<FileType>, head: &[u8]) -> bool {
     has_version && (is_expected && !is_markup || has_object(header))
 }
 
-/// Whether a PDF reader would open the file, whatever else it is.
+/// Whether a PDF reader would open the file, even if it is also of another format.
 pub(super) fn has_header(head: &[u8]) -> bool {
     header_at(head).is_some()
 }

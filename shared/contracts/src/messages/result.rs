@@ -219,7 +219,7 @@ mod tests {
         );
         assert_eq!(result.declared_content_type.as_deref(), Some("image/jpeg"));
         assert_eq!(DownloadResult::decode(&encode(&result)).unwrap(), result);
-        // Without a difference there is no field that an earlier version does not know.
+        // Without a difference, the message has only fields that earlier versions know.
         let plain = encode(&DownloadResult::completed(&cached(None), now));
         assert!(!String::from_utf8_lossy(&plain).contains("declared"));
         assert!(!String::from_utf8_lossy(&encode(&cached(None))).contains("declared"));

@@ -32,7 +32,7 @@ impl Protocol {
     /// Returns the protocol of a request: that of its host name (`….dfs.…`, `….blob.…`), else what its query and headers
     /// show. `header` returns the text of a header, whose name is given in lower case.
     ///
-    /// GET, HEAD and DELETE of a path without a query look the same in both protocols. Then the user agent decides: the
+    /// GET, HEAD and DELETE of a path without a query are the same in both protocols. Then the user agent decides: the
     /// crate `azure_storage_datalake` speaks DFS (`azsdk-rust-storage/…`); all others, the crate `azure_storage_blob`
     /// (`azsdk-rust-storage_blob/…`) among them, speak Blob.
     #[must_use]
@@ -158,7 +158,7 @@ impl Operation {
         TABLE.iter().find(|(known, ..)| *known == self).unwrap_or(&TABLE[0])
     }
 
-    /// Returns the operation of a request. `has_path` says whether it names anything below a workspace, `query` returns the
+    /// Returns the operation of a request. `has_path` is whether it names anything below a workspace, `query` returns the
     /// decoded value of a parameter, and `has_header` returns whether there is a header, whose name is given in lower case.
     #[must_use]
     pub fn of_request<'a>(

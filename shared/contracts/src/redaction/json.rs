@@ -10,7 +10,7 @@ use crate::json::surrogates;
 
 /// Redacts every string of a JSON text, names included; all else stays byte for byte the same.
 ///
-/// The text need not be valid JSON: whatever is in quotes counts as a string, and an unclosed quote ends with the text.
+/// The text need not be valid JSON: text in quotes counts as a string, and an unclosed quote ends with the text.
 #[must_use]
 pub fn redact_json_text(json: &str) -> String {
     let mut out = String::with_capacity(json.len());

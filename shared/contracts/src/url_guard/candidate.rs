@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::refusal::UrlRefusedError;
+use super::error::UrlRefusedError;
 use super::spelling::{self, MAX_URL_BYTES};
 
 /// A URL as it is written, split by RFC 3986 section 3, and as the parser reads it.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use url::{Host, Url};
 
 use super::candidate::Candidate;
-use super::refusal::UrlRefusedError;
+use super::error::UrlRefusedError;
 use super::spelling::{self, MAX_URL_BYTES};
 
 /// Hosts that are allowed if `ALLOWED_ATTACHMENT_DOMAINS` is not set.
@@ -72,7 +72,7 @@ impl UrlPolicy {
     /// Returns the URL to fetch: parsed, without fragment, and with no trailing dot in its host.
     ///
     /// # Errors
-    /// The refusal of the first rule that refuses it.
+    /// The error of the first rule that refuses it.
     pub fn check(&self, raw: &str) -> Result<Url, UrlRefusedError> {
         let candidate = Candidate::read(raw);
         for (_, rule) in RULES {
@@ -92,7 +92,7 @@ impl UrlPolicy {
     /// first URL.
     ///
     /// # Errors
-    /// The refusal of the first rule that refuses it.
+    /// The error of the first rule that refuses it.
     pub fn check_redirect(&self, base: &Url, location: &str) -> Result<Url, UrlRefusedError> {
         if location.len() > MAX_URL_BYTES {
             return Err(UrlRefusedError::TooLong { bytes: location.len() });
@@ -121,7 +121,7 @@ impl UrlPolicy {
             .iter()
             .map(|(name, rule)| RuleVerdict {
                 rule: name,
-                verdict: rule(self, &candidate).map_err(|refusal| refusal.to_string()),
+                verdict: rule(self, &candidate).map_err(|error| error.to_string()),
             })
             .collect()
     }

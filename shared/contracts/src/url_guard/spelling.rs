@@ -57,7 +57,7 @@ pub(super) fn unreadable_character(raw: &str, tail: usize) -> Option<(&'static s
     })
 }
 
-/// A `Location` as text. Bytes that are not UTF-8 are percent-encoded one by one: servers of old send Latin-1, and mean the
+/// A `Location` as text. Bytes that are not UTF-8 are percent-encoded one by one: old servers send Latin-1, and mean the
 /// bytes of their own file names.
 #[must_use]
 pub fn location_text(location: &[u8]) -> Cow<'_, str> {

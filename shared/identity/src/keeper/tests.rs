@@ -118,11 +118,11 @@ async fn no_caller_waits_for_a_slow_renewal() {
     for _ in 0..1000 {
         assert!(text(&identity.token(SCOPE).await.unwrap()).starts_with("token 1 "));
     }
-    assert_eq!(Instant::now(), before, "nobody waited");
+    assert_eq!(Instant::now(), before, "no caller waited");
     sleep(9 * MINUTE).await;
     let before = Instant::now();
     assert!(text(&identity.token(SCOPE).await.unwrap()).starts_with("token 2 "));
-    assert_eq!(Instant::now(), before, "nobody waited");
+    assert_eq!(Instant::now(), before, "no caller waited");
     assert_eq!(server.requests(), 2);
 }
 
@@ -156,7 +156,7 @@ async fn while_renewal_fails_the_old_token_is_used_and_attempts_back_off() {
     let failed = status.failed;
     assert!((10..=45).contains(&failed), "{failed}");
 
-    // Half a minute before it expires it is not returned any more, and the caller gets the error of the renewal.
+    // From half a minute before its expiry, callers get the error of the renewal instead of the token.
     sleep(MINUTE).await;
     assert_eq!(identity.peek(SCOPE).map(|_| ()), None);
     let before = Instant::now();

@@ -133,7 +133,7 @@ async fn an_az_that_hangs_is_killed_with_its_child_processes() {
     let is_running = || {
         let pid = std::fs::read_to_string(&file).unwrap_or_default();
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
-        // A zombie does not run any more.
+        // A zombie has already exited.
         !stat.is_empty() && !stat.contains(") Z ")
     };
     // On a busy machine the first processes may be killed before they have written their id.

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use super::server::{Asked, Reply, Server};
+use super::server::{RecordedRequest, Reply, Server};
 use super::*;
 
 pub(super) const SECRET: &str = "pla8Q~nted-secret/of+the=application";
@@ -19,8 +19,8 @@ pub(super) fn token(text: &str, seconds: i64) -> Reply {
     )
 }
 
-/// Returns a refusal in the format of Entra, with new ids each time.
-pub(super) fn refusal(status: u16, error: &str, code: u32, sentence: &str) -> Reply {
+/// Returns an error response in the format of Entra, with new ids each time.
+pub(super) fn error_reply(status: u16, error: &str, code: u32, sentence: &str) -> Reply {
     Reply::Json(
         status,
         format!(
@@ -53,23 +53,23 @@ fn workload_identity(server: &Server, file: &Path) -> Identity {
 }
 
 /// Checks the common part of a request as Entra does.
-fn is_client_credentials(asked: &Asked) -> bool {
-    asked.method == "POST"
-        && asked.uri.path() == format!("/{TENANT}/oauth2/v2.0/token")
-        && asked.header("content-type") == "application/x-www-form-urlencoded"
-        && asked
+fn is_client_credentials(request: &RecordedRequest) -> bool {
+    request.method == "POST"
+        && request.uri.path() == format!("/{TENANT}/oauth2/v2.0/token")
+        && request.header("content-type") == "application/x-www-form-urlencoded"
+        && request
             .form()
             .get("grant_type")
             .is_some_and(|grant| grant == "client_credentials")
-        && asked.form().get("client_id").is_some_and(|id| id == CLIENT)
+        && request.form().get("client_id").is_some_and(|id| id == CLIENT)
 }
 
 #[tokio::test]
 async fn a_service_principal_gets_a_token_for_each_scope() {
-    let server = Server::tls(|asked, number| {
-        let form = asked.form();
-        if !is_client_credentials(asked) || form["client_secret"] != SECRET || form.len() != 4 {
-            return refusal(401, "invalid_client", 7_000_215, "Invalid client secret provided.");
+    let server = Server::tls(|request, number| {
+        let form = request.form();
+        if !is_client_credentials(request) || form["client_secret"] != SECRET || form.len() != 4 {
+            return error_reply(401, "invalid_client", 7_000_215, "Invalid client secret provided.");
         }
         token(&format!("token-{number}-for-{}", form["scope"]), 3599)
     });
@@ -102,13 +102,13 @@ async fn a_workload_identity_sends_the_current_federated_token() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("azure-identity-token");
     std::fs::write(&file, "federated-1").unwrap();
-    let server = Server::tls(|asked, number| {
-        let form = asked.form();
-        let is_right = is_client_credentials(asked)
+    let server = Server::tls(|request, number| {
+        let form = request.form();
+        let is_right = is_client_credentials(request)
             && form["client_assertion_type"] == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
             && !form.contains_key("client_secret");
         if !is_right {
-            return refusal(400, "invalid_request", 900_144, "The request body is wrong.");
+            return error_reply(400, "invalid_request", 900_144, "The request body is wrong.");
         }
         token(&format!("token-{number}-for-{}", form["client_assertion"]), 3599)
     });
@@ -150,7 +150,7 @@ async fn an_unusable_federated_token_is_reported_and_read_again() {
 }
 
 #[tokio::test]
-async fn refusals_of_entra_say_what_to_do() {
+async fn errors_of_entra_state_the_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("azure-identity-token");
     std::fs::write(&file, "federated").unwrap();
@@ -208,7 +208,7 @@ async fn refusals_of_entra_say_what_to_do() {
             "was refused a token with 400: AADSTS123456: A sentence.",
         ),
     ] {
-        let server = Server::tls(move |_, _| refusal(status, error, code, "A sentence."));
+        let server = Server::tls(move |_, _| error_reply(status, error, code, "A sentence."));
         let identity = match by_secret {
             true => service_principal(&server, LONG_TIMEOUTS),
             false => workload_identity(&server, &file),
@@ -228,7 +228,7 @@ async fn refusals_of_entra_say_what_to_do() {
 async fn transient_errors_of_entra_are_retried() {
     let server = Server::tls(|_, number| match number {
         1 => Reply::Html(503, "<html>Our services aren't available right now</html>".to_owned()),
-        2 => refusal(
+        2 => error_reply(
             400,
             "temporarily_unavailable",
             90_033,
@@ -291,24 +291,24 @@ async fn a_server_that_cannot_be_reached_or_trusted_is_named() {
         .unwrap()
         .port();
     let url = format!("https://127.0.0.1:{port}");
-    let mut nobody = settings(&[
+    let mut unreachable = settings(&[
         ("AZURE_TENANT_ID", TENANT),
         ("AZURE_CLIENT_ID", CLIENT),
         ("AZURE_CLIENT_SECRET", SECRET),
         ("AZURE_AUTHORITY_HOST", &url),
     ]);
-    let identity = Identity::with_limits(&nobody, LONG_TIMEOUTS).unwrap();
+    let identity = Identity::with_limits(&unreachable, LONG_TIMEOUTS).unwrap();
     let error = first_failure(&identity).await;
     assert!(error.is_transient());
     assert!(error.to_string().contains("Connection refused"), "{error}");
 
-    let stranger = Server::tls(|_, _| token("x", 3599));
-    nobody.authority = Some(stranger.url.parse().unwrap());
-    let identity = Identity::with_limits(&nobody, LONG_TIMEOUTS).unwrap();
+    let untrusted = Server::tls(|_, _| token("x", 3599));
+    unreachable.authority = Some(untrusted.url.parse().unwrap());
+    let identity = Identity::with_limits(&unreachable, LONG_TIMEOUTS).unwrap();
     let error = first_failure(&identity).await.to_string();
     assert!(
         error.contains("localhost:") && error.contains("SSL_CERT_FILE"),
         "{error}"
     );
-    assert_eq!(stranger.requests(), 0, "the secret was not shown");
+    assert_eq!(untrusted.requests(), 0, "the secret was not sent");
 }

@@ -5,7 +5,7 @@
 //! `azure_identity` reads its address from the process's own variables, so each test starts this test program again, as a
 //! process that has them, and [`child`] asks for the token.
 
-use super::server::{Asked, Reply, Server};
+use super::server::{RecordedRequest, Reply, Server};
 use super::*;
 
 pub(super) const HEADER: &str = "853b9a84-5bfa-4b22-a3f3-0b9a43d9ad8a";
@@ -57,8 +57,8 @@ fn child() {
         println!("child> describe: {}", identity.describe());
         let timeout = std::env::var(TOKEN_TIMEOUT).map_or(60_000, |milliseconds| milliseconds.parse().unwrap());
         for scope in [STORAGE, EVENT_HUBS, STORAGE] {
-            let asked = tokio::time::timeout(Duration::from_millis(timeout), identity.token(scope)).await;
-            match asked {
+            let outcome = tokio::time::timeout(Duration::from_millis(timeout), identity.token(scope)).await;
+            match outcome {
                 Ok(Ok(token)) => println!("child> token: {} {}", text(&token), lives_about(&token, 86_399)),
                 Ok(Err(error)) => println!("child> error: {error}"),
                 // It still retries: the error that it retries after.
@@ -69,14 +69,14 @@ fn child() {
 }
 
 /// Returns a token in the format of the endpoint: the date is text.
-fn token(asked: &Asked) -> Reply {
-    let resource = &asked.query()["resource"];
+fn token(request: &RecordedRequest) -> Reply {
+    let resource = &request.query()["resource"];
     let expires_on = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap()
         .as_secs()
         + 86_399;
-    let client = asked
+    let client = request
         .query()
         .get("client_id")
         .cloned()
@@ -90,13 +90,13 @@ fn token(asked: &Asked) -> Reply {
 }
 
 /// Checks a request as the endpoint does.
-fn endpoint(asked: &Asked, _: usize) -> Reply {
-    if asked.header("x-identity-header") != HEADER {
+fn endpoint(request: &RecordedRequest, _: usize) -> Reply {
+    if request.header("x-identity-header") != HEADER {
         return Reply::Json(401, r#"{"statusCode":401,"message":"wrong header"}"#.to_owned());
     }
-    let query = asked.query();
-    let is_right = asked.method == "GET"
-        && asked.uri.path() == "/msi/token"
+    let query = request.query();
+    let is_right = request.method == "GET"
+        && request.uri.path() == "/msi/token"
         && query.get("api-version").is_some_and(|version| version == "2019-08-01")
         && query
             .get("resource")
@@ -105,7 +105,7 @@ fn endpoint(asked: &Asked, _: usize) -> Reply {
             .keys()
             .all(|name| ["api-version", "resource", "client_id"].contains(&name.as_str()));
     match (is_right, query.get("client_id").map(String::as_str)) {
-        (true, None | Some(CLIENT)) => token(asked),
+        (true, None | Some(CLIENT)) => token(request),
         _ => Reply::Json(
             400,
             r#"{"statusCode":400,"message":"No User Assigned or Delegated Managed Identity found for specified ClientId/ResourceId/PrincipalId.","correlationId":"5f5a"}"#
@@ -158,11 +158,11 @@ async fn a_client_id_selects_the_user_assigned_identity() {
         outcome.lines[1],
         format!("token: planted-token-of-{CLIENT}-for-https://storage.azure.com true")
     );
-    server.asked(1, |asked| assert_eq!(asked.query()["client_id"], CLIENT));
+    server.request(1, |request| assert_eq!(request.query()["client_id"], CLIENT));
 }
 
 #[tokio::test]
-async fn refusals_of_the_endpoint_say_what_to_do() {
+async fn errors_of_the_endpoint_state_the_remedy() {
     let server = Server::plain(endpoint);
     let address = format!("{}/msi/token", server.url);
     let other = "00000000-1111-2222-3333-444444444444";
@@ -184,7 +184,7 @@ async fn refusals_of_the_endpoint_say_what_to_do() {
     assert_eq!(
         server.requests(),
         2,
-        "a refusal is not asked for again at once, for each of the two scopes"
+        "a rejected request is not repeated immediately, for each of the two scopes"
     );
 
     let outcome = in_a_container(&[("IDENTITY_ENDPOINT", &address), ("IDENTITY_HEADER", "another")]).await;
@@ -197,10 +197,10 @@ async fn refusals_of_the_endpoint_say_what_to_do() {
 
 #[tokio::test]
 async fn a_sidecar_that_starts_slowly_or_answers_nonsense_is_retried() {
-    let server = Server::plain(|asked, number| match number {
+    let server = Server::plain(|request, number| match number {
         1 => Reply::Json(500, r#"{"statusCode":500,"message":"starting"}"#.to_owned()),
         2 => Reply::Html(502, "<html>planted</html>".to_owned()),
-        _ => token(asked),
+        _ => token(request),
     });
     let address = format!("{}/msi/token", server.url);
     let outcome = in_a_container(&[("IDENTITY_ENDPOINT", &address), ("IDENTITY_HEADER", HEADER)]).await;

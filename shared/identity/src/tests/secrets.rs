@@ -31,9 +31,9 @@ impl MakeWriter<'_> for Log {
 }
 
 /// Answers that echo the request.
-fn echo(asked: &server::Asked, number: usize) -> Reply {
-    let body = String::from_utf8_lossy(&asked.body).into_owned();
-    let secret = &asked.form()["client_secret"];
+fn echo(request: &server::RecordedRequest, number: usize) -> Reply {
+    let body = String::from_utf8_lossy(&request.body).into_owned();
+    let secret = &request.form()["client_secret"];
     let jwt = "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.eyJvaWQiOiI3ZDNjOGYwZSJ9.c2lnbmF0dXJl";
     match number {
         1 => Reply::Html(500, format!("<html>{body} {secret} {jwt}</html>")),
@@ -48,7 +48,7 @@ fn echo(asked: &server::Asked, number: usize) -> Reply {
         ),
         4 => Reply::Html(200, format!("{body} {secret}")),
         5 => entra::token(jwt, 3599),
-        _ => entra::refusal(
+        _ => entra::error_reply(
             401,
             "invalid_client",
             7_000_215,

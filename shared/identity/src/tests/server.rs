@@ -15,14 +15,14 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair,
 use rustls::pki_types::PrivatePkcs8KeyDer;
 
 /// A request.
-pub(super) struct Asked {
+pub(super) struct RecordedRequest {
     pub(super) method: Method,
     pub(super) uri: Uri,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
 }
 
-impl Asked {
+impl RecordedRequest {
     pub(super) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
@@ -85,12 +85,12 @@ impl Reply {
     }
 }
 
-type Answers = Arc<dyn Fn(&Asked, usize) -> Reply + Send + Sync>;
+type Answers = Arc<dyn Fn(&RecordedRequest, usize) -> Reply + Send + Sync>;
 
 pub(super) struct Server {
     pub(super) url: String,
     pub(super) ca_pem: Vec<u8>,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    recorded: Arc<Mutex<Vec<RecordedRequest>>>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -102,12 +102,12 @@ impl Drop for Server {
 
 impl Server {
     /// Starts without TLS, like the endpoint of a container app.
-    pub(super) fn plain(answers: impl Fn(&Asked, usize) -> Reply + Send + Sync + 'static) -> Self {
+    pub(super) fn plain(answers: impl Fn(&RecordedRequest, usize) -> Reply + Send + Sync + 'static) -> Self {
         Self::start(None, Arc::new(answers))
     }
 
     /// Starts with a certificate of its own authority: connections to Entra use https only.
-    pub(super) fn tls(answers: impl Fn(&Asked, usize) -> Reply + Send + Sync + 'static) -> Self {
+    pub(super) fn tls(answers: impl Fn(&RecordedRequest, usize) -> Reply + Send + Sync + 'static) -> Self {
         Self::start(Some(certificate()), Arc::new(answers))
     }
 
@@ -115,13 +115,13 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let written = asked.clone();
+        let recorded = Arc::new(Mutex::new(Vec::new()));
+        let written = recorded.clone();
         let app = Router::new().fallback(move |request: Request| {
             let (written, answers) = (written.clone(), answers.clone());
             async move {
                 let (parts, body) = request.into_parts();
-                let request = Asked {
+                let request = RecordedRequest {
                     method: parts.method,
                     uri: parts.uri,
                     headers: parts.headers,
@@ -154,17 +154,17 @@ impl Server {
         Self {
             url: format!("{scheme}://localhost:{}", address.port()),
             ca_pem: ca_pem.into_bytes(),
-            asked,
+            recorded,
             task,
         }
     }
 
     pub(super) fn requests(&self) -> usize {
-        self.asked.lock().unwrap().len()
+        self.recorded.lock().unwrap().len()
     }
 
-    pub(super) fn asked<T>(&self, number: usize, look: impl FnOnce(&Asked) -> T) -> T {
-        look(&self.asked.lock().unwrap()[number - 1])
+    pub(super) fn request<T>(&self, number: usize, read: impl FnOnce(&RecordedRequest) -> T) -> T {
+        read(&self.recorded.lock().unwrap()[number - 1])
     }
 }
 

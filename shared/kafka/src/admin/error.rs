@@ -76,7 +76,7 @@ pub enum AdminError {
     },
 }
 
-/// On Event Hubs, clients cannot create topics through Kafka, whatever their role.
+/// On Event Hubs, clients cannot create topics through Kafka with any role.
 fn created_by_deployment(namespace: &str) -> String {
     format!(
         "on Event Hubs, topics are created by the deployment (bicep/), or by hand: az eventhubs eventhub create \

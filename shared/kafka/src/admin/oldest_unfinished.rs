@@ -34,7 +34,7 @@ pub fn oldest_unfinished(settings: &Settings, stage: Stage) -> Result<Oldest, Ad
         .into_iter()
         .filter(|lag| lag.stage == stage)
         .collect();
-    // A broker that restarts may report no topics for a moment. This does not mean that nothing waits.
+    // A broker that restarts may briefly report no topics. This does not mean that all messages are processed.
     if lags.is_empty() {
         return Ok(Oldest::Unknown);
     }

@@ -16,7 +16,7 @@ pub(crate) enum RequestError {
         /// The service's code, for example `BlobAlreadyExists`.
         code: String,
     },
-    /// There is no usable response: network, identity, permission. The text gives the reason, without a URL.
+    /// No usable response arrived: network, identity, permission. The text gives the reason, without a URL.
     Failed(String),
 }
 

@@ -177,7 +177,7 @@ impl<R: TableRow> Append<'_, R> {
         if self.staged.rows == selection.chosen {
             return Ok(());
         }
-        // A plan is only made while no attempt is unresolved, so no commit can name the old files any more.
+        // A plan is only made while no attempt is unresolved, so no commit can still name the old files.
         let staged = std::mem::take(&mut self.staged);
         data_files::delete(&snapshot.table, &staged.files).await;
         if !selection.chosen.is_empty() {

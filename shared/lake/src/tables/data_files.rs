@@ -96,7 +96,7 @@ async fn write_dates<R: TableRow>(table: &DeltaTable, rows: &[&R]) -> Result<Vec
         .map_err(|error| TableErrorKind::delta("write a data file", &error))
 }
 
-/// Deletes files that no commit names and none can name any more. What cannot be deleted is left to `table vacuum`.
+/// Deletes files that no commit names or will name. Files that cannot be deleted are left to `table vacuum`.
 pub(crate) async fn delete(table: &DeltaTable, files: &[Add]) {
     for file in files {
         let deleted = match Path::from_url_path(&file.path) {

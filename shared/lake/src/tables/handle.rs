@@ -121,8 +121,8 @@ impl<R: TableRow> Handle<R> {
         self.snapshot = Some(snapshot);
     }
 
-    /// Returns whether the table at the location is still the one that was loaded. The storage is asked at intervals: the
-    /// table may have been deleted or replaced, and a commit at the next version would not notice.
+    /// Returns whether the table at the location is still the one that was loaded. Reads the storage at intervals: the
+    /// table may have been deleted or replaced, and a commit at the next version would not detect this.
     async fn is_confirmed(&mut self, snapshot: &Snapshot) -> Result<bool, TableErrorKind> {
         if self.confirmed.elapsed() < self.options.confirm_every {
             return Ok(true);
@@ -252,8 +252,8 @@ impl<R: TableRow> Handle<R> {
 
     async fn create(&mut self) -> Result<(), TableErrorKind> {
         let table = self.unloaded_table()?;
-        // A log without its beginning is what remains of a table that was deleted while others wrote to it. With a new
-        // first entry it would be a table that nobody can read.
+        // A log without its first entry remains of a table that was deleted while other processes wrote to it. A new
+        // first entry would make it an unreadable table.
         match table.object_store().list(Some(&Path::from(LOG))).next().await {
             None => {}
             Some(Ok(found)) => {

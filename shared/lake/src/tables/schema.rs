@@ -83,7 +83,7 @@ pub(crate) fn conform(batch: &RecordBatch, table: &SchemaRef) -> Result<RecordBa
     RecordBatch::try_new(Arc::clone(table), columns).map_err(TableErrorKind::schema)
 }
 
-/// Returns a column in the type that the table declares, whatever physical type the file's writer chose.
+/// Returns a column in the type that the table declares, regardless of the physical type in the file.
 pub(crate) fn as_declared(column: &ArrayRef, schema: &Schema, name: &str) -> Result<ArrayRef, ArrowError> {
     cast(column, schema.field_with_name(name)?.data_type())
 }

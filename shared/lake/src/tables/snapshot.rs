@@ -151,7 +151,7 @@ impl Snapshot {
         self.restored = positions;
     }
 
-    /// Returns the positions that the next commit must write, whatever else it does.
+    /// Returns the positions that the next commit must write in any case.
     pub(crate) fn restored(&self) -> &BTreeMap<AppId, i64> {
         &self.restored
     }

@@ -74,7 +74,7 @@ impl<R: TableRow> Table<R> {
         .await
     }
 
-    /// Returns the earliest date from `first` to `last` on which each of the ids has a row, whatever its `replay_count`.
+    /// Returns the earliest date from `first` to `last` on which each of the ids has a row, with any `replay_count`.
     /// Ids without a row are left out. Only dates that have files cost anything.
     ///
     /// # Errors

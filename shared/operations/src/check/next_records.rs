@@ -31,7 +31,7 @@ struct Place {
 type Reader = (Stage, String);
 
 pub(super) fn check(settings: &Settings) -> Finding {
-    // If this fails, the checks "topics" and "groups" say why.
+    // If this fails, the checks "topics" and "groups" report the reason.
     let Ok(lags) = LagReader::new(settings).and_then(|reader| reader.read()) else {
         return Finding::skipped("the positions of the groups cannot be read");
     };

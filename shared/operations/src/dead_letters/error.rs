@@ -30,7 +30,7 @@ pub enum DeadLettersError {
         /// The dead-letter topic.
         topic: String,
     },
-    /// A settlement must be told its entries.
+    /// A settlement without entries or filters.
     #[error("no entries selected: name them (PARTITION:OFFSET), pass filters, or pass --everything")]
     NothingSelected,
     /// The original message cannot be restored.

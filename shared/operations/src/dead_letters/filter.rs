@@ -29,7 +29,7 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Returns whether there is no condition.
+    /// Returns whether the filter has no condition.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

@@ -1,4 +1,4 @@
-//! The bytes of an original message as a human can read them, without secrets unless they are asked for.
+//! The bytes of an original message as readable text, without secrets unless they are requested.
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};

@@ -184,7 +184,7 @@ fn decide(
         (None, Settlement::Resolved) => Ok(None),
         (None, Settlement::Replayed) => replay::message(entry, rules)
             .map(|message| Some(message.topic))
-            .map_err(|refusal| redact_text(&refusal.to_string())),
+            .map_err(|error| redact_text(&error.to_string())),
     };
     let (decision, topic, detail) = match decided {
         Ok(Some(topic)) => (Decision::Planned, Some(topic.clone()), format!("to {topic}")),

@@ -75,7 +75,7 @@ pub async fn view(
     };
     let replay = match replay::message(&entry, &ReplayRules::new(settings, now)) {
         Ok(message) => ReplayOutcome::Topic(message.topic),
-        Err(refusal) => ReplayOutcome::Refused(redact_text(&refusal.to_string())),
+        Err(error) => ReplayOutcome::Refused(redact_text(&error.to_string())),
     };
     Ok(EntryView {
         summary: EntrySummary::of(&entry),

@@ -51,7 +51,7 @@ impl TableState {
         if info.small_files > MANY_SMALL_FILES {
             let files = info.small_files;
             advice.push(format!(
-                "{files} small files slow down key look-ups and reads: run `table optimize`"
+                "{files} small files slow down key lookups and reads: run `table optimize`"
             ));
         }
         let commits = info.version - info.checkpoint.unwrap_or(0).min(info.version);

@@ -26,7 +26,7 @@ const REBALANCE_RETRY_DELAY: Duration = Duration::from_millis(200);
 
 /// A stage's answer about its newly assigned partitions.
 pub(crate) struct StageStarts {
-    /// Where the stage wants to start instead.
+    /// Where the stage requires to start instead.
     pub(crate) starts: Starts,
     /// The positions of the stage's tables.
     pub(crate) table_positions: BTreeMap<AppId, TablePositions>,

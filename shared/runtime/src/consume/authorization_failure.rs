@@ -7,7 +7,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 
 use super::callbacks::Callbacks;
 
-/// Interval of the checks whether access was granted meanwhile.
+/// Interval of the checks whether access has been granted.
 pub(super) const AUTHORIZATION_CHECK_INTERVAL: Duration = Duration::from_secs(15);
 
 /// The broker denied access, and recovery has not been observed yet.

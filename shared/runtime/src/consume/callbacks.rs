@@ -186,7 +186,7 @@ impl ClientContext for Callbacks {
 
     fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
         self.count_event();
-        // The position has expired and reading continues elsewhere: this is worth a warning.
+        // The position has expired and reading continues elsewhere: log a warning.
         if fac == "OFFSET" && matches!(level, RDKafkaLogLevel::Warning) {
             tracing::warn!(worker = self.worker, "{message}");
         }

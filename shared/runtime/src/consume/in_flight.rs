@@ -86,7 +86,7 @@ impl Memory {
     }
 
     /// Wakes the polling thread as soon as there is room. Must be called before [`Memory::has_room`]: then either that call
-    /// or the guard that makes room sees the other side.
+    /// finds the room, or the guard that makes room finds the request.
     pub(crate) fn notify_room(&self) {
         self.notifies.store(true, Ordering::SeqCst);
     }

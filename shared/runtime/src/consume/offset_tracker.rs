@@ -1,4 +1,4 @@
-//! The offset that may be committed: the first that is not done, in whatever order the records complete.
+//! The offset that may be committed: the first that is not done. Records complete in any order.
 
 use std::collections::VecDeque;
 

@@ -99,7 +99,7 @@ impl Partition {
     }
 
     /// Wakes the polling thread as soon as the window is no larger than this. Must be called before [`Partition::window`]:
-    /// then either that call or the record that shrinks the window sees the other side.
+    /// then either that call finds the smaller window, or the record that shrinks the window finds the request.
     pub(crate) fn notify_window(&self, window: usize) {
         self.notify_below.store(window + 1, Ordering::SeqCst);
     }
@@ -116,7 +116,8 @@ impl Partition {
 
     /// Begins work on a record; `None` if the partition was revoked.
     pub(crate) fn start_work(self: &Arc<Self>) -> Option<Running> {
-        // Counted before the check. Draining revokes first and then reads the count, so one of the two sees the other.
+        // Counted before the check. Draining revokes first and then reads the count, so either this work finds the
+        // partition revoked, or draining counts this work.
         let running = Running::new(Arc::clone(self));
         (!self.revoked.is_cancelled()).then_some(running)
     }

@@ -26,7 +26,7 @@ const MAX_WAIT_INTERVAL: Duration = Duration::from_secs(1);
 const RECORDS_PER_UPKEEP: u32 = 64;
 
 impl Consumer {
-    /// Polls until told to stop, then drains. Returns whether all work ended within the grace period.
+    /// Polls until a stop is requested, then drains. Returns whether all work ended within the grace period.
     pub(crate) fn run(mut self, sink: &dyn Sink, on_assigned: &OnAssigned<'_>) -> Result<bool, ConsumeError> {
         let callbacks = self.callbacks();
         callbacks.health.starting(&callbacks.worker, WAITING_FOR_ASSIGNMENT);

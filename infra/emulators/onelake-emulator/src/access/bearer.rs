@@ -42,7 +42,7 @@ struct Owner {
 /// All accepted tokens.
 pub(crate) struct Tokens {
     known: RwLock<HashMap<[u8; 32], Owner>>,
-    /// Whether any unexpired JWT for storage is accepted, whatever its signature.
+    /// Whether any unexpired JWT for storage is accepted, regardless of its signature.
     any_jwt: bool,
 }
 

@@ -69,7 +69,7 @@ fn object_text(name: &str, value: &RawValue) -> Result<Option<String>, String> {
                 return Ok(None);
             }
             let inside: &RawValue =
-                serde_json::from_str(&text).map_err(|error| format!("{name} is a string that is no JSON: {error}"))?;
+                serde_json::from_str(&text).map_err(|error| format!("{name} is a string that is not JSON: {error}"))?;
             match Kind::of(inside) {
                 Kind::Object => Ok(Some(inside.get().to_owned())),
                 other => Err(format!("{name} is a string that holds {other}, not an object")),

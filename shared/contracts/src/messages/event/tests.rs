@@ -236,7 +236,7 @@ fn the_error_for_a_value_that_is_not_an_event_has_the_reason() {
         (br#"{"trace_id":"t"}"#, "event_type / type is missing"),
         (
             br#"{"trace_id":"t","type":"x","data":"{"}"#,
-            "data is a string that is no JSON",
+            "data is a string that is not JSON",
         ),
         (br#"{"trace_id":"t","type":"x","data":[]}"#, "data is a list"),
     ] {

@@ -35,7 +35,7 @@ struct Removal<'a, R> {
 }
 
 impl<R: TableRow> Table<R> {
-    /// Removes the rows of these ids, each of its date, whatever their `replay_count`: all in one commit. Positions do
+    /// Removes the rows of these ids, each of its date, with any `replay_count`: all in one commit. Positions do
     /// not change. A table that does not exist has no rows. The call may be repeated after any outcome, a crash
     /// included.
     ///

@@ -1,4 +1,4 @@
-//! Vacuum: deletes the files that no version of the table names any more.
+//! Vacuum: deletes the files that no retained version of the table names.
 
 use std::time::Duration;
 

@@ -54,7 +54,7 @@ impl<'a> Wanted<'a> {
         Self { by_id }
     }
 
-    /// Looks up all keys of these ids, whatever their `replay_count`.
+    /// Looks up all keys of these ids, with any `replay_count`.
     pub(crate) fn ids(ids: &'a HashSet<Arc<str>>) -> Self {
         Self {
             by_id: ids.iter().map(|id| (&**id, Replays::All)).collect(),

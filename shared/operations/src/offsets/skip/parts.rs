@@ -223,15 +223,15 @@ mod tests {
     #[test]
     fn an_unreadable_batch_is_skipped_to_the_next_record_whatever_its_size() {
         for size in 1..40 {
-            let look = log(60, 5..5 + size);
+            let topic = log(60, 5..5 + size);
             assert_eq!(
-                between(&look, 5, Until::Next, 60).unwrap(),
+                between(&topic, 5, Until::Next, 60).unwrap(),
                 (vec![bad(5, 5 + size)], 5 + size),
                 "{size}"
             );
-            let look = log(5 + size, 5..5 + size);
+            let topic = log(5 + size, 5..5 + size);
             assert_eq!(
-                between(&look, 5, Until::Next, 5 + size).unwrap().1,
+                between(&topic, 5, Until::Next, 5 + size).unwrap().1,
                 5 + size,
                 "to the end"
             );
@@ -240,22 +240,22 @@ mod tests {
 
     #[test]
     fn a_readable_record_is_skipped_alone() {
-        let mut look = log(10, [7]);
-        look.markers = vec![3];
-        assert_eq!(between(&look, 2, Until::Next, 10).unwrap(), (vec![good(2)], 3));
-        assert_eq!(between(&look, 3, Until::Next, 10).unwrap(), (vec![good(4)], 5));
-        assert!(between(&look, 10, Until::Next, 10).is_err());
+        let mut topic = log(10, [7]);
+        topic.markers = vec![3];
+        assert_eq!(between(&topic, 2, Until::Next, 10).unwrap(), (vec![good(2)], 3));
+        assert_eq!(between(&topic, 3, Until::Next, 10).unwrap(), (vec![good(4)], 5));
+        assert!(between(&topic, 10, Until::Next, 10).is_err());
     }
 
     #[test]
-    fn a_stretch_is_told_part_by_part() {
-        let mut look = log(20, [4, 5, 9]);
-        look.markers = vec![7];
+    fn a_range_is_returned_part_by_part() {
+        let mut topic = log(20, [4, 5, 9]);
+        topic.markers = vec![7];
         let wanted = vec![good(3), bad(4, 6), good(6), good(8), bad(9, 10), good(10)];
-        assert_eq!(between(&look, 3, Until::Offset(11), 20).unwrap(), (wanted, 11));
+        assert_eq!(between(&topic, 3, Until::Offset(11), 20).unwrap(), (wanted, 11));
         // It ends within what cannot be read.
         assert_eq!(
-            between(&look, 3, Until::Offset(5), 20).unwrap(),
+            between(&topic, 3, Until::Offset(5), 20).unwrap(),
             (vec![good(3), bad(4, 5)], 5)
         );
     }
@@ -263,11 +263,11 @@ mod tests {
     #[test]
     fn too_many_records_are_refused() {
         let most = i64::try_from(MAX_RECORDS).unwrap();
-        let look = log(2 * most, []);
+        let topic = log(2 * most, []);
         assert_eq!(
-            between(&look, 0, Until::Offset(most), 2 * most).unwrap().0.len(),
+            between(&topic, 0, Until::Offset(most), 2 * most).unwrap().0.len(),
             MAX_RECORDS
         );
-        assert!(between(&look, 0, Until::Offset(most + 1), 2 * most).is_err());
+        assert!(between(&topic, 0, Until::Offset(most + 1), 2 * most).is_err());
     }
 }

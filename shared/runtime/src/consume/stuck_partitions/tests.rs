@@ -185,7 +185,7 @@ fn time_of_a_blocked_thread_does_not_count() {
     let mut watched = Watched::new("held-up");
     watched.observe_for(UNREAD, 1);
     watched.now += Duration::from_secs(300);
-    // What was queued meanwhile comes at once.
+    // Records queued in the meantime are delivered immediately.
     for _ in 0..300 {
         watched.observe(UNREAD, Some(&watched.errors));
     }

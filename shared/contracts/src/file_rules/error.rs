@@ -68,7 +68,7 @@ pub enum FileRefusedError {
 }
 
 impl FileRefusedError {
-    /// Returns the refusal of content that is neither of the named kind nor of another accepted one.
+    /// Returns the error for content that is neither of the named kind nor of another accepted one.
     pub(super) fn content(named: Option<FileType>, found: &'static str) -> Self {
         match named {
             Some(expected) => Self::Content { found, expected },
