@@ -115,10 +115,10 @@ pub fn lag(client: &Variables, dir: &WorkDir) -> Result<Vec<(String, String, u64
         .flatten()
         .filter_map(row)
         .collect();
-    match rows.is_empty() {
-        true => Err(failed("`topics lag` prints no lag", text)),
-        false => Ok(rows),
+    if rows.is_empty() {
+        return Err(failed("`topics lag` printed no lag", text));
     }
+    Ok(rows)
 }
 
 /// Waits until no group has lag on a broker whose pipeline has the retry delays of `--dev`.

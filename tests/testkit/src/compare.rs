@@ -117,15 +117,15 @@ pub fn findings(sent: &[Sent], tables: &Tables, files: &Path) -> Vec<Finding> {
         .flat_map(|sent| &sent.attachments)
         .map(|attachment| attachment.media_id.as_str())
         .collect();
-    let mut strangers = |name: &str, rows: &Rows<'_>, is_known: &dyn Fn(&str) -> bool| {
+    let mut unexpected = |name: &str, rows: &Rows<'_>, is_known: &dyn Fn(&str) -> bool| {
         for key in rows.keys().filter(|key| !is_known(key)) {
             let text = format!("{name} has a row of {key}, for which nothing was sent");
             findings.push(Finding::new(Fault::Unexpected, key, text));
         }
     };
-    strangers("xact_events", &comparison.events, &|id| event_ids.contains(id));
-    strangers("xact_attachments", &comparison.completed, &|id| media_ids.contains(id));
-    strangers("xact_attachments_failed", &comparison.failed, &|id| {
+    unexpected("xact_events", &comparison.events, &|id| event_ids.contains(id));
+    unexpected("xact_attachments", &comparison.completed, &|id| media_ids.contains(id));
+    unexpected("xact_attachments_failed", &comparison.failed, &|id| {
         media_ids.contains(id)
     });
     findings

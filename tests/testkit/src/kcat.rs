@@ -1,4 +1,4 @@
-//! Kafka seen by somebody else's client: kcat.
+//! An independent Kafka client: kcat.
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use crate::error::Result;
 use crate::error::failed;
 
-/// A record, as kcat reads it.
+/// A record as read by kcat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// Its key; empty without one.
@@ -15,7 +15,7 @@ pub struct Record {
     pub partition: i32,
     /// Offset.
     pub offset: i64,
-    /// When it was written, in milliseconds.
+    /// Timestamp in milliseconds.
     pub timestamp: i64,
     /// Its value.
     pub value: Vec<u8>,
@@ -27,7 +27,7 @@ pub struct Record {
 /// When kcat fails.
 ///
 /// # Panics
-/// When kcat is not installed: then nothing here can be tested, and the reader is told how to get it.
+/// When kcat is not installed; the message says how to install it.
 pub fn kcat(args: &[&str], input: &[u8]) -> Result<Vec<u8>> {
     let child = Command::new("kcat")
         .args(args)
@@ -42,7 +42,7 @@ pub fn kcat(args: &[&str], input: &[u8]) -> Result<Vec<u8>> {
     let mut stdin = child.stdin.take();
     let input = input.to_vec();
     let writer = std::thread::spawn(move || {
-        // Broken pipe: kcat ended, and its own error tells why.
+        // A broken pipe means that kcat has exited; its error output has the reason.
         stdin.as_mut().map(|stdin| stdin.write_all(&input))
     });
     let Output { status, stdout, stderr } = child
@@ -50,19 +50,19 @@ pub fn kcat(args: &[&str], input: &[u8]) -> Result<Vec<u8>> {
         .map_err(|error| failed("kcat", error.to_string()))?;
     let _ = writer.join();
     let stderr = String::from_utf8_lossy(&stderr);
-    // It reports what it could not deliver, and exits with 0 all the same.
+    // kcat exits with 0 although it reports records that it could not deliver.
     if !status.success() || stderr.contains("Delivery failed") || stderr.contains("ERROR") {
         return Err(failed(format!("kcat {} ({status})", args.join(" ")), stderr));
     }
     Ok(stdout)
 }
 
-/// Sends one record whose value are exactly these bytes.
+/// Sends one record whose value is exactly these bytes.
 ///
 /// # Errors
 /// When kcat fails.
 pub fn produce(broker: &str, topic: &str, key: &str, value: &[u8]) -> Result<()> {
-    // The whole input is one message: its delimiter is nowhere in it.
+    // The whole input is one message, since the delimiter does not occur in it.
     let args = [
         "-P",
         "-b",
@@ -77,19 +77,19 @@ pub fn produce(broker: &str, topic: &str, key: &str, value: &[u8]) -> Result<()>
     kcat(&args, value).map(drop)
 }
 
-/// Sends many records, whose values hold no line breaks, in this order.
+/// Sends records in this order. Values must not contain line breaks.
 ///
 /// # Errors
-/// When kcat fails: some of them may be sent all the same.
+/// When kcat fails; some records may have been sent.
 pub fn produce_all(broker: &str, topic: &str, records: &[(String, Vec<u8>)]) -> Result<()> {
     let records = records.iter().map(|(key, value)| (key.as_str(), value.as_slice()));
     produce_to(broker, topic, None, records)
 }
 
-/// The same, to `partition`, or where each key belongs; gives up after 30 s.
+/// Sends records to `partition`, or to the partitions of their keys. Fails after 30 s.
 ///
 /// # Errors
-/// When kcat fails: some of them may be sent all the same.
+/// When kcat fails; some records may have been sent.
 pub fn produce_to<'a>(
     broker: &str,
     topic: &str,
@@ -114,30 +114,30 @@ pub fn produce_to<'a>(
 /// # Errors
 /// When kcat fails.
 pub fn produce_tombstone(broker: &str, topic: &str, key: &str) -> Result<()> {
-    // `-Z`: an empty value is none.
+    // `-Z`: an empty value is sent as null.
     let input = format!("{key}|\n");
     kcat(&["-P", "-b", broker, "-t", topic, "-Z", "-K", "|"], input.as_bytes()).map(drop)
 }
 
-/// All records of a topic from its beginning to its present end.
+/// Returns all records of a topic from its beginning to its current end.
 ///
 /// # Errors
-/// When kcat fails or prints what cannot be read.
+/// When kcat fails or its output is invalid.
 pub fn consume(broker: &str, topic: &str) -> Result<Vec<Record>> {
-    // Values may hold anything: their length says where they end. -1 is a value that is none.
+    // Values may contain any bytes, so their length is printed first; -1 stands for null.
     let out = print(broker, topic, "%p %o %T %K %S %k%s")?;
     let mut records = Vec::new();
     let mut rest = out.as_slice();
     while !rest.is_empty() {
         let (record, behind) =
-            record(rest).ok_or_else(|| failed("kcat printed no record", String::from_utf8_lossy(rest)))?;
+            record(rest).ok_or_else(|| failed("the output of kcat is not a record", String::from_utf8_lossy(rest)))?;
         records.push(record);
         rest = behind;
     }
     Ok(records)
 }
 
-/// Keys and headers of all records of a topic, one record a line.
+/// Returns keys and headers of all records of a topic, one record per line.
 ///
 /// # Errors
 /// When kcat fails.
@@ -145,7 +145,7 @@ pub fn keys_and_headers(broker: &str, topic: &str) -> Result<String> {
     Ok(String::from_utf8_lossy(&print(broker, topic, "%k %h\n")?).into_owned())
 }
 
-/// Every record from the topic's beginning to its present end, in kcat's format.
+/// Returns every record from the beginning of the topic to its current end in a format of kcat.
 fn print(broker: &str, topic: &str, format: &str) -> Result<Vec<u8>> {
     let from_beginning = ["-C", "-b", broker, "-t", topic, "-o", "beginning", "-e", "-q"];
     kcat(&[&from_beginning[..], &["-f", format]].concat(), &[])

@@ -1,4 +1,4 @@
-//! KEDA's own kafka scaler (`tests/keda`, in Go): what it makes of the deployment's scale rules on a real broker.
+//! Evaluates the scale rules of the deployment on a real broker with KEDA's own Kafka scaler (`tests/keda`, in Go).
 
 use std::{
     env, fs,
@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{Error, Result, cache, process::output};
 
-/// What the program is built from.
+/// Sources of the program.
 const SOURCES: [(&str, &str); 5] = [
     ("go.mod", include_str!("../../keda/go.mod")),
     ("go.sum", include_str!("../../keda/go.sum")),
@@ -20,47 +20,47 @@ const SOURCES: [(&str, &str); 5] = [
     ("answer.go", include_str!("../../keda/answer.go")),
 ];
 
-/// Where the scaler finds a broker.
+/// The broker that the scaler connects to.
 #[derive(Debug, Clone, Copy)]
 pub enum Broker<'a> {
-    /// One that takes anybody, at `host:port`: the rules go there without their logon.
+    /// A broker without authentication at `host:port`; the credentials of the rules are removed.
     Open(&'a str),
-    /// One that wants the rules' own logon.
+    /// A broker that requires the credentials of the rules.
     Secured {
         /// `host:port`.
         bootstrap: &'a str,
         /// The certificate to trust.
         certificate: &'a Path,
-        /// The secrets that the rules name.
+        /// The secrets that the rules refer to.
         secrets: &'a [(&'a str, &'a str)],
     },
 }
 
-/// What the scaler says for a rule.
+/// Result of the scaler for a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// The container app that the rule is of.
+    /// Container app of the rule.
     pub app: String,
     /// Name of the rule.
     pub rule: String,
-    /// Whether the app is woken, or kept awake.
+    /// Whether the app must have at least one replica.
     pub active: bool,
-    /// The lag, cut down to what the partitions allow.
+    /// The lag, capped by the number of partitions.
     pub metric: u64,
-    /// The part of it that one replica is for.
+    /// Target lag per replica.
     pub target: u64,
-    /// Replicas that this rule alone asks for.
+    /// Replicas that this rule alone requests.
     pub replicas: u64,
-    /// What an open broker does not have.
+    /// Parameters that a broker without authentication does not provide.
     pub left_out: Vec<String>,
-    /// Why it could not be asked: then the replicas stay as they are.
+    /// Error of the scaler; the number of replicas then stays unchanged.
     pub error: Option<String>,
 }
 
-/// Whether there is a Go that can build the program.
+/// Checks that the installed Go can build the program.
 ///
 /// # Errors
-/// When there is none, or it is too old.
+/// When Go is missing or too old.
 pub fn go() -> Result<String> {
     let wanted = wanted();
     let missing = Error::Missing {
@@ -85,11 +85,11 @@ pub fn go() -> Result<String> {
     Ok(found.to_owned())
 }
 
-/// Builds the program into the test cache, unless it is there: the first time a download of about a minute and a build of
-/// several, later only what has changed. Modules and build cache are in the test cache as well.
+/// Builds the program into the test cache, unless it is there. The first build downloads modules for about a minute and takes
+/// several more; modules and build cache are kept in the test cache.
 ///
 /// # Errors
-/// When there is no Go, or it cannot build.
+/// When Go is missing or the build fails.
 pub fn install() -> Result<PathBuf> {
     let go = go()?;
     let home = cache::dir()?.join("keda");
@@ -97,7 +97,7 @@ pub fn install() -> Result<PathBuf> {
     let sources: String = SOURCES.iter().map(|(_, text)| *text).collect();
     let folder = cache::once("keda/program", &format!("{sources}\n{go}"), |folder| {
         let mut build = Command::new("go");
-        // Without debug information: a quarter smaller, and linked in half the time.
+        // Without debug information: a quarter smaller, and half the link time.
         build.args([
             "build",
             "-trimpath",
@@ -121,10 +121,10 @@ pub fn install() -> Result<PathBuf> {
     Ok(folder.join("keda-rules"))
 }
 
-/// Asks for every rule of these apps: `apps` has the `scale` block of each, letter for letter.
+/// Evaluates every rule of these apps; `apps` has the unchanged `scale` block of each.
 ///
 /// # Errors
-/// When the program cannot be had, or refuses the question.
+/// When the program cannot be built or fails.
 pub fn ask(apps: &Map<String, Value>, broker: Broker) -> Result<Vec<Answer>> {
     let mut command = Command::new(install()?);
     let question = match broker {
@@ -149,7 +149,7 @@ pub fn ask(apps: &Map<String, Value>, broker: Broker) -> Result<Vec<Answer>> {
     answers.ok_or_else(|| crate::error::failed("the answer of tests/keda cannot be read", answer))
 }
 
-/// Runs `command` with `question` as standard input: its stdout.
+/// Runs `command` with `question` as standard input and returns its stdout.
 fn tell(command: &mut Command, question: &str) -> Result<String> {
     command
         .stdin(Stdio::piped())
@@ -157,7 +157,7 @@ fn tell(command: &mut Command, question: &str) -> Result<String> {
         .stderr(Stdio::piped());
     let mut child = command.spawn().map_err(Error::io("start tests/keda"))?;
     if let Some(mut stdin) = child.stdin.take() {
-        // It reads all before it writes anything, so neither waits for the other.
+        // The program reads all input before it writes, so there is no deadlock.
         stdin
             .write_all(question.as_bytes())
             .map_err(Error::io("ask tests/keda"))?;
@@ -193,13 +193,13 @@ fn read(answer: &Value) -> Option<Vec<Answer>> {
     answer["answers"].as_array()?.iter().map(one).collect()
 }
 
-/// The Go version in go.mod.
+/// Returns the Go version in go.mod.
 fn wanted() -> &'static str {
     let line = SOURCES[0].1.lines().find_map(|line| line.strip_prefix("go "));
     line.unwrap_or_default().trim()
 }
 
-/// A version as numbers; what is no number counts as 0.
+/// Parses a version into numbers; parts that are not numbers count as 0.
 fn number(version: &str) -> Vec<u32> {
     version.split('.').map(|part| part.parse().unwrap_or(0)).collect()
 }
@@ -209,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_compared_by_their_numbers_and_the_remedy_names_the_right_one() {
+    fn versions_are_compared_by_number_and_the_error_names_the_required_one() {
         assert!(
             number("1.26.8") > number(wanted())
                 && number("1.24") < number("1.24.7")

@@ -1,25 +1,25 @@
-//! What the tests share: real processes, a real Kafka, one generator of events, one verifier, independent readers.
+//! Shared parts of the tests: real processes, a real Kafka, one generator of events, one verifier, independent readers.
 //!
-//! Nothing here is made from the product: ids, paths and rows are derived from the specification again, so that what checks
-//! the product cannot repeat its mistakes. Everything blocks, on purpose: a test reads from top to bottom. From an async
-//! test, call it in `tokio::task::spawn_blocking`.
+//! Nothing here uses code of the product: ids, paths and rows are derived from `shared/contracts/SPECIFICATION.md`
+//! independently, so that the verifier cannot repeat mistakes of the product. All functions block, so that a test reads from
+//! top to bottom. From an async test, call them in `tokio::task::spawn_blocking`.
 //!
-//! Machines: [`kafka`] (a real Apache Kafka as a child process, killed, paused and restarted at will), [`namespace`] (Event
+//! Servers: [`kafka`] (a real Apache Kafka as a child process, which can be killed, paused and restarted), [`namespace`] (Event
 //! Hubs: that broker with tokens and access rules), [`one_lake`] and [`samples`] (the emulators as processes),
-//! [`managed_identity`], [`entra`] and [`tokens`] (who signs tokens), [`azurite`] (the reference for our emulator).
+//! [`managed_identity`], [`entra`] and [`tokens`] (issuers of tokens), [`azurite`] (the reference for the emulator).
 //!
-//! The product: [`pipeline`] (`xact-pipeline --dev`), [`stages`] (handlers as processes of their own), [`fleet`] (some of
+//! The product: [`pipeline`] (`xact-pipeline --dev`), [`stages`] (handlers as separate processes), [`fleet`] (some of
 //! them with topics, groups and a lake of their own, so that tests share a broker), [`running`] (a process that serves
 //! `/health`, `/metrics` and `/invoke`), [`command`] and [`operator`] (operators' commands), [`metrics`] (a scrape).
 //!
-//! The truth: [`events`] → [`sent`] (what was sent) → [`rows`] (the rows that must follow) → [`compare`] (whether they did),
-//! with [`ids`]; [`secrets`] (what must appear nowhere); [`tables`] (what Python's deltalake and polars read), [`spark`]
-//! and [`duckdb`] (other readers and writers), [`kcat`] and [`groups`] (other Kafka clients).
+//! Verification: [`events`] → [`sent`] (messages and expected outcomes) → [`rows`] (expected rows) → [`compare`] (actual
+//! against expected), with [`ids`]; [`secrets`] (texts that must not leak); [`tables`] (Python's deltalake and polars),
+//! [`spark`] and [`duckdb`] (other readers and writers), [`kcat`] and [`groups`] (other Kafka clients).
 //!
 //! Tools: [`process`], [`binary`], [`usage`], [`idle`], [`python`], [`real_files`], [`bicep`], [`keda`], [`scale_rules`],
 //! [`http`], [`wait`], [`ports`], [`workdir`], [`cache`], [`watchdog`].
 
-// Tests say `unwrap` where the product may not.
+// Tests may use `unwrap`.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod azurite;

@@ -1,4 +1,4 @@
-//! What a container app asks for the tokens of its managed identity: the protocol of
+//! Emulates the token endpoint of managed identities in Container Apps:
 //! <https://learn.microsoft.com/azure/container-apps/managed-identity#rest-endpoint-reference>.
 
 use std::{
@@ -29,24 +29,24 @@ struct State {
     given: Vec<String>,
 }
 
-/// How it answers.
+/// Response mode of the endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// With tokens that live so long.
+    /// Returns tokens with this lifetime.
     Tokens(Duration),
-    /// With tokens that are over, and the claim that they are good for an hour: as by a clock that is wrong.
+    /// Returns expired tokens but states that they expire in an hour, as with a wrong clock.
     Expired,
-    /// With tokens for this audience, whatever is asked for.
+    /// Returns tokens for this audience, whatever is requested.
     For(String),
-    /// Not at all.
+    /// Does not respond.
     Silence,
 }
 
 impl ManagedIdentity {
-    /// The object id of the system-assigned identity; that of a user-assigned one is its client id here.
+    /// Object id of the system-assigned identity. For a user-assigned identity the client id is used.
     pub const SYSTEM: &str = "5b6d1c9e-3f0a-4a55-8a5e-7c1d2e3f4a5b";
 
-    /// Serves on a free port, for whoever shows `header`.
+    /// Starts the endpoint on a free port for requests with this secret header.
     pub fn start(issuer: &Arc<Issuer>, header: &str, answer: Answer) -> Result<ManagedIdentity> {
         let state = Arc::new(Mutex::new(State {
             answer,
@@ -68,7 +68,7 @@ impl ManagedIdentity {
         })
     }
 
-    /// What the platform sets for a container app with this identity.
+    /// Returns the variables that the platform sets for a container app with this identity.
     pub fn variables(&self) -> [(&'static str, String); 2] {
         [
             ("IDENTITY_ENDPOINT", format!("http://127.0.0.1:{}/msi/token", self.port)),
@@ -76,12 +76,12 @@ impl ManagedIdentity {
         ]
     }
 
-    /// Answers otherwise from now on.
+    /// Changes the response mode.
     pub fn set(&self, answer: Answer) {
         lock(&self.state).answer = answer;
     }
 
-    /// The tokens that it gave so far, in their order.
+    /// Returns the tokens issued so far, in order.
     pub fn given(&self) -> Vec<String> {
         lock(&self.state).given.clone()
     }
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_shows_the_header_gets_a_token_for_what_he_asks_for() -> Result<()> {
+    fn a_request_with_the_header_gets_a_token_for_its_resource() -> Result<()> {
         let issuer = Arc::new(Issuer::new()?);
         let server = ManagedIdentity::start(&issuer, "header", Answer::Tokens(Duration::from_secs(20)))?;
         assert!(ask(server.port, "other", "resource=x").starts_with("HTTP/1.1 401"));

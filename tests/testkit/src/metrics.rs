@@ -1,4 +1,4 @@
-//! One scrape of `/metrics`, read strictly: what Prometheus would refuse is an error here.
+//! A scrape of `/metrics`, parsed strictly: input that Prometheus would reject is an error.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::error::Result;
 #[derive(Debug, Clone, Default)]
 pub struct Metrics(Vec<Sample>);
 
-/// One line: a name, its labels, a value.
+/// A sample: name, labels, value.
 #[derive(Debug, Clone, PartialEq)]
 struct Sample {
     name: String,
@@ -17,32 +17,32 @@ struct Sample {
 }
 
 impl Metrics {
-    /// Reads the Prometheus text format.
+    /// Parses the Prometheus text format.
     ///
     /// # Errors
-    /// With the first line that is none.
+    /// With the first invalid line.
     pub fn parse(text: &str) -> Result<Self> {
         let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
         lines
-            .map(|line| sample(line).ok_or_else(|| crate::error::failed("this line is no Prometheus sample", line)))
+            .map(|line| sample(line).ok_or_else(|| crate::error::failed("this line is not a Prometheus sample", line)))
             .collect::<Result<_>>()
             .map(Self)
     }
 
-    /// Whether the metric has any sample; a histogram's are its buckets.
+    /// Returns whether the metric has a sample; for a histogram, a bucket.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         let bucket = format!("{name}_bucket");
         self.0.iter().any(|sample| sample.name == name || sample.name == bucket)
     }
 
-    /// The sum of the metric's samples that have all of these labels; zero if there is none.
+    /// Returns the sum of the samples of a metric that have all of these labels; zero if there is none.
     #[must_use]
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         self.samples(name, labels).map(|sample| sample.value).sum()
     }
 
-    /// The values of one label over the samples of a metric.
+    /// Returns the values of a label over the samples of a metric.
     #[must_use]
     pub fn values_of(&self, name: &str, label: &str) -> Vec<String> {
         self.samples(name, &[])
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_scrape_is_summed_by_labels() -> Result<()> {
+    fn samples_are_summed_by_labels() -> Result<()> {
         let text = "# HELP a b\n# TYPE a counter\na{t=\"x\",u=\"1\"} 2\na{t=\"x\",u=\"\\\"2,}\"} 3.5\na{t=\"y\"} 4\n\
                     h_bucket{le=\"+Inf\"} 7\nplain 1\n";
         let metrics = Metrics::parse(text)?;
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_prometheus_would_refuse_is_an_error() {
+    fn input_that_prometheus_would_reject_is_an_error() {
         for line in ["a b", "{t=\"x\"} 1", "a{t=\"x} 1", "<html> 1"] {
             assert!(Metrics::parse(line).is_err(), "{line}");
         }

@@ -1,4 +1,4 @@
-//! The OneLake emulator as a process of its own, over TLS, for handlers that are processes of their own.
+//! The OneLake emulator as a separate process with TLS, for handlers that are separate processes.
 
 use std::fs;
 use std::net::TcpStream;
@@ -12,13 +12,13 @@ use serde_json::Value;
 use crate::{Process, Result, WorkDir, binary, ports, wait_until};
 use crate::{Variables, failed, variables};
 
-/// The only workspace.
+/// Name of the only workspace.
 pub const WORKSPACE: &str = "claims";
 const ITEM: &str = "Lake.Lakehouse";
-/// Folder of the certificate and of the authority that vouches for it.
+/// Folder of the certificate and its authority.
 const CERTIFICATE: &str = "certificate";
 
-/// The emulator. Its data is in `files` and `tables` of the work directory, where a local lake would be.
+/// The emulator. Its data is in `files` and `tables` of the work directory, as that of a local lake.
 pub struct OneLakeServer {
     process: Process,
     address: String,
@@ -26,7 +26,7 @@ pub struct OneLakeServer {
 }
 
 impl OneLakeServer {
-    /// Starts it and waits until it answers. It takes whatever looks like a token of Entra's for storage.
+    /// Starts the emulator and waits until it responds. It accepts every token with the form of an Entra token for storage.
     ///
     /// # Errors
     /// When it does not start.
@@ -46,7 +46,7 @@ impl OneLakeServer {
         })
     }
 
-    /// Where files and tables are, and whom to trust. `authorities`: a file of certificates to be trusted besides.
+    /// Returns the variables for its files, tables and authority. `authorities`: a file of further certificates to trust.
     ///
     /// # Errors
     /// When that file cannot be read.
@@ -70,10 +70,10 @@ impl OneLakeServer {
         ]))
     }
 
-    /// A request to `/__admin`: faults, counters, workspaces that are closed. Answers with the body.
+    /// Sends a request to `/__admin` (faults, counters, closed workspaces) and returns the body.
     ///
     /// # Errors
-    /// When it is refused.
+    /// When it fails.
     pub fn admin(&self, method: &str, path: &str, body: &str) -> Result<String> {
         let mut curl = Command::new("curl");
         curl.args([
@@ -91,30 +91,30 @@ impl OneLakeServer {
         }
         let output = curl.output().map_err(cannot("run curl"))?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        match output.status.success() {
-            true => Ok(text),
-            false => Err(failed(
-                format!("{method} /__admin/{path}"),
-                format!("{text}{}", String::from_utf8_lossy(&output.stderr)),
-            )),
+        if output.status.success() {
+            return Ok(text);
         }
+        Err(failed(
+            format!("{method} /__admin/{path}"),
+            format!("{text}{}", String::from_utf8_lossy(&output.stderr)),
+        ))
     }
 
-    /// What it has counted since its start or since `DELETE /__admin/requests`: requests by verb, and the bill.
+    /// Returns the requests by verb and the bill since its start or since `DELETE /__admin/requests`.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// When the emulator does not respond.
     pub fn requests(&self) -> Result<Value> {
         let text = self.admin("GET", "requests", "")?;
         serde_json::from_str(&text).map_err(|error| failed(error.to_string(), text))
     }
 
-    /// The process, to be killed and frozen.
+    /// Returns the process, to kill or freeze it.
     pub const fn process(&mut self) -> &mut Process {
         &mut self.process
     }
 
-    /// Starts it again at its address, over its data; one that still runs is killed first.
+    /// Restarts the emulator with its address and data. A running one is killed first.
     ///
     /// # Errors
     /// When it does not start.
@@ -153,18 +153,18 @@ fn spawn(address: &str, dir: &Path) -> Result<Process> {
     Ok(process)
 }
 
-/// For this machine's loopback address, by the emulator itself.
+/// Creates a certificate for the loopback address with the emulator.
 fn certificate(dir: &Path) -> Result<()> {
     let output = Command::new(binary("onelake-emulator")?)
         .current_dir(dir)
         .args(["--make-certificate", CERTIFICATE, "--host", "127.0.0.1"])
         .output()
         .map_err(cannot("run the emulator"))?;
-    match output.status.success() {
-        true => Ok(()),
-        false => Err(failed(
-            "no certificate could be made",
-            String::from_utf8_lossy(&output.stderr),
-        )),
+    if output.status.success() {
+        return Ok(());
     }
+    Err(failed(
+        "cannot create a certificate",
+        String::from_utf8_lossy(&output.stderr),
+    ))
 }

@@ -1,4 +1,4 @@
-//! What an operator has before him: a broker, a pipeline that can be started, and commands about both.
+//! The environment of an operator: a broker, a pipeline that can be started, and commands.
 
 use crate::samples::SampleServer;
 use crate::stages::environment;
@@ -7,17 +7,17 @@ use crate::{Kafka, Result, WorkDir};
 
 /// A broker and a sample server, with one environment for the pipeline and for commands.
 pub struct Operator {
-    /// That environment.
+    /// The environment of pipeline and commands.
     pub environment: Variables,
     _samples: SampleServer,
     /// The broker, without topics at first.
     pub kafka: Kafka,
-    /// Where the commands run, and where the tables and files are.
+    /// Working directory of the commands, which also contains tables and files.
     pub dir: WorkDir,
 }
 
 impl Operator {
-    /// Starts broker and server.
+    /// Starts broker and sample server.
     ///
     /// # Errors
     /// When one of them does not start.
@@ -33,10 +33,10 @@ impl Operator {
         })
     }
 
-    /// Runs a command to its end.
+    /// Runs a command until it exits.
     ///
     /// # Errors
-    /// When it cannot be started, or does not end.
+    /// When it cannot be started or does not exit.
     pub fn run(&self, args: &[&str]) -> Result<Answer> {
         command(args, self.environment.clone(), &self.dir)
     }

@@ -1,4 +1,4 @@
-//! `xact-pipeline --dev`, and where it keeps things.
+//! A run of `xact-pipeline --dev` and its folders.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::{Result, WorkDir, tables, wait_until};
 use crate::{Running, failed, secrets};
 
-/// A development run. Everything it writes is below [`Pipeline::folder`].
+/// A development run. All of its files are below [`Pipeline::folder`].
 pub struct Pipeline {
     /// The process.
     pub running: Running,
@@ -27,7 +27,7 @@ impl Pipeline {
         let mut all = vec!["--dev", "--dev-dir", &folder_text];
         all.extend(args);
         let mut variables = crate::variables(&[("LOG_LEVEL", "info")]);
-        // The last one of a name counts.
+        // The last value of a name takes effect.
         variables.extend(crate::variables(environment));
         Ok(Self {
             running: Running::start(name, "xact-pipeline", &all, variables, dir)?,
@@ -38,14 +38,14 @@ impl Pipeline {
     /// Starts `xact-pipeline --dev` and waits until it is ready.
     ///
     /// # Errors
-    /// When it cannot be started or does not get ready.
+    /// When it cannot be started or does not become ready.
     pub fn start(environment: &[(&str, &str)], dir: &WorkDir) -> Result<Self> {
         let mut pipeline = Self::spawn("pipeline", &[], environment, dir)?;
         pipeline.running.wait_ready()?;
         Ok(pipeline)
     }
 
-    /// The broker that it printed.
+    /// Returns the address of the broker that it printed.
     ///
     /// # Errors
     /// When it prints none.
@@ -58,7 +58,7 @@ impl Pipeline {
         printed.map_err(|error| self.running.process.error(&error.to_string()))
     }
 
-    /// The port of the sample server that it printed.
+    /// Returns the port of the sample server that it printed.
     ///
     /// # Errors
     /// When it prints none.
@@ -72,38 +72,38 @@ impl Pipeline {
         port.ok_or_else(|| self.running.process.error("names no sample server"))
     }
 
-    /// The development folder.
+    /// Returns the development folder.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// The root of the files in the lake.
+    /// Returns the root of the files in the lake.
     #[must_use]
     pub fn files(&self) -> PathBuf {
         self.folder.join("lake/Files")
     }
 
-    /// What the Delta tables hold, by Python's readers.
+    /// Reads the Delta tables with the Python readers.
     ///
     /// # Errors
-    /// When a reader refuses, or a promise to readers is broken.
+    /// When a reader fails or the tables violate the specification.
     pub fn tables(&self) -> Result<tables::Tables> {
         read_tables(&self.folder.join("lake/Tables"))
     }
 
-    /// The lines of the audit log.
+    /// Returns the lines of the audit log.
     ///
     /// # Errors
-    /// When a line is no JSON.
+    /// When a line is not JSON.
     pub fn audit(&self) -> Result<Vec<Value>> {
         audit_lines(&self.folder.join("audit.jsonl"))
     }
 
-    /// The manifests of the demos that ran here: one object per event that was sent.
+    /// Returns the manifests of the demos that ran here: one object per event that was sent.
     ///
     /// # Errors
-    /// When a line is no JSON.
+    /// When a line is not JSON.
     pub fn manifest(&self) -> Result<Vec<Value>> {
         let entries = fs::read_dir(&self.folder).map_err(|error| failed("the folder", error.to_string()))?;
         let mut events = Vec::new();
@@ -116,17 +116,17 @@ impl Pipeline {
         Ok(events)
     }
 
-    /// Files that are in the cache now.
+    /// Returns the files that are in the cache now.
     #[must_use]
     pub fn cached(&self) -> Vec<PathBuf> {
         files_below(&self.folder.join("cache"))
     }
 }
 
-/// The tables in a folder of the lake, which hold no secret.
+/// Reads the tables in a folder of the lake and checks that they contain no planted secret.
 ///
 /// # Errors
-/// When a reader refuses.
+/// When a reader fails.
 pub fn read_tables(lake: &Path) -> Result<tables::Tables> {
     let read = tables::read(lake)?;
     let rows = [&read.events, &read.attachments, &read.failed];
@@ -136,10 +136,10 @@ pub fn read_tables(lake: &Path) -> Result<tables::Tables> {
     Ok(read)
 }
 
-/// The lines of an audit log, which hold no secret.
+/// Reads the lines of an audit log and checks that they contain no planted secret.
 ///
 /// # Errors
-/// When a line is no JSON.
+/// When a line is not JSON.
 pub fn audit_lines(path: &Path) -> Result<Vec<Value>> {
     let lines = json_lines(path)?;
     for line in &lines {
@@ -148,10 +148,10 @@ pub fn audit_lines(path: &Path) -> Result<Vec<Value>> {
     Ok(lines)
 }
 
-/// One JSON value a line; a file that is not there has none.
+/// Reads a file with one JSON value per line; a missing file has none.
 ///
 /// # Errors
-/// When a line is no JSON.
+/// When a line is not JSON.
 pub fn json_lines(path: &Path) -> Result<Vec<Value>> {
     let text = fs::read_to_string(path).unwrap_or_default();
     text.lines()
@@ -159,7 +159,7 @@ pub fn json_lines(path: &Path) -> Result<Vec<Value>> {
         .collect()
 }
 
-/// All files below a folder.
+/// Returns all files below a folder.
 #[must_use]
 pub fn files_below(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
@@ -167,7 +167,7 @@ pub fn files_below(folder: &Path) -> Vec<PathBuf> {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             match entry.file_type() {
-                // What is still being written is no file of the lake yet.
+                // Files that are still being written do not count.
                 Ok(kind) if kind.is_dir() && entry.file_name() == ".xact-uploads" => {}
                 Ok(kind) if kind.is_dir() => folders.push(entry.path()),
                 _ => files.push(entry.path()),

@@ -1,4 +1,4 @@
-//! Free TCP ports that no other test process takes in the meantime.
+//! Reserves free TCP ports against other test processes.
 //!
 //! Asking the kernel for port 0 and closing it again hands out ephemeral ports: any outgoing connection may take
 //! them before the broker listens, or while it is down for a restart. So the ports are below 32768 (where Linux
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_is_given_once() -> Result<()> {
+    fn a_port_is_returned_only_once() -> Result<()> {
         let ports: std::collections::BTreeSet<u16> = (0..50).map(|_| free()).collect::<Result<_>>()?;
         assert_eq!(ports.len(), 50);
         assert!(ports.iter().all(|port| (FIRST..=LAST).contains(port)));

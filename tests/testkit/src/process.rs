@@ -1,5 +1,4 @@
-//! A child process under test: its output goes to a file, it can be killed and frozen, and it never outlives its
-//! owner.
+//! A child process under test: its output goes to a file, it can be killed and frozen, and it never outlives its owner.
 
 use std::{
     ffi::OsStr,
@@ -14,18 +13,18 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 
 use crate::{Error, Result, wait_until, watchdog};
 
-/// How many lines of the log an error shows.
+/// Number of lines of the log in an error.
 const TAIL_LINES: usize = 40;
 
-/// A running (or ended) child in a process group of its own. Signals go to the whole group, so that what the child
-/// started feels them as well. Dropping it kills the group and reaps the child.
+/// A running (or exited) child in its own process group. Signals go to the whole group, including children of the child.
+/// Dropping it kills the group and reaps the child.
 #[derive(Debug)]
 pub struct Process {
     name: String,
     child: Child,
     group: Pid,
     log: PathBuf,
-    /// Set once the child is reaped: from then on its id may belong to a stranger and must not be signalled.
+    /// Set once the child is reaped: from then on its id may be reused and must not be signalled.
     ended: Option<ExitStatus>,
 }
 
@@ -73,49 +72,49 @@ impl Process {
         })
     }
 
-    /// The name that it was given.
+    /// Returns its name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The child's process id, which is its group's as well.
+    /// Returns its process id, which is also the id of its group.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// The most memory that it ever had resident, in KiB, from the kernel; `None` if it has ended.
+    /// Returns its peak resident memory in KiB as counted by the kernel; `None` if it has exited.
     pub fn most_resident_kib(&self) -> Option<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
         line.split_whitespace().next()?.parse().ok()
     }
 
-    /// Where its output goes.
+    /// Returns the path of its log.
     pub fn log_path(&self) -> &Path {
         &self.log
     }
 
-    /// All of its output so far.
+    /// Returns its output so far.
     pub fn log(&self) -> String {
         fs::read(&self.log)
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
             .unwrap_or_default()
     }
 
-    /// The last lines of its output, for an error message.
+    /// Returns the last lines of its output, for an error message.
     pub fn tail(&self) -> String {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
     }
 
-    /// An error that says what `what` found wrong with this process, with its last lines.
+    /// Returns an error about this process with its last lines.
     pub fn error(&self, what: &str) -> Error {
         let log = self.log.display();
         crate::error::failed(format!("{}: {what}; the end of {log}:", self.name), self.tail())
     }
 
-    /// How it ended, or `None` while it runs (or is paused).
+    /// Returns its exit status, or `None` while it runs (or is paused).
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
         if self.ended.is_none() {
             let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
@@ -128,12 +127,12 @@ impl Process {
         Ok(self.ended)
     }
 
-    /// Whether it runs (or is paused).
+    /// Returns whether it runs (or is paused).
     pub fn is_running(&mut self) -> bool {
         matches!(self.ended(), Ok(None))
     }
 
-    /// Waits until it has ended; an error with its last lines if it has not after `timeout`.
+    /// Waits until it has exited. Fails after `timeout` with its last lines.
     pub fn wait(&mut self, timeout: Duration) -> Result<ExitStatus> {
         let name = self.name.clone();
         let ended = wait_until(timeout, &format!("{name} has ended"), || self.ended().transpose());
@@ -143,12 +142,12 @@ impl Process {
         }
     }
 
-    /// Asks it to end (SIGTERM), as an orchestrator does.
+    /// Sends SIGTERM, as an orchestrator does.
     pub fn terminate(&mut self) -> Result<()> {
         self.signal(Signal::TERM)
     }
 
-    /// Ends it at once (SIGKILL) and reaps it. One that has ended already stays as it is.
+    /// Kills it (SIGKILL) and reaps it. Does nothing if it has exited already.
     pub fn kill(&mut self) -> Result<()> {
         if self.ended()?.is_some() {
             return Ok(());
@@ -156,8 +155,8 @@ impl Process {
         self.reap()
     }
 
-    /// Freezes it (SIGSTOP): its connections stay open and nothing answers, as on a machine that hangs. Waits until its last
-    /// thread has stopped: the signal alone is only a request, and a thread that runs may answer once more.
+    /// Freezes it (SIGSTOP): its connections stay open but do not respond, as on a machine that hangs. Waits until its last thread
+    /// has stopped: the signal alone is only a request, and a running thread may still respond.
     pub fn pause(&mut self) -> Result<()> {
         self.signal(Signal::STOP)?;
         let stopped_or_ended = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
@@ -166,7 +165,7 @@ impl Process {
             .map_err(|errno| Error::io(format!("wait until {} has stopped", self.name))(errno.into()))
     }
 
-    /// Lets it go on (SIGCONT).
+    /// Resumes it (SIGCONT).
     pub fn resume(&mut self) -> Result<()> {
         self.signal(Signal::CONT)
     }
@@ -179,7 +178,7 @@ impl Process {
             .map_err(|errno| Error::io(format!("send {signal:?} to {}", self.name))(errno.into()))
     }
 
-    /// Kills what is left of the group, then reaps the child. In this order: until it is reaped, the id is its own.
+    /// Kills the rest of the group, then reaps the child: until it is reaped, its id is not reused.
     fn reap(&mut self) -> Result<()> {
         let _ = kill_process_group(self.group, Signal::KILL);
         let status = self
@@ -200,7 +199,7 @@ impl Drop for Process {
     }
 }
 
-/// Runs `command` to its end: its stdout, or an error with everything that it said.
+/// Runs `command` until it exits. Returns its stdout, or an error with its whole output.
 pub(crate) fn output(command: &mut Command, what: &str) -> Result<String> {
     let output = command
         .output()

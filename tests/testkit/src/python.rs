@@ -1,5 +1,5 @@
-//! A Python of the tests' own, with the libraries of `tests/requirements.txt`: an independent judge of what the
-//! pipeline wrote must not share code with it.
+//! A Python environment with the libraries of `tests/requirements.txt`. It verifies the output of the pipeline without sharing
+//! code with it.
 
 use std::{
     env,
@@ -12,16 +12,16 @@ use crate::{Error, Result, cache};
 
 const REQUIREMENTS: &str = include_str!("../../requirements.txt");
 
-/// The interpreter of the virtual environment in the test cache, which the first call on a machine makes (about 20 s
-/// and 550 MB). It is made from `$XACT_TEST_PYTHON`, else `python3`.
+/// Returns the interpreter of the virtual environment in the test cache. The first call on a machine creates it (about 20 s,
+/// 550 MB) with `$XACT_TEST_PYTHON`, else `python3`.
 pub fn interpreter() -> Result<PathBuf> {
     environment("python", REQUIREMENTS)
 }
 
-/// The interpreter of the virtual environment `name` in the test cache, with the libraries of `requirements`.
+/// Returns the interpreter of the virtual environment `name` in the test cache, with the libraries of `requirements`.
 pub(crate) fn environment(name: &str, requirements: &str) -> Result<PathBuf> {
     let python = env::var("XACT_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    // Another Python needs another environment: the libraries are built for one version.
+    // Libraries are built for one version, so another Python needs another environment.
     let version = run(
         Command::new(&python).arg("--version"),
         "python3 is missing: apt-get install python3-venv",
@@ -40,7 +40,7 @@ pub(crate) fn environment(name: &str, requirements: &str) -> Result<PathBuf> {
     Ok(folder.join("bin/python"))
 }
 
-/// Runs the Python script `script` with `args`: its stdout, or an error with its stderr.
+/// Runs the Python script `script` with `args`. Returns its stdout, or an error with its stderr.
 pub fn run_script<A: AsRef<OsStr>>(script: &Path, args: impl IntoIterator<Item = A>) -> Result<String> {
     let mut command = Command::new(interpreter()?);
     run(command.arg(script).args(args), &format!("{} failed", script.display()))

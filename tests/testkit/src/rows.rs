@@ -1,4 +1,4 @@
-//! The rows that must come of what was sent: each column from its place in the event, by "Delta tables" in `shared/contracts/SPECIFICATION.md`.
+//! The expected rows of the messages that were sent, by "Delta tables" in `shared/contracts/SPECIFICATION.md`.
 
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
@@ -10,13 +10,13 @@ use crate::tables::Tables;
 /// A row, by column.
 pub type Row = Map<String, Value>;
 
-/// Columns that come from the clock: checked for being there and in order.
+/// Columns of `xact_events` that depend on the clock: only their presence and order are checked.
 pub const EVENT_CLOCK: &[&str] = &["ingested_at"];
-/// The same of `xact_attachments`; how often it was tried is checked apart.
+/// The same columns of `xact_attachments`; the retry count is checked separately.
 pub const ATTACHMENT_CLOCK: &[&str] = &["downloaded_at", "created_at", "retry_count"];
-/// The same of `xact_attachments_failed`.
+/// The same columns of `xact_attachments_failed`.
 pub const FAILED_CLOCK: &[&str] = &["failed_at", "created_at", "error_message"];
-/// The same where only the failure itself is known in advance ([`Failure::Any`]).
+/// The same columns where the details of the failure are not known in advance ([`Failure::Any`]).
 pub const ANY_FAILURE: &[&str] = &[
     "failed_at",
     "created_at",
@@ -26,7 +26,7 @@ pub const ANY_FAILURE: &[&str] = &[
     "retry_count",
 ];
 
-/// The columns of `xact_events` with their places in `payload` or `data`.
+/// The columns of `xact_events` with their paths in `payload` or `data`.
 const PLACES: [(&str, &str); 20] = [
     ("description", "/description"),
     ("assignment_id", "/assignmentId"),
@@ -50,7 +50,7 @@ const PLACES: [(&str, &str); 20] = [
     ("contact_email_address", "/contact/contactMethods/email/address"),
 ];
 
-/// The row of a readable event, without the columns of the clock.
+/// Returns the row of a readable event, without the columns of the clock.
 #[must_use]
 pub fn event_row(sent: &Sent) -> Option<Row> {
     let event = sent.event.as_ref()?;
@@ -85,7 +85,7 @@ pub fn event_row(sent: &Sent) -> Option<Row> {
     Some(row)
 }
 
-/// The row of an attachment that must end as a file, without the columns of the clock.
+/// Returns the row of an attachment that must end as a file, without the columns of the clock.
 #[must_use]
 pub fn attachment_row(sent: &Sent, attachment: &Attachment) -> Option<Row> {
     let End::File {
@@ -106,7 +106,7 @@ pub fn attachment_row(sent: &Sent, attachment: &Attachment) -> Option<Row> {
     Some(row)
 }
 
-/// The row of an attachment that must fail, without the columns of the clock and the text.
+/// Returns the row of an attachment that must fail, without the columns of the clock and the text.
 #[must_use]
 pub fn failed_row(sent: &Sent, attachment: &Attachment) -> Option<Row> {
     let End::Failed(failure) = attachment.end else {
@@ -122,7 +122,7 @@ pub fn failed_row(sent: &Sent, attachment: &Attachment) -> Option<Row> {
     Some(row)
 }
 
-/// The tables exactly as they must be after these messages, with an arbitrary clock: for tests of the verifiers themselves.
+/// Returns the expected tables after these messages with a fixed clock, for tests of the verifiers.
 #[must_use]
 pub fn tables(sent: &[Sent]) -> Tables {
     const NOW: &str = "2025-01-01T00:00:00.000000Z";
@@ -157,7 +157,7 @@ pub fn tables(sent: &[Sent]) -> Tables {
     tables
 }
 
-/// `{status_subtype}/{assignment_id}/{trace_id}/{name}`.
+/// Returns `{status_subtype}/{assignment_id}/{trace_id}/{name}`.
 #[must_use]
 pub fn blob_path(sent: &Sent, attachment: &Attachment) -> Option<String> {
     let event = sent.event.as_ref()?;
@@ -177,18 +177,17 @@ pub fn blob_path(sent: &Sent, attachment: &Attachment) -> Option<String> {
         .attachments
         .iter()
         .take_while(|other| other.media_id != attachment.media_id);
-    // The first of a name keeps it.
-    let name = match before.any(|other| name(&other.url) == own) {
-        true => {
-            let (stem, extension) = own.rsplit_once('.')?;
-            format!("{stem}-{}.{extension}", &attachment.media_id[..8])
-        }
-        false => own,
+    // The first attachment with a name keeps it.
+    let name = if before.any(|other| name(&other.url) == own) {
+        let (stem, extension) = own.rsplit_once('.')?;
+        format!("{stem}-{}.{extension}", &attachment.media_id[..8])
+    } else {
+        own
     };
     Some(format!("{status}/{assignment}/{}/{name}", sent.trace_id))
 }
 
-/// What the two tables of attachments share.
+/// Returns the columns that both tables of attachments share.
 fn common(sent: &Sent, attachment: &Attachment) -> Option<Row> {
     let event = sent.event.as_ref()?;
     let mut row = Row::new();
@@ -201,7 +200,7 @@ fn common(sent: &Sent, attachment: &Attachment) -> Option<Row> {
     Some(row)
 }
 
-/// The last part of the path, decoded, its extension in lower case.
+/// Returns the last part of the path, decoded, with its extension in lower case.
 fn file_name(url: &str) -> String {
     let last = without_query(url).rsplit('/').next().unwrap_or_default();
     let decoded = percent_decode_str(last).decode_utf8_lossy();
@@ -211,7 +210,7 @@ fn file_name(url: &str) -> String {
     }
 }
 
-/// What the sample server declares.
+/// Returns the content type that the sample server declares.
 fn content_type(extension: &str) -> Option<&'static str> {
     Some(match extension {
         "pdf" => "application/pdf",
@@ -230,12 +229,12 @@ fn kind(event: &Value) -> String {
     event[name].as_str().unwrap_or_default().to_owned()
 }
 
-/// The last dot-part of the type; no sample has the domain word there.
+/// Returns the part of the type after the last dot.
 fn status_subtype(event: &Value) -> String {
     kind(event).rsplit('.').next().unwrap_or_default().to_owned()
 }
 
-/// Samples and tests write it as the tables do, but for microseconds of zero.
+/// Formats a time as in the tables; samples and tests omit microseconds of zero.
 fn timestamp(event: &Value) -> String {
     let text = event["timestamp"]
         .as_str()
@@ -247,7 +246,7 @@ fn timestamp(event: &Value) -> String {
     }
 }
 
-/// A column of text: another type as its JSON text, nothing as nothing.
+/// Returns the value of a text column: other types as JSON text, and null for a missing value.
 fn as_text(value: &Value) -> Value {
     match value {
         Value::Null | Value::String(_) => value.clone(),

@@ -8,10 +8,10 @@ use serde_json::Value;
 use crate::{Metrics, Variables, secrets};
 use crate::{Process, Result, WorkDir, binary, http, ports, wait_until};
 
-/// How long a process may take until it is ready: a group's first rebalance takes the broker about 3 s.
-const READY: Duration = Duration::from_secs(60);
+/// Time within which a process must become ready. The first rebalance of a group takes about 3 s.
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The process, and where it answers.
+/// The process and its address.
 pub struct Running {
     /// The child process.
     pub process: Process,
@@ -28,7 +28,7 @@ impl Running {
         Self::start_at(ports::free()?, name, program, args, environment, dir)
     }
 
-    /// The same with a given `METRICS_PORT`: a process that is started again keeps its place.
+    /// Starts it with a given `METRICS_PORT`, so that a restarted process keeps its address.
     ///
     /// # Errors
     /// When the binary is not built or cannot be started.
@@ -48,15 +48,15 @@ impl Running {
         })
     }
 
-    /// Waits until `/health/ready` says 200.
+    /// Waits until `/health/ready` returns 200.
     ///
     /// # Errors
-    /// When the process ends before, or is not ready in time: with its reasons and the end of its log.
+    /// When the process exits or is not ready in time: with its reasons and the end of its log.
     pub fn wait_ready(&mut self) -> Result<()> {
-        self.wait_ready_within(READY)
+        self.wait_ready_within(READY_TIMEOUT)
     }
 
-    /// The same, within a time of the caller's.
+    /// Waits for at most `limit`.
     ///
     /// # Errors
     /// As [`Running::wait_ready`].
@@ -79,17 +79,17 @@ impl Running {
         ready.unwrap_or_else(|error| Err(self.process.error(&format!("{error}: {last}"))))
     }
 
-    /// GETs a path: status and body.
+    /// Sends GET for a path. Returns status and body.
     ///
     /// # Errors
-    /// When nobody answers.
+    /// When the process does not respond.
     pub fn get(&self, path: &str) -> Result<(u16, String)> {
         let (status, body) = http::get(&self.address, path)?;
         secrets::assert_none(&format!("{path} of {}", self.process.name()), &body);
         Ok((status, body))
     }
 
-    /// Why it is not ready, by component; `None` when it is, or does not answer.
+    /// Returns the reasons why it is not ready; `None` if it is ready or does not respond.
     #[must_use]
     pub fn reasons(&self) -> Option<Value> {
         let (status, body) = self.get("/health/ready").ok()?;
@@ -97,27 +97,27 @@ impl Running {
         (status == 503).then_some(reasons)
     }
 
-    /// A scrape of `/metrics`.
+    /// Scrapes `/metrics`.
     ///
     /// # Errors
-    /// When there is no answer, or it is no Prometheus text.
+    /// When the process does not respond, or not with Prometheus text.
     pub fn metrics(&self) -> Result<Metrics> {
         let (status, text) = self.get("/metrics")?;
         assert_eq!(status, 200, "{text}");
         Metrics::parse(&text)
     }
 
-    /// Sends SIGTERM and waits for its end: the exit code, `None` if a signal ended it.
+    /// Sends SIGTERM and waits until it exits. Returns the exit code; `None` if a signal terminated it.
     ///
     /// # Errors
-    /// When it has ended already, or does not within `limit`.
+    /// When it has exited already, or does not exit within `limit`.
     pub fn terminate(&mut self, limit: Duration) -> Result<Option<i32>> {
         self.process.terminate()?;
         Ok(self.process.wait(limit)?.code())
     }
 }
 
-/// What it has logged holds no secret, whichever test it was for.
+/// Checks in every test that its log contains no planted secret.
 impl Drop for Running {
     fn drop(&mut self) {
         if !thread::panicking() {

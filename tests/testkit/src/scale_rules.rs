@@ -1,4 +1,4 @@
-//! The scale rules of the deployment, and what KEDA's own scaler makes of them.
+//! The scale rules of the deployment, evaluated by KEDA's own scaler.
 
 use std::sync::OnceLock;
 
@@ -14,7 +14,7 @@ use crate::keda::{self, Answer, Broker};
 pub struct ScaleRules(Map<String, Value>);
 
 impl ScaleRules {
-    /// Those of production, letter for letter.
+    /// Returns the unchanged rules of production.
     ///
     /// # Errors
     /// When the Bicep CLI is missing, or the deployment has no rules.
@@ -26,7 +26,7 @@ impl ScaleRules {
             .map_err(|error| failed("the scale rules of bicep/", error.to_string()))
     }
 
-    /// Those of a deployment, letter for letter.
+    /// Returns the unchanged rules of a deployment.
     ///
     /// # Errors
     /// When it has no rules.
@@ -39,14 +39,14 @@ impl ScaleRules {
             .of_type("Microsoft.App/containerApps")
             .filter_map(scale)
             .collect();
-        match apps.is_empty() {
-            true => Err(failed("the deployment", "no container app has a tag `stage`")),
-            false => Ok(Self(apps)),
+        if apps.is_empty() {
+            return Err(failed("the deployment", "no container app has a tag `stage`"));
         }
+        Ok(Self(apps))
     }
 
-    /// The rules for the topics and groups of the [`Fleet`](crate::Fleet) `name`. They are the deployed ones for the
-    /// fleet `xact`.
+    /// Returns the rules with the topics and groups of the [`Fleet`](crate::Fleet) `name`. Those of the fleet `xact` are the
+    /// deployed ones.
     #[must_use]
     pub fn of_fleet(&self, name: &str) -> Self {
         let mut apps = self.0.clone();
@@ -63,14 +63,14 @@ impl ScaleRules {
         Self(apps)
     }
 
-    /// Those of one stage.
+    /// Returns the rules of one stage.
     #[must_use]
     pub fn of_stage(&self, stage: &str) -> Self {
         let of_stage = self.0.iter().filter(|(name, _)| *name == stage);
         Self(of_stage.map(|(name, scale)| (name.clone(), scale.clone())).collect())
     }
 
-    /// With another value in every rule's metadata.
+    /// Changes a value in the metadata of every rule.
     #[must_use]
     pub fn with(&self, name: &str, value: &str) -> Self {
         let mut apps = self.0.clone();
@@ -80,17 +80,17 @@ impl ScaleRules {
         Self(apps)
     }
 
-    /// The most replicas that a stage may have.
+    /// Returns the maximum of replicas of a stage.
     #[must_use]
     pub fn most_replicas(&self, stage: &str) -> u64 {
         let scale = self.0.get(stage).unwrap_or(&Value::Null);
         scale["maxReplicas"].as_u64().unwrap_or_default()
     }
 
-    /// What KEDA says to each rule.
+    /// Evaluates each rule with KEDA.
     ///
     /// # Errors
-    /// When there is no Go, or the program refuses the rules.
+    /// When Go is missing or the program fails.
     pub fn ask(&self, broker: Broker) -> Result<Vec<Answer>> {
         keda::ask(&self.0, broker)
     }

@@ -1,21 +1,21 @@
-//! No secret leaves the topics that must carry it: whatever the pipeline writes in any test is searched for the secrets
-//! that the tests plant.
+//! Checks that no secret leaves the topics that must carry it: in every test, all output of the pipeline is searched for the
+//! secrets that the tests plant.
 //!
-//! A planted secret begins with [`PLANTED`]. Logs are searched when their process ends, answers when they are read,
-//! tables and the audit log when they are.
+//! A planted secret begins with [`PLANTED`]. Logs are searched when their process ends; responses, tables and the audit log
+//! when they are read.
 
-/// What every planted secret begins with.
+/// Prefix of every planted secret.
 pub const PLANTED: &str = "PLANTED";
 
-/// A planted signature, as the end of a presigned URL's query.
+/// A planted signature at the end of the query of a presigned URL.
 pub const SIGNED: &str = "X-Amz-Signature=PLANTED5ec4e7";
 
-/// Panics when the text holds a planted secret, and shows where.
+/// Panics when the text contains a planted secret, and prints where.
 pub fn assert_none(what: &str, text: &str) {
     assert_no_bytes(what, text.as_bytes());
 }
 
-/// The same for bytes of any kind.
+/// Panics when the bytes contain a planted secret.
 pub fn assert_no_bytes(what: &str, bytes: &[u8]) {
     let found = bytes
         .windows(PLANTED.len())

@@ -1,7 +1,7 @@
-//! Apache Spark with Delta Lake, the reference reader and writer of Delta tables, told in SQL.
+//! Apache Spark with Delta Lake, the reference reader and writer of Delta tables, used by SQL.
 //!
-//! A session is a Python process with a JVM (about 1 GB, ten seconds to start): a test program starts one of a version and
-//! keeps it.
+//! A session is a Python process with a JVM (about 1 GB, ten seconds to start). A test program starts one per version and keeps
+//! it.
 
 use std::{
     fs,
@@ -31,7 +31,7 @@ pub enum Line {
 }
 
 impl Line {
-    /// Both.
+    /// Both versions.
     pub const ALL: [Self; 2] = [Self::V3, Self::V4];
 
     fn name(self) -> &'static str {
@@ -66,7 +66,7 @@ pub fn install(line: Line) -> Result<(PathBuf, PathBuf)> {
     Ok((python, jars.join("lib")))
 }
 
-/// A running session.
+/// A session.
 #[derive(Debug)]
 pub struct Spark {
     child: Child,
@@ -77,7 +77,7 @@ pub struct Spark {
 }
 
 impl Spark {
-    /// The session of this test program, started by the first call; others wait until it is free.
+    /// Returns the session of this test program, which the first call starts. Other tests wait until it is free.
     pub fn shared(line: Line) -> Result<MutexGuard<'static, Self>> {
         static SESSIONS: [OnceLock<Result<Mutex<Spark>>>; 2] = [const { OnceLock::new() }; 2];
         let session = &SESSIONS[usize::from(line == Line::V4)];
@@ -90,7 +90,7 @@ impl Spark {
         }
     }
 
-    /// Starts a session and waits until it answers.
+    /// Starts a session and waits until it responds.
     pub fn start(line: Line) -> Result<Self> {
         let (python, jars) = install(line)?;
         let dir = WorkDir::new(line.name())?;
@@ -99,7 +99,7 @@ impl Spark {
         let mut child = Command::new(python)
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(SCRIPT))
             .args([jars.as_path(), dir.path()])
-            // Where Spark and its Derby leave files.
+            // Spark and Derby write files into the working directory.
             .current_dir(dir.path())
             .env_remove("SPARK_HOME")
             .stdin(Stdio::piped())
@@ -123,7 +123,7 @@ impl Spark {
         Ok(spark)
     }
 
-    /// Runs a statement: its rows, each an object by column name.
+    /// Runs a statement and returns its rows, each an object by column name.
     pub fn sql(&mut self, statement: &str) -> Result<Vec<Value>> {
         let mut answer = self.ask(&json!({ "sql": statement }), statement)?;
         match answer["rows"].take() {
@@ -132,7 +132,7 @@ impl Spark {
         }
     }
 
-    /// All rows of the Delta table in a folder, and what else a reader asks of one: `rows`, `extremes` (`min COLUMN`,
+    /// Reads the Delta table in a folder: `rows`, `extremes` (`min COLUMN`,
     /// `max COLUMN`) and `by_date` (rows of each `event_date`).
     pub fn read(&mut self, table: &Path) -> Result<Value> {
         let path = table.display().to_string();
@@ -143,7 +143,7 @@ impl Spark {
         writeln!(self.stdin, "{request}").map_err(Error::io("ask Spark"))?;
         let answer = self.answer()?;
         match answer["error"].as_str() {
-            // A job's failure comes with the JVM's stacks.
+            // The error of a failed job contains stack traces of the JVM.
             Some(error) => Err(crate::error::failed(
                 what,
                 error.chars().take(2_000).collect::<String>(),
@@ -162,7 +162,7 @@ impl Spark {
 
 impl Drop for Spark {
     fn drop(&mut self) {
-        // The JVM is in its group.
+        // The JVM belongs to the same process group.
         let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
         let _ = self.child.wait();
         watchdog::forget_group(self.child.id());

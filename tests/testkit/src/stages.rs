@@ -1,4 +1,4 @@
-//! The handlers as processes of their own: their names, and one environment for all of them.
+//! The handlers as separate processes: their names and their common environment.
 
 use crate::samples::{HOSTS, SampleServer};
 use crate::secrets::PLANTED;
@@ -29,8 +29,8 @@ pub const TOPICS: [(&str, u32); 9] = [
     ("xact.downloads.pending.retry.8s", 3),
 ];
 
-/// What the handlers' processes share, by environment alone: broker, sample server, cache, lake, and waits that are
-/// short enough for a test.
+/// Returns the common environment of the handlers: broker, sample server, cache, lake, and delays that are short enough for a
+/// test.
 #[must_use]
 pub fn environment(broker: &str, samples: &SampleServer, dir: &WorkDir) -> Variables {
     let place = |name: &str| dir.join(name).display().to_string();
@@ -60,16 +60,16 @@ pub fn environment(broker: &str, samples: &SampleServer, dir: &WorkDir) -> Varia
         ("RESULT_BATCH_SECONDS", "0.5".to_owned()),
         ("COMMIT_INTERVAL_MS", "200".to_owned()),
         ("KAFKA_SESSION_TIMEOUT_MS", "6000".to_owned()),
-        // The most that an operator turns on.
+        // All optional features that an operator can enable.
         ("LOG_LEVEL", "DEBUG".to_owned()),
         ("AZURE_CLIENT_SECRET", format!("{PLANTED}-client-secret")),
     ])
 }
 
-/// Partitions that each of these processes reads for a group, by its own metric.
+/// Returns the number of partitions that each of these processes is assigned in a group, by its own metric.
 ///
 /// # Errors
-/// When one does not answer.
+/// When one does not respond.
 pub fn assigned(processes: &[Running], group: &str) -> Result<Vec<u32>> {
     processes
         .iter()

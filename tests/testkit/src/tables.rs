@@ -1,4 +1,4 @@
-//! What the three Delta tables hold, as two readers that are not ours see it (`tests/read_tables.py`).
+//! Reads the three Delta tables with two independent readers (`tests/read_tables.py`).
 
 use std::{
     ffi::OsString,
@@ -22,13 +22,13 @@ pub struct Tables {
 }
 
 /// Reads `xact_events`, `xact_attachments` and `xact_attachments_failed` in `lake`, and checks on the way that deltalake
-/// and polars agree, that schema, column order and partition columns are as promised, and that every key is there once.
-/// A table that nobody has written yet is empty.
+/// and polars agree, that schema, column order and partition columns are as specified, and that every key occurs once.
+/// A table that does not exist yet is empty.
 pub fn read(lake: &Path) -> Result<Tables> {
     run(lake, &[])
 }
 
-/// The same, but a key that is there more than once is left to the caller: who counts duplicates wants to see them.
+/// Reads the tables without rejecting duplicate keys, for callers that count them.
 pub fn read_with_duplicates(lake: &Path) -> Result<Tables> {
     run(lake, &["--allow-duplicates"])
 }
@@ -62,7 +62,7 @@ fn run(lake: &Path, further: &[&str]) -> Result<Tables> {
     })
 }
 
-/// Where the script is: tests run from the checkout that they were built in.
+/// Returns the path of the script in the checkout in which the tests were built.
 fn script() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../read_tables.py")
 }

@@ -1,4 +1,4 @@
-//! Signed tokens as Entra gives them (RS256), with a key of our own that a broker can be told to trust.
+//! Signed tokens in the form of Entra (RS256), with a test key that a broker can be configured to trust.
 
 use std::{
     fs,
@@ -16,28 +16,28 @@ use serde_json::{Value, json};
 
 use crate::{Error, Result};
 
-/// Names the key in tokens and in the set of keys.
+/// Id of the key in tokens and in the key set.
 const KEY_ID: &str = "test";
 
-/// Who signs tokens.
+/// An issuer of tokens.
 #[derive(Debug)]
 pub struct Issuer {
     key: KeyPair,
 }
 
 impl Issuer {
-    /// What it calls itself in its tokens.
+    /// Issuer name in its tokens.
     pub const NAME: &str = "https://sts.windows.net/7d3c8f0e-3a3e-4c52-9a43-0d8f4b6f2a11/";
 
-    /// With a fresh key.
+    /// Creates an issuer with a new key.
     pub fn new() -> Result<Issuer> {
         let key = KeyPair::generate(KeySize::Rsa2048);
         Ok(Issuer {
-            key: key.map_err(|_| crate::error::failed("no RSA key could be made", ""))?,
+            key: key.map_err(|_| crate::error::failed("cannot create an RSA key", ""))?,
         })
     }
 
-    /// A token for `audience` of `subject`, which ends after `lifetime`, or did so long ago if it is over.
+    /// Returns a token of `subject` for `audience` with this lifetime.
     pub fn token(&self, audience: &str, subject: &str, lifetime: Lifetime) -> Result<String> {
         let now = seconds(SystemTime::now());
         let (begins, ends) = match lifetime {
@@ -54,14 +54,14 @@ impl Issuer {
         let mut signature = vec![0; self.key.public_modulus_len()];
         self.key
             .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text.as_bytes(), &mut signature)
-            .map_err(|_| crate::error::failed("a token could not be signed", ""))?;
+            .map_err(|_| crate::error::failed("cannot sign a token", ""))?;
         Ok(format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 
     /// Writes the public key as a JSON Web Key Set.
     pub(crate) fn write_key_set(&self, file: &Path) -> Result<()> {
         let (modulus, exponent) = public_numbers(self.key.public_key().as_ref())
-            .ok_or_else(|| crate::error::failed("the public key cannot be read", ""))?;
+            .ok_or_else(|| crate::error::failed("cannot read the public key", ""))?;
         let key = json!({
             "kty": "RSA", "use": "sig", "alg": "RS256", "kid": KEY_ID,
             "n": URL_SAFE_NO_PAD.encode(modulus), "e": URL_SAFE_NO_PAD.encode(exponent),
@@ -70,12 +70,12 @@ impl Issuer {
     }
 }
 
-/// How long a token is good.
+/// Validity of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lifetime {
-    /// From now on.
+    /// The token expires after this time.
     Left(Duration),
-    /// It ended so long ago.
+    /// The token expired this long ago.
     OverSince(Duration),
 }
 
@@ -83,20 +83,20 @@ pub(crate) fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-/// Modulus and exponent of an RSA public key: `SEQUENCE { INTEGER, INTEGER }`
+/// Returns modulus and exponent of an RSA public key: `SEQUENCE { INTEGER, INTEGER }`
 /// (<https://www.rfc-editor.org/rfc/rfc8017#appendix-A.1.1>).
 fn public_numbers(der: &[u8]) -> Option<(&[u8], &[u8])> {
     let (sequence, _) = element(der, 0x30)?;
     let (modulus, rest) = element(sequence, 0x02)?;
     let (exponent, _) = element(rest, 0x02)?;
-    // A number whose first bit is set has a zero byte before it.
+    // A number whose first bit is set is preceded by a zero byte.
     Some((modulus.strip_prefix(&[0]).unwrap_or(modulus), exponent))
 }
 
-/// The content of the first element, which has this tag, and what is behind it.
+/// Returns the content of the first element, which must have this tag, and the rest.
 fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let (&[found, length], rest) = der.split_first_chunk()?;
-    // Short lengths as they are; of long ones, how many bytes they take.
+    // Short form: the length itself. Long form: the number of length bytes.
     let (length, rest) = match usize::from(length) {
         short @ ..0x80 => (short, rest),
         long => {

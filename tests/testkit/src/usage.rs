@@ -1,23 +1,23 @@
-//! What a process has cost so far, as the kernel counts it.
+//! CPU time and wake-ups of a process as counted by the kernel.
 
 use std::{fs, time::Duration};
 
 use crate::{Error, Process, Result};
 
-/// Totals since the start of a process, over the threads that it has now.
+/// Totals since the start of a process over its current threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Usage {
-    /// Time for which a thread of it ran on a core.
+    /// CPU time of its threads.
     pub run_time: Duration,
-    /// How often a thread of it went to sleep, which is how often one was woken.
+    /// Voluntary context switches, which equal the wake-ups.
     pub wake_ups: u64,
 }
 
 impl Usage {
-    /// Of a running process.
+    /// Reads the totals of a running process.
     ///
     /// # Errors
-    /// When it has ended.
+    /// When it has exited.
     pub fn of(process: &Process) -> Result<Self> {
         let tasks = format!("/proc/{}/task", process.id());
         let mut usage = Usage {
@@ -28,7 +28,7 @@ impl Usage {
             .map_err(Error::io(format!("read {tasks}")))?
             .flatten()
         {
-            // A thread that ends meanwhile takes its totals with it.
+            // The totals of a thread that ends meanwhile are lost.
             let read = |file| fs::read_to_string(task.path().join(file)).unwrap_or_default();
             usage.run_time += run_time(&read("schedstat"));
             usage.wake_ups += wake_ups(&read("status"));
@@ -36,7 +36,7 @@ impl Usage {
         Ok(usage)
     }
 
-    /// What was added since an earlier look.
+    /// Returns the difference from an earlier reading.
     pub fn since(&self, earlier: &Usage) -> Usage {
         Usage {
             run_time: self.run_time.saturating_sub(earlier.run_time),
@@ -45,7 +45,7 @@ impl Usage {
     }
 }
 
-/// `schedstat`: nanoseconds on a core, nanoseconds of waiting for one, turns.
+/// Parses `schedstat`: CPU nanoseconds, nanoseconds in the run queue, time slices.
 fn run_time(schedstat: &str) -> Duration {
     let nanoseconds = schedstat.split_whitespace().next().and_then(|first| first.parse().ok());
     Duration::from_nanos(nanoseconds.unwrap_or(0))

@@ -3,7 +3,7 @@
 /// Names and values.
 pub type Variables = Vec<(String, String)>;
 
-/// Variables from pairs of texts.
+/// Creates variables from pairs of names and values.
 #[must_use]
 pub fn variables<V: ToString>(pairs: &[(&str, V)]) -> Variables {
     pairs

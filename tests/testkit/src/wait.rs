@@ -1,4 +1,4 @@
-//! Waiting for something that will be so, instead of sleeping and hoping.
+//! Waits for a condition instead of sleeping for a fixed time.
 
 use std::{
     thread,
@@ -7,10 +7,10 @@ use std::{
 
 use crate::{Error, Result};
 
-/// Asks `check` again and again until it answers with a value, at most for `timeout`.
+/// Polls `check` until it returns a value, for at most `timeout`.
 ///
 /// `what` finishes the sentence "not so after 10s: …". Polls every 10 ms at first, every 100 ms later, so that
-/// neither a quick answer waits nor a slow one costs the CPU that the product needs.
+/// a quick result is returned at once and a slow one does not take CPU time from the product.
 pub fn wait_until<T>(timeout: Duration, what: &str, mut check: impl FnMut() -> Option<T>) -> Result<T> {
     let deadline = Instant::now() + timeout;
     let mut pause = Duration::from_millis(10);
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_ends_the_wait_and_its_absence_names_what_was_missing() {
+    fn a_value_ends_the_wait_and_a_timeout_names_the_condition() {
         let mut calls = 0;
         let third = wait_until(Duration::from_secs(10), "three calls", || {
             calls += 1;

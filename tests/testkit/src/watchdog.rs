@@ -1,5 +1,5 @@
-//! Nothing outlives the tests, however they end: a small shell waits for this process to die, and then kills the
-//! process groups and removes the directories that it was told of.
+//! Ensures that no process and no directory outlives the tests, however they end: a small shell waits until this process has
+//! ended, and then kills the registered process groups and removes the registered directories.
 //!
 //! `Drop` covers a test that fails; it does not cover a test runner that is killed, nor a static. The kernel's
 //! `PR_SET_PDEATHSIG` would, but setting it between fork and exec takes unsafe code, and it fires when the *thread*
@@ -16,7 +16,7 @@ use std::{
 use parking_lot::Mutex;
 
 /// Reads `group|dir add|forget NAME`, one a line, until the pipe closes, which is when its parent is gone.
-/// A TERM or INT that was meant for the whole test run must not end it: it has its work still to do.
+/// It ignores TERM and INT, which are sent to the whole test run, because it must still clean up.
 const SCRIPT: &str = r#"
 trap '' TERM INT HUP
 groups=/ dirs=/
@@ -36,35 +36,35 @@ IFS='
 for dir in $dirs; do [ "$dir" = / ] || rm -rf -- "$dir"; done
 "#;
 
-/// Tells the watchdog that the process group `id` is to be killed when this process is gone.
+/// Registers the process group `id` to be killed when this process has ended.
 pub(crate) fn add_group(id: u32) {
     tell(&format!("group add {id}"));
 }
 
-/// Takes that back, because the group has ended: its id may soon belong to a stranger.
+/// Unregisters a process group that has ended: its id may be reused.
 pub(crate) fn forget_group(id: u32) {
     tell(&format!("group forget {id}"));
 }
 
-/// Tells the watchdog that `dir` is to be removed when this process is gone.
+/// Registers `dir` to be removed when this process has ended.
 pub(crate) fn add_dir(dir: &Path) {
     tell(&format!("dir add {}", dir.display()));
 }
 
-/// Takes that back, because the directory is gone or is to be kept.
+/// Unregisters a directory that is removed or must be kept.
 pub(crate) fn forget_dir(dir: &Path) {
     tell(&format!("dir forget {}", dir.display()));
 }
 
 fn tell(line: &str) {
     static WATCHDOG: OnceLock<Option<Mutex<Child>>> = OnceLock::new();
-    // Without a shell the tests still run, and `Drop` still cleans up: no reason to fail one.
+    // Without a shell the tests still run and `Drop` still cleans up, so this is not an error.
     let Some(watchdog) = WATCHDOG.get_or_init(|| start().ok().map(Mutex::new)) else {
         return;
     };
     let mut watchdog = watchdog.lock();
     if let Some(pipe) = watchdog.stdin.as_mut() {
-        // One write a line: shorter than PIPE_BUF, so it is read whole. A failure means that the watchdog is gone.
+        // One write a line: shorter than PIPE_BUF, so it is read whole. A failure means that the watchdog has ended.
         let _ = pipe.write_all(format!("{line}\n").as_bytes());
     }
 }

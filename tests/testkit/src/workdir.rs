@@ -1,4 +1,4 @@
-//! A directory a test: gone when the test passes, kept and named when it fails.
+//! A directory per test: removed when the test passes, kept and printed when it fails.
 
 use std::{
     env, fs,
@@ -9,8 +9,8 @@ use std::{
 
 use crate::{Error, Result, watchdog};
 
-/// A fresh directory. Dropping it removes it, unless the test is panicking or `XACT_TEST_KEEP` is set: then its
-/// path is printed. (A test that returns an error does not panic: its error carries the log's end already.)
+/// A new directory. Dropping it removes it, unless the test is panicking or `XACT_TEST_KEEP` is set: then its
+/// path is printed. (A test that returns an error does not panic; its error contains the end of the log.)
 #[derive(Debug)]
 pub struct WorkDir {
     path: PathBuf,
@@ -18,7 +18,7 @@ pub struct WorkDir {
 }
 
 impl WorkDir {
-    /// Makes a directory whose name begins with `name` in the system's temporary directory.
+    /// Creates a directory whose name begins with `name` in the system's temporary directory.
     pub fn new(name: &str) -> Result<WorkDir> {
         let dir = tempfile::Builder::new()
             .prefix(&format!("xact-{name}-"))
@@ -33,18 +33,18 @@ impl WorkDir {
         })
     }
 
-    /// Leaves it in place however this ends, for a failure that is no panic.
+    /// Keeps the directory on drop, for a failure that is not a panic.
     pub fn keep(&self) {
         self.is_kept.store(true, Ordering::Relaxed);
         watchdog::forget_dir(&self.path);
     }
 
-    /// Where it is.
+    /// Returns its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// A path in it.
+    /// Returns a path in it.
     pub fn join(&self, name: impl AsRef<Path>) -> PathBuf {
         self.path.join(name)
     }
@@ -62,7 +62,7 @@ impl Drop for WorkDir {
     }
 }
 
-/// Copies what is in the folder `from` into `to`, which is made if need be.
+/// Copies the content of the folder `from` into `to`, which is created if necessary.
 pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
     let failed = || Error::io(format!("copy {} to {}", from.display(), to.display()));
     fs::create_dir_all(to).map_err(failed())?;
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_directory_goes_with_a_test_that_passes_and_stays_with_one_that_fails() -> Result<()> {
+    fn a_directory_is_removed_after_success_and_kept_after_failure() -> Result<()> {
         let passed = WorkDir::new("passed")?.path().to_owned();
         assert!(!passed.exists());
 

@@ -14,7 +14,7 @@ fn python(dir: &WorkDir, code: &str, args: &[&Path]) -> Result<String> {
 }
 
 #[test]
-fn the_environment_has_the_readers_that_are_pinned() -> Result<()> {
+fn the_environment_has_the_pinned_readers() -> Result<()> {
     let dir = WorkDir::new("python")?;
     let code = "
 import importlib.metadata
@@ -30,7 +30,7 @@ for package in importlib.metadata.distributions():
 }
 
 #[test]
-fn a_script_that_fails_shows_its_stderr() -> Result<()> {
+fn the_error_of_a_failed_script_contains_its_stderr() -> Result<()> {
     let dir = WorkDir::new("python")?;
     let error = python(&dir, "raise SystemExit('no such column')", &[])
         .unwrap_err()
@@ -39,7 +39,7 @@ fn a_script_that_fails_shows_its_stderr() -> Result<()> {
     Ok(())
 }
 
-/// Writes the three tables, as promised except for what `SABOTAGE` does to them.
+/// Writes the three tables as specified, except for the changes by `SABOTAGE`.
 const WRITE_TABLES: &str = r#"
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -90,7 +90,7 @@ fn rows_come_back_in_their_types_and_a_missing_table_is_empty() -> Result<()> {
 }
 
 #[test]
-fn tables_that_break_the_promise_are_refused() -> Result<()> {
+fn tables_that_violate_the_specification_are_rejected() -> Result<()> {
     let refused = [
         ("write('xact_events', 1); write('xact_events', 1)", "event_id"),
         (
@@ -120,7 +120,7 @@ fn tables_that_break_the_promise_are_refused() -> Result<()> {
 }
 
 #[test]
-fn who_counts_duplicates_sees_them() -> Result<()> {
+fn duplicates_are_returned_on_request() -> Result<()> {
     let lake = WorkDir::new("lake")?;
     write_tables(&lake, "write('xact_events', 2); write('xact_events', 1)")?;
     assert!(tables::read(lake.path()).is_err());

@@ -5,30 +5,29 @@ use std::path::Path;
 use super::secured::Secured;
 use crate::{Result, ports};
 
-/// What differs from broker to broker.
+/// Settings that differ between brokers.
 #[derive(Debug)]
 pub(super) struct Config {
-    /// Where clients connect.
+    /// Port of the clients.
     pub(super) port: u16,
-    /// Where the broker tells clients to connect: its own port, or that of a proxy before it.
+    /// Advertised port: its own, or that of a proxy in front of it.
     pub(super) advertised_port: u16,
-    /// Where the broker finds its controller, in the same JVM.
+    /// Port of the controller, in the same JVM.
     pub(super) controller_port: u16,
-    /// Kafka's base64 form of a UUID.
+    /// Cluster id, a UUID in Kafka's base64 form.
     pub(super) cluster_id: String,
     /// Further listeners for clients.
     pub(super) secured: Option<Secured>,
-    /// How long the controller waits for a sign of life before it lets the broker go, and how often the broker gives one, in
-    /// milliseconds.
+    /// Session timeout and heartbeat interval of the broker's registration with the controller, in milliseconds.
     pub(super) session: (u32, u32),
 }
 
 impl Config {
-    /// A killed broker is let in again once its old registration has expired: after two seconds instead of nine. The
-    /// heartbeat's interval is the time limit of the registration as well: with 200 ms a busy machine never gets it done.
+    /// A killed broker can register again once its old registration has expired: after two seconds instead of nine. The
+    /// heartbeat interval is also the time limit of the registration, and 200 ms are too short on a busy machine.
     pub(super) const SESSION: (u32, u32) = (2_000, 500);
 
-    /// Free ports, a cluster of its own, one listener that clients find where it is.
+    /// Creates a configuration with free ports, a new cluster id and one listener.
     pub(super) fn new() -> Result<Config> {
         let port = ports::free()?;
         Ok(Config {
@@ -41,12 +40,12 @@ impl Config {
         })
     }
 
-    /// Further options of the broker's JVM.
+    /// Returns further options of the broker's JVM.
     pub(super) fn jvm(&self) -> Vec<String> {
         self.secured.as_ref().and_then(Secured::jvm).into_iter().collect()
     }
 
-    /// The text of `server.properties` for a broker whose log is in `data`.
+    /// Returns the text of `server.properties` for a broker whose log is in `data`.
     pub(super) fn properties(&self, data: &Path) -> String {
         let Config {
             port,
@@ -106,10 +105,10 @@ log.cleaner.dedupe.buffer.size=2097152
     }
 }
 
-/// A random UUID in the form that Kafka gives it: 16 bytes as URL-safe base64 without padding, 22 characters.
+/// Returns a random UUID in Kafka's form: 16 bytes as URL-safe base64 without padding, 22 characters.
 pub(super) fn new_cluster_id() -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    // 22 characters carry 132 bits: the last one holds only two of the 128. A leading dash would read as an option.
+    // 22 characters carry 132 bits: the last one holds only two of the 128. A leading dash would be parsed as an option.
     let first = char::from(ALPHABET[fastrand::usize(..62)]);
     let middle = (0..20).map(|_| char::from(ALPHABET[fastrand::usize(..64)]));
     let last = char::from(ALPHABET[fastrand::usize(..4) * 16]);

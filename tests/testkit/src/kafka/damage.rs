@@ -1,25 +1,25 @@
-//! Record batches that no consumer can read, in the log of a broker that is stopped.
+//! Makes record batches in the log of a stopped broker unreadable for consumers.
 //!
-//! A broker hands batches out as they lie on its disk: after a clean stop it does not look at them again.
+//! A broker sends batches as they are on disk: after a clean stop it does not verify them again.
 
 use std::{fs, path::Path};
 
 use crate::{Error, Result};
 
-/// What is wrong with a batch.
+/// A kind of damage to a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Damage {
-    /// Its compressed bytes are others. Only for a compressed batch.
+    /// Corrupts the compressed bytes. Only for a compressed batch.
     Bytes,
-    /// It is compressed in a way that nobody knows.
+    /// Sets an unknown compression type.
     Codec,
-    /// Its first record claims another length. Only for a batch without compression; clients say nothing of it.
+    /// Sets a wrong length in the first record. Only for a batch without compression; clients do not report it.
     RecordLength,
-    /// It is of a message format that nobody knows. Clients go on behind it.
+    /// Sets an unknown message format. Clients skip the batch.
     Format,
 }
 
-/// The fields of a batch's head: `RecordBatch` in Kafka's documentation of its message format.
+/// Offsets of fields in the header of a batch: `RecordBatch` in Kafka's documentation of its message format.
 mod head {
     pub(super) const LENGTH: usize = 8;
     pub(super) const MAGIC: usize = 16;
@@ -29,19 +29,22 @@ mod head {
     pub(super) const RECORDS: usize = 61;
 }
 
-/// Damages the batch that holds `offset` in a partition's first segment.
+/// Damages the batch that contains `offset` in a partition's first segment.
 pub(super) fn damage(partition: &Path, offset: i64, damage: Damage) -> Result<()> {
     let segment = partition.join("00000000000000000000.log");
     let mut log = fs::read(&segment).map_err(Error::io(format!("read {}", segment.display())))?;
     let found = batch(&log, offset);
     let (start, end) = found.ok_or_else(|| {
-        crate::error::failed(format!("no batch holds offset {offset}"), segment.display().to_string())
+        crate::error::failed(
+            format!("no batch contains offset {offset}"),
+            segment.display().to_string(),
+        )
     })?;
     change(&mut log[start..end], damage);
     fs::write(&segment, log).map_err(Error::io(format!("write {}", segment.display())))
 }
 
-/// Begin and end of the batch that holds an offset.
+/// Returns begin and end of the batch that contains an offset.
 fn batch(log: &[u8], offset: i64) -> Option<(usize, usize)> {
     let mut start = 0;
     while start + head::RECORDS <= log.len() {

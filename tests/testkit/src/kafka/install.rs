@@ -12,16 +12,16 @@ use std::{
 use super::{Kafka, config::Config, read};
 use crate::{Error, Process, Result, WorkDir, binary::on_path, cache, maven, process::output, workdir};
 
-/// Names the jars; its text is the recipe of the cache folder, so that another version gets a fresh one.
+/// Lists the jars. Its text is the recipe of the cache folder, so that another version gets a new folder.
 const POM: &str = include_str!("../../../kafka/pom.xml");
-/// Present once the class archive is made.
+/// The class archive, created last.
 const ARCHIVE: &str = "classes.jsa";
 /// The cluster id of the template: every broker replaces it with its own.
 const TEMPLATE_ID: &str = "xactTemplateClusterIdA";
-/// What starts a broker quickly in little memory: no optimising compiler, the simplest collector.
+/// Options for a quick start in little memory: no optimising compiler, the simplest collector.
 const JVM: [&str; 4] = ["-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
-/// What the broker says, with the time, without what would push it out of an error's last lines: 300 settings at each
-/// start, and several lines a partition whenever a leader changes.
+/// Logs with timestamps, without the 300 settings at each start and the lines per partition at each change of leader, which
+/// would fill the last lines that an error prints.
 const LOGGING: [&str; 6] = [
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
@@ -31,24 +31,24 @@ const LOGGING: [&str; 6] = [
     "-Dorg.slf4j.simpleLogger.log.kafka.cluster.Partition=warn",
 ];
 
-/// The broker's settings are all in its file.
+/// All settings of the broker are in its file.
 const NO_ENV: [(&str, &str); 0] = [];
 
-/// Where Kafka's files are.
+/// The folders of Kafka's files.
 #[derive(Debug, Clone)]
 pub struct Installation {
     java: PathBuf,
     folder: PathBuf,
 }
 
-/// Puts Kafka into the test cache, unless it is there: about 10 s for the jars and 10 s for the class archive.
+/// Installs Kafka into the test cache, unless it is there: about 10 s for the jars and 10 s for the class archive.
 pub fn install() -> Result<Installation> {
     let java = on_path("java").ok_or(Error::Missing {
         program: "java",
         remedy: "apt-get install openjdk-17-jre-headless (or any Java 17 or later)",
     })?;
     let version = version();
-    // A class archive belongs to the very JVM that wrote it.
+    // A class archive is valid only for the JVM that wrote it.
     let recipe = format!("{POM}\n{}", java.display());
     let make = |folder: &Path| {
         Installation {
@@ -87,10 +87,10 @@ impl Installation {
         output(&mut command, "Kafka could not format a storage").map(drop)
     }
 
-    /// Runs a broker once, has a topic made so that those classes are loaded too, and lets the JVM write down what it
-    /// has loaded when it stops.
+    /// Runs a broker once and creates a topic, so that those classes are loaded too. The JVM writes the archive of loaded classes
+    /// when it stops.
     fn make_archive(&self) -> Result<()> {
-        // The JVM writes it while it stops; under its final name only when it is whole.
+        // The JVM writes the archive while it stops; it gets its final name when it is complete.
         let draft = self.folder.join("classes.part");
         let mut kafka = Kafka::start_own(self.clone(), &[format!("-XX:ArchiveClassesAtExit={}", draft.display())])?;
         kafka.create_topic("training", 1)?;
@@ -98,7 +98,7 @@ impl Installation {
         fs::rename(&draft, self.folder.join(ARCHIVE)).map_err(Error::io("keep Kafka's class archive"))
     }
 
-    /// Makes `dir` a broker's: its settings, and an empty log of its own cluster.
+    /// Prepares `dir` for a broker: its settings, and an empty log with its own cluster id.
     pub(super) fn format(&self, dir: &WorkDir, config: &Config) -> Result<()> {
         let data = dir.join("data");
         workdir::copy(&self.template(), &data)?;
@@ -108,7 +108,7 @@ impl Installation {
         configure(dir, config)
     }
 
-    /// Java's own tool for keys and certificates.
+    /// Runs Java's tool for keys and certificates.
     pub(super) fn keytool(&self) -> PathBuf {
         self.java.with_file_name("keytool")
     }
@@ -129,7 +129,7 @@ impl Installation {
     /// Runs the tool of class `class` and returns its stdout.
     pub(super) fn tool(&self, class: &str, bootstrap: &str, args: &[&str]) -> Result<String> {
         let mut command = self.java();
-        // Their own messages go to stdout; what they log is noise unless it is an error.
+        // The tools print results to stdout; of their logs only errors matter.
         command.args([
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=error",
             class,
@@ -139,7 +139,7 @@ impl Installation {
         output(command.args(args), &format!("{class} {}", args.join(" ")))
     }
 
-    /// The lines for record batches that the log of `topic` below `data` gives.
+    /// Returns the lines that describe the record batches of `topic` below `data`.
     pub(super) fn batches(&self, data: &Path, topic: &str) -> Result<Vec<String>> {
         let failed = || Error::io(format!("list {}", data.display()));
         let mut segments = Vec::new();
@@ -161,7 +161,7 @@ impl Installation {
         Ok(text.lines().filter(is_batch).map(str::to_owned).collect())
     }
 
-    /// A JVM with Kafka's classes.
+    /// Returns a command that runs a JVM with Kafka's classes.
     fn java(&self) -> Command {
         let mut command = Command::new(&self.java);
         command.args(JVM).args(self.class_args());
@@ -170,14 +170,14 @@ impl Installation {
 
     fn class_args(&self) -> Vec<OsString> {
         let mut jars = self.folder.join("lib").into_os_string();
-        // The JVM expands the star itself.
+        // The JVM expands the wildcard itself.
         jars.push("/*");
         let mut args = vec!["-cp".into(), jars];
         let archive = self.folder.join(ARCHIVE);
         if archive.is_file() {
             let mut flag = OsString::from("-XX:SharedArchiveFile=");
             flag.push(archive);
-            // An archive that does not fit (the JVM was upgraded) is no reason to fail or to warn: it is only slower.
+            // An archive of another JVM version is not an error and not worth a warning: the start is only slower.
             args.extend([
                 flag,
                 "-Xshare:auto".into(),
@@ -193,14 +193,14 @@ impl Installation {
     }
 }
 
-/// Writes the settings of the broker of `dir`; they count from its next start.
+/// Writes the settings of the broker of `dir`, which take effect at its next start.
 pub(super) fn configure(dir: &WorkDir, config: &Config) -> Result<()> {
     let properties = dir.join("server.properties");
     fs::write(&properties, config.properties(&dir.join("data")))
         .map_err(Error::io(format!("write {}", properties.display())))
 }
 
-/// The Kafka version in the pom.
+/// Returns the Kafka version in the pom.
 fn version() -> &'static str {
     let (_, rest) = POM.split_once("<kafka.version>").unwrap_or_default();
     rest.split('<').next().unwrap_or_default()

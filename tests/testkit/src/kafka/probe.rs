@@ -1,8 +1,8 @@
-//! Asks a broker who it is: one Metadata request, written by hand, because a client library would retry, log and hide
-//! exactly what the probe wants to know.
+//! Probes the identity of a broker with one Metadata request. It is written by hand, because a client library would retry, log
+//! and hide the details.
 //!
 //! Request and response are version 2 of <https://kafka.apache.org/protocol.html#The_Messages_Metadata>: the oldest
-//! that carries the cluster id, and not of the later compact encoding.
+//! version with the cluster id, before the compact encoding.
 
 use std::{
     io::{self, Read, Write},
@@ -10,19 +10,19 @@ use std::{
     time::Duration,
 };
 
-/// A frozen broker accepts connections and never answers.
+/// Time limit: a frozen broker accepts connections and never responds.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What the broker says of its cluster.
+/// The cluster of a broker.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Cluster {
     /// The id with which its storage was formatted.
     pub(super) id: String,
-    /// How many brokers take requests.
+    /// Number of registered brokers.
     pub(super) brokers: i32,
 }
 
-/// Asks the broker at `addr`.
+/// Probes the broker at `addr`.
 pub(super) fn cluster(addr: &str) -> io::Result<Cluster> {
     let addr: SocketAddr = addr.to_socket_addrs()?.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
     let mut stream = TcpStream::connect_timeout(&addr, TIMEOUT)?;
@@ -31,7 +31,7 @@ pub(super) fn cluster(addr: &str) -> io::Result<Cluster> {
     stream.write_all(&request())?;
     let mut size = [0; 4];
     stream.read_exact(&mut size)?;
-    // Whatever listens there may not be a Kafka: do not allocate what a stranger's first bytes say.
+    // Another server may listen there: do not allocate memory by its first bytes.
     let size = usize::try_from(i32::from_be_bytes(size))
         .unwrap_or_default()
         .min(1 << 20);
@@ -68,7 +68,7 @@ fn parse(body: &[u8]) -> Option<Cluster> {
     })
 }
 
-/// Kafka's primitive types, read one after another.
+/// Reads Kafka's primitive types in sequence.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -78,7 +78,7 @@ impl<'a> Reader<'a> {
         Some(i32::from_be_bytes(*bytes))
     }
 
-    /// A string with its length before it; null (-1) reads as empty.
+    /// Reads a string with its length; null (-1) is returned as empty.
     fn string(&mut self) -> Option<&'a str> {
         let (bytes, rest) = self.0.split_first_chunk()?;
         let length = usize::try_from(i16::from_be_bytes(*bytes)).unwrap_or_default();
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_read_and_a_truncated_or_foreign_one_refused() {
+    fn a_response_is_parsed_and_a_truncated_or_foreign_one_rejected() {
         let mut body = Vec::new();
         body.extend(1_i32.to_be_bytes());
         body.extend(1_i32.to_be_bytes()); // one broker

@@ -1,8 +1,8 @@
-//! A proxy before a broker. It counts what the broker answers, and can lose answers: the broker has done what it was asked,
-//! and the client never hears of it.
+//! A proxy in front of a broker. It counts the bytes of responses and can drop acknowledgements: the broker has executed the
+//! request, but the client does not receive the response.
 //!
-//! It reads just enough of the protocol for that: requests and answers are frames with a length, a request names its
-//! kind and a correlation id, the answer repeats the id (<https://kafka.apache.org/protocol.html#protocol_messages>).
+//! It parses only the necessary part of the protocol: requests and responses are frames with a length; a request has an API key
+//! and a correlation id, and the response repeats the id (<https://kafka.apache.org/protocol.html#protocol_messages>).
 
 use std::{
     collections::HashSet,
@@ -19,12 +19,12 @@ use parking_lot::Mutex;
 
 use crate::{Error, Result, ports};
 
-/// The kind of a Produce request.
+/// API key of a Produce request.
 const PRODUCE: i16 = 0;
-/// Where a broker of ours is, as its answers name it before its port.
+/// Host of the broker as it precedes the port in responses.
 const HOST: &[u8] = b"127.0.0.1";
-/// No frame here is longer than a batch of records.
-const LONGEST: usize = 16 * 1024 * 1024;
+/// Maximum size of a frame; the largest frames are batches of records.
+const MAX_FRAME_BYTES: usize = 16 * 1024 * 1024;
 
 /// The proxy. It serves until the process ends.
 #[derive(Debug)]
@@ -40,17 +40,17 @@ struct Counts {
     answered: AtomicU64,
 }
 
-/// The broker's place in its answers, and ours instead of it.
+/// The address of the broker in responses, and the address of the proxy that replaces it.
 type Renamed = [Vec<u8>; 2];
 
 impl Proxy {
-    /// Serves on a free port for the broker on `broker`, which tells every client to come here.
+    /// Starts a proxy on a free port for the broker on port `broker`, which advertises the address of the proxy.
     pub(super) fn start(broker: u16) -> Result<Self> {
         Self::serve_at(ports::free()?, broker, None)
     }
 
-    /// The same for a broker that tells its clients to come to itself: in answers that pass here its place is replaced by
-    /// ours, so that each client may have a proxy of its own.
+    /// Starts a proxy for a broker that advertises its own address. The proxy replaces the address in responses, so that each
+    /// client can have its own proxy.
     pub(super) fn start_renaming(broker: u16) -> Result<Self> {
         let port = ports::free()?;
         let place = |port: u16| [HOST, &u32::from(port).to_be_bytes()].concat();
@@ -66,9 +66,9 @@ impl Proxy {
         };
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                // A broker that is down: the client is sent away, as it would be without us.
+                // The broker is down: the connection is closed, as it would be without the proxy.
                 if let Ok(upstream) = TcpStream::connect(("127.0.0.1", broker)) {
-                    // Fails only when one of the two is gone already.
+                    // Fails only when one of the two has disconnected already.
                     let _ = serve(&client, &upstream, &counts, renamed.as_ref());
                 }
             }
@@ -80,28 +80,28 @@ impl Proxy {
         self.port
     }
 
-    /// Where clients connect: `127.0.0.1:PORT`.
+    /// Returns the address for clients, `127.0.0.1:PORT`.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Bytes of all answers that were handed on so far, as Kafka's protocol counts them: without those of TCP and IP.
+    /// Returns the bytes of all forwarded responses, without the overhead of TCP and IP.
     pub fn answered_bytes(&self) -> u64 {
         self.counts.answered.load(Ordering::SeqCst)
     }
 
-    /// The acknowledgements of the next `count` Produce requests are lost, with the connections that they come on.
+    /// Drops the acknowledgements of the next `count` Produce requests and closes their connections.
     pub fn lose_acknowledgements(&self, count: u32) {
         self.counts.to_lose.store(count, Ordering::SeqCst);
     }
 
-    /// How many acknowledgements were lost so far.
+    /// Returns the number of acknowledgements dropped so far.
     pub fn lost(&self) -> u32 {
         self.counts.lost.load(Ordering::SeqCst)
     }
 }
 
-/// Two threads that carry frames, one each way, until one side closes or an answer is to be lost.
+/// Forwards frames in two threads, one per direction, until one side closes or a response must be dropped.
 fn serve(client: &TcpStream, broker: &TcpStream, counts: &Arc<Counts>, renamed: Option<&Renamed>) -> io::Result<()> {
     for stream in [client, broker] {
         stream.set_nodelay(true)?;
@@ -133,7 +133,7 @@ fn serve(client: &TcpStream, broker: &TcpStream, counts: &Arc<Counts>, renamed: 
         while let Ok(mut answer) = frame(&mut from) {
             let marked = marked.lock();
             if number(&answer, 4).is_some_and(|id| marked.contains(&id)) {
-                // Those behind it on the same connection are lost with it.
+                // Later responses on the same connection are lost with it.
                 counts
                     .lost
                     .fetch_add(u32::try_from(marked.len()).unwrap_or(u32::MAX), Ordering::SeqCst);
@@ -154,17 +154,17 @@ fn serve(client: &TcpStream, broker: &TcpStream, counts: &Arc<Counts>, renamed: 
 }
 
 fn close(one: &TcpStream, other: &TcpStream) {
-    // The other direction may have closed them before.
+    // The other direction may have closed them already.
     let _ = one.shutdown(Shutdown::Both);
     let _ = other.shutdown(Shutdown::Both);
 }
 
-/// A frame with its length before it.
+/// Reads a frame including its length.
 fn frame(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     let mut size = [0; 4];
     stream.read_exact(&mut size)?;
     let length = usize::try_from(i32::from_be_bytes(size)).unwrap_or(usize::MAX);
-    if length > LONGEST {
+    if length > MAX_FRAME_BYTES {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "this is no Kafka frame"));
     }
     let mut frame = vec![0; 4 + length];
@@ -173,7 +173,7 @@ fn frame(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     Ok(frame)
 }
 
-/// Both places are of one length, so the frame stays as long as it says.
+/// Both addresses have the same length, so the length of the frame stays valid.
 fn rename(answer: &mut [u8], [from, to]: &Renamed) {
     let mut at = 0;
     while let Some(part) = answer.get_mut(at..at + from.len()) {

@@ -1,5 +1,5 @@
-//! Listeners that speak as Event Hubs does: TLS, and either a connection string as the password of `$ConnectionString`, or
-//! a signed token; and the limits of a namespace.
+//! Listeners that behave as those of Event Hubs: TLS with a connection string as the password of `$ConnectionString`, or with a
+//! signed token; and the limits of a namespace.
 
 use std::{
     path::{Path, PathBuf},
@@ -8,35 +8,35 @@ use std::{
 
 use crate::{Result, WorkDir, ports, process::output, tokens::Issuer};
 
-/// Of the key store, which nobody else ever sees.
+/// Password of the key store, which is used by this broker only.
 const STORE_PASSWORD: &str = "of-a-throw-away-key";
 
-/// What is different from a broker without security.
+/// Settings of a broker with security.
 #[derive(Debug)]
 pub(super) struct Secured {
     pub(super) port: u16,
-    /// The only one that is let in.
+    /// The only connection string that is accepted.
     pub(super) connection_string: String,
     store: PathBuf,
     pub(super) certificate: PathBuf,
-    /// A further listener, for those who come with a token, and what they may do.
+    /// A further listener for clients with a token, and their permissions.
     pub(super) namespace: Option<Namespace>,
 }
 
-/// What makes it a namespace.
+/// Settings of an Event Hubs namespace.
 #[derive(Debug)]
 pub(super) struct Namespace {
     pub(super) port: u16,
     key_set: PathBuf,
-    /// For whom a token must be.
+    /// Audience of the tokens.
     audience: String,
 }
 
-/// After so long without a word a connection is cut; Event Hubs waits for four minutes.
+/// Idle time after which a connection is closed; with Event Hubs it is four minutes.
 const IDLE_MS: u32 = 8_000;
 
 impl Secured {
-    /// With a certificate of its own for 127.0.0.1, made by Java's `keytool`.
+    /// Creates settings with a certificate for 127.0.0.1 from Java's `keytool`.
     pub(super) fn new(keytool: &Path, connection_string: &str, dir: &WorkDir) -> Result<Secured> {
         let (store, certificate) = (dir.join("listener.p12"), dir.join("listener.pem"));
         let keytool = |args: &[&str]| {
@@ -59,7 +59,7 @@ impl Secured {
         })
     }
 
-    /// A namespace as well, whose clients know it as `host`, and which trusts the tokens of `issuer`.
+    /// Adds a namespace with the host name `host` that trusts the tokens of `issuer`.
     pub(super) fn make_namespace(&mut self, issuer: &Issuer, host: &str, dir: &WorkDir) -> Result<()> {
         let key_set = dir.join("jwks.json");
         issuer.write_key_set(&key_set)?;
@@ -71,13 +71,13 @@ impl Secured {
         Ok(())
     }
 
-    /// Names and ports of its listeners.
+    /// Returns names and ports of its listeners.
     pub(super) fn listeners(&self) -> Vec<(&'static str, u16)> {
         let tokens = self.namespace.as_ref().map(|namespace| ("OAUTH", namespace.port));
         std::iter::once(("SAS", self.port)).chain(tokens).collect()
     }
 
-    /// What the JVM must be told.
+    /// Returns the options of the JVM.
     pub(super) fn jvm(&self) -> Option<String> {
         let file = self.namespace.as_ref()?.key_set.display();
         Some(format!(
@@ -85,7 +85,7 @@ impl Secured {
         ))
     }
 
-    /// Its part of `server.properties`.
+    /// Returns its part of `server.properties`.
     pub(super) fn properties(&self) -> String {
         let Secured { connection_string, .. } = self;
         let sas = format!(
@@ -109,8 +109,8 @@ listener.name.{listener}.ssl.keystore.password={STORE_PASSWORD}"
         )
     }
 
-    /// Tokens are checked to the second, a connection ends with its token, and everybody but who has the connection string
-    /// (and the tests themselves, on the open listener) may do what he was allowed to do.
+    /// Tokens are validated without clock skew, a connection ends when its token expires, and access rules apply to all clients
+    /// except those with the connection string (and the tests themselves, on the listener without security).
     fn namespace(&self, namespace: &Namespace) -> String {
         let (file, audience) = (namespace.key_set.display(), &namespace.audience);
         let issuer = Issuer::NAME;
