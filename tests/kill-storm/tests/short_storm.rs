@@ -1,5 +1,8 @@
 //! Runs a short storm, with and without emulated Azure. `STORM_SEED` sets another seed.
 
+// The report is printed for the log of the run.
+#![allow(clippy::print_stdout)]
+
 use std::time::Duration;
 
 use parking_lot::Mutex;
