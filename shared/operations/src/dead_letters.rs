@@ -1,10 +1,12 @@
 //! Dead letters: list, view, replay, resolve.
 //!
 //! An *entry* is a record of the dead-letter topic that is not a tombstone. It waits until it is settled, that is replayed
-//! or resolved. Settling writes a tombstone behind the entry, in the same partition ([`Mark`]), so the state of every entry
-//! is in the topic itself and no consumer group's offset is involved.
+//! or resolved. Settling writes a tombstone after the entry, at a higher offset of the same partition ([`Mark`]), so the
+//! state of every entry is in the topic itself and no consumer group's offset is involved. The topic must not be compacted
+//! (`cleanup.policy=delete`, the default): an entry then expires no later than its mark.
 //!
-//! A settlement has two steps: [`plan`] returns what would be done, entry by entry; [`execute`] does exactly that.
+//! A settlement has two steps: [`plan`] returns what would be done, entry by entry; [`execute`] settles the planned entries as
+//! they were at that time. It ignores marks that were written since, so run one settlement at a time.
 
 mod entry;
 mod entry_id;

@@ -30,6 +30,14 @@ pub enum DeadLettersError {
         /// The dead-letter topic.
         topic: String,
     },
+    /// An entry of a plan is refused when the plan is executed: the settings have changed since.
+    #[error("{id} can no longer be replayed ({reason}): make the plan again. Entries settled so far stay settled")]
+    PlanOutdated {
+        /// The entry.
+        id: EntryId,
+        /// Why it is refused; redacted.
+        reason: String,
+    },
     /// A settlement without entries or filters.
     #[error("no entries selected: name them (PARTITION:OFFSET), pass filters, or pass --everything")]
     NothingSelected,

@@ -1,7 +1,8 @@
 //! Carries out the plan of a settlement.
 //!
 //! An entry is marked only after its message is acknowledged. If the process is killed in between, the entry still waits, and
-//! replaying it again sends the same message with the same keys: nothing is lost, and no row is added twice.
+//! replaying it again sends the same message, with the same replay count: its rows have the same keys in the tables and are
+//! skipped. Nothing is lost and no row is added twice; the download may run twice.
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -18,13 +19,14 @@ use super::replay::{self, ReplayRules};
 use crate::blocking::blocking;
 use crate::delivery::Delivery;
 use xact_config::Settings;
+use xact_contracts::redaction::redact_text;
 use xact_contracts::topology::TopicRole;
 use xact_kafka::Outgoing;
 use xact_kafka::admin::Tombstones;
 
 /// Maximum number of entries that are sent, acknowledged and marked together.
 const BATCH: usize = 20;
-/// Maximum size of the messages in a batch, unless one alone is larger.
+/// A batch is sent when its messages reach this size, in bytes.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 /// An entry that is settled.
@@ -47,7 +49,8 @@ struct Step {
     message: Option<Outgoing>,
 }
 
-/// Settles the planned entries batch by batch and calls `on_batch` after each; returns how many are settled.
+/// Settles the planned entries batch by batch and calls `on_batch` after each; returns how many are settled. `settings` must be
+/// those that the plan was made with.
 ///
 /// # Errors
 /// When a message or a mark is not acknowledged, or the topic cannot be read. What is settled so far stays settled; the
@@ -107,16 +110,23 @@ fn read_batches(
     let rules = ReplayRules::new(settings, plan.planned_at);
     let mut batch = Vec::new();
     let mut bytes = 0;
+    let mut changed = None;
     plan.topic.visit(|entry| {
         if !planned.contains(&entry.id) {
             return ControlFlow::Continue(());
         }
         let message = match plan.settlement {
             Settlement::Resolved => None,
-            // The plan was made with the same entry and the same time, so this is not refused.
             Settlement::Replayed => match replay::message(&entry, &rules) {
                 Ok(message) => Some(message),
-                Err(_) => return ControlFlow::Continue(()),
+                // The plan was made from the same entry at the same time, so only other settings can refuse it.
+                Err(refusal) => {
+                    changed = Some(DeadLettersError::PlanOutdated {
+                        id: entry.id,
+                        reason: redact_text(&refusal.to_string()),
+                    });
+                    return ControlFlow::Break(());
+                }
             },
         };
         bytes += message.as_ref().map_or(0, |message| message.value.len());
@@ -134,5 +144,5 @@ fn read_batches(
     if !batch.is_empty() {
         let _ = batches.blocking_send(batch);
     }
-    Ok(())
+    changed.map_or(Ok(()), Err)
 }

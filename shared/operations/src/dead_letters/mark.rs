@@ -19,7 +19,7 @@ const AT: &str = "dlq_at";
 pub enum Settlement {
     /// Marked as dealt with; nothing is sent.
     Resolved,
-    /// Its message is sent again, then it is marked.
+    /// The message of the entry is sent again, then the entry is marked.
     Replayed,
 }
 
@@ -55,7 +55,7 @@ impl Mark {
             _ => return None,
         };
         let id: EntryId = record.key_text()?.parse().ok()?;
-        // Any client can write any key. A mark counts only behind its entry, in the same partition.
+        // Any client can write any key. A mark counts only after its entry, in the same partition.
         if id.partition != record.partition || id.offset >= record.offset {
             return None;
         }

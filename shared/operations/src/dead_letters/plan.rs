@@ -22,7 +22,8 @@ use xact_contracts::redaction::redact_text;
 pub enum Selection {
     /// Every entry that waits.
     Everything,
-    /// Entries that are named and match the filter; without names, every entry that matches.
+    /// Entries that are named and match the filter, where a named entry that does not match is left out; without names, every
+    /// waiting entry that matches.
     Matching {
         /// The names.
         entries: Vec<EntryId>,
@@ -92,7 +93,7 @@ pub struct SettlementPlan {
     pub settlement: Settlement,
     /// All selected entries, in the order of each partition.
     pub entries: Vec<PlannedEntry>,
-    /// The time by which URLs are expired or not.
+    /// URLs that expire after this time count as valid, also during execution.
     #[serde(skip)]
     pub(super) planned_at: Timestamp,
     #[serde(skip)]
@@ -122,7 +123,7 @@ impl SettlementPlan {
     }
 }
 
-/// Reads all entries and decides what to do with those selected.
+/// Reads the entries and decides what to do with those selected.
 ///
 /// # Errors
 /// When nothing is selected, a named entry does not exist, or the topic cannot be read.

@@ -1,4 +1,4 @@
-//! The dead-letter topic, read in two passes: an entry's mark comes behind the entry.
+//! The dead-letter topic, read in two passes: an entry's mark comes after the entry.
 //!
 //! Only the marks are held in memory (a few dozen bytes each); entries are passed on one by one.
 
@@ -27,8 +27,8 @@ impl DeadLetterTopic {
         Self::open_at(settings, &[])
     }
 
-    /// Reads the marks in the partitions of these entries, each from its first entry on; without entries, all marks.
-    /// Blocks.
+    /// Opens only the part of the topic from the first of these entries in each partition; other partitions are left out, and
+    /// [`DeadLetterTopic::visit`] covers the same part. Without entries, the whole topic. Blocks.
     ///
     /// # Errors
     /// When the topic cannot be read to its end.
@@ -49,7 +49,7 @@ impl DeadLetterTopic {
         Ok(Self { reader, marks })
     }
 
-    /// Calls `visit` for every entry, in the order of each partition, until it breaks. Blocks.
+    /// Calls `visit` for every entry of the opened part, in the order of each partition, until it breaks. Blocks.
     ///
     /// # Errors
     /// When the topic cannot be read to its end.

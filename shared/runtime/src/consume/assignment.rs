@@ -44,9 +44,9 @@ enum Interrupted {
 impl Consumer {
     /// Resolves the start positions of newly assigned partitions and resumes them.
     ///
-    /// A partition is paused when it is assigned, and stays so until its start position is known. This is its committed
-    /// offset, or the configured end of the topic if there is none or it has expired, or the position of the stage's table
-    /// if the stage says so. A start position that differs from the committed offset is committed before the first record is
+    /// A partition is paused when it is assigned, and stays so until its start position is known. This is the
+    /// position of the stage's table, if the stage asks for it; else the committed offset, or the first record if that has
+    /// expired; without a committed offset, the first record or the end, as configured. A start position that differs from the committed offset is committed before the first record is
     /// read: the lag is then correct from the beginning, also for the autoscaler. When a step fails, the partitions stay
     /// paused and all steps are repeated after a delay; other partitions are read meanwhile.
     pub(super) fn resolve_start_positions(&mut self, on_assigned: &OnAssigned<'_>) -> Result<(), ConsumeError> {
@@ -83,7 +83,7 @@ impl Consumer {
         let stage = self.ask_stage(&positions, on_assigned)?;
         self.commit_start_positions(&positions, &stage.starts)?;
         self.resume(&positions, &stage);
-        self.report_leaderless()
+        self.report_unavailable()
     }
 
     /// Reports readiness while no partition waits for its start position. An idle worker is ready only as a member of the
@@ -104,7 +104,7 @@ impl Consumer {
         let callbacks = self.client.context();
         let error = match start_positions::fetch(&self.client, newly_assigned, self.reset, self.request_timeout) {
             Ok(positions) if !positions.is_empty() => return Ok(positions),
-            Ok(_) => "no partition has a leader".to_owned(),
+            Ok(_) => "their offsets are not available (no leader, or no answer in time)".to_owned(),
             Err(error) if error.rdkafka_error_code().is_some_and(is_authorization_error) => {
                 callbacks.report_denied(&error.to_string());
                 return Err(Interrupted::RetryAfter(AUTHORIZATION_CHECK_INTERVAL));
@@ -146,7 +146,8 @@ impl Consumer {
             tracing::debug!(worker, %error, "start positions not committed yet");
             return Err(Interrupted::RetryAfter(REBALANCE_RETRY_DELAY));
         }
-        // The client may still hold the position of an earlier assignment, which does not apply to this one.
+        // After an assignment or a seek, librdkafka has no position until the first record. While it has one, the assignment
+        // or the seek has not taken effect yet.
         let unread = positions.iter().map(|start| &*start.partition);
         if offset_gaps::has_position(&self.client, unread.filter(|partition| partition.is_unread())) {
             return Err(Interrupted::RetryAfter(REBALANCE_RETRY_DELAY));
@@ -180,8 +181,8 @@ impl Consumer {
         let _ = self.client.resume(&list);
     }
 
-    /// Reports the worker as ready, unless partitions without a leader are left.
-    fn report_leaderless(&self) -> Result<(), Interrupted> {
+    /// Reports the worker as ready, unless partitions are left whose offsets are not available.
+    fn report_unavailable(&self) -> Result<(), Interrupted> {
         let callbacks = self.client.context();
         let left: Vec<Arc<Partition>> = callbacks.newly_assigned().clone();
         if left.is_empty() {
@@ -192,7 +193,7 @@ impl Consumer {
         callbacks.health.down(
             &callbacks.worker,
             format!(
-                "{} have no leader: check that every broker of the cluster runs. Reading starts when they have one",
+                "the offsets of {} are not available (no leader, or no answer in time): check that every broker of the cluster runs. Reading starts when they are",
                 left.join(", ")
             ),
         );

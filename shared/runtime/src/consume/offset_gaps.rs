@@ -1,8 +1,8 @@
 //! Offsets without records: transaction markers and records of aborted transactions.
 //!
-//! A consumer never receives them. Without further action the committed offset would stay before trailing ones forever, and
+//! A consumer never receives them. At the end of a partition, the committed offset would stay before them forever and
 //! show a lag that no work can reduce. librdkafka's own position moves past such an offset once the polling thread has
-//! received everything before it; it starts again with each assignment and each seek.
+//! received everything before it. After an assignment or a seek it is empty until the first record.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 
 use super::partition::Partition;
 
-/// Advances the partitions over delivered offsets without records. Must be called on the polling thread: every record before
+/// Advances the partitions over offsets without records that the client has passed. Must be called on the polling thread: every record before
 /// the client's position has been tracked by then.
 pub(super) fn skip<C: ConsumerContext>(consumer: &BaseConsumer<C>, partitions: &[Arc<Partition>]) {
     let Ok(delivered) = consumer.position() else {

@@ -20,7 +20,7 @@ pub(crate) enum Tracked {
 pub(crate) struct OffsetTracker {
     /// Offsets from the position on; true when done.
     window: VecDeque<(i64, bool)>,
-    /// One past the last offset before which everything is done.
+    /// The offset to commit: everything before it is done. `None` until something is done.
     position: Option<i64>,
     last_offset: Option<i64>,
     /// The first offset that was requested.
@@ -50,13 +50,13 @@ impl OffsetTracker {
         self.advance();
     }
 
-    /// Sets the first offset that is read. [`OffsetTracker::skip_to`] has no effect before.
+    /// Sets the first offset that is read. Until then, or until a record is tracked, [`OffsetTracker::skip_to`] has no effect.
     pub(crate) fn set_start(&mut self, start: i64) {
         self.start = Some(start);
     }
 
-    /// Adds the offsets before `next` as done, given that all records before it were delivered. Those after the last record
-    /// hold none for a consumer: transaction markers and records of aborted transactions.
+    /// Marks everything before `next` as passed. All records before it have been delivered; the other offsets have no record
+    /// for a consumer: transaction markers and records of aborted transactions.
     pub(crate) fn skip_to(&mut self, next: i64) {
         let known = self.last_offset.map_or(self.start, |last| Some(last + 1));
         if known.is_none_or(|known| next <= known) {

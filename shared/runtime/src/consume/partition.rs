@@ -20,7 +20,8 @@ pub(crate) struct Partition {
     pub(crate) app_id: AppId,
     /// Cancelled when the partition is revoked or the process drains: no new work may begin.
     pub(crate) revoked: CancellationToken,
-    /// Cancelled when running work has outlasted the grace period: it must stop where it is.
+    /// Cancelled when running work outlasts the time allowed at a revoke or drain: work on single records stops; batches run
+    /// on, and the next owner repeats them. Not cancelled when the assignment is lost: the work ends by itself.
     pub(crate) abandoned: CancellationToken,
     tracker: Mutex<OffsetTracker>,
     running: AtomicUsize,
@@ -145,7 +146,7 @@ impl Partition {
         *self.table_positions.lock() = positions;
     }
 
-    /// Returns the positions of the stage's tables, which may have advanced since.
+    /// Returns the positions of the stage's tables. They may already include later records than those marked as done.
     pub(crate) fn table_positions(&self) -> TablePositions {
         self.table_positions.lock().clone()
     }

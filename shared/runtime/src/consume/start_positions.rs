@@ -22,7 +22,7 @@ pub(super) struct StartPosition {
 }
 
 /// Fetches committed offsets and watermarks, and returns the start position of each partition. `reset` decides where a
-/// partition without a committed offset starts. Partitions without a leader are left out. `timeout` limits each request.
+/// partition without a committed offset starts. Partitions whose watermarks are not answered are left out; usually they have no leader. `timeout` limits each request.
 pub(super) fn fetch<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     partitions: &[Arc<Partition>],

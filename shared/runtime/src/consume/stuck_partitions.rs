@@ -3,7 +3,7 @@
 //! librdkafka reports some causes as errors without a partition, some in a log line, and some not at all: it retries forever.
 //! So the statistics are observed: a partition is stuck if its position does not change while the broker has records after
 //! it. Recent errors explain the cause. Transient causes (a leader election, a throttled fetch, a restarting broker) end
-//! before the time limits, and time without a connected broker does not count.
+//! before the time limits, and a lost connection restarts the time.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,7 +27,8 @@ const UNEXPLAINED_TIMEOUT: Duration = Duration::from_secs(30);
 /// after 15 minutes.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(20 * 60);
 
-/// Longest time that one observation adds. After a blocked polling thread, the statistics show a state that it caused itself.
+/// Longest time that one observation adds. While the polling thread was blocked, the statistics show a stall that the thread
+/// itself caused.
 const MAX_OBSERVATION_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Older errors do not explain the state.

@@ -17,9 +17,9 @@ use crate::tables::snapshot::Snapshot;
 /// A commit that is attempted at one version of the log, which at most one commit can have.
 pub(crate) struct Attempt {
     pub(super) version: u64,
-    /// Stands in the log entry, so that the commit can be recognised there.
+    /// Written in the log entry, so that the commit can be recognised there.
     pub(super) id: Uuid,
-    /// The commit's own time in milliseconds, for a table whose commits have one.
+    /// The time in milliseconds that the log entry records, if the table has in-commit timestamps.
     in_commit_timestamp: Option<i64>,
     contents: Box<Contents>,
 }
@@ -36,7 +36,7 @@ impl Attempt {
         })
     }
 
-    /// Writes the log entry, in one request. After an error the outcome is unknown: see [`Attempt::outcome`].
+    /// Writes the log entry with one conditional create, which the HTTP client may repeat. After an error the outcome is unknown: see [`Attempt::outcome`].
     ///
     /// deltalake's own commit would check the table's features by their names, and move on to later versions after a
     /// conflict. Here `features` has decided whether the table may be written to, and only this version is right, so the

@@ -34,8 +34,8 @@ pub(crate) trait Change: Send {
 /// The state of the table that a plan needs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PlansOn {
-    /// The last known version, which takes no request. Enough for a plan that ends in a commit: a commit by another writer
-    /// makes that conflict.
+    /// The last known version, which takes no request. Enough for a plan that ends in a commit: if another writer has
+    /// committed, the commit conflicts.
     LastKnown,
     /// The latest version. Needed where a plan may find nothing to do, which no conflict would correct.
     Latest,
@@ -83,7 +83,8 @@ impl Contents {
         }
     }
 
-    /// Adds what every commit to this table must contain, and refuses what none may contain.
+    /// Adds what every commit to this table must contain, and refuses what none may contain. After a restore the log still has
+    /// the newer positions, so the next commit writes those of the restored version.
     pub(super) fn complete(&mut self, snapshot: &Snapshot) -> Result<(), TableErrorKind> {
         for (app_id, position) in snapshot.restored() {
             self.positions.entry(app_id.clone()).or_insert(*position);

@@ -14,8 +14,10 @@ use xact_contracts::ids::AppId;
 
 impl<R: TableRow> Table<R> {
     /// Returns the next offset of each of the app ids that has one: as the latest commit left it, or, after the table
-    /// was restored to an earlier version, as it was then. A table that does not exist has none. The caller is then
-    /// assumed to read from these positions, so a later append does not report the restore again.
+    /// was restored to an earlier version, as it was then. A table that does not exist has none.
+    ///
+    /// Also remembers these positions as known to the caller. An append that finds a position behind the remembered one
+    /// reports that the table was restored.
     ///
     /// # Errors
     /// [`TableError`], if the log cannot be read.
@@ -43,7 +45,7 @@ impl<R: TableRow> Table<R> {
     /// is committed if the positions have these values already.
     ///
     /// # Errors
-    /// [`TableError`]. The positions may have been set all the same if the log could not be read; repeating finds out.
+    /// [`TableError`]. The positions may be set all the same; repeating is safe.
     pub async fn set_positions(&self, positions: &BTreeMap<AppId, i64>) -> Result<(), TableError> {
         if positions.is_empty() {
             return Ok(());

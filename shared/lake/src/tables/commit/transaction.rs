@@ -57,8 +57,7 @@ impl<'a, R: TableRow, C: Change> Transaction<'a, R, C> {
         }
     }
 
-    /// Commits the change. After an error it may have been committed all the same, if the log could not be read;
-    /// repeating the change finds out.
+    /// Commits the change. After an error the commit may still be in the log or arrive later. Repeating the change is safe.
     pub(crate) async fn run(mut self) -> Result<C::Outcome, TableErrorKind> {
         loop {
             match self.round().await {
@@ -72,14 +71,15 @@ impl<'a, R: TableRow, C: Change> Transaction<'a, R, C> {
         }
     }
 
-    /// Runs one round. After an error the handle has no snapshot, and the next call loads the table.
+    /// Runs one round. After most errors the handle has no snapshot, and the next call loads the table.
     async fn round(&mut self) -> Result<Round<C::Outcome>, TableErrorKind> {
         let snapshot = match (self.open().await?, self.change.outcome_without_table()) {
             (Some(snapshot), _) => snapshot,
             (None, Some(outcome)) => return Ok(Break(outcome)),
             (None, None) => self.handle.last_known_or_create().await?,
         };
-        // An unresolved commit comes first. A plan made before its outcome is known could add the same rows again.
+        // An unresolved commit comes first. A plan made before its outcome is known could find its rows and report them as
+        // skipped.
         if let Some(pending) = self.unresolved.take() {
             return self.resolve(pending, snapshot).await;
         }
@@ -96,7 +96,8 @@ impl<'a, R: TableRow, C: Change> Transaction<'a, R, C> {
 
     /// Returns the table, if it exists, in the state that the change plans on.
     async fn open(&mut self) -> Result<Option<Snapshot>, TableErrorKind> {
-        // An unresolved attempt is for the version after the last known one, which must therefore not change yet.
+        // An unresolved attempt is for the version after the last known one, which is therefore kept, unless the table was
+        // replaced and has to be loaded again.
         match C::PLANS_ON {
             PlansOn::Latest if self.unresolved.is_none() => self.handle.latest().await,
             PlansOn::Latest | PlansOn::LastKnown => self.handle.last_known().await,
@@ -162,7 +163,7 @@ impl<'a, R: TableRow, C: Change> Transaction<'a, R, C> {
             CommitOutcome::Conflicted => {
                 self.conflicts += 1;
                 if self.conflicts >= self.handle.options.conflict_attempts {
-                    let reason = format!("other writers committed first {} times in a row", self.conflicts);
+                    let reason = format!("other writers committed first {} times", self.conflicts);
                     return Err(TableErrorKind::unavailable("commit", reason));
                 }
                 // Wait first, then follow the log: a state that is read before the wait is outdated after it, and a
@@ -183,7 +184,7 @@ impl<'a, R: TableRow, C: Change> Transaction<'a, R, C> {
         }
     }
 
-    /// Decides an attempt whose outcome was unknown, or sends it again: the same entry with the same version and id.
+    /// Decides an attempt whose outcome was unknown, or sends it again: the same version, id and actions.
     /// Whichever copy arrives first, the log has one of them.
     async fn resolve(
         &mut self,
