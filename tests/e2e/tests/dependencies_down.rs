@@ -1,8 +1,8 @@
-//! Everything that the pipeline depends on goes away in the middle of a run, for `OUTAGE_SECONDS` (default 60), and comes
-//! back. Each time the pipeline says what is wrong, waits, and goes on by itself: nothing is lost, nothing is there twice,
-//! and no good message is a dead letter.
+//! Each dependency of the pipeline fails in the middle of a run, for `OUTAGE_SECONDS` (default 60), and comes back. Each time the
+//! pipeline reports the problem, waits, and resumes by itself: nothing is lost, nothing is duplicated, and no good message is
+//! dead-lettered.
 //!
-//! These tests mostly wait. `tests/run` runs them all at once.
+//! These tests mostly wait. `tests/run` runs them all in parallel.
 
 #![allow(clippy::unwrap_used)]
 
@@ -27,7 +27,7 @@ const SOON: Duration = Duration::from_secs(90);
 const FINISHED: Duration = Duration::from_secs(180);
 /// A frozen broker is noticed when it has been silent for ten seconds; everything else is noticed sooner.
 const TOLD: Duration = Duration::from_secs(20);
-/// Warnings and errors that one outage may be worth to one process.
+/// Maximum of warnings and errors that one process may log for one outage.
 const MOST_LINES: usize = 5;
 
 /// How long the dependency is away.
@@ -135,7 +135,7 @@ impl Run {
     fn wait_until_done(&mut self) -> Result<()> {
         let names: Vec<String> = self.fleet.handlers().keys().cloned().collect();
         for name in &names {
-            // Who found no broker looks for one again every half minute.
+            // A client that found no broker retries every half minute.
             self.fleet[name].wait_ready_within(FINISHED)?;
         }
         self.fleet.wait_no_lag(FINISHED)?;
@@ -213,9 +213,9 @@ fn outage_of_a_broker_that_is_frozen() -> Result<()> {
     run.finish()
 }
 
-/// Who asks for brokers while there is none forgets those that he knew, and librdkafka may never look for one again.
+/// A client that requests metadata while the cluster is empty drops all known brokers, and librdkafka may never reconnect.
 #[test]
-fn outage_of_a_broker_that_its_controller_lets_go() -> Result<()> {
+fn outage_of_a_broker_that_its_controller_deregisters() -> Result<()> {
     let mut kafka = Kafka::start()?;
     let mut run = Run::start(kafka.bootstrap(), "flapping", &[])?;
     run.send(20)?;
@@ -233,7 +233,7 @@ fn outage_of_a_broker_that_its_controller_lets_go() -> Result<()> {
     assert_eq!(Vec::from_iter(seen), [0, 1], "it comes and goes");
     kafka.set_flapping(false)?;
     kafka.restart()?;
-    // It has said so each time: only what comes from now on is counted.
+    // Each flap was logged: only log lines from here on are counted.
     run.outage_begins();
     run.send(5)?;
     run.finish()
@@ -367,7 +367,7 @@ fn outage_of_a_lake_that_is_slow() -> Result<()> {
     run.send(10)?;
     thread::sleep(outage() / 2);
     run.send(10)?;
-    // Slow is not down: it says that it is ready, as it is, and goes on.
+    // Slow is not down: the stage stays ready and continues.
     run.sit_out(&[])?;
     for name in ["upload", "event-writer", "result-processor"] {
         assert_eq!(run.fleet[name].get("/health/ready")?.0, 200, "{name}");
@@ -384,12 +384,12 @@ fn outage_of_a_lake_that_is_slow() -> Result<()> {
 }
 
 #[test]
-fn outage_by_a_storm_of_conflicts_of_six_writers_and_a_foreign_one() -> Result<()> {
+fn outage_by_commit_conflicts_of_six_writers_and_a_foreign_one() -> Result<()> {
     let mut fleet = Fleet::new(Kafka::shared()?.bootstrap(), "conflicts", &[])?;
     fleet.create_topics()?;
     let names: Vec<String> = (1..=6).map(|number| format!("result-processor-{number}")).collect();
     for name in &names {
-        // A commit for whatever is there.
+        // A batch time this short commits whatever has arrived.
         fleet.spawn(name, "result-processor", &[("RESULT_BATCH_SECONDS", "0.05")])?;
     }
     for name in &names {

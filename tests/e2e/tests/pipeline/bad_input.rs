@@ -1,5 +1,5 @@
-//! What an operator may get wrong on the command line, in the environment and in a file: each time exit code 2 and a
-//! text that says what to do.
+//! Mistakes of an operator on the command line, in the environment and in a file: each ends with exit code 2 and a text with
+//! the remedy.
 
 #![allow(clippy::unwrap_used)]
 
@@ -31,7 +31,7 @@ const BAD: [(&str, &str, &str); 13] = [
 ];
 
 #[test]
-fn a_bad_configuration_is_told_whole_and_without_secrets() -> Result<()> {
+fn every_configuration_error_is_reported_at_once_without_secrets() -> Result<()> {
     let dir = WorkDir::new("configuration")?;
     let values: Vec<(&str, &str)> = BAD.iter().map(|(name, value, _)| (*name, *value)).collect();
     let ways: [(&str, &[&str]); 5] = [
@@ -125,7 +125,7 @@ fn unknown_options_and_workers_are_refused_with_help() -> Result<()> {
 type Case<'a> = (&'a str, Option<&'a [u8]>, &'a [&'a str]);
 
 #[test]
-fn produce_refuses_what_is_no_event_before_it_asks_for_a_broker() -> Result<()> {
+fn produce_refuses_a_file_without_an_event_before_it_connects() -> Result<()> {
     let dir = WorkDir::new("produce")?;
     let good = r#"{"trace_id":"t","event_type":"documentsReceived"}"#;
     let mixed = format!("{good}\n{{\"event_type\":\"x\"}}");
@@ -162,7 +162,7 @@ fn produce_refuses_what_is_no_event_before_it_asks_for_a_broker() -> Result<()> 
 }
 
 #[test]
-fn produce_without_a_broker_gives_up_and_says_what_to_check() -> Result<()> {
+fn produce_without_a_broker_fails_with_what_to_check() -> Result<()> {
     let dir = WorkDir::new("produce")?;
     let nobody = format!("127.0.0.1:{}", ports::free()?);
     fs::write(
@@ -189,7 +189,7 @@ fn produce_without_a_broker_gives_up_and_says_what_to_check() -> Result<()> {
 }
 
 #[test]
-fn topics_without_a_broker_say_which_one_was_asked() -> Result<()> {
+fn topics_without_a_broker_name_the_bootstrap_server() -> Result<()> {
     let dir = WorkDir::new("topics")?;
     let nobody = format!("127.0.0.1:{}", ports::free()?);
     let environment = variables(&[("LOCAL_KAFKA_BOOTSTRAP_SERVERS", &nobody)]);
@@ -212,7 +212,7 @@ fn topics_without_a_broker_say_which_one_was_asked() -> Result<()> {
 }
 
 #[test]
-fn a_port_that_is_taken_is_told_with_the_variable_to_change() -> Result<()> {
+fn a_port_in_use_is_reported_with_the_variable_to_change() -> Result<()> {
     let dir = WorkDir::new("port")?;
     let taken = TcpListener::bind("0.0.0.0:0").unwrap();
     let port = taken.local_addr().unwrap().port();

@@ -1,5 +1,5 @@
-//! Absurd messages on the raw topic: each becomes one dead letter that keeps its bytes, and the good events around them
-//! flow on.
+//! Malformed messages on the raw topic: each becomes one dead letter with its bytes, and the good events around them are
+//! processed.
 
 #![allow(clippy::unwrap_used)]
 
@@ -59,7 +59,7 @@ pub(crate) fn original(letter: &Value) -> Vec<u8> {
 }
 
 #[test]
-fn every_unreadable_message_is_one_dead_letter_and_holds_up_no_other() -> Result<()> {
+fn every_unreadable_message_is_one_dead_letter_and_blocks_no_other() -> Result<()> {
     let dir = WorkDir::new("messages")?;
     let pipeline = Pipeline::start(&[], &dir)?;
     let broker = pipeline.broker()?;
@@ -138,7 +138,7 @@ fn every_unreadable_message_is_one_dead_letter_and_holds_up_no_other() -> Result
 }
 
 #[test]
-fn readable_events_with_odd_values_end_in_rows() -> Result<()> {
+fn readable_events_with_unusual_values_become_rows() -> Result<()> {
     let dir = WorkDir::new("messages")?;
     let pipeline = Pipeline::start(&[], &dir)?;
     let broker = pipeline.broker()?;
@@ -190,7 +190,7 @@ fn readable_events_with_odd_values_end_in_rows() -> Result<()> {
         found,
         done.into_iter().map(|(key, count)| (key.to_owned(), count)).collect()
     );
-    // Never silence: each entry that is no URL, and the attachment without an assignment, is a failed row and a letter.
+    // Each entry that is not a URL, and the attachment without an assignment, is a failed row and a letter.
     let failed = BTreeMap::from([("homeless".to_owned(), 1), ("odd-entries".to_owned(), 5)]);
     assert_eq!(trace_ids(&tables.failed), failed);
     assert_eq!(trace_ids(&pipeline.audit()?), failed);

@@ -1,5 +1,5 @@
-//! Folders, tables and brokers that are not as they must be: the worker that suffers says so and recovers by itself, the
-//! others work on.
+//! Folders, tables and brokers that are in a wrong state: the affected worker reports it and recovers by itself, the others
+//! continue.
 
 #![allow(clippy::unwrap_used)]
 
@@ -15,7 +15,7 @@ const SOON: Duration = Duration::from_secs(60);
 const STOPPED: Duration = Duration::from_secs(35);
 
 #[test]
-fn a_cache_that_cannot_be_made_stops_one_worker_until_it_can() -> Result<()> {
+fn a_cache_folder_that_cannot_be_created_pauses_one_worker() -> Result<()> {
     let dir = WorkDir::new("places")?;
     let blocker = dir.join("blocker");
     fs::write(&blocker, "a file, where a folder must be").unwrap();
@@ -99,7 +99,7 @@ fn an_audit_log_that_cannot_be_written_stops_the_dlq_worker_alone() -> Result<()
 }
 
 #[test]
-fn tables_that_are_ahead_of_a_new_broker_are_refused_with_advice() -> Result<()> {
+fn tables_ahead_of_a_new_broker_are_refused_with_a_remedy() -> Result<()> {
     let dir = WorkDir::new("places")?;
     let mut first = Pipeline::start(&[], &dir)?;
     for trace_id in ["one", "two", "three"] {
@@ -140,7 +140,7 @@ fn tables_that_are_ahead_of_a_new_broker_are_refused_with_advice() -> Result<()>
         assert!(reason.contains("KAFKA_CONSUMER_GROUP_PREFIX"), "it advises: {reason}");
     }
 
-    // They do not skip silently: what comes now is not taken for what is there already.
+    // Nothing is skipped silently: new records are not treated as already written.
     kcat::produce(&second.broker()?, RAW, "four", &good_event("four"))?;
     wait_until(SOON, "the file is there", || {
         second

@@ -1,4 +1,4 @@
-//! What the pipeline asks of OneLake: one write for a file and two for a commit, counted by the emulator.
+//! Requests to OneLake: one write for a file and two for a commit, counted by the emulator.
 
 use std::time::Duration;
 

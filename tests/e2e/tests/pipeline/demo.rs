@@ -1,4 +1,4 @@
-//! `--dev --demo N` on the embedded broker: every row, file and dead letter is compared with what the demo says it sent.
+//! `--dev --demo N` on the embedded broker: every row, file and dead letter is compared with what the demo reports as sent.
 
 #![allow(clippy::unwrap_used)]
 
@@ -63,7 +63,7 @@ fn the_manifest_is_what_the_messages_say(manifest: &[serde_json::Value], sent: &
     }
 }
 
-/// Issue 4, item 2: both shapes, 0 to 5 attachments, these types, 1 KB to several MB, and these faults.
+/// Checks the sample events: both shapes, 0 to 5 attachments, these types, 1 KB to several MB, and these faults.
 fn the_samples_are_like_real_events(sent: &[Sent]) {
     let events = || sent.iter().filter_map(|sent| sent.event.as_ref());
     assert!(events().any(|event| event["payload"].is_object()), "the flat shape");
@@ -108,7 +108,7 @@ fn the_samples_are_like_real_events(sent: &[Sent]) {
     assert!(least < 10_000 && most > 1_000_000, "{least} to {most} bytes");
 }
 
-/// One live line; in a log, where it cannot live, a line now and then.
+/// Checks the progress output: in a log, one line at intervals instead of a line that is updated.
 fn the_progress_is_shown(log: &str) {
     let line = log.lines().find(|line| line.starts_with("events "));
     let line = line.unwrap_or_else(|| panic!("no progress: {log}"));
@@ -117,7 +117,7 @@ fn the_progress_is_shown(log: &str) {
     }
 }
 
-/// Exit code 0 alone would believe the demo; its numbers are counted again here.
+/// Counts the numbers of the printed table again, since exit code 0 alone is the demo's own result.
 fn the_printed_table_is_true(log: &str, sent: &[Sent]) {
     let files = sent
         .iter()

@@ -1,5 +1,5 @@
-//! `dlq list|view|replay|resolve` on a real Kafka: what they show, what they do, and that being killed half-way loses
-//! and doubles nothing.
+//! `dlq list|view|replay|resolve` on a real Kafka: their output, their effect, and that a kill half-way loses and duplicates
+//! nothing.
 
 #![allow(clippy::unwrap_used)]
 
@@ -211,7 +211,7 @@ fn entries_are_listed_filtered_viewed_and_resolved_one_by_one() -> Result<()> {
         shown.contains("somebody's note") && shown.contains("503 Service Unavailable"),
         "{shown}"
     );
-    // Only who asks for it sees it.
+    // It is printed only on request.
     let secret = operator
         .run(&["dlq", "view", &place(one), "--show-secrets"])?
         .success()?;
@@ -249,7 +249,7 @@ fn entries_are_listed_filtered_viewed_and_resolved_one_by_one() -> Result<()> {
     let again = operator.run(&["dlq", "resolve", &place(one), "--yes"])?.ended(1)?;
     assert!(again.contains("resolved already"), "{again}");
 
-    // Nobody is asked, nothing is done; what is not there is said.
+    // Without confirmation nothing is done; a missing entry is reported.
     for (args, code, said) in [
         (vec!["dlq", "resolve", "--category", "auth"], 2, "no terminal"),
         (vec!["dlq", "resolve", "--yes"], 2, "--everything"),
@@ -268,7 +268,7 @@ fn entries_are_listed_filtered_viewed_and_resolved_one_by_one() -> Result<()> {
 }
 
 #[test]
-fn a_broker_that_is_away_is_named_in_every_commands_error() -> Result<()> {
+fn every_command_names_an_unavailable_broker() -> Result<()> {
     let dir = WorkDir::new("dlq")?;
     let nowhere = format!("127.0.0.1:{}", xact_testkit::ports::free()?);
     let commands = [
@@ -311,7 +311,7 @@ fn pipeline(environment: &Variables, dir: &WorkDir) -> Result<Running> {
 }
 
 #[test]
-fn a_replayed_attachment_ends_as_a_file_and_a_message_that_can_be_read_by_now_keeps_its_bytes() -> Result<()> {
+fn a_replayed_attachment_becomes_a_file_and_a_replayed_message_keeps_its_bytes() -> Result<()> {
     let operator = Operator::start()?;
     let (broker, dir) = (operator.kafka.bootstrap(), &operator.dir);
     let samples = SampleServer::start(dir)?;
@@ -434,7 +434,7 @@ fn a_replayed_attachment_ends_as_a_file_and_a_message_that_can_be_read_by_now_ke
 }
 
 #[test]
-fn a_bulk_replay_that_is_killed_half_way_loses_nothing_and_adds_no_row_twice() -> Result<()> {
+fn a_bulk_replay_that_is_killed_half_way_loses_and_duplicates_nothing() -> Result<()> {
     const LETTERS: usize = 600;
     let operator = Operator::start()?;
     let (broker, dir) = (operator.kafka.bootstrap(), &operator.dir);
@@ -464,7 +464,7 @@ fn a_bulk_replay_that_is_killed_half_way_loses_nothing_and_adds_no_row_twice() -
         "{sent} sent, {waiting} wait: marked before it was sent"
     );
 
-    // Only now does anybody work on them, and the rest follows.
+    // Only now are they processed, and the rest follows.
     let samples = SampleServer::start(dir)?;
     let _running = pipeline(&environment(broker, &samples, dir), dir)?;
     let said = operator.run(&replay)?.success()?;

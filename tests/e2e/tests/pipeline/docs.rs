@@ -1,4 +1,4 @@
-//! What the documents point at is there, and the commands that they give are understood.
+//! The links in the documents lead to existing files, and the documented commands are accepted by the program.
 
 #![allow(clippy::unwrap_used)]
 
@@ -20,7 +20,7 @@ fn links(document: &str) -> Vec<(&str, &str)> {
 }
 
 #[test]
-fn every_link_leads_to_a_file_and_every_test_that_is_named_is_in_it() {
+fn every_link_target_exists_and_contains_the_named_test() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut tests = 0;
     for document in [
@@ -116,7 +116,7 @@ fn alternatives(arguments: &str) -> Vec<Vec<String>> {
 /// With `--help` behind it a command does nothing, but what stands before is read: a flag that does not exist, or a value
 /// that cannot be, is refused.
 #[test]
-fn every_command_is_one_that_the_program_has() {
+fn every_documented_command_exists() {
     let program = xact_testkit::binary("xact-pipeline").unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut count = 0;
@@ -146,7 +146,7 @@ fn every_command_is_one_that_the_program_has() {
 }
 
 #[test]
-fn a_command_that_does_not_exist_is_noticed() {
+fn an_unknown_command_is_detected() {
     let commands = commands("```console\n$ X_Y=1 xact-pipeline topics list|crate --all # not this\n```\n");
     assert_eq!(commands, [["topics", "list", "--all"], ["topics", "crate", "--all"]]);
     let program = xact_testkit::binary("xact-pipeline").unwrap();

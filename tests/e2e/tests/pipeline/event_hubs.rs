@@ -1,5 +1,5 @@
-//! Event Hubs as production has it: TLS, a connection string or the tokens of a managed identity, a namespace's limits; and
-//! what is said when one of them is not right.
+//! Event Hubs as in production: TLS, a connection string or the tokens of a managed identity, the limits of a namespace; and
+//! the messages when one of them is wrong.
 
 #![allow(clippy::unwrap_used)]
 
@@ -22,13 +22,13 @@ use xact_testkit::{Result, WorkDir, wait_until};
 
 const SOON: Duration = Duration::from_secs(60);
 
-/// Life of a token in the test that outlives several. Shorter ones make stalls of their own.
+/// Life of a token in the test that uses several. Shorter ones would cause stalls by themselves.
 const LIFE: Duration = Duration::from_secs(20);
 
 /// The broker cuts connections that are idle for 8 s.
 const IDLE: Duration = Duration::from_secs(12);
 
-/// Warnings and errors that one trouble may be worth to one process: the broker's, the stage's, the producer's.
+/// Maximum of warnings and errors that one process may log for one problem: the broker's, the stage's, the producer's.
 const MOST_LINES: usize = 3;
 
 fn start_all(fleet: &mut Fleet) -> Result<()> {
@@ -55,7 +55,7 @@ fn assert_done(fleet: &Fleet, mut sent: Vec<Sent>) -> Result<()> {
     Ok(())
 }
 
-/// Its lines that somebody is to read.
+/// Returns the warnings and errors in the process's log.
 fn loud(running: &Running) -> Vec<String> {
     let log = running.process.log();
     let is_loud = |line: &&str| line.contains("\"level\":\"WARN\"") || line.contains("\"level\":\"ERROR\"");
@@ -64,7 +64,7 @@ fn loud(running: &Running) -> Vec<String> {
 
 /// The longest of these tests, and by its name the first: the others run beside it.
 #[test]
-fn a_managed_identity_carries_the_whole_pipeline_over_the_end_of_its_tokens() -> Result<()> {
+fn a_managed_identity_serves_the_pipeline_beyond_the_life_of_its_tokens() -> Result<()> {
     let namespace = Namespace::shared()?;
     let identity = namespace.identity("expiring", Answer::Tokens(LIFE))?;
     let mut fleet = namespace.fleet("by-identity", namespace.by_identity(&identity))?;
@@ -81,11 +81,11 @@ fn a_managed_identity_carries_the_whole_pipeline_over_the_end_of_its_tokens() ->
         thread::sleep(Duration::from_secs(2));
     }
     fleet.wait_no_lag(SOON)?;
-    // A quiet hour, scaled down: idle connections are cut meanwhile.
+    // A long pause without messages, scaled down: idle connections are cut meanwhile.
     thread::sleep(IDLE);
     send(&fleet, &mut sent)?;
     assert_done(&fleet, sent)?;
-    // Each process has outlived at least two tokens, and nobody has noticed.
+    // Each process has used at least two tokens, without a warning.
     let given = identity.given();
     assert!(given.len() >= 2 * STAGES.len(), "{} tokens", given.len());
     for (name, running) in fleet.handlers() {
@@ -127,7 +127,7 @@ fn the_whole_pipeline_runs_by_connection_string_within_the_limits_of_a_namespace
     Ok(())
 }
 
-/// A process with a trouble, and what it must say.
+/// A process with a connection problem, and the text that it must report.
 struct Case {
     name: &'static str,
     variables: Variables,
@@ -232,7 +232,7 @@ fn cases(namespace: &Namespace, identities: &[ManagedIdentity; 5]) -> Vec<Case> 
 }
 
 #[test]
-fn each_trouble_says_what_to_do_and_says_it_once() -> Result<()> {
+fn each_connection_problem_is_reported_once_with_its_remedy() -> Result<()> {
     let namespace = Namespace::shared()?;
     let mut fleet = namespace.fleet("troubles", Vec::new())?;
     namespace.kafka.allow_to_receive(READER, &fleet.topic("raw"))?;
@@ -281,7 +281,7 @@ fn each_trouble_says_what_to_do_and_says_it_once() -> Result<()> {
             lines.len()
         );
     }
-    // The roles are given: both go on by themselves, without a restart.
+    // The roles are assigned: both resume by themselves, without a restart.
     namespace.kafka.allow_to_receive(WRITER, &fleet.topic("raw"))?;
     namespace.kafka.allow_to_send(READER, &fleet.topic("pending"))?;
     for name in ["no-role-to-receive", "no-role-to-send"] {
@@ -291,7 +291,7 @@ fn each_trouble_says_what_to_do_and_says_it_once() -> Result<()> {
 }
 
 #[test]
-fn what_is_wrong_with_the_variables_stops_the_start() -> Result<()> {
+fn invalid_variables_stop_the_start() -> Result<()> {
     let dir = WorkDir::new("variables")?;
     let hub = format!("{};EntityPath=other.hub", connection_string("right"));
     let address = ("EVENTHUB_BOOTSTRAP_SERVERS", "evhns-xact.servicebus.windows.net:9093");
@@ -320,7 +320,7 @@ fn what_is_wrong_with_the_variables_stops_the_start() -> Result<()> {
 }
 
 #[test]
-fn with_an_identity_topics_are_not_created_but_looked_for() -> Result<()> {
+fn with_an_identity_topics_are_checked_and_not_created() -> Result<()> {
     let namespace = Namespace::shared()?;
     let identity = namespace.identity("operator", HOUR)?;
     let fleet = namespace.fleet("looked-for", namespace.by_identity(&identity))?;
@@ -335,7 +335,7 @@ fn with_an_identity_topics_are_not_created_but_looked_for() -> Result<()> {
         "{text}"
     );
     assert!(!namespace.kafka.topics()?.contains(&"looked-for.nowhere".to_owned()));
-    // A command that cannot be let in says why as well.
+    // A command that fails to authenticate reports the reason as well.
     let silent = namespace.identity("silent-operator", Answer::Silence)?;
     let mut unknown = fleet.environment.clone();
     unknown.extend(variables(&silent.variables()));
@@ -345,7 +345,7 @@ fn with_an_identity_topics_are_not_created_but_looked_for() -> Result<()> {
 }
 
 #[test]
-fn a_message_near_the_limit_is_dead_lettered_with_its_reason_and_holds_up_no_other() -> Result<()> {
+fn a_message_near_the_size_limit_is_dead_lettered_and_blocks_no_other() -> Result<()> {
     let namespace = Namespace::shared()?;
     let identity = namespace.identity("large", HOUR)?;
     let mut fleet = namespace.fleet("large", namespace.by_identity(&identity))?;

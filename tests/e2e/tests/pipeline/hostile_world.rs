@@ -34,14 +34,14 @@ fn count_connections() -> (String, Arc<AtomicUsize>) {
 }
 
 #[test]
-fn hostile_urls_reach_nobody_and_the_operator_is_told_what_the_pipeline_said() -> Result<()> {
+fn hostile_urls_are_never_requested_and_explain_reports_the_same_reason() -> Result<()> {
     let (inside, seen) = count_connections();
     let port = inside.rsplit_once(':').unwrap().1.to_owned();
     let proxy = format!("http://{inside}");
     let mut fleet = Fleet::new(
         Kafka::shared()?.bootstrap(),
         "hostile",
-        // A proxy would resolve names for us, past every check.
+        // A proxy would resolve names itself and bypass every check.
         &[
             ("HTTPS_PROXY", &proxy),
             ("HTTP_PROXY", &proxy),
@@ -86,7 +86,7 @@ fn hostile_urls_reach_nobody_and_the_operator_is_told_what_the_pipeline_said() -
             (trace_id, event)
         })
         .collect();
-    // Past the ingester as well: whoever can write tasks gets no further.
+    // The same by tasks that bypass the ingester.
     let tasks: Vec<(String, Vec<u8>)> = hostile
         .iter()
         .enumerate()
@@ -134,7 +134,7 @@ fn hostile_urls_reach_nobody_and_the_operator_is_told_what_the_pipeline_said() -
 }
 
 #[test]
-fn fifty_endless_bodies_at_once_fit_into_128_mib() -> Result<()> {
+fn fifty_concurrent_endless_bodies_fit_into_128_mib() -> Result<()> {
     let bytes = 12_000_000;
     let mut fleet = Fleet::new(
         Kafka::shared()?.bootstrap(),

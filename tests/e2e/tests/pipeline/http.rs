@@ -1,4 +1,4 @@
-//! What each handler serves over HTTP: health, metrics, and its handler without Kafka.
+//! The HTTP endpoints of each handler: health, metrics, and `/invoke`, which calls the handler without Kafka.
 
 #![allow(clippy::unwrap_used)]
 
@@ -25,7 +25,7 @@ const STOPPED: Duration = Duration::from_secs(35);
 const TOKEN: &str = "PLANTED-invoke-token";
 
 #[test]
-fn every_handler_lives_without_a_broker_and_is_ready_when_the_broker_is_there() -> Result<()> {
+fn every_handler_is_live_without_a_broker_and_ready_with_one() -> Result<()> {
     let mut kafka = Kafka::start()?;
     let dir = WorkDir::new("http")?;
     command(&["topics", "create"], client(kafka.bootstrap()), &dir)?.success()?;
@@ -138,7 +138,7 @@ fn invoke(running: &Running, path: &str, body: &[u8]) -> Result<Vec<i64>> {
 }
 
 #[test]
-fn invoke_wants_the_token_and_a_batch_that_can_be_read() -> Result<()> {
+fn invoke_requires_the_token_and_a_readable_batch() -> Result<()> {
     let dir = WorkDir::new("http")?;
     let pipeline = Pipeline::start(&[("INVOKE_TOKEN", TOKEN)], &dir)?;
     let good = batch(
@@ -190,7 +190,7 @@ fn invoke_wants_the_token_and_a_batch_that_can_be_read() -> Result<()> {
 }
 
 #[test]
-fn invoked_handlers_do_what_they_do_on_kafka() -> Result<()> {
+fn invoked_handlers_behave_as_on_kafka() -> Result<()> {
     let dir = WorkDir::new("http")?;
     let pipeline = Pipeline::start(&[("INVOKE_TOKEN", TOKEN)], &dir)?;
     let running = &pipeline.running;
@@ -291,7 +291,7 @@ fn an_event_writer_without_any_broker_writes_an_invoked_event_once() -> Result<(
     assert!(!row.to_string().contains("PLANTED"), "{row}");
     let duplicates = writer.metrics()?.sum("delta_duplicate_rows_skipped_total", &[]);
     assert_eq!(duplicates, 1.0, "it is counted");
-    // A broker that is away does not keep it from ending.
+    // An unavailable broker does not prevent the process from ending.
     assert_eq!(writer.terminate(STOPPED)?, Some(0), "{}", writer.process.tail());
     Ok(())
 }
@@ -313,7 +313,7 @@ fn status(stream: TcpStream) -> String {
 }
 
 #[test]
-fn floods_and_slow_callers_stop_neither_the_work_nor_the_probes() -> Result<()> {
+fn floods_and_slow_callers_block_neither_messages_nor_probes() -> Result<()> {
     let dir = WorkDir::new("http")?;
     let pipeline = Pipeline::start(&[("INVOKE_TOKEN", TOKEN)], &dir)?;
     let address = pipeline.running.address.clone();
@@ -326,7 +326,7 @@ fn floods_and_slow_callers_stop_neither_the_work_nor_the_probes() -> Result<()> 
     assert!(status(send(&address, post("wrong", 6_000_000).as_bytes())).contains("401"));
     assert!(status(send(&address, post(TOKEN, 7_000_000).as_bytes())).contains("413"));
 
-    // Callers with the token who take their time: those beyond the limit are told so.
+    // Slow callers with the token: those beyond the limit are refused.
     let slow: Vec<TcpStream> = (0..8).map(|_| send(&address, post(TOKEN, 1000).as_bytes())).collect();
     wait_until(SOON, "all turns are taken", || {
         let answer = http::post(

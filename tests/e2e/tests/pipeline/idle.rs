@@ -1,5 +1,5 @@
-//! What the handlers cost while there is nothing to do. Container Apps bills a replica at the idle rate only while it uses
-//! less than 0.01 core and receives less than 1,000 bytes a second.
+//! CPU time and network traffic of idle handlers. Container Apps bills a replica at the idle rate only while it uses less than
+//! 0.01 core and receives less than 1,000 bytes a second.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const RECEIVED: f64 = 500.0;
 const WAKE_UPS: f64 = 22.0;
 
 #[test]
-fn a_handler_without_work_sleeps_and_receives_next_to_nothing() -> Result<()> {
+fn an_idle_handler_uses_little_cpu_and_network() -> Result<()> {
     // As it is delivered: the fleet's own settings are quicker.
     let settings = [
         ("COMMIT_INTERVAL_MS", "1000"),

@@ -1,5 +1,5 @@
-//! Events as sources really write them, on a real Kafka: every attachment is found, every byte is kept, and what could
-//! not be read for attachments is told by metrics, log and `reconcile`.
+//! Events as sources really write them, on a real Kafka: every attachment is found, every byte is kept, and what could not be
+//! read as an attachment is reported by metrics, log and `reconcile`.
 
 #![allow(clippy::unwrap_used)]
 
@@ -71,7 +71,7 @@ fn by_trace_id(rows: &[Value]) -> BTreeMap<String, Value> {
 }
 
 #[test]
-fn every_attachment_is_found_or_told_and_every_byte_is_kept() -> Result<()> {
+fn every_attachment_is_found_or_reported_and_every_byte_is_kept() -> Result<()> {
     let mut operator = Operator::start("irregular")?;
     operator.run(&["topics", "create"])?.success()?;
     operator

@@ -1,5 +1,5 @@
-//! Messages that the raw topic takes, but whose tasks or dead letters no broker would: nothing waits behind them, and what
-//! can be kept of them is kept.
+//! Messages that fit into the raw topic, but whose tasks or dead letters exceed the broker's limit: they block no other message,
+//! and as much of them as fits is kept.
 
 #![allow(clippy::unwrap_used)]
 
@@ -23,7 +23,7 @@ fn too_large_to_keep() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 #[test]
-fn an_unreadable_message_that_fits_no_dead_letter_keeps_its_beginning() -> Result<()> {
+fn an_unreadable_message_too_large_for_a_dead_letter_is_truncated() -> Result<()> {
     let dir = WorkDir::new("messages")?;
     let pipeline = Pipeline::start(&[], &dir)?;
     let broker = pipeline.broker()?;
@@ -61,7 +61,7 @@ fn is_source(record: &kcat::Record, letter: &Value) -> bool {
 }
 
 #[test]
-fn an_event_too_large_for_the_next_topic_is_dead_lettered_and_holds_up_no_other() -> Result<()> {
+fn an_event_too_large_for_the_next_topic_is_dead_lettered_and_blocks_no_other() -> Result<()> {
     let dir = WorkDir::new("messages")?;
     let pipeline = Pipeline::start(&[], &dir)?;
     let broker = pipeline.broker()?;
@@ -111,7 +111,7 @@ fn an_event_too_large_for_the_next_topic_is_dead_lettered_and_holds_up_no_other(
             "{trace_id} has no row"
         );
     }
-    // Never silence: a dead letter came from each of them.
+    // Each of them has a dead letter.
     let raw = kcat::consume(&broker, RAW)?;
     let mut told = Vec::new();
     for record in kcat::consume(&broker, DLQ)? {

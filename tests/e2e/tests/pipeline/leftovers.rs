@@ -1,4 +1,4 @@
-//! `leftovers`: what killed uploads of older versions left is listed, and deleted on request, in both kinds of lake.
+//! `leftovers` lists what killed uploads of older versions left behind, and deletes it on request, in both kinds of lake.
 
 #![allow(clippy::unwrap_used)]
 

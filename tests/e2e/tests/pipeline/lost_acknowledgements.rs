@@ -1,7 +1,7 @@
-//! The broker has stored what a handler produced, and the answer that says so is lost on its way: the handler must send
-//! again, for it cannot know, and the record must be there once.
+//! The broker has stored a produced record, and its acknowledgement is lost. The handler must send the record again, and the
+//! record must be stored once.
 //!
-//! The same of a Delta commit is tested where storage can be made to do so: `shared/lake/tests/lost_answers.rs`.
+//! The same for a Delta commit is tested where storage can lose an answer: `shared/lake/tests/lost_answers.rs`.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,7 +18,7 @@ const LOST: u32 = 2;
 const FINISHED: Duration = Duration::from_secs(120);
 
 #[test]
-fn a_record_whose_acknowledgement_was_lost_is_there_once() -> Result<()> {
+fn a_record_whose_acknowledgement_was_lost_is_stored_once() -> Result<()> {
     let (kafka, proxy) = Kafka::start_behind_proxy()?;
     let mut fleet = Fleet::new(kafka.bootstrap(), "acknowledgements", &[])?;
     fleet.create_topics()?;
@@ -39,7 +39,7 @@ fn a_record_whose_acknowledgement_was_lost_is_there_once() -> Result<()> {
         let tasks = fleet.records("pending").ok()?;
         (tasks.len() >= EVENTS).then_some(())
     })?;
-    // It ends once all is acknowledged and committed: nothing can come any more.
+    // It ends once all records are acknowledged and committed: nothing is produced after that.
     fleet["event-ingester"].terminate(FINISHED)?;
 
     assert_eq!(proxy.lost(), LOST, "acknowledgements that were lost");

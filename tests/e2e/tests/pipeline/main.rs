@@ -1,6 +1,6 @@
-//! The pipeline from outside: its processes on a real broker, told and asked as operators and the cloud do it.
+//! End-to-end tests of the pipeline's processes on a real broker, operated as in production.
 //!
-//! One program, so that tests of all files run beside each other: most of them mostly wait.
+//! One test program, so that the tests of all files run in parallel: they mostly wait.
 
 mod bad_input;
 mod bad_messages;

@@ -1,4 +1,4 @@
-//! What a worker says of its readiness while its consumer group has no answer for it.
+//! The readiness of a worker that its consumer group has removed.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ fn wait_for_partitions(fleet: &Fleet, name: &str, count: f64) -> Result<()> {
 }
 
 #[test]
-fn a_worker_that_lost_its_partitions_is_not_ready_until_its_group_takes_it_back() -> Result<()> {
+fn a_worker_that_lost_its_partitions_is_not_ready_until_it_has_rejoined() -> Result<()> {
     let mut fleet = Fleet::new(Kafka::shared()?.bootstrap(), "membership", &[])?;
     fleet.create_topics()?;
     fleet.spawn("member", "dlq", &[("KAFKA_SESSION_TIMEOUT_MS", "6000")])?;

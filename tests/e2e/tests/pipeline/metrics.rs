@@ -1,5 +1,5 @@
-//! The metrics on the dashboards of the predecessor's operators are all there and all fed, and the requests to OneLake
-//! are counted as OneLake bills them.
+//! All metrics of the predecessor's dashboards exist and have values, and the requests to OneLake are counted as OneLake bills
+//! them.
 
 #![allow(clippy::unwrap_used)]
 
@@ -51,7 +51,7 @@ const FED: [&str; 27] = [
 const FED_BY_FAULTS: [&str; 2] = ["kafka_producer_errors_total", "onelake_operation_errors_total"];
 
 #[test]
-fn every_metric_of_the_predecessor_is_fed() -> Result<()> {
+fn every_metric_of_the_predecessors_dashboards_has_values() -> Result<()> {
     assert_eq!(FED.len() + FED_BY_FAULTS.len(), 29, "the metrics that dashboards use");
     let dir = WorkDir::new("metrics")?;
     // One retry after one second, so that tasks run out of attempts within the test.
@@ -81,7 +81,7 @@ fn every_metric_of_the_predecessor_is_fed() -> Result<()> {
     assert_eq!(unfed, Vec::<&str>::new(), "these have no sample");
     the_breaker_opened_and_attempts_ran_out(&metrics);
     the_labels_are_the_predecessors(&metrics);
-    every_group_is_seen(&metrics);
+    every_group_is_measured(&metrics);
     // Nothing runs now, and nothing is counted as running.
     for name in ["kafka_downloads_concurrent", "kafka_uploads_concurrent"] {
         assert_eq!(metrics.sum(name, &[]), 0.0, "{name}");
@@ -172,7 +172,7 @@ fn the_labels_are_the_predecessors(metrics: &Metrics) {
 }
 
 /// Lag, position, partitions and messages of each of the seven groups.
-fn every_group_is_seen(metrics: &Metrics) {
+fn every_group_is_measured(metrics: &Metrics) {
     for (stage, group, partitions) in STAGES {
         // One retry delay here, so one retry topic of three partitions.
         let partitions = if stage == "retry-scheduler" { 3 } else { partitions };

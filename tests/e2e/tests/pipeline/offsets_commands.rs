@@ -1,4 +1,4 @@
-//! `offsets show|reset` and `topics create|list|lag` on a real Kafka: checked against Kafka's own tool.
+//! `offsets show|reset` and `topics create|list|lag` on a real Kafka, compared with Kafka's own tool.
 
 #![allow(clippy::unwrap_used)]
 
@@ -61,7 +61,7 @@ fn now() -> String {
 }
 
 #[test]
-fn topics_are_created_listed_and_their_lag_is_told() -> Result<()> {
+fn topics_are_created_and_listed_with_their_lag() -> Result<()> {
     let operator = Operator::start("offsets")?;
     let before = operator.run(&["topics", "list"])?.ended(1)?;
     assert_eq!(before.matches("missing").count(), TOPICS.len(), "{before}");
@@ -104,7 +104,7 @@ fn topics_are_created_listed_and_their_lag_is_told() -> Result<()> {
 }
 
 #[test]
-fn a_group_is_shown_and_reset_only_while_nobody_is_in_it() -> Result<()> {
+fn a_group_is_shown_and_reset_only_while_it_has_no_members() -> Result<()> {
     let operator = Operator::start("offsets")?;
     operator.run(&["topics", "create"])?.success()?;
     let mut running = operator.pipeline()?;
@@ -204,7 +204,7 @@ fn a_group_is_shown_and_reset_only_while_nobody_is_in_it() -> Result<()> {
     );
     assert_eq!(sum(&show(&operator)?, "lag"), 0);
 
-    // What cannot be is said, and changes nothing.
+    // An impossible reset is reported and changes nothing.
     let beyond = (high + 1).to_string();
     for (args, said) in [
         (
@@ -235,7 +235,7 @@ fn a_group_is_shown_and_reset_only_while_nobody_is_in_it() -> Result<()> {
     wait_no_lag(DONE, operator.kafka.bootstrap(), &operator.dir)?;
     assert_eq!(tables::read(&operator.dir.join("tables"))?.events.len(), 30);
 
-    // Past what nobody has read: the table, which is behind then, does not bring it back.
+    // Past unread records: the table's lower position does not bring them back.
     assert_eq!(running.terminate(STOPPED)?, Some(0));
     wait_empty(&operator)?;
     send(&operator, (0..6).map(|number| format!("skipped-{number}")))?;

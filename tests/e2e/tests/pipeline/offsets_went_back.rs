@@ -1,5 +1,5 @@
-//! The topic, the committed offsets and the tables can disagree: offsets were reset, a topic was made anew. Rows are not
-//! doubled, files are not written anew, and nothing is skipped in silence.
+//! Topic, committed offsets and tables disagree because offsets were reset or a topic was recreated. No row is duplicated, no
+//! file is written again, and nothing is skipped silently.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -48,7 +48,7 @@ fn written(fleet: &Fleet) -> BTreeMap<PathBuf, SystemTime> {
 }
 
 #[test]
-fn offsets_reset_to_the_beginning_double_no_row_and_write_no_file_anew() -> Result<()> {
+fn offsets_reset_to_the_beginning_duplicate_no_row_and_rewrite_no_file() -> Result<()> {
     let kafka = Kafka::start()?;
     let mut fleet = Fleet::whole(kafka.bootstrap(), "reset", &[])?;
     let mut sent = Vec::new();
@@ -85,7 +85,7 @@ fn offsets_reset_to_the_beginning_double_no_row_and_write_no_file_anew() -> Resu
 }
 
 #[test]
-fn a_topic_that_was_made_anew_is_not_read_past_the_tables_position() -> Result<()> {
+fn a_recreated_topic_is_not_read_past_the_tables_position() -> Result<()> {
     let kafka = Kafka::start()?;
     let mut fleet = Fleet::whole(kafka.bootstrap(), "anew", &[])?;
     let mut sent = Vec::new();

@@ -1,4 +1,4 @@
-//! The upload stage and OneLake: fifty files at once within its memory, and a role that is still spreading.
+//! The upload stage and OneLake: memory with fifty concurrent files, and a role assignment that has not propagated yet.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ const FINISHED: Duration = Duration::from_secs(300);
 const FILES: usize = 50;
 /// Of each file; `ONE_LAKE_FILE_MIB` sets another size, for measuring.
 const MIB: usize = 8;
-/// The target of the specification (section 9).
+/// The performance target for the memory of a handler.
 const MOST_RESIDENT_KIB: u64 = 128 * 1024;
 
 /// A fleet whose lake is in OneLake, reached with the tokens of a managed identity.
@@ -37,7 +37,7 @@ pub(super) fn fleet(name: &str, settings: &[(&str, &str)]) -> Result<(Fleet, One
 }
 
 #[test]
-fn fifty_uploads_at_once_stay_within_their_memory() -> Result<()> {
+fn fifty_concurrent_uploads_stay_within_the_memory_target() -> Result<()> {
     let mib = std::env::var("ONE_LAKE_FILE_MIB").ok().and_then(|mib| mib.parse().ok());
     let bytes = mib.unwrap_or(MIB) * 1024 * 1024;
     let (mut fleet, _lake, _identity) = fleet("fifty", &[("UPLOAD_CONCURRENCY", "50")])?;
@@ -71,7 +71,7 @@ fn fifty_uploads_at_once_stay_within_their_memory() -> Result<()> {
 }
 
 #[test]
-fn a_role_that_is_still_spreading_is_waited_out_in_sight() -> Result<()> {
+fn a_role_assignment_that_has_not_propagated_is_reported_and_waited_for() -> Result<()> {
     let (mut fleet, lake, _identity) = fleet("spreading", &[])?;
     lake.admin("POST", "closed", &json!({"workspace": WORKSPACE}).to_string())?;
     fleet.start(&["download", "upload"])?;

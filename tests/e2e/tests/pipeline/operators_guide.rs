@@ -1,4 +1,4 @@
-//! The event of the operators' guide, sent as the guide says: with our own `produce` and with kcat.
+//! The event of the operators' guide, sent as the guide describes: with `produce` and with kcat.
 
 #![allow(clippy::unwrap_used)]
 
@@ -86,7 +86,7 @@ fn assert_event_rows(rows: &[Value]) {
 }
 
 #[test]
-fn with_the_default_hosts_the_event_ends_as_a_dead_letter_that_says_why() -> Result<()> {
+fn with_the_default_hosts_the_event_becomes_a_dead_letter_with_the_reason() -> Result<()> {
     let dir = WorkDir::new("guide")?;
     let pipeline = Pipeline::start(&[], &dir)?;
     send_both(&pipeline, &dir)?;
@@ -127,7 +127,7 @@ fn with_the_default_hosts_the_event_ends_as_a_dead_letter_that_says_why() -> Res
 }
 
 #[test]
-fn with_the_host_allowed_the_event_ends_as_a_file_and_a_row() -> Result<()> {
+fn with_the_host_allowed_the_event_becomes_a_file_and_a_row() -> Result<()> {
     let dir = WorkDir::new("guide")?;
     let mut pipeline = Pipeline::start(&[("ALLOWED_ATTACHMENT_DOMAINS", "example.com")], &dir)?;
     send_both(&pipeline, &dir)?;

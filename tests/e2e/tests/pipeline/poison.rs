@@ -1,5 +1,5 @@
-//! Poison among good messages: one that a handler panics on, one of 1 MB, no UTF-8, a tombstone, absurd nesting. Each is
-//! accounted for by a dead letter with its original bytes and a line of the audit log, and the rest flows at full speed.
+//! Poison messages among good ones: one on which a handler panics, one of 1 MB, invalid UTF-8, a tombstone, extreme nesting. Each
+//! ends as a dead letter with its original bytes and a line of the audit log; the others are processed at full speed.
 
 #![allow(clippy::unwrap_used)]
 
@@ -19,7 +19,7 @@ const SOON: Duration = Duration::from_secs(120);
 type Message = (String, Vec<u8>);
 
 #[test]
-fn a_message_that_makes_a_handler_panic_is_one_dead_letter_and_the_others_flow() -> Result<()> {
+fn a_message_on_which_a_handler_panics_is_one_dead_letter_and_blocks_no_other() -> Result<()> {
     let mut fleet = Fleet::new(Kafka::shared()?.bootstrap(), "panic", &[])?;
     fleet.create_topics()?;
     // The third message of this process panics, whichever it is; the process lives.
@@ -121,7 +121,7 @@ fn expand(name: &str, good: usize, poisoned: bool) -> Result<(Duration, Fleet, V
 }
 
 #[test]
-fn a_batch_in_which_every_tenth_is_bad_flows_as_one_without() -> Result<()> {
+fn bad_messages_do_not_slow_down_the_good_ones() -> Result<()> {
     let good = 180;
     let (without, _, _) = expand("pure", good, false)?;
     let (with, mut fleet, bad) = expand("poisoned", good, true)?;

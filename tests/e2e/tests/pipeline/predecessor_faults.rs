@@ -1,7 +1,7 @@
-//! The faults of the system that this one replaces: eleven ways to lose a message, and one to write a row twice. Each is
-//! a test of its name, on a real broker.
+//! The faults of the predecessor system: eleven ways to lose a message, and one to write a row twice. Each has one test, on a
+//! real broker.
 //!
-//! They share the broker, and those that stop, block or starve nothing share one pipeline as well.
+//! The tests share the broker; those that stop, block or starve nothing share one pipeline as well.
 
 #![allow(clippy::unwrap_used)]
 
@@ -21,7 +21,7 @@ const SOON: Duration = Duration::from_secs(90);
 const STOPPED: Duration = Duration::from_secs(35);
 const HOST: &str = "https://claimxperience.com";
 
-/// A pipeline of all stages that nobody disturbs. It ends with this process.
+/// Returns a pipeline of all stages that no test disturbs. It ends with this process.
 fn undisturbed() -> &'static Fleet {
     static SHARED: OnceLock<Fleet> = OnceLock::new();
     SHARED.get_or_init(|| {
@@ -132,7 +132,7 @@ fn fault_03_truncated_bodies_failed_moves_and_failed_produces_were_logged_and_co
         fleet.send("pending", "t", &task("t", url, &json!({})))?;
     }
 
-    // librdkafka believes in a topic that it has not seen yet for 30 s.
+    // librdkafka waits 30 s for a topic that is not yet in the metadata.
     wait_until(SOON, "the move and the produce have failed, and it says so", || {
         let errors = fleet["download"]
             .metrics()

@@ -1,5 +1,5 @@
-//! `check` and `validate`, as whoever rolls out uses them: green where all is well, and each thing broken is one red line
-//! with what to do.
+//! `check` and `validate`, used as in a rollout: they pass where all is well, and each broken dependency is one failed line with
+//! a remedy.
 
 #![allow(clippy::unwrap_used)]
 
@@ -50,7 +50,7 @@ fn collector(status: &'static str) -> String {
 }
 
 #[test]
-fn everything_is_green_and_then_each_broken_thing_is_the_one_red_line() -> Result<()> {
+fn check_passes_and_then_fails_only_for_each_broken_dependency() -> Result<()> {
     let kafka = Kafka::shared()?;
     let fleet = Fleet::new(kafka.bootstrap(), "preflight", &[])?;
     fleet.create_topics()?;
@@ -142,7 +142,7 @@ fn everything_is_green_and_then_each_broken_thing_is_the_one_red_line() -> Resul
 }
 
 #[test]
-fn an_event_is_followed_to_the_file_and_the_rows_or_to_what_stopped_it() -> Result<()> {
+fn validate_follows_an_event_to_its_file_and_rows_or_to_the_failure() -> Result<()> {
     let kafka = Kafka::shared()?;
     let fleet = Fleet::whole(kafka.bootstrap(), "validate", &[])?;
     let validate = |more: &[&str]| command(&[&["validate"], more].concat(), fleet.environment.clone(), &fleet.dir);
@@ -171,7 +171,7 @@ fn an_event_is_followed_to_the_file_and_the_rows_or_to_what_stopped_it() -> Resu
 }
 
 #[test]
-fn where_no_stage_runs_validate_says_where_to_look() -> Result<()> {
+fn validate_without_running_stages_names_what_to_check() -> Result<()> {
     let kafka = Kafka::shared()?;
     let fleet = Fleet::new(kafka.bootstrap(), "asleep", &[])?;
     fleet.create_topics()?;
@@ -195,7 +195,7 @@ fn red(answer: &Answer) -> Result<Vec<(String, String)>> {
 }
 
 #[test]
-fn both_work_on_event_hubs_and_one_lake_by_a_managed_identity() -> Result<()> {
+fn check_and_validate_work_with_a_managed_identity() -> Result<()> {
     let namespace = Namespace::shared()?;
     let identity = namespace.identity("preflight", HOUR)?;
     let mut fleet = namespace.fleet("preflight-azure", namespace.by_identity(&identity))?;
@@ -314,7 +314,7 @@ const FAULTS: [(&str, Expected<'_>); 5] = [
 ];
 
 #[test]
-fn what_one_lake_does_differently_is_told_apart_and_what_it_costs_is_stated() -> Result<()> {
+fn check_reports_how_the_storage_differs_from_one_lake_and_what_it_costs() -> Result<()> {
     // Batches as they are delivered; the fleet's own are shorter.
     let (fleet, lake, _identity) = one_lake::fleet(
         "preflight-lake",
@@ -369,7 +369,7 @@ fn what_one_lake_does_differently_is_told_apart_and_what_it_costs_is_stated() ->
 }
 
 #[test]
-fn both_work_in_development() -> Result<()> {
+fn check_and_validate_work_in_development() -> Result<()> {
     let dir = WorkDir::new("preflight-dev")?;
     let pipeline = Pipeline::start(&[], &dir)?;
     // As the banner says: `set -a; . RUN/environment`.

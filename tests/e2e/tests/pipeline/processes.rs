@@ -100,7 +100,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Every process drains and ends well.
+    /// Stops every process; each one drains and exits with code 0.
     fn stop(&mut self) -> Result<()> {
         for running in self.processes.values_mut().flatten() {
             running.process.terminate()?;
@@ -177,7 +177,7 @@ fn a_worker_with_count_two_does_the_work_of_two_processes() -> Result<()> {
     })?;
     for (stage, _, partitions) in STAGES {
         let running = &cluster.processes[stage][0];
-        // Each of the two tells its own share in the log.
+        // Each of the two logs its own partitions.
         let assigned = || -> BTreeMap<String, u32> {
             let log = running.process.log();
             let lines = log

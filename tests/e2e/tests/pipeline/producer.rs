@@ -1,4 +1,4 @@
-//! What kcat cannot write: transactions, and batches of a given compression.
+//! Producing what kcat cannot write: transactions, and batches of a given compression.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! What senders and servers do in the real world ends as files: names with spaces, objects that were stored compressed, URLs
-//! that begin to be valid a little later.
+//! Real-world senders and servers whose attachments must become files: names with spaces, objects that are stored compressed,
+//! URLs that become valid a little later.
 
 #![allow(clippy::unwrap_used)]
 
@@ -24,7 +24,7 @@ fn in_seconds(seconds: i64) -> (String, String) {
 }
 
 #[test]
-fn spaces_codings_and_urls_of_the_near_future_end_as_files() -> Result<()> {
+fn spaces_codings_and_urls_not_yet_valid_become_files() -> Result<()> {
     let fleet = Fleet::whole(Kafka::shared()?.bootstrap(), "real-servers", &[])?;
     let (soon, _) = in_seconds(8);
     let (later, signed_later) = in_seconds(3600);

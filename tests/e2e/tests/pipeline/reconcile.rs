@@ -1,5 +1,5 @@
-//! `reconcile` on a real Kafka: it finds planted losses and planted duplicates, exactly them, with and without the raw
-//! topic; a clean run is clean, and so is one that is not yet finished.
+//! `reconcile` on a real Kafka: it finds exactly the planted losses and duplicates, with and without the raw topic. A run without
+//! faults is reported as clean, also while it is unfinished.
 
 #![allow(clippy::unwrap_used)]
 
@@ -103,7 +103,7 @@ fn planted_losses_and_duplicates_are_found_and_nothing_else() -> Result<()> {
     let other = other.replace("2024-12-31", "2025-01-01");
     kcat::produce(operator.kafka.bootstrap(), RAW, "other-day", other.as_bytes())?;
 
-    // Nobody has read them: all of it waits, nothing is missing.
+    // No stage has read them: everything is waiting, nothing is missing.
     let (answer, code) = reconcile(&operator, &DAY)?;
     assert_eq!(code, Some(0), "{answer}");
     assert_eq!(answer["events"], json!({"all": 13, "waiting": 13, "by_table_alone": 0}));
@@ -187,7 +187,7 @@ fn planted_losses_and_duplicates_are_found_and_nothing_else() -> Result<()> {
         Some(0)
     );
 
-    // The raw topic has forgotten them: the tables alone still tell, without ids.
+    // The raw topic has expired them: only the tables still have them, without ids.
     let ends = operator.kafka.end_offsets(RAW)?;
     let partitions = ends.iter().enumerate();
     let partitions: Vec<Value> = partitions
@@ -213,7 +213,7 @@ fn planted_losses_and_duplicates_are_found_and_nothing_else() -> Result<()> {
 }
 
 #[test]
-fn what_cannot_be_reconciled_says_why() -> Result<()> {
+fn reconcile_reports_why_it_cannot_run() -> Result<()> {
     let dir = WorkDir::new("reconcile")?;
     let nowhere = format!("127.0.0.1:{}", xact_testkit::ports::free()?);
     let place = |name: &str| format!("file://{}", dir.join(name).display());

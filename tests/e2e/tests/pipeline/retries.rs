@@ -1,9 +1,9 @@
-//! Retries come when they are due: not before, soon after, whatever dies meanwhile, in bounded memory.
+//! Retries are returned when they are due: not earlier, soon after, despite crashes, in bounded memory.
 //!
-//! What is promised: a waiting task is given back within a second of its due time (and never before), in whatever order
-//! the due times of a partition are, as long as no more than 1,500 tasks of that partition wait. Beyond that, reading
-//! pauses: nothing is lost, but one that is due early behind 1,500 that are due late comes late. Within a topic delays
-//! are constant, so this takes a server that asks for hours, or a clock that is wrong.
+//! The guarantee: a waiting task is returned within a second after its due time (and never before), in any order of the due
+//! times of a partition, as long as no more than 1,500 tasks of that partition wait. Beyond that, reading pauses: nothing is
+//! lost, but a task that is due early behind 1,500 that are due late is returned late. Within a topic delays are constant, so
+//! this requires a server that asks for hours, or a wrong clock.
 
 #![allow(clippy::unwrap_used)]
 
@@ -53,7 +53,7 @@ fn given_back(fleet: &Fleet, count: usize) -> Result<(BTreeMap<String, i64>, usi
 }
 
 #[test]
-fn a_task_comes_when_it_is_due_whatever_the_order_of_due_times() -> Result<()> {
+fn a_task_is_returned_when_due_in_any_order_of_due_times() -> Result<()> {
     let fleet = scheduler("due")?;
     let start = now_ms() + 4000;
     let mut due: BTreeMap<String, i64> = BTreeMap::new();
@@ -109,7 +109,7 @@ fn a_wrong_or_missing_retry_at_means_now() -> Result<()> {
 }
 
 #[test]
-fn retry_after_picks_the_first_topic_that_is_long_enough() -> Result<()> {
+fn retry_after_selects_the_first_topic_with_a_sufficient_delay() -> Result<()> {
     let mut fleet = Fleet::new(Kafka::shared()?.bootstrap(), "retry-after", &[])?;
     fleet.create_topics()?;
     fleet.start(&["download"])?;

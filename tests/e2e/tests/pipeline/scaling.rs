@@ -1,8 +1,7 @@
-//! Scaled by KEDA: the scale rules of `bicep/`, asked by KEDA's own kafka scaler on a real broker, while our handlers
-//! run as they do in the cloud. A stage sleeps while there is nothing to do, wakes for one message, gets replicas by its
-//! lag, and sleeps again.
+//! The scale rules of `bicep/`, evaluated by KEDA's own kafka scaler on a real broker while the handlers run as they do in Azure.
+//! A stage has no replica while there is no lag, wakes for one message, is scaled by its lag, and goes back to zero.
 //!
-//! The scaler is a Go program (`tests/keda`): `tests/run` leaves these tests out, and says so, where there is no Go.
+//! The scaler is a Go program (`tests/keda`): without Go, `tests/run` omits these tests and reports that.
 
 #![allow(clippy::unwrap_used)]
 
@@ -35,14 +34,14 @@ const SECRETS: [(&str, &str); 2] = [
 const SETTINGS: [(&str, &str); 1] = [("RETRY_DELAYS", "300,600,1200,2400")];
 const RETRIES: [&str; 4] = ["5m", "10m", "20m", "40m"];
 
-/// One broker for all tests of this file. It lets in anybody at one address, and who has the key at another.
+/// Returns the broker of all tests of this file. One of its addresses is open, the other requires the key.
 fn broker() -> Result<&'static Kafka> {
     static BROKER: OnceLock<Result<Kafka>> = OnceLock::new();
     let broker = BROKER.get_or_init(|| Kafka::start_secured(SHARED_KEY));
     broker.as_ref().map_err(|error| failed("the broker", error.to_string()))
 }
 
-/// What KEDA says to rules that log on as they do in Azure.
+/// Returns KEDA's answers to rules that authenticate as they do in Azure.
 fn ask_secured(rules: &ScaleRules, secrets: &[(&str, &str)]) -> Result<Vec<Answer>> {
     let (bootstrap, certificate) = broker()?.secured().unwrap();
     rules.ask(Broker::Secured {
@@ -76,17 +75,17 @@ impl Scaled {
         }
     }
 
-    /// What KEDA says to each rule.
+    /// Returns KEDA's answer to each rule.
     fn ask(&self) -> Result<Vec<Answer>> {
         answered(self.rules.ask(Broker::Open(&self.fleet.broker))?)
     }
 
-    /// What KEDA says to the rules of one stage.
+    /// Returns KEDA's answers to the rules of one stage.
     fn ask_for(&self, stage: &str) -> Result<Vec<Answer>> {
         answered(self.rules.of_stage(stage).ask(Broker::Open(&self.fleet.broker))?)
     }
 
-    /// What KEDA says to the only rule of a stage.
+    /// Returns KEDA's answer to the only rule of a stage.
     fn only(&self, stage: &str) -> Result<Answer> {
         let answers = self.ask_for(stage)?;
         assert_eq!(answers.len(), 1, "{stage}");
@@ -159,7 +158,7 @@ fn now_ms() -> i64 {
 }
 
 #[test]
-fn keda_lets_a_new_deployment_sleep_and_its_handlers_leave_no_partition_without_a_position() -> Result<()> {
+fn keda_keeps_a_new_deployment_at_zero_and_handlers_commit_every_partition() -> Result<()> {
     let mut scaled = Scaled::new("fresh")?;
     let answers = scaled.ask()?;
     // Six stages read one topic each, the retry scheduler four.
@@ -185,8 +184,8 @@ fn keda_lets_a_new_deployment_sleep_and_its_handlers_leave_no_partition_without_
     Ok(())
 }
 
-/// A stage runs while its rule is active, and not a moment longer: a harder master than KEDA, which waits five minutes
-/// before it takes the last replica away.
+/// Runs a stage exactly while its rule is active. This is stricter than KEDA, which waits five minutes before it removes the
+/// last replica.
 struct Autoscaler {
     scaled: Scaled,
     running: BTreeSet<&'static str>,
@@ -233,7 +232,7 @@ impl Autoscaler {
 }
 
 #[test]
-fn keda_wakes_one_stage_after_the_other_for_one_event_and_all_sleep_again() -> Result<()> {
+fn keda_wakes_the_stages_in_turn_for_one_event_and_scales_them_to_zero() -> Result<()> {
     // The deployed names: the rules are asked letter for letter.
     let mut autoscaler = Autoscaler {
         scaled: Scaled::new("xact")?,
@@ -280,7 +279,7 @@ fn keda_wakes_one_stage_after_the_other_for_one_event_and_all_sleep_again() -> R
 }
 
 #[test]
-fn keda_gives_replicas_by_lag_up_to_one_for_each_partition() -> Result<()> {
+fn keda_scales_by_lag_up_to_one_replica_for_each_partition() -> Result<()> {
     let scaled = Scaled::new("lag")?;
     // Of the download stage: one for 100 messages, six partitions. Sent evenly, in all so many of them. (The scaler's own
     // cap rounds down: `maxReplicas` is what makes six of 650.)
@@ -323,7 +322,7 @@ fn keda_gives_replicas_by_lag_up_to_one_for_each_partition() -> Result<()> {
     Ok(())
 }
 
-/// Threshold and most replicas of a stage in `bicep/SCALING.md`.
+/// Returns threshold and maximum of replicas of a stage in `bicep/SCALING.md`.
 fn in_the_page(stage: &str) -> Option<(u64, u64)> {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../bicep/SCALING.md")).unwrap();
     let row = page.lines().find(|line| line.starts_with(&format!("| `{stage}` |")))?;
@@ -333,7 +332,7 @@ fn in_the_page(stage: &str) -> Option<(u64, u64)> {
 }
 
 #[test]
-fn keda_keeps_the_retry_scheduler_awake_exactly_while_a_task_waits() -> Result<()> {
+fn keda_keeps_the_retry_scheduler_active_exactly_while_a_task_waits() -> Result<()> {
     let mut scaled = Scaled::new("waiting")?;
     scaled.fleet.start(&["retry-scheduler"])?;
     assert_asleep(&scaled.ask_for("retry-scheduler")?);
@@ -403,7 +402,7 @@ fn expire(topic: &str, partition: u32) -> Result<()> {
 }
 
 #[test]
-fn keda_takes_expired_messages_for_lag_until_the_stage_has_woken_once() -> Result<()> {
+fn keda_counts_expired_messages_as_lag_until_the_stage_has_run_once() -> Result<()> {
     let mut scaled = Scaled::new("expired")?;
     let pending = scaled.fleet.topic("pending");
     // Before the group ever read it (https://github.com/kedacore/keda/issues/7936), and behind a committed position.
@@ -429,7 +428,7 @@ fn keda_takes_expired_messages_for_lag_until_the_stage_has_woken_once() -> Resul
 }
 
 #[test]
-fn keda_leaves_a_stage_as_it_is_when_it_cannot_ask_and_tells_no_secret() -> Result<()> {
+fn keda_keeps_the_replicas_when_it_cannot_read_the_lag_and_prints_no_secret() -> Result<()> {
     let kafka = broker()?;
     let rules = ScaleRules::deployed()?.of_fleet("never-created");
     // The logon is left out for an open broker, and the answer says so.
@@ -452,7 +451,7 @@ fn keda_leaves_a_stage_as_it_is_when_it_cannot_ask_and_tells_no_secret() -> Resu
 }
 
 #[test]
-fn keda_has_no_azure_identity_for_kafka_yet() -> Result<()> {
+fn keda_does_not_support_an_azure_identity_for_kafka_yet() -> Result<()> {
     // What `scalerAuthentication = 'identity'` makes of the rules (https://github.com/kedacore/keda/pull/8070).
     let rules = ScaleRules::deployed()?
         .of_stage("download")

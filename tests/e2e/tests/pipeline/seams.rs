@@ -1,5 +1,5 @@
-//! Killed at the seams: processes that end exactly between two steps which no transaction joins. Whatever was done is
-//! found done, whatever was not is done, and nothing is there twice.
+//! Processes that end exactly between two steps which no transaction joins. After a restart, finished steps are recognized,
+//! unfinished ones are done, and nothing is duplicated.
 //!
 //! The handlers' fail points (`xact_runtime::fail_points`) end them. They are compiled in wherever the runtime's tests
 //! are built: `cargo build --workspace --all-targets`, or `tests/run`.
@@ -25,7 +25,7 @@ const EVENTS: usize = 8;
 /// The stages that end at a fail point in this round, in the order of the flow, with the fail point.
 type Seams = [(&'static str, &'static str)];
 
-/// Starts the stages anew with their fail points, sends events whose attachments are of these kinds, waits until each
+/// Restarts the stages with their fail points, sends events whose attachments are of these kinds, waits until each
 /// has ended there and starts it without, until nothing is left to do.
 fn end_at(fleet: &mut Fleet, round: &str, kinds: &[&str], seams: &Seams, sent: &mut Vec<Sent>) -> Result<()> {
     for (stage, fail_point) in seams {
@@ -60,7 +60,7 @@ fn end_at(fleet: &mut Fleet, round: &str, kinds: &[&str], seams: &Seams, sent: &
 }
 
 #[test]
-fn a_process_that_ends_between_any_two_steps_loses_nothing_and_doubles_nothing() -> Result<()> {
+fn a_process_that_ends_between_any_two_steps_loses_and_duplicates_nothing() -> Result<()> {
     let kafka = Kafka::start()?;
     let mut fleet = Fleet::whole(kafka.bootstrap(), "seams", &[])?;
     let mut sent = Vec::new();
@@ -90,7 +90,7 @@ fn a_process_that_ends_between_any_two_steps_loses_nothing_and_doubles_nothing()
         &mut sent,
     )?;
 
-    // A commit, a cached file, a file in the lake, of which nobody knows yet.
+    // A commit, a cached file, a file in the lake, none of which is recorded yet.
     let committed = [
         ("event-writer", "delta::committed=1*return"),
         ("download", "renamed=2*off->1*return"),

@@ -1,6 +1,5 @@
-//! One scan over everything that the pipeline writes when everything that carries a secret goes through it: signatures,
-//! SAS tokens, a connection string, bearer tokens, a client secret, passwords in URLs, in good events, in hostile ones,
-//! in failures, in panics, in commands.
+//! Searches everything that the pipeline writes for secrets: signatures, SAS tokens, a connection string, bearer tokens, a
+//! client secret, passwords in URLs; in good events, hostile events, failures, panics and commands.
 
 #![allow(clippy::unwrap_used)]
 
@@ -167,7 +166,7 @@ fn service_name(name: &str) -> Vec<u8> {
 }
 
 #[test]
-fn no_secret_is_anywhere_but_in_the_topics_that_must_carry_it() -> Result<()> {
+fn secrets_are_only_in_the_topics_that_must_carry_them() -> Result<()> {
     let connection =
         format!("Endpoint=sb://ns.servicebus.windows.net/;SharedAccessKeyName=x;SharedAccessKey={PLANTED}key=");
     let kafka = Kafka::start_secured(&connection)?;

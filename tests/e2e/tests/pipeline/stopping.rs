@@ -1,5 +1,5 @@
-//! Signals: the first one drains and commits, the second one stops at once; either way a restart on the same broker
-//! finishes the work, nothing is lost, and no row is there twice.
+//! Signals: the first one drains and commits, the second one stops immediately. In both cases a restart on the same broker
+//! finishes the work; nothing is lost and no row is duplicated.
 
 #![allow(clippy::unwrap_used)]
 
@@ -41,7 +41,7 @@ fn a_demo_stopped_half_way_drains_and_a_restart_finishes_it() -> Result<()> {
     let told = Instant::now();
     let code = first.running.terminate(GRACE)?;
     let log = first.running.process.log();
-    // Not everything was done, and it says so.
+    // Not everything was done, which is reported.
     assert_eq!(code, Some(1), "{log}");
     assert!(log.contains("of 1000 events; draining and committing"), "{log}");
     assert!(
@@ -194,7 +194,7 @@ fn a_second_signal_stops_at_once_and_a_restart_recovers() -> Result<()> {
 }
 
 #[test]
-fn a_download_that_outlasts_the_grace_period_is_left_to_the_next_run() -> Result<()> {
+fn a_download_that_exceeds_the_grace_period_is_redelivered_after_a_restart() -> Result<()> {
     let kafka = Kafka::start()?;
     let dir = WorkDir::new("stopping")?;
     let environment = [

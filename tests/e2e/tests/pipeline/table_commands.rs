@@ -1,5 +1,5 @@
-//! `table info`, `optimize`, `vacuum` and `checkpoint` on tables that the pipeline wrote: Python's readers see the same
-//! rows afterwards, a repeated event adds no row, and each command states what it cost in OneLake.
+//! `table info`, `optimize`, `vacuum` and `checkpoint` on tables that the pipeline wrote: Python's readers return the same rows
+//! afterwards, a repeated event adds no row, and each command reports what it cost in OneLake.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ fn info(fleet: &Fleet) -> Result<Vec<Value>> {
 }
 
 #[test]
-fn a_table_that_was_compacted_and_vacuumed_reads_the_same_and_takes_no_row_twice() -> Result<()> {
+fn a_compacted_and_vacuumed_table_has_the_same_rows_and_accepts_no_duplicate() -> Result<()> {
     let kafka = Kafka::start()?;
     let fleet = Fleet::whole(kafka.bootstrap(), "upkeep", &[])?;
     let mut sent = Vec::new();
@@ -87,7 +87,7 @@ fn a_table_that_was_compacted_and_vacuumed_reads_the_same_and_takes_no_row_twice
 }
 
 #[test]
-fn tables_that_are_not_there_yet_are_no_success() -> Result<()> {
+fn commands_on_missing_tables_fail() -> Result<()> {
     let kafka = Kafka::shared()?;
     let fleet = Fleet::new(kafka.bootstrap(), "no-tables", &[])?;
     let answer = command(&["table", "optimize"], fleet.environment.clone(), &fleet.dir)?;
@@ -97,7 +97,7 @@ fn tables_that_are_not_there_yet_are_no_success() -> Result<()> {
 }
 
 #[test]
-fn each_command_states_what_one_lake_bills_for_it() -> Result<()> {
+fn each_command_reports_what_one_lake_bills_for_it() -> Result<()> {
     let (mut fleet, lake, _identity) = one_lake::fleet("table-costs", &[])?;
     fleet.start(&["event-writer"])?;
     for round in 1..=3 {

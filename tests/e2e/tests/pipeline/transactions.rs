@@ -1,4 +1,5 @@
-//! Producers that use transactions: what was aborted is not a message, and markers leave no lag behind, by Kafka's own tool.
+//! Producers that use transactions: aborted records are not read as messages, and transaction markers leave no lag, as reported
+//! by Kafka's own tool.
 
 #![allow(clippy::unwrap_used)]
 
@@ -62,14 +63,14 @@ fn wait_no_lag(kafka: &Kafka, fleet: &Fleet) -> Result<()> {
 }
 
 #[test]
-fn markers_and_aborted_records_leave_no_lag_also_after_a_restart() -> Result<()> {
+fn markers_and_aborted_records_leave_no_lag_even_after_a_restart() -> Result<()> {
     let kafka = Kafka::start()?;
     let mut fleet = Fleet::whole(kafka.bootstrap(), "transactions", &[])?;
     let transactions = Transactions::start(kafka.bootstrap(), "producer")?;
     commit(&fleet, &transactions, (0..12).map(|number| format!("first-{number}")))?;
     abort_everywhere(&fleet, &transactions, 50)?;
     wait_no_lag(&kafka, &fleet)?;
-    // The product's own view, and what it tells Prometheus.
+    // The product's own output, and its metrics.
     fleet.wait_no_lag(DONE)?;
     wait_until(DONE, "the metric is down to nothing", || {
         let metrics = fleet["event-writer"].metrics().ok()?;
@@ -81,7 +82,7 @@ fn markers_and_aborted_records_leave_no_lag_also_after_a_restart() -> Result<()>
     std::thread::sleep(Duration::from_secs(5));
     assert_eq!(kafka.end_offsets("__consumer_offsets")?, commits);
 
-    // Markers that came while nobody read, and partitions without any record since the start.
+    // Markers that arrived while no consumer ran, and partitions without any record since the start.
     let stages = STAGES.map(|(stage, _, _)| stage);
     fleet.stop(&stages, STOPPED)?;
     abort_everywhere(&fleet, &transactions, 50)?;
@@ -103,7 +104,7 @@ fn markers_and_aborted_records_leave_no_lag_also_after_a_restart() -> Result<()>
 }
 
 #[test]
-fn the_position_stays_before_a_record_that_is_worked_on_and_passes_its_marker_when_it_is_done() -> Result<()> {
+fn the_committed_offset_waits_for_an_in_flight_record_and_then_passes_its_marker() -> Result<()> {
     let kafka = Kafka::start()?;
     let mut fleet = Fleet::new(kafka.bootstrap(), "in-flight", &[])?;
     fleet.create_topics()?;

@@ -1,5 +1,5 @@
-//! Batches in every compression are read. One that nobody can read holds up its own partition alone, is told wherever an
-//! operator looks, and is passed over by his command, which leaves a dead letter.
+//! Batches in every compression are read. An unreadable batch blocks only its own partition, is reported wherever an operator
+//! looks, and is skipped by a command, which produces a dead letter.
 
 #![allow(clippy::unwrap_used)]
 
@@ -35,7 +35,7 @@ fn trace_ids(rows: &[Value]) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_compression_between_plain_records_is_read() -> Result<()> {
+fn batches_of_every_compression_are_read() -> Result<()> {
     let mut fleet = Fleet::new(Kafka::shared()?.bootstrap(), "compressions", &[])?;
     fleet.create_topics()?;
     let mut sent = BTreeSet::new();
@@ -151,7 +151,7 @@ impl Damaged {
 }
 
 #[test]
-fn a_batch_that_nobody_can_read_is_told_everywhere_and_skipped_by_command() -> Result<()> {
+fn an_unreadable_batch_is_reported_everywhere_and_skipped_by_command() -> Result<()> {
     let mut kafka = Kafka::start()?;
     let fleet = Fleet::new(kafka.bootstrap(), "unreadable", &[])?;
     fleet.create_topics()?;
@@ -202,7 +202,7 @@ fn is_told(world: &Damaged, readable: &BTreeSet<String>) -> Result<()> {
     };
     let others: BTreeSet<String> = readable.iter().filter(|name| !held_up(name)).cloned().collect();
     assert_eq!(trace_ids(&world.fleet.tables()?.events), others, "the other records");
-    // It has been asked many times by now, and was told once.
+    // The batch was fetched many times by now, and logged once.
     for (partition, _, _) in DAMAGED {
         let warning = format!("/{topic}[{partition}]");
         let log = writer.process.log();
@@ -347,7 +347,7 @@ fn is_skipped(world: &mut Damaged, readable: &BTreeSet<String>) -> Result<()> {
 }
 
 #[test]
-fn a_batch_that_the_client_would_pass_over_is_not_passed_over() -> Result<()> {
+fn a_batch_that_the_client_would_skip_is_not_skipped() -> Result<()> {
     let mut kafka = Kafka::start()?;
     let mut fleet = Fleet::new(kafka.bootstrap(), "passed-over", &[])?;
     fleet.create_topics()?;

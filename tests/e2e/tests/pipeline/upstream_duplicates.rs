@@ -1,8 +1,8 @@
-//! A stage upstream may do its work twice, so the same message comes again with a new offset: at once, after a restart
-//! with an empty memory, after `table optimize`, from two owners at the same moment. Never a second row.
+//! An upstream stage may repeat its work, so the same message arrives again with a new offset: at once, after a restart with
+//! empty memory, after `table optimize`, from two owners at the same time. None of this adds a row.
 //!
-//! No clock takes part in that: what is known of a row is its key in the table, for as long as the row is there. (The
-//! one memory with an age, the ingester's of the events it has expanded, only saves work; here it is emptied by a restart.)
+//! This does not depend on time: a row is recognized by its key in the table, as long as the row is there. (The one cache with
+//! an age, the ingester's list of expanded events, only saves work; here it is emptied by a restart.)
 
 #![allow(clippy::unwrap_used)]
 
@@ -38,7 +38,7 @@ fn send_again(fleet: &Fleet) -> Result<()> {
 }
 
 #[test]
-fn the_same_messages_again_at_once_after_a_restart_and_after_table_optimize_add_no_row() -> Result<()> {
+fn repeated_messages_add_no_row_at_once_after_a_restart_or_after_table_optimize() -> Result<()> {
     let mut fleet = Fleet::whole(Kafka::shared()?.bootstrap(), "again", &[])?;
     let host = "https://claimxperience.com";
     for index in 0..10 {
@@ -53,7 +53,7 @@ fn the_same_messages_again_at_once_after_a_restart_and_after_table_optimize_add_
     fleet.wait_no_lag(SOON)?;
     assert_eq!(rows(&fleet)?, [10, 10, 10], "at once");
 
-    // Nobody remembers anything but the tables.
+    // After the restart only the tables hold state.
     let stages = xact_testkit::stages::STAGES.map(|(stage, _, _)| stage);
     for stage in stages {
         fleet[stage].process.kill()?;
@@ -72,7 +72,7 @@ fn the_same_messages_again_at_once_after_a_restart_and_after_table_optimize_add_
 }
 
 #[test]
-fn the_same_results_from_two_owners_at_the_same_moment_make_one_row_each() -> Result<()> {
+fn the_same_results_from_two_concurrent_owners_become_one_row_each() -> Result<()> {
     let mut fleet = Fleet::new(Kafka::shared()?.bootstrap(), "owners", &[])?;
     fleet.create_topics()?;
     // Two groups: each of the two processes owns all partitions, and both write one table.
@@ -114,7 +114,7 @@ fn the_same_results_from_two_owners_at_the_same_moment_make_one_row_each() -> Re
 }
 
 #[test]
-fn a_frozen_owner_that_wakes_up_when_its_partitions_are_anothers_adds_no_row() -> Result<()> {
+fn a_frozen_owner_that_resumes_after_a_rebalance_adds_no_row() -> Result<()> {
     let mut fleet = Fleet::new(Kafka::shared()?.bootstrap(), "zombie", &[])?;
     fleet.create_topics()?;
     // It holds what it has read for some seconds before it writes.

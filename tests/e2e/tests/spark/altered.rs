@@ -1,5 +1,5 @@
-//! Spark alters the tables of running handlers: what stops them is told before and while, and a restored table gets its
-//! rows back.
+//! Spark alters the tables of running handlers: what blocks the handlers is reported before and during the block, and a restored
+//! table gets its rows back.
 
 #![allow(clippy::unwrap_used)]
 
@@ -64,7 +64,7 @@ fn version(fleet: &Fleet) -> Result<u64> {
 }
 
 #[test]
-fn rows_that_a_restore_takes_back_come_again_from_the_topic_while_it_runs_and_after_a_stop() -> Result<()> {
+fn rows_removed_by_a_restore_are_read_again_while_running_and_after_a_restart() -> Result<()> {
     let mut fleet = Fleet::new(Kafka::shared()?.bootstrap(), "restored", &[])?;
     fleet.create_topics()?;
     fleet.start(&["result-processor"])?;
@@ -95,7 +95,7 @@ fn rows_that_a_restore_takes_back_come_again_from_the_topic_while_it_runs_and_af
 }
 
 #[test]
-fn a_feature_that_stops_the_writer_is_told_by_check_and_info_and_readiness_and_its_remedy_helps() -> Result<()> {
+fn a_table_feature_that_stops_the_writer_is_reported_with_a_remedy_that_works() -> Result<()> {
     let mut fleet = Fleet::new(Kafka::shared()?.bootstrap(), "featured", &[])?;
     fleet.create_topics()?;
     fleet.start(&["result-processor"])?;

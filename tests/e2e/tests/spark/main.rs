@@ -1,7 +1,7 @@
-//! The tables as the rest of the world has them: read by every engine after events that nobody should send, and altered by
-//! Spark while the pipeline runs.
+//! The tables as other engines use them: read by every engine after events with hostile values, and altered by Spark while the
+//! pipeline runs.
 //!
-//! A program of its own: a Spark takes a gigabyte, and other programs' tests need not share the machine with it.
+//! A separate test program, because Spark takes a gigabyte and should not run next to other programs' tests.
 
 mod altered;
 mod readers;

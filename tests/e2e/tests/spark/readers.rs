@@ -1,5 +1,5 @@
-//! Spark 3.5 and 4, DuckDB, polars and Python's deltalake read every column of every row of every table and see the same,
-//! whatever the events and results held.
+//! Spark 3.5 and 4, DuckDB, polars and Python's deltalake read every column of every row of every table and return the same
+//! values, whatever the events and results contain.
 
 #![allow(clippy::unwrap_used)]
 
@@ -178,7 +178,7 @@ fn expected(rows: &[Value]) -> (Map<String, Value>, Map<String, Value>) {
 }
 
 #[test]
-fn every_engine_reads_every_table_after_every_hostile_value() -> Result<()> {
+fn every_engine_reads_the_same_rows_for_every_hostile_value() -> Result<()> {
     let mut fleet = Fleet::new(Kafka::shared()?.bootstrap(), "readers", &[])?;
     fleet.create_topics()?;
     fleet.start(&["event-ingester", "event-writer", "result-processor", "dlq"])?;

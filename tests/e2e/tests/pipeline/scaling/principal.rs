@@ -1,7 +1,7 @@
-//! `scalerAuthentication = 'servicePrincipal'`: from the secrets in the vault, over a token, to the lag.
+//! `scalerAuthentication = 'servicePrincipal'`: from the secrets in the vault, by way of a token, to the lag.
 //!
-//! Rules, scope, ids and role are as the deployment has them. Two addresses are not: our own Entra answers instead of
-//! `login.microsoftonline.com`, and our own broker takes the namespace's tokens, at another address.
+//! Rules, scope, ids and role are those of the deployment. Two addresses are not: the test's token endpoint replaces
+//! `login.microsoftonline.com`, and the test's broker accepts the namespace's tokens at another address.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -77,7 +77,7 @@ fn refused(answers: &[Answer]) -> String {
 }
 
 #[test]
-fn keda_logs_on_as_the_service_principal_of_the_deployment() -> Result<()> {
+fn keda_authenticates_as_the_service_principal_of_the_deployment() -> Result<()> {
     let deployment = deployment()?;
     let rules = ScaleRules::of(&deployment)?;
     let namespaces: Vec<_> = deployment.of_type("Microsoft.EventHub/namespaces").collect();
