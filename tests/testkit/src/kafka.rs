@@ -12,11 +12,11 @@ mod proxy;
 mod secured;
 mod tools;
 
-use std::{env, fs, path::Path, process::ExitStatus, sync::OnceLock, time::Duration};
+use std::{env, process::ExitStatus, sync::OnceLock, time::Duration};
 
 use crate::{Error, Process, Result, WorkDir, wait_until};
 pub use damage::Damage;
-pub use install::{Installation, install};
+pub use install::Installation;
 pub use proxy::Proxy;
 
 /// Time within which a broker must respond. It takes about one second, several on a busy machine.
@@ -227,9 +227,16 @@ impl Own {
     }
 }
 
-/// Reads a file of the installation or of a broker, with an error that names it.
-fn read(path: &Path) -> Result<String> {
-    fs::read_to_string(path).map_err(Error::io(format!("read {}", path.display())))
+/// Installs Kafka into the test cache, unless it is there.
+///
+/// # Errors
+/// When Java is missing or Maven cannot download the jars.
+pub fn install() -> Result<Installation> {
+    install::install(&|installation, jvm| {
+        let mut kafka = Kafka::start_own(installation.clone(), jvm)?;
+        kafka.create_topic("training", 1)?;
+        kafka.stop().map(drop)
+    })
 }
 
 #[cfg(test)]

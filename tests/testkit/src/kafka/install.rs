@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-use super::{Kafka, config::Config, read};
+use super::config::Config;
 use crate::{Error, Process, Result, WorkDir, binary::on_path, cache, maven, process::output, workdir};
 
 /// Lists the jars. Its text is the recipe of the cache folder, so that another version gets a new folder.
@@ -41,8 +41,12 @@ pub struct Installation {
     folder: PathBuf,
 }
 
-/// Installs Kafka into the test cache, unless it is there: about 10 s for the jars and 10 s for the class archive.
-pub fn install() -> Result<Installation> {
+/// Runs a broker of this installation with these options of its JVM, uses it a little, and stops it.
+pub(super) type Train<'a> = dyn Fn(&Installation, &[String]) -> Result<()> + 'a;
+
+/// Installs Kafka into the test cache, unless it is there: about 10 s for the jars and 10 s for the class archive, which the
+/// JVM of the `train` run writes.
+pub(super) fn install(train: &Train<'_>) -> Result<Installation> {
     let java = on_path("java").ok_or(Error::Missing {
         program: "java",
         remedy: "apt-get install openjdk-17-jre-headless (or any Java 17 or later)",
@@ -55,17 +59,17 @@ pub fn install() -> Result<Installation> {
             java: java.clone(),
             folder: folder.to_owned(),
         }
-        .make()
+        .make(train)
     };
     let folder = cache::once(&format!("kafka-{version}"), &recipe, make)?;
     Ok(Installation { java, folder })
 }
 
 impl Installation {
-    fn make(&self) -> Result<()> {
+    fn make(&self, train: &Train<'_>) -> Result<()> {
         maven::copy_jars(POM, &self.folder)?;
         self.make_template()?;
-        self.make_archive()
+        self.make_archive(train)
     }
 
     fn make_template(&self) -> Result<()> {
@@ -89,12 +93,10 @@ impl Installation {
 
     /// Runs a broker once and creates a topic, so that those classes are loaded too. The JVM writes the archive of loaded classes
     /// when it stops.
-    fn make_archive(&self) -> Result<()> {
+    fn make_archive(&self, train: &Train<'_>) -> Result<()> {
         // The JVM writes the archive while it stops; it gets its final name when it is complete.
         let draft = self.folder.join("classes.part");
-        let mut kafka = Kafka::start_own(self.clone(), &[format!("-XX:ArchiveClassesAtExit={}", draft.display())])?;
-        kafka.create_topic("training", 1)?;
-        kafka.stop()?;
+        train(self, &[format!("-XX:ArchiveClassesAtExit={}", draft.display())])?;
         fs::rename(&draft, self.folder.join(ARCHIVE)).map_err(Error::io("keep Kafka's class archive"))
     }
 
@@ -204,4 +206,9 @@ pub(super) fn configure(dir: &WorkDir, config: &Config) -> Result<()> {
 fn version() -> &'static str {
     let (_, rest) = POM.split_once("<kafka.version>").unwrap_or_default();
     rest.split('<').next().unwrap_or_default()
+}
+
+/// Reads a file of the installation or of a broker, with an error that names it.
+pub(super) fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).map_err(Error::io(format!("read {}", path.display())))
 }
