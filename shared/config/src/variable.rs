@@ -48,6 +48,8 @@ pub(crate) enum Visibility {
 #[derive(Debug, Clone, Copy)]
 enum Range {
     Whole(u64, u64),
+    /// At least this many bytes.
+    Bytes(u64),
     Milliseconds(u64, u64),
     Seconds(f64, f64),
 }
@@ -57,6 +59,7 @@ impl fmt::Display for Range {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Whole(min, max) | Self::Milliseconds(min, max) => write!(f, "{min} to {max}"),
+            Self::Bytes(min) => write!(f, "at least {min}"),
             Self::Seconds(min, max) => write!(f, "{min} to {max}"),
         }
     }
@@ -66,7 +69,7 @@ impl Range {
     /// For error messages.
     fn expectation(self) -> String {
         match self {
-            Self::Whole(min, u64::MAX) => format!("must be a whole number, at least {min}"),
+            Self::Bytes(_) => format!("must be a whole number of bytes, {self}"),
             Self::Whole(min, max) => format!("must be a whole number from {min} to {max}"),
             Self::Milliseconds(..) => format!("must be {self} milliseconds"),
             Self::Seconds(..) => format!("must be {self} seconds"),
@@ -175,7 +178,7 @@ impl Var<bool> {
 }
 
 impl<T: TryFrom<u64>> Var<T> {
-    /// A whole number. A range without an upper end has `u64::MAX`.
+    /// A whole number.
     pub(crate) const fn whole(
         name: &'static str,
         help: &'static str,
@@ -186,6 +189,13 @@ impl<T: TryFrom<u64>> Var<T> {
         Self::number(name, help, default, Range::Whole(min, max), |range, text| {
             T::try_from(whole(range, text)?).ok()
         })
+    }
+}
+
+impl Var<u64> {
+    /// A size.
+    pub(crate) const fn bytes(name: &'static str, help: &'static str, default: &'static str, min: u64) -> Self {
+        Self::number(name, help, default, Range::Bytes(min), whole)
     }
 }
 
@@ -219,6 +229,10 @@ impl Var<Duration> {
 
 fn whole(range: Range, text: &str) -> Option<u64> {
     let number = u64::from_str(text).ok()?;
-    let fits = matches!(range, Range::Whole(min, max) | Range::Milliseconds(min, max) if (min..=max).contains(&number));
+    let fits = match range {
+        Range::Whole(min, max) | Range::Milliseconds(min, max) => (min..=max).contains(&number),
+        Range::Bytes(min) => number >= min,
+        Range::Seconds(..) => false,
+    };
     fits.then_some(number)
 }

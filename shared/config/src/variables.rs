@@ -125,7 +125,7 @@ variables! {
     /// $.payload.links*. Other URLs outside the list of attachments are reported.
     IGNORED_URL_PATHS: UrlPaths = parsed("", parse::url_paths);
     /// Largest attachment in bytes.
-    MAX_FILE_BYTES: u64 = whole("2147483648", 1, u64::MAX);
+    MAX_FILE_BYTES: u64 = bytes("2147483648", 1);
     /// File of the dead-letter audit, one JSON object a line. Empty: to the log.
     AUDIT_LOG_PATH: PathBuf = path("");
     /// ERROR, WARN, INFO, DEBUG or TRACE, or a filter as of tracing-subscriber.
