@@ -38,11 +38,11 @@ pub(super) struct Callbacks {
     pub(super) partitions: Mutex<Partitions>,
     /// Assigned partitions whose start position is not resolved yet. They are paused until then.
     pub(super) newly_assigned: Mutex<Vec<Arc<Partition>>>,
-    /// Whether the group has assigned partitions at least once.
+    /// Whether an assignment (possibly empty) came since the last error about a missing topic or authorization.
     pub(super) joined: AtomicBool,
     /// Whether the last statistics show a group member with a (possibly empty) assignment and no rebalance in progress.
     pub(super) is_steady: AtomicBool,
-    /// Whether the consumer has drained: a revocation waits for nothing and commits nothing.
+    /// Whether the consumer has ended, drained or not: a revocation waits for nothing and commits nothing.
     pub(super) drained: AtomicBool,
     pub(super) stuck_partitions: StuckPartitions,
     /// librdkafka's error for a batch that it has skipped ([`is_skipped_batch`]).
@@ -269,6 +269,7 @@ impl ConsumerContext for Callbacks {
         }
     }
 
+    /// Not called for asynchronous commits, see [`Partition::confirm_commit`]; counts an event if it ever is.
     fn commit_callback(&self, _: KafkaResult<()>, _: &TopicPartitionList) {
         self.count_event();
     }

@@ -1,4 +1,4 @@
-//! What ends a consumer before its worker drains.
+//! Why a consumer ends although its worker was not told to stop.
 
 use rdkafka::error::KafkaError;
 

@@ -9,7 +9,8 @@ pub struct Limits {
     pub records: usize,
     /// Bytes of these records.
     pub bytes: usize,
-    /// Offsets of one partition between its position and its newest record: what is redelivered after a crash.
+    /// Records of one partition from the first one that is not done up to the newest one. After a crash these are redelivered, and
+    /// also what was done since the last commit.
     pub window: usize,
 }
 

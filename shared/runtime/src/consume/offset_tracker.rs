@@ -86,7 +86,7 @@ impl OffsetTracker {
         self.last_offset.is_none()
     }
 
-    /// Returns the number of offsets that would be redelivered after a crash.
+    /// Returns the number of records from the first one that is not done up to the newest one.
     #[must_use]
     pub(crate) fn window(&self) -> usize {
         self.window.len()

@@ -40,11 +40,6 @@ pub(crate) struct Partition {
 }
 
 /// Time after which a commit that the statistics do not confirm is sent again.
-///
-/// librdkafka (2.12.1) reports no result of a manual asynchronous commit: `rd_kafka_commit` in rdkafka_offset.c passes no
-/// reply queue, and `rd_kafka_cgrp_propagate_commit_result` in rdkafka_cgrp.c then only logs COMMITFAIL unless
-/// `offset_commit_cb` is set, which rdkafka does not set. `ConsumerContext::commit_callback` is therefore never called for
-/// these commits, and the committed offset in the statistics is the only confirmation.
 const COMMIT_CONFIRMATION_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Partition {
@@ -182,6 +177,10 @@ impl Partition {
     }
 
     /// Compares the broker's committed offset with the last commit. An unconfirmed one is sent again after a timeout.
+    ///
+    /// librdkafka (2.12.1) reports no result of a manual asynchronous commit: `rd_kafka_commit` in rdkafka_offset.c passes no
+    /// reply queue, and `rd_kafka_cgrp_propagate_commit_result` in rdkafka_cgrp.c then only logs COMMITFAIL unless
+    /// `offset_commit_cb` is set, which rdkafka does not set. The committed offset in the statistics is the only confirmation.
     pub(crate) fn confirm_commit(&self, committed: i64, now: Instant) {
         let mut last_commit = self.last_commit.lock();
         let is_lost =
