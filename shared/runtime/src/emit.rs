@@ -81,24 +81,9 @@ impl<H: Emitter> Emit<H> {
         Self::default()
     }
 
-    /// Adds a message of any type. Its type determines the role of its topic ([`Message::ROLE`]). A role that the stage's row
-    /// of the topology does not list as produced is a compile error:
-    ///
-    /// ```compile_fail,E0080
-    /// # use xact_contracts::{messages::{CachedDownload, DownloadTask}, topology::Stage};
-    /// # use xact_runtime::{Context, Emit, Failure, Handler, Outcome};
-    /// struct Audit(CachedDownload);
-    ///
-    /// impl Handler for Audit {
-    ///     const STAGE: Stage = Stage::Dlq; // its row: `produces: &[]`
-    ///     type Input = DownloadTask;
-    ///
-    ///     async fn handle(&self, _: &DownloadTask, _: &Context) -> Result<Outcome<Self>, Failure> {
-    ///         Ok(Emit::new().message(&self.0).into())
-    ///     }
-    /// }
-    /// # drop(xact_runtime::Service::each(Audit(todo!()), xact_runtime::Limits::of_concurrency(1)));
-    /// ```
+    /// Adds a message of any type. Its type determines the role of its topic ([`Message::ROLE`]). A stage that emits a role
+    /// which its row of the topology does not list does not build: the assertion below is evaluated for each pair of handler
+    /// and message when code is generated (`cargo check` does not get that far).
     #[must_use]
     pub fn message<M: Message + Serialize>(mut self, message: &M) -> Self {
         const {
