@@ -1,6 +1,6 @@
 //! Recently expanded events, so that a repeated event causes no work downstream.
 //!
-//! This is an optimization: an event that is no longer in it is expanded again, and the tables deduplicate rows by key.
+//! This is an optimization: an event that has left it is expanded again, and the tables deduplicate rows by key.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZeroUsize;

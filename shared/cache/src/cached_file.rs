@@ -1,4 +1,4 @@
-//! The cached file of a message: opened for the upload, removed when it is no longer needed.
+//! The cached file of a message: opened for the upload, removed after its result is acknowledged.
 //!
 //! The content is hashed only while it is uploaded: reading it twice from a share would be billed twice.
 

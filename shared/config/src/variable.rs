@@ -97,6 +97,10 @@ impl<T> Var<T> {
         default: &'static str,
         parse: fn(&str) -> Result<T, String>,
     ) -> Self {
+        Self::new(name, help, default, Parse::Text(parse))
+    }
+
+    const fn new(name: &'static str, help: &'static str, default: &'static str, parse: Parse<T>) -> Self {
         Self {
             variable: Variable {
                 name,
@@ -105,7 +109,7 @@ impl<T> Var<T> {
                 help,
                 range: None,
             },
-            parse: Parse::Text(parse),
+            parse,
         }
     }
 
@@ -130,16 +134,9 @@ impl<T> Var<T> {
         range: Range,
         parse: fn(Range, &str) -> Option<T>,
     ) -> Self {
-        Self {
-            variable: Variable {
-                name,
-                default,
-                visibility: Visibility::Full,
-                help,
-                range: Some(range),
-            },
-            parse: Parse::Number(range, parse),
-        }
+        let mut var = Self::new(name, help, default, Parse::Number(range, parse));
+        var.variable.range = Some(range);
+        var
     }
 
     pub(crate) const fn name(&self) -> &'static str {

@@ -8,10 +8,10 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::task::{JoinError, JoinSet};
 
-use crate::files::{self, OpenFilesError};
+use crate::files;
 use crate::onelake_cost::OneLakeCost;
 use xact_config::Settings;
-use xact_lake::FileError;
+use xact_lake::{FileError, OpenFilesError};
 
 /// Maximum number of deletes in flight.
 const MAX_CONCURRENT_DELETES: usize = 16;

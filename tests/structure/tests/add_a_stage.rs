@@ -4,6 +4,7 @@
 // A failed set-up fails the test.
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -39,36 +40,68 @@ fn code_blocks(section: &str) -> Vec<String> {
     blocks
 }
 
+/// A copy of the product's files, by their path in the repository, which the steps change.
+struct Copy(BTreeMap<String, Vec<u8>>);
+
+impl Copy {
+    /// Reads what git knows of the product.
+    fn read() -> Self {
+        let files = Command::new("git")
+            .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+            .args(["Cargo.toml", "Cargo.lock", ".env.example"])
+            .args(["shared", "handlers", "infra/emulators", "tests"])
+            .current_dir(root())
+            .output()
+            .unwrap();
+        assert!(files.status.success(), "{}", String::from_utf8_lossy(&files.stderr));
+        let files = String::from_utf8(files.stdout).unwrap();
+        // A file that is deleted and not committed is listed.
+        let read = |file: &str| Some((file.to_owned(), fs::read(root().join(file)).ok()?));
+        Self(files.lines().filter_map(read).collect())
+    }
+
+    fn add(&mut self, file: &str, content: &str) {
+        let before = self.0.insert(file.to_owned(), content.as_bytes().to_vec());
+        assert!(before.is_none(), "{file} exists");
+    }
+
+    fn text(&self, file: &str) -> String {
+        String::from_utf8(self.0[file].clone()).unwrap()
+    }
+
+    fn edit(&mut self, file: &str, change: impl Fn(&str) -> String) {
+        let before = self.text(file);
+        let after = change(&before);
+        assert_ne!(before, after, "{file}: the step changed nothing");
+        self.0.insert(file.to_owned(), after.into_bytes());
+    }
+
+    /// Brings `folder` to this state. Files that are the same keep their times, so that cargo builds only what changed; files
+    /// of an earlier run that are not part of it are removed, or they would still be packages and modules.
+    fn write(&self, folder: &Path) {
+        let files: BTreeMap<PathBuf, &Vec<u8>> = self
+            .0
+            .iter()
+            .map(|(file, content)| (place(folder, file), content))
+            .collect();
+        for file in files_below(folder) {
+            if !files.contains_key(&file) {
+                fs::remove_file(file).unwrap();
+            }
+        }
+        for (file, content) in files {
+            if fs::read(&file).is_ok_and(|before| before == *content) {
+                continue;
+            }
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, content).unwrap();
+        }
+    }
+}
+
 /// Folder of the packages within the copy. Cargo names what it builds after a package's path relative to its workspace: at
 /// the same relative paths, the copy would replace what this workspace has built.
 const PACKAGES: &str = "copy";
-
-/// Copies what git knows of the product, over an earlier copy; files that did not change keep their times, so that cargo
-/// builds only what did.
-fn copy_of_the_workspace() -> PathBuf {
-    let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join("add-a-stage");
-    let files = Command::new("git")
-        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
-        .args([
-            "Cargo.toml",
-            "Cargo.lock",
-            ".env.example",
-            "shared",
-            "handlers",
-            "infra/emulators",
-            "tests",
-        ])
-        .current_dir(root())
-        .output()
-        .unwrap();
-    assert!(files.status.success(), "{}", String::from_utf8_lossy(&files.stderr));
-    for file in String::from_utf8(files.stdout).unwrap().lines() {
-        let (from, to) = (root().join(file), place(&copy, file));
-        let Ok(content) = fs::read(&from) else { continue };
-        write(&to, &content);
-    }
-    copy
-}
 
 /// Where a file of the repository is in the copy.
 fn place(copy: &Path, file: &str) -> PathBuf {
@@ -78,20 +111,14 @@ fn place(copy: &Path, file: &str) -> PathBuf {
     }
 }
 
-fn write(file: &Path, content: &[u8]) {
-    if fs::read(file).is_ok_and(|before| before == content) {
-        return;
-    }
-    fs::create_dir_all(file.parent().unwrap()).unwrap();
-    fs::write(file, content).unwrap();
-}
-
-/// Edits a file of the copy, starting from the original.
-fn edit(copy: &Path, file: &str, change: impl Fn(&str) -> String) {
-    let before = fs::read_to_string(root().join(file)).unwrap();
-    let after = change(&before);
-    assert_ne!(before, after, "{file}: the step changed nothing");
-    write(&place(copy, file), after.as_bytes());
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths
+        .flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] })
+        .collect()
 }
 
 /// Inserts `text` before the first line `end` that follows `start`.
@@ -111,8 +138,8 @@ fn the_steps_of_the_readme_make_a_stage() {
     let [variant, row, message, handler, line] = &blocks[..] else {
         panic!("five code blocks are expected: {blocks:#?}");
     };
-    let copy = copy_of_the_workspace();
-    edit(&copy, "shared/contracts/src/topology.rs", |source| {
+    let mut copy = Copy::read();
+    copy.edit("shared/contracts/src/topology.rs", |source| {
         let source = insert(source, "pub enum Stage {", "}", variant);
         let source = insert(&source, "pub const STAGES", "];", row);
         let (before, count) = source.split_once("pub const STAGES: [StageRow; ").unwrap();
@@ -120,35 +147,29 @@ fn the_steps_of_the_readme_make_a_stage() {
         let count = count.parse::<usize>().unwrap() + 1;
         format!("{before}pub const STAGES: [StageRow; {count}]{after}")
     });
-    edit(&copy, "shared/contracts/src/messages.rs", |source| {
+    copy.edit("shared/contracts/src/messages.rs", |source| {
         source.replacen("mod names;\n", "mod names;\nmod notice;\npub use notice::Notice;\n", 1)
     });
-    write(
-        &place(&copy, "shared/contracts/src/messages/notice.rs"),
-        message.as_bytes(),
-    );
+    copy.add("shared/contracts/src/messages/notice.rs", message);
     for file in ["Cargo.toml", "src/main.rs"] {
-        let of_another = fs::read_to_string(root().join("handlers/dlq").join(file)).unwrap();
+        let of_another = copy.text(&format!("handlers/dlq/{file}"));
         let own = of_another
             .replace("Stage::Dlq", "Stage::Notifier")
             .replace("dlq", SAMPLE);
-        write(&place(&copy, "handlers").join(SAMPLE).join(file), own.as_bytes());
+        copy.add(&format!("handlers/{SAMPLE}/{file}"), &own);
     }
-    write(
-        &place(&copy, "handlers").join(SAMPLE).join("src/lib.rs"),
-        handler.as_bytes(),
-    );
-    edit(&copy, "handlers/pipeline/src/stages.rs", |source| {
+    copy.add(&format!("handlers/{SAMPLE}/src/lib.rs"), handler);
+    copy.edit("handlers/pipeline/src/stages.rs", |source| {
         insert(source, "match stage {", "    }", line)
     });
-    edit(&copy, "handlers/pipeline/Cargo.toml", |source| {
+    copy.edit("handlers/pipeline/Cargo.toml", |source| {
         source.replacen(
             "dlq.workspace = true\n",
             "dlq.workspace = true\nnotifier.workspace = true\n",
             1,
         )
     });
-    edit(&copy, "Cargo.toml", |source| {
+    copy.edit("Cargo.toml", |source| {
         let members = "members = [\"shared/*\", \"handlers/*\", \"infra/emulators/*\", \"tests/testkit\"]";
         let start = source.find("members = ").unwrap();
         let end = start + source[start..].find('\n').unwrap();
@@ -160,11 +181,13 @@ fn the_steps_of_the_readme_make_a_stage() {
         }
         source
     });
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("add-a-stage");
+    copy.write(&folder);
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let mut build = Command::new(cargo);
     build
         .args(["check", "--offline", "--quiet", "--workspace"])
-        .current_dir(&copy)
+        .current_dir(&folder)
         .env("CARGO_TERM_COLOR", "never");
     if let Some(target) = target_directory() {
         build.env("CARGO_TARGET_DIR", target);

@@ -5,7 +5,7 @@ use std::io::{BufRead, IsTerminal, Write};
 /// Returns whether to go on: with `--yes`, or when the operator at the terminal agrees.
 ///
 /// # Errors
-/// When there is no terminal.
+/// When standard input is not a terminal, or cannot be read.
 pub(crate) fn confirmed(question: &str, yes: bool) -> Result<bool, String> {
     if yes {
         return Ok(true);
@@ -13,7 +13,7 @@ pub(crate) fn confirmed(question: &str, yes: bool) -> Result<bool, String> {
     let stdin = std::io::stdin();
     if !stdin.is_terminal() {
         return Err(format!(
-            "{question} Not confirmed: there is no terminal. Run it with --dry-run first, then pass --yes"
+            "{question} Not confirmed: standard input is not a terminal. Run it with --dry-run first, then pass --yes"
         ));
     }
     // Standard output is for the answer.

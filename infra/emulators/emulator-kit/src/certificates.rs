@@ -25,7 +25,7 @@ const KEY_FILE: &str = "server-key.pem";
 /// File name of the authority, for clients to trust.
 pub const AUTHORITY_FILE: &str = "ca.pem";
 
-/// Why there is no certificate.
+/// Reasons why a certificate cannot be provided.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
     /// A host name that a certificate cannot contain.

@@ -34,7 +34,7 @@ pub enum StartError {
         /// The system's reason.
         source: io::Error,
     },
-    /// There is no usable certificate.
+    /// The certificate cannot be used.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
 }

@@ -1,8 +1,8 @@
 //! Why an event cannot be sent or followed.
 
 use crate::delivery::SendError;
-use crate::files::OpenFilesError;
 use xact_kafka::ProducerError;
+use xact_lake::OpenFilesError;
 use xact_table_sink::OpenTableError;
 
 /// Reasons why an event cannot be sent or followed.

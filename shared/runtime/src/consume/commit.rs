@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use backon::{BlockingRetryable, ConstantBuilder};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
 use rdkafka::error::KafkaResult;
 use rdkafka::{Offset, TopicPartitionList};
@@ -10,9 +11,9 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::partition::Partition;
 use xact_kafka::CommitMetadata;
 
-/// Attempts of the last commit, and the delay between them: electing another group coordinator takes a moment.
-const FINAL_COMMIT_ATTEMPTS: usize = 3;
-const FINAL_COMMIT_RETRY_DELAY: Duration = Duration::from_millis(200);
+/// Attempts of a commit that is waited for, and the delay between them: electing another group coordinator takes a moment.
+const COMMIT_ATTEMPTS: usize = 3;
+const COMMIT_RETRY_DELAY: Duration = Duration::from_millis(200);
 
 /// Commits the positions that have changed since the last commit, without waiting for the result.
 /// [`Partition::confirm_commit`] detects a commit that was lost.
@@ -32,14 +33,27 @@ pub(super) fn commit_changed<C: ConsumerContext>(consumer: &BaseConsumer<C>, par
 pub(super) fn commit_final<C: ConsumerContext>(consumer: &BaseConsumer<C>, partitions: &[Arc<Partition>]) {
     let position = |partition: &Arc<Partition>| Some((Arc::clone(partition), partition.position()?));
     let positions: Vec<_> = partitions.iter().filter_map(position).collect();
-    for _ in 0..FINAL_COMMIT_ATTEMPTS {
-        match send(consumer, &positions, CommitMode::Sync) {
-            Ok(()) => return,
-            Err(error) => tracing::debug!(%error, "last commit failed"),
-        }
-        std::thread::sleep(FINAL_COMMIT_RETRY_DELAY);
+    if with_attempts(|| send(consumer, &positions, CommitMode::Sync)).is_err() {
+        tracing::warn!(
+            "the last positions could not be committed: records after the committed offsets will be read again"
+        );
     }
-    tracing::warn!("the last positions could not be committed: records after the committed offsets will be read again");
+}
+
+/// Commits this list and waits for the result.
+pub(super) fn commit_now<C: ConsumerContext>(consumer: &BaseConsumer<C>, list: &TopicPartitionList) -> KafkaResult<()> {
+    with_attempts(|| consumer.commit(list, CommitMode::Sync))
+}
+
+/// Blocks the polling thread.
+fn with_attempts(commit: impl Fn() -> KafkaResult<()>) -> KafkaResult<()> {
+    let delays = ConstantBuilder::default()
+        .with_delay(COMMIT_RETRY_DELAY)
+        .with_max_times(COMMIT_ATTEMPTS - 1);
+    commit
+        .retry(delays)
+        .notify(|error, _| tracing::debug!(%error, "commit failed"))
+        .call()
 }
 
 fn send<C: ConsumerContext>(

@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{CommitMode, Consumer as _};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{Message as _, TopicPartitionList};
 
 use super::assignment::OnAssigned;
-use super::commit::commit_changed;
+use super::commit::{commit_changed, commit_now};
 use super::consumer::{Consumer, WAITING_FOR_ASSIGNMENT};
 use super::error::ConsumeError;
 use super::in_flight::{InFlight, Sink};
@@ -174,9 +173,16 @@ impl Consumer {
         let mut list = TopicPartitionList::new();
         let committed = CommitMetadata::TopicRecreated
             .add_to(&mut list, message.topic(), message.partition(), message.offset())
-            .and_then(|()| self.client.commit(&list, CommitMode::Sync));
+            .and_then(|()| commit_now(&self.client, &list));
         if let Err(error) = committed {
-            tracing::warn!(worker = self.callbacks().worker, %error, "the position of a topic that went back was not committed");
+            tracing::error!(
+                worker = self.callbacks().worker,
+                topic = message.topic(),
+                partition = message.partition(),
+                %error,
+                "the position of a topic that went back was not committed: stop the workers of the group and set it with \
+                 xact-pipeline offsets reset, or the first records of the topic may be skipped"
+            );
         }
     }
 }

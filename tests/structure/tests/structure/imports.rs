@@ -2,22 +2,17 @@
 
 use super::{root, sources};
 
-/// 0: std; 1: other crates; 2: this workspace.
-fn group(path: &str, modules: &[String]) -> u8 {
-    const OURS: [&str; 12] = [
-        "crate",
-        "self",
-        "super",
-        "event_ingester",
-        "event_writer",
-        "download",
-        "upload",
-        "result_processor",
-        "retry_scheduler",
-        "dlq",
-        "attachment_source",
-        "onelake_emulator",
-    ];
+/// The names in code of the crates without the prefix `xact_`: folders of the handlers and of the emulators.
+fn unprefixed_crates() -> Vec<String> {
+    ["handlers", "infra/emulators"]
+        .iter()
+        .flat_map(|folder| std::fs::read_dir(root().join(folder)).unwrap())
+        .map(|entry| entry.unwrap().file_name().to_str().unwrap().replace('-', "_"))
+        .collect()
+}
+
+/// 0: std; 1: other crates; 2: this workspace, of which `ours` are crates and modules.
+fn group(path: &str, ours: &[String]) -> u8 {
     let first = path
         .trim_start_matches("::")
         .split([':', ' ', ';', '{'])
@@ -25,26 +20,24 @@ fn group(path: &str, modules: &[String]) -> u8 {
         .unwrap_or_default();
     match first {
         "std" | "core" | "alloc" => 0,
-        ours if OURS.contains(&ours) || ours.starts_with("xact_") || ours == "emulator_kit" => 2,
-        module if modules.iter().any(|name| name == module) => 2,
+        "crate" | "self" | "super" => 2,
+        name if name.starts_with("xact_") || ours.iter().any(|own| own == name) => 2,
         _ => 1,
     }
 }
 
 /// What is wrong with the imports of a file.
-fn disorder(text: &str) -> Vec<String> {
+fn disorder(text: &str, crates: &[String]) -> Vec<String> {
     let lines: Vec<&str> = text.lines().collect();
-    let modules: Vec<String> = lines
-        .iter()
-        .filter_map(|line| {
-            let line = line
-                .trim_start()
-                .trim_start_matches("pub ")
-                .trim_start_matches("pub(crate) ");
-            line.strip_prefix("mod ")
-                .map(|name| name.trim_end_matches([';', '{', ' ']).to_owned())
-        })
-        .collect();
+    let modules = lines.iter().filter_map(|line| {
+        let line = line
+            .trim_start()
+            .trim_start_matches("pub ")
+            .trim_start_matches("pub(crate) ");
+        line.strip_prefix("mod ")
+            .map(|name| name.trim_end_matches([';', '{', ' ']).to_owned())
+    });
+    let ours: Vec<String> = modules.chain(crates.iter().cloned()).collect();
     let mut wrong = Vec::new();
     // The import before this line, and whether a blank line has followed it.
     let mut previous: Option<(u8, bool)> = None;
@@ -52,7 +45,7 @@ fn disorder(text: &str) -> Vec<String> {
     while number < lines.len() {
         let line = lines[number].trim_start();
         if let Some(path) = line.strip_prefix("use ") {
-            let group = group(path, &modules);
+            let group = group(path, &ours);
             match previous {
                 Some((before, _)) if before > group => wrong.push(format!("{}: out of order: {line}", number + 1)),
                 Some((before, false)) if before < group => {
@@ -79,11 +72,16 @@ fn disorder(text: &str) -> Vec<String> {
 
 #[test]
 fn imports_stand_in_three_groups() {
+    let crates = unprefixed_crates();
     let mut wrong = Vec::new();
     for file in sources() {
         let text = std::fs::read_to_string(&file).unwrap();
         let name = file.strip_prefix(root()).unwrap().display().to_string();
-        wrong.extend(disorder(&text).into_iter().map(|line| format!("{name}:{line}")));
+        wrong.extend(
+            disorder(&text, &crates)
+                .into_iter()
+                .map(|line| format!("{name}:{line}")),
+        );
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
@@ -91,7 +89,7 @@ fn imports_stand_in_three_groups() {
 #[test]
 fn disorder_is_found() {
     assert_eq!(
-        disorder("use std::fmt;\n\nuse url::Url;\n\nuse crate::x;\n"),
+        disorder("use std::fmt;\n\nuse url::Url;\n\nuse crate::x;\n", &[]),
         Vec::<String>::new()
     );
     for wrong in [
@@ -99,7 +97,7 @@ fn disorder_is_found() {
         "use std::fmt;\nuse url::Url;\n",
         "use std::fmt;\n\nuse std::io;\n",
     ] {
-        assert_eq!(disorder(wrong).len(), 1, "{wrong}");
+        assert_eq!(disorder(wrong, &[]).len(), 1, "{wrong}");
     }
 }
 

@@ -21,7 +21,7 @@ async fn a_blob_is_made_of_blocks_new_and_old() {
     let path = format!("{FILES}/a");
     put_block(&lake, &path, "QQ==", "aaa").await;
     put_block(&lake, &path, "Qg==", "bb").await;
-    assert_eq!(lake.head(&path).await.status, 404, "blocks are no blob");
+    assert_eq!(lake.head(&path).await.status, 404, "uncommitted blocks are not a blob");
     let list = lake.get(&format!("{path}?comp=blocklist&blocklisttype=all")).await;
     let uncommitted = "<CommittedBlocks></CommittedBlocks><UncommittedBlocks><Block><Name>QQ==</Name><Size>3</Size></Block><Block><Name>Qg==</Name><Size>2</Size></Block></UncommittedBlocks>";
     assert!(list.text().contains(uncommitted), "{}", list.text());
