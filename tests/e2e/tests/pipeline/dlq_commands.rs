@@ -251,7 +251,7 @@ fn entries_are_listed_filtered_viewed_and_resolved_one_by_one() -> Result<()> {
 
     // Without confirmation nothing is done; a missing entry is reported.
     for (args, code, said) in [
-        (vec!["dlq", "resolve", "--category", "auth"], 2, "no terminal"),
+        (vec!["dlq", "resolve", "--category", "auth"], 2, "not a terminal"),
         (vec!["dlq", "resolve", "--yes"], 2, "--everything"),
         (vec!["dlq", "resolve", "0:999", "--yes"], 2, "no dead letter at 0:999"),
         (vec!["dlq", "view", "9:1"], 2, "no dead letter at 9:1"),
