@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, counted, rate};
+use crate::ingest::signature;
 use crate::kafka::Sender;
 use crate::report::Report;
 use xact_testkit::Result;
@@ -99,9 +100,8 @@ fn send(sender: &Sender, from: u64, to: u64) -> Result<u64> {
 /// Returns a presigned URL as S3 creates it: its length is part of the cost.
 fn url(trace_id: &str, file: u64) -> String {
     format!(
-        "https://claimxperience.com/ok/{FILE_BYTES}/{trace_id}/{file}.pdf?X-Amz-Algorithm=AWS4-HMAC-SHA256\
-         &X-Amz-Date=20990101T000000Z&X-Amz-Expires=604800&X-Amz-SignedHeaders=host&X-Amz-Signature={:064x}",
-        0
+        "https://claimxperience.com/ok/{FILE_BYTES}/{trace_id}/{file}.pdf?{}",
+        signature()
     )
 }
 

@@ -14,9 +14,14 @@ const PARTITIONS: i32 = 6;
 
 /// Returns a presigned URL as S3 creates it: its length is part of the cost.
 pub(crate) fn url(trace_id: &str) -> String {
+    format!("https://claimxperience.com/ok/9000/{trace_id}/a.pdf?{}", signature())
+}
+
+/// Returns the query of a URL that S3 has just presigned, for the longest time that it allows.
+pub(crate) fn signature() -> String {
     format!(
-        "https://claimxperience.com/ok/9000/{trace_id}/a.pdf?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date=20990101T000000Z\
-         &X-Amz-Expires=604800&X-Amz-SignedHeaders=host&X-Amz-Signature={:064x}",
+        "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date={}&X-Amz-Expires=604800&X-Amz-SignedHeaders=host&X-Amz-Signature={:064x}",
+        jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ"),
         0
     )
 }
