@@ -1,5 +1,7 @@
 //! Measures the event ingester: events to tasks.
 
+use std::sync::LazyLock;
+
 use serde_json::json;
 
 use crate::bench::{Bench, rate};
@@ -17,13 +19,17 @@ pub(crate) fn url(trace_id: &str) -> String {
     format!("https://claimxperience.com/ok/9000/{trace_id}/a.pdf?{}", signature())
 }
 
-/// Returns the query of a URL that S3 has just presigned, for the longest time that it allows.
-pub(crate) fn signature() -> String {
-    format!(
-        "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date={}&X-Amz-Expires=604800&X-Amz-SignedHeaders=host&X-Amz-Signature={:064x}",
-        jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ"),
-        0
-    )
+/// Returns the query of a URL that S3 has presigned when the run began, for the longest time that it allows. It stays the same
+/// for the whole run, because the ids of attachments follow from their URLs.
+pub(crate) fn signature() -> &'static str {
+    static SIGNATURE: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date={}&X-Amz-Expires=604800&X-Amz-SignedHeaders=host&X-Amz-Signature={:064x}",
+            jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ"),
+            0
+        )
+    });
+    &SIGNATURE
 }
 
 /// Sends events with one attachment each to the raw topic.
