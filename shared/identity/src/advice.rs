@@ -87,14 +87,11 @@ pub(crate) fn advice(code: u32, kind: &Kind, scope: &str) -> Option<String> {
     };
     let advice = ADVICE.iter().find(applies)?;
     let (client, tenant, file) = kind.parts();
-    let text = advice
-        .text
-        .replace("{client}", &client.map(|id| id.to_string()).unwrap_or_default())
+    let client = client.map(|id| id.to_string()).unwrap_or_default();
+    let file = file.map(|file| file.display().to_string()).unwrap_or_default();
+    let text = advice.text.replace("{client}", &client).replace("{file}", &file);
+    let text = text
         .replace("{tenant}", tenant.unwrap_or_default())
-        .replace(
-            "{file}",
-            &file.map(|file| file.display().to_string()).unwrap_or_default(),
-        )
         .replace("{scope}", scope);
     Some(format!("{text} (AADSTS{code})"))
 }

@@ -63,34 +63,22 @@ impl HttpClient for Exchange {
             too_large: false,
         };
         let mut body = Vec::new();
-        let mut broken = None;
         while let Some(piece) = stream.next().await {
-            match piece {
-                Ok(piece) if body.len() + piece.len() > MAX_BODY => {
-                    answer.too_large = true;
-                    broken = Some(Error::with_message(
-                        ErrorKind::DataConversion,
-                        "the answer is too large",
-                    ));
-                }
-                Ok(piece) => {
-                    body.extend_from_slice(&piece);
-                    continue;
-                }
-                Err(error) => broken = Some(error),
+            let piece = piece?;
+            if body.len() + piece.len() > MAX_BODY {
+                answer.too_large = true;
+                *self.answer.lock() = Some(answer);
+                return Err(Error::with_message(
+                    ErrorKind::DataConversion,
+                    "the answer is too large",
+                ));
             }
-            break;
+            body.extend_from_slice(&piece);
         }
-        if broken.is_none() && !status.is_success() {
+        if !status.is_success() {
             answer.error_body = Some(String::from_utf8_lossy(&body).into_owned());
         }
-        let is_cut = broken.is_some() && !answer.too_large;
-        if !is_cut {
-            *self.answer.lock() = Some(answer);
-        }
-        match broken {
-            Some(error) => Err(error),
-            None => Ok(AsyncRawResponse::from_bytes(status, headers, body)),
-        }
+        *self.answer.lock() = Some(answer);
+        Ok(AsyncRawResponse::from_bytes(status, headers, body))
     }
 }

@@ -4,8 +4,9 @@
 //! Its own executor has no timeout, and does not stop `az`, a script that starts Python, when the caller stops waiting.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::Metadata;
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Output, Stdio};
 use std::sync::Arc;
 
@@ -20,12 +21,8 @@ const MAX_OUTPUT: u64 = 256 * 1024;
 
 /// Returns whether `az` is on the path.
 pub(crate) fn is_on(path: &OsStr) -> bool {
-    std::env::split_paths(path).any(|folder| is_program(folder.join("az")))
-}
-
-fn is_program(file: PathBuf) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::metadata(file).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+    let is_program = |file: Metadata| file.is_file() && file.permissions().mode() & 0o111 != 0;
+    std::env::split_paths(path).any(|folder| std::fs::metadata(folder.join("az")).is_ok_and(is_program))
 }
 
 /// One run of `az`, with its error output.

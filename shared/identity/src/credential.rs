@@ -83,12 +83,11 @@ impl Credential {
                 .map_err(|error| failed("the additional certificate authority cannot be read", &error))?;
             http = http.tls_certs_merge([certificate]);
         }
+        let http = http.build();
         Ok(Self {
             kind,
             authority: settings.authority(),
-            http: http
-                .build()
-                .map_err(|error| failed("the system's certificate authorities cannot be used", &error))?,
+            http: http.map_err(|error| failed("the system's certificate authorities cannot be used", &error))?,
             limits,
         })
     }
@@ -98,11 +97,8 @@ impl Credential {
         match &self.kind {
             kind @ Kind::ServicePrincipal { .. } => format!("{kind}, by secret, at {}", host(&self.authority)),
             kind @ Kind::WorkloadIdentity { file, .. } => {
-                format!(
-                    "{kind}, by the token in {}, at {}",
-                    file.display(),
-                    host(&self.authority)
-                )
+                let (file, host) = (file.display(), host(&self.authority));
+                format!("{kind}, by the token in {file}, at {host}")
             }
             kind @ Kind::ManagedIdentity { endpoint, .. } => format!("{kind}, from {}", host(endpoint)),
             kind @ Kind::AzureCli { .. } => kind.to_string(),
@@ -120,19 +116,56 @@ impl Credential {
             ..Default::default()
         }
     }
+}
 
-    async fn by_http(
-        &self,
-        server: &Url,
-        scope: &str,
-        credential: impl FnOnce(ClientOptions) -> azure_core::Result<Arc<dyn TokenCredential>>,
-        secret: &SecretString,
-    ) -> Result<Fetched, IdentityError> {
+#[async_trait::async_trait]
+impl TokenSource for Credential {
+    async fn fetch(&self, scope: &str) -> Result<Fetched, IdentityError> {
         let exchange = Exchange::new(self.http.clone());
-        let fetched = match credential(self.options(&exchange)) {
-            Ok(credential) => ask(credential.as_ref(), scope, self.limits.answer).await,
-            Err(error) => Err(FetchFailure::Failed(error)),
+        let client_options = self.options(&exchange);
+        let (credential, server, secret): (azure_core::Result<Arc<dyn TokenCredential>>, _, _) = match &self.kind {
+            Kind::ServicePrincipal { tenant, client, secret } => {
+                let options = ClientSecretCredentialOptions { client_options };
+                let value = Secret::new(secret.expose_secret().to_owned());
+                let credential = ClientSecretCredential::new(tenant, client.to_string(), value, Some(options));
+                (
+                    credential.map(|credential| credential as _),
+                    &self.authority,
+                    secret.clone(),
+                )
+            }
+            Kind::WorkloadIdentity { tenant, client, file } => {
+                let assertion = federated_token(file).await?;
+                let options = ClientAssertionCredentialOptions { client_options };
+                let (client, value) = (client.to_string(), Assertion(assertion.clone()));
+                let credential = ClientAssertionCredential::new(tenant.clone(), client, value, Some(options));
+                (credential.map(|credential| credential as _), &self.authority, assertion)
+            }
+            Kind::ManagedIdentity {
+                client,
+                endpoint,
+                header,
+            } => {
+                let options = ManagedIdentityCredentialOptions {
+                    user_assigned_id: client.map(|id| UserAssignedId::ClientId(id.to_string())),
+                    client_options,
+                };
+                let credential = ManagedIdentityCredential::new(Some(options));
+                (credential.map(|credential| credential as _), endpoint, header.clone())
+            }
+            Kind::AzureCli { tenant, path } => {
+                let run = Run::new(path.clone());
+                let options = AzureCliCredentialOptions {
+                    tenant_id: tenant.clone(),
+                    executor: Some(run.clone()),
+                    ..Default::default()
+                };
+                let credential = AzureCliCredential::new(Some(options)).map(|credential| credential as _);
+                let fetched = ask(credential, scope, self.limits.cli).await;
+                return fetched.map_err(|failure| explain_cli(tenant.as_deref(), run.failure(), &failure));
+            }
         };
+        let fetched = ask(credential, scope, self.limits.answer).await;
         fetched.map_err(|failure| {
             let request = Request {
                 kind: &self.kind,
@@ -145,70 +178,18 @@ impl Credential {
     }
 }
 
-#[async_trait::async_trait]
-impl TokenSource for Credential {
-    async fn fetch(&self, scope: &str) -> Result<Fetched, IdentityError> {
-        match &self.kind {
-            Kind::ServicePrincipal { tenant, client, secret } => {
-                let credential = |client_options| {
-                    let options = ClientSecretCredentialOptions { client_options };
-                    let value = Secret::new(secret.expose_secret().to_owned());
-                    let credential = ClientSecretCredential::new(tenant, client.to_string(), value, Some(options))?;
-                    Ok(credential as Arc<dyn TokenCredential>)
-                };
-                self.by_http(&self.authority, scope, credential, secret).await
-            }
-            Kind::WorkloadIdentity { tenant, client, file } => {
-                let assertion = federated_token(file).await?;
-                let credential = |client_options| {
-                    let options = ClientAssertionCredentialOptions { client_options };
-                    let value = Assertion(assertion.clone());
-                    let (tenant, client) = (tenant.clone(), client.to_string());
-                    let credential = ClientAssertionCredential::new(tenant, client, value, Some(options))?;
-                    Ok(credential as Arc<dyn TokenCredential>)
-                };
-                self.by_http(&self.authority, scope, credential, &assertion).await
-            }
-            Kind::ManagedIdentity {
-                client,
-                endpoint,
-                header,
-            } => {
-                let credential = |client_options| {
-                    let options = ManagedIdentityCredentialOptions {
-                        user_assigned_id: client.map(|id| UserAssignedId::ClientId(id.to_string())),
-                        client_options,
-                    };
-                    let credential = ManagedIdentityCredential::new(Some(options))?;
-                    Ok(credential as Arc<dyn TokenCredential>)
-                };
-                self.by_http(endpoint, scope, credential, header).await
-            }
-            Kind::AzureCli { tenant, path } => {
-                let run = Run::new(path.clone());
-                let options = AzureCliCredentialOptions {
-                    tenant_id: tenant.clone(),
-                    executor: Some(run.clone()),
-                    ..Default::default()
-                };
-                let fetched = match AzureCliCredential::new(Some(options)) {
-                    Ok(credential) => ask(credential.as_ref(), scope, self.limits.cli).await,
-                    Err(error) => Err(FetchFailure::Failed(error)),
-                };
-                fetched.map_err(|failure| explain_cli(tenant.as_deref(), run.failure(), &failure))
-            }
-        }
-    }
-}
-
 /// Sends one request, within `limit`.
-async fn ask(credential: &dyn TokenCredential, scope: &str, limit: Duration) -> Result<Fetched, FetchFailure> {
+async fn ask(
+    credential: azure_core::Result<Arc<dyn TokenCredential>>,
+    scope: &str,
+    limit: Duration,
+) -> Result<Fetched, FetchFailure> {
+    let credential = credential.map_err(FetchFailure::Failed)?;
     let scopes = [scope];
     // azure_identity panics when the lifetime in the answer overflows a date.
     let request = AssertUnwindSafe(credential.get_token(&scopes, None)).catch_unwind();
     let token = match tokio::time::timeout(limit, request).await {
-        Ok(Ok(Ok(token))) => token,
-        Ok(Ok(Err(error))) => return Err(FetchFailure::Failed(error)),
+        Ok(Ok(token)) => token.map_err(FetchFailure::Failed)?,
         Ok(Err(_)) => return Err(FetchFailure::Invalid),
         Err(_) => return Err(FetchFailure::TimedOut(limit)),
     };
@@ -232,14 +213,11 @@ async fn federated_token(path: &Path) -> Result<SecretString, IdentityError> {
             path.display()
         ))
     };
-    let file = tokio::fs::File::open(path)
-        .await
-        .map_err(|error| failed(format!("cannot be opened: {error}")))?;
+    let file = tokio::fs::File::open(path).await;
+    let file = file.map_err(|error| failed(format!("cannot be opened: {error}")))?;
     let mut text = String::new();
-    file.take(MAX_BODY as u64 + 1)
-        .read_to_string(&mut text)
-        .await
-        .map_err(|error| failed(format!("cannot be read: {error}")))?;
+    let read = file.take(MAX_BODY as u64 + 1).read_to_string(&mut text).await;
+    read.map_err(|error| failed(format!("cannot be read: {error}")))?;
     let token = text.trim();
     if token.is_empty() {
         return Err(failed("is empty".to_owned()));

@@ -36,18 +36,15 @@ pub(crate) struct Request<'a> {
 impl Request<'_> {
     pub(crate) fn explain(&self, answer: Option<Answer>, failure: &FetchFailure) -> IdentityError {
         match (answer, failure) {
-            (Some(answer), _) if answer.too_large => self.unusable(format!(
-                "status {} and more than {} KiB: {}",
-                answer.status,
-                MAX_BODY / 1024,
-                self.hint()
-            )),
-            (Some(answer), _) if (200..300).contains(&answer.status) => self.unusable(format!(
-                "status {} and {}: {}",
-                answer.status,
-                self.content(&answer),
-                self.hint()
-            )),
+            (Some(answer), _) if answer.too_large || (200..300).contains(&answer.status) => {
+                let large = || format!("more than {} KiB", MAX_BODY / 1024);
+                let what = if answer.too_large {
+                    large()
+                } else {
+                    self.content(&answer)
+                };
+                self.unusable(format!("status {} and {what}: {}", answer.status, self.hint()))
+            }
             (Some(answer), _) => self.error_response(&answer),
             (None, FetchFailure::TimedOut(limit)) => {
                 self.unavailable(format!("{} did not answer within {limit:?}", self.server), None)
@@ -74,22 +71,15 @@ impl Request<'_> {
         };
         let asks_to_retry = matches!(answer.status, 408 | 410 | 429 | 500..) || error.name == "temporarily_unavailable";
         if asks_to_retry {
-            return self.unavailable(
-                format!("{} answered {}: {text}", self.server, answer.status),
-                answer.retry_after,
-            );
+            let reason = format!("{} answered {}: {text}", self.server, answer.status);
+            return self.unavailable(reason, answer.retry_after);
         }
         if let Some(text) = error.code.and_then(|code| advice(code, self.kind, self.scope)) {
             return IdentityError::ActionRequired(text);
         }
         IdentityError::ActionRequired(match (self.kind, answer.status) {
-            (
-                Kind::ManagedIdentity {
-                    client: Some(client), ..
-                },
-                400,
-            ) => format!(
-                "the identity {client} is not assigned to this container app: assign it (`az containerapp identity assign \
+            (Kind::ManagedIdentity { client: Some(id), .. }, 400) => format!(
+                "the identity {id} is not assigned to this container app: assign it (`az containerapp identity assign \
                  --user-assigned`), or correct AZURE_CLIENT_ID: {text}"
             ),
             (Kind::ManagedIdentity { client: None, .. }, 400) => format!(
@@ -121,9 +111,8 @@ impl Request<'_> {
     }
 
     fn unavailable(&self, reason: String, retry_after: Option<Duration>) -> IdentityError {
-        let who = self.kind.to_string();
         IdentityError::Unavailable {
-            who,
+            who: self.kind.to_string(),
             reason,
             retry_after,
         }

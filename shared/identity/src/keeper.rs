@@ -88,13 +88,8 @@ struct Held {
 
 impl Held {
     fn is_good(&self) -> bool {
-        let margin = self.margin;
-        Instant::now() + margin < self.expires
-            && self
-                .token
-                .expires_at
-                .duration_since(SystemTime::now())
-                .is_ok_and(|left| margin < left)
+        let left = self.token.expires_at.duration_since(SystemTime::now());
+        Instant::now() + self.margin < self.expires && left.is_ok_and(|left| self.margin < left)
     }
 
     fn is_due(&self) -> bool {
@@ -221,13 +216,10 @@ impl Keeper {
             if std::mem::take(&mut state.is_forced) {
                 state.last_forced = Some(received);
             }
+            let life_seconds = life.as_secs();
             match state.failure.take() {
-                Some(_) => tracing::info!(
-                    scope = self.scope,
-                    life_seconds = life.as_secs(),
-                    "there is a token again"
-                ),
-                None => tracing::debug!(scope = self.scope, life_seconds = life.as_secs(), "token received"),
+                Some(_) => tracing::info!(scope = self.scope, life_seconds, "there is a token again"),
+                None => tracing::debug!(scope = self.scope, life_seconds, "token received"),
             }
             state.held = Some(Held {
                 token: Token {
@@ -265,10 +257,8 @@ async fn keep(keeper: Arc<Keeper>, source: Arc<dyn TokenSource>) {
                 () = keeper.wake.notified() => {}
             }
         }
-        let (mut soon, mut late) = (
-            waits(Duration::from_millis(500), Duration::from_secs(30)),
-            waits(Duration::from_secs(5), Duration::from_secs(60)),
-        );
+        let mut soon = waits(Duration::from_millis(500), Duration::from_secs(30));
+        let mut late = waits(Duration::from_secs(5), Duration::from_secs(60));
         loop {
             let received = source.fetch(&keeper.scope).await;
             let Err(error) = received.and_then(|fetched| keeper.succeed(fetched)) else {

@@ -88,13 +88,9 @@ impl fmt::Display for Kind {
             }
             Self::WorkloadIdentity { tenant, client, .. } => write!(f, "workload identity {client} of tenant {tenant}"),
             Self::ManagedIdentity { client: None, .. } => f.write_str("system-assigned managed identity"),
-            Self::ManagedIdentity {
-                client: Some(client), ..
-            } => write!(f, "user-assigned managed identity {client}"),
+            Self::ManagedIdentity { client: Some(id), .. } => write!(f, "user-assigned managed identity {id}"),
             Self::AzureCli { tenant: None, .. } => f.write_str("login of the Azure CLI"),
-            Self::AzureCli {
-                tenant: Some(tenant), ..
-            } => write!(f, "login of the Azure CLI for tenant {tenant}"),
+            Self::AzureCli { tenant: Some(id), .. } => write!(f, "login of the Azure CLI for tenant {id}"),
         }
     }
 }

@@ -43,12 +43,9 @@ fn without_tokens(text: &str) -> String {
         let is_random = word.chars().any(|c| c.is_ascii_digit())
             && word.chars().any(|c| c.is_ascii_uppercase())
             && word.chars().any(|c| c.is_ascii_lowercase());
+        let is_token = word.len() >= MIN_TOKEN_CHARS && is_random;
         clean.push_str(&rest[..start]);
-        clean.push_str(if word.len() >= MIN_TOKEN_CHARS && is_random {
-            "[redacted]"
-        } else {
-            word
-        });
+        clean.push_str(if is_token { "[redacted]" } else { word });
         rest = &rest[end..];
     }
     clean.push_str(rest);

@@ -123,10 +123,7 @@ mod tests {
         assert_eq!(client_id(guid).unwrap().to_string(), guid);
         assert!(secret("abc~8Q").is_ok());
         assert!(authority("https://login.microsoftonline.us/").is_ok());
-        assert_eq!(
-            endpoint("http://localhost:42356/msi/token").unwrap().port(),
-            Some(42356)
-        );
+        assert!(endpoint("http://localhost:42356/msi/token").is_ok());
         let settings = IdentitySettings::default();
         assert_eq!(settings.authority().as_str(), "https://login.microsoftonline.com/");
     }
@@ -137,10 +134,7 @@ mod tests {
         assert!(client_id("my-app").is_err() && client_id("1b0f7a527d0e4f0a8f0a2a4c1d9e8b77").is_err());
         assert!(secret("two words").is_err() && secret("a\nb").is_err());
         assert!(endpoint("localhost:42356").is_err());
-    }
-
-    #[test]
-    fn an_authority_is_only_a_host() {
+        // An authority is only a host.
         for bad in [
             "http://login",
             "https://",

@@ -93,23 +93,16 @@ mod tests {
     }
 
     fn jwt(claims: &str) -> Token {
-        token(&format!(
-            "eyJhbGciOiJub25lIn0.{}.signature",
-            URL_SAFE_NO_PAD.encode(claims)
-        ))
+        let claims = URL_SAFE_NO_PAD.encode(claims);
+        token(&format!("eyJhbGciOiJub25lIn0.{claims}.signature"))
     }
 
     #[test]
     fn a_principal_is_read_from_the_claims() {
-        let principal = jwt(
-            r#"{"aud":"https://storage.azure.com","oid":"7d3c8f0e-3a3e-4c52-9a43-0d8f4b6f2a11","appid":"1b0f7a52-7d0e-4f0a-8f0a-2a4c1d9e8b77"}"#,
-        )
-        .principal()
-        .unwrap();
-        assert_eq!(
-            principal.to_string(),
-            "principal 7d3c8f0e-3a3e-4c52-9a43-0d8f4b6f2a11 (client id 1b0f7a52-7d0e-4f0a-8f0a-2a4c1d9e8b77)"
-        );
+        let claims = r#"{"aud":"https://storage.azure.com","oid":"7d3c8f0e-3a3e-4c52-9a43-0d8f4b6f2a11","appid":"1b0f7a52-7d0e-4f0a-8f0a-2a4c1d9e8b77"}"#;
+        let expected =
+            "principal 7d3c8f0e-3a3e-4c52-9a43-0d8f4b6f2a11 (client id 1b0f7a52-7d0e-4f0a-8f0a-2a4c1d9e8b77)";
+        assert_eq!(jwt(claims).principal().unwrap().to_string(), expected);
     }
 
     #[test]

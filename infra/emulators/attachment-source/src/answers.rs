@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -13,13 +13,13 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use futures::stream::{self, Stream, StreamExt};
+use futures::stream::{self, StreamExt};
 use tokio::time::Instant;
 
 use crate::content::{SampleFile, content_for, path_hash};
 use crate::faults::{self, Fault};
 use crate::sample_path::{SamplePath, decode_path};
-use crate::state::SourceState;
+use crate::seen_paths::SeenPaths;
 
 /// Largest file that is sent from one buffer, in bytes; larger ones are streamed.
 const MAX_BUFFERED_BYTES: u64 = 256 * 1024;
@@ -31,12 +31,15 @@ const SLOW_PIECES: u64 = 30;
 /// Target of `redirect-away`; `.invalid` never resolves (RFC 6761).
 const OTHER_ORIGIN: &str = "https://elsewhere.invalid";
 
+/// What the answers of both listeners share.
+pub(crate) struct SourceState {
+    pub(crate) requests: AtomicU64,
+    pub(crate) seen: SeenPaths,
+}
+
 /// Answers every request of both listeners.
 pub(crate) async fn answer(State(state): State<Arc<SourceState>>, request: Request) -> Response {
     state.requests.fetch_add(1, Ordering::Relaxed);
-    if state.outage.load(Ordering::Relaxed) {
-        return error(StatusCode::SERVICE_UNAVAILABLE, "the attachment source has an outage");
-    }
     let is_get = match *request.method() {
         Method::GET => true,
         Method::HEAD => false,
@@ -47,7 +50,7 @@ pub(crate) async fn answer(State(state): State<Arc<SourceState>>, request: Reque
     };
     let path = decode_path(request.uri().path());
     if path == "/" {
-        return (StatusCode::OK, faults::help()).into_response();
+        return faults::help().into_response();
     }
     let sample = SamplePath::parse(&path);
     if sample.extension.is_none() {
@@ -58,14 +61,9 @@ pub(crate) async fn answer(State(state): State<Arc<SourceState>>, request: Reque
     }
     let fault = sample.fault.filter(|fault| {
         // A HEAD gets the headers of the next GET, and does not use up the fault.
-        let seen = || {
-            if is_get {
-                state.seen.count(path_hash(&path))
-            } else {
-                state.seen.counted(path_hash(&path))
-            }
-        };
-        fault.times().is_none_or(|times| seen() < times)
+        let count = if is_get { SeenPaths::count } else { SeenPaths::counted };
+        let has_times_left = |times| count(&state.seen, path_hash(&path)) < times;
+        fault.times().is_none_or(has_times_left)
     });
     // The HTTP layer drops the body of an answer to HEAD; every body is lazy or small.
     match fault {
@@ -81,14 +79,8 @@ fn faulty(fault: Fault, path: &str, uri: &Uri) -> Response {
         Fault::Unavailable | Fault::UnavailableOnce | Fault::UnavailableThrice => {
             error(StatusCode::SERVICE_UNAVAILABLE, "reduce your request rate")
         }
-        Fault::ThrottledOnce => {
-            let answer = error(StatusCode::TOO_MANY_REQUESTS, "too many requests");
-            with_header(answer, RETRY_AFTER, HeaderValue::from_static("1"))
-        }
-        Fault::BusyOnce => {
-            let answer = error(StatusCode::SERVICE_UNAVAILABLE, "come back later");
-            with_header(answer, RETRY_AFTER, HeaderValue::from_static("3"))
-        }
+        Fault::ThrottledOnce => later(error(StatusCode::TOO_MANY_REQUESTS, "too many requests"), 1),
+        Fault::BusyOnce => later(error(StatusCode::SERVICE_UNAVAILABLE, "come back later"), 3),
         Fault::UnauthorizedOnce => error(StatusCode::UNAUTHORIZED, "the credentials are not valid yet"),
         Fault::Truncated | Fault::TruncatedOnce => truncated(content_for(path)),
         Fault::Html => error_page(content_for(path).content_type),
@@ -145,11 +137,8 @@ fn truncated(content: SampleFile) -> Response {
         tokio::task::yield_now().await;
         Err(io::Error::other("truncated on demand"))
     });
-    with_length(
-        content_type,
-        length,
-        Body::from_stream(stream::iter(half.map(Ok)).chain(cut)),
-    )
+    let body = Body::from_stream(stream::iter(half.map(Ok)).chain(cut));
+    with_length(content_type, length, body)
 }
 
 /// Sends the file at an even pace over [`SLOW_DURATION`].
@@ -181,11 +170,8 @@ fn endless(content: SampleFile) -> Response {
     let beginning = content.into_chunks().next().unwrap_or_default();
     let filler = Bytes::from_static(&[b'.'; 16 * 1024]);
     let body = stream::once(async { beginning }).chain(stream::repeat(filler));
-    (StatusCode::OK, [(CONTENT_TYPE, content_type)], streamed(body)).into_response()
-}
-
-fn streamed(chunks: impl Stream<Item = Bytes> + Send + 'static) -> Body {
-    Body::from_stream(chunks.map(Ok::<_, io::Error>))
+    let body = Body::from_stream(body.map(Ok::<_, io::Error>));
+    ([(CONTENT_TYPE, content_type)], body).into_response()
 }
 
 /// Sends an error page as some gateways do, with status 200.
@@ -205,11 +191,8 @@ fn redirect(location: &str) -> Response {
 /// Returns path and query after the first segment, still percent-encoded.
 fn after_kind(uri: &Uri) -> &str {
     let whole = uri.path_and_query().map_or("", |whole| whole.as_str());
-    let below = whole
-        .get(1..)
-        .and_then(|whole| whole.split_once('/'))
-        .map_or(0, |(kind, _)| kind.len() + 1);
-    &whole[below..]
+    let second_slash = whole.match_indices('/').nth(1);
+    second_slash.map_or(whole, |(at, _)| &whole[at..])
 }
 
 fn with_length(content_type: &'static str, length: u64, body: Body) -> Response {
@@ -217,11 +200,15 @@ fn with_length(content_type: &'static str, length: u64, body: Body) -> Response 
         (CONTENT_TYPE, HeaderValue::from_static(content_type)),
         (CONTENT_LENGTH, HeaderValue::from(length)),
     ];
-    (StatusCode::OK, headers, body).into_response()
+    (headers, body).into_response()
 }
 
 fn error(status: StatusCode, reason: &'static str) -> Response {
     (status, format!("{}: {reason}\n", status.as_u16())).into_response()
+}
+
+fn later(response: Response, seconds: u64) -> Response {
+    with_header(response, RETRY_AFTER, HeaderValue::from(seconds))
 }
 
 fn with_header(mut response: Response, name: HeaderName, value: HeaderValue) -> Response {

@@ -19,6 +19,8 @@ use sha2::{Digest, Sha256};
 use crate::sample_path::SamplePath;
 use identity::Identity;
 pub(crate) use identity::path_hash;
+use office::archive;
+use pictures::{film, picture};
 
 /// Returns the bytes before and after `filler` bytes, for the text of a path. The lengths do not depend on `filler`.
 type Format = fn(text: &str, filler: u64) -> [Vec<u8>; 2];
@@ -59,18 +61,20 @@ pub fn content_for(path: &str) -> SampleFile {
 fn format_of(extension: &str) -> (&'static str, Format) {
     match extension {
         "pdf" => ("application/pdf", pdf::pdf),
-        "jpg" | "jpeg" => ("image/jpeg", pictures::jpeg),
-        "png" => ("image/png", pictures::png),
-        "gif" => ("image/gif", pictures::gif),
-        "mov" => ("video/quicktime", pictures::quicktime),
-        "mp4" => ("video/mp4", pictures::mp4),
+        "jpg" | "jpeg" => ("image/jpeg", |text, _| picture(pictures::JPEG, text)),
+        "png" => ("image/png", |text, _| picture(pictures::PNG, text)),
+        "gif" => ("image/gif", |text, _| picture(pictures::GIF, text)),
+        "mov" => ("video/quicktime", |text, filler| {
+            film(pictures::QUICKTIME, text, filler)
+        }),
+        "mp4" => ("video/mp4", |text, filler| film(pictures::MP4, text, filler)),
         "docx" => (
             "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-            office::docx,
+            |text, filler| archive(office::DOCX, text, filler),
         ),
         "xlsx" => (
             "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-            office::xlsx,
+            |text, filler| archive(office::XLSX, text, filler),
         ),
         "csv" => ("text/csv", text::csv),
         "json" => ("application/json", text::json),
@@ -109,10 +113,7 @@ impl SampleFile {
     /// Returns the SHA-256 of the file in lower-case hexadecimal digits, as the pipeline records it.
     #[must_use]
     pub fn sha256(&self) -> String {
-        let mut hash = Sha256::new();
-        for chunk in self.clone().into_chunks() {
-            hash.update(&chunk);
-        }
-        hex::encode(hash.finalize())
+        let chunks = self.clone().into_chunks();
+        hex::encode(chunks.fold(Sha256::new(), Sha256::chain_update).finalize())
     }
 }

@@ -20,7 +20,6 @@ pub mod faults;
 pub mod sample_path;
 mod seen_paths;
 pub mod server;
-mod state;
 
 pub use content::{SampleFile, content_for};
 pub use emulator_kit::StartError;

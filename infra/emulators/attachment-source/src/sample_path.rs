@@ -60,50 +60,28 @@ pub fn decode_path(url_path: &str) -> String {
 mod tests {
     use super::*;
 
-    fn read(path: &str) -> (Option<Fault>, u64, Option<String>) {
-        let SamplePath {
-            fault,
-            bytes,
-            extension,
-        } = SamplePath::parse(path);
-        (fault, bytes, extension)
-    }
-
     #[test]
-    fn kind_size_and_extension_come_from_the_path() {
-        assert_eq!(read("/ok/5000/a/b.PDF"), (None, 5000, Some("pdf".into())));
-        assert_eq!(
-            read("/missing/5/a/b.jpg"),
-            (Some(Fault::Missing), 5, Some("jpg".into()))
-        );
-        assert_eq!(
-            read("/slow/5/deep/er/b.jpg"),
-            (Some(Fault::Slow), 5, Some("jpg".into()))
-        );
-    }
-
-    #[test]
-    fn any_other_path_is_a_file_of_the_default_size() {
-        let default = |extension: &str| (None, DEFAULT_BYTES, Some(extension.to_owned()));
-        assert_eq!(read("/test.pdf"), default("pdf"));
-        assert_eq!(
-            read("/missing/many/a/b.txt"),
-            default("txt"),
-            "the size is not a number"
-        );
-        assert_eq!(
-            read("/missing/5/b.txt"),
-            default("txt"),
-            "the unique segment is missing"
-        );
-        assert_eq!(read("/nonsense/5/a/b.txt"), default("txt"));
-        assert_eq!(read("/no-extension").2, None);
-        assert_eq!(read("/ends-with-a-dot.").2, None);
-    }
-
-    #[test]
-    fn a_size_beyond_the_formats_is_the_largest_size() {
-        assert_eq!(read("/ok/18446744073709551615/a/b.mp4").1, MAX_BYTES);
+    fn fault_size_and_extension_come_from_the_path() {
+        for (path, fault, bytes, extension) in [
+            ("/ok/5000/a/b.PDF", None, 5000, Some("pdf")),
+            ("/missing/5/a/b.jpg", Some(Fault::Missing), 5, Some("jpg")),
+            ("/slow/5/deep/er/b.jpg", Some(Fault::Slow), 5, Some("jpg")),
+            ("/ok/18446744073709551615/a/b.mp4", None, MAX_BYTES, Some("mp4")),
+            ("/test.pdf", None, DEFAULT_BYTES, Some("pdf")),
+            // The size is not a number; the unique segment is missing.
+            ("/missing/many/a/b.txt", None, DEFAULT_BYTES, Some("txt")),
+            ("/missing/5/b.txt", None, DEFAULT_BYTES, Some("txt")),
+            ("/nonsense/5/a/b.txt", None, DEFAULT_BYTES, Some("txt")),
+            ("/no-extension", None, DEFAULT_BYTES, None),
+            ("/ends-with-a-dot.", None, DEFAULT_BYTES, None),
+        ] {
+            let expected = SamplePath {
+                fault,
+                bytes,
+                extension: extension.map(str::to_owned),
+            };
+            assert_eq!(SamplePath::parse(path), expected, "{path}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use lru::LruCache;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 /// The last paths that were requested, by the hash of the path, with their counts.
 pub(crate) struct SeenPaths(Mutex<LruCache<u64, u32>>);
@@ -16,7 +16,7 @@ impl SeenPaths {
 
     /// Counts a request for the path, and returns how many there were before.
     pub(crate) fn count(&self, path_hash: u64) -> u32 {
-        let mut cache = self.cache();
+        let mut cache = self.0.lock();
         let before = cache.get(&path_hash).copied().unwrap_or(0);
         cache.put(path_hash, before.saturating_add(1));
         before
@@ -24,12 +24,7 @@ impl SeenPaths {
 
     /// Returns how many requests for the path were counted.
     pub(crate) fn counted(&self, path_hash: u64) -> u32 {
-        self.cache().peek(&path_hash).copied().unwrap_or(0)
-    }
-
-    fn cache(&self) -> MutexGuard<'_, LruCache<u64, u32>> {
-        // A panic elsewhere leaves the cache consistent: every change to it is one call.
-        self.0.lock()
+        self.0.lock().peek(&path_hash).copied().unwrap_or(0)
     }
 }
 

@@ -3,13 +3,12 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
 
-use crate::answers;
+use crate::answers::{SourceState, answer};
 use crate::seen_paths::SeenPaths;
-use crate::state::SourceState;
 use emulator_kit::certificates::{Certificate, ThrowAway};
 use emulator_kit::{Server, StartError};
 
@@ -73,10 +72,9 @@ impl AttachmentSource {
         };
         let state = Arc::new(SourceState {
             requests: AtomicU64::new(0),
-            outage: AtomicBool::new(false),
             seen: SeenPaths::new(REMEMBERED_PATHS),
         });
-        let app = Router::new().fallback(answers::answer).with_state(Arc::clone(&state));
+        let app = Router::new().fallback(answer).with_state(Arc::clone(&state));
         let service_of = move |_| app.clone();
         Ok(Self {
             http: Server::start(options.http_bind, None, MAX_CONNECTIONS, service_of.clone()).await?,
@@ -108,11 +106,6 @@ impl AttachmentSource {
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.state.requests.load(Ordering::Relaxed)
-    }
-
-    /// Answers 503 to every request while `on`. Requests in flight continue, and `…-once` faults are not used up.
-    pub fn set_outage(&self, on: bool) {
-        self.state.outage.store(on, Ordering::Relaxed);
     }
 
     /// Stops accepting, lets requests in flight finish for a second, then closes everything; `slow` and `endless` answers

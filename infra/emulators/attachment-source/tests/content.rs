@@ -4,7 +4,12 @@
 use std::collections::HashSet;
 use std::io::{Cursor, Read};
 
+use sha2::{Digest, Sha256};
+
 use attachment_source::content_for;
+
+const DOCX: &str = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
+const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 
 /// Extension, content type, type by `infer` from the magic bytes (`None`: text without any), limit on the least size.
 const FORMATS: [(&str, &str, Option<&str>, u64); 16] = [
@@ -19,18 +24,8 @@ const FORMATS: [(&str, &str, Option<&str>, u64); 16] = [
     ("xml", "application/xml", Some("text/xml"), 256),
     ("html", "text/html", Some("text/html"), 256),
     ("htm", "text/html", Some("text/html"), 256),
-    (
-        "docx",
-        "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-        Some("application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
-        2048,
-    ),
-    (
-        "xlsx",
-        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        Some("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
-        3072,
-    ),
+    ("docx", DOCX, Some(DOCX), 2048),
+    ("xlsx", XLSX, Some(XLSX), 3072),
     ("mov", "video/quicktime", Some("video/quicktime"), 1024),
     ("mp4", "video/mp4", Some("video/mp4"), 1024),
     ("esx", "application/octet-stream", None, 128),
@@ -40,8 +35,13 @@ fn bytes(path: &str) -> Vec<u8> {
     content_for(path).to_bytes().to_vec()
 }
 
+/// Whether the bytes have this text.
+fn holds(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
 #[test]
-fn every_format_has_its_content_type_and_its_magic_bytes() {
+fn every_format_has_its_content_type_magic_bytes_and_path() {
     for (extension, content_type, magic, _) in FORMATS {
         for size in [0, 20_000, 200_000] {
             let content = content_for(&format!("/ok/{size}/u/file.{extension}"));
@@ -49,6 +49,9 @@ fn every_format_has_its_content_type_and_its_magic_bytes() {
             let found = infer::get(&content.to_bytes()).map(|kind| kind.mime_type());
             assert_eq!(found, magic, "{extension} {size}");
         }
+        let file = bytes(&format!("/ok/9000/Müller & Söhne/(roof) \"1\".{extension}"));
+        let text = format!("/ok/9000/M%C3%BCller%20%26%20S%C3%B6hne/%28roof%29%20%221%22.{extension}");
+        assert!(holds(&file, &text), "{extension}");
     }
 }
 
@@ -67,11 +70,8 @@ fn every_size_from_the_least_size_on_is_exact() {
             assert_eq!(content.size(), size, "{extension}");
         }
         for size in [4_000, 65_536, 300_001] {
-            assert_eq!(
-                bytes(&format!("/ok/{size}/u/file.{extension}")).len() as u64,
-                size,
-                "{extension}"
-            );
+            let file = bytes(&format!("/ok/{size}/u/file.{extension}"));
+            assert_eq!(file.len() as u64, size, "{extension}");
         }
     }
 }
@@ -93,38 +93,19 @@ fn the_same_path_has_the_same_bytes_and_another_path_has_others() {
         let hashes: HashSet<String> = (0..50).map(|unique| content_for(&path(unique)).sha256()).collect();
         assert_eq!(hashes.len(), 50, "{extension}");
     }
+    // The part of a path that is too long to embed counts.
     let long = "x".repeat(60_000);
     let least = |name: &str| content_for(&format!("/ok/0/{long}/{name}.jpg"));
-    assert_ne!(
-        least("a").sha256(),
-        least("b").sha256(),
-        "the part of a path that is too long to embed counts"
-    );
+    assert_ne!(least("a").sha256(), least("b").sha256());
     assert!(least("a").size() < 2_000);
 }
 
 #[test]
-fn the_text_of_the_path_is_in_the_file() {
-    for (extension, ..) in FORMATS {
-        let file = bytes(&format!("/ok/9000/Müller & Söhne/(roof) \"1\".{extension}"));
-        let text = format!("/ok/9000/M%C3%BCller%20%26%20S%C3%B6hne/%28roof%29%20%221%22.{extension}");
-        assert!(
-            file.windows(text.len()).any(|window| window == text.as_bytes()),
-            "{extension}"
-        );
-    }
-}
-
-#[test]
 fn the_hash_of_the_chunks_is_that_of_the_whole() {
-    use sha2::{Digest, Sha256};
     for (extension, ..) in FORMATS {
         let content = content_for(&format!("/ok/700123/u/file.{extension}"));
-        assert_eq!(
-            content.sha256(),
-            hex::encode(Sha256::digest(content.to_bytes())),
-            "{extension}"
-        );
+        let whole = hex::encode(Sha256::digest(content.to_bytes()));
+        assert_eq!(content.sha256(), whole, "{extension}");
     }
 }
 
@@ -132,12 +113,8 @@ fn the_hash_of_the_chunks_is_that_of_the_whole() {
 fn json_csv_xml_and_html_stay_well_formed() {
     for size in [0, 500, 501, 563, 100_000] {
         let json: serde_json::Value = serde_json::from_slice(&bytes(&format!("/ok/{size}/u/a.json"))).unwrap();
-        assert!(
-            json["path"]
-                .as_str()
-                .unwrap()
-                .starts_with(&format!("/ok/{size}/u/a.json "))
-        );
+        let path = json["path"].as_str().unwrap();
+        assert!(path.starts_with(&format!("/ok/{size}/u/a.json ")));
         let csv = String::from_utf8(bytes(&format!("/ok/{size}/u/a.csv"))).unwrap();
         assert!(csv.ends_with('\n') && csv.lines().all(|row| row.split(',').count() == 2));
         for (extension, end, tags) in [("xml", "</attachment>\n", 3), ("html", "</p></body></html>\n", 11)] {
@@ -220,10 +197,8 @@ fn pdf_offsets_point_at_their_objects() {
         for object in 1..7 {
             let entry = table + "xref\n0 7\n".len() + object * 20;
             let offset = number(std::str::from_utf8(&file[entry..entry + 10]).unwrap());
-            assert!(
-                file[offset..].starts_with(format!("{object} 0 obj\n").as_bytes()),
-                "object {object}"
-            );
+            let begin = format!("{object} 0 obj\n");
+            assert!(file[offset..].starts_with(begin.as_bytes()), "object {object}");
         }
     }
 }

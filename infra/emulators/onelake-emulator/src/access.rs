@@ -37,9 +37,9 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    pub(crate) fn new(account: Account, tokens: Tokens) -> Self {
+    pub(crate) fn new(tokens: Tokens) -> Self {
         Self {
-            account,
+            account: Account::development(),
             tokens,
             closed: RwLock::default(),
         }
@@ -55,7 +55,8 @@ impl Access {
     ) -> Result<String, ErrorResponse> {
         let Some(authorization) = headers.get(AUTHORIZATION) else {
             // Shared access signatures are not supported.
-            return Err(if query.has("sig") {
+            let is_signed = query.has("sig");
+            return Err(if is_signed {
                 AUTHENTICATION_FAILED.into()
             } else {
                 ErrorResponse::challenge(NO_AUTHENTICATION)

@@ -1,9 +1,10 @@
 //! `/__admin`: faults, counters, tokens, closed workspaces and items. Open to this machine, and to others with the admin
 //! token.
 
-use std::net::{IpAddr, SocketAddr};
+use std::fmt::Display;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
 use axum::extract::{Query, Request, State};
 use axum::http::StatusCode;
@@ -49,7 +50,7 @@ pub(crate) fn router(state: &Arc<EmulatorState>) -> Router {
 
 /// Answers a request below `/__admin`, if its sender may send one.
 pub(crate) async fn answer(state: &EmulatorState, router: &Router, peer: SocketAddr, request: Request) -> Response {
-    if request.uri().path() != HEALTH && !is_local(peer.ip()) && !has_token(state, &request) {
+    if request.uri().path() != HEALTH && !peer.ip().to_canonical().is_loopback() && !has_token(state, &request) {
         let reason = "403: the admin endpoint is open to this machine only; from elsewhere send `Authorization: Bearer` with the emulator's admin token\n";
         return (StatusCode::FORBIDDEN, reason).into_response();
     }
@@ -59,15 +60,9 @@ pub(crate) async fn answer(state: &EmulatorState, router: &Router, peer: SocketA
     }
 }
 
-fn is_local(ip: IpAddr) -> bool {
-    ip.to_canonical().is_loopback()
-}
-
 fn has_token(state: &EmulatorState, request: &Request) -> bool {
-    let given = request
-        .headers()
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let given = request.headers().get(AUTHORIZATION);
+    let given = given.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     matches!((&state.admin_token, given), (Some(token), Some(given)) if secret_eq(token, given))
 }
 
@@ -104,13 +99,17 @@ fn help() -> String {
 
 type SharedState = State<Arc<EmulatorState>>;
 
+fn refused(status: StatusCode, reason: impl Display) -> Response {
+    (status, format!("{reason}\n")).into_response()
+}
+
 async fn faults(State(state): SharedState) -> Json<Value> {
     Json(json!(state.rules.active()))
 }
 
 async fn add_fault(State(state): SharedState, Json(rule): Json<Rule>) -> Response {
     match rule.validation_error() {
-        Some(reason) => (StatusCode::UNPROCESSABLE_ENTITY, format!("{reason}\n")).into_response(),
+        Some(reason) => refused(StatusCode::UNPROCESSABLE_ENTITY, reason),
         None => (StatusCode::CREATED, Json(json!({"id": state.rules.add(rule)}))).into_response(),
     }
 }
@@ -128,10 +127,10 @@ async fn remove_faults(State(state): SharedState, Query(RuleId { id }): Query<Ru
 async fn requests(State(state): SharedState) -> Json<Value> {
     let verbs = state.counters.all();
     let total: u64 = verbs.values().map(|count| count.requests).sum();
-    let verbs: serde_json::Map<String, Value> = verbs
+    let verbs = verbs
         .into_iter()
-        .map(|(verb, count)| (verb.name().to_owned(), json!(count)))
-        .collect();
+        .map(|(verb, count)| (verb.name().to_owned(), json!(count)));
+    let verbs = Value::Object(verbs.collect());
     let mut bill = bill_json(&state.counters.bill());
     let areas = Area::ALL.map(|area| (area.name().to_owned(), bill_json(&state.counters.bill_of(area))));
     bill["areas"] = Value::Object(areas.into_iter().collect());
@@ -148,11 +147,10 @@ fn bill_json(bill: &Bill) -> Value {
             "cu_seconds": charge.cu_seconds(),
         })
     };
-    let classes: serde_json::Map<String, Value> = bill
+    let classes = bill
         .by_class()
-        .map(|(class, charge)| (class.name().to_owned(), shown(charge)))
-        .collect();
-    json!({"total": shown(bill.total()), "classes": classes})
+        .map(|(class, charge)| (class.name().to_owned(), shown(charge)));
+    json!({"total": shown(bill.total()), "classes": Value::Object(classes.collect())})
 }
 
 #[derive(Serialize, Deserialize)]
@@ -162,12 +160,12 @@ struct LatencySetting {
 }
 
 async fn latency(State(state): SharedState) -> Json<LatencySetting> {
-    let latency_ms = u64::try_from(state.latency.get().as_millis()).unwrap_or(u64::MAX);
+    let latency_ms = state.latency_ms.load(Ordering::Relaxed);
     Json(LatencySetting { latency_ms })
 }
 
 async fn set_latency(State(state): SharedState, Json(new): Json<LatencySetting>) -> StatusCode {
-    state.latency.set(Duration::from_millis(new.latency_ms));
+    state.latency_ms.store(new.latency_ms, Ordering::Relaxed);
     StatusCode::NO_CONTENT
 }
 
@@ -193,13 +191,7 @@ async fn accept_token(State(state): SharedState, Json(new): Json<NewToken>) -> R
     let expires_at = match (new.expires_at, new.expires_in_seconds) {
         (None, Some(seconds)) => match Timestamp::now().checked_add(SignedDuration::from_secs(seconds)) {
             Ok(expires_at) => Some(expires_at),
-            Err(_) => {
-                return (
-                    StatusCode::UNPROCESSABLE_ENTITY,
-                    "`expires_in_seconds` is out of range\n",
-                )
-                    .into_response();
-            }
+            Err(_) => return refused(StatusCode::UNPROCESSABLE_ENTITY, "`expires_in_seconds` is out of range"),
         },
         (expires_at, _) => expires_at,
     };
@@ -247,27 +239,21 @@ struct NewItem {
 
 async fn add_item(State(state): SharedState, Json(new): Json<NewItem>) -> Response {
     // The names have to pass the same rules as on the command line.
-    let item = match format!("{}/{}", new.workspace, new.name).parse::<Item>() {
-        Ok(item) if new.workspace == item.workspace => Item {
-            workspace_guid: new.workspace_guid,
-            guid: new.guid,
-            ..item
-        },
+    let mut item = match format!("{}/{}", new.workspace, new.name).parse::<Item>() {
+        Ok(item) if new.workspace == item.workspace => item,
         Ok(_) => {
-            return (
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "the name of a workspace cannot contain a slash\n",
-            )
-                .into_response();
+            let reason = "the name of a workspace cannot contain a slash";
+            return refused(StatusCode::UNPROCESSABLE_ENTITY, reason);
         }
-        Err(error) => return (StatusCode::UNPROCESSABLE_ENTITY, format!("{error}\n")).into_response(),
+        Err(error) => return refused(StatusCode::UNPROCESSABLE_ENTITY, error),
     };
+    (item.workspace_guid, item.guid) = (new.workspace_guid, new.guid);
     let guids = json!({"workspace_guid": item.workspace_guid(), "guid": item.guid()});
     let adding = Arc::clone(&state);
     let added = tokio::task::spawn_blocking(move || adding.catalog.add(&adding.storage, &item)).await;
     match added {
         Ok(Ok(())) => (StatusCode::CREATED, Json(guids)).into_response(),
-        Ok(Err(error)) => (StatusCode::CONFLICT, format!("{error}\n")).into_response(),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+        Ok(Err(error)) => refused(StatusCode::CONFLICT, error),
+        Err(error) => refused(StatusCode::INTERNAL_SERVER_ERROR, error),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, SeekFrom};
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::Response;
@@ -55,10 +55,8 @@ pub(crate) fn file(file: std::fs::File, span: ByteRange) -> Body {
         let mut piece = BytesMut::with_capacity(wanted);
         let read = (&mut file).take(wanted as u64).read_buf(&mut piece).await?;
         if read == 0 {
-            return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "the file was truncated while it was read",
-            ));
+            let reason = "the file was truncated while it was read";
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, reason));
         }
         let rest = ByteRange {
             start: span.start + read as u64,
@@ -102,14 +100,14 @@ pub(crate) fn finish(response: &mut Response, request: &HeaderMap, request_id: &
         "server",
         concat!("onelake-emulator/", env!("CARGO_PKG_VERSION")),
     );
-    for (name, otherwise) in [
-        ("x-ms-version", Some(DEFAULT_VERSION)),
-        ("x-ms-client-request-id", None),
-    ] {
-        let asked = request.get(name).and_then(|value| value.to_str().ok());
-        if let Some(value) = asked.or(otherwise) {
-            set(headers, name, value);
-        }
+    let asked = |name| request.get(name).and_then(|value| value.to_str().ok());
+    set(
+        headers,
+        "x-ms-version",
+        asked("x-ms-version").unwrap_or(DEFAULT_VERSION),
+    );
+    if let Some(id) = asked("x-ms-client-request-id") {
+        set(headers, "x-ms-client-request-id", id);
     }
     // OneLake ignores these headers, and lists them in the answer.
     const REJECTED: [&str; 8] = [
@@ -122,10 +120,8 @@ pub(crate) fn finish(response: &mut Response, request: &HeaderMap, request_id: &
         "x-ms-encryption-algorithm",
         "x-ms-access-tier",
     ];
-    let rejected: Vec<&str> = REJECTED
-        .into_iter()
-        .filter(|name| request.contains_key(*name))
-        .collect();
+    let mut rejected = REJECTED.to_vec();
+    rejected.retain(|name| request.contains_key(*name));
     if !rejected.is_empty() {
         set(headers, "x-ms-rejected-headers", &rejected.join(","));
     }
@@ -136,13 +132,10 @@ pub(crate) fn finish(response: &mut Response, request: &HeaderMap, request_id: &
 
 /// Returns the length of the body if it is known in advance, else 0.
 fn body_length(response: &Response) -> u64 {
-    let announced = response
-        .headers()
-        .get(CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse().ok());
-    announced
-        .or_else(|| axum::body::HttpBody::size_hint(response.body()).exact())
-        .unwrap_or(0)
+    let announced = response.headers().get(CONTENT_LENGTH);
+    let announced = announced.and_then(|length| length.to_str().ok()?.parse().ok());
+    let known = || HttpBody::size_hint(response.body()).exact();
+    announced.or_else(known).unwrap_or(0)
 }
 
 /// Returns the number of body bytes that are sent: none for HEAD, regardless of Content-Length.
@@ -157,7 +150,7 @@ pub(crate) fn sent_bytes(response: &Response, method: &Method) -> u64 {
 /// Returns the answer with a body that ends half-way; `None` if it cannot have a body.
 pub(crate) fn cut(response: Response, method: &Method) -> Option<Response> {
     // The headers of an answer cannot be cut here.
-    if *method == Method::HEAD {
+    if *method == Method::HEAD || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&response.status()) {
         return None;
     }
     let known = body_length(&response);
@@ -166,14 +159,9 @@ pub(crate) fn cut(response: Response, method: &Method) -> Option<Response> {
         0 => (CUT_BODY_BYTES, Body::from(vec![b' '; CUT_BODY_BYTES])),
         length => (length, body),
     };
-    if parts.status == StatusCode::NO_CONTENT || parts.status == StatusCode::NOT_MODIFIED {
-        return None;
-    }
     parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-    parts
-        .headers
-        .entry(CONTENT_TYPE)
-        .or_insert(HeaderValue::from_static("text/plain"));
+    let content_type = parts.headers.entry(CONTENT_TYPE);
+    content_type.or_insert(HeaderValue::from_static("text/plain"));
     let mut left = length / 2;
     let half = body.into_data_stream().map(move |piece| {
         let mut piece: Bytes = piece.map_err(io::Error::other)?;

@@ -17,8 +17,8 @@ use crate::errors::{
     UNSUPPORTED_QUERY,
 };
 use crate::paging::{from_token, page_size, to_token};
-use crate::request::{content_length, endpoint, header, md5};
-use crate::storage::{Conditions, Entry, ListDepth, ListOptions, Properties, Storage, StoreError};
+use crate::request::{content_length, endpoint, header};
+use crate::storage::{Conditions, Entry, IfFound, ListDepth, ListOptions, Properties, Storage, StoreError};
 use crate::xml;
 
 /// Largest body of Put Blob in bytes.
@@ -55,10 +55,7 @@ pub(crate) async fn put(call: &mut Call) -> Result<Response, ErrorResponse> {
     let checksum = Checksum::announced(&call.headers)?;
     let mut properties = of_blob_write(&call.headers)?;
     let conditions = Conditions::of_target(&call.headers)?;
-    let received = call
-        .upload
-        .receive(&call.state.storage, MAX_BLOB_BYTES, checksum)
-        .await?;
+    let received = call.receive(MAX_BLOB_BYTES, checksum).await?;
     let hash = BASE64_STANDARD.encode(received.md5);
     properties.content_md5.get_or_insert_with(|| hash.clone());
     let put = call.on_path(move |storage, path| storage.put(path, &received.draft, &conditions, |_| properties));
@@ -78,10 +75,7 @@ pub(crate) async fn put_block(call: &mut Call) -> Result<Response, ErrorResponse
         return Err(MISSING_LENGTH.into());
     }
     let checksum = Checksum::announced(&call.headers)?;
-    let received = call
-        .upload
-        .receive(&call.state.storage, MAX_BLOCK_BYTES, checksum)
-        .await?;
+    let received = call.receive(MAX_BLOCK_BYTES, checksum).await?;
     call.on_path(move |storage, path| storage.put_block(path, &id, &received.draft))
         .await?;
     let mut response = answers::empty(StatusCode::CREATED);
@@ -95,11 +89,14 @@ pub(crate) async fn put_block_list(call: &mut Call) -> Result<Response, ErrorRes
     let checksum = Checksum::announced(&call.headers)?;
     let text = call.upload.text(MAX_BLOCK_LIST_BYTES, checksum).await?;
     let blocks = xml::parse_block_list(&text)?;
-    let mut properties = of_blob_write(&call.headers)?;
-    // Content-Type and the other general headers describe the list, not the blob.
-    properties.content_type = header(&call.headers, "x-ms-blob-content-type")?.map(str::to_owned);
-    properties.content_encoding = header(&call.headers, "x-ms-blob-content-encoding")?.map(str::to_owned);
-    properties.content_language = header(&call.headers, "x-ms-blob-content-language")?.map(str::to_owned);
+    // Content-Type, Content-Encoding and Content-Language describe the list, not the blob.
+    let own = content::prefixed(&call.headers, content::BLOB)?;
+    let properties = Properties {
+        content_type: own.content_type,
+        content_encoding: own.content_encoding,
+        content_language: own.content_language,
+        ..of_blob_write(&call.headers)?
+    };
     let conditions = Conditions::of_target(&call.headers)?;
     let put = call.on_path(move |storage, path| storage.put_block_list(path, &blocks, &conditions, properties));
     Ok(written(StatusCode::CREATED, &put.await?))
@@ -114,11 +111,7 @@ pub(crate) async fn get_block_list(call: &Call) -> Result<Response, ErrorRespons
     };
     let (blob, blocks) = call
         .on_path(|storage, path| {
-            let blob = match storage.stat(path) {
-                Ok(found) => Some(found),
-                Err(StoreError::NotFound) => None,
-                Err(error) => return Err(error),
-            };
+            let blob = storage.stat(path).if_found()?;
             let blocks = storage.uncommitted(path)?;
             if blob.is_none() && blocks.is_empty() {
                 return Err(StoreError::NotFound);
@@ -126,10 +119,7 @@ pub(crate) async fn get_block_list(call: &Call) -> Result<Response, ErrorRespons
             Ok((blob, blocks))
         })
         .await?;
-    let kept = blob
-        .as_ref()
-        .map(|(_, properties)| properties.blocks.as_slice())
-        .unwrap_or_default();
+    let kept = blob.as_ref().map_or(&[][..], |(_, properties)| &properties.blocks);
     let body = xml::block_list(committed.then_some(kept), uncommitted.then_some(&blocks));
     let mut response = answers::text(StatusCode::OK, xml::CONTENT_TYPE, body);
     if let Some((entry, _)) = &blob {
@@ -179,26 +169,19 @@ pub(crate) async fn set_metadata(call: &Call) -> Result<Response, ErrorResponse>
 }
 
 pub(crate) async fn set_properties(call: &Call) -> Result<Response, ErrorResponse> {
-    let text = |name: &str| Ok::<_, ErrorResponse>(header(&call.headers, name)?.map(str::to_owned));
-    let new = Properties {
-        content_type: text("x-ms-blob-content-type")?,
-        content_encoding: text("x-ms-blob-content-encoding")?,
-        content_language: text("x-ms-blob-content-language")?,
-        content_disposition: text("x-ms-blob-content-disposition")?,
-        cache_control: text("x-ms-blob-cache-control")?,
-        content_md5: md5(&call.headers, "x-ms-blob-content-md5")?.map(|md5| BASE64_STANDARD.encode(md5)),
-        ..Properties::default()
-    };
+    let new = content::prefixed(&call.headers, content::BLOB)?;
     let conditions = Conditions::of_target(&call.headers)?;
     let changed = call.on_path(move |storage, path| {
         storage.change(path, &conditions, |properties| {
-            // All are replaced; a missing header clears its property.
-            properties.content_type = new.content_type;
-            properties.content_encoding = new.content_encoding;
-            properties.content_language = new.content_language;
-            properties.content_disposition = new.content_disposition;
-            properties.cache_control = new.cache_control;
-            properties.content_md5 = new.content_md5;
+            let old = std::mem::take(properties);
+            // A missing header clears its property.
+            *properties = Properties {
+                metadata: old.metadata,
+                copy_id: old.copy_id,
+                by_dfs: old.by_dfs,
+                blocks: old.blocks,
+                ..new
+            };
         })
     });
     Ok(answer(StatusCode::OK, &changed.await?))
@@ -213,62 +196,44 @@ pub(crate) async fn list(call: &Call) -> Result<Response, ErrorResponse> {
         Some(_) => return Err(UNSUPPORTED_QUERY.into()),
     };
     let limit = page_size(call.query.number("maxresults")?)?;
-    let prefix = call
-        .state
-        .catalog
-        .real_prefix(&call.target, given("prefix").unwrap_or(""))?;
+    let catalog = &call.state.catalog;
+    let prefix = catalog.real_prefix(&call.target, given("prefix").unwrap_or(""))?;
     let start = match given("marker") {
         Some(marker) => from_token(marker)?,
-        None => call
-            .state
-            .catalog
-            .real_prefix(&call.target, given("startFrom").unwrap_or(""))?,
+        None => catalog.real_prefix(&call.target, given("startFrom").unwrap_or(""))?,
     };
     let include = call.query.get("include").unwrap_or("").to_ascii_lowercase();
     let with_metadata = include.split(',').any(|include| include == "metadata");
     let workspace = call.target.path.workspace().to_owned();
-    let (found, next) = call
-        .on_disk(move |storage| {
-            let wanted = ListOptions {
-                prefix: &prefix,
-                start: &start,
-                limit,
-                depth: if by_level { ListDepth::Level } else { ListDepth::All },
-                properties: true,
-            };
-            storage.list(&workspace, wanted)
-        })
-        .await?;
-    let lines: Vec<_> = found
-        .into_iter()
-        .map(|mut listed| {
-            if !with_metadata {
-                listed.properties.metadata.clear();
-            }
-            (call.state.catalog.shown(&call.target, &listed.name), listed)
-        })
-        .collect();
-    let mut parameters = Vec::new();
-    for (shown, name) in [
-        ("Prefix", "prefix"),
-        ("Marker", "marker"),
-        ("MaxResults", "maxresults"),
-        ("Delimiter", "delimiter"),
-    ] {
-        if let Some(value) = given(name) {
-            parameters.push((shown, value.to_owned()));
+    let listed = call.on_disk(move |storage| {
+        let wanted = ListOptions {
+            prefix: &prefix,
+            start: &start,
+            limit,
+            depth: if by_level { ListDepth::Level } else { ListDepth::All },
+            properties: true,
+        };
+        storage.list(&workspace, wanted)
+    });
+    let (mut found, next) = listed.await?;
+    for listed in &mut found {
+        listed.name = catalog.shown(&call.target, &listed.name);
+        if !with_metadata {
+            listed.properties.metadata.clear();
         }
     }
+    let parameters = ["Prefix", "Marker", "MaxResults", "Delimiter"];
+    let given = parameters.into_iter().filter_map(|name| Some((name, given(name)?)));
     let head = xml::ListParameters {
         service: &endpoint(&call.headers),
         container: call.target.path.workspace(),
-        given: parameters,
+        given: given.collect(),
         by_level,
         next: next.map(|next| to_token(&next)),
     };
     Ok(answers::text(
         StatusCode::OK,
         xml::CONTENT_TYPE,
-        xml::list(&head, &lines),
+        xml::list(&head, &found),
     ))
 }

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use axum::http::{HeaderMap, Method};
 
 use crate::catalog::{ResolvedPath, item_not_found, workspace_not_found};
+use crate::checksums::Checksum;
 use crate::errors::{ErrorResponse, NOT_ON_THIS_PATH, ServiceError};
 use crate::request::Query;
 use crate::state::EmulatorState;
 use crate::storage::{EntryPath, Storage, StoreError};
 use crate::target::Target;
-use crate::upload::Upload;
+use crate::upload::{Received, Upload};
 use crate::verbs::{Protocol, Verb};
 
 /// The request, with the path that it is about.
@@ -46,6 +47,11 @@ impl Call {
     ) -> Result<T, ErrorResponse> {
         let path = self.target.path.clone();
         self.on_disk(move |storage| work(storage, &path)).await
+    }
+
+    /// Receives the body of at most `limit` bytes.
+    pub(crate) async fn receive(&mut self, limit: u64, checksum: Checksum) -> Result<Received, ErrorResponse> {
+        self.upload.receive(&self.state.storage, limit, checksum).await
     }
 
     /// Resolves another path that the request names, if the principal has access to it. `error` is the error for a path

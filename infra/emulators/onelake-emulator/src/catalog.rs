@@ -59,8 +59,8 @@ impl Item {
     /// Returns the GUID of the item.
     #[must_use]
     pub fn guid(&self) -> Uuid {
-        self.guid
-            .unwrap_or_else(|| derived(&format!("{}/{}", self.workspace, self.name)))
+        let names = format!("{}/{}", self.workspace, self.name);
+        self.guid.unwrap_or_else(|| derived(&names))
     }
 }
 
@@ -120,12 +120,11 @@ impl Catalog {
             guids: RwLock::default(),
             guids_only,
         };
-        for workspace in storage
-            .folders(&[])?
-            .into_iter()
-            .filter(|name| workspace_name_error(name).is_none())
-        {
-            catalog.register_workspace(&workspace);
+        let mut workspaces = storage.folders(&[])?;
+        workspaces.retain(|name| workspace_name_error(name).is_none());
+        for workspace in workspaces {
+            let guid = derived(&workspace);
+            catalog.guids.write().workspaces.insert(guid, workspace.clone());
             for item in storage.folders(std::slice::from_ref(&workspace))? {
                 catalog.register(&Item::new(&workspace, &item));
             }
@@ -142,17 +141,11 @@ impl Catalog {
         Ok(())
     }
 
-    pub(crate) fn register_workspace(&self, name: &str) {
-        let mut guids = self.guids.write();
-        guids.workspaces.insert(derived(name), name.to_owned());
-    }
-
     fn register(&self, item: &Item) {
         let mut guids = self.guids.write();
         guids.workspaces.insert(item.workspace_guid(), item.workspace.clone());
-        guids
-            .items
-            .insert(item.guid(), (item.workspace.clone(), item.name.clone()));
+        let names = (item.workspace.clone(), item.name.clone());
+        guids.items.insert(item.guid(), names);
     }
 
     /// Resolves the names of a target that has at least a workspace. The path need not exist, but GUIDs must be known.
@@ -169,7 +162,7 @@ impl Catalog {
         } else if self.guids_only {
             return Err(FRIENDLY_NAMES_OFF.into());
         } else if let Some(why) = workspace_name_error(workspace) {
-            return Err(ErrorResponse::from(INVALID_NAME).with_message(format!("{} ({why})", INVALID_NAME.message)));
+            return Err(ErrorResponse::invalid_name(why));
         }
         if let Some(item) = target.segments().get(1) {
             segments[1] = guids.item(&segments[0], item, guid.is_some())?;
@@ -195,18 +188,12 @@ impl Catalog {
         if !target.by_guid {
             return name.to_owned();
         }
-        let (item, rest) = name
-            .split_once('/')
-            .map_or((name, None), |(item, rest)| (item, Some(rest)));
+        let (item, rest) = name.split_at(name.find('/').unwrap_or(name.len()));
         let guids = self.guids.read();
-        let known = guids
-            .items
-            .iter()
-            .find(|(_, (workspace, name))| workspace == target.path.workspace() && name == item);
-        let item = known.map_or_else(|| item.to_owned(), |(guid, _)| guid.to_string());
-        match rest {
-            Some(rest) => format!("{item}/{rest}"),
-            None => item,
+        let names = (target.path.workspace().to_owned(), item.to_owned());
+        match guids.items.iter().find(|(_, known)| **known == names) {
+            Some((guid, _)) => format!("{guid}{rest}"),
+            None => name.to_owned(),
         }
     }
 }
@@ -252,21 +239,9 @@ mod tests {
         let guid = "11111111-2222-3333-4444-555555555555";
         let item: Item = format!("claims={guid}/Lake.Lakehouse").parse().unwrap();
         assert_eq!(item.workspace_guid().to_string(), guid);
-        assert_eq!(
-            item.guid(),
-            Item::new("claims", "Lake.Lakehouse").guid(),
-            "derived, so the same at each start"
-        );
-        for wrong in [
-            "claims",
-            "claims/a/b",
-            "/a",
-            "claims/",
-            ".onelake/a",
-            "claims=5/a",
-            "../a",
-            "claims/..",
-        ] {
+        let derived = Item::new("claims", "Lake.Lakehouse").guid();
+        assert_eq!(item.guid(), derived, "the same at each start");
+        for wrong in "claims claims/a/b /a claims/ .onelake/a claims=5/a ../a claims/..".split(' ') {
             assert!(wrong.parse::<Item>().is_err(), "{wrong}");
         }
     }

@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
 use crate::errors::{ErrorResponse, INVALID_HEADER, INVALID_METADATA, INVALID_PROPERTY};
-use crate::request::{header, md5};
+use crate::request::{header, md5, owned};
 use crate::storage::{Entry, Properties};
 
 pub(crate) const OCTETS: &str = "application/octet-stream";
@@ -19,47 +19,56 @@ const META: &str = "x-ms-meta-";
 
 /// Returns the properties that a Blob write sets: `x-ms-blob-content-type`, else `Content-Type`, and so on.
 pub(crate) fn of_blob_write(headers: &HeaderMap) -> Result<Properties, ErrorResponse> {
-    let either = |own: &str, general: &str| {
-        let value = header(headers, own)?;
-        let value = if value.is_some() {
-            value
-        } else {
-            header(headers, general)?
-        };
-        Ok::<_, ErrorResponse>(value.filter(|value| !value.is_empty()).map(str::to_owned))
+    let either = |own: Option<String>, general: &str| {
+        let value = if own.is_some() { own } else { owned(headers, general)? };
+        Ok::<_, ErrorResponse>(value.filter(|value| !value.is_empty()))
     };
+    let own = prefixed(headers, BLOB)?;
     Ok(Properties {
-        content_type: either("x-ms-blob-content-type", "content-type")?,
-        content_encoding: either("x-ms-blob-content-encoding", "content-encoding")?,
-        content_language: either("x-ms-blob-content-language", "content-language")?,
-        content_disposition: header(headers, "x-ms-blob-content-disposition")?.map(str::to_owned),
-        cache_control: either("x-ms-blob-cache-control", "cache-control")?,
-        content_md5: md5(headers, "x-ms-blob-content-md5")?.map(|md5| BASE64_STANDARD.encode(md5)),
+        content_type: either(own.content_type, "content-type")?,
+        content_encoding: either(own.content_encoding, "content-encoding")?,
+        content_language: either(own.content_language, "content-language")?,
+        cache_control: either(own.cache_control, "cache-control")?,
         metadata: metadata(headers)?,
+        ..own
+    })
+}
+
+/// The prefix of the Blob protocol for [`prefixed`].
+pub(crate) const BLOB: &str = "x-ms-blob-";
+
+/// Returns the properties in the headers `{prefix}content-type` and so on.
+pub(crate) fn prefixed(headers: &HeaderMap, prefix: &str) -> Result<Properties, ErrorResponse> {
+    let text = |name: &str| owned(headers, &format!("{prefix}{name}"));
+    let md5 = md5(headers, &format!("{prefix}content-md5"))?;
+    Ok(Properties {
+        content_type: text("content-type")?,
+        content_encoding: text("content-encoding")?,
+        content_language: text("content-language")?,
+        content_disposition: text("content-disposition")?,
+        cache_control: text("cache-control")?,
+        content_md5: md5.map(|md5| BASE64_STANDARD.encode(md5)),
         ..Properties::default()
     })
 }
 
-/// Sets the properties that a Data Lake write has; the others stay.
-pub(crate) fn set_by_dfs(properties: &mut Properties, headers: &HeaderMap) -> Result<(), ErrorResponse> {
-    let set = |field: &mut Option<String>, name: &str| {
-        if let Some(value) = header(headers, name)? {
-            *field = Some(value.to_owned());
-        }
-        Ok::<_, ErrorResponse>(())
-    };
-    set(&mut properties.content_type, "x-ms-content-type")?;
-    set(&mut properties.content_encoding, "x-ms-content-encoding")?;
-    set(&mut properties.content_language, "x-ms-content-language")?;
-    set(&mut properties.content_disposition, "x-ms-content-disposition")?;
-    set(&mut properties.cache_control, "x-ms-cache-control")?;
-    if let Some(md5) = md5(headers, "x-ms-content-md5")? {
-        properties.content_md5 = Some(BASE64_STANDARD.encode(md5));
-    }
-    if let Some(text) = header(headers, "x-ms-properties")? {
-        properties.metadata = dfs_metadata(text)?;
-    }
-    Ok(())
+/// Returns the change of properties by a Data Lake write; those that it does not have stay.
+pub(crate) fn of_dfs_write(headers: &HeaderMap) -> Result<impl FnOnce(&mut Properties) + use<>, ErrorResponse> {
+    let new = prefixed(headers, "x-ms-")?;
+    let metadata = header(headers, "x-ms-properties")?.map(dfs_metadata).transpose()?;
+    Ok(move |properties: &mut Properties| {
+        let old = std::mem::take(properties);
+        *properties = Properties {
+            content_type: new.content_type.or(old.content_type),
+            content_encoding: new.content_encoding.or(old.content_encoding),
+            content_language: new.content_language.or(old.content_language),
+            content_disposition: new.content_disposition.or(old.content_disposition),
+            cache_control: new.cache_control.or(old.cache_control),
+            content_md5: new.content_md5.or(old.content_md5),
+            metadata: metadata.unwrap_or(old.metadata),
+            ..old
+        };
+    })
 }
 
 /// Returns the metadata in `x-ms-meta-*`.
@@ -80,19 +89,16 @@ pub(crate) fn metadata(headers: &HeaderMap) -> Result<BTreeMap<String, String>, 
 
 /// Parses `name=base64,…`.
 fn dfs_metadata(text: &str) -> Result<BTreeMap<String, String>, ErrorResponse> {
-    let pairs = text
-        .split(',')
-        .map(str::trim)
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| {
-            let (name, value) = pair.split_once('=').ok_or(INVALID_HEADER)?;
-            if !is_identifier(name) {
-                return Err(INVALID_PROPERTY.into());
-            }
-            let value = BASE64_STANDARD.decode(value).map_err(|_| INVALID_HEADER)?;
-            Ok((name.to_owned(), String::from_utf8(value).map_err(|_| INVALID_HEADER)?))
-        });
-    pairs.collect()
+    let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
+    let decoded = pairs.map(|pair| {
+        let (name, value) = pair.split_once('=').ok_or(INVALID_HEADER)?;
+        if !is_identifier(name) {
+            return Err(INVALID_PROPERTY.into());
+        }
+        let value = BASE64_STANDARD.decode(value).map_err(|_| INVALID_HEADER)?;
+        Ok((name.to_owned(), String::from_utf8(value).map_err(|_| INVALID_HEADER)?))
+    });
+    decoded.collect()
 }
 
 /// Names are C# identifiers.
@@ -125,57 +131,45 @@ pub(crate) enum Extent {
 /// Sets the headers of a HEAD or GET of a file or folder, for both protocols.
 pub(crate) fn describe(headers: &mut HeaderMap, entry: &Entry, properties: &Properties, extent: Extent) {
     set_version(headers, entry);
-    set(headers, "accept-ranges", "bytes");
-    set(
-        headers,
-        "content-type",
-        properties.content_type.as_deref().unwrap_or(OCTETS),
-    );
-    let optional = [
-        ("content-encoding", &properties.content_encoding),
-        ("content-language", &properties.content_language),
-        ("content-disposition", &properties.content_disposition),
-        ("cache-control", &properties.cache_control),
-        (
-            match extent {
-                Extent::Whole => "content-md5",
-                Extent::Range => "x-ms-blob-content-md5",
-            },
-            &properties.content_md5,
-        ),
-    ];
-    for (name, value) in optional {
+    let md5_header = match extent {
+        Extent::Whole => "content-md5",
+        Extent::Range => "x-ms-blob-content-md5",
+    };
+    let created = entry.created.http_date();
+    for (name, value) in [
+        ("accept-ranges", Some("bytes")),
+        ("content-type", properties.content_type.as_deref().or(Some(OCTETS))),
+        ("content-encoding", properties.content_encoding.as_deref()),
+        ("content-language", properties.content_language.as_deref()),
+        ("content-disposition", properties.content_disposition.as_deref()),
+        ("cache-control", properties.cache_control.as_deref()),
+        (md5_header, properties.content_md5.as_deref()),
+        ("x-ms-creation-time", Some(&created)),
+        ("x-ms-blob-type", Some("BlockBlob")),
+        ("x-ms-lease-status", Some("unlocked")),
+        ("x-ms-lease-state", Some("available")),
+        ("x-ms-server-encrypted", Some("true")),
+        ("x-ms-resource-type", Some(entry.resource_type())),
+        // OneLake does not have owners.
+        ("x-ms-owner", Some("$superuser")),
+        ("x-ms-group", Some("$superuser")),
+        ("x-ms-permissions", Some("---------")),
+    ] {
         if let Some(value) = value {
             set(headers, name, value);
         }
     }
-    set(headers, "x-ms-creation-time", &entry.created.http_date());
-    set(headers, "x-ms-blob-type", "BlockBlob");
     if let Some(id) = &properties.copy_id {
         set_copy(headers, id);
     }
-    set(headers, "x-ms-lease-status", "unlocked");
-    set(headers, "x-ms-lease-state", "available");
-    set(headers, "x-ms-server-encrypted", "true");
-    set(
-        headers,
-        "x-ms-resource-type",
-        if entry.is_folder() { "directory" } else { "file" },
-    );
-    // OneLake does not have owners.
-    set(headers, "x-ms-owner", "$superuser");
-    set(headers, "x-ms-group", "$superuser");
-    set(headers, "x-ms-permissions", "---------");
     let mut metadata = properties.metadata.clone();
     if entry.is_folder() {
         metadata.insert("hdi_isfolder".to_owned(), "true".to_owned());
     }
     set_metadata(headers, &metadata);
     if !properties.metadata.is_empty() {
-        let pairs = properties
-            .metadata
-            .iter()
-            .map(|(name, value)| format!("{name}={}", BASE64_STANDARD.encode(value)));
+        let pairs = properties.metadata.iter();
+        let pairs = pairs.map(|(name, value)| format!("{name}={}", BASE64_STANDARD.encode(value)));
         set(headers, "x-ms-properties", &pairs.collect::<Vec<_>>().join(","));
     }
 }
@@ -205,7 +199,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x-ms-properties", "colour=cmVk,size=MTA=".parse().unwrap());
         let mut properties = Properties::default();
-        set_by_dfs(&mut properties, &headers).unwrap();
+        of_dfs_write(&headers).unwrap()(&mut properties);
         let mut answer = HeaderMap::new();
         set_metadata(&mut answer, &properties.metadata);
         assert_eq!(answer["x-ms-meta-colour"], "red");

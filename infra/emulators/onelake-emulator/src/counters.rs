@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use serde::Serialize;
 
 use crate::request::Query;
@@ -75,44 +75,40 @@ pub(crate) struct Counters(Mutex<Counts>);
 
 impl Counters {
     pub(crate) fn received(&self, verb: Verb) {
-        self.lock().verbs.entry(verb).or_default().requests += 1;
+        self.0.lock().verbs.entry(verb).or_default().requests += 1;
     }
 
     pub(crate) fn answered(&self, verb: Verb, status: u16) {
-        let mut counts = self.lock();
+        let mut counts = self.0.lock();
         let count = counts.verbs.entry(verb).or_default();
         *count.statuses.entry(status).or_default() += 1;
     }
 
     pub(crate) fn billed(&self, area: Area, class: BillingClass, body_bytes: u64) {
-        self.lock().bills.entry(area).or_default().add(class, body_bytes);
+        self.0.lock().bills.entry(area).or_default().add(class, body_bytes);
     }
 
     pub(crate) fn of(&self, verb: Verb) -> VerbCount {
-        self.lock().verbs.get(&verb).cloned().unwrap_or_default()
+        self.0.lock().verbs.get(&verb).cloned().unwrap_or_default()
     }
 
     pub(crate) fn all(&self) -> BTreeMap<Verb, VerbCount> {
-        self.lock().verbs.clone()
+        self.0.lock().verbs.clone()
     }
 
     pub(crate) fn bill_of(&self, area: Area) -> Bill {
-        self.lock().bills.get(&area).cloned().unwrap_or_default()
+        self.0.lock().bills.get(&area).cloned().unwrap_or_default()
     }
 
     pub(crate) fn bill(&self) -> Bill {
         let mut whole = Bill::default();
-        for bill in self.lock().bills.values() {
+        for bill in self.0.lock().bills.values() {
             whole += bill;
         }
         whole
     }
 
     pub(crate) fn clear(&self) {
-        *self.lock() = Counts::default();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Counts> {
-        self.0.lock()
+        *self.0.lock() = Counts::default();
     }
 }

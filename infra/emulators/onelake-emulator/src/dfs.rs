@@ -4,12 +4,13 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
 use crate::answers;
 use crate::call::Call;
 use crate::checksums::Checksum;
-use crate::content::{set, set_by_dfs, set_version};
+use crate::content::{of_dfs_write, set, set_version};
 use crate::errors::{
     ErrorResponse, INVALID_HEADER, INVALID_QUERY, INVALID_SOURCE_URI, LENGTH_MUST_BE_ZERO, MISSING_HEADER,
     MISSING_QUERY, NOT_ON_THIS_PATH, PATH_EXISTS, PATH_NOT_FOUND, UNSUPPORTED_QUERY,
@@ -41,7 +42,8 @@ fn must_be_empty(call: &Call) -> Result<(), ErrorResponse> {
 pub(crate) async fn create_managed(call: &Call) -> Result<Response, ErrorResponse> {
     let is_there = call.on_path(Storage::has_folder).await?;
     // As `mkdir` of an item's `Files` answers, and of an item.
-    Err(if is_there && call.target.path.depth() == 3 {
+    let is_folder_of_item = is_there && call.target.path.depth() == 3;
+    Err(if is_folder_of_item {
         PATH_EXISTS.into()
     } else {
         NOT_ON_THIS_PATH.into()
@@ -55,7 +57,7 @@ pub(crate) async fn create_file(call: &Call) -> Result<Response, ErrorResponse> 
         by_dfs: true,
         ..Properties::default()
     };
-    set_by_dfs(&mut properties, &call.headers)?;
+    of_dfs_write(&call.headers)?(&mut properties);
     let created = call.on_path(move |storage, path| {
         let (draft, _) = storage.draft()?;
         storage.put(path, &draft, &conditions, |_| properties)
@@ -67,18 +69,14 @@ pub(crate) async fn create_directory(call: &Call) -> Result<Response, ErrorRespo
     must_be_empty(call)?;
     let conditions = Conditions::of_target(&call.headers)?;
     let mut properties = Properties::default();
-    set_by_dfs(&mut properties, &call.headers)?;
+    of_dfs_write(&call.headers)?(&mut properties);
     let created = call.on_path(move |storage, path| storage.put_folder(path, &conditions, properties));
     Ok(answer(StatusCode::CREATED, &created.await?))
 }
 
 pub(crate) async fn rename(call: &Call) -> Result<Response, ErrorResponse> {
     must_be_empty(call)?;
-    if call
-        .query
-        .get("mode")
-        .is_some_and(|mode| mode != "legacy" && mode != "posix")
-    {
+    if !matches!(call.query.get("mode"), None | Some("legacy" | "posix")) {
         return Err(INVALID_QUERY.into());
     }
     let source = header(&call.headers, "x-ms-rename-source")?.ok_or(MISSING_HEADER)?;
@@ -97,10 +95,7 @@ pub(crate) async fn append(call: &mut Call) -> Result<Response, ErrorResponse> {
     if content_length(&call.headers)? == Some(0) {
         return Err(INVALID_HEADER.into());
     }
-    let received = call
-        .upload
-        .receive(&call.state.storage, MAX_APPEND_BYTES, checksum)
-        .await?;
+    let received = call.receive(MAX_APPEND_BYTES, checksum).await?;
     if received.length == 0 {
         return Err(INVALID_HEADER.into());
     }
@@ -122,16 +117,9 @@ pub(crate) async fn flush(call: &Call) -> Result<Response, ErrorResponse> {
     if call.query.flag("retainUncommittedData")? {
         return Err(UNSUPPORTED_QUERY.into());
     }
-    let mut changes = Properties::default();
-    set_by_dfs(&mut changes, &call.headers)?;
+    let change = of_dfs_write(&call.headers)?;
     let conditions = Conditions::of_target(&call.headers)?;
-    let headers = call.headers.clone();
-    let flushed = call.on_path(move |storage, path| {
-        storage.flush(path, position, &conditions, |properties| {
-            // The headers are valid: they were parsed above.
-            let _ = set_by_dfs(properties, &headers);
-        })
-    });
+    let flushed = call.on_path(move |storage, path| storage.flush(path, position, &conditions, change));
     let mut response = answer(StatusCode::OK, &flushed.await?);
     set(response.headers_mut(), "content-length", "0");
     Ok(response)
@@ -139,15 +127,9 @@ pub(crate) async fn flush(call: &Call) -> Result<Response, ErrorResponse> {
 
 pub(crate) async fn set_properties(call: &Call) -> Result<Response, ErrorResponse> {
     must_be_empty(call)?;
-    let mut checked = Properties::default();
-    set_by_dfs(&mut checked, &call.headers)?;
+    let change = of_dfs_write(&call.headers)?;
     let conditions = Conditions::of_target(&call.headers)?;
-    let headers = call.headers.clone();
-    let changed = call.on_path(move |storage, path| {
-        storage.change(path, &conditions, |properties| {
-            let _ = set_by_dfs(properties, &headers);
-        })
-    });
+    let changed = call.on_path(move |storage, path| storage.change(path, &conditions, change));
     Ok(answer(StatusCode::OK, &changed.await?))
 }
 
@@ -162,10 +144,7 @@ pub(crate) async fn list(call: &Call) -> Result<Response, ErrorResponse> {
     if !directory.is_empty() {
         let asked = format!("{}/{directory}", call.target.path.workspace());
         // Checks the names; the workspace is resolved already.
-        Target::parse(
-            &percent_encoding::utf8_percent_encode(&asked, percent_encoding::NON_ALPHANUMERIC).to_string(),
-            "",
-        )?;
+        Target::parse(&utf8_percent_encode(&asked, NON_ALPHANUMERIC).to_string(), "")?;
         prefix = call.state.catalog.real_prefix(&call.target, &format!("{directory}/"))?;
         let segments = std::iter::once(call.target.path.workspace()).chain(prefix.split_terminator('/'));
         let folder = EntryPath::new(segments.map(str::to_owned).collect());
@@ -174,49 +153,38 @@ pub(crate) async fn list(call: &Call) -> Result<Response, ErrorResponse> {
             return Err(PATH_NOT_FOUND.into());
         }
     }
-    let start = call
-        .query
-        .get("continuation")
-        .filter(|token| !token.is_empty())
-        .map(from_token)
-        .transpose()?;
+    // An empty token is the beginning.
+    let start = from_token(call.query.get("continuation").unwrap_or(""))?;
     let workspace = call.target.path.workspace().to_owned();
-    let (found, next) = call
-        .on_disk(move |storage| {
-            let wanted = ListOptions {
-                prefix: &prefix,
-                start: start.as_deref().unwrap_or(""),
-                limit,
-                depth: if recursive { ListDepth::All } else { ListDepth::Level },
-                properties: false,
-            };
-            storage.list(&workspace, wanted)
-        })
-        .await?;
-    let paths: Vec<serde_json::Value> = found
-        .iter()
-        .map(|listed| {
-            let mut line = json!({
-                "name": call.state.catalog.shown(&call.target, &listed.name),
-                "contentLength": listed.entry.length.to_string(),
-                "lastModified": listed.entry.stamp.http_date(),
-                "etag": listed.entry.stamp.etag(),
-                "creationTime": listed.entry.created.file_time().to_string(),
-                "owner": "$superuser",
-                "group": "$superuser",
-                "permissions": "---------",
-            });
-            if listed.entry.is_folder() {
-                line["isDirectory"] = "true".into();
-            }
-            line
-        })
-        .collect();
-    let mut response = answers::text(
-        StatusCode::OK,
-        "application/json;charset=utf-8",
-        json!({"paths": paths}).to_string(),
-    );
+    let listed = call.on_disk(move |storage| {
+        let wanted = ListOptions {
+            prefix: &prefix,
+            start: &start,
+            limit,
+            depth: if recursive { ListDepth::All } else { ListDepth::Level },
+            properties: false,
+        };
+        storage.list(&workspace, wanted)
+    });
+    let (found, next) = listed.await?;
+    let paths = found.iter().map(|listed| {
+        let mut line = json!({
+            "name": call.state.catalog.shown(&call.target, &listed.name),
+            "contentLength": listed.entry.length.to_string(),
+            "lastModified": listed.entry.stamp.http_date(),
+            "etag": listed.entry.stamp.etag(),
+            "creationTime": listed.entry.created.file_time().to_string(),
+            "owner": "$superuser",
+            "group": "$superuser",
+            "permissions": "---------",
+        });
+        if listed.entry.is_folder() {
+            line["isDirectory"] = "true".into();
+        }
+        line
+    });
+    let body = json!({"paths": paths.collect::<Vec<_>>()}).to_string();
+    let mut response = answers::text(StatusCode::OK, "application/json;charset=utf-8", body);
     if let Some(next) = next {
         set(response.headers_mut(), "x-ms-continuation", &to_token(&next));
     }

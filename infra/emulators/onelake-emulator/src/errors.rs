@@ -7,6 +7,7 @@
 //! [dfs]: https://learn.microsoft.com/rest/api/storageservices/datalakestoragegen2/path/create
 
 use std::borrow::Cow;
+use std::io;
 
 use axum::http::header::{CONTENT_RANGE, HeaderName, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
@@ -82,8 +83,15 @@ impl ErrorResponse {
         }
     }
 
+    /// Returns 400 for a name that is not valid.
+    pub(crate) fn invalid_name(why: &str) -> Self {
+        Self::from(INVALID_NAME).with_message(format!("{} ({why})", INVALID_NAME.message))
+    }
+}
+
+impl From<io::Error> for ErrorResponse {
     /// Logs an error of the system, and returns 500.
-    pub(crate) fn internal(error: &dyn std::fmt::Display) -> Self {
+    fn from(error: io::Error) -> Self {
         tracing::warn!(%error, "OneLake emulator: request failed");
         Self::from(INTERNAL_ERROR)
     }

@@ -31,7 +31,6 @@ mod counters;
 mod dfs;
 mod errors;
 pub mod faults;
-mod latency;
 mod managed_identity;
 mod names;
 mod paging;

@@ -14,7 +14,7 @@ use emulator_kit::process::{StopSignal, TlsArguments, check_health, exit_code};
 use onelake_emulator::{AcceptedToken, Item, ManagedIdentity, OneLake, Options};
 
 /// Serves a folder as OneLake does, over the DFS and Blob protocols on one port; GET /__admin lists faults and more.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(version)]
 struct Arguments {
     /// Address to listen on (port 0: any free one); HTTPS instead of HTTP with --tls-certificate.
@@ -32,20 +32,13 @@ struct Arguments {
         env = "ONELAKE_EMULATOR_TOKENS",
         value_name = "PRINCIPAL=TOKEN",
         value_delimiter = ',',
+        value_parser = principal_token,
         hide_env_values = true
     )]
-    tokens: Vec<PrincipalToken>,
+    tokens: Vec<AcceptedToken>,
     /// Accepts any unexpired JWT for https://storage.azure.com as well, whatever its signature.
     #[arg(long)]
     any_jwt: bool,
-    /// Account for shared keys [default: devstoreaccount1 with its well-known key].
-    #[arg(
-        long,
-        env = "ONELAKE_EMULATOR_ACCOUNT",
-        value_name = "NAME=KEY",
-        hide_env_values = true
-    )]
-    account: Option<Secret>,
     /// Opens /__admin to other machines that send this as a bearer token.
     #[arg(
         long,
@@ -53,12 +46,9 @@ struct Arguments {
         value_name = "TOKEN",
         hide_env_values = true
     )]
-    admin_token: Option<Secret>,
+    admin_token: Option<String>,
     #[command(flatten)]
     tls: TlsArguments,
-    /// Lets clients create and delete workspaces, which OneLake does not.
-    #[arg(long)]
-    workspaces_by_api: bool,
     /// Refuses names of workspaces and items, as some tenants do.
     #[arg(long)]
     guids_only: bool,
@@ -76,7 +66,7 @@ struct Arguments {
         value_name = "SECRET",
         hide_env_values = true
     )]
-    identity_header: Option<Secret>,
+    identity_header: Option<String>,
     /// Does not serve: makes server.pem and server-key.pem in this folder, and ca.pem for clients to trust, unless it has
     /// them for the same names.
     #[arg(long, value_name = "FOLDER", requires = "hosts")]
@@ -89,36 +79,13 @@ struct Arguments {
     health: bool,
 }
 
-/// A value that `Debug` does not show.
-#[derive(Clone)]
-struct Secret(String);
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("(hidden)")
-    }
-}
-
-impl From<String> for Secret {
-    fn from(value: String) -> Self {
-        Self(value)
-    }
-}
-
-#[derive(Debug, Clone)]
-struct PrincipalToken(AcceptedToken);
-
-impl std::str::FromStr for PrincipalToken {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (principal, token) = text.split_once('=').ok_or("write PRINCIPAL=TOKEN")?;
-        Ok(Self(AcceptedToken {
-            token: token.to_owned(),
-            principal: principal.to_owned(),
-            expires_at: None,
-        }))
-    }
+fn principal_token(text: &str) -> Result<AcceptedToken, &'static str> {
+    let (principal, token) = text.split_once('=').ok_or("write PRINCIPAL=TOKEN")?;
+    Ok(AcceptedToken {
+        token: token.to_owned(),
+        principal: principal.to_owned(),
+        expires_at: None,
+    })
 }
 
 #[tokio::main]
@@ -146,17 +113,15 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         folder: arguments.folder.clone(),
         tls: arguments.tls.read()?,
         items: arguments.items,
-        tokens: arguments.tokens.into_iter().map(|token| token.0).collect(),
+        tokens: arguments.tokens,
         any_jwt: arguments.any_jwt,
-        account: arguments.account.map(|account| account.0),
-        admin_token: arguments.admin_token.map(|token| token.0),
-        workspaces_by_api: arguments.workspaces_by_api,
+        admin_token: arguments.admin_token,
         guids_only: arguments.guids_only,
         latency: Duration::from_millis(arguments.latency_ms),
     })
     .await?;
     let identity = match (arguments.identity, arguments.identity_header) {
-        (Some(bind), Some(header)) => Some(ManagedIdentity::start(bind, header.0, &emulator).await?),
+        (Some(bind), Some(header)) => Some(ManagedIdentity::start(bind, header, &emulator).await?),
         _ => None,
     };
 
@@ -167,12 +132,8 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         arguments.folder.display()
     )?;
     for item in &items {
-        let (workspace_guid, guid) = (item.workspace_guid(), item.guid());
-        writeln!(
-            out,
-            "item    {}/{} = {workspace_guid}/{guid}",
-            item.workspace, item.name
-        )?;
+        let guids = format!("{}/{}", item.workspace_guid(), item.guid());
+        writeln!(out, "item    {}/{} = {guids}", item.workspace, item.name)?;
     }
     if let Some(identity) = &identity {
         writeln!(out, "tokens  {}", identity.url())?;

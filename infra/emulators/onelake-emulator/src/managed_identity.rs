@@ -82,18 +82,11 @@ async fn token(
     if !shown.is_some_and(|shown| secret_eq(shown, &endpoint.header)) {
         return refused(StatusCode::UNAUTHORIZED, "X-IDENTITY-HEADER is missing or wrong");
     }
-    match request
-        .resource
-        .as_deref()
-        .map(|resource| resource.trim_end_matches('/'))
-    {
-        Some(STORAGE) => {}
-        _ => {
-            return refused(
-                StatusCode::BAD_REQUEST,
-                "the only resource is https://storage.azure.com",
-            );
-        }
+    if request.resource.unwrap_or_default().trim_end_matches('/') != STORAGE {
+        return refused(
+            StatusCode::BAD_REQUEST,
+            "the only resource is https://storage.azure.com",
+        );
     }
     let principal = request.client_id.unwrap_or(SYSTEM_ASSIGNED);
     let now = Timestamp::now();

@@ -76,30 +76,11 @@ mod tests {
 
     #[test]
     fn names_that_some_system_cannot_hold_are_not_valid() {
-        for name in [
-            "",
-            ".",
-            "..",
-            "a.",
-            "a ",
-            "...",
-            " ",
-            "a\\b",
-            "a:b",
-            "a<b",
-            "a>b",
-            "a\"b",
-            "a|b",
-            "a?b",
-            "a*b",
-            "a\0b",
-            "a\nb",
-            "a\u{7f}b",
-            "a\u{81}b",
-            "a\u{E000}b",
-            "a\u{FFFF}b",
-        ] {
+        for name in ["", ".", "..", "a.", "a ", "...", " "] {
             assert!(name_error(name).is_some(), "{name:?}");
+        }
+        for c in "\\:<>\"|?*\0\n\u{7f}\u{81}\u{E000}\u{FFFF}".chars() {
+            assert!(name_error(&format!("a{c}b")).is_some(), "{c:?}");
         }
         assert!(name_error(&"x".repeat(251)).is_some());
         assert!(workspace_name_error(".onelake").is_some());

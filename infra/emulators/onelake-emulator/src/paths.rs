@@ -1,7 +1,6 @@
 //! HEAD, GET and DELETE of a path, which are the same in both protocols.
 
-use axum::http::header::CONTENT_LENGTH;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -21,18 +20,15 @@ const MAX_MD5_RANGE_BYTES: u64 = 4 * 1024 * 1024;
 
 pub(crate) async fn properties(call: &Call) -> Result<Response, ErrorResponse> {
     let conditions = Conditions::of_target(&call.headers)?;
-    let (entry, properties) = call
-        .on_path(move |storage, path| {
-            let (entry, properties) = storage.stat(path)?;
-            conditions.check_read(&entry)?;
-            Ok((entry, properties))
-        })
-        .await?;
+    let found = call.on_path(move |storage, path| {
+        let (entry, properties) = storage.stat(path)?;
+        conditions.check_read(&entry)?;
+        Ok((entry, properties))
+    });
+    let (entry, properties) = found.await?;
     let mut response = answers::empty(StatusCode::OK);
     describe(response.headers_mut(), &entry, &properties, Extent::Whole);
-    response
-        .headers_mut()
-        .insert(CONTENT_LENGTH, HeaderValue::from(entry.length));
+    set(response.headers_mut(), "content-length", &entry.length.to_string());
     if matches!(call.query.get("action"), Some("getAccessControl")) {
         set(response.headers_mut(), "x-ms-acl", "user::rwx,group::---,other::---");
     }
@@ -41,32 +37,27 @@ pub(crate) async fn properties(call: &Call) -> Result<Response, ErrorResponse> {
 
 pub(crate) async fn read(call: &Call) -> Result<Response, ErrorResponse> {
     let conditions = Conditions::of_target(&call.headers)?;
-    let (entry, properties, file) = call
-        .on_path(move |storage, path| {
-            let (entry, properties, file) = storage.read(path)?;
-            conditions.check_read(&entry)?;
-            Ok((entry, properties, file))
-        })
-        .await?;
-    let wanted = if file.is_some() {
-        ranges::requested(&call.headers, entry.length)?
-    } else {
-        None
-    };
-    let span = wanted.unwrap_or(ByteRange {
-        start: 0,
-        length: entry.length,
+    let found = call.on_path(move |storage, path| {
+        let (entry, properties, file) = storage.read(path)?;
+        conditions.check_read(&entry)?;
+        Ok((entry, properties, file))
     });
-    let (status, extent) = match wanted {
-        Some(_) => (StatusCode::PARTIAL_CONTENT, Extent::Range),
-        None => (StatusCode::OK, Extent::Whole),
-    };
-    let mut response = answers::empty(status);
-    describe(response.headers_mut(), &entry, &properties, extent);
+    let (entry, properties, file) = found.await?;
+    let mut response = answers::empty(StatusCode::OK);
     let Some(file) = file else {
+        describe(response.headers_mut(), &entry, &properties, Extent::Whole);
         return Ok(response);
     };
+    let whole = ByteRange {
+        start: 0,
+        length: entry.length,
+    };
+    let wanted = ranges::requested(&call.headers, entry.length)?;
+    let span = wanted.unwrap_or(whole);
+    let extent = if wanted.is_some() { Extent::Range } else { Extent::Whole };
+    describe(response.headers_mut(), &entry, &properties, extent);
     if wanted.is_some() {
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
         let range = format!("bytes {}-{}/{}", span.start, span.start + span.length - 1, entry.length);
         set(response.headers_mut(), "content-range", &range);
         if header(&call.headers, "x-ms-range-get-content-md5")? == Some("true") {
@@ -74,9 +65,7 @@ pub(crate) async fn read(call: &Call) -> Result<Response, ErrorResponse> {
             set(response.headers_mut(), "content-md5", &md5);
         }
     }
-    response
-        .headers_mut()
-        .insert(CONTENT_LENGTH, HeaderValue::from(span.length));
+    set(response.headers_mut(), "content-length", &span.length.to_string());
     *response.body_mut() = answers::file(file, span);
     Ok(response)
 }
@@ -86,35 +75,31 @@ async fn md5_of(file: &std::fs::File, span: ByteRange) -> Result<String, ErrorRe
     if span.length > MAX_MD5_RANGE_BYTES {
         return Err(RANGE_TOO_LARGE_FOR_MD5.into());
     }
-    let file = file.try_clone().map_err(|error| ErrorResponse::internal(&error))?;
+    let file = file.try_clone()?;
     let hash = tokio::task::spawn_blocking(move || {
         let mut bytes = vec![0; usize::try_from(span.length).unwrap_or(0)];
         std::os::unix::fs::FileExt::read_exact_at(&file, &mut bytes, span.start)?;
         Ok::<_, std::io::Error>(BASE64_STANDARD.encode(Md5::digest(&bytes)))
     });
-    hash.await
-        .map_err(std::io::Error::other)
-        .flatten()
-        .map_err(|error| ErrorResponse::internal(&error))
+    Ok(hash.await.map_err(std::io::Error::other)??)
 }
 
 pub(crate) async fn delete(call: &Call) -> Result<Response, ErrorResponse> {
     let conditions = Conditions::of_target(&call.headers)?;
     let recursive = call.query.flag("recursive")?;
-    call.on_path(
-        move |storage, path| match storage.remove(path, recursive, &conditions) {
+    let removed = call.on_path(move |storage, path| {
+        let removed = storage.remove(path, recursive, &conditions);
+        removed.map_err(|error| match error {
             // A star in If-None-Match demands that the path does not exist.
-            Err(StoreError::Exists) => Err(StoreError::ConditionNotMet),
-            removed => removed,
-        },
-    )
-    .await?;
-    let mut response = answers::empty(match call.protocol {
-        Protocol::Dfs => StatusCode::OK,
-        Protocol::Blob => StatusCode::ACCEPTED,
+            StoreError::Exists => StoreError::ConditionNotMet,
+            error => error,
+        })
     });
-    if call.protocol == Protocol::Blob {
-        set(response.headers_mut(), "x-ms-delete-type-permanent", "true");
+    removed.await?;
+    if call.protocol == Protocol::Dfs {
+        return Ok(answers::empty(StatusCode::OK));
     }
+    let mut response = answers::empty(StatusCode::ACCEPTED);
+    set(response.headers_mut(), "x-ms-delete-type-permanent", "true");
     Ok(response)
 }

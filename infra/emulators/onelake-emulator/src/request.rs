@@ -1,7 +1,7 @@
 //! The parts of a request that the protocols read: query and headers.
 
-use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_LENGTH, HOST};
+use axum::http::{HeaderMap, HeaderValue};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use percent_encoding::percent_decode_str;
@@ -51,26 +51,26 @@ impl Query {
 
     /// Returns a parameter that is a number.
     pub(crate) fn number(&self, name: &str) -> Result<Option<u64>, ErrorResponse> {
-        self.get(name)
-            .map(|value| value.parse().map_err(|_| INVALID_QUERY.into()))
-            .transpose()
+        let number = self.get(name).map(str::parse).transpose();
+        number.map_err(|_| INVALID_QUERY.into())
     }
 }
 
 /// Returns the text of a header; a value that is not text is an error.
 pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, ErrorResponse> {
-    headers
-        .get(name)
-        .map(|value| value.to_str().map_err(|_| INVALID_HEADER.into()))
-        .transpose()
+    let text = headers.get(name).map(HeaderValue::to_str).transpose();
+    text.map_err(|_| INVALID_HEADER.into())
 }
 
 /// Returns `Content-Length` in bytes.
 pub(crate) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, ErrorResponse> {
-    let value = header(headers, CONTENT_LENGTH.as_str())?;
-    value
-        .map(|value| value.parse().map_err(|_| INVALID_HEADER.into()))
-        .transpose()
+    let length = header(headers, CONTENT_LENGTH.as_str())?.map(str::parse).transpose();
+    length.map_err(|_| INVALID_HEADER.into())
+}
+
+/// Returns the text of a header, copied.
+pub(crate) fn owned(headers: &HeaderMap, name: &str) -> Result<Option<String>, ErrorResponse> {
+    Ok(header(headers, name)?.map(str::to_owned))
 }
 
 /// Returns an MD5 from a header, where it is in base64.
@@ -84,11 +84,8 @@ pub(crate) fn md5(headers: &HeaderMap, name: &str) -> Result<Option<[u8; 16]>, E
 
 /// Returns the endpoint as the client addresses it, for lists.
 pub(crate) fn endpoint(headers: &HeaderMap) -> String {
-    let host = headers
-        .get(HOST)
-        .and_then(|host| host.to_str().ok())
-        .unwrap_or("localhost");
-    format!("http://{host}/")
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    format!("http://{}/", host.unwrap_or("localhost"))
 }
 
 #[cfg(test)]

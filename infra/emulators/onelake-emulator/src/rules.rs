@@ -1,12 +1,12 @@
 //! Rules: which requests have a fault. They are set over `/__admin/faults` or
 //! [`OneLake::add_fault`](crate::OneLake::add_fault).
 
-use std::fmt;
+use std::fmt::Display;
 use std::str::FromStr;
-use std::time::Duration;
 
 use axum::http::{HeaderMap, Method};
 use parking_lot::Mutex;
+use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::faults::Fault;
@@ -17,26 +17,16 @@ use crate::verbs::{Protocol, Verb};
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// What goes wrong.
-    #[serde(serialize_with = "as_text", deserialize_with = "from_text")]
+    #[serde(with = "text")]
     pub fault: Fault,
     /// Only requests of this method.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
     /// Only requests of this verb.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        serialize_with = "as_optional_text",
-        deserialize_with = "from_optional_text"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_text")]
     pub verb: Option<Verb>,
     /// Only requests in this protocol. With `cut-before`, its host seems unreachable.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        serialize_with = "as_optional_text",
-        deserialize_with = "from_optional_text"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_text")]
     pub protocol: Option<Protocol>,
     /// Only paths with this prefix, decoded and without an account: `/claims/Lake.Lakehouse/Files/`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -122,25 +112,19 @@ impl Rule {
         if self.every == Some(0) || self.times == Some(0) {
             return Some("`every` and `times` count from 1");
         }
-        let is_method = self
-            .method
-            .as_ref()
-            .is_none_or(|method| Method::from_bytes(method.as_bytes()).is_ok());
-        (!is_method).then_some("`method` is not an HTTP method")
+        let method = self.method.as_deref().unwrap_or("GET");
+        let error = Method::from_bytes(method.as_bytes()).err();
+        error.map(|_| "`method` is not an HTTP method")
     }
 
     fn matches(&self, request: &RequestFacts<'_>) -> bool {
+        let is_method = |wanted: &str| wanted.eq_ignore_ascii_case(request.method.as_str());
+        let is_below = |wanted: &str| request.paths.iter().any(|path| path.starts_with(wanted));
         self.fault.applies_to(request.headers)
-            && self
-                .method
-                .as_ref()
-                .is_none_or(|wanted| wanted.eq_ignore_ascii_case(request.method.as_str()))
+            && self.method.as_deref().is_none_or(is_method)
             && self.verb.is_none_or(|wanted| wanted == request.verb)
             && self.protocol.is_none_or(|wanted| wanted == request.protocol)
-            && self
-                .path
-                .as_ref()
-                .is_none_or(|wanted| request.paths.iter().any(|path| path.starts_with(wanted.as_str())))
+            && self.path.as_deref().is_none_or(is_below)
     }
 }
 
@@ -154,29 +138,35 @@ pub(crate) struct RequestFacts<'a> {
     pub(crate) paths: [&'a str; 2],
 }
 
-fn as_text<T: fmt::Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(value)
-}
+/// A value as its text.
+mod text {
+    use super::*;
 
-fn from_text<'de, T: FromStr<Err: fmt::Display>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
-    String::deserialize(deserializer)?
-        .parse()
-        .map_err(serde::de::Error::custom)
-}
+    pub(super) fn serialize<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
 
-fn as_optional_text<T: fmt::Display, S: Serializer>(value: &Option<T>, serializer: S) -> Result<S::Ok, S::Error> {
-    match value {
-        Some(value) => serializer.collect_str(value),
-        None => serializer.serialize_none(),
+    pub(super) fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
     }
 }
 
-fn from_optional_text<'de, T: FromStr<Err: fmt::Display>, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    text.map(|text| text.parse().map_err(serde::de::Error::custom))
-        .transpose()
+/// An optional value as its text.
+mod optional_text {
+    use super::*;
+
+    pub(super) fn serialize<T: Display, S: Serializer>(value: &Option<T>, serializer: S) -> Result<S::Ok, S::Error> {
+        value.as_ref().map(T::to_string).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, T, D>(from: D) -> Result<Option<T>, D::Error>
+    where
+        T: FromStr<Err: Display>,
+        D: Deserializer<'de>,
+    {
+        let parsed = Option::<String>::deserialize(from)?.map(|text| text.parse());
+        parsed.transpose().map_err(D::Error::custom)
+    }
 }
 
 /// A rule that has not ended.
@@ -198,29 +188,15 @@ impl ActiveRule {
         let Some(index) = self.matched.checked_sub(self.rule.skip + 1) else {
             return false;
         };
-        let is_turn = match self.rule.every {
-            Some(every) => (index + 1) % every == 0,
-            None => true,
-        };
+        let is_turn = self.rule.every.is_none_or(|every| (index + 1) % every == 0);
         self.hit += u64::from(is_turn);
         is_turn
     }
 
     fn has_ended(&self) -> bool {
-        let times = self
-            .rule
-            .times
-            .or(if self.rule.every.is_some() { None } else { Some(1) });
+        let times = self.rule.times.or(self.rule.every.is_none().then_some(1));
         times.is_some_and(|times| self.hit >= times)
     }
-}
-
-/// The fault of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct FaultHit {
-    pub(crate) fault: Fault,
-    pub(crate) retry_after_seconds: u64,
-    pub(crate) delay: Duration,
 }
 
 /// The active rules, oldest first.
@@ -233,12 +209,8 @@ impl Rules {
         let mut rules = self.0.lock();
         rules.0 += 1;
         let id = rules.0;
-        rules.1.push(ActiveRule {
-            id,
-            rule,
-            matched: 0,
-            hit: 0,
-        });
+        let (matched, hit) = (0, 0);
+        rules.1.push(ActiveRule { id, rule, matched, hit });
         id
     }
 
@@ -252,17 +224,11 @@ impl Rules {
         self.0.lock().1.clone()
     }
 
-    /// Returns the fault of a request, by the first rule that applies. Later rules do not count the request.
-    pub(crate) fn fault_of(&self, request: &RequestFacts<'_>) -> Option<FaultHit> {
+    /// Returns the first rule by which the request has a fault. Later rules do not count the request.
+    pub(crate) fn hit(&self, request: &RequestFacts<'_>) -> Option<Rule> {
         let mut rules = self.0.lock();
         let mut matching = rules.1.iter_mut().filter(|active| active.rule.matches(request));
-        let hit = matching.find_map(|active| {
-            active.count_match().then(|| FaultHit {
-                fault: active.rule.fault,
-                retry_after_seconds: active.rule.retry_after_seconds,
-                delay: Duration::from_millis(active.rule.delay_ms),
-            })
-        });
+        let hit = matching.find_map(|active| active.count_match().then(|| active.rule.clone()));
         rules.1.retain(|active| !active.has_ended());
         hit
     }
@@ -282,65 +248,51 @@ mod tests {
             headers: &HeaderMap::new(),
             paths: ["/ws/i/Files/a"; 2],
         };
-        (0..requests)
-            .map(|_| rules.fault_of(&request).map_or('.', |_| 'x'))
-            .collect()
+        let hits = (0..requests).map(|_| rules.hit(&request));
+        hits.map(|hit| if hit.is_some() { 'x' } else { '.' }).collect()
     }
 
     #[test]
     fn a_rule_affects_the_next_requests_or_every_nth() {
         let rule = || Rule::new(Fault::ErrorBefore);
-        assert_eq!(pattern(rule(), 4), "x...");
-        assert_eq!(pattern(rule().times(2), 4), "xx..");
-        assert_eq!(pattern(rule().every(3), 9), "..x..x..x");
-        assert_eq!(pattern(rule().every(2).times(2), 8), ".x.x....");
-        assert_eq!(pattern(Rule { skip: 2, ..rule() }, 5), "..x..");
+        for (rule, hits) in [
+            (rule(), "x..."),
+            (rule().times(2), "xx.."),
+            (rule().every(3), "..x..x..x"),
+            (rule().every(2).times(2), ".x.x...."),
+            (Rule { skip: 2, ..rule() }, "..x.."),
+        ] {
+            assert_eq!(pattern(rule.clone(), hits.len()), hits, "{rule:?}");
+        }
     }
 
     #[test]
     fn a_rule_matches_by_verb_protocol_path_and_method() {
         let rule = || Rule::new(Fault::Slow);
-        assert_eq!(pattern(Rule::on(Fault::Slow, Verb::Append), 1), "x");
-        assert_eq!(pattern(Rule::on(Fault::Slow, Verb::Flush), 1), ".");
-        assert_eq!(pattern(rule().over(Protocol::Dfs), 1), "x");
-        assert_eq!(pattern(rule().over(Protocol::Blob), 1), ".");
-        assert_eq!(pattern(rule().below("/ws/i/"), 1), "x");
-        assert_eq!(pattern(rule().below("/other"), 1), ".");
-        assert_eq!(
-            pattern(
-                Rule {
-                    method: Some("patch".into()),
-                    ..rule()
-                },
-                1
-            ),
-            "x"
-        );
-        assert_eq!(
-            pattern(
-                Rule {
-                    method: Some("GET".into()),
-                    ..rule()
-                },
-                1
-            ),
-            "."
-        );
+        let of_method = |method: &str| Rule {
+            method: Some(method.to_owned()),
+            ..rule()
+        };
+        for (matching, other) in [
+            (Rule::on(Fault::Slow, Verb::Append), Rule::on(Fault::Slow, Verb::Flush)),
+            (rule().over(Protocol::Dfs), rule().over(Protocol::Blob)),
+            (rule().below("/ws/i/"), rule().below("/other")),
+            (of_method("patch"), of_method("GET")),
+        ] {
+            assert_eq!(pattern(matching.clone(), 1), "x", "{matching:?}");
+            assert_eq!(pattern(other.clone(), 1), ".", "{other:?}");
+        }
     }
 
     #[test]
     fn rules_are_json() {
-        let rule: Rule = serde_json::from_str(
-            r#"{"fault":"throttled","verb":"append","protocol":"dfs","times":3,"retry_after_seconds":2}"#,
-        )
-        .unwrap();
-        assert_eq!(
-            rule,
-            Rule {
-                retry_after_seconds: 2,
-                ..Rule::on(Fault::Throttled, Verb::Append).over(Protocol::Dfs).times(3)
-            }
-        );
+        let text = r#"{"fault":"throttled","verb":"append","protocol":"dfs","times":3,"retry_after_seconds":2}"#;
+        let rule: Rule = serde_json::from_str(text).unwrap();
+        let expected = Rule {
+            retry_after_seconds: 2,
+            ..Rule::on(Fault::Throttled, Verb::Append).over(Protocol::Dfs).times(3)
+        };
+        assert_eq!(rule, expected);
         let again: Rule = serde_json::from_str(&serde_json::to_string(&rule).unwrap()).unwrap();
         assert_eq!(again, rule);
         for wrong in [

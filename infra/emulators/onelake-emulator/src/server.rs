@@ -1,22 +1,22 @@
 //! The running emulator: one listener, plain or with TLS, over one folder.
 
-use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use axum::extract::Request;
 
-use crate::access::{AcceptedToken, Access, Account, Tokens};
+use crate::access::{AcceptedToken, Access, Tokens};
 use crate::admin;
 use crate::catalog::{Catalog, Item};
 use crate::counters::{Area, Counters, VerbCount};
-use crate::latency::Latency;
 use crate::rules::{Rule, Rules};
 use crate::service::serve;
 use crate::state::EmulatorState;
-use crate::storage::{FolderError, Storage, StoreError};
+use crate::storage::{Storage, StoreError};
 use crate::verbs::Verb;
 use emulator_kit::Server;
 use emulator_kit::certificates::Certificate;
@@ -40,12 +40,8 @@ pub struct Options {
     pub tokens: Vec<AcceptedToken>,
     /// Accepts any unexpired JWT for `https://storage.azure.com` as well, regardless of its signature.
     pub any_jwt: bool,
-    /// The account for shared keys, as `name=key in base64`; `None`: the well-known `devstoreaccount1`.
-    pub account: Option<String>,
     /// Opens `/__admin` to other machines that send it as a bearer token.
     pub admin_token: Option<String>,
-    /// Lets clients create and delete workspaces, as a storage account does and OneLake does not.
-    pub workspaces_by_api: bool,
     /// Refuses names of workspaces and items, as some tenants do.
     pub guids_only: bool,
     /// Delay of every answer, as the distance to a data centre adds it; whole milliseconds.
@@ -63,9 +59,7 @@ impl Options {
             items: Vec::new(),
             tokens: Vec::new(),
             any_jwt: false,
-            account: None,
             admin_token: None,
-            workspaces_by_api: false,
             guids_only: false,
             latency: Duration::ZERO,
         }
@@ -86,9 +80,6 @@ pub enum StartError {
         /// Why, and what to do.
         reason: String,
     },
-    /// The account.
-    #[error("the account is not NAME=KEY: a name of 3 to 24 lower-case letters and digits, and a key in base64")]
-    Account,
 }
 
 /// A running emulator. [`stop`](Self::stop) shuts it down gracefully; dropping it closes everything at once.
@@ -102,33 +93,25 @@ impl OneLake {
     /// connections once this returns.
     ///
     /// # Errors
-    /// A folder that cannot be used, an address that cannot be bound, an unusable certificate or account.
+    /// A folder that cannot be used, an address that cannot be bound, an unusable certificate.
     pub async fn start(options: Options) -> Result<Self, StartError> {
-        let account = match &options.account {
-            Some(text) => Account::parse(text).ok_or(StartError::Account)?,
-            None => Account::development(),
-        };
         let (storage, catalog) = open(&options)?;
         let state = Arc::new(EmulatorState {
             storage: Arc::new(storage),
             catalog,
-            access: Access::new(account, Tokens::new(options.tokens, options.any_jwt)),
+            access: Access::new(Tokens::new(options.tokens, options.any_jwt)),
             rules: Rules::default(),
             counters: Counters::default(),
             admin_token: options.admin_token,
-            workspaces_by_api: options.workspaces_by_api,
-            latency: Latency::new(options.latency),
+            latency_ms: AtomicU64::new(u64::try_from(options.latency.as_millis()).unwrap_or(u64::MAX)),
         });
-        let admin = admin::router(&state);
-        let service_of = {
-            let state = Arc::clone(&state);
-            move |peer| {
+        let (shared, admin) = (Arc::clone(&state), admin::router(&state));
+        let service_of = move |peer| {
+            let (state, admin) = (Arc::clone(&shared), admin.clone());
+            tower::service_fn(move |request: Request| {
                 let (state, admin) = (Arc::clone(&state), admin.clone());
-                tower::service_fn(move |request: Request| {
-                    let (state, admin) = (Arc::clone(&state), admin.clone());
-                    async move { serve(&state, &admin, peer, request).await }
-                })
-            }
+                async move { serve(&state, &admin, peer, request).await }
+            })
         };
         let server = Server::start(options.bind, options.tls.as_ref(), MAX_CONNECTIONS, service_of).await?;
         Ok(Self { server, state })
@@ -160,26 +143,10 @@ impl OneLake {
         self.state.rules.remove(None);
     }
 
-    /// Accepts a bearer token from now on, or changes its principal and expiry.
-    pub fn accept_token(&self, token: AcceptedToken) {
-        self.state.access.tokens.accept(token);
-    }
-
-    /// Refuses a bearer token from now on, unless any JWT is accepted.
-    pub fn refuse_token(&self, token: &str) {
-        self.state.access.tokens.forget(Some(token));
-    }
-
     /// Returns the counts of a verb.
     #[must_use]
     pub fn requests(&self, verb: Verb) -> VerbCount {
         self.state.counters.of(verb)
-    }
-
-    /// Returns the counts of all verbs.
-    #[must_use]
-    pub fn all_requests(&self) -> BTreeMap<Verb, VerbCount> {
-        self.state.counters.all()
     }
 
     /// Returns what OneLake would bill for all requests.
@@ -194,11 +161,6 @@ impl OneLake {
         self.state.counters.bill_of(area)
     }
 
-    /// Changes the delay of every answer from now on; whole milliseconds.
-    pub fn set_latency(&self, latency: Duration) {
-        self.state.latency.set(latency);
-    }
-
     /// Resets the counts and the bills to zero.
     pub fn clear_requests(&self) {
         self.state.counters.clear();
@@ -211,11 +173,11 @@ impl OneLake {
 }
 
 fn open(options: &Options) -> Result<(Storage, Catalog), StartError> {
-    let failed = |reason: String| StartError::Folder {
+    let failed = |reason: &dyn Display| StartError::Folder {
         folder: options.folder.display().to_string(),
-        reason,
+        reason: reason.to_string(),
     };
-    let storage = Storage::open(&options.folder).map_err(|error: FolderError| failed(error.to_string()))?;
+    let storage = Storage::open(&options.folder).map_err(|error| failed(&error))?;
     let read = || -> Result<Catalog, StoreError> {
         let catalog = Catalog::read(&storage, options.guids_only)?;
         for item in &options.items {
@@ -223,6 +185,6 @@ fn open(options: &Options) -> Result<(Storage, Catalog), StartError> {
         }
         Ok(catalog)
     };
-    let catalog = read().map_err(|error| failed(error.to_string()))?;
+    let catalog = read().map_err(|error| failed(&error))?;
     Ok((storage, catalog))
 }

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -18,7 +20,7 @@ use crate::errors::{
 };
 use crate::faults::Fault;
 use crate::request::Query;
-use crate::rules::{FaultHit, RequestFacts};
+use crate::rules::{RequestFacts, Rule};
 use crate::state::EmulatorState;
 use crate::target::Target;
 use crate::upload::Upload;
@@ -49,20 +51,15 @@ pub(crate) async fn serve(
     let (protocol, verb) = classify(&parts, has_path, &query);
     let area = Area::of(target.as_ref().ok(), verb, &query);
     state.counters.received(verb);
-    let hit = fault_of(state, &parts, target.as_ref().ok(), protocol, verb);
-    let fault = hit.map(|hit| hit.fault);
+    let rule = rule_of(state, &parts, target.as_ref().ok(), protocol, verb);
+    let fault = rule.as_ref().map(|rule| rule.fault);
 
     let mut upload = Some(Upload::new(body));
-    let answered = match fault_response(hit)? {
+    let answered = match fault_response(rule.as_ref())? {
         Some(error_response) => Err(error_response),
         None => {
-            if let Some(FaultHit {
-                fault: Fault::Slow,
-                delay,
-                ..
-            }) = hit
-            {
-                tokio::time::sleep(delay).await;
+            if let Some(rule) = rule.filter(|rule| rule.fault == Fault::Slow) {
+                tokio::time::sleep(Duration::from_millis(rule.delay_ms)).await;
             }
             let decoded = Decoded {
                 protocol,
@@ -93,7 +90,10 @@ pub(crate) async fn serve(
         };
         state.counters.billed(area, class, body_bytes);
     }
-    state.latency.wait().await;
+    let latency = Duration::from_millis(state.latency_ms.load(Ordering::Relaxed));
+    if !latency.is_zero() {
+        tokio::time::sleep(latency).await;
+    }
     match fault {
         Some(Fault::CutAfter) => return Err(CutError),
         Some(Fault::CutWithin) => return answers::cut(response, &parts.method).ok_or(CutError),
@@ -103,19 +103,19 @@ pub(crate) async fn serve(
     Ok(response)
 }
 
-fn fault_of(
+/// Returns the rule by which a request has a fault.
+fn rule_of(
     state: &EmulatorState,
     parts: &request::Parts,
     target: Option<&Target>,
     protocol: Protocol,
     verb: Verb,
-) -> Option<FaultHit> {
+) -> Option<Rule> {
     let asked = target.map(Target::shown).unwrap_or_default();
     // A rule may have the name of the item while the client uses its GUID.
-    let real = target
-        .and_then(|target| state.catalog.resolve(target, protocol).ok())
-        .map(|resolved| format!("/{}", resolved.path));
-    state.rules.fault_of(&RequestFacts {
+    let real = target.and_then(|target| state.catalog.resolve(target, protocol).ok());
+    let real = real.map(|resolved| format!("/{}", resolved.path));
+    state.rules.hit(&RequestFacts {
         method: &parts.method,
         protocol,
         verb,
@@ -125,29 +125,25 @@ fn fault_of(
 }
 
 /// Returns the answer of a fault that prevents the request from being carried out.
-fn fault_response(hit: Option<FaultHit>) -> Result<Option<ErrorResponse>, CutError> {
-    let Some(hit) = hit else {
+fn fault_response(rule: Option<&Rule>) -> Result<Option<ErrorResponse>, CutError> {
+    let Some(rule) = rule else {
         return Ok(None);
     };
     let later = |error: ServiceError| {
-        ErrorResponse::from(error).with_header(RETRY_AFTER, HeaderValue::from(hit.retry_after_seconds))
+        ErrorResponse::from(error).with_header(RETRY_AFTER, HeaderValue::from(rule.retry_after_seconds))
     };
-    Ok(match hit.fault {
-        Fault::Throttled => Some(later(THROTTLED)),
-        Fault::Unavailable => Some(later(SERVER_BUSY)),
-        Fault::ErrorBefore => Some(INTERNAL_ERROR.into()),
-        Fault::Expired => Some(ErrorResponse::challenge(INVALID_TOKEN)),
-        Fault::Forbidden => Some(PERMISSION_MISMATCH.into()),
-        Fault::Conflict => Some(IMMUTABLE.into()),
-        Fault::IfNoneMatchRefused => Some(UNSUPPORTED_HEADER.into()),
+    Ok(Some(match rule.fault {
+        Fault::Throttled => later(THROTTLED),
+        Fault::Unavailable => later(SERVER_BUSY),
+        Fault::ErrorBefore => INTERNAL_ERROR.into(),
+        Fault::Expired => ErrorResponse::challenge(INVALID_TOKEN),
+        Fault::Forbidden => PERMISSION_MISMATCH.into(),
+        Fault::Conflict => IMMUTABLE.into(),
+        Fault::IfNoneMatchRefused => UNSUPPORTED_HEADER.into(),
         Fault::CutBefore => return Err(CutError),
-        Fault::ErrorAfter
-        | Fault::Slow
-        | Fault::CutAfter
-        | Fault::CutWithin
-        | Fault::IfNoneMatchIgnored
-        | Fault::MetadataDropped => None,
-    })
+        // These come during or after the operation.
+        _ => return Ok(None),
+    }))
 }
 
 /// A request before it is authenticated.
@@ -166,36 +162,27 @@ async fn carry_out(
     decoded: Decoded,
     upload: &mut Option<Upload>,
 ) -> Result<Response, ErrorResponse> {
-    let Decoded {
-        protocol,
-        verb,
-        query,
-        target,
-        headers,
-    } = decoded;
+    let path = parts.uri.path();
     let principal = state
         .access
-        .authenticate(&parts.method, parts.uri.path(), &query, &parts.headers)?;
-    let target = target?;
-    if verb == Verb::Batch {
-        return Err(IDS_MISSING.into());
+        .authenticate(&parts.method, path, &decoded.query, &parts.headers)?;
+    let target = decoded.target?;
+    match decoded.verb {
+        Verb::Batch => return Err(IDS_MISSING.into()),
+        _ if !target.segments().is_empty() => {}
+        Verb::Unsupported => return Err(unsupported(&parts.method)),
+        // Workspaces cannot be listed here.
+        _ => return Err(INVALID_URI.into()),
     }
-    if target.segments().is_empty() {
-        return Err(match verb {
-            Verb::Unsupported => unsupported(&parts.method),
-            // Workspaces cannot be listed here.
-            _ => INVALID_URI.into(),
-        });
-    }
-    let target = state.catalog.resolve(&target, protocol)?;
+    let target = state.catalog.resolve(&target, decoded.protocol)?;
     state.access.authorize(&principal, target.path.workspace())?;
     let mut call = Call {
         state: Arc::clone(state),
         method: parts.method.clone(),
-        protocol,
-        verb,
-        query,
-        headers,
+        protocol: decoded.protocol,
+        verb: decoded.verb,
+        query: decoded.query,
+        headers: decoded.headers,
         principal,
         target,
         upload: upload.take().unwrap_or_else(|| Upload::new(Body::empty())),

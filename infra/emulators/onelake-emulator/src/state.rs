@@ -1,11 +1,11 @@
 //! What all requests of one emulator share.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use crate::access::Access;
 use crate::catalog::Catalog;
 use crate::counters::Counters;
-use crate::latency::Latency;
 use crate::rules::Rules;
 use crate::storage::Storage;
 
@@ -18,7 +18,6 @@ pub(crate) struct EmulatorState {
     pub(crate) counters: Counters,
     /// Opens the admin endpoint to other machines.
     pub(crate) admin_token: Option<String>,
-    /// Whether clients may create and delete workspaces.
-    pub(crate) workspaces_by_api: bool,
-    pub(crate) latency: Latency,
+    /// Delay of every answer, as the distance to a data centre adds it.
+    pub(crate) latency_ms: AtomicU64,
 }

@@ -32,13 +32,12 @@ pub(crate) use blocks::{BlockRef, BlockSource};
 pub(crate) use conditions::Conditions;
 pub(crate) use draft::Draft;
 pub(crate) use entry::{Entry, Stamp, http_date};
-pub(crate) use error::StoreError;
+pub(crate) use error::{IfFound, StoreError};
 pub(crate) use path::EntryPath;
 pub(crate) use properties::{Block, Properties};
 pub(crate) use walk::{ListDepth, ListEntry, ListOptions};
 
 use entry::Clock;
-use error::is_absence;
 use folders::{not_a_folder, open_file, open_folder, open_or_make_folder};
 use properties::Records;
 
@@ -88,10 +87,7 @@ impl Storage {
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
         for leftover in ["drafts", "trash"] {
-            match hidden.remove_dir_all(leftover) {
-                Err(error) if !is_absence(&error) => return Err(error.into()),
-                _ => {}
-            }
+            hidden.remove_dir_all(leftover).if_found()?;
         }
         let folder = |name: &str| open_or_make_folder(&hidden, &[name.to_owned()]);
         Ok(Self {
@@ -123,10 +119,8 @@ impl Storage {
 
     /// Returns the names of the folders in a folder, sorted; none if it does not exist.
     pub(crate) fn folders(&self, segments: &[String]) -> Result<Vec<String>, StoreError> {
-        let folder = match open_folder(&self.root, segments) {
-            Ok(folder) => folder,
-            Err(error) if is_absence(&error) => return Ok(Vec::new()),
-            Err(error) => return Err(error.into()),
+        let Some(folder) = open_folder(&self.root, segments).if_found()? else {
+            return Ok(Vec::new());
         };
         let mut names = Vec::new();
         for entry in folder.entries()? {
@@ -143,10 +137,9 @@ impl Storage {
     pub(crate) fn entry(&self, path: &EntryPath) -> Result<Option<Entry>, StoreError> {
         let (parents, name) = path.split();
         let metadata = open_folder(&self.root, parents).and_then(|folder| folder.symlink_metadata(name));
-        match metadata {
-            Ok(metadata) => Ok(Entry::of(&metadata)?),
-            Err(error) if is_absence(&error) => Ok(None),
-            Err(error) => Err(error.into()),
+        match metadata.if_found()? {
+            Some(metadata) => Ok(Entry::of(&metadata)?),
+            None => Ok(None),
         }
     }
 

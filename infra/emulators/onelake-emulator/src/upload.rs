@@ -51,21 +51,16 @@ impl Upload {
         let Some(stream) = &mut self.stream else {
             return Ok(None);
         };
-        match stream.get_mut().next().await {
-            Some(Ok(bytes)) => {
-                self.received_bytes += bytes.len() as u64;
-                Ok(Some(bytes))
-            }
-            Some(Err(error)) => {
+        let next = stream.get_mut().next().await.transpose();
+        match &next {
+            Ok(Some(bytes)) => self.received_bytes += bytes.len() as u64,
+            Ok(None) => self.stream = None,
+            Err(error) => {
                 self.stream = None;
                 tracing::debug!(%error, "OneLake emulator: incomplete request body");
-                Err(INCOMPLETE_BODY.into())
-            }
-            None => {
-                self.stream = None;
-                Ok(None)
             }
         }
+        next.map_err(|_| INCOMPLETE_BODY.into())
     }
 
     /// Streams it to a hidden file, and verifies the checksum.
@@ -76,11 +71,8 @@ impl Upload {
         checksum: Checksum,
     ) -> Result<Received, ErrorResponse> {
         let maker = Arc::clone(storage);
-        let made = tokio::task::spawn_blocking(move || maker.draft())
-            .await
-            .map_err(io::Error::other)
-            .flatten();
-        let (draft, file) = made.map_err(|error| ErrorResponse::internal(&error))?;
+        let made = tokio::task::spawn_blocking(move || maker.draft()).await;
+        let (draft, file) = made.map_err(io::Error::other)??;
         let mut file = tokio::fs::File::from_std(file);
         file.set_max_buf_size(WRITE_BYTES);
         let mut file = BufWriter::with_capacity(WRITE_BYTES, file);
@@ -92,11 +84,9 @@ impl Upload {
                 return Err(BODY_TOO_LARGE.into());
             }
             hash.update(&bytes);
-            file.write_all(&bytes)
-                .await
-                .map_err(|error| ErrorResponse::internal(&error))?;
+            file.write_all(&bytes).await?;
         }
-        file.flush().await.map_err(|error| ErrorResponse::internal(&error))?;
+        file.flush().await?;
         Ok(Received {
             draft,
             length,

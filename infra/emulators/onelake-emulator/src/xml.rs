@@ -4,6 +4,7 @@ use quick_xml::Reader;
 use quick_xml::escape::escape;
 use quick_xml::events::Event;
 
+use crate::content::OCTETS;
 use crate::errors::{ErrorResponse, INVALID_XML};
 use crate::storage::{Block, BlockRef, BlockSource, ListEntry};
 
@@ -27,14 +28,14 @@ pub(crate) struct ListParameters<'a> {
     pub(crate) service: &'a str,
     pub(crate) container: &'a str,
     /// `Prefix`, `Marker`, `MaxResults` and `Delimiter`, if they were given.
-    pub(crate) given: Vec<(&'a str, String)>,
+    pub(crate) given: Vec<(&'a str, &'a str)>,
     /// Whether folders are listed as prefixes, without the paths below them.
     pub(crate) by_level: bool,
     pub(crate) next: Option<String>,
 }
 
 /// Returns the answer to a list.
-pub(crate) fn list(head: &ListParameters<'_>, lines: &[(String, ListEntry)]) -> String {
+pub(crate) fn list(head: &ListParameters<'_>, entries: &[ListEntry]) -> String {
     let mut out = format!(
         "{DECLARATION}<EnumerationResults ServiceEndpoint=\"{}\" ContainerName=\"{}\">",
         escape(head.service),
@@ -44,13 +45,13 @@ pub(crate) fn list(head: &ListParameters<'_>, lines: &[(String, ListEntry)]) -> 
         element(&mut out, name, value);
     }
     out.push_str("<Blobs>");
-    for (name, listed) in lines {
+    for listed in entries {
         if head.by_level && listed.entry.is_folder() {
             out.push_str("<BlobPrefix>");
-            element(&mut out, "Name", &format!("{name}/"));
+            element(&mut out, "Name", &format!("{}/", listed.name));
             out.push_str("</BlobPrefix>");
         } else {
-            blob(&mut out, name, listed);
+            blob(&mut out, listed);
         }
     }
     out.push_str("</Blobs>");
@@ -59,46 +60,38 @@ pub(crate) fn list(head: &ListParameters<'_>, lines: &[(String, ListEntry)]) -> 
     out
 }
 
-fn blob(out: &mut String, name: &str, listed: &ListEntry) {
-    let ListEntry { entry, properties, .. } = listed;
+fn blob(out: &mut String, listed: &ListEntry) {
+    let ListEntry {
+        name,
+        entry,
+        properties,
+    } = listed;
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
     out.push_str("<Blob>");
     element(out, "Name", name);
     out.push_str("<Properties>");
-    element(out, "Creation-Time", &entry.created.http_date());
-    element(out, "Last-Modified", &entry.stamp.http_date());
-    element(out, "Etag", &entry.stamp.etag());
-    element(
-        out,
-        "ResourceType",
-        if entry.is_folder() { "directory" } else { "file" },
-    );
-    element(out, "Content-Length", &entry.length.to_string());
-    element(
-        out,
-        "Content-Type",
-        properties.content_type.as_deref().unwrap_or(crate::content::OCTETS),
-    );
-    element(
-        out,
-        "Content-Encoding",
-        properties.content_encoding.as_deref().unwrap_or(""),
-    );
-    element(
-        out,
-        "Content-Language",
-        properties.content_language.as_deref().unwrap_or(""),
-    );
-    element(out, "Content-MD5", properties.content_md5.as_deref().unwrap_or(""));
-    element(
-        out,
-        "Content-Disposition",
-        properties.content_disposition.as_deref().unwrap_or(""),
-    );
-    element(out, "Cache-Control", properties.cache_control.as_deref().unwrap_or(""));
-    element(out, "BlobType", "BlockBlob");
-    element(out, "LeaseStatus", "unlocked");
-    element(out, "LeaseState", "available");
-    element(out, "ServerEncrypted", "true");
+    for (name, value) in [
+        ("Creation-Time", entry.created.http_date()),
+        ("Last-Modified", entry.stamp.http_date()),
+        ("Etag", entry.stamp.etag()),
+        ("ResourceType", entry.resource_type().to_owned()),
+        ("Content-Length", entry.length.to_string()),
+        (
+            "Content-Type",
+            properties.content_type.clone().unwrap_or_else(|| OCTETS.to_owned()),
+        ),
+        ("Content-Encoding", text(&properties.content_encoding)),
+        ("Content-Language", text(&properties.content_language)),
+        ("Content-MD5", text(&properties.content_md5)),
+        ("Content-Disposition", text(&properties.content_disposition)),
+        ("Cache-Control", text(&properties.cache_control)),
+        ("BlobType", "BlockBlob".to_owned()),
+        ("LeaseStatus", "unlocked".to_owned()),
+        ("LeaseState", "available".to_owned()),
+        ("ServerEncrypted", "true".to_owned()),
+    ] {
+        element(out, name, &value);
+    }
     out.push_str("</Properties>");
     if !properties.metadata.is_empty() || entry.is_folder() {
         out.push_str("<Metadata>");
@@ -177,19 +170,14 @@ mod tests {
     #[test]
     fn a_block_list_is_parsed_in_its_order() {
         let text = "\u{feff}<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<BlockList>\n  <Latest>QQ==</Latest>\n\t<Committed>Qg==</Committed><Uncommitted>Qw==</Uncommitted></BlockList>\n";
-        let blocks = parse_block_list(text).unwrap();
         let expected = [
             (BlockSource::Latest, "QQ=="),
             (BlockSource::Committed, "Qg=="),
             (BlockSource::Uncommitted, "Qw=="),
         ];
-        assert_eq!(
-            blocks,
-            expected.map(|(source, id)| BlockRef {
-                source,
-                id: id.to_owned()
-            })
-        );
+        let expected = expected.map(|(source, id)| (source, id.to_owned()));
+        let expected = expected.map(|(source, id)| BlockRef { source, id });
+        assert_eq!(parse_block_list(text).unwrap(), expected);
         assert_eq!(parse_block_list("<BlockList/>").unwrap(), []);
         assert_eq!(parse_block_list("<BlockList></BlockList>").unwrap(), []);
     }

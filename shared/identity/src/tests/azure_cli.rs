@@ -2,36 +2,34 @@
 //!
 //! <https://learn.microsoft.com/cli/azure/account#az-account-get-access-token>
 
-use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+
+use tempfile::TempDir;
 
 use super::*;
 
 /// Puts an `az` into `folder`.
 pub(super) fn install(folder: &Path, script: &str) {
-    use std::os::unix::fs::PermissionsExt;
     let draft = folder.join("az.sh");
     std::fs::write(&draft, format!("#!/bin/sh\n{script}\n")).unwrap();
     std::fs::set_permissions(&draft, PermissionsExt::from_mode(0o755)).unwrap();
     // Another process copies it: a child process that another test starts meanwhile would inherit a file that this process
     // has open for writing, and the script could not be run ("text file busy").
-    let copied = Command::new("cp")
-        .arg("-p")
-        .arg(&draft)
-        .arg(folder.join("az"))
-        .status()
-        .unwrap();
-    assert!(copied.success());
+    let copied = Command::new("cp").arg("-p").arg(&draft).arg(folder.join("az")).status();
+    assert!(copied.unwrap().success());
 }
 
-fn login(folder: &Path, tenant: Option<&str>, limits: TimeLimits) -> Identity {
-    let mut path = OsString::from(folder);
-    path.push(":/usr/bin:/bin");
-    let path = path.into_string().unwrap();
+/// Returns a folder with an `az`, and the identity that uses it.
+fn login(script: &str, tenant: Option<&str>, limits: TimeLimits) -> (TempDir, Identity) {
+    let folder = tempfile::tempdir().unwrap();
+    install(folder.path(), script);
+    let path = format!("{}:/usr/bin:/bin", folder.path().display());
     let mut variables = vec![("PATH", path.as_str())];
     variables.extend(tenant.map(|tenant| ("AZURE_TENANT_ID", tenant)));
-    Identity::with_limits(&settings(&variables), limits).unwrap()
+    let identity = Identity::with_limits(&settings(&variables), limits).unwrap();
+    (folder, identity)
 }
 
 /// Counts its runs, and rejects the arguments that `az` would reject.
@@ -52,9 +50,7 @@ JSON"#;
 
 #[tokio::test]
 async fn az_runs_once_for_many_callers() {
-    let folder = tempfile::tempdir().unwrap();
-    install(folder.path(), LOGGED_IN);
-    let identity = login(folder.path(), None, LONG_TIMEOUTS);
+    let (folder, identity) = login(LOGGED_IN, None, LONG_TIMEOUTS);
     assert_eq!(identity.describe(), "login of the Azure CLI");
     let tokens = futures::future::join_all((0..20).map(|_| identity.token(STORAGE))).await;
     for token in tokens {
@@ -68,33 +64,31 @@ async fn az_runs_once_for_many_callers() {
 
 #[tokio::test]
 async fn a_configured_tenant_is_passed_to_az() {
-    let folder = tempfile::tempdir().unwrap();
-    install(folder.path(), LOGGED_IN);
-    let identity = login(folder.path(), Some(TENANT), LONG_TIMEOUTS);
-    assert_eq!(
-        text(&identity.token(EVENT_HUBS).await.unwrap()),
-        format!("cli-token-for-{EVENT_HUBS}-{TENANT}")
-    );
+    let (_folder, identity) = login(LOGGED_IN, Some(TENANT), LONG_TIMEOUTS);
+    let token = identity.token(EVENT_HUBS).await.unwrap();
+    assert_eq!(text(&token), format!("cli-token-for-{EVENT_HUBS}-{TENANT}"));
 }
 
 #[tokio::test]
 async fn errors_of_az_say_what_to_do() {
+    let no_login = "no valid login: run `az login`";
+    let no_token = "its answer holds no token";
     for (script, expected) in [
         (
             "echo \"ERROR: Please run 'az login' to setup account.\" >&2; exit 1",
-            "no valid login: run `az login`",
+            no_login,
         ),
         (
-            "echo 'ERROR: AADSTS700082: The refresh token has expired due to inactivity.' >&2; exit 1",
-            "no valid login: run `az login`",
+            "echo 'ERROR: AADSTS700082: The refresh token has expired.' >&2; exit 1",
+            no_login,
         ),
         (
             "echo 'ERROR: AADSTS70043: The refresh token has expired.' >&2; exit 1",
-            "no valid login: run `az login`",
+            no_login,
         ),
         (
-            "echo 'ERROR: The command failed with an unexpected error.' >&2; exit 1",
-            "failed: ERROR: The command failed",
+            "echo 'ERROR: An unexpected error.' >&2; exit 1",
+            "failed: ERROR: An unexpected error.",
         ),
         ("exit 3", "it ended with code 3"),
         ("exit 127", "`az` is not on PATH"),
@@ -102,12 +96,10 @@ async fn errors_of_az_say_what_to_do() {
             "echo '{\"accessToken\":\"planted\",\"tokenType\":\"Bearer\"}'",
             "Azure CLI 2.54 or newer is needed",
         ),
-        ("echo 'Welcome to the Azure CLI! planted'", "its answer holds no token"),
-        ("head -c 1000000 /dev/zero", "its answer holds no token"),
+        ("echo 'Welcome to the Azure CLI! planted'", no_token),
+        ("head -c 1000000 /dev/zero", no_token),
     ] {
-        let folder = tempfile::tempdir().unwrap();
-        install(folder.path(), script);
-        let identity = login(folder.path(), None, LONG_TIMEOUTS);
+        let (_folder, identity) = login(script, None, LONG_TIMEOUTS);
         let error = identity.token(STORAGE).await.unwrap_err();
         assert!(error.to_string().contains(expected), "{script}: {error}");
         assert!(!error.to_string().contains("planted"), "{error}");
@@ -117,18 +109,12 @@ async fn errors_of_az_say_what_to_do() {
 
 #[tokio::test]
 async fn an_az_that_hangs_is_killed_with_its_child_processes() {
-    let folder = tempfile::tempdir().unwrap();
     // Like `az`: a script that runs Python.
-    install(
-        folder.path(),
-        "sh -c 'echo $$ > \"$0\"; sleep 600' \"$(dirname \"$0\")/pid\"; true",
-    );
-    let identity = login(folder.path(), None, SHORT_TIMEOUTS);
+    let script = "sh -c 'echo $$ > \"$0\"; sleep 600' \"$(dirname \"$0\")/pid\"; true";
+    let (folder, identity) = login(script, None, SHORT_TIMEOUTS);
     let error = first_failure(&identity).await;
-    assert!(
-        error.is_transient() && error.to_string().contains("did not end within"),
-        "{error}"
-    );
+    let line = error.to_string();
+    assert!(error.is_transient() && line.contains("did not end within"), "{line}");
     let file = folder.path().join("pid");
     let is_running = || {
         let pid = std::fs::read_to_string(&file).unwrap_or_default();
@@ -142,7 +128,6 @@ async fn an_az_that_hangs_is_killed_with_its_child_processes() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), gone)
-        .await
-        .expect("it is ended");
+    let ended = tokio::time::timeout(Duration::from_secs(60), gone).await;
+    ended.expect("it is ended");
 }

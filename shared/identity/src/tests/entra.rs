@@ -11,57 +11,50 @@ pub(super) const SECRET: &str = "pla8Q~nted-secret/of+the=application";
 
 /// Returns a token in the format of Entra.
 pub(super) fn token(text: &str, seconds: i64) -> Reply {
-    Reply::Json(
-        200,
-        format!(
-            r#"{{"token_type":"Bearer","expires_in":{seconds},"ext_expires_in":{seconds},"access_token":"{text}"}}"#
-        ),
-    )
+    let body = format!(
+        r#"{{"token_type":"Bearer","expires_in":{seconds},"ext_expires_in":{seconds},"access_token":"{text}"}}"#
+    );
+    Reply::json(200, body)
 }
 
 /// Returns an error response in the format of Entra, with new ids each time.
 pub(super) fn error_reply(status: u16, error: &str, code: u32, sentence: &str) -> Reply {
-    Reply::Json(
-        status,
-        format!(
-            r#"{{"error":"{error}","error_description":"AADSTS{code}: {sentence} Trace ID: 0e5b2f6c-1 Correlation ID: {number} Timestamp: 2026-11-24 10:00:00Z","error_codes":[{code}],"timestamp":"2026-11-24 10:00:00Z","trace_id":"0e5b2f6c-1","correlation_id":"{number}","error_uri":"https://login.microsoftonline.com/error?code={code}"}}"#,
-            number = uuid::Uuid::new_v4()
-        ),
-    )
+    let number = uuid::Uuid::new_v4();
+    let body = format!(
+        r#"{{"error":"{error}","error_description":"AADSTS{code}: {sentence} Trace ID: 0e5b2f6c-1 Correlation ID: {number} Timestamp: 2026-11-24 10:00:00Z","error_codes":[{code}],"timestamp":"2026-11-24 10:00:00Z","trace_id":"0e5b2f6c-1","correlation_id":"{number}","error_uri":"https://login.microsoftonline.com/error?code={code}"}}"#
+    );
+    Reply::json(status, body)
 }
 
-pub(super) fn service_principal(server: &Server, limits: TimeLimits) -> Identity {
+fn application(server: &Server, name: &str, value: &str, limits: TimeLimits) -> Identity {
     let mut settings = settings(&[
         ("AZURE_TENANT_ID", TENANT),
         ("AZURE_CLIENT_ID", CLIENT),
-        ("AZURE_CLIENT_SECRET", SECRET),
         ("AZURE_AUTHORITY_HOST", &server.url),
+        (name, value),
     ]);
     settings.ca_pem = Some(server.ca_pem.clone());
     Identity::with_limits(&settings, limits).unwrap()
 }
 
+pub(super) fn service_principal(server: &Server, limits: TimeLimits) -> Identity {
+    application(server, "AZURE_CLIENT_SECRET", SECRET, limits)
+}
+
 fn workload_identity(server: &Server, file: &Path) -> Identity {
-    let mut settings = settings(&[
-        ("AZURE_TENANT_ID", TENANT),
-        ("AZURE_CLIENT_ID", CLIENT),
-        ("AZURE_FEDERATED_TOKEN_FILE", file.to_str().unwrap()),
-        ("AZURE_AUTHORITY_HOST", &server.url),
-    ]);
-    settings.ca_pem = Some(server.ca_pem.clone());
-    Identity::with_limits(&settings, LONG_TIMEOUTS).unwrap()
+    let file = file.to_str().unwrap();
+    application(server, "AZURE_FEDERATED_TOKEN_FILE", file, LONG_TIMEOUTS)
 }
 
 /// Checks the common part of a request as Entra does.
 fn is_client_credentials(request: &RecordedRequest) -> bool {
+    let form = request.form();
+    let field = |name| form.get(name).map(String::as_str);
     request.method == "POST"
         && request.uri.path() == format!("/{TENANT}/oauth2/v2.0/token")
         && request.header("content-type") == "application/x-www-form-urlencoded"
-        && request
-            .form()
-            .get("grant_type")
-            .is_some_and(|grant| grant == "client_credentials")
-        && request.form().get("client_id").is_some_and(|id| id == CLIENT)
+        && field("grant_type") == Some("client_credentials")
+        && field("client_id") == Some(CLIENT)
 }
 
 #[tokio::test]
@@ -154,64 +147,29 @@ async fn errors_of_entra_state_the_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("azure-identity-token");
     std::fs::write(&file, "federated").unwrap();
-    for (by_secret, status, error, code, advice) in [
-        (true, 401, "invalid_client", 7_000_222, "has expired: create a new one"),
+    let (secret, federated) = (true, false);
+    for (by_secret, status, code, advice) in [
+        (secret, 401, 7_000_222, "has expired: create a new one"),
+        (secret, 401, 7_000_215, "the value of the secret, not its id"),
+        (secret, 400, 700_016, "check AZURE_CLIENT_ID and AZURE_TENANT_ID"),
+        (secret, 400, 90_002, "check AZURE_TENANT_ID"),
+        (secret, 400, 500_011, "check the name of the namespace"),
+        (federated, 401, 700_024, "Kubernetes has not renewed it"),
+        (federated, 400, 70_021, "federated identity credential must name"),
+        (federated, 401, 700_213, "federated identity credential must name"),
+        (federated, 400, 700_016, "check AZURE_CLIENT_ID and AZURE_TENANT_ID"),
         (
-            true,
-            401,
-            "invalid_client",
-            7_000_215,
-            "the value of the secret, not its id",
-        ),
-        (
-            true,
+            secret,
             400,
-            "unauthorized_client",
-            700_016,
-            "check AZURE_CLIENT_ID and AZURE_TENANT_ID",
-        ),
-        (true, 400, "invalid_request", 90_002, "check AZURE_TENANT_ID"),
-        (
-            true,
-            400,
-            "invalid_resource",
-            500_011,
-            "check the name of the namespace",
-        ),
-        (false, 401, "invalid_client", 700_024, "Kubernetes has not renewed it"),
-        (
-            false,
-            400,
-            "invalid_request",
-            70_021,
-            "federated identity credential must name",
-        ),
-        (
-            false,
-            401,
-            "invalid_client",
-            700_213,
-            "federated identity credential must name",
-        ),
-        (
-            false,
-            400,
-            "unauthorized_client",
-            700_016,
-            "check AZURE_CLIENT_ID and AZURE_TENANT_ID",
-        ),
-        (
-            true,
-            400,
-            "invalid_request",
             123_456,
             "was refused a token with 400: AADSTS123456: A sentence.",
         ),
     ] {
-        let server = Server::tls(move |_, _| error_reply(status, error, code, "A sentence."));
-        let identity = match by_secret {
-            true => service_principal(&server, LONG_TIMEOUTS),
-            false => workload_identity(&server, &file),
+        let server = Server::tls(move |_, _| error_reply(status, "invalid_client", code, "A sentence."));
+        let identity = if by_secret {
+            service_principal(&server, LONG_TIMEOUTS)
+        } else {
+            workload_identity(&server, &file)
         };
         let error = identity.token(STORAGE).await.unwrap_err();
         assert!(!error.is_transient(), "{error}");
@@ -227,12 +185,12 @@ async fn errors_of_entra_state_the_remedy() {
 #[tokio::test]
 async fn transient_errors_of_entra_are_retried() {
     let server = Server::tls(|_, number| match number {
-        1 => Reply::Html(503, "<html>Our services aren't available right now</html>".to_owned()),
+        1 => Reply::html(503, "<html>Our services aren't available right now</html>"),
         2 => error_reply(
             400,
             "temporarily_unavailable",
             90_033,
-            "A transient error has occurred. Please try again.",
+            "A transient error has occurred.",
         ),
         3 => Reply::Throttled(1),
         _ => token("at-last", 3599),
@@ -245,29 +203,24 @@ async fn transient_errors_of_entra_are_retried() {
 
 #[tokio::test]
 async fn hostile_answers_are_errors_within_limits_of_time_and_size() {
-    let large = format!(
-        r#"{{"access_token":"{}","expires_in":3599,"token_type":"Bearer"}}"#,
-        "x".repeat(80_000)
-    );
+    let text = "x".repeat(80_000);
+    let large = format!(r#"{{"access_token":"{text}","expires_in":3599,"token_type":"Bearer"}}"#);
     for (reply, expected) in [
         (
-            Reply::Html(200, "<html>Sign in to the hotel's network</html>".to_owned()),
+            Reply::html(200, "<html>Sign in to the network</html>"),
             "content type text/html",
         ),
-        (
-            Reply::Html(302, "<html>moved</html>".to_owned()),
-            "content type text/html",
-        ),
-        (Reply::Html(502, "<html>bad gateway</html>".to_owned()), "answered 502"),
-        (Reply::Html(404, String::new()), "refused a token with 404"),
-        (Reply::Json(200, "{}".to_owned()), "is not a usable token"),
-        (Reply::Json(200, "[[[[".to_owned()), "is not a usable token"),
-        (Reply::Json(200, large), "more than 64 KiB"),
+        (Reply::html(302, "<html>moved</html>"), "content type text/html"),
+        (Reply::html(502, "<html>bad gateway</html>"), "answered 502"),
+        (Reply::html(404, ""), "refused a token with 404"),
+        (Reply::json(200, "{}"), "is not a usable token"),
+        (Reply::json(200, "[[[["), "is not a usable token"),
+        (Reply::json(200, large), "more than 64 KiB"),
         (token("x", i64::MAX), "is not a usable token"),
         (token("x", i64::MIN), "is not a usable token"),
         (token("x", 0), "check this machine's clock"),
         (token("x\\r\\nx-injected: 1", 3599), "is not a usable token"),
-        (Reply::Json(400, "null".to_owned()), "refused a token with 400"),
+        (Reply::json(400, "null"), "refused a token with 400"),
         (Reply::Endless, "more than 64 KiB"),
         (Reply::Silence, "did not answer within 500ms"),
         (Reply::Stuck, "did not answer within 500ms"),
@@ -285,12 +238,11 @@ async fn hostile_answers_are_errors_within_limits_of_time_and_size() {
 #[tokio::test]
 async fn a_server_that_cannot_be_reached_or_trusted_is_named() {
     // A port that is closed.
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
+    let closed = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
-        .unwrap()
-        .port();
-    let url = format!("https://127.0.0.1:{port}");
+        .unwrap();
+    let url = format!("https://{closed}");
     let mut unreachable = settings(&[
         ("AZURE_TENANT_ID", TENANT),
         ("AZURE_CLIENT_ID", CLIENT),

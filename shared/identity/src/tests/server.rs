@@ -54,6 +54,14 @@ pub(super) enum Reply {
 }
 
 impl Reply {
+    pub(super) fn json(status: u16, body: impl Into<String>) -> Self {
+        Self::Json(status, body.into())
+    }
+
+    pub(super) fn html(status: u16, body: impl Into<String>) -> Self {
+        Self::Html(status, body.into())
+    }
+
     async fn into_response(self) -> Response<Body> {
         let answer = |status: u16, content_type: &str, body: Body| {
             let answer = Response::builder().status(status).header("content-type", content_type);
@@ -69,18 +77,13 @@ impl Reply {
             }
             Self::Silence => std::future::pending().await,
             Self::Endless => {
-                let piece = Bytes::from_static(&[b' '; 8192]);
-                answer(
-                    200,
-                    "application/json",
-                    Body::from_stream(stream::repeat_with(move || Ok::<_, Infallible>(piece.clone()))),
-                )
+                let pieces = stream::repeat(Ok::<_, Infallible>(Bytes::from_static(&[b' '; 8192])));
+                answer(200, "application/json", Body::from_stream(pieces))
             }
-            Self::Stuck => answer(
-                200,
-                "application/json",
-                Body::from_stream(stream::pending::<Result<Bytes, Infallible>>()),
-            ),
+            Self::Stuck => {
+                let pieces = stream::pending::<Result<Bytes, Infallible>>();
+                answer(200, "application/json", Body::from_stream(pieces))
+            }
         }
     }
 }
@@ -144,11 +147,8 @@ impl Server {
             }
             None => {
                 let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                (
-                    "http",
-                    String::new(),
-                    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() }),
-                )
+                let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+                ("http", String::new(), task)
             }
         };
         Self {
@@ -161,10 +161,6 @@ impl Server {
 
     pub(super) fn requests(&self) -> usize {
         self.recorded.lock().unwrap().len()
-    }
-
-    pub(super) fn request<T>(&self, number: usize, read: impl FnOnce(&RecordedRequest) -> T) -> T {
-        read(&self.recorded.lock().unwrap()[number - 1])
     }
 }
 
@@ -180,15 +176,13 @@ fn certificate() -> (RustlsConfig, String) {
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
     let certificate = dated(vec!["localhost".to_owned()]).signed_by(&key, &authority).unwrap();
+    let private = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let tls = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(
-            vec![certificate.der().clone()],
-            PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
-        )
+        .with_single_cert(vec![certificate.der().clone()], private)
         .unwrap();
     (RustlsConfig::from_config(Arc::new(tls)), authority.pem())
 }

@@ -36,7 +36,7 @@ macro_rules! relationships {
 const TEXT: &str = "{text}";
 
 /// A document with the path as its only paragraph.
-const DOCX: &[(&str, &str)] = &[
+pub(super) const DOCX: &[(&str, &str)] = &[
     (
         "[Content_Types].xml",
         content_types!("word/document.xml" is "wordprocessingml.document.main"),
@@ -56,7 +56,7 @@ const DOCX: &[(&str, &str)] = &[
 ];
 
 /// A workbook with one sheet and the path in its first cell.
-const XLSX: &[(&str, &str)] = &[
+pub(super) const XLSX: &[(&str, &str)] = &[
     (
         "[Content_Types].xml",
         content_types!(
@@ -89,16 +89,8 @@ const XLSX: &[(&str, &str)] = &[
     ),
 ];
 
-pub(super) fn docx(text: &str, filler: u64) -> [Vec<u8>; 2] {
-    archive(DOCX, text, filler)
-}
-
-pub(super) fn xlsx(text: &str, filler: u64) -> [Vec<u8>; 2] {
-    archive(XLSX, text, filler)
-}
-
-/// A ZIP archive (PKWARE APPNOTE) of stored entries: their headers and data, and the central directory.
-fn archive(parts: &[(&str, &str)], text: &str, filler: u64) -> [Vec<u8>; 2] {
+/// Returns a ZIP archive (PKWARE APPNOTE) of stored entries: their headers and data, and the central directory.
+pub(super) fn archive(parts: &[(&str, &str)], text: &str, filler: u64) -> [Vec<u8>; 2] {
     let (mut entries, mut directory) = (Vec::new(), Vec::new());
     for (name, data) in parts {
         let data = data.replace(TEXT, text);

@@ -3,12 +3,12 @@
 //! Decoders stop at the end of a picture, so the text and the filler follow it. In a film they are a `free` box.
 
 /// A PNG (ISO/IEC 15948) of one pixel.
-const PNG: &[u8] =
+pub(super) const PNG: &[u8] =
     b"\x89PNG\r\n\x1A\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x02\0\0\0\x90wS\xDE\0\0\0\x0CIDATx\xDAc0N\x9B\x09\0\x02\
     \x02\x013hz1\xF8\0\0\0\0IEND\xAEB`\x82";
 
 /// A baseline JPEG (ITU-T T.81) of 8 × 8 grey pixels: quantization by 1, one Huffman code for each table.
-const JPEG: &[u8] =
+pub(super) const JPEG: &[u8] =
     b"\xFF\xD8\xFF\xE0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0\xFF\xDB\0C\0\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\
     \x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\
     \x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\xFF\xC0\0\
@@ -16,12 +16,12 @@ const JPEG: &[u8] =
     \0\0\0\0\0\0\0\0\0\0\0\0\0\0\xFF\xDA\0\x08\x01\x01\0\0?\0?\xFF\xD9";
 
 /// A GIF (version 89a) of one pixel.
-const GIF: &[u8] =
+pub(super) const GIF: &[u8] =
     b"GIF89a\x01\0\x01\0\x80\0\0\x33\x66\x99\xFF\xFF\xFF\x2C\0\0\0\0\x01\0\x01\0\0\x02\x02\x44\x01\0\x3B";
 
 /// File types of QuickTime and MP4 (ISO/IEC 14496-12), of the same length.
-const QUICKTIME: &[u8; 28] = b"\0\0\0\x1Cftypqt  \0\0\x02\0qt  isommp41";
-const MP4: &[u8; 28] = b"\0\0\0\x1Cftypisom\0\0\x02\0isomiso2mp41";
+pub(super) const QUICKTIME: &[u8; 28] = b"\0\0\0\x1Cftypqt  \0\0\x02\0qt  isommp41";
+pub(super) const MP4: &[u8; 28] = b"\0\0\0\x1Cftypisom\0\0\x02\0isomiso2mp41";
 
 /// The description of a film of one second, and the header of the data behind it: one video track, one frame, [`JPEG`].
 const FILM: &[u8] =
@@ -38,31 +38,11 @@ const FILM: &[u8] =
     \0\x01\0\0\0\x01\0\0\0\x01\0\0\0\x18stsz\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\x9F\0\0\0\x14stco\0\0\0\0\0\0\0\x01\0\0\
     \x02{\0\0\0\xA7mdat";
 
-pub(super) fn png(text: &str, _: u64) -> [Vec<u8>; 2] {
-    picture(PNG, text)
-}
-
-pub(super) fn jpeg(text: &str, _: u64) -> [Vec<u8>; 2] {
-    picture(JPEG, text)
-}
-
-pub(super) fn gif(text: &str, _: u64) -> [Vec<u8>; 2] {
-    picture(GIF, text)
-}
-
-pub(super) fn quicktime(text: &str, filler: u64) -> [Vec<u8>; 2] {
-    film(QUICKTIME, text, filler)
-}
-
-pub(super) fn mp4(text: &str, filler: u64) -> [Vec<u8>; 2] {
-    film(MP4, text, filler)
-}
-
-fn picture(sample: &[u8], text: &str) -> [Vec<u8>; 2] {
+pub(super) fn picture(sample: &[u8], text: &str) -> [Vec<u8>; 2] {
     [[sample, text.as_bytes()].concat(), Vec::new()]
 }
 
-fn film(file_type: &[u8], text: &str, filler: u64) -> [Vec<u8>; 2] {
+pub(super) fn film(file_type: &[u8], text: &str, filler: u64) -> [Vec<u8>; 2] {
     let free = (8 + text.len() as u64 + filler) as u32;
     let parts = [file_type, FILM, JPEG, &free.to_be_bytes(), b"free", text.as_bytes()];
     [parts.concat(), Vec::new()]

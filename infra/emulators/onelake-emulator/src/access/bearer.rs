@@ -8,6 +8,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use parking_lot::RwLock;
 use serde::Deserialize;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -46,15 +47,6 @@ pub(crate) struct Tokens {
     any_jwt: bool,
 }
 
-/// A token at the admin endpoint.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub(crate) struct TokenSummary {
-    /// The beginning of the token's SHA-256.
-    pub(crate) sha256: String,
-    pub(crate) principal: String,
-    pub(crate) expires_at: Option<Timestamp>,
-}
-
 /// The claims that matter here.
 #[derive(Deserialize)]
 struct Claims {
@@ -77,16 +69,12 @@ impl Tokens {
     }
 
     /// Accepts a token from now on, or changes its principal and expiry.
-    pub(crate) fn accept(
-        &self,
-        AcceptedToken {
-            token,
-            principal,
-            expires_at,
-        }: AcceptedToken,
-    ) {
-        let mut known = self.known.write();
-        known.insert(Sha256::digest(token).into(), Owner { principal, expires_at });
+    pub(crate) fn accept(&self, token: AcceptedToken) {
+        let owner = Owner {
+            principal: token.principal,
+            expires_at: token.expires_at,
+        };
+        self.known.write().insert(Sha256::digest(token.token).into(), owner);
     }
 
     /// Refuses a token from now on, or all.
@@ -100,18 +88,16 @@ impl Tokens {
         }
     }
 
-    pub(crate) fn summaries(&self) -> Vec<TokenSummary> {
+    /// Returns the tokens for the admin endpoint, with the beginning of their SHA-256.
+    pub(crate) fn summaries(&self) -> Vec<Value> {
         let known = self.known.read();
-        let mut shown: Vec<TokenSummary> = known
-            .iter()
-            .map(|(hash, known)| TokenSummary {
-                sha256: hex::encode(&hash[..8]),
-                principal: known.principal.clone(),
-                expires_at: known.expires_at,
-            })
-            .collect();
-        shown.sort_by(|a, b| (&a.principal, &a.sha256).cmp(&(&b.principal, &b.sha256)));
-        shown
+        let mut sorted: Vec<_> = known.iter().collect();
+        sorted.sort_by_key(|(hash, owner)| (&owner.principal, *hash));
+        let summaries = sorted.into_iter().map(|(hash, owner)| {
+            let sha256 = hex::encode(&hash[..8]);
+            json!({"sha256": sha256, "principal": owner.principal, "expires_at": owner.expires_at})
+        });
+        summaries.collect()
     }
 
     /// Returns the principal of a token; `None` if it is unknown or expired.
@@ -168,14 +154,9 @@ mod tests {
     #[test]
     fn a_token_is_accepted_until_it_expires_or_is_removed() {
         let second = |s: i64| Timestamp::from_second(Timestamp::now().as_second() + s).unwrap();
-        let tokens = Tokens::new(
-            [
-                token("a", None),
-                token("b", Some(second(60))),
-                token("c", Some(second(-1))),
-            ],
-            false,
-        );
+        let (alive, expired) = (Some(second(60)), Some(second(-1)));
+        let tokens = [token("a", None), token("b", alive), token("c", expired)];
+        let tokens = Tokens::new(tokens, false);
         assert_eq!(tokens.principal("a").as_deref(), Some("upload"));
         assert_eq!(tokens.principal("b").as_deref(), Some("upload"));
         assert_eq!(tokens.principal("c"), None);
@@ -191,40 +172,23 @@ mod tests {
     #[test]
     fn tokens_are_never_shown() {
         let tokens = Tokens::new([token("very-secret", None)], false);
-        assert!(
-            !serde_json::to_string(&tokens.summaries())
-                .unwrap()
-                .contains("very-secret")
-        );
+        assert!(!json!(tokens.summaries()).to_string().contains("very-secret"));
         assert!(!format!("{:?}", token("very-secret", None)).contains("very-secret"));
     }
 
     #[test]
     fn any_jwt_for_storage_is_accepted_only_with_the_option() {
         let now = Timestamp::now().as_second();
-        let jwt = |claims: String| format!("e30.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(claims));
-        let good = jwt(format!(
-            r#"{{"aud":"https://storage.azure.com/","exp":{},"oid":"x"}}"#,
-            now + 60
-        ));
+        let jwt = |claims: Value| format!("e30.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(claims.to_string()));
+        let good = jwt(json!({"aud": "https://storage.azure.com/", "exp": now + 60, "oid": "x"}));
         let open = Tokens::new([], true);
         assert_eq!(open.principal(&good).as_deref(), Some("x"));
         assert_eq!(Tokens::new([], false).principal(&good), None);
         for bad in [
-            jwt(format!(
-                r#"{{"aud":"https://storage.azure.com","exp":{},"oid":"x"}}"#,
-                now - 1
-            )),
-            jwt(format!(
-                r#"{{"aud":"https://vault.azure.net","exp":{},"oid":"x"}}"#,
-                now + 60
-            )),
-            jwt(r#"{"aud":"https://storage.azure.com","oid":"x"}"#.into()),
-            jwt(format!(
-                r#"{{"aud":"https://storage.azure.com","exp":{},"nbf":{},"oid":"x"}}"#,
-                now + 60,
-                now + 30
-            )),
+            jwt(json!({"aud": AUDIENCE, "exp": now - 1, "oid": "x"})),
+            jwt(json!({"aud": "https://vault.azure.net", "exp": now + 60, "oid": "x"})),
+            jwt(json!({"aud": AUDIENCE, "oid": "x"})),
+            jwt(json!({"aud": AUDIENCE, "exp": now + 60, "nbf": now + 30, "oid": "x"})),
             "a.b.c".into(),
             "opaque".into(),
             format!("{good}.more"),

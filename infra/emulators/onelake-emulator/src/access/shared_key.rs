@@ -39,18 +39,6 @@ impl Account {
         }
     }
 
-    /// `name=key`, the key in base64.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let (name, key) = text.split_once('=')?;
-        let key = BASE64_STANDARD.decode(key).ok().filter(|key| !key.is_empty())?;
-        let is_name =
-            (3..=24).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-        is_name.then(|| Self {
-            name: name.to_owned(),
-            key,
-        })
-    }
-
     /// Verifies `account:signature`, and returns the name of the account as the principal.
     pub(crate) fn verify(
         &self,
@@ -99,9 +87,8 @@ fn string_to_sign(
     order: fn(&str, &str) -> Ordering,
 ) -> String {
     let value = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let length = Some(value("content-length"))
-        .filter(|length| *length != "0")
-        .unwrap_or("");
+    let length = value("content-length");
+    let length = if length == "0" { "" } else { length };
     let date = if headers.contains_key("x-ms-date") {
         ""
     } else {
@@ -124,11 +111,8 @@ fn string_to_sign(
     ]
     .join("\n");
 
-    let mut names: Vec<&str> = headers
-        .keys()
-        .map(HeaderName::as_str)
-        .filter(|name| name.starts_with("x-ms-"))
-        .collect();
+    let names = headers.keys().map(HeaderName::as_str);
+    let mut names: Vec<&str> = names.filter(|name| name.starts_with("x-ms-")).collect();
     names.sort_by(|a, b| order(a, b));
     for name in names {
         text.push_str(&format!("{name}:{}\n", value(name).trim()));
@@ -166,10 +150,9 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        pairs
-            .iter()
-            .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
-            .collect()
+        let pairs = pairs.iter();
+        let headers = pairs.map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
+        headers.collect()
     }
 
     /// The example in Microsoft's documentation, with its text to sign.
@@ -214,18 +197,11 @@ mod tests {
 
     #[test]
     fn a_signature_is_valid_for_its_request_and_for_15_minutes() {
-        let account = Account::parse("someaccount=c2VjcmV0").unwrap();
+        let account = Account::development();
+        assert_eq!(account.key.len(), 64);
         let date = |ago: i64| crate::storage::http_date(Timestamp::now().as_second() - ago);
-        assert_eq!(signed(&account, &date(0)), Ok("someaccount".into()));
+        assert_eq!(signed(&account, &date(0)), Ok(DEVELOPMENT_ACCOUNT.into()));
         assert_eq!(signed(&account, &date(3600)), Err("AuthenticationFailed"));
         assert_eq!(signed(&account, "yesterday"), Err("AuthenticationFailed"));
-    }
-
-    #[test]
-    fn accounts_are_written_with_their_key() {
-        assert_eq!(Account::development().key.len(), 64);
-        for wrong in ["account", "account=", "account=%", "Acc=c2VjcmV0", "a=c2VjcmV0"] {
-            assert!(Account::parse(wrong).is_none(), "{wrong}");
-        }
     }
 }

@@ -11,9 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::commit::Part;
 use super::conditions::Conditions;
-use super::error::is_absence;
 use super::folders::open_file;
-use super::{Draft, Entry, EntryPath, Properties, Stamp, Storage, StoreError, upload_key};
+use super::{Draft, Entry, EntryPath, IfFound, Properties, Stamp, Storage, StoreError, upload_key};
 
 /// The staged ranges.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,13 +107,8 @@ impl Storage {
             Draft::kept(&self.appends, &key)
         } else {
             let (_, _, committed) = self.read(path)?;
-            let whole = |from, length| Part {
-                from,
-                offset: 0,
-                length,
-            };
-            let committed = whole(committed.ok_or(StoreError::WrongKind)?, staged.start);
-            let appended = whole(open_file(&self.appends, &key)?, position - staged.start);
+            let committed = Part::whole(committed.ok_or(StoreError::WrongKind)?, staged.start);
+            let appended = Part::whole(open_file(&self.appends, &key)?, position - staged.start);
             self.joined([Ok(committed), Ok(appended)])?
         };
         let flushed = self.put_at(path, &draft, conditions, Some(staged.base), |mut properties| {
@@ -139,10 +133,8 @@ impl Storage {
 
     /// Returns what is staged for the current version of the file.
     fn staged(&self, key: &str, entry: &Entry) -> Result<Option<Staged>, StoreError> {
-        let bytes = match self.appends.read(index(key)) {
-            Ok(bytes) => bytes,
-            Err(error) if is_absence(&error) => return Ok(None),
-            Err(error) => return Err(error.into()),
+        let Some(bytes) = self.appends.read(index(key)).if_found()? else {
+            return Ok(None);
         };
         let staged: Option<Staged> = serde_json::from_slice(&bytes).ok();
         let staged = staged.filter(|staged| staged.base == entry.stamp);
@@ -154,32 +146,27 @@ impl Storage {
 
     /// Assigns the staged data of version `from` to version `to`: only properties have changed.
     pub(super) fn rebase_appends(&self, key: &str, from: Stamp, to: Stamp) -> Result<(), StoreError> {
-        match self.appends.read(index(key)) {
-            Ok(bytes) => match serde_json::from_slice::<Staged>(&bytes) {
-                Ok(staged) if staged.base == from => self.write_index(key, &Staged { base: to, ..staged }),
-                _ => self.forget_appends(key),
-            },
-            Err(error) if is_absence(&error) => Ok(()),
-            Err(error) => Err(error.into()),
+        let Some(bytes) = self.appends.read(index(key)).if_found()? else {
+            return Ok(());
+        };
+        match serde_json::from_slice::<Staged>(&bytes) {
+            Ok(staged) if staged.base == from => self.write_index(key, &Staged { base: to, ..staged }),
+            _ => self.forget_appends(key),
         }
     }
 
     /// Writes the ranges atomically: if the emulator is killed, the previous ones remain.
     fn write_index(&self, key: &str, staged: &Staged) -> Result<(), StoreError> {
         let part = format!("{key}.part");
-        self.appends
-            .write(&part, serde_json::to_vec(staged).map_err(io::Error::from)?)?;
+        let json = serde_json::to_vec(staged).map_err(io::Error::from)?;
+        self.appends.write(&part, json)?;
         Ok(self.appends.rename(&part, &self.appends, index(key))?)
     }
 
     /// Discards what is staged.
     pub(super) fn forget_appends(&self, key: &str) -> Result<(), StoreError> {
-        for name in [index(key), key.to_owned()] {
-            match self.appends.remove_file(&name) {
-                Err(error) if !is_absence(&error) => return Err(error.into()),
-                _ => {}
-            }
-        }
+        self.appends.remove_file(index(key)).if_found()?;
+        self.appends.remove_file(key).if_found()?;
         Ok(())
     }
 }

@@ -4,9 +4,8 @@ use std::io;
 
 use super::commit::Part;
 use super::conditions::Conditions;
-use super::error::is_absence;
 use super::folders::{open_file, open_folder, open_or_make_folder};
-use super::{Block, Draft, Entry, EntryPath, Properties, Storage, StoreError, upload_key};
+use super::{Block, Draft, Entry, EntryPath, IfFound, Properties, Storage, StoreError, upload_key};
 
 /// Where a block of a block list comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,10 +31,12 @@ impl Storage {
     pub(crate) fn put_block(&self, path: &EntryPath, id: &str, draft: &Draft) -> Result<(), StoreError> {
         let key = upload_key(path);
         let _upload = self.uploads_to(&key);
-        match self.stat(path) {
-            Ok((_, properties)) if properties.by_dfs => return Err(StoreError::WrittenByDfs),
-            Ok(_) | Err(StoreError::NotFound) => {}
-            Err(error) => return Err(error),
+        if self
+            .stat(path)
+            .if_found()?
+            .is_some_and(|(_, properties)| properties.by_dfs)
+        {
+            return Err(StoreError::WrittenByDfs);
         }
         let folder = open_or_make_folder(&self.blocks, &[key])?;
         Ok(draft.move_to(&folder, &hex::encode(id))?)
@@ -43,23 +44,20 @@ impl Storage {
 
     /// Returns the uncommitted blocks, sorted by id.
     pub(crate) fn uncommitted(&self, path: &EntryPath) -> Result<Vec<Block>, StoreError> {
-        let folder = match open_folder(&self.blocks, &[upload_key(path)]) {
-            Ok(folder) => folder,
-            Err(error) if is_absence(&error) => return Ok(Vec::new()),
-            Err(error) => return Err(error.into()),
+        let Some(folder) = open_folder(&self.blocks, &[upload_key(path)]).if_found()? else {
+            return Ok(Vec::new());
         };
         let mut blocks = Vec::new();
         for entry in folder.entries()? {
             let entry = entry?;
-            let name = entry.file_name().into_string().ok();
-            let id = name
-                .and_then(|name| hex::decode(name).ok())
-                .and_then(|id| String::from_utf8(id).ok());
-            if let Some(id) = id {
-                blocks.push(Block {
-                    id,
-                    size: entry.metadata()?.len(),
-                });
+            let id = entry
+                .file_name()
+                .into_string()
+                .ok()
+                .and_then(|name| hex::decode(name).ok());
+            if let Some(id) = id.and_then(|id| String::from_utf8(id).ok()) {
+                let size = entry.metadata()?.len();
+                blocks.push(Block { id, size });
             }
         }
         blocks.sort_by(|a, b| a.id.cmp(&b.id));
@@ -76,20 +74,17 @@ impl Storage {
     ) -> Result<Entry, StoreError> {
         let key = upload_key(path);
         let _upload = self.uploads_to(&key);
-        let (current, committed) = match self.read(path) {
-            Ok((_, record, _)) if record.by_dfs => return Err(StoreError::WrittenByDfs),
-            Ok((_, record, file)) => (file, record.blocks),
-            Err(StoreError::NotFound) => (None, Vec::new()),
-            Err(error) => return Err(error),
+        let (current, committed) = match self.read(path).if_found()? {
+            Some((_, record, _)) if record.by_dfs => return Err(StoreError::WrittenByDfs),
+            Some((_, record, file)) => (file, record.blocks),
+            None => (None, Vec::new()),
         };
         let mut blocks = Vec::with_capacity(list.len());
         let mut parts = Vec::with_capacity(list.len());
         let uncommitted = self.uncommitted(path)?;
         for BlockRef { source, id } in list {
-            let put = uncommitted
-                .iter()
-                .find(|block| block.id == *id && *source != BlockSource::Committed);
-            if let Some(block) = put {
+            let put = uncommitted.iter().find(|block| block.id == *id);
+            if let Some(block) = put.filter(|_| *source != BlockSource::Committed) {
                 blocks.push(block.clone());
                 parts.push((None, block.size, id));
                 continue;
@@ -113,11 +108,7 @@ impl Storage {
                 length,
             }),
             (Some(_), None) => Err(io::ErrorKind::NotFound.into()),
-            (None, _) => Ok(Part {
-                from: open_file(&folder, &hex::encode(id))?,
-                offset: 0,
-                length,
-            }),
+            (None, _) => Ok(Part::whole(open_file(&folder, &hex::encode(id))?, length)),
         }))?;
         let entry = self.put_at(path, &draft, conditions, None, |_| Properties { blocks, ..properties })?;
         self.forget_blocks(&key)?;
@@ -127,9 +118,6 @@ impl Storage {
 
     /// Discards the blocks of a blob.
     pub(super) fn forget_blocks(&self, key: &str) -> Result<(), StoreError> {
-        match self.blocks.remove_dir_all(key) {
-            Err(error) if !is_absence(&error) => Err(error.into()),
-            _ => Ok(()),
-        }
+        Ok(self.blocks.remove_dir_all(key).if_found().map(drop)?)
     }
 }

@@ -1,15 +1,13 @@
 //! Operations that change names: writing a file, creating a folder, renaming, removing.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom};
 
-use cap_std::fs::Dir;
 use uuid::Uuid;
 
 use super::conditions::Conditions;
-use super::error::is_absence;
 use super::folders::{not_a_folder, open_file, open_folder, open_or_make_folder};
-use super::{Draft, Entry, EntryPath, Properties, Stamp, Storage, StoreError, upload_key};
+use super::{Draft, Entry, EntryPath, IfFound, Properties, Stamp, Storage, StoreError, upload_key};
 
 impl Storage {
     /// Writes a draft to a path, if the conditions hold. `properties` gets those of the previous file. Missing folders are
@@ -141,13 +139,8 @@ impl Storage {
                 Some(target) if target.is_folder() && !self.is_empty(to)? => return Err(StoreError::NotEmpty),
                 _ => {}
             }
-            let to_folder = open_folder(&self.root, to_parents).map_err(|error| {
-                if is_absence(&error) {
-                    StoreError::ParentNotFound
-                } else {
-                    error.into()
-                }
-            })?;
+            let to_folder = open_folder(&self.root, to_parents).if_found()?;
+            let to_folder = to_folder.ok_or(StoreError::ParentNotFound)?;
             let from_folder = open_folder(&self.root, from_parents)?;
             self.records.rename(from, to, source.is_folder())?;
             from_folder.rename(from_name, &to_folder, to_name)?;
@@ -188,22 +181,15 @@ impl Storage {
         let _upload = self.uploads_to(&key);
         self.forget_appends(&key)?;
         self.forget_blocks(&key)?;
-        remove_all(&self.trash, &trash_name)
+        self.trash.remove_dir_all(&trash_name).if_found()?;
+        Ok(())
     }
 
     /// Returns a draft with a copy of a file, and its properties.
     pub(crate) fn copy_of(&self, path: &EntryPath, conditions: &Conditions) -> Result<(Draft, Properties), StoreError> {
-        let (entry, properties, file) = match self.read(path) {
-            Err(StoreError::NotFound) => return Err(StoreError::SourceNotFound),
-            read => read?,
-        };
+        let (entry, properties, file) = self.read(path).if_found()?.ok_or(StoreError::SourceNotFound)?;
         conditions.check_write(Some(&entry))?;
-        let from = file.ok_or(StoreError::WrongKind)?;
-        let whole = Part {
-            from,
-            offset: 0,
-            length: entry.length,
-        };
+        let whole = Part::whole(file.ok_or(StoreError::WrongKind)?, entry.length);
         Ok((self.joined([Ok(whole)])?, properties))
     }
 
@@ -216,19 +202,11 @@ impl Storage {
         let (draft, mut file) = self.draft()?;
         for part in parts {
             // Between files, the kernel copies the bytes or shares the blocks on disk.
-            let Part {
-                mut from,
-                offset,
-                length,
-            } = part?;
-            io::Seek::seek(&mut from, io::SeekFrom::Start(offset))?;
-            let copied = io::copy(&mut io::Read::take(&mut from, length), &mut file)?;
-            if copied != length {
-                return Err(io::Error::new(
-                    io::ErrorKind::UnexpectedEof,
-                    "the file was truncated while it was copied",
-                )
-                .into());
+            let mut part = part?;
+            part.from.seek(SeekFrom::Start(part.offset))?;
+            if io::copy(&mut part.from.take(part.length), &mut file)? != part.length {
+                let reason = "the file was truncated while it was copied";
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, reason).into());
             }
         }
         Ok(draft)
@@ -242,9 +220,9 @@ pub(super) struct Part {
     pub(super) length: u64,
 }
 
-fn remove_all(folder: &Dir, name: &str) -> Result<(), StoreError> {
-    match folder.remove_dir_all(name) {
-        Err(error) if !is_absence(&error) => Err(error.into()),
-        _ => Ok(()),
+impl Part {
+    pub(super) fn whole(from: File, length: u64) -> Self {
+        let offset = 0;
+        Self { from, offset, length }
     }
 }

@@ -1,6 +1,7 @@
 //! `If-Match`, `If-None-Match`, `If-Modified-Since` and `If-Unmodified-Since`, for the target of a request and for its source.
 
 use axum::http::HeaderMap;
+use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 
 use super::entry::Entry;
@@ -21,9 +22,8 @@ impl Tags {
         if text.trim() == "*" {
             return Self::Any;
         }
-        let tags = text
-            .split(',')
-            .map(|tag| tag.trim().trim_start_matches("W/").trim_matches('"').to_owned());
+        let tags = text.split(',').map(|tag| tag.trim().trim_start_matches("W/"));
+        let tags = tags.map(|tag| tag.trim_matches('"').to_owned());
         Self::These(tags.collect())
     }
 
@@ -56,14 +56,11 @@ impl Conditions {
 
     fn read(headers: &HeaderMap, prefix: &str) -> Result<Self, ErrorResponse> {
         let tags = |name: &str| Ok::<_, ErrorResponse>(header(headers, &format!("{prefix}{name}"))?.map(Tags::parse));
-        let date = |name: &str| match header(headers, &format!("{prefix}{name}"))? {
-            None => Ok(None),
-            Some(text) => {
-                let parsed = DateTimeParser::new().parse_timestamp(text);
-                parsed
-                    .map(|timestamp| Some(timestamp.as_second()))
-                    .map_err(|_| ErrorResponse::from(INVALID_HEADER))
-            }
+        let date = |name: &str| {
+            let text = header(headers, &format!("{prefix}{name}"))?;
+            let date = text.map(|text| DateTimeParser::new().parse_timestamp(text)).transpose();
+            let date = date.map_err(|_| ErrorResponse::from(INVALID_HEADER))?;
+            Ok::<_, ErrorResponse>(date.map(Timestamp::as_second))
         };
         Ok(Self {
             matching: tags("if-match")?,
@@ -75,26 +72,25 @@ impl Conditions {
 
     /// Checks the conditions before a write. A star in `If-None-Match` means "only if it does not exist".
     pub(crate) fn check_write(&self, current: Option<&Entry>) -> Result<(), StoreError> {
-        match (&self.none_matching, current) {
-            (Some(Tags::Any), Some(_)) => return Err(StoreError::Exists),
-            (Some(tags), Some(entry)) if tags.matches(entry) => return Err(StoreError::ConditionNotMet),
-            _ => {}
-        }
-        match (&self.matching, current) {
-            (Some(_), None) => return Err(StoreError::ConditionNotMet),
-            (Some(tags), Some(entry)) if !tags.matches(entry) => return Err(StoreError::ConditionNotMet),
-            _ => {}
-        }
         let Some(entry) = current else {
-            return Ok(());
+            return if self.matching.is_some() {
+                Err(StoreError::ConditionNotMet)
+            } else {
+                Ok(())
+            };
         };
         let changed = entry.stamp.seconds();
-        if self.modified_since.is_some_and(|since| changed <= since)
+        if self.none_matching == Some(Tags::Any) {
+            Err(StoreError::Exists)
+        } else if self.none_matching.as_ref().is_some_and(|tags| tags.matches(entry))
+            || self.matching.as_ref().is_some_and(|tags| !tags.matches(entry))
+            || self.modified_since.is_some_and(|since| changed <= since)
             || self.unmodified_since.is_some_and(|since| changed > since)
         {
-            return Err(StoreError::ConditionNotMet);
+            Err(StoreError::ConditionNotMet)
+        } else {
+            Ok(())
         }
-        Ok(())
     }
 
     /// Checks the conditions before a read.

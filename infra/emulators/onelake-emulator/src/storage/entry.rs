@@ -58,9 +58,8 @@ impl Stamp {
 pub(crate) fn http_date(seconds: i64) -> String {
     let timestamp = Timestamp::from_second(seconds).unwrap_or_default();
     // Fails for years that an HTTP date cannot have.
-    DateTimePrinter::new()
-        .timestamp_to_rfc9110_string(&timestamp)
-        .unwrap_or_default()
+    let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&timestamp);
+    date.unwrap_or_default()
 }
 
 /// Strictly increasing times, so that no two writes have the same ETag.
@@ -111,13 +110,20 @@ impl Entry {
             stamp,
             created: metadata
                 .created()
-                .map_or(stamp, |time| Stamp::of(time.into_std()))
-                .min(stamp),
+                .map_or(stamp, |time| Stamp::of(time.into_std()).min(stamp)),
         }))
     }
 
     pub(crate) fn is_folder(&self) -> bool {
         self.kind == Kind::Folder
+    }
+
+    /// Returns `x-ms-resource-type`.
+    pub(crate) fn resource_type(&self) -> &'static str {
+        match self.kind {
+            Kind::File => "file",
+            Kind::Folder => "directory",
+        }
     }
 }
 
@@ -130,10 +136,7 @@ mod tests {
         let stamp = Stamp(17_000_000_001_234_567);
         assert_eq!(Stamp::of(stamp.time()), stamp);
         assert!(stamp.etag().starts_with("0x8D"), "{}", stamp.etag());
-        assert_eq!(
-            Stamp(784_111_777 * TICKS_PER_SECOND).http_date(),
-            "Sun, 06 Nov 1994 08:49:37 GMT"
-        );
+        assert_eq!(http_date(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT");
     }
 
     #[test]

@@ -58,7 +58,7 @@ impl StoreError {
             Self::WrongPosition => (errors::INVALID_FLUSH_POSITION, errors::INVALID_FLUSH_POSITION),
             Self::UnknownBlock => (errors::INVALID_BLOCK_LIST, errors::INVALID_BLOCK_LIST),
             Self::WrittenByDfs => (errors::WRITTEN_BY_DFS, errors::WRITTEN_BY_DFS),
-            Self::Io(error) => return ErrorResponse::internal(&error),
+            Self::Io(error) => return error.into(),
         };
         match protocol {
             Protocol::Dfs => dfs.into(),
@@ -68,7 +68,28 @@ impl StoreError {
 }
 
 /// Whether a path leads to nothing: a name is missing, a file is in the way, or a link is, which is never followed.
-pub(crate) fn is_absence(error: &io::Error) -> bool {
+pub(super) fn is_absence(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
         || error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+}
+
+/// A result that is `None` instead of an error if a path leads to nothing.
+pub(crate) trait IfFound<T, E> {
+    fn if_found(self) -> Result<Option<T>, E>;
+}
+
+impl<T> IfFound<T, io::Error> for io::Result<T> {
+    fn if_found(self) -> io::Result<Option<T>> {
+        self.map(Some)
+            .or_else(|error| if is_absence(&error) { Ok(None) } else { Err(error) })
+    }
+}
+
+impl<T> IfFound<T, StoreError> for Result<T, StoreError> {
+    fn if_found(self) -> Result<Option<T>, StoreError> {
+        match self {
+            Err(StoreError::NotFound) => Ok(None),
+            found => found.map(Some),
+        }
+    }
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::entry::{Entry, Stamp};
-use super::error::is_absence;
+use super::error::IfFound;
 use super::folders::{open_folder, open_or_make_folder};
 use super::path::EntryPath;
 
@@ -78,10 +78,8 @@ impl Records {
     pub(super) fn read(&self, path: &EntryPath, entry: &Entry) -> io::Result<Properties> {
         let (folder, name) = record_of(path, entry.is_folder());
         let read = open_folder(&self.0, &folder).and_then(|folder| folder.open(&name));
-        let file = match read {
-            Ok(file) => file,
-            Err(error) if is_absence(&error) => return Ok(Properties::default()),
-            Err(error) => return Err(error),
+        let Some(file) = read.if_found()? else {
+            return Ok(Properties::default());
         };
         let mut bytes = Vec::new();
         file.take(MAX_RECORD_BYTES).read_to_end(&mut bytes)?;
@@ -112,10 +110,8 @@ impl Records {
 
     pub(super) fn remove(&self, path: &EntryPath, is_folder: bool) -> io::Result<()> {
         let (folder, name) = record_of(path, is_folder);
-        match open_folder(&self.0, &folder).and_then(|folder| folder.remove_file(&name)) {
-            Err(error) if !is_absence(&error) => Err(error),
-            _ => Ok(()),
-        }
+        let removed = open_folder(&self.0, &folder).and_then(|folder| folder.remove_file(&name));
+        removed.if_found().map(drop)
     }
 
     /// Moves the record of a file, or the records of a folder and everything below it, and replaces those at `to`.
@@ -131,19 +127,17 @@ impl Records {
         } else {
             to_folder.remove_file(&to_name)
         };
-        removed.or_else(|error| if is_absence(&error) { Ok(()) } else { Err(error) })?;
-        let renamed =
-            open_folder(&self.0, &from_folder).and_then(|folder| folder.rename(&from_name, &to_folder, &to_name));
-        renamed.or_else(|error| if is_absence(&error) { Ok(()) } else { Err(error) })
+        removed.if_found()?;
+        let from_folder = open_folder(&self.0, &from_folder);
+        let renamed = from_folder.and_then(|folder| folder.rename(&from_name, &to_folder, &to_name));
+        renamed.if_found().map(drop)
     }
 
     /// Removes the record of a folder and those of everything below it.
     pub(super) fn remove_tree(&self, path: &EntryPath) -> io::Result<()> {
         let (folder, name) = tree_of(path);
-        match open_folder(&self.0, &folder).and_then(|folder| folder.remove_dir_all(&name)) {
-            Err(error) if !is_absence(&error) => Err(error),
-            _ => Ok(()),
-        }
+        let removed = open_folder(&self.0, &folder).and_then(|folder| folder.remove_dir_all(&name));
+        removed.if_found().map(drop)
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::ops::ControlFlow;
 
+use cap_fs_ext::DirExt;
 use cap_std::fs::Dir;
 
-use super::error::is_absence;
 use super::folders::open_folder;
-use super::{Entry, EntryPath, Properties, Storage, StoreError};
+use super::{Entry, EntryPath, IfFound, Properties, Storage, StoreError};
 use crate::names::{MAX_DEPTH, name_error};
 
 /// The depth of a list.
@@ -75,17 +75,12 @@ impl Storage {
         let mut segments = vec![workspace.to_owned()];
         segments.extend(base.split_terminator('/').map(str::to_owned));
         // A prefix may contain what a name cannot; then nothing begins with it.
-        let matches_nothing =
-            segments.len() > MAX_DEPTH || segments.iter().any(|segment| name_error(segment).is_some());
-        if matches_nothing {
-            return Ok((Vec::new(), None));
-        }
-        match open_folder(&self.root, &segments) {
-            Ok(folder) => {
-                let _ = page.visit(&folder, base, segments.len())?;
-            }
-            Err(error) if is_absence(&error) => {}
-            Err(error) => return Err(error.into()),
+        let are_names = segments.iter().all(|segment| name_error(segment).is_none());
+        if are_names
+            && segments.len() <= MAX_DEPTH
+            && let Some(folder) = open_folder(&self.root, &segments).if_found()?
+        {
+            let _ = page.visit(&folder, base, segments.len())?;
         }
         Ok((page.found, page.next))
     }
@@ -98,24 +93,17 @@ impl Page<'_> {
             return Ok(ControlFlow::Continue(()));
         }
         for (key, step) in self.steps(folder, base)? {
-            match step {
-                Step::Shown => {
-                    if self.show(folder, base, key)?.is_break() {
-                        return Ok(ControlFlow::Break(()));
-                    }
-                }
-                Step::Below => {
-                    let name = key[base.len()..].trim_end_matches('/');
-                    let below = match cap_fs_ext::DirExt::open_dir_nofollow(folder, name) {
-                        Ok(below) => below,
-                        // It was removed in the meantime.
-                        Err(error) if is_absence(&error) => continue,
-                        Err(error) => return Err(error.into()),
-                    };
-                    if self.visit(&below, &key, depth + 1)?.is_break() {
-                        return Ok(ControlFlow::Break(()));
-                    }
-                }
+            let name = key[base.len()..].trim_end_matches('/');
+            let flow = match step {
+                Step::Shown => self.show(folder, name, &key)?,
+                Step::Below => match folder.open_dir_nofollow(name).if_found()? {
+                    Some(below) => self.visit(&below, &key, depth + 1)?,
+                    // It was removed in the meantime.
+                    None => continue,
+                },
+            };
+            if flow.is_break() {
+                return Ok(flow);
             }
         }
         Ok(ControlFlow::Continue(()))
@@ -131,68 +119,55 @@ impl Page<'_> {
         for entry in folder.entries()? {
             let entry = entry?;
             // Names that requests cannot have are not listed.
-            let Some(name) = entry
-                .file_name()
-                .into_string()
-                .ok()
-                .filter(|name| name_error(name).is_none())
-            else {
+            let name = entry.file_name().into_string().ok();
+            let Some(name) = name.filter(|name| name_error(name).is_none()) else {
                 continue;
             };
             let kind = entry.file_type()?;
+            if !kind.is_file() && !kind.is_dir() {
+                continue;
+            }
             let mut key = format!("{base}{name}");
-            let shown = |key: &str| key.starts_with(prefix) && key >= start;
-            if kind.is_file() {
-                if shown(&key) {
-                    steps.push((key, Step::Shown));
-                }
-            } else if kind.is_dir() {
+            if kind.is_dir() {
                 let below = format!("{key}/");
+                let may_match = below.starts_with(prefix) || prefix.starts_with(&below);
+                let is_past = below.as_str() >= start || start.starts_with(&below);
                 if depth == ListDepth::Level {
                     // Sorted with its slash, as Blob clients get it.
                     key = below;
-                    if shown(&key) {
-                        steps.push((key, Step::Shown));
-                    }
-                    continue;
-                }
-                if shown(&key) {
-                    steps.push((key, Step::Shown));
-                }
-                let may_match = below.starts_with(prefix) || prefix.starts_with(&below);
-                let is_past = below.as_str() >= start || start.starts_with(&below);
-                if may_match && is_past {
+                } else if may_match && is_past {
                     steps.push((below, Step::Below));
                 }
+            }
+            if key.starts_with(prefix) && key.as_str() >= start {
+                steps.push((key, Step::Shown));
             }
         }
         steps.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         Ok(steps)
     }
 
-    fn show(&mut self, folder: &Dir, base: &str, key: String) -> Result<ControlFlow<()>, StoreError> {
-        let name = key[base.len()..].trim_end_matches('/');
-        let entry = match folder.symlink_metadata(name) {
-            Ok(metadata) => Entry::of(&metadata)?,
-            Err(error) if is_absence(&error) => None,
-            Err(error) => return Err(error.into()),
-        };
-        let Some(entry) = entry else {
+    /// Lists `name` of a folder, unless it was removed in the meantime; breaks when the page is full.
+    fn show(&mut self, folder: &Dir, name: &str, key: &str) -> Result<ControlFlow<()>, StoreError> {
+        let metadata = folder.symlink_metadata(name).if_found()?;
+        let Some(entry) = metadata.map(|metadata| Entry::of(&metadata)).transpose()?.flatten() else {
             return Ok(ControlFlow::Continue(()));
         };
         if self.found.len() == self.options.limit {
-            self.next = Some(key);
+            self.next = Some(key.to_owned());
             return Ok(ControlFlow::Break(()));
         }
+        let name = key.trim_end_matches('/').to_owned();
         let properties = if self.options.properties {
-            let segments = key.trim_end_matches('/').split('/').map(str::to_owned);
-            let path = EntryPath::new(std::iter::once(self.workspace.to_owned()).chain(segments).collect());
-            self.storage.records.read(&path, &entry)?
+            let segments = std::iter::once(self.workspace)
+                .chain(name.split('/'))
+                .map(str::to_owned);
+            self.storage.records.read(&EntryPath::new(segments.collect()), &entry)?
         } else {
             Properties::default()
         };
         self.found.push(ListEntry {
-            name: key.trim_end_matches('/').to_owned(),
+            name,
             entry,
             properties,
         });
@@ -205,6 +180,14 @@ mod tests {
     use super::super::Conditions;
     use super::*;
 
+    const ALL: ListOptions<'static> = ListOptions {
+        prefix: "",
+        start: "",
+        limit: 1000,
+        depth: ListDepth::All,
+        properties: false,
+    };
+
     fn storage(names: &[&str]) -> (xact_testkit::WorkDir, Storage) {
         let dir = xact_testkit::WorkDir::new("walk").unwrap();
         let storage = Storage::open(dir.path()).unwrap();
@@ -212,9 +195,8 @@ mod tests {
             let segments = std::iter::once("ws").chain(name.split('/')).map(str::to_owned);
             let (draft, _) = storage.draft().unwrap();
             let path = EntryPath::new(segments.collect());
-            storage
-                .put(&path, &draft, &Conditions::default(), |_| Properties::default())
-                .unwrap();
+            let put = storage.put(&path, &draft, &Conditions::default(), |properties| properties);
+            put.unwrap();
         }
         (dir, storage)
     }
@@ -224,55 +206,37 @@ mod tests {
         (found.into_iter().map(|listed| listed.name).collect(), next)
     }
 
-    const ALL: ListOptions<'static> = ListOptions {
-        prefix: "",
-        start: "",
-        limit: 1000,
-        depth: ListDepth::All,
-        properties: false,
-    };
-
     #[test]
     fn names_are_sorted_by_bytes_across_folders() {
         let (_dir, storage) = storage(&["a/b", "a/c/d", "a-b", "a.b", "a0", "b", "a/c-d"]);
         let (found, next) = names(&storage, ALL);
         assert_eq!(found, ["a", "a-b", "a.b", "a/b", "a/c", "a/c-d", "a/c/d", "a0", "b"]);
         assert_eq!(next, None);
-        let mut sorted = found.clone();
-        sorted.sort();
-        assert_eq!(found, sorted);
+        assert!(found.is_sorted());
     }
 
     #[test]
     fn pages_of_any_size_add_up_to_the_whole_list() {
+        use ListDepth::{All, Level};
         let (_dir, storage) = storage(&["a/b", "a/c/d", "a-b", "a0", "x/y/z"]);
-        for (prefix, depth) in [
-            ("", ListDepth::All),
-            ("a", ListDepth::All),
-            ("a/", ListDepth::All),
-            ("", ListDepth::Level),
-            ("a/", ListDepth::Level),
-        ] {
-            let whole = names(&storage, ListOptions { prefix, depth, ..ALL }).0;
+        for (prefix, depth) in [("", All), ("a", All), ("a/", All), ("", Level), ("a/", Level)] {
+            let options = ListOptions { prefix, depth, ..ALL };
+            let whole = names(&storage, options).0;
             for limit in 1..=whole.len() {
-                let (mut found, mut start) = (Vec::new(), String::new());
-                loop {
-                    let (page, next) = names(
+                let (mut found, mut next) = (Vec::new(), Some(String::new()));
+                while let Some(start) = next {
+                    let start = start.as_str();
+                    let page = names(
                         &storage,
                         ListOptions {
-                            prefix,
-                            depth,
-                            start: &start,
+                            start,
                             limit,
-                            ..ALL
+                            ..options
                         },
                     );
-                    assert!(page.len() <= limit);
-                    found.extend(page);
-                    match next {
-                        Some(next) => start = next,
-                        None => break,
-                    }
+                    assert!(page.0.len() <= limit);
+                    found.extend(page.0);
+                    next = page.1;
                 }
                 assert_eq!(found, whole, "{prefix} {depth:?} by {limit}");
             }
@@ -282,30 +246,22 @@ mod tests {
     #[test]
     fn a_level_ends_at_the_next_slash_and_a_prefix_may_end_within_a_name() {
         let (_dir, storage) = storage(&["a/b", "a/bc/d", "a/c", "ab"]);
-        let level = |prefix| {
-            names(
-                &storage,
-                ListOptions {
-                    prefix,
-                    depth: ListDepth::Level,
-                    ..ALL
-                },
-            )
-            .0
-        };
+        let depth = ListDepth::Level;
+        let level = |prefix| names(&storage, ListOptions { prefix, depth, ..ALL }).0;
         assert_eq!(level(""), ["a", "ab"]);
         assert_eq!(level("a/"), ["a/b", "a/bc", "a/c"]);
         assert_eq!(level("a/b"), ["a/b", "a/bc"]);
-        assert_eq!(level("a/x"), [""; 0]);
-        assert_eq!(level("no/such/"), [""; 0]);
-        assert_eq!(level("../"), [""; 0]);
+        for nothing in ["a/x", "no/such/", "../"] {
+            assert_eq!(level(nothing), [""; 0], "{nothing}");
+        }
     }
 
     #[test]
     fn the_start_is_included() {
         let (_dir, storage) = storage(&["a/b", "a/c", "d"]);
-        assert_eq!(names(&storage, ListOptions { start: "a/c", ..ALL }).0, ["a/c", "d"]);
-        assert_eq!(names(&storage, ListOptions { start: "a/bb", ..ALL }).0, ["a/c", "d"]);
-        assert_eq!(names(&storage, ListOptions { start: "e", ..ALL }).0, [""; 0]);
+        let from = |start| names(&storage, ListOptions { start, ..ALL }).0;
+        assert_eq!(from("a/c"), ["a/c", "d"]);
+        assert_eq!(from("a/bb"), ["a/c", "d"]);
+        assert_eq!(from("e"), [""; 0]);
     }
 }

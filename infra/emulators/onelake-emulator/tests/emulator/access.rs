@@ -5,71 +5,50 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{FILES, Lake, TOKEN, token};
+use crate::support::{Answer, FILES, Lake, TOKEN, token};
 use emulator_kit::certificates::ThrowAway;
 use onelake_emulator::{Certificate as TlsCertificate, OneLake, Options, StartError};
 
-async fn told(lake: &Lake, authorization: Option<&str>) -> (u16, String, String) {
-    let request = lake.client.get(format!("{}{FILES}/a", lake.emulator.url()));
-    let request = match authorization {
-        Some(value) => request.header("Authorization", value),
-        None => request,
-    };
-    let response = request.send().await.unwrap();
-    let header = |name: &str| {
-        response
-            .headers()
-            .get(name)
-            .map_or("", |value| value.to_str().unwrap())
-            .to_owned()
-    };
-    (
-        response.status().as_u16(),
-        header("x-ms-error-code"),
-        header("www-authenticate"),
-    )
+async fn read_as(lake: &Lake, authorization: &str) -> Answer {
+    lake.send("GET", "a", &[("Authorization", authorization)], "").await
 }
 
 #[tokio::test]
 async fn requests_without_valid_credentials_get_a_challenge() {
     let lake = Lake::start().await;
-    lake.put(&format!("{FILES}/a"), "abc").await;
-    assert_eq!(told(&lake, Some(&format!("Bearer {TOKEN}"))).await.0, 200);
-    let challenge = "Bearer authorization_uri=https://login.microsoftonline.com/";
-    let (status, code, header) = told(&lake, None).await;
-    assert_eq!((status, code.as_str()), (401, "NoAuthenticationInformation"));
-    assert!(
-        header.starts_with(challenge) && header.ends_with("resource_id=https://storage.azure.com"),
-        "{header}"
-    );
-    let (status, code, header) = told(&lake, Some("Bearer unknown")).await;
-    assert_eq!((status, code.as_str()), (401, "InvalidAuthenticationInfo"));
-    assert!(header.starts_with(challenge), "{header}");
-    for (authorization, expected) in [
-        ("Basic dTpw", (400, "InvalidAuthenticationInfo")),
-        ("SharedKey nonsense", (400, "InvalidAuthenticationInfo")),
-        ("SharedKey devstoreaccount1:AAAA", (403, "AuthenticationFailed")),
-        ("SharedKey other:AAAA", (403, "AuthenticationFailed")),
+    lake.put("a", "abc").await;
+    let anonymous = async |path: &str| {
+        let response = lake.client.get(lake.url(path)).send().await.unwrap();
+        Answer::of(response).await.unwrap()
+    };
+    let is_challenge = |answer: &Answer| {
+        let header = answer.header("www-authenticate");
+        header.starts_with("Bearer authorization_uri=https://login.microsoftonline.com/")
+            && header.ends_with("resource_id=https://storage.azure.com")
+    };
+    let answer = anonymous("a").await;
+    assert_eq!(answer, "401 NoAuthenticationInformation");
+    assert!(is_challenge(&answer), "{answer:?}");
+    assert_eq!(anonymous("a?sig=x").await.status, 403);
+    for (authorization, outcome) in [
+        (&*format!("Bearer {TOKEN}"), "200"),
+        ("Bearer unknown", "401 InvalidAuthenticationInfo"),
+        ("Basic dTpw", "400 InvalidAuthenticationInfo"),
+        ("SharedKey nonsense", "400 InvalidAuthenticationInfo"),
+        ("SharedKey devstoreaccount1:AAAA", "403 AuthenticationFailed"),
+        ("SharedKey other:AAAA", "403 AuthenticationFailed"),
     ] {
-        let (status, code, _) = told(&lake, Some(authorization)).await;
-        assert_eq!((status, code.as_str()), expected, "{authorization}");
+        let answer = read_as(&lake, authorization).await;
+        assert_eq!(answer, outcome, "{authorization}");
+        assert_eq!(is_challenge(&answer), answer.status == 401, "{authorization}");
     }
-    assert_eq!(
-        lake.client
-            .get(format!("{}{FILES}/a?sig=x", lake.emulator.url()))
-            .send()
-            .await
-            .unwrap()
-            .status(),
-        403
-    );
 }
 
 #[tokio::test]
 async fn a_refused_upload_is_read_to_its_end_so_that_the_client_gets_the_answer() {
     const LENGTH: usize = 20_000_000;
     let lake = Lake::start().await;
-    // A client that looks for the answer when it has sent all, as many do.
+    // A client that reads the answer when it has sent everything, as many do.
     let mut stream = TcpStream::connect(lake.emulator.addr()).await.unwrap();
     let head = format!(
         "PUT {FILES}/a HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer unknown\r\nx-ms-blob-type: BlockBlob\r\nContent-Length: {LENGTH}\r\nConnection: close\r\n\r\n"
@@ -81,120 +60,77 @@ async fn a_refused_upload_is_read_to_its_end_so_that_the_client_gets_the_answer(
     assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
 }
 
-async fn admin(lake: &Lake, method: &str, path: &str, body: Value) -> (u16, String) {
-    let answer = if body.is_null() {
-        lake.send(method, path, &[], "").await
-    } else {
-        let json = [("Content-Type", "application/json")];
-        lake.send(method, path, &json, body.to_string()).await
-    };
-    (answer.status, answer.text().to_owned())
-}
-
 #[tokio::test]
 async fn tokens_are_added_removed_and_expire() {
     let lake = Lake::start().await;
-    lake.put(&format!("{FILES}/a"), "abc").await;
-    let status = async |token: &str| told(&lake, Some(&format!("Bearer {token}"))).await.0;
+    lake.put("a", "abc").await;
+    let status = async |token: &str| read_as(&lake, &format!("Bearer {token}")).await.status;
     let accept = async |expires: i64| {
         let body = json!({"token": "short", "principal": "upload", "expires_in_seconds": expires});
-        assert_eq!(admin(&lake, "POST", "/__admin/tokens", body).await.0, 204);
+        assert_eq!(lake.admin("POST", "tokens", body).await, "204");
     };
     assert_eq!(status("short").await, 401);
     accept(60).await;
     assert_eq!(status("short").await, 200);
     accept(-1).await;
     assert_eq!(status("short").await, 401, "it has expired");
-    let (_, shown) = admin(&lake, "GET", "/__admin/tokens", Value::Null).await;
+    let shown = lake.get("/__admin/tokens").await;
+    let shown = shown.text();
     assert!(shown.contains("upload") && !shown.contains("short"), "{shown}");
     accept(60).await;
-    assert_eq!(
-        admin(&lake, "DELETE", "/__admin/tokens", json!({"token": "short"}))
-            .await
-            .0,
-        204
-    );
-    assert_eq!(status("short").await, 401);
-    lake.emulator.accept_token(token("short", "upload"));
-    assert_eq!(status("short").await, 200);
-    lake.emulator.refuse_token("short");
+    let removed = lake.admin("DELETE", "tokens", json!({"token": "short"})).await;
+    assert_eq!(removed, "204");
     assert_eq!((status("short").await, status(TOKEN).await), (401, 200));
 }
 
 #[tokio::test]
 async fn a_closed_workspace_is_a_403_for_its_principal() {
-    let lake = Lake::start_with(|options| options.tokens.push(token("other", "other"))).await;
-    lake.put(&format!("{FILES}/a"), "abc").await;
-    let closed = json!({"workspace": "claims", "principal": "other"});
-    assert_eq!(admin(&lake, "POST", "/__admin/closed", closed.clone()).await.0, 204);
-    let (status, code, _) = told(&lake, Some("Bearer other")).await;
-    assert_eq!((status, code.as_str()), (403, "AuthorizationPermissionMismatch"));
-    assert_eq!(
-        lake.get(&format!("{FILES}/a")).await.status,
-        200,
-        "the others are let in"
-    );
-    assert_eq!(
-        admin(&lake, "POST", "/__admin/closed", json!({"workspace": "claims"}))
-            .await
-            .0,
-        204
-    );
-    assert_eq!(
-        lake.get(&format!("{FILES}/a")).await.outcome(),
-        (403, "AuthorizationPermissionMismatch")
-    );
-    assert_eq!(
-        admin(&lake, "DELETE", "/__admin/closed", json!({"workspace": "claims"}))
-            .await
-            .0,
-        204
-    );
-    assert_eq!(lake.get(&format!("{FILES}/a")).await.status, 200);
-    assert_eq!(told(&lake, Some("Bearer other")).await.0, 403);
-    assert_eq!(admin(&lake, "DELETE", "/__admin/closed", Value::Null).await.0, 204);
-    assert_eq!(told(&lake, Some("Bearer other")).await.0, 200);
+    let lake = Lake::start_with(|options| options.tokens.push(token("other"))).await;
+    lake.put("a", "abc").await;
+    for (method, body, status, status_of_other) in [
+        ("POST", json!({"workspace": "claims", "principal": "other"}), 200, 403),
+        ("POST", json!({"workspace": "claims"}), 403, 403),
+        ("DELETE", json!({"workspace": "claims"}), 200, 403),
+        ("DELETE", Value::Null, 200, 200),
+    ] {
+        assert_eq!(lake.admin(method, "closed", body).await, "204");
+        for (answer, status) in [
+            (lake.get("a").await, status),
+            (read_as(&lake, "Bearer other").await, status_of_other),
+        ] {
+            let code = if status == 403 {
+                "AuthorizationPermissionMismatch"
+            } else {
+                ""
+            };
+            assert_eq!((answer.status, answer.header("x-ms-error-code")), (status, code));
+        }
+    }
 }
 
 #[tokio::test]
 async fn the_admin_endpoint_has_a_help_page_and_refuses_invalid_requests() {
     let lake = Lake::start().await;
-    let (status, help) = admin(&lake, "GET", "/__admin", Value::Null).await;
-    assert_eq!(status, 200);
+    let help = lake.get("/__admin").await;
+    assert_eq!(help, "200");
     for word in ["error-after", "cut-within", "put-block-list", "/__admin/closed"] {
-        assert!(help.contains(word), "{word}");
+        assert!(help.text().contains(word), "{word}");
     }
-    assert_eq!(
-        admin(&lake, "GET", "/__admin/health", Value::Null).await,
-        (200, "ok\n".into())
-    );
-    assert_eq!(
-        admin(&lake, "POST", "/__admin/faults", json!({"fault": "tired"}))
-            .await
-            .0,
-        422
-    );
-    assert_eq!(
-        admin(&lake, "POST", "/__admin/faults", json!({"fault": "slow", "every": 0}))
-            .await
-            .0,
-        422
-    );
-    assert_eq!(admin(&lake, "GET", "/__admin/nothing", Value::Null).await.0, 404);
-    assert_eq!(
-        admin(&lake, "POST", "/__admin/items", json!({"workspace": "..", "name": "x"}))
-            .await
-            .0,
-        422
-    );
-    let item = json!({"workspace": "new", "name": "Other.Lakehouse"});
-    assert_eq!(admin(&lake, "POST", "/__admin/items", item).await.0, 201);
-    assert_eq!(lake.put("/new/Other.Lakehouse/Tables/t", "x").await.status, 201);
-    let (_, counts) = admin(&lake, "GET", "/__admin/requests", Value::Null).await;
-    let counts: Value = serde_json::from_str(&counts).unwrap();
+    assert_eq!(lake.get("/__admin/health").await.text(), "ok\n");
+    assert_eq!(lake.get("/__admin/nothing").await, "404");
+    for (path, body, outcome) in [
+        ("faults", json!({"fault": "tired"}), "422"),
+        ("faults", json!({"fault": "slow", "every": 0}), "422"),
+        ("items", json!({"workspace": "..", "name": "x"}), "422"),
+        ("items", json!({"workspace": "new", "name": "Other.Lakehouse"}), "201"),
+    ] {
+        assert_eq!(lake.admin("POST", path, body).await, outcome, "{path}");
+    }
+    assert_eq!(lake.put("/new/Other.Lakehouse/Tables/t", "x").await, "201");
+    let counts = lake.get("/__admin/requests").await.json();
     assert_eq!(counts["verbs"]["put-blob"]["statuses"]["201"], 1, "{counts}");
-    assert_eq!(admin(&lake, "DELETE", "/__admin/requests", Value::Null).await.0, 204);
-    assert_eq!(lake.emulator.all_requests().len(), 0);
+    assert_eq!(lake.delete("/__admin/requests").await, "204");
+    assert_eq!(lake.get("/__admin/requests").await.json()["verbs"], json!({}));
 }
 
 /// An address of this machine that is not loopback; to the emulator, another machine.
@@ -217,19 +153,17 @@ async fn the_admin_endpoint_requires_its_token_from_other_machines() {
         options.admin_token = Some("let me in".into());
     })
     .await;
-    let url = |path: &str| format!("http://{ip}:{}{path}", lake.emulator.addr().port());
-    let status = async |path: &str, token: &str| {
-        let request = lake.client.get(url(path)).bearer_auth(token);
-        request.send().await.unwrap().status().as_u16()
-    };
-    assert_eq!(status("/__admin/faults", "wrong").await, 403);
-    assert_eq!(
-        status("/__admin/faults", TOKEN).await,
-        403,
-        "a token for storage is not one for the admin endpoint"
-    );
-    assert_eq!(status("/__admin/faults", "let me in").await, 200);
-    assert_eq!(status("/__admin/health", "").await, 200);
+    for (path, token, status) in [
+        ("faults", "wrong", 403),
+        // A token for storage is not one for the admin endpoint.
+        ("faults", TOKEN, 403),
+        ("faults", "let me in", 200),
+        ("health", "", 200),
+    ] {
+        let url = format!("http://{ip}:{}/__admin/{path}", lake.emulator.addr().port());
+        let answer = lake.client.get(url).bearer_auth(token).send().await.unwrap();
+        assert_eq!(answer.status(), status, "{path} with {token}");
+    }
 }
 
 /// A throw-away authority, and the certificate for this machine that it has signed.
@@ -245,14 +179,10 @@ async fn with_a_certificate_it_serves_only_https() {
     let ca = Certificate::from_pem(authority.as_bytes()).unwrap();
     lake.client = Client::builder().tls_certs_only([ca]).no_proxy().build().unwrap();
     assert!(lake.emulator.url().starts_with("https://"));
-    assert_eq!(lake.put(&format!("{FILES}/a"), "abc").await.status, 201);
-    assert_eq!(lake.get(&format!("{FILES}/a")).await.text(), "abc");
-    let plain = lake
-        .client
-        .get(format!("http://{}/", lake.emulator.addr()))
-        .send()
-        .await;
-    assert!(plain.is_err());
+    assert_eq!(lake.put("a", "abc").await, "201");
+    assert_eq!(lake.get("a").await.text(), "abc");
+    let plain = lake.client.get(format!("http://{}/", lake.emulator.addr()));
+    assert!(plain.send().await.is_err());
 }
 
 #[tokio::test]
@@ -261,24 +191,22 @@ async fn a_failed_start_returns_the_reason() {
     let error = async |change: &dyn Fn(&mut Options)| {
         let mut options = Options::new(lake.dir.join("other"));
         change(&mut options);
-        OneLake::start(options).await.err().unwrap().to_string()
+        OneLake::start(options).await.err().unwrap()
     };
-    let taken = error(&|options| options.bind = lake.emulator.addr()).await;
-    assert!(taken.contains("port 0"), "{taken}");
-    let in_use = error(&|options| options.folder = lake.dir.path().into()).await;
-    assert!(in_use.contains("another emulator"), "{in_use}");
     let file = lake.dir.join("file");
     std::fs::write(&file, "").unwrap();
+    let taken = error(&|options| options.bind = lake.emulator.addr()).await;
+    let in_use = error(&|options| options.folder = lake.dir.path().into()).await;
     let no_folder = error(&|options| options.folder = file.clone()).await;
-    assert!(no_folder.contains("choose a folder"), "{no_folder}");
-    let account = error(&|options| options.account = Some("nonsense".into())).await;
-    assert!(account.contains("NAME=KEY"), "{account}");
+    for (error, reason) in [
+        (taken, "port 0"),
+        (in_use, "another emulator"),
+        (no_folder, "choose a folder"),
+    ] {
+        assert!(error.to_string().contains(reason), "{error}");
+    }
     let (_, mut tls) = certificate();
     tls.key = b"no key".to_vec();
-    let mut options = Options::new(lake.dir.join("other"));
-    options.tls = Some(tls);
-    assert!(matches!(
-        OneLake::start(options).await.err().unwrap(),
-        StartError::Server(_)
-    ));
+    let error = error(&|options| options.tls = Some(tls.clone())).await;
+    assert!(matches!(error, StartError::Server(_)), "{error}");
 }

@@ -15,24 +15,19 @@ const ACCOUNT: &str = "devstoreaccount1";
 /// A public key.
 pub(crate) const KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 
-/// Sends a request to `/devstoreaccount1{path}` at `address`; an `Authorization` among the headers goes as it is.
+/// Sends a request (`METHOD path`) to the account at `address`; an `authorization` among the headers goes as it is. Names
+/// of headers are in lower case.
 pub(crate) async fn send(
     client: &Client,
     address: &str,
-    method: &str,
-    path: &str,
-    headers: &[(String, String)],
-    body: Vec<u8>,
+    request: &str,
+    mut headers: Vec<(String, String)>,
+    body: &'static str,
 ) -> Answer {
+    let (method, path) = request.split_once(' ').unwrap();
     let url = Url::parse(&format!("http://{address}/{ACCOUNT}{path}")).unwrap();
-    let date = DateTimePrinter::new()
-        .timestamp_to_rfc9110_string(&Timestamp::now())
-        .unwrap();
-    let mut headers: Vec<(String, String)> = headers
-        .iter()
-        .map(|(name, value)| (name.to_lowercase(), value.clone()))
-        .collect();
-    headers.push(("x-ms-date".into(), date));
+    let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&Timestamp::now());
+    headers.push(("x-ms-date".into(), date.unwrap()));
     headers.push(("x-ms-version".into(), "2023-11-03".into()));
     headers.push(("x-ms-client-request-id".into(), "side-by-side".into()));
     if body.is_empty() && method == "PUT" {
@@ -49,12 +44,7 @@ pub(crate) async fn send(
             request = request.header(name, value);
         }
     }
-    let response = request.body(body).send().await.unwrap();
-    Answer {
-        status: response.status().as_u16(),
-        headers: response.headers().clone(),
-        body: response.bytes().await.unwrap().to_vec(),
-    }
+    Answer::of(request.body(body).send().await.unwrap()).await.unwrap()
 }
 
 fn sign(text: &str) -> String {
@@ -65,17 +55,12 @@ fn sign(text: &str) -> String {
 
 fn text_to_sign(method: &str, url: &Url, headers: &[(String, String)], length: usize) -> String {
     let value = |wanted: &str| {
-        headers
-            .iter()
-            .find(|(name, _)| name == wanted)
-            .map_or("", |(_, value)| value)
+        let found = headers.iter().find(|(name, _)| name == wanted);
+        found.map_or("", |(_, value)| value)
     };
     let length = if length == 0 { String::new() } else { length.to_string() };
-    let mut text = format!(
-        "{method}\n{}\n{}\n{length}\n",
-        value("content-encoding"),
-        value("content-language")
-    );
+    let (encoding, language) = (value("content-encoding"), value("content-language"));
+    let mut text = format!("{method}\n{encoding}\n{language}\n{length}\n");
     // No Date: x-ms-date is among the headers below.
     for name in [
         "content-md5",
@@ -87,16 +72,14 @@ fn text_to_sign(method: &str, url: &Url, headers: &[(String, String)], length: u
         "if-unmodified-since",
         "range",
     ] {
-        text += &format!("{}\n", if name.is_empty() { "" } else { value(name) });
+        text += &format!("{}\n", value(name));
     }
     for (name, value) in headers.iter().filter(|(name, _)| name.starts_with("x-ms-")) {
         text += &format!("{name}:{value}\n");
     }
     text += &format!("/{ACCOUNT}{}", url.path());
-    let mut query: Vec<(String, String)> = url
-        .query_pairs()
-        .map(|(name, value)| (name.to_lowercase(), value.into_owned()))
-        .collect();
+    let query = url.query_pairs();
+    let mut query: Vec<_> = query.map(|(name, value)| (name.to_lowercase(), value)).collect();
     query.sort();
     for (name, value) in query {
         text += &format!("\n{name}:{value}");

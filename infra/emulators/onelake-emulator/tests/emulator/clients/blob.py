@@ -1,9 +1,7 @@
 """Uses the emulator through Microsoft's client for Blob storage: `blob.py URL key|token [CA]`."""
 
-import sys
-
+from account import refused, service
 from azure.core import MatchConditions
-from azure.core.credentials import AccessToken
 from azure.core.exceptions import (
     HttpResponseError,
     ResourceExistsError,
@@ -12,32 +10,7 @@ from azure.core.exceptions import (
 )
 from azure.storage.blob import BlobBlock, BlobServiceClient, ContentSettings
 
-KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
-
-
-class Token:
-    """A credential that has one token."""
-
-    def get_token(self, *_, **__):
-        return AccessToken("token-of-the-tests", 4102444800)
-
-
-def refused(kind, call, code):
-    """Checks that a call is refused, and how."""
-    try:
-        call()
-    except kind as error:
-        assert error.error_code == code, f"{error.error_code} instead of {code}"
-        return
-    raise SystemExit(f"not refused: {code} was expected")
-
-
-url, kind, *ca = sys.argv[1:]
-if kind == "key":
-    service = BlobServiceClient(f"{url}/devstoreaccount1", {"account_name": "devstoreaccount1", "account_key": KEY})
-else:
-    service = BlobServiceClient(url, Token(), connection_verify=ca[0])
-container = service.get_container_client("claims")
+container = service(BlobServiceClient).get_container_client("claims")
 assert container.exists()
 FILES = "Lake.Lakehouse/Files"
 
@@ -64,8 +37,7 @@ assert blob.download_blob().readall() == b"222111"
 assert [block.id for block in blob.get_block_list("all")[0]] == ["b", "a"]
 refused(HttpResponseError, lambda: blob.commit_block_list([BlobBlock("c")]), "InvalidBlockList")
 large = bytes(range(256)) * 40_000
-small_blocks = BlobServiceClient(service.url, service.credential, max_single_put_size=1 << 20, max_block_size=1 << 20,
-                                 **({"connection_verify": ca[0]} if ca else {}))
+small_blocks = service(BlobServiceClient, max_single_put_size=1 << 20, max_block_size=1 << 20)
 small_blocks.get_blob_client("claims", f"{FILES}/large").upload_blob(large, max_concurrency=4)
 assert container.download_blob(f"{FILES}/large", max_concurrency=3).readall() == large
 
