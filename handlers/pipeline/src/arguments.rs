@@ -1,12 +1,10 @@
 //! Arguments that several commands share.
 
 use clap::Args;
-use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::outcome::CommandError;
 use crate::ui;
-use xact_contracts::time;
 
 /// The format of an answer.
 #[derive(Debug, Clone, Copy, Args)]
@@ -28,21 +26,19 @@ impl Output {
     }
 }
 
-/// Whether a command does what it shows.
+/// Whether a command does what it shows, and in which format.
 #[derive(Debug, Clone, Copy, Args)]
-pub(crate) struct Execute {
+pub(crate) struct Change {
     /// Apply the change; without it this is a dry run
     #[arg(long, visible_alias = "yes")]
-    execute: bool,
+    pub(crate) execute: bool,
+    #[command(flatten)]
+    pub(crate) output: Output,
 }
 
-impl Execute {
-    pub(crate) const fn is_given(self) -> bool {
-        self.execute
-    }
-
-    /// Prints a plan as JSON, with `executed` in addition.
-    pub(crate) fn print_json(self, plan: &impl Serialize) -> Result<(), CommandError> {
+impl Change {
+    /// Prints what was done: a plan as JSON, with `executed` in addition, or a line of text.
+    pub(crate) fn print(self, plan: &impl Serialize, done: &str) -> Result<(), CommandError> {
         #[derive(Serialize)]
         struct Executed<'a, T> {
             #[serde(flatten)]
@@ -50,11 +46,12 @@ impl Execute {
             executed: bool,
         }
         let executed = self.execute;
-        Ok(ui::json(&Executed { plan, executed })?)
+        self.output.print(&Executed { plan, executed }, |_| {
+            ui::line(if executed {
+                done
+            } else {
+                "dry run; pass --execute to apply"
+            });
+        })
     }
-}
-
-/// Parses a point in time: RFC 3339, without a zone in UTC, or a date.
-pub(crate) fn parse_time(text: &str) -> Result<Timestamp, String> {
-    time::parse_text(text).ok_or_else(|| "give a time such as 2025-01-31T08:00:00Z, or a date".to_owned())
 }

@@ -1,12 +1,11 @@
 //! The demo: sends sample events through the running pipeline and counts the results in the lake and the tables alone.
 //!
 //! [`events`] generates the events, [`sender`] sends them no faster than the broker can keep them, [`progress`] shows the
-//! progress, [`rows`] reads the tables, [`verify`] compares them with what was sent, [`report`] prints the results.
+//! progress, [`verify`] reads the tables and compares them with what was sent, [`report`] prints the results.
 
 pub(crate) mod events;
 mod progress;
 mod report;
-mod rows;
 pub(crate) mod sender;
 mod verify;
 

@@ -4,22 +4,16 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 pub(crate) mod confirm;
-mod json_lines;
 pub(crate) mod progress;
-pub(crate) mod style;
 pub(crate) mod table;
 pub(crate) mod text;
 
-pub(crate) use json_lines::JsonLines;
 pub(crate) use table::Table;
 
 use std::fmt::Display;
 use std::io::{self, Write};
 
 use serde::Serialize;
-
-/// The last line of a dry run.
-pub(crate) const DRY_RUN: &str = "dry run; pass --execute to apply";
 
 /// Prints one line.
 pub(crate) fn line(text: impl Display) {

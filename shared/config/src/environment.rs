@@ -1,6 +1,7 @@
 //! The variables that are set: of the process, of `.env`, and by flags of the command line.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 
 use crate::error::ConfigError;
 use crate::variables::VARIABLES;
@@ -14,13 +15,9 @@ impl Environment {
     #[must_use]
     pub fn of_process() -> Self {
         // Replacement characters in a value that is not UTF-8 make its validation fail.
+        let text = |text: OsString| text.to_string_lossy().into_owned();
         std::env::vars_os()
-            .map(|(name, value)| {
-                (
-                    name.to_string_lossy().into_owned(),
-                    value.to_string_lossy().into_owned(),
-                )
-            })
+            .map(|(name, value)| (text(name), text(value)))
             .collect()
     }
 
@@ -39,10 +36,8 @@ impl Environment {
     /// Returns the value, trimmed, if it is set and not blank.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .get(name)
-            .map(|value| value.trim())
-            .filter(|value| !value.is_empty())
+        let value = self.0.get(name).map(|value| value.trim());
+        value.filter(|value| !value.is_empty())
     }
 
     /// Returns every variable that has a value, with the value or `[set]` if it is secret: for the start-up print.

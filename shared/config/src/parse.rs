@@ -41,19 +41,15 @@ pub(crate) fn topic(text: &str) -> Parsed<String> {
 }
 
 pub(crate) fn retry_delays(text: &str) -> Parsed<Vec<Duration>> {
-    let delays: Option<Vec<_>> = text
-        .split(',')
-        .map(|part| part.trim().parse().ok().map(Duration::from_secs))
-        .collect();
-    delays
-        .filter(|delays| {
-            delays.len() <= 10
-                && delays.is_sorted_by(|first, second| first < second)
-                && delays.iter().all(|delay| *delay <= LONGEST_RETRY_DELAY)
-        })
-        .ok_or_else(|| {
-            "must be 1 to 10 whole numbers of seconds in rising order, comma-separated, each at most 30 days".to_owned()
-        })
+    let delays = text.split(',').map(|part| part.trim().parse().ok());
+    let delays: Option<Vec<_>> = delays.map(|seconds| seconds.map(Duration::from_secs)).collect();
+    let is_valid = |delays: &Vec<Duration>| {
+        delays.len() <= 10
+            && delays.is_sorted_by(|first, second| first < second)
+            && delays.iter().all(|delay| *delay <= LONGEST_RETRY_DELAY)
+    };
+    let must = "must be 1 to 10 whole numbers of seconds in rising order, comma-separated, each at most 30 days";
+    delays.filter(is_valid).ok_or_else(|| must.to_owned())
 }
 
 pub(crate) fn hosts(text: &str) -> Parsed<Vec<String>> {

@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
+
+type Text = &'static str;
 
 /// One environment variable, as operators see it.
 #[derive(Debug, Clone, Copy)]
@@ -14,7 +15,7 @@ pub struct Variable {
     pub default: &'static str,
     /// How much of its value is printed.
     pub(crate) visibility: Visibility,
-    help: &'static str,
+    help: Text,
     range: Option<Range>,
 }
 
@@ -46,34 +47,38 @@ pub(crate) enum Visibility {
 
 /// The numbers that are allowed; both ends are.
 #[derive(Debug, Clone, Copy)]
-enum Range {
-    Whole(u64, u64),
-    /// At least this many bytes.
-    Bytes(u64),
-    Milliseconds(u64, u64),
-    Seconds(f64, f64),
+struct Range {
+    min: f64,
+    /// Infinite for none.
+    max: f64,
+    /// What a value must be, with `{range}` in it.
+    must: Text,
 }
 
 /// For help texts.
 impl fmt::Display for Range {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Whole(min, max) | Self::Milliseconds(min, max) => write!(f, "{min} to {max}"),
-            Self::Bytes(min) => write!(f, "at least {min}"),
-            Self::Seconds(min, max) => write!(f, "{min} to {max}"),
+        let Self { min, max, .. } = self;
+        if max.is_finite() {
+            write!(f, "{min} to {max}")
+        } else {
+            write!(f, "at least {min}")
         }
     }
 }
 
 impl Range {
-    /// For error messages.
-    fn expectation(self) -> String {
-        match self {
-            Self::Bytes(_) => format!("must be a whole number of bytes, {self}"),
-            Self::Whole(min, max) => format!("must be a whole number from {min} to {max}"),
-            Self::Milliseconds(..) => format!("must be {self} milliseconds"),
-            Self::Seconds(..) => format!("must be {self} seconds"),
-        }
+    /// Parses a number within the range.
+    fn seconds(self, text: &str) -> Option<f64> {
+        text.parse()
+            .ok()
+            .filter(|number| (self.min..=self.max).contains(number))
+    }
+
+    /// Parses a whole number within the range.
+    fn whole(self, text: &str) -> Option<u64> {
+        let number: u64 = text.parse().ok()?;
+        (self.min..=self.max).contains(&(number as f64)).then_some(number)
     }
 }
 
@@ -91,16 +96,11 @@ enum Parse<T> {
 
 impl<T> Var<T> {
     /// A value that `parse` reads, or says of what it must be.
-    pub(crate) const fn parsed(
-        name: &'static str,
-        help: &'static str,
-        default: &'static str,
-        parse: fn(&str) -> Result<T, String>,
-    ) -> Self {
+    pub(crate) const fn parsed(name: Text, help: Text, default: Text, parse: fn(&str) -> Result<T, String>) -> Self {
         Self::new(name, help, default, Parse::Text(parse))
     }
 
-    const fn new(name: &'static str, help: &'static str, default: &'static str, parse: Parse<T>) -> Self {
+    const fn new(name: Text, help: Text, default: Text, parse: Parse<T>) -> Self {
         Self {
             variable: Variable {
                 name,
@@ -114,32 +114,26 @@ impl<T> Var<T> {
     }
 
     /// A value that is never printed.
-    pub(crate) const fn secret(name: &'static str, help: &'static str, parse: fn(&str) -> Result<T, String>) -> Self {
+    pub(crate) const fn secret(name: Text, help: Text, parse: fn(&str) -> Result<T, String>) -> Self {
         let mut var = Self::parsed(name, help, "", parse);
         var.variable.visibility = Visibility::Secret;
         var
     }
 
     /// A value of the Azure identity: an invalid one may be a secret that was set in the wrong variable.
-    pub(crate) const fn identity(name: &'static str, help: &'static str, parse: fn(&str) -> Result<T, String>) -> Self {
+    pub(crate) const fn identity(name: Text, help: Text, parse: fn(&str) -> Result<T, String>) -> Self {
         let mut var = Self::parsed(name, help, "", parse);
         var.variable.visibility = Visibility::FullIfValid;
         var
     }
 
-    const fn number(
-        name: &'static str,
-        help: &'static str,
-        default: &'static str,
-        range: Range,
-        parse: fn(Range, &str) -> Option<T>,
-    ) -> Self {
+    const fn number(name: Text, help: Text, default: Text, range: Range, parse: fn(Range, &str) -> Option<T>) -> Self {
         let mut var = Self::new(name, help, default, Parse::Number(range, parse));
         var.variable.range = Some(range);
         var
     }
 
-    pub(crate) const fn name(&self) -> &'static str {
+    pub(crate) const fn name(&self) -> Text {
         self.variable.name
     }
 
@@ -147,25 +141,27 @@ impl<T> Var<T> {
     pub(crate) fn parse(&self, text: &str) -> Result<T, String> {
         match self.parse {
             Parse::Text(parse) => parse(text),
-            Parse::Number(range, parse) => parse(range, text).ok_or_else(|| range.expectation()),
+            Parse::Number(range, parse) => {
+                parse(range, text).ok_or_else(|| range.must.replace("{range}", &range.to_string()))
+            }
         }
     }
 }
 
 impl Var<String> {
-    pub(crate) const fn text(name: &'static str, help: &'static str, default: &'static str) -> Self {
+    pub(crate) const fn text(name: Text, help: Text, default: Text) -> Self {
         Self::parsed(name, help, default, |text| Ok(text.to_owned()))
     }
 }
 
 impl Var<PathBuf> {
-    pub(crate) const fn path(name: &'static str, help: &'static str, default: &'static str) -> Self {
+    pub(crate) const fn path(name: Text, help: Text, default: Text) -> Self {
         Self::parsed(name, help, default, |text| Ok(PathBuf::from(text)))
     }
 }
 
 impl Var<bool> {
-    pub(crate) const fn flag(name: &'static str, help: &'static str, default: &'static str) -> Self {
+    pub(crate) const fn flag(name: Text, help: Text, default: Text) -> Self {
         Self::parsed(name, help, default, |text| match text.to_ascii_lowercase().as_str() {
             "true" | "1" | "yes" | "on" => Ok(true),
             "false" | "0" | "no" | "off" => Ok(false),
@@ -176,60 +172,37 @@ impl Var<bool> {
 
 impl<T: TryFrom<u64>> Var<T> {
     /// A whole number.
-    pub(crate) const fn whole(
-        name: &'static str,
-        help: &'static str,
-        default: &'static str,
-        min: u64,
-        max: u64,
-    ) -> Self {
-        Self::number(name, help, default, Range::Whole(min, max), |range, text| {
-            T::try_from(whole(range, text)?).ok()
+    pub(crate) const fn whole(name: Text, help: Text, default: Text, min: u64, max: u64) -> Self {
+        let must = "must be a whole number from {range}";
+        let (min, max) = (min as f64, max as f64);
+        Self::number(name, help, default, Range { min, max, must }, |range, text| {
+            T::try_from(range.whole(text)?).ok()
         })
     }
 }
 
 impl Var<u64> {
     /// A size.
-    pub(crate) const fn bytes(name: &'static str, help: &'static str, default: &'static str, min: u64) -> Self {
-        Self::number(name, help, default, Range::Bytes(min), whole)
+    pub(crate) const fn bytes(name: Text, help: Text, default: Text, min: u64) -> Self {
+        let must = "must be a whole number of bytes, {range}";
+        let (min, max) = (min as f64, f64::INFINITY);
+        Self::number(name, help, default, Range { min, max, must }, Range::whole)
     }
 }
 
 impl Var<Duration> {
-    pub(crate) const fn milliseconds(
-        name: &'static str,
-        help: &'static str,
-        default: &'static str,
-        min: u64,
-        max: u64,
-    ) -> Self {
-        Self::number(name, help, default, Range::Milliseconds(min, max), |range, text| {
-            whole(range, text).map(Duration::from_millis)
+    pub(crate) const fn milliseconds(name: Text, help: Text, default: Text, min: u64, max: u64) -> Self {
+        let must = "must be {range} milliseconds";
+        let (min, max) = (min as f64, max as f64);
+        Self::number(name, help, default, Range { min, max, must }, |range, text| {
+            range.whole(text).map(Duration::from_millis)
         })
     }
 
-    pub(crate) const fn seconds(
-        name: &'static str,
-        help: &'static str,
-        default: &'static str,
-        min: f64,
-        max: f64,
-    ) -> Self {
-        Self::number(name, help, default, Range::Seconds(min, max), |range, text| {
-            let seconds = text.parse().ok()?;
-            let fits = matches!(range, Range::Seconds(min, max) if (min..=max).contains(&seconds));
-            fits.then(|| Duration::from_secs_f64(seconds))
+    pub(crate) const fn seconds(name: Text, help: Text, default: Text, min: f64, max: f64) -> Self {
+        let must = "must be {range} seconds";
+        Self::number(name, help, default, Range { min, max, must }, |range, text| {
+            range.seconds(text).map(Duration::from_secs_f64)
         })
     }
-}
-
-fn whole(range: Range, text: &str) -> Option<u64> {
-    let number = u64::from_str(text).ok()?;
-    let fits = match range {
-        Range::Whole(min, max) | Range::Milliseconds(min, max) => (min..=max).contains(&number),
-        Range::Bytes(min) => number >= min,
-        Range::Seconds(..) => false,
-    };
-    fits.then_some(number)
 }

@@ -5,7 +5,6 @@ mod finding;
 mod kafka;
 mod local;
 mod next_records;
-
 mod storage;
 
 pub use finding::{CheckResult, Finding, Verdict};
@@ -13,7 +12,7 @@ pub use finding::{CheckResult, Finding, Verdict};
 use std::sync::Arc;
 use std::time::Duration;
 
-use finding::Check;
+use finding::{Check, named};
 use xact_config::{ConfigError, Settings};
 
 /// Time limit of one check. The services have shorter limits, whose errors are more specific.
@@ -22,10 +21,7 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(90);
 /// Returns the result of reading the settings, which is the first check.
 #[must_use]
 pub fn configuration(settings: Result<&Settings, &ConfigError>) -> CheckResult {
-    let finding = match settings {
-        Ok(_) => Finding::ok("all values are valid"),
-        Err(error) => Finding::failed(error),
-    };
+    let finding = settings.map_or_else(Finding::failed, |_| Finding::ok("all values are valid"));
     finding.of("configuration")
 }
 
@@ -41,7 +37,7 @@ pub async fn check(settings: &Settings, mut report: impl FnMut(&CheckResult)) ->
     let mut results = Vec::new();
     for (name, check) in running {
         let finding = match check.await {
-            Ok(Ok(finding)) => finding,
+            Ok(Ok(found)) => found.unwrap_or_else(Finding::failed),
             Ok(Err(_)) => Finding::failed(format_args!("no answer within {} s", CHECK_TIMEOUT.as_secs())),
             Err(error) => Finding::failed(error),
         };
@@ -52,17 +48,14 @@ pub async fn check(settings: &Settings, mut report: impl FnMut(&CheckResult)) ->
     results
 }
 
-fn checks(settings: &Arc<Settings>) -> Vec<(String, Check)> {
-    let mut checks: Vec<(String, Check)> = vec![("identity".to_owned(), Box::pin(storage::identity(settings.clone())))];
+fn checks(settings: &Arc<Settings>) -> Vec<Check> {
+    let mut checks = vec![named("identity", storage::identity(settings.clone()))];
     checks.extend(kafka::checks(settings));
-    checks.push(("files".to_owned(), Box::pin(storage::files(settings.clone()))));
+    checks.push(named("files", storage::files(settings.clone())));
     checks.extend(storage::tables(settings));
-    checks.push((
-        "OneLake cost".to_owned(),
-        Box::pin(cost_estimate::estimate(settings.clone())),
-    ));
-    checks.push(("cache".to_owned(), Box::pin(local::cache(settings.clone()))));
-    checks.push(("audit log".to_owned(), Box::pin(local::audit_log(settings.clone()))));
-    checks.push(("traces".to_owned(), Box::pin(local::traces(settings.clone()))));
+    checks.push(named("OneLake cost", cost_estimate::estimate(settings.clone())));
+    checks.push(named("cache", local::cache(settings.clone())));
+    checks.push(named("audit log", local::audit_log(settings.clone())));
+    checks.push(named("traces", local::traces(settings.clone())));
     checks
 }

@@ -9,12 +9,9 @@
 //! they were at that time. It ignores marks that were written since, so run one settlement at a time.
 
 mod entry;
-mod entry_id;
-mod error;
 mod execute;
 mod filter;
 mod list;
-mod mark;
 mod original;
 mod plan;
 mod replay;
@@ -22,13 +19,10 @@ mod summary;
 mod topic;
 mod view;
 
-pub use entry::Entry;
-pub use entry_id::{EntryId, EntryIdError};
-pub use error::DeadLettersError;
+pub use entry::{Entry, EntryId, Mark, Settlement};
 pub use execute::{SettledEntry, execute};
 pub use filter::Filter;
-pub use list::{ListQuery, Page, SettledEntries, list, visit};
-pub use mark::{Mark, Settlement};
+pub use list::{ListQuery, Page, list, visit};
 pub use original::{Original, OriginalContent, Secrets};
 pub use plan::{Decision, PlannedEntry, Selection, SettlementPlan, plan};
 pub use summary::{EntryState, EntrySummary, Holds};

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::error::OperationError;
 use xact_config::ClusterSettings;
-use xact_kafka::{Outgoing, Producer, ProducerError};
+use xact_kafka::{Outgoing, Producer};
 use xact_telemetry::health::Health;
 
 /// Maximum wait for the acknowledgement.
@@ -16,29 +17,15 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 const COMPONENT: &str = "producer";
 
 /// A producer for one cluster.
-pub struct Delivery {
+pub(crate) struct Delivery {
     producer: Arc<Producer>,
     health: Health,
     bootstrap: String,
 }
 
-/// The broker did not acknowledge everything in time.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "not sent within {seconds} s to {bootstrap}: {reason}. Check the bootstrap servers and that the topic exists (`topics list`)",
-    seconds = SEND_TIMEOUT.as_secs()
-)]
-pub struct SendError {
-    bootstrap: String,
-    reason: String,
-}
-
 impl Delivery {
     /// Creates the producer; it connects in the background.
-    ///
-    /// # Errors
-    /// When librdkafka refuses the settings.
-    pub fn new(cluster: &ClusterSettings) -> Result<Self, ProducerError> {
+    pub(crate) fn new(cluster: &ClusterSettings) -> Result<Self, OperationError> {
         let health = Health::default();
         Ok(Self {
             producer: Producer::new(cluster, health.clone(), COMPONENT)?,
@@ -48,19 +35,16 @@ impl Delivery {
     }
 
     /// Sends all and returns when the broker has acknowledged them.
-    ///
-    /// # Errors
-    /// When it has not within the time limit.
-    pub async fn send(&self, outgoing: &[Outgoing]) -> Result<(), SendError> {
+    pub(crate) async fn send(&self, outgoing: &[Outgoing]) -> Result<(), OperationError> {
         let stop = CancellationToken::new();
         let delivered = tokio::time::timeout(SEND_TIMEOUT, self.producer.deliver(outgoing, &stop)).await;
-        delivered.map(drop).map_err(|_| SendError {
-            bootstrap: self.bootstrap.clone(),
-            reason: self
-                .health
-                .not_ready()
-                .remove(COMPONENT)
-                .unwrap_or_else(|| "the broker does not answer".to_owned()),
+        delivered.map(drop).map_err(|_| {
+            let (bootstrap, seconds) = (&self.bootstrap, SEND_TIMEOUT.as_secs());
+            let reason = self.health.not_ready().remove(COMPONENT);
+            let reason = reason.unwrap_or_else(|| "the broker does not answer".to_owned());
+            OperationError::Refused(format!(
+                "not sent within {seconds} s to {bootstrap}: {reason}. Check the bootstrap servers and that the topic exists (`topics list`)"
+            ))
         })
     }
 }

@@ -31,7 +31,7 @@ impl ExplainAnswer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Rule {
     /// The name of the rule.
-    pub rule: String,
+    pub rule: &'static str,
     /// Whether it accepts the URL.
     pub verdict: RuleStatus,
     /// What it found.
@@ -39,8 +39,9 @@ pub struct Rule {
 }
 
 /// The verdict of a rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::Display)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum RuleStatus {
     /// The URL is accepted.
     Ok,
@@ -48,28 +49,13 @@ pub enum RuleStatus {
     Refused,
 }
 
-impl RuleStatus {
-    /// Returns the word for it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Refused => "refused",
-        }
-    }
-}
-
 impl Rule {
-    fn new(rule: &str, found: Result<String, String>) -> Self {
+    fn new(rule: &'static str, found: Result<String, String>) -> Self {
         let (verdict, text) = match found {
             Ok(text) => (RuleStatus::Ok, text),
             Err(text) => (RuleStatus::Refused, text),
         };
-        Self {
-            rule: rule.to_owned(),
-            verdict,
-            text,
-        }
+        Self { rule, verdict, text }
     }
 }
 
@@ -77,9 +63,8 @@ impl Rule {
 #[must_use]
 pub fn explain(settings: &Settings, url: &str, media_type: Option<&str>, now: Timestamp) -> ExplainAnswer {
     let policy = settings.url_policy();
-    let mut rules: Vec<Rule> = policy
-        .explain(url)
-        .into_iter()
+    let verdicts = policy.explain(url).into_iter();
+    let mut rules: Vec<Rule> = verdicts
         .map(|verdict| Rule::new(verdict.rule, verdict.verdict))
         .collect();
     let accepted = policy.check(url).ok();
@@ -116,14 +101,10 @@ fn of_signature(url: &Url, now: Timestamp) -> Vec<Rule> {
     }
     let expiry = match presigned::expiry(url) {
         None => Ok("not presigned, or without a readable expiry".to_owned()),
-        Some(expiry) => {
-            let at = format!("{}, {}", expiry.kind.as_str(), time::format(expiry.expires_at));
-            if expiry.is_expired(now) {
-                Err(format!("expired: {at}"))
-            } else {
-                Ok(at)
-            }
-        }
+        Some(expiry) => match format!("{}, {}", expiry.kind.as_str(), time::format(expiry.expires_at)) {
+            at if expiry.is_expired(now) => Err(format!("expired: {at}")),
+            at => Ok(at),
+        },
     };
     rules.push(Rule::new("expiry", expiry));
     rules
@@ -171,11 +152,8 @@ mod tests {
             named_verdict(&file_rules::named_type(&url))
         };
         assert_eq!(verdict("a.heif"), Ok("HEIC".to_owned()));
-        assert!(
-            verdict("download.ashx?id=1")
-                .unwrap()
-                .contains("the content must prove")
-        );
+        let unnamed = verdict("download.ashx?id=1").unwrap();
+        assert!(unnamed.contains("the content must prove"), "{unnamed}");
         assert!(verdict("setup.exe").unwrap_err().contains("files of type `exe`"));
     }
 
@@ -193,11 +171,8 @@ mod tests {
             let verdict = declared_verdict(named, declared).unwrap();
             assert!(verdict.contains(words), "{declared}: {verdict}");
         }
-        assert!(
-            declared_verdict(kind("csv"), "text/html")
-                .unwrap_err()
-                .contains("refused")
-        );
+        let refused = declared_verdict(kind("csv"), "text/html").unwrap_err();
+        assert!(refused.contains("refused"), "{refused}");
         assert!(declared_verdict(kind("html"), "text/html").is_ok());
     }
 }

@@ -6,10 +6,7 @@ use xact_config::Settings;
 use xact_lake::{Connection, FileStore, OpenFilesError};
 
 /// Opens the files that the settings name. No I/O happens yet.
-///
-/// # Errors
-/// When `ONELAKE_BASE_PATH` is missing or invalid, or OneLake has no identity to connect with.
-pub fn open(settings: &Settings) -> Result<Arc<dyn FileStore>, OpenFilesError> {
+pub(crate) fn open(settings: &Settings) -> Result<Arc<dyn FileStore>, OpenFilesError> {
     xact_lake::open_files(&settings.onelake_base_path, |location| {
         Connection::to(location, || settings.identity(), settings.ca_file())
     })

@@ -5,24 +5,27 @@
 
 use std::time::Duration;
 
+use clap::Args;
+use futures::{StreamExt, stream};
 use serde::Serialize;
-use tokio::task::{JoinError, JoinSet};
 
+use crate::error::OperationError;
 use crate::files;
 use crate::onelake_cost::OneLakeCost;
 use xact_config::Settings;
-use xact_lake::{FileError, OpenFilesError};
 
 /// Maximum number of deletes in flight.
 const MAX_CONCURRENT_DELETES: usize = 16;
 
-/// What to do with the files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// Only list them.
-    List,
-    /// Delete them.
-    Delete,
+/// Which files, and what to do with them.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct LeftoversRequest {
+    /// Keep younger files: an upload of a version before 0.2, or to a local lake, may still be writing them
+    #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..))]
+    pub older_than_hours: u64,
+    /// Delete them; without it this is a dry run
+    #[arg(long)]
+    pub execute: bool,
 }
 
 /// The files that were found.
@@ -52,60 +55,27 @@ pub struct Leftover {
     pub bytes: u64,
 }
 
-/// Reasons why leftovers cannot be listed or deleted.
-#[derive(Debug, thiserror::Error)]
-pub enum LeftoversError {
-    /// The lake cannot be opened.
-    #[error(transparent)]
-    Open(#[from] OpenFilesError),
-    /// The folder cannot be listed.
-    #[error(transparent)]
-    List(FileError),
-    /// A file cannot be deleted.
-    #[error("{error}. {deleted} of {all} files were deleted; run the command again to continue")]
-    Delete {
-        /// Why.
-        error: FileError,
-        /// Files that were deleted before.
-        deleted: usize,
-        /// All files.
-        all: usize,
-    },
-    /// A task panicked.
-    #[error("deleting a file failed: {0}")]
-    Panicked(#[from] JoinError),
-}
-
-/// Lists unfinished files that were last written at least `older_than_hours` ago, and deletes them if `action`
-/// requires it. It is safe to repeat.
+/// Lists unfinished files that were last written at least `older_than_hours` ago, and deletes them if the request says so.
+/// It is safe to repeat.
 ///
 /// # Errors
 /// When the lake cannot be opened, listed or changed.
-pub async fn run(settings: &Settings, older_than_hours: u64, action: Action) -> Result<Leftovers, LeftoversError> {
+pub async fn run(settings: &Settings, request: LeftoversRequest) -> Result<Leftovers, OperationError> {
+    let older_than_hours = request.older_than_hours;
     let store = files::open(settings)?;
     let age = Duration::from_secs(older_than_hours.saturating_mul(3600));
-    let found = store.leftovers(age).await.map_err(LeftoversError::List)?;
-    let mut files: Vec<Leftover> = found
-        .into_iter()
-        .map(|(path, bytes)| Leftover { path, bytes })
-        .collect();
+    let found = store.leftovers(age).await?;
+    let found = found.into_iter().map(|(path, bytes)| Leftover { path, bytes });
+    let mut files: Vec<Leftover> = found.collect();
     files.sort();
-    if action == Action::Delete {
-        let mut deleted = 0;
-        let mut deletes = JoinSet::new();
-        let mut waiting = files.iter();
-        loop {
-            while deletes.len() < MAX_CONCURRENT_DELETES
-                && let Some(file) = waiting.next()
-            {
-                let (store, path) = (store.clone(), file.path.clone());
-                deletes.spawn(async move { store.delete_leftover(&path).await });
-            }
-            let Some(result) = deletes.join_next().await else {
-                break;
-            };
-            let all = files.len();
-            result?.map_err(|error| LeftoversError::Delete { error, deleted, all })?;
+    if request.execute {
+        let deletes = files.iter().map(|file| store.delete_leftover(&file.path));
+        let mut deletes = stream::iter(deletes).buffer_unordered(MAX_CONCURRENT_DELETES);
+        let (mut deleted, all) = (0, files.len());
+        while let Some(result) = deletes.next().await {
+            result.map_err(|error| {
+                format!("{error}. {deleted} of {all} files were deleted; run the command again to continue")
+            })?;
             deleted += 1;
         }
     }
@@ -114,7 +84,7 @@ pub async fn run(settings: &Settings, older_than_hours: u64, action: Action) -> 
         older_than_hours,
         bytes: files.iter().map(|file| file.bytes).sum(),
         files,
-        deleted: action == Action::Delete,
+        deleted: request.execute,
         cost: store.bill().map(OneLakeCost::from),
     })
 }

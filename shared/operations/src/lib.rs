@@ -1,21 +1,27 @@
 //! What an operator can ask or do, as functions that return data.
 //!
-//! A function takes the `Settings` and plain arguments, and returns an answer that serialises to JSON, or an error whose text
-//! says what to do. Nothing here prints or parses a command line: `xact-pipeline` turns the answers into tables and JSON.
+//! A function takes the `Settings` and a request, and returns an answer, or an error whose text says what to do. A request
+//! declares its arguments (clap) and an answer its JSON (serde); `xact-pipeline` parses the one and prints the other.
 
+mod arguments;
 mod blocking;
 pub mod check;
 pub mod columns;
 pub mod dead_letters;
-pub mod delivery;
+mod delivery;
+mod error;
 pub mod explain;
-pub mod files;
+mod files;
 pub mod leftovers;
 mod next_record;
 pub mod offsets;
-pub mod onelake_cost;
+mod onelake_cost;
 pub mod produce;
 pub mod reconcile;
 pub mod tables;
 pub mod topics;
 pub mod validate;
+
+pub use arguments::parse_time;
+pub use error::OperationError;
+pub use onelake_cost::OneLakeCost;

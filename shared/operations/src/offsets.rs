@@ -3,12 +3,8 @@
 //! [`reset::plan`] and [`skip::plan`] return what would be done; `execute` of the plan does it. A group is moved only while it
 //! has no members.
 
-mod error;
 mod positions;
 pub mod reset;
 pub mod skip;
-mod target;
 
-pub use error::OffsetsError;
-pub use positions::{Group, GroupMember, GroupPartition, Position, groups};
-pub use target::{Target, TargetError};
+pub use positions::{Group, GroupPartition, Position, groups};

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
+use serde_json::json;
 
-use xact_contracts::onelake_billing::Bill;
+use xact_contracts::onelake_billing::{Bill, Charge};
 
 /// The cost in total and by class; serializes as `requests`, `cu_seconds` and `billing`.
 #[derive(Debug, Clone)]
@@ -25,9 +25,8 @@ impl fmt::Display for OneLakeCost {
         let (requests, cu_seconds) = (total.requests, total.cu_seconds());
         // Prices have four decimals.
         write!(f, "OneLake: {requests} request{plural}, {cu_seconds:.4} CU seconds")?;
-        let by_class: Vec<String> = self
-            .0
-            .by_class()
+        let by_class = self.0.by_class();
+        let by_class: Vec<String> = by_class
             .map(|(class, charge)| format!("{} {}", class.name(), charge.requests))
             .collect();
         if by_class.is_empty() {
@@ -39,39 +38,18 @@ impl fmt::Display for OneLakeCost {
 
 impl Serialize for OneLakeCost {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let total = self.0.total();
-        let mut map = serializer.serialize_map(Some(3))?;
-        map.serialize_entry("requests", &total.requests)?;
-        map.serialize_entry("cu_seconds", &total.cu_seconds())?;
-        map.serialize_entry("billing", &ByClass(&self.0))?;
-        map.end()
-    }
-}
-
-/// Both figures of each class.
-struct ByClass<'a>(&'a Bill);
-
-impl Serialize for ByClass<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Figures {
-            requests: u64,
-            cu_seconds: f64,
-        }
-        serializer.collect_map(self.0.by_class().map(|(class, charge)| {
-            let figures = Figures {
-                requests: charge.requests,
-                cu_seconds: charge.cu_seconds(),
-            };
-            (class.name(), figures)
-        }))
+        let figures = |charge: Charge| json!({"requests": charge.requests, "cu_seconds": charge.cu_seconds()});
+        let mut cost = figures(self.0.total());
+        let by_class = self.0.by_class();
+        cost["billing"] = by_class
+            .map(|(class, charge)| (class.name(), figures(charge)))
+            .collect();
+        cost.serialize(serializer)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use xact_contracts::onelake_billing::BillingClass;
 

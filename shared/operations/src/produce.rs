@@ -3,51 +3,16 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::delivery::{Delivery, SendError};
+use crate::delivery::Delivery;
+use crate::error::{OperationError, refuse};
 use xact_config::Settings;
 use xact_contracts::json::{self, Kind};
 use xact_contracts::messages::{self, Message};
-use xact_kafka::{Outgoing, ProducerError};
+use xact_kafka::Outgoing;
 use xact_telemetry::trace_context::TraceContext;
 
 /// Maximum number of events in one text.
 const MAX_EVENTS: usize = 1_000_000;
-
-/// Reasons why a text does not hold events.
-#[derive(Debug, thiserror::Error)]
-pub enum EventsError {
-    /// The bytes are not text.
-    #[error("cannot be read: {0}")]
-    NotText(String),
-    /// The text is not JSON.
-    #[error("invalid JSON: {0}")]
-    Json(#[from] serde_json::Error),
-    /// There are more events than are sent at once.
-    #[error("more than {MAX_EVENTS} events: split the file")]
-    TooMany,
-    /// The text is empty.
-    #[error("there is no event in it")]
-    NoEvent,
-    /// An event is not valid.
-    #[error("event {number}: {reason}")]
-    Event {
-        /// The number of the event, from 1.
-        number: usize,
-        /// Why it is not valid.
-        reason: String,
-    },
-}
-
-/// Reasons why the events were not sent.
-#[derive(Debug, thiserror::Error)]
-pub enum ProduceError {
-    /// The producer cannot be created.
-    #[error(transparent)]
-    Producer(#[from] ProducerError),
-    /// The broker did not acknowledge the events.
-    #[error(transparent)]
-    Send(#[from] SendError),
-}
 
 /// The answer of [`produce`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -72,33 +37,30 @@ impl Events {
     ///
     /// # Errors
     /// When any event is not valid.
-    pub fn parse(bytes: &[u8]) -> Result<Self, EventsError> {
-        let text = json::as_written(bytes).map_err(EventsError::NotText)?;
+    pub fn parse(bytes: &[u8]) -> Result<Self, OperationError> {
+        let text = json::as_written(bytes).map_err(|error| format!("cannot be read: {error}"))?;
+        let invalid = |error| format!("invalid JSON: {error}");
         let mut values: Vec<&RawValue> = Vec::new();
         for value in serde_json::Deserializer::from_str(text).into_iter::<&RawValue>() {
-            let value = value?;
+            let value = value.map_err(invalid)?;
             match Kind::of(value) {
-                Kind::List => values.extend(serde_json::from_str::<Vec<&RawValue>>(value.get())?),
+                Kind::List => values.extend(serde_json::from_str::<Vec<&RawValue>>(value.get()).map_err(invalid)?),
                 _ => values.push(value),
             }
             if values.len() > MAX_EVENTS {
-                return Err(EventsError::TooMany);
+                return refuse(format!("more than {MAX_EVENTS} events: split the file"));
             }
         }
         if values.is_empty() {
-            return Err(EventsError::NoEvent);
+            return refuse("there is no event in it");
         }
-        let events: Result<_, EventsError> = values.into_iter().zip(1..).map(event).collect();
-        Ok(Self(events?))
+        Ok(Self(values.into_iter().zip(1..).map(event).collect::<Result<_, _>>()?))
     }
 }
 
-fn event((value, number): (&RawValue, usize)) -> Result<Event, EventsError> {
+fn event((value, number): (&RawValue, usize)) -> Result<Event, String> {
     let bytes = value.get().as_bytes().to_vec();
-    let event = messages::Event::decode(&bytes).map_err(|error| EventsError::Event {
-        number,
-        reason: error.to_string(),
-    })?;
+    let event = messages::Event::decode(&bytes).map_err(|error| format!("event {number}: {error}"))?;
     Ok((event.trace_id, bytes))
 }
 
@@ -106,17 +68,14 @@ fn event((value, number): (&RawValue, usize)) -> Result<Event, EventsError> {
 ///
 /// # Errors
 /// When the broker does not acknowledge them.
-pub async fn produce(settings: &Settings, events: Events) -> Result<ProduceAnswer, ProduceError> {
-    let outgoing: Vec<Outgoing> = events
-        .0
-        .into_iter()
-        .map(|(trace_id, value)| Outgoing {
-            topic: settings.topics.raw.clone(),
-            key: trace_id,
-            value,
-            trace: TraceContext::new(),
-        })
-        .collect();
+pub async fn produce(settings: &Settings, events: Events) -> Result<ProduceAnswer, OperationError> {
+    let outgoing = events.0.into_iter().map(|(trace_id, value)| Outgoing {
+        topic: settings.topics.raw.clone(),
+        key: trace_id,
+        value,
+        trace: TraceContext::new(),
+    });
+    let outgoing: Vec<Outgoing> = outgoing.collect();
     let cluster = settings.cluster_of_events();
     Delivery::new(cluster)?.send(&outgoing).await?;
     Ok(ProduceAnswer {
@@ -146,9 +105,10 @@ mod tests {
 
     #[test]
     fn an_invalid_event_is_refused_by_its_number() {
-        assert!(matches!(Events::parse(b""), Err(EventsError::NoEvent)));
-        assert!(matches!(Events::parse(b"{"), Err(EventsError::Json(_))));
-        let second = Events::parse(br#"{"trace_id":"t","event_type":"x"} {"event_type":"x"}"#);
-        assert!(matches!(second, Err(EventsError::Event { number: 2, .. })));
+        let second: &[u8] = br#"{"trace_id":"t","event_type":"x"} {"event_type":"x"}"#;
+        for (text, reason) in [(&b""[..], "no event"), (b"{", "invalid JSON"), (second, "event 2: ")] {
+            let error = Events::parse(text).unwrap_err().to_string();
+            assert!(error.contains(reason), "{error}");
+        }
     }
 }

@@ -8,7 +8,6 @@
 //! one date: some hundred bytes per attachment.
 
 mod day;
-mod error;
 mod expected;
 mod range;
 mod reconciliation;
@@ -16,13 +15,13 @@ mod tables;
 mod topics;
 mod verdict;
 
-pub use error::ReconcileError;
 pub use range::TimeRange;
 pub use reconciliation::{AttachmentCounts, Duplicate, EventCounts, Findings, Missing, Reconciliation};
 
 use jiff::civil::Date;
 
 use crate::blocking::blocking;
+use crate::error::OperationError;
 use tables::Tables;
 use topics::FromTopics;
 use xact_config::Settings;
@@ -31,10 +30,10 @@ use xact_config::Settings;
 ///
 /// # Errors
 /// When a topic or a table cannot be read.
-pub async fn reconcile(settings: &Settings, range: TimeRange) -> Result<Reconciliation, ReconcileError> {
+pub async fn reconcile(settings: &Settings, range: TimeRange) -> Result<Reconciliation, OperationError> {
     let tables = Tables::open(settings)?;
     let findings = if range.first_date() == range.last_date() {
-        of_date(settings, &tables, range.first_date(), range).await?
+        of_date(settings, &tables, range.first_date(), range, None).await?
     } else {
         of_dates(settings, &tables, range).await?
     };
@@ -43,7 +42,7 @@ pub async fn reconcile(settings: &Settings, range: TimeRange) -> Result<Reconcil
 
 /// Reconciles several dates. Reading the topics takes seconds and only some dates have records there, so the other dates are
 /// reconciled with the tables and one common reading of the dead letters.
-async fn of_dates(settings: &Settings, tables: &Tables, range: TimeRange) -> Result<Findings, ReconcileError> {
+async fn of_dates(settings: &Settings, tables: &Tables, range: TimeRange) -> Result<Findings, OperationError> {
     let reading = {
         let settings = settings.clone();
         blocking(move || topics::dates(&settings, range))
@@ -56,41 +55,33 @@ async fn of_dates(settings: &Settings, tables: &Tables, range: TimeRange) -> Res
         let by_tables = if in_topics.contains(&date) {
             None
         } else {
-            Some(with_tables(tables, date, range, dead_letters.clone()).await?)
+            Some(of_date(settings, tables, date, range, Some(dead_letters.clone())).await?)
         };
         let findings = match by_tables.filter(Findings::is_well) {
             Some(findings) => findings,
             // An event that arrived after the topics were read seems to lack what is still in them: read them again.
-            None => of_date(settings, tables, date, range).await?,
+            None => of_date(settings, tables, date, range, None).await?,
         };
         all.add(findings);
     }
     Ok(all)
 }
 
+/// Reconciles a date with what the topics hold of it; `None`: they are read.
 async fn of_date(
     settings: &Settings,
     tables: &Tables,
     date: Date,
     range: TimeRange,
-) -> Result<Findings, ReconcileError> {
+    in_topics: Option<FromTopics>,
+) -> Result<Findings, OperationError> {
     // The rows that exist before the topics are read: see `Tables::known_events`.
     let known = tables.known_events(date).await?;
     let settings = settings.clone();
-    let FromTopics { mut day, unfinished } = blocking(move || topics::read(&settings, date, range)).await?;
-    tables.read(date, range, &known, unfinished, &mut day).await?;
-    Ok(day.verdict())
-}
-
-/// Reconciles a date that had no records in the topics when they were read.
-async fn with_tables(
-    tables: &Tables,
-    date: Date,
-    range: TimeRange,
-    dead_letters: FromTopics,
-) -> Result<Findings, ReconcileError> {
-    let known = tables.known_events(date).await?;
-    let FromTopics { mut day, unfinished } = dead_letters;
+    let FromTopics { mut day, unfinished } = match in_topics {
+        Some(in_topics) => in_topics,
+        None => blocking(move || topics::read(&settings, date, range)).await?,
+    };
     tables.read(date, range, &known, unfinished, &mut day).await?;
     Ok(day.verdict())
 }

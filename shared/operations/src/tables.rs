@@ -1,43 +1,36 @@
 //! Maintenance of the Delta tables, safe while handlers write: state, optimize, vacuum, checkpoint.
 
 mod answer;
-mod error;
-mod state;
 
-pub use answer::{Checkpointed, Optimized, TableAnswer, TableOutcome, VacuumReport};
-pub use error::TablesError;
-pub use state::TableState;
+pub use answer::{Optimized, TableAnswer, TableOutcome, TableState};
 
 use std::time::Duration;
 
+use clap::{Args, ValueEnum};
+
+use crate::error::{OperationError, refuse};
 use crate::onelake_cost::OneLakeCost;
 use xact_config::Settings;
 use xact_contracts::ids::AppId;
 use xact_contracts::topology::{Stage, TopicRole};
-use xact_lake::{AttachmentRow, EventRow, FailedRow, Table, Vacuum};
+use xact_lake::{AttachmentRow, EventRow, FailedRow, Table, TableErrorKind, Vacuum};
 use xact_table_sink::{Configured, table};
 
 /// Partitions per topic whose positions are asked for: more than the default, because partitions can be added.
 const MAX_PARTITIONS: i32 = 64;
 
-/// One of the tables.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TableName {
-    /// `xact_events`.
+/// One of the tables, or all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[expect(missing_docs, reason = "doc comments would be help texts of the values")]
+pub enum Tables {
+    All,
     Events,
-    /// `xact_attachments`.
     Attachments,
-    /// `xact_attachments_failed`.
     Failed,
 }
 
-impl TableName {
-    /// All tables.
-    pub const ALL: [Self; 3] = [Self::Events, Self::Attachments, Self::Failed];
-}
-
 /// What to do with a table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum Maintenance {
     /// Read its state.
     Info,
@@ -49,71 +42,58 @@ pub enum Maintenance {
     /// Find files that no version within the retention uses.
     Vacuum(VacuumOptions),
     /// Write a checkpoint.
-    Checkpoint(OldLogEntries),
+    Checkpoint {
+        /// Whether log entries older than the table's `delta.logRetentionDuration` (30 days) are then deleted.
+        clean_log: bool,
+    },
 }
 
 /// Which files a vacuum finds, and whether it deletes them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Args)]
 pub struct VacuumOptions {
-    /// Younger files are never deleted.
+    /// Younger files are never deleted
+    #[arg(long, value_name = "N", default_value_t = 168)]
     pub retain_hours: u64,
-    /// Whether a retention of less than a week is allowed.
-    pub short_retention: ShortRetention,
-    /// Whether the files are deleted.
-    pub mode: VacuumMode,
+    /// Allow less than 168 hours: older versions, slow readers and slow writers lose their files
+    #[arg(long)]
+    pub allow_short_retention: bool,
+    /// Delete
+    #[arg(long)]
+    pub yes: bool,
 }
 
-/// Whether a retention of less than a week is allowed: older versions, slow readers and slow writers lose their files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ShortRetention {
-    /// It is an error.
-    Refuse,
-    /// It is allowed.
-    Allow,
-}
-
-/// Whether a vacuum deletes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum VacuumMode {
-    /// It lists the files.
-    DryRun,
-    /// It deletes the files.
-    Delete,
-}
-
-/// What happens to log entries before a new checkpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OldLogEntries {
-    /// They stay.
-    Keep,
-    /// Those older than the table's `delta.logRetentionDuration` (30 days) are deleted.
-    Delete,
-}
-
-/// Does one thing with one table.
+/// Does one thing with each of the tables.
 ///
 /// # Errors
-/// When the settings write no tables, or the table cannot be opened, read or written.
+/// When the settings write no tables, or a table cannot be opened, read or written.
 pub async fn maintain(
     settings: &Settings,
-    name: TableName,
+    tables: Tables,
     maintenance: Maintenance,
-) -> Result<TableAnswer, TablesError> {
+) -> Result<Vec<TableAnswer>, OperationError> {
     if !settings.delta_writes {
-        return Err(TablesError::Disabled);
+        let text = "ENABLE_DELTA_WRITES=false: these settings write no tables. Set it to true to maintain them";
+        return refuse(text);
     }
-    match name {
-        TableName::Events => of::<EventRow>(settings, TopicRole::Raw, maintenance).await,
-        TableName::Attachments => of::<AttachmentRow>(settings, TopicRole::Results, maintenance).await,
-        TableName::Failed => of::<FailedRow>(settings, TopicRole::Results, maintenance).await,
+    let is_chosen = |table| tables == Tables::All || tables == table;
+    let mut answers = Vec::new();
+    if is_chosen(Tables::Events) {
+        answers.push(of::<EventRow>(settings, TopicRole::Raw, maintenance).await?);
     }
+    if is_chosen(Tables::Attachments) {
+        answers.push(of::<AttachmentRow>(settings, TopicRole::Results, maintenance).await?);
+    }
+    if is_chosen(Tables::Failed) {
+        answers.push(of::<FailedRow>(settings, TopicRole::Results, maintenance).await?);
+    }
+    Ok(answers)
 }
 
 async fn of<R: Configured>(
     settings: &Settings,
     role: TopicRole,
     maintenance: Maintenance,
-) -> Result<TableAnswer, TablesError> {
+) -> Result<TableAnswer, OperationError> {
     let table = table::<R>(settings)?;
     let outcome = match maintenance {
         Maintenance::Info => match table.info().await? {
@@ -131,18 +111,12 @@ async fn of<R: Configured>(
             }
             None => None,
         },
-        Maintenance::Vacuum(options) => vacuum(&table, options).await?.map(TableOutcome::Vacuumed),
-        Maintenance::Checkpoint(old_entries) => match table.checkpoint().await? {
-            Some(version) => {
-                let deleted = match old_entries {
-                    OldLogEntries::Keep => None,
-                    OldLogEntries::Delete => table.clean_log().await?,
-                };
-                Some(TableOutcome::Checkpointed(Checkpointed {
-                    version,
-                    log_entries_deleted: deleted,
-                }))
-            }
+        Maintenance::Vacuum(options) => vacuum(&table, options).await?,
+        Maintenance::Checkpoint { clean_log } => match table.checkpoint().await? {
+            Some(version) => Some(TableOutcome::Checkpointed {
+                version,
+                log_entries_deleted: if clean_log { table.clean_log().await? } else { None },
+            }),
             None => None,
         },
     };
@@ -157,18 +131,26 @@ async fn of<R: Configured>(
     })
 }
 
-async fn vacuum<R: Configured>(table: &Table<R>, options: VacuumOptions) -> Result<Option<VacuumReport>, TablesError> {
+async fn vacuum<R: Configured>(
+    table: &Table<R>,
+    options: VacuumOptions,
+) -> Result<Option<TableOutcome>, OperationError> {
     let retention = Duration::from_secs(options.retain_hours.saturating_mul(3600));
-    let mut vacuum = match options.mode {
-        VacuumMode::DryRun => Vacuum::dry_run(retention),
-        VacuumMode::Delete => Vacuum::delete(retention),
+    let mut vacuum = if options.yes {
+        Vacuum::delete(retention)
+    } else {
+        Vacuum::dry_run(retention)
     };
-    if options.short_retention == ShortRetention::Allow {
+    if options.allow_short_retention {
         vacuum = vacuum.allow_short_retention();
     }
-    let vacuumed = table.vacuum(vacuum).await;
-    let vacuumed = vacuumed.map_err(TablesError::of_vacuum)?;
-    Ok(vacuumed.map(|vacuumed| VacuumReport {
+    let vacuumed = table.vacuum(vacuum).await.map_err(|error| match &error.kind {
+        TableErrorKind::Refused { .. } => {
+            format!("{error}. If nobody reads or writes it: --allow-short-retention").into()
+        }
+        _ => OperationError::from(error),
+    })?;
+    Ok(vacuumed.map(|vacuumed| TableOutcome::Vacuumed {
         unused_files: vacuumed.files,
         deleted: vacuumed.is_done,
         retain_hours: options.retain_hours,

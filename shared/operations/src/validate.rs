@@ -1,18 +1,16 @@
 //! The smoke test of a rollout: sends one event and follows it to the file and the rows.
 
-mod error;
 mod follower;
-mod steps;
 
-pub use error::ValidateError;
-pub use steps::Step;
+pub use follower::Step;
 
 use std::time::Duration;
 
+use clap::Args;
 use serde::Serialize;
 
-use follower::{FollowError, Follower};
-use steps::Steps;
+use crate::error::{OperationError, refuse};
+use follower::{Follower, Steps};
 use xact_config::Settings;
 use xact_contracts::file_rules;
 use xact_contracts::redaction::redact_url;
@@ -21,12 +19,15 @@ use xact_contracts::redaction::redact_url;
 const SAMPLE_PATH: &str = "ok/20000/validate/sample.pdf";
 
 /// What is sent, and how long it is waited for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Args)]
 pub struct ValidateRequest {
-    /// The URL of a file that the pipeline may download; in development, the sample server has one.
+    /// A URL that the pipeline may download: https, an allowed host, a file of an allowed type. In development the
+    /// sample server has one
+    #[arg(long, value_name = "URL")]
     pub attachment: Option<String>,
-    /// The maximum wait for the rows.
-    pub timeout: Duration,
+    /// How long to wait for the rows, in seconds. Stages that sleep at zero replicas take about a minute to wake
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub timeout: u64,
 }
 
 /// The answer of [`validate`].
@@ -48,9 +49,10 @@ pub async fn validate(
     settings: &Settings,
     request: ValidateRequest,
     report: impl FnMut(&Step),
-) -> Result<ValidateAnswer, ValidateError> {
+) -> Result<ValidateAnswer, OperationError> {
     if !settings.delta_writes {
-        return Err(ValidateError::NoTables);
+        let text = "ENABLE_DELTA_WRITES=false: without its rows an event cannot be followed";
+        return refuse(text);
     }
     let attachment = attachment(settings, request.attachment)?;
     let follower = Follower::new(settings, &attachment)?;
@@ -60,13 +62,13 @@ pub async fn validate(
         "event acknowledged",
         format!("{} on {}", follower.trace_id, settings.topics.raw),
     );
-    let followed = tokio::time::timeout(request.timeout, follower.follow(&mut steps)).await;
-    let failure = match followed {
-        Ok(followed) => followed.err().as_ref().map(FollowError::to_string),
+    let timeout = Duration::from_secs(request.timeout);
+    let failure = match tokio::time::timeout(timeout, follower.follow(&mut steps)).await {
+        Ok(followed) => followed.err().map(|error| error.to_string()),
         Err(_) => Some(format!(
             "nothing more came within {} s: see `xact-pipeline topics lag` for the stage that is behind, its \
              /health/ready, and `xact-pipeline check`",
-            request.timeout.as_secs()
+            request.timeout
         )),
     };
     Ok(ValidateAnswer {
@@ -77,24 +79,23 @@ pub async fn validate(
 }
 
 /// Returns the URL to download. It is checked by the rules of the pipeline, so that a mistake is reported at once.
-fn attachment(settings: &Settings, given: Option<String>) -> Result<String, ValidateError> {
-    let is_dev = settings.dev.is_some();
+fn attachment(settings: &Settings, given: Option<String>) -> Result<String, String> {
     let url = match given {
         Some(url) => url.trim().to_owned(),
-        None if is_dev => {
-            let host = settings.allowed_hosts.first().ok_or(ValidateError::NoHosts)?;
+        None if settings.dev.is_some() => {
+            let host = settings
+                .allowed_hosts
+                .first()
+                .ok_or("ALLOWED_ATTACHMENT_DOMAINS is empty")?;
             format!("https://{host}/{SAMPLE_PATH}")
         }
-        None => return Err(ValidateError::NoAttachment),
+        None => {
+            let text = "pass --attachment URL: a file that the pipeline may download (`xact-pipeline explain URL` shows whether it may)";
+            return Err(text.to_owned());
+        }
     };
-    let refused = |reason: String| ValidateError::Refused {
-        url: redact_url(&url),
-        reason,
-    };
-    let parsed = settings
-        .url_policy()
-        .check(&url)
-        .map_err(|error| refused(error.to_string()))?;
-    file_rules::named_type(&parsed).map_err(|error| refused(error.to_string()))?;
+    let parsed = settings.url_policy().check(&url);
+    let parsed = parsed.map_err(|error| format!("{}: {error}", redact_url(&url)))?;
+    file_rules::named_type(&parsed).map_err(|error| format!("{}: {error}", redact_url(&url)))?;
     Ok(url)
 }

@@ -41,19 +41,14 @@ pub struct Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        let is_last = {
-            let mut state = self.health.state();
-            let waiting = state.waiting.entry(self.component.clone()).or_default();
-            *waiting = waiting.saturating_sub(1);
-            let is_last = *waiting == 0;
-            if is_last {
-                state.waiting.remove(&self.component);
-            }
-            is_last
-        };
-        if is_last {
-            self.health.up(&self.component);
+        let mut state = self.health.state();
+        if let Some(waiting) = state.waiting.get_mut(&self.component).filter(|waiting| **waiting > 1) {
+            *waiting -= 1;
+            return;
         }
+        state.waiting.remove(&self.component);
+        drop(state);
+        self.health.up(&self.component);
     }
 }
 
@@ -70,14 +65,11 @@ impl Health {
             is_logged: true,
         };
         let before = self.state().not_ready.insert(component.to_owned(), state);
-        match before {
+        match before.filter(|before| before.is_logged) {
+            None => tracing::warn!(component, reason, "not ready"),
             // Reasons may differ in a detail (an address, a count): only the first is a warning.
-            Some(before) if before.is_logged => {
-                if before.reason != reason {
-                    tracing::debug!(component, reason, "still not ready");
-                }
-            }
-            _ => tracing::warn!(component, reason, "not ready"),
+            Some(before) if before.reason != reason => tracing::debug!(component, reason, "still not ready"),
+            Some(_) => {}
         }
     }
 
@@ -132,21 +124,19 @@ impl Health {
     #[must_use]
     pub fn not_ready(&self) -> BTreeMap<String, String> {
         let state = self.state();
-        let components = state.not_ready.iter();
-        components
-            .map(|(component, state)| (component.clone(), state.reason.clone()))
-            .collect()
+        let reason = |(component, state): (&String, &NotReady)| (component.clone(), state.reason.clone());
+        state.not_ready.iter().map(reason).collect()
     }
 
     /// Returns the workers whose thread is stuck; empty if the process is alive.
     #[must_use]
     pub fn stuck(&self) -> Vec<String> {
-        self.state()
+        let state = self.state();
+        let stuck = state
             .heartbeats
             .iter()
-            .filter(|(_, beat)| beat.elapsed() > HEARTBEAT_TIMEOUT)
-            .map(|(worker, _)| worker.clone())
-            .collect()
+            .filter(|(_, beat)| beat.elapsed() > HEARTBEAT_TIMEOUT);
+        stuck.map(|(worker, _)| worker.clone()).collect()
     }
 }
 

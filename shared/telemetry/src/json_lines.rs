@@ -10,6 +10,8 @@ use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
 use tracing_subscriber::registry::{LookupSpan, Scope};
 
+use xact_contracts::time;
+
 /// Formats an event as one JSON object: `timestamp`, `level`, `target`, `message`, the fields of its spans, its own fields.
 pub(crate) struct JsonLines;
 
@@ -25,10 +27,7 @@ where
     ) -> fmt::Result {
         let metadata = event.metadata();
         let mut line = Map::new();
-        line.insert(
-            "timestamp".to_owned(),
-            xact_contracts::time::format(Timestamp::now()).into(),
-        );
+        line.insert("timestamp".to_owned(), time::format(Timestamp::now()).into());
         line.insert("level".to_owned(), metadata.level().as_str().into());
         line.insert("target".to_owned(), metadata.target().into());
         for span in context.event_scope().into_iter().flat_map(Scope::from_root) {

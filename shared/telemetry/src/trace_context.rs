@@ -29,12 +29,8 @@ impl TraceContext {
     pub fn parse(traceparent: &str, tracestate: Option<&str>) -> Option<Self> {
         let mut parts = traceparent.trim().split('-');
         let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-        let lower_hex = |text: &str, length: usize| {
-            text.len() == length
-                && text
-                    .bytes()
-                    .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
-        };
+        let is_lower_hex = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        let lower_hex = |text: &str, length| text.len() == length && text.bytes().all(is_lower_hex);
         if !lower_hex(version, 2)
             || version == "ff"
             || (version == "00" && parts.next().is_some())

@@ -19,13 +19,10 @@ const SERVICE_NAME: Key = Key::from_static_str("service.name");
 
 static EXPORTER: OnceLock<SdkTracerProvider> = OnceLock::new();
 
-/// Traces could not be set up.
+/// Traces could not be set up: the exporter rejected its settings.
 #[derive(Debug, thiserror::Error)]
-pub enum TelemetryError {
-    /// The exporter rejected its settings.
-    #[error("traces cannot be exported: {0}; check OTEL_EXPORTER_OTLP_ENDPOINT and its family")]
-    Exporter(String),
-}
+#[error("traces cannot be exported: {0}; check OTEL_EXPORTER_OTLP_ENDPOINT and its family")]
+pub struct TelemetryError(String);
 
 /// Creates the exporter, and returns the layer that sends spans to it.
 pub(crate) fn layer<S>(service: &str) -> Result<OpenTelemetryLayer<S, SdkTracer>, TelemetryError>
@@ -43,7 +40,7 @@ fn exporter(service: &str) -> Result<SdkTracerProvider, TelemetryError> {
     let exporter = opentelemetry_otlp::SpanExporter::builder()
         .with_http()
         .build()
-        .map_err(|error| TelemetryError::Exporter(error.to_string()))?;
+        .map_err(|error| TelemetryError(error.to_string()))?;
     Ok(SdkTracerProvider::builder()
         .with_batch_exporter(exporter)
         .with_resource(resource(service))

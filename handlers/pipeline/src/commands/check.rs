@@ -1,29 +1,21 @@
 //! `check`: the preflight. Prints one line for each thing that the pipeline needs, with what to do where it failed.
 
-use clap::Args;
+use console::Style;
 
 use crate::arguments::Output;
 use crate::outcome::{CommandResult, ExitStatus};
 use crate::ui;
 use crate::ui::progress::Progress;
-use crate::ui::style::{Tone, toned};
-use crate::ui::text::visible;
+use crate::ui::text::{marked, visible};
 use xact_config::{Environment, Settings};
 use xact_operations::check::{self, CheckResult, Verdict};
 
 /// Spaces before the second and later lines of a text.
 const INDENT: &str = "                                 ";
 
-/// Arguments of `check`.
-#[derive(Debug, Args)]
-pub(crate) struct Check {
-    #[command(flatten)]
-    output: Output,
-}
-
 /// Prints a line for each check; exit 1 if one failed.
-pub(crate) async fn run(environment: &Environment, arguments: Check) -> CommandResult {
-    let is_text = !arguments.output.json;
+pub(crate) async fn run(environment: &Environment, output: Output) -> CommandResult {
+    let is_text = !output.json;
     let report = |result: &CheckResult| {
         if is_text {
             print(result);
@@ -46,18 +38,15 @@ pub(crate) async fn run(environment: &Environment, arguments: Check) -> CommandR
 
 fn print(result: &CheckResult) {
     let verdict = result.finding.verdict;
-    let tone = match verdict {
-        Verdict::Ok => Tone::Good,
-        Verdict::Warning => Tone::Warning,
-        Verdict::Failed => Tone::Bad,
-        Verdict::Skipped => Tone::Muted,
+    let (symbol, style) = match verdict {
+        Verdict::Ok => ("✓", Style::new().green()),
+        Verdict::Warning => ("!", Style::new().yellow()),
+        Verdict::Failed => ("✗", Style::new().red()),
+        Verdict::Skipped => ("-", Style::new().dim()),
     };
-    let word = toned(&format!("{:<7}", verdict.as_str()), tone);
+    let word = marked(&format!("{verdict:<7}"), symbol, style);
     // An error may quote a server, so control characters are escaped.
     let text: Vec<String> = result.finding.text.lines().map(visible).collect();
-    ui::line(format_args!(
-        "{word} {:<24} {}",
-        result.check,
-        text.join(&format!("\n{INDENT}"))
-    ));
+    let text = text.join(&format!("\n{INDENT}"));
+    ui::line(format_args!("{word} {:<24} {text}", result.check));
 }

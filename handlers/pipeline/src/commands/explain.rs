@@ -35,7 +35,7 @@ pub(crate) fn run(environment: &Environment, arguments: &Explain) -> CommandResu
 fn print(answer: &ExplainAnswer) {
     let mut table = Table::new(&["rule", "verdict", "details"]);
     for rule in &answer.rules {
-        table.add_row([rule.rule.as_str(), rule.verdict.as_str(), visible(&rule.text).as_str()]);
+        table.add_row([rule.rule.to_owned(), rule.verdict.to_string(), visible(&rule.text)]);
     }
     table.print();
     if let Some(url) = &answer.fetched {

@@ -3,12 +3,12 @@
 use clap::Args;
 use jiff::Timestamp;
 
-use crate::arguments::parse_time;
 use crate::outcome::{CommandResult, ExitStatus};
 use crate::ui::text::cell;
-use crate::ui::{self, Table};
+use crate::ui::{self, Table, or_dash};
 use xact_config::{Environment, Settings};
 use xact_contracts::time;
+use xact_operations::parse_time;
 use xact_operations::reconcile::{Findings, Missing, TimeRange, reconcile};
 
 /// Maximum number of rows of a table.
@@ -122,12 +122,11 @@ fn print_counts(findings: &Findings) {
 }
 
 fn missing_row(missing: &Missing) -> [String; 5] {
-    let dash = || "-".to_owned();
     [
-        missing.what().to_owned(),
-        missing.at.map_or_else(dash, time::format),
+        missing.what.to_owned(),
+        or_dash(missing.at.map(time::format)),
         cell(&missing.trace_id),
-        missing.media_id.map_or_else(dash, |id| id.to_string()),
-        missing.url.as_deref().map_or_else(dash, cell),
+        or_dash(missing.media_id),
+        or_dash(missing.url.as_deref().map(cell)),
     ]
 }

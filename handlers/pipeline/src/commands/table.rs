@@ -3,14 +3,13 @@
 //! Each answer about a table in OneLake ends with its cost: a line of text, or the keys `requests`, `cu_seconds` and
 //! `billing` (both figures by class).
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 
 use crate::outcome::{CommandResult, ExitStatus};
-use crate::ui;
+use crate::ui::{self, or_dash};
 use xact_config::{Environment, Settings};
 use xact_operations::tables::{
-    self, Checkpointed, Maintenance, OldLogEntries, Optimized, ShortRetention, TableAnswer, TableName, TableOutcome,
-    TableState, VacuumMode, VacuumOptions, VacuumReport,
+    self, Maintenance, Optimized, TableAnswer, TableOutcome, TableState, Tables, VacuumOptions,
 };
 
 const MIB: u64 = 1024 * 1024;
@@ -32,15 +31,8 @@ pub(crate) enum TableAction {
     Vacuum {
         #[command(flatten)]
         which: Which,
-        /// Younger files are never deleted
-        #[arg(long, value_name = "N", default_value_t = 168)]
-        retain_hours: u64,
-        /// Allow less than 168 hours: older versions, slow readers and slow writers lose their files
-        #[arg(long)]
-        allow_short_retention: bool,
-        /// Delete
-        #[arg(long)]
-        yes: bool,
+        #[command(flatten)]
+        options: VacuumOptions,
     },
     /// Write a checkpoint
     Checkpoint {
@@ -56,85 +48,30 @@ pub(crate) enum TableAction {
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Which {
     /// Which table
-    #[arg(long, value_enum, default_value_t = Choice::All)]
-    table: Choice,
+    #[arg(long, value_enum, default_value_t = Tables::All)]
+    table: Tables,
     /// Answer in JSON; tables in OneLake have `requests`, `cu_seconds` and `billing`
     #[arg(long)]
     json: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Choice {
-    All,
-    Events,
-    Attachments,
-    Failed,
-}
-
-impl Choice {
-    fn tables(self) -> &'static [TableName] {
-        match self {
-            Self::All => &TableName::ALL,
-            Self::Events => &[TableName::Events],
-            Self::Attachments => &[TableName::Attachments],
-            Self::Failed => &[TableName::Failed],
-        }
-    }
-}
-
-impl TableAction {
-    fn parts(self) -> (Which, Maintenance) {
-        match self {
-            Self::Info(which) => (which, Maintenance::Info),
-            Self::Optimize { which, target_mib } => {
-                let target_bytes = target_mib * MIB;
-                (which, Maintenance::Optimize { target_bytes })
-            }
-            Self::Vacuum {
-                which,
-                retain_hours,
-                allow_short_retention,
-                yes,
-            } => {
-                let short_retention = if allow_short_retention {
-                    ShortRetention::Allow
-                } else {
-                    ShortRetention::Refuse
-                };
-                let mode = if yes { VacuumMode::Delete } else { VacuumMode::DryRun };
-                let options = VacuumOptions {
-                    retain_hours,
-                    short_retention,
-                    mode,
-                };
-                (which, Maintenance::Vacuum(options))
-            }
-            Self::Checkpoint { which, clean_log } => {
-                let old_entries = if clean_log {
-                    OldLogEntries::Delete
-                } else {
-                    OldLogEntries::Keep
-                };
-                (which, Maintenance::Checkpoint(old_entries))
-            }
-        }
-    }
-}
-
 /// Maintains each chosen table; exit 1 if a table does not exist.
 pub(crate) async fn run(environment: &Environment, action: TableAction) -> CommandResult {
     let settings = Settings::from_environment(environment)?;
-    let (which, maintenance) = action.parts();
-    let mut answers = Vec::new();
-    for table in which.table.tables() {
-        answers.push(tables::maintain(&settings, *table, maintenance).await?);
-    }
+    let (which, maintenance) = match action {
+        TableAction::Info(which) => (which, Maintenance::Info),
+        TableAction::Optimize { which, target_mib } => {
+            let target_bytes = target_mib * MIB;
+            (which, Maintenance::Optimize { target_bytes })
+        }
+        TableAction::Vacuum { which, options } => (which, Maintenance::Vacuum(options)),
+        TableAction::Checkpoint { which, clean_log } => (which, Maintenance::Checkpoint { clean_log }),
+    };
+    let answers = tables::maintain(&settings, which.table, maintenance).await?;
     if which.json {
         ui::json(&answers)?;
     } else {
-        for answer in &answers {
-            print(answer);
-        }
+        answers.iter().for_each(print);
     }
     let is_missing = |answer: &TableAnswer| matches!(answer.outcome, TableOutcome::Missing { .. });
     Ok(ExitStatus::from(!answers.iter().any(is_missing)))
@@ -148,13 +85,24 @@ fn print(answer: &TableAnswer) {
         )),
         TableOutcome::State(state) => print_state(name, state),
         TableOutcome::Optimized(optimized) => print_optimized(name, optimized),
-        TableOutcome::Vacuumed(report) => print_vacuum(name, report),
-        TableOutcome::Checkpointed(Checkpointed {
+        TableOutcome::Vacuumed {
+            unused_files,
+            deleted,
+            retain_hours,
+        } => match (unused_files.len(), deleted) {
+            (0, _) => ui::line(format_args!("{name}: no files unused for {retain_hours} h")),
+            (count, true) => ui::line(format_args!("{name}: {count} unused files deleted")),
+            (count, false) => ui::line(format_args!(
+                "{name}: {count} unused files; dry run: pass --yes to delete them:\n  {}",
+                unused_files.join("\n  ")
+            )),
+        },
+        TableOutcome::Checkpointed {
             version,
             log_entries_deleted,
-        }) => {
-            let log =
-                log_entries_deleted.map_or_else(String::new, |count| format!(", {count} old log entries deleted"));
+        } => {
+            let log = log_entries_deleted.map(|count| format!(", {count} old log entries deleted"));
+            let log = log.unwrap_or_default();
             ui::line(format_args!("{name}: checkpoint of version {version}{log}"));
         }
     }
@@ -164,17 +112,15 @@ fn print(answer: &TableAnswer) {
 }
 
 fn print_state(name: &str, state: &TableState) {
-    let text = |value: Option<String>, none: &str| value.unwrap_or_else(|| none.to_owned());
-    let date = |date: Option<jiff::civil::Date>| text(date.map(|date| date.to_string()), "-");
     let mut table = ui::Table::new(&[name, &state.location]);
     let mut row = |name: &str, value: String| table.add_row([name.to_owned(), value]);
     row("version", state.version.to_string());
     let checkpoint = state.checkpoint.map(|version| version.to_string());
-    row("last checkpoint", text(checkpoint, "none"));
+    row("last checkpoint", checkpoint.unwrap_or_else(|| "none".to_owned()));
     row("rows", state.rows.to_string());
     row("files", format!("{}, {} of them small", state.files, state.small_files));
     row("MiB", mib(state.bytes));
-    let (first, last) = (date(state.first_date), date(state.last_date));
+    let (first, last) = (or_dash(state.first_date), or_dash(state.last_date));
     row("dates", format!("{}, {first} to {last}", state.dates));
     for (app_id, next) in &state.positions {
         row(app_id.as_str(), format!("written up to offset {next}"));
@@ -204,18 +150,6 @@ fn print_optimized(name: &str, optimized: &Optimized) {
         mib(optimized.bytes_after),
         optimized.commits
     ));
-}
-
-fn print_vacuum(name: &str, report: &VacuumReport) {
-    let (files, hours) = (&report.unused_files, report.retain_hours);
-    match (files.len(), report.deleted) {
-        (0, _) => ui::line(format_args!("{name}: no files unused for {hours} h")),
-        (count, true) => ui::line(format_args!("{name}: {count} unused files deleted")),
-        (count, false) => ui::line(format_args!(
-            "{name}: {count} unused files; dry run: pass --yes to delete them:\n  {}",
-            files.join("\n  ")
-        )),
-    }
 }
 
 #[allow(clippy::cast_precision_loss)]

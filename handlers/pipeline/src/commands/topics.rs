@@ -14,15 +14,9 @@ use xact_operations::topics::{self, GroupLag, LagAnswer, OldestRecord};
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub(crate) enum Topics {
     /// Create the topics that are missing
-    Create {
-        #[command(flatten)]
-        output: Output,
-    },
+    Create(Output),
     /// List the topics with their partitions; exit 1 if a topic is missing
-    List {
-        #[command(flatten)]
-        output: Output,
-    },
+    List(Output),
     /// Show how far each group is behind; exit 1 if a topic is missing
     Lag {
         /// Show every partition
@@ -40,7 +34,7 @@ pub(crate) enum Topics {
 pub(crate) async fn run(environment: &Environment, action: Topics) -> CommandResult {
     let settings = Settings::from_environment(environment)?;
     match action {
-        Topics::Create { output } => {
+        Topics::Create(output) => {
             let answer = topics::create(&settings).await?;
             output.print(&answer, |answer| {
                 for topic in &answer.created {
@@ -52,14 +46,13 @@ pub(crate) async fn run(environment: &Environment, action: Topics) -> CommandRes
             })?;
             Ok(ExitStatus::Ok)
         }
-        Topics::List { output } => {
+        Topics::List(output) => {
             let answer = topics::list(&settings).await?;
             output.print(&answer, |topics| {
                 let mut table = Table::new(&["topic", "partitions", "expected"]);
                 for topic in topics {
-                    let partitions = topic
-                        .partitions
-                        .map_or_else(|| "missing".to_owned(), |count| count.to_string());
+                    let partitions = topic.partitions.map(|count| count.to_string());
+                    let partitions = partitions.unwrap_or_else(|| "missing".to_owned());
                     table.add_row([topic.topic.clone(), partitions, topic.expected.to_string()]);
                 }
                 table.print();

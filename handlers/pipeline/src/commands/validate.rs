@@ -1,7 +1,5 @@
 //! `validate`: the smoke test of a rollout. Sends one event and prints how long each step took.
 
-use std::time::Duration;
-
 use clap::Args;
 
 use crate::arguments::Output;
@@ -15,13 +13,8 @@ use xact_operations::validate::{ValidateAnswer, ValidateRequest, validate};
 /// Arguments of `validate`.
 #[derive(Debug, Args)]
 pub(crate) struct Validate {
-    /// A URL that the pipeline may download: https, an allowed host, a file of an allowed type. In development the
-    /// sample server has one
-    #[arg(long, value_name = "URL")]
-    attachment: Option<String>,
-    /// How long to wait for the rows, in seconds. Stages that sleep at zero replicas take about a minute to wake
-    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    timeout: u64,
+    #[command(flatten)]
+    request: ValidateRequest,
     #[command(flatten)]
     output: Output,
 }
@@ -29,12 +22,8 @@ pub(crate) struct Validate {
 /// Sends and follows an event; exit 1 if it did not arrive.
 pub(crate) async fn run(environment: &Environment, arguments: Validate) -> CommandResult {
     let settings = Settings::from_environment(environment)?;
-    let request = ValidateRequest {
-        attachment: arguments.attachment,
-        timeout: Duration::from_secs(arguments.timeout),
-    };
     let progress = Progress::start("sending the event");
-    let answer = validate(&settings, request, |step| {
+    let answer = validate(&settings, arguments.request, |step| {
         progress.set_message(format!("{} after {:.2} s", step.step, step.seconds));
     })
     .await?;

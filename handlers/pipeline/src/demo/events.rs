@@ -3,8 +3,6 @@
 //! The hosts are on the default allow-list; in development the sample server answers for them. The path selects what that
 //! server returns.
 
-use std::fmt;
-
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use url::Url;
@@ -14,26 +12,28 @@ use attachment_source::{SampleFile, content_for, decode_path};
 use xact_contracts::{ids, time};
 
 /// What is special about an event or an attachment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::Display)]
 pub(crate) enum Kind {
+    #[strum(to_string = "good")]
     Good,
-    /// 404.
+    #[strum(to_string = "404 not found")]
     Missing,
-    /// 503 once, then good.
+    #[strum(to_string = "503 once, then good")]
     UnavailableOnce,
-    /// The body is truncated once, then good.
+    #[strum(to_string = "body cut short once, then good")]
     TruncatedOnce,
-    /// The presigned URL has expired.
+    #[strum(to_string = "expired presigned URL")]
     Expired,
-    /// The host is not allowed.
+    #[strum(to_string = "host that is not allowed")]
     RefusedHost,
-    /// An HTML page served as a PDF.
+    #[strum(to_string = "HTML page served as PDF")]
     HtmlAsPdf,
-    /// A message that is not an event.
+    /// Not an event.
+    #[strum(to_string = "unreadable message")]
     Unreadable,
-    /// The same event sent twice.
+    #[strum(to_string = "same event sent twice")]
     SentTwice,
-    /// Several attachments with the same file name.
+    #[strum(to_string = "same file names in one event")]
     SameNames,
 }
 
@@ -59,10 +59,8 @@ impl Kind {
     ];
 
     fn of_index(index: u64) -> Self {
-        Self::CYCLE
-            .iter()
-            .find(|(place, _)| index % 50 == *place)
-            .map_or(Self::Good, |(_, kind)| *kind)
+        let found = Self::CYCLE.iter().find(|(place, _)| index % 50 == *place);
+        found.map_or(Self::Good, |(_, kind)| *kind)
     }
 
     pub(crate) const fn expected(self) -> Expected {
@@ -81,23 +79,6 @@ impl Kind {
             Self::HtmlAsPdf => "html",
             _ => "ok",
         }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Good => "good",
-            Self::Missing => "404 not found",
-            Self::UnavailableOnce => "503 once, then good",
-            Self::TruncatedOnce => "body cut short once, then good",
-            Self::Expired => "expired presigned URL",
-            Self::RefusedHost => "host that is not allowed",
-            Self::HtmlAsPdf => "HTML page served as PDF",
-            Self::Unreadable => "unreadable message",
-            Self::SentTwice => "same event sent twice",
-            Self::SameNames => "same file names in one event",
-        })
     }
 }
 
@@ -210,14 +191,10 @@ impl Sample {
             Kind::RefusedHost => REFUSED_HOST,
             _ => HOSTS[random.usize(0..HOSTS.len())],
         };
-        let mut url = Url::parse(&format!("https://{host}/")).unwrap_or_else(|_| unreachable_host());
+        let mut url = Url::parse(&format!("https://{host}/")).expect("the hosts are constants");
+        let (bytes, folder) = (bytes.to_string(), format!("{trace_id}-{place}"));
         if let Ok(mut path) = url.path_segments_mut() {
-            path.clear().extend([
-                kind.server_kind(),
-                &bytes.to_string(),
-                &format!("{trace_id}-{place}"),
-                name,
-            ]);
+            path.clear().extend([kind.server_kind(), &bytes, &folder, name]);
         }
         sign(&mut url, random, kind == Kind::Expired);
         let url = url.to_string();
@@ -241,11 +218,7 @@ impl Sample {
     }
 
     fn event(&self, now: Timestamp) -> Value {
-        let urls: Vec<&str> = self
-            .attachments
-            .iter()
-            .map(|attachment| attachment.url.as_str())
-            .collect();
+        let urls: Vec<&str> = self.attachments.iter().map(|attachment| &*attachment.url).collect();
         let kind = TYPES[usize::try_from(self.index).unwrap_or(0) % TYPES.len()];
         let assignment = format!("A{:07}", self.index / 3);
         let mut data = json!({
@@ -273,11 +246,9 @@ impl Sample {
             });
         }
         data["attachments"] = json!(urls);
-        let data = if self.index % 4 == 1 {
-            json!(data.to_string())
-        } else {
-            data
-        };
+        if self.index % 4 == 1 {
+            data = json!(data.to_string());
+        }
         json!({
             "type": format!("verisk.claims.property.xn.{kind}"),
             "version": if self.index % 8 == 1 { json!(1) } else { json!("1.2") },
@@ -287,21 +258,20 @@ impl Sample {
 
     /// Returns what was sent and the expected results as one JSON object.
     pub(crate) fn manifest(&self) -> Value {
-        let attachments: Vec<Value> = self
-            .attachments
-            .iter()
-            .map(|attachment| {
-                let content = attachment.content().filter(|_| attachment.kind.expected() == Expected::File);
-                json!({
-                    "media_id": attachment.media_id,
-                    "kind": attachment.kind.to_string(),
-                    "url": attachment.url,
-                    "expected": match attachment.kind.expected() { Expected::File => "file", Expected::Failed => "failed" },
-                    "bytes": content.as_ref().map(SampleFile::size),
-                    "sha256": content.as_ref().map(SampleFile::sha256),
-                })
+        let attachments = self.attachments.iter().map(|attachment| {
+            let content = attachment
+                .content()
+                .filter(|_| attachment.kind.expected() == Expected::File);
+            json!({
+                "media_id": attachment.media_id,
+                "kind": attachment.kind.to_string(),
+                "url": attachment.url,
+                "expected": match attachment.kind.expected() { Expected::File => "file", Expected::Failed => "failed" },
+                "bytes": content.as_ref().map(SampleFile::size),
+                "sha256": content.as_ref().map(SampleFile::sha256),
             })
-            .collect();
+        });
+        let attachments: Vec<Value> = attachments.collect();
         let message = self.sent.as_ref().map(|(_, bytes)| String::from_utf8_lossy(bytes));
         json!({
             "trace_id": self.trace_id, "event_id": ids::event_id(&self.trace_id), "kind": self.kind.to_string(),
@@ -313,31 +283,17 @@ impl Sample {
 
 /// Adds a query like that of a presigned S3 URL; the signature is random.
 fn sign(url: &mut Url, random: &mut fastrand::Rng, expired: bool) {
-    let (from, seconds) = if expired {
-        (Timestamp::now().checked_sub(SignedDuration::from_hours(2)), 3600)
-    } else {
-        (Timestamp::now().checked_sub(SignedDuration::from_secs(30)), 604_800)
-    };
-    let from = from.unwrap_or(Timestamp::UNIX_EPOCH);
+    let (age, seconds) = if expired { (7200, 3600) } else { (30, 604_800) };
+    let from = Timestamp::now() - SignedDuration::from_secs(age);
+    let credential = format!("DEMO/{}/us-east-1/s3/aws4_request", from.strftime("%Y%m%d"));
+    let signature = format!("{:032x}{:032x}", random.u128(..), random.u128(..));
     url.query_pairs_mut()
         .append_pair("X-Amz-Algorithm", "AWS4-HMAC-SHA256")
-        .append_pair(
-            "X-Amz-Credential",
-            &format!("DEMO/{}/us-east-1/s3/aws4_request", from.strftime("%Y%m%d")),
-        )
+        .append_pair("X-Amz-Credential", &credential)
         .append_pair("X-Amz-Date", &from.strftime("%Y%m%dT%H%M%SZ").to_string())
         .append_pair("X-Amz-Expires", &seconds.to_string())
         .append_pair("X-Amz-SignedHeaders", "host")
-        .append_pair(
-            "X-Amz-Signature",
-            &format!("{:032x}{:032x}", random.u128(..), random.u128(..)),
-        );
-}
-
-/// The hosts above are constants that parse.
-#[allow(clippy::expect_used)]
-fn unreachable_host() -> Url {
-    Url::parse("https://localhost/").expect("a constant URL")
+        .append_pair("X-Amz-Signature", &signature);
 }
 
 #[cfg(test)]

@@ -1,12 +1,15 @@
 //! One line that shows what the stages have done so far, from their metrics.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use prometheus::IntCounterVec;
+use prometheus::core::Collector;
 
 use crate::ui;
-use xact_telemetry::metrics::{Family, metrics};
+use xact_telemetry::metrics::metrics;
 
 /// Time between two updates on a terminal.
 const TERMINAL_INTERVAL: Duration = Duration::from_millis(200);
@@ -23,14 +26,12 @@ impl Progress {
     /// Shows the line on standard error.
     pub(crate) fn start(events: u64) -> Self {
         let is_terminal = std::io::stderr().is_terminal();
-        let bar = ProgressBar::with_draw_target(
-            Some(events),
-            if is_terminal {
-                ProgressDrawTarget::stderr()
-            } else {
-                ProgressDrawTarget::hidden()
-            },
-        );
+        let (target, interval) = if is_terminal {
+            (ProgressDrawTarget::stderr(), TERMINAL_INTERVAL)
+        } else {
+            (ProgressDrawTarget::hidden(), LOG_INTERVAL)
+        };
+        let bar = ProgressBar::with_draw_target(Some(events), target);
         if let Ok(style) = ProgressStyle::with_template("{elapsed_precise} {bar:24} {msg}") {
             bar.set_style(style);
         }
@@ -43,7 +44,7 @@ impl Progress {
                 if !is_terminal {
                     ui::error_line(&line);
                 }
-                tokio::time::sleep(if is_terminal { TERMINAL_INTERVAL } else { LOG_INTERVAL }).await;
+                tokio::time::sleep(interval).await;
             }
         });
         Self { task, bar }
@@ -58,49 +59,34 @@ impl Progress {
 
 fn line(events: u64) -> (u64, String) {
     let metrics = metrics();
-    let ingested = sum(&metrics.events_ingested, None);
+    let ingested = sum(&metrics.events_ingested);
+    let files = by_label(&metrics.onelake_operations, "status").remove("success");
     let text = format!(
         "events {ingested}/{events}  files {}  bytes {}  rows {}  retries {}  dead letters {}",
-        sum(&metrics.onelake_operations, Some(("status", "success"))),
-        indicatif::HumanBytes(sum(&metrics.onelake_bytes, None)),
-        sum(&metrics.delta_rows, None),
-        sum(&metrics.retry_attempts, None),
-        sum(&metrics.dead_letters_audited, None),
+        files.unwrap_or_default(),
+        HumanBytes(sum(&metrics.onelake_bytes)),
+        sum(&metrics.delta_rows),
+        sum(&metrics.retry_attempts),
+        sum(&metrics.dead_letters_audited),
     );
     (ingested, text)
 }
 
-/// Returns the sum of a counter over its series, or over those with one label value.
-fn sum(counter: &Family<prometheus::IntCounterVec>, only: Option<(&str, &str)>) -> u64 {
-    by_label(counter, "", only).into_values().sum()
+/// Returns the sum of a counter over its series.
+fn sum(counter: &IntCounterVec) -> u64 {
+    by_label(counter, "").into_values().sum()
 }
 
 /// Returns the sums of a counter by one of its labels.
-pub(super) fn by_label(
-    counter: &Family<prometheus::IntCounterVec>,
-    label: &str,
-    only: Option<(&str, &str)>,
-) -> std::collections::BTreeMap<String, u64> {
-    let mut sums = std::collections::BTreeMap::new();
+pub(super) fn by_label(counter: &IntCounterVec, label: &str) -> BTreeMap<String, u64> {
+    let mut sums = BTreeMap::new();
     for family in counter.collect() {
         for metric in family.get_metric() {
-            let has = |name: &str, value: &str| {
-                metric
-                    .get_label()
-                    .iter()
-                    .any(|pair| pair.name() == name && pair.value() == value)
-            };
-            if only.is_some_and(|(name, value)| !has(name, value)) {
-                continue;
-            }
-            let key = metric
-                .get_label()
-                .iter()
-                .find(|pair| pair.name() == label)
-                .map_or_else(String::new, |pair| pair.value().to_owned());
+            let pair = metric.get_label().iter().find(|pair| pair.name() == label);
+            let value = pair.map(|pair| pair.value().to_owned()).unwrap_or_default();
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-            let value = metric.get_counter().get_value() as u64;
-            *sums.entry(key).or_default() += value;
+            let count = metric.get_counter().get_value() as u64;
+            *sums.entry(value).or_default() += count;
         }
     }
     sums

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::progress::by_label;
 use super::verify::DemoResults;
 use crate::dev::Dev;
-use crate::ui::{self, Table};
+use crate::ui::{self, Table, or_dash};
 use xact_config::Settings;
 use xact_telemetry::metrics::metrics;
 
@@ -63,7 +63,8 @@ fn print_kinds(results: &DemoResults) {
             counts.unexpected.to_string(),
         ]);
     }
-    ui::line(format_args!("{table}\n"));
+    table.print();
+    ui::line("");
 }
 
 fn print_totals(results: &DemoResults, elapsed: Duration) {
@@ -81,7 +82,7 @@ fn print_totals(results: &DemoResults, elapsed: Duration) {
     row("rows in xact_attachments_failed", results.failed_rows.to_string());
     let bytes = indicatif::HumanBytes(results.bytes);
     row("files in the lake", format!("{}, {bytes}", results.files));
-    let retries = by_label(&metrics().retry_attempts, "error_category", None);
+    let retries = by_label(&metrics().retry_attempts, "error_category");
     row("retries by category", list(&retries));
     row("dead letters by category", list(&results.dead_letters));
     let (sent, letters) = (results.unreadable_sent, results.unreadable_letters);
@@ -105,7 +106,8 @@ fn print_totals(results: &DemoResults, elapsed: Duration) {
             elapsed.as_secs_f64()
         ),
     );
-    ui::line(format_args!("{table}\n"));
+    table.print();
+    ui::line("");
 }
 
 /// Prints what an interrupted demo leaves behind.
@@ -145,9 +147,7 @@ fn list<N: std::fmt::Display>(counts: &BTreeMap<String, N>) -> String {
 /// Returns the nearest-rank percentile of sorted values.
 fn percentile(sorted: &[f64], percent: usize) -> String {
     let rank = (sorted.len() * percent).div_ceil(100).max(1) - 1;
-    sorted
-        .get(rank)
-        .map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.2} s"))
+    or_dash(sorted.get(rank).map(|seconds| format!("{seconds:.2} s")))
 }
 
 #[cfg(test)]

@@ -11,11 +11,13 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::events::{Attachment, Expected, Kind, Sample};
-use super::rows::{RowFile, Rows};
 use crate::outcome::CommandError;
 use xact_config::Settings;
 use xact_contracts::ids;
-use xact_lake::Location;
+use xact_lake::arrow::array::RecordBatch;
+use xact_lake::{AttachmentRow, EventRow, FailedRow, Location};
+use xact_operations::columns::{instant, number, size, text};
+use xact_table_sink::{Configured, table};
 
 /// The results of the attachments of one kind.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -89,6 +91,78 @@ pub(crate) async fn verify(settings: &Settings, sent: Vec<Sample>) -> Result<Dem
         Ok(results)
     })
     .await?
+}
+
+/// A row about an attachment.
+struct Row {
+    created_at: Timestamp,
+    retry_count: i32,
+    /// `None` for a failed attachment.
+    file: Option<RowFile>,
+}
+
+/// The file of a completed attachment as its row describes it.
+struct RowFile {
+    path: String,
+    bytes: i64,
+    sha256: String,
+}
+
+type ById<T> = HashMap<String, Vec<T>>;
+
+/// All rows.
+struct Rows {
+    /// When each row of an event was written.
+    events: ById<Timestamp>,
+    completed: ById<Row>,
+    failed: ById<Row>,
+}
+
+impl Rows {
+    async fn read(settings: &Settings) -> Result<Self, CommandError> {
+        let ingested_at = |batch: &RecordBatch, row| instant(batch, "ingested_at", row);
+        let events = read::<EventRow, _>(settings, &["event_id", "ingested_at"], ingested_at);
+        let columns = ["media_id", "created_at", "retry_count"];
+        let file_columns = [&columns[..], &["blob_path", "bytes_downloaded", "sha256"]].concat();
+        let completed = read::<AttachmentRow, _>(settings, &file_columns, |batch, row| Row {
+            file: Some(RowFile {
+                path: text(batch, "blob_path", row).to_owned(),
+                sha256: text(batch, "sha256", row).to_owned(),
+                bytes: size(batch, "bytes_downloaded", row),
+            }),
+            ..failed_row(batch, row)
+        });
+        let failed = read::<FailedRow, _>(settings, &columns, failed_row);
+        Ok(Self {
+            events: events.await?,
+            completed: completed.await?,
+            failed: failed.await?,
+        })
+    }
+}
+
+fn failed_row(batch: &RecordBatch, row: usize) -> Row {
+    Row {
+        created_at: instant(batch, "created_at", row),
+        retry_count: number(batch, "retry_count", row),
+        file: None,
+    }
+}
+
+/// Reads the columns of a table; the first is the id.
+async fn read<R: Configured, T>(
+    settings: &Settings,
+    columns: &[&str],
+    value: impl Fn(&RecordBatch, usize) -> T,
+) -> Result<ById<T>, CommandError> {
+    let mut rows = ById::new();
+    for batch in table::<R>(settings)?.scan(columns).await? {
+        for row in 0..batch.num_rows() {
+            let id = text(&batch, columns[0], row).to_owned();
+            rows.entry(id).or_insert_with(Vec::new).push(value(&batch, row));
+        }
+    }
+    Ok(rows)
 }
 
 fn count(sent: &[Sample], rows: &Rows, files: &Path) -> DemoResults {
@@ -192,13 +266,13 @@ fn count_dead_letters(audit: &Path, sent: &[Sample], results: &mut DemoResults) 
     let mut unreadable = HashSet::new();
     for line in std::io::BufReader::new(file).lines() {
         let line: serde_json::Value = serde_json::from_str(&line?)?;
-        let text = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
-        let Some(kind) = kinds.get(text("trace_id").as_str()) else {
+        let field = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
+        let Some(kind) = kinds.get(field("trace_id").as_str()) else {
             continue;
         };
-        *results.dead_letters.entry(text("error_category")).or_default() += 1;
+        *results.dead_letters.entry(field("error_category")).or_default() += 1;
         if *kind == Kind::Unreadable {
-            unreadable.insert(text("trace_id"));
+            unreadable.insert(field("trace_id"));
         }
     }
     results.unreadable_letters = unreadable.len();

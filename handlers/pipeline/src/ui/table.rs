@@ -1,7 +1,5 @@
 //! Tables that fit the terminal.
 
-use std::fmt;
-
 use comfy_table::{ContentArrangement, Row, presets};
 use console::Term;
 
@@ -38,11 +36,5 @@ impl Table {
     /// Prints it.
     pub(crate) fn print(&self) {
         super::line(&self.0);
-    }
-}
-
-impl fmt::Display for Table {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(formatter)
     }
 }

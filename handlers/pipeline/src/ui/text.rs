@@ -1,4 +1,8 @@
-//! Text from outside, made safe for the terminal.
+//! Text for the terminal: what comes from outside is made safe, what matters is highlighted.
+
+use std::io::IsTerminal;
+
+use console::Style;
 
 use xact_contracts::redaction::redact_text;
 
@@ -27,6 +31,16 @@ pub(crate) fn cell(text: &str) -> String {
         return text;
     }
     text.chars().take(MAX_CELL_LENGTH - 1).chain(['…']).collect()
+}
+
+/// Returns text with a symbol before it and in a style; elsewhere than on a terminal, or with `NO_COLOR`, the text alone.
+pub(crate) fn marked(text: &str, symbol: &str, style: Style) -> String {
+    if std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+        let text = format!("{symbol} {text}");
+        style.force_styling(true).apply_to(text).to_string()
+    } else {
+        text.to_owned()
+    }
 }
 
 #[cfg(test)]

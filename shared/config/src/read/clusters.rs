@@ -12,20 +12,12 @@ use crate::variables::*;
 /// The form of a bootstrap server of Event Hubs.
 const NAMESPACE: &str = "<namespace>.servicebus.windows.net:9093";
 
-/// Returns the cluster of the events topic, if it has its own, and the cluster of all other topics. `identity` is `None` if
-/// its variables are invalid.
-pub(super) fn clusters(
+/// Returns the cluster of the events topic, if it has its own. `identity` is `None` if its variables are invalid.
+pub(super) fn events_cluster(
     reader: &mut Reader<'_>,
     identity: Option<&ProcessIdentity>,
-    events_topic: &str,
-) -> (Option<ClusterSettings>, ClusterSettings) {
-    (
-        events_cluster(reader, identity, events_topic),
-        internal_cluster(reader, identity),
-    )
-}
-
-fn events_cluster(reader: &mut Reader<'_>, identity: Option<&ProcessIdentity>, topic: &str) -> Option<ClusterSettings> {
+    topic: &str,
+) -> Option<ClusterSettings> {
     let connection_string = reader.optional(&EVENTHUB_CONNECTION_STRING);
     let Some(servers) = reader.optional(&EVENTHUB_BOOTSTRAP_SERVERS) else {
         if connection_string.is_some() {
@@ -50,7 +42,8 @@ fn events_cluster(reader: &mut Reader<'_>, identity: Option<&ProcessIdentity>, t
     Some(cluster)
 }
 
-fn internal_cluster(reader: &mut Reader<'_>, identity: Option<&ProcessIdentity>) -> ClusterSettings {
+/// Returns the cluster of all other topics.
+pub(super) fn internal_cluster(reader: &mut Reader<'_>, identity: Option<&ProcessIdentity>) -> ClusterSettings {
     let servers = reader.get(&LOCAL_KAFKA_BOOTSTRAP_SERVERS);
     let mut cluster = secured(reader, servers);
     let connection_string = reader.optional(&LOCAL_KAFKA_CONNECTION_STRING);
@@ -94,10 +87,8 @@ fn by_identity(
     // The host becomes part of the scope of a token.
     let host = cluster.host();
     let first = cluster.bootstrap_servers.split(',').next().unwrap_or_default();
-    let has_port = first
-        .rsplit_once(':')
-        .is_some_and(|(_, port)| port.trim().parse::<u16>().is_ok());
-    if !has_port || host.is_empty() || !is_made_of(host, b".-") {
+    let port = first.rsplit_once(':').map(|(_, port)| port.trim().parse::<u16>());
+    if !matches!(port, Some(Ok(_))) || host.is_empty() || !is_made_of(host, b".-") {
         reader.reject(servers, format_args!("must be {NAMESPACE}"));
     }
     match identity.map(ProcessIdentity::get) {
@@ -154,27 +145,20 @@ fn by_connection_string(
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::{self, read};
     use super::*;
-    use crate::error::ConfigError;
-    use crate::settings::Settings;
 
     const SERVICE_PRINCIPAL: [(&str, &str); 3] = [
         ("AZURE_TENANT_ID", "contoso.onmicrosoft.com"),
         ("AZURE_CLIENT_ID", "1b0f7a52-7d0e-4f0a-8f0a-2a4c1d9e8b77"),
         ("AZURE_CLIENT_SECRET", "PLANTED"),
     ];
+    const NS: &str = "ns.servicebus.windows.net:9093";
     const SAS: &str = "Endpoint=sb://ns.servicebus.windows.net/;SharedAccessKeyName=x;SharedAccessKey=PLANTED=";
 
-    fn read(variables: &[(&str, &str)]) -> Result<Settings, ConfigError> {
-        let environment = variables
-            .iter()
-            .map(|&(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
-        Settings::from_environment(&environment)
-    }
-
+    /// The errors, without a secret.
     fn errors(variables: &[(&str, &str)]) -> String {
-        let text = read(variables).unwrap_err().to_string();
+        let text = tests::errors(variables);
         assert!(!text.contains("PLANTED"), "{text}");
         text
     }
@@ -182,26 +166,22 @@ mod tests {
     #[test]
     fn a_connection_string_is_checked_and_never_shown() {
         let text = errors(&[
-            ("EVENTHUB_BOOTSTRAP_SERVERS", "ns.servicebus.windows.net:9093"),
+            ("EVENTHUB_BOOTSTRAP_SERVERS", NS),
             (
                 "EVENTHUB_CONNECTION_STRING",
                 "Endpoint=sb://ns/;SharedAccessKey=PLANTED;EntityPath=other",
             ),
         ]);
-        assert!(
-            text.contains("has no SharedAccessKeyName") && text.contains("EntityPath is \"other\""),
-            "{text}"
-        );
+        for part in ["has no SharedAccessKeyName", "EntityPath is \"other\""] {
+            assert!(text.contains(part), "{text}");
+        }
     }
 
     #[test]
     fn internal_topics_need_a_connection_string_of_the_namespace() {
         let text = errors(&[
             ("LOCAL_KAFKA_SECURITY_PROTOCOL", "SASL_SSL"),
-            (
-                "LOCAL_KAFKA_CONNECTION_STRING",
-                &format!("{SAS};EntityPath=xact.downloads.dlq"),
-            ),
+            ("LOCAL_KAFKA_CONNECTION_STRING", &format!("{SAS};EntityPath=x")),
         ]);
         assert!(text.contains("policy of the namespace"), "{text}");
     }
@@ -210,37 +190,28 @@ mod tests {
     fn without_connection_strings_both_clusters_use_the_identity() {
         let mut variables = SERVICE_PRINCIPAL.to_vec();
         variables.extend([
-            ("EVENTHUB_BOOTSTRAP_SERVERS", "evhns-xact.servicebus.windows.net:9093"),
-            (
-                "LOCAL_KAFKA_BOOTSTRAP_SERVERS",
-                "evhns-xact.servicebus.windows.net:9093",
-            ),
+            ("EVENTHUB_BOOTSTRAP_SERVERS", NS),
+            ("LOCAL_KAFKA_BOOTSTRAP_SERVERS", NS),
             ("LOCAL_KAFKA_SECURITY_PROTOCOL", "SASL_SSL"),
         ]);
         let settings = read(&variables).unwrap();
         for cluster in [settings.cluster_of_events(), &settings.internal_cluster] {
             assert!(matches!(cluster.security, Security::Identity(_)), "{cluster:?}");
-            assert_eq!(cluster.host(), "evhns-xact.servicebus.windows.net");
+            assert_eq!(cluster.host(), "ns.servicebus.windows.net");
         }
-        assert_eq!(
-            settings.identity_scopes(),
-            ["https://evhns-xact.servicebus.windows.net/.default"]
-        );
-        let identity = settings.identity().unwrap();
-        assert!(
-            identity.describe().starts_with("service principal 1b0f7a52"),
-            "{identity:?}"
-        );
+        let scopes = settings.identity_scopes();
+        assert_eq!(scopes, ["https://ns.servicebus.windows.net/.default"]);
+        let identity = settings.identity().unwrap().describe();
+        assert!(identity.starts_with("service principal 1b0f7a52"), "{identity}");
         assert!(!format!("{settings:?}").contains("PLANTED"));
     }
 
     #[test]
     fn a_missing_identity_is_reported() {
-        let text = errors(&[("EVENTHUB_BOOTSTRAP_SERVERS", "evhns-xact.servicebus.windows.net:9093")]);
-        assert!(
-            text.contains("EVENTHUB_CONNECTION_STRING is not set") && text.contains("az login"),
-            "{text}"
-        );
+        let text = errors(&[("EVENTHUB_BOOTSTRAP_SERVERS", NS)]);
+        for part in ["EVENTHUB_CONNECTION_STRING is not set", "az login"] {
+            assert!(text.contains(part), "{text}");
+        }
         // An invalid variable is reported once, and not as a missing identity.
         let mut variables = SERVICE_PRINCIPAL.to_vec();
         variables.extend([
@@ -253,18 +224,11 @@ mod tests {
     }
 
     #[test]
-    fn a_workstation_needs_no_identity() {
-        let settings = read(&[]).unwrap();
-        assert!(settings.identity_scopes().is_empty());
-        assert!(matches!(settings.internal_cluster.security, Security::Plaintext));
-    }
-
-    #[test]
     fn a_missing_ca_file_is_reported_once_and_only_if_it_is_used() {
         let file = ("SSL_CERT_FILE", "/nowhere/ca.pem");
         let text = errors(&[
             file,
-            ("EVENTHUB_BOOTSTRAP_SERVERS", "ns.servicebus.windows.net:9093"),
+            ("EVENTHUB_BOOTSTRAP_SERVERS", NS),
             ("EVENTHUB_CONNECTION_STRING", SAS),
             ("LOCAL_KAFKA_SECURITY_PROTOCOL", "SSL"),
         ]);
@@ -275,9 +239,7 @@ mod tests {
 
     #[test]
     fn a_server_that_is_not_a_namespace_is_rejected() {
-        let mut variables = SERVICE_PRINCIPAL.to_vec();
-        variables.push(("EVENTHUB_BOOTSTRAP_SERVERS", "https://ns.servicebus.windows.net"));
-        let text = errors(&variables);
+        let text = errors(&[("EVENTHUB_BOOTSTRAP_SERVERS", "https://ns.servicebus.windows.net")]);
         assert!(text.contains("<namespace>.servicebus.windows.net:9093"), "{text}");
     }
 }

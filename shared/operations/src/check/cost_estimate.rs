@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::finding::Finding;
+use super::finding::{Finding, Found};
 use xact_config::Settings;
 use xact_contracts::onelake_billing::{BillingClass, Capacity, cu_seconds};
 use xact_lake::{AttachmentRow, EventRow, FailedRow, Location};
@@ -35,13 +35,13 @@ impl BatchTime {
 }
 
 /// Returns what the files and the tables cost, or warns if commits are so frequent that they use up the capacity.
-pub(super) async fn estimate(settings: Arc<Settings>) -> Finding {
+pub(super) async fn estimate(settings: Arc<Settings>) -> Found {
     let has_files = is_in_onelake(&settings.onelake_base_path);
     let tables = tables(&settings);
     if !has_files && tables.is_empty() {
-        return Finding::skipped("no files and no tables in OneLake");
+        return Ok(Finding::skipped("no files and no tables in OneLake"));
     }
-    finding(has_files, &tables)
+    Ok(finding(has_files, &tables))
 }
 
 fn tables(settings: &Settings) -> Vec<BatchTime> {
@@ -76,15 +76,14 @@ fn finding(has_files: bool, tables: &[BatchTime]) -> Finding {
     }
     if !tables.is_empty() {
         let all: f64 = tables.iter().map(BatchTime::cu_seconds_per_day).sum();
-        let each: Vec<String> = tables
+        let each = tables
             .iter()
-            .map(|table| format!("{} {:.0}", table.table, table.cu_seconds_per_day()))
-            .collect();
+            .map(|table| format!("{} {:.0}", table.table, table.cu_seconds_per_day()));
         text.push(format!(
             "a commit costs {:.4} CU seconds (two writes); with these batch times one busy replica of each stage costs at \
              most {} CU seconds a day, {:.0} % of an F2",
             commit_price(),
-            each.join(", "),
+            each.collect::<Vec<_>>().join(", "),
             all / f2 * 100.0
         ));
     }
@@ -135,41 +134,39 @@ fn is_in_onelake(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::finding::Verdict;
     use super::*;
 
     fn of(events: f64, results: f64) -> Finding {
-        let table = |table, variable, seconds| BatchTime {
+        let tables = [
+            ("xact_events", "EVENT_BATCH_SECONDS", events),
+            ("xact_attachments", "RESULT_BATCH_SECONDS", results),
+            ("xact_attachments_failed", "RESULT_BATCH_SECONDS", results),
+        ];
+        let batch_time = |(table, variable, seconds)| BatchTime {
             table,
             variable,
             seconds,
         };
-        let tables = [
-            table("xact_events", "EVENT_BATCH_SECONDS", events),
-            table("xact_attachments", "RESULT_BATCH_SECONDS", results),
-            table("xact_attachments_failed", "RESULT_BATCH_SECONDS", results),
-        ];
-        finding(true, &tables)
+        finding(true, &tables.map(batch_time))
     }
 
     #[test]
     fn the_default_batch_times_cost_a_tenth_of_an_f2() {
-        let found = of(5.0, 5.0);
-        assert_eq!(found.verdict.as_str(), "ok");
-        let text = &found.text;
+        let Finding { verdict, text } = of(5.0, 5.0);
+        assert_eq!(verdict, Verdict::Ok);
         // 17,280 commits of 0.3252.
-        assert!(
-            text.contains("xact_events 5619, xact_attachments 5619, xact_attachments_failed 5619"),
-            "{text}"
-        );
-        assert!(text.contains("10 % of an F2") && text.contains("0.1626"), "{text}");
+        let tables = "xact_events 5619, xact_attachments 5619, xact_attachments_failed 5619";
+        for part in [tables, "10 % of an F2", "0.1626"] {
+            assert!(text.contains(part), "{text}");
+        }
     }
 
     #[test]
     fn a_batch_time_below_two_seconds_gives_one_warning_for_each_variable() {
-        assert_eq!(of(2.0, 2.0).verdict.as_str(), "ok");
-        let found = of(5.0, 1.0);
-        assert_eq!(found.verdict.as_str(), "warning");
-        let text = &found.text;
+        assert_eq!(of(2.0, 2.0).verdict, Verdict::Ok);
+        let Finding { verdict, text } = of(5.0, 1.0);
+        assert_eq!(verdict, Verdict::Warning);
         assert_eq!(
             text.matches("RESULT_BATCH_SECONDS=1: 86400 commits").count(),
             1,

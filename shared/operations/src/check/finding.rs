@@ -1,12 +1,21 @@
 //! The result of a check.
 
+use std::error::Error;
 use std::fmt::Display;
 use std::pin::Pin;
 
 use serde::Serialize;
 
-/// A check that has not run yet.
-pub(super) type Check = Pin<Box<dyn Future<Output = Finding> + Send>>;
+/// What a check found. An error is a failure.
+pub(super) type Found = Result<Finding, Box<dyn Error + Send + Sync>>;
+
+/// A check that has not run yet, with its name.
+pub(super) type Check = (String, Pin<Box<dyn Future<Output = Found> + Send>>);
+
+/// Gives a check its name.
+pub(super) fn named(name: impl Into<String>, check: impl Future<Output = Found> + Send + 'static) -> Check {
+    (name.into(), Box::pin(check))
+}
 
 /// What a check found, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -18,8 +27,9 @@ pub struct Finding {
 }
 
 /// The verdict of a check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::Display)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Verdict {
     /// It works.
     Ok,
@@ -41,25 +51,10 @@ pub struct CheckResult {
     pub finding: Finding,
 }
 
-impl Verdict {
-    /// Returns the word for it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Warning => "warning",
-            Self::Failed => "failed",
-            Self::Skipped => "skipped",
-        }
-    }
-}
-
 impl Finding {
     fn new(verdict: Verdict, text: impl Display) -> Self {
-        Self {
-            verdict,
-            text: text.to_string(),
-        }
+        let text = text.to_string();
+        Self { verdict, text }
     }
 
     pub(super) fn ok(text: impl Display) -> Self {
@@ -79,9 +74,7 @@ impl Finding {
     }
 
     pub(super) fn of(self, check: impl Into<String>) -> CheckResult {
-        CheckResult {
-            check: check.into(),
-            finding: self,
-        }
+        let check = check.into();
+        CheckResult { check, finding: self }
     }
 }

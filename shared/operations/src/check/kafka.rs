@@ -3,41 +3,37 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::finding::{Check, Finding};
+use super::finding::{Check, Finding, Found, named};
 use super::next_records;
 use crate::blocking::blocking;
 use xact_config::Settings;
 use xact_kafka::admin::{Cluster, LagReader, TopicState, clusters};
 
-pub(super) fn checks(settings: &Arc<Settings>) -> Vec<(String, Check)> {
-    let mut checks: Vec<(String, Check)> = Vec::new();
+pub(super) fn checks(settings: &Arc<Settings>) -> Vec<Check> {
+    let mut checks = Vec::new();
     for cluster in clusters(settings) {
         let name = format!("topics, {}", cluster.name());
-        checks.push((name, Box::pin(blocking(move || of_cluster(&cluster)))));
+        checks.push(named(name, blocking(move || of_cluster(&cluster))));
     }
     let of_groups = settings.clone();
-    checks.push(("groups".to_owned(), Box::pin(blocking(move || groups(&of_groups)))));
+    checks.push(named("groups", blocking(move || groups(&of_groups))));
     let settings = settings.clone();
-    let records = blocking(move || next_records::check(&settings));
-    checks.push(("next records".to_owned(), Box::pin(records)));
+    checks.push(named("next records", blocking(move || next_records::check(&settings))));
     checks
 }
 
-fn of_cluster(cluster: &Cluster) -> Finding {
-    let states = match cluster.list() {
-        Ok(states) => states,
-        Err(error) => return Finding::failed(error),
-    };
+fn of_cluster(cluster: &Cluster) -> Found {
+    let states = cluster.list()?;
     let problems: Vec<String> = states.iter().filter_map(problem).collect();
     if !problems.is_empty() {
-        return Finding::failed(problems.join("\n"));
+        return Ok(Finding::failed(problems.join("\n")));
     }
     let plural = if states.len() == 1 { "" } else { "s" };
-    Finding::ok(format_args!(
+    Ok(Finding::ok(format_args!(
         "{} answers; {} topic{plural} with the expected partitions",
         cluster.bootstrap_servers(),
         states.len()
-    ))
+    )))
 }
 
 fn problem(topic: &TopicState) -> Option<String> {
@@ -59,24 +55,20 @@ fn problem(topic: &TopicState) -> Option<String> {
 
 /// Asks every partition's leader and every group's coordinator, so a broker whose advertised address is unreachable fails
 /// here.
-fn groups(settings: &Settings) -> Finding {
-    let lags = match LagReader::new(settings).and_then(|reader| reader.read()) {
-        Ok(lags) => lags,
-        Err(error) => return Finding::failed(error),
-    };
-    let mut by_group: BTreeMap<&str, u64> = BTreeMap::new();
-    for lag in &lags {
-        *by_group.entry(&lag.group).or_default() += lag.lag();
+fn groups(settings: &Settings) -> Found {
+    let mut by_group: BTreeMap<String, u64> = BTreeMap::new();
+    for lag in LagReader::new(settings)?.read()? {
+        let records = lag.lag();
+        *by_group.entry(lag.group).or_default() += records;
     }
-    let behind: Vec<String> = by_group
-        .iter()
-        .filter(|(_, lag)| **lag > 0)
+    let groups = by_group.len();
+    let behind = by_group.iter().filter(|(_, lag)| **lag > 0);
+    let behind: Vec<String> = behind
         .map(|(group, lag)| format!("{group} has a lag of {lag}"))
         .collect();
-    let groups = by_group.len();
-    if behind.is_empty() {
+    Ok(if behind.is_empty() {
         Finding::ok(format_args!("{groups} groups without lag"))
     } else {
         Finding::ok(format_args!("{groups} groups; {}", behind.join(", ")))
-    }
+    })
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::finding::Finding;
+use super::finding::{Finding, Found};
 use crate::next_record::{NextRecords, is_of_events, next_offset};
 use xact_config::Settings;
 use xact_contracts::topology::Stage;
@@ -30,10 +30,10 @@ struct Place {
 /// A stage and its group.
 type Reader = (Stage, String);
 
-pub(super) fn check(settings: &Settings) -> Finding {
+pub(super) fn check(settings: &Settings) -> Found {
     // If this fails, the checks "topics" and "groups" report the reason.
     let Ok(lags) = LagReader::new(settings).and_then(|reader| reader.read()) else {
-        return Finding::skipped("the positions of the groups cannot be read");
+        return Ok(Finding::skipped("the positions of the groups cannot be read"));
     };
     let places = places(lags);
     let started = Instant::now();
@@ -44,14 +44,13 @@ pub(super) fn check(settings: &Settings) -> Finding {
         if started.elapsed() > READ_TIMEOUT {
             break;
         }
-        match records.read(place.is_of_events, &place.topic, place.partition, place.offset) {
-            Ok(Probed::Record(_) | Probed::End) => {}
-            Ok(Probed::Unreadable(reason)) => unreadable.push(describe(place, readers, &reason)),
-            Err(error) => return Finding::failed(error),
+        let found = records.read(place.is_of_events, &place.topic, place.partition, place.offset)?;
+        if let Probed::Unreadable(reason) = found {
+            unreadable.push(describe(place, readers, &reason));
         }
         read += 1;
     }
-    finding(places.len(), read, &unreadable)
+    Ok(finding(places.len(), read, &unreadable))
 }
 
 /// Returns where groups with lag read next, with those groups. Groups at the same place share one read.
@@ -76,19 +75,14 @@ fn describe(place: &Place, readers: &[Reader], reason: &str) -> String {
         offset,
         ..
     } = place;
-    let commands: Vec<String> = readers
-        .iter()
-        .map(|(stage, group)| {
-            format!(
-                "if it cannot be made readable, stop all {stage} workers, then: xact-pipeline offsets skip --group {group} \
-                 --topic {topic} --partition {partition} --offset {offset} --reason TEXT"
-            )
-        })
-        .collect();
-    format!(
-        "{topic}[{partition}] cannot be read at offset {offset}: {reason}\n{}",
-        commands.join("\n")
-    )
+    let commands = readers.iter().map(|(stage, group)| {
+        format!(
+            "\nif it cannot be made readable, stop all {stage} workers, then: xact-pipeline offsets skip --group {group} \
+             --topic {topic} --partition {partition} --offset {offset} --reason TEXT"
+        )
+    });
+    let commands: String = commands.collect();
+    format!("{topic}[{partition}] cannot be read at offset {offset}: {reason}{commands}")
 }
 
 fn finding(places: usize, read: usize, unreadable: &[String]) -> Finding {
@@ -115,6 +109,7 @@ fn finding(places: usize, read: usize, unreadable: &[String]) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use super::super::finding::Verdict;
     use super::*;
 
     #[test]
@@ -130,7 +125,7 @@ mod tests {
             (Stage::EventIngester, "xact-event-ingester".to_owned()),
         ];
         let found = finding(3, 3, &[describe(&place, &readers, "Not implemented")]);
-        assert_eq!(found.verdict.as_str(), "failed");
+        assert_eq!(found.verdict, Verdict::Failed);
         for words in [
             "xact.events.raw[2] cannot be read at offset 17: Not implemented",
             "offsets skip --group xact-event-writer --topic xact.events.raw --partition 2 --offset 17",
@@ -143,22 +138,15 @@ mod tests {
 
     #[test]
     fn partitions_that_were_not_read_give_a_warning() {
-        assert_eq!(finding(0, 0, &[]).verdict.as_str(), "ok");
-        assert_eq!(finding(4, 4, &[]).verdict.as_str(), "ok");
-        let found = finding(4, 3, &[]);
-        assert!(
-            found.verdict.as_str() == "warning" && found.text.contains("3 of 4"),
-            "{found:?}"
-        );
+        for (places, read, verdict) in [(0, 0, Verdict::Ok), (4, 4, Verdict::Ok), (4, 3, Verdict::Warning)] {
+            assert_eq!(finding(places, read, &[]).verdict, verdict);
+        }
+        assert!(finding(4, 3, &[]).text.contains("3 of 4"));
     }
 
     #[test]
     fn at_most_ten_records_are_named() {
-        let many: Vec<String> = (0..12).map(|number| format!("number {number}.")).collect();
-        let text = finding(12, 12, &many).text;
-        assert!(
-            text.contains("number 9.") && !text.contains("number 10.") && text.ends_with("and 2 more"),
-            "{text}"
-        );
+        let many: Vec<String> = (0..12).map(|number| number.to_string()).collect();
+        assert_eq!(finding(12, 12, &many).text, "0\n1\n2\n3\n4\n5\n6\n7\n8\n9\nand 2 more");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::finding::{Check, Finding};
+use super::finding::{Check, Finding, Found, named};
 use crate::files;
 use crate::onelake_cost::OneLakeCost;
 use xact_config::Settings;
@@ -11,43 +11,31 @@ use xact_lake::{AttachmentRow, EventRow, FailedRow};
 use xact_table_sink::Configured;
 
 /// Gets a token for every service that the settings name.
-pub(super) async fn identity(settings: Arc<Settings>) -> Finding {
+pub(super) async fn identity(settings: Arc<Settings>) -> Found {
     let scopes = settings.identity_scopes();
     if scopes.is_empty() {
-        return Finding::skipped("no setting uses an Azure identity");
+        return Ok(Finding::skipped("no setting uses an Azure identity"));
     }
-    let identity = match settings.identity() {
-        Ok(identity) => identity,
-        Err(error) => return Finding::failed(error),
-    };
+    let identity = settings.identity()?;
     let mut principal = None;
     for scope in &scopes {
-        match identity.token(scope).await {
-            Ok(token) => principal = token.principal(),
-            Err(error) => {
-                return Finding::failed(format_args!("{}: no token for {scope}: {error}", identity.describe()));
-            }
-        }
+        let token = identity.token(scope).await;
+        let token = token.map_err(|error| format!("{}: no token for {scope}: {error}", identity.describe()))?;
+        principal = token.principal();
     }
     let principal = principal.map(|principal| format!(", {principal}")).unwrap_or_default();
-    Finding::ok(format_args!(
+    Ok(Finding::ok(format_args!(
         "{}{principal}: tokens for {}",
         identity.describe(),
         scopes.join(", ")
-    ))
+    )))
 }
 
 /// Makes the requests of an upload, of a repeated one and of a large one with a test file. The bill shows whether uploads
 /// would rename files.
-pub(super) async fn files(settings: Arc<Settings>) -> Finding {
-    let files = match files::open(&settings) {
-        Ok(files) => files,
-        Err(error) => return Finding::failed(error),
-    };
-    let mut warnings = match files.probe().await {
-        Ok(warnings) => warnings,
-        Err(error) => return Finding::failed(error),
-    };
+pub(super) async fn files(settings: Arc<Settings>) -> Found {
+    let files = files::open(&settings)?;
+    let mut warnings = files.probe().await?;
     let mut done = format!("{}: a test file was written and deleted", settings.onelake_base_path);
     if let Some(bill) = files.bill() {
         let renames = renames(&bill);
@@ -60,10 +48,10 @@ pub(super) async fn files(settings: Arc<Settings>) -> Finding {
         }
     }
     if warnings.is_empty() {
-        return Finding::ok(done);
+        return Ok(Finding::ok(done));
     }
     warnings.insert(0, done);
-    Finding::warning(warnings.join("\n"))
+    Ok(Finding::warning(warnings.join("\n")))
 }
 
 /// Returns the number of renames, the only iterative writes that a file store could make.
@@ -71,11 +59,11 @@ fn renames(bill: &Bill) -> u64 {
     bill.of(BillingClass::IterativeWrite).requests
 }
 
-pub(super) fn tables(settings: &Arc<Settings>) -> Vec<(String, Check)> {
-    fn check<R: Configured + 'static>(settings: &Arc<Settings>) -> (String, Check) {
-        (format!("table {}", R::NAME), Box::pin(table::<R>(settings.clone())))
+pub(super) fn tables(settings: &Arc<Settings>) -> [Check; 3] {
+    fn check<R: Configured + 'static>(settings: &Arc<Settings>) -> Check {
+        named(format!("table {}", R::NAME), table::<R>(settings.clone()))
     }
-    vec![
+    [
         check::<EventRow>(settings),
         check::<AttachmentRow>(settings),
         check::<FailedRow>(settings),
@@ -84,30 +72,30 @@ pub(super) fn tables(settings: &Arc<Settings>) -> Vec<(String, Check)> {
 
 /// Reads the log, if there is one, and tests that the table's features allow appending rows and that two writers cannot
 /// overwrite each other's commits.
-async fn table<R: Configured>(settings: Arc<Settings>) -> Finding {
+async fn table<R: Configured>(settings: Arc<Settings>) -> Found {
     if !settings.delta_writes {
-        return Finding::skipped("ENABLE_DELTA_WRITES=false");
+        return Ok(Finding::skipped("ENABLE_DELTA_WRITES=false"));
     }
-    let table = match xact_table_sink::table::<R>(&settings) {
-        Ok(table) => table,
-        Err(error) => return Finding::failed(error),
+    let table = xact_table_sink::table::<R>(&settings)?;
+    table.probe().await?;
+    let location = table.location();
+    let Some(info) = table.info().await? else {
+        return Ok(Finding::ok(format_args!(
+            "{location}: does not exist yet, can be created"
+        )));
     };
-    if let Err(error) = table.probe().await {
-        return Finding::failed(error);
+    if info.obstacles.is_empty() {
+        return Ok(Finding::ok(format_args!(
+            "{location}: version {}, writable",
+            info.version
+        )));
     }
-    match table.info().await {
-        Ok(Some(info)) if !info.obstacles.is_empty() => {
-            let lines = info.obstacles.iter().map(|obstacle| {
-                format!(
-                    "rows cannot be appended: {} ({}): {}",
-                    obstacle.reason, obstacle.feature, obstacle.remedy
-                )
-            });
-            let lines: Vec<String> = std::iter::once(table.location().to_string()).chain(lines).collect();
-            Finding::failed(lines.join("\n"))
-        }
-        Ok(Some(info)) => Finding::ok(format_args!("{}: version {}, writable", table.location(), info.version)),
-        Ok(None) => Finding::ok(format_args!("{}: does not exist yet, can be created", table.location())),
-        Err(error) => Finding::failed(error),
-    }
+    let mut lines = vec![location.to_string()];
+    lines.extend(info.obstacles.iter().map(|obstacle| {
+        format!(
+            "rows cannot be appended: {} ({}): {}",
+            obstacle.reason, obstacle.feature, obstacle.remedy
+        )
+    }));
+    Ok(Finding::failed(lines.join("\n")))
 }

@@ -1,13 +1,21 @@
-//! An entry of the dead-letter topic.
+//! An entry of the dead-letter topic, its id, and the mark that settles it.
+
+use std::fmt;
+use std::str::FromStr;
 
 use jiff::Timestamp;
+use serde::Serialize;
 use uuid::Uuid;
 
-use super::entry_id::EntryId;
-use super::mark::Mark;
 use xact_contracts::category::Category;
 use xact_contracts::messages::{DeadLetter, DeadLetterRecord};
-use xact_kafka::admin::TopicRecord;
+use xact_contracts::time;
+use xact_kafka::admin::{Tombstone, TopicRecord};
+
+/// Header of a mark: the settlement.
+const ACTION: &str = "dlq_action";
+/// Header of a mark: the time of the settlement.
+const AT: &str = "dlq_at";
 
 /// An entry with its content, its metadata and its mark.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,16 +37,13 @@ pub struct Entry {
 impl Entry {
     /// Returns the entry in a record; `None` for a tombstone.
     pub(super) fn of_record(record: TopicRecord, mark: Option<Mark>) -> Option<Self> {
-        let key = record.key_text().map(str::to_owned);
+        let (id, key) = (EntryId::of(&record), record.key_text().map(str::to_owned));
         let content = match DeadLetterRecord::of_value(record.value) {
             DeadLetterRecord::Tombstone => return None,
             content => content,
         };
         Some(Self {
-            id: EntryId {
-                partition: record.partition,
-                offset: record.offset,
-            },
+            id,
             written: record.timestamp,
             key,
             headers: record.headers,
@@ -76,5 +81,151 @@ impl Entry {
     #[must_use]
     pub fn category(&self) -> Option<Category> {
         Some(self.letter()?.error_category)
+    }
+}
+
+/// Partition and offset of an entry in the dead-letter topic, written `PARTITION:OFFSET`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct EntryId {
+    /// The partition of the dead-letter topic.
+    pub partition: i32,
+    /// The offset in it.
+    pub offset: i64,
+}
+
+impl EntryId {
+    pub(super) fn of(record: &TopicRecord) -> Self {
+        let (partition, offset) = (record.partition, record.offset);
+        Self { partition, offset }
+    }
+}
+
+impl fmt::Display for EntryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.partition, self.offset)
+    }
+}
+
+impl FromStr for EntryId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let id = text.split_once(':').and_then(|(partition, offset)| {
+            Some(Self {
+                partition: partition.parse().ok().filter(|partition| *partition >= 0)?,
+                offset: offset.parse().ok().filter(|offset| *offset >= 0)?,
+            })
+        });
+        id.ok_or_else(|| {
+            format!("{text:?} is not an entry: give PARTITION:OFFSET as `dlq list` prints it, such as 0:17")
+        })
+    }
+}
+
+/// How an entry is settled. The name stands in headers, answers and logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::Display, strum::EnumString)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum Settlement {
+    /// Marked as dealt with; nothing is sent.
+    Resolved,
+    /// The message of the entry is sent again, then the entry is marked.
+    Replayed,
+}
+
+/// The settlement of one entry, and its time: a tombstone with the entry's id as its key and the settlement in a header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// The settlement.
+    pub settlement: Settlement,
+    /// The time in the header, else that of the record.
+    pub at: Option<Timestamp>,
+}
+
+impl Mark {
+    /// Returns the entry that a record settles, and its mark; `None` for any other record.
+    pub(super) fn of_record(record: &TopicRecord) -> Option<(EntryId, Self)> {
+        if record.value.is_some() {
+            return None;
+        }
+        let settlement = record.header(ACTION)?.parse().ok()?;
+        let id: EntryId = record.key_text()?.parse().ok()?;
+        // Any client can write any key. A mark counts only after its entry, in the same partition.
+        if id.partition != record.partition || id.offset >= record.offset {
+            return None;
+        }
+        let at = record.header(AT).and_then(time::parse_text).or(record.timestamp);
+        Some((id, Self { settlement, at }))
+    }
+
+    /// Returns the record that settles an entry.
+    pub(super) fn tombstone(id: EntryId, settlement: Settlement, now: Timestamp) -> Tombstone {
+        Tombstone {
+            partition: id.partition,
+            key: id.to_string(),
+            headers: vec![(ACTION, settlement.to_string()), (AT, time::format(now))],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A record at 1:9 of the topic with these headers.
+    fn mark(key: &str, headers: &[(&str, String)]) -> TopicRecord {
+        let header = |(name, value): &(&str, String)| ((*name).to_owned(), Some(value.clone().into_bytes()));
+        TopicRecord {
+            partition: 1,
+            offset: 9,
+            timestamp: None,
+            key: Some(key.as_bytes().to_vec()),
+            value: None,
+            headers: headers.iter().map(header).collect(),
+        }
+    }
+
+    #[test]
+    fn an_id_is_parsed_as_it_is_displayed() {
+        let id: EntryId = "2:17".parse().unwrap();
+        assert_eq!((id.partition, id.offset), (2, 17));
+        assert_eq!(id.to_string(), "2:17");
+        for text in ["", "2", "2:", ":1", "-1:2", "1:-2", "a:b", "1:2:3", "99999999999:1"] {
+            assert!(text.parse::<EntryId>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_mark_is_read_as_it_is_written() {
+        let now = "2025-01-01T00:00:00Z".parse().unwrap();
+        let id = "1:5".parse().unwrap();
+        for (settlement, name) in [(Settlement::Resolved, "resolved"), (Settlement::Replayed, "replayed")] {
+            let tombstone = Mark::tombstone(id, settlement, now);
+            assert_eq!((tombstone.partition, tombstone.headers[0].1.as_str()), (1, name));
+            let at = Some(now);
+            let read = Mark::of_record(&mark(&tombstone.key, &tombstone.headers));
+            assert_eq!(read, Some((id, Mark { settlement, at })));
+        }
+    }
+
+    #[test]
+    fn a_mark_settles_only_an_entry_before_it_in_its_own_partition() {
+        let resolved = |key| mark(key, &[(ACTION, "resolved".to_owned())]);
+        assert!(Mark::of_record(&resolved("1:8")).is_some());
+        let with_value = TopicRecord {
+            value: Some(Vec::new()),
+            ..resolved("1:8")
+        };
+        for other in [
+            resolved("2:8"),
+            resolved("1:9"),
+            resolved("1:10"),
+            resolved("some-trace-id"),
+            mark("1:8", &[(ACTION, "forgotten".to_owned())]),
+            mark("1:8", &[]),
+            with_value,
+        ] {
+            assert_eq!(Mark::of_record(&other), None, "{other:?}");
+        }
     }
 }

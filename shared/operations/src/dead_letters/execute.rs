@@ -11,15 +11,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use super::entry_id::EntryId;
-use super::error::DeadLettersError;
-use super::mark::{Mark, Settlement};
+use super::entry::{EntryId, Mark, Settlement};
 use super::plan::SettlementPlan;
 use super::replay::{self, ReplayRules};
 use crate::blocking::blocking;
 use crate::delivery::Delivery;
+use crate::error::OperationError;
 use xact_config::Settings;
-use xact_contracts::redaction::redact_text;
 use xact_contracts::topology::TopicRole;
 use xact_kafka::Outgoing;
 use xact_kafka::admin::Tombstones;
@@ -59,7 +57,7 @@ pub async fn execute(
     settings: &Settings,
     plan: SettlementPlan,
     mut on_batch: impl FnMut(&[SettledEntry]),
-) -> Result<usize, DeadLettersError> {
+) -> Result<usize, OperationError> {
     let settlement = plan.settlement;
     let marks = Tombstones::new(&settings.internal_cluster, &settings.topics.dlq)?;
     let internal = Delivery::new(&settings.internal_cluster)?;
@@ -92,7 +90,7 @@ pub async fn execute(
             });
             on_batch(&entries.collect::<Vec<_>>());
         }
-        Ok::<_, DeadLettersError>(settled)
+        Ok::<_, OperationError>(settled)
     };
     let (settled, read) = tokio::join!(sending, reading);
     let settled = settled?;
@@ -105,12 +103,12 @@ fn read_batches(
     plan: &SettlementPlan,
     settings: &Settings,
     batches: &mpsc::Sender<Vec<Step>>,
-) -> Result<(), DeadLettersError> {
+) -> Result<(), OperationError> {
     let planned: HashSet<EntryId> = plan.planned().map(|entry| entry.id).collect();
     let rules = ReplayRules::new(settings, plan.planned_at);
     let mut batch = Vec::new();
     let mut bytes = 0;
-    let mut changed = None;
+    let mut refused = None;
     plan.topic.visit(|entry| {
         if !planned.contains(&entry.id) {
             return ControlFlow::Continue(());
@@ -120,11 +118,11 @@ fn read_batches(
             Settlement::Replayed => match replay::message(&entry, &rules) {
                 Ok(message) => Some(message),
                 // The plan was made from the same entry at the same time, so only other settings can refuse it.
-                Err(refusal) => {
-                    changed = Some(DeadLettersError::PlanOutdated {
-                        id: entry.id,
-                        reason: redact_text(&refusal.to_string()),
-                    });
+                Err(reason) => {
+                    refused = Some(format!(
+                        "{} can no longer be replayed ({reason}): make the plan again. Entries settled so far stay settled",
+                        entry.id
+                    ));
                     return ControlFlow::Break(());
                 }
             },
@@ -144,5 +142,5 @@ fn read_batches(
     if !batch.is_empty() {
         let _ = batches.blocking_send(batch);
     }
-    changed.map_or(Ok(()), Err)
+    refused.map_or(Ok(()), |reason| Err(reason.into()))
 }

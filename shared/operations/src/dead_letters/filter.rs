@@ -1,31 +1,47 @@
 //! Which entries a command is about.
 
+use clap::Args;
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::entry::Entry;
+use crate::arguments::parse_time;
 use xact_contracts::category::Category;
 use xact_contracts::topology::Stage;
 
 /// Conditions on an entry; all that are given must hold.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+#[group(id = "filter", multiple = true)]
 pub struct Filter {
-    /// Its event.
+    /// Of this event
+    #[arg(long, value_name = "ID")]
     pub trace_id: Option<String>,
-    /// Its attachment.
+    /// Of this attachment
+    #[arg(long, value_name = "UUID")]
     pub media_id: Option<Uuid>,
-    /// Its error category.
+    /// permanent, transient, auth, circuit_open or unknown
+    #[arg(long, value_parser = parse_category)]
     pub category: Option<Category>,
-    /// The stage that gave up.
+    /// Failed in this stage
+    #[arg(long)]
     pub stage: Option<Stage>,
-    /// The stage gave up at this time or later.
+    /// Failed at this time or later, such as 2025-01-31T08:00:00Z (without a zone: UTC)
+    #[arg(long, value_name = "T", value_parser = parse_time)]
     pub since: Option<Timestamp>,
-    /// The stage gave up before this time.
+    /// Failed before this time
+    #[arg(long, value_name = "T", value_parser = parse_time)]
     pub until: Option<Timestamp>,
-    /// Its partition of the dead-letter topic.
+    /// In this partition of the dead-letter topic
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
     pub partition: Option<i32>,
-    /// Its offset.
+    /// At this offset
+    #[arg(long, value_name = "N", requires = "partition", value_parser = clap::value_parser!(i64).range(0..))]
     pub offset: Option<i64>,
+}
+
+fn parse_category(text: &str) -> Result<Category, String> {
+    let found = Category::ALL.into_iter().find(|category| category.as_str() == text);
+    found.ok_or_else(|| format!("the categories are {}", Category::ALL.map(Category::as_str).join(", ")))
 }
 
 impl Filter {

@@ -1,50 +1,42 @@
-//! Lists entries: page by page, newest first, or all of them one by one.
+//! Lists entries: the newest ones, or all of them one by one.
 
 use std::cmp::Reverse;
 use std::ops::ControlFlow;
 
-use serde::Serialize;
+use clap::Args;
 
 use super::entry::Entry;
-use super::error::DeadLettersError;
 use super::filter::Filter;
 use super::summary::EntrySummary;
 use super::topic::DeadLetterTopic;
 use crate::blocking::blocking;
+use crate::error::OperationError;
 use xact_config::Settings;
 
-/// Whether a list includes entries that are settled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SettledEntries {
-    /// Only waiting entries.
-    Exclude,
-    /// All entries.
-    Include,
-}
-
-impl SettledEntries {
-    fn allow(self, entry: &Entry) -> bool {
-        self == Self::Include || entry.mark.is_none()
-    }
-}
-
-/// A page of a list.
-#[derive(Debug, Clone)]
+/// Which entries are listed.
+#[derive(Debug, Clone, Args)]
 pub struct ListQuery {
-    /// Conditions on the entries.
+    /// Conditions on the entries
+    #[command(flatten)]
     pub filter: Filter,
-    /// Whether settled entries are included.
-    pub settled: SettledEntries,
-    /// Newer entries that earlier pages showed.
-    pub skip: usize,
-    /// Entries of the page.
+    /// Include resolved and replayed entries
+    #[arg(long)]
+    pub all: bool,
+    /// Maximum number of rows of the table; the newest are shown
+    #[arg(long, value_name = "N", default_value_t = 100)]
     pub limit: usize,
 }
 
-/// The newest entries that match, and the number of all.
-#[derive(Debug, Clone, Serialize)]
+impl ListQuery {
+    fn includes(&self, entry: &Entry) -> bool {
+        self.filter.matches(entry) && (self.all || entry.mark.is_none())
+    }
+}
+
+/// The newest entries of a list, and the number of all.
+#[derive(Debug, Default)]
 pub struct Page {
-    /// The entries of the page, newest first.
+    /// The entries, newest first.
     pub entries: Vec<EntrySummary>,
     /// Matching entries that wait.
     pub waiting: u64,
@@ -52,50 +44,48 @@ pub struct Page {
     pub settled: u64,
 }
 
-/// Returns one page of the entries that match.
+/// Returns the newest entries of a list.
 ///
 /// # Errors
 /// When the topic cannot be read to its end.
-pub async fn list(settings: &Settings, query: &ListQuery) -> Result<Page, DeadLettersError> {
+pub async fn list(settings: &Settings, query: &ListQuery) -> Result<Page, OperationError> {
     let (settings, query) = (settings.clone(), query.clone());
-    blocking(move || read_page(&settings, &query)).await
-}
-
-fn read_page(settings: &Settings, query: &ListQuery) -> Result<Page, DeadLettersError> {
-    let mut newest = Newest::new(query.skip.saturating_add(query.limit));
-    let (mut waiting, mut settled) = (0, 0);
-    DeadLetterTopic::open(settings)?.visit(|entry| {
-        if query.filter.matches(&entry) {
-            match entry.mark {
-                None => waiting += 1,
-                Some(_) => settled += 1,
+    blocking(move || {
+        let mut page = Page::default();
+        DeadLetterTopic::open(&settings)?.visit(|entry| {
+            let is_match = query.filter.matches(&entry);
+            page.waiting += u64::from(is_match && entry.mark.is_none());
+            page.settled += u64::from(is_match && entry.mark.is_some());
+            if query.includes(&entry) {
+                page.entries.push(EntrySummary::of(&entry));
             }
-            if query.settled.allow(&entry) {
-                newest.push(entry.failed_at(), EntrySummary::of(&entry));
+            if page.entries.len() >= query.limit.saturating_mul(2).max(1000) {
+                keep_newest(&mut page.entries, query.limit);
             }
-        }
-        ControlFlow::Continue(())
-    })?;
-    let entries = newest.into_items().into_iter().skip(query.skip).collect();
-    Ok(Page {
-        entries,
-        waiting,
-        settled,
+            ControlFlow::Continue(())
+        })?;
+        keep_newest(&mut page.entries, query.limit);
+        Ok(page)
     })
+    .await
 }
 
-/// Calls `visit` for every entry that matches, in the order of each partition, until it breaks. Blocks.
+fn keep_newest(entries: &mut Vec<EntrySummary>, limit: usize) {
+    entries.sort_by_key(|entry| Reverse(entry.failed_at));
+    entries.truncate(limit);
+}
+
+/// Calls `visit` for every entry of a list, in the order of each partition, until it breaks. Blocks.
 ///
 /// # Errors
 /// When the topic cannot be read to its end.
 pub fn visit(
     settings: &Settings,
-    filter: &Filter,
-    settled: SettledEntries,
+    query: &ListQuery,
     mut visit: impl FnMut(EntrySummary) -> ControlFlow<()>,
-) -> Result<(), DeadLettersError> {
+) -> Result<(), OperationError> {
     DeadLetterTopic::open(settings)?.visit(|entry| {
-        if filter.matches(&entry) && settled.allow(&entry) {
+        if query.includes(&entry) {
             visit(EntrySummary::of(&entry))
         } else {
             ControlFlow::Continue(())
@@ -104,48 +94,21 @@ pub fn visit(
     Ok(())
 }
 
-/// The items with the highest keys of any number of items.
-struct Newest<K, T> {
-    limit: usize,
-    items: Vec<(K, T)>,
-}
-
-impl<K: Ord + Copy, T> Newest<K, T> {
-    fn new(limit: usize) -> Self {
-        Self {
-            limit,
-            items: Vec::new(),
-        }
-    }
-
-    fn push(&mut self, key: K, item: T) {
-        self.items.push((key, item));
-        if self.items.len() >= self.limit.saturating_mul(2).max(1000) {
-            self.trim();
-        }
-    }
-
-    fn trim(&mut self) {
-        self.items.sort_by_key(|(key, _)| Reverse(*key));
-        self.items.truncate(self.limit);
-    }
-
-    fn into_items(mut self) -> Vec<T> {
-        self.trim();
-        self.items.into_iter().map(|(_, item)| item).collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::replay::tests::task_entry;
     use super::*;
 
     #[test]
-    fn the_newest_of_any_number_are_kept() {
-        let mut newest = Newest::new(3);
-        for second in (0..5000).rev().chain([9999]) {
-            newest.push(second, second);
-        }
-        assert_eq!(newest.into_items(), [9999, 4999, 4998]);
+    fn the_newest_entries_are_kept() {
+        let failed_at = |second| jiff::Timestamp::from_second(second).ok();
+        let entry = |second| EntrySummary {
+            failed_at: failed_at(second),
+            ..EntrySummary::of(&task_entry())
+        };
+        let mut entries = vec![entry(3), entry(9), entry(1)];
+        keep_newest(&mut entries, 2);
+        let kept: Vec<_> = entries.iter().map(|entry| entry.failed_at).collect();
+        assert_eq!(kept, [failed_at(9), failed_at(3)]);
     }
 }

@@ -68,18 +68,16 @@ impl OriginalContent {
 
 impl Serialize for OriginalContent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let (payload, encoding) = match self {
+            Self::Text(text) => (text.clone(), None),
+            Self::Redacted(text) => (text.clone(), Some("redacted: not the original bytes, see --raw")),
+            Self::Binary(bytes) => (hex(bytes), Some("hex")),
+        };
         let mut map = serializer.serialize_map(None)?;
-        match self {
-            Self::Text(text) => map.serialize_entry("original_payload", text)?,
-            Self::Redacted(text) => {
-                map.serialize_entry("original_payload", text)?;
-                map.serialize_entry("original_encoding", "redacted: not the original bytes, see --raw")?;
-            }
-            Self::Binary(bytes) => {
-                let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-                map.serialize_entry("original_payload", &hex)?;
-                map.serialize_entry("original_encoding", "hex")?;
-            }
+        map.serialize_entry("original_payload", &payload)?;
+        if let Some(encoding) = encoding {
+            map.serialize_entry("original_encoding", encoding)?;
         }
         map.end()
     }
@@ -99,6 +97,8 @@ fn redact_message(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     const SIGNED: &str = "https://a.example/b.pdf?X-Amz-Signature=SECRET";
@@ -126,18 +126,17 @@ mod tests {
     }
 
     #[test]
-    fn text_without_secrets_stays_byte_for_byte() {
+    fn bytes_without_secrets_stay_as_they_are_and_are_serialized_as_text_or_hex() {
         let text = "{\"b\": 1.50,\n \"a\" : \"x\"}";
-        assert_eq!(
-            OriginalContent::new(text.as_bytes().to_vec(), Secrets::Redact),
-            OriginalContent::Text(text.to_owned())
-        );
-    }
-
-    #[test]
-    fn binary_content_is_serialized_as_hex() {
-        let original = Original::new(vec![0xff, 0x0a], Secrets::Redact);
-        let expected = serde_json::json!({"original_bytes": 2, "original_payload": "ff0a", "original_encoding": "hex"});
-        assert_eq!(serde_json::to_value(&original).unwrap(), expected);
+        for (bytes, expected) in [
+            (text.as_bytes(), json!({"original_bytes": 23, "original_payload": text})),
+            (
+                &[0xff, 0x0a],
+                json!({"original_bytes": 2, "original_payload": "ff0a", "original_encoding": "hex"}),
+            ),
+        ] {
+            let original = Original::new(bytes.to_vec(), Secrets::Redact);
+            assert_eq!(serde_json::to_value(&original).unwrap(), expected);
+        }
     }
 }

@@ -3,51 +3,36 @@
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 
+use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::entry::Entry;
-use super::entry_id::EntryId;
-use super::error::DeadLettersError;
+use super::entry::{Entry, EntryId, Settlement};
 use super::filter::Filter;
-use super::mark::Settlement;
 use super::replay::{self, ReplayRules};
 use super::topic::DeadLetterTopic;
 use crate::blocking::blocking;
+use crate::error::{OperationError, refuse};
 use xact_config::Settings;
 use xact_contracts::redaction::redact_text;
 
-/// The entries to settle.
-#[derive(Debug, Clone)]
-pub enum Selection {
-    /// Every entry that waits.
-    Everything,
-    /// Entries that are named and match the filter, where a named entry that does not match is left out; without names, every
-    /// waiting entry that matches.
-    Matching {
-        /// The names.
-        entries: Vec<EntryId>,
-        /// The filter.
-        filter: Filter,
-    },
+/// The entries to settle: those that are named and match the filter; without names, every waiting entry that matches.
+#[derive(Debug, Clone, Args)]
+pub struct Selection {
+    /// The entries; without any, the filters select
+    #[arg(value_name = "PARTITION:OFFSET")]
+    pub entries: Vec<EntryId>,
+    /// Conditions on the entries
+    #[command(flatten)]
+    pub filter: Filter,
+    /// Every entry that waits
+    #[arg(long, conflicts_with_all = ["entries", "filter"])]
+    pub everything: bool,
 }
 
 impl Selection {
-    /// Returns the entries that are named.
-    fn named(&self) -> &[EntryId] {
-        match self {
-            Self::Everything => &[],
-            Self::Matching { entries, .. } => entries,
-        }
-    }
-
     fn includes(&self, entry: &Entry) -> bool {
-        match self {
-            Self::Everything => true,
-            Self::Matching { entries, filter } => {
-                filter.matches(entry) && (entries.is_empty() || entries.contains(&entry.id))
-            }
-        }
+        self.filter.matches(entry) && (self.entries.is_empty() || self.entries.contains(&entry.id))
     }
 }
 
@@ -87,16 +72,13 @@ impl PlannedEntry {
 }
 
 /// What [`execute`](super::execute()) does.
-#[derive(Serialize)]
 pub struct SettlementPlan {
     /// Replay or resolve.
     pub settlement: Settlement,
     /// All selected entries, in the order of each partition.
     pub entries: Vec<PlannedEntry>,
     /// URLs that expire after this time count as valid, also during execution.
-    #[serde(skip)]
     pub(super) planned_at: Timestamp,
-    #[serde(skip)]
     pub(super) topic: DeadLetterTopic,
 }
 
@@ -132,44 +114,43 @@ pub async fn plan(
     selection: Selection,
     settlement: Settlement,
     now: Timestamp,
-) -> Result<SettlementPlan, DeadLettersError> {
-    if let Selection::Matching { entries, filter } = &selection
-        && entries.is_empty()
-        && filter.is_empty()
-    {
-        return Err(DeadLettersError::NothingSelected);
+) -> Result<SettlementPlan, OperationError> {
+    if !selection.everything && selection.entries.is_empty() && selection.filter.is_empty() {
+        let text = "no entries selected: name them (PARTITION:OFFSET), pass filters, or pass --everything";
+        return refuse(text);
     }
     let settings = settings.clone();
-    blocking(move || read(&settings, &selection, settlement, now)).await
+    blocking(move || {
+        let topic = DeadLetterTopic::open_at(&settings, &selection.entries)?;
+        let mut unseen: HashSet<EntryId> = selection.entries.iter().copied().collect();
+        let mut entries = Vec::new();
+        let rules = ReplayRules::new(&settings, now);
+        topic.visit(|entry| {
+            unseen.remove(&entry.id);
+            if selection.includes(&entry) {
+                entries.extend(decide(&entry, &selection, settlement, &rules));
+            }
+            ControlFlow::Continue(())
+        })?;
+        if let Some(id) = unseen.into_iter().min() {
+            return refuse(no_entry(id, &settings));
+        }
+        Ok(SettlementPlan {
+            settlement,
+            entries,
+            planned_at: now,
+            topic,
+        })
+    })
+    .await
 }
 
-fn read(
-    settings: &Settings,
-    selection: &Selection,
-    settlement: Settlement,
-    now: Timestamp,
-) -> Result<SettlementPlan, DeadLettersError> {
-    let topic = DeadLetterTopic::open_at(settings, selection.named())?;
-    let mut unseen: HashSet<EntryId> = selection.named().iter().copied().collect();
-    let mut entries = Vec::new();
-    let rules = ReplayRules::new(settings, now);
-    topic.visit(|entry| {
-        unseen.remove(&entry.id);
-        if selection.includes(&entry) {
-            entries.extend(decide(&entry, selection, settlement, &rules));
-        }
-        ControlFlow::Continue(())
-    })?;
-    if let Some(id) = unseen.into_iter().min() {
-        let topic = settings.topics.dlq.clone();
-        return Err(DeadLettersError::NoEntry { id, topic });
-    }
-    Ok(SettlementPlan {
-        settlement,
-        entries,
-        planned_at: now,
-        topic,
-    })
+/// Returns the error about an entry that does not exist.
+pub(super) fn no_entry(id: EntryId, settings: &Settings) -> String {
+    format!(
+        "no dead letter at {id} in {}: never written, no longer retained, or the mark of another entry. `dlq list --all` shows all entries",
+        settings.topics.dlq
+    )
 }
 
 /// Returns `None` for a settled entry that is not named: a filter selects waiting entries only.
@@ -180,12 +161,10 @@ fn decide(
     rules: &ReplayRules<'_>,
 ) -> Option<PlannedEntry> {
     let decided = match (entry.mark, settlement) {
-        (Some(_), _) if selection.named().is_empty() => return None,
-        (Some(mark), _) => Err(format!("it was {} already", mark.settlement.as_str())),
+        (Some(_), _) if selection.entries.is_empty() => return None,
+        (Some(mark), _) => Err(format!("it was {} already", mark.settlement)),
         (None, Settlement::Resolved) => Ok(None),
-        (None, Settlement::Replayed) => replay::message(entry, rules)
-            .map(|message| Some(message.topic))
-            .map_err(|error| redact_text(&error.to_string())),
+        (None, Settlement::Replayed) => replay::message(entry, rules).map(|message| Some(message.topic)),
     };
     let (decision, topic, detail) = match decided {
         Ok(Some(topic)) => (Decision::Planned, Some(topic.clone()), format!("to {topic}")),

@@ -1,5 +1,7 @@
 //! What the replay of an entry sends, or why the entry is not replayed.
 
+use std::fmt::Display;
+
 use jiff::Timestamp;
 use url::Url;
 
@@ -11,58 +13,14 @@ use xact_contracts::messages::{
     CachedDownload, DeadLetter, DeadLetterRecord, DownloadResult, DownloadTask, Event, MAX_ATTACHMENTS, Message,
     SourceRecord, encode, metadata,
 };
-use xact_contracts::presigned;
-use xact_contracts::time;
+use xact_contracts::redaction::redact_text;
 use xact_contracts::topology::{TopicRole, Topics};
 use xact_contracts::url_guard::UrlPolicy;
+use xact_contracts::{presigned, time};
 use xact_kafka::{Outgoing, trace_of_headers};
 
-/// Reasons why an entry is not replayed: another attempt would end as the last one did.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum ReplayError {
-    /// The record is foreign.
-    #[error("not a dead letter (foreign record on this topic)")]
-    NotADeadLetter,
-    /// The presigned URL has expired.
-    #[error("presigned URL expired at {}", time::format(*.0))]
-    Expired(Timestamp),
-    /// The task has no usable URL.
-    #[error("attachment_url is not a URL: the source must send the event again")]
-    NoUrl,
-    /// The event has no assignment id, which is part of the file's path.
-    #[error("the event names no assignment, so the file has no path: the source must send the event again")]
-    NoAssignment,
-    /// The rules reject the URL.
-    #[error("the URL would be rejected again: {0} (set the variables to the values of the pipeline)")]
-    UrlRejected(String),
-    /// The stage cannot read the message.
-    #[error("it would be rejected again: {0}; the source must send it again")]
-    Unreadable(String),
-    /// The dead letter has only a part of the task.
-    #[error("truncated to fit the broker's limit: the complete message is at {0}")]
-    TruncatedTask(String),
-    /// The dead letter has only a part of the message.
-    #[error(
-        "only the beginning of its {bytes} bytes was kept: the complete message is at {source_record}, as long as it is retained"
-    )]
-    TruncatedMessage {
-        /// Size of the complete message.
-        bytes: usize,
-        /// Where it was read.
-        source_record: String,
-    },
-    /// The message was read from a topic that the settings do not name.
-    #[error(
-        "the source topic {0:?} is not a topic of the pipeline (set the topic names to the values of the pipeline)"
-    )]
-    UnknownSource(String),
-    /// The base64 of the message cannot be decoded.
-    #[error("the original message cannot be decoded: {0}")]
-    Damaged(String),
-    /// The dead letter has neither a task nor a message.
-    #[error("it contains neither a task nor a message")]
-    Empty,
-}
+/// Why an entry is not replayed: another attempt would end as the last one did.
+type Refusal = String;
 
 /// What decides whether another attempt could end differently.
 pub(super) struct ReplayRules<'a> {
@@ -86,36 +44,33 @@ impl<'a> ReplayRules<'a> {
 /// The same entry always gives the same message: a repeated replay has the same replay count, so the rows have the same keys.
 ///
 /// # Errors
-/// When another attempt would end as the last one did.
-pub(super) fn message(entry: &Entry, rules: &ReplayRules<'_>) -> Result<Outgoing, ReplayError> {
+/// When another attempt would end as the last one did. The reason is redacted.
+pub(super) fn message(entry: &Entry, rules: &ReplayRules<'_>) -> Result<Outgoing, Refusal> {
     let DeadLetterRecord::Letter(letter) = &entry.content else {
-        return Err(ReplayError::NotADeadLetter);
+        return Err("not a dead letter (foreign record on this topic)".to_owned());
     };
-    let (topic, value) = match &letter.original_task {
+    let found = match &letter.original_task {
         Some(task) => {
-            check(task, letter, rules)?;
-            (rules.topics.pending.clone(), encode(&replayed(task.clone(), entry)))
+            check(task, letter, rules).map(|()| (rules.topics.pending.clone(), encode(&replayed(task.clone(), entry))))
         }
-        None => original(letter, rules.topics)?,
+        None => original(letter, rules.topics),
     };
+    let (topic, value) = found.map_err(|reason| redact_text(&reason))?;
     let header = |name: &str| {
         let (_, value) = entry.headers.iter().find(|(key, _)| key == name)?;
         std::str::from_utf8(value.as_deref()?).ok()
     };
+    // A dead letter has the key of its message.
+    let key = entry.key.clone().or_else(|| letter.trace_id.clone());
     Ok(Outgoing {
         topic,
-        // A dead letter has the key of its message.
-        key: entry
-            .key
-            .clone()
-            .or_else(|| letter.trace_id.clone())
-            .unwrap_or_default(),
+        key: key.unwrap_or_default(),
         value,
         trace: trace_of_headers(header),
     })
 }
 
-fn check(task: &DownloadTask, letter: &DeadLetter, rules: &ReplayRules<'_>) -> Result<(), ReplayError> {
+fn check(task: &DownloadTask, letter: &DeadLetter, rules: &ReplayRules<'_>) -> Result<(), Refusal> {
     let texts = [
         &task.attachment_url,
         &task.trace_id,
@@ -123,22 +78,30 @@ fn check(task: &DownloadTask, letter: &DeadLetter, rules: &ReplayRules<'_>) -> R
         &task.assignment_id,
     ];
     if texts.iter().any(|text| markers::is_truncated(text)) {
-        return Err(ReplayError::TruncatedTask(source_record(&letter.source)));
+        let source = source_record(&letter.source);
+        return Err(format!(
+            "truncated to fit the broker's limit: the complete message is at {source}"
+        ));
     }
     if !Url::parse(&task.attachment_url).is_ok_and(|url| url.has_host()) {
-        return Err(ReplayError::NoUrl);
+        return Err("attachment_url is not a URL: the source must send the event again".to_owned());
     }
-    let rejected = |reason: &dyn std::fmt::Display| ReplayError::UrlRejected(reason.to_string());
+    let rejected = |reason: &dyn Display| {
+        format!("the URL would be rejected again: {reason} (set the variables to the values of the pipeline)")
+    };
     let url = rules
         .policy
         .check(&task.attachment_url)
         .map_err(|reason| rejected(&reason))?;
     file_rules::named_type(&url).map_err(|reason| rejected(&reason))?;
     if task.assignment_id == UNKNOWN_ASSIGNMENT {
-        return Err(ReplayError::NoAssignment);
+        let reason = "the event names no assignment, so the file has no path: the source must send the event again";
+        return Err(reason.to_owned());
     }
     match presigned::expiry(&url) {
-        Some(expiry) if expiry.is_expired(rules.now) => Err(ReplayError::Expired(expiry.expires_at)),
+        Some(expiry) if expiry.is_expired(rules.now) => {
+            Err(format!("presigned URL expired at {}", time::format(expiry.expires_at)))
+        }
         _ => Ok(()),
     }
 }
@@ -159,38 +122,38 @@ fn replayed(mut task: DownloadTask, entry: &Entry) -> DownloadTask {
 }
 
 /// Returns an unreadable message and the topic that it was read from.
-fn original(letter: &DeadLetter, topics: &Topics) -> Result<(String, Vec<u8>), ReplayError> {
+fn original(letter: &DeadLetter, topics: &Topics) -> Result<(String, Vec<u8>), Refusal> {
     if let Some(bytes) = letter.original_cut_from {
-        return Err(ReplayError::TruncatedMessage {
-            bytes,
-            source_record: source_record(&letter.source),
-        });
+        return Err(format!(
+            "only the beginning of its {bytes} bytes was kept: the complete message is at {}, as long as it is retained",
+            source_record(&letter.source)
+        ));
     }
-    let role = topics.role_of(&letter.source.topic);
-    let Some(role) = role.filter(|role| *role != TopicRole::Dlq) else {
-        return Err(ReplayError::UnknownSource(letter.source.topic.clone()));
+    let topic = &letter.source.topic;
+    let Some(role) = topics.role_of(topic).filter(|role| *role != TopicRole::Dlq) else {
+        return Err(format!(
+            "the source topic {topic:?} is not a topic of the pipeline (set the topic names to the values of the pipeline)"
+        ));
     };
-    let bytes = letter
-        .original_bytes()
-        .map_err(|error| ReplayError::Damaged(error.to_string()))?
-        .ok_or(ReplayError::Empty)?;
-    check_readable(role, &bytes).map_err(ReplayError::Unreadable)?;
-    Ok((letter.source.topic.clone(), bytes))
+    let bytes = letter.original_bytes();
+    let bytes = bytes.map_err(|error| format!("the original message cannot be decoded: {error}"))?;
+    let bytes = bytes.ok_or("it contains neither a task nor a message")?;
+    check_readable(role, &bytes)
+        .map_err(|reason| format!("it would be rejected again: {reason}; the source must send it again"))?;
+    Ok((topic.clone(), bytes))
 }
 
 /// Checks that the stage that reads this topic can read the message; the version that wrote the dead letter could not.
 fn check_readable(role: TopicRole, bytes: &[u8]) -> Result<(), String> {
     let read = match role {
-        TopicRole::Raw => {
-            let event = Event::decode(bytes).map_err(|error| error.to_string())?;
-            let count = event.attachments.len();
-            if count > MAX_ATTACHMENTS {
+        TopicRole::Raw => match Event::decode(bytes).map(|event| event.attachments.len()) {
+            Ok(count) if count > MAX_ATTACHMENTS => {
                 return Err(format!(
                     "the event names {count} attachments, at most {MAX_ATTACHMENTS} are accepted"
                 ));
             }
-            return Ok(());
-        }
+            read => read.map(drop),
+        },
         TopicRole::Pending | TopicRole::Retry => DownloadTask::decode(bytes).map(drop),
         TopicRole::Cached => CachedDownload::decode(bytes).map(drop),
         TopicRole::Results => DownloadResult::decode(bytes).map(drop),

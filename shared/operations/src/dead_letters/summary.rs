@@ -4,17 +4,16 @@ use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::entry::Entry;
-use super::entry_id::EntryId;
-use super::mark::Settlement;
+use super::entry::{Entry, EntryId, Settlement};
 use xact_contracts::category::Category;
 use xact_contracts::messages::{DownloadTask, SourceRecord};
 use xact_contracts::redaction::{redact_text, redact_url};
 use xact_contracts::time;
 
 /// Whether an entry is settled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::Display)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum EntryState {
     /// Not settled.
     Waiting,
@@ -22,18 +21,6 @@ pub enum EntryState {
     Resolved,
     /// Replayed.
     Replayed,
-}
-
-impl EntryState {
-    /// Returns the state's name.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Waiting => "waiting",
-            Self::Resolved => Settlement::Resolved.as_str(),
-            Self::Replayed => Settlement::Replayed.as_str(),
-        }
-    }
 }
 
 /// What the original message of an entry is.

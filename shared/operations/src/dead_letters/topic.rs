@@ -5,12 +5,9 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use super::entry::Entry;
-use super::entry_id::EntryId;
-use super::mark::Mark;
+use super::entry::{Entry, EntryId, Mark};
 use xact_config::Settings;
-use xact_kafka::admin::AdminError;
-use xact_kafka::admin::TopicReader;
+use xact_kafka::admin::{AdminError, TopicReader};
 
 /// The topic as it was when it was opened.
 pub struct DeadLetterTopic {
@@ -55,11 +52,7 @@ impl DeadLetterTopic {
     /// When the topic cannot be read to its end.
     pub fn visit(&self, mut visit: impl FnMut(Entry) -> ControlFlow<()>) -> Result<(), AdminError> {
         self.reader.read(|record| {
-            let id = EntryId {
-                partition: record.partition,
-                offset: record.offset,
-            };
-            let mark = self.marks.get(&id).copied();
+            let mark = self.marks.get(&EntryId::of(&record)).copied();
             Entry::of_record(record, mark).map_or(ControlFlow::Continue(()), &mut visit)
         })
     }

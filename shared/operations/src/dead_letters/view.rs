@@ -6,17 +6,17 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::entry::Entry;
-use super::entry_id::EntryId;
-use super::error::DeadLettersError;
+use super::entry::{Entry, EntryId};
 use super::original::{Original, Secrets};
+use super::plan::no_entry;
 use super::replay::{self, ReplayRules};
 use super::summary::EntrySummary;
 use super::topic::DeadLetterTopic;
 use crate::blocking::blocking;
+use crate::error::OperationError;
 use xact_config::Settings;
 use xact_contracts::messages::encode;
-use xact_contracts::redaction::{redact_json, redact_text};
+use xact_contracts::redaction::redact_json;
 
 /// An entry with its original message.
 #[derive(Debug, Clone, Serialize)]
@@ -59,7 +59,7 @@ pub async fn view(
     id: EntryId,
     secrets: Secrets,
     now: Timestamp,
-) -> Result<EntryView, DeadLettersError> {
+) -> Result<EntryView, OperationError> {
     let entry = find(settings, id).await?;
     let letter = entry.letter();
     let task = letter.and_then(|letter| letter.original_task.as_ref());
@@ -75,7 +75,7 @@ pub async fn view(
     };
     let replay = match replay::message(&entry, &ReplayRules::new(settings, now)) {
         Ok(message) => ReplayOutcome::Topic(message.topic),
-        Err(error) => ReplayOutcome::Refused(redact_text(&error.to_string())),
+        Err(reason) => ReplayOutcome::Refused(reason),
     };
     Ok(EntryView {
         summary: EntrySummary::of(&entry),
@@ -91,29 +91,28 @@ pub async fn view(
 ///
 /// # Errors
 /// When there is no such entry, it has no original message, or the topic cannot be read.
-pub async fn original_message(settings: &Settings, id: EntryId) -> Result<Vec<u8>, DeadLettersError> {
+pub async fn original_message(settings: &Settings, id: EntryId) -> Result<Vec<u8>, OperationError> {
     let entry = find(settings, id).await?;
     let bytes = entry.content.original_bytes();
-    if let Some(bytes) = bytes.map_err(|error| DeadLettersError::Damaged(error.to_string()))? {
+    if let Some(bytes) = bytes.map_err(|error| format!("the original message cannot be decoded: {error}"))? {
         return Ok(bytes);
     }
     let task = entry.letter().and_then(|letter| letter.original_task.as_ref());
-    task.map(encode).ok_or(DeadLettersError::NoOriginal)
+    let value = task.map(encode);
+    Ok(value.ok_or_else(|| "this dead letter contains neither a task nor a message".to_owned())?)
 }
 
-async fn find(settings: &Settings, id: EntryId) -> Result<Entry, DeadLettersError> {
-    let topic = settings.topics.dlq.clone();
+async fn find(settings: &Settings, id: EntryId) -> Result<Entry, OperationError> {
     let settings = settings.clone();
-    let found = blocking(move || {
+    blocking(move || {
         let mut found = None;
         DeadLetterTopic::open_at(&settings, &[id])?.visit(|entry| {
-            if entry.id == id {
-                found = Some(entry);
-            }
+            found = Some(entry);
             // Reading starts at this entry: the first one is it, or it does not exist.
             ControlFlow::Break(())
         })?;
-        Ok::<_, DeadLettersError>(found)
-    });
-    found.await?.ok_or(DeadLettersError::NoEntry { id, topic })
+        let found = found.filter(|entry| entry.id == id);
+        Ok(found.ok_or_else(|| no_entry(id, &settings))?)
+    })
+    .await
 }

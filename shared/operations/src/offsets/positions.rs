@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use serde_json::{Value, json};
 
-use super::OffsetsError;
 use crate::blocking::blocking;
+use crate::error::{OperationError, refuse};
 use xact_config::Settings;
 use xact_contracts::ids::AppId;
 use xact_contracts::topology::Stage;
@@ -59,6 +60,11 @@ impl Position {
         }
     }
 
+    /// Returns topic and partition.
+    pub(super) fn place(&self) -> (String, i32) {
+        (self.topic.clone(), self.partition)
+    }
+
     /// Returns the offset from which the group reads on. Expired records are skipped.
     #[must_use]
     pub fn next(&self) -> i64 {
@@ -75,36 +81,18 @@ pub struct GroupPartition<'a> {
     pub stage: &'static str,
     /// Its state; `None`: the broker does not report it.
     pub state: Option<&'a str>,
-    /// Its members; `None`: the broker does not report them.
-    pub members: Option<Vec<GroupMember<'a>>>,
+    /// `client_id` and `host` of its members; `None`: the broker does not report them.
+    pub members: Option<Vec<Value>>,
     /// The position.
     #[serde(flatten)]
     pub position: &'a Position,
-}
-
-/// A member of a group.
-#[derive(Debug, Serialize)]
-pub struct GroupMember<'a> {
-    /// The name that the client gives itself.
-    pub client_id: &'a str,
-    /// The host that it connects from.
-    pub host: &'a str,
-}
-
-impl<'a> GroupMember<'a> {
-    fn new(member: &'a Member) -> Self {
-        Self {
-            client_id: &member.client_id,
-            host: &member.host,
-        }
-    }
 }
 
 /// Reads all groups, or one.
 ///
 /// # Errors
 /// When there is no such group, or a broker or a table cannot be read.
-pub async fn groups(settings: &Settings, group: Option<&str>) -> Result<Vec<Group>, OffsetsError> {
+pub async fn groups(settings: &Settings, group: Option<&str>) -> Result<Vec<Group>, OperationError> {
     let stages: Vec<Stage> = match group {
         Some(group) => vec![stage_of(settings, group)?],
         None => Stage::all().collect(),
@@ -118,18 +106,21 @@ pub async fn groups(settings: &Settings, group: Option<&str>) -> Result<Vec<Grou
 }
 
 /// Reads one group.
-pub(super) async fn group(settings: &Settings, group: &str) -> Result<Group, OffsetsError> {
+pub(super) async fn group(settings: &Settings, group: &str) -> Result<Group, OperationError> {
     let stage = stage_of(settings, group)?;
     Group::read(settings, stage, &read_lags(settings).await?).await
 }
 
 /// Returns the stage of a group.
-fn stage_of(settings: &Settings, group: &str) -> Result<Stage, OffsetsError> {
+fn stage_of(settings: &Settings, group: &str) -> Result<Stage, OperationError> {
     let found = Stage::all().find(|stage| settings.groups.of(*stage) == group);
-    found.ok_or_else(|| OffsetsError::UnknownGroup {
-        group: group.to_owned(),
-        known: Stage::all().map(|stage| settings.groups.of(stage)).collect(),
-    })
+    Ok(found.ok_or_else(|| {
+        let known: Vec<String> = Stage::all().map(|stage| settings.groups.of(stage)).collect();
+        format!(
+            "there is no group {group:?}; the pipeline's groups are {}",
+            known.join(", ")
+        )
+    })?)
 }
 
 async fn read_lags(settings: &Settings) -> Result<Vec<PartitionLag>, AdminError> {
@@ -138,7 +129,7 @@ async fn read_lags(settings: &Settings) -> Result<Vec<PartitionLag>, AdminError>
 }
 
 impl Group {
-    async fn read(settings: &Settings, stage: Stage, lags: &[PartitionLag]) -> Result<Self, OffsetsError> {
+    async fn read(settings: &Settings, stage: Stage, lags: &[PartitionLag]) -> Result<Self, OperationError> {
         let name = settings.groups.of(stage);
         let client = GroupOffsets::new(settings.cluster_of(stage.row().consumes), &name)?;
         // Not every broker reports the members of a group; its positions are shown nevertheless.
@@ -158,12 +149,10 @@ impl Group {
     }
 
     /// Returns the members as text: client and host. The broker has both from the clients.
-    #[must_use]
-    pub fn members(&self) -> Vec<String> {
-        let text = |member: &Member| format!("{} at {}", member.client_id, member.host);
-        self.state
-            .iter()
-            .flat_map(|state| state.members.iter().map(text))
+    fn members(&self) -> Vec<String> {
+        let members = self.state.iter().flat_map(|state| &state.members);
+        members
+            .map(|member| format!("{} at {}", member.client_id, member.host))
             .collect()
     }
 
@@ -192,18 +181,26 @@ impl Group {
         notes
     }
 
-    /// Refuses to move a group that has members.
-    pub(super) fn require_no_members(&self, settings: &Settings) -> Result<(), OffsetsError> {
-        match &self.state {
-            None => Err(OffsetsError::UnknownMembers(self.name.clone())),
-            Some(state) if state.members.is_empty() => Ok(()),
-            Some(_) => Err(OffsetsError::HasMembers {
-                group: self.name.clone(),
-                stage: self.stage.name(),
-                members: self.members(),
-                session_seconds: settings.session_timeout.as_secs(),
-            }),
+    /// Refuses to move a group that has members, which must be stopped first.
+    ///
+    /// # Errors
+    /// When the group has members, or the broker does not report them.
+    pub fn require_no_members(&self, settings: &Settings) -> Result<(), OperationError> {
+        let (group, stage, members) = (&self.name, self.stage, self.members());
+        if self.state.is_none() {
+            return refuse(format!(
+                "the broker does not report whether group {group} has members, so its positions are not changed"
+            ));
         }
+        if members.is_empty() {
+            return Ok(());
+        }
+        refuse(format!(
+            "group {group} has {} members ({}): stop every {stage} worker first (a killed one is a member for another {} s), then run this again",
+            members.len(),
+            members.join(", "),
+            settings.session_timeout.as_secs()
+        ))
     }
 
     /// Commits positions for the group.
@@ -211,7 +208,7 @@ impl Group {
         &self,
         settings: &Settings,
         positions: Vec<((String, i32), i64)>,
-    ) -> Result<(), OffsetsError> {
+    ) -> Result<(), OperationError> {
         let client = GroupOffsets::new(settings.cluster_of(self.stage.row().consumes), &self.name)?;
         Ok(blocking(move || client.commit(&positions)).await?)
     }
@@ -220,11 +217,12 @@ impl Group {
     #[must_use]
     pub fn partitions(&self) -> Vec<GroupPartition<'_>> {
         let state = self.state.as_ref();
+        let member = |member: &Member| json!({"client_id": member.client_id, "host": member.host});
         let partition = |position| GroupPartition {
             group: &self.name,
             stage: self.stage.name(),
             state: state.map(|state| state.state.as_str()),
-            members: state.map(|state| state.members.iter().map(GroupMember::new).collect()),
+            members: state.map(|state| state.members.iter().map(member).collect()),
             position,
         };
         self.positions.iter().map(partition).collect()
@@ -240,7 +238,7 @@ async fn in_tables(
     settings: &Settings,
     stage: Stage,
     lags: &[PartitionLag],
-) -> Result<BTreeMap<AppId, i64>, OffsetsError> {
+) -> Result<BTreeMap<AppId, i64>, OperationError> {
     let app_ids: Vec<AppId> = lags.iter().map(app_id).collect();
     if !settings.delta_writes {
         return Ok(BTreeMap::new());
@@ -250,10 +248,8 @@ async fn in_tables(
         Stage::ResultProcessor => {
             let mut lowest = of_table::<FailedRow>(settings, &app_ids).await?;
             for (app_id, position) in of_table::<AttachmentRow>(settings, &app_ids).await? {
-                lowest
-                    .entry(app_id)
-                    .and_modify(|lowest| *lowest = (*lowest).min(position))
-                    .or_insert(position);
+                let lowest = lowest.entry(app_id).or_insert(position);
+                *lowest = position.min(*lowest);
             }
             Ok(lowest)
         }
@@ -261,7 +257,10 @@ async fn in_tables(
     }
 }
 
-async fn of_table<R: Configured>(settings: &Settings, app_ids: &[AppId]) -> Result<BTreeMap<AppId, i64>, OffsetsError> {
+async fn of_table<R: Configured>(
+    settings: &Settings,
+    app_ids: &[AppId],
+) -> Result<BTreeMap<AppId, i64>, OperationError> {
     if R::path(settings).is_empty() {
         return Ok(BTreeMap::new());
     }

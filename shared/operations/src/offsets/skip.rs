@@ -8,15 +8,15 @@ mod letters;
 mod parts;
 mod request;
 
-pub use request::{SkipRequest, Until};
+pub use request::SkipRequest;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::OffsetsError;
 use super::positions::{Group, Position, group};
 use crate::blocking::blocking;
 use crate::delivery::Delivery;
+use crate::error::{OperationError, refuse};
 use parts::{Part, PartitionAtBroker};
 use xact_config::Settings;
 use xact_contracts::redaction::redact_text;
@@ -67,10 +67,11 @@ pub struct SkipPlan {
     pub parts: Vec<SkippedPart>,
     /// What an operator must know about the positions of the tables.
     pub notes: Vec<String>,
+    /// The group as it was found.
+    #[serde(skip)]
+    pub state: Group,
     #[serde(skip)]
     request: SkipRequest,
-    #[serde(skip)]
-    state: Group,
     #[serde(skip)]
     found: Vec<Part>,
 }
@@ -120,13 +121,13 @@ impl SkippedPart {
 ///
 /// # Errors
 /// When the group is not at the offset of the request, or a broker or a table cannot be read.
-pub async fn plan(settings: &Settings, request: SkipRequest) -> Result<Skip, OffsetsError> {
+pub async fn plan(settings: &Settings, request: SkipRequest) -> Result<Skip, OperationError> {
     if request.reason.trim().is_empty() {
-        return Err(OffsetsError::NoReason);
+        return refuse("--reason must not be empty: it is written to the dead letters");
     }
     let group = group(settings, &request.group).await?;
     let position = position(&group, &request)?;
-    if let Progress::After { committed } = progress(position, &request)? {
+    if let Some(committed) = already_after(position, &request)? {
         return Ok(Skip::Done(SkipDone {
             group: request.group,
             topic: request.topic,
@@ -136,14 +137,14 @@ pub async fn plan(settings: &Settings, request: SkipRequest) -> Result<Skip, Off
         }));
     }
     let cluster = settings.cluster_of(group.stage.row().consumes).clone();
-    let (until, end, of_request) = (request.until, position.high, request.clone());
+    let (end, of_request) = (position.high, request.clone());
     let (found, to) = blocking(move || {
         let log = PartitionAtBroker {
             probe: &RecordProbe::connect(&cluster)?,
             topic: &of_request.topic,
             partition: of_request.partition,
         };
-        parts::between(&log, of_request.offset, until, end)
+        parts::between(&log, of_request.offset, of_request.end(), end)
     })
     .await?;
     Ok(Skip::Planned(Box::new(SkipPlan {
@@ -162,34 +163,24 @@ pub async fn plan(settings: &Settings, request: SkipRequest) -> Result<Skip, Off
 }
 
 impl SkipPlan {
-    /// Refuses a group that has members, which must be stopped first.
-    ///
-    /// # Errors
-    /// [`OffsetsError::HasMembers`] or [`OffsetsError::UnknownMembers`].
-    pub fn require_no_members(&self, settings: &Settings) -> Result<(), OffsetsError> {
-        self.state.require_no_members(settings)
-    }
-
     /// Writes the dead letters, then moves the position. Returns the number of dead letters that were written.
     ///
     /// # Errors
     /// When the group has members, or a broker refuses or does not answer.
-    pub async fn execute(&self, settings: &Settings, now: Timestamp) -> Result<usize, OffsetsError> {
-        self.require_no_members(settings)?;
-        let mut letters: Vec<_> = self
+    pub async fn execute(&self, settings: &Settings, now: Timestamp) -> Result<usize, OperationError> {
+        self.state.require_no_members(settings)?;
+        let letters = self
             .found
             .iter()
-            .map(|part| letters::letter(&self.request, self.stage, part, now))
-            .collect();
+            .map(|part| letters::letter(&self.request, self.stage, part, now));
+        let mut letters: Vec<_> = letters.collect();
         // The topic of the dead letters may be the one that cannot be read.
         if self.topic != settings.topics.dlq {
             let known = letters::written(settings, self.stage).await?;
             letters.retain(|letter| !known.contains(&letters::place(&letter.source)));
         }
-        let outgoing: Vec<Outgoing> = letters
-            .iter()
-            .map(|letter| letters::outgoing(settings, letter))
-            .collect();
+        let outgoing = letters.iter().map(|letter| letters::outgoing(settings, letter));
+        let outgoing: Vec<Outgoing> = outgoing.collect();
         Delivery::new(&settings.internal_cluster)?.send(&outgoing).await?;
         let moved = vec![((self.topic.clone(), self.partition), self.to)];
         self.state.commit(settings, moved).await?;
@@ -197,55 +188,43 @@ impl SkipPlan {
     }
 }
 
-fn position<'a>(group: &'a Group, request: &SkipRequest) -> Result<&'a Position, OffsetsError> {
+fn position<'a>(group: &'a Group, request: &SkipRequest) -> Result<&'a Position, OperationError> {
     let mut positions = group.positions.iter();
     let found = positions.find(|position| position.topic == request.topic && position.partition == request.partition);
-    found.ok_or_else(|| OffsetsError::NotRead {
-        group: request.group.clone(),
-        topic: request.topic.clone(),
-        partition: request.partition,
-    })
+    Ok(found.ok_or_else(|| {
+        format!(
+            "group {0} does not read partition {1} of {2:?}: see `xact-pipeline offsets show --group {0}`",
+            request.group, request.partition, request.topic
+        )
+    })?)
 }
 
-/// The position of the group, compared with the offset of a request.
-#[derive(Debug, PartialEq, Eq)]
-enum Progress {
-    /// It is there.
-    At,
-    /// It is already after it.
-    After { committed: i64 },
-}
-
-fn progress(position: &Position, request: &SkipRequest) -> Result<Progress, OffsetsError> {
-    let (topic, partition, offset) = (request.topic.clone(), request.partition, request.offset);
+/// Returns the committed offset of a group that is already after the offset of a request; `None` if it is there.
+fn already_after(position: &Position, request: &SkipRequest) -> Result<Option<i64>, OperationError> {
+    let (group, offset, next, high) = (&request.group, request.offset, position.next(), position.high);
+    let place = format!("{}[{}]", request.topic, request.partition);
     let Some(committed) = position.committed else {
-        return Err(OffsetsError::NotCommitted {
-            group: request.group.clone(),
-            topic,
-            partition,
-        });
+        return refuse(format!(
+            "group {group} has no committed offset in {place}: its workers commit one when they start"
+        ));
     };
-    let next = position.next();
     if next > offset {
-        return Ok(Progress::After { committed });
+        return Ok(Some(committed));
     }
     if next < offset {
-        return Err(OffsetsError::NotNext {
-            group: request.group.clone(),
-            position: next,
-            topic,
-            partition,
-            offset,
-        });
+        return refuse(format!(
+            "group {group} is at offset {next} of {place}, not at {offset}: only what it reads next can be skipped. Pass \
+             --offset {next}"
+        ));
     }
-    match request.until {
-        Until::Offset(to) if to <= offset || to > position.high => Err(OffsetsError::BadEnd {
-            topic,
-            partition,
-            first: offset + 1,
-            high: position.high,
-        }),
-        Until::Offset(_) | Until::Next => Ok(Progress::At),
+    match request.end() {
+        Some(to) if to <= offset || to > high => {
+            let first = offset + 1;
+            refuse(format!(
+                "{place} holds offsets up to {high}: --to must be from {first} to {high}"
+            ))
+        }
+        _ => Ok(None),
     }
 }
 
@@ -253,13 +232,14 @@ fn progress(position: &Position, request: &SkipRequest) -> Result<Progress, Offs
 mod tests {
     use super::*;
 
-    fn request(offset: i64, until: Until) -> SkipRequest {
+    fn request(offset: i64, to: Option<i64>) -> SkipRequest {
         SkipRequest {
             group: "xact-event-writer".to_owned(),
             topic: "xact.events.raw".to_owned(),
             partition: 2,
             offset,
-            until,
+            count: None,
+            to,
             reason: "damaged on disk, ticket 7".to_owned(),
         }
     }
@@ -278,21 +258,20 @@ mod tests {
 
     #[test]
     fn only_what_the_group_reads_next_is_skipped() {
-        let progress = |committed, offset| progress(&position(committed), &request(offset, Until::Next));
-        assert_eq!(progress(Some(17), 17).unwrap(), Progress::At);
-        let again = progress(Some(18), 17).unwrap();
-        assert_eq!(again, Progress::After { committed: 18 }, "a repeated request");
-        assert_eq!(progress(Some(4), 10).unwrap(), Progress::At, "the rest has expired");
-        let ahead = progress(Some(16), 17).unwrap_err().to_string();
+        let after = |committed, offset| already_after(&position(committed), &request(offset, None));
+        assert_eq!(after(Some(17), 17).unwrap(), None);
+        assert_eq!(after(Some(18), 17).unwrap(), Some(18), "a repeated request");
+        assert_eq!(after(Some(4), 10).unwrap(), None, "the rest has expired");
+        let ahead = after(Some(16), 17).unwrap_err().to_string();
         assert!(ahead.contains("--offset 16"), "{ahead}");
-        assert!(progress(None, 17).is_err());
+        assert!(after(None, 17).is_err());
     }
 
     #[test]
     fn a_skip_ends_within_the_partition() {
         for (to, is_good) in [(18, true), (30, true), (31, false), (17, false), (3, false)] {
-            let progress = progress(&position(Some(17)), &request(17, Until::Offset(to)));
-            assert_eq!(progress.is_ok(), is_good, "{to}: {progress:?}");
+            let after = already_after(&position(Some(17)), &request(17, Some(to)));
+            assert_eq!(after.is_ok(), is_good, "{to}: {after:?}");
         }
     }
 }

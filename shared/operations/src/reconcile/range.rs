@@ -4,7 +4,7 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::error::ReconcileError;
+use crate::error::{OperationError, refuse};
 use xact_contracts::time;
 
 /// A time range, without its end.
@@ -21,11 +21,11 @@ impl TimeRange {
     ///
     /// # Errors
     /// When the range is empty.
-    pub fn new(from: Timestamp, to: Timestamp) -> Result<Self, ReconcileError> {
+    pub fn new(from: Timestamp, to: Timestamp) -> Result<Self, OperationError> {
         if from < to {
             Ok(Self { from, to })
         } else {
-            Err(ReconcileError::EmptyRange)
+            refuse("--from must be before --to")
         }
     }
 
@@ -54,16 +54,14 @@ mod tests {
     fn a_range_touches_the_dates_of_its_events() {
         let touched = |from: &str, to: &str| {
             let range = TimeRange::new(from.parse().unwrap(), to.parse().unwrap()).unwrap();
-            let dates = (29..=31).map(|day| Date::constant(2024, 12, day));
-            let dates = dates.chain([Date::constant(2025, 1, 1), Date::constant(2025, 1, 2)]);
+            let dates = Date::constant(2024, 12, 29).series(jiff::ToSpan::day(1)).take(5);
             let touched = dates.filter(|date| range.touches(*date));
             touched.map(|date| date.to_string()).collect::<Vec<_>>()
         };
-        assert_eq!(touched("2024-12-31T00:00:00Z", "2025-01-01T00:00:00Z"), ["2024-12-31"]);
-        assert_eq!(
-            touched("2024-12-31T23:59:59Z", "2025-01-01T00:00:01Z"),
-            ["2024-12-31", "2025-01-01"]
-        );
+        let midnight = "2025-01-01T00:00:00Z";
+        assert_eq!(touched("2024-12-31T00:00:00Z", midnight), ["2024-12-31"]);
+        let both = touched("2024-12-31T23:59:59Z", "2025-01-01T00:00:01Z");
+        assert_eq!(both, ["2024-12-31", "2025-01-01"]);
         let at = Timestamp::UNIX_EPOCH;
         assert!(TimeRange::new(at, at).is_err());
     }

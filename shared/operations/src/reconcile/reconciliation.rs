@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::ser::SerializeStruct;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::range::TimeRange;
@@ -77,35 +76,31 @@ pub struct AttachmentCounts {
 }
 
 /// An attachment, or the row of an event, that is nowhere.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Missing {
+    /// `attachment` or `event row`.
+    pub what: &'static str,
     /// The event.
     pub trace_id: String,
     /// The time of the event; `None` if only rows of its attachments name it.
+    #[serde(rename = "event_timestamp", with = "time::optional")]
     pub at: Option<Timestamp>,
-    /// The redacted URL of the attachment; `None` for the row of the event.
-    pub url: Option<String>,
     /// The id of the attachment, if the raw topic still has the event.
     pub media_id: Option<Uuid>,
+    /// The redacted URL of the attachment; `None` for the row of the event.
+    #[serde(rename = "attachment_url")]
+    pub url: Option<String>,
 }
 
 impl Missing {
-    /// Returns `attachment` or `event row`.
-    #[must_use]
-    pub fn what(&self) -> &'static str {
-        if self.url.is_some() { "attachment" } else { "event row" }
-    }
-}
-
-impl Serialize for Missing {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("Missing", 5)?;
-        object.serialize_field("what", self.what())?;
-        object.serialize_field("trace_id", &self.trace_id)?;
-        object.serialize_field("event_timestamp", &self.at.map(time::format))?;
-        object.serialize_field("media_id", &self.media_id)?;
-        object.serialize_field("attachment_url", &self.url)?;
-        object.end()
+    pub(super) fn event_row(trace_id: &str, at: Option<Timestamp>) -> Self {
+        Self {
+            what: "event row",
+            trace_id: trace_id.to_owned(),
+            at,
+            media_id: None,
+            url: None,
+        }
     }
 }
 
@@ -160,12 +155,7 @@ mod tests {
         let at = |text: &str| text.parse().unwrap();
         let range = TimeRange::new(at("2024-12-31T00:00:00Z"), at("2025-01-01T00:00:00Z")).unwrap();
         let mut findings = Findings::default();
-        findings.missing.push(Missing {
-            trace_id: "t".to_owned(),
-            at: None,
-            url: None,
-            media_id: None,
-        });
+        findings.missing.push(Missing::event_row("t", None));
         findings.duplicates.push(Duplicate {
             table: "xact_events",
             key: "k".to_owned(),

@@ -8,10 +8,10 @@ use jiff::civil::Date;
 use uuid::Uuid;
 
 use super::day::Day;
-use super::error::ReconcileError;
 use super::range::TimeRange;
 use super::topics::UnfinishedAttachment;
 use crate::columns::{instant, number, text};
+use crate::error::OperationError;
 use xact_config::Settings;
 use xact_contracts::ids;
 use xact_lake::arrow::array::RecordBatch;
@@ -26,7 +26,7 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    pub(super) fn open(settings: &Settings) -> Result<Self, ReconcileError> {
+    pub(super) fn open(settings: &Settings) -> Result<Self, OperationError> {
         Ok(Self {
             events: table(settings)?,
             attachments: table(settings)?,
@@ -35,7 +35,7 @@ impl Tables {
     }
 
     /// Returns the dates that have rows in any of the tables.
-    pub(super) async fn dates(&self) -> Result<BTreeSet<Date>, ReconcileError> {
+    pub(super) async fn dates(&self) -> Result<BTreeSet<Date>, OperationError> {
         let mut dates = self.events.dates().await?;
         dates.extend(self.attachments.dates().await?);
         dates.extend(self.failed.dates().await?);
@@ -44,7 +44,7 @@ impl Tables {
 
     /// Returns the events that have a row now, before the topics are read. Events whose row is added later are not expected:
     /// their attachments may be in records that were not read.
-    pub(super) async fn known_events(&self, date: Date) -> Result<HashSet<Uuid>, ReconcileError> {
+    pub(super) async fn known_events(&self, date: Date) -> Result<HashSet<Uuid>, OperationError> {
         let mut known = HashSet::new();
         let visit = |batch: &RecordBatch| {
             known.extend((0..batch.num_rows()).map(|row| uuid(text(batch, "event_id", row))));
@@ -62,17 +62,12 @@ impl Tables {
         known: &HashSet<Uuid>,
         unfinished: Vec<UnfinishedAttachment>,
         day: &mut Day,
-    ) -> Result<(), ReconcileError> {
+    ) -> Result<(), OperationError> {
         self.read_events(date, range, known, day).await?;
-        for UnfinishedAttachment {
-            trace_id,
-            media_id,
-            url,
-        } in unfinished
-        {
+        for attachment in unfinished {
             // Without a row of the event, a record does not mean that the row is missing: it may not be written yet.
-            if day.event_rows.contains_key(&ids::event_id(&trace_id)) {
-                day.add_attachment(&trace_id, media_id, &url);
+            if day.event_rows.contains_key(&ids::event_id(&attachment.trace_id)) {
+                day.add_attachment(&attachment.trace_id, attachment.media_id, &attachment.url);
             }
         }
         let columns = ["media_id", "trace_id", "attachment_url"];
@@ -104,7 +99,7 @@ impl Tables {
         range: TimeRange,
         known: &HashSet<Uuid>,
         day: &mut Day,
-    ) -> Result<(), ReconcileError> {
+    ) -> Result<(), OperationError> {
         let columns = ["event_id", "trace_id", "event_timestamp", "attachments", "raw_json"];
         let visit = |batch: &RecordBatch| {
             for row in 0..batch.num_rows() {
@@ -121,7 +116,7 @@ impl Tables {
     }
 
     /// Removes orphans whose event row was added while the attachments were read.
-    async fn remove_new_orphans(&self, date: Date, day: &mut Day) -> Result<(), ReconcileError> {
+    async fn remove_new_orphans(&self, date: Date, day: &mut Day) -> Result<(), OperationError> {
         if day.orphans.is_empty() {
             return Ok(());
         }
@@ -133,7 +128,7 @@ impl Tables {
     }
 
     /// Removes events without a timestamp whose row has the date of an earlier record: they belong to that date.
-    async fn remove_events_of_earlier_dates(&self, date: Date, day: &mut Day) -> Result<(), ReconcileError> {
+    async fn remove_events_of_earlier_dates(&self, date: Date, day: &mut Day) -> Result<(), OperationError> {
         let ids: HashSet<Arc<str>> = day.undated_without_row().map(|id| id.to_string().into()).collect();
         if ids.is_empty() {
             return Ok(());

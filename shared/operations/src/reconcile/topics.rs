@@ -13,17 +13,16 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::day::Day;
-use super::error::ReconcileError;
 use super::expected::Finished;
 use super::range::TimeRange;
 use crate::dead_letters::DeadLetterTopic;
+use crate::error::OperationError;
 use xact_config::Settings;
 use xact_contracts::ids;
-use xact_contracts::messages::{CachedDownload, DownloadResult, DownloadTask, Event, Message, Status};
+use xact_contracts::messages::{CachedDownload, DeadLetter, DownloadResult, DownloadTask, Event, Message, Status};
 use xact_contracts::time;
 use xact_contracts::topology::{Stage, TopicRole};
-use xact_kafka::admin::LagReader;
-use xact_kafka::admin::TopicReader;
+use xact_kafka::admin::{LagReader, TopicReader};
 
 /// The stages whose topics hold attachments, with the name of the topic's role in the answer.
 const ATTACHMENT_STAGES: [(Stage, &str); 4] = [
@@ -67,7 +66,7 @@ enum DatedRecord<'a> {
 }
 
 /// Returns the dates of the range of which the topics hold records, and the dead letters, which belong to no date. Blocks.
-pub(super) fn dates(settings: &Settings, range: TimeRange) -> Result<(BTreeSet<Date>, FromTopics), ReconcileError> {
+pub(super) fn dates(settings: &Settings, range: TimeRange) -> Result<(BTreeSet<Date>, FromTopics), OperationError> {
     let mut dates = BTreeSet::new();
     visit(settings, |at, _| {
         let date = time::utc_date(at);
@@ -81,7 +80,7 @@ pub(super) fn dates(settings: &Settings, range: TimeRange) -> Result<(BTreeSet<D
 }
 
 /// Reads everything of one date. Blocks.
-pub(super) fn read(settings: &Settings, date: Date, range: TimeRange) -> Result<FromTopics, ReconcileError> {
+pub(super) fn read(settings: &Settings, date: Date, range: TimeRange) -> Result<FromTopics, OperationError> {
     let mut from = FromTopics::new(settings);
     visit(settings, |at, record| {
         if time::utc_date(at) != date {
@@ -106,7 +105,7 @@ pub(super) fn read(settings: &Settings, date: Date, range: TimeRange) -> Result<
 }
 
 /// Visits every record of the raw topic, and every attachment in a record that its stage has not finished.
-fn visit(settings: &Settings, mut visit: impl FnMut(Timestamp, DatedRecord<'_>)) -> Result<(), ReconcileError> {
+fn visit(settings: &Settings, mut visit: impl FnMut(Timestamp, DatedRecord<'_>)) -> Result<(), OperationError> {
     let committed = Committed::read(settings)?;
     visit_raw(settings, &committed, &mut visit)?;
     for (stage, name) in ATTACHMENT_STAGES {
@@ -131,7 +130,7 @@ fn visit_raw(
     settings: &Settings,
     committed: &Committed,
     visit: &mut impl FnMut(Timestamp, DatedRecord<'_>),
-) -> Result<(), ReconcileError> {
+) -> Result<(), OperationError> {
     let raw = &settings.topics.raw;
     // An event without a timestamp that is sent again has the date of its first record.
     let mut first_records: HashMap<Uuid, Option<Timestamp>> = HashMap::new();
@@ -163,7 +162,7 @@ fn visit_raw(
 struct Committed(HashMap<(Stage, String, i32), i64>);
 
 impl Committed {
-    fn read(settings: &Settings) -> Result<Self, ReconcileError> {
+    fn read(settings: &Settings) -> Result<Self, OperationError> {
         let lags = LagReader::new(settings)?.read()?.into_iter();
         let offsets = lags.map(|lag| {
             let offset = lag.committed.unwrap_or(0);
@@ -181,57 +180,35 @@ impl Committed {
 
 /// Returns the attachment in a record of this role. A failed result has none: its stage has sent the task elsewhere.
 fn attachment(role: TopicRole, value: &[u8]) -> Option<(Timestamp, UnfinishedAttachment)> {
-    let of = |trace_id, media_id, url, at| {
-        let attachment = UnfinishedAttachment {
-            trace_id,
-            media_id,
-            url,
-        };
-        Some((at, attachment))
-    };
-    match role {
+    let (at, trace_id, media_id, url) = match role {
         TopicRole::Pending | TopicRole::Retry => {
-            let task = DownloadTask::decode(value).ok()?;
-            of(
-                task.trace_id,
-                task.media_id,
-                task.attachment_url,
-                task.original_timestamp,
-            )
+            let it = DownloadTask::decode(value).ok()?;
+            (it.original_timestamp, it.trace_id, it.media_id, it.attachment_url)
         }
         TopicRole::Cached => {
-            let cached = CachedDownload::decode(value).ok()?;
-            of(
-                cached.trace_id,
-                cached.media_id,
-                cached.attachment_url,
-                cached.original_timestamp,
-            )
+            let it = CachedDownload::decode(value).ok()?;
+            (it.original_timestamp, it.trace_id, it.media_id, it.attachment_url)
         }
         TopicRole::Results => {
-            let result = DownloadResult::decode(value).ok()?;
-            if result.status == Status::Failed {
-                return None;
-            }
-            of(
-                result.trace_id,
-                result.media_id,
-                result.attachment_url,
-                result.original_timestamp,
-            )
+            let it = DownloadResult::decode(value).ok()?;
+            let it = Some(it).filter(|result| result.status != Status::Failed)?;
+            (it.original_timestamp, it.trace_id, it.media_id, it.attachment_url)
         }
-        TopicRole::Raw | TopicRole::Dlq => None,
-    }
+        TopicRole::Raw | TopicRole::Dlq => return None,
+    };
+    let attachment = UnfinishedAttachment {
+        trace_id,
+        media_id,
+        url,
+    };
+    Some((at, attachment))
 }
 
 /// Adds unreadable messages whose dead letter waits. A dead letter of a task is not needed: the task has a failed row.
-fn read_dead_letters(settings: &Settings, from: &mut FromTopics) -> Result<(), ReconcileError> {
+fn read_dead_letters(settings: &Settings, from: &mut FromTopics) -> Result<(), OperationError> {
     DeadLetterTopic::open(settings)?.visit(|entry| {
-        let is_waiting = entry.mark.is_none();
-        let Some(letter) = entry
-            .letter()
-            .filter(|letter| is_waiting && letter.original_task.is_none())
-        else {
+        let is_needed = |letter: &&DeadLetter| entry.mark.is_none() && letter.original_task.is_none();
+        let Some(letter) = entry.letter().filter(is_needed) else {
             return ControlFlow::Continue(());
         };
         let bytes = letter.original_bytes().ok().flatten().unwrap_or_default();

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 use super::day::Day;
-use super::expected::{ExpectedAttachment, ExpectedEvent};
+use super::expected::ExpectedEvent;
 use super::reconciliation::{Duplicate, Findings, Missing};
 use xact_lake::{AttachmentRow, EventRow, FailedRow, TableRow};
 
@@ -35,12 +35,8 @@ impl Day {
         }
         let orphans = self.orphans.iter();
         let without_row = orphans.filter(|(event, _)| !self.event_rows.contains_key(*event));
-        findings.missing.extend(without_row.map(|(_, trace_id)| Missing {
-            trace_id: trace_id.to_string(),
-            at: None,
-            url: None,
-            media_id: None,
-        }));
+        let missing = without_row.map(|(_, trace_id)| Missing::event_row(trace_id, None));
+        findings.missing.extend(missing);
         findings.duplicates = self.duplicates();
         findings.duplicates.sort();
         let missing = &mut findings.missing;
@@ -57,15 +53,10 @@ impl Day {
                 *findings.unlisted_urls.entry(path.clone()).or_default() += 1;
             }
         }
-        let missing = |attachment: Option<&ExpectedAttachment>| Missing {
-            trace_id: event.trace_id.to_string(),
-            at: Some(event.at),
-            url: attachment.map(|attachment| attachment.url.to_string()),
-            media_id: attachment.and_then(|attachment| attachment.media_id),
-        };
+        let event_row = Missing::event_row(&event.trace_id, Some(event.at));
         if !self.event_rows.contains_key(id) {
             if event.is_written {
-                findings.missing.push(missing(None));
+                findings.missing.push(event_row.clone());
             } else {
                 findings.events.waiting += 1;
             }
@@ -81,21 +72,19 @@ impl Day {
                 });
                 found.pop()
             });
-            let place = media_id
-                .and_then(|media_id| self.place_of(media_id))
-                .or(if !attachment.is_expanded {
-                    Some(Place::Waiting("raw"))
-                } else if self.dead_events.contains(id) {
-                    Some(Place::Waiting("dlq"))
-                } else {
-                    None
-                });
             let counts = &mut findings.attachments;
-            match place {
+            match media_id.and_then(|media_id| self.place_of(media_id)) {
                 Some(Place::Completed) => counts.completed += 1,
                 Some(Place::Failed) => counts.failed += 1,
                 Some(Place::Waiting(role)) => *counts.waiting.entry(role).or_default() += 1,
-                None => findings.missing.push(missing(Some(attachment))),
+                None if !attachment.is_expanded => *counts.waiting.entry("raw").or_default() += 1,
+                None if self.dead_events.contains(id) => *counts.waiting.entry("dlq").or_default() += 1,
+                None => findings.missing.push(Missing {
+                    what: "attachment",
+                    media_id: attachment.media_id,
+                    url: Some(attachment.url.to_string()),
+                    ..event_row.clone()
+                }),
             }
         }
     }

@@ -1,24 +1,23 @@
 //! Follows one event through the pipeline.
 
-use std::num::TryFromIntError;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::error::ValidateError;
-use super::steps::{Step, Steps};
 use crate::columns::{instant, number, size, text};
 use crate::delivery::Delivery;
+use crate::error::{OperationError, refuse};
 use crate::files;
 use xact_config::Settings;
 use xact_contracts::{ids, time};
 use xact_kafka::Outgoing;
 use xact_lake::arrow::array::RecordBatch;
-use xact_lake::{AttachmentRow, Content, EventRow, FailedRow, FileError, FileStore, Key, Table, TableError, TableRow};
+use xact_lake::{AttachmentRow, Content, EventRow, FailedRow, FileStore, Key, Table, TableError, TableRow};
 use xact_telemetry::trace_context::TraceContext;
 
 /// Time between two reads of a table.
@@ -36,31 +35,6 @@ pub(super) struct Follower {
     files: Arc<dyn FileStore>,
 }
 
-/// Reasons why an event did not arrive.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum FollowError {
-    /// The attachment ended in the table of the failed ones.
-    #[error("the attachment failed ({category}{status}): {message}")]
-    AttachmentFailed {
-        category: String,
-        /// `, HTTP 404`, or nothing.
-        status: String,
-        message: String,
-    },
-    /// The row describes another file.
-    #[error("the row exists, but the file at {path} does not match it ({bytes} bytes, SHA-256 {sha256})")]
-    WrongFile { path: String, bytes: i64, sha256: String },
-    /// The row has a negative size.
-    #[error(transparent)]
-    Size(#[from] TryFromIntError),
-    /// A table cannot be read.
-    #[error(transparent)]
-    Table(#[from] TableError),
-    /// The file cannot be read.
-    #[error(transparent)]
-    File(#[from] FileError),
-}
-
 /// The row of a completed attachment.
 #[derive(Default)]
 struct Completed {
@@ -72,7 +46,7 @@ struct Completed {
 }
 
 impl Follower {
-    pub(super) fn new(settings: &Settings, attachment: &str) -> Result<Self, ValidateError> {
+    pub(super) fn new(settings: &Settings, attachment: &str) -> Result<Self, OperationError> {
         let sent_at = Timestamp::now();
         let trace_id = format!("validate-{}", Uuid::new_v4());
         Ok(Self {
@@ -88,7 +62,7 @@ impl Follower {
     }
 
     /// Sends the event.
-    pub(super) async fn send(&self, settings: &Settings, attachment: &str) -> Result<(), ValidateError> {
+    pub(super) async fn send(&self, settings: &Settings, attachment: &str) -> Result<(), OperationError> {
         let event = json!({
             "trace_id": self.trace_id,
             "event_type": "documentsReceived",
@@ -109,7 +83,7 @@ impl Follower {
     }
 
     /// Waits until everything is there, in the order in which it happens.
-    pub(super) async fn follow(&self, steps: &mut Steps<impl FnMut(&Step)>) -> Result<(), FollowError> {
+    pub(super) async fn follow(&self, steps: &mut Steps<impl FnMut(&Step)>) -> Result<(), OperationError> {
         let event = Key::new(&ids::event_id(&self.trace_id).to_string());
         wait_for_row(&self.events, self.date, &event).await?;
         steps.now("event's row", EventRow::NAME);
@@ -119,7 +93,7 @@ impl Follower {
             arrived = wait_for_row(&self.attachments, self.date, &attachment) => arrived?,
             failed = wait_for_row(&self.failed, self.date, &failure) => {
                 failed?;
-                return Err(self.failure().await?);
+                return Err(self.failure().await?.into());
             }
         }
         let row = self.completed().await?;
@@ -132,15 +106,14 @@ impl Follower {
             AttachmentRow::NAME,
         );
         let content = Content {
-            bytes: u64::try_from(row.bytes)?,
+            bytes: u64::try_from(row.bytes).map_err(|error| error.to_string())?,
             sha256: &row.sha256,
         };
         if !self.files.holds(&row.path, content).await? {
-            return Err(FollowError::WrongFile {
-                path: row.path,
-                bytes: row.bytes,
-                sha256: row.sha256,
-            });
+            return refuse(format!(
+                "the row exists, but the file at {} does not match it ({} bytes, SHA-256 {})",
+                row.path, row.bytes, row.sha256
+            ));
         }
         steps.now("file verified", format!("{}, SHA-256 {}", row.path, row.sha256));
         Ok(())
@@ -169,25 +142,21 @@ impl Follower {
         Ok(row)
     }
 
-    async fn failure(&self) -> Result<FollowError, TableError> {
+    /// Returns why the attachment failed.
+    async fn failure(&self) -> Result<String, TableError> {
         let columns = ["media_id", "error_category", "error_message", "http_status"];
-        let (mut category, mut status, mut message) = (String::new(), String::new(), String::new());
+        let mut failure = String::new();
         let visit = |batch: &RecordBatch, index| {
-            category = text(batch, "error_category", index).to_owned();
-            message = text(batch, "error_message", index).to_owned();
-            let code = number(batch, "http_status", index);
-            status = if code == 0 {
-                String::new()
-            } else {
-                format!(", HTTP {code}")
+            let column = |name| text(batch, name, index);
+            let status = match number(batch, "http_status", index) {
+                0 => String::new(),
+                code => format!(", HTTP {code}"),
             };
+            let (category, message) = (column("error_category"), column("error_message"));
+            failure = format!("the attachment failed ({category}{status}): {message}");
         };
         self.rows_of_attachment(&self.failed, &columns, visit).await?;
-        Ok(FollowError::AttachmentFailed {
-            category,
-            status,
-            message,
-        })
+        Ok(failure)
     }
 
     /// Passes the rows of the attachment to `visit`.
@@ -214,4 +183,49 @@ async fn wait_for_row<R: TableRow>(table: &Table<R>, date: Date, key: &Key) -> R
         tokio::time::sleep(POLL_INTERVAL).await;
     }
     Ok(())
+}
+
+/// A step of an event.
+#[derive(Debug, Clone, Serialize)]
+pub struct Step {
+    /// Its name.
+    pub step: &'static str,
+    /// Seconds after the event was sent.
+    pub seconds: f64,
+    /// What was found. It may be of the event: escape control characters before printing.
+    pub details: String,
+}
+
+/// The steps so far.
+pub(super) struct Steps<F> {
+    started: Instant,
+    report: F,
+    pub(super) done: Vec<Step>,
+}
+
+impl<F: FnMut(&Step)> Steps<F> {
+    pub(super) fn new(report: F) -> Self {
+        Self {
+            started: Instant::now(),
+            report,
+            done: Vec::new(),
+        }
+    }
+
+    /// Adds a step that was just observed.
+    pub(super) fn now(&mut self, step: &'static str, details: impl Into<String>) {
+        let seconds = self.started.elapsed().as_secs_f64();
+        self.add(step, seconds, details.into());
+    }
+
+    /// Adds a step whose time is in a row.
+    pub(super) fn at(&mut self, step: &'static str, at: Timestamp, sent: Timestamp, details: impl Into<String>) {
+        self.add(step, at.duration_since(sent).as_secs_f64(), details.into());
+    }
+
+    fn add(&mut self, step: &'static str, seconds: f64, details: String) {
+        let step = Step { step, seconds, details };
+        (self.report)(&step);
+        self.done.push(step);
+    }
 }

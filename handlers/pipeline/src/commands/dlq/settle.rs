@@ -1,14 +1,15 @@
 //! `dlq replay` and `dlq resolve`: shows the plan, asks, executes it.
 
+use clap::Args;
 use jiff::Timestamp;
 
-use super::arguments::Settle;
 use crate::outcome::{CommandResult, ExitStatus};
 use crate::ui::confirm::confirmed;
 use crate::ui::text::cell;
-use crate::ui::{self, Table};
+use crate::ui::{self, Table, counted, or_dash};
 use xact_config::Settings;
-use xact_operations::dead_letters::{self, PlannedEntry, SettledEntry, Settlement, SettlementPlan};
+use xact_operations::OperationError;
+use xact_operations::dead_letters::{self, PlannedEntry, Selection, SettledEntry, Settlement, SettlementPlan};
 
 /// Maximum number of rows of the plan's table.
 const MAX_ROWS: usize = 100;
@@ -16,9 +17,25 @@ const MAX_ROWS: usize = 100;
 /// Number of entries above which progress is reported.
 const PROGRESS_THRESHOLD: usize = 20;
 
+/// Arguments of `dlq replay` and `dlq resolve`.
+#[derive(Debug, Args)]
+pub(crate) struct Settle {
+    #[command(flatten)]
+    selection: Selection,
+    /// Only show what would be done
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask for confirmation
+    #[arg(long)]
+    yes: bool,
+    /// JSON lines: one object per entry, with what was done
+    #[arg(long)]
+    json: bool,
+}
+
 /// Settles the selected entries.
 pub(super) async fn run(settings: &Settings, settlement: Settlement, arguments: Settle) -> CommandResult {
-    let plan = dead_letters::plan(settings, arguments.selection(), settlement, Timestamp::now()).await?;
+    let plan = dead_letters::plan(settings, arguments.selection, settlement, Timestamp::now()).await?;
     // Without a dry run, the entries to settle are printed one by one when they are.
     let is_shown = |entry: &PlannedEntry| arguments.dry_run || !entry.is_planned();
     if arguments.json {
@@ -43,8 +60,8 @@ pub(super) async fn run(settings: &Settings, settlement: Settlement, arguments: 
         ui::error_line(format_args!("{count} to {verb}{topics}, {refused} refused; {end}"));
         return Ok(ExitStatus::from(refused == 0));
     }
-    let letters = if count == 1 { "dead letter" } else { "dead letters" };
-    if !confirmed(&format!("{verb} {count} {letters}{topics}?"), arguments.yes)? {
+    let letters = counted(count, "dead letter");
+    if !confirmed(&format!("{verb} {letters}{topics}?"), arguments.yes)? {
         ui::error_line("cancelled: nothing was changed");
         return Ok(ExitStatus::No);
     }
@@ -57,8 +74,8 @@ async fn execute(
     plan: SettlementPlan,
     count: usize,
     as_json: bool,
-) -> Result<usize, dead_letters::DeadLettersError> {
-    let (done, refused) = (plan.settlement.as_str(), plan.refused());
+) -> Result<usize, OperationError> {
+    let (done, refused) = (plan.settlement, plan.refused());
     let mut progress = 0;
     let on_batch = |batch: &[SettledEntry]| {
         progress += batch.len();
@@ -95,7 +112,7 @@ fn print_table(plan: &SettlementPlan, is_shown: impl Fn(&PlannedEntry) -> bool) 
         table.add_row([
             entry.id.to_string(),
             decision.to_owned(),
-            entry.trace_id.as_deref().map_or_else(|| "-".to_owned(), cell),
+            or_dash(entry.trace_id.as_deref().map(cell)),
             cell(&entry.detail),
         ]);
     }

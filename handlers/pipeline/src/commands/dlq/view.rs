@@ -2,19 +2,35 @@
 
 use std::fmt::Write;
 
+use clap::Args;
 use jiff::Timestamp;
 
-use super::arguments::View;
-use super::hex_dump::hex_dump;
 use crate::outcome::{CommandResult, ExitStatus};
 use crate::ui;
 use crate::ui::text::visible;
 use xact_config::Settings;
 use xact_contracts::time;
-use xact_operations::dead_letters::{self, EntryState, EntryView, OriginalContent, ReplayOutcome, Secrets};
+use xact_operations::dead_letters::{self, EntryId, EntryState, EntryView, OriginalContent, ReplayOutcome, Secrets};
 
 /// The error of a record that has none, because its value is not a dead letter.
 pub(super) const FOREIGN: &str = "not a dead letter (foreign record on this topic)";
+
+/// Arguments of `dlq view`.
+#[derive(Debug, Args)]
+pub(crate) struct View {
+    /// The entry
+    #[arg(value_name = "PARTITION:OFFSET")]
+    entry: EntryId,
+    /// Show signatures and tokens too
+    #[arg(long)]
+    show_secrets: bool,
+    /// Only the original bytes of a message that could not be read, unchanged, secrets included
+    #[arg(long, conflicts_with_all = ["json", "show_secrets"])]
+    raw: bool,
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+}
 
 /// Prints the entry.
 pub(super) async fn run(settings: &Settings, arguments: View) -> CommandResult {
@@ -39,11 +55,14 @@ pub(super) async fn run(settings: &Settings, arguments: View) -> CommandResult {
 fn as_text(view: &EntryView, topic: &str) -> String {
     let entry = &view.summary;
     let state = match (entry.state, entry.settled_at) {
-        (EntryState::Waiting, _) => entry.state.as_str().to_owned(),
-        (state, Some(at)) => format!("{} at {}", state.as_str(), time::format(at)),
-        (state, None) => format!("{} at an unknown time", state.as_str()),
+        (state @ EntryState::Waiting, _) => state.to_string(),
+        (state, Some(at)) => format!("{state} at {}", time::format(at)),
+        (state, None) => format!("{state} at an unknown time"),
     };
     let source = entry.source.as_ref();
+    let source = source.map(|source| format!("{}[{}] offset {}", source.topic, source.partition, source.offset));
+    let category = entry.error_category.map(|category| category.as_str().to_owned());
+    let error = entry.final_error.clone().unwrap_or_else(|| FOREIGN.to_owned());
     let replay = match &view.replay {
         ReplayOutcome::Topic(topic) => format!("goes to {topic}"),
         ReplayOutcome::Refused(reason) => format!("refused: {reason}"),
@@ -55,18 +74,9 @@ fn as_text(view: &EntryView, topic: &str) -> String {
         ("media id", entry.media_id.map(|id| id.to_string())),
         ("failed at", entry.failed_at.map(time::format)),
         ("stage", entry.stage.clone()),
-        (
-            "read from",
-            source.map(|source| format!("{}[{}] offset {}", source.topic, source.partition, source.offset)),
-        ),
-        (
-            "category",
-            entry.error_category.map(|category| category.as_str().to_owned()),
-        ),
-        (
-            "error",
-            Some(entry.final_error.clone().unwrap_or_else(|| FOREIGN.to_owned())),
-        ),
+        ("read from", source),
+        ("category", category),
+        ("error", Some(error)),
         ("retries", entry.retry_count.map(|count| count.to_string())),
         ("replays", entry.replay_count.map(|count| count.to_string())),
         ("a replay", Some(replay)),
@@ -85,9 +95,8 @@ fn as_text(view: &EntryView, topic: &str) -> String {
         let _ = writeln!(text, "\nthe original message cannot be decoded: {error}");
     }
     if let Some(original) = &view.original {
-        let cut = view
-            .original_cut_from
-            .map_or_else(String::new, |of| format!(", the beginning of {of}"));
+        let cut = view.original_cut_from.map(|of| format!(", the beginning of {of}"));
+        let cut = cut.unwrap_or_default();
         let _ = writeln!(text, "\nthe original message ({} bytes{cut}):", original.size);
         text.push_str(&content(&original.content));
     }
@@ -102,5 +111,34 @@ fn content(content: &OriginalContent) -> String {
             "{}\n(not text, and it contains secrets: --show-secrets prints a hex dump, --raw the bytes)\n",
             visible(text)
         ),
+    }
+}
+
+/// Returns 16 bytes per line: offset, hex, ASCII, in the format of `hexdump -C`.
+fn hex_dump(bytes: &[u8]) -> String {
+    let mut dump = String::with_capacity(bytes.len() * 5);
+    for (index, line) in bytes.chunks(16).enumerate() {
+        let hex: Vec<String> = line.iter().map(|byte| format!("{byte:02x}")).collect();
+        let ascii = line.iter().map(|&byte| match byte {
+            0x20..=0x7e => char::from(byte),
+            _ => '.',
+        });
+        let ascii: String = ascii.collect();
+        let _ = writeln!(dump, "{:08x}  {:<47}  |{ascii}|", index * 16, hex.join(" "));
+    }
+    dump
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_has_offset_bytes_and_characters() {
+        assert_eq!(
+            hex_dump(b"\xff\xfe no text 12345"),
+            "00000000  ff fe 20 6e 6f 20 74 65 78 74 20 31 32 33 34 35  |.. no text 12345|\n"
+        );
+        assert!(hex_dump(&[0; 17]).ends_with("00000010  00                                               |.|\n"));
     }
 }

@@ -91,7 +91,6 @@ pub(super) async fn written(settings: &Settings, stage: &'static str) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::offsets::skip::request::Until;
 
     #[test]
     fn an_unreadable_range_gives_a_letter_without_a_message() {
@@ -105,7 +104,8 @@ mod tests {
             topic: "xact.events.raw".to_owned(),
             partition: 2,
             offset: 17,
-            until: Until::Next,
+            count: None,
+            to: None,
             reason: "damaged on disk, ticket 7".to_owned(),
         };
         let now = "2025-01-01T00:00:00Z".parse().unwrap();

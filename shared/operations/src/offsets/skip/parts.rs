@@ -2,13 +2,11 @@
 
 use std::ops::ControlFlow;
 
-use super::request::Until;
-use crate::offsets::OffsetsError;
-use xact_kafka::admin::TopicRecord;
-use xact_kafka::admin::{Probed, RecordProbe, Stop};
+use crate::error::{OperationError, refuse};
+use xact_kafka::admin::{AdminError, Probed, RecordProbe, Stop, TopicRecord};
 
 /// Maximum number of records skipped at once: each becomes a dead letter.
-pub(super) const MAX_RECORDS: usize = 1000;
+const MAX_RECORDS: usize = 1000;
 
 /// A part of what is skipped.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,14 +27,11 @@ pub(super) enum Part {
 /// The log of a partition, read record by record.
 pub(super) trait PartitionLog {
     /// Reads the record at an offset, or the next one.
-    fn read(&self, offset: i64) -> Result<Probed, OffsetsError>;
+    fn read(&self, offset: i64) -> Result<Probed, AdminError>;
 
     /// Passes the records from an offset on to `visit`.
-    fn read_from(
-        &self,
-        offset: i64,
-        visit: &mut dyn FnMut(TopicRecord) -> ControlFlow<()>,
-    ) -> Result<Stop, OffsetsError>;
+    fn read_from(&self, offset: i64, visit: &mut dyn FnMut(TopicRecord) -> ControlFlow<()>)
+    -> Result<Stop, AdminError>;
 }
 
 /// A partition at a broker.
@@ -47,43 +42,44 @@ pub(super) struct PartitionAtBroker<'a> {
 }
 
 impl PartitionLog for PartitionAtBroker<'_> {
-    fn read(&self, offset: i64) -> Result<Probed, OffsetsError> {
-        Ok(self.probe.read(self.topic, self.partition, offset)?)
+    fn read(&self, offset: i64) -> Result<Probed, AdminError> {
+        self.probe.read(self.topic, self.partition, offset)
     }
 
     fn read_from(
         &self,
         offset: i64,
         visit: &mut dyn FnMut(TopicRecord) -> ControlFlow<()>,
-    ) -> Result<Stop, OffsetsError> {
-        Ok(self.probe.read_from(self.topic, self.partition, offset, visit)?)
+    ) -> Result<Stop, AdminError> {
+        self.probe.read_from(self.topic, self.partition, offset, visit)
     }
 }
 
-/// Returns the parts from `from` on, and the offset after them. `end` is one past the last offset of the partition. Blocks.
+/// Returns the parts from `from` on, and the offset after them: `until`, or the next readable one. `end` is one past the last
+/// offset of the partition. Blocks.
 pub(super) fn between(
     log: &dyn PartitionLog,
     from: i64,
-    until: Until,
+    until: Option<i64>,
     end: i64,
-) -> Result<(Vec<Part>, i64), OffsetsError> {
-    match until {
-        Until::Next => match log.read(from)? {
-            Probed::Record(record) => {
-                let next = record.offset + 1;
-                Ok((vec![Part::Record(Box::new(record))], next))
-            }
-            Probed::End => Err(OffsetsError::NothingToSkip),
-            Probed::Unreadable(reason) => {
-                let to = next_readable(log, from, end)?;
-                Ok((vec![Part::Unreadable { from, to, reason }], to))
-            }
-        },
-        Until::Offset(to) => Ok((parts(log, from, to)?, to)),
+) -> Result<(Vec<Part>, i64), OperationError> {
+    if let Some(to) = until {
+        return Ok((parts(log, from, to)?, to));
+    }
+    match log.read(from)? {
+        Probed::Record(record) => {
+            let next = record.offset + 1;
+            Ok((vec![Part::Record(Box::new(record))], next))
+        }
+        Probed::End => refuse("there is no record from this offset on: nothing to skip"),
+        Probed::Unreadable(reason) => {
+            let to = next_readable(log, from, end)?;
+            Ok((vec![Part::Unreadable { from, to, reason }], to))
+        }
     }
 }
 
-fn parts(log: &dyn PartitionLog, from: i64, to: i64) -> Result<Vec<Part>, OffsetsError> {
+fn parts(log: &dyn PartitionLog, from: i64, to: i64) -> Result<Vec<Part>, OperationError> {
     let mut parts = Vec::new();
     let mut next = from;
     while next < to {
@@ -101,19 +97,16 @@ fn parts(log: &dyn PartitionLog, from: i64, to: i64) -> Result<Vec<Part>, Offset
             }
         })?;
         if is_too_many {
-            return Err(OffsetsError::TooManyRecords { limit: MAX_RECORDS, to });
+            return refuse(format!(
+                "there are more than {MAX_RECORDS} records before offset {to}: skip fewer at once (--count, --to)"
+            ));
         }
         match stop {
-            Stop::Enough | Stop::End => break,
-            Stop::Unreadable { at, .. } if at >= to => break,
-            Stop::Unreadable { at, reason } => {
-                next = next_readable(log, at, to)?;
-                parts.push(Part::Unreadable {
-                    from: at,
-                    to: next,
-                    reason,
-                });
+            Stop::Unreadable { at: from, reason } if from < to => {
+                next = next_readable(log, from, to)?;
+                parts.push(Part::Unreadable { from, to: next, reason });
             }
+            _ => break,
         }
     }
     Ok(parts)
@@ -123,7 +116,7 @@ fn parts(log: &dyn PartitionLog, from: i64, to: i64) -> Result<Vec<Part>, Offset
 ///
 /// A batch is readable as a whole or not at all. So the search first doubles its steps until it finds an offset after the
 /// batch, and then halves the interval until it finds the first one.
-fn next_readable(log: &dyn PartitionLog, unreadable: i64, end: i64) -> Result<i64, OffsetsError> {
+fn next_readable(log: &dyn PartitionLog, unreadable: i64, end: i64) -> Result<i64, AdminError> {
     let (mut bad, mut step) = (unreadable, 1);
     let mut good = loop {
         let offset = (unreadable + step).min(end);
@@ -144,7 +137,7 @@ fn next_readable(log: &dyn PartitionLog, unreadable: i64, end: i64) -> Result<i6
     Ok(good)
 }
 
-fn is_readable(log: &dyn PartitionLog, offset: i64) -> Result<bool, OffsetsError> {
+fn is_readable(log: &dyn PartitionLog, offset: i64) -> Result<bool, AdminError> {
     Ok(!matches!(log.read(offset)?, Probed::Unreadable(_)))
 }
 
@@ -172,7 +165,7 @@ mod tests {
     }
 
     impl PartitionLog for Log {
-        fn read(&self, offset: i64) -> Result<Probed, OffsetsError> {
+        fn read(&self, offset: i64) -> Result<Probed, AdminError> {
             let mut found = None;
             let stop = self.read_from(offset, &mut |record| {
                 found = Some(record);
@@ -189,7 +182,7 @@ mod tests {
             &self,
             from: i64,
             visit: &mut dyn FnMut(TopicRecord) -> ControlFlow<()>,
-        ) -> Result<Stop, OffsetsError> {
+        ) -> Result<Stop, AdminError> {
             for at in from..self.end {
                 if self.bad.contains(&at) {
                     let reason = "damaged".to_owned();
@@ -203,11 +196,11 @@ mod tests {
         }
     }
 
-    fn log(end: i64, bad: impl IntoIterator<Item = i64>) -> Log {
+    fn log(end: i64, bad: impl IntoIterator<Item = i64>, markers: &[i64]) -> Log {
         Log {
             end,
             bad: bad.into_iter().collect(),
-            markers: Vec::new(),
+            markers: markers.to_vec(),
         }
     }
 
@@ -223,51 +216,39 @@ mod tests {
     #[test]
     fn an_unreadable_batch_is_skipped_to_the_next_record_whatever_its_size() {
         for size in 1..40 {
-            let topic = log(60, 5..5 + size);
-            assert_eq!(
-                between(&topic, 5, Until::Next, 60).unwrap(),
-                (vec![bad(5, 5 + size)], 5 + size),
-                "{size}"
-            );
-            let topic = log(5 + size, 5..5 + size);
-            assert_eq!(
-                between(&topic, 5, Until::Next, 5 + size).unwrap().1,
-                5 + size,
-                "to the end"
-            );
+            let next = 5 + size;
+            // The batch is followed by records, or by nothing.
+            for end in [60, next] {
+                let found = between(&log(end, 5..next, &[]), 5, None, end).unwrap();
+                assert_eq!(found, (vec![bad(5, next)], next), "{size}, {end}");
+            }
         }
     }
 
     #[test]
     fn a_readable_record_is_skipped_alone() {
-        let mut topic = log(10, [7]);
-        topic.markers = vec![3];
-        assert_eq!(between(&topic, 2, Until::Next, 10).unwrap(), (vec![good(2)], 3));
-        assert_eq!(between(&topic, 3, Until::Next, 10).unwrap(), (vec![good(4)], 5));
-        assert!(between(&topic, 10, Until::Next, 10).is_err());
+        let topic = log(10, [7], &[3]);
+        assert_eq!(between(&topic, 2, None, 10).unwrap(), (vec![good(2)], 3));
+        assert_eq!(between(&topic, 3, None, 10).unwrap(), (vec![good(4)], 5));
+        assert!(between(&topic, 10, None, 10).is_err());
     }
 
     #[test]
     fn a_range_is_returned_part_by_part() {
-        let mut topic = log(20, [4, 5, 9]);
-        topic.markers = vec![7];
+        let topic = log(20, [4, 5, 9], &[7]);
         let wanted = vec![good(3), bad(4, 6), good(6), good(8), bad(9, 10), good(10)];
-        assert_eq!(between(&topic, 3, Until::Offset(11), 20).unwrap(), (wanted, 11));
+        assert_eq!(between(&topic, 3, Some(11), 20).unwrap(), (wanted, 11));
         // It ends within what cannot be read.
-        assert_eq!(
-            between(&topic, 3, Until::Offset(5), 20).unwrap(),
-            (vec![good(3), bad(4, 5)], 5)
-        );
+        let wanted = vec![good(3), bad(4, 5)];
+        assert_eq!(between(&topic, 3, Some(5), 20).unwrap(), (wanted, 5));
     }
 
     #[test]
     fn too_many_records_are_refused() {
         let most = i64::try_from(MAX_RECORDS).unwrap();
-        let topic = log(2 * most, []);
-        assert_eq!(
-            between(&topic, 0, Until::Offset(most), 2 * most).unwrap().0.len(),
-            MAX_RECORDS
-        );
-        assert!(between(&topic, 0, Until::Offset(most + 1), 2 * most).is_err());
+        let topic = log(2 * most, [], &[]);
+        let (parts, _) = between(&topic, 0, Some(most), 2 * most).unwrap();
+        assert_eq!(parts.len(), MAX_RECORDS);
+        assert!(between(&topic, 0, Some(most + 1), 2 * most).is_err());
     }
 }
