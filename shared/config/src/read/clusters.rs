@@ -201,7 +201,8 @@ mod tests {
         }
         let scopes = settings.identity_scopes();
         assert_eq!(scopes, ["https://ns.servicebus.windows.net/.default"]);
-        let identity = settings.identity().unwrap().describe();
+        let identity = settings.identity().unwrap();
+        let identity = identity.describe();
         assert!(identity.starts_with("service principal 1b0f7a52"), "{identity}");
         assert!(!format!("{settings:?}").contains("PLANTED"));
     }
