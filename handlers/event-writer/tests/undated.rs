@@ -46,21 +46,15 @@ async fn write(writer: &EventWriter, records: &[Delivered<Event>]) {
 }
 
 /// Returns trace id, days since 1970 and seconds since 1970 of each row.
-fn rows(batches: &[RecordBatch]) -> Vec<(String, i32, i64)> {
+fn rows(batches: &[RecordBatch]) -> Vec<(&str, i32, i64)> {
     let mut rows = Vec::new();
     for batch in batches {
         let ids = batch.column(0).as_string::<i32>();
         let dates = batch.column(1).as_primitive::<Date32Type>();
         let times = batch.column(2).as_primitive::<TimestampMicrosecondType>();
-        rows.extend((0..batch.num_rows()).map(|row| {
-            (
-                ids.value(row).to_owned(),
-                dates.value(row),
-                times.value(row) / 1_000_000,
-            )
-        }));
+        rows.extend((0..batch.num_rows()).map(|row| (ids.value(row), dates.value(row), times.value(row) / 1_000_000)));
     }
-    rows.sort();
+    rows.sort_unstable();
     rows
 }
 
@@ -74,33 +68,30 @@ async fn the_first_record_decides_its_date() {
     let without = r#"{"trace_id":"without","type":"x"}"#;
     let refused = r#"{"trace_id":"refused","type":"x","timestamp":"0001-01-01T00:00:00"}"#;
     let dated = r#"{"trace_id":"dated","type":"x","timestamp":"2026-02-01T00:00:00Z"}"#;
-    let writer = EventWriter::with_table(TableSink::of(table()));
-    let batch = [
-        record(0, without, "2026-02-10T12:00:00Z"),
-        record(1, refused, "2026-02-10T12:00:00Z"),
-        record(2, dated, "2026-02-10T12:00:00Z"),
-        record(3, refused, "2026-02-11T12:00:00Z"),
-    ];
-    write(&writer, &batch).await;
-    // Another process on another day.
-    let writer = EventWriter::with_table(TableSink::of(table()));
-    let again = [
-        record(4, without, "2026-02-20T12:00:00Z"),
-        record(5, refused, "2026-02-20T12:00:00Z"),
-        record(6, dated, "2026-02-20T12:00:00Z"),
-    ];
-    write(&writer, &again).await;
-    let found = rows(
-        &table()
-            .scan(&["trace_id", "event_date", "event_timestamp"])
-            .await
-            .unwrap(),
-    );
+    let (day, later) = ("2026-02-10T12:00:00Z", "2026-02-20T12:00:00Z");
+    for batch in [
+        vec![
+            record(0, without, day),
+            record(1, refused, day),
+            record(2, dated, day),
+            record(3, refused, "2026-02-11T12:00:00Z"),
+        ],
+        // Another process on another day.
+        vec![
+            record(4, without, later),
+            record(5, refused, later),
+            record(6, dated, later),
+        ],
+    ] {
+        write(&EventWriter::with_table(TableSink::of(table())), &batch).await;
+    }
+    let columns = ["trace_id", "event_date", "event_timestamp"];
+    let found = table().scan(&columns).await.unwrap();
     let noon = 1_770_724_800;
     let expected = [
         ("dated", 20_485, 1_769_904_000),
         ("refused", 20_494, noon),
         ("without", 20_494, noon),
     ];
-    assert_eq!(found, expected.map(|(id, date, time)| (id.to_owned(), date, time)));
+    assert_eq!(rows(&found), expected);
 }

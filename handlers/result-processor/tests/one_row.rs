@@ -7,16 +7,8 @@
 mod support;
 
 use support::faulty_store::{Fault, Faults};
-use support::{Bench, handle, handle_of, media_id, result};
+use support::{Bench, completed, failed, handle, handle_of, media_ids, result};
 use xact_contracts::messages::DownloadResult;
-
-fn completed(name: &str) -> DownloadResult {
-    result(name, "completed", 0)
-}
-
-fn failed(name: &str) -> DownloadResult {
-    result(name, "failed_permanent", 0)
-}
 
 #[tokio::test]
 async fn a_completed_attachment_replaces_its_failures() {
@@ -25,7 +17,7 @@ async fn a_completed_attachment_replaces_its_failures() {
     bench.handle(0, &failures).await;
     assert_eq!(bench.counts().await, (0, 3));
     bench.handle(3, &[completed("a")]).await;
-    assert_eq!(bench.media().await, (vec![media_id("a")], vec![media_id("b")]));
+    assert_eq!(bench.media().await, [media_ids(&["a"]), media_ids(&["b"])]);
 }
 
 /// A result of an event without a timestamp, whose record is of this day.
@@ -39,33 +31,22 @@ fn of_record(name: &str, status: &str, day: u32) -> DownloadResult {
 #[tokio::test]
 async fn an_event_without_a_timestamp_that_is_resent_adds_no_row() {
     let bench = Bench::new();
+    let (file, failure) = ("completed", "failed_permanent");
     // The first record decides the date; the second is of another day, in a batch of its own or in the same one.
-    bench
-        .handle(
-            0,
-            &[of_record("a", "completed", 1), of_record("b", "failed_permanent", 1)],
-        )
-        .await;
-    bench
-        .handle(
-            2,
-            &[of_record("a", "completed", 3), of_record("b", "failed_permanent", 3)],
-        )
-        .await;
-    bench
-        .handle(4, &[of_record("c", "completed", 5), of_record("c", "completed", 6)])
-        .await;
+    for (first, a, b) in [
+        (0, of_record("a", file, 1), of_record("b", failure, 1)),
+        (2, of_record("a", file, 3), of_record("b", failure, 3)),
+        (4, of_record("c", file, 5), of_record("c", file, 6)),
+    ] {
+        bench.handle(first, &[a, b]).await;
+    }
     assert_eq!(bench.counts().await, (2, 1));
     // A failure or a completion on another day belongs to the same attachment.
-    bench
-        .handle(
-            6,
-            &[of_record("a", "failed_permanent", 9), of_record("b", "completed", 9)],
-        )
-        .await;
+    let late = [of_record("a", failure, 9), of_record("b", file, 9)];
+    bench.handle(6, &late).await;
     assert_eq!(bench.counts().await, (3, 0));
     // With timestamps they are different events of one id: other dates are not searched.
-    let mut own = of_record("a", "completed", 20);
+    let mut own = of_record("a", file, 20);
     own.timestamp_from_record = false;
     bench.handle(8, &[own]).await;
     assert_eq!(bench.counts().await, (4, 0));
@@ -106,11 +87,6 @@ async fn interleave_everywhere(
     second: (i32, &[DownloadResult]),
     expected: [&[&str]; 2],
 ) {
-    let sorted = |names: &[&str]| {
-        let mut ids: Vec<String> = names.iter().map(|name| media_id(name)).collect();
-        ids.sort();
-        ids
-    };
     for point in 0.. {
         let bench = Bench::new();
         // The tables contain rows, so that every kind of request occurs.
@@ -128,8 +104,11 @@ async fn interleave_everywhere(
             break;
         }
         met.await.unwrap();
-        let expected = (sorted(expected[0]), sorted(expected[1]));
-        assert_eq!(bench.media().await, expected, "interleaved at request {point}");
+        assert_eq!(
+            bench.media().await,
+            expected.map(media_ids),
+            "interleaved at request {point}"
+        );
     }
 }
 
@@ -161,11 +140,7 @@ async fn two_owners_of_the_same_offsets_leave_one_row_of_each_attachment() {
                 break;
             }
             met.await.unwrap();
-            assert_eq!(
-                bench.counts().await,
-                (2, 1),
-                "cut at {cut}, interleaved at request {point}"
-            );
+            assert_eq!(bench.counts().await, (2, 1), "cut at {cut}, request {point}");
         }
     }
 }
@@ -189,39 +164,26 @@ async fn a_process_that_dies_at_any_point_leaves_one_row_after_redelivery() {
                 break;
             }
             handle(&bench.another(), 2, &batches[1]).await.unwrap();
-            let mut expected = ["a", "b"].map(media_id).to_vec();
-            expected.sort();
-            assert_eq!(bench.media().await, (expected, vec![]), "died at request {point}");
+            let expected = [media_ids(&["a", "b"]), vec![]];
+            assert_eq!(bench.media().await, expected, "died at request {point}");
         }
     }
 }
 
 #[tokio::test]
 async fn a_lost_response_to_any_of_the_commits_leaves_one_row() {
-    for fault in [
-        Fault::ResponseLost,
-        Fault::ConflictWithItself,
-        Fault::Refused,
-        Fault::Delayed,
-        Fault::CommittedAfterLookup,
-    ] {
+    for fault in Fault::RESOLVED {
         // Three commits: the attachments, the failures, and the removal of a failure.
         for commit in 0..3 {
             let bench = Bench::new();
             bench.handle(0, &[failed("a"), completed("x")]).await;
             let faults = Faults::new([]);
             faults.after_commits(commit, fault);
-            handle(&bench.faulty(&faults), 2, &[completed("a"), failed("b")])
-                .await
-                .unwrap();
+            let results = [completed("a"), failed("b")];
+            handle(&bench.faulty(&faults), 2, &results).await.unwrap();
             assert_eq!(faults.pending(), 0, "{fault:?} happened");
-            let mut attachments = ["a", "x"].map(media_id).to_vec();
-            attachments.sort();
-            assert_eq!(
-                bench.media().await,
-                (attachments, vec![media_id("b")]),
-                "{fault:?} at commit {commit}"
-            );
+            let expected = [media_ids(&["a", "x"]), media_ids(&["b"])];
+            assert_eq!(bench.media().await, expected, "{fault:?} at commit {commit}");
         }
     }
 }

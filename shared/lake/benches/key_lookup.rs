@@ -8,9 +8,8 @@ mod support;
 
 use std::time::Instant;
 
-use support::faulty_store::Faults;
 use support::*;
-use xact_lake::{AttachmentRow, Key, Location, Table};
+use xact_lake::{AttachmentRow, Key, Location};
 
 const ROWS: usize = 2_000;
 
@@ -23,15 +22,8 @@ fn keys(from: usize, step: usize) -> Vec<Key> {
     (0..ROWS).map(|n| Key::new(&id(from + n * step))).collect()
 }
 
-fn resident_mib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
-}
-
 async fn measure(label: &str, location: &Location, files: usize) {
-    let faults = Faults::new([]);
-    let table = Table::<AttachmentRow>::new(location.clone(), faults.options());
+    let (faults, table) = faulty(location, []);
     let absent = |batch: usize| keys((10 + batch) * ROWS * files, 1);
     // Keys of every file: all are present, and the filter of every file matches.
     let present = keys(0, files / 2);
@@ -58,27 +50,21 @@ async fn measure(label: &str, location: &Location, files: usize) {
 async fn main() {
     let mut arguments = std::env::args().skip_while(|argument| argument != "--files");
     let files: usize = arguments.nth(1).map_or(500, |files| files.parse().unwrap());
-    let (_folder, location) = folder();
+    let (_folder, location, filler) = new_table();
     let start = Instant::now();
-    {
-        let filler = table::<AttachmentRow>(&location);
-        for file in 0..files {
-            let rows = (0..ROWS).map(|row| attachment(&id(file * ROWS + row)));
-            filler.append(unsourced(rows), none()).await.unwrap();
-        }
+    for file in 0..files {
+        let rows = (0..ROWS).map(|row| attachment(&id(file * ROWS + row)));
+        add(&filler, rows).await;
     }
+    drop(filler);
     println!("{files} files of {ROWS} rows written in {:.0?}", start.elapsed());
     measure(&format!("{files} files"), &location, files).await;
     let start = Instant::now();
-    let commits = table::<AttachmentRow>(&location)
-        .optimize(128 << 20, |_| ())
-        .await
-        .unwrap();
+    let table = table::<AttachmentRow>(&location);
+    let commits = table.optimize(128 << 20, |_| ()).await.unwrap();
     let left: usize = commits.iter().map(|commit| commit.files_after).sum();
-    println!(
-        "compacted into {left} in {:.1?}, {} MiB resident",
-        start.elapsed(),
-        resident_mib()
-    );
+    let (took, resident) = (start.elapsed(), resident_mib());
+    println!("compacted into {left} in {took:.1?}, {resident} MiB resident");
+    drop(table);
     measure("compacted", &location, files).await;
 }

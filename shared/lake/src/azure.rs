@@ -14,13 +14,11 @@
 //!
 //! - `connection`: sends a request with a token; decides what a 401 and a 403 mean
 //! - `meter`: counts what the requests cost
-//! - `endpoints`: the host of each protocol
 //! - `blob_transport`, `dfs_transport`: connect the client crates to the connection
 //! - `service_error`: classifies the error codes of OneLake
 
 pub(crate) mod blob_transport;
 pub(crate) mod connection;
 pub(crate) mod dfs_transport;
-pub(crate) mod endpoints;
 pub(crate) mod meter;
 pub(crate) mod service_error;

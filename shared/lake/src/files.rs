@@ -13,11 +13,10 @@ mod onelake;
 pub(crate) mod open;
 
 use std::fs::File;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use uuid::Uuid;
 
 use xact_contracts::onelake_billing::Bill;
@@ -26,13 +25,11 @@ use xact_contracts::onelake_billing::Bill;
 /// and so were files in OneLake before version 0.2.
 pub(crate) const TEMPORARY_FOLDER: &str = ".xact-uploads";
 
-/// The return type of the methods of [`FileStore`], which makes `Arc<dyn FileStore>` possible.
-pub type FileFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, FileError>> + Send + 'a>>;
-
 /// A folder tree that files are written to.
 ///
 /// Paths are relative to the store's location and `/`-separated. `..`, a leading or doubled slash, NUL and backslashes are
 /// always refused with [`FileError::InvalidPath`].
+#[async_trait]
 pub trait FileStore: Send + Sync {
     /// Writes the first `content.bytes` bytes of `source` to `path`, and replaces an existing file. Nothing is written if the
     /// path has this content already.
@@ -44,40 +41,40 @@ pub trait FileStore: Send + Sync {
     ///
     /// # Errors
     /// Any [`FileError`]; the path is then unchanged, unless only the service's response was lost.
-    fn put_file<'a>(&'a self, path: &'a str, source: Arc<File>, content: Content<'a>) -> FileFuture<'a, ()>;
+    async fn put_file(&self, path: &str, source: Arc<File>, content: Content<'_>) -> Result<(), FileError>;
 
     /// Returns whether the file at `path` has exactly this content.
     ///
     /// # Errors
     /// [`FileError::InvalidPath`], [`FileError::Unavailable`].
-    fn holds<'a>(&'a self, path: &'a str, content: Content<'a>) -> FileFuture<'a, bool>;
+    async fn holds(&self, path: &str, content: Content<'_>) -> Result<bool, FileError>;
 
     /// Returns every file under the folder `prefix` (empty: all) with its size, sorted by path. For verification: all of them
     /// are in memory.
     ///
     /// # Errors
     /// [`FileError::InvalidPath`], [`FileError::Unavailable`].
-    fn list<'a>(&'a self, prefix: &'a str) -> FileFuture<'a, Vec<(String, u64)>>;
+    async fn list(&self, prefix: &str) -> Result<Vec<(String, u64)>, FileError>;
 
     /// Sends the requests of an upload for a small file, and deletes it. Returns remarks for operators if the storage works
     /// but differs from what uploads expect.
     ///
     /// # Errors
     /// [`FileError::Unavailable`] with the reason.
-    fn probe(&self) -> FileFuture<'_, Vec<String>>;
+    async fn probe(&self) -> Result<Vec<String>, FileError>;
 
     /// Returns unfinished files of killed uploads, with their sizes, that were last written at least `min_age` ago. OneLake
     /// has such files only from versions before 0.2.
     ///
     /// # Errors
     /// [`FileError::Unavailable`].
-    fn leftovers(&self, min_age: Duration) -> FileFuture<'_, Vec<(String, u64)>>;
+    async fn leftovers(&self, min_age: Duration) -> Result<Vec<(String, u64)>, FileError>;
 
     /// Deletes one of the [`FileStore::leftovers`]. Succeeds also if it does not exist.
     ///
     /// # Errors
     /// [`FileError::InvalidPath`] for any other path, [`FileError::Unavailable`].
-    fn delete_leftover<'a>(&'a self, path: &'a str) -> FileFuture<'a, ()>;
+    async fn delete_leftover(&self, path: &str) -> Result<(), FileError>;
 
     /// Returns what the store's requests have cost so far; `None` if it is not in OneLake.
     fn bill(&self) -> Option<Bill> {
@@ -150,6 +147,15 @@ impl FileError {
             reason: reason.into(),
         }
     }
+
+    #[expect(clippy::needless_pass_by_value, reason = "takes an error or a text")]
+    pub(crate) fn unavailable(action: &'static str, at: impl ToString, reason: impl ToString) -> Self {
+        Self::Unavailable {
+            action,
+            at: at.to_string(),
+            reason: reason.to_string(),
+        }
+    }
 }
 
 /// Refuses a path that is not an unfinished file, for [`FileStore::delete_leftover`].
@@ -188,21 +194,10 @@ mod tests {
     fn a_path_that_could_lead_out_of_the_folder_is_refused() {
         let long = "a/".to_owned() + &"x".repeat(256);
         for path in [
-            "",
-            "/etc/passwd",
-            "a//b",
-            "a/",
-            "../x",
-            "a/../x",
-            "a/./b",
-            "a\0b",
-            "a\\..\\b",
-            &long,
+            "", "/etc", "a//b", "a/", "../x", "a/../x", "a/./b", "a\0b", "a\\..\\b", &long,
         ] {
-            assert!(
-                matches!(check_path(path), Err(FileError::InvalidPath { .. })),
-                "{path:?}"
-            );
+            let checked = check_path(path);
+            assert!(matches!(checked, Err(FileError::InvalidPath { .. })), "{path:?}");
         }
         for path in ["a", "a/b.pdf", "..a/b..", "a b/ü.pdf", "C:/x"] {
             check_path(path).unwrap();

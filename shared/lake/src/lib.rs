@@ -21,7 +21,7 @@ pub use azure::connection::{ConnectError, Connection};
 pub use azure::meter::RequestObserver;
 pub use files::content_hash::sha256_hex;
 pub use files::open::{OpenFilesError, open, open_files};
-pub use files::{Content, FileError, FileFuture, FileStore, OpenError};
+pub use files::{Content, FileError, FileStore, OpenError};
 pub use location::{Location, LocationError};
 
 #[cfg(feature = "delta")]

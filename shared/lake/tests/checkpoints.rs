@@ -15,11 +15,11 @@ async fn with_checkpoints(location: &Location) -> PathBuf {
         checkpoint_every: 5,
         ..options()
     };
-    let table = Table::<AttachmentRow>::new(location.clone(), options);
+    let table = Table::new(location.clone(), options);
     for offset in 0..10 {
-        table.append(sourced("k", [offset]), at(offset + 1)).await.unwrap();
+        add_offsets(&table, "k", offset..offset + 1).await;
     }
-    local(location).join("_delta_log")
+    log(location)
 }
 
 const NEWEST: &str = "00000000000000000009.checkpoint.parquet";
@@ -35,6 +35,7 @@ async fn a_table_with_a_damaged_checkpoint_is_used_and_the_next_commit_writes_a_
         ("_last_checkpoint", Some(b"")),
         ("_last_checkpoint", None),
     ] {
+        let case = format!("{damage} {content:?}");
         let (_folder, location) = folder();
         let log = with_checkpoints(&location).await;
         // Without given content the file is truncated in the middle.
@@ -43,27 +44,14 @@ async fn a_table_with_a_damaged_checkpoint_is_used_and_the_next_commit_writes_a_
             whole[..whole.len() / 2].to_vec()
         };
         std::fs::write(log.join(damage), content.map_or_else(cut, <[u8]>::to_vec)).unwrap();
-        let table = table::<AttachmentRow>(&location);
-        assert_eq!(texts(&table, "media_id").await.len(), 10, "{damage} {content:?}");
-        assert_eq!(
-            table.append(sourced("k", 8..12), at(12)).await.unwrap().added,
-            2,
-            "{damage} {content:?}"
-        );
-        let fresh = Table::<AttachmentRow>::new(location.clone(), options());
-        assert_eq!(
-            fresh.append(sourced("k", 8..13), at(13)).await.unwrap().added,
-            1,
-            "{damage} {content:?}"
-        );
+        let reader = table::<AttachmentRow>(&location);
+        assert_eq!(texts(&reader, "media_id").await.len(), 10, "{case}");
+        assert_eq!(add_offsets(&reader, "k", 8..12).await.0, 2, "{case}");
+        assert_eq!(add_offsets(&table(&location), "k", 8..13).await.0, 1, "{case}");
         if content != Some(b"") && damage == NEWEST {
-            let made = log_files(&location)
-                .into_iter()
-                .rfind(|name| name.contains(".checkpoint."));
-            assert!(
-                made.is_some_and(|made| *made > *NEWEST),
-                "{damage}: a new checkpoint for other readers"
-            );
+            let made = names_in(&log).into_iter().rfind(|name| name.contains(".checkpoint."));
+            // A new checkpoint for other readers.
+            assert!(made.is_some_and(|made| *made > *NEWEST), "{case}");
         }
     }
 }
@@ -72,12 +60,10 @@ async fn a_table_with_a_damaged_checkpoint_is_used_and_the_next_commit_writes_a_
 async fn an_older_checkpoint_is_used_if_the_log_begins_with_it() {
     let (_folder, location) = folder();
     let log = with_checkpoints(&location).await;
-    for version in 0..4 {
-        std::fs::remove_file(log.join(format!("{version:020}.json"))).unwrap();
-    }
+    delete_log_entries(&location, 0..4);
     std::fs::write(log.join(NEWEST), b"not a checkpoint").unwrap();
     let table = table::<AttachmentRow>(&location);
-    assert_eq!(table.append(sourced("k", 8..12), at(12)).await.unwrap().added, 2);
+    assert_eq!(add_offsets(&table, "k", 8..12).await.0, 2);
     assert_eq!(texts(&table, "media_id").await.len(), 12);
 }
 
@@ -86,7 +72,7 @@ async fn a_damaged_checkpoint_is_corrupt_if_the_entries_are_missing() {
     let (_folder, location) = folder();
     let log = with_checkpoints(&location).await;
     std::fs::remove_file(log.join("00000000000000000004.checkpoint.parquet")).unwrap();
-    std::fs::remove_file(log.join("00000000000000000003.json")).unwrap();
+    delete_log_entries(&location, 3..4);
     std::fs::write(log.join(NEWEST), b"not a checkpoint").unwrap();
     let table = table::<AttachmentRow>(&location);
     let error = table.append(sourced("k", 8..12), at(12)).await.unwrap_err();

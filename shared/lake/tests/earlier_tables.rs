@@ -7,29 +7,25 @@ mod support;
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 
-use support::faulty_store::{Fault, Faults};
+use serde_json::Value;
+
+use support::faulty_store::Fault;
 use support::*;
-use xact_lake::{AttachmentRow, Location, Table, TableOptions};
+use xact_lake::{AttachmentRow, Location};
 
 /// Returns a copy of a table of version 0.2 with seven rows.
 fn earlier() -> (tempfile::TempDir, Location) {
     let (folder, location) = folder();
-    copy(
-        &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tables/xact_attachments-0.2"),
-        &local(&location),
-    );
+    let original = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tables/xact_attachments-0.2");
+    copy(&original, &local(&location));
     (folder, location)
 }
 
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let (from, to) = {
-            let entry = entry.unwrap();
-            (entry.path(), to.join(entry.file_name()))
-        };
+    for name in names_in(from) {
+        let (from, to) = (from.join(&name), to.join(&name));
         if from.is_dir() {
             copy(&from, &to);
         } else {
@@ -49,23 +45,18 @@ fn heic(media_id: &str) -> AttachmentRow {
 
 /// Returns the columns of the latest schema, and how often the log changes it.
 fn columns(location: &Location) -> (Vec<String>, usize) {
-    let mut entries: Vec<_> = fs::read_dir(local(location).join("_delta_log"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
-        .collect();
-    entries.sort();
-    let text: String = entries
+    let mut names = names_in(&log(location));
+    names.retain(|name| name.ends_with(".json"));
+    let entries = names
         .iter()
-        .map(|path| fs::read_to_string(path).unwrap() + "\n")
-        .collect();
-    let changes: Vec<serde_json::Value> = text
+        .map(|name| fs::read_to_string(log(location).join(name)).unwrap() + "\n");
+    let actions = entries.collect::<String>();
+    let actions = actions
         .lines()
-        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-        .filter(|action| !action["metaData"].is_null())
-        .collect();
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let changes: Vec<Value> = actions.filter(|action| !action["metaData"].is_null()).collect();
     let schema = changes.last().unwrap()["metaData"]["schemaString"].as_str().unwrap();
-    let schema: serde_json::Value = serde_json::from_str(schema).unwrap();
+    let schema: Value = serde_json::from_str(schema).unwrap();
     let fields = schema["fields"].as_array().unwrap();
     let names = fields.iter().map(|field| field["name"].as_str().unwrap().to_owned());
     (names.collect(), changes.len())
@@ -100,15 +91,15 @@ async fn the_first_append_adds_the_columns_that_a_table_lacks() {
     assert_eq!(texts(&table, "media_id").await.len(), 7);
     assert_eq!(columns(&location).1, 1);
 
-    table.append(sourced("new", 3..5), at(5)).await.unwrap();
-    table.append(unsourced([heic("photo")]), none()).await.unwrap();
+    add_offsets(&table, "new", 3..5).await;
+    add(&table, [heic("photo")]).await;
     let (after, changes) = columns(&location);
     assert_eq!(changes, 2, "one addition for both appends");
     assert_eq!(after[..before.len()], before, "the existing columns keep their order");
     assert_eq!(after[before.len()..], ["declared_content_type"]);
 
     // The old rows and positions are still there, and a rewrite keeps them.
-    assert_eq!(table.positions(&[APP.into()]).await.unwrap(), at(5));
+    assert_eq!(positions(&table).await, at(5));
     table.optimize(1 << 27, |_| ()).await.unwrap();
     let declared = read_by_python(&location, "declared_content_type");
     assert_eq!(declared.iter().filter(|value| *value == "-").count(), 9);
@@ -119,12 +110,9 @@ async fn the_first_append_adds_the_columns_that_a_table_lacks() {
 #[tokio::test]
 async fn two_writers_add_a_column_once() {
     let (_folder, location) = earlier();
-    let append = |name: &'static str| {
-        let table = table::<AttachmentRow>(&location);
-        async move { table.append(unsourced([heic(name)]), none()).await }
-    };
-    let (one, two) = tokio::join!(append("one"), append("two"));
-    assert_eq!((one.unwrap().added, two.unwrap().added), (1, 1));
+    let append = async |name| add(&table(&location), [heic(name)]).await;
+    let added = tokio::join!(append("one"), append("two"));
+    assert_eq!(added, ((1, 0, 0), (1, 0, 0)));
     let (names, changes) = columns(&location);
     assert_eq!(changes, 2);
     assert_eq!(names.iter().filter(|name| *name == "declared_content_type").count(), 1);
@@ -133,19 +121,11 @@ async fn two_writers_add_a_column_once() {
 
 #[tokio::test]
 async fn an_addition_whose_response_is_lost_is_not_repeated() {
-    for fault in [
-        Fault::ResponseLost,
-        Fault::ConflictWithItself,
-        Fault::Refused,
-        Fault::Delayed,
-    ] {
+    for fault in Fault::RESOLVED {
         let (_folder, location) = earlier();
-        let plan: Arc<Faults> = Faults::new([fault]);
-        let options = TableOptions { ..plan.options() };
-        let table = Table::<AttachmentRow>::new(location.clone(), options);
-        let appended = table.append(unsourced([heic("photo")]), none()).await.unwrap();
-        assert_eq!((appended.added, plan.pending()), (1, 0), "{fault:?}");
-        assert_eq!(columns(&location).1, 2, "{fault:?}");
+        let (plan, table) = faulty(&location, [fault]);
+        assert_eq!(add(&table, [heic("photo")]).await, (1, 0, 0), "{fault:?}");
+        assert_eq!((columns(&location).1, plan.pending()), (2, 0), "{fault:?}");
         assert_eq!(texts(&table, "media_id").await.len(), 8, "{fault:?}");
     }
 }

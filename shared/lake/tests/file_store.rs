@@ -1,7 +1,8 @@
 //! Files on this machine.
 #![allow(clippy::unwrap_used)]
 
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -24,29 +25,37 @@ fn lake() -> Lake {
 }
 
 impl Lake {
-    fn source(&self, name: &str, content: &[u8]) -> PathBuf {
-        let path = self.folder.path().join(name);
-        std::fs::write(&path, content).unwrap();
-        path
+    fn path(&self, path: &str) -> PathBuf {
+        self.folder.path().join("lake").join(path)
     }
 
     fn read(&self, path: &str) -> Vec<u8> {
-        std::fs::read(self.folder.path().join("lake").join(path)).unwrap()
+        fs::read(self.path(path)).unwrap()
     }
 
-    async fn put(&self, path: &str, source: &Path, bytes: usize) -> Result<(), FileError> {
-        let sha256 = hex::encode(Sha256::digest(std::fs::read(source).unwrap()));
+    async fn put(&self, path: &str, source: &[u8]) -> Result<(), FileError> {
+        self.put_announced(path, source, source.len()).await
+    }
+
+    /// Puts a file that is announced with this size, and with the hash of its content.
+    async fn put_announced(&self, path: &str, source: &[u8], bytes: usize) -> Result<(), FileError> {
+        let file = tempfile::NamedTempFile::new_in(self.folder.path()).unwrap();
+        fs::write(file.path(), source).unwrap();
+        let sha256 = hex::encode(Sha256::digest(source));
         let content = Content {
             bytes: bytes as u64,
             sha256: &sha256,
         };
-        let source = Arc::new(std::fs::File::open(source).unwrap());
-        self.store.put_file(path, source, content).await
+        let put = self
+            .store
+            .put_file(path, Arc::new(file.reopen().unwrap()), content)
+            .await;
+        assert!(fs::read(file.path()).unwrap() == source, "the source is not changed");
+        put
     }
 
     fn temporary_files(&self) -> usize {
-        let folder = self.folder.path().join("lake/.xact-uploads");
-        std::fs::read_dir(folder).unwrap().count()
+        fs::read_dir(self.path(".xact-uploads")).unwrap().count()
     }
 
     async fn holds(&self, path: &str, content: &[u8]) -> bool {
@@ -59,21 +68,26 @@ impl Lake {
     }
 }
 
+fn is_invalid_path<T>(result: &Result<T, FileError>) -> bool {
+    matches!(result, Err(FileError::InvalidPath { .. }))
+}
+
 #[tokio::test]
 async fn a_file_is_written_looked_up_listed_and_overwritten() {
     let lake = lake();
     assert!(!lake.holds("a/b/x.pdf", b"new").await);
     assert!(lake.store.list("").await.unwrap().is_empty());
-    let old = lake.source("old", b"old content");
-    lake.put("a/b/x.pdf", &old, 11).await.unwrap();
-    lake.put("a/b/x.pdf", &old, 11).await.unwrap();
-    lake.put("a/y.pdf", &lake.source("new", b"new"), 3).await.unwrap();
-    lake.put("a/b/x.pdf", &lake.source("new", b"new"), 3).await.unwrap();
+    for (path, content) in [
+        ("a/b/x.pdf", &b"old content"[..]),
+        ("a/b/x.pdf", b"old content"),
+        ("a/y.pdf", b"new"),
+        ("a/b/x.pdf", b"new"),
+    ] {
+        lake.put(path, content).await.unwrap();
+    }
     assert!(lake.holds("a/b/x.pdf", b"new").await);
-    assert!(
-        !lake.holds("a/b/x.pdf", b"nex").await,
-        "of the same length, but different"
-    );
+    let is_other = !lake.holds("a/b/x.pdf", b"nex").await;
+    assert!(is_other, "of the same length, but different");
     assert!(!lake.holds("a/b/x.pdf", b"newer").await);
     assert!(!lake.holds("a/b", b"").await, "a folder is not a file");
     assert_eq!(lake.read("a/b/x.pdf"), b"new");
@@ -81,39 +95,29 @@ async fn a_file_is_written_looked_up_listed_and_overwritten() {
     assert_eq!(lake.store.list("").await.unwrap(), all);
     assert_eq!(lake.store.list("a/b/").await.unwrap(), all[..1]);
     assert_eq!(lake.store.list("nothing").await.unwrap(), []);
-    assert_eq!(
-        std::fs::read(&old).unwrap(),
-        b"old content",
-        "the source is not changed"
-    );
 }
 
 #[tokio::test]
 async fn an_empty_file_and_a_large_one_are_written_completely() {
     let lake = lake();
-    lake.put("empty", &lake.source("empty", b""), 0).await.unwrap();
+    lake.put("empty", b"").await.unwrap();
     assert!(lake.holds("empty", b"").await);
     let content: Vec<u8> = (0..1_000_003_u32).flat_map(u32::to_le_bytes).collect();
-    lake.put("big", &lake.source("big", &content), content.len())
-        .await
-        .unwrap();
+    lake.put("big", &content).await.unwrap();
     assert!(lake.read("big") == content);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_writes_of_one_path_leave_one_complete_file_and_readers_never_get_less() {
-    let lake = Arc::new(lake());
     const BYTES: usize = 3_000_000;
-    let sources: Vec<PathBuf> = (0..6_u8)
-        .map(|n| lake.source(&format!("s{n}"), &vec![n; BYTES]))
-        .collect();
-    lake.put("a/x", &sources[0], BYTES).await.unwrap();
+    let lake = Arc::new(lake());
+    lake.put("a/x", &[0; BYTES]).await.unwrap();
     let mut puts = tokio::task::JoinSet::new();
-    for source in sources {
+    for n in 0..6_u8 {
         let lake = Arc::clone(&lake);
         puts.spawn(async move {
             for _ in 0..3 {
-                lake.put("a/x", &source, BYTES).await.unwrap();
+                lake.put("a/x", &vec![n; BYTES]).await.unwrap();
             }
         });
     }
@@ -132,25 +136,21 @@ async fn concurrent_writes_of_one_path_leave_one_complete_file_and_readers_never
 #[tokio::test]
 async fn unfinished_files_of_a_crash_are_not_listed_and_do_no_harm() {
     let lake = lake();
-    let source = lake.source("s", b"abc");
-    lake.put("a/x", &source, 3).await.unwrap();
-    let leftover = lake.folder.path().join("lake/.xact-uploads/0b7c.part");
-    std::fs::write(&leftover, b"ab").unwrap();
+    lake.put("a/x", b"abc").await.unwrap();
+    let path = ".xact-uploads/0b7c.part";
+    let leftover = lake.path(path);
+    fs::write(&leftover, b"ab").unwrap();
     assert_eq!(lake.store.list("").await.unwrap(), [("a/x".to_owned(), 3)]);
-    lake.put("a/x", &source, 3).await.unwrap();
+    lake.put("a/x", b"abc").await.unwrap();
     assert_eq!(lake.read("a/x"), b"abc");
 
     // An upload that is still running is younger.
     let hour = Duration::from_secs(3600);
     assert!(lake.store.leftovers(hour).await.unwrap().is_empty());
-    let file = std::fs::File::options().write(true).open(&leftover).unwrap();
+    let file = fs::File::options().write(true).open(&leftover).unwrap();
     file.set_modified(SystemTime::now() - 24 * hour).unwrap();
-    let path = ".xact-uploads/0b7c.part";
     assert_eq!(lake.store.leftovers(hour).await.unwrap(), [(path.to_owned(), 2)]);
-    assert!(matches!(
-        lake.store.delete_leftover("a/x").await,
-        Err(FileError::InvalidPath { .. })
-    ));
+    assert!(is_invalid_path(&lake.store.delete_leftover("a/x").await));
     lake.store.delete_leftover(path).await.unwrap();
     lake.store.delete_leftover(path).await.unwrap();
     assert!(!leftover.exists());
@@ -160,38 +160,22 @@ async fn unfinished_files_of_a_crash_are_not_listed_and_do_no_harm() {
 #[tokio::test]
 async fn a_refused_path_changes_nothing() {
     let lake = lake();
-    let source = lake.source("s", b"abc");
     for path in ["", "/abs", "../x", "a/../../x", "a//b", "a/", "a\0b", "a\\b", "."] {
-        assert!(
-            matches!(lake.put(path, &source, 3).await, Err(FileError::InvalidPath { .. })),
-            "{path:?}"
-        );
-        assert!(
-            matches!(
-                lake.store.holds(path, Content { bytes: 3, sha256: "" }).await,
-                Err(FileError::InvalidPath { .. })
-            ),
-            "{path:?}"
-        );
+        assert!(is_invalid_path(&lake.put(path, b"abc").await), "{path:?}");
+        let content = Content { bytes: 3, sha256: "" };
+        assert!(is_invalid_path(&lake.store.holds(path, content).await), "{path:?}");
     }
-    assert!(matches!(
-        lake.store.list("../").await,
-        Err(FileError::InvalidPath { .. })
-    ));
-    assert!(!lake.folder.path().join("lake").exists());
+    assert!(is_invalid_path(&lake.store.list("../").await));
+    assert!(!lake.path("").exists());
     assert!(!lake.folder.path().join("x").exists());
 }
 
 #[tokio::test]
 async fn a_file_name_that_is_a_folder_is_an_invalid_path() {
     let lake = lake();
-    let source = lake.source("s", b"abc");
-    lake.put("a/x", &source, 3).await.unwrap();
+    lake.put("a/x", b"abc").await.unwrap();
     for path in ["a", "a/x/y", "a/x/y/z"] {
-        assert!(
-            matches!(lake.put(path, &source, 3).await, Err(FileError::InvalidPath { .. })),
-            "{path:?}"
-        );
+        assert!(is_invalid_path(&lake.put(path, b"abc").await), "{path:?}");
     }
     assert_eq!(lake.read("a/x"), b"abc");
 }
@@ -199,13 +183,10 @@ async fn a_file_name_that_is_a_folder_is_an_invalid_path() {
 #[tokio::test]
 async fn a_changed_source_is_reported_and_the_old_file_is_kept() {
     let lake = lake();
-    let source = lake.source("s", b"abc");
-    lake.put("x", &source, 3).await.unwrap();
-    for expected in [2, 4] {
-        assert!(matches!(
-            lake.put("x", &source, expected).await,
-            Err(FileError::SourceChanged { .. })
-        ));
+    lake.put("x", b"abc").await.unwrap();
+    for announced in [2, 4] {
+        let put = lake.put_announced("x", b"abc", announced).await;
+        assert!(matches!(put, Err(FileError::SourceChanged { .. })), "{put:?}");
     }
     assert_eq!(lake.read("x"), b"abc");
     assert_eq!(lake.temporary_files(), 0);
@@ -214,15 +195,12 @@ async fn a_changed_source_is_reported_and_the_old_file_is_kept() {
 #[tokio::test]
 async fn a_root_that_is_not_a_folder_is_reported_as_unavailable() {
     let lake = lake();
-    let source = lake.source("s", b"abc");
-    std::fs::write(lake.folder.path().join("lake"), b"in the way").unwrap();
-    assert!(matches!(
-        lake.put("a/x", &source, 3).await,
-        Err(FileError::Unavailable { .. })
-    ));
-    let error = lake.store.probe().await.unwrap_err();
-    assert!(matches!(error, FileError::Unavailable { .. }));
-    assert!(error.to_string().contains("may write there"), "{error}");
+    fs::write(lake.folder.path().join("lake"), b"in the way").unwrap();
+    let put = lake.put("a/x", b"abc").await;
+    for error in [put.unwrap_err(), lake.store.probe().await.unwrap_err()] {
+        assert!(matches!(error, FileError::Unavailable { .. }));
+        assert!(error.to_string().contains("may write there"), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use jiff::civil::date;
 use support::faulty_store::Faults;
 use support::*;
 use xact_lake::arrow::array::Array;
-use xact_lake::{AttachmentRow, Location, Table, TableRow};
+use xact_lake::{AttachmentRow, Location, TableRow};
 
 /// Opens the table like another program.
 async fn opened_by_others(location: &Location) -> deltalake::DeltaTable {
@@ -20,95 +20,67 @@ async fn opened_by_others(location: &Location) -> deltalake::DeltaTable {
     DeltaTableBuilder::from_url(url).unwrap().load().await.unwrap()
 }
 
+/// Returns the files that were read since the last call, each once.
+fn files_read(faults: &Faults) -> Vec<String> {
+    let mut files = faults.reads();
+    files.sort();
+    files.dedup();
+    files
+}
+
 #[tokio::test]
 async fn a_lookup_opens_no_file_of_another_date_and_no_file_twice() {
-    let (_folder, location) = folder();
-    let writer = table::<AttachmentRow>(&location);
+    let (_folder, location, writer) = new_table();
     for n in 0..4 {
-        let other = AttachmentRow {
-            event_date: date(2025, 1, 1),
-            ..attachment(&format!("o{n}"))
-        };
-        writer
-            .append(unsourced([attachment(&format!("a{n}")), other]), none())
-            .await
-            .unwrap();
+        let other = attachment_of(date(2025, 1, 1), &format!("o{n}"));
+        add(&writer, [attachment(&format!("a{n}")), other]).await;
     }
-    let plan = Faults::new([]);
-    let table = Table::<AttachmentRow>::new(location.clone(), plan.options());
+    let (plan, table) = faulty(&location, []);
 
-    table.append(unsourced([attachment("new 1")]), none()).await.unwrap();
-    let mut reads = plan.reads();
-    assert!(
-        reads.iter().all(|file| file.contains("event_date=2024-12-31")),
-        "{reads:?}"
-    );
-    reads.dedup();
-    reads.sort();
-    reads.dedup();
-    assert_eq!(reads.len(), 4, "every file of the date is searched");
+    add(&table, [attachment("new 1")]).await;
+    let reads = files_read(&plan);
+    let is_of_date = |file: &String| file.contains("event_date=2024-12-31");
+    assert!(reads.len() == 4 && reads.iter().all(is_of_date), "{reads:?}");
 
-    table.append(unsourced([attachment("new 2")]), none()).await.unwrap();
+    add(&table, [attachment("new 2")]).await;
     assert_eq!(plan.reads(), [""; 0], "only its own file was added since");
 
-    writer.append(unsourced([attachment("a4")]), none()).await.unwrap();
-    table.append(unsourced([attachment("new 3")]), none()).await.unwrap();
-    assert_eq!(
-        plan.reads().len(),
-        1,
-        "one request for a file that another writer added"
-    );
+    add(&writer, [attachment("a4")]).await;
+    add(&table, [attachment("new 3")]).await;
+    assert_eq!(plan.reads().len(), 1, "one request for another writer's file");
 
-    table
-        .append(unsourced([attachment("new 4"), attachment("a2")]), none())
-        .await
-        .unwrap();
-    let mut reads = plan.reads();
-    reads.sort();
-    reads.dedup();
+    add(&table, ["new 4", "a2"].map(attachment)).await;
+    let reads = files_read(&plan);
     assert_eq!(reads.len(), 1, "the one whose filter matches: {reads:?}");
 }
 
 #[tokio::test]
 async fn keys_in_files_without_a_filter_are_found() {
-    let (_folder, location) = folder();
-    let one = table::<AttachmentRow>(&location);
-    one.append(unsourced([attachment("ours")]), none()).await.unwrap();
+    let (_folder, location, one) = new_table();
+    add(&one, [attachment("ours")]).await;
 
     let mut others = opened_by_others(&location).await;
     let mut writer = RecordBatchWriter::for_table(&others).unwrap();
-    writer
-        .write(AttachmentRow::to_record_batch(&[&attachment("theirs")]).unwrap())
-        .await
-        .unwrap();
+    let theirs = AttachmentRow::to_record_batch(&[&attachment("theirs")]).unwrap();
+    writer.write(theirs).await.unwrap();
     writer.flush_and_commit(&mut others).await.unwrap();
 
-    let rows = || unsourced(["ours", "theirs", "new"].map(attachment));
-    assert_eq!(counts(&one.append(rows(), none()).await.unwrap()), (1, 0, 2));
-    assert_eq!(
-        counts(&table::<AttachmentRow>(&location).append(rows(), none()).await.unwrap()),
-        (0, 0, 3)
-    );
+    let rows = || ["ours", "theirs", "new"].map(attachment);
+    assert_eq!(add(&one, rows()).await, (1, 0, 2));
+    assert_eq!(add(&table(&location), rows()).await, (0, 0, 3));
 }
 
 #[tokio::test]
 async fn a_column_that_another_program_added_is_filled_with_null() {
-    let (_folder, location) = folder();
-    let one = table::<AttachmentRow>(&location);
-    one.append(unsourced([attachment("before")]), none()).await.unwrap();
+    let (_folder, location, one) = new_table();
+    add(&one, [attachment("before")]).await;
+    let remark = StructField::new("remark", DataType::STRING, true);
     let others = opened_by_others(&location).await;
-    others
-        .add_columns()
-        .with_fields([StructField::new("remark", DataType::STRING, true)])
-        .await
-        .unwrap();
+    others.add_columns().with_fields([remark]).await.unwrap();
 
-    one.append(unsourced([attachment("after")]), none()).await.unwrap();
+    add(&one, [attachment("after")]).await;
     assert_eq!(texts(&one, "media_id").await, ["after", "before"]);
-    let batches = one.scan(&["remark"]).await.unwrap();
-    assert!(
-        batches
-            .iter()
-            .all(|batch| batch.column(0).null_count() == batch.num_rows())
-    );
+    for batch in one.scan(&["remark"]).await.unwrap() {
+        assert_eq!(batch.column(0).null_count(), batch.num_rows());
+    }
 }

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use onelake_emulator::{Fault, Rule, Verb};
-use support::{EMULATOR, ITEM, WORKSPACE};
+use support::{EMULATOR, ITEM, WORKSPACE, names_in};
 use xact_contracts::onelake_billing::Protocol;
 use xact_lake::{Content, FileError, FileStore, Location, open};
 
@@ -36,7 +36,7 @@ impl Files {
         let location = EMULATOR.location(&path);
         Self {
             store: open(&location, &EMULATOR.connection(&location)).unwrap(),
-            folder: EMULATOR.root.join("data").join(WORKSPACE).join(ITEM).join(&path),
+            folder: EMULATOR.data(WORKSPACE).join(ITEM).join(&path),
             path: format!("/{WORKSPACE}/{ITEM}/{path}"),
         }
     }
@@ -53,9 +53,8 @@ impl Files {
 
     async fn put_source(&self, path: &str, source: File, announced: &[u8]) -> Result<(), FileError> {
         let sha256 = hex::encode(Sha256::digest(announced));
-        self.store
-            .put_file(path, Arc::new(source), content(announced, &sha256))
-            .await
+        let content = content(announced, &sha256);
+        self.store.put_file(path, Arc::new(source), content).await
     }
 
     async fn holds(&self, path: &str, bytes: &[u8]) -> bool {
@@ -69,10 +68,11 @@ impl Files {
 
     /// Names of all files, temporary ones included.
     fn read_all(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        entries
-            .map(|entry| entry.file_name().to_string_lossy().into_owned())
-            .collect()
+        if self.folder.exists() {
+            names_in(&self.folder)
+        } else {
+            Vec::new()
+        }
     }
 }
 
@@ -94,10 +94,8 @@ async fn a_file_is_written_looked_up_listed_and_overwritten() {
     assert!(!files.holds("a/b/x.pdf", b"new").await);
     files.put("a/b/x.pdf", &pattern(1)).await.unwrap();
     assert!(files.holds("a/b/x.pdf", &pattern(1)).await);
-    assert!(
-        !files.holds("a/b/x.pdf", &pattern(2)).await,
-        "of the same length, but different"
-    );
+    let is_other = !files.holds("a/b/x.pdf", &pattern(2)).await;
+    assert!(is_other, "of the same length, but different");
     files.put("a/b/x.pdf", b"new").await.unwrap();
     files.put("a/y ü (1).pdf", b"").await.unwrap();
     assert!(files.holds("a/b/x.pdf", b"new").await && files.holds("a/y ü (1).pdf", b"").await);
@@ -116,14 +114,6 @@ async fn a_file_of_another_program_is_compared_by_its_content() {
     assert!(!files.holds("theirs", &pattern(4)).await);
 }
 
-/// Faults that no retry of the request resolves.
-fn is_lasting(fault: Fault) -> bool {
-    matches!(
-        fault,
-        Fault::Forbidden | Fault::Slow | Fault::Conflict | Fault::IfNoneMatchRefused
-    )
-}
-
 /// A file in one request, and one in blocks.
 fn both_sizes() -> [Vec<u8>; 2] {
     [b"small".to_vec(), pattern(5)]
@@ -131,8 +121,11 @@ fn both_sizes() -> [Vec<u8>; 2] {
 
 #[tokio::test]
 async fn every_transient_fault_is_retried_successfully() {
+    use Fault::{Conflict, Forbidden, IfNoneMatchRefused, Slow};
+    // No retry of the request resolves these.
+    let lasting = [Forbidden, Slow, Conflict, IfNoneMatchRefused];
     for content in both_sizes() {
-        for fault in Fault::all().filter(|fault| !is_lasting(*fault)) {
+        for fault in Fault::all().filter(|fault| !lasting.contains(fault)) {
             for verb in [Verb::PutBlob, Verb::PutBlock, Verb::PutBlockList, Verb::Properties] {
                 for old in [None, Some(b"old")] {
                     let files = Files::new();
@@ -143,11 +136,8 @@ async fn every_transient_fault_is_retried_successfully() {
                         retry_after_seconds: 0,
                         ..Rule::on(fault, verb)
                     });
-                    files
-                        .put("x", &content)
-                        .await
-                        .unwrap_or_else(|error| panic!("{fault} on {verb}: {error}"));
-                    assert!(files.read("x") == content, "{fault} on {verb}");
+                    let put = files.put("x", &content).await;
+                    assert!(put.is_ok() && files.read("x") == content, "{fault} on {verb}: {put:?}");
                 }
             }
         }
@@ -159,10 +149,10 @@ async fn a_repeated_upload_writes_nothing() {
     for content in both_sizes() {
         let files = Files::new();
         files.put("x", &content).await.unwrap();
-        let written = std::fs::metadata(files.folder.join("x")).unwrap().modified().unwrap();
+        let written = || std::fs::metadata(files.folder.join("x")).unwrap().modified().unwrap();
+        let before = written();
         files.put("x", &content).await.unwrap();
-        let again = std::fs::metadata(files.folder.join("x")).unwrap().modified().unwrap();
-        assert_eq!(written, again);
+        assert_eq!(written(), before);
     }
 }
 
@@ -174,10 +164,8 @@ async fn an_unavailable_storage_leaves_the_old_file_and_its_reason_is_reported()
     let error = files.put("x", b"new").await.unwrap_err();
     assert!(matches!(error, FileError::Unavailable { .. }));
     let text = error.to_string();
-    assert!(
-        text.contains("role Contributor") && text.contains(WORKSPACE) && text.contains("403"),
-        "{text}"
-    );
+    let is_named = |part: &&str| text.contains(*part);
+    assert!(["role Contributor", WORKSPACE, "403"].iter().all(is_named), "{text}");
     assert_eq!(files.read("x"), b"old");
 }
 
@@ -197,10 +185,8 @@ async fn an_error_names_the_endpoint_that_does_not_work() {
         let error = files.store.probe().await.unwrap_err();
         assert!(matches!(error, FileError::Unavailable { .. }));
         assert!(error.to_string().contains(wanted), "{wanted}: {error}");
-        assert!(
-            files.store.list("").await.is_err() || files.read_all().is_empty(),
-            "{wanted}"
-        );
+        let is_left = files.store.list("").await.is_ok() && !files.read_all().is_empty();
+        assert!(!is_left, "{wanted}");
     }
 }
 
@@ -236,10 +222,8 @@ async fn a_token_that_is_refused_twice_is_reported_with_what_to_check() {
     let files = Files::new();
     files.fault(Rule::on(Fault::Expired, Verb::PutBlob).times(2));
     let text = files.put("x", b"new").await.unwrap_err().to_string();
-    assert!(
-        text.contains("refuses the token") && text.contains("AZURE_TENANT_ID"),
-        "{text}"
-    );
+    assert!(text.contains("refuses the token"), "{text}");
+    assert!(text.contains("AZURE_TENANT_ID"), "{text}");
     assert!(!text.contains("token-of-the-tests"), "{text}");
 }
 
@@ -256,10 +240,8 @@ async fn a_changed_source_is_reported_and_the_old_file_is_kept() {
     ] {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(source).unwrap();
-        assert!(matches!(
-            files.put_source("x", file, announced).await,
-            Err(FileError::SourceChanged { .. })
-        ));
+        let put = files.put_source("x", file, announced).await;
+        assert!(matches!(put, Err(FileError::SourceChanged { .. })), "{put:?}");
     }
     assert_eq!(files.read("x"), b"old");
 }
@@ -305,17 +287,11 @@ async fn the_probe_leaves_no_file_and_names_what_is_missing() {
     let Location::OneLake { host, .. } = EMULATOR.location("Files") else {
         panic!("it is in OneLake");
     };
-    for (place, wanted) in [
-        (format!("abfss://nobody@{host}/{ITEM}/Files/x"), "check the workspace"),
-        (
-            format!("abfss://{WORKSPACE}@{host}/Other.Lakehouse/Files/x"),
-            "check the workspace",
-        ),
-    ] {
-        let location = Location::parse(&place).unwrap();
+    for (workspace, item) in [("nobody", ITEM), (WORKSPACE, "Other.Lakehouse")] {
+        let location = Location::parse(&format!("abfss://{workspace}@{host}/{item}/Files/x")).unwrap();
         let store = open(&location, &EMULATOR.connection(&location)).unwrap();
         let text = store.probe().await.unwrap_err().to_string();
-        assert!(text.contains(wanted), "{place}: {text}");
+        assert!(text.contains("check the workspace"), "{location}: {text}");
     }
 }
 
@@ -334,10 +310,8 @@ async fn unfinished_files_of_an_older_version_are_listed_after_a_while_and_can_b
     file.set_modified(std::time::SystemTime::now() - 24 * hour).unwrap();
     let path = ".xact-uploads/0b7c.part";
     assert_eq!(files.store.leftovers(hour).await.unwrap(), [(path.to_owned(), 2)]);
-    assert!(matches!(
-        files.store.delete_leftover("x").await,
-        Err(FileError::InvalidPath { .. })
-    ));
+    let refused = files.store.delete_leftover("x").await;
+    assert!(matches!(refused, Err(FileError::InvalidPath { .. })), "{refused:?}");
     for _ in 0..2 {
         files.store.delete_leftover(path).await.unwrap();
     }

@@ -29,15 +29,12 @@ fn path() -> String {
 async fn a_table_by_name_and_by_guid_is_the_same() {
     let path = path();
     let by_name = table_at(&EMULATOR.location(&path));
-    by_name.append(unsourced([attachment("a")]), none()).await.unwrap();
+    add(&by_name, [attachment("a")]).await;
     let item = Item::new(WORKSPACE, ITEM);
     let host = EMULATOR.server.addr();
     let by_guid = format!("abfss://{}@{host}/{}/{path}", item.workspace_guid(), item.guid());
     let by_guid = table_at(&Location::parse(&by_guid).unwrap());
-    by_guid
-        .append(unsourced([attachment("a"), attachment("b")]), none())
-        .await
-        .unwrap();
+    add(&by_guid, ["a", "b"].map(attachment)).await;
     assert_eq!(texts(&by_name, "media_id").await, ["a", "b"]);
 }
 
@@ -45,14 +42,12 @@ async fn a_table_by_name_and_by_guid_is_the_same() {
 async fn a_vacuum_deletes_one_by_one() {
     let table = table_at(&EMULATOR.location(&path()));
     for key in ["a", "b", "c"] {
-        table.append(unsourced([attachment(key)]), none()).await.unwrap();
+        add(&table, [attachment(key)]).await;
     }
     table.optimize(128 * 1024 * 1024, |_| ()).await.unwrap();
     let before = EMULATOR.server.requests(Verb::Delete).requests;
-    let vacuumed = table
-        .vacuum(Vacuum::delete(Duration::ZERO).allow_short_retention())
-        .await
-        .unwrap();
+    let vacuum = Vacuum::delete(Duration::ZERO).allow_short_retention();
+    let vacuumed = table.vacuum(vacuum).await.unwrap();
     assert_eq!(vacuumed.unwrap().files.len(), 3);
     assert!(EMULATOR.server.requests(Verb::Delete).requests >= before + 3);
     assert_eq!(EMULATOR.server.requests(Verb::Batch).requests, 0);
@@ -63,7 +58,7 @@ async fn a_vacuum_deletes_one_by_one() {
 async fn a_missing_role_is_named_and_the_append_can_be_repeated() {
     let path = path();
     let table = table_at(&EMULATOR.location(&path));
-    table.append(unsourced([attachment("a")]), none()).await.unwrap();
+    add(&table, [attachment("a")]).await;
     let rule = Rule::new(Fault::Forbidden).times(20);
     let place = format!("/{WORKSPACE}/{ITEM}/{path}/");
     EMULATOR.server.add_fault(rule.below(&place));
@@ -72,6 +67,6 @@ async fn a_missing_role_is_named_and_the_append_can_be_repeated() {
     assert!(error.is_transient(), "{text}");
     assert!(text.contains("role Contributor") && text.contains(WORKSPACE), "{text}");
     EMULATOR.server.clear_faults();
-    table.append(unsourced([attachment("b")]), none()).await.unwrap();
+    add(&table, [attachment("b")]).await;
     assert_eq!(texts(&table, "media_id").await, ["a", "b"]);
 }

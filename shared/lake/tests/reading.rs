@@ -4,13 +4,14 @@
 
 mod support;
 
+use deltalake::kernel::StructField;
 use jiff::civil::date;
 
 use support::*;
-use xact_lake::arrow::array::AsArray;
+use xact_lake::arrow::array::{AsArray, RecordBatch};
 use xact_lake::arrow::compute::concat_batches;
 use xact_lake::arrow::datatypes::{DataType, Date32Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType};
-use xact_lake::{AttachmentRow, EventRow, FailedRow, TableRow};
+use xact_lake::{AttachmentRow, EventRow, FailedRow, Key, TableRow};
 
 /// An event whose texts contain characters that are hard to encode.
 fn event(event_id: &str) -> EventRow {
@@ -52,8 +53,7 @@ fn event(event_id: &str) -> EventRow {
 
 #[tokio::test]
 async fn rows_are_read_with_every_value_and_the_types_of_the_table() {
-    let (_folder, location) = folder();
-    let table = table::<EventRow>(&location);
+    let (_folder, _, table) = new_table();
     let rows = [
         event("a"),
         EventRow {
@@ -62,15 +62,13 @@ async fn rows_are_read_with_every_value_and_the_types_of_the_table() {
             ..event("b\0b")
         },
     ];
-    table.append(unsourced(rows.clone()), none()).await.unwrap();
+    add(&table, rows.clone()).await;
 
-    let batches = table.scan(&[]).await.unwrap();
+    // Each is in a file of its own date, in any order.
+    let mut batches = table.scan(&[]).await.unwrap();
+    batches.sort_by_key(|batch| strings(batch, "event_id"));
     let read = concat_batches(batches[0].schema_ref(), &batches).unwrap();
-    let mut expected = EventRow::to_record_batch(&rows.iter().collect::<Vec<_>>()).unwrap();
-    if read.column(0).as_string::<i32>().value(0) != "a" {
-        expected = EventRow::to_record_batch(&rows.iter().rev().collect::<Vec<_>>()).unwrap();
-    }
-    assert_eq!(read, expected);
+    assert_eq!(read, EventRow::to_record_batch(&[&rows[0], &rows[1]]).unwrap());
     assert_eq!(
         read.schema().field_with_name("event_timestamp").unwrap().data_type(),
         &DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
@@ -78,122 +76,75 @@ async fn rows_are_read_with_every_value_and_the_types_of_the_table() {
 }
 
 #[tokio::test]
-async fn rows_written_and_read_by_the_week_keep_their_dates_apart() {
-    let (_folder, location) = folder();
-    let table = table::<AttachmentRow>(&location);
-    let rows = (1..=7).map(|day| AttachmentRow {
-        event_date: date(2025, 3, day),
-        ..attachment(&format!("day {day}"))
-    });
-    table.append(unsourced(rows), none()).await.unwrap();
-    let batches = table
-        .scan_dates(&["media_id"], date(2025, 3, 2), date(2025, 3, 4))
-        .await
-        .unwrap();
-    let mut ids: Vec<String> = batches.iter().flat_map(|batch| strings(batch, "media_id")).collect();
-    ids.sort();
-    assert_eq!(ids, ["day 2", "day 3", "day 4"]);
-    assert_eq!(
-        table
-            .scan_dates(&["media_id"], date(2025, 4, 1), date(2025, 4, 2))
-            .await
-            .unwrap()
-            .len(),
-        0
-    );
+async fn rows_of_one_date_are_read_without_those_of_others() {
+    let (_folder, _, table) = new_table();
+    let rows = (1..=7).map(|day| attachment_of(date(2025, 3, day), &format!("day {day}")));
+    add(&table, rows).await;
+    for (day, expected) in [(date(2025, 3, 2), vec!["day 2"]), (date(2025, 4, 1), vec![])] {
+        let mut ids = Vec::new();
+        let visit = |batch: &RecordBatch| ids.extend(strings(batch, "media_id"));
+        table.for_each_batch(&["media_id"], day, visit).await.unwrap();
+        assert_eq!(ids, expected);
+    }
 }
 
 #[tokio::test]
 async fn a_batch_of_many_dates_is_written_completely() {
-    let (_folder, location) = folder();
-    let table = table::<AttachmentRow>(&location);
-    let rows: Vec<AttachmentRow> = (0..60)
-        .map(|n| AttachmentRow {
-            event_date: date(1 + 400 * (n % 20), 1 + (n % 12) as i8, 28),
-            ..attachment(&format!("{n:02}"))
-        })
-        .chain([AttachmentRow {
-            event_date: date(9999, 12, 31),
-            ..attachment("60")
-        }])
-        .collect();
-    let added = table.append(unsourced(rows.clone()), none()).await.unwrap().added;
-    assert_eq!(added, 61);
-    let expected: Vec<String> = (0..61).map(|n| format!("{n:02}")).collect();
+    let (_folder, _, table) = new_table();
+    let day = |n: i16| match n {
+        60 => date(9999, 12, 31),
+        n => date(1 + 400 * (n % 20), 1 + (n % 12) as i8, 28),
+    };
+    let rows = || (0..61).map(|n| attachment_of(day(n), &format!("{n:02}")));
+    assert_eq!(add(&table, rows()).await, (61, 0, 0));
+    let expected: Vec<String> = rows().map(|row| row.media_id).collect();
     assert_eq!(texts(&table, "media_id").await, expected);
-    assert_eq!(
-        counts(&table.append(unsourced(rows), none()).await.unwrap()),
-        (0, 0, 61)
-    );
+    assert_eq!(add(&table, rows()).await, (0, 0, 61));
 }
 
 #[tokio::test]
 async fn columns_are_returned_in_the_requested_order_with_the_date_added() {
-    let (_folder, location) = folder();
-    let table = table::<AttachmentRow>(&location);
-    table.append(unsourced([attachment("a")]), none()).await.unwrap();
-    let batch = table
-        .scan(&["retry_count", "bytes_downloaded", "created_at"])
-        .await
-        .unwrap()
-        .remove(0);
-    let names: Vec<&str> = batch
-        .schema_ref()
-        .fields()
-        .iter()
-        .map(|field| field.name().as_str())
-        .collect();
-    assert_eq!(names, ["retry_count", "bytes_downloaded", "created_at", "event_date"]);
+    let (_folder, _, table) = new_table();
+    add(&table, [attachment("a")]).await;
+    let columns = ["retry_count", "bytes_downloaded", "created_at"];
+    let batch = table.scan(&columns).await.unwrap().remove(0);
+    let schema = batch.schema();
+    let names = schema.fields().iter().map(|field| field.name().as_str());
+    assert!(names.eq(columns.into_iter().chain(["event_date"])));
     assert_eq!(batch.column(0).as_primitive::<Int32Type>().value(0), 0);
     assert_eq!(batch.column(1).as_primitive::<Int64Type>().value(0), 5_000_000_000);
-    assert_eq!(
-        batch.column(2).as_primitive::<TimestampMicrosecondType>().value(0),
-        noon().as_microsecond()
-    );
+    let created_at = batch.column(2).as_primitive::<TimestampMicrosecondType>().value(0);
+    assert_eq!(created_at, noon().as_microsecond());
     assert_eq!(batch.column(3).as_primitive::<Date32Type>().value(0), 20_088);
     assert!(table.scan(&["no such"]).await.is_err());
 }
 
 #[tokio::test]
 async fn a_table_that_does_not_exist_is_empty_and_is_not_created() {
-    let (_folder, location) = folder();
-    let table = table::<FailedRow>(&location);
+    let (_folder, location, table) = new_table::<FailedRow>();
     assert!(table.scan(&["media_id"]).await.unwrap().is_empty());
-    assert!(table.positions(&[APP.into()]).await.unwrap().is_empty());
-    assert!(
-        table
-            .existing_keys(DAY, &[xact_lake::Key::with_replay("a", 0)])
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(positions(&table).await.is_empty());
+    let keys = [Key::with_replay("a", 0)];
+    assert!(table.existing_keys(DAY, &keys).await.unwrap().is_empty());
     assert!(!local(&location).exists());
 }
 
 #[tokio::test]
 async fn the_probe_leaves_no_file() {
-    let (_folder, location) = folder();
-    let table = table::<FailedRow>(&location);
+    let (_folder, location, table) = new_table();
     table.probe().await.unwrap();
-    assert_eq!(std::fs::read_dir(local(&location)).unwrap().count(), 0);
-    table.append(unsourced([failed("a", 0)]), none()).await.unwrap();
+    assert_eq!(names_in(&local(&location)), [""; 0]);
+    add(&table, [failed("a", 0)]).await;
     table.probe().await.unwrap();
-    assert_eq!(
-        std::fs::read_dir(local(&location)).unwrap().count(),
-        2,
-        "the log and one date"
-    );
+    assert_eq!(names_in(&local(&location)), ["_delta_log", "event_date=2024-12-31"]);
 }
 
 #[tokio::test]
 async fn the_schemas_are_those_of_the_specification() {
-    let names = |fields: Vec<deltalake::kernel::StructField>| {
-        fields
-            .iter()
-            .map(|field| field.name().clone())
-            .collect::<Vec<_>>()
-            .join(" ")
-    };
+    fn names(fields: Vec<StructField>) -> String {
+        let names: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
+        names.join(" ")
+    }
     assert_eq!(
         names(EventRow::delta_schema()),
         "event_id trace_id type status_subtype version event_date event_timestamp ingested_at description assignment_id \
@@ -211,10 +162,7 @@ async fn the_schemas_are_those_of_the_specification() {
         "media_id trace_id attachment_url status_subtype assignment_id error_category error_message http_status retry_count \
          replay_count failed_at created_at event_date"
     );
-    let required: Vec<String> = EventRow::delta_schema()
-        .into_iter()
-        .filter(|field| !field.is_nullable())
-        .map(|field| field.name().clone())
-        .collect();
-    assert_eq!(required, ["event_id", "event_date", "event_timestamp", "ingested_at"]);
+    let mut required = EventRow::delta_schema();
+    required.retain(|field| !field.is_nullable());
+    assert_eq!(names(required), "event_id event_date event_timestamp ingested_at");
 }

@@ -5,15 +5,14 @@
 
 mod support;
 
-use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 
 use support::*;
 use xact_contracts::ids::AppId;
-use xact_lake::{AttachmentRow, Source, Sourced};
+use xact_lake::{AttachmentRow, Sourced};
 
 const WRITERS: i64 = 6;
 const ROUNDS: i64 = 15;
@@ -31,24 +30,17 @@ fn rows(writer: i64, round: i64) -> Vec<Sourced<AttachmentRow>> {
         format!("pair-{}-{round}", writer % (WRITERS / 2)),
         format!("all-{round}"),
     ];
-    let row = |(n, key): (i64, &String)| Sourced {
-        row: attachment(key),
-        source: Some(Source {
-            app_id: app_id(writer),
-            offset: 3 * round + n,
-        }),
-    };
+    let row = |(n, key): (i64, &String)| sourced_from(&app_id(writer), 3 * round + n, key);
     (0..).zip(&keys).map(row).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_writers_compactions_and_removals_leave_each_key_once() {
-    let (_folder, location) = folder();
+    let (_folder, location, first) = new_table();
     // Rows that are removed during the storm.
-    let first = table::<AttachmentRow>(&location);
-    let doomed: Vec<String> = (0..ROUNDS).map(|n| format!("doomed-{n}")).collect();
-    for key in &doomed {
-        first.append(unsourced([attachment(key)]), none()).await.unwrap();
+    let doomed = attachments("doomed", 0..ROUNDS);
+    for row in doomed.clone() {
+        add(&first, [row]).await;
     }
 
     let storm = async {
@@ -62,11 +54,10 @@ async fn concurrent_writers_compactions_and_removals_leave_each_key_once() {
                 }
             });
         }
-        let table_of_remover = table::<AttachmentRow>(&location);
         writers.spawn(async move {
-            for key in &doomed {
-                let ids = BTreeMap::from([(DAY, HashSet::from([Arc::from(key.as_str())]))]);
-                assert_eq!(table_of_remover.remove(ids).await.unwrap().rows, 1, "{key}");
+            for AttachmentRow { media_id, .. } in doomed {
+                let removed = first.remove(ids([media_id.as_str()])).await.unwrap();
+                assert_eq!(removed.rows, 1, "{media_id}");
             }
         });
         let compacted = table::<AttachmentRow>(&location);
@@ -81,14 +72,10 @@ async fn concurrent_writers_compactions_and_removals_leave_each_key_once() {
         .await
         .expect("the storm ends");
 
-    let mut expected: Vec<String> = (0..WRITERS)
-        .flat_map(|writer| (0..ROUNDS).flat_map(move |round| rows(writer, round)))
-        .map(|sourced| sourced.row.media_id)
-        .collect();
-    expected.sort();
-    expected.dedup();
+    let written = (0..WRITERS).flat_map(|writer| (0..ROUNDS).flat_map(move |round| rows(writer, round)));
+    let expected: BTreeSet<String> = written.map(|sourced| sourced.row.media_id).collect();
     let fresh = table::<AttachmentRow>(&location);
-    assert_eq!(texts(&fresh, "media_id").await, expected);
+    assert_eq!(texts(&fresh, "media_id").await, Vec::from_iter(expected));
     let apps: Vec<AppId> = (0..WRITERS).map(app_id).collect();
     let positions = fresh.positions(&apps).await.unwrap();
     assert!(positions.len() == apps.len() && positions.values().all(|next| *next == 3 * ROUNDS));

@@ -51,17 +51,8 @@ pub(crate) enum Decision {
 
 /// Compares the positions of a partition; `position` is the table's next offset, if it has one.
 pub(crate) fn compare(table: &str, partition: &Assigned, position: Option<i64>) -> Decision {
-    let Assigned {
-        topic,
-        partition: id,
-        committed,
-        metadata: note,
-        start,
-        first,
-        end,
-        ..
-    } = partition;
-    let (committed, first, end) = (*committed, *first, *end);
+    let (topic, id, note) = (&partition.topic, partition.partition, &partition.metadata);
+    let (committed, start, first, end) = (partition.committed, partition.start, partition.first, partition.end);
     if let Some(ahead) = position.filter(|&position| position > end) {
         return Decision::Refuse(format!(
             "table {table} has rows up to offset {ahead} of {topic}[{id}], but the topic ends at {end}: the topic was recreated, or the table belongs to another broker. \
@@ -69,8 +60,8 @@ pub(crate) fn compare(table: &str, partition: &Assigned, position: Option<i64>) 
         ));
     }
     match (committed, position) {
-        (None, None) if *start > first => Decision::SetPosition {
-            to: *start,
+        (None, None) if start > first => Decision::SetPosition {
+            to: start,
             reason: format!(
                 "the new group starts at offset {start} of {topic}[{id}], according to EVENTHUB_AUTO_OFFSET_RESET"
             ),
@@ -101,13 +92,7 @@ pub(crate) fn compare(table: &str, partition: &Assigned, position: Option<i64>) 
 }
 
 fn rewind(table: &str, partition: &Assigned, committed: i64, position: Option<i64>) -> Decision {
-    let Assigned {
-        topic,
-        partition: id,
-        first,
-        ..
-    } = partition;
-    let first = *first;
+    let (topic, id, first) = (&partition.topic, partition.partition, partition.first);
     let to = position.unwrap_or(first).max(first);
     let found = position.map_or_else(
         || "has no position".to_owned(),
@@ -132,8 +117,6 @@ fn rewind(table: &str, partition: &Assigned, committed: i64, position: Option<i6
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     /// A topic with the records 100 to 1000.
@@ -150,86 +133,8 @@ mod tests {
         }
     }
 
-    fn decided(
-        committed: Option<i64>,
-        note: Option<CommitMetadata>,
-        position: Option<i64>,
-    ) -> (&'static str, i64, String) {
-        match compare("xact_events", &partition(committed, note), position) {
-            Decision::Agree => ("agree", -1, String::new()),
-            Decision::Rewind { to, reason, .. } => ("rewind", to, reason),
-            Decision::SetPosition { to, reason } => ("set position", to, reason),
-            Decision::Refuse(reason) => ("refuse", -1, reason),
-        }
-    }
-
-    #[test]
-    fn a_table_at_or_ahead_of_the_group_agrees() {
-        for position in [500, 501, 1000] {
-            assert_eq!(decided(Some(500), None, Some(position)).0, "agree", "{position}");
-        }
-        assert_eq!(decided(None, None, None).0, "agree", "a first start");
-        assert_eq!(
-            decided(Some(100), None, None).0,
-            "agree",
-            "a first start, again before any record"
-        );
-        assert_eq!(
-            decided(Some(40), None, None).0,
-            "agree",
-            "and after its first records expired"
-        );
-        assert_eq!(decided(None, None, Some(100)).0, "agree");
-        assert_eq!(
-            decided(Some(200), Some(CommitMetadata::OperatorReset), Some(900)).0,
-            "agree",
-            "reset to read again"
-        );
-    }
-
-    #[test]
-    fn a_table_ahead_of_the_topic_is_refused() {
-        for committed in [None, Some(500), Some(1001)] {
-            let (decision, _, why) = decided(committed, None, Some(1001));
-            assert_eq!(decision, "refuse");
-            assert!(
-                why.contains("KAFKA_CONSUMER_GROUP_PREFIX") && why.contains("1001"),
-                "{why}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_recreated_topic_is_read_from_its_first_record_even_if_it_has_grown_past_the_table() {
-        let (decision, to, _) = decided(None, None, Some(900));
-        assert_eq!((decision, to), ("set position", 100));
-        let (decision, to, _) = decided(Some(120), Some(CommitMetadata::TopicRecreated), Some(900));
-        assert_eq!((decision, to), ("set position", 120));
-    }
-
-    #[test]
-    fn a_table_behind_the_group_is_read_again_from_its_own_position() {
-        let (decision, to, why) = decided(Some(500), None, Some(300));
-        assert_eq!((decision, to), ("rewind", 300));
-        assert!(
-            why.contains("300") && why.contains("500") && !why.contains("reconcile"),
-            "{why}"
-        );
-        let (decision, to, why) = decided(Some(500), None, Some(60));
-        assert_eq!((decision, to), ("rewind", 100));
-        assert!(why.contains("from 60 to 100 are no longer in the topic"), "{why}");
-        let (decision, to, _) = decided(Some(500), None, None);
-        assert_eq!((decision, to), ("rewind", 100), "another table");
-    }
-
-    #[test]
-    fn a_reset_by_an_operator_may_skip_records() {
-        for position in [Some(300), None] {
-            assert_eq!(
-                decided(Some(500), Some(CommitMetadata::OperatorReset), position).0,
-                "agree"
-            );
-        }
+    fn decide(committed: Option<i64>, note: Option<CommitMetadata>, position: Option<i64>) -> Decision {
+        compare("xact_events", &partition(committed, note), position)
     }
 
     fn noted(table: &str, position: Option<i64>) -> Option<CommitMetadata> {
@@ -237,55 +142,91 @@ mod tests {
     }
 
     #[test]
-    fn a_position_behind_the_group_as_noted_agrees() {
-        for (was, is) in [
-            (Some(300), Some(300)),
-            (Some(300), Some(400)),
-            (None, None),
-            (None, Some(300)),
+    fn a_table_agrees_if_nothing_that_it_lacks_would_be_skipped() {
+        let reset = || Some(CommitMetadata::OperatorReset);
+        for (case, committed, note, position) in [
+            ("at the group's offset", Some(500), None, Some(500)),
+            ("ahead of the group", Some(500), None, Some(501)),
+            ("at the end of the topic", Some(500), None, Some(1000)),
+            ("a first start", None, None, None),
+            ("a first start, again before any record", Some(100), None, None),
+            ("and after its first records expired", Some(40), None, None),
+            ("at the first record", None, None, Some(100)),
+            ("reset to read again", Some(200), reset(), Some(900)),
+            ("reset to skip records", Some(500), reset(), Some(300)),
+            ("reset, without a position", Some(500), reset(), None),
+            ("as noted", Some(500), noted("xact_events", Some(300)), Some(300)),
+            (
+                "ahead of the note",
+                Some(500),
+                noted("xact_events", Some(300)),
+                Some(400),
+            ),
+            ("no position, as noted", Some(500), noted("xact_events", None), None),
+            ("the first position", Some(500), noted("xact_events", None), Some(300)),
         ] {
-            let (decision, ..) = decided(Some(500), noted("xact_events", was), is);
-            assert_eq!(decision, "agree", "{was:?} {is:?}");
+            assert_eq!(decide(committed, note, position), Decision::Agree, "{case}");
         }
     }
 
     #[test]
-    fn a_table_that_has_lost_its_noted_position_is_read_again() {
-        for (note, is, from) in [
-            (noted("xact_events", Some(300)), Some(299), 299),
-            (noted("xact_events", Some(300)), None, 100),
-            // Writing it was switched off, so only other tables were noted.
-            (noted("xact_attachments", Some(500)), Some(300), 300),
-            (Some(CommitMetadata::Tables(BTreeMap::new())), Some(300), 300),
-        ] {
-            let (decision, to, _) = decided(Some(500), note.clone(), is);
-            assert_eq!((decision, to), ("rewind", from), "{note:?} {is:?}");
-        }
-    }
-
-    #[test]
-    fn expired_records_that_a_restored_table_lacks_are_counted() {
-        let noted = noted("xact_events", Some(300));
-        for (position, expected) in [(40, 60), (99, 1), (100, 0), (299, 0)] {
-            let Decision::Rewind { expired, reason, .. } =
-                compare("xact_events", &partition(Some(500), noted.clone()), Some(position))
-            else {
-                panic!("{position}");
+    fn a_table_ahead_of_the_topic_is_refused() {
+        for committed in [None, Some(500), Some(1001)] {
+            let Decision::Refuse(why) = decide(committed, None, Some(1001)) else {
+                panic!("{committed:?}");
             };
-            assert_eq!(expired, expected, "{position}");
-            assert_eq!(reason.contains("reconcile"), expected > 0, "{reason}");
+            assert!(why.contains("KAFKA_CONSUMER_GROUP_PREFIX"), "{why}");
+            assert!(why.contains("1001"), "{why}");
         }
     }
 
     #[test]
-    fn a_new_group_that_starts_late_sets_the_tables_position() {
-        let starts_late = Assigned {
+    fn a_position_is_set_for_a_recreated_topic_and_for_a_new_group_that_starts_late() {
+        let late = Assigned {
             start: 1000,
             ..partition(None, None)
         };
-        assert!(matches!(
-            compare("t", &starts_late, None),
-            Decision::SetPosition { to: 1000, .. }
-        ));
+        let recreated = partition(Some(120), Some(CommitMetadata::TopicRecreated));
+        // Even if the topic has grown past the table.
+        for (partition, position, expected) in [
+            (partition(None, None), Some(900), 100),
+            (recreated, Some(900), 120),
+            (late, None, 1000),
+        ] {
+            let decision = compare("xact_events", &partition, position);
+            let is_set = matches!(decision, Decision::SetPosition { to, .. } if to == expected);
+            assert!(is_set, "{decision:?}");
+        }
+    }
+
+    #[test]
+    fn a_table_that_has_lost_rows_is_read_again_and_expired_records_are_counted() {
+        let others = noted("xact_attachments", Some(500));
+        let none = Some(CommitMetadata::Tables([].into()));
+        let noted = |position| noted("xact_events", position);
+        for (note, position, from, missing) in [
+            (None, Some(300), 300, 0),
+            (None, Some(60), 100, 40),
+            (None, None, 100, 0),
+            (noted(Some(300)), Some(299), 299, 0),
+            (noted(Some(300)), Some(100), 100, 0),
+            (noted(Some(300)), Some(99), 100, 1),
+            (noted(Some(300)), Some(40), 100, 60),
+            (noted(Some(300)), None, 100, 0),
+            // Writing it was switched off, so only other tables were noted.
+            (others, Some(300), 300, 0),
+            (none, Some(300), 300, 0),
+        ] {
+            let case = format!("{note:?} {position:?}");
+            let Decision::Rewind { to, reason, expired } = decide(Some(500), note, position) else {
+                panic!("{case}");
+            };
+            assert_eq!((to, expired), (from, missing), "{case}");
+            assert_eq!(reason.contains("reconcile"), missing > 0, "{reason}");
+            let gap = format!("from {} to 100 are no longer in the topic", 100 - missing);
+            assert_eq!(reason.contains(&gap), missing > 0, "{reason}");
+            let names = |offset: i64| reason.contains(&offset.to_string());
+            assert!(names(500) && position.is_none_or(names), "{reason}");
+        }
     }
 }

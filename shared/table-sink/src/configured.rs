@@ -5,10 +5,7 @@ use std::sync::Arc;
 use xact_config::Settings;
 use xact_contracts::redaction::redact_text;
 use xact_contracts::topology::Stage;
-use xact_lake::{
-    AttachmentRow, ConnectError, Connection, EventRow, FailedRow, Location, LocationError, Table, TableOptions,
-    TableRow,
-};
+use xact_lake::{AttachmentRow, Connection, EventRow, FailedRow, Location, Table, TableOptions, TableRow};
 use xact_runtime::SetupError;
 use xact_telemetry::metrics::count_onelake;
 
@@ -64,21 +61,13 @@ pub enum OpenTableError {
         /// The name of the table.
         table: &'static str,
     },
-    /// The setting is not a location.
-    #[error("{variable}: {}", redact_text(&error.to_string()))]
-    Location {
+    /// The setting is not a location, or there is no identity for OneLake.
+    #[error("{variable}: {reason}")]
+    Unusable {
         /// The environment variable.
         variable: &'static str,
-        /// What is wrong with its value.
-        error: LocationError,
-    },
-    /// There is no identity for OneLake.
-    #[error("{variable}: {}", redact_text(&error.to_string()))]
-    Connect {
-        /// The environment variable.
-        variable: &'static str,
-        /// What is missing.
-        error: ConnectError,
+        /// What is wrong, redacted.
+        reason: String,
     },
 }
 
@@ -100,9 +89,13 @@ pub fn table<R: Configured>(settings: &Settings) -> Result<Table<R>, OpenTableEr
             table: R::NAME,
         });
     }
-    let location = Location::parse(path).map_err(|error| OpenTableError::Location { variable, error })?;
+    let unusable = |reason: String| OpenTableError::Unusable {
+        variable,
+        reason: redact_text(&reason),
+    };
+    let location = Location::parse(path).map_err(|error| unusable(error.to_string()))?;
     let connection = Connection::to(&location, || settings.identity(), settings.ca_file())
-        .map_err(|error| OpenTableError::Connect { variable, error })?;
+        .map_err(|error| unusable(error.to_string()))?;
     let connection = connection.observed(Arc::new(|operation, class, price| {
         count_onelake(R::STAGE, R::NAME, operation, class, price);
     }));

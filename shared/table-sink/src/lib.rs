@@ -10,11 +10,9 @@
 mod agreement;
 mod configured;
 mod sink;
-mod sourced;
 mod unavailable;
 mod undated;
 
 pub use configured::{Configured, OpenTableError, table};
-pub use sink::TableSink;
-pub use sourced::sourced;
+pub use sink::{TableSink, sourced};
 pub use undated::{UndatedRows, WINDOW_DAYS};

@@ -6,15 +6,15 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 use crate::agreement::{self, Decision};
 use crate::configured::{Configured, OpenTableError, table};
 use crate::unavailable::unavailable_on_error;
 use xact_config::Settings;
 use xact_contracts::ids::AppId;
-use xact_lake::{Appended, Key, Sourced, Table, TableRow};
-use xact_runtime::{AssignError, Assigned, Starts, Unavailable};
+use xact_lake::{Appended, Key, Source, Sourced, Table, TableRow};
+use xact_runtime::{AssignError, Assigned, Delivered, Starts, Unavailable};
 use xact_telemetry::metrics::{Status, metrics};
 
 /// A table that a stage writes to. Without a table (`ENABLE_DELTA_WRITES=false`), writes do nothing.
@@ -60,12 +60,8 @@ impl<R: TableRow> TableSink<R> {
     #[must_use]
     pub fn position_note(&self, app_id: &AppId) -> Option<(String, Option<i64>)> {
         self.table.as_ref()?;
-        let position = self.known().get(app_id).copied().flatten();
+        let position = self.positions.lock().get(app_id).copied().flatten();
         Some((R::NAME.to_owned(), position))
-    }
-
-    fn known(&self) -> MutexGuard<'_, BTreeMap<AppId, Option<i64>>> {
-        self.positions.lock()
     }
 
     /// Compares the table's positions with those of the group and the topic (see [`agreement`]). Returns the partitions that
@@ -102,7 +98,7 @@ impl<R: TableRow> TableSink<R> {
             }
         }
         unavailable_on_error(table.set_positions(&moved)).await?;
-        let mut known = self.known();
+        let mut known = self.positions.lock();
         for app_id in app_ids {
             let position = moved.get(&app_id).or_else(|| positions.get(&app_id)).copied();
             known.insert(app_id, position);
@@ -149,7 +145,7 @@ impl<R: TableRow> TableSink<R> {
         let appended = appended?;
         count(R::NAME, &appended);
         if appended.version.is_some() {
-            let mut known = self.known();
+            let mut known = self.positions.lock();
             for (app_id, next) in positions {
                 let position = known.entry(app_id.clone()).or_default();
                 *position = (*position).max(Some(*next));
@@ -191,6 +187,15 @@ impl<R: TableRow> TableSink<R> {
             None => Ok(HashSet::new()),
         }
     }
+}
+
+/// Adds the record's position to its row. A record that did not come from the topic (`/invoke`) has none.
+pub fn sourced<I, R>(record: &Delivered<I>, row: R) -> Sourced<R> {
+    let source = record.app_id.clone().map(|app_id| Source {
+        app_id,
+        offset: record.source.offset,
+    });
+    Sourced { row, source }
 }
 
 fn count(table: &str, appended: &Appended) {

@@ -35,13 +35,13 @@ pub struct Bench {
 impl Bench {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let processor = open(folder.path(), &TableOptions::default());
+        let processor = open(folder.path(), &options());
         Self { folder, processor }
     }
 
     /// Another process with the same tables.
     pub fn another(&self) -> ResultProcessor {
-        open(self.folder.path(), &TableOptions::default())
+        open(self.folder.path(), &options())
     }
 
     /// Another process with the same tables, whose storage has faults.
@@ -76,16 +76,17 @@ impl Bench {
     }
 
     /// Returns the sorted media ids of the rows of both tables: attachments, failures.
-    pub async fn media(&self) -> (Vec<String>, Vec<String>) {
-        (
-            media(&table::<AttachmentRow>(self.folder.path(), &TableOptions::default())).await,
-            media(&table::<FailedRow>(self.folder.path(), &TableOptions::default())).await,
-        )
+    pub async fn media(&self) -> [Vec<String>; 2] {
+        let (folder, options) = (self.folder.path(), options());
+        [
+            media(&table::<AttachmentRow>(folder, &options)).await,
+            media(&table::<FailedRow>(folder, &options)).await,
+        ]
     }
 
     /// Returns the number of rows of both tables.
     pub async fn counts(&self) -> (usize, usize) {
-        let (attachments, failed) = self.media().await;
+        let [attachments, failed] = self.media().await;
         (attachments.len(), failed.len())
     }
 }
@@ -109,20 +110,25 @@ fn table<R: TableRow>(folder: &Path, options: &TableOptions) -> Table<R> {
 }
 
 fn open(folder: &Path, options: &TableOptions) -> ResultProcessor {
-    ResultProcessor::with_tables(
-        TableSink::of(table(folder, options)),
-        TableSink::of(table(folder, options)),
-    )
+    let (attachments, failed) = (table(folder, options), table(folder, options));
+    ResultProcessor::with_tables(TableSink::of(attachments), TableSink::of(failed))
 }
 
 async fn media<R: TableRow>(table: &Table<R>) -> Vec<String> {
     let batches = table.scan(&["media_id"]).await.unwrap();
-    let mut media: Vec<String> = batches
-        .iter()
-        .flat_map(|batch| batch.column(0).as_string::<i32>().iter().flatten().map(str::to_owned))
+    let columns = batches.iter().map(|batch| batch.column(0).as_string::<i32>());
+    let mut media: Vec<String> = columns
+        .flat_map(|ids| ids.iter().flatten().map(str::to_owned))
         .collect();
     media.sort();
     media
+}
+
+/// Returns the sorted media ids of attachments.
+pub fn media_ids(names: &[&str]) -> Vec<String> {
+    let mut ids: Vec<String> = names.iter().map(|name| media_id(name)).collect();
+    ids.sort();
+    ids
 }
 
 /// Processes results of partition 0 with offsets from `first`.
@@ -138,20 +144,19 @@ pub async fn handle_of(
     results: &[DownloadResult],
 ) -> Result<(), Unavailable> {
     let app_id = AppId::new("xact-result-processor", TOPIC, partition);
-    let records: Vec<Delivered<DownloadResult>> = (first..)
-        .zip(results)
-        .map(|(offset, input)| Delivered {
-            input: input.clone(),
-            source: SourceRecord {
-                topic: TOPIC.to_owned(),
-                partition,
-                offset,
-                timestamp: None,
-            },
-            record_timestamp: None,
-            app_id: Some(app_id.clone()),
-        })
-        .collect();
+    let source = |offset| SourceRecord {
+        topic: TOPIC.to_owned(),
+        partition,
+        offset,
+        timestamp: None,
+    };
+    let record = |(offset, input): (i64, &DownloadResult)| Delivered {
+        input: input.clone(),
+        source: source(offset),
+        record_timestamp: None,
+        app_id: Some(app_id.clone()),
+    };
+    let records: Vec<_> = (first..).zip(results).map(record).collect();
     let next = first + i64::try_from(results.len()).unwrap();
     let batch = Batch {
         records: records.iter().collect(),
@@ -168,6 +173,14 @@ pub async fn handle_of(
 
 pub fn media_id(name: &str) -> String {
     xact_contracts::ids::media_id("t", name).to_string()
+}
+
+pub fn completed(name: &str) -> DownloadResult {
+    result(name, "completed", 0)
+}
+
+pub fn failed(name: &str) -> DownloadResult {
+    result(name, "failed_permanent", 0)
 }
 
 pub fn result(name: &str, status: &str, replay_count: u32) -> DownloadResult {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use reqwest::{Request, Response, StatusCode};
 use secrecy::ExposeSecret;
 
@@ -141,6 +142,12 @@ fn client(ca_file: Option<&Path>) -> Result<reqwest::Client, ConnectError> {
     client.build().map_err(|error| ConnectError::Client(chain(&error)))
 }
 
+/// Returns the Blob host for a DFS host: `onelake.dfs.fabric.microsoft.com`, regional hosts and private links each have
+/// one. A host without `.dfs.` (an emulator) serves both protocols.
+pub(crate) fn blob_host(dfs_host: &str) -> String {
+    dfs_host.replacen(".dfs.", ".blob.", 1)
+}
+
 /// The HTTP client with its identity.
 pub(crate) struct Http {
     client: reqwest::Client,
@@ -172,11 +179,10 @@ impl Http {
         let now = Instant::now();
         match answer.status() {
             StatusCode::UNAUTHORIZED => Err(SendError::Unauthorized(code(&answer))),
-            StatusCode::FORBIDDEN => {
-                let state = Box::new(self.access.refused(token.principal(), now));
-                let code = code(&answer);
-                Err(SendError::Forbidden { state, code })
-            }
+            StatusCode::FORBIDDEN => Err(SendError::Forbidden {
+                state: Box::new(self.access.refused(token.principal(), now)),
+                code: code(&answer),
+            }),
             status => {
                 if status.is_success() {
                     self.access.granted(now);
@@ -205,7 +211,27 @@ impl Http {
 
     /// Returns what the requests have cost so far.
     pub(crate) fn bill(&self) -> Bill {
-        self.meter.bill()
+        self.meter.bill.lock().clone()
+    }
+
+    /// Sends a request of a client crate, as [`Http::send`] does.
+    pub(crate) async fn forward(
+        &self,
+        method: &str,
+        url: &url::Url,
+        headers: &[(&str, &str)],
+        body: &Bytes,
+    ) -> Result<Response, SendError> {
+        let build = || {
+            // The methods of the client crates are valid.
+            let method = http::Method::from_bytes(method.as_bytes()).unwrap_or_default();
+            let mut request = self.request(method, url.clone());
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            request.body(body.clone()).build()
+        };
+        self.send(build).await
     }
 
     /// Starts to build a request.
@@ -265,7 +291,12 @@ impl SendError {
 /// Returns the error code of a response.
 fn code(answer: &Response) -> Option<String> {
     let code = answer.headers().get("x-ms-error-code")?.to_str().ok()?;
-    (code.len() < 80 && code.bytes().all(|byte| byte.is_ascii_alphanumeric())).then(|| code.to_owned())
+    is_service_code(code).then(|| code.to_owned())
+}
+
+/// Returns whether this is an error code of the service, which is one word.
+pub(crate) fn is_service_code(code: &str) -> bool {
+    code.len() < 80 && code.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// Returns the text of an error and its causes, each once and without the URL.

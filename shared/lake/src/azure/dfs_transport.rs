@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use azure_core_legacy::error::{Error, ErrorKind, ResultExt};
+use azure_core_legacy::error::{Error, ErrorKind};
 use azure_core_legacy::headers::{HeaderName, HeaderValue, Headers};
 use azure_core_legacy::{Body, HttpClient, Request, Response, Result, StatusCode};
 use futures::TryStreamExt;
@@ -19,41 +19,30 @@ pub(crate) struct DfsTransport(pub(crate) Arc<Http>);
 #[async_trait]
 impl HttpClient for DfsTransport {
     async fn execute_request(&self, request: &Request) -> Result<Response> {
-        let method = http::Method::from_bytes(request.method().as_ref().as_bytes()).map_kind(ErrorKind::Other)?;
-        let Body::Bytes(bytes) = request.body() else {
+        let Body::Bytes(body) = request.body() else {
             return Err(Error::message(ErrorKind::Other, "only bodies in memory are supported"));
         };
-        let build = || {
-            let mut built = self.0.request(method.clone(), request.url().clone());
-            for (name, value) in request.headers().iter() {
-                built = built.header(name.as_str(), value.as_str());
-            }
-            built.body(bytes.clone()).build()
-        };
-        let answer = self.0.send(build).await.map_err(|error| {
+        let headers = request.headers().iter();
+        let headers: Vec<_> = headers.map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let method = request.method();
+        let sent = self.0.forward(method.as_ref(), request.url(), &headers, body).await;
+        let answer = sent.map_err(|error| {
             // The crate retries I/O errors only.
             let kind = match &error {
                 SendError::Network { .. } => ErrorKind::Io,
-                SendError::Identity(_) | SendError::Unauthorized(_) | SendError::Forbidden { .. } => {
-                    ErrorKind::Credential
-                }
+                _ => ErrorKind::Credential,
             };
             Error::new(kind, error)
         })?;
         let status = StatusCode::try_from(answer.status().as_u16())
             .map_err(|_| Error::message(ErrorKind::Other, format!("status {}", answer.status().as_u16())))?;
-        let headers = headers(answer.headers());
-        let body = answer
-            .bytes_stream()
-            .map_err(|error| Error::new(ErrorKind::Io, SendError::network(error)));
+        let text = |(name, value): (&http::HeaderName, &http::HeaderValue)| -> Option<(HeaderName, HeaderValue)> {
+            Some((name.as_str().to_owned().into(), value.to_str().ok()?.to_owned().into()))
+        };
+        let headers: HashMap<_, _> = answer.headers().iter().filter_map(text).collect();
+        let headers = Headers::from(headers);
+        let body = answer.bytes_stream();
+        let body = body.map_err(|error| Error::new(ErrorKind::Io, SendError::network(error)));
         Ok(Response::new(status, headers, Box::pin(body)))
     }
-}
-
-fn headers(found: &http::HeaderMap) -> Headers {
-    let text: HashMap<HeaderName, HeaderValue> = found
-        .iter()
-        .filter_map(|(name, value)| Some((name.as_str().to_owned().into(), value.to_str().ok()?.to_owned().into())))
-        .collect();
-    text.into()
 }

@@ -14,15 +14,11 @@ pub type RequestObserver = Arc<dyn Fn(Operation, BillingClass, u64) + Send + Syn
 /// The bill of a connection.
 #[derive(Default)]
 pub(crate) struct Meter {
-    bill: Mutex<Bill>,
+    pub(crate) bill: Mutex<Bill>,
     pub(crate) observer: Option<RequestObserver>,
 }
 
 impl Meter {
-    pub(crate) fn bill(&self) -> Bill {
-        self.bill.lock().clone()
-    }
-
     /// Adds a request that has a response. One that failed authentication is not billed.
     pub(crate) fn count(&self, request: &Billed, status: StatusCode, response_bytes: Option<u64>) {
         if status == StatusCode::UNAUTHORIZED {
@@ -54,28 +50,19 @@ impl Billed {
         // The parameters that decide the price need no decoding.
         let query = |name: &str| {
             let pairs = url.query().unwrap_or_default().split('&');
-            pairs
-                .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-                .find_map(|(key, value)| (key == name).then_some(value))
+            let mut pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+            pairs.find_map(|(key, value)| (key == name).then_some(value))
         };
-        let method = request.method().as_str();
-        let protocol = Protocol::of_request(
-            method,
-            url.host_str().unwrap_or_default(),
-            |name| query(name).is_some(),
-            header,
-        );
+        let (method, host) = (request.method().as_str(), url.host_str().unwrap_or_default());
+        let protocol = Protocol::of_request(method, host, |name| query(name).is_some(), header);
         let has_path = url.path().trim_matches('/').contains('/');
         let operation = Operation::of_request(protocol, method, has_path, query, |name| header(name).is_some());
         let content_length = || header(CONTENT_LENGTH.as_str()).and_then(|length| length.parse().ok());
-        let in_memory = request
-            .body()
-            .and_then(reqwest::Body::as_bytes)
-            .map(|body| body.len() as u64);
+        let in_memory = request.body().and_then(reqwest::Body::as_bytes);
         Self {
             operation,
             class: operation.class(protocol),
-            body_bytes: in_memory.or_else(content_length).unwrap_or(0),
+            body_bytes: in_memory.map_or_else(|| content_length().unwrap_or(0), |body| body.len() as u64),
         }
     }
 }

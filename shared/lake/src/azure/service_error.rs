@@ -2,9 +2,9 @@
 //!
 //! The errors of both client crates are converted to a [`RequestError`], so that codes are classified in one place.
 
-use std::fmt;
+use std::{fmt, iter};
 
-use crate::azure::connection::{SendError, chain};
+use crate::azure::connection::{SendError, chain, is_service_code};
 
 /// Why a request failed.
 #[derive(Debug)]
@@ -29,7 +29,8 @@ impl RequestError {
         }
     }
 
-    fn code(&self) -> &str {
+    /// Returns the service's code, if there is one.
+    pub(crate) fn code(&self) -> &str {
         match self {
             Self::Refused { code, .. } => code,
             Self::Failed(_) => "",
@@ -49,33 +50,28 @@ impl RequestError {
 
     /// Returns whether the workspace or the item does not exist, which says nothing about the file.
     pub(crate) fn is_item_missing(&self) -> bool {
-        [
-            "FilesystemNotFound",
-            "ContainerNotFound",
-            "WorkspaceNotFound",
-            "ArtifactNotFound",
-            "ItemNotFound",
-        ]
-        .contains(&self.code())
+        matches!(
+            self.code(),
+            "FilesystemNotFound" | "ContainerNotFound" | "WorkspaceNotFound" | "ArtifactNotFound" | "ItemNotFound"
+        )
     }
 
     /// Returns whether the path itself cannot be written: its name is not allowed, or it is a folder, or a folder above it is
     /// a file. A retry does not help.
     pub(crate) fn is_path_refused(&self) -> bool {
-        match self.status() {
-            Some(400) => ["InvalidResourceName", "InvalidUri", "InvalidPathName"].contains(&self.code()),
-            Some(409) => [
-                "PathConflict",
-                "InvalidDestinationPath",
-                "ResourceTypeMismatch",
-                "DestinationPathIsDirectory",
-                "PathAlreadyExists",
-                "ParentNotADirectory",
-            ]
-            .contains(&self.code()),
-            Some(414) => true,
-            _ => false,
-        }
+        matches!(
+            (self.status(), self.code()),
+            (Some(400), "InvalidResourceName" | "InvalidUri" | "InvalidPathName")
+                | (
+                    Some(409),
+                    "PathConflict" | "InvalidDestinationPath" | "ResourceTypeMismatch"
+                )
+                | (
+                    Some(409),
+                    "DestinationPathIsDirectory" | "PathAlreadyExists" | "ParentNotADirectory"
+                )
+                | (Some(414), _)
+        )
     }
 
     /// Returns whether the file was written over DFS and the operation is only for blobs that were not.
@@ -90,14 +86,14 @@ impl RequestError {
 
     /// Returns whether the service does not support a header that the request needs.
     fn is_header_refused(&self) -> bool {
-        [
-            "UnsupportedHeader",
-            "InvalidHeaderValue",
-            "ConditionHeadersNotSupported",
-        ]
-        .contains(&self.code())
+        matches!(
+            self.code(),
+            "UnsupportedHeader" | "InvalidHeaderValue" | "ConditionHeadersNotSupported"
+        )
     }
 }
+
+impl std::error::Error for RequestError {}
 
 /// The text for operators.
 impl fmt::Display for RequestError {
@@ -133,10 +129,7 @@ impl fmt::Display for RequestError {
 impl From<azure_core::Error> for RequestError {
     fn from(error: azure_core::Error) -> Self {
         if let azure_core::error::ErrorKind::HttpResponse { status, error_code, .. } = error.kind() {
-            return Self::Refused {
-                status: (*status).into(),
-                code: service_code(error_code.as_deref()),
-            };
+            return refused((*status).into(), error_code.as_deref());
         }
         Self::Failed(send_error_or_chain(&error))
     }
@@ -145,89 +138,65 @@ impl From<azure_core::Error> for RequestError {
 impl From<azure_core_legacy::Error> for RequestError {
     fn from(error: azure_core_legacy::Error) -> Self {
         if let azure_core_legacy::error::ErrorKind::HttpResponse { status, error_code } = error.kind() {
-            return Self::Refused {
-                status: u16::from(*status),
-                code: service_code(error_code.as_deref()),
-            };
+            return refused((*status).into(), error_code.as_deref());
         }
-        match error.downcast_ref::<SendError>() {
-            Some(error) => Self::Failed(error.to_string()),
-            None => Self::Failed(send_error_or_chain(&error)),
-        }
+        let sent = error.downcast_ref::<SendError>();
+        Self::Failed(sent.map_or_else(|| send_error_or_chain(&error), SendError::to_string))
     }
 }
 
-/// Returns an error code of the service. It is one word; a client crate may use a sentence instead, which is dropped.
-fn service_code(code: Option<&str>) -> String {
-    code.filter(|code| code.len() < 80 && code.bytes().all(|byte| byte.is_ascii_alphanumeric()))
-        .unwrap_or_default()
-        .to_owned()
+/// Returns an error of the service. A client crate may use a sentence instead of the code, which is dropped.
+fn refused(status: u16, code: Option<&str>) -> RequestError {
+    let code = code.filter(|code| is_service_code(code)).unwrap_or_default();
+    RequestError::Refused {
+        status,
+        code: code.to_owned(),
+    }
 }
 
 /// Returns the connection's own text if the error comes from it, because it names the remedy.
 fn send_error_or_chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut next = Some(error);
-    while let Some(cause) = next {
-        if let Some(error) = cause.downcast_ref::<SendError>() {
-            return error.to_string();
-        }
-        next = cause.source();
-    }
-    chain(error)
+    let mut causes = iter::successors(Some(error), |cause| cause.source());
+    let sent = causes.find_map(|cause| cause.downcast_ref::<SendError>());
+    sent.map_or_else(|| chain(error), SendError::to_string)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn refused(status: u16, code: &str) -> RequestError {
-        RequestError::Refused {
-            status,
-            code: code.to_owned(),
-        }
-    }
-
     #[test]
     fn a_missing_item_is_not_a_missing_file() {
-        assert!(refused(404, "BlobNotFound").is_not_found());
-        assert!(refused(404, "").is_not_found());
-        let item = refused(404, "ArtifactNotFound");
+        assert!(refused(404, Some("BlobNotFound")).is_not_found());
+        assert!(refused(404, None).is_not_found());
+        let item = refused(404, Some("ArtifactNotFound"));
         assert!(!item.is_not_found() && item.to_string().contains("check the workspace"));
     }
 
     #[test]
-    fn only_errors_of_the_path_are_permanent() {
-        assert!(refused(409, "ResourceTypeMismatch").is_path_refused());
-        assert!(refused(400, "InvalidUri").is_path_refused());
-        for (status, code) in [
-            (409, "BlobAlreadyExists"),
-            (409, "LeaseIdMissing"),
-            (400, "Md5Mismatch"),
-            (503, "ServerBusy"),
+    fn an_error_of_the_path_is_permanent_and_a_conflict_with_another_cause_names_possible_causes() {
+        for (status, code, is_permanent, names_causes) in [
+            (409, "ResourceTypeMismatch", true, false),
+            (409, "PathConflict", true, false),
+            (400, "InvalidUri", true, false),
+            (409, "BlobAlreadyExists", false, false),
+            (409, "LeaseIdMissing", false, true),
+            (409, "BlobImmutableDueToPolicy", false, true),
+            (409, "", false, true),
+            (400, "Md5Mismatch", false, false),
+            (503, "ServerBusy", false, false),
         ] {
-            assert!(!refused(status, code).is_path_refused(), "{code}");
-        }
-    }
-
-    #[test]
-    fn a_conflict_with_another_cause_than_the_path_names_possible_causes() {
-        for code in ["BlobImmutableDueToPolicy", "LeaseIdMissing", ""] {
-            assert!(refused(409, code).to_string().contains("immutability policy"), "{code}");
-        }
-        for code in ["BlobAlreadyExists", "PathConflict"] {
-            assert!(
-                !refused(409, code).to_string().contains("immutability policy"),
-                "{code}"
-            );
+            let error = refused(status, Some(code));
+            assert_eq!(error.is_path_refused(), is_permanent, "{code}");
+            let named = error.to_string().contains("immutability policy");
+            assert_eq!(named, names_causes, "{error}");
         }
     }
 
     #[test]
     fn a_refused_condition_names_the_header() {
-        let text = refused(400, "UnsupportedHeader").to_string();
-        assert!(
-            text.contains("If-None-Match") && text.contains("xact-pipeline check"),
-            "{text}"
-        );
+        let text = refused(400, Some("UnsupportedHeader")).to_string();
+        assert!(text.contains("If-None-Match"), "{text}");
+        assert!(text.contains("xact-pipeline check"), "{text}");
     }
 }

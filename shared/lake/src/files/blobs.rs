@@ -114,12 +114,12 @@ impl BlobWriter {
     pub(crate) async fn probe(&self, path: &str) -> Result<Vec<&'static str>, RequestError> {
         let blob = self.blob(path)?;
         let client = blob.block_blob_client();
-        let (body, sha256) = (Bytes::from_static(b"probe"), hex::encode(Sha256::digest(b"probe")));
+        let block = Block::of(Bytes::from_static(b"probe"));
+        let sha256 = hex::encode(Sha256::digest(&block.bytes));
         let content = Content {
-            bytes: body.len() as u64,
+            bytes: block.bytes.len() as u64,
             sha256: &sha256,
         };
-        let block = Block::of(body);
         let mut remarks = Vec::new();
         upload(&client, &block, Overwrite::Never, content).await?;
         match upload(&client, &block, Overwrite::Never, content).await {
@@ -155,14 +155,11 @@ impl BlobWriter {
         let block = read(source, 0, content.bytes, &hash).await?;
         check_announced(hash.lock().clone(), content)?;
         let client = blob.block_blob_client();
-        let upload = async |overwrite: Overwrite| upload(&client, &block, overwrite, content).await;
-        let Err(refused) = upload(Overwrite::Never).await else {
-            return Ok(());
-        };
-        if has_content(blob, shown, refused, content).await? {
+        let uploaded = upload(&client, &block, Overwrite::Never, content).await;
+        if is_written(uploaded, blob, shown, content).await? {
             return Ok(());
         }
-        Ok(upload(Overwrite::Always).await?)
+        Ok(upload(&client, &block, Overwrite::Always, content).await?)
     }
 
     /// Writes with one Put Block for each 4 MiB, then Put Block List. The lookup before costs a hundredth of one block.
@@ -182,17 +179,14 @@ impl BlobWriter {
         let client = Arc::new(blob.block_blob_client());
         let hash = Arc::new(Mutex::new(Sha256::new()));
         // Ids of the same length, and unique: two uploads of one path must not mix their blocks.
-        let ids: Vec<Uuid> = (0..content.bytes.div_ceil(BLOCK_BYTES))
-            .map(|_| Uuid::new_v4())
-            .collect();
-        let parts = ids.clone().into_iter().zip(0_u64..).map(|(id, index)| {
-            let from = index * BLOCK_BYTES;
-            (id, from, BLOCK_BYTES.min(content.bytes - from))
-        });
-        stream::iter(parts)
+        let parts = content.bytes.div_ceil(BLOCK_BYTES);
+        let ids: Vec<Uuid> = (0..parts).map(|_| Uuid::new_v4()).collect();
+        stream::iter(ids.clone().into_iter().zip(0_u64..))
             // One after the other, because the hash depends on their order.
-            .then(|(id, from, wanted)| {
+            .then(|(id, index)| {
                 let (memory, source, hash) = (Arc::clone(&self.memory), Arc::clone(source), Arc::clone(&hash));
+                let from = index * BLOCK_BYTES;
+                let wanted = BLOCK_BYTES.min(content.bytes - from);
                 async move {
                     let memory = memory.acquire_many_owned(kib(wanted)).await;
                     let block = read(&source, from, wanted, &hash).await?;
@@ -211,20 +205,16 @@ impl BlobWriter {
             .try_for_each(|()| std::future::ready(Ok(())))
             .await?;
         check_announced(hash.lock().clone(), content)?;
-        let Err(refused) = commit(&client, &ids, overwrite, content).await else {
-            return Ok(());
-        };
-        if has_content(blob, shown, refused, content).await? {
+        let committed = commit(&client, &ids, overwrite, content).await;
+        if is_written(committed, blob, shown, content).await? {
             return Ok(());
         }
         Ok(commit(&client, &ids, Overwrite::Always, content).await?)
     }
 
     fn blob(&self, path: &str) -> Result<BlobClient, RequestError> {
-        let url = self
-            .workspace
-            .join(path)
-            .map_err(|error| RequestError::Failed(error.to_string()))?;
+        let url = self.workspace.join(path);
+        let url = url.map_err(|error| RequestError::Failed(error.to_string()))?;
         let options = BlobClientOptions {
             client_options: self.options.clone(),
             ..BlobClientOptions::default()
@@ -233,16 +223,19 @@ impl BlobWriter {
     }
 }
 
-/// Returns, after a refused write, whether the path has the content already. `Ok(false)`: it has other content, which has to be
+/// Returns whether the path has the content, by this write or by another. `Ok(false)`: it has other content, which has to be
 /// replaced.
-async fn has_content(
+async fn is_written(
+    written: Result<(), RequestError>,
     blob: &BlobClient,
     shown: &str,
-    refused: RequestError,
     content: Content<'_>,
 ) -> Result<bool, WriteError> {
+    let Err(refused) = written else {
+        return Ok(true);
+    };
     // Another upload of the same file may have committed its block list, which discards the blocks of this upload.
-    let is_block_list_gone = matches!(&refused, RequestError::Refused { code, .. } if code == "InvalidBlockList");
+    let is_block_list_gone = refused.code() == "InvalidBlockList";
     if !refused.is_condition_failed() && !is_block_list_gone {
         return Err(refused.into());
     }

@@ -1,87 +1,67 @@
 //! Files on this machine, for development and tests: written under a temporary name, synced, and renamed.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 
 use crate::files::content_hash::{CHUNK_BYTES, check_announced, sha256_hex};
-use crate::files::{
-    Content, FileError, FileFuture, FileStore, TEMPORARY_FOLDER, check_leftover, check_path, temporary_name,
-};
+use crate::files::{Content, FileError, FileStore, TEMPORARY_FOLDER, check_leftover, check_path, temporary_name};
 
 /// A [`FileStore`] in a local folder, which is created on first use.
-pub(crate) struct LocalFiles {
-    root: PathBuf,
-}
+pub(crate) struct LocalFiles(pub(crate) PathBuf);
 
 impl LocalFiles {
-    pub(crate) fn new(root: PathBuf) -> Self {
-        Self { root }
-    }
-
     /// Runs blocking file operations on a thread for blocking work.
-    fn blocking<T: Send + 'static>(
+    async fn blocking<T: Send + 'static>(
         &self,
         action: &'static str,
         work: impl FnOnce(&Path) -> Result<T, FileError> + Send + 'static,
-    ) -> FileFuture<'static, T> {
-        let root = self.root.clone();
-        Box::pin(async move {
-            let at = root.display().to_string();
-            tokio::task::spawn_blocking(move || work(&root))
-                .await
-                .unwrap_or_else(|error| {
-                    Err(FileError::Unavailable {
-                        action,
-                        at,
-                        reason: error.to_string(),
-                    })
-                })
-        })
+    ) -> Result<T, FileError> {
+        let root = self.0.clone();
+        let done = tokio::task::spawn_blocking(move || work(&root)).await;
+        done.unwrap_or_else(|error| Err(FileError::unavailable(action, self.0.display(), error)))
     }
 }
 
+#[async_trait]
 impl FileStore for LocalFiles {
-    fn put_file<'a>(&'a self, path: &'a str, source: Arc<File>, content: Content<'a>) -> FileFuture<'a, ()> {
+    async fn put_file(&self, path: &str, source: Arc<File>, content: Content<'_>) -> Result<(), FileError> {
         let (path, bytes, sha256) = (path.to_owned(), content.bytes, content.sha256.to_owned());
-        self.blocking("write", move |root| {
-            let content = Content { bytes, sha256: &sha256 };
-            put(root, &path, &source, content)
-        })
+        let put = move |root: &Path| put(root, &path, &source, Content { bytes, sha256: &sha256 });
+        self.blocking("write", put).await
     }
 
-    fn holds<'a>(&'a self, path: &'a str, content: Content<'a>) -> FileFuture<'a, bool> {
+    async fn holds(&self, path: &str, content: Content<'_>) -> Result<bool, FileError> {
         let (path, bytes, sha256) = (path.to_owned(), content.bytes, content.sha256.to_owned());
         self.blocking("look up", move |root| {
             check_path(&path)?;
             let target = root.join(&path);
             match has_content(&target, bytes, &sha256) {
-                Ok(same) => Ok(same),
                 Err(error) if is_not_found(&error) => Ok(false),
-                Err(error) => Err(target_error("look up", &path, &target, &error)),
+                found => found.map_err(|error| target_error("look up", &path, &target, &error)),
             }
         })
+        .await
     }
 
-    fn list<'a>(&'a self, prefix: &'a str) -> FileFuture<'a, Vec<(String, u64)>> {
+    async fn list(&self, prefix: &str) -> Result<Vec<(String, u64)>, FileError> {
         let prefix = prefix.trim_end_matches('/').to_owned();
         self.blocking("list", move |root| {
             if !prefix.is_empty() {
                 check_path(&prefix)?;
             }
-            let mut found = Vec::new();
-            walk(root, &prefix, &mut found)?;
-            found.sort();
-            Ok(found)
+            sorted_files(root, &prefix)
         })
+        .await
     }
 
-    fn probe(&self) -> FileFuture<'_, Vec<String>> {
+    async fn probe(&self) -> Result<Vec<String>, FileError> {
         self.blocking("write a test file in", |root| {
             let folder = root.join(TEMPORARY_FOLDER);
             let [written, renamed] = [temporary_name(), temporary_name()].map(|name| folder.join(name));
@@ -91,32 +71,29 @@ impl FileStore for LocalFiles {
                 fs::rename(&written, &renamed)?;
                 fs::remove_file(&renamed)
             };
-            match attempt() {
-                Ok(()) => Ok(Vec::new()),
-                Err(error) => {
-                    // Best effort: a full volume may leave an empty file.
-                    let _ = fs::remove_file(&written);
-                    Err(unavailable("write, rename and delete a test file in", root, &error))
-                }
-            }
+            attempt().map(|()| Vec::new()).map_err(|error| {
+                // Best effort: a full volume may leave an empty file.
+                let _ = fs::remove_file(&written);
+                unavailable("write, rename and delete a test file in", root, &error)
+            })
         })
+        .await
     }
 
-    fn leftovers(&self, min_age: Duration) -> FileFuture<'_, Vec<(String, u64)>> {
+    async fn leftovers(&self, min_age: Duration) -> Result<Vec<(String, u64)>, FileError> {
         self.blocking("list", move |root| {
             let limit = SystemTime::now().checked_sub(min_age).unwrap_or(SystemTime::UNIX_EPOCH);
-            let mut found = Vec::new();
-            walk(root, TEMPORARY_FOLDER, &mut found)?;
+            let mut found = sorted_files(root, TEMPORARY_FOLDER)?;
             found.retain(|(path, _)| {
                 let modified = fs::metadata(root.join(path)).and_then(|metadata| metadata.modified());
                 modified.is_ok_and(|modified| modified <= limit)
             });
-            found.sort();
             Ok(found)
         })
+        .await
     }
 
-    fn delete_leftover<'a>(&'a self, path: &'a str) -> FileFuture<'a, ()> {
+    async fn delete_leftover(&self, path: &str) -> Result<(), FileError> {
         let path = path.to_owned();
         self.blocking("delete", move |root| {
             check_leftover(&path)?;
@@ -125,6 +102,7 @@ impl FileStore for LocalFiles {
                 _ => Ok(()),
             }
         })
+        .await
     }
 }
 
@@ -169,11 +147,7 @@ fn put(root: &Path, path: &str, source: &File, content: Content<'_>) -> Result<(
 /// Copies and hashes the source in chunks. The hash is checked at the end, because a file may change while it is read.
 fn write_temporary(source: &File, temporary: &Path, path: &str, content: Content<'_>) -> Result<(), FileError> {
     let into = |error: &io::Error| target_error("write", path, temporary, error);
-    let mut to = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(temporary)
-        .map_err(|error| into(&error))?;
+    let mut to = File::create_new(temporary).map_err(|error| into(&error))?;
     let changed = |reason: String| Err(FileError::SourceChanged { reason });
     let mut hash = Sha256::new();
     let mut chunk = vec![0; CHUNK_BYTES];
@@ -194,6 +168,14 @@ fn write_temporary(source: &File, temporary: &Path, path: &str, content: Content
     to.sync_all().map_err(|error| into(&error))
 }
 
+/// Returns the files below a folder with their sizes, sorted by path.
+fn sorted_files(root: &Path, prefix: &str) -> Result<Vec<(String, u64)>, FileError> {
+    let mut found = Vec::new();
+    walk(root, prefix, &mut found)?;
+    found.sort();
+    Ok(found)
+}
+
 fn walk(root: &Path, prefix: &str, found: &mut Vec<(String, u64)>) -> Result<(), FileError> {
     let folder = root.join(prefix);
     let entries = match fs::read_dir(&folder) {
@@ -207,11 +189,7 @@ fn walk(root: &Path, prefix: &str, found: &mut Vec<(String, u64)>) -> Result<(),
         if prefix.is_empty() && name == TEMPORARY_FOLDER {
             continue;
         }
-        let path = if prefix.is_empty() {
-            name
-        } else {
-            format!("{prefix}/{name}")
-        };
+        let path = format!("{prefix}/{name}").trim_start_matches('/').to_owned();
         match entry.metadata() {
             Ok(metadata) if metadata.is_dir() => walk(root, &path, found)?,
             Ok(metadata) => found.push((path, metadata.len())),
@@ -228,21 +206,17 @@ fn is_not_found(error: &io::Error) -> bool {
 }
 
 fn unavailable(action: &'static str, at: &Path, error: &io::Error) -> FileError {
-    FileError::Unavailable {
-        action,
-        at: at.display().to_string(),
-        reason: error.to_string(),
-    }
+    FileError::unavailable(action, at.display(), error)
 }
 
 /// Classifies an error at the target: an error that the name itself causes is permanent for the message, any other is one of
 /// the storage.
 fn target_error(action: &'static str, path: &str, at: &Path, error: &io::Error) -> FileError {
     match error.kind() {
-        ErrorKind::NotADirectory | ErrorKind::IsADirectory | ErrorKind::AlreadyExists => FileError::invalid(
-            path,
-            "a file has the name of one of its folders, or a folder has its name",
-        ),
+        ErrorKind::NotADirectory | ErrorKind::IsADirectory | ErrorKind::AlreadyExists => {
+            let reason = "a file has the name of one of its folders, or a folder has its name";
+            FileError::invalid(path, reason)
+        }
         ErrorKind::InvalidFilename | ErrorKind::InvalidInput => FileError::invalid(path, error.to_string()),
         _ => unavailable(action, at, error),
     }

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use async_trait::async_trait;
 use azure_core_legacy::{ExponentialRetryOptions, RetryOptions, TransportOptions};
 use azure_storage::{CloudLocation, StorageCredentials};
 use azure_storage_datalake::clients::{DataLakeClientBuilder, FileClient, FileSystemClient};
@@ -14,16 +15,13 @@ use sha2::{Digest, Sha256};
 use url::Url;
 use uuid::Uuid;
 
-use crate::azure::connection::Http;
+use crate::azure::connection::{Http, blob_host};
 use crate::azure::dfs_transport::DfsTransport;
-use crate::azure::endpoints::blob_host;
 use crate::azure::service_error::RequestError;
 use crate::files::blobs::BlobWriter;
 use crate::files::blobs::block::BLOCK_BYTES;
 use crate::files::blobs::error::WriteError;
-use crate::files::{
-    Content, FileError, FileFuture, FileStore, OpenError, TEMPORARY_FOLDER, check_leftover, check_path,
-};
+use crate::files::{Content, FileError, FileStore, OpenError, TEMPORARY_FOLDER, check_leftover, check_path};
 use xact_contracts::onelake_billing::Bill;
 
 /// Attempts after the first, over DFS.
@@ -96,11 +94,8 @@ impl OneLakeFiles {
     }
 
     fn unavailable(&self, action: &'static str, path: &str, reason: &dyn fmt::Display) -> FileError {
-        FileError::Unavailable {
-            action,
-            at: format!("{}/{path}", self.at).trim_end_matches('/').to_owned(),
-            reason: reason.to_string(),
-        }
+        let at = format!("{}/{path}", self.at);
+        FileError::unavailable(action, at.trim_end_matches('/'), reason)
     }
 
     /// Converts an error of a Blob request. It names the host, because a firewall may block it but not the DFS host.
@@ -114,24 +109,58 @@ impl OneLakeFiles {
         }
     }
 
-    async fn put(&self, path: &str, source: &Arc<File>, content: Content<'_>) -> Result<(), FileError> {
+    /// Returns whether the DFS endpoint responds, with any status.
+    async fn is_dfs_reachable(&self) -> bool {
+        let answer = self.file("").get_properties().await.map_err(RequestError::from);
+        answer.map_or_else(|error| error.status().is_some(), |_| true)
+    }
+
+    /// Returns the files below `folder`.
+    async fn walk(&self, folder: &str) -> Result<Vec<Listed>, FileError> {
+        let mut pages = self.workspace.list_paths().directory(self.within(folder)).into_stream();
+        let mut found = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = match page.map_err(RequestError::from) {
+                Ok(page) => page,
+                Err(error) if error.is_not_found() => break,
+                Err(error) => return Err(self.unavailable("list", folder, &error)),
+            };
+            let files = page.paths.into_iter().filter(|entry| !entry.is_directory);
+            found.extend(files.filter_map(|file| {
+                Some(Listed {
+                    path: within_root(&file.name, &self.root)?.to_owned(),
+                    bytes: u64::try_from(file.content_length).ok()?,
+                    written: file.last_modified.unix_timestamp(),
+                })
+            }));
+        }
+        Ok(found)
+    }
+}
+
+/// A file in a listing.
+struct Listed {
+    /// Relative to the root.
+    path: String,
+    bytes: u64,
+    /// When it was last written, in Unix seconds.
+    written: i64,
+}
+
+#[async_trait]
+impl FileStore for OneLakeFiles {
+    async fn put_file(&self, path: &str, source: Arc<File>, content: Content<'_>) -> Result<(), FileError> {
         check(path)?;
-        let put = self
-            .blobs
-            .put(&encoded(&self.within(path)), path, source, content)
-            .await;
+        let within = encoded(&self.within(path));
+        let put = self.blobs.put(&within, path, &source, content).await;
         put.map_err(|error| match error {
             WriteError::Request(error) => self.blob_error("write", path, &error),
             WriteError::File(error) => error,
-            WriteError::Source(error) => FileError::Unavailable {
-                action: "read",
-                at: "the cached file".to_owned(),
-                reason: error.to_string(),
-            },
+            WriteError::Source(error) => FileError::unavailable("read", "the cached file", error),
         })
     }
 
-    async fn holds_content(&self, path: &str, content: Content<'_>) -> Result<bool, FileError> {
+    async fn holds(&self, path: &str, content: Content<'_>) -> Result<bool, FileError> {
         check(path)?;
         let stored = self.blobs.stored(&encoded(&self.within(path))).await;
         let stored = match stored.map_err(|error| self.blob_error("look up", path, &error))? {
@@ -147,34 +176,30 @@ impl OneLakeFiles {
         let mut read: u64 = 0;
         while read < content.bytes {
             let block = file.read().range(read..content.bytes.min(read + BLOCK_BYTES)).await;
-            let block = block
-                .map_err(|error| self.unavailable("read", path, &RequestError::from(error)))?
-                .data;
-            if block.is_empty() {
+            let block = block.map_err(|error| self.unavailable("read", path, &RequestError::from(error)))?;
+            if block.data.is_empty() {
                 return Ok(false);
             }
-            hash.update(&block);
-            read += block.len() as u64;
+            hash.update(&block.data);
+            read += block.data.len() as u64;
         }
         Ok(hex::encode(hash.finalize()) == content.sha256)
     }
 
-    async fn delete(&self, path: &str) -> Result<(), FileError> {
-        let deleted = self.file(path).delete().into_stream().try_collect::<Vec<_>>().await;
-        match deleted.map_err(RequestError::from) {
-            Err(error) if !error.is_not_found() => Err(self.unavailable("delete", path, &error)),
-            _ => Ok(()),
+    async fn list(&self, prefix: &str) -> Result<Vec<(String, u64)>, FileError> {
+        let prefix = prefix.trim_end_matches('/');
+        if !prefix.is_empty() {
+            check(prefix)?;
         }
+        let hidden = format!("{TEMPORARY_FOLDER}/");
+        let mut found = self.walk(prefix).await?;
+        found.retain(|file| !file.path.starts_with(&hidden));
+        let mut files: Vec<_> = found.into_iter().map(|file| (file.path, file.bytes)).collect();
+        files.sort();
+        Ok(files)
     }
 
-    /// Returns whether the DFS endpoint responds, with any status.
-    async fn is_dfs_reachable(&self) -> bool {
-        let answer = self.file("").get_properties().await.map_err(RequestError::from);
-        answer.map_or_else(|error| error.status().is_some(), |_| true)
-    }
-
-    /// Sends the requests of an upload, of a repeated upload and of a large one, for a small file that is deleted at the end.
-    async fn probe_writes(&self) -> Result<Vec<String>, FileError> {
+    async fn probe(&self) -> Result<Vec<String>, FileError> {
         let path = encoded(&self.within(&format!(".xact-probe-{}", Uuid::new_v4())));
         let remarks = self.blobs.probe(&path).await;
         // Deleted in any case. The first error is the one to report.
@@ -193,87 +218,21 @@ impl OneLakeFiles {
         }
     }
 
-    /// Returns the files below `folder`.
-    async fn walk(&self, folder: &str) -> Result<Vec<Listed>, FileError> {
-        let mut pages = self.workspace.list_paths().directory(self.within(folder)).into_stream();
-        let mut found = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = match page.map_err(RequestError::from) {
-                Ok(page) => page,
-                Err(error) if error.is_not_found() => break,
-                Err(error) => return Err(self.unavailable("list", folder, &error)),
-            };
-            found.extend(
-                page.paths
-                    .into_iter()
-                    .filter(|entry| !entry.is_directory)
-                    .filter_map(|entry| {
-                        Some(Listed {
-                            path: within_root(&entry.name, &self.root)?.to_owned(),
-                            bytes: u64::try_from(entry.content_length).ok()?,
-                            written: entry.last_modified.unix_timestamp(),
-                        })
-                    }),
-            );
+    async fn leftovers(&self, min_age: Duration) -> Result<Vec<(String, u64)>, FileError> {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let limit = now.unwrap_or_default().saturating_sub(min_age).as_secs();
+        let found = self.walk(TEMPORARY_FOLDER).await?.into_iter();
+        let is_old = |file: &Listed| u64::try_from(file.written).is_ok_and(|written| written <= limit);
+        Ok(found.filter(is_old).map(|file| (file.path, file.bytes)).collect())
+    }
+
+    async fn delete_leftover(&self, path: &str) -> Result<(), FileError> {
+        check_leftover(path)?;
+        let deleted = self.file(path).delete().into_stream().try_collect::<Vec<_>>().await;
+        match deleted.map_err(RequestError::from) {
+            Err(error) if !error.is_not_found() => Err(self.unavailable("delete", path, &error)),
+            _ => Ok(()),
         }
-        Ok(found)
-    }
-}
-
-/// A file in a listing.
-struct Listed {
-    /// Relative to the root.
-    path: String,
-    bytes: u64,
-    /// When it was last written, in Unix seconds.
-    written: i64,
-}
-
-impl FileStore for OneLakeFiles {
-    fn put_file<'a>(&'a self, path: &'a str, source: Arc<File>, content: Content<'a>) -> FileFuture<'a, ()> {
-        Box::pin(async move { self.put(path, &source, content).await })
-    }
-
-    fn holds<'a>(&'a self, path: &'a str, content: Content<'a>) -> FileFuture<'a, bool> {
-        Box::pin(self.holds_content(path, content))
-    }
-
-    fn list<'a>(&'a self, prefix: &'a str) -> FileFuture<'a, Vec<(String, u64)>> {
-        Box::pin(async move {
-            let prefix = prefix.trim_end_matches('/');
-            if !prefix.is_empty() {
-                check(prefix)?;
-            }
-            let hidden = format!("{TEMPORARY_FOLDER}/");
-            let found = self.walk(prefix).await?.into_iter();
-            let mut files: Vec<_> = found
-                .filter(|file| !file.path.starts_with(&hidden))
-                .map(|file| (file.path, file.bytes))
-                .collect();
-            files.sort();
-            Ok(files)
-        })
-    }
-
-    fn probe(&self) -> FileFuture<'_, Vec<String>> {
-        Box::pin(self.probe_writes())
-    }
-
-    fn leftovers(&self, min_age: Duration) -> FileFuture<'_, Vec<(String, u64)>> {
-        Box::pin(async move {
-            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-            let limit = now.unwrap_or_default().saturating_sub(min_age).as_secs();
-            let found = self.walk(TEMPORARY_FOLDER).await?.into_iter();
-            let is_old = |file: &Listed| u64::try_from(file.written).is_ok_and(|written| written <= limit);
-            Ok(found.filter(is_old).map(|file| (file.path, file.bytes)).collect())
-        })
-    }
-
-    fn delete_leftover<'a>(&'a self, path: &'a str) -> FileFuture<'a, ()> {
-        Box::pin(async move {
-            check_leftover(path)?;
-            self.delete(path).await
-        })
     }
 
     fn bill(&self) -> Option<Bill> {
@@ -287,10 +246,8 @@ fn check(path: &str) -> Result<(), FileError> {
     check_path(path)?;
     for part in path.split('/') {
         if part.chars().any(|c| c.is_control() || "\"*:<>?|".contains(c)) {
-            return Err(FileError::invalid(
-                path,
-                "it contains a character that OneLake refuses in names",
-            ));
+            let reason = "it contains a character that OneLake refuses in names";
+            return Err(FileError::invalid(path, reason));
         }
         if part.ends_with(['.', ' ']) {
             return Err(FileError::invalid(path, "a part of it ends with a dot or a space"));
@@ -331,19 +288,18 @@ mod tests {
 
     #[test]
     fn paths_are_encoded_once_and_slashes_are_not_encoded() {
-        assert_eq!(
-            encoded("my item/Files/a b#c%41ü"),
-            "my%20item/Files/a%20b%23c%2541%C3%BC"
-        );
+        let path = encoded("my item/Files/a b#c%41ü");
+        assert_eq!(path, "my%20item/Files/a%20b%23c%2541%C3%BC");
     }
 
     #[test]
     fn listed_paths_are_found_below_the_root_by_name_and_by_guid() {
-        assert_eq!(within_root("item/Files/in/a/b", "item/Files/in"), Some("a/b"));
-        assert_eq!(
-            within_root("house.Lakehouse/Files/in/a", "7d3c8f0e/Files/in"),
-            Some("a")
-        );
-        assert_eq!(within_root("item/Files/inside/a", "item/Files/in"), None);
+        for (name, root, path) in [
+            ("item/Files/in/a/b", "item/Files/in", Some("a/b")),
+            ("house.Lakehouse/Files/in/a", "7d3c8f0e/Files/in", Some("a")),
+            ("item/Files/inside/a", "item/Files/in", None),
+        ] {
+            assert_eq!(within_root(name, root), path);
+        }
     }
 }

@@ -14,7 +14,7 @@ use crate::location::{Location, LocationError};
 /// [`OpenError`].
 pub fn open(location: &Location, connection: &Connection) -> Result<Arc<dyn FileStore>, OpenError> {
     match location {
-        Location::Local(root) => Ok(Arc::new(LocalFiles::new(root.clone()))),
+        Location::Local(root) => Ok(Arc::new(LocalFiles(root.clone()))),
         Location::OneLake { workspace, host, path } => {
             let http = connection
                 .http()

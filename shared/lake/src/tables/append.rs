@@ -19,8 +19,7 @@ use crate::tables::data_files;
 use crate::tables::error::{TableError, TableErrorKind};
 use crate::tables::read::filters::FilterCache;
 use crate::tables::read::lookup::{Lookup, Wanted};
-use crate::tables::rows::row::{Key, TableRow};
-use crate::tables::rows::source::Sourced;
+use crate::tables::rows::row::{Key, Sourced, TableRow};
 use crate::tables::snapshot::Snapshot;
 use crate::tables::table::Table;
 use xact_contracts::ids::AppId;
@@ -88,11 +87,9 @@ impl<R: TableRow> Table<R> {
         }
         self.located(async {
             let mut handle = self.handle.lock().await;
-            let sources = rows
-                .iter()
-                .filter_map(|sourced| sourced.source.as_ref())
-                .map(|source| &source.app_id);
-            let app_ids: BTreeSet<&AppId> = sources.chain(positions.keys()).collect();
+            let sources = rows.iter().filter_map(|sourced| sourced.source.as_ref());
+            let app_ids = sources.map(|source| &source.app_id).chain(positions.keys());
+            let app_ids: BTreeSet<&AppId> = app_ids.collect();
             let mut append = Append {
                 app_ids: app_ids.into_iter().cloned().collect(),
                 candidates: Candidates::new(&rows),

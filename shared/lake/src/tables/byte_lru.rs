@@ -1,7 +1,7 @@
 //! A cache with a limit in bytes; the least recently used entries are dropped first.
 
 use lru::LruCache;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 /// Memory of an entry in addition to its value: key, pointers, the map's node.
 const ENTRY_BYTES: usize = 256;
@@ -30,17 +30,16 @@ impl<V: Clone> ByteLru<V> {
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<V> {
-        self.lock().by_name.get(name).map(|(value, _)| value.clone())
+        self.entries.lock().by_name.get(name).map(|(value, _)| value.clone())
     }
 
     /// Adds or replaces an entry of `bytes` bytes. An entry larger than the cache is not kept.
     pub(crate) fn put(&self, name: &str, value: V, bytes: usize) {
         let bytes = bytes + ENTRY_BYTES;
         if bytes > self.capacity {
-            self.remove(name);
-            return;
+            return self.remove(name);
         }
-        let mut entries = self.lock();
+        let mut entries = self.entries.lock();
         if let Some((_, (_, replaced))) = entries.by_name.push(name.to_owned(), (value, bytes)) {
             entries.bytes -= replaced;
         }
@@ -54,15 +53,10 @@ impl<V: Clone> ByteLru<V> {
     }
 
     pub(crate) fn remove(&self, name: &str) {
-        let mut entries = self.lock();
+        let mut entries = self.entries.lock();
         if let Some((_, removed)) = entries.by_name.pop(name) {
             entries.bytes -= removed;
         }
-    }
-
-    /// A panic elsewhere leaves the cache consistent: each change is complete when the lock is released.
-    fn lock(&self) -> MutexGuard<'_, Entries<V>> {
-        self.entries.lock()
     }
 }
 
@@ -83,11 +77,8 @@ mod tests {
         cache.put("b", 2, ENTRY);
         assert_eq!(cache.get("a"), Some(1));
         cache.put("c", 3, ENTRY);
-        assert_eq!(
-            (cache.get("a"), cache.get("b"), cache.get("c")),
-            (Some(1), None, Some(3))
-        );
-        assert_eq!(cache.lock().bytes, cache.capacity);
+        assert_eq!(["a", "b", "c"].map(|name| cache.get(name)), [Some(1), None, Some(3)]);
+        assert_eq!(cache.entries.lock().bytes, cache.capacity);
     }
 
     #[test]
@@ -95,9 +86,12 @@ mod tests {
         let cache = cache(8);
         cache.put("a", 1, ENTRY);
         cache.put("a", 2, 2 * ENTRY);
-        assert_eq!((cache.get("a"), cache.lock().bytes), (Some(2), 2 * ENTRY + ENTRY_BYTES));
+        assert_eq!(
+            (cache.get("a"), cache.entries.lock().bytes),
+            (Some(2), 2 * ENTRY + ENTRY_BYTES)
+        );
         cache.remove("a");
-        assert_eq!((cache.get("a"), cache.lock().bytes), (None, 0));
+        assert_eq!((cache.get("a"), cache.entries.lock().bytes), (None, 0));
     }
 
     #[test]
@@ -105,6 +99,6 @@ mod tests {
         let cache = cache(1);
         cache.put("a", 1, 1);
         cache.put("a", 2, 2 * ENTRY);
-        assert_eq!((cache.get("a"), cache.lock().bytes), (None, 0));
+        assert_eq!((cache.get("a"), cache.entries.lock().bytes), (None, 0));
     }
 }

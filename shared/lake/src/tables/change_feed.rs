@@ -33,16 +33,11 @@ pub(crate) async fn write_removed(
     let bytes = encode(first, rows).map_err(|error| TableErrorKind::parquet(CHANGE_DATA_FOLDER, &error))?;
     let size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
     let date = date.map(|date| date.to_string());
-    let folder = format!(
-        "{EVENT_DATE}={}",
-        date.as_deref().unwrap_or("__HIVE_DEFAULT_PARTITION__")
-    );
+    let partition = date.as_deref().unwrap_or("__HIVE_DEFAULT_PARTITION__");
+    let folder = format!("{EVENT_DATE}={partition}");
     let path = Path::from_iter([CHANGE_DATA_FOLDER, &folder, &format!("cdc-{}.parquet", Uuid::new_v4())]);
-    table
-        .object_store()
-        .put(&path, bytes.into())
-        .await
-        .map_err(|error| TableErrorKind::unavailable("write a data file", error))?;
+    let written = table.object_store().put(&path, bytes.into()).await;
+    written.map_err(|error| TableErrorKind::unavailable("write a data file", error))?;
     Ok(Some(AddCDCFile {
         path: path.to_string(),
         size,
@@ -63,10 +58,7 @@ fn encode(first: &RecordBatch, rows: &[RecordBatch]) -> Result<Vec<u8>, ParquetE
     let mut writer = ArrowWriter::try_new(Vec::new(), Arc::clone(&schema), None)?;
     let with_kind = |batch: &RecordBatch| -> Result<RecordBatch, ArrowError> {
         let mut columns = batch.project(&kept)?.columns().to_vec();
-        columns.push(Arc::new(StringArray::from_iter_values(std::iter::repeat_n(
-            "delete",
-            batch.num_rows(),
-        ))));
+        columns.push(Arc::new(StringArray::from(vec!["delete"; batch.num_rows()])));
         RecordBatch::try_new(Arc::clone(&schema), columns)
     };
     for batch in rows {

@@ -1,4 +1,4 @@
-//! Which checkpoints a table has.
+//! Writes checkpoints, and finds those that a table has.
 
 use std::collections::BTreeSet;
 
@@ -7,6 +7,8 @@ use deltalake::logstore::object_store::{ObjectStoreExt, path::Path};
 use futures::StreamExt;
 use serde::Deserialize;
 
+use crate::tables::error::TableErrorKind;
+
 #[derive(Deserialize)]
 struct LastCheckpoint {
     version: u64,
@@ -14,22 +16,22 @@ struct LastCheckpoint {
 
 /// Returns the version of the last checkpoint, if there is one and `_last_checkpoint` can be read.
 pub(crate) async fn read_last(table: &DeltaTable) -> Option<u64> {
-    let hint = table
-        .object_store()
-        .get(&Path::from("_delta_log/_last_checkpoint"))
-        .await
-        .ok()?;
+    let path = Path::from("_delta_log/_last_checkpoint");
+    let hint = table.object_store().get(&path).await.ok()?;
     let hint: LastCheckpoint = serde_json::from_slice(&hint.bytes().await.ok()?).ok()?;
     Some(hint.version)
 }
 
+/// Writes a checkpoint of a loaded table.
+pub(crate) async fn write(table: &DeltaTable) -> Result<(), TableErrorKind> {
+    let written = deltalake::checkpoints::create_checkpoint(table, None).await;
+    written.map_err(|error| TableErrorKind::delta("write a checkpoint", &error))
+}
+
 /// Returns the versions that have a checkpoint, newest first.
 pub(crate) async fn versions(table: &DeltaTable) -> Vec<u64> {
-    let listed: Vec<_> = table
-        .object_store()
-        .list(Some(&Path::from("_delta_log")))
-        .collect()
-        .await;
+    let log = Path::from("_delta_log");
+    let listed: Vec<_> = table.object_store().list(Some(&log)).collect().await;
     let version = |name: &str| match name.split_once('.') {
         Some((version, rest)) if rest.starts_with("checkpoint.") => version.parse().ok(),
         _ => None,

@@ -41,14 +41,12 @@
 //!
 //! - `change`: what a kind of change provides, and what a commit contains
 //! - `transaction`: the rounds
-//! - `attempt`: one commit at one version; writes the log entry
-//! - `outcome`: reads from the log what became of an attempt
+//! - `attempt`: one commit at one version; writes the log entry, and reads from the log what became of it
 //! - `checkpoint`: writes a checkpoint when enough commits have passed
 //! - `positions`: reads and sets the positions of sources
 
 pub(crate) mod attempt;
 pub(crate) mod change;
 mod checkpoint;
-mod outcome;
 mod positions;
 pub(crate) mod transaction;

@@ -15,8 +15,7 @@ use tracing::debug;
 
 use crate::tables::error::TableErrorKind;
 use crate::tables::read::filters::{FileFilters, FilterCache};
-use crate::tables::rows::row::EVENT_DATE;
-use crate::tables::rows::row::TableRow;
+use crate::tables::rows::row::{EVENT_DATE, TableRow};
 use crate::tables::{log_entry, schema};
 
 /// One false positive in a million lookups: each costs reading a key column.
@@ -91,27 +90,19 @@ async fn write_dates<R: TableRow>(table: &DeltaTable, rows: &[&R]) -> Result<Vec
         writer.write(batch).await?;
         writer.flush().await
     };
-    written
-        .await
-        .map_err(|error| TableErrorKind::delta("write a data file", &error))
+    let failed = |error| TableErrorKind::delta("write a data file", &error);
+    written.await.map_err(failed)
 }
 
 /// Deletes files that no commit names or will name. Files that cannot be deleted are left to `table vacuum`.
 pub(crate) async fn delete(table: &DeltaTable, files: &[Add]) {
     for file in files {
-        let deleted = match Path::from_url_path(&file.path) {
-            Ok(path) => table
-                .object_store()
-                .delete(&path)
-                .await
-                .map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
+        let deleted = async {
+            let path = Path::from_url_path(&file.path)?;
+            table.object_store().delete(&path).await
         };
-        if let Err(error) = deleted {
-            debug!(
-                file = file.path,
-                error, "could not delete an unused data file; it is left to vacuum"
-            );
+        if let Err(error) = deleted.await {
+            debug!(file = file.path, %error, "could not delete an unused data file; it is left to vacuum");
         }
     }
 }

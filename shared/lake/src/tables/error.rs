@@ -38,16 +38,10 @@ pub enum TableErrorKind {
         /// The storage's reason.
         reason: String,
     },
-    /// The table does not have the columns that the rows need. It does not pass by itself.
-    Schema {
-        /// What does not fit.
-        reason: String,
-    },
-    /// The log or a data file cannot be read. It does not pass by itself.
-    Corrupt {
-        /// What is damaged.
-        reason: String,
-    },
+    /// The table does not have the columns that the rows need, and why not. It does not pass by itself.
+    Schema(String),
+    /// The log or a data file cannot be read, and which. It does not pass by itself.
+    Corrupt(String),
     /// The table uses a Delta feature that this writer does not support. It does not pass by itself.
     Feature {
         /// The features, and what uses them.
@@ -65,11 +59,8 @@ pub enum TableErrorKind {
         /// The offset up to which this process had written the source.
         written: i64,
     },
-    /// The request could lose data.
-    Refused {
-        /// What could happen.
-        reason: String,
-    },
+    /// The request could lose data, and how.
+    Refused(String),
 }
 
 impl fmt::Display for TableErrorKind {
@@ -80,12 +71,12 @@ impl fmt::Display for TableErrorKind {
                 "is unavailable: cannot {action}: {reason}; the rows are kept and tried again. Check that the storage is \
                  reachable, has space, and that this process may write there"
             ),
-            Self::Schema { reason } => write!(
+            Self::Schema(reason) => write!(
                 f,
                 "does not fit the rows: {reason}. Give the table its columns back (ALTER TABLE), or stop its writers and \
                  move it away: the next row creates it"
             ),
-            Self::Corrupt { reason } => write!(
+            Self::Corrupt(reason) => write!(
                 f,
                 "is damaged: {reason}. Nothing is written to it until that is repaired: put the named file back from a \
                  copy, or restore the table to an earlier version (RESTORE TABLE; the rows written since are read from \
@@ -104,7 +95,7 @@ impl fmt::Display for TableErrorKind {
                 "was restored to an earlier version: it has the rows of {app_id} up to offset {position}, and had them up \
                  to {written}. The topic is read again from there"
             ),
-            Self::Refused { reason } => write!(f, "was not changed: {reason}"),
+            Self::Refused(reason) => write!(f, "was not changed: {reason}"),
         }
     }
 }
@@ -122,33 +113,27 @@ impl TableErrorKind {
         matches!(self, Self::Unavailable { .. })
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "takes an error or a text, for map_err")]
-    pub(crate) fn unavailable(action: &'static str, reason: impl ToString) -> Self {
-        Self::Unavailable {
-            action,
-            reason: reason.to_string(),
-        }
-    }
-
-    #[expect(clippy::needless_pass_by_value, reason = "takes an error or a text, for map_err")]
-    pub(crate) fn schema(reason: impl ToString) -> Self {
-        Self::Schema {
-            reason: reason.to_string(),
-        }
-    }
-
-    #[expect(clippy::needless_pass_by_value, reason = "takes an error or a text, for map_err")]
-    pub(crate) fn corrupt(reason: impl ToString) -> Self {
-        Self::Corrupt {
-            reason: reason.to_string(),
-        }
-    }
-
     pub(crate) fn obstacles(obstacles: &[Obstacle]) -> Self {
         let join = |text: fn(&Obstacle) -> String| obstacles.iter().map(text).collect::<Vec<_>>().join("; ");
         Self::Feature {
             reason: join(|obstacle| format!("{} ({})", obstacle.reason, obstacle.feature)),
             remedy: join(|obstacle| obstacle.remedy.clone()),
         }
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "take an error or a text, for map_err")]
+impl TableErrorKind {
+    pub(crate) fn unavailable(action: &'static str, reason: impl ToString) -> Self {
+        let reason = reason.to_string();
+        Self::Unavailable { action, reason }
+    }
+
+    pub(crate) fn schema(reason: impl ToString) -> Self {
+        Self::Schema(reason.to_string())
+    }
+
+    pub(crate) fn corrupt(reason: impl ToString) -> Self {
+        Self::Corrupt(reason.to_string())
     }
 }

@@ -79,36 +79,11 @@ struct Column {
 }
 
 /// Features that require nothing of an append, or for which the use in the table decides.
-const KNOWN: [&str; 28] = [
-    "allowColumnDefaults",
-    "appendOnly",
-    "changeDataFeed",
-    "checkConstraints",
-    "checkpointProtection",
-    "clustering",
-    "columnMapping",
-    "deletionVectors",
-    "domainMetadata",
-    "generatedColumns",
-    "icebergCompatV1",
-    "icebergCompatV2",
-    "icebergCompatV3",
-    "identityColumns",
-    "inCommitTimestamp",
-    "inCommitTimestamp-preview",
-    "invariants",
-    "rowTracking",
-    "timestampNtz",
-    "typeWidening",
-    "typeWidening-preview",
-    "v2Checkpoint",
-    "vacuumProtocolCheck",
-    "variantShredding",
-    "variantShredding-preview",
-    "variantType",
-    "variantType-preview",
-    "timestampWithoutTimezone",
-];
+const KNOWN: &str = "allowColumnDefaults appendOnly changeDataFeed checkConstraints checkpointProtection clustering \
+    columnMapping deletionVectors domainMetadata generatedColumns icebergCompatV1 icebergCompatV2 icebergCompatV3 \
+    identityColumns inCommitTimestamp inCommitTimestamp-preview invariants timestampNtz typeWidening \
+    typeWidening-preview v2Checkpoint vacuumProtocolCheck variantShredding variantShredding-preview variantType \
+    variantType-preview timestampWithoutTimezone";
 
 impl Features {
     /// Returns what a loaded table requires. `ours` are the columns for which every row has a value, null included.
@@ -124,6 +99,7 @@ impl Features {
         let schema: Value = serde_json::from_str(&metadata.schema_string)?;
         let mut columns = Vec::new();
         collect_columns(&schema, "", &mut columns);
+        let has = |property: &str| metadata.configuration.contains_key(property);
         let is_on = |property: &str| {
             let value = metadata.configuration.get(property);
             value.is_some_and(|value| value.eq_ignore_ascii_case("true"))
@@ -137,9 +113,7 @@ impl Features {
             is_append_only: is_on("delta.appendOnly"),
             has_change_data_feed: is_on("delta.enableChangeDataFeed"),
             has_in_commit_timestamps: is_on("delta.enableInCommitTimestamps"),
-            protects_checkpoints: metadata
-                .configuration
-                .contains_key("delta.requireCheckpointProtectionBeforeVersion"),
+            protects_checkpoints: has("delta.requireCheckpointProtectionBeforeVersion"),
         })
     }
 
@@ -207,41 +181,28 @@ fn of_columns(columns: &[Column], ours: &BTreeSet<String>) -> Vec<Obstacle> {
     let mut obstacles = Vec::new();
     for Column { name, kind, metadata } in columns {
         let has = |key: &str| metadata.contains_key(key);
+        let mut add = |feature: &str, what: &str, remedy: &str| {
+            obstacles.push(obstacle(feature, format!("its column {name:?} {what}"), remedy));
+        };
         if let Some(invariant) = metadata.get("delta.invariants") {
             let text = invariant.as_str().map_or_else(|| invariant.to_string(), str::to_owned);
-            obstacles.push(obstacle(
-                "invariants",
-                format!("its column {name:?} has the invariant {text}, which is not checked here"),
-                RESTORE,
-            ));
+            let what = format!("has the invariant {text}, which is not checked here");
+            add("invariants", &what, RESTORE);
         }
         if has("delta.generationExpression") {
-            obstacles.push(obstacle(
-                "generatedColumns",
-                format!("its column {name:?} is generated from others"),
-                RESTORE,
-            ));
+            add("generatedColumns", "is generated from others", RESTORE);
         }
         if has("delta.identity.start") || has("delta.identity.step") {
-            obstacles.push(obstacle(
-                "identityColumns",
-                format!("its column {name:?} is numbered by its writers"),
-                RESTORE,
-            ));
+            add("identityColumns", "is numbered by its writers", RESTORE);
         }
         if has("CURRENT_DEFAULT") && !ours.contains(name) {
-            obstacles.push(obstacle(
-                "allowColumnDefaults",
-                format!("its column {name:?} has a default, and the rows have no such column"),
-                format!("ALTER TABLE … ALTER COLUMN {name} DROP DEFAULT"),
-            ));
+            let what = "has a default, and the rows have no such column";
+            let remedy = format!("ALTER TABLE … ALTER COLUMN {name} DROP DEFAULT");
+            add("allowColumnDefaults", what, &remedy);
         }
         if kind == "variant" {
-            obstacles.push(obstacle(
-                "variantType",
-                format!("its column {name:?} has the type variant, which is not supported"),
-                RESTORE,
-            ));
+            let what = "has the type variant, which is not supported";
+            add("variantType", what, RESTORE);
         }
     }
     obstacles
@@ -266,10 +227,8 @@ fn of_properties(configuration: &HashMap<String, String>, is_on: &dyn Fn(&str) -
             format!("ALTER TABLE … DROP CONSTRAINT {name}"),
         ));
     }
-    if let Some(mode) = configuration
-        .get("delta.columnMapping.mode")
-        .filter(|mode| *mode != "none")
-    {
+    let mode = configuration.get("delta.columnMapping.mode");
+    if let Some(mode) = mode.filter(|mode| *mode != "none") {
         obstacles.push(obstacle(
             "columnMapping",
             format!("its files have other column names (delta.columnMapping.mode is {mode})"),
@@ -305,7 +264,7 @@ fn of_listed(protocol: &Protocol, is_on: &dyn Fn(&str) -> bool) -> Vec<Obstacle>
             "catalogManaged" | "catalogOwned-preview" => {
                 obstacles.push(obstacle(name, "a catalog must commit to it", RESTORE_PROTOCOL));
             }
-            known if KNOWN.contains(&known) => {}
+            known if KNOWN.split_whitespace().any(|name| name == known) => {}
             unknown => obstacles.push(obstacle(
                 unknown,
                 "its protocol lists this feature, which this program does not know",

@@ -95,23 +95,20 @@ impl<R: TableRow> Handle<R> {
         }
         let creation = self.create().await;
         // Another process may have created it first, or only the answer was lost: what exists now decides.
-        match (self.load().await?, creation) {
-            (Some(snapshot), _) => Ok(snapshot),
-            (None, Err(error)) => Err(error),
-            (None, Ok(())) => Err(TableErrorKind::unavailable(
-                "find it",
-                "it was created and does not exist",
-            )),
+        if let Some(snapshot) = self.load().await? {
+            return Ok(snapshot);
         }
+        creation?;
+        let reason = "it was created and does not exist";
+        Err(TableErrorKind::unavailable("find it", reason))
     }
 
     /// Brings the snapshot to the latest version, by the entries of the log or by loading the table again.
     pub(crate) async fn follow(&mut self, snapshot: &mut Snapshot) -> Result<(), TableErrorKind> {
         if snapshot.follow_log().await? == Followed::Outdated {
-            let loaded = self.load().await?;
-            *snapshot = loaded.ok_or_else(|| {
-                TableErrorKind::unavailable("read its log", "the table was deleted while it was written to")
-            })?;
+            let reason = "the table was deleted while it was written to";
+            let deleted = || TableErrorKind::unavailable("read its log", reason);
+            *snapshot = self.load().await?.ok_or_else(deleted)?;
         }
         Ok(())
     }
@@ -135,8 +132,9 @@ impl<R: TableRow> Handle<R> {
         let entry = root.join(LOG).join(format!("{:020}.json", snapshot.version));
         let is_current = store.is_current(&entry).await.map_err(failed)?;
         if !is_current {
+            let table = &self.at;
             warn!(
-                table = self.at,
+                table,
                 "the table was deleted or replaced while it was written to; loading it again"
             );
         }
@@ -262,6 +260,10 @@ impl<R: TableRow> Handle<R> {
             }
             Some(Err(error)) => return Err(TableErrorKind::unavailable("list its log", error)),
         }
+        let checkpoint_interval = self.options.checkpoint_every.to_string();
+        let commit = CommitProperties::default()
+            .with_max_retries(0)
+            .with_cleanup_expired_logs(Some(false));
         CreateBuilder::new()
             .with_log_store(table.log_store())
             .with_save_mode(SaveMode::ErrorIfExists)
@@ -269,19 +271,12 @@ impl<R: TableRow> Handle<R> {
             .with_columns(R::delta_schema())
             .with_partition_columns([EVENT_DATE])
             .with_configuration([
-                (
-                    "delta.checkpointInterval",
-                    Some(self.options.checkpoint_every.to_string()),
-                ),
+                ("delta.checkpointInterval", Some(checkpoint_interval)),
                 // Clean-up after a commit would delete in batches, which OneLake refuses: `table vacuum` cleans up instead.
                 ("delta.enableExpiredLogCleanup", Some("false".to_owned())),
                 ("delta.dataSkippingStatsColumns", Some(R::STATISTICS.join(","))),
             ])
-            .with_commit_properties(
-                CommitProperties::default()
-                    .with_max_retries(0)
-                    .with_cleanup_expired_logs(Some(false)),
-            )
+            .with_commit_properties(commit)
             .await
             .map_err(|error| TableErrorKind::delta("create it", &error))?;
         info!(table = self.at, "created the table");
@@ -294,7 +289,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::tables::rows::failed::FailedRow;
+    use crate::tables::rows::FailedRow;
 
     fn handle(options: TableOptions) -> (tempfile::TempDir, Handle<FailedRow>) {
         let folder = tempfile::tempdir().unwrap();

@@ -7,7 +7,6 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -17,7 +16,9 @@ use deltalake::logstore::object_store::{
     ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, path::Path,
 };
 use futures::StreamExt;
+use futures::future::ready;
 use futures::stream::{self, BoxStream};
+use parking_lot::Mutex;
 
 use crate::tables::byte_lru::ByteLru;
 
@@ -26,17 +27,12 @@ const MAX_CACHE_BYTES: usize = 16 * 1024 * 1024;
 /// Of a larger file only the requested ranges are read.
 const MAX_FILE_BYTES: u64 = 8 * 1024 * 1024;
 
-/// Neither a checkpoint nor `_last_checkpoint` is hidden.
-const NOTHING_HIDDEN: u64 = u64::MAX;
-/// Only `_last_checkpoint` is hidden, which names the newest checkpoint.
-const LAST_CHECKPOINT_HIDDEN: u64 = u64::MAX - 1;
-
 /// An object store whose log files are cached.
 pub(crate) struct LogCache {
     inner: Arc<dyn ObjectStore>,
     files: Arc<ByteLru<File>>,
-    /// For readers, checkpoints of this version and later ones do not exist.
-    hidden_from: Arc<AtomicU64>,
+    /// For readers, `_last_checkpoint` and the checkpoints from this version on do not exist.
+    hidden_from: Arc<Mutex<Option<u64>>>,
 }
 
 #[derive(Clone)]
@@ -50,15 +46,14 @@ impl LogCache {
         Self {
             inner,
             files: Arc::new(ByteLru::new(MAX_CACHE_BYTES)),
-            hidden_from: Arc::new(AtomicU64::new(NOTHING_HIDDEN)),
+            hidden_from: Arc::default(),
         }
     }
 
     /// Hides `_last_checkpoint` and the checkpoints from a version on, for a log with damaged checkpoints. `None` hides
     /// nothing.
     pub(crate) fn hide_checkpoints(&self, from: Option<u64>) {
-        let from = from.map_or(NOTHING_HIDDEN, |version| version.min(LAST_CHECKPOINT_HIDDEN));
-        self.hidden_from.store(from, Ordering::SeqCst);
+        *self.hidden_from.lock() = from;
     }
 
     /// Returns whether the storage has the file and, if it is cached, whether it is still the same.
@@ -79,8 +74,8 @@ impl LogCache {
 
     fn put_file(&self, meta: ObjectMeta, bytes: Bytes) -> File {
         let file = File { meta, bytes };
-        self.files
-            .put(file.meta.location.as_ref(), file.clone(), file.bytes.len());
+        let size = file.bytes.len();
+        self.files.put(file.meta.location.as_ref(), file.clone(), size);
         file
     }
 
@@ -98,22 +93,13 @@ impl LogCache {
     }
 
     fn without_hidden(&self, listed: BoxStream<'static, Result<ObjectMeta>>) -> BoxStream<'static, Result<ObjectMeta>> {
-        let files = Arc::clone(&self.files);
-        let hidden_from = Arc::clone(&self.hidden_from);
-        listed
-            .filter(move |listed| {
-                let hidden_from = hidden_from.load(Ordering::SeqCst);
-                let is_hidden = listed
-                    .as_ref()
-                    .is_ok_and(|listed| is_hidden(&listed.location, hidden_from));
-                std::future::ready(!is_hidden)
-            })
-            .inspect(move |listed| {
-                if let Ok(listed) = listed {
-                    drop_changed(&files, listed);
-                }
-            })
-            .boxed()
+        let (files, hidden_from) = (Arc::clone(&self.files), Arc::clone(&self.hidden_from));
+        let is_shown = move |listed: &Result<ObjectMeta>| {
+            let Ok(listed) = listed else { return true };
+            drop_changed(&files, listed);
+            !is_hidden(&listed.location, *hidden_from.lock())
+        };
+        listed.filter(move |listed| ready(is_shown(listed))).boxed()
     }
 }
 
@@ -132,27 +118,24 @@ fn is_same(kept: &ObjectMeta, listed: &ObjectMeta) -> bool {
 
 /// Returns whether this is a log entry or a classic checkpoint: `{version}.json`, `{version}.checkpoint.parquet`.
 fn is_log_file(location: &Path) -> bool {
-    let Some(name) = location
-        .filename()
-        .filter(|_| location.as_ref().contains("_delta_log/"))
-    else {
-        return false;
-    };
+    let name = location.filename().unwrap_or_default();
     let digits = name.bytes().take_while(u8::is_ascii_digit).count();
-    digits == 20 && matches!(&name[digits..], ".json" | ".checkpoint.parquet")
+    is_in_log(location) && digits == 20 && matches!(&name[digits..], ".json" | ".checkpoint.parquet")
+}
+
+fn is_in_log(location: &Path) -> bool {
+    location.as_ref().contains("_delta_log/")
 }
 
 /// Returns whether this is `_last_checkpoint`, or a checkpoint of a hidden version.
-fn is_hidden(location: &Path, hidden_from: u64) -> bool {
-    if hidden_from == NOTHING_HIDDEN || !location.as_ref().contains("_delta_log/") {
+fn is_hidden(location: &Path, hidden_from: Option<u64>) -> bool {
+    let (Some(hidden_from), true) = (hidden_from, is_in_log(location)) else {
         return false;
-    }
-    match location
-        .filename()
-        .and_then(|name| name.split_once('.').or(Some((name, ""))))
-    {
-        Some(("_last_checkpoint", _)) => true,
-        Some((version, rest)) if rest.starts_with("checkpoint.") => {
+    };
+    let name = location.filename().unwrap_or_default();
+    match name.split_once('.').unwrap_or((name, "")) {
+        ("_last_checkpoint", _) => true,
+        (version, rest) if rest.starts_with("checkpoint.") => {
             version.parse::<u64>().is_ok_and(|version| version >= hidden_from)
         }
         _ => false,
@@ -210,7 +193,7 @@ impl ObjectStore for LogCache {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        if is_hidden(location, self.hidden_from.load(Ordering::SeqCst)) {
+        if is_hidden(location, *self.hidden_from.lock()) {
             return Err(Error::NotFound {
                 path: location.to_string(),
                 source: "it cannot be read and is hidden".into(),
@@ -227,13 +210,10 @@ impl ObjectStore for LogCache {
         let Some(File { meta, bytes }) = self.file(location).await? else {
             return self.inner.get_opts(location, options).await;
         };
-        let range = match &options.range {
-            None => 0..meta.size,
-            Some(range) => match range.as_range(meta.size) {
-                Ok(range) => range,
-                // The storage returns its own error.
-                Err(_) => return self.inner.get_opts(location, options).await,
-            },
+        let range = options.range.as_ref();
+        let Ok(range) = range.map_or(Ok(0..meta.size), |range| range.as_range(meta.size)) else {
+            // The storage returns its own error.
+            return self.inner.get_opts(location, options).await;
         };
         let part = slice(&bytes, &range);
         Ok(GetResult {
@@ -276,10 +256,9 @@ impl ObjectStore for LogCache {
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
         let listed = self.inner.list_with_delimiter(prefix).await?;
-        listed
-            .objects
-            .iter()
-            .for_each(|listed| drop_changed(&self.files, listed));
+        for listed in &listed.objects {
+            drop_changed(&self.files, listed);
+        }
         Ok(listed)
     }
 
@@ -316,19 +295,15 @@ mod tests {
     async fn a_written_or_read_entry_is_not_read_again() {
         let storage = Arc::new(InMemory::new());
         let [writer, reader] = [(); 2].map(|()| LogCache::new(Arc::clone(&storage) as Arc<dyn ObjectStore>));
-        writer
-            .put_opts(&path(), "entry".into(), PutMode::Create.into())
-            .await
-            .unwrap();
+        let create = PutMode::Create.into();
+        writer.put_opts(&path(), "entry".into(), create).await.unwrap();
         assert_eq!(read(&reader).await, "entry");
         storage.delete(&path()).await.unwrap();
         for cache in [&writer, &reader] {
             assert_eq!(read(cache).await, "entry");
             assert_eq!(cache.get_range(&path(), 1..3).await.unwrap(), "nt");
-            assert!(
-                cache.head(&path()).await.is_err(),
-                "metadata is requested from the storage"
-            );
+            // Metadata is requested from the storage.
+            assert!(cache.head(&path()).await.is_err());
         }
     }
 

@@ -21,10 +21,9 @@ use object_store::{
     ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, RetryConfig,
 };
 use tokio::runtime::{Builder, Runtime};
-use url::Url;
+use url::{PathSegmentsMut, Url};
 
-use crate::azure::connection::{Http, SendError};
-use crate::azure::endpoints::blob_host;
+use crate::azure::connection::{Http, SendError, blob_host};
 
 /// Deletes at the same time. Only `table vacuum` and log clean-up delete many files.
 const MAX_DELETES_AT_ONCE: usize = 16;
@@ -39,7 +38,7 @@ pub(crate) fn open(http: &Arc<Http>, workspace: &str, host: &str) -> Result<Arc<
         .with_endpoint(endpoint.clone())
         // The connection adds the token.
         .with_skip_signature(true)
-        .with_http_connector(Connector(Arc::clone(http)))
+        .with_http_connector(BlobClient(Arc::clone(http)))
         .with_retry(RetryConfig {
             backoff: BackoffConfig {
                 init_backoff: Duration::from_millis(200),
@@ -50,13 +49,8 @@ pub(crate) fn open(http: &Arc<Http>, workspace: &str, host: &str) -> Result<Arc<
             retry_timeout: Duration::from_secs(60),
         })
         .build()?;
-    let container = Url::parse(&endpoint)
-        .ok()
-        .and_then(|mut url| {
-            url.path_segments_mut().ok()?.push(workspace);
-            Some(url)
-        })
-        .ok_or_else(|| generic(format!("{endpoint} is not a URL")))?;
+    let mut container = Url::parse(&endpoint).map_err(|_| generic(format!("{endpoint} is not a URL")))?;
+    segments(&mut container)?.push(workspace);
     Ok(Arc::new(OneLakeStore {
         store,
         http: Arc::clone(http),
@@ -87,11 +81,10 @@ fn register_scheme() {
     LazyLock::force(&ONCE);
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "takes an error or a text")]
-fn generic(text: impl ToString) -> Error {
+fn generic(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::Generic {
         store: "OneLake",
-        source: text.to_string().into(),
+        source: error.into(),
     }
 }
 
@@ -163,16 +156,12 @@ impl ObjectStore for OneLakeStore {
 /// The runtime that sends the requests of tables. deltalake reads logs in calls that block their thread. A pooled connection
 /// that is driven by the blocked thread would make no progress until its time limit.
 static IO_RUNTIME: LazyLock<Option<Runtime>> = LazyLock::new(|| {
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(1)
-        .thread_name("onelake-io")
-        .enable_all()
-        .build();
-    runtime
-        .inspect_err(
-            |error| tracing::warn!(%error, "cannot start a thread for OneLake requests; they are sent from the threads of their callers"),
-        )
-        .ok()
+    let mut runtime = Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(1).thread_name("onelake-io").enable_all().build();
+    if let Err(error) = &runtime {
+        tracing::warn!(%error, "cannot start a thread for OneLake requests; they are sent from the threads of their callers");
+    }
+    runtime.ok()
 });
 
 async fn send(
@@ -191,26 +180,22 @@ async fn send(
     })
 }
 
+fn segments(url: &mut Url) -> Result<PathSegmentsMut<'_>> {
+    let segments = url.path_segments_mut();
+    segments.map_err(|()| generic("the URL of the workspace has no path"))
+}
+
 async fn delete(http: &Arc<Http>, container: Url, location: &Path) -> Result<()> {
     let mut url = container;
-    url.path_segments_mut()
-        .map_err(|()| generic("the URL of the workspace has no path"))?
-        .extend(location.parts().map(|part| part.as_ref().to_owned()));
+    segments(&mut url)?.extend(location.parts().map(|part| part.as_ref().to_owned()));
     let client = Arc::clone(http);
     let build = move || {
-        client
-            .request(http::Method::DELETE, url.clone())
-            .header("x-ms-version", "2023-11-03")
-            .header(
-                "x-ms-date",
-                jiff::Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string(),
-            )
-            .build()
+        let request = client.request(http::Method::DELETE, url.clone());
+        let now = jiff::Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT");
+        let request = request.header("x-ms-date", now.to_string());
+        request.header("x-ms-version", "2023-11-03").build()
     };
-    let answer = send(Arc::clone(http), build).await.map_err(|error| Error::Generic {
-        store: "OneLake",
-        source: error.into(),
-    })?;
+    let answer = send(Arc::clone(http), build).await.map_err(generic)?;
     match answer.status() {
         status if status.is_success() => Ok(()),
         http::StatusCode::NOT_FOUND => Err(Error::NotFound {
@@ -224,20 +209,18 @@ async fn delete(http: &Arc<Http>, container: Url, location: &Path) -> Result<()>
     }
 }
 
-#[derive(Debug)]
-struct Connector(Arc<Http>);
+/// Sends the requests of `object_store`.
+#[derive(Clone, Debug)]
+struct BlobClient(Arc<Http>);
 
-impl HttpConnector for Connector {
+impl HttpConnector for BlobClient {
     fn connect(&self, _: &ClientOptions) -> Result<HttpClient> {
-        Ok(HttpClient::new(Service(Arc::clone(&self.0))))
+        Ok(HttpClient::new(self.clone()))
     }
 }
 
-#[derive(Debug)]
-struct Service(Arc<Http>);
-
 #[async_trait]
-impl HttpService for Service {
+impl HttpService for BlobClient {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let (parts, body) = request.into_parts();
         let url = Url::parse(&parts.uri.to_string()).map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?;
@@ -253,9 +236,7 @@ impl HttpService for Service {
                 SendError::Network { is_connect: true, .. } => HttpErrorKind::Connect,
                 SendError::Network { .. } => HttpErrorKind::Interrupted,
                 // Not retried here: the response would be the same.
-                SendError::Identity(_) | SendError::Unauthorized(_) | SendError::Forbidden { .. } => {
-                    HttpErrorKind::Unknown
-                }
+                _ => HttpErrorKind::Unknown,
             };
             HttpError::new(kind, error)
         })?;

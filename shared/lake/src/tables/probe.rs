@@ -22,19 +22,17 @@ impl<R: TableRow> Table<R> {
     }
 
     async fn probe_storage(&self) -> Result<(), TableErrorKind> {
-        let store = {
-            let mut handle = self.handle.lock().await;
-            let table = match handle.loaded_table().await? {
-                Some(table) => table,
-                None => handle.unloaded_table()?,
-            };
-            table.object_store()
+        let mut handle = self.handle.lock().await;
+        let store = match handle.loaded_table().await? {
+            Some(table) => table.object_store(),
+            None => handle.unloaded_table()?.object_store(),
         };
+        drop(handle);
         // The leading underscore hides it from all readers, in case the delete fails.
         let path = Path::from(format!("_xact_probe_{}", Uuid::new_v4()));
         let create = || store.put_opts(&path, "probe".into(), PutMode::Create.into());
-        let created = create().await;
-        created.map_err(|error| TableErrorKind::unavailable(WRITE_TEST_FILE, error))?;
+        let failed = |error| TableErrorKind::unavailable(WRITE_TEST_FILE, error);
+        create().await.map_err(failed)?;
         let again = create().await;
         let deleted = store.delete(&path).await;
         match again {
@@ -43,7 +41,7 @@ impl<R: TableRow> Table<R> {
                 let reason = "the storage creates a file that already exists, so two writers could overwrite each other's commits";
                 return Err(TableErrorKind::unavailable("trust its storage", reason));
             }
-            Err(error) => return Err(TableErrorKind::unavailable(WRITE_TEST_FILE, error)),
+            Err(error) => return Err(failed(error)),
         }
         deleted.map_err(|error| TableErrorKind::unavailable("delete a test file in its folder", error))
     }

@@ -18,6 +18,7 @@ use deltalake::DeltaTable;
 use deltalake::kernel::Action;
 use deltalake::logstore::object_store::path::Path;
 use futures::StreamExt;
+use futures::future::ready;
 use futures::stream::{self, BoxStream};
 use tracing::warn;
 
@@ -50,24 +51,21 @@ struct Entry {
 /// Returns the log entries from a version down to the first one that does not exist or cannot be parsed.
 fn entries_down_from(table: &DeltaTable, version: u64) -> BoxStream<'_, Result<Entry, TableErrorKind>> {
     let entry = move |version: u64| async move {
-        let entry = log_entry::read(table, version).await?;
-        Ok(entry.and_then(|entry| {
-            Some(Entry {
-                version,
-                info: log_entry::commit_info(&entry).unwrap_or_default(),
-                actions: log_entry::parse(&entry)?,
-            })
-        }))
+        let Some(entry) = log_entry::read(table, version).await? else {
+            return Ok(None);
+        };
+        let info = log_entry::commit_info(&entry).unwrap_or_default();
+        let actions = log_entry::parse(&entry);
+        Ok(actions.map(|actions| Entry { version, info, actions }))
     };
     // The newest one is usually enough, so it is requested alone.
     let newest = stream::once(entry(version));
-    let others = stream::iter((0..version).rev())
-        .map(entry)
-        .buffered(MAX_ENTRIES_AT_ONCE);
-    let entries = newest.chain(others).map(Result::transpose);
+    let others = stream::iter((0..version).rev()).map(entry);
+    let entries = newest.chain(others.buffered(MAX_ENTRIES_AT_ONCE));
+    let entries = entries.map(Result::transpose);
     entries
-        .take_while(|entry| std::future::ready(entry.is_some()))
-        .filter_map(std::future::ready)
+        .take_while(|entry| ready(entry.is_some()))
+        .filter_map(ready)
         .boxed()
 }
 

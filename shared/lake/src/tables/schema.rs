@@ -8,36 +8,31 @@ use deltalake::arrow::compute::cast;
 use deltalake::arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use deltalake::arrow::error::ArrowError;
 use deltalake::kernel::engine::arrow_conversion::TryIntoArrow;
+use deltalake::table::state::DeltaTableState;
 
 use crate::tables::error::TableErrorKind;
-use crate::tables::rows::row::TableRow;
-use crate::tables::rows::row::{EVENT_DATE, arrow_schema};
+use crate::tables::rows::row::{EVENT_DATE, TableRow, arrow_schema};
 
 /// Returns the columns of a table as an arrow schema.
 pub(crate) fn table_schema(table: &DeltaTable) -> Result<SchemaRef, TableErrorKind> {
-    let snapshot = table
-        .snapshot()
-        .map_err(|error| TableErrorKind::delta("read its schema", &error))?;
-    let schema: Schema = snapshot
-        .schema()
-        .as_ref()
-        .try_into_arrow()
-        .map_err(|error: ArrowError| TableErrorKind::schema(error))?;
-    Ok(Arc::new(schema))
+    let snapshot = loaded(table)?;
+    let schema: Result<Schema, ArrowError> = snapshot.schema().as_ref().try_into_arrow();
+    Ok(Arc::new(schema.map_err(TableErrorKind::schema)?))
+}
+
+fn loaded(table: &DeltaTable) -> Result<&DeltaTableState, TableErrorKind> {
+    let snapshot = table.snapshot();
+    snapshot.map_err(|error| TableErrorKind::delta("read its schema", &error))
 }
 
 /// Refuses a table that rows of this kind cannot be appended to: another partitioning, a missing column, another type.
 /// Columns that others have added are accepted if they are nullable. A later column of the rows that the table lacks is
 /// added by the first append (see `missing_columns`).
 pub(crate) fn check<R: TableRow>(table: &DeltaTable) -> Result<(), TableErrorKind> {
-    let snapshot = table
-        .snapshot()
-        .map_err(|error| TableErrorKind::delta("read its schema", &error))?;
-    let partitions = snapshot.metadata().partition_columns();
+    let partitions = loaded(table)?.metadata().partition_columns();
     if !partitions.iter().eq([EVENT_DATE]) {
-        return Err(TableErrorKind::schema(format!(
-            "it is partitioned by {partitions:?} and not by {EVENT_DATE}"
-        )));
+        let reason = format!("it is partitioned by {partitions:?} and not by {EVENT_DATE}");
+        return Err(TableErrorKind::schema(reason));
     }
     let ours = arrow_schema::<R>().map_err(TableErrorKind::schema)?;
     let theirs = table_schema(table)?;
@@ -51,12 +46,8 @@ pub(crate) fn check<R: TableRow>(table: &DeltaTable) -> Result<(), TableErrorKin
 
 /// Returns the batch in the table's column order, with nulls for columns that it does not have.
 pub(crate) fn conform(batch: &RecordBatch, table: &SchemaRef) -> Result<RecordBatch, TableErrorKind> {
-    if let Some(missing) = batch
-        .schema_ref()
-        .fields()
-        .iter()
-        .find(|field| table.field_with_name(field.name()).is_err())
-    {
+    let mut fields = batch.schema_ref().fields().iter();
+    if let Some(missing) = fields.find(|field| table.field_with_name(field.name()).is_err()) {
         return Err(TableErrorKind::schema(format!("it has no column {:?}", missing.name())));
     }
     let column = |field: &FieldRef| -> Result<ArrayRef, TableErrorKind> {

@@ -7,7 +7,7 @@
 //!
 //! A change of the table's schema or protocol is not applied to a snapshot: the table is loaded again.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use deltalake::DeltaTable;
@@ -56,7 +56,7 @@ pub(crate) struct Snapshot {
     positions: HashMap<AppId, Option<i64>>,
     /// Positions that differ from those of the log, because the table was restored: see `restored`. The next commit
     /// writes them.
-    restored: BTreeMap<AppId, i64>,
+    pub(crate) restored: BTreeMap<AppId, i64>,
     /// The in-commit timestamp of the last commit, in a table whose commits have one.
     last_commit_at: Option<i64>,
 }
@@ -76,10 +76,7 @@ impl Snapshot {
         let failed = |error| TableErrorKind::delta("read its file list", &error);
         let loaded = table.snapshot().map_err(failed)?;
         let version = loaded.version();
-        let ours: BTreeSet<String> = R::delta_schema()
-            .into_iter()
-            .map(|field| field.name().clone())
-            .collect();
+        let ours = R::delta_schema().iter().map(|field| field.name().clone()).collect();
         let features = Features::of(loaded, &ours).map_err(TableErrorKind::corrupt)?;
         let last_commit_at = if features.has_in_commit_timestamps {
             let entry = log_entry::read(&table, version).await?;
@@ -118,23 +115,18 @@ impl Snapshot {
 
     /// Returns why nothing can be appended; empty in the usual case.
     pub(crate) fn obstacles(&self) -> Vec<Obstacle> {
-        let vector = self
-            .files
-            .values()
-            .filter(|file| file.has_deletion_vector)
-            .map(|file| &file.path)
-            .min();
-        let vector = vector.map(|path| features::deletion_vector(path.as_ref()));
+        let marked = self.files.values().filter(|file| file.has_deletion_vector);
+        let first = marked.map(|file| &file.path).min();
+        let vector = first.map(|path| features::deletion_vector(path.as_ref()));
         self.features.obstacles.iter().cloned().chain(vector).collect()
     }
 
     /// Refuses a table that cannot be appended to.
     pub(crate) fn check_writable(&self) -> Result<(), TableErrorKind> {
-        let obstacles = self.obstacles();
-        if obstacles.is_empty() {
-            return Ok(());
+        match self.obstacles() {
+            none if none.is_empty() => Ok(()),
+            obstacles => Err(TableErrorKind::obstacles(&obstacles)),
         }
-        Err(TableErrorKind::obstacles(&obstacles))
     }
 
     /// Returns the paths of its files.
@@ -144,16 +136,10 @@ impl Snapshot {
 
     /// Uses these positions instead of the log's, until a commit has written them.
     pub(crate) fn set_restored(&mut self, positions: BTreeMap<AppId, i64>) {
-        let known = positions
-            .iter()
-            .map(|(app_id, position)| (app_id.clone(), Some(*position)));
-        self.positions.extend(known);
+        let known = positions.iter();
+        self.positions
+            .extend(known.map(|(app_id, position)| (app_id.clone(), Some(*position))));
         self.restored = positions;
-    }
-
-    /// Returns the positions that the next commit must write in any case.
-    pub(crate) fn restored(&self) -> &BTreeMap<AppId, i64> {
-        &self.restored
     }
 
     /// Returns the in-commit timestamp of the next commit in milliseconds, if this table's commits have one. It is later
@@ -199,14 +185,9 @@ impl Snapshot {
 
     /// Reads a position from the version that was loaded. A later commit of this app id would be in `positions`.
     async fn read_position(&self, app_id: &AppId) -> Result<Option<i64>, TableErrorKind> {
-        let read = async {
-            let loaded = self.table.snapshot()?;
-            loaded
-                .transaction_version(&self.table.log_store(), app_id.as_str())
-                .await
-        };
-        read.await
-            .map_err(|error| TableErrorKind::delta("read its positions", &error))
+        let failed = |error| TableErrorKind::delta("read its positions", &error);
+        let (loaded, log) = (self.table.snapshot().map_err(failed)?, self.table.log_store());
+        loaded.transaction_version(&log, app_id.as_str()).await.map_err(failed)
     }
 
     /// Applies the commit of the next version. Returns false if that is not possible and the table has to be loaded.
@@ -229,8 +210,8 @@ impl Snapshot {
                 }
                 Action::Txn(txn) => {
                     self.restored.remove(txn.app_id.as_str());
-                    self.positions
-                        .insert(AppId::from(txn.app_id.as_str()), Some(txn.version));
+                    let app_id = AppId::from(txn.app_id.as_str());
+                    self.positions.insert(app_id, Some(txn.version));
                 }
                 Action::CommitInfo(info) => self.last_commit_at = info.in_commit_timestamp,
                 _ => {}
@@ -273,13 +254,12 @@ fn data_file(add: &Add) -> Result<DataFile, TableErrorKind> {
     struct Statistics {
         num_records: Option<usize>,
     }
-    let statistics = add.stats.as_deref().map(serde_json::from_str::<Statistics>);
+    let statistics = add.stats.as_deref();
+    let statistics = statistics.and_then(|stats| serde_json::from_str::<Statistics>(stats).ok());
     Ok(DataFile {
         path: file_path(&add.path),
         bytes: bytes(add.size)?,
-        rows: statistics
-            .and_then(Result::ok)
-            .and_then(|statistics| statistics.num_records),
+        rows: statistics.and_then(|statistics| statistics.num_records),
         date: date(&add.partition_values)?,
         has_deletion_vector: add.deletion_vector.is_some(),
     })
@@ -293,8 +273,6 @@ fn date(partition: &HashMap<String, Option<String>>) -> Result<Option<Date>, Tab
     let Some(text) = partition.get(EVENT_DATE).and_then(Option::as_ref) else {
         return Ok(None);
     };
-    let date = text
-        .parse()
-        .map_err(|error| TableErrorKind::corrupt(format!("a data file has the partition {text:?}: {error}")))?;
-    Ok(Some(date))
+    let refuse = |error| TableErrorKind::corrupt(format!("a data file has the partition {text:?}: {error}"));
+    text.parse().map(Some).map_err(refuse)
 }

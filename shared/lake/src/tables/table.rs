@@ -120,7 +120,7 @@ mod tests {
 
     use super::*;
     use crate::tables::maintain::vacuum::Vacuum;
-    use crate::tables::rows::attachments::AttachmentRow;
+    use crate::tables::rows::AttachmentRow;
 
     /// Handlers spawn what they await.
     #[test]

@@ -2,9 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::future::Future;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use deltalake::logstore::object_store::path::Path;
@@ -39,53 +37,64 @@ pub enum Fault {
     ResponseLostAndUnreadable,
 }
 
-pub struct Faults {
-    commits: Mutex<VecDeque<Option<Fault>>>,
-    late: Mutex<Option<(Path, PutPayload)>>,
-    after_look: Mutex<Option<(Path, PutPayload)>>,
+impl Fault {
+    /// Faults after which the same call finds out what became of its commit.
+    pub const RESOLVED: [Self; 5] = [
+        Self::Refused,
+        Self::ResponseLost,
+        Self::ConflictWithItself,
+        Self::Delayed,
+        Self::CommittedAfterLookup,
+    ];
+}
+
+/// What a storage does to the requests that it gets, and which these were.
+#[derive(Default)]
+pub struct Faults(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// What happens to the next commits. `None`: it is forwarded.
+    commits: VecDeque<Option<Fault>>,
+    late: Option<(Path, PutPayload)>,
+    after_look: Option<(Path, PutPayload)>,
     /// Runs before the next commit is forwarded: time for another writer.
-    before_commit: Mutex<Option<BoxFuture<'static, ()>>>,
+    before_commit: Option<BoxFuture<'static, ()>>,
     /// Requests so far.
-    requests: AtomicUsize,
-    dies_at: AtomicUsize,
-    at_request: Mutex<Option<(usize, BoxFuture<'static, ()>)>>,
+    requests: usize,
+    dies_at: Option<usize>,
+    at_request: Option<(usize, BoxFuture<'static, ()>)>,
     /// Data files written, one entry a file.
-    writes: Mutex<Vec<String>>,
-    unreadable: Mutex<Option<Path>>,
+    writes: Vec<String>,
+    unreadable: Option<Path>,
     /// Data files read from, one entry a request.
-    reads: Mutex<Vec<String>>,
-    bytes_read: AtomicU64,
+    reads: Vec<String>,
+    bytes_read: u64,
 }
 
 impl Faults {
     pub fn new(faults: impl IntoIterator<Item = Fault>) -> Arc<Self> {
-        Arc::new(Self {
-            commits: Mutex::new(faults.into_iter().map(Some).collect()),
-            late: Mutex::default(),
-            after_look: Mutex::default(),
-            before_commit: Mutex::default(),
-            requests: AtomicUsize::new(0),
-            dies_at: AtomicUsize::new(usize::MAX),
-            at_request: Mutex::default(),
-            writes: Mutex::default(),
-            unreadable: Mutex::default(),
-            reads: Mutex::default(),
-            bytes_read: AtomicU64::new(0),
-        })
+        let plan = Arc::<Self>::default();
+        plan.lock().commits.extend(faults.into_iter().map(Some));
+        plan
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
     }
 
     pub fn add(&self, fault: Fault) {
-        self.commits.lock().unwrap().push_back(Some(fault));
+        self.after_commits(0, fault);
     }
 
     /// Forwards some commits before the fault.
     pub fn after_commits(&self, commits: usize, fault: Fault) {
-        self.commits.lock().unwrap().extend(std::iter::repeat_n(None, commits));
-        self.add(fault);
+        let commits = std::iter::repeat_n(None, commits).chain([Some(fault)]);
+        self.lock().commits.extend(commits);
     }
 
     pub fn before_commit(&self, work: impl Future<Output = ()> + Send + 'static) {
-        *self.before_commit.lock().unwrap() = Some(Box::pin(work));
+        self.lock().before_commit = Some(Box::pin(work));
     }
 
     /// Runs `work` before the request of this number (from 0) is forwarded: another writer at any point. The requests of all
@@ -102,28 +111,33 @@ impl Faults {
         let work = async move {
             let _ = runtime.spawn(work).await;
         };
-        *self.at_request.lock().unwrap() = Some((number, Box::pin(work)));
+        self.lock().at_request = Some((number, Box::pin(work)));
         answer
     }
 
     /// Returns whether the request of [`Faults::at_request`] has not been made yet.
     pub fn is_waiting(&self) -> bool {
-        self.at_request.lock().unwrap().is_some()
+        self.lock().at_request.is_some()
     }
 
     /// Fails all requests from this number on, as if the process had died.
     pub fn dies_at(&self, number: usize) {
-        self.dies_at.store(number, Ordering::SeqCst);
+        self.lock().dies_at = Some(number);
     }
 
     /// Returns whether a request has failed because of [`Faults::dies_at`].
     pub fn is_dead(&self) -> bool {
-        self.requests.load(Ordering::SeqCst) > self.dies_at.load(Ordering::SeqCst)
+        let state = self.lock();
+        state.dies_at.is_some_and(|number| state.requests > number)
     }
 
     async fn step(&self) -> Result<()> {
-        let number = self.requests.fetch_add(1, Ordering::SeqCst);
-        let work = self.at_request.lock().unwrap().take_if(|(at, _)| *at == number);
+        let work = {
+            let mut state = self.lock();
+            let number = state.requests;
+            state.requests += 1;
+            state.at_request.take_if(|(at, _)| *at == number)
+        };
         if let Some((_, work)) = work {
             work.await;
         }
@@ -132,36 +146,34 @@ impl Faults {
 
     /// Returns the data files written since the last call.
     pub fn writes(&self) -> Vec<String> {
-        std::mem::take(&mut self.writes.lock().unwrap())
+        std::mem::take(&mut self.lock().writes)
     }
 
     /// Returns the data files read from since the last call.
     pub fn reads(&self) -> Vec<String> {
-        std::mem::take(&mut self.reads.lock().unwrap())
+        std::mem::take(&mut self.lock().reads)
     }
 
     /// Returns the bytes of data files read since the last call.
     pub fn bytes_read(&self) -> u64 {
-        self.bytes_read.swap(0, Ordering::SeqCst)
+        std::mem::take(&mut self.lock().bytes_read)
     }
 
     pub fn pending(&self) -> usize {
-        self.commits.lock().unwrap().len()
+        self.lock().commits.len()
     }
 
     fn note_write(&self, path: &Path) {
         if is_data(path) {
-            self.writes.lock().unwrap().push(path.to_string());
+            self.lock().writes.push(path.to_string());
         }
     }
 
     pub fn options(self: &Arc<Self>) -> TableOptions {
         let faults = Arc::clone(self);
         let wrapper: StoreWrapper = Arc::new(move |inner| {
-            Arc::new(FaultyStore {
-                inner,
-                faults: Arc::clone(&faults),
-            })
+            let faults = Arc::clone(&faults);
+            Arc::new(FaultyStore { inner, faults })
         });
         TableOptions {
             store_wrapper: Some(wrapper),
@@ -229,31 +241,34 @@ impl ObjectStore for FaultyStore {
             self.faults.note_write(path);
             return self.inner.put_opts(path, payload, options).await;
         }
-        let before = self.faults.before_commit.lock().unwrap().take();
+        let before = self.faults.lock().before_commit.take();
         if let Some(before) = before {
             before.await;
         }
-        let late = self.faults.late.lock().unwrap().take();
+        let late = self.faults.lock().late.take();
         if let Some((path, payload)) = late {
             self.inner.put_opts(&path, payload, options.clone()).await?;
         }
-        let fault = self.faults.commits.lock().unwrap().pop_front().flatten();
+        let fault = self.faults.lock().commits.pop_front().flatten();
         match fault {
             None => self.inner.put_opts(path, payload, options).await,
             Some(Fault::Refused) => Err(broken("refused")),
             Some(Fault::Delayed) => {
-                *self.faults.late.lock().unwrap() = Some((path.clone(), payload));
+                self.faults.lock().late = Some((path.clone(), payload));
                 Err(broken("timed out"))
             }
             Some(fault @ (Fault::CommittedAfterLookup | Fault::CommittedAfterLookupThenUnreadable)) => {
                 if fault == Fault::CommittedAfterLookupThenUnreadable {
-                    *self.faults.unreadable.lock().unwrap() = Some(next_entry(path));
+                    self.faults.lock().unreadable = Some(next_entry(path));
                 }
-                *self.faults.after_look.lock().unwrap() = Some((path.clone(), payload));
+                self.faults.lock().after_look = Some((path.clone(), payload));
                 Err(broken("timed out"))
             }
-            Some(Fault::ResponseLost) => {
+            Some(fault @ (Fault::ResponseLost | Fault::ResponseLostAndUnreadable)) => {
                 self.inner.put_opts(path, payload, options).await?;
+                if fault == Fault::ResponseLostAndUnreadable {
+                    self.faults.lock().unreadable = Some(path.clone());
+                }
                 Err(broken("connection reset"))
             }
             Some(Fault::ConflictWithItself) => {
@@ -263,35 +278,23 @@ impl ObjectStore for FaultyStore {
                     source: "409".into(),
                 })
             }
-            Some(Fault::ResponseLostAndUnreadable) => {
-                self.inner.put_opts(path, payload, options).await?;
-                *self.faults.unreadable.lock().unwrap() = Some(path.clone());
-                Err(broken("connection reset"))
-            }
         }
     }
 
     async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
         self.faults.step().await?;
-        if self
-            .faults
-            .unreadable
-            .lock()
-            .unwrap()
-            .take_if(|unreadable| unreadable == path)
-            .is_some()
-        {
+        if self.faults.lock().unreadable.take_if(|it| it == path).is_some() {
             return Err(broken("connection reset"));
         }
         if is_data(path) {
-            self.faults.reads.lock().unwrap().push(path.to_string());
+            self.faults.lock().reads.push(path.to_string());
         }
         let looked = self.inner.get_opts(path, options).await;
         if let (true, Ok(found)) = (is_data(path), &looked) {
             let bytes = found.range.end - found.range.start;
-            self.faults.bytes_read.fetch_add(bytes, Ordering::SeqCst);
+            self.faults.lock().bytes_read += bytes;
         }
-        let landing = self.faults.after_look.lock().unwrap().take_if(|(late, _)| late == path);
+        let landing = self.faults.lock().after_look.take_if(|(late, _)| late == path);
         if let Some((path, payload)) = landing {
             self.inner.put_opts(&path, payload, PutOptions::default()).await?;
         }

@@ -1,7 +1,7 @@
 //! Locations of tables in tests: a local folder, or, with `XACT_TEST_LAKE=onelake`, the OneLake emulator, so that the tests
 //! run with both. The emulator stores plain files, which a test can damage directly.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
@@ -56,7 +56,13 @@ pub fn start_emulator() -> Emulator {
 impl Emulator {
     /// Returns a connection with its own identity.
     pub fn connection(&self, location: &Location) -> Connection {
-        Connection::to(location, || Ok(fixed(TOKEN)), Some(&self.ca_file)).unwrap()
+        let identity = || Ok(Identity::from_source("a test", Arc::new(Fixed)));
+        Connection::to(location, identity, Some(&self.ca_file)).unwrap()
+    }
+
+    /// Returns where the files of a workspace are on this machine.
+    pub fn data(&self, workspace: &str) -> PathBuf {
+        self.root.join("data").join(workspace)
     }
 
     pub fn location(&self, path: &str) -> Location {
@@ -65,19 +71,17 @@ impl Emulator {
     }
 }
 
-/// Returns an identity that always has the same token.
-pub fn fixed(token: &'static str) -> Identity {
-    struct Fixed(&'static str);
-    #[async_trait::async_trait]
-    impl TokenSource for Fixed {
-        async fn fetch(&self, _: &str) -> Result<Fetched, IdentityError> {
-            Ok(Fetched {
-                secret: self.0.into(),
-                expires_at: SystemTime::now() + Duration::from_secs(3600),
-            })
-        }
+/// The source of an identity that always has [`TOKEN`].
+struct Fixed;
+
+#[async_trait::async_trait]
+impl TokenSource for Fixed {
+    async fn fetch(&self, _: &str) -> Result<Fetched, IdentityError> {
+        Ok(Fetched {
+            secret: TOKEN.into(),
+            expires_at: SystemTime::now() + Duration::from_secs(3600),
+        })
     }
-    Identity::from_source("a test", Arc::new(Fixed(token)))
 }
 
 pub fn is_on_one_lake() -> bool {
@@ -87,35 +91,34 @@ pub fn is_on_one_lake() -> bool {
 /// Returns a folder for one test's table; it is deleted when the first part of the pair is dropped.
 pub fn folder() -> (tempfile::TempDir, Location) {
     if is_on_one_lake() {
-        let tables = EMULATOR.root.join("data").join(WORKSPACE).join(ITEM).join("Tables");
+        let tables = EMULATOR.data(WORKSPACE).join(ITEM).join("Tables");
         let folder = tempfile::Builder::new().prefix("t").tempdir_in(tables).unwrap();
         let name = folder.path().file_name().unwrap().to_str().unwrap();
         let location = EMULATOR.location(&format!("Tables/{name}/table"));
         return (folder, location);
     }
     let folder = tempfile::tempdir().unwrap();
-    let location = Location::parse(folder.path().to_str().unwrap())
-        .unwrap()
-        .join("table")
-        .unwrap();
+    let location = local_location(&folder.path().join("table"));
     (folder, location)
 }
 
 /// Returns the options of production, with the connection to the location.
 pub fn options() -> TableOptions {
-    match is_on_one_lake() {
-        true => TableOptions {
-            connection: EMULATOR.connection(&EMULATOR.location("Tables")),
-            ..TableOptions::default()
-        },
-        false => TableOptions::default(),
+    let mut options = TableOptions::default();
+    if is_on_one_lake() {
+        options.connection = EMULATOR.connection(&EMULATOR.location("Tables"));
     }
+    options
+}
+
+pub fn local_location(path: &Path) -> Location {
+    Location::parse(path.to_str().unwrap()).unwrap()
 }
 
 /// Returns where the table's files are on this machine.
 pub fn local(location: &Location) -> PathBuf {
     match location {
         Location::Local(path) => path.clone(),
-        Location::OneLake { workspace, path, .. } => EMULATOR.root.join("data").join(workspace).join(path),
+        Location::OneLake { workspace, path, .. } => EMULATOR.data(workspace).join(path),
     }
 }

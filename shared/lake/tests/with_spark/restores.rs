@@ -2,194 +2,115 @@
 //! are read from the topic again, each once.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::ops::Range;
 
-use crate::support::{APP, at, attachment, sourced, table};
-use crate::{media_ids, run};
+use crate::support::{APP, positions, sourced_from};
+use crate::{Bench, append, name};
 use xact_contracts::ids::AppId;
-use xact_lake::{Appended, AttachmentRow, Location, Source, Sourced, Table, TableError, TableErrorKind};
+use xact_lake::{Appended, AttachmentRow, Table, TableError, TableErrorKind};
 use xact_testkit::Spark;
 use xact_testkit::spark::Line;
 
-const OTHER: &str = "xact-result-processor:xact.downloads.results:1";
-
-struct Bench {
-    _folder: tempfile::TempDir,
-    path: PathBuf,
-    location: Location,
-}
-
-impl Bench {
-    /// A table of 100 rows: 40 in version 1, 30 more in version 2, 30 more in version 3.
-    async fn new() -> (Self, Arc<Table<AttachmentRow>>) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("table");
-        let location = Location::parse(path.to_str().unwrap()).unwrap();
-        let bench = Self {
-            _folder: folder,
-            path,
-            location,
-        };
-        let table = bench.open();
-        for offsets in [0..40, 40..70, 70..100] {
-            append(&table, offsets).await.unwrap();
-        }
-        (bench, table)
-    }
-
-    fn open(&self) -> Arc<Table<AttachmentRow>> {
-        table::<AttachmentRow>(&self.location)
-    }
-}
-
-async fn append(table: &Table<AttachmentRow>, offsets: std::ops::Range<i64>) -> Result<Appended, TableError> {
-    let end = offsets.end;
-    table.append(sourced("k", offsets), at(end)).await
+/// Returns a table of 100 rows: 40 in version 1, 30 more in version 2, 30 more in version 3.
+async fn bench() -> Bench {
+    Bench::with([0..40, 40..70, 70..100]).await
 }
 
 async fn position(table: &Table<AttachmentRow>) -> i64 {
-    table.positions(&[APP.into()]).await.unwrap()[APP]
+    positions(table).await[APP]
 }
 
-fn assert_each_once(spark: &mut Spark, path: &Path, rows: i64) {
-    let mut expected: Vec<String> = (0..rows).map(|offset| format!("k-{offset}")).collect();
-    expected.sort();
-    assert_eq!(media_ids(spark, path), expected);
+/// Checks that an append was refused because of a restore; returns the table's position and the one that was written.
+fn restored<T: std::fmt::Debug>(refused: Result<T, TableError>) -> (i64, i64) {
+    match refused.unwrap_err().kind {
+        TableErrorKind::Restored { position, written, .. } => (position, written),
+        other => panic!("{other}"),
+    }
 }
 
 #[tokio::test]
 async fn a_running_writer_reads_the_rows_again_that_a_restore_removed() {
-    let (bench, table) = Bench::new().await;
+    let bench = bench().await;
+    let table = &bench.table;
     let mut spark = Spark::shared(Line::V3).unwrap();
-    run(&mut spark, &bench.path, &["RESTORE TABLE {t} TO VERSION AS OF 1"]);
+    bench.run(&mut spark, "RESTORE TABLE {t} TO VERSION AS OF 1");
     // Appending over the gap is refused every time.
     for _ in 0..2 {
-        let error = append(&table, 100..110).await.unwrap_err();
-        assert!(
-            matches!(
-                error.kind,
-                TableErrorKind::Restored {
-                    position: 40,
-                    written: 100,
-                    ..
-                }
-            ),
-            "{error}"
-        );
+        assert_eq!(restored(append(table, 100..110).await), (40, 100));
     }
-    assert_eq!(position(&table).await, 40);
-    assert_eq!(append(&table, 40..60).await.unwrap().added, 20);
-    assert_eq!(append(&table, 60..110).await.unwrap().added, 50);
-    assert_eq!(append(&table, 0..110).await.unwrap().added, 0);
-    assert_each_once(&mut spark, &bench.path, 110);
+    assert_eq!(position(table).await, 40);
+    assert_eq!(append(table, 40..60).await.unwrap(), 20);
+    assert_eq!(append(table, 60..110).await.unwrap(), 50);
+    assert_eq!(append(table, 0..110).await.unwrap(), 0);
+    bench.assert_each_once(&mut spark, 0..110, "");
     assert_eq!(position(&bench.open()).await, 110);
 }
 
 #[tokio::test]
 async fn a_restarted_writer_finds_a_restore_behind_a_checkpoint_and_commits_of_others() {
-    let (bench, table) = Bench::new().await;
-    drop(table);
+    let bench = bench().await;
     let mut spark = Spark::shared(Line::V4).unwrap();
-    let restored = [
-        "RESTORE TABLE {t} TO VERSION AS OF 2",
-        "ALTER TABLE {t} SET TBLPROPERTIES ('delta.checkpointInterval' = '1')",
-        "OPTIMIZE {t}",
-        "ALTER TABLE {t} SET TBLPROPERTIES ('delta.checkpointInterval' = '100')",
-    ];
-    run(&mut spark, &bench.path, &restored);
-    let table = bench.open();
-    assert_eq!(position(&table).await, 70);
-    assert_eq!(append(&table, 70..100).await.unwrap().added, 30);
-    assert_each_once(&mut spark, &bench.path, 100);
+    let statements = "RESTORE TABLE {t} TO VERSION AS OF 2; {set} ('delta.checkpointInterval' = '1'); \
+                      OPTIMIZE {t}; {set} ('delta.checkpointInterval' = '100')";
+    bench.run(&mut spark, statements);
+    let table = &bench.open();
+    assert_eq!(position(table).await, 70);
+    assert_eq!(append(table, 70..100).await.unwrap(), 30);
+    bench.assert_each_once(&mut spark, 0..100, "");
     assert_eq!(position(&bench.open()).await, 100, "reacted to once");
 }
 
 #[tokio::test]
 async fn a_restore_of_a_restored_version_or_by_time_or_by_another_program_is_resolved() {
-    let (bench, table) = Bench::new().await;
+    let bench = bench().await;
+    let table = &bench.table;
     let mut spark = Spark::shared(Line::V3).unwrap();
     // Version 4 has the rows of version 1; 5 adds rows of another program; 6 is 4 again.
-    let restored = [
-        "RESTORE TABLE {t} TO VERSION AS OF 1",
-        "DELETE FROM {t} WHERE media_id = 'k-3'",
-        "RESTORE TABLE {t} TO VERSION AS OF 4",
-    ];
-    run(&mut spark, &bench.path, &restored);
-    assert_eq!(position(&table).await, 40);
-    assert_eq!(append(&table, 40..100).await.unwrap().added, 60);
-    let history = spark
-        .sql(&format!("DESCRIBE HISTORY {}", crate::name(&bench.path)))
-        .unwrap();
-    let time = history.iter().find(|row| row["version"] == 2).unwrap()["timestamp"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    let by_time = format!(
-        "RESTORE TABLE {{t}} TO TIMESTAMP AS OF '{}'",
-        time.trim_end_matches('Z').replace('T', " ")
-    );
-    run(&mut spark, &bench.path, &[&by_time]);
+    let statements = "RESTORE TABLE {t} TO VERSION AS OF 1; DELETE FROM {t} WHERE media_id = 'k-3'; \
+                      RESTORE TABLE {t} TO VERSION AS OF 4";
+    bench.run(&mut spark, statements);
+    assert_eq!(position(table).await, 40);
+    assert_eq!(append(table, 40..100).await.unwrap(), 60);
+    let history = format!("DESCRIBE HISTORY {}", name(&bench.path));
+    let history = spark.sql(&history).unwrap();
+    let committed = history.iter().find(|row| row["version"] == 2).unwrap();
+    let time = committed["timestamp"].as_str().unwrap();
+    let time = time.trim_end_matches('Z').replace('T', " ");
+    bench.run(&mut spark, &format!("RESTORE TABLE {{t}} TO TIMESTAMP AS OF '{time}'"));
     assert_eq!(position(&bench.open()).await, 70);
-    assert_eq!(position(&table).await, 70);
-    assert_eq!(append(&table, 70..100).await.unwrap().added, 30);
+    assert_eq!(position(table).await, 70);
+    assert_eq!(append(table, 70..100).await.unwrap(), 30);
     let script = bench.path.with_extension("py");
-    std::fs::write(
-        &script,
-        "import sys, deltalake\ndeltalake.DeltaTable(sys.argv[1]).restore(1)\n",
-    )
-    .unwrap();
+    let restore = "import sys, deltalake\ndeltalake.DeltaTable(sys.argv[1]).restore(1)\n";
+    std::fs::write(&script, restore).unwrap();
     xact_testkit::python::run_script(&script, [&bench.path]).unwrap();
-    assert!(matches!(
-        append(&table, 100..101).await.unwrap_err().kind,
-        TableErrorKind::Restored { position: 40, .. }
-    ));
-    assert_eq!(position(&table).await, 40);
-    assert_eq!(append(&table, 40..101).await.unwrap().added, 61);
-    assert_each_once(&mut spark, &bench.path, 101);
+    assert_eq!(restored(append(table, 100..101).await).0, 40);
+    assert_eq!(position(table).await, 40);
+    assert_eq!(append(table, 40..101).await.unwrap(), 61);
+    bench.assert_each_once(&mut spark, 0..101, "");
 }
 
 #[tokio::test]
 async fn two_writers_both_read_again_after_a_restore() {
-    let (bench, one) = Bench::new().await;
-    let two = bench.open();
-    let others = |offsets: std::ops::Range<i64>| -> (Vec<Sourced<AttachmentRow>>, BTreeMap<AppId, i64>) {
-        let end = offsets.end;
-        let row = |offset| Sourced {
-            row: attachment(&format!("o-{offset}")),
-            source: Some(Source {
-                app_id: OTHER.into(),
-                offset,
-            }),
-        };
-        (offsets.map(row).collect(), BTreeMap::from([(OTHER.into(), end)]))
+    let bench = bench().await;
+    let (one, two) = (&bench.table, bench.open());
+    let other = AppId::from("xact-result-processor:xact.downloads.results:1");
+    let append_others = async |offsets: Range<i64>| -> Result<Appended, TableError> {
+        let positions = BTreeMap::from([(other.clone(), offsets.end)]);
+        let row = |offset| sourced_from(&other, offset, &format!("o-{offset}"));
+        two.append(offsets.map(row).collect(), positions).await
     };
     // Version 4 and 5.
-    for offsets in [0..10, 10..20] {
-        let (rows, positions) = others(offsets);
-        two.append(rows, positions).await.unwrap();
-    }
+    append_others(0..10).await.unwrap();
+    append_others(10..20).await.unwrap();
     let mut spark = Spark::shared(Line::V3).unwrap();
-    run(&mut spark, &bench.path, &["RESTORE TABLE {t} TO VERSION AS OF 4"]);
+    bench.run(&mut spark, "RESTORE TABLE {t} TO VERSION AS OF 4");
     // A source that lost no rows continues, and its commit writes the position of the other as well.
-    assert_eq!(append(&one, 100..105).await.unwrap().added, 5);
-    let (rows, positions) = others(20..25);
-    let error = two.append(rows, positions).await.unwrap_err();
-    assert!(
-        matches!(
-            error.kind,
-            TableErrorKind::Restored {
-                position: 10,
-                written: 20,
-                ..
-            }
-        ),
-        "{error}"
-    );
-    let started_later = bench.open();
-    assert_eq!(started_later.positions(&[OTHER.into()]).await.unwrap()[OTHER], 10);
-    two.positions(&[OTHER.into()]).await.unwrap();
-    let (rows, positions) = others(10..25);
-    assert_eq!(two.append(rows, positions).await.unwrap().added, 15);
-    assert_eq!(media_ids(&mut spark, &bench.path).len(), 105 + 25);
+    assert_eq!(append(one, 100..105).await.unwrap(), 5);
+    assert_eq!(restored(append_others(20..25).await), (10, 20));
+    let app_ids = [other.clone()];
+    assert_eq!(bench.open().positions(&app_ids).await.unwrap()[&other], 10);
+    two.positions(&app_ids).await.unwrap();
+    assert_eq!(append_others(10..25).await.unwrap().added, 15);
+    assert_eq!(bench.media_ids(&mut spark).len(), 105 + 25);
 }

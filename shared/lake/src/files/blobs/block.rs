@@ -48,7 +48,7 @@ pub(super) async fn read(
     match read.await.map_err(io::Error::other).flatten() {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
             let reason = format!("it ends before byte {}", from + wanted);
-            Err(WriteError::File(FileError::SourceChanged { reason }))
+            Err(FileError::SourceChanged { reason }.into())
         }
         read => Ok(read?),
     }

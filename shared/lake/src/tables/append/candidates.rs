@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::civil::Date;
 
-use crate::tables::rows::row::{Key, TableRow};
-use crate::tables::rows::source::Sourced;
+use crate::tables::rows::row::{Key, Sourced, TableRow};
 use xact_contracts::ids::AppId;
 
 /// A batch, with the date and key of each row computed once.
@@ -25,10 +24,8 @@ pub(crate) struct Selection {
 
 impl<'a, R: TableRow> Candidates<'a, R> {
     pub(crate) fn new(rows: &'a [Sourced<R>]) -> Self {
-        let identities = rows
-            .iter()
-            .map(|sourced| (sourced.row.event_date(), sourced.row.key()))
-            .collect();
+        let identity = |sourced: &Sourced<R>| (sourced.row.event_date(), sourced.row.key());
+        let identities = rows.iter().map(identity).collect();
         Self { rows, identities }
     }
 
@@ -61,11 +58,8 @@ impl<'a, R: TableRow> Candidates<'a, R> {
     }
 
     pub(crate) fn rows_of(&self, chosen: &[usize]) -> Vec<&'a R> {
-        chosen
-            .iter()
-            .filter_map(|index| self.rows.get(*index))
-            .map(|sourced| &sourced.row)
-            .collect()
+        let rows = chosen.iter().filter_map(|index| self.rows.get(*index));
+        rows.map(|sourced| &sourced.row).collect()
     }
 
     fn is_written_by_offset(&self, index: usize, positions: &BTreeMap<AppId, i64>) -> bool {

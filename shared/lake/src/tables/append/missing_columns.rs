@@ -35,9 +35,7 @@ pub(crate) fn addition<R: TableRow>(table: &DeltaTable) -> Result<Option<Content
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tables::rows::attachments::AttachmentRow;
-    use crate::tables::rows::events::EventRow;
-    use crate::tables::rows::failed::FailedRow;
+    use crate::tables::rows::{AttachmentRow, EventRow, FailedRow};
 
     #[test]
     fn a_later_column_belongs_to_the_rows_and_is_nullable() {

@@ -1,4 +1,4 @@
-//! One commit at exactly one version: writes the log entry.
+//! One commit at exactly one version: writes its log entry, and reads from the log what became of it.
 
 use bytes::Bytes;
 use chrono::Utc;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::tables::commit::change::Contents;
 use crate::tables::error::TableErrorKind;
-use crate::tables::log_entry::COMMIT_ID;
+use crate::tables::log_entry::{self, COMMIT_ID};
 use crate::tables::snapshot::Snapshot;
 
 /// A commit that is attempted at one version of the log, which at most one commit can have.
@@ -22,6 +22,17 @@ pub(crate) struct Attempt {
     /// The time in milliseconds that the log entry records, if the table has in-commit timestamps.
     in_commit_timestamp: Option<i64>,
     contents: Box<Contents>,
+}
+
+/// What became of an [`Attempt`] whose request failed.
+#[derive(Debug)]
+pub(super) enum CommitOutcome {
+    /// The attempt is in the log.
+    Committed,
+    /// Another commit has its version: the attempt is not in the log and never will be.
+    Conflicted,
+    /// Its version is free: the attempt is not in the log, but may still arrive if the request is on its way.
+    Unknown,
 }
 
 impl Attempt {
@@ -79,5 +90,18 @@ impl Attempt {
             ..CommitInfo::default()
         });
         self.contents.all_actions().chain([info]).collect()
+    }
+
+    /// Reads the log entry of this attempt's version, and decides by the commit id in it.
+    pub(super) async fn outcome(&self, table: &DeltaTable) -> Result<CommitOutcome, TableErrorKind> {
+        let Some(entry) = log_entry::read(table, self.version).await? else {
+            return Ok(CommitOutcome::Unknown);
+        };
+        let commit_id = log_entry::commit_info(&entry).and_then(|info| info.xact_commit_id);
+        if commit_id.is_some_and(|id| id == self.id.to_string()) {
+            Ok(CommitOutcome::Committed)
+        } else {
+            Ok(CommitOutcome::Conflicted)
+        }
     }
 }

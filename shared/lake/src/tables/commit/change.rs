@@ -86,7 +86,7 @@ impl Contents {
     /// Adds what every commit to this table must contain, and refuses what none may contain. After a restore the log still has
     /// the newer positions, so the next commit writes those of the restored version.
     pub(super) fn complete(&mut self, snapshot: &Snapshot) -> Result<(), TableErrorKind> {
-        for (app_id, position) in snapshot.restored() {
+        for (app_id, position) in &snapshot.restored {
             self.positions.entry(app_id.clone()).or_insert(*position);
         }
         let removes_rows = |action: &Action| matches!(action, Action::Remove(remove) if remove.data_change);

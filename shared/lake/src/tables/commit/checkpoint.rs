@@ -48,8 +48,6 @@ async fn make<R: TableRow>(handle: &mut Handle<R>) -> Result<Snapshot, TableErro
     let Some(loaded) = handle.load().await? else {
         return Err(TableErrorKind::unavailable("read its log", "the table does not exist"));
     };
-    deltalake::checkpoints::create_checkpoint(&loaded.table, None)
-        .await
-        .map_err(|error| TableErrorKind::delta("write a checkpoint", &error))?;
+    checkpoints::write(&loaded.table).await?;
     Ok(loaded)
 }

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use tracing::debug;
 
-use crate::tables::commit::attempt::Attempt;
+use crate::tables::commit::attempt::{Attempt, CommitOutcome};
 use crate::tables::commit::change::{Change, Contents, Plan, PlansOn};
 use crate::tables::commit::checkpoint;
-use crate::tables::commit::outcome::CommitOutcome;
 use crate::tables::data_files;
 use crate::tables::error::TableErrorKind;
 use crate::tables::handle::Handle;
@@ -201,11 +200,11 @@ impl<'a, R: TableRow, C: Change> Transaction<'a, R, C> {
             // The table is past that version and its log entry is gone, or it is another table. Nothing can be concluded.
             CommitOutcome::Unknown => {
                 self.unresolved = Some(pending);
-                let (action, reason) = (
+                let reason = "its log entry is gone, or the table was replaced";
+                Err(TableErrorKind::unavailable(
                     "read the outcome of the last commit",
-                    "its log entry is gone, or the table was replaced",
-                );
-                Err(TableErrorKind::unavailable(action, reason))
+                    reason,
+                ))
             }
         }
     }
@@ -257,9 +256,8 @@ impl<'a, R: TableRow, C: Change> Transaction<'a, R, C> {
     /// Waits for a random time below a limit that doubles with each attempt (full jitter), so that writers that conflicted
     /// once do not conflict again.
     async fn back_off(&self) {
-        let doublings = (self.conflicts + self.failures)
-            .saturating_sub(1)
-            .min(MAX_BACKOFF_DOUBLINGS);
+        let attempts = self.conflicts + self.failures;
+        let doublings = attempts.saturating_sub(1).min(MAX_BACKOFF_DOUBLINGS);
         let limit: Duration = self.handle.options.backoff * (1 << doublings);
         tokio::time::sleep(limit.mul_f64(fastrand::f64())).await;
     }

@@ -20,66 +20,44 @@ fn column(name: &str, metadata: Value) -> Value {
 
 #[test]
 fn a_listed_feature_that_is_not_used_is_not_an_obstacle() {
-    let listed: Vec<&str> = KNOWN.into_iter().filter(|name| *name != "rowTracking").collect();
-    let found = features(
-        &listed,
-        json!({"delta.columnMapping.mode": "none"}),
-        column("note", json!({})),
-    );
+    let listed: Vec<&str> = KNOWN.split_whitespace().collect();
+    let properties = json!({"delta.columnMapping.mode": "none"});
+    let found = features(&listed, properties, column("note", json!({})));
     assert_eq!(found, Features::default());
 }
 
 #[test]
 fn a_feature_that_the_table_uses_is_an_obstacle_even_if_it_is_not_listed() {
-    let cases = [
+    let found = |properties, columns, feature: &str| {
+        let mut found = features(&[], properties, columns).obstacles;
+        assert_eq!(found.len(), 1, "{feature}: {found:?}");
+        assert_eq!(found[0].feature, feature);
+        found.remove(0).reason
+    };
+    for (properties, feature, part) in [
         (
             json!({"delta.constraints.c": "x > 0"}),
-            column("a", json!({})),
             "checkConstraints",
             "\"c\" (x > 0)",
         ),
-        (
-            json!({"delta.columnMapping.mode": "name"}),
-            column("a", json!({})),
-            "columnMapping",
-            "is name",
-        ),
+        (json!({"delta.columnMapping.mode": "name"}), "columnMapping", "is name"),
         (
             json!({"delta.enableIcebergCompatV2": "true"}),
-            column("a", json!({})),
             "icebergCompatV2",
             "Iceberg",
         ),
-        (
-            json!({}),
-            column("a", json!({"delta.invariants": "{}"})),
-            "invariants",
-            "\"a\"",
-        ),
-        (
-            json!({}),
-            column("a", json!({"delta.generationExpression": "b"})),
-            "generatedColumns",
-            "\"a\"",
-        ),
-        (
-            json!({}),
-            column("a", json!({"delta.identity.start": 1})),
-            "identityColumns",
-            "\"a\"",
-        ),
-        (
-            json!({}),
-            column("a", json!({"CURRENT_DEFAULT": "1"})),
-            "allowColumnDefaults",
-            "\"a\"",
-        ),
-    ];
-    for (properties, columns, feature, part) in cases {
-        let found = features(&[], properties, columns).obstacles;
-        assert_eq!(found.len(), 1, "{feature}: {found:?}");
-        assert_eq!(found[0].feature, feature);
-        assert!(found[0].reason.contains(part), "{found:?}");
+    ] {
+        let reason = found(properties, column("a", json!({})), feature);
+        assert!(reason.contains(part), "{reason}");
+    }
+    for (metadata, feature) in [
+        (json!({"delta.invariants": "{}"}), "invariants"),
+        (json!({"delta.generationExpression": "b"}), "generatedColumns"),
+        (json!({"delta.identity.start": 1}), "identityColumns"),
+        (json!({"CURRENT_DEFAULT": "1"}), "allowColumnDefaults"),
+    ] {
+        let reason = found(json!({}), column("a", metadata), feature);
+        assert!(reason.contains("\"a\""), "{reason}");
     }
     let nested = json!([{"name": "s", "metadata": {}, "type": {"type": "struct",
         "fields": [{"name": "i", "type": "long", "metadata": {"delta.invariants": "i > 0"}}]}}]);
@@ -90,25 +68,21 @@ fn a_feature_that_the_table_uses_is_an_obstacle_even_if_it_is_not_listed() {
 
 #[test]
 fn a_feature_of_every_commit_and_an_unknown_feature_are_obstacles_when_listed() {
+    let listed = |name, properties| features(&[name], properties, column("a", json!({}))).obstacles;
     for name in [
         "rowTracking",
         "catalogManaged",
         "materializePartitionColumns",
         "somethingNew",
     ] {
-        let found = features(&[name], json!({}), column("a", json!({}))).obstacles;
+        let found = listed(name, json!({}));
         assert_eq!(found.len(), 1, "{name}");
         assert_eq!(found[0].feature, name);
     }
     let suspended = json!({"delta.rowTrackingSuspended": "true"});
-    assert_eq!(
-        features(&["rowTracking"], suspended, column("a", json!({}))).obstacles,
-        []
-    );
+    assert_eq!(listed("rowTracking", suspended), []);
     let newer = json!({"minReaderVersion": 3, "minWriterVersion": 8});
     let metadata = json!({"configuration": {}, "schemaString": "{}"});
-    assert_eq!(
-        Features::read(newer, metadata, &BTreeSet::new()).unwrap().obstacles[0].feature,
-        "protocol"
-    );
+    let found = Features::read(newer, metadata, &BTreeSet::new()).unwrap();
+    assert_eq!(found.obstacles[0].feature, "protocol");
 }

@@ -1,5 +1,6 @@
 //! Maintenance of a table's log: writes checkpoints, deletes old entries.
 
+use crate::tables::checkpoints;
 use crate::tables::error::{TableError, TableErrorKind};
 use crate::tables::rows::row::TableRow;
 use crate::tables::table::Table;
@@ -14,9 +15,7 @@ impl<R: TableRow> Table<R> {
             let Some(table) = self.handle.lock().await.loaded_table().await? else {
                 return Ok(None);
             };
-            deltalake::checkpoints::create_checkpoint(&table, None)
-                .await
-                .map_err(|error| TableErrorKind::delta("write a checkpoint", &error))?;
+            checkpoints::write(&table).await?;
             Ok(table.version())
         })
         .await
@@ -30,27 +29,22 @@ impl<R: TableRow> Table<R> {
     /// [`TableError`].
     pub async fn clean_log(&self) -> Result<Option<usize>, TableError> {
         self.located(async {
-            let table = {
-                let mut handle = self.handle.lock().await;
-                let Some(table) = handle.loaded_table().await? else {
-                    return Ok(None);
-                };
-                if let Some(snapshot) = handle.latest().await? {
-                    let is_protected = snapshot.features.protects_checkpoints;
-                    handle.keep(snapshot);
-                    if is_protected {
-                        return Err(TableErrorKind::Refused {
-                            reason: "delta.requireCheckpointProtectionBeforeVersion is set: let Spark clean up its log"
-                                .to_owned(),
-                        });
-                    }
-                }
-                table
+            let mut handle = self.handle.lock().await;
+            let Some(table) = handle.loaded_table().await? else {
+                return Ok(None);
             };
-            deltalake::checkpoints::cleanup_metadata(&table, None)
-                .await
-                .map(Some)
-                .map_err(|error| TableErrorKind::delta("clean up its log", &error))
+            if let Some(snapshot) = handle.latest().await? {
+                let is_protected = snapshot.features.protects_checkpoints;
+                handle.keep(snapshot);
+                if is_protected {
+                    let reason = "delta.requireCheckpointProtectionBeforeVersion is set: let Spark clean up its log";
+                    return Err(TableErrorKind::Refused(reason.to_owned()));
+                }
+            }
+            drop(handle);
+            let deleted = deltalake::checkpoints::cleanup_metadata(&table, None).await;
+            let deleted = deleted.map_err(|error| TableErrorKind::delta("clean up its log", &error))?;
+            Ok(Some(deleted))
         })
         .await
     }

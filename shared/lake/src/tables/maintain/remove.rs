@@ -70,9 +70,8 @@ impl<R: TableRow> Change for Removal<'_, R> {
     async fn plan(&mut self, snapshot: &mut Snapshot) -> Result<Plan<Removed>, TableErrorKind> {
         for (date, ids) in &self.ids {
             let lookup = Lookup::<R>::new(snapshot, &self.table.filters);
-            let files = lookup
-                .files_with(*date, &Wanted::ids(ids), &mut self.without_ids)
-                .await?;
+            let wanted = Wanted::ids(ids);
+            let files = lookup.files_with(*date, &wanted, &mut self.without_ids).await?;
             let staged = self.staged.entry(*date).or_default();
             if !staged.replaces(&files) {
                 staged.discard(&snapshot.table).await;
@@ -86,10 +85,11 @@ impl<R: TableRow> Change for Removal<'_, R> {
             return Ok(Plan::Done(Removed::default()));
         }
         let actions = staged().flat_map(|staged| staged.actions(DataChange::Yes)).collect();
-        let predicate = format!("{} is one of {rows} that are recorded elsewhere", R::KEY_COLUMN);
-        let operation = DeltaOperation::Delete {
-            predicate: Some(predicate),
-        };
+        let predicate = Some(format!(
+            "{} is one of {rows} that are recorded elsewhere",
+            R::KEY_COLUMN
+        ));
+        let operation = DeltaOperation::Delete { predicate };
         let contents = Contents::without_positions(actions, operation);
         let version = snapshot.next_version();
         Ok(Plan::Commit(Box::new(contents), Removed { rows, version }))

@@ -17,8 +17,7 @@ use futures::TryStreamExt;
 use crate::tables::data_files::{MAX_ROW_GROUP_ROWS, writer_properties};
 use crate::tables::error::TableErrorKind;
 use crate::tables::read::parquet;
-use crate::tables::rows::row::EVENT_DATE;
-use crate::tables::rows::row::TableRow;
+use crate::tables::rows::row::{EVENT_DATE, TableRow};
 use crate::tables::snapshot::{DataFile, Snapshot};
 use crate::tables::{change_feed, data_files, schema};
 
@@ -41,22 +40,18 @@ impl Rewritten {
             .sources
             .iter()
             .map(|file| Action::Remove(remove(file, data_change)));
-        let adds = self.files.iter().map(|file| {
-            Action::Add(Add {
-                data_change,
-                ..file.clone()
-            })
+        let adds = self.files.iter().cloned().map(|mut file| {
+            file.data_change = data_change;
+            Action::Add(file)
         });
-        removes
-            .chain(adds)
-            .chain(self.changes.clone().map(Action::Cdc))
-            .collect()
+        let changes = self.changes.clone().map(Action::Cdc);
+        removes.chain(adds).chain(changes).collect()
     }
 
     /// Returns whether these are the files that it replaces.
     pub(crate) fn replaces(&self, files: &[Arc<DataFile>]) -> bool {
-        let paths = |files: &[Arc<DataFile>]| files.iter().map(|file| file.path.clone()).collect::<Vec<_>>();
-        paths(&self.sources) == paths(files)
+        let paths = files.iter().map(|file| &file.path);
+        self.sources.iter().map(|file| &file.path).eq(paths)
     }
 
     /// Returns all files that were written and that a commit would name.
@@ -149,17 +144,11 @@ fn split<R: TableRow>(batch: &RecordBatch, drop: &HashSet<Arc<str>>) -> Result<(
     if drop.is_empty() {
         return Ok((batch.clone(), batch.slice(0, 0)));
     }
-    let ids = batch
-        .column_by_name(R::KEY_COLUMN)
-        .ok_or_else(|| ArrowError::SchemaError(format!("it has no column {:?}", R::KEY_COLUMN)))?;
+    let missing = || ArrowError::SchemaError(format!("it has no column {:?}", R::KEY_COLUMN));
+    let ids = batch.column_by_name(R::KEY_COLUMN).ok_or_else(missing)?;
     let ids = cast(ids, &DataType::Utf8)?;
-    let keep: BooleanArray = ids
-        .as_string::<i32>()
-        .iter()
-        .map(|id| Some(id.is_none_or(|id| !drop.contains(id))))
-        .collect();
-    Ok((
-        filter_record_batch(batch, &keep)?,
-        filter_record_batch(batch, &not(&keep)?)?,
-    ))
+    let keep = ids.as_string::<i32>().iter();
+    let keep: BooleanArray = keep.map(|id| Some(id.is_none_or(|id| !drop.contains(id)))).collect();
+    let gone = filter_record_batch(batch, &not(&keep)?)?;
+    Ok((filter_record_batch(batch, &keep)?, gone))
 }

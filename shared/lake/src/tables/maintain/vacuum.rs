@@ -17,21 +17,9 @@ pub const VACUUM_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Vacuum {
     retention: Duration,
-    short_retention: ShortRetention,
-    mode: Mode,
-}
-
-/// What happens if the retention is shorter than [`VACUUM_RETENTION`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ShortRetention {
-    Refused,
-    Allowed,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
-    DryRun,
-    Delete,
+    /// Whether the retention may be shorter than [`VACUUM_RETENTION`].
+    allows_short_retention: bool,
+    deletes: bool,
 }
 
 impl Vacuum {
@@ -40,8 +28,8 @@ impl Vacuum {
     pub fn dry_run(retention: Duration) -> Self {
         Self {
             retention,
-            short_retention: ShortRetention::Refused,
-            mode: Mode::DryRun,
+            allows_short_retention: false,
+            deletes: false,
         }
     }
 
@@ -49,7 +37,7 @@ impl Vacuum {
     #[must_use]
     pub fn delete(retention: Duration) -> Self {
         Self {
-            mode: Mode::Delete,
+            deletes: true,
             ..Self::dry_run(retention)
         }
     }
@@ -58,7 +46,7 @@ impl Vacuum {
     /// writer whose commit is older than the retention and not yet sent.
     #[must_use]
     pub fn allow_short_retention(mut self) -> Self {
-        self.short_retention = ShortRetention::Allowed;
+        self.allows_short_retention = true;
         self
     }
 }
@@ -83,26 +71,23 @@ impl<R: TableRow> Table<R> {
     }
 
     async fn delete_unused_files(&self, vacuum: Vacuum) -> Result<Option<Vacuumed>, TableErrorKind> {
-        let table = {
-            let mut handle = self.handle.lock().await;
-            let Some(table) = handle.loaded_table().await? else {
-                return Ok(None);
-            };
-            // A table with unknown features may have files that its log does not name as data files.
-            if let Some(snapshot) = handle.latest().await? {
-                snapshot.check_writable()?;
-                handle.keep(snapshot);
-            }
-            table
+        let mut handle = self.handle.lock().await;
+        let Some(table) = handle.loaded_table().await? else {
+            return Ok(None);
         };
+        // A table with unknown features may have files that its log does not name as data files.
+        if let Some(snapshot) = handle.latest().await? {
+            snapshot.check_writable()?;
+            handle.keep(snapshot);
+        }
+        drop(handle);
         let retention = vacuum.retention;
-        if retention < VACUUM_RETENTION && vacuum.short_retention == ShortRetention::Refused {
-            let reason = format!(
+        if retention < VACUUM_RETENTION && !vacuum.allows_short_retention {
+            return Err(TableErrorKind::Refused(format!(
                 "a retention of {} h is shorter than {} h, so files could be deleted that a reader or a slow writer still needs",
                 retention.as_secs() / 3600,
                 VACUUM_RETENTION.as_secs() / 3600
-            );
-            return Err(TableErrorKind::Refused { reason });
+            )));
         }
         let seconds = i64::try_from(retention.as_secs()).unwrap_or(i64::MAX);
         // Planned by deltalake and deleted here, one by one: OneLake refuses deletes in batches.
@@ -117,7 +102,7 @@ impl<R: TableRow> Table<R> {
             .map_err(|error| TableErrorKind::delta("plan a vacuum", &error))?;
         let mut files = planned.files_deleted;
         files.sort();
-        if vacuum.mode == Mode::Delete {
+        if vacuum.deletes {
             for file in &files {
                 match table.object_store().delete(&Path::from(file.as_str())).await {
                     // Another vacuum may have deleted it.
@@ -126,9 +111,7 @@ impl<R: TableRow> Table<R> {
                 }
             }
         }
-        Ok(Some(Vacuumed {
-            files,
-            is_done: vacuum.mode == Mode::Delete,
-        }))
+        let is_done = vacuum.deletes;
+        Ok(Some(Vacuumed { files, is_done }))
     }
 }

@@ -39,18 +39,12 @@ impl FileFilters {
         match self {
             Self::OfFile(filter) if ids.any(|id| filter.check(id)) => Candidates::File,
             Self::OfFile(_) => Candidates::RowGroups(Vec::new()),
-            Self::OfRowGroups(filters) => Candidates::RowGroups(
-                filters
-                    .iter()
-                    .enumerate()
-                    .filter(|(_, filter)| {
-                        filter
-                            .as_ref()
-                            .is_none_or(|filter| ids.clone().any(|id| filter.check(id)))
-                    })
-                    .map(|(row_group, _)| row_group)
-                    .collect(),
-            ),
+            Self::OfRowGroups(filters) => {
+                let may_have = |filter: &Sbbf| ids.clone().any(|id| filter.check(id));
+                let matching = filters.iter().enumerate();
+                let matching = matching.filter(|(_, filter)| filter.as_ref().is_none_or(may_have));
+                Candidates::RowGroups(matching.map(|(row_group, _)| row_group).collect())
+            }
         }
     }
 
@@ -90,10 +84,8 @@ mod tests {
     fn a_filter_matches_its_own_keys_and_excludes_others() {
         let filters = FileFilters::of_keys(["a", "b"].into_iter(), 1e-6).unwrap();
         assert_eq!(filters.candidates(["x", "b"].into_iter()), Candidates::File);
-        assert_eq!(
-            filters.candidates(["x", "y"].into_iter()),
-            Candidates::RowGroups(vec![])
-        );
+        let nowhere = Candidates::RowGroups(vec![]);
+        assert_eq!(filters.candidates(["x", "y"].into_iter()), nowhere);
     }
 
     #[test]

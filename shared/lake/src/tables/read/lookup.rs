@@ -17,13 +17,13 @@ use deltalake::arrow::array::{Array, AsArray, RecordBatch};
 use deltalake::arrow::compute::cast;
 use deltalake::arrow::datatypes::{DataType, Int32Type};
 use deltalake::arrow::error::ArrowError;
+use deltalake::parquet::arrow::ProjectionMask;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use jiff::civil::Date;
 
 use crate::tables::error::TableErrorKind;
 use crate::tables::read::filters::{Candidates, FileFilters, FilterCache};
-use crate::tables::read::parquet;
-use crate::tables::read::parquet::Reader;
+use crate::tables::read::parquet::{self, Reader};
 use crate::tables::rows::row::{Key, TableRow};
 use crate::tables::snapshot::{DataFile, Snapshot};
 
@@ -154,27 +154,22 @@ impl<'a, R: TableRow> Lookup<'a, R> {
 
     async fn load_filters(&self, file: &DataFile) -> Result<FileFilters, TableErrorKind> {
         let mut reader = self.open(file).await?;
-        let column = reader
-            .parquet_schema()
-            .columns()
-            .iter()
-            .position(|column| column.path().string() == R::KEY_COLUMN);
+        let mut columns = reader.parquet_schema().columns().iter();
+        let column = columns.position(|column| column.path().string() == R::KEY_COLUMN);
         let row_groups = reader.metadata().num_row_groups();
         let mut filters = Vec::with_capacity(row_groups);
         for row_group in 0..row_groups {
             let fits = column.filter(|column| {
                 let chunk = reader.metadata().row_group(row_group).column(*column);
-                chunk
-                    .bloom_filter_length()
-                    .is_none_or(|bytes| bytes <= MAX_FILTER_BYTES)
+                let length = chunk.bloom_filter_length();
+                length.is_none_or(|bytes| bytes <= MAX_FILTER_BYTES)
             });
-            filters.push(match fits {
-                Some(column) => reader
-                    .get_row_group_column_bloom_filter(row_group, column)
-                    .await
-                    .map_err(|error| TableErrorKind::parquet(file.path.as_ref(), &error))?,
-                None => None,
-            });
+            let Some(column) = fits else {
+                filters.push(None);
+                continue;
+            };
+            let filter = reader.get_row_group_column_bloom_filter(row_group, column).await;
+            filters.push(filter.map_err(|error| TableErrorKind::parquet(file.path.as_ref(), &error))?);
         }
         Ok(FileFilters::OfRowGroups(filters))
     }
@@ -187,22 +182,16 @@ impl<'a, R: TableRow> Lookup<'a, R> {
         wanted: &Wanted<'_>,
     ) -> Result<HashSet<Key>, TableErrorKind> {
         let reader = self.open(file).await?;
-        let names: Vec<&str> = [Some(R::KEY_COLUMN), R::REPLAY_COLUMN].into_iter().flatten().collect();
-        let columns = parquet::columns_named(reader.parquet_schema(), &names);
+        let names = [Some(R::KEY_COLUMN), R::REPLAY_COLUMN].into_iter().flatten();
+        let columns = ProjectionMask::columns(reader.parquet_schema(), names);
         let reader = match row_groups {
             Some(row_groups) => reader.with_row_groups(row_groups),
             None => reader,
         };
-        let mut batches = reader
-            .with_projection(columns)
-            .build()
-            .map_err(|error| TableErrorKind::parquet(file.path.as_ref(), &error))?;
+        let damaged = |error| TableErrorKind::parquet(file.path.as_ref(), &error);
+        let mut batches = reader.with_projection(columns).build().map_err(damaged)?;
         let mut found = HashSet::new();
-        while let Some(batch) = batches
-            .try_next()
-            .await
-            .map_err(|error| TableErrorKind::parquet(file.path.as_ref(), &error))?
-        {
+        while let Some(batch) = batches.try_next().await.map_err(damaged)? {
             collect_keys::<R>(&batch, wanted, &mut found)
                 .map_err(|error| TableErrorKind::schema(format!("{}: {error}", file.path)))?;
         }
@@ -220,33 +209,27 @@ fn collect_keys<R: TableRow>(
     found: &mut HashSet<Key>,
 ) -> Result<(), ArrowError> {
     let column = |name: &str, as_type: &DataType| {
-        let column = batch
-            .column_by_name(name)
-            .ok_or_else(|| ArrowError::SchemaError(format!("it has no column {name:?}")))?;
-        cast(column, as_type)
+        let column = batch.column_by_name(name);
+        let missing = || ArrowError::SchemaError(format!("it has no column {name:?}"));
+        cast(column.ok_or_else(missing)?, as_type)
     };
     let ids = column(R::KEY_COLUMN, &DataType::Utf8)?;
     let ids = ids.as_string::<i32>();
-    let replays = R::REPLAY_COLUMN
-        .map(|name| column(name, &DataType::Int32))
-        .transpose()?;
+    let replays = R::REPLAY_COLUMN.map(|name| column(name, &DataType::Int32));
+    let replays = replays.transpose()?;
     let replays = replays.as_ref().map(AsArray::as_primitive::<Int32Type>);
     for (row, id) in ids.iter().enumerate() {
         let Some((id, wanted_replays)) = id.and_then(|id| wanted.by_id.get_key_value(id)) else {
             continue;
         };
-        let replay_count = replays
-            .filter(|replays| replays.is_valid(row))
-            .map(|replays| replays.value(row));
+        let replay_count = replays.and_then(|replays| replays.is_valid(row).then(|| replays.value(row)));
         let is_wanted = match wanted_replays {
             Replays::All => true,
             Replays::Of(counts) => counts.contains(&replay_count),
         };
         if is_wanted {
-            found.insert(Key {
-                id: (*id).into(),
-                replay_count,
-            });
+            let id = (*id).into();
+            found.insert(Key { id, replay_count });
         }
     }
     Ok(())

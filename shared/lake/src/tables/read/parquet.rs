@@ -14,7 +14,6 @@ use deltalake::parquet::arrow::async_reader::AsyncFileReader;
 use deltalake::parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use deltalake::parquet::errors::{ParquetError, Result as ParquetResult};
 use deltalake::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
-use deltalake::parquet::schema::types::SchemaDescriptor;
 use futures::future::{BoxFuture, ready};
 use futures::{Stream, TryStreamExt};
 use jiff::civil::Date;
@@ -37,8 +36,8 @@ pub(crate) async fn batches<'a>(
 ) -> Result<impl Stream<Item = Result<RecordBatch, TableErrorKind>> + Send + Unpin + 'a, TableErrorKind> {
     let damaged = |error| TableErrorKind::parquet(file.path.as_ref(), &error);
     let reader = open(table.object_store(), file).await?;
-    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-    let columns = columns_named(reader.parquet_schema(), &names);
+    let names = schema.fields().iter().map(|field| field.name().as_str());
+    let columns = ProjectionMask::columns(reader.parquet_schema(), names);
     let read = reader.with_projection(columns).build().map_err(damaged)?;
     Ok(read.map_err(damaged).and_then(move |batch| {
         let batch = in_table_form(&batch, file.date, schema);
@@ -58,12 +57,8 @@ fn in_table_form(batch: &RecordBatch, date: Option<Date>, schema: &SchemaRef) ->
             None => Ok(new_null_array(schema.field_with_name(name)?.data_type(), rows)),
         }
     };
-    let columns = schema
-        .fields()
-        .iter()
-        .map(|field| column(field.name()))
-        .collect::<Result<Vec<_>, _>>()?;
-    RecordBatch::try_new(Arc::clone(schema), columns)
+    let columns: Result<Vec<_>, _> = schema.fields().iter().map(|field| column(field.name())).collect();
+    RecordBatch::try_new(Arc::clone(schema), columns?)
 }
 
 /// The builder of a reader over a data file.
@@ -141,9 +136,4 @@ impl AsyncFileReader for FileReader {
 
 fn external(error: deltalake::ObjectStoreError) -> ParquetError {
     ParquetError::External(Box::new(error))
-}
-
-/// Selects the columns of these names that the file has.
-pub(crate) fn columns_named(schema: &SchemaDescriptor, names: &[&str]) -> ProjectionMask {
-    ProjectionMask::columns(schema, names.iter().copied())
 }

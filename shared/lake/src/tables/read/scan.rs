@@ -24,16 +24,10 @@ impl<R: TableRow> Table<R> {
     /// # Errors
     /// [`TableError`]; for a column that the table does not have, of the kind [`TableErrorKind::Schema`].
     pub async fn scan(&self, columns: &[&str]) -> Result<Vec<RecordBatch>, TableError> {
-        self.located(self.read(columns, None)).await
-    }
-
-    /// Returns the same as [`Table::scan`] of the dates from `from` to `to`, both included. Files of other dates are not
-    /// opened.
-    ///
-    /// # Errors
-    /// As [`Table::scan`].
-    pub async fn scan_dates(&self, columns: &[&str], from: Date, to: Date) -> Result<Vec<RecordBatch>, TableError> {
-        self.located(self.read(columns, Some((from, to)))).await
+        let mut batches = Vec::new();
+        let keep = |batch: &RecordBatch| batches.push(batch.clone());
+        self.located(self.visit(columns, None, keep)).await?;
+        Ok(batches)
     }
 
     /// Calls `visit` with some columns of the rows of one date, batch by batch: one batch at a time is in memory. All are
@@ -67,27 +61,19 @@ impl<R: TableRow> Table<R> {
         .await
     }
 
-    async fn read(&self, columns: &[&str], dates: Option<(Date, Date)>) -> Result<Vec<RecordBatch>, TableErrorKind> {
-        let mut batches = Vec::new();
-        self.visit(columns, dates, |batch| batches.push(batch.clone())).await?;
-        Ok(batches)
-    }
-
     async fn visit(
         &self,
         columns: &[&str],
         dates: Option<(Date, Date)>,
         mut visit: impl FnMut(&RecordBatch) + Send,
     ) -> Result<(), TableErrorKind> {
-        let (table, files) = {
-            let mut handle = self.handle.lock().await;
-            let Some(snapshot) = handle.latest().await? else {
-                return Ok(());
-            };
-            let found = (snapshot.table.clone(), snapshot.files_between(dates));
-            handle.keep(snapshot);
-            found
+        let mut handle = self.handle.lock().await;
+        let Some(snapshot) = handle.latest().await? else {
+            return Ok(());
         };
+        let (table, files) = (snapshot.table.clone(), snapshot.files_between(dates));
+        handle.keep(snapshot);
+        drop(handle);
         let schema = schema::table_schema(&table)?;
         let schema = projected(&schema, columns).map_err(TableErrorKind::schema)?;
         for file in files {
@@ -105,10 +91,7 @@ fn projected(table: &Schema, columns: &[&str]) -> Result<SchemaRef, ArrowError> 
         return Ok(Arc::new(table.clone()));
     }
     let date = (!columns.contains(&EVENT_DATE)).then_some(EVENT_DATE);
-    let fields = columns
-        .iter()
-        .copied()
-        .chain(date)
-        .map(|name| table.field_with_name(name).cloned());
-    Ok(Arc::new(Schema::new(fields.collect::<Result<Vec<_>, _>>()?)))
+    let names = columns.iter().copied().chain(date);
+    let fields: Result<Vec<_>, _> = names.map(|name| table.field_with_name(name).cloned()).collect();
+    Ok(Arc::new(Schema::new(fields?)))
 }

@@ -7,76 +7,54 @@ use deltalake::kernel::{DataType, StructField};
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-/// The time zone of Delta's `timestamp` in arrow.
-const UTC: &str = "UTC";
-
 /// A type of a row's field.
 pub(crate) trait Column: Sized {
-    const NULLABLE: bool = false;
-    fn delta_type() -> DataType;
+    const TYPE: DataType;
+    const NULLABLE: bool;
+
     fn array<'a>(values: impl Iterator<Item = &'a Self>) -> ArrayRef
     where
         Self: 'a;
 
     /// Returns the column in Delta's schema.
     fn field(name: &str) -> StructField {
-        StructField::new(name, Self::delta_type(), Self::NULLABLE)
+        StructField::new(name, Self::TYPE, Self::NULLABLE)
     }
 }
 
 /// Implements [`Column`] for a type, which is not nullable, and for the option of it, which is.
 macro_rules! column {
-    ($rust:ty, $delta:expr, |$value:ident| $convert:expr, $collect:expr) => {
+    ($rust:ty, $delta:ident, $convert:expr, $array:expr) => {
         impl Column for $rust {
-            fn delta_type() -> DataType {
-                $delta
-            }
+            const TYPE: DataType = DataType::$delta;
+            const NULLABLE: bool = false;
 
             fn array<'a>(values: impl Iterator<Item = &'a Self>) -> ArrayRef {
-                Arc::new($collect(values.map(|$value| Some($convert)).collect()))
+                Arc::new($array(values.map($convert).map(Some).collect::<Vec<_>>()))
             }
         }
 
         impl Column for Option<$rust> {
+            const TYPE: DataType = DataType::$delta;
             const NULLABLE: bool = true;
 
-            fn delta_type() -> DataType {
-                $delta
-            }
-
             fn array<'a>(values: impl Iterator<Item = &'a Self>) -> ArrayRef {
-                Arc::new($collect(
-                    values
-                        .map(|value| value.as_ref().map(|$value| $convert))
-                        .collect(),
-                ))
+                let values = values.map(|value| value.as_ref().map($convert));
+                Arc::new($array(values.collect::<Vec<_>>()))
             }
         }
     };
 }
 
-column!(String, DataType::STRING, |value| value.as_str(), |values: Vec<
-    Option<&str>,
->| StringArray::from(
-    values
-));
-column!(i64, DataType::LONG, |value| *value, |values: Vec<Option<i64>>| {
-    Int64Array::from(values)
-});
-column!(i32, DataType::INTEGER, |value| *value, |values: Vec<Option<i32>>| {
-    Int32Array::from(values)
-});
-column!(
-    Timestamp,
-    DataType::TIMESTAMP,
-    |value| value.as_microsecond(),
-    |values: Vec<Option<i64>>| { TimestampMicrosecondArray::from(values).with_timezone(UTC) }
-);
-column!(Date, DataType::DATE, |value| days_since_epoch(*value), |values: Vec<
-    Option<i32>,
->| {
-    Date32Array::from(values)
-});
+column!(String, STRING, String::as_str, StringArray::from);
+column!(i64, LONG, |value| *value, Int64Array::from);
+column!(i32, INTEGER, |value| *value, Int32Array::from);
+column!(Timestamp, TIMESTAMP, |value| value.as_microsecond(), utc);
+column!(Date, DATE, |value| days_since_epoch(*value), Date32Array::from);
+
+fn utc(values: Vec<Option<i64>>) -> TimestampMicrosecondArray {
+    TimestampMicrosecondArray::from(values).with_timezone("UTC")
+}
 
 /// Returns the days since 1970-01-01, as arrow and Delta count dates.
 pub(crate) fn days_since_epoch(date: Date) -> i32 {

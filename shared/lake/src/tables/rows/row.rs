@@ -9,6 +9,8 @@ use deltalake::kernel::engine::arrow_conversion::TryIntoArrow;
 use deltalake::kernel::{StructField, StructType};
 use jiff::civil::Date;
 
+use xact_contracts::ids::AppId;
+
 /// The partition column of all three tables: the date of the event itself, so that a key always has the same date.
 pub(crate) const EVENT_DATE: &str = "event_date";
 
@@ -41,6 +43,24 @@ impl Key {
             replay_count: Some(replay_count),
         }
     }
+}
+
+/// A row and its source. Without a source (HTTP invoke) the key alone decides whether the row is in the table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sourced<R> {
+    /// The row.
+    pub row: R,
+    /// The message that it came from.
+    pub source: Option<Source>,
+}
+
+/// A message's partition and offset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The partition, as a consumer group reads it.
+    pub app_id: AppId,
+    /// The message's offset.
+    pub offset: i64,
 }
 
 /// A row of one of the tables.
