@@ -141,28 +141,28 @@ async fn the_probe_leaves_no_file() {
 
 #[tokio::test]
 async fn the_schemas_are_those_of_the_specification() {
-    fn names(fields: Vec<StructField>) -> String {
+    fn names(fields: &[StructField]) -> String {
         let names: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
         names.join(" ")
     }
     assert_eq!(
-        names(EventRow::delta_schema()),
+        names(&EventRow::delta_schema()),
         "event_id trace_id type status_subtype version event_date event_timestamp ingested_at description assignment_id \
          original_assignment_id xn_address carrier_id estimate_version note author sender_reviewer_name sender_reviewer_email \
          carrier_reviewer_name carrier_reviewer_email event_datetime_mdt attachments claim_number contact_type contact_name \
          contact_phone_type contact_phone_number contact_phone_extension contact_email_address source_system raw_json"
     );
     assert_eq!(
-        names(AttachmentRow::delta_schema()),
+        names(&AttachmentRow::delta_schema()),
         "media_id trace_id attachment_url blob_path file_type status_subtype assignment_id content_type declared_content_type sha256 bytes_downloaded \
          retry_count downloaded_at created_at event_date"
     );
     assert_eq!(
-        names(FailedRow::delta_schema()),
+        names(&FailedRow::delta_schema()),
         "media_id trace_id attachment_url status_subtype assignment_id error_category error_message http_status retry_count \
          replay_count failed_at created_at event_date"
     );
     let mut required = EventRow::delta_schema();
     required.retain(|field| !field.is_nullable());
-    assert_eq!(names(required), "event_id event_date event_timestamp ingested_at");
+    assert_eq!(names(&required), "event_id event_date event_timestamp ingested_at");
 }
