@@ -6,8 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -15,19 +14,13 @@ use crate::bench::{Bench, counted, rate};
 use crate::ingest::signature;
 use crate::kafka::Sender;
 use crate::report::Report;
-use xact_testkit::Result;
-use xact_testkit::command::wait_no_lag_of;
 use xact_testkit::events::{RAW, event};
-use xact_testkit::managed_identity::{Answer, ManagedIdentity};
-use xact_testkit::stages::STAGES;
-use xact_testkit::tokens::Issuer;
-use xact_testkit::{OneLakeServer, Running, failed, variables};
+use xact_testkit::{OneLakeServer, Result, Running, context, failed, stages, variables};
 
 const EVENTS: u64 = 1000;
 const ATTACHMENTS: u64 = 3;
 const FILE_BYTES: u64 = 100_000;
 const WARM_UP: u64 = 10;
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
 /// Clock ticks of `/proc/PID/stat` in a second: fixed on Linux.
 const TICKS: f64 = 100.0;
 const TABLES: [&str; 3] = ["xact_events", "xact_attachments", "xact_attachments_failed"];
@@ -41,42 +34,32 @@ struct Used {
     commits: u64,
 }
 
-pub(crate) fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
-    let lake = OneLakeServer::start(&bench.dir)?;
-    let issuer = Arc::new(Issuer::new()?);
-    let identity = ManagedIdentity::start(&issuer, "cost", Answer::Tokens(Duration::from_secs(24 * 3600)))?;
-    let mut settings = lake.variables(None)?;
-    settings.extend(variables(&identity.variables()));
-    settings.extend(variables(&[
-        ("AZURE_CLIENT_SECRET", ""),
+pub(crate) fn measure(bench: &mut Bench, report: &mut Report) -> Result<()> {
+    let lake = OneLakeServer::start(&bench.fleet.dir)?;
+    let environment = &mut bench.fleet.environment;
+    environment.extend(lake.variables_with_identity("cost")?);
+    environment.extend(variables(&[
         ("LOG_LEVEL", "info"),
         ("JSON_LOGS", "true"),
         ("EVENT_BATCH_SECONDS", "5"),
         ("RESULT_BATCH_SECONDS", "5"),
     ]));
-    let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (&**name, &**value)).collect();
-    let mut handlers = Vec::new();
-    for (stage, _, _) in STAGES {
-        handlers.push(bench.spawn(stage, &settings)?);
-    }
-    for handler in &mut handlers {
-        handler.wait_ready()?;
-    }
+    bench.fleet.start(&stages::names())?;
+    let bench = &*bench;
     let sender = Sender::new(bench.kafka.bootstrap())?;
     send(&sender, 0, WARM_UP)?;
-    settle(bench, &handlers, WARM_UP)?;
+    settle(bench, WARM_UP)?;
 
     lake.admin("DELETE", "requests", "")?;
-    let before = Used::now(bench, &handlers)?;
+    let before = Used::now(bench)?;
     let begun = Instant::now();
     let sent = send(&sender, WARM_UP, WARM_UP + EVENTS)?;
-    settle(bench, &handlers, WARM_UP + EVENTS)?;
+    settle(bench, WARM_UP + EVENTS)?;
     let elapsed = begun.elapsed();
-    let after = Used::now(bench, &handlers)?;
-    let bill: Value = serde_json::from_str(&lake.admin("GET", "requests", "")?)
-        .map_err(|error| failed("the bill of the emulator", error.to_string()))?;
+    let after = Used::now(bench)?;
+    let bill = lake.bill()?;
 
-    onelake(&bill["bill"], after.commits - before.commits, report)?;
+    onelake(&bill, after.commits - before.commits, report)?;
     events(&before, &after, sent, report);
     processes(&before, &after, report);
     report.figure("seconds that it took", "s", elapsed.as_secs_f64());
@@ -106,36 +89,28 @@ fn url(trace_id: &str, file: u64) -> String {
 }
 
 /// Waits until all rows of `events` events are written and no group has lag.
-fn settle(bench: &Bench, handlers: &[Running], events: u64) -> Result<()> {
-    let rows = |stage: &str, table: &str| {
-        let handler = handlers.iter().find(|handler| handler.process.name() == stage);
-        handler.map_or(0, |handler| {
-            counted(handler, "delta_events_written_total", &[("table", table)])
-        })
-    };
+fn settle(bench: &Bench, events: u64) -> Result<()> {
+    let rows =
+        |stage: &str, table: &str| counted(&bench.fleet[stage], "delta_events_written_total", &[("table", table)]);
     rate("all attachments have their rows", events * ATTACHMENTS, || {
         Ok(rows("result-processor", "xact_attachments"))
     })?;
     rate("all events have their rows", events, || {
         Ok(rows("event-writer", "xact_events"))
     })?;
-    let client = variables(&[
-        ("LOCAL_KAFKA_BOOTSTRAP_SERVERS", bench.kafka.bootstrap()),
-        ("RETRY_DELAYS", "1,2,4,8"),
-    ]);
-    wait_no_lag_of(DRAIN_TIMEOUT, &client, &bench.dir)
+    bench.fleet.wait_no_lag()
 }
 
 impl Used {
-    fn now(bench: &Bench, handlers: &[Running]) -> Result<Self> {
-        let named = |handler: &Running| handler.process.name().to_owned();
-        let sum = |name: &str| -> u64 { handlers.iter().map(|handler| counted(handler, name, &[])).sum() };
+    fn now(bench: &Bench) -> Result<Self> {
+        let handlers = bench.fleet.handlers();
+        let sum = |name: &str| -> u64 { handlers.values().map(|handler| counted(handler, name, &[])).sum() };
         let mut vcpu_seconds = BTreeMap::new();
         let mut log_bytes = BTreeMap::new();
-        for handler in handlers {
-            vcpu_seconds.insert(named(handler), cpu_seconds(handler.process.id())?);
-            let log = handler.process.log_path();
-            log_bytes.insert(named(handler), fs::metadata(log).map_or(0, |log| log.len()));
+        for (name, handler) in handlers {
+            vcpu_seconds.insert(name.clone(), cpu_seconds(handler)?);
+            let log = fs::metadata(handler.process.log_path());
+            log_bytes.insert(name.clone(), log.map_or(0, |log| log.len()));
         }
         Ok(Self {
             vcpu_seconds,
@@ -154,22 +129,18 @@ impl Used {
 }
 
 /// Returns the user and system time of a process and its threads.
-fn cpu_seconds(id: u32) -> Result<f64> {
-    let stat = fs::read_to_string(format!("/proc/{id}/stat"))
-        .map_err(|error| failed("the CPU time of a handler", error.to_string()))?;
+fn cpu_seconds(handler: &Running) -> Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", handler.process.id()));
+    let stat = stat.map_err(context("the CPU time of a handler"))?;
     // The name in parentheses may hold spaces; utime and stime are the 14th and 15th field of the line.
     let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-    let ticks: f64 = fields
-        .skip(11)
-        .take(2)
-        .filter_map(|field| field.parse::<f64>().ok())
-        .sum();
-    Ok(ticks / TICKS)
+    let ticks = fields.skip(11).take(2).filter_map(|field| field.parse::<f64>().ok());
+    Ok(ticks.sum::<f64>() / TICKS)
 }
 
 /// Returns the number of entries in the log of a table.
 fn commits(bench: &Bench, table: &str) -> u64 {
-    let log = fs::read_dir(bench.dir.join("tables").join(table).join("_delta_log"));
+    let log = fs::read_dir(bench.fleet.dir.join("tables").join(table).join("_delta_log"));
     let entries = log.into_iter().flatten().flatten();
     entries
         .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "json"))
@@ -181,10 +152,8 @@ fn onelake(bill: &Value, commits: u64, report: &mut Report) -> Result<()> {
     let expected = EVENTS * ATTACHMENTS;
     let (all, writes) = (&files["total"]["requests"], &files["classes"]["write"]["requests"]);
     if all.as_u64() != Some(expected) || writes.as_u64() != Some(expected) {
-        return Err(failed(
-            "OneLake's bill",
-            format!("{expected} files must be as many writes and nothing else: {files}"),
-        ));
+        let detail = format!("{expected} files must be as many writes and nothing else: {files}");
+        return Err(failed("OneLake's bill", detail));
     }
     for area in ["Files", "Tables"] {
         let total = &bill["areas"][area]["total"];

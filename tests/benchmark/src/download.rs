@@ -9,18 +9,16 @@ use crate::bench::{Bench, rate};
 use crate::ingest::url;
 use crate::kafka::{Sender, Topic};
 use crate::report::Report;
-use xact_testkit::Result;
 use xact_testkit::events::task;
-use xact_testkit::failed;
 use xact_testkit::samples::HOSTS;
+use xact_testkit::{Result, context};
 
 const PENDING: &str = "xact.downloads.pending";
 const CACHED: &str = "xact.downloads.cached";
 
-pub(crate) fn measure(bench: &Bench, files: u64, report: &mut Report) -> Result<()> {
-    let broker = bench.kafka.bootstrap();
-    let cached = Topic::new(broker, CACHED, 6)?;
-    let sender = Sender::new(broker)?;
+pub(crate) fn measure(bench: &mut Bench, files: u64, report: &mut Report) -> Result<()> {
+    let cached = Topic::new(bench.kafka.bootstrap(), CACHED, 6)?;
+    let sender = Sender::new(bench.kafka.bootstrap())?;
     let mut done = 0;
     for concurrency in [10_usize, 50] {
         let raw = requests(bench, concurrency, files)?;
@@ -31,36 +29,38 @@ pub(crate) fn measure(bench: &Bench, files: u64, report: &mut Report) -> Result<
             sender.send(PENDING, trace_id.as_bytes(), &bytes)?;
         }
         sender.flush()?;
-        let mut worker = bench.spawn("download", &[("DOWNLOAD_CONCURRENCY", &concurrency.to_string())])?;
-        worker.wait_ready()?;
+        let settings = [("DOWNLOAD_CONCURRENCY", &*concurrency.to_string())];
+        bench.fleet.spawn("download", "download", &settings)?;
+        bench.fleet.wait_ready(&["download"])?;
         let product = rate("all files are cached", files, || {
             Ok(cached.count()?.saturating_sub(done))
         })?;
         done += files;
-        worker.terminate(std::time::Duration::from_secs(30))?;
-        report.pair(
-            format!("download, 9 KB files, concurrency {concurrency}"),
-            "files/s",
-            product,
-            raw,
-        );
+        bench.fleet.stop(&["download"])?;
+        let what = format!("download, 9 KB files, concurrency {concurrency}");
+        report.pair(what, "files/s", product, raw);
     }
     Ok(())
 }
 
 /// Measures bare requests: the same number of files of the same size from the same server over TLS, read and discarded.
 fn requests(bench: &Bench, concurrency: usize, files: u64) -> Result<f64> {
-    let other = |error: &dyn std::fmt::Display| failed("the raw loop", error.to_string());
-    let ca = std::fs::read(&bench.samples.ca_file).map_err(|error| other(&error))?;
-    let ca = reqwest::Certificate::from_pem(&ca).map_err(|error| other(&error))?;
-    let address = bench.samples.https.parse().map_err(|error| other(&error))?;
-    let runtime = tokio::runtime::Runtime::new().map_err(|error| other(&error))?;
+    let what = "the raw loop";
+    let ca = std::fs::read(&bench.fleet.samples.ca_file).map_err(context(what))?;
+    let ca = reqwest::Certificate::from_pem(&ca).map_err(context(what))?;
+    let address = bench
+        .fleet
+        .samples
+        .https
+        .parse()
+        .map_err(|error: std::net::AddrParseError| context(what)(error))?;
+    let runtime = tokio::runtime::Runtime::new().map_err(context(what))?;
     runtime.block_on(async {
         let mut client = reqwest::Client::builder().no_proxy().tls_certs_merge([ca]);
         for host in HOSTS {
             client = client.resolve(host, address);
         }
-        let client = client.build().map_err(|error| other(&error))?;
+        let client = client.build().map_err(context(what))?;
         let begun = Instant::now();
         let mut answers = futures::stream::iter(0..files)
             .map(|number| {
@@ -75,7 +75,7 @@ fn requests(bench: &Bench, concurrency: usize, files: u64) -> Result<f64> {
             })
             .buffer_unordered(concurrency);
         while let Some(answer) = answers.next().await {
-            answer.map_err(|error| other(&error))?.map_err(|error| other(&error))?;
+            answer.map_err(context(what))?.map_err(context(what))?;
         }
         #[allow(clippy::cast_precision_loss)]
         Ok(files as f64 / begun.elapsed().as_secs_f64())

@@ -41,14 +41,13 @@ pub(crate) fn fill(sender: &Sender, from: u64, to: u64) -> Result<()> {
     sender.flush()
 }
 
-pub(crate) fn measure(bench: &Bench, events: u64, report: &mut Report) -> Result<()> {
+pub(crate) fn measure(bench: &mut Bench, events: u64, report: &mut Report) -> Result<()> {
     let broker = bench.kafka.bootstrap();
     bench.kafka.create_topic(SCRATCH, 6)?;
     fill(&Sender::new(broker)?, 0, events)?;
     let raw = consume_and_produce(broker, RAW, PARTITIONS, SCRATCH, events)?;
     let pending = Topic::new(broker, PENDING, PARTITIONS)?;
-    let mut ingester = bench.spawn("event-ingester", &[])?;
-    ingester.wait_ready()?;
+    bench.fleet.start(&["event-ingester"])?;
     let product = rate("all tasks are produced", events, || pending.count())?;
     report.pair("ingest", "events/s", product, raw);
     Ok(())

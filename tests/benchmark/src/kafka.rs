@@ -9,14 +9,9 @@ use rdkafka::message::Message;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
 
-use xact_testkit::Result;
-use xact_testkit::failed;
+use xact_testkit::{Result, context, failed};
 
 const TIMEOUT: Duration = Duration::from_secs(60);
-
-pub(crate) fn error(error: &KafkaError) -> xact_testkit::Error {
-    failed("Kafka", error.to_string())
-}
 
 /// A client of one topic, which counts its records.
 pub(crate) struct Topic {
@@ -27,7 +22,7 @@ pub(crate) struct Topic {
 
 impl Topic {
     pub(crate) fn new(broker: &str, name: &str, partitions: i32) -> Result<Self> {
-        let client = config(broker).create().map_err(|e| error(&e))?;
+        let client = config(broker).create().map_err(context("Kafka"))?;
         Ok(Self {
             client,
             name: name.to_owned(),
@@ -39,10 +34,8 @@ impl Topic {
     pub(crate) fn count(&self) -> Result<u64> {
         let mut sum = 0;
         for partition in 0..self.partitions {
-            let (_, high) = self
-                .client
-                .fetch_watermarks(&self.name, partition, TIMEOUT)
-                .map_err(|e| error(&e))?;
+            let watermarks = self.client.fetch_watermarks(&self.name, partition, TIMEOUT);
+            let (_, high) = watermarks.map_err(context("Kafka"))?;
             sum += u64::try_from(high).unwrap_or(0);
         }
         Ok(sum)
@@ -61,7 +54,7 @@ impl Sender {
             .set("linger.ms", "5")
             .set("partitioner", "murmur2_random")
             .create()
-            .map_err(|e| error(&e))?;
+            .map_err(context("Kafka"))?;
         Ok(Self { producer })
     }
 
@@ -74,25 +67,25 @@ impl Sender {
                     record = back;
                     self.producer.poll(Duration::from_millis(5));
                 }
-                Err((e, _)) => return Err(error(&e)),
+                Err((e, _)) => return Err(context("Kafka")(e)),
             }
         }
     }
 
     pub(crate) fn flush(&self) -> Result<()> {
-        self.producer.flush(TIMEOUT).map_err(|e| error(&e))
+        self.producer.flush(TIMEOUT).map_err(context("Kafka"))
     }
 }
 
 /// Consumes `count` records of a topic and produces the same bytes to another one, acknowledged. Returns records per second.
 pub(crate) fn consume_and_produce(broker: &str, from: &str, partitions: i32, to: &str, count: u64) -> Result<f64> {
-    let consumer: BaseConsumer = config(broker).create().map_err(|e| error(&e))?;
+    let consumer: BaseConsumer = config(broker).create().map_err(context("Kafka"))?;
     let mut all = TopicPartitionList::new();
     for partition in 0..partitions {
         all.add_partition_offset(from, partition, Offset::Beginning)
-            .map_err(|e| error(&e))?;
+            .map_err(context("Kafka"))?;
     }
-    consumer.assign(&all).map_err(|e| error(&e))?;
+    consumer.assign(&all).map_err(context("Kafka"))?;
     let sender = Sender::new(broker)?;
     let mut begun: Option<Instant> = None;
     let mut read = 0;
@@ -100,13 +93,10 @@ pub(crate) fn consume_and_produce(broker: &str, from: &str, partitions: i32, to:
         let Some(message) = consumer.poll(TIMEOUT) else {
             return Err(failed("the raw loop", "the broker returned no more records"));
         };
-        let message = message.map_err(|e| error(&e))?;
+        let message = message.map_err(context("Kafka"))?;
         let _ = begun.get_or_insert_with(Instant::now);
-        sender.send(
-            to,
-            message.key().unwrap_or_default(),
-            message.payload().unwrap_or_default(),
-        )?;
+        let (key, value) = (message.key().unwrap_or_default(), message.payload().unwrap_or_default());
+        sender.send(to, key, value)?;
         sender.producer.poll(Duration::ZERO);
         read += 1;
     }

@@ -30,6 +30,7 @@ use clap::{Parser, ValueEnum};
 
 use bench::Bench;
 use report::Report;
+use xact_testkit::Result;
 
 /// Measures the product next to a bare loop that does the same work.
 #[derive(Parser)]
@@ -78,30 +79,31 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli, report: &mut Report) -> xact_testkit::Result<()> {
+fn run(cli: &Cli, report: &mut Report) -> Result<()> {
     let wanted = |part| cli.only.is_empty() || cli.only.contains(&part);
-    let mut measured = |part, name: &str, measure: &dyn Fn(&Bench, &mut Report) -> xact_testkit::Result<()>| {
+    let mut measured = |part, name: &str, measure: &dyn Fn(&mut Bench, &mut Report) -> Result<()>| {
         if !wanted(part) {
             return Ok(());
         }
         eprintln!("measuring {name} …");
         // Each part has its own broker, so that leftovers of one part do not slow down the next.
-        measure(&Bench::start(name)?, report)
+        measure(&mut Bench::start()?, report)
     };
+    let (events, files) = (cli.events, cli.files);
     measured(Part::Ingest, "ingest", &|bench, report| {
-        ingest::measure(bench, cli.events, report)
+        ingest::measure(bench, events, report)
     })?;
     measured(Part::Download, "download", &|bench, report| {
-        download::measure(bench, cli.files, report)
+        download::measure(bench, files, report)
     })?;
     measured(Part::Results, "results", &|bench, report| {
-        results::measure(bench, cli.events, report)
+        results::measure(bench, events, report)
     })?;
     measured(Part::Whole, "whole", &|bench, report| {
-        whole::measure(bench, cli.files, report)
+        whole::measure(bench, files, report)
     })?;
     measured(Part::Idle, "idle", &idle::measure)?;
-    measured(Part::Cost, "cost", &|bench, report| cost::measure(bench, report))?;
+    measured(Part::Cost, "cost", &cost::measure)?;
     if wanted(Part::Onelake) {
         eprintln!("measuring onelake …");
         onelake::measure(Duration::from_millis(cli.latency_ms), report)?;

@@ -10,7 +10,6 @@
 
 mod commits;
 mod emulator;
-mod error;
 mod files;
 mod raw;
 
@@ -18,12 +17,11 @@ use std::time::Duration;
 
 use crate::report::Report;
 use emulator::Emulator;
-use error::caused_by;
-use xact_testkit::Result;
+use xact_testkit::{Result, context};
 
 pub(crate) fn measure(latency: Duration, report: &mut Report) -> Result<()> {
     let emulator = Emulator::start(latency)?;
-    let runtime = tokio::runtime::Runtime::new().map_err(|error| caused_by("a runtime", &error))?;
+    let runtime = tokio::runtime::Runtime::new().map_err(context("a runtime"))?;
     runtime.block_on(async {
         files::measure(&emulator, report).await?;
         commits::measure(&emulator, report).await

@@ -11,15 +11,14 @@ use crate::bench::{Bench, counted, rate};
 use crate::kafka::Sender;
 use crate::report::Report;
 use xact_lake::{AttachmentRow, TableRow, writer_properties};
-use xact_testkit::Result;
 use xact_testkit::events::completed;
-use xact_testkit::{failed, ids};
+use xact_testkit::{Result, context, ids};
 
 const RESULTS: &str = "xact.downloads.results";
 /// Default of `RESULT_BATCH_SIZE`.
 const BATCH: u64 = 2000;
 
-pub(crate) fn measure(bench: &Bench, results: u64, report: &mut Report) -> Result<()> {
+pub(crate) fn measure(bench: &mut Bench, results: u64, report: &mut Report) -> Result<()> {
     let raw = append(bench, results)?;
     let sender = Sender::new(bench.kafka.bootstrap())?;
     for number in 0..results {
@@ -27,14 +26,11 @@ pub(crate) fn measure(bench: &Bench, results: u64, report: &mut Report) -> Resul
         sender.send(RESULTS, trace_id.as_bytes(), &completed(&trace_id, &url(&trace_id)))?;
     }
     sender.flush()?;
-    let mut processor = bench.spawn("result-processor", &[])?;
-    processor.wait_ready()?;
+    bench.fleet.start(&["result-processor"])?;
+    let labels = [("table", "xact_attachments")];
+    let processor = &bench.fleet["result-processor"];
     let product = rate("all rows are written", results, || {
-        Ok(counted(
-            &processor,
-            "delta_events_written_total",
-            &[("table", "xact_attachments")],
-        ))
+        Ok(counted(processor, "delta_events_written_total", &labels))
     })?;
     report.pair("results into Delta, batches of 2000", "rows/s", product, raw);
     Ok(())
@@ -69,17 +65,17 @@ pub(crate) fn row(trace_id: &str) -> AttachmentRow {
 /// Measures the bare loop: the same rows in batches of the same size, as parquet files with the same compression, without
 /// key lookup and commit.
 fn append(bench: &Bench, results: u64) -> Result<f64> {
-    let other = |error: &dyn std::fmt::Display| failed("the raw append", error.to_string());
+    let what = "the raw append";
     let rows: Vec<AttachmentRow> = (0..results).map(|number| row(&format!("bench-{number:08}"))).collect();
     let begun = Instant::now();
     for (number, rows) in rows.chunks(usize::try_from(BATCH).unwrap_or(usize::MAX)).enumerate() {
         let rows: Vec<&AttachmentRow> = rows.iter().collect();
-        let batch: RecordBatch = AttachmentRow::to_record_batch(&rows).map_err(|error| other(&error))?;
-        let file = File::create(bench.dir.join(format!("raw-{number}.parquet"))).map_err(|error| other(&error))?;
+        let batch: RecordBatch = AttachmentRow::to_record_batch(&rows).map_err(context(what))?;
+        let file = File::create(bench.fleet.dir.join(format!("raw-{number}.parquet"))).map_err(context(what))?;
         let properties = writer_properties::<AttachmentRow>(rows.len());
-        let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).map_err(|error| other(&error))?;
-        writer.write(&batch).map_err(|error| other(&error))?;
-        writer.close().map_err(|error| other(&error))?;
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).map_err(context(what))?;
+        writer.write(&batch).map_err(context(what))?;
+        writer.close().map_err(context(what))?;
     }
     #[allow(clippy::cast_precision_loss)]
     Ok(results as f64 / begun.elapsed().as_secs_f64())

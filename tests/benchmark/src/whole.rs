@@ -10,40 +10,24 @@ use deltalake::arrow::compute::cast;
 use deltalake::arrow::datatypes::DataType;
 use deltalake::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use crate::bench::{Bench, counted, memory_mib, rate};
+use crate::bench::{Bench, counted, rate};
 use crate::ingest::{fill, url};
 use crate::kafka::Sender;
 use crate::report::Report;
-use xact_testkit::stages::STAGES;
-use xact_testkit::{Result, wait_until};
-use xact_testkit::{Running, failed, ids};
+use xact_testkit::{Result, context, failed, ids, stages, wait_until};
 
 const OFFERED_FOR: Duration = Duration::from_secs(20);
 
-pub(crate) fn measure(bench: &Bench, events: u64, report: &mut Report) -> Result<()> {
-    let mut handlers: Vec<Running> = Vec::new();
-    for (stage, _, _) in STAGES {
+pub(crate) fn measure(bench: &mut Bench, events: u64, report: &mut Report) -> Result<()> {
+    for stage in stages::names() {
         let begun = Instant::now();
-        let mut handler = bench.spawn(stage, &[])?;
-        handler.wait_ready()?;
-        report.figure(
-            format!("{stage}: start to ready"),
-            "ms",
-            begun.elapsed().as_secs_f64() * 1000.0,
-        );
-        handlers.push(handler);
+        bench.fleet.start(&[stage])?;
+        let took = begun.elapsed().as_secs_f64() * 1000.0;
+        report.figure(format!("{stage}: start to ready"), "ms", took);
     }
-    let processor = handlers
-        .iter()
-        .find(|handler| handler.process.name() == "result-processor")
-        .ok_or_else(|| failed("the handlers", "result-processor is not among them"))?;
-    let rows = || {
-        counted(
-            processor,
-            "delta_events_written_total",
-            &[("table", "xact_attachments")],
-        )
-    };
+    let processor = &bench.fleet["result-processor"];
+    let labels = [("table", "xact_attachments")];
+    let rows = || counted(processor, "delta_events_written_total", &labels);
 
     let sender = Sender::new(bench.kafka.bootstrap())?;
     let begun = Instant::now();
@@ -59,19 +43,18 @@ pub(crate) fn measure(bench: &Bench, events: u64, report: &mut Report) -> Result
     wait_until(Duration::from_secs(120), "all offered events have their rows", || {
         (rows() >= all).then_some(())
     })?;
-    let mut latencies = latencies(&bench.dir.join("tables/xact_attachments"), &sent_at)?;
+    let mut latencies = latencies(&bench.fleet.dir.join("tables/xact_attachments"), &sent_at)?;
     latencies.sort_unstable();
     for (name, part) in [("p50", 50), ("p95", 95)] {
         let at = (latencies.len() * part / 100).min(latencies.len().saturating_sub(1));
         let latency = latencies.get(at).map_or(f64::NAN, Duration::as_secs_f64);
         report.figure(format!("event to row at half load, 1 s batches, {name}"), "s", latency);
     }
-    for handler in &handlers {
-        report.figure(
-            format!("{}: most resident memory", handler.process.name()),
-            "MiB",
-            memory_mib(handler, "VmHWM"),
-        );
+    for (name, handler) in bench.fleet.handlers() {
+        let kib = handler.process.most_resident_kib();
+        #[expect(clippy::cast_precision_loss, reason = "a few hundred thousand")]
+        let mib = kib.map_or(f64::NAN, |kib| kib as f64 / 1024.0);
+        report.figure(format!("{name}: most resident memory"), "MiB", mib);
     }
     Ok(())
 }
@@ -98,26 +81,21 @@ fn offer(sender: &Sender, from: u64, rate: f64) -> Result<HashMap<String, System
 /// Returns for each event the time from sending it to the commit that adds the file of its row, from which on readers of the
 /// table return the row.
 fn latencies(table: &Path, sent_at: &HashMap<String, SystemTime>) -> Result<Vec<Duration>> {
-    let other = |error: &dyn std::fmt::Display| failed("reading the table's log", error.to_string());
+    let what = "reading the table's log";
     let mut latencies = Vec::new();
-    for entry in fs::read_dir(table.join("_delta_log"))
-        .map_err(|error| other(&error))?
-        .flatten()
-    {
+    for entry in fs::read_dir(table.join("_delta_log")).map_err(context(what))?.flatten() {
         if entry.path().extension().is_none_or(|extension| extension != "json") {
             continue;
         }
-        let committed = entry
-            .metadata()
-            .and_then(|metadata| metadata.modified())
-            .map_err(|error| other(&error))?;
-        let log = fs::read_to_string(entry.path()).map_err(|error| other(&error))?;
+        let committed = entry.metadata().and_then(|metadata| metadata.modified());
+        let committed = committed.map_err(context(what))?;
+        let log = fs::read_to_string(entry.path()).map_err(context(what))?;
         for line in log.lines() {
-            let action: serde_json::Value = serde_json::from_str(line).map_err(|error| other(&error))?;
+            let action: serde_json::Value = serde_json::from_str(line).map_err(context(what))?;
             let Some(path) = action["add"]["path"].as_str() else {
                 continue;
             };
-            for media_id in media_ids(&table.join(path)).map_err(|error| other(&error))? {
+            for media_id in media_ids(&table.join(path)).map_err(context(what))? {
                 if let Some(sent) = sent_at.get(&media_id) {
                     latencies.push(committed.duration_since(*sent).unwrap_or_default());
                 }
@@ -125,13 +103,10 @@ fn latencies(table: &Path, sent_at: &HashMap<String, SystemTime>) -> Result<Vec<
         }
     }
     if latencies.len() == sent_at.len() {
-        Ok(latencies)
-    } else {
-        Err(failed(
-            "the table",
-            format!("{} of {} rows are there", latencies.len(), sent_at.len()),
-        ))
+        return Ok(latencies);
     }
+    let detail = format!("{} of {} rows are there", latencies.len(), sent_at.len());
+    Err(failed("the table", detail))
 }
 
 fn media_ids(file: &Path) -> std::result::Result<Vec<String>, Box<dyn std::error::Error>> {
@@ -144,7 +119,7 @@ fn media_ids(file: &Path) -> std::result::Result<Vec<String>, Box<dyn std::error
         let column = column
             .as_any()
             .downcast_ref::<StringArray>()
-            .ok_or("media_id is no text")?;
+            .ok_or("media_id is not text")?;
         ids.extend(column.iter().flatten().map(str::to_owned));
     }
     Ok(ids)

@@ -16,19 +16,21 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use xact_testkit::compare::assert_exactly_what_was_sent;
-use xact_testkit::events::{completed, event};
+use xact_testkit::events::completed;
+use xact_testkit::namespace::connection_string;
 use xact_testkit::pipeline::files_below;
-use xact_testkit::secrets::{PLANTED, SIGNED};
-use xact_testkit::sent::{End, Sent};
-use xact_testkit::{Fleet, Running, kcat};
-use xact_testkit::{Kafka, Process, Result, WorkDir, binary, ports, python, wait_until};
+use xact_testkit::secrets::SIGNED;
+use xact_testkit::sent::End;
+use xact_testkit::{Fleet, Kafka, Process, Result, Running, WorkDir, binary, ports, python, stages};
 
-const SOON: Duration = Duration::from_secs(90);
-const FINISHED: Duration = Duration::from_secs(180);
-/// A frozen broker is noticed when it has been silent for ten seconds; everything else is noticed sooner.
-const TOLD: Duration = Duration::from_secs(20);
+/// Time within which a stage that found no broker is ready again: it retries every half minute.
+const READY_TIMEOUT: Duration = Duration::from_secs(180);
+/// Time within which an outage is reported. A frozen broker is noticed when it has been silent for ten seconds; everything else
+/// is noticed sooner.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Maximum of warnings and errors that one process may log for one outage.
-const MOST_LINES: usize = 5;
+const MAX_LINES: usize = 5;
+const HOST: &str = "https://claimxperience.com";
 
 /// How long the dependency is away.
 fn outage() -> Duration {
@@ -36,57 +38,44 @@ fn outage() -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// A pipeline, and what was sent through it.
+/// A pipeline during an outage.
 struct Run {
     fleet: Fleet,
-    sent: Vec<Sent>,
-    /// How much of each log was there before the outage.
+    /// Size of each log before the outage.
     logged: BTreeMap<String, usize>,
 }
 
 impl Run {
-    fn of(fleet: Fleet) -> Self {
-        Self {
-            fleet,
-            sent: Vec::new(),
-            logged: BTreeMap::new(),
-        }
+    /// Starts all stages, and finishes a first part of the run.
+    fn start(broker: &str, name: &str, settings: &[(&str, &str)]) -> Result<Self> {
+        Self::begin(Fleet::whole(broker, name, settings)?)
     }
 
-    /// All stages, and a first part of the run behind them.
-    fn start(broker: &str, name: &str, settings: &[(&str, &str)]) -> Result<Self> {
-        let mut run = Self::of(Fleet::whole(broker, name, settings)?);
+    /// Finishes a first part of the run on a fleet that was started.
+    fn begin(fleet: Fleet) -> Result<Self> {
+        let logged = BTreeMap::new();
+        let mut run = Self { fleet, logged };
         run.send(5)?;
-        run.fleet.wait_no_lag(SOON)?;
+        run.fleet.wait_no_lag()?;
         run.outage_begins();
         Ok(run)
     }
 
     /// Sends events with two files each, of which one takes three seconds to download.
     fn send(&mut self, events: usize) -> Result<()> {
-        self.send_urls(
-            events,
-            &[
-                ("ok", "https://claimxperience.com"),
-                ("slow", "https://claimxperience.com"),
-            ],
-        )
+        self.send_urls(events, HOST, &["ok", "slow"])
     }
 
-    fn send_urls(&mut self, events: usize, kinds: &[(&str, &str)]) -> Result<()> {
-        let mut records = Vec::new();
+    fn send_urls(&mut self, events: usize, host: &str, kinds: &[&str]) -> Result<()> {
         for _ in 0..events {
-            let trace_id = format!("event-{}", self.sent.len());
-            let url = |(kind, host): &(&str, &str)| format!("{host}/{kind}/9000/{trace_id}/{kind}.pdf?{SIGNED}");
-            let urls: Vec<String> = kinds.iter().map(url).collect();
-            let event = event(&trace_id, &json!(urls));
-            self.sent.push(Sent::read(&trace_id, &event));
-            records.push((trace_id, event));
+            let trace_id = format!("event-{}", self.fleet.sent.len());
+            let url = |kind: &&str| format!("{host}/{kind}/9000/{trace_id}/{kind}.pdf?{SIGNED}");
+            self.fleet.send_event(&trace_id, &kinds.iter().map(url).collect())?;
         }
-        kcat::produce_all(&self.fleet.broker, &self.fleet.topic("raw"), &records)
+        Ok(())
     }
 
-    /// From here on the logs are counted.
+    /// From here on the lines of the logs are counted.
     fn outage_begins(&mut self) {
         let logs = self.fleet.handlers().iter();
         self.logged = logs
@@ -94,29 +83,27 @@ impl Run {
             .collect();
     }
 
-    /// Waits for the end of the outage. All that time every process lives; those that are named here with words of their
-    /// reason are soon not ready for it, and stay so.
-    fn sit_out(&self, not_ready: &[(&str, &str)]) -> Result<()> {
+    /// Waits for the end of the outage. All that time every process is live. Each process that is named here with a part of its
+    /// reason is soon not ready for that reason, and stays so.
+    fn wait_for_the_end(&self, not_ready: &[(&str, &str)]) -> Result<()> {
         let begin = Instant::now();
-        let mut told: Vec<&str> = Vec::new();
+        let mut reported: Vec<&str> = Vec::new();
         while begin.elapsed() < outage() {
-            for (name, running) in self.fleet.handlers() {
-                assert_eq!(running.get("/health/live")?.0, 200, "{name} must live");
-            }
+            self.assert_live()?;
             for &(name, words) in not_ready {
                 let reasons = self.fleet[name].reasons().map(|reasons| reasons.to_string());
-                let says_so = reasons.as_ref().is_some_and(|reasons| reasons.contains(words));
-                if says_so && !told.contains(&name) {
-                    told.push(name);
+                let has_reason = reasons.as_ref().is_some_and(|reasons| reasons.contains(words));
+                if has_reason && !reported.contains(&name) {
+                    reported.push(name);
                 }
-                let since = begin.elapsed();
+                let (since, is_reported) = (begin.elapsed(), reported.contains(&name));
                 assert!(
-                    reasons.is_some() || !told.contains(&name),
+                    reasons.is_some() || !is_reported,
                     "{name} is ready again after {since:?}"
                 );
                 assert!(
-                    says_so || told.contains(&name) || since < TOLD,
-                    "{name} should say {words:?}: {reasons:?}"
+                    is_reported || since < REPORT_TIMEOUT,
+                    "{name}: {words:?} is not in {reasons:?}"
                 );
             }
             thread::sleep(Duration::from_millis(500));
@@ -124,93 +111,83 @@ impl Run {
         Ok(())
     }
 
-    /// The dependency is back: everything gets ready and finishes, and nothing else has happened.
+    fn assert_live(&self) -> Result<()> {
+        for (name, running) in self.fleet.handlers() {
+            assert_eq!(running.get("/health/live")?.0, 200, "{name}");
+        }
+        Ok(())
+    }
+
+    /// The dependency is back: everything becomes ready and finishes, and nothing else has happened.
     fn finish(mut self) -> Result<()> {
         self.wait_until_done()?;
-        self.samples_fill_in()?;
-        assert_exactly_what_was_sent(&self.sent, &self.fleet.tables()?, &self.fleet.files());
-        self.assert_nothing_is_left_over()
+        self.fleet.assert_exactly_what_was_sent()?;
+        self.assert_nothing_is_left()
     }
 
     fn wait_until_done(&mut self) -> Result<()> {
         let names: Vec<String> = self.fleet.handlers().keys().cloned().collect();
         for name in &names {
-            // A client that found no broker retries every half minute.
-            self.fleet[name].wait_ready_within(FINISHED)?;
+            self.fleet[name].wait_ready_within(READY_TIMEOUT)?;
         }
-        self.fleet.wait_no_lag(FINISHED)?;
-        for name in &names {
+        self.fleet.wait_no_lag()?;
+        self.assert_ready(&names)
+    }
+
+    fn assert_ready(&self, names: &[impl AsRef<str>]) -> Result<()> {
+        for name in names.iter().map(AsRef::as_ref) {
             assert_eq!(self.fleet[name].get("/health/ready")?.0, 200, "{name}");
         }
         Ok(())
     }
 
-    fn samples_fill_in(&mut self) -> Result<()> {
-        self.fleet.samples.fill_in(&mut self.sent)
-    }
-
-    fn assert_nothing_is_left_over(&self) -> Result<()> {
-        assert_eq!(self.fleet.records("dlq")?, [], "no good message is a dead letter");
-        assert_eq!(self.fleet.cached(), Vec::<PathBuf>::new());
+    /// No good message is a dead letter, the cache is empty, and each process has logged few lines.
+    fn assert_nothing_is_left(&self) -> Result<()> {
+        self.fleet.assert_nothing_is_left()?;
         for (name, running) in self.fleet.handlers() {
-            let log = running.process.log();
-            let lines = log[self.logged.get(name).copied().unwrap_or(0)..].lines();
-            let loud: Vec<&str> = lines
-                .filter(|line| line.contains("\"level\":\"WARN\"") || line.contains("\"level\":\"ERROR\""))
-                .collect();
-            assert!(
-                loud.len() <= MOST_LINES,
-                "{name} says {} times:\n{}",
-                loud.len(),
-                loud.join("\n")
-            );
+            let lines = running.warnings_after(self.logged.get(name).copied().unwrap_or(0));
+            assert!(lines.len() <= MAX_LINES, "{name} has {} lines: {lines:#?}", lines.len());
         }
         Ok(())
     }
 }
 
-/// Every stage, not ready for its broker.
-fn every_stage(words: &'static str) -> Vec<(&'static str, &'static str)> {
-    xact_testkit::stages::STAGES
-        .iter()
-        .map(|(stage, _, _)| (*stage, words))
-        .collect()
+/// Returns every stage with a part of the reason why it is not ready.
+fn every_stage(words: &str) -> Vec<(&'static str, &str)> {
+    stages::names().map(|stage| (stage, words)).to_vec()
+}
+
+/// A run on a broker of its own that fails and comes back.
+fn outage_of_a_broker(
+    name: &str,
+    fail: impl FnOnce(&mut Kafka) -> Result<()>,
+    reason: &str,
+    recover: impl FnOnce(&mut Kafka) -> Result<()>,
+) -> Result<()> {
+    let mut kafka = Kafka::start()?;
+    let mut run = Run::start(kafka.bootstrap(), name, &[])?;
+    run.send(10)?;
+    fail(&mut kafka)?;
+    run.wait_for_the_end(&every_stage(reason))?;
+    recover(&mut kafka)?;
+    run.send(5)?;
+    run.finish()
 }
 
 #[test]
 fn outage_of_a_broker_that_was_stopped() -> Result<()> {
-    let mut kafka = Kafka::start()?;
-    let mut run = Run::start(kafka.bootstrap(), "stopped", &[])?;
-    run.send(10)?;
-    kafka.stop()?;
-    run.sit_out(&every_stage("no broker answers"))?;
-    kafka.restart()?;
-    run.send(5)?;
-    run.finish()
+    let stop = |kafka: &mut Kafka| kafka.stop().map(drop);
+    outage_of_a_broker("stopped", stop, "no broker answers", Kafka::restart)
 }
 
 #[test]
 fn outage_of_a_broker_that_was_killed() -> Result<()> {
-    let mut kafka = Kafka::start()?;
-    let mut run = Run::start(kafka.bootstrap(), "killed", &[])?;
-    run.send(10)?;
-    kafka.kill()?;
-    run.sit_out(&every_stage("no broker answers"))?;
-    kafka.restart()?;
-    run.send(5)?;
-    run.finish()
+    outage_of_a_broker("killed", Kafka::kill, "no broker answers", Kafka::restart)
 }
 
 #[test]
 fn outage_of_a_broker_that_is_frozen() -> Result<()> {
-    let mut kafka = Kafka::start()?;
-    let mut run = Run::start(kafka.bootstrap(), "frozen", &[])?;
-    run.send(10)?;
-    kafka.pause()?;
-    run.sit_out(&every_stage("broker"))?;
-    kafka.resume()?;
-    run.send(5)?;
-    run.finish()
+    outage_of_a_broker("frozen", Kafka::pause, "broker", Kafka::resume)
 }
 
 /// A client that requests metadata while the cluster is empty drops all known brokers, and librdkafka may never reconnect.
@@ -221,16 +198,14 @@ fn outage_of_a_broker_that_its_controller_deregisters() -> Result<()> {
     run.send(20)?;
     kafka.set_flapping(true)?;
     kafka.restart()?;
-    let mut seen = BTreeSet::new();
+    let mut brokers = BTreeSet::new();
     let begin = Instant::now();
     while begin.elapsed() < outage() {
-        seen.insert(kafka.brokers()?);
-        for (name, running) in run.fleet.handlers() {
-            assert_eq!(running.get("/health/live")?.0, 200, "{name} must live");
-        }
+        brokers.insert(kafka.brokers()?);
+        run.assert_live()?;
         thread::sleep(Duration::from_millis(500));
     }
-    assert_eq!(Vec::from_iter(seen), [0, 1], "it comes and goes");
+    assert_eq!(Vec::from_iter(brokers), [0, 1], "numbers of registered brokers");
     kafka.set_flapping(false)?;
     kafka.restart()?;
     // Each flap was logged: only log lines from here on are counted.
@@ -241,12 +216,7 @@ fn outage_of_a_broker_that_its_controller_deregisters() -> Result<()> {
 
 #[test]
 fn outage_of_the_credentials() -> Result<()> {
-    let connection =
-        |key: &str| format!("Endpoint=sb://ns.servicebus.windows.net/;SharedAccessKeyName=x;SharedAccessKey={key}=");
-    let (right, other) = (
-        connection(&format!("{PLANTED}right")),
-        connection(&format!("{PLANTED}other")),
-    );
+    let (right, other) = (connection_string("right"), connection_string("other"));
     let mut kafka = Kafka::start_secured(&right)?;
     let (address, certificate) = kafka.secured().unwrap();
     let certificate = certificate.display().to_string();
@@ -261,14 +231,14 @@ fn outage_of_the_credentials() -> Result<()> {
     // The key is rolled, and rolled back.
     kafka.set_connection_string(&other)?;
     kafka.restart()?;
-    run.sit_out(&every_stage("credentials are refused"))?;
+    run.wait_for_the_end(&every_stage("credentials are refused"))?;
     kafka.set_connection_string(&right)?;
     kafka.restart()?;
     run.send(5)?;
     run.finish()
 }
 
-/// Puts a file where a folder is; what was in it waits beside it.
+/// Puts a file where a folder is, and the folder next to it.
 fn block(folder: &Path) {
     fs::rename(folder, folder.with_extension("away")).unwrap();
     fs::write(folder, "in the way").unwrap();
@@ -286,23 +256,20 @@ fn outage_of_a_lake_that_refuses() -> Result<()> {
     // First the tables alone: results still come, and cannot be written.
     block(&tables);
     run.send(5)?;
-    wait_until(SOON, "the writers say so", || {
+    run.fleet.wait_until("the writers are not ready", || {
         run.fleet["event-writer"].reasons()?;
         run.fleet["result-processor"].reasons().map(drop)
     })?;
     block(&files);
     run.send(5)?;
     let (files_text, tables_text) = (files.display().to_string(), tables.display().to_string());
-    run.sit_out(&[
+    run.wait_for_the_end(&[
         ("upload", &files_text),
         ("event-writer", &tables_text),
         ("result-processor", &tables_text),
     ])?;
-    assert_eq!(
-        run.fleet["download"].get("/health/ready")?.0,
-        200,
-        "who needs no lake is ready"
-    );
+    // It needs no lake.
+    run.assert_ready(&["download"])?;
     unblock(&tables);
     unblock(&files);
     run.send(5)?;
@@ -329,13 +296,9 @@ fn slow_files(dir: &WorkDir) -> PathBuf {
 fn outage_of_a_lake_that_is_slow() -> Result<()> {
     let dir = WorkDir::new("slow")?;
     let (library, flag) = (slow_files(&dir), dir.join("slow-now"));
-    let mut fleet = Fleet::new(Kafka::shared()?.bootstrap(), "slow", &[])?;
-    fleet.create_topics()?;
-    for (name, folder) in [
-        ("upload", "files"),
-        ("event-writer", "tables"),
-        ("result-processor", "tables"),
-    ] {
+    let mut fleet = Fleet::shared("slow", &[])?;
+    let slow = ["upload", "event-writer", "result-processor"];
+    for (name, folder) in slow.into_iter().zip(["files", "tables", "tables"]) {
         let folder = fleet.dir.join(folder).display().to_string();
         let settings = [
             ("LD_PRELOAD", library.to_str().unwrap()),
@@ -345,22 +308,14 @@ fn outage_of_a_lake_that_is_slow() -> Result<()> {
             ("SLOW_SECONDS", "5"),
         ];
         fleet.spawn(name, name, &settings)?;
-        fleet[name].wait_ready()?;
     }
+    fleet.wait_ready(&slow)?;
     fleet.start(&["event-ingester", "download", "retry-scheduler", "dlq"])?;
-    let mut run = Run::of(fleet);
-    run.send(5)?;
-    run.fleet.wait_no_lag(SOON)?;
-    run.outage_begins();
+    let mut run = Run::begin(fleet)?;
 
     let done = |run: &Run| -> Result<(f64, f64)> {
-        let files = run.fleet["upload"]
-            .metrics()?
-            .sum("onelake_operations_total", &[("status", "success")]);
-        let rows = run.fleet["event-writer"]
-            .metrics()?
-            .sum("delta_events_written_total", &[]);
-        Ok((files, rows))
+        let files = run.fleet["upload"].sum("onelake_operations_total", &[("status", "success")])?;
+        Ok((files, run.fleet["event-writer"].sum("delta_events_written_total", &[])?))
     };
     let before = done(&run)?;
     fs::write(&flag, "").unwrap();
@@ -368,15 +323,11 @@ fn outage_of_a_lake_that_is_slow() -> Result<()> {
     thread::sleep(outage() / 2);
     run.send(10)?;
     // Slow is not down: the stage stays ready and continues.
-    run.sit_out(&[])?;
-    for name in ["upload", "event-writer", "result-processor"] {
-        assert_eq!(run.fleet[name].get("/health/ready")?.0, 200, "{name}");
-    }
+    run.wait_for_the_end(&[])?;
+    run.assert_ready(&slow)?;
     let after = done(&run)?;
     assert!(after.0 > before.0 && after.1 > before.1, "{before:?} became {after:?}");
-    let took = run.fleet["event-writer"]
-        .metrics()?
-        .sum("delta_write_duration_seconds_sum", &[]);
+    let took = run.fleet["event-writer"].sum("delta_write_duration_seconds_sum", &[])?;
     assert!(took >= 5.0, "the disk was slow: all writes together took {took} s");
     fs::remove_file(&flag).unwrap();
     run.send(5)?;
@@ -385,32 +336,31 @@ fn outage_of_a_lake_that_is_slow() -> Result<()> {
 
 #[test]
 fn outage_by_commit_conflicts_of_six_writers_and_a_foreign_one() -> Result<()> {
-    let mut fleet = Fleet::new(Kafka::shared()?.bootstrap(), "conflicts", &[])?;
-    fleet.create_topics()?;
+    let mut fleet = Fleet::shared("conflicts", &[])?;
     let names: Vec<String> = (1..=6).map(|number| format!("result-processor-{number}")).collect();
     for name in &names {
         // A batch time this short commits whatever has arrived.
         fleet.spawn(name, "result-processor", &[("RESULT_BATCH_SECONDS", "0.05")])?;
     }
-    for name in &names {
-        fleet[name].wait_ready()?;
-    }
-    let mut sent = 0;
-    let mut send = |count: usize| {
-        let records: Vec<(String, Vec<u8>)> = (sent..sent + count)
-            .map(|index| {
-                let trace_id = format!("t-{index}");
-                let result = completed(&trace_id, "https://claimxperience.com/a.pdf");
-                (trace_id, result)
-            })
-            .collect();
-        sent += count;
-        kcat::produce_all(&fleet.broker, &fleet.topic("results"), &records)
+    fleet.wait_ready(&names)?;
+    let run = Run {
+        fleet,
+        logged: BTreeMap::new(),
     };
-    send(60)?;
-    fleet.wait_no_lag(SOON)?;
+    let mut sent = 0;
+    let mut send = |run: &Run, count: usize| {
+        let records = (sent..sent + count).map(|index| {
+            let trace_id = format!("t-{index}");
+            let result = completed(&trace_id, &format!("{HOST}/a.pdf"));
+            (trace_id, result)
+        });
+        sent += count;
+        run.fleet.send_all("results", records)
+    };
+    send(&run, 60)?;
+    run.fleet.wait_no_lag()?;
 
-    let table = fleet.dir.join("tables/xact_attachments");
+    let table = run.fleet.dir.join("tables/xact_attachments");
     let foreign = thread::spawn({
         let table = table.clone();
         move || {
@@ -420,30 +370,27 @@ fn outage_by_commit_conflicts_of_six_writers_and_a_foreign_one() -> Result<()> {
     });
     let begin = Instant::now();
     while begin.elapsed() < outage() {
-        send(30)?;
-        for name in &names {
-            assert_eq!(fleet[name].get("/health/live")?.0, 200, "{name} must live");
-        }
+        send(&run, 30)?;
+        run.assert_live()?;
         thread::sleep(Duration::from_millis(300));
     }
     let foreign: usize = foreign.join().unwrap()?.trim().parse().unwrap();
     assert!(foreign > 0, "the foreign writer has not written");
-    let run = Run::of(fleet);
-    run.fleet.wait_no_lag(FINISHED)?;
+    run.fleet.wait_no_lag()?;
     let rows = run.fleet.tables()?.attachments;
     let (theirs, ours): (Vec<&Value>, Vec<&Value>) = rows
         .iter()
         .partition(|row| row["media_id"].as_str().is_some_and(|id| id.starts_with("foreign-")));
     assert_eq!((ours.len(), theirs.len()), (sent, foreign));
     for name in &names {
-        let written = run.fleet[name].metrics()?.sum("delta_events_written_total", &[]);
-        assert!(written > 0.0, "{name} was starved");
-        assert_eq!(run.fleet[name].get("/health/ready")?.0, 200, "{name}");
+        let written = run.fleet[name].sum("delta_events_written_total", &[])?;
+        assert!(written > 0.0, "{name} has committed nothing");
     }
-    run.assert_nothing_is_left_over()
+    run.assert_ready(&names)?;
+    run.assert_nothing_is_left()
 }
 
-/// What runs a command in a mount namespace of its own, where it may mount.
+/// Returns the command that runs another one in its own mount namespace, where it may mount.
 fn namespace() -> &'static [&'static str] {
     let ways: [&[&str]; 2] = [
         &["unshare", "--user", "--map-root-user", "--mount"],
@@ -465,8 +412,7 @@ fn namespace() -> &'static [&'static str] {
 
 #[test]
 fn outage_of_a_cache_volume_that_is_full() -> Result<()> {
-    let mut fleet = Fleet::new(Kafka::shared()?.bootstrap(), "full", &[])?;
-    fleet.create_topics()?;
+    let mut fleet = Fleet::shared("full", &[])?;
     let cache = fleet.dir.join("cache").display().to_string();
     let port = ports::free()?;
     let mut environment = fleet.environment.clone();
@@ -483,29 +429,24 @@ fn outage_of_a_cache_volume_that_is_full() -> Result<()> {
     let volume = PathBuf::from(format!("/proc/{}/root{cache}", process.id()));
     fleet.adopt(Running { process, address });
     fleet["pipeline"].wait_ready()?;
-    let mut run = Run::of(fleet);
-    run.send(5)?;
-    run.fleet.wait_no_lag(SOON)?;
-    run.outage_begins();
+    let mut run = Run::begin(fleet)?;
 
     // Two megabytes are left, and ten slow downloads of one megabyte begin: they run into the end of the volume.
     let ballast = volume.join("ballast");
     fs::write(&ballast, vec![0; 14 * 1024 * 1024]).unwrap();
-    let host = "https://claimxperience.com";
-    for _ in 0..10 {
-        let trace_id = format!("large-{}", run.sent.len());
-        let event = event(&trace_id, &json!([format!("{host}/slow/1000000/{trace_id}/a.pdf")]));
-        run.fleet.send("raw", &trace_id, &event)?;
-        run.sent.push(Sent::read(&trace_id, &event));
+    for number in 0..10 {
+        let trace_id = format!("large-{number}");
+        let url = format!("{HOST}/slow/1000000/{trace_id}/a.pdf");
+        run.fleet.send_event(&trace_id, &json!([url]))?;
     }
-    wait_until(SOON, "a download has run into the end of the volume", || {
-        run.fleet["pipeline"].reasons()?["download/cache volume"]
-            .as_str()
-            .map(drop)
-    })?;
-    // And now nothing is left at all, nor will be: what attempts that failed and uploads that succeeded give back is filled
-    // up again, until there is nothing more that they could give.
-    wait_until(SOON, "the volume holds ballast alone", || {
+    run.fleet
+        .wait_until("a download has run into the end of the volume", || {
+            let reasons = run.fleet["pipeline"].reasons()?;
+            reasons["download/cache volume"].as_str().map(drop)
+        })?;
+    // Then nothing is left at all: what failed attempts and successful uploads free is filled again, until they have nothing more
+    // to free.
+    run.fleet.wait_until("the volume has only ballast", || {
         while fs::write(
             volume.join(format!("ballast-{}", ballast_files(&volume))),
             vec![0; 64 * 1024],
@@ -518,7 +459,7 @@ fn outage_of_a_cache_volume_that_is_full() -> Result<()> {
         let others: u64 = files.iter().filter(|path| !is_ballast(path)).map(bytes).sum();
         (others == 0).then_some(())
     })?;
-    run.sit_out(&[("pipeline", "cache volume")])?;
+    run.wait_for_the_end(&[("pipeline", "cache volume")])?;
     for index in 0..ballast_files(&volume) {
         let _ = fs::remove_file(volume.join(format!("ballast-{index}")));
     }
@@ -540,49 +481,46 @@ fn ballast_files(volume: &Path) -> usize {
 fn outage_of_the_attachment_server() -> Result<()> {
     // Attempts: at once; during the outage; soon after it, of which the half-open breaker lets one through; and again.
     let delays = format!("{},35,36,40", outage().as_secs() / 3);
-    let mut fleet = Fleet::new(Kafka::shared()?.bootstrap(), "server", &[("RETRY_DELAYS", &delays)])?;
-    fleet.create_topics()?;
-    fleet.start(&xact_testkit::stages::STAGES.map(|(stage, _, _)| stage))?;
-    let mut run = Run::of(fleet);
-    let host = format!(
-        "http://localhost:{}",
-        run.fleet.samples.http.rsplit(':').next().unwrap()
-    );
-    run.send_urls(5, &[("ok", &host)])?;
-    run.fleet.wait_no_lag(SOON)?;
+    let mut fleet = Fleet::shared("server", &[("RETRY_DELAYS", &delays)])?;
+    fleet.start_all()?;
+    let host = format!("http://localhost:{}", fleet.samples.http.rsplit(':').next().unwrap());
+    let logged = BTreeMap::new();
+    let mut run = Run { fleet, logged };
+    run.send_urls(5, &host, &["ok"])?;
+    run.fleet.wait_no_lag()?;
     run.outage_begins();
     let breaker = |run: &Run| {
-        let metrics = run.fleet["download"].metrics().ok()?;
-        Some(metrics.sum("kafka_circuit_breaker_state", &[("component", "localhost")]))
+        let labels = [("component", "localhost")];
+        run.fleet["download"].sum("kafka_circuit_breaker_state", &labels).ok()
     };
     assert_eq!(breaker(&run), Some(0.0), "closed");
 
     run.fleet.samples.kill()?;
-    let before = run.sent.len();
-    run.send_urls(20, &[("ok", &host)])?;
-    wait_until(SOON, "the breaker opens", || (breaker(&run)? == 1.0).then_some(()))?;
-    run.sit_out(&[])?;
+    let before = run.fleet.sent.len();
+    run.send_urls(20, &host, &["ok"])?;
+    run.fleet
+        .wait_until("the breaker opens", || (breaker(&run)? == 1.0).then_some(()))?;
+    run.wait_for_the_end(&[])?;
     assert_ne!(breaker(&run), Some(0.0), "not closed while the server is away");
     // One host among many: its files wait in the retry topics, and the stage is ready for others.
-    assert_eq!(run.fleet["download"].get("/health/ready")?.0, 200);
+    run.assert_ready(&["download"])?;
     run.fleet.samples.restart()?;
     run.wait_until_done()?;
     assert_eq!(breaker(&run), Some(0.0), "closed again");
 
-    run.samples_fill_in()?;
-    let mut tables = run.fleet.tables()?;
-    for attachment in run.sent[before..].iter_mut().flat_map(|sent| &mut sent.attachments) {
+    let fleet = &mut run.fleet;
+    fleet.samples.fill_in(&mut fleet.sent)?;
+    let mut tables = fleet.tables()?;
+    for attachment in fleet.sent[before..].iter_mut().flat_map(|sent| &mut sent.attachments) {
         if let End::File { retries, .. } = &mut attachment.end {
             *retries = 1..=2;
         }
-        let row = tables
-            .attachments
-            .iter_mut()
-            .find(|row| row["media_id"] == *attachment.media_id);
+        let mut rows = tables.attachments.iter_mut();
+        let row = rows.find(|row| row["media_id"] == *attachment.media_id);
         let count = &mut row.unwrap()["retry_count"];
         assert!((1..=4).contains(&count.as_u64().unwrap()), "{count}");
         *count = 1.into();
     }
-    assert_exactly_what_was_sent(&run.sent, &tables, &run.fleet.files());
-    run.assert_nothing_is_left_over()
+    assert_exactly_what_was_sent(&fleet.sent, &tables, &fleet.files());
+    run.assert_nothing_is_left()
 }

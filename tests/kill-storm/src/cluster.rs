@@ -72,9 +72,6 @@ enum Expected {
 
 impl Cluster {
     /// Starts all processes and waits until they are ready.
-    ///
-    /// # Errors
-    /// When a process does not start.
     pub fn start(options: &Options) -> Result<Self> {
         let dir = WorkDir::new("storm")?;
         let samples = SampleServer::start(&dir)?;
@@ -126,31 +123,26 @@ impl Cluster {
     }
 
     /// Returns the number of handler processes.
-    #[must_use]
     pub fn processes(&self) -> usize {
         self.handlers.len()
     }
 
     /// Returns the address of the broker.
-    #[must_use]
     pub fn broker(&self) -> &str {
         self.kafka.bootstrap()
     }
 
     /// Returns the broker, for use with Kafka's own tools.
-    #[must_use]
     pub const fn kafka(&self) -> &Kafka {
         &self.kafka
     }
 
     /// Returns the environment of all processes, which an operator's command needs too.
-    #[must_use]
     pub const fn environment(&self) -> &Variables {
         &self.environment
     }
 
     /// Returns the name of a target.
-    #[must_use]
     pub fn name(&self, target: Target) -> &str {
         match target {
             Target::Handler(number) => &self.handlers[number].name,
@@ -160,9 +152,6 @@ impl Cluster {
     }
 
     /// Applies one step of the schedule.
-    ///
-    /// # Errors
-    /// When a signal cannot be sent, or a process does not exit after SIGTERM.
     pub fn apply(&mut self, step: Step) -> Result<()> {
         *self.injected.entry((step.target.kind(), step.action)).or_default() += 1;
         match step.target {
@@ -228,9 +217,6 @@ impl Cluster {
 
     /// Checks every process: records its memory, and whether it is in its expected state. A process that exited unexpectedly is
     /// recorded and started again, so that the run can find further faults.
-    ///
-    /// # Errors
-    /// When a process cannot be started again.
     pub fn watch(&mut self) -> Result<()> {
         for number in 0..self.handlers.len() {
             self.check_process(number)?;
@@ -271,9 +257,6 @@ impl Cluster {
     }
 
     /// Stops all handlers with SIGTERM.
-    ///
-    /// # Errors
-    /// When one does not exit.
     pub fn stop(&mut self) -> Result<()> {
         self.watch()?;
         for handler in &mut self.handlers {
@@ -288,7 +271,6 @@ impl Cluster {
     }
 
     /// Returns the readiness of each process, to explain a run that hangs.
-    #[must_use]
     pub fn readiness(&self) -> Vec<String> {
         let ready = |handler: &Handler| match handler.running.get("/health/ready") {
             Ok((200, _)) => format!("{}: ready", handler.name),
@@ -299,7 +281,6 @@ impl Cluster {
     }
 
     /// Returns name and log of every handler process.
-    #[must_use]
     pub fn logs(&self) -> Vec<(String, String)> {
         let log = |handler: &Handler| (handler.name.clone(), handler.running.process.log());
         self.handlers.iter().map(log).collect()

@@ -19,9 +19,6 @@ const STALL_TIMEOUT: Duration = Duration::from_secs(90);
 const POLL_INTERVAL: Duration = Duration::from_secs(3);
 
 /// Waits until no group has lag.
-///
-/// # Errors
-/// When the pipeline stalls: with the lags and the readiness of every process.
 pub fn wait(cluster: &mut Cluster) -> Result<()> {
     let mut before = BTreeMap::new();
     let mut last_progress = Instant::now();
@@ -69,9 +66,6 @@ fn text(lags: &BTreeMap<String, u64>) -> String {
 
 /// Returns the files that are still in the cache after the janitor has had time to delete files of killed processes that no
 /// message refers to.
-///
-/// # Errors
-/// When a process cannot be checked.
 pub fn left_in_cache(cluster: &mut Cluster) -> Result<Vec<PathBuf>> {
     let cache = cluster.dir.join("cache");
     let deadline = Instant::now() + 3 * CACHE_RETENTION;
@@ -90,9 +84,6 @@ pub fn left_in_cache(cluster: &mut Cluster) -> Result<Vec<PathBuf>> {
 }
 
 /// Returns the total lag of all groups as reported by Kafka's own tool.
-///
-/// # Errors
-/// When the tool fails or does not report all groups.
 pub fn lag_by_kafka(cluster: &Cluster) -> Result<u64> {
     let groups = positions(cluster.kafka())?;
     if groups.len() < STAGES.len() {

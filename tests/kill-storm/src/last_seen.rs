@@ -6,9 +6,6 @@ use xact_testkit::kcat;
 use xact_testkit::stages::TOPICS;
 
 /// Returns a text for each id: its offsets in every topic, and the last line that names it in each log.
-///
-/// # Errors
-/// When the broker cannot be read.
 pub fn places(cluster: &Cluster, ids: &[String]) -> Result<Vec<String>> {
     let mut topics = Vec::new();
     for (topic, _) in TOPICS {

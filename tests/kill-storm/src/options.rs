@@ -21,9 +21,6 @@ pub const USAGE: &str = "tests/storm [--events N] [--seed S] [--minutes M] [--az
 
 impl Options {
     /// Parses the command line; the default seed is random.
-    ///
-    /// # Errors
-    /// When an option is unknown, or its value is missing or out of range.
     pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Self, String> {
         let mut options = Self {
             events: 20_000,

@@ -40,19 +40,16 @@ pub struct Report {
 
 impl Report {
     /// Returns whether nothing is wrong.
-    #[must_use]
     pub fn is_good(&self) -> bool {
         self.findings.is_empty() && self.unexpected_exits.is_empty() && self.left.is_empty() && self.lag == 0
     }
 
     /// Returns the number of findings of a kind.
-    #[must_use]
     pub fn count(&self, fault: Fault) -> usize {
         self.findings.iter().filter(|finding| finding.fault == fault).count()
     }
 
     /// Formats the memory by handler.
-    #[must_use]
     pub fn memory(&self) -> String {
         let parts = self
             .resident

@@ -20,7 +20,6 @@ pub enum Target {
 
 impl Target {
     /// Returns the name under which the faults of this target are counted.
-    #[must_use]
     pub const fn kind(self) -> &'static str {
         match self {
             Self::Handler(_) => "handlers",
@@ -66,7 +65,6 @@ pub struct Targets {
 }
 
 /// Returns the steps of a storm in order. After the last one every process runs.
-#[must_use]
 pub fn of_seed(seed: u64, targets: Targets, duration: Duration) -> Vec<Step> {
     // A random stream that is independent of that of the events.
     let mut random = fastrand::Rng::with_seed(seed ^ 0x5707_0a11);

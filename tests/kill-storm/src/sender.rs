@@ -27,9 +27,6 @@ struct Batch<'a> {
 }
 
 /// Sends all events and returns when the broker has acknowledged them.
-///
-/// # Errors
-/// When a batch cannot be sent within [`SEND_TIMEOUT`].
 pub fn send(broker: &str, events: &[Generated], duration: Duration) -> Result<()> {
     let began = Instant::now();
     for batch in batchs(events, duration) {

@@ -22,9 +22,6 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 const MAX_PRINTED: usize = 20;
 
 /// Runs a storm and verifies its results. If something is wrong, prints it and keeps the work directory.
-///
-/// # Errors
-/// When the run is aborted: a process does not start, the events cannot be sent, or the pipeline stalls.
 pub fn run(options: Options) -> Result<Report> {
     println!("seed {}", options.seed);
     let events = events::of_seed(options.seed, options.events);

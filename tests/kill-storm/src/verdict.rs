@@ -26,7 +26,6 @@ pub struct Evidence<'a> {
 }
 
 /// Returns every difference from the expected results.
-#[must_use]
 pub fn findings(sent: &[Sent], evidence: &Evidence<'_>) -> Vec<Finding> {
     let mut findings = compare::findings(sent, evidence.tables, evidence.files);
     findings.extend(compare::files_without_rows(evidence.tables, evidence.files));
@@ -122,7 +121,6 @@ fn signatures(evidence: &Evidence<'_>) -> Vec<Finding> {
 }
 
 /// Returns the logs that contain a panic or a URL's signature.
-#[must_use]
 pub fn in_logs(logs: &[(String, String)]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (name, log) in logs {

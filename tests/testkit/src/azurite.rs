@@ -1,13 +1,14 @@
 //! Azurite, Microsoft's emulator of Blob storage: the reference for the responses of the OneLake emulator.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
 };
 
-use crate::{Error, Process, Result, WorkDir, binary::on_path, cache, http, ports, process::output, wait_until};
+use crate::{
+    Error, Process, Result, WorkDir, binary::on_path, cache, http, ports, process::output, wait_until, workdir::write,
+};
 
 const PACKAGE: &str = include_str!("../../azurite/package.json");
 const LOCK: &str = include_str!("../../azurite/package-lock.json");
@@ -66,7 +67,7 @@ pub fn install() -> Result<PathBuf> {
     let folder = cache::once("azurite", &recipe, |folder| {
         for (name, text) in [("package.json", PACKAGE), ("package-lock.json", LOCK)] {
             let file = folder.join(name);
-            fs::write(&file, text).map_err(Error::io(format!("write {}", file.display())))?;
+            write(&file, text)?;
         }
         let mut command = Command::new(&npm);
         // Install scripts compile only parts that are not needed here.

@@ -21,9 +21,6 @@ pub const IMAGE_TAG: &str = "1.2.3";
 pub const ALERT_EMAIL: &str = "on-call@example.com";
 
 /// Finds the CLI: on PATH, at `$BICEP`, or in a folder next to the checkout.
-///
-/// # Errors
-/// When it is not found.
 pub fn program() -> Result<PathBuf> {
     let named = || {
         env::var_os("BICEP")
@@ -38,9 +35,6 @@ pub fn program() -> Result<PathBuf> {
 }
 
 /// Returns a command that runs the CLI in `folder` with the placeholders in its environment.
-///
-/// # Errors
-/// When the CLI is not found.
 pub fn command(folder: &Path, arguments: &[&str]) -> Result<Command> {
     let mut command = Command::new(program()?);
     command
@@ -59,15 +53,11 @@ pub fn command(folder: &Path, arguments: &[&str]) -> Result<Command> {
 }
 
 /// Returns the folder of the templates.
-#[must_use]
 pub fn templates() -> PathBuf {
     root().join("bicep")
 }
 
 /// Copies the templates, so that the CLI writes its files elsewhere.
-///
-/// # Errors
-/// When they cannot be copied.
 pub fn copy_of_templates() -> Result<WorkDir> {
     let copy = WorkDir::new("bicep")?;
     workdir::copy(&templates(), copy.path())?;

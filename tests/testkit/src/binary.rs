@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Error, Result};
+use crate::{Error, Result, failed};
 
 /// Returns the path of the workspace binary `name` in the profile of the running test or program: `target/<profile>/<name>`.
 ///
@@ -24,7 +24,7 @@ pub fn binary(name: &str) -> Result<PathBuf> {
     if path.is_file() {
         return Ok(path);
     }
-    Err(crate::error::failed(
+    Err(failed(
         format!("the binary {name} is not built: run `cargo build --workspace` first"),
         format!("looked for {}", path.display()),
     ))

@@ -75,7 +75,7 @@ mod tests {
             "a",
             "the recipe is the same, so nothing is made"
         );
-        assert!(once(&name, "recipe 2", |_| Err(crate::error::failed("made", "on purpose"))).is_err());
+        assert!(once(&name, "recipe 2", |_| Err(crate::failed("made", "on purpose"))).is_err());
         assert_eq!(
             read(once(&name, "recipe 2", make("c"))?),
             "c",

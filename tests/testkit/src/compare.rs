@@ -41,7 +41,6 @@ pub struct Finding {
 
 impl Finding {
     /// Creates a finding about an id.
-    #[must_use]
     pub fn new(fault: Fault, id: &str, text: impl Into<String>) -> Self {
         Self {
             fault,
@@ -85,7 +84,6 @@ fn by_key<'a>(rows: &'a [Value], key: &str) -> Rows<'a> {
 }
 
 /// Returns all differences.
-#[must_use]
 pub fn findings(sent: &[Sent], tables: &Tables, files: &Path) -> Vec<Finding> {
     let comparison = Comparison {
         events: by_key(&tables.events, "event_id"),
@@ -133,7 +131,6 @@ pub fn findings(sent: &[Sent], tables: &Tables, files: &Path) -> Vec<Finding> {
 
 /// Finds the files of the lake that no row names. Names of files that are still being written begin with a dot; readers skip
 /// them.
-#[must_use]
 pub fn files_without_rows(tables: &Tables, files: &Path) -> Vec<Finding> {
     let named: BTreeSet<&str> = tables
         .attachments

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::{Result, process::output, python};
+use crate::{Result, context, process::output, python};
 
 const REQUIREMENTS: &str = include_str!("../../duckdb/requirements.txt");
 
@@ -18,9 +18,7 @@ pub fn install() -> Result<PathBuf> {
 pub fn read(table: &Path) -> Result<Value> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../duckdb/read_table.py");
     let mut command = Command::new(install()?);
-    let text = output(
-        command.arg(script).arg(table),
-        &format!("DuckDB could not read {}", table.display()),
-    )?;
-    serde_json::from_str(&text).map_err(|error| crate::error::failed(format!("read_table.py: {error}"), &text[..]))
+    let what = format!("DuckDB could not read {}", table.display());
+    let text = output(command.arg(script).arg(table), &what)?;
+    serde_json::from_str(&text).map_err(context(&text))
 }

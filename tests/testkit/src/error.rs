@@ -61,8 +61,13 @@ impl Error {
     }
 }
 
+/// Returns a conversion for `map_err` that adds to an error what failed.
+pub fn context<E: fmt::Display>(what: impl Into<String>) -> impl Fn(E) -> Error {
+    let what = what.into();
+    move |error| failed(what.clone(), error.to_string())
+}
+
 /// Returns a failure with its explanation.
-#[must_use]
 pub fn failed(what: impl Into<String>, detail: impl Into<String>) -> Error {
     Error::Failed {
         what: what.into(),

@@ -13,7 +13,6 @@ use crate::secrets::SIGNED;
 pub const RAW: &str = "xact.events.raw";
 
 /// Returns a flat event: `documentsReceived` of assignment `A1`, at noon UTC of the last day of 2024, with these attachments.
-#[must_use]
 pub fn event(trace_id: &str, attachments: &Value) -> Vec<u8> {
     json!({
         "trace_id": trace_id, "event_type": "documentsReceived", "event_subtype": "xact",
@@ -25,7 +24,6 @@ pub fn event(trace_id: &str, attachments: &Value) -> Vec<u8> {
 }
 
 /// Returns an event with one valid PDF, which is stored at `documentsReceived/A1/{trace_id}/A1_a.pdf`.
-#[must_use]
 pub fn good_event(trace_id: &str) -> Vec<u8> {
     event(
         trace_id,
@@ -34,7 +32,6 @@ pub fn good_event(trace_id: &str) -> Vec<u8> {
 }
 
 /// Returns the download task of an attachment of [`event`] with `metadata`.
-#[must_use]
 pub fn task(trace_id: &str, url: &str, metadata: &Value) -> Vec<u8> {
     let path = url.split('?').next().unwrap_or_default();
     let name = path.rsplit('/').next().unwrap_or_default();
@@ -48,7 +45,6 @@ pub fn task(trace_id: &str, url: &str, metadata: &Value) -> Vec<u8> {
 }
 
 /// Returns the result of an attachment of [`event`] whose file is in the lake.
-#[must_use]
 pub fn completed(trace_id: &str, url: &str) -> Vec<u8> {
     json!({
         "trace_id": trace_id, "media_id": ids::media_id(trace_id, url), "attachment_url": url,

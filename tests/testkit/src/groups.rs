@@ -18,9 +18,6 @@ pub struct Position {
 }
 
 /// Returns the position of each group in each partition. Partitions without committed offset and without member are omitted.
-///
-/// # Errors
-/// When the tool fails.
 pub fn partitions(kafka: &Kafka) -> Result<BTreeMap<String, Vec<Position>>> {
     // The default timeout of five seconds is too short for a busy machine, and the tool then exits with 0 without any output.
     let args = ["--describe", "--all-groups", "--timeout", "60000"];
@@ -44,9 +41,6 @@ pub fn partitions(kafka: &Kafka) -> Result<BTreeMap<String, Vec<Position>>> {
 }
 
 /// Returns committed position and lag of each group, summed over its partitions.
-///
-/// # Errors
-/// When the tool fails.
 pub fn positions(kafka: &Kafka) -> Result<BTreeMap<String, (u64, u64)>> {
     let mut groups: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     for (group, positions) in partitions(kafka)? {

@@ -8,23 +8,32 @@ use std::{
     time::Duration,
 };
 
-use crate::{Error, Result};
+use crate::{Error, Result, failed};
 
 /// Time limit of each read and write.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Sends GET `path` to `addr` (`127.0.0.1:8000`). Returns status and body.
 pub fn get(addr: &str, path: &str) -> Result<(u16, String)> {
+    request("GET", addr, path, &[], &[]).map(text)
+}
+
+/// Sends GET `path` to `addr`. Returns status and body as bytes.
+pub(crate) fn get_bytes(addr: &str, path: &str) -> Result<(u16, Vec<u8>)> {
     request("GET", addr, path, &[], &[])
 }
 
 /// Sends POST `path` with `headers` and `body` to `addr`. Returns status and body.
 pub fn post(addr: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<(u16, String)> {
-    request("POST", addr, path, headers, body)
+    request("POST", addr, path, headers, body).map(text)
 }
 
-fn request(method: &str, addr: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<(u16, String)> {
-    let what = || format!("{method} http://{addr}{path}");
+fn text((status, body): (u16, Vec<u8>)) -> (u16, String) {
+    (status, String::from_utf8_lossy(&body).into_owned())
+}
+
+fn request(method: &str, addr: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<(u16, Vec<u8>)> {
+    let what = format!("{method} http://{addr}{path}");
     let mut head = format!(
         "{method} {path} HTTP/1.0\r\nHost: {addr}\r\nContent-Length: {}\r\n",
         body.len()
@@ -43,20 +52,21 @@ fn request(method: &str, addr: &str, path: &str, headers: &[(&str, &str)], body:
         stream.read_to_end(&mut answer)?;
         Ok(answer)
     };
-    let answer = exchange().map_err(Error::io(what()))?;
-    parse(&String::from_utf8_lossy(&answer)).ok_or_else(|| {
-        crate::error::failed(
-            format!("{} was not answered in HTTP", what()),
-            String::from_utf8_lossy(&answer).into_owned(),
+    let answer = exchange().map_err(Error::io(&what))?;
+    parse(&answer).ok_or_else(|| {
+        failed(
+            format!("{what} was not answered in HTTP"),
+            String::from_utf8_lossy(&answer),
         )
     })
 }
 
 /// Parses status and body of a complete response.
-fn parse(answer: &str) -> Option<(u16, String)> {
-    let (head, body) = answer.split_once("\r\n\r\n")?;
+fn parse(answer: &[u8]) -> Option<(u16, Vec<u8>)> {
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
+    let head = std::str::from_utf8(&answer[..end]).ok()?;
     let status = head.strip_prefix("HTTP/1.")?.split(' ').nth(1)?.parse().ok()?;
-    Some((status, body.to_owned()))
+    Some((status, answer[end + 4..].to_vec()))
 }
 
 #[cfg(test)]

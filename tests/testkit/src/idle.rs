@@ -1,19 +1,10 @@
-//! Measures what a process costs while it is idle.
+//! Measures what processes cost while they are idle.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::kafka::Proxy;
-use crate::{Result, Usage};
-use crate::{Running, failed};
-
-/// A process under observation, and the proxy through which all of its Kafka clients connect.
-pub struct Observed<'a> {
-    /// The process.
-    pub running: &'a Running,
-    /// Its proxy.
-    pub proxy: &'a Proxy,
-}
+use crate::{Fleet, Kafka, Result, Usage, failed, stages};
 
 /// The cost of a process per second.
 #[derive(Debug, Clone)]
@@ -28,40 +19,41 @@ pub struct Cost {
     pub wake_ups: f64,
 }
 
-/// Observes processes at the same time for a while.
-///
-/// # Errors
-/// When one of them exits meanwhile.
-pub fn observe(processes: &[Observed<'_>], during: Duration) -> Result<Vec<Cost>> {
-    let looks = |processes: &[Observed<'_>]| -> Result<Vec<(Usage, u64)>> {
-        let look = |it: &Observed<'_>| Ok((Usage::of(&it.running.process)?, it.proxy.answered_bytes()));
-        processes.iter().map(look).collect()
+/// Starts a process of every stage of a fleet and observes all of them for a while. All Kafka clients of a process connect
+/// through a proxy of its own, which counts what they receive.
+pub fn observe(kafka: &Kafka, fleet: &mut Fleet, during: Duration) -> Result<Vec<Cost>> {
+    let mut proxies = Vec::new();
+    for stage in stages::names() {
+        let proxy = kafka.proxy()?;
+        fleet.spawn(stage, stage, &[("LOCAL_KAFKA_BOOTSTRAP_SERVERS", &proxy.address())])?;
+        proxies.push((stage, proxy));
+    }
+    fleet.wait_ready(&stages::names())?;
+    let totals = || -> Result<Vec<(Usage, u64)>> {
+        let total = |(stage, proxy): &(&str, Proxy)| Ok((Usage::of(&fleet[stage].process)?, proxy.answered_bytes()));
+        proxies.iter().map(total).collect()
     };
     let begun = Instant::now();
-    let before = looks(processes)?;
+    let before = totals()?;
     // A fixed time instead of a condition: the measurement is of a period in which nothing happens.
     thread::sleep(during);
-    let after = looks(processes)?;
+    let after = totals()?;
     let seconds = begun.elapsed().as_secs_f64();
-    let costs = processes.iter().zip(before.into_iter().zip(after));
-    costs
-        .map(|(it, ((usage_before, bytes_before), (usage, bytes)))| {
-            let name = it.running.process.name();
-            let used = usage.since(&usage_before);
-            let received = bytes.saturating_sub(bytes_before);
-            if received == 0 {
-                return Err(failed(
-                    format!("{name} has received nothing"),
-                    "is it connected through its proxy?",
-                ));
-            }
-            #[allow(clippy::cast_precision_loss)]
-            Ok(Cost {
-                name: name.to_owned(),
-                cores: used.run_time.as_secs_f64() / seconds,
-                received: received as f64 / seconds,
-                wake_ups: used.wake_ups as f64 / seconds,
-            })
-        })
-        .collect()
+    let mut costs = Vec::new();
+    for (((usage_before, bytes_before), (usage, bytes)), (stage, _)) in before.into_iter().zip(after).zip(&proxies) {
+        let used = usage.since(&usage_before);
+        let received = bytes.saturating_sub(bytes_before);
+        if received == 0 {
+            let detail = "is it connected through its proxy?";
+            return Err(failed(format!("{stage} has received nothing"), detail));
+        }
+        #[allow(clippy::cast_precision_loss)]
+        costs.push(Cost {
+            name: (*stage).to_owned(),
+            cores: used.run_time.as_secs_f64() / seconds,
+            received: received as f64 / seconds,
+            wake_ups: used.wake_ups as f64 / seconds,
+        });
+    }
+    Ok(costs)
 }

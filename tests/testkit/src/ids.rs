@@ -3,13 +3,11 @@
 use uuid::Uuid;
 
 /// `uuid5(uuid5(NAMESPACE_URL, "http://nsmkdvPipe/event_id"), trace_id)`.
-#[must_use]
 pub fn event_id(trace_id: &str) -> String {
     of("http://nsmkdvPipe/event_id", trace_id)
 }
 
 /// `uuid5(uuid5(NAMESPACE_URL, "http://nsmkdvPipe/media_id"), "{trace_id}:{attachment_url}")`.
-#[must_use]
 pub fn media_id(trace_id: &str, attachment_url: &str) -> String {
     of("http://nsmkdvPipe/media_id", &format!("{trace_id}:{attachment_url}"))
 }

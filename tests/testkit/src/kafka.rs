@@ -14,7 +14,7 @@ mod tools;
 
 use std::{env, process::ExitStatus, sync::OnceLock, time::Duration};
 
-use crate::{Error, Process, Result, WorkDir, wait_until};
+use crate::{Error, Process, Result, WorkDir, context, failed, wait_until};
 pub use damage::Damage;
 pub use install::Installation;
 pub use proxy::Proxy;
@@ -64,13 +64,9 @@ impl Kafka {
 
     /// Starts a proxy for one client, which counts the bytes that the client receives. Not for an external broker.
     pub fn proxy(&self) -> Result<Proxy> {
-        match &self.own {
-            Some(own) => Proxy::start_renaming(own.config.port),
-            None => Err(Error::External {
-                what: "lead a client of it through a proxy",
-                bootstrap: self.bootstrap.clone(),
-            }),
-        }
+        let own = self.own.as_ref();
+        let own = own.ok_or_else(|| external("lead a client through a proxy to", &self.bootstrap))?;
+        Proxy::start_renaming(own.config.port)
     }
 
     /// Returns the number of brokers in the cluster metadata.
@@ -102,9 +98,7 @@ impl Kafka {
     pub fn shared() -> Result<&'static Kafka> {
         static SHARED: OnceLock<Result<Kafka>> = OnceLock::new();
         let shared = SHARED.get_or_init(Kafka::start);
-        shared
-            .as_ref()
-            .map_err(|error| crate::error::failed("the shared broker did not start", error.to_string()))
+        shared.as_ref().map_err(context("the shared broker did not start"))
     }
 
     /// Returns the address for clients, `127.0.0.1:PORT`. A restart does not change it.
@@ -183,13 +177,15 @@ impl Kafka {
     }
 
     fn own(&mut self, what: &'static str) -> Result<&mut Own> {
-        match &mut self.own {
-            Some(own) => Ok(own),
-            None => Err(Error::External {
-                what,
-                bootstrap: self.bootstrap.clone(),
-            }),
-        }
+        self.own.as_mut().ok_or_else(|| external(what, &self.bootstrap))
+    }
+}
+
+/// Returns the error of an operation that requires a broker of the test itself.
+fn external(what: &'static str, bootstrap: &str) -> Error {
+    Error::External {
+        what,
+        bootstrap: bootstrap.to_owned(),
     }
 }
 
@@ -209,7 +205,7 @@ impl Own {
                         "cluster {} answers at {addr}, ours is {}",
                         cluster.id, self.config.cluster_id
                     );
-                    Some(Err(crate::error::failed("another Kafka listens on the port", other)))
+                    Some(Err(failed("another Kafka listens on the port", other)))
                 }
                 // Until the controller has registered the broker, its list of brokers is empty.
                 Ok(cluster) if cluster.brokers == 0 => {
@@ -228,9 +224,6 @@ impl Own {
 }
 
 /// Installs Kafka into the test cache, unless it is there.
-///
-/// # Errors
-/// When Java is missing or Maven cannot download the jars.
 pub fn install() -> Result<Installation> {
     install::install(&|installation, jvm| {
         let mut kafka = Kafka::start_own(installation.clone(), jvm)?;

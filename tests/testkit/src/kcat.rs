@@ -1,10 +1,10 @@
 //! An independent Kafka client: kcat.
 
-use std::io::Write;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
-use crate::error::Result;
-use crate::error::failed;
+use crate::binary::on_path;
+use crate::process::run;
+use crate::{Error, Result, failed};
 
 /// A record as read by kcat.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,33 +22,12 @@ pub struct Record {
 }
 
 /// Runs kcat with `input` as standard input.
-///
-/// # Errors
-/// When kcat fails.
-///
-/// # Panics
-/// When kcat is not installed; the message says how to install it.
 pub fn kcat(args: &[&str], input: &[u8]) -> Result<Vec<u8>> {
-    let child = Command::new("kcat")
-        .args(args)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    let mut child = match child {
-        Ok(child) => child,
-        Err(error) => panic!("kcat is missing ({error}): apt-get install kcat"),
-    };
-    let mut stdin = child.stdin.take();
-    let input = input.to_vec();
-    let writer = std::thread::spawn(move || {
-        // A broken pipe means that kcat has exited; its error output has the reason.
-        stdin.as_mut().map(|stdin| stdin.write_all(&input))
-    });
-    let Output { status, stdout, stderr } = child
-        .wait_with_output()
-        .map_err(|error| failed("kcat", error.to_string()))?;
-    let _ = writer.join();
+    let program = on_path("kcat").ok_or(Error::Missing {
+        program: "kcat",
+        remedy: "apt-get install kcat",
+    })?;
+    let Output { status, stdout, stderr } = run(Command::new(program).args(args), input)?;
     let stderr = String::from_utf8_lossy(&stderr);
     // kcat exits with 0 although it reports records that it could not deliver.
     if !status.success() || stderr.contains("Delivery failed") || stderr.contains("ERROR") {
@@ -58,47 +37,24 @@ pub fn kcat(args: &[&str], input: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// Sends one record whose value is exactly these bytes.
-///
-/// # Errors
-/// When kcat fails.
 pub fn produce(broker: &str, topic: &str, key: &str, value: &[u8]) -> Result<()> {
     // The whole input is one message, since the delimiter does not occur in it.
-    let args = [
-        "-P",
-        "-b",
-        broker,
-        "-t",
-        topic,
-        "-k",
-        key,
-        "-D",
-        "\u{1}xact-e2e-no-such-delimiter\u{1}",
-    ];
+    let mut args = vec!["-P", "-b", broker, "-t", topic, "-k", key];
+    args.extend(["-D", "\u{1}xact-e2e-no-such-delimiter\u{1}"]);
     kcat(&args, value).map(drop)
 }
 
-/// Sends records in this order. Values must not contain line breaks.
-///
-/// # Errors
-/// When kcat fails; some records may have been sent.
-pub fn produce_all(broker: &str, topic: &str, records: &[(String, Vec<u8>)]) -> Result<()> {
-    let records = records.iter().map(|(key, value)| (key.as_str(), value.as_slice()));
-    produce_to(broker, topic, None, records)
-}
-
-/// Sends records to `partition`, or to the partitions of their keys. Fails after 30 s.
-///
-/// # Errors
-/// When kcat fails; some records may have been sent.
-pub fn produce_to<'a>(
+/// Sends records in this order to `partition`, or to the partitions of their keys. Values must not contain line breaks. Fails
+/// after 30 s; some records may have been sent.
+pub fn produce_to<K: AsRef<str>, V: AsRef<[u8]>>(
     broker: &str,
     topic: &str,
     partition: Option<u32>,
-    records: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+    records: impl IntoIterator<Item = (K, V)>,
 ) -> Result<()> {
     let lines = records
         .into_iter()
-        .map(|(key, value)| [key.as_bytes(), b"\x01", value, b"\n"].concat());
+        .map(|(key, value)| [key.as_ref().as_bytes(), b"\x01", value.as_ref(), b"\n"].concat());
     let input = lines.collect::<Vec<_>>().concat();
     let mut args = vec!["-P", "-b", broker, "-t", topic, "-K", "\u{1}"];
     args.extend(["-X", "message.timeout.ms=30000"]);
@@ -110,9 +66,6 @@ pub fn produce_to<'a>(
 }
 
 /// Sends a record without a value.
-///
-/// # Errors
-/// When kcat fails.
 pub fn produce_tombstone(broker: &str, topic: &str, key: &str) -> Result<()> {
     // `-Z`: an empty value is sent as null.
     let input = format!("{key}|\n");
@@ -120,9 +73,6 @@ pub fn produce_tombstone(broker: &str, topic: &str, key: &str) -> Result<()> {
 }
 
 /// Returns all records of a topic from its beginning to its current end.
-///
-/// # Errors
-/// When kcat fails or its output is invalid.
 pub fn consume(broker: &str, topic: &str) -> Result<Vec<Record>> {
     // Values may contain any bytes, so their length is printed first; -1 stands for null.
     let out = print(broker, topic, "%p %o %T %K %S %k%s")?;
@@ -138,9 +88,6 @@ pub fn consume(broker: &str, topic: &str) -> Result<Vec<Record>> {
 }
 
 /// Returns keys and headers of all records of a topic, one record per line.
-///
-/// # Errors
-/// When kcat fails.
 pub fn keys_and_headers(broker: &str, topic: &str) -> Result<String> {
     Ok(String::from_utf8_lossy(&print(broker, topic, "%k %h\n")?).into_owned())
 }

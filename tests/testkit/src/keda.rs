@@ -2,14 +2,16 @@
 
 use std::{
     env, fs,
-    io::Write,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
 };
 
 use serde_json::{Map, Value, json};
 
-use crate::{Error, Result, cache, process::output};
+use crate::{
+    Error, Result, cache, failed,
+    process::{output, output_of},
+};
 
 /// Sources of the program.
 const SOURCES: [(&str, &str); 5] = [
@@ -58,9 +60,6 @@ pub struct Answer {
 }
 
 /// Checks that the installed Go can build the program.
-///
-/// # Errors
-/// When Go is missing or too old.
 pub fn go() -> Result<String> {
     let wanted = wanted();
     let missing = Error::Missing {
@@ -77,7 +76,7 @@ pub fn go() -> Result<String> {
     };
     let found = found.trim();
     if number(found.trim_start_matches("go")) < number(wanted) {
-        return Err(crate::error::failed(
+        return Err(failed(
             format!("{found} is too old for tests/keda, which wants Go {wanted}"),
             missing.to_string(),
         ));
@@ -87,9 +86,6 @@ pub fn go() -> Result<String> {
 
 /// Builds the program into the test cache, unless it is there. The first build downloads modules for about a minute and takes
 /// several more; modules and build cache are kept in the test cache.
-///
-/// # Errors
-/// When Go is missing or the build fails.
 pub fn install() -> Result<PathBuf> {
     let go = go()?;
     let home = cache::dir()?.join("keda");
@@ -98,15 +94,8 @@ pub fn install() -> Result<PathBuf> {
     let folder = cache::once("keda/program", &format!("{sources}\n{go}"), |folder| {
         let mut build = Command::new("go");
         // Without debug information: a quarter smaller, and half the link time.
-        build.args([
-            "build",
-            "-trimpath",
-            "-buildvcs=false",
-            "-modcacherw",
-            "-ldflags=-s -w",
-            "-o",
-        ]);
-        build.arg(folder.join("keda-rules")).arg(".");
+        build.args(["build", "-trimpath", "-buildvcs=false", "-modcacherw", "-ldflags=-s -w"]);
+        build.arg("-o").arg(folder.join("keda-rules")).arg(".");
         build.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../keda"));
         build.envs([
             ("GOTOOLCHAIN", "local"),
@@ -122,9 +111,6 @@ pub fn install() -> Result<PathBuf> {
 }
 
 /// Evaluates every rule of these apps; `apps` has the unchanged `scale` block of each.
-///
-/// # Errors
-/// When the program cannot be built or fails.
 pub fn ask(apps: &Map<String, Value>, broker: Broker) -> Result<Vec<Answer>> {
     let mut command = Command::new(install()?);
     let question = match broker {
@@ -142,34 +128,11 @@ pub fn ask(apps: &Map<String, Value>, broker: Broker) -> Result<Vec<Answer>> {
             json!({ "apps": apps, "bootstrapServers": bootstrap, "secrets": secrets })
         }
     };
-    let answer = tell(&mut command, &question.to_string())?;
+    let answer = output_of(&mut command, question.to_string().as_bytes(), "tests/keda failed")?;
     let answers = serde_json::from_str::<Value>(&answer)
         .ok()
         .and_then(|answer| read(&answer));
-    answers.ok_or_else(|| crate::error::failed("the answer of tests/keda cannot be read", answer))
-}
-
-/// Runs `command` with `question` as standard input and returns its stdout.
-fn tell(command: &mut Command, question: &str) -> Result<String> {
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(Error::io("start tests/keda"))?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // The program reads all input before it writes, so there is no deadlock.
-        stdin
-            .write_all(question.as_bytes())
-            .map_err(Error::io("ask tests/keda"))?;
-    }
-    let output = child.wait_with_output().map_err(Error::io("wait for tests/keda"))?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    Err(crate::error::failed(
-        format!("tests/keda failed ({})", output.status),
-        String::from_utf8_lossy(&output.stderr),
-    ))
+    answers.ok_or_else(|| failed("the answer of tests/keda cannot be read", answer))
 }
 
 fn read(answer: &Value) -> Option<Vec<Answer>> {

@@ -2,7 +2,7 @@
 //!
 //! Nothing here uses code of the product: ids, paths and rows are derived from `shared/contracts/SPECIFICATION.md`
 //! independently, so that the verifier cannot repeat mistakes of the product. All functions block, so that a test reads from
-//! top to bottom. From an async test, call them in `tokio::task::spawn_blocking`.
+//! top to bottom. From an async test, call them in `tokio::task::spawn_blocking`. Each error says what failed and what to do.
 //!
 //! Servers: [`kafka`] (a real Apache Kafka as a child process, which can be killed, paused and restarted), [`namespace`] (Event
 //! Hubs: that broker with tokens and access rules), [`one_lake`] and [`samples`] (the emulators as processes),
@@ -10,13 +10,13 @@
 //!
 //! The product: [`pipeline`] (`xact-pipeline --dev`), [`stages`] (handlers as separate processes), [`fleet`] (some of
 //! them with topics, groups and a lake of their own, so that tests share a broker), [`running`] (a process that serves
-//! `/health`, `/metrics` and `/invoke`), [`command`] and [`operator`] (operators' commands), [`metrics`] (a scrape).
+//! `/health`, `/metrics` and `/invoke`), [`command`] (operators' commands), [`metrics`] (a scrape).
 //!
 //! Verification: [`events`] → [`sent`] (messages and expected outcomes) → [`rows`] (expected rows) → [`compare`] (actual
 //! against expected), with [`ids`]; [`secrets`] (texts that must not leak); [`tables`] (Python's deltalake and polars),
 //! [`spark`] and [`duckdb`] (other readers and writers), [`kcat`] and [`groups`] (other Kafka clients).
 //!
-//! Tools: [`process`], [`binary`], [`usage`], [`idle`], [`python`], [`real_files`], [`bicep`], [`keda`], [`scale_rules`],
+//! Tools: [`process`], [`binary`], [`usage`], [`idle`], [`text`], [`python`], [`real_files`], [`bicep`], [`keda`], [`scale_rules`],
 //! [`http`], [`wait`], [`ports`], [`workdir`], [`cache`], [`watchdog`].
 
 // Tests may use `unwrap`.
@@ -46,7 +46,6 @@ mod maven;
 pub mod metrics;
 pub mod namespace;
 pub mod one_lake;
-pub mod operator;
 pub mod pipeline;
 pub mod ports;
 pub mod process;
@@ -61,6 +60,7 @@ pub mod sent;
 pub mod spark;
 pub mod stages;
 pub mod tables;
+pub mod text;
 pub mod tokens;
 pub mod usage;
 mod variables;
@@ -72,19 +72,19 @@ pub use azurite::Azurite;
 pub use binary::binary;
 pub use command::{Answer, command};
 pub use entra::Entra;
-pub use error::{Error, Result, failed};
+pub use error::{Error, Result, context, failed};
 pub use fleet::Fleet;
 pub use kafka::Kafka;
 pub use managed_identity::ManagedIdentity;
 pub use metrics::Metrics;
 pub use namespace::Namespace;
 pub use one_lake::OneLakeServer;
-pub use operator::Operator;
 pub use pipeline::Pipeline;
 pub use process::Process;
 pub use running::Running;
 pub use scale_rules::ScaleRules;
 pub use spark::Spark;
+pub use text::assert_contains;
 pub use usage::Usage;
 pub use variables::{Variables, variables};
 pub use wait::wait_until;

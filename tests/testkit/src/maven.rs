@@ -1,8 +1,8 @@
 //! Fetches jars with Maven.
 
-use std::{fs, path::Path, process::Command};
+use std::{path::Path, process::Command};
 
-use crate::{Error, Result, binary::on_path, process::output};
+use crate::{Error, Result, binary::on_path, process::output, workdir::write};
 
 /// Copies the runtime dependencies of the project `pom` into the folder `lib` of `folder`, and the pom into `folder`.
 pub(crate) fn copy_jars(pom: &str, folder: &Path) -> Result<()> {
@@ -11,7 +11,7 @@ pub(crate) fn copy_jars(pom: &str, folder: &Path) -> Result<()> {
         remedy: "apt-get install maven (or Apache Maven 3.8 or later)",
     })?;
     let file = folder.join("pom.xml");
-    fs::write(&file, pom).map_err(Error::io(format!("write {}", file.display())))?;
+    write(&file, pom)?;
     let mut command = Command::new(mvn);
     command
         .args([

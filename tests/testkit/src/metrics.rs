@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::error::Result;
+use crate::{Result, failed};
 
 /// The samples of a scrape.
 #[derive(Debug, Clone, Default)]
@@ -18,32 +18,26 @@ struct Sample {
 
 impl Metrics {
     /// Parses the Prometheus text format.
-    ///
-    /// # Errors
-    /// With the first invalid line.
     pub fn parse(text: &str) -> Result<Self> {
         let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
         lines
-            .map(|line| sample(line).ok_or_else(|| crate::error::failed("this line is not a Prometheus sample", line)))
+            .map(|line| sample(line).ok_or_else(|| failed("this line is not a Prometheus sample", line)))
             .collect::<Result<_>>()
             .map(Self)
     }
 
     /// Returns whether the metric has a sample; for a histogram, a bucket.
-    #[must_use]
     pub fn has(&self, name: &str) -> bool {
         let bucket = format!("{name}_bucket");
         self.0.iter().any(|sample| sample.name == name || sample.name == bucket)
     }
 
     /// Returns the sum of the samples of a metric that have all of these labels; zero if there is none.
-    #[must_use]
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         self.samples(name, labels).map(|sample| sample.value).sum()
     }
 
     /// Returns the values of a label over the samples of a metric.
-    #[must_use]
     pub fn values_of(&self, name: &str, label: &str) -> Vec<String> {
         self.samples(name, &[])
             .filter_map(|sample| sample.labels.get(label).cloned())

@@ -6,8 +6,7 @@ use std::time::Duration;
 use crate::managed_identity::{Answer, ManagedIdentity};
 use crate::secrets::PLANTED;
 use crate::tokens::Issuer;
-use crate::{Error, Kafka, Result};
-use crate::{Fleet, Variables, command, variables};
+use crate::{Fleet, Kafka, Result, Variables, context, failed, variables};
 
 /// The namespace. It is stopped when the process ends.
 pub struct Namespace {
@@ -23,34 +22,25 @@ pub struct Namespace {
 }
 
 /// Returns a connection string with this key.
-#[must_use]
 pub fn connection_string(key: &str) -> String {
     format!("Endpoint=sb://ns.servicebus.windows.net/;SharedAccessKeyName=x;SharedAccessKey={PLANTED}{key}=")
 }
 
 impl Namespace {
     /// Returns the namespace for all tests of this process. The system-assigned identity may read and write all hubs.
-    ///
-    /// # Errors
-    /// When the broker does not start.
     pub fn shared() -> Result<&'static Self> {
         static SHARED: OnceLock<Result<Namespace>> = OnceLock::new();
-        SHARED.get_or_init(Self::start).as_ref().map_err(|error| Error::Failed {
-            what: "the shared namespace did not start".to_owned(),
-            detail: error.to_string(),
-        })
+        let shared = SHARED.get_or_init(Self::start);
+        shared.as_ref().map_err(context("the shared namespace did not start"))
     }
 
     /// Starts a separate namespace, which the caller may kill and freeze.
-    ///
-    /// # Errors
-    /// When the broker does not start.
     pub fn start() -> Result<Self> {
         let issuer = Arc::new(Issuer::new()?);
         let connection_string = connection_string("right");
         let kafka = Kafka::start_event_hubs(&connection_string, &issuer, "127.0.0.1")?;
         let (Some((for_keys, certificate)), Some(for_tokens)) = (kafka.secured(), kafka.tokens()) else {
-            return Err(crate::error::failed("the broker", "it has no secured listeners"));
+            return Err(failed("the broker", "it has no secured listeners"));
         };
         let this = Self {
             certificate: certificate.display().to_string(),
@@ -66,21 +56,16 @@ impl Namespace {
     }
 
     /// Starts an identity whose tokens the namespace accepts, with `name` in its secret header.
-    ///
-    /// # Errors
-    /// When no port is free.
     pub fn identity(&self, name: &str, answer: Answer) -> Result<ManagedIdentity> {
         ManagedIdentity::start(&self.issuer, &format!("{PLANTED}-{name}"), answer)
     }
 
     /// Returns the certificate that clients must trust.
-    #[must_use]
     pub fn certificate(&self) -> &std::path::Path {
         std::path::Path::new(&self.certificate)
     }
 
     /// Returns the variables for all topics here with the connection string.
-    #[must_use]
     pub fn by_connection_string(&self) -> Variables {
         let mut all = self.at(&self.for_keys);
         all.extend(variables(&[
@@ -91,7 +76,6 @@ impl Namespace {
     }
 
     /// Returns the variables for all topics here with a managed identity, as in a container app.
-    #[must_use]
     pub fn by_identity(&self, identity: &ManagedIdentity) -> Variables {
         let mut all = self.at(&self.for_tokens);
         all.extend(variables(&identity.variables()));
@@ -110,13 +94,8 @@ impl Namespace {
     }
 
     /// Creates a fleet with these variables: with its topics, but without processes.
-    ///
-    /// # Errors
-    /// When it cannot be set up.
     pub fn fleet(&self, name: &str, variables: Variables) -> Result<Fleet> {
         let mut fleet = Fleet::new(self.kafka.bootstrap(), name, &[])?;
-        // As in the deployment.
-        command(&["topics", "create"], fleet.environment.clone(), &fleet.dir)?.success()?;
         fleet.environment.extend(variables);
         Ok(fleet)
     }

@@ -2,26 +2,26 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::{Result, WorkDir, tables, wait_until};
-use crate::{Running, failed, secrets};
+use crate::command::{self, Answer};
+use crate::events::RAW;
+use crate::kcat::{self, Record};
+use crate::{Result, Running, Variables, context, failed, secrets, tables};
 
 /// A development run. All of its files are below [`Pipeline::folder`].
 pub struct Pipeline {
     /// The process.
     pub running: Running,
     folder: PathBuf,
+    /// Value of `RETRY_DELAYS`, which commands need too.
+    retry_delays: String,
 }
 
 impl Pipeline {
     /// Starts `xact-pipeline --dev` with further `args`; its folder is `dev` in `dir`, its log `{name}.log`. Does not wait.
-    ///
-    /// # Errors
-    /// When it cannot be started.
-    pub fn spawn(name: &str, args: &[&str], environment: &[(&str, &str)], dir: &WorkDir) -> Result<Self> {
+    pub fn spawn(name: &str, args: &[&str], environment: &[(&str, &str)], dir: &Path) -> Result<Self> {
         let folder = dir.join("dev");
         let folder_text = folder.display().to_string();
         let mut all = vec!["--dev", "--dev-dir", &folder_text];
@@ -29,39 +29,63 @@ impl Pipeline {
         let mut variables = crate::variables(&[("LOG_LEVEL", "info")]);
         // The last value of a name takes effect.
         variables.extend(crate::variables(environment));
+        let delays = environment.iter().find(|(name, _)| *name == "RETRY_DELAYS");
         Ok(Self {
             running: Running::start(name, "xact-pipeline", &all, variables, dir)?,
             folder,
+            retry_delays: delays.map_or("1,2,4,8", |(_, delays)| delays).to_owned(),
         })
     }
 
     /// Starts `xact-pipeline --dev` and waits until it is ready.
-    ///
-    /// # Errors
-    /// When it cannot be started or does not become ready.
-    pub fn start(environment: &[(&str, &str)], dir: &WorkDir) -> Result<Self> {
+    pub fn start(environment: &[(&str, &str)], dir: &Path) -> Result<Self> {
         let mut pipeline = Self::spawn("pipeline", &[], environment, dir)?;
         pipeline.running.wait_ready()?;
         Ok(pipeline)
     }
 
     /// Returns the address of the broker that it printed.
-    ///
-    /// # Errors
-    /// When it prints none.
     pub fn broker(&self) -> Result<String> {
-        let printed = wait_until(Duration::from_secs(30), "the pipeline prints its broker", || {
+        self.running.wait_until("the pipeline prints its broker", || {
             let log = self.running.process.log();
             let line = log.lines().find_map(|line| line.trim().strip_prefix("broker "))?;
             line.split_whitespace().next().map(str::to_owned)
-        });
-        printed.map_err(|error| self.running.process.error(&error.to_string()))
+        })
+    }
+
+    /// Runs a command for its broker until it exits, in the folder above [`Pipeline::folder`].
+    pub fn run(&self, args: &[&str]) -> Result<Answer> {
+        command::command(args, self.client()?, self.dir())
+    }
+
+    fn dir(&self) -> &Path {
+        self.folder.parent().unwrap_or(&self.folder)
+    }
+
+    fn client(&self) -> Result<Variables> {
+        let (broker, delays) = (self.broker()?, self.retry_delays.clone());
+        Ok(crate::variables(&[
+            ("LOCAL_KAFKA_BOOTSTRAP_SERVERS", broker),
+            ("RETRY_DELAYS", delays),
+        ]))
+    }
+
+    /// Sends a record to the raw topic.
+    pub fn send(&self, key: &str, value: &[u8]) -> Result<()> {
+        kcat::produce(&self.broker()?, RAW, key, value)
+    }
+
+    /// Returns all records of a topic.
+    pub fn records(&self, topic: &str) -> Result<Vec<Record>> {
+        kcat::consume(&self.broker()?, topic)
+    }
+
+    /// Waits until no group has lag.
+    pub fn wait_no_lag(&self) -> Result<()> {
+        command::wait_no_lag(&self.client()?, self.dir()).map_err(|error| self.running.error(&error))
     }
 
     /// Returns the port of the sample server that it printed.
-    ///
-    /// # Errors
-    /// When it prints none.
     pub fn sample_port(&self) -> Result<u16> {
         self.broker()?;
         let log = self.running.process.log();
@@ -73,39 +97,28 @@ impl Pipeline {
     }
 
     /// Returns the development folder.
-    #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// Returns the root of the files in the lake.
-    #[must_use]
     pub fn files(&self) -> PathBuf {
         self.folder.join("lake/Files")
     }
 
     /// Reads the Delta tables with the Python readers.
-    ///
-    /// # Errors
-    /// When a reader fails or the tables violate the specification.
     pub fn tables(&self) -> Result<tables::Tables> {
         read_tables(&self.folder.join("lake/Tables"))
     }
 
     /// Returns the lines of the audit log.
-    ///
-    /// # Errors
-    /// When a line is not JSON.
     pub fn audit(&self) -> Result<Vec<Value>> {
         audit_lines(&self.folder.join("audit.jsonl"))
     }
 
     /// Returns the manifests of the demos that ran here: one object per event that was sent.
-    ///
-    /// # Errors
-    /// When a line is not JSON.
     pub fn manifest(&self) -> Result<Vec<Value>> {
-        let entries = fs::read_dir(&self.folder).map_err(|error| failed("the folder", error.to_string()))?;
+        let entries = fs::read_dir(&self.folder).map_err(context("the folder"))?;
         let mut events = Vec::new();
         for entry in entries.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
@@ -117,16 +130,12 @@ impl Pipeline {
     }
 
     /// Returns the files that are in the cache now.
-    #[must_use]
     pub fn cached(&self) -> Vec<PathBuf> {
         files_below(&self.folder.join("cache"))
     }
 }
 
 /// Reads the tables in a folder of the lake and checks that they contain no planted secret.
-///
-/// # Errors
-/// When a reader fails.
 pub fn read_tables(lake: &Path) -> Result<tables::Tables> {
     let read = tables::read(lake)?;
     let rows = [&read.events, &read.attachments, &read.failed];
@@ -137,9 +146,6 @@ pub fn read_tables(lake: &Path) -> Result<tables::Tables> {
 }
 
 /// Reads the lines of an audit log and checks that they contain no planted secret.
-///
-/// # Errors
-/// When a line is not JSON.
 pub fn audit_lines(path: &Path) -> Result<Vec<Value>> {
     let lines = json_lines(path)?;
     for line in &lines {
@@ -149,9 +155,6 @@ pub fn audit_lines(path: &Path) -> Result<Vec<Value>> {
 }
 
 /// Reads a file with one JSON value per line; a missing file has none.
-///
-/// # Errors
-/// When a line is not JSON.
 pub fn json_lines(path: &Path) -> Result<Vec<Value>> {
     let text = fs::read_to_string(path).unwrap_or_default();
     text.lines()
@@ -160,7 +163,6 @@ pub fn json_lines(path: &Path) -> Result<Vec<Value>> {
 }
 
 /// Returns all files below a folder.
-#[must_use]
 pub fn files_below(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];

@@ -8,7 +8,7 @@ use std::{env, fs, fs::File, net::TcpListener};
 
 use parking_lot::Mutex;
 
-use crate::{Error, Result};
+use crate::{Error, Result, failed};
 
 const FIRST: u16 = 20_000;
 const LAST: u16 = 32_767;
@@ -33,7 +33,7 @@ pub fn free() -> Result<u16> {
             return Ok(port);
         }
     }
-    Err(crate::error::failed(
+    Err(failed(
         format!("no free port from {FIRST} to {LAST}"),
         format!("another user may own the lock files: delete {}", locks.display()),
     ))

@@ -3,15 +3,17 @@
 use std::{
     ffi::OsStr,
     fs::{self, File},
+    io::Write,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    thread,
     time::Duration,
 };
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
-use crate::{Error, Result, wait_until, watchdog};
+use crate::{Error, Result, failed, wait_until, watchdog};
 
 /// Number of lines of the log in an error.
 const TAIL_LINES: usize = 40;
@@ -111,7 +113,7 @@ impl Process {
     /// Returns an error about this process with its last lines.
     pub fn error(&self, what: &str) -> Error {
         let log = self.log.display();
-        crate::error::failed(format!("{}: {what}; the end of {log}:", self.name), self.tail())
+        failed(format!("{}: {what}; the end of {log}:", self.name), self.tail())
     }
 
     /// Returns its exit status, or `None` while it runs (or is paused).
@@ -201,15 +203,34 @@ impl Drop for Process {
 
 /// Runs `command` until it exits. Returns its stdout, or an error with its whole output.
 pub(crate) fn output(command: &mut Command, what: &str) -> Result<String> {
-    let output = command
-        .output()
-        .map_err(Error::io(format!("start {}", command.get_program().display())))?;
+    output_of(command, &[], what)
+}
+
+/// Runs `command` with `input` as standard input until it exits. Returns its stdout, or an error with its whole output.
+pub(crate) fn output_of(command: &mut Command, input: &[u8], what: &str) -> Result<String> {
+    let output = run(command, input)?;
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     if output.status.success() {
         return Ok(stdout);
     }
-    Err(crate::error::failed(
-        format!("{what} ({})", output.status),
-        stdout + &String::from_utf8_lossy(&output.stderr),
-    ))
+    let detail = stdout + &String::from_utf8_lossy(&output.stderr);
+    Err(failed(format!("{what} ({})", output.status), detail))
+}
+
+/// Runs `command` with `input` as standard input until it exits.
+pub(crate) fn run(command: &mut Command, input: &[u8]) -> Result<Output> {
+    let program = command.get_program().display().to_string();
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(Error::io(format!("start {program}")))?;
+    let mut stdin = child.stdin.take();
+    thread::scope(|scope| {
+        // A broken pipe means that the program has exited; its error output has the reason.
+        scope.spawn(move || stdin.as_mut().map(|stdin| stdin.write_all(input)));
+        child
+            .wait_with_output()
+            .map_err(Error::io(format!("wait for {program}")))
+    })
 }

@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use crate::{Error, Result, cache};
+use crate::{Result, cache, context, process::output, workdir::write};
 
 const REQUIREMENTS: &str = include_str!("../../requirements.txt");
 
@@ -22,37 +22,24 @@ pub fn interpreter() -> Result<PathBuf> {
 pub(crate) fn environment(name: &str, requirements: &str) -> Result<PathBuf> {
     let python = env::var("XACT_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     // Libraries are built for one version, so another Python needs another environment.
-    let version = run(
-        Command::new(&python).arg("--version"),
-        "python3 is missing: apt-get install python3-venv",
-    )?;
+    let version = output(Command::new(&python).arg("--version"), "python3 failed")
+        .map_err(context("python3 is missing: apt-get install python3-venv"))?;
     let recipe = format!("{requirements}\n{python} {version}");
     let folder = cache::once(name, &recipe, |folder| {
         let remedy = "Python could not make a virtual environment: apt-get install python3-venv";
-        run(Command::new(&python).args(["-m", "venv"]).arg(folder), remedy)?;
+        output(Command::new(&python).args(["-m", "venv"]).arg(folder), remedy)?;
         let file = folder.join("requirements.txt");
-        std::fs::write(&file, requirements).map_err(Error::io(format!("write {}", file.display())))?;
+        write(&file, requirements)?;
         let mut pip = Command::new(folder.join("bin/python"));
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
             .arg(file);
-        run(&mut pip, &format!("pip could not install these:\n{requirements}")).map(drop)
+        output(&mut pip, &format!("pip could not install these:\n{requirements}")).map(drop)
     })?;
     Ok(folder.join("bin/python"))
 }
 
-/// Runs the Python script `script` with `args`. Returns its stdout, or an error with its stderr.
+/// Runs the Python script `script` with `args`. Returns its stdout, or an error with its whole output.
 pub fn run_script<A: AsRef<OsStr>>(script: &Path, args: impl IntoIterator<Item = A>) -> Result<String> {
     let mut command = Command::new(interpreter()?);
-    run(command.arg(script).args(args), &format!("{} failed", script.display()))
-}
-
-fn run(command: &mut Command, what: &str) -> Result<String> {
-    let output = command
-        .output()
-        .map_err(|error| crate::error::failed(what, error.to_string()))?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    Err(crate::error::failed(format!("{what} ({})", output.status), stderr))
+    output(command.arg(script).args(args), &format!("{} failed", script.display()))
 }

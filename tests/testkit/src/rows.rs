@@ -51,7 +51,6 @@ const PLACES: [(&str, &str); 20] = [
 ];
 
 /// Returns the row of a readable event, without the columns of the clock.
-#[must_use]
 pub fn event_row(sent: &Sent) -> Option<Row> {
     let event = sent.event.as_ref()?;
     let payload = sent.payload();
@@ -86,7 +85,6 @@ pub fn event_row(sent: &Sent) -> Option<Row> {
 }
 
 /// Returns the row of an attachment that must end as a file, without the columns of the clock.
-#[must_use]
 pub fn attachment_row(sent: &Sent, attachment: &Attachment) -> Option<Row> {
     let End::File {
         content: Some(content), ..
@@ -107,7 +105,6 @@ pub fn attachment_row(sent: &Sent, attachment: &Attachment) -> Option<Row> {
 }
 
 /// Returns the row of an attachment that must fail, without the columns of the clock and the text.
-#[must_use]
 pub fn failed_row(sent: &Sent, attachment: &Attachment) -> Option<Row> {
     let End::Failed(failure) = attachment.end else {
         return None;
@@ -123,7 +120,6 @@ pub fn failed_row(sent: &Sent, attachment: &Attachment) -> Option<Row> {
 }
 
 /// Returns the expected tables after these messages with a fixed clock, for tests of the verifiers.
-#[must_use]
 pub fn tables(sent: &[Sent]) -> Tables {
     const NOW: &str = "2025-01-01T00:00:00.000000Z";
     let with = |row: Option<Row>, columns: &Value| {
@@ -158,7 +154,6 @@ pub fn tables(sent: &[Sent]) -> Tables {
 }
 
 /// Returns `{status_subtype}/{assignment_id}/{trace_id}/{name}`.
-#[must_use]
 pub fn blob_path(sent: &Sent, attachment: &Attachment) -> Option<String> {
     let event = sent.event.as_ref()?;
     let payload = sent.payload();

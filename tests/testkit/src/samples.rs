@@ -1,6 +1,5 @@
 //! The sample server as a separate process, for handlers that are separate processes.
 
-use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
@@ -9,9 +8,8 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use crate::error::failed;
 use crate::sent::{Content, End, Sent};
-use crate::{Process, Result, WorkDir, binary, ports, wait_until};
+use crate::{Process, Result, WorkDir, binary, failed, http, ports, wait_until};
 
 /// Concurrent downloads when the expected files are read; some take seconds.
 const CONCURRENT_DOWNLOADS: usize = 32;
@@ -53,9 +51,6 @@ pub struct SampleServer {
 
 impl SampleServer {
     /// Starts the server and waits until it responds.
-    ///
-    /// # Errors
-    /// When it does not start.
     pub fn start(dir: &WorkDir) -> Result<Self> {
         let address = || Ok(format!("127.0.0.1:{}", ports::free()?));
         let (http, https) = (address()?, address()?);
@@ -70,17 +65,11 @@ impl SampleServer {
     }
 
     /// Kills the server: connections are refused from then on.
-    ///
-    /// # Errors
-    /// When the signal cannot be sent.
     pub fn kill(&mut self) -> Result<()> {
         self.process.kill()
     }
 
     /// Restarts the server on its addresses. It has a new HTTPS certificate, which existing clients do not trust.
-    ///
-    /// # Errors
-    /// When it does not start.
     pub fn restart(&mut self) -> Result<()> {
         self.process.kill()?;
         self.process = spawn(&self.http, &self.https, &self.ca_file, &self.folder)?;
@@ -89,9 +78,6 @@ impl SampleServer {
 
     /// Fetches every attachment that must end as a file, to learn its expected content. Call it after the pipeline has run,
     /// since a fault that occurs once occurs for the first request.
-    ///
-    /// # Errors
-    /// When the server does not return a file.
     pub fn fill_in(&self, sent: &mut [Sent]) -> Result<()> {
         let mut files: Vec<(String, &mut Option<Content>)> = Vec::new();
         for attachment in sent.iter_mut().flat_map(|sent| &mut sent.attachments) {
@@ -104,7 +90,10 @@ impl SampleServer {
         for files in files.chunks_mut(CONCURRENT_DOWNLOADS) {
             thread::scope(|scope| {
                 let fetch = |(path, content): &mut (String, &mut Option<Content>)| {
-                    let body = self.get(path).map_err(|error| failed(&*path, error.to_string()))?;
+                    let (status, body) = http::get_bytes(&self.http, path)?;
+                    if status != 200 {
+                        return Err(failed(&*path, format!("{status}: {}", String::from_utf8_lossy(&body))));
+                    }
                     **content = Some(Content {
                         bytes: body.len() as u64,
                         sha256: hex::encode(Sha256::digest(&body)),
@@ -118,21 +107,5 @@ impl SampleServer {
             })?;
         }
         Ok(())
-    }
-
-    /// Returns the body at `path`, which must exist.
-    fn get(&self, path: &str) -> std::io::Result<Vec<u8>> {
-        let mut stream = TcpStream::connect(&self.http)?;
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer)?;
-        let end = answer.windows(4).position(|window| window == b"\r\n\r\n");
-        match end {
-            Some(end) if answer.starts_with(b"HTTP/1.0 200") => Ok(answer.split_off(end + 4)),
-            _ => {
-                let beginning = String::from_utf8_lossy(&answer[..answer.len().min(200)]);
-                Err(std::io::Error::other(beginning.into_owned()))
-            }
-        }
     }
 }

@@ -5,9 +5,8 @@ use std::sync::OnceLock;
 use serde_json::{Map, Value};
 
 use crate::bicep::{Deployment, Prediction};
-use crate::error::Result;
-use crate::error::failed;
 use crate::keda::{self, Answer, Broker};
+use crate::{Result, context, failed};
 
 /// The `scale` block of each stage's container app.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,21 +14,13 @@ pub struct ScaleRules(Map<String, Value>);
 
 impl ScaleRules {
     /// Returns the unchanged rules of production.
-    ///
-    /// # Errors
-    /// When the Bicep CLI is missing, or the deployment has no rules.
     pub fn deployed() -> Result<&'static Self> {
         static DEPLOYED: OnceLock<Result<ScaleRules>> = OnceLock::new();
         let deployed = DEPLOYED.get_or_init(|| Self::of(&Deployment::of("main.prod.bicepparam").predict()?));
-        deployed
-            .as_ref()
-            .map_err(|error| failed("the scale rules of bicep/", error.to_string()))
+        deployed.as_ref().map_err(context("the scale rules of bicep/"))
     }
 
     /// Returns the unchanged rules of a deployment.
-    ///
-    /// # Errors
-    /// When it has no rules.
     pub fn of(deployment: &Prediction) -> Result<Self> {
         let scale = |app: &Value| {
             let stage = app["tags"]["stage"].as_str()?.to_owned();
@@ -47,7 +38,6 @@ impl ScaleRules {
 
     /// Returns the rules with the topics and groups of the [`Fleet`](crate::Fleet) `name`. Those of the fleet `xact` are the
     /// deployed ones.
-    #[must_use]
     pub fn of_fleet(&self, name: &str) -> Self {
         let mut apps = self.0.clone();
         for rule in apps.values_mut().flat_map(rules_of) {
@@ -64,14 +54,12 @@ impl ScaleRules {
     }
 
     /// Returns the rules of one stage.
-    #[must_use]
     pub fn of_stage(&self, stage: &str) -> Self {
         let of_stage = self.0.iter().filter(|(name, _)| *name == stage);
         Self(of_stage.map(|(name, scale)| (name.clone(), scale.clone())).collect())
     }
 
     /// Changes a value in the metadata of every rule.
-    #[must_use]
     pub fn with(&self, name: &str, value: &str) -> Self {
         let mut apps = self.0.clone();
         for rule in apps.values_mut().flat_map(rules_of) {
@@ -81,16 +69,12 @@ impl ScaleRules {
     }
 
     /// Returns the maximum of replicas of a stage.
-    #[must_use]
     pub fn most_replicas(&self, stage: &str) -> u64 {
         let scale = self.0.get(stage).unwrap_or(&Value::Null);
         scale["maxReplicas"].as_u64().unwrap_or_default()
     }
 
     /// Evaluates each rule with KEDA.
-    ///
-    /// # Errors
-    /// When Go is missing or the program fails.
     pub fn ask(&self, broker: Broker) -> Result<Vec<Answer>> {
         keda::ask(&self.0, broker)
     }

@@ -76,7 +76,6 @@ pub struct Content {
 
 impl Sent {
     /// Parses a message.
-    #[must_use]
     pub fn read(key: &str, bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes).into_owned();
         let event: Option<Value> = serde_json::from_slice(bytes).ok();
@@ -90,7 +89,6 @@ impl Sent {
     }
 
     /// Returns the events of the manifest of a demo, each of them once, even if it was sent several times.
-    #[must_use]
     pub fn of_manifest(manifest: &[Value]) -> Vec<Self> {
         let text = |value: &Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();
         let content = |claim: &Value| {
@@ -116,7 +114,6 @@ impl Sent {
     }
 
     /// Returns the events on the raw topic, each of them once, even if it is there several times.
-    #[must_use]
     pub fn of_records(records: &[crate::kcat::Record]) -> Vec<Self> {
         let by_key: BTreeMap<&str, &[u8]> = records
             .iter()
@@ -126,7 +123,6 @@ impl Sent {
     }
 
     /// Returns the message without the query strings of its URLs.
-    #[must_use]
     pub fn text_without_queries(&self) -> String {
         let mut text = self.text.clone();
         for attachment in &self.attachments {
@@ -136,7 +132,6 @@ impl Sent {
     }
 
     /// Returns `payload`, or `data`, which may be a string that contains JSON.
-    #[must_use]
     pub fn payload(&self) -> Value {
         self.event.as_ref().map(payload_of).unwrap_or_default()
     }
@@ -171,7 +166,6 @@ impl Attachment {
     }
 
     /// Returns the secret part of the URL; empty if it is not signed.
-    #[must_use]
     pub fn signature(&self) -> &str {
         self.url
             .split_once("X-Amz-Signature=")
@@ -180,7 +174,6 @@ impl Attachment {
 }
 
 /// Returns a URL up to its query.
-#[must_use]
 pub fn without_query(url: &str) -> &str {
     url.split('?').next().unwrap_or(url)
 }

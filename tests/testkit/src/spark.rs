@@ -17,7 +17,7 @@ use parking_lot::{Mutex, MutexGuard};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 
-use crate::{Error, Result, WorkDir, cache, maven, python, watchdog};
+use crate::{Error, Result, WorkDir, cache, context, failed, maven, python, watchdog};
 
 const SCRIPT: &str = "../spark/session.py";
 
@@ -35,23 +35,22 @@ impl Line {
     pub const ALL: [Self; 2] = [Self::V3, Self::V4];
 
     fn name(self) -> &'static str {
-        match self {
-            Self::V3 => "spark-3.5",
-            Self::V4 => "spark-4.0",
-        }
+        self.parts().0
     }
 
-    fn requirements(self) -> &'static str {
+    /// Returns the name, the requirements of Python and the pom of the jars.
+    fn parts(self) -> (&'static str, &'static str, &'static str) {
         match self {
-            Self::V3 => include_str!("../../spark/requirements-3.5.txt"),
-            Self::V4 => include_str!("../../spark/requirements-4.0.txt"),
-        }
-    }
-
-    fn pom(self) -> &'static str {
-        match self {
-            Self::V3 => include_str!("../../spark/pom-3.5.xml"),
-            Self::V4 => include_str!("../../spark/pom-4.0.xml"),
+            Self::V3 => (
+                "spark-3.5",
+                include_str!("../../spark/requirements-3.5.txt"),
+                include_str!("../../spark/pom-3.5.xml"),
+            ),
+            Self::V4 => (
+                "spark-4.0",
+                include_str!("../../spark/requirements-4.0.txt"),
+                include_str!("../../spark/pom-4.0.xml"),
+            ),
         }
     }
 }
@@ -59,10 +58,9 @@ impl Line {
 /// Puts Spark and Delta Lake into the test cache, unless they are there (about 75 s and 400 MB, or 520 MB for 4.0): the
 /// interpreter, and the folder of Delta's jars.
 pub fn install(line: Line) -> Result<(PathBuf, PathBuf)> {
-    let python = python::environment(line.name(), line.requirements())?;
-    let jars = cache::once(&format!("{}-jars", line.name()), line.pom(), |folder| {
-        maven::copy_jars(line.pom(), folder)
-    })?;
+    let (name, requirements, pom) = line.parts();
+    let python = python::environment(name, requirements)?;
+    let jars = cache::once(&format!("{name}-jars"), pom, |folder| maven::copy_jars(pom, folder))?;
     Ok((python, jars.join("lib")))
 }
 
@@ -81,13 +79,11 @@ impl Spark {
     pub fn shared(line: Line) -> Result<MutexGuard<'static, Self>> {
         static SESSIONS: [OnceLock<Result<Mutex<Spark>>>; 2] = [const { OnceLock::new() }; 2];
         let session = &SESSIONS[usize::from(line == Line::V4)];
-        match session.get_or_init(|| Self::start(line).map(Mutex::new)) {
-            Ok(session) => Ok(session.lock()),
-            Err(error) => Err(crate::error::failed(
-                format!("{} did not start", line.name()),
-                error.to_string(),
-            )),
-        }
+        let session = session.get_or_init(|| Self::start(line).map(Mutex::new));
+        let session = session
+            .as_ref()
+            .map_err(context(format!("{} did not start", line.name())));
+        session.map(Mutex::lock)
     }
 
     /// Starts a session and waits until it responds.
@@ -110,7 +106,7 @@ impl Spark {
             .map_err(Error::io("start Spark"))?;
         watchdog::add_group(child.id());
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(crate::error::failed("start Spark", "it has no pipes"));
+            return Err(failed("start Spark", "it has no pipes"));
         };
         let mut spark = Self {
             child,
@@ -128,7 +124,7 @@ impl Spark {
         let mut answer = self.ask(&json!({ "sql": statement }), statement)?;
         match answer["rows"].take() {
             Value::Array(rows) => Ok(rows),
-            _ => Err(crate::error::failed(statement, answer.to_string())),
+            _ => Err(failed(statement, answer.to_string())),
         }
     }
 
@@ -144,10 +140,7 @@ impl Spark {
         let answer = self.answer()?;
         match answer["error"].as_str() {
             // The error of a failed job contains stack traces of the JVM.
-            Some(error) => Err(crate::error::failed(
-                what,
-                error.chars().take(2_000).collect::<String>(),
-            )),
+            Some(error) => Err(failed(what, error.chars().take(2_000).collect::<String>())),
             None => Ok(answer),
         }
     }
@@ -156,7 +149,7 @@ impl Spark {
         let mut line = String::new();
         let read = self.stdout.read_line(&mut line);
         let answer = read.ok().and_then(|_| serde_json::from_str(&line).ok());
-        answer.ok_or_else(|| crate::error::failed("Spark ended", fs::read_to_string(&self.log).unwrap_or_default()))
+        answer.ok_or_else(|| failed("Spark ended", fs::read_to_string(&self.log).unwrap_or_default()))
     }
 }
 

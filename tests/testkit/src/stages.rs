@@ -2,8 +2,7 @@
 
 use crate::samples::{HOSTS, SampleServer};
 use crate::secrets::PLANTED;
-use crate::{Result, WorkDir};
-use crate::{Running, Variables, variables};
+use crate::{Variables, WorkDir, variables};
 
 /// Each handler with its consumer group and the partitions that the group reads (`shared/contracts/SPECIFICATION.md`, "Topology").
 pub const STAGES: [(&str, &str, u32); 7] = [
@@ -15,6 +14,11 @@ pub const STAGES: [(&str, &str, u32); 7] = [
     ("retry-scheduler", "xact-retry-scheduler", 12),
     ("dlq", "xact-dlq-handler", 3),
 ];
+
+/// Returns the names of all handlers.
+pub fn names() -> [&'static str; 7] {
+    STAGES.map(|(name, _, _)| name)
+}
 
 /// Every topic with its partitions, for the delays of [`environment`].
 pub const TOPICS: [(&str, u32); 9] = [
@@ -31,9 +35,9 @@ pub const TOPICS: [(&str, u32); 9] = [
 
 /// Returns the common environment of the handlers: broker, sample server, cache, lake, and delays that are short enough for a
 /// test.
-#[must_use]
 pub fn environment(broker: &str, samples: &SampleServer, dir: &WorkDir) -> Variables {
     let place = |name: &str| dir.join(name).display().to_string();
+    let url = |name: &str| format!("file://{}", place(name));
     let resolve: Vec<String> = HOSTS.iter().map(|host| format!("{host}={}", samples.https)).collect();
     variables(&[
         ("LOCAL_KAFKA_BOOTSTRAP_SERVERS", broker.to_owned()),
@@ -41,19 +45,10 @@ pub fn environment(broker: &str, samples: &SampleServer, dir: &WorkDir) -> Varia
         ("DEV_RESOLVE", resolve.join(",")),
         ("DEV_CA_FILE", samples.ca_file.clone()),
         ("CACHE_DIR", place("cache")),
-        ("ONELAKE_BASE_PATH", format!("file://{}", place("files"))),
-        (
-            "DELTA_EVENTS_TABLE_PATH",
-            format!("file://{}", place("tables/xact_events")),
-        ),
-        (
-            "DELTA_INVENTORY_TABLE_PATH",
-            format!("file://{}", place("tables/xact_attachments")),
-        ),
-        (
-            "DELTA_FAILED_TABLE_PATH",
-            format!("file://{}", place("tables/xact_attachments_failed")),
-        ),
+        ("ONELAKE_BASE_PATH", url("files")),
+        ("DELTA_EVENTS_TABLE_PATH", url("tables/xact_events")),
+        ("DELTA_INVENTORY_TABLE_PATH", url("tables/xact_attachments")),
+        ("DELTA_FAILED_TABLE_PATH", url("tables/xact_attachments_failed")),
         ("AUDIT_LOG_PATH", place("audit.jsonl")),
         ("RETRY_DELAYS", "1,2,4,8".to_owned()),
         ("EVENT_BATCH_SECONDS", "0.5".to_owned()),
@@ -64,21 +59,4 @@ pub fn environment(broker: &str, samples: &SampleServer, dir: &WorkDir) -> Varia
         ("LOG_LEVEL", "DEBUG".to_owned()),
         ("AZURE_CLIENT_SECRET", format!("{PLANTED}-client-secret")),
     ])
-}
-
-/// Returns the number of partitions that each of these processes is assigned in a group, by its own metric.
-///
-/// # Errors
-/// When one does not respond.
-pub fn assigned(processes: &[Running], group: &str) -> Result<Vec<u32>> {
-    processes
-        .iter()
-        .map(|running| {
-            let count = running
-                .metrics()?
-                .sum("kafka_consumer_assigned_partitions", &[("consumer_group", group)]);
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-            Ok(count as u32)
-        })
-        .collect()
 }

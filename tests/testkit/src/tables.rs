@@ -1,13 +1,10 @@
 //! Reads the three Delta tables with two independent readers (`tests/read_tables.py`).
 
-use std::{
-    ffi::OsString,
-    path::{Path, PathBuf},
-};
+use std::{ffi::OsString, path::Path};
 
 use serde_json::Value;
 
-use crate::{Result, python};
+use crate::{Result, context, failed, python};
 
 /// The rows of the tables, each row an object by column name: timestamps as RFC 3339 text in UTC with microseconds,
 /// dates as `YYYY-MM-DD`.
@@ -34,35 +31,26 @@ pub fn read_with_duplicates(lake: &Path) -> Result<Tables> {
 }
 
 fn run(lake: &Path, further: &[&str]) -> Result<Tables> {
-    let table = |name: &str| lake.join(name).into_os_string();
-    let mut args: Vec<OsString> = vec![
-        "--events".into(),
-        table("xact_events"),
-        "--attachments".into(),
-        table("xact_attachments"),
-        "--failed".into(),
-        table("xact_attachments_failed"),
-        "--allow-missing".into(),
-    ];
+    let mut args: Vec<OsString> = vec!["--allow-missing".into()];
+    for (option, table) in [
+        ("--events", "xact_events"),
+        ("--attachments", "xact_attachments"),
+        ("--failed", "xact_attachments_failed"),
+    ] {
+        args.extend([option.into(), lake.join(table).into_os_string()]);
+    }
     args.extend(further.iter().map(OsString::from));
-    let text = python::run_script(&script(), args)?;
-    let mut json: Value = serde_json::from_str(&text)
-        .map_err(|error| crate::error::failed(format!("read_tables.py: {error}"), &text[..]))?;
+    // The script in the checkout in which the tests were built.
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../read_tables.py");
+    let text = python::run_script(&script, args)?;
+    let mut json: Value = serde_json::from_str(&text).map_err(context(&text))?;
     let mut rows = |name: &str| match json[name].take() {
         Value::Array(rows) => Ok(rows),
-        _ => Err(crate::error::failed(
-            format!("read_tables.py printed no rows of {name}"),
-            &text[..],
-        )),
+        _ => Err(failed(format!("read_tables.py printed no rows of {name}"), &text[..])),
     };
     Ok(Tables {
         events: rows("xact_events")?,
         attachments: rows("xact_attachments")?,
         failed: rows("xact_attachments_failed")?,
     })
-}
-
-/// Returns the path of the script in the checkout in which the tests were built.
-fn script() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../read_tables.py")
 }

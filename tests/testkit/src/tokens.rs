@@ -1,7 +1,6 @@
 //! Signed tokens in the form of Entra (RS256), with a test key that a broker can be configured to trust.
 
 use std::{
-    fs,
     path::Path,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -14,7 +13,7 @@ use aws_lc_rs::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use crate::{Error, Result};
+use crate::{Result, failed, workdir::write};
 
 /// Id of the key in tokens and in the key set.
 const KEY_ID: &str = "test";
@@ -33,7 +32,7 @@ impl Issuer {
     pub fn new() -> Result<Issuer> {
         let key = KeyPair::generate(KeySize::Rsa2048);
         Ok(Issuer {
-            key: key.map_err(|_| crate::error::failed("cannot create an RSA key", ""))?,
+            key: key.map_err(|_| failed("cannot create an RSA key", ""))?,
         })
     }
 
@@ -54,19 +53,19 @@ impl Issuer {
         let mut signature = vec![0; self.key.public_modulus_len()];
         self.key
             .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text.as_bytes(), &mut signature)
-            .map_err(|_| crate::error::failed("cannot sign a token", ""))?;
+            .map_err(|_| failed("cannot sign a token", ""))?;
         Ok(format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 
     /// Writes the public key as a JSON Web Key Set.
     pub(crate) fn write_key_set(&self, file: &Path) -> Result<()> {
-        let (modulus, exponent) = public_numbers(self.key.public_key().as_ref())
-            .ok_or_else(|| crate::error::failed("cannot read the public key", ""))?;
+        let (modulus, exponent) =
+            public_numbers(self.key.public_key().as_ref()).ok_or_else(|| failed("cannot read the public key", ""))?;
         let key = json!({
             "kty": "RSA", "use": "sig", "alg": "RS256", "kid": KEY_ID,
             "n": URL_SAFE_NO_PAD.encode(modulus), "e": URL_SAFE_NO_PAD.encode(exponent),
         });
-        fs::write(file, json!({"keys": [key]}).to_string()).map_err(Error::io(format!("write {}", file.display())))
+        write(file, json!({"keys": [key]}).to_string())
     }
 }
 

@@ -15,9 +15,6 @@ pub struct Usage {
 
 impl Usage {
     /// Reads the totals of a running process.
-    ///
-    /// # Errors
-    /// When it has exited.
     pub fn of(process: &Process) -> Result<Self> {
         let tasks = format!("/proc/{}/task", process.id());
         let mut usage = Usage {

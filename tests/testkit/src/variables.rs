@@ -4,7 +4,6 @@
 pub type Variables = Vec<(String, String)>;
 
 /// Creates variables from pairs of names and values.
-#[must_use]
 pub fn variables<V: ToString>(pairs: &[(&str, V)]) -> Variables {
     pairs
         .iter()

@@ -7,6 +7,9 @@ use std::{
 
 use crate::{Error, Result};
 
+/// Time limit of a wait. It is far longer than any wait takes, also on a busy machine, so that only a hang exceeds it.
+pub const TIMEOUT: Duration = Duration::from_secs(300);
+
 /// Polls `check` until it returns a value, for at most `timeout`.
 ///
 /// `what` finishes the sentence "not so after 10s: …". Polls every 10 ms at first, every 100 ms later, so that

@@ -2,6 +2,7 @@
 
 use std::{
     env, fs,
+    ops::Deref,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -50,6 +51,14 @@ impl WorkDir {
     }
 }
 
+impl Deref for WorkDir {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.path
+    }
+}
+
 impl Drop for WorkDir {
     fn drop(&mut self) {
         watchdog::forget_dir(&self.path);
@@ -60,6 +69,16 @@ impl Drop for WorkDir {
             eprintln!("cannot remove {}: {error}", self.path.display());
         }
     }
+}
+
+/// Reads a text file, with an error that names it.
+pub(crate) fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).map_err(Error::io(format!("read {}", path.display())))
+}
+
+/// Writes a file, with an error that names it.
+pub(crate) fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
+    fs::write(path, content).map_err(Error::io(format!("write {}", path.display())))
 }
 
 /// Copies the content of the folder `from` into `to`, which is created if necessary.

@@ -7,14 +7,13 @@ use deltalake::parquet::arrow::ArrowWriter;
 use futures::future::try_join_all;
 
 use crate::onelake::emulator::Emulator;
-use crate::onelake::error::caused_by;
 use crate::onelake::raw::{Body, Raw};
 use crate::report::Report;
 use crate::results::row;
 use onelake_emulator::Verb;
 use xact_contracts::ids::AppId;
 use xact_lake::{AttachmentRow, Source, Sourced, Table, TableOptions, TableRow, writer_properties};
-use xact_testkit::Result;
+use xact_testkit::{Result, context};
 
 /// Default of `RESULT_BATCH_SIZE`.
 const ROWS: usize = 2000;
@@ -117,7 +116,7 @@ async fn product(emulator: &Emulator, owners: usize) -> Result<Measured> {
                 let (rows, positions) = batch(owner, seconds.len() + 1);
                 let from = Instant::now();
                 let appended = table.append(rows, positions).await;
-                appended.map_err(|error| caused_by("a commit", &error))?;
+                appended.map_err(context("a commit"))?;
                 seconds.push(from.elapsed().as_secs_f64());
             }
             Ok::<_, xact_testkit::Error>(seconds)
@@ -158,17 +157,13 @@ async fn bare(raw: &Raw, owners: usize) -> Result<Measured> {
 
 async fn joined(tasks: impl Iterator<Item = tokio::task::JoinHandle<Result<Vec<f64>>>>) -> Result<Vec<Vec<f64>>> {
     let done = try_join_all(tasks).await;
-    done.map_err(|error| caused_by("an owner", &error))?
-        .into_iter()
-        .collect()
+    done.map_err(context("an owner"))?.into_iter().collect()
 }
 
 async fn append(table: &Table<AttachmentRow>, owner: usize, number: usize) -> Result<()> {
     let (rows, positions) = batch(owner, number);
     let appended = table.append(rows, positions).await;
-    appended
-        .map(drop)
-        .map_err(|error| caused_by("the first commit", &error))
+    appended.map(drop).map_err(context("the first commit"))
 }
 
 /// Returns rows of the partition of this owner, and the position after them.
@@ -190,10 +185,10 @@ fn batch(owner: usize, number: usize) -> (Vec<Sourced<AttachmentRow>>, BTreeMap<
 
 fn encode(rows: &[Sourced<AttachmentRow>]) -> Result<Vec<u8>> {
     let rows: Vec<&AttachmentRow> = rows.iter().map(|sourced| &sourced.row).collect();
-    let batch = AttachmentRow::to_record_batch(&rows).map_err(|error| caused_by("the raw rows", &error))?;
+    let batch = AttachmentRow::to_record_batch(&rows).map_err(context("the raw rows"))?;
     let properties = writer_properties::<AttachmentRow>(rows.len());
-    let cannot = |error| caused_by("the raw parquet file", &error);
-    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).map_err(cannot)?;
-    writer.write(&batch).map_err(cannot)?;
-    writer.into_inner().map_err(cannot)
+    let cannot = context("the raw parquet file");
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).map_err(&cannot)?;
+    writer.write(&batch).map_err(&cannot)?;
+    writer.into_inner().map_err(&cannot)
 }

@@ -5,12 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::onelake::error::caused_by;
 use crate::onelake::raw::Raw;
 use onelake_emulator::{AUTHORITY_FILE, AcceptedToken, Certificate, Item, OneLake, Options};
 use xact_identity::{Fetched, Identity, IdentityError, TokenSource};
 use xact_lake::{Connection, Location};
-use xact_testkit::{Result, WorkDir};
+use xact_testkit::{Result, WorkDir, context};
 
 const WORKSPACE: &str = "claims";
 const ITEM: &str = "Lake.Lakehouse";
@@ -27,8 +26,8 @@ pub(crate) struct Emulator {
 impl Emulator {
     pub(crate) fn start(latency: Duration) -> Result<Self> {
         let dir = WorkDir::new("bench-onelake")?;
-        let (tls, _) = Certificate::in_folder(dir.path(), &["127.0.0.1".to_owned()])
-            .map_err(|error| caused_by("a certificate", &error))?;
+        let (tls, _) =
+            Certificate::in_folder(dir.path(), &["127.0.0.1".to_owned()]).map_err(context("a certificate"))?;
         let options = Options {
             items: vec![Item::new(WORKSPACE, ITEM)],
             tls: Some(tls),
@@ -49,13 +48,13 @@ impl Emulator {
 
     pub(crate) fn location(&self, path: &str) -> Result<Location> {
         let text = format!("abfss://{WORKSPACE}@{}/{ITEM}/{path}", self.server.addr());
-        Location::parse(&text).map_err(|error| caused_by("the location", &error))
+        Location::parse(&text).map_err(context("the location"))
     }
 
     /// Returns a connection with its own connection pool, as in a process of its own.
     pub(crate) fn connection(&self, location: &Location) -> Result<Connection> {
         let identity = || Ok(Identity::from_source("the benchmark", Arc::new(FixedToken)));
-        Connection::to(location, identity, Some(&self.authority())).map_err(|error| caused_by("a connection", &error))
+        Connection::to(location, identity, Some(&self.authority())).map_err(context("a connection"))
     }
 
     pub(crate) fn raw(&self) -> Result<Raw> {
@@ -69,7 +68,7 @@ impl Emulator {
     /// Deletes a folder of the item, so that the disk holds the files of one round at most.
     pub(crate) fn delete(&self, folder: &str) -> Result<()> {
         let folder = self.dir.join("data").join(WORKSPACE).join(ITEM).join(folder);
-        fs::remove_dir_all(folder).map_err(|error| caused_by("cannot delete the files of a round", &error))
+        fs::remove_dir_all(folder).map_err(context("cannot delete the files of a round"))
     }
 
     fn authority(&self) -> PathBuf {
@@ -96,10 +95,8 @@ fn serve(options: Options) -> Result<OneLake> {
             }
         });
     });
-    let started = receiver
-        .recv()
-        .map_err(|error| caused_by("the OneLake emulator", &error))?;
-    started.map_err(|error| caused_by("the OneLake emulator", &error))
+    let started = receiver.recv().map_err(context("the OneLake emulator"))?;
+    started.map_err(context("the OneLake emulator"))
 }
 
 /// A token source that always returns the same token.

@@ -9,12 +9,10 @@ use futures::{StreamExt, TryStreamExt, stream};
 use sha2::{Digest, Sha256};
 
 use crate::onelake::emulator::Emulator;
-use crate::onelake::error::caused_by;
 use crate::onelake::raw::{Body, Raw};
 use crate::report::Report;
 use xact_lake::{Content, FileStore, open};
-use xact_testkit::Result;
-use xact_testkit::failed;
+use xact_testkit::{Result, context, failed};
 
 const SMALL_BYTES: usize = 100_000;
 /// Product and bare loop are measured in turn, so that both run under the same load of the machine.
@@ -39,12 +37,12 @@ struct Source {
 impl Source {
     fn new(emulator: &Emulator, content: &[u8]) -> Result<Self> {
         let path = emulator.dir.join("source");
-        let cannot = |error| caused_by("the source file", &error);
+        let cannot = context("the source file");
         File::create(&path)
             .and_then(|mut file| file.write_all(content))
-            .map_err(cannot)?;
+            .map_err(&cannot)?;
         Ok(Self {
-            file: Arc::new(File::open(&path).map_err(cannot)?),
+            file: Arc::new(File::open(&path).map_err(&cannot)?),
             bytes: content.len() as u64,
             sha256: hex::encode(Sha256::digest(content)),
         })
@@ -53,7 +51,7 @@ impl Source {
 
 pub(crate) async fn measure(emulator: &Emulator, report: &mut Report) -> Result<()> {
     let location = emulator.location("Files/product")?;
-    let store = open(&location, &emulator.connection(&location)?).map_err(|error| caused_by("the files", &error))?;
+    let store = open(&location, &emulator.connection(&location)?).map_err(context("the files"))?;
     let raw = emulator.raw()?;
     for concurrency in [10, 50] {
         small(emulator, &store, &raw, concurrency, report).await?;
@@ -163,10 +161,7 @@ fn put(store: &Arc<dyn FileStore>, source: &Source, path: String) -> impl Future
     );
     async move {
         let content = Content { bytes, sha256: &sha256 };
-        store
-            .put_file(&path, file, content)
-            .await
-            .map_err(|error| caused_by("an upload", &error))
+        store.put_file(&path, file, content).await.map_err(context("an upload"))
     }
 }
 
@@ -179,7 +174,7 @@ where
     stream::iter(0..files)
         .map(|number| tokio::spawn(upload(format!("{}/file-{number:06}.pdf", number % 16))))
         .buffer_unordered(concurrency)
-        .map(|done| done.map_err(|error| caused_by("an upload", &error))?)
+        .map(|done| done.map_err(context("an upload"))?)
         .try_for_each(|()| std::future::ready(Ok(())))
         .await?;
     Ok(begun.elapsed())

@@ -9,9 +9,7 @@ use bytes::Bytes;
 use md5::{Digest as _, Md5};
 use reqwest::{Client, RequestBuilder};
 
-use crate::onelake::error::caused_by;
-use xact_testkit::Result;
-use xact_testkit::failed;
+use xact_testkit::{Result, context, failed};
 
 /// A body with its checksum, which is computed once, outside the measurement.
 #[derive(Clone)]
@@ -40,9 +38,9 @@ pub(crate) struct Raw {
 
 impl Raw {
     pub(crate) fn new(item: &str, token: &str, authority: &Path) -> Result<Self> {
-        let pem = fs::read(authority).map_err(|error| caused_by("the certificate", &error))?;
+        let pem = fs::read(authority).map_err(context("the certificate"))?;
         let certificates = reqwest::Certificate::from_pem_bundle(&pem);
-        let certificates = certificates.map_err(|error| caused_by("the certificate", &error))?;
+        let certificates = certificates.map_err(context("the certificate"))?;
         // The same options as the client of the product.
         let client = Client::builder()
             .http1_only()
@@ -50,7 +48,7 @@ impl Raw {
             .tls_certs_merge(certificates)
             .build();
         Ok(Self {
-            client: client.map_err(|error| caused_by("an HTTP client", &error))?,
+            client: client.map_err(context("an HTTP client"))?,
             item: item.to_owned(),
             token: token.to_owned(),
         })
@@ -100,15 +98,9 @@ impl Raw {
 }
 
 async fn send(request: RequestBuilder) -> Result<()> {
-    let response = request
-        .send()
-        .await
-        .map_err(|error| caused_by("a raw request", &error))?;
+    let response = request.send().await.map_err(context("a raw request"))?;
     let status = response.status();
-    let text = response
-        .text()
-        .await
-        .map_err(|error| caused_by("a raw response", &error))?;
+    let text = response.text().await.map_err(context("a raw response"))?;
     if status.is_success() {
         Ok(())
     } else {

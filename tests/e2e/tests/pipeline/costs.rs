@@ -1,16 +1,11 @@
 //! Requests to OneLake: one write for a file and two for a commit, counted by the emulator.
 
-use std::time::Duration;
-
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::one_lake::fleet;
-use xact_testkit::Result;
 use xact_testkit::events::event;
-use xact_testkit::stages::STAGES;
-use xact_testkit::{Fleet, failed};
+use xact_testkit::{Fleet, Result, context};
 
-const FINISHED: Duration = Duration::from_secs(300);
 const ATTACHMENTS: usize = 3;
 
 /// Sends events with three attachments of 100 KB each, and waits until all stages are done with them.
@@ -22,15 +17,15 @@ fn send(fleet: &Fleet, name: &str, events: usize) -> Result<()> {
             .collect();
         fleet.send("raw", &trace_id, &event(&trace_id, &json!(urls)))?;
     }
-    fleet.wait_no_lag(FINISHED)
+    fleet.wait_no_lag()
 }
 
-/// Entries of the tables' logs.
+/// Returns the number of entries in the logs of the tables.
 fn commits(fleet: &Fleet) -> Result<u64> {
     let mut commits = 0;
     for table in ["xact_events", "xact_attachments"] {
         let log = fleet.dir.join("tables").join(table).join("_delta_log");
-        let entries = std::fs::read_dir(&log).map_err(|error| failed(log.display().to_string(), error.to_string()))?;
+        let entries = std::fs::read_dir(&log).map_err(context(log.display().to_string()))?;
         commits += entries
             .flatten()
             .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "json"))
@@ -42,27 +37,26 @@ fn commits(fleet: &Fleet) -> Result<u64> {
 #[test]
 fn a_file_is_one_write_and_a_commit_is_two() -> Result<()> {
     const EVENTS: usize = 20;
-    let (mut fleet, lake, _identity) = fleet("costs", &[])?;
-    fleet.start(&STAGES.map(|(stage, _, _)| stage))?;
+    let (mut fleet, lake) = fleet("costs", &[])?;
+    fleet.start_all()?;
     // Tables are created and opened once.
     send(&fleet, "first", 2)?;
     lake.admin("DELETE", "requests", "")?;
     let before = commits(&fleet)?;
     send(&fleet, "second", EVENTS)?;
     let made = commits(&fleet)? - before;
-    let answer = lake.admin("GET", "requests", "")?;
-    let answer: Value = serde_json::from_str(&answer).map_err(|error| failed("the bill", error.to_string()))?;
-    let areas = &answer["bill"]["areas"];
+    let bill = lake.bill()?;
+    let areas = &bill["areas"];
     let files = EVENTS * ATTACHMENTS;
-    assert_eq!(areas["Files"]["total"]["requests"], files, "{answer:#}");
-    assert_eq!(areas["Files"]["classes"]["write"]["units"], files, "{answer:#}");
+    assert_eq!(areas["Files"]["total"]["requests"], files, "{bill:#}");
+    assert_eq!(areas["Files"]["classes"]["write"]["units"], files, "{bill:#}");
     assert!(made >= 2, "{made} commits");
     let tables = &areas["Tables"]["classes"];
-    assert_eq!(tables["write"]["requests"], 2 * made, "{answer:#}");
+    assert_eq!(tables["write"]["requests"], 2 * made, "{bill:#}");
     // Class other is left out: each batch of results asks whether there is a table of failed attachments (two Blob HEADs while
     // there is none), and one a minute confirms that a table is still there. Nothing is listed, read or renamed.
     for class in ["read", "iterative_read", "iterative_write", "delete"] {
-        assert!(tables.get(class).is_none(), "{class}: {answer:#}");
+        assert!(tables.get(class).is_none(), "{class}: {bill:#}");
     }
     Ok(())
 }

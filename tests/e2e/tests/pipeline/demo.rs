@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
-use xact_testkit::command::cells;
 use xact_testkit::compare::assert_exactly_what_was_sent;
 use xact_testkit::pipeline::{Pipeline, files_below};
-use xact_testkit::sent::{End, Sent};
-use xact_testkit::{Result, WorkDir};
+use xact_testkit::sent::{Attachment, End, Sent, without_query};
+use xact_testkit::text::cells;
+use xact_testkit::{Result, WorkDir, assert_contains, ids};
 
 /// Three of each kind of fault.
 const EVENTS: usize = 150;
@@ -35,11 +35,7 @@ fn a_demo_ends_with_exactly_what_was_sent_and_without_a_secret() -> Result<()> {
     the_progress_is_shown(&log);
     the_printed_table_is_true(&log, &sent);
     every_failure_has_its_dead_letter(&pipeline, &sent)?;
-    assert_eq!(
-        pipeline.cached(),
-        Vec::<std::path::PathBuf>::new(),
-        "the cache is empty"
-    );
+    assert_eq!(pipeline.cached().len(), 0, "files in the cache");
     no_signature_is_anywhere(&pipeline, &sent, &log, &format!("{tables:?}"));
     Ok(())
 }
@@ -47,7 +43,7 @@ fn a_demo_ends_with_exactly_what_was_sent_and_without_a_secret() -> Result<()> {
 /// The demo's own expectations, against those derived from its messages.
 fn the_manifest_is_what_the_messages_say(manifest: &[serde_json::Value], sent: &[Sent]) {
     for (claim, sent) in manifest.iter().zip(sent) {
-        assert_eq!(claim["event_id"], xact_testkit::ids::event_id(&sent.trace_id));
+        assert_eq!(claim["event_id"], ids::event_id(&sent.trace_id));
         let claims = claim["attachments"].as_array().unwrap();
         assert_eq!(claims.len(), sent.attachments.len(), "{claim}");
         for (claim, attachment) in claims.iter().zip(&sent.attachments) {
@@ -78,43 +74,41 @@ fn the_samples_are_like_real_events(sent: &[Sent]) {
         assert!(sent.iter().any(has), "an event with {count} attachments");
     }
     let attachments = || sent.iter().flat_map(|sent| &sent.attachments);
-    let path = |url: &str| xact_testkit::sent::without_query(url).to_lowercase();
+    let path = |attachment: &Attachment| without_query(&attachment.url).to_lowercase();
     for extension in ["pdf", "jpg", "png", "txt", "csv", "docx", "mov"] {
-        assert!(
-            attachments().any(|attachment| path(&attachment.url).ends_with(extension)),
-            "{extension}"
-        );
+        assert!(attachments().any(|it| path(it).ends_with(extension)), "{extension}");
     }
-    for fault in [
+    let faults = [
         "missing",
         "unavailable-once",
         "truncated-once",
         "html",
         "files.example.net",
         "X-Amz-Expires=3600",
-    ] {
-        assert!(
-            attachments().any(|attachment| attachment.url.contains(fault)),
-            "{fault}"
-        );
+    ];
+    for fault in faults {
+        assert!(attachments().any(|it| it.url.contains(fault)), "{fault}");
     }
     let sizes = attachments().filter_map(|attachment| match &attachment.end {
         End::File { content, .. } => Some(content.as_ref()?.bytes),
         End::Failed(_) => None,
     });
-    let (least, most) = sizes.fold((u64::MAX, 0), |(least, most), bytes| {
-        (least.min(bytes), most.max(bytes))
-    });
-    assert!(least < 10_000 && most > 1_000_000, "{least} to {most} bytes");
+    let sizes: Vec<u64> = sizes.collect();
+    let (least, most) = (sizes.iter().min().copied(), sizes.iter().max().copied());
+    assert!(
+        least < Some(10_000) && most > Some(1_000_000),
+        "{least:?} to {most:?} bytes"
+    );
 }
 
 /// Checks the progress output: in a log, one line at intervals instead of a line that is updated.
 fn the_progress_is_shown(log: &str) {
     let line = log.lines().find(|line| line.starts_with("events "));
     let line = line.unwrap_or_else(|| panic!("no progress: {log}"));
-    for word in ["/150", "files ", "bytes ", "rows ", "retries ", "dead letters "] {
-        assert!(line.contains(word), "{word}: {line}");
-    }
+    assert_contains(
+        line,
+        &["/150", "files ", "bytes ", "rows ", "retries ", "dead letters "],
+    );
 }
 
 /// Counts the numbers of the printed table again, since exit code 0 alone is the demo's own result.
@@ -142,17 +136,14 @@ fn the_printed_table_is_true(log: &str, sent: &[Sent]) {
         ("throughput", String::new()),
     ]);
     for (name, value) in numbers {
-        let found = log
-            .lines()
-            .map(cells)
+        let mut rows = log.lines().map(cells);
+        let found = rows
             .find(|cells| cells.len() == 2 && cells[0] == name)
             .map(|cells| cells[1]);
-        assert!(
-            found.is_some_and(|found| found.starts_with(&value)),
-            "{name}: {found:?}, expected {value}"
-        );
+        let is_expected = found.is_some_and(|found| found.starts_with(&value));
+        assert!(is_expected, "{name}: {found:?}, expected {value}");
     }
-    assert!(log.contains("Every attachment is accounted for exactly once."), "{log}");
+    assert_contains(&log, &["Every attachment is accounted for exactly once."]);
 }
 
 /// One line of the audit log for each attachment that failed and each message that is unreadable; no other.
@@ -185,7 +176,7 @@ fn no_signature_is_anywhere(pipeline: &Pipeline, sent: &[Sent], log: &str, rows:
     let signatures: Vec<&str> = sent
         .iter()
         .flat_map(|sent| &sent.attachments)
-        .map(xact_testkit::sent::Attachment::signature)
+        .map(Attachment::signature)
         .collect();
     assert!(signatures.len() > EVENTS && signatures.iter().all(|signature| signature.len() == 64));
     let read = |path: &std::path::PathBuf| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();

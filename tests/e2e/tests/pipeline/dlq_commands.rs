@@ -8,82 +8,58 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use xact_testkit::command::{Answer, client, wait_no_lag};
+use xact_testkit::command::{Answer, client};
 use xact_testkit::events::{RAW, event};
-use xact_testkit::pipeline::json_lines;
-use xact_testkit::samples::SampleServer;
-use xact_testkit::stages::environment;
-use xact_testkit::{Kafka, Process, Result, WorkDir, binary, tables};
-use xact_testkit::{Running, Variables, command, failed, ids, kcat, variables};
+use xact_testkit::{
+    Fleet, Kafka, Process, Result, assert_contains, binary, command, failed, ids, kcat, ports, variables,
+};
 
 const DLQ: &str = "xact.downloads.dlq";
 const PENDING: &str = "xact.downloads.pending";
-const DONE: Duration = Duration::from_secs(120);
-const STOPPED: Duration = Duration::from_secs(35);
+const REPLAY_TIMEOUT: Duration = Duration::from_secs(120);
 /// Stands for every secret: it is planted wherever one may be.
 const SECRET: &str = "PLANTEDSIGNATURE";
 
-/// A broker with the pipeline's topics, and a place to run commands in.
-struct Operator {
-    kafka: Kafka,
-    dir: WorkDir,
+/// Starts a broker with the pipeline's topics.
+fn start() -> Result<(Kafka, Fleet)> {
+    let kafka = Kafka::start()?;
+    let fleet = Fleet::new(kafka.bootstrap(), "xact", &[])?;
+    Ok((kafka, fleet))
 }
 
-impl Operator {
-    fn start() -> Result<Self> {
-        let operator = Self {
-            kafka: Kafka::start()?,
-            dir: WorkDir::new("dlq")?,
-        };
-        operator.run(&["topics", "create"])?.success()?;
-        Ok(operator)
-    }
+/// Runs `dlq` with these arguments and without the settings of the processes.
+fn dlq(fleet: &Fleet, args: &[&str]) -> Result<Answer> {
+    command(&[&["dlq"], args].concat(), client(&fleet.broker), &fleet.dir)
+}
 
-    fn run(&self, args: &[&str]) -> Result<Answer> {
-        command(args, client(self.kafka.bootstrap()), &self.dir)
-    }
+/// Returns the entries that `dlq list --json` prints with these further arguments, by trace id; one each.
+fn list(fleet: &Fleet, args: &[&str]) -> Result<BTreeMap<String, Value>> {
+    let answer = dlq(fleet, &[&["list", "--json"], args].concat())?;
+    let entries = answer.json_lines();
+    answer.success()?;
+    let named = entries.into_iter().map(|entry| (text(&entry["trace_id"]), entry));
+    Ok(named.collect())
+}
 
-    /// The entries that `dlq list --json` tells with these further arguments, by trace id; one each.
-    fn list(&self, args: &[&str]) -> Result<BTreeMap<String, Value>> {
-        let all: Vec<&str> = ["dlq", "list", "--json"].iter().chain(args).copied().collect();
-        let answer = self.run(&all)?;
-        let entries = answer.json_lines();
-        answer.success()?;
-        let named = entries.into_iter().map(|entry| (text(&entry["trace_id"]), entry));
-        Ok(named.collect())
-    }
-
-    /// Puts dead letters into the topic as their stage would.
-    fn plant(&self, letters: &[Value]) -> Result<()> {
-        let lines: String = letters
-            .iter()
-            .map(|letter| format!("{}\t{letter}\n", text(&letter["trace_id"])))
-            .collect();
-        let args = [
-            "-P",
-            "-b",
-            self.kafka.bootstrap(),
-            "-t",
-            DLQ,
-            "-K",
-            "\t",
-            "-X",
-            "partitioner=murmur2_random",
-        ];
-        kcat::kcat(&args, lines.as_bytes()).map(drop)
-    }
+/// Puts dead letters into the topic as their stage would.
+fn plant(fleet: &Fleet, letters: &[Value]) -> Result<()> {
+    let line = |letter: &Value| format!("{}\t{letter}\n", text(&letter["trace_id"]));
+    let lines: String = letters.iter().map(line).collect();
+    let mut args = vec!["-P", "-b", &fleet.broker, "-t", DLQ, "-K", "\t"];
+    args.extend(["-X", "partitioner=murmur2_random"]);
+    kcat::kcat(&args, lines.as_bytes()).map(drop)
 }
 
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-/// `PARTITION:OFFSET` of a listed entry.
+/// Returns `PARTITION:OFFSET` of a listed entry.
 fn place(entry: &Value) -> String {
     format!("{}:{}", entry["partition"], entry["offset"])
 }
 
-/// A dead letter of the download stage about a file that the sample server has.
+/// Returns a dead letter of the download stage for a file that the sample server has.
 fn letter(trace_id: &str) -> Value {
     let url = format!("https://claimxperience.com/ok/2000/{trace_id}/a.pdf?sig={SECRET}");
     let media_id = ids::media_id(trace_id, &url);
@@ -102,7 +78,7 @@ fn letter(trace_id: &str) -> Value {
     })
 }
 
-/// A dead letter about a message that could not be read.
+/// Returns the dead letter of an unreadable message.
 fn unreadable(trace_id: &str, payload: &str) -> Value {
     json!({
         "trace_id": trace_id, "stage": "event-ingester",
@@ -112,7 +88,7 @@ fn unreadable(trace_id: &str, payload: &str) -> Value {
     })
 }
 
-/// The same with some fields replaced.
+/// Returns a dead letter with some fields replaced.
 fn with(mut letter: Value, changes: &[(&str, Value)]) -> Value {
     for (pointer, value) in changes {
         *letter.pointer_mut(pointer).unwrap() = value.clone();
@@ -122,27 +98,30 @@ fn with(mut letter: Value, changes: &[(&str, Value)]) -> Value {
 
 #[test]
 fn entries_are_listed_filtered_viewed_and_resolved_one_by_one() -> Result<()> {
-    let operator = Operator::start()?;
-    assert_eq!(operator.list(&[])?.len(), 0, "an empty topic has no entries");
+    let (kafka, fleet) = start()?;
+    assert_eq!(list(&fleet, &[])?.len(), 0, "an empty topic has no entries");
     let hostile = format!("\u{1b}[2J <https://a.example/b?sig={SECRET}> 503");
-    operator.plant(&[
-        letter("one"),
-        with(letter("auth"), &[("/error_category", "auth".into())]),
-        with(letter("late"), &[("/failed_at", "2025-04-01T00:00:00Z".into())]),
-        with(
-            letter("upload"),
-            &[("/stage", "upload".into()), ("/final_error", hostile.into())],
-        ),
-        unreadable(
-            "secretive",
-            &format!("{{\"u\": \"https://a.example/b?sig={SECRET}\", \"x\": "),
-        ),
-    ])?;
-    kcat::produce(operator.kafka.bootstrap(), DLQ, "foreign", b"somebody's note")?;
+    plant(
+        &fleet,
+        &[
+            letter("one"),
+            with(letter("auth"), &[("/error_category", "auth".into())]),
+            with(letter("late"), &[("/failed_at", "2025-04-01T00:00:00Z".into())]),
+            with(
+                letter("upload"),
+                &[("/stage", "upload".into()), ("/final_error", hostile.into())],
+            ),
+            unreadable(
+                "secretive",
+                &format!("{{\"u\": \"https://a.example/b?sig={SECRET}\", \"x\": "),
+            ),
+        ],
+    )?;
+    fleet.send("dlq", "foreign", b"somebody's note")?;
     // A tombstone that is no mark of ours changes nothing.
-    kcat::produce_tombstone(operator.kafka.bootstrap(), DLQ, "one")?;
+    kcat::produce_tombstone(&fleet.broker, DLQ, "one")?;
 
-    let all = operator.list(&[])?;
+    let all = list(&fleet, &[])?;
     let names = |entries: &BTreeMap<String, Value>| entries.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&all), ["auth", "foreign", "late", "one", "secretive", "upload"]);
     assert!(all.values().all(|entry| entry["state"] == "waiting"), "{all:?}");
@@ -166,7 +145,7 @@ fn entries_are_listed_filtered_viewed_and_resolved_one_by_one() -> Result<()> {
         (vec!["--partition", &partition, "--offset", &offset], vec!["one"]),
         (vec!["--trace-id", "nobody"], vec![]),
     ] {
-        assert_eq!(names(&operator.list(&args)?), expected, "{args:?}");
+        assert_eq!(names(&list(&fleet, &args)?), expected, "{args:?}");
     }
     for bad in [
         ["--category", "bad"],
@@ -174,103 +153,76 @@ fn entries_are_listed_filtered_viewed_and_resolved_one_by_one() -> Result<()> {
         ["--since", "soon"],
         ["--media-id", "x"],
     ] {
-        let answer = operator.run(&["dlq", "list", bad[0], bad[1]])?;
-        assert_eq!(answer.code, Some(2), "{}", answer.text);
-        assert!(answer.text.contains(bad[0]), "{}", answer.text);
+        dlq(&fleet, &["list", bad[0], bad[1]])?.ended_with(2, &[bad[0]])?;
     }
 
     // For people: every entry a line, and nothing in it that the terminal would obey.
-    let table = operator.run(&["dlq", "list"])?.success()?;
-    assert!(table.contains("6 waiting, 0 resolved or replayed"), "{table}");
-    assert!(
-        table
-            .lines()
-            .any(|line| line.contains(&place(one)) && line.contains(&media_id)),
-        "{table}"
-    );
-    let views: Vec<String> = all
-        .values()
-        .map(|entry| operator.run(&["dlq", "view", &place(entry)])?.success())
-        .collect::<Result<_>>()?;
-    let mut shown = views.join("\n") + &table;
+    let table = dlq(&fleet, &["list"])?.ended_with(0, &["6 waiting, 0 resolved or replayed"])?;
+    let is_one = |line: &str| line.contains(&place(one)) && line.contains(&media_id);
+    assert!(table.lines().any(is_one), "{table}");
+    let mut shown = table;
     for entry in all.values() {
-        let answer = operator.run(&["dlq", "view", "--json", &place(entry)])?;
+        shown += &dlq(&fleet, &["view", &place(entry)])?.success()?;
+        let answer = dlq(&fleet, &["view", "--json", &place(entry)])?;
         assert_eq!(answer.json_lines().len(), 1, "{}", answer.text);
         shown += &answer.success()?;
     }
-    shown += &operator.run(&["dlq", "list", "--json"])?.success()?;
-    shown += &operator
-        .run(&["dlq", "replay", "--everything", "--dry-run"])?
-        .ended(1)?;
-    shown += &operator
-        .run(&["dlq", "replay", "--everything", "--dry-run", "--json"])?
-        .ended(1)?;
+    shown += &dlq(&fleet, &["list", "--json"])?.success()?;
+    shown += &dlq(&fleet, &["replay", "--everything", "--dry-run"])?.ended(1)?;
+    shown += &dlq(&fleet, &["replay", "--everything", "--dry-run", "--json"])?.ended(1)?;
     assert!(!shown.contains(SECRET), "a signature is shown: {shown}");
     assert!(!shown.contains('\u{1b}'), "{shown}");
-    assert!(
-        shown.contains("somebody's note") && shown.contains("503 Service Unavailable"),
-        "{shown}"
-    );
+    assert_contains(&shown, &["somebody's note", "503 Service Unavailable"]);
     // It is printed only on request.
-    let secret = operator
-        .run(&["dlq", "view", &place(one), "--show-secrets"])?
-        .success()?;
-    assert!(secret.contains(SECRET), "{secret}");
+    dlq(&fleet, &["view", &place(one), "--show-secrets"])?.ended_with(0, &[SECRET])?;
 
     // Resolving one touches no other, and moves no group.
-    let groups = || operator.kafka.tool("consumer.group.ConsumerGroupCommand", &["--list"]);
+    let groups = || kafka.tool("consumer.group.ConsumerGroupCommand", &["--list"]);
     assert_eq!(groups()?.trim(), "", "nobody reads here");
-    operator.run(&["dlq", "resolve", &place(one), "--yes"])?.success()?;
+    dlq(&fleet, &["resolve", &place(one), "--yes"])?.success()?;
     assert_eq!(groups()?.trim(), "", "resolving commits nothing");
     assert_eq!(
-        names(&operator.list(&[])?),
+        names(&list(&fleet, &[])?),
         ["auth", "foreign", "late", "secretive", "upload"]
     );
-    let marked = operator.list(&["--all"])?;
+    let marked = list(&fleet, &["--all"])?;
     assert_eq!(marked.len(), 6);
     for (name, entry) in &marked {
         let expected = if name == "one" { "resolved" } else { "waiting" };
         assert_eq!(entry["state"], expected, "{name}");
     }
-    let view = operator.run(&["dlq", "view", &place(one)])?.success()?;
-    assert!(
-        view.lines()
-            .any(|line| line.starts_with("state") && line.contains("resolved at 20")),
-        "{view}"
-    );
+    let view = dlq(&fleet, &["view", &place(one)])?.success()?;
+    let is_state = |line: &str| line.starts_with("state") && line.contains("resolved at 20");
+    assert!(view.lines().any(is_state), "{view}");
     // The mark is a tombstone in the entry's own partition.
-    let marks: Vec<kcat::Record> = kcat::consume(operator.kafka.bootstrap(), DLQ)?
-        .into_iter()
-        .filter(|record| record.key == place(one))
-        .collect();
+    let mut marks = fleet.records("dlq")?;
+    marks.retain(|record| record.key == place(one));
     assert_eq!(marks.len(), 1);
     assert_eq!((marks[0].partition.to_string(), marks[0].value.len()), (partition, 0));
-    // Once more: it is told, and nothing is written.
-    let again = operator.run(&["dlq", "resolve", &place(one), "--yes"])?.ended(1)?;
-    assert!(again.contains("resolved already"), "{again}");
+    // Once more: that is reported, and nothing is written.
+    dlq(&fleet, &["resolve", &place(one), "--yes"])?.ended_with(1, &["resolved already"])?;
 
     // Without confirmation nothing is done; a missing entry is reported.
-    for (args, code, said) in [
-        (vec!["dlq", "resolve", "--category", "auth"], 2, "not a terminal"),
-        (vec!["dlq", "resolve", "--yes"], 2, "--everything"),
-        (vec!["dlq", "resolve", "0:999", "--yes"], 2, "no dead letter at 0:999"),
-        (vec!["dlq", "view", "9:1"], 2, "no dead letter at 9:1"),
-        (vec!["dlq", "view", "first"], 2, "PARTITION:OFFSET"),
+    for (args, said) in [
+        (vec!["resolve", "--category", "auth"], "not a terminal"),
+        (vec!["resolve", "--yes"], "--everything"),
+        (vec!["resolve", "0:999", "--yes"], "no dead letter at 0:999"),
+        (vec!["view", "9:1"], "no dead letter at 9:1"),
+        (vec!["view", "first"], "PARTITION:OFFSET"),
     ] {
-        let text = operator.run(&args)?.ended(code)?;
-        assert!(text.contains(said), "{args:?}: {text}");
+        dlq(&fleet, &args)?.ended_with(2, &[said])?;
     }
-    assert_eq!(operator.list(&[])?.len(), 5);
-    let bulk = operator.run(&["dlq", "resolve", "--stage", "download", "--yes", "--json"])?;
+    assert_eq!(list(&fleet, &[])?.len(), 5);
+    let bulk = dlq(&fleet, &["resolve", "--stage", "download", "--yes", "--json"])?;
     assert_eq!(bulk.json_lines().len(), 2, "{}", bulk.text);
-    assert_eq!(names(&operator.list(&[])?), ["foreign", "secretive", "upload"]);
+    assert_eq!(names(&list(&fleet, &[])?), ["foreign", "secretive", "upload"]);
     Ok(())
 }
 
 #[test]
 fn every_command_names_an_unavailable_broker() -> Result<()> {
-    let dir = WorkDir::new("dlq")?;
-    let nowhere = format!("127.0.0.1:{}", xact_testkit::ports::free()?);
+    let nowhere = format!("127.0.0.1:{}", ports::free()?);
+    let fleet = Fleet::without_topics(&nowhere, "nowhere", &[])?;
     let commands = [
         vec!["dlq", "list"],
         vec!["dlq", "view", "0:1"],
@@ -280,184 +232,141 @@ fn every_command_names_an_unavailable_broker() -> Result<()> {
         vec!["topics", "list"],
         vec!["topics", "lag"],
         vec!["offsets", "show"],
-        vec!["offsets", "reset", "--group", "xact-upload-worker", "--to", "latest"],
+        vec!["offsets", "reset", "--group", "nowhere-upload-worker", "--to", "latest"],
     ];
-    // Each waits for an answer for ten seconds: all at once.
+    // Each waits ten seconds for a response: all at once.
     std::thread::scope(|scope| {
-        let started = commands.map(|args| {
-            let run = {
-                let args = args.clone();
-                let (nowhere, dir) = (&nowhere, &dir);
-                scope.spawn(move || command(&args, client(nowhere), dir)?.ended(2))
-            };
-            (args, run)
-        });
-        for (args, run) in started {
-            let text = run.join().unwrap()?;
-            assert!(
-                text.contains(&nowhere) && text.contains("no broker answers: check that it runs"),
-                "{args:?}: {text}"
-            );
+        let fleet = &fleet;
+        let running = commands.map(|args| scope.spawn(move || fleet.run(&args)));
+        for running in running {
+            let expected = [nowhere.as_str(), "no broker answers: check that it runs"];
+            running.join().unwrap()?.ended_with(2, &expected)?;
         }
         Ok(())
     })
 }
 
-/// The whole pipeline as one process.
-fn pipeline(environment: &Variables, dir: &WorkDir) -> Result<Running> {
-    let mut running = Running::start("pipeline", "xact-pipeline", &[], environment.clone(), dir)?;
-    running.wait_ready()?;
-    Ok(running)
-}
-
 #[test]
 fn a_replayed_attachment_becomes_a_file_and_a_replayed_message_keeps_its_bytes() -> Result<()> {
-    let operator = Operator::start()?;
-    let (broker, dir) = (operator.kafka.bootstrap(), &operator.dir);
-    let samples = SampleServer::start(dir)?;
-    let mut environment = environment(broker, &samples, dir);
+    let (kafka, mut fleet) = start()?;
     // The fault: a host that is not yet allowed.
-    environment.extend(variables(&[("ALLOWED_ATTACHMENT_DOMAINS", "www.claimxperience.com")]));
-    let mut running = pipeline(&environment, dir)?;
+    let allowed = variables(&[("ALLOWED_ATTACHMENT_DOMAINS", "www.claimxperience.com")]);
+    fleet.environment.extend(allowed);
+    fleet.start_pipeline()?;
     let url = format!("https://claimxperience.com/ok/2000/r/a.pdf?sig={SECRET}");
-    kcat::produce(broker, RAW, "fixed", &event("fixed", &json!([url])))?;
-    kcat::produce(broker, RAW, "odd", &event("odd", &json!([5])))?;
+    fleet.send("raw", "fixed", &event("fixed", &json!([url])))?;
+    fleet.send("raw", "odd", &event("odd", &json!([5])))?;
     let homeless = json!({"trace_id": "homeless", "event_type": "documentsReceived", "attachments": [url]});
-    kcat::produce(broker, RAW, "homeless", homeless.to_string().as_bytes())?;
+    fleet.send("raw", "homeless", homeless.to_string().as_bytes())?;
     let bytes = b"\xff\xfe{\"half\": \x00\x01 an event".to_vec();
-    kcat::produce(broker, RAW, "binary", &bytes)?;
+    fleet.send("raw", "binary", &bytes)?;
     let lines = "no\r\nevent \u{1b}[1m but text\n";
-    kcat::produce(broker, RAW, "lines", lines.as_bytes())?;
-    wait_no_lag(DONE, broker, dir)?;
-    let entries = operator.list(&[])?;
+    fleet.send("raw", "lines", lines.as_bytes())?;
+    fleet.wait_no_lag()?;
+    let entries = list(&fleet, &[])?;
     assert_eq!(entries.len(), 5, "{entries:?}");
 
     // Exactly as they came; a dump or readable text for people.
     for (name, sent) in [("binary", bytes.as_slice()), ("lines", lines.as_bytes())] {
-        let raw = operator.run(&["dlq", "view", "--raw", &place(&entries[name])])?;
+        let raw = dlq(&fleet, &["view", "--raw", &place(&entries[name])])?;
         assert_eq!((raw.code, raw.bytes.as_slice()), (Some(0), sent), "{name}");
     }
-    let dump = operator.run(&["dlq", "view", &place(&entries["binary"])])?.success()?;
-    assert!(dump.contains("00000000  ff fe 7b 22 68 61 6c 66"), "{dump}");
-    let view = operator.run(&["dlq", "view", &place(&entries["lines"])])?.success()?;
-    assert!(view.contains("no\\u{d}\nevent \\u{1b}[1m but text\n"), "{view}");
+    dlq(&fleet, &["view", &place(&entries["binary"])])?.ended_with(0, &["00000000  ff fe 7b 22 68 61 6c 66"])?;
+    dlq(&fleet, &["view", &place(&entries["lines"])])?.ended_with(0, &["no\\u{d}\nevent \\u{1b}[1m but text\n"])?;
 
-    // What cannot end otherwise is not sent again, and the reason is told.
-    let plan = operator
-        .run(&["dlq", "replay", "--everything", "--dry-run"])?
-        .ended(1)?;
-    for reason in [
-        "attachment_url is not a URL",
-        "names no assignment",
-        "it would be rejected again: unreadable event: it is not UTF-8 at byte 0",
-        "to xact.downloads.pending",
-    ] {
-        assert!(plan.contains(reason), "{reason}: {plan}");
-    }
-    assert!(
-        plan.contains("1 to replay") && plan.contains("4 refused; dry run"),
-        "{plan}"
-    );
-    let before = operator.kafka.end_offsets(DLQ)?;
+    // What cannot end otherwise is not sent again, and the reason is reported.
+    dlq(&fleet, &["replay", "--everything", "--dry-run"])?.ended_with(
+        1,
+        &[
+            "attachment_url is not a URL",
+            "names no assignment",
+            "it would be rejected again: unreadable event: it is not UTF-8 at byte 0",
+            "to xact.downloads.pending",
+            "1 to replay",
+            "4 refused; dry run",
+        ],
+    )?;
+    let before = kafka.end_offsets(DLQ)?;
 
-    assert_eq!(running.terminate(STOPPED)?, Some(0));
-    environment.pop();
-    let running = pipeline(&environment, dir)?;
-    let audited = json_lines(&dir.join("audit.jsonl"))?.len();
-    let said = operator
-        .run(&["dlq", "replay", &place(&entries["fixed"]), "--yes"])?
-        .success()?;
-    assert!(said.contains("1 replayed, 0 refused"), "{said}");
-    wait_no_lag(DONE, broker, dir)?;
-    let pending = kcat::consume(broker, PENDING)?;
-    let task: Value = serde_json::from_slice(&pending.last().unwrap().value).unwrap();
+    fleet.stop(&["pipeline"])?;
+    fleet.environment.pop();
+    fleet.start_pipeline()?;
+    let audited = fleet.audit()?.len();
+    dlq(&fleet, &["replay", &place(&entries["fixed"]), "--yes"])?.ended_with(0, &["1 replayed, 0 refused"])?;
+    fleet.wait_no_lag()?;
+    let pending = fleet.messages("pending")?;
+    let task = pending.last().unwrap();
     let metadata = &task["metadata"];
     assert_eq!(
-        (
+        [
             &task["retry_count"],
             &metadata["replay_count"],
             &metadata["replayed_from_dlq"]
-        ),
-        (&json!(0), &json!(1), &json!(true))
+        ],
+        [&json!(0), &json!(1), &json!(true)]
     );
+    let fixed = &entries["fixed"];
     assert_eq!(
-        (&metadata["dlq_partition"], &metadata["dlq_offset"]),
-        (&entries["fixed"]["partition"], &entries["fixed"]["offset"])
+        [&metadata["dlq_partition"], &metadata["dlq_offset"]],
+        [&fixed["partition"], &fixed["offset"]]
     );
-    let tables = tables::read(&dir.join("tables"))?;
-    let done: Vec<&Value> = tables
-        .attachments
-        .iter()
-        .filter(|row| row["trace_id"] == "fixed")
-        .collect();
+    let tables = fleet.tables()?;
+    let is_fixed = |row: &&Value| row["trace_id"] == "fixed";
+    let done: Vec<&Value> = tables.attachments.iter().filter(is_fixed).collect();
     assert_eq!(done.len(), 1, "{:?}", tables.attachments);
     assert_eq!(done[0]["media_id"], ids::media_id("fixed", &url));
-    assert!(dir.join("files").join(text(&done[0]["blob_path"])).is_file());
+    assert!(fleet.files().join(text(&done[0]["blob_path"])).is_file());
     // The mark is one more record of the topic, and no dead letter to the handler that reads it.
-    let after = operator.kafka.end_offsets(DLQ)?;
+    let after = kafka.end_offsets(DLQ)?;
     assert_eq!(after.iter().sum::<u64>(), before.iter().sum::<u64>() + 1);
-    assert_eq!(
-        json_lines(&dir.join("audit.jsonl"))?.len(),
-        audited,
-        "a mark is not audited"
-    );
-    let metrics = running.metrics()?;
-    let bad = [("consumer_group", "xact-dlq-handler"), ("status", "unreadable")];
-    assert_eq!(
-        metrics.sum("kafka_messages_consumed_total", &bad),
-        0.0,
-        "nor is it poison"
-    );
+    assert_eq!(fleet.audit()?.len(), audited, "a mark is not audited");
+    let unreadable_letters = [("consumer_group", "xact-dlq-handler"), ("status", "unreadable")];
+    let counted = fleet["pipeline"].sum("kafka_messages_consumed_total", &unreadable_letters)?;
+    assert_eq!(counted, 0.0, "a mark is readable");
 
     // What an earlier version could not read goes back as it came.
     let marked = "\u{FEFF}{ \"TraceId\":\"marked\", \"EventType\":\"x\" }";
-    operator.plant(&[unreadable("marked", marked)])?;
-    let entries_now = operator.list(&[])?;
-    operator
-        .run(&["dlq", "replay", &place(&entries_now["marked"]), "--yes"])?
-        .success()?;
-    wait_no_lag(DONE, broker, dir)?;
-    let mut sent = kcat::consume(broker, RAW)?;
+    plant(&fleet, &[unreadable("marked", marked)])?;
+    let entries_now = list(&fleet, &[])?;
+    dlq(&fleet, &["replay", &place(&entries_now["marked"]), "--yes"])?.success()?;
+    fleet.wait_no_lag()?;
+    let mut sent = fleet.records("raw")?;
     sent.retain(|record| record.value == marked.as_bytes());
     assert_eq!(sent.len(), 1);
-    let tables = tables::read(&dir.join("tables"))?;
-    assert!(
-        tables.events.iter().any(|row| row["trace_id"] == "marked"),
-        "{:?}",
-        tables.events
-    );
-    let refused = operator
-        .run(&["dlq", "replay", &place(&entries["fixed"]), "--yes"])?
-        .ended(1)?;
-    assert!(refused.contains("replayed already"), "{refused}");
+    let events = fleet.tables()?.events;
+    assert!(events.iter().any(|row| row["trace_id"] == "marked"), "{events:?}");
+    dlq(&fleet, &["replay", &place(&entries["fixed"]), "--yes"])?.ended_with(1, &["replayed already"])?;
     Ok(())
 }
 
 #[test]
 fn a_bulk_replay_that_is_killed_half_way_loses_and_duplicates_nothing() -> Result<()> {
     const LETTERS: usize = 600;
-    let operator = Operator::start()?;
-    let (broker, dir) = (operator.kafka.bootstrap(), &operator.dir);
+    let (_kafka, mut fleet) = start()?;
     let names: Vec<String> = (0..LETTERS).map(|number| format!("t{number}")).collect();
     let letters: Vec<Value> = names.iter().map(|name| letter(name)).collect();
-    operator.plant(&letters)?;
+    plant(&fleet, &letters)?;
 
-    let replay = ["dlq", "replay", "--category", "transient", "--yes"];
-    let mut killed = Process::spawn("replay", binary("xact-pipeline")?, replay, client(broker), dir.path())?;
+    let replay = ["replay", "--category", "transient", "--yes"];
+    let args = [&["dlq"], &replay[..]].concat();
+    let program = binary("xact-pipeline")?;
+    let mut killed = Process::spawn("replay", program, args, client(&fleet.broker), &fleet.dir)?;
     let started = Instant::now();
     // Its first batch is marked: the next ones are on their way.
     while !killed.log().contains(&format!(" of {LETTERS} replayed")) {
-        assert!(killed.is_running() && started.elapsed() < DONE, "{}", killed.tail());
+        assert!(
+            killed.is_running() && started.elapsed() < REPLAY_TIMEOUT,
+            "{}",
+            killed.tail()
+        );
         std::thread::sleep(Duration::from_millis(1));
     }
     killed.kill()?;
-    let waiting = operator.list(&[])?.len();
-    let sent = kcat::consume(broker, PENDING)?.len();
+    let waiting = list(&fleet, &[])?.len();
+    let sent = fleet.records("pending")?.len();
     if waiting == 0 || waiting == LETTERS {
-        return Err(failed(
-            "it was not killed half-way",
-            format!("{waiting} of {LETTERS} wait"),
-        ));
+        let detail = format!("{waiting} of {LETTERS} wait");
+        return Err(failed("it was not killed half-way", detail));
     }
     assert!(
         sent >= LETTERS - waiting,
@@ -465,29 +374,23 @@ fn a_bulk_replay_that_is_killed_half_way_loses_and_duplicates_nothing() -> Resul
     );
 
     // Only now are they processed, and the rest follows.
-    let samples = SampleServer::start(dir)?;
-    let _running = pipeline(&environment(broker, &samples, dir), dir)?;
-    let said = operator.run(&replay)?.success()?;
-    assert!(said.contains(&format!("{waiting} replayed, 0 refused")), "{said}");
-    wait_no_lag(DONE, broker, dir)?;
+    fleet.start_pipeline()?;
+    dlq(&fleet, &replay)?.ended_with(0, &[&format!("{waiting} replayed, 0 refused")])?;
+    fleet.wait_no_lag()?;
 
-    let counts = kcat::consume(broker, PENDING)?.into_iter().map(|record| {
-        let task: Value = serde_json::from_slice(&record.value).unwrap();
-        task["metadata"]["replay_count"].clone()
-    });
+    let is_first_replay = |task: &Value| task["metadata"]["replay_count"] == 1;
+    let tasks = fleet.messages("pending")?;
     assert!(
-        counts.collect::<Vec<_>>().iter().all(|count| *count == 1),
+        tasks.iter().all(is_first_replay),
         "a repeated replay is the same replay"
     );
-    let tables = tables::read(&dir.join("tables"))?;
+    let tables = fleet.tables()?;
     let rows: BTreeSet<String> = tables.attachments.iter().map(|row| text(&row["media_id"])).collect();
     let expected: BTreeSet<String> = letters.iter().map(|letter| text(&letter["media_id"])).collect();
     assert_eq!(tables.attachments.len(), LETTERS);
     assert_eq!(rows, expected);
-    assert_eq!(operator.list(&[])?.len(), 0);
-    let all = operator.list(&["--all"])?;
+    assert_eq!(list(&fleet, &[])?.len(), 0);
+    let all = list(&fleet, &["--all"])?;
     assert!(all.len() == LETTERS && all.values().all(|entry| entry["state"] == "replayed"));
-    let none = operator.run(&replay)?.success()?;
-    assert!(none.contains("0 to replay"), "{none}");
-    Ok(())
+    dlq(&fleet, &replay)?.ended_with(0, &["0 to replay"]).map(drop)
 }

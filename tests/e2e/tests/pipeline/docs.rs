@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// Text and target of every link to a file of the repository.
+/// Returns text and target of every link to a file of the repository.
 fn links(document: &str) -> Vec<(&str, &str)> {
     let mut links = Vec::new();
     for (at, _) in document.match_indices("](") {
@@ -23,13 +23,13 @@ fn links(document: &str) -> Vec<(&str, &str)> {
 fn every_link_target_exists_and_contains_the_named_test() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut tests = 0;
-    for document in [
-        "README.md",
+    let documents = [
         ".github/SECURITY.md",
         "bicep/README.md",
         "infra/README.md",
         "infra/COST.md",
-    ] {
+    ];
+    for document in documents.iter().chain(&["README.md"]) {
         let path = root.join(document);
         let text = fs::read_to_string(&path).unwrap();
         for (name, target) in links(&text) {
@@ -40,20 +40,18 @@ fn every_link_target_exists_and_contains_the_named_test() {
                 continue;
             };
             let source = fs::read_to_string(&file).unwrap();
-            assert!(
-                source.contains(&format!("fn {name}(")),
-                "{document}: {name} is not in {target}"
-            );
+            let is_there = source.contains(&format!("fn {name}("));
+            assert!(is_there, "{document}: {name} is not in {target}");
             tests += 1;
         }
     }
     assert!(tests > 10, "{tests}");
 }
 
-/// How the documents call the program.
+/// Beginnings of the commands that run the program in the documents.
 const PROGRAM: [&str; 2] = ["xact-pipeline ", "cargo run -- "];
 
-/// The commands of the program in a document's blocks of code, without comments and without what they are piped into.
+/// Returns the commands of the program in a document's blocks of code, without comments and the commands that they are piped into.
 fn commands(document: &str) -> Vec<Vec<String>> {
     let mut commands = Vec::new();
     for (number, block) in document.split("```").enumerate() {
@@ -79,7 +77,7 @@ fn commands(document: &str) -> Vec<Vec<String>> {
     commands
 }
 
-/// What the shell puts in are dates.
+/// Replaces the commands that the shell runs for dates.
 fn with_dates(arguments: &str) -> String {
     let mut parts = arguments.split("\"$(");
     let mut replaced = parts.next().unwrap().to_owned();
@@ -92,29 +90,27 @@ fn with_dates(arguments: &str) -> String {
     replaced
 }
 
-/// `topics create|list` is two commands.
+/// Returns the alternatives of a command: `topics create|list` is two.
 fn alternatives(arguments: &str) -> Vec<Vec<String>> {
     let mut commands: Vec<Vec<String>> = vec![Vec::new()];
     for word in arguments.split_whitespace() {
         let word = word.trim_matches('\'');
-        let choices: Vec<&str> = match word.contains("://") {
-            true => vec![word],
-            false => word.split('|').collect(),
+        let choices: Vec<&str> = if word.contains("://") {
+            vec![word]
+        } else {
+            word.split('|').collect()
         };
+        let with = |command: &Vec<String>, choice: &str| [command.as_slice(), &[choice.to_owned()]].concat();
         commands = commands
             .iter()
-            .flat_map(|command| {
-                choices
-                    .iter()
-                    .map(|choice| [command.as_slice(), &[(*choice).to_owned()]].concat())
-            })
+            .flat_map(|command| choices.iter().map(move |choice| with(command, choice)))
             .collect();
     }
     commands
 }
 
-/// With `--help` behind it a command does nothing, but what stands before is read: a flag that does not exist, or a value
-/// that cannot be, is refused.
+/// With `--help` at its end a command does nothing, but the arguments before are parsed: an unknown flag or an invalid value is
+/// refused.
 #[test]
 fn every_documented_command_exists() {
     let program = xact_testkit::binary("xact-pipeline").unwrap();
@@ -122,7 +118,7 @@ fn every_documented_command_exists() {
     let mut count = 0;
     for document in ["README.md", "infra/README.md"] {
         for arguments in commands(&fs::read_to_string(root.join(document)).unwrap()) {
-            // What is to be filled in, with something that fits.
+            // Placeholders get a valid value.
             let arguments: Vec<String> = arguments
                 .into_iter()
                 .map(|argument| match argument.as_str() {
@@ -134,11 +130,8 @@ fn every_documented_command_exists() {
                 .filter(|argument| argument != "--help")
                 .collect();
             let output = Command::new(&program).args(&arguments).arg("--help").output().unwrap();
-            assert!(
-                output.status.success(),
-                "{document}: {arguments:?}: {}",
-                String::from_utf8_lossy(&output.stderr)
-            );
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{document}: {arguments:?}: {stderr}");
             count += 1;
         }
     }
@@ -155,12 +148,7 @@ fn an_unknown_command_is_detected() {
         &["validate", "--wait", "3"],
         &["dlq", "list", "--since", "soon"],
     ] {
-        let status = Command::new(&program)
-            .args(arguments)
-            .arg("--help")
-            .output()
-            .unwrap()
-            .status;
-        assert!(!status.success(), "{arguments:?}");
+        let output = Command::new(&program).args(arguments).arg("--help").output();
+        assert!(!output.unwrap().status.success(), "{arguments:?}");
     }
 }

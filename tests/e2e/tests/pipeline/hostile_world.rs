@@ -7,19 +7,14 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use xact_testkit::events::{event, task};
-use xact_testkit::pipeline::files_below;
 use xact_testkit::secrets::SIGNED;
-use xact_testkit::{Fleet, command, kcat};
-use xact_testkit::{Kafka, Result, wait_until};
+use xact_testkit::{Fleet, Result, assert_contains};
 
-const SOON: Duration = Duration::from_secs(120);
-
-/// A listener that only counts who connects.
+/// Starts a listener that only counts connections.
 fn count_connections() -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -35,21 +30,12 @@ fn count_connections() -> (String, Arc<AtomicUsize>) {
 
 #[test]
 fn hostile_urls_are_never_requested_and_explain_reports_the_same_reason() -> Result<()> {
-    let (inside, seen) = count_connections();
+    let (inside, connections) = count_connections();
     let port = inside.rsplit_once(':').unwrap().1.to_owned();
     let proxy = format!("http://{inside}");
-    let mut fleet = Fleet::new(
-        Kafka::shared()?.bootstrap(),
-        "hostile",
-        // A proxy would resolve names itself and bypass every check.
-        &[
-            ("HTTPS_PROXY", &proxy),
-            ("HTTP_PROXY", &proxy),
-            ("ALL_PROXY", &proxy),
-            ("https_proxy", &proxy),
-        ],
-    )?;
-    fleet.create_topics()?;
+    // A proxy would resolve names itself and bypass every check.
+    let proxies = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy"].map(|name| (name, proxy.as_str()));
+    let mut fleet = Fleet::shared("hostile", &proxies)?;
     fleet.start(&[
         "event-ingester",
         "event-writer",
@@ -77,95 +63,59 @@ fn hostile_urls_are_never_requested_and_explain_reports_the_same_reason() -> Res
         "https://claimxperience.com/\u{1b}]0;owned\u{7}/a.pdf".to_owned(),
     ];
     let good = format!("https://claimxperience.com/ok/9000/good/a.pdf?{SIGNED}");
-    let mut records: Vec<(String, Vec<u8>)> = hostile
-        .iter()
-        .enumerate()
-        .map(|(number, url)| {
-            let trace_id = format!("hostile-{number}");
-            let event = event(&trace_id, &json!([url, good]));
-            (trace_id, event)
-        })
-        .collect();
+    let events = hostile.iter().enumerate().map(|(number, url)| {
+        let trace_id = format!("hostile-{number}");
+        (trace_id.clone(), event(&trace_id, &json!([url, good])))
+    });
+    fleet.send_all("raw", events)?;
     // The same by tasks that bypass the ingester.
-    let tasks: Vec<(String, Vec<u8>)> = hostile
-        .iter()
-        .enumerate()
-        .map(|(number, url)| {
-            let trace_id = format!("task-{number}");
-            let task = task(&trace_id, url, &json!({}));
-            (trace_id, task)
-        })
-        .collect();
-    kcat::produce_all(&fleet.broker, &fleet.topic("raw"), &records)?;
-    kcat::produce_all(&fleet.broker, &fleet.topic("pending"), &tasks)?;
-    records.extend(tasks);
-    fleet.wait_no_lag(SOON)?;
+    let tasks = hostile.iter().enumerate().map(|(number, url)| {
+        let trace_id = format!("task-{number}");
+        (trace_id.clone(), task(&trace_id, url, &json!({})))
+    });
+    fleet.send_all("pending", tasks)?;
+    fleet.wait_no_lag()?;
 
     let tables = fleet.tables()?;
     assert_eq!(tables.attachments.len(), hostile.len(), "the good one of each event");
-    let reasons: BTreeMap<&str, &str> = tables
-        .failed
-        .iter()
-        .map(|row| {
-            (
-                row["trace_id"].as_str().unwrap(),
-                row["error_message"].as_str().unwrap(),
-            )
-        })
-        .collect();
+    let text = |row: &serde_json::Value, name: &str| row[name].as_str().unwrap().to_owned();
+    let reason = |row| (text(row, "trace_id"), text(row, "error_message"));
+    let reasons: BTreeMap<String, String> = tables.failed.iter().map(reason).collect();
     assert_eq!(reasons.len(), 2 * hostile.len(), "{reasons:?}");
     for (number, url) in hostile.iter().enumerate() {
-        let explained = command(&["explain", url], fleet.environment.clone(), &fleet.dir)?;
+        let explained = fleet.run(&["explain", url])?;
         assert!(!explained.text.contains('\u{1b}'), "{}", explained.text);
         // Cells are wrapped: only the words count.
-        let words = |text: &str| {
-            text.split(|c: char| !c.is_alphanumeric())
-                .filter(|word| !word.is_empty())
-                .collect::<String>()
-        };
+        let words = |text: &str| text.split(|c: char| !c.is_alphanumeric()).collect::<String>();
         let explained = words(&explained.ended(1)?);
         for stage in ["hostile", "task"] {
-            let reason = reasons[&*format!("{stage}-{number}")];
+            let reason = &reasons[&*format!("{stage}-{number}")];
             assert!(explained.contains(&words(reason)), "{url:?}: {reason}\n{explained}");
         }
     }
-    assert_eq!(seen.load(Ordering::Relaxed), 0, "nobody has connected");
+    assert_eq!(connections.load(Ordering::Relaxed), 0, "connections");
     Ok(())
 }
 
 #[test]
 fn fifty_concurrent_endless_bodies_fit_into_128_mib() -> Result<()> {
-    let bytes = 12_000_000;
-    let mut fleet = Fleet::new(
-        Kafka::shared()?.bootstrap(),
-        "endless",
-        &[("DOWNLOAD_CONCURRENCY", "50"), ("MAX_FILE_BYTES", &bytes.to_string())],
-    )?;
-    fleet.create_topics()?;
+    let settings = [("DOWNLOAD_CONCURRENCY", "50"), ("MAX_FILE_BYTES", "12000000")];
+    let mut fleet = Fleet::shared("endless", &settings)?;
     fleet.start(&["download"])?;
-    let tasks: Vec<(String, Vec<u8>)> = (0..50)
-        .map(|number| {
-            let trace_id = format!("endless-{number}");
-            let url = format!("https://claimxperience.com/endless/9000/{number}/a.pdf");
-            let task = task(&trace_id, &url, &json!({}));
-            (trace_id, task)
-        })
-        .collect();
-    kcat::produce_all(&fleet.broker, &fleet.topic("pending"), &tasks)?;
-    wait_until(SOON, "all of them are dead letters", || {
-        (fleet.records("dlq").ok()?.len() == 50).then_some(())
-    })
-    .map_err(|error| fleet["download"].process.error(&error.to_string()))?;
+    let tasks = (0..50).map(|number| {
+        let trace_id = format!("endless-{number}");
+        let url = format!("https://claimxperience.com/endless/9000/{number}/a.pdf");
+        (trace_id.clone(), task(&trace_id, &url, &json!({})))
+    });
+    fleet.send_all("pending", tasks)?;
+    fleet.wait_records("dlq", 50)?;
     for letter in fleet.messages("dlq")? {
-        assert_eq!(letter["error_category"], Value::from("permanent"), "{letter}");
-        assert!(
-            letter["final_error"].as_str().unwrap().contains("MAX_FILE_BYTES"),
-            "{letter}"
-        );
+        assert_eq!(letter["error_category"], "permanent", "{letter}");
+        assert_contains(letter["final_error"].as_str().unwrap(), &["MAX_FILE_BYTES"]);
     }
     let resident = fleet["download"].process.most_resident_kib().unwrap() / 1024;
     println!("50 endless bodies: at most {resident} MiB resident");
     assert!(resident < 128, "{resident} MiB");
-    assert_eq!(files_below(&fleet.dir.join("cache")).len(), 0);
+    assert_eq!(fleet.cached().len(), 0);
     Ok(())
 }

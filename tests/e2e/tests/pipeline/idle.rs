@@ -3,10 +3,8 @@
 
 use std::time::Duration;
 
-use xact_testkit::Fleet;
-use xact_testkit::idle::{Observed, observe};
-use xact_testkit::stages::STAGES;
-use xact_testkit::{Kafka, Result};
+use xact_testkit::idle::observe;
+use xact_testkit::{Fleet, Kafka, Result};
 
 /// Long enough that requests which come every 30 s are in it, or weigh little.
 const OBSERVED: Duration = Duration::from_secs(20);
@@ -26,34 +24,11 @@ fn an_idle_handler_uses_little_cpu_and_network() -> Result<()> {
         ("KAFKA_SESSION_TIMEOUT_MS", "30000"),
         ("LOG_LEVEL", "INFO"),
     ];
-    // A broker of our own: other tests' processes are not clients of these proxies, but their topics are in its answers.
+    // A separate broker, because the topics of other tests would be in its responses.
     let kafka = Kafka::start()?;
     let mut fleet = Fleet::new(kafka.bootstrap(), "idle", &settings)?;
-    fleet.create_topics()?;
-    let mut proxies = Vec::new();
-    for (stage, _, _) in STAGES {
-        let proxy = kafka.proxy()?;
-        fleet.spawn(stage, stage, &[("LOCAL_KAFKA_BOOTSTRAP_SERVERS", &proxy.address())])?;
-        proxies.push(proxy);
-    }
-    for (stage, _, _) in STAGES {
-        fleet[stage].wait_ready()?;
-    }
-
-    let observed: Vec<Observed<'_>> = STAGES
-        .iter()
-        .zip(&proxies)
-        .map(|((stage, _, _), proxy)| Observed {
-            running: &fleet[stage],
-            proxy,
-        })
-        .collect();
-    let costs = observe(&observed, OBSERVED)?;
-    assert!(
-        costs
-            .iter()
-            .all(|cost| cost.received < RECEIVED && cost.wake_ups < WAKE_UPS),
-        "{costs:#?}"
-    );
+    let costs = observe(&kafka, &mut fleet, OBSERVED)?;
+    let is_idle = costs.iter().all(|it| it.received < RECEIVED && it.wake_ups < WAKE_UPS);
+    assert!(is_idle, "{costs:#?}");
     Ok(())
 }

@@ -3,20 +3,15 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::time::Duration;
-
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
-use xact_testkit::command::wait_no_lag;
 use xact_testkit::events::{RAW, event, good_event};
-use xact_testkit::{Pipeline, kcat};
-use xact_testkit::{Result, WorkDir};
+use xact_testkit::{Pipeline, Result, WorkDir, kcat};
 
 const DLQ: &str = "xact.downloads.dlq";
-const DONE: Duration = Duration::from_secs(60);
 
-/// Messages of which no form fits the 1 MB that a broker takes: escaped, quotes double; base64 is a third longer.
+/// Returns messages of which no form fits the 1 MB that a broker takes: escaped, quotes double; base64 is a third longer.
 fn too_large_to_keep() -> Vec<(&'static str, Vec<u8>)> {
     let binary = (0..900_000_u32).map(|index| u8::try_from(index % 127).unwrap_or(0) | 0x80);
     vec![("quotes", vec![b'"'; 900_000]), ("binary", binary.collect())]
@@ -26,13 +21,12 @@ fn too_large_to_keep() -> Vec<(&'static str, Vec<u8>)> {
 fn an_unreadable_message_too_large_for_a_dead_letter_is_truncated() -> Result<()> {
     let dir = WorkDir::new("messages")?;
     let pipeline = Pipeline::start(&[], &dir)?;
-    let broker = pipeline.broker()?;
     for (name, bytes) in too_large_to_keep() {
-        kcat::produce(&broker, RAW, name, &bytes)?;
+        pipeline.send(name, &bytes)?;
     }
-    wait_no_lag(DONE, &broker, &dir).map_err(|error| pipeline.running.process.error(&error.to_string()))?;
-    let raw = kcat::consume(&broker, RAW)?;
-    let letters = kcat::consume(&broker, DLQ)?;
+    pipeline.wait_no_lag()?;
+    let raw = pipeline.records(RAW)?;
+    let letters = pipeline.records(DLQ)?;
     assert_eq!(letters.len(), too_large_to_keep().len());
     for (name, bytes) in too_large_to_keep() {
         let letter = letters.iter().find(|letter| letter.key == name).unwrap();
@@ -46,15 +40,12 @@ fn an_unreadable_message_too_large_for_a_dead_letter_is_truncated() -> Result<()
             kept.len()
         );
         let source = raw.iter().find(|record| is_source(record, &letter)).unwrap();
-        assert!(
-            source.value == bytes,
-            "{name}: the whole message is where the dead letter says"
-        );
+        assert!(source.value == bytes, "{name}: the dead letter names the whole message");
     }
     Ok(())
 }
 
-/// Whether the dead letter names this record as its source.
+/// Returns whether the dead letter names this record as its source.
 fn is_source(record: &kcat::Record, letter: &Value) -> bool {
     let source = &letter["source"];
     source["topic"] == RAW && source["partition"] == record.partition && source["offset"] == record.offset
@@ -64,9 +55,15 @@ fn is_source(record: &kcat::Record, letter: &Value) -> bool {
 fn an_event_too_large_for_the_next_topic_is_dead_lettered_and_blocks_no_other() -> Result<()> {
     let dir = WorkDir::new("messages")?;
     let pipeline = Pipeline::start(&[], &dir)?;
-    let broker = pipeline.broker()?;
     let long = "x".repeat(600_000);
     let good = "https://claimxperience.com/ok/3000/x/a.pdf";
+    let with = |trace_id: &str, event_type: &str, assignment: &str| {
+        let event = json!({
+            "trace_id": trace_id, "event_type": event_type, "payload": {"assignmentId": assignment},
+            "attachments": [good, "https://evil.example/a.pdf"],
+        });
+        event.to_string().into_bytes()
+    };
     // Each is taken by the raw topic, but holds a text that a task, a result or a dead letter repeats.
     let messages = [
         (
@@ -78,31 +75,15 @@ fn an_event_too_large_for_the_next_topic_is_dead_lettered_and_blocks_no_other() 
             event("long-refused-url", &json!([format!("https://evil.example/{long}.pdf")])),
         ),
         ("long-trace-id", event(&long, &json!([good]))),
-        (
-            "long-assignment",
-            json!({
-                "trace_id": "long-assignment", "event_type": "documentsReceived", "payload": {"assignmentId": long},
-                "attachments": [good, "https://evil.example/a.pdf"],
-            })
-            .to_string()
-            .into_bytes(),
-        ),
-        (
-            "long-type",
-            json!({
-                "trace_id": "long-type", "event_type": long, "payload": {"assignmentId": "A1"},
-                "attachments": [good, "https://evil.example/a.pdf"],
-            })
-            .to_string()
-            .into_bytes(),
-        ),
+        ("long-assignment", with("long-assignment", "documentsReceived", &long)),
+        ("long-type", with("long-type", &long, "A1")),
     ];
     // The same keys: what is behind a message in its partition must not wait for it.
     for (key, bytes) in &messages {
-        kcat::produce(&broker, RAW, key, bytes)?;
-        kcat::produce(&broker, RAW, key, &good_event(&format!("behind-{key}")))?;
+        pipeline.send(key, bytes)?;
+        pipeline.send(key, &good_event(&format!("behind-{key}")))?;
     }
-    wait_no_lag(DONE, &broker, &dir).map_err(|error| pipeline.running.process.error(&error.to_string()))?;
+    pipeline.wait_no_lag()?;
     let tables = pipeline.tables()?;
     for (key, _) in &messages {
         let trace_id = format!("behind-{key}");
@@ -112,18 +93,15 @@ fn an_event_too_large_for_the_next_topic_is_dead_lettered_and_blocks_no_other() 
         );
     }
     // Each of them has a dead letter.
-    let raw = kcat::consume(&broker, RAW)?;
-    let mut told = Vec::new();
-    for record in kcat::consume(&broker, DLQ)? {
+    let raw = pipeline.records(RAW)?;
+    let mut found = Vec::new();
+    for record in pipeline.records(DLQ)? {
         let letter: Value = serde_json::from_slice(&record.value).unwrap();
-        told.extend(
-            raw.iter()
-                .find(|record| is_source(record, &letter))
-                .map(|record| record.key.as_str()),
-        );
+        let source = raw.iter().find(|record| is_source(record, &letter));
+        found.extend(source.map(|record| record.key.as_str()));
     }
     for (key, _) in &messages {
-        assert!(told.contains(key), "{key} has no dead letter: {told:?}");
+        assert!(found.contains(key), "{key} has no dead letter: {found:?}");
     }
     Ok(())
 }

@@ -9,18 +9,18 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 
 use crate::one_lake;
-use xact_testkit::{Answer, Fleet, command, failed};
-use xact_testkit::{Kafka, Result};
+use xact_testkit::{Answer, Fleet, Result, assert_contains};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn leftovers(fleet: &Fleet, more: &[&str]) -> Result<Answer> {
-    command(&[&["leftovers"], more].concat(), fleet.environment.clone(), &fleet.dir)
+    fleet.run(&[&["leftovers"], more].concat())
 }
 
 fn listed(fleet: &Fleet, more: &[&str]) -> Result<Value> {
-    let text = leftovers(fleet, &[&["--json"], more].concat())?.success()?;
-    serde_json::from_str(&text).map_err(|error| failed(error.to_string(), text))
+    let answer = leftovers(fleet, &[&["--json"], more].concat())?;
+    assert_eq!(answer.code, Some(0), "{}", answer.text);
+    answer.json()
 }
 
 fn write(path: &Path, content: &[u8], age: Duration) {
@@ -43,33 +43,26 @@ fn old_ones_are_deleted_and_nothing_else(fleet: &Fleet, costs: Option<[&str; 2]>
     write(&young, b"f", HOUR);
     write(&fleet.files().join("x.pdf"), b"an upload", 300 * HOUR);
 
-    let dry_run = leftovers(fleet, &[])?.success()?;
-    for line in [
-        "5 bytes",
-        "2 unfinished files older than 24 h",
-        ".xact-uploads/0b/b.part",
-        "dry run: pass --execute to apply",
-    ] {
-        assert!(dry_run.contains(line), "{line}: {dry_run}");
-    }
+    let dry_run = leftovers(fleet, &[])?.ended_with(
+        0,
+        &[
+            "5 bytes",
+            "2 unfinished files older than 24 h",
+            ".xact-uploads/0b/b.part",
+            "dry run: pass --execute to apply",
+        ],
+    )?;
     assert!(old.exists() && older.exists());
     let longer = listed(fleet, &["--older-than-hours", "100"])?;
     assert_eq!((&longer["bytes"], &longer["deleted"]), (&json!(2), &json!(false)));
 
-    let deleted = leftovers(fleet, &["--execute"])?.success()?;
-    assert!(
-        deleted.contains("2 unfinished files older than 24 h, 5 bytes deleted"),
-        "{deleted}"
-    );
+    let deleted = ["2 unfinished files older than 24 h, 5 bytes deleted"];
+    let deleted = leftovers(fleet, &["--execute"])?.ended_with(0, &deleted)?;
     assert!(!old.exists() && !older.exists() && young.exists());
     assert!(fleet.files().join("x.pdf").exists());
-    match costs {
-        None => assert!(!format!("{dry_run}{deleted}").contains("CU seconds")),
-        Some(lines) => assert!(
-            dry_run.contains(lines[0]) && deleted.contains(lines[1]),
-            "{dry_run}{deleted}"
-        ),
-    }
+    let printed = dry_run + &deleted;
+    assert_eq!(printed.contains("CU seconds"), costs.is_some());
+    assert_contains(&printed, costs.as_ref().map_or(&[][..], |costs| costs));
     let again = listed(fleet, &["--execute"])?;
     assert_eq!((&again["files"], &again["bytes"]), (&json!([]), &json!(0)));
     assert_eq!(leftovers(fleet, &["--older-than-hours", "0"])?.code, Some(2));
@@ -78,13 +71,13 @@ fn old_ones_are_deleted_and_nothing_else(fleet: &Fleet, costs: Option<[&str; 2]>
 
 #[test]
 fn in_a_local_lake() -> Result<()> {
-    let fleet = Fleet::new(Kafka::shared()?.bootstrap(), "leftovers-local", &[])?;
+    let fleet = Fleet::shared("leftovers-local", &[])?;
     old_ones_are_deleted_and_nothing_else(&fleet, None)
 }
 
 #[test]
 fn in_one_lake() -> Result<()> {
-    let (fleet, _lake, _identity) = one_lake::fleet("leftovers", &[])?;
+    let (fleet, _lake) = one_lake::fleet("leftovers", &[])?;
     let costs = [
         "OneLake: 1 request, 0.1626 CU seconds (iterative_read 1)",
         "OneLake: 3 requests, 0.1626 CU seconds (iterative_read 1, delete 2)",

@@ -3,51 +3,39 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use xact_testkit::command::wait_no_lag;
 use xact_testkit::pipeline::{Pipeline, files_below};
-use xact_testkit::{Result, WorkDir};
-use xact_testkit::{command, ids, kcat, variables};
+use xact_testkit::{Result, WorkDir, assert_contains, ids, kcat};
 
-/// Word for word.
+/// The event of the guide, unchanged.
 const EVENT: &str = r#"{"trace_id":"test-001","event_type":"documentsReceived","event_subtype":"xact","timestamp":"2024-12-31T12:00:00Z","source_system":"test","payload":{"assignmentId":"A123"},"attachments":["https://example.com/test.pdf"]}"#;
 const URL: &str = "https://example.com/test.pdf";
-const DONE: Duration = Duration::from_secs(60);
 
 /// Sends the event with `produce`, and once more as `test-002` with kcat; waits until all is done.
 fn send_both(pipeline: &Pipeline, dir: &WorkDir) -> Result<()> {
     let broker = pipeline.broker()?;
-    // It tells how to do what follows.
-    let log = pipeline.running.process.log();
-    assert!(
-        log.contains("produce event.json") && log.contains(&format!("kcat -b {broker}")),
-        "{log}"
-    );
+    // The log describes the two commands that follow.
+    let commands = ["produce event.json", &format!("kcat -b {broker}")];
+    assert_contains(&pipeline.running.process.log(), &commands);
 
-    let ours = dir.join("event.json");
-    fs::write(&ours, EVENT).unwrap();
-    let environment = variables(&[("LOCAL_KAFKA_BOOTSTRAP_SERVERS", &broker)]);
-    let said = command(&["produce", "event.json"], environment, dir)?.success()?;
-    assert!(
-        said.contains("1 event sent to xact.events.raw") && said.contains(&broker),
-        "{said}"
-    );
+    fs::write(dir.join("event.json"), EVENT).unwrap();
+    let sent = ["1 event sent to xact.events.raw", &broker];
+    pipeline.run(&["produce", "event.json"])?.ended_with(0, &sent)?;
 
-    let theirs = dir.join("event-2.json");
-    fs::write(&theirs, EVENT.replace("test-001", "test-002")).unwrap();
-    let path = theirs.display().to_string();
+    let second = dir.join("event-2.json");
+    fs::write(&second, EVENT.replace("test-001", "test-002")).unwrap();
+    let path = second.display().to_string();
     kcat::kcat(
         &["-b", &broker, "-t", "xact.events.raw", "-P", "-k", "test-002", &path],
         &[],
     )?;
-    wait_no_lag(DONE, &broker, dir)
+    pipeline.wait_no_lag()
 }
 
-/// The one row of the trace id.
+/// Returns the only row of the trace id.
 fn row<'a>(rows: &'a [Value], trace_id: &str) -> &'a Value {
     let mut found = rows.iter().filter(|row| row["trace_id"] == trace_id);
     match (found.next(), found.next()) {
@@ -56,7 +44,7 @@ fn row<'a>(rows: &'a [Value], trace_id: &str) -> &'a Value {
     }
 }
 
-/// Every one of `columns` is as expected in the row.
+/// Checks these columns of a row.
 fn assert_columns(row: &Value, columns: &Value) {
     for (column, expected) in columns.as_object().unwrap() {
         assert_eq!(&row[column], expected, "{column} of {row}");
@@ -65,10 +53,8 @@ fn assert_columns(row: &Value, columns: &Value) {
 
 fn assert_event_rows(rows: &[Value]) {
     assert_eq!(rows.len(), 2);
-    assert_columns(
-        row(rows, "test-001"),
-        &json!({"event_id": "33034601-4cde-5f33-b8b6-03dfba430b15"}),
-    );
+    let event_id = "33034601-4cde-5f33-b8b6-03dfba430b15";
+    assert_columns(row(rows, "test-001"), &json!({"event_id": event_id}));
     for trace_id in ["test-001", "test-002"] {
         let row = row(rows, trace_id);
         assert_columns(
@@ -115,14 +101,10 @@ fn with_the_default_hosts_the_event_becomes_a_dead_letter_with_the_reason() -> R
             }),
         );
         for text in [&failed["error_message"], &letter["final_error"]] {
-            let text = text.as_str().unwrap();
-            assert!(
-                text.contains("example.com") && text.contains("ALLOWED_ATTACHMENT_DOMAINS"),
-                "{text}"
-            );
+            assert_contains(text.as_str().unwrap(), &["example.com", "ALLOWED_ATTACHMENT_DOMAINS"]);
         }
     }
-    assert_eq!(files_below(&pipeline.files()), Vec::<std::path::PathBuf>::new());
+    assert_eq!(files_below(&pipeline.files()).len(), 0, "files");
     Ok(())
 }
 
@@ -151,16 +133,6 @@ fn with_the_host_allowed_the_event_becomes_a_file_and_a_row() -> Result<()> {
         );
     }
     assert_eq!(files_below(&pipeline.files()).len(), 2, "no other file");
-    assert_eq!(
-        pipeline.cached(),
-        Vec::<std::path::PathBuf>::new(),
-        "the cache is empty"
-    );
-    assert_eq!(
-        pipeline.running.terminate(Duration::from_secs(40))?,
-        Some(0),
-        "{}",
-        pipeline.running.process.tail()
-    );
-    Ok(())
+    assert_eq!(pipeline.cached().len(), 0, "files in the cache");
+    pipeline.running.stop()
 }

@@ -4,122 +4,59 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::time::Duration;
 
-use xact_testkit::command::{client, wait_no_lag};
-use xact_testkit::compare::assert_exactly_what_was_sent;
-use xact_testkit::events::RAW;
-use xact_testkit::pipeline::{files_below, json_lines};
-use xact_testkit::samples::SampleServer;
+use serde_json::Value;
+
 use xact_testkit::sent::{End, Sent};
-use xact_testkit::stages::{STAGES, TOPICS, assigned, environment};
-use xact_testkit::{Kafka, Result, WorkDir, tables, wait_until};
-use xact_testkit::{Running, Variables, command, kcat};
+use xact_testkit::stages::{STAGES, TOPICS};
+use xact_testkit::{Fleet, Kafka, Result, assert_contains};
 
 /// Six of each kind of fault.
 const EVENTS: usize = 300;
-const FINISHED: Duration = Duration::from_secs(120);
-/// Until a group has given both of its members their share.
-const SHARED: Duration = Duration::from_secs(60);
-const STOPPED: Duration = Duration::from_secs(35);
 
-/// Broker, sample server and the processes of all stages.
-struct Cluster {
-    // Dropped from top to bottom: what uses the broker goes before it.
-    processes: BTreeMap<&'static str, Vec<Running>>,
-    environment: Variables,
-    samples: SampleServer,
-    kafka: Kafka,
-    dir: WorkDir,
+/// Starts a broker with the topics that `topics create` makes. For each stage `spawn` starts the processes.
+fn start(spawn: impl Fn(&mut Fleet, &str) -> Result<()>) -> Result<(Kafka, Fleet)> {
+    let kafka = Kafka::start()?;
+    let mut fleet = Fleet::without_topics(kafka.bootstrap(), "xact", &[])?;
+    let created = fleet.run(&["topics", "create"])?.success()?;
+    for (topic, _) in TOPICS {
+        assert_contains(&created, &[&format!("created {topic}\n")]);
+    }
+    fleet.run(&["topics", "create"])?.ended_with(0, &["all topics exist"])?;
+    assert_topics(&kafka)?;
+    for (stage, _, _) in STAGES {
+        spawn(&mut fleet, stage)?;
+    }
+    fleet.wait_ready(&names(&fleet))?;
+    Ok((kafka, fleet))
 }
 
-impl Cluster {
-    /// Topics by `topics create`; then for each stage the processes that `start` makes, until all are ready.
-    fn start(start: impl Fn(&'static str, &Variables, &WorkDir) -> Result<Vec<Running>>) -> Result<Self> {
-        let kafka = Kafka::start()?;
-        let dir = WorkDir::new("processes")?;
-        let created = command(&["topics", "create"], client(kafka.bootstrap()), &dir)?.success()?;
-        for (topic, _) in TOPICS {
-            assert!(
-                created.lines().any(|line| line == format!("created {topic}")),
-                "{created}"
-            );
-        }
-        let again = command(&["topics", "create"], client(kafka.bootstrap()), &dir)?.success()?;
-        assert!(again.contains("all topics exist"), "{again}");
-        assert_topics(&kafka)?;
-
-        let samples = SampleServer::start(&dir)?;
-        let environment = environment(kafka.bootstrap(), &samples, &dir);
-        let mut processes = BTreeMap::new();
-        for (stage, _, _) in STAGES {
-            processes.insert(stage, start(stage, &environment, &dir)?);
-        }
-        for running in processes.values_mut().flatten() {
-            running.wait_ready()?;
-        }
-        Ok(Self {
-            processes,
-            environment,
-            samples,
-            kafka,
-            dir,
-        })
-    }
-
-    /// Sends sample events with `demo`, waits until nothing is left to do, and compares everything with the raw topic.
-    fn run_a_demo(&self) -> Result<()> {
-        let broker = self.kafka.bootstrap();
-        let events = EVENTS.to_string();
-        let said = command(&["demo", "--events", &events], self.environment.clone(), &self.dir)?.success()?;
-        assert!(
-            said.contains(&format!("{events} events sent to xact.events.raw")),
-            "{said}"
-        );
-        wait_no_lag(FINISHED, broker, &self.dir)?;
-
-        let mut sent = Sent::of_records(&kcat::consume(broker, RAW)?);
-        assert_eq!(sent.len(), EVENTS);
-        self.samples.fill_in(&mut sent)?;
-        let tables = tables::read(&self.dir.join("tables"))?;
-        assert_exactly_what_was_sent(&sent, &tables, &self.dir.join("files"));
-        assert_eq!(
-            files_below(&self.dir.join("cache")),
-            Vec::<PathBuf>::new(),
-            "the cache is empty"
-        );
-        // Both processes of the dlq stage write to one file: every line is whole, and there once.
-        let unreadable = sent.iter().filter(|sent| sent.event.is_none()).count();
-        let failed = sent
-            .iter()
-            .flat_map(|sent| &sent.attachments)
-            .filter(|attachment| matches!(attachment.end, End::Failed(_)))
-            .count();
-        assert_eq!(json_lines(&self.dir.join("audit.jsonl"))?.len(), unreadable + failed);
-        Ok(())
-    }
-
-    /// Stops every process; each one drains and exits with code 0.
-    fn stop(&mut self) -> Result<()> {
-        for running in self.processes.values_mut().flatten() {
-            running.process.terminate()?;
-        }
-        for running in self.processes.values_mut().flatten() {
-            let status = running.process.wait(STOPPED)?;
-            assert_eq!(
-                status.code(),
-                Some(0),
-                "{}: {}",
-                running.process.name(),
-                running.process.tail()
-            );
-        }
-        Ok(())
-    }
+fn names(fleet: &Fleet) -> Vec<String> {
+    fleet.handlers().keys().cloned().collect()
 }
 
-/// By Kafka's own tool: nine topics, and their partitions.
+/// Sends sample events with `demo`, waits until nothing is left to do, and compares everything with the raw topic.
+fn run_a_demo(fleet: &mut Fleet) -> Result<()> {
+    let events = EVENTS.to_string();
+    let sent = format!("{events} events sent to xact.events.raw");
+    fleet.run(&["demo", "--events", &events])?.ended_with(0, &[&sent])?;
+    fleet.wait_no_lag()?;
+
+    fleet.sent = Sent::of_records(&fleet.records("raw")?);
+    assert_eq!(fleet.sent.len(), EVENTS);
+    fleet.assert_exactly_what_was_sent()?;
+    assert_eq!(fleet.cached().len(), 0, "files in the cache");
+    // Both processes of the dlq stage write to one file: every line is whole, and there once.
+    let unreadable = fleet.sent.iter().filter(|sent| sent.event.is_none()).count();
+    let attachments = fleet.sent.iter().flat_map(|sent| &sent.attachments);
+    let failed = attachments
+        .filter(|attachment| matches!(attachment.end, End::Failed(_)))
+        .count();
+    assert_eq!(fleet.audit()?.len(), unreadable + failed);
+    Ok(())
+}
+
+/// Checks the nine topics and their partitions with Kafka's own tool.
 fn assert_topics(kafka: &Kafka) -> Result<()> {
     let described = kafka.tool("TopicCommand", &["--describe"])?;
     for (topic, partitions) in TOPICS {
@@ -132,75 +69,49 @@ fn assert_topics(kafka: &Kafka) -> Result<()> {
     Ok(())
 }
 
+/// Whether both members of a group have a share of its partitions.
+fn is_shared(assigned: &[u32], partitions: u32) -> bool {
+    assigned.len() == 2 && assigned.iter().sum::<u32>() == partitions && !assigned.contains(&0)
+}
+
 #[test]
 fn two_processes_of_each_handler_share_the_work() -> Result<()> {
-    let mut cluster = Cluster::start(|stage, environment, dir| {
-        let start = |number| Running::start(&format!("{stage}-{number}"), stage, &[], environment.clone(), dir);
-        Ok(vec![start(1)?, start(2)?])
-    })?;
+    let (_kafka, mut fleet) =
+        start(|fleet, stage| (1..=2).try_for_each(|number| fleet.spawn(&format!("{stage}-{number}"), stage, &[])))?;
     for (stage, group, partitions) in STAGES {
-        let processes = &cluster.processes[stage];
-        let mut last = Vec::new();
-        let shared = wait_until(SHARED, "both processes read partitions of their group", || {
-            last = assigned(processes, group).ok()?;
-            (last.iter().sum::<u32>() == partitions && last.iter().all(|&count| count > 0)).then_some(())
-        });
-        assert!(shared.is_ok(), "{stage}: {last:?} of {partitions} partitions");
+        fleet.wait_until(&format!("both processes of {stage} have partitions"), || {
+            let mut assigned = Vec::new();
+            for name in [format!("{stage}-1"), format!("{stage}-2")] {
+                let labels = [("consumer_group", group)];
+                assigned.push(fleet[&name].sum("kafka_consumer_assigned_partitions", &labels).ok()? as u32);
+            }
+            is_shared(&assigned, partitions).then_some(())
+        })?;
     }
-    cluster.run_a_demo()?;
-    for (stage, group, _) in STAGES {
-        // Keys spread over all partitions; only the retry and dead-letter topics have few records.
-        for running in cluster.processes[stage]
-            .iter()
-            .filter(|_| !matches!(stage, "dlq" | "retry-scheduler"))
-        {
-            let consumed = running
-                .metrics()?
-                .sum("kafka_messages_consumed_total", &[("consumer_group", group)]);
-            assert!(consumed > 0.0, "{} has done nothing", running.process.name());
-        }
+    run_a_demo(&mut fleet)?;
+    // Keys spread over all partitions; only the retry and dead-letter topics have few records.
+    let has_many = |name: &&String| !name.starts_with("dlq") && !name.starts_with("retry-scheduler");
+    for name in names(&fleet).iter().filter(has_many) {
+        let consumed = fleet[name].sum("kafka_messages_consumed_total", &[])?;
+        assert!(consumed > 0.0, "{name} has consumed nothing");
     }
-    cluster.stop()
+    fleet.stop(&names(&fleet))
 }
 
 #[test]
 fn a_worker_with_count_two_does_the_work_of_two_processes() -> Result<()> {
-    let mut cluster = Cluster::start(|stage, environment, dir| {
-        let args = ["--worker", stage, "--count", "2"];
-        Ok(vec![Running::start(
-            stage,
-            "xact-pipeline",
-            &args,
-            environment.clone(),
-            dir,
-        )?])
-    })?;
+    let (_kafka, mut fleet) =
+        start(|fleet, stage| fleet.spawn_with(stage, "xact-pipeline", &["--worker", stage, "--count", "2"], &[]))?;
     for (stage, _, partitions) in STAGES {
-        let running = &cluster.processes[stage][0];
-        // Each of the two logs its own partitions.
-        let assigned = || -> BTreeMap<String, u32> {
-            let log = running.process.log();
-            let lines = log
-                .lines()
-                .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-            lines
-                .filter_map(|line| {
-                    Some((
-                        line["worker"].as_str()?.to_owned(),
-                        u32::try_from(line["now"].as_u64()?).ok()?,
-                    ))
-                })
-                .collect()
-        };
-        let shared = wait_until(SHARED, "both workers read partitions", || {
-            let assigned = assigned();
-            let is_shared = assigned.len() == 2
-                && assigned.values().sum::<u32>() == partitions
-                && assigned.values().all(|&count| count > 0);
-            is_shared.then_some(())
-        });
-        assert!(shared.is_ok(), "{stage}: {:?} of {partitions} partitions", assigned());
+        // Each of the two workers logs its own partitions.
+        fleet.wait_until(&format!("both workers of {stage} have partitions"), || {
+            let log = fleet[stage].process.log();
+            let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            let now = |line: Value| Some((line["worker"].as_str()?.to_owned(), line["now"].as_u64()? as u32));
+            let assigned: BTreeMap<String, u32> = lines.filter_map(now).collect();
+            is_shared(&assigned.into_values().collect::<Vec<_>>(), partitions).then_some(())
+        })?;
     }
-    cluster.run_a_demo()?;
-    cluster.stop()
+    run_a_demo(&mut fleet)?;
+    fleet.stop(&names(&fleet))
 }

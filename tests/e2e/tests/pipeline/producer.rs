@@ -21,9 +21,6 @@ fn send(producer: &BaseProducer, topic: &str, partition: i32, key: &str, value: 
 }
 
 /// Sends records to a partition in one batch, compressed with `codec`: `none`, `gzip`, `snappy`, `lz4` or `zstd`.
-///
-/// # Errors
-/// When the broker does not take them.
 pub(crate) fn send_batch(
     broker: &str,
     topic: &str,
@@ -57,9 +54,6 @@ pub(crate) struct Transactions(BaseProducer);
 
 impl Transactions {
     /// With this transactional id.
-    ///
-    /// # Errors
-    /// When the broker does not answer.
     pub(crate) fn start(broker: &str, id: &str) -> Result<Self> {
         let producer: BaseProducer = ClientConfig::new()
             .set("bootstrap.servers", broker)
@@ -71,25 +65,16 @@ impl Transactions {
     }
 
     /// Begins a transaction, which [`Transactions::end`] ends.
-    ///
-    /// # Errors
-    /// When one is open already.
     pub(crate) fn begin(&self) -> Result<()> {
         self.0.begin_transaction().map_err(broken("begin"))
     }
 
     /// Sends a record within it.
-    ///
-    /// # Errors
-    /// When the broker does not take it.
     pub(crate) fn send(&self, topic: &str, partition: i32, key: &str, value: &[u8]) -> Result<()> {
         send(&self.0, topic, partition, key, value)
     }
 
     /// Ends it, once the broker has all of its records.
-    ///
-    /// # Errors
-    /// When the broker refuses.
     pub(crate) fn end(&self, end: End) -> Result<()> {
         self.0.flush(LIMIT).map_err(broken("flush"))?;
         match end {

@@ -7,40 +7,51 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
 use xact_testkit::events::task;
 use xact_testkit::groups::positions;
-use xact_testkit::{Fleet, kcat};
-use xact_testkit::{Kafka, Result, wait_until};
+use xact_testkit::{Fleet, Kafka, Result};
 
-const SOON: Duration = Duration::from_secs(120);
 const TOPICS: [&str; 4] = ["1s", "2s", "4s", "8s"];
 
 fn now_ms() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
 }
 
-/// A task that is due `at`, under its own trace id.
+/// Returns a task that is due `at`, with its trace id as key.
 fn due_at(trace_id: &str, at: &Value) -> (String, Vec<u8>) {
     let url = format!("https://claimxperience.com/ok/3000/{trace_id}/a.pdf");
     (trace_id.to_owned(), task(trace_id, &url, &json!({"retry_at": at})))
 }
 
-/// A retry scheduler and nothing else.
+/// Starts a retry scheduler alone.
 fn scheduler(name: &str) -> Result<Fleet> {
-    let mut fleet = Fleet::new(Kafka::shared()?.bootstrap(), name, &[])?;
-    fleet.create_topics()?;
+    let mut fleet = Fleet::shared(name, &[])?;
     fleet.start(&["retry-scheduler"])?;
     Ok(fleet)
 }
 
-/// When each task was given back, once all are; the first time of those that came twice.
+/// Sends tasks with these due times to each retry topic.
+fn send(fleet: &Fleet, count: i64, due_of: impl Fn(i64) -> i64) -> Result<BTreeMap<String, i64>> {
+    let mut due = BTreeMap::new();
+    for topic in TOPICS {
+        let tasks = (0..count).map(|index| {
+            let trace_id = format!("t-{topic}-{index}");
+            due.insert(trace_id.clone(), due_of(index));
+            due_at(&trace_id, &json!(due_of(index)))
+        });
+        fleet.send_all(&format!("pending.retry.{topic}"), tasks)?;
+    }
+    Ok(due)
+}
+
+/// Returns the time at which each task was given back, once all are, and the number of those that came more than once.
 fn given_back(fleet: &Fleet, count: usize) -> Result<(BTreeMap<String, i64>, usize)> {
-    wait_until(SOON, &format!("{count} tasks are given back"), || {
+    fleet["retry-scheduler"].wait_until(&format!("{count} tasks are given back"), || {
         let records = fleet.records("pending").ok()?;
         let mut first = BTreeMap::new();
         for record in &records {
@@ -49,39 +60,24 @@ fn given_back(fleet: &Fleet, count: usize) -> Result<(BTreeMap<String, i64>, usi
         }
         (first.len() == count).then(|| (first, records.len() - count))
     })
-    .map_err(|error| fleet["retry-scheduler"].process.error(&error.to_string()))
 }
 
 #[test]
 fn a_task_is_returned_when_due_in_any_order_of_due_times() -> Result<()> {
     let fleet = scheduler("due")?;
     let start = now_ms() + 4000;
-    let mut due: BTreeMap<String, i64> = BTreeMap::new();
-    for (number, topic) in TOPICS.iter().enumerate() {
-        // Neighbours are due up to seven seconds apart, later ones first.
-        let records: Vec<(String, Vec<u8>)> = (0..200)
-            .map(|index: i64| {
-                let trace_id = format!("t-{number}-{index}");
-                let at = start + (199 - index) * 35 + (index % 7) * 100;
-                due.insert(trace_id.clone(), at);
-                due_at(&trace_id, &json!(at))
-            })
-            .collect();
-        kcat::produce_all(&fleet.broker, &fleet.topic(&format!("pending.retry.{topic}")), &records)?;
-    }
+    // Neighbours are due up to seven seconds apart, later ones first.
+    let due = send(&fleet, 200, |index| start + (199 - index) * 35 + (index % 7) * 100)?;
     let (given_back, twice) = given_back(&fleet, due.len())?;
     let mut late: Vec<i64> = due.iter().map(|(trace_id, at)| given_back[trace_id] - at).collect();
     late.sort_unstable();
-    println!(
-        "late by {} ms at the median, {} ms at most",
-        late[late.len() / 2],
-        late[late.len() - 1]
-    );
+    let (median, most) = (late[late.len() / 2], late[late.len() - 1]);
+    println!("late by {median} ms at the median, {most} ms at most");
     assert_eq!(twice, 0);
-    assert!(late[0] >= 0, "one came {} ms before its time", -late[0]);
+    assert!(late[0] >= 0, "one came {} ms before it was due", -late[0]);
     // A machine that is busy with other tests may stand still for a moment.
     assert!(late[late.len() * 95 / 100] <= 1000, "{late:?}");
-    assert!(late[late.len() - 1] <= 5000, "{late:?}");
+    assert!(most <= 5000, "{late:?}");
     Ok(())
 }
 
@@ -96,13 +92,9 @@ fn a_wrong_or_missing_retry_at_means_now() -> Result<()> {
         json!("2024-12-31T12:00:00Z"),
         json!(-5),
     ];
-    let records: Vec<(String, Vec<u8>)> = wrong
-        .iter()
-        .enumerate()
-        .map(|(index, at)| due_at(&format!("t-{index}"), at))
-        .collect();
     let sent = now_ms();
-    kcat::produce_all(&fleet.broker, &fleet.topic("pending.retry.8s"), &records)?;
+    let tasks = (0..).zip(&wrong).map(|(index, at)| due_at(&format!("t-{index}"), at));
+    fleet.send_all("pending.retry.8s", tasks)?;
     let (given_back, _) = given_back(&fleet, wrong.len())?;
     assert!(given_back.values().all(|at| at - sent < 5000), "{sent}: {given_back:?}");
     Ok(())
@@ -110,17 +102,13 @@ fn a_wrong_or_missing_retry_at_means_now() -> Result<()> {
 
 #[test]
 fn retry_after_selects_the_first_topic_with_a_sufficient_delay() -> Result<()> {
-    let mut fleet = Fleet::new(Kafka::shared()?.bootstrap(), "retry-after", &[])?;
-    fleet.create_topics()?;
+    let mut fleet = Fleet::shared("retry-after", &[])?;
     fleet.start(&["download"])?;
     // The server asks for three seconds.
     let url = "https://claimxperience.com/busy-once/3000/x/a.pdf";
     fleet.send("pending", "t", &task("t", url, &json!({})))?;
-    let retries = wait_until(SOON, "the task is retried", || {
-        let retries = fleet.messages("pending.retry.4s").ok()?;
-        (!retries.is_empty()).then_some(retries)
-    })?;
-    assert_eq!(retries[0]["retry_count"], 1);
+    fleet.wait_records("pending.retry.4s", 1)?;
+    assert_eq!(fleet.messages("pending.retry.4s")?[0]["retry_count"], 1);
     for topic in ["1s", "2s", "8s"] {
         assert_eq!(fleet.records(&format!("pending.retry.{topic}"))?, [], "{topic}");
     }
@@ -131,23 +119,12 @@ fn retry_after_selects_the_first_topic_with_a_sufficient_delay() -> Result<()> {
 fn ten_thousand_waiting_tasks_cost_little_memory_and_survive_kills_of_the_scheduler() -> Result<()> {
     let mut fleet = scheduler("waiting")?;
     let start = now_ms() + 15_000;
-    let mut due = BTreeMap::new();
-    for (number, topic) in TOPICS.iter().enumerate() {
-        let records: Vec<(String, Vec<u8>)> = (0..2500_i64)
-            .map(|index| {
-                let trace_id = format!("t-{number}-{index}");
-                let at = start + index * 16;
-                due.insert(trace_id.clone(), at);
-                due_at(&trace_id, &json!(at))
-            })
-            .collect();
-        kcat::produce_all(&fleet.broker, &fleet.topic(&format!("pending.retry.{topic}")), &records)?;
-    }
+    let due = send(&fleet, 2500, |index| start + index * 16)?;
     let mut peak = 0;
     // Once while all wait, and twice in the midst of giving back: 250 a second become due.
     for done in [0.0, 1000.0, 3000.0] {
         let running = &fleet["retry-scheduler"];
-        wait_until(SOON, &format!("this process has given back {done}"), || {
+        running.wait_until(&format!("this process has given back {done}"), || {
             let metrics = running.metrics().ok()?;
             let has_read = metrics.sum("kafka_messages_consumed_bytes_total", &[]) > 0.0;
             (has_read && metrics.sum("kafka_messages_consumed_total", &[]) >= done).then_some(())
@@ -159,16 +136,12 @@ fn ten_thousand_waiting_tasks_cost_little_memory_and_survive_kills_of_the_schedu
     }
     let (given_back, twice) = given_back(&fleet, due.len())?;
     peak = peak.max(fleet["retry-scheduler"].process.most_resident_kib().unwrap() / 1024);
-    // At least once: what was given back and not yet committed comes again. The next stage knows its file.
+    // At least once: what was given back and not yet committed comes again. The next stage finds its file in the cache.
     println!("10,000 tasks: at most {peak} MiB resident; {twice} came twice over three kills");
     assert!(peak < 100, "{peak} MiB");
-    let early: BTreeSet<&str> = due
-        .iter()
-        .filter(|(trace_id, at)| given_back[*trace_id] < **at)
-        .map(|(trace_id, _)| trace_id.as_str())
-        .collect();
-    assert!(early.is_empty(), "{} before their time", early.len());
-    wait_until(SOON, "the scheduler has committed all", || {
+    let early = due.iter().filter(|(trace_id, at)| given_back[*trace_id] < **at).count();
+    assert_eq!(early, 0, "tasks that came before they were due");
+    fleet.wait_until("the scheduler has committed all", || {
         let group = fleet.group("retry-scheduler");
         let (committed, lag) = *positions(Kafka::shared().ok()?).ok()?.get(&group)?;
         (committed == due.len() as u64 && lag == 0).then_some(())

@@ -9,20 +9,19 @@ mod principal;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use xact_testkit::events::{good_event, task};
 use xact_testkit::groups::{self, Position};
 use xact_testkit::keda::{Answer, Broker};
-use xact_testkit::stages::STAGES;
-use xact_testkit::{Fleet, ScaleRules, failed, kcat};
-use xact_testkit::{Kafka, Result, ports, wait_until};
+use xact_testkit::stages::{self, STAGES};
+use xact_testkit::wait::TIMEOUT;
+use xact_testkit::{
+    Fleet, Kafka, Result, ScaleRules, WorkDir, assert_contains, context, failed, kcat, ports, wait_until,
+};
 
-const SOON: Duration = Duration::from_secs(60);
-/// `SHUTDOWN_GRACE_SECONDS`, and what ending takes beyond it.
-const STOPPED: Duration = Duration::from_secs(32);
 const SHARED_KEY: &str =
     "Endpoint=sb://scaled.servicebus.windows.net/;SharedAccessKeyName=scaler;SharedAccessKey=PLANTED-scaler-key=";
 /// The secrets of `bicep/modules/scaler-credentials.bicep`.
@@ -38,7 +37,7 @@ const RETRIES: [&str; 4] = ["5m", "10m", "20m", "40m"];
 fn broker() -> Result<&'static Kafka> {
     static BROKER: OnceLock<Result<Kafka>> = OnceLock::new();
     let broker = BROKER.get_or_init(|| Kafka::start_secured(SHARED_KEY));
-    broker.as_ref().map_err(|error| failed("the broker", error.to_string()))
+    broker.as_ref().map_err(context("the broker"))
 }
 
 /// Returns KEDA's answers to rules that authenticate as they do in Azure.
@@ -51,28 +50,25 @@ fn ask_secured(rules: &ScaleRules, secrets: &[(&str, &str)]) -> Result<Vec<Answe
     })
 }
 
-/// Topics and groups of a name of their own, the handlers that will run on them, and the rules for them.
+/// A fleet and the scale rules for it.
 struct Scaled {
     fleet: Fleet,
     rules: ScaleRules,
 }
 
 impl Scaled {
-    /// With topics and without a handler.
+    /// Creates a fleet without processes.
     fn new(name: &str) -> Result<Self> {
         let fleet = Fleet::new(broker()?.bootstrap(), name, &SETTINGS)?;
-        fleet.create_topics()?;
         let rules = ScaleRules::deployed()?.of_fleet(name);
         let scaled = Self { fleet, rules };
-        // A partition has a leader a moment after the topic is there.
-        let mut last = None;
-        let asked = wait_until(SOON, "every rule can be asked", || {
-            scaled.ask().map_err(|error| last = Some(error)).ok()
+        // A partition has a leader a moment after the topic is created.
+        let mut last = String::new();
+        let asked = scaled.fleet.wait_until("every rule can be evaluated", || {
+            scaled.ask().map_err(|error| last = error.to_string()).ok()
         });
-        match (asked, last) {
-            (Err(_), Some(error)) => Err(error),
-            _ => Ok(scaled),
-        }
+        asked.map_err(context(last))?;
+        Ok(scaled)
     }
 
     /// Returns KEDA's answer to each rule.
@@ -92,42 +88,36 @@ impl Scaled {
         Ok(answers[0].clone())
     }
 
-    /// Messages to one partition of a topic.
+    /// Sends messages to one partition of a topic.
     fn send_to(&self, topic: &str, partition: u32, count: usize) -> Result<()> {
         let records = (0..count).map(|_| ("key", b"{}".as_slice()));
         kcat::produce_to(&self.fleet.broker, &self.fleet.topic(topic), Some(partition), records)
     }
 
-    /// Where the groups of its handlers stand.
+    /// Returns the positions of the groups of its handlers.
     fn positions(&self) -> Result<BTreeMap<String, Vec<Position>>> {
         let mut all = groups::partitions(broker()?)?;
-        all.retain(|group, _| STAGES.iter().any(|(_, theirs, _)| *group == self.group(theirs)));
+        all.retain(|group, _| STAGES.iter().any(|(_, theirs, _)| *group == self.fleet.group(theirs)));
         Ok(all)
     }
 
-    /// Its group, by the group's name in the specification.
-    fn group(&self, group: &str) -> String {
-        self.fleet.group(group.trim_start_matches("xact-"))
-    }
-
-    /// Every group of these stages has a committed offset in every partition of its topics, and it is the end.
+    /// Checks that every group of these stages has a committed offset in every partition of its topics, and it is the end.
     fn assert_drained(&self, stages: &[&str]) -> Result<()> {
         let positions = self.positions()?;
         for (stage, group, partitions) in STAGES.iter().filter(|(stage, _, _)| stages.contains(stage)) {
-            let of_group = positions.get(&self.group(group)).map(Vec::as_slice).unwrap_or_default();
+            let of_group = positions
+                .get(&self.fleet.group(group))
+                .map(Vec::as_slice)
+                .unwrap_or_default();
             assert_eq!(of_group.len(), *partitions as usize, "{stage}: {of_group:?}");
-            for position in of_group {
-                assert!(
-                    position.committed.is_some() && position.committed == position.end,
-                    "{stage}: {position:?}"
-                );
-            }
+            let is_drained = |it: &Position| it.committed.is_some() && it.committed == it.end;
+            assert!(of_group.iter().all(is_drained), "{stage}: {of_group:?}");
         }
         Ok(())
     }
 }
 
-/// The answers, if all rules could be asked.
+/// Returns the answers if all rules could be evaluated.
 fn answered(answers: Vec<Answer>) -> Result<Vec<Answer>> {
     match answers.iter().find(|answer| answer.error.is_some()) {
         Some(answer) => Err(failed("KEDA could not be asked", format!("{answer:?}"))),
@@ -136,21 +126,13 @@ fn answered(answers: Vec<Answer>) -> Result<Vec<Answer>> {
 }
 
 fn active(answers: &[Answer]) -> BTreeSet<&str> {
-    answers
-        .iter()
-        .filter(|answer| answer.active)
-        .map(|answer| answer.app.as_str())
-        .collect()
+    let active = answers.iter().filter(|answer| answer.active);
+    active.map(|answer| answer.app.as_str()).collect()
 }
 
 fn assert_asleep(answers: &[Answer]) {
-    for answer in answers {
-        assert_eq!(
-            (answer.active, answer.metric, answer.replicas),
-            (false, 0, 0),
-            "{answer:?}"
-        );
-    }
+    let is_asleep = |it: &Answer| !it.active && it.metric == 0 && it.replicas == 0;
+    assert!(answers.iter().all(is_asleep), "{answers:?}");
 }
 
 fn now_ms() -> i64 {
@@ -166,21 +148,16 @@ fn keda_keeps_a_new_deployment_at_zero_and_handlers_commit_every_partition() -> 
     assert_eq!(scaled.positions()?, BTreeMap::new(), "no group has ever been there");
     assert_asleep(&answers);
 
-    let stages = STAGES.map(|(stage, _, _)| stage);
+    let stages = stages::names();
     scaled.fleet.start(&stages)?;
     assert_asleep(&scaled.ask()?);
-    scaled.fleet.stop(&stages, STOPPED)?;
+    scaled.fleet.stop(&stages)?;
     assert_asleep(&scaled.ask()?);
-    // Not one message was ever there, and every partition has a position.
+    // No message was ever sent, and every partition has a position.
     scaled.assert_drained(&stages)?;
     let positions = scaled.positions()?;
-    assert!(
-        positions
-            .values()
-            .flatten()
-            .all(|position| position.committed == Some(0)),
-        "{positions:?}"
-    );
+    let is_start = |position: &Position| position.committed == Some(0);
+    assert!(positions.values().flatten().all(is_start), "{positions:?}");
     Ok(())
 }
 
@@ -193,11 +170,11 @@ struct Autoscaler {
 }
 
 impl Autoscaler {
-    /// Until no rule is active and no handler runs: the stages that were woken meanwhile.
+    /// Runs until no rule is active and no handler runs. Returns the stages that were woken meanwhile.
     fn run(&mut self) -> Result<BTreeSet<&'static str>> {
         self.woken.clear();
         let mut last = Vec::new();
-        let asleep = wait_until(SOON, "every stage sleeps", || {
+        let asleep = wait_until(TIMEOUT, "every stage sleeps", || {
             last = match self.step() {
                 Ok(answers) => answers,
                 Err(error) => return Some(Err(error)),
@@ -217,7 +194,7 @@ impl Autoscaler {
                 self.scaled.fleet.spawn(stage, stage, &[])?;
             }
             if !is_active && self.running.remove(stage) {
-                self.scaled.fleet.stop(&[stage], STOPPED)?;
+                self.scaled.fleet.stop(&[stage])?;
             }
         }
         Ok(answers)
@@ -233,7 +210,7 @@ impl Autoscaler {
 
 #[test]
 fn keda_wakes_the_stages_in_turn_for_one_event_and_scales_them_to_zero() -> Result<()> {
-    // The deployed names: the rules are asked letter for letter.
+    // The deployed names: the rules are evaluated unchanged.
     let mut autoscaler = Autoscaler {
         scaled: Scaled::new("xact")?,
         running: BTreeSet::new(),
@@ -248,31 +225,27 @@ fn keda_wakes_the_stages_in_turn_for_one_event_and_scales_them_to_zero() -> Resu
     for answer in answers.iter().filter(|answer| answer.active) {
         assert_eq!((answer.metric, answer.replicas), (1, 1), "{answer:?}");
     }
-    let on_the_way = [
+    let woken = [
         "event-ingester",
         "event-writer",
         "download",
         "upload",
         "result-processor",
     ];
-    assert_eq!(autoscaler.run()?, BTreeSet::from(on_the_way));
-    autoscaler.scaled.assert_drained(&on_the_way)?;
+    assert_eq!(autoscaler.run()?, BTreeSet::from(woken));
+    autoscaler.scaled.assert_drained(&woken)?;
 
-    // What cannot be read is the ingester's to dead-letter; the writer counts it.
+    // The ingester dead-letters an unreadable event; the writer counts it.
     autoscaler.scaled.fleet.send("raw", "unreadable", b"no event")?;
-    assert_eq!(
-        autoscaler.run()?,
-        BTreeSet::from(["event-ingester", "event-writer", "dlq"])
-    );
-    autoscaler
-        .scaled
-        .assert_drained(&["event-ingester", "event-writer", "dlq"])?;
+    let woken = ["event-ingester", "event-writer", "dlq"];
+    assert_eq!(autoscaler.run()?, BTreeSet::from(woken));
+    autoscaler.scaled.assert_drained(&woken)?;
 
     let fleet = &autoscaler.scaled.fleet;
     let tables = fleet.tables()?;
     assert_eq!(
-        (tables.events.len(), tables.attachments.len(), tables.failed.len()),
-        (1, 1, 0)
+        [tables.events.len(), tables.attachments.len(), tables.failed.len()],
+        [1, 1, 0]
     );
     assert_eq!(fleet.audit()?.len(), 1);
     Ok(())
@@ -300,11 +273,8 @@ fn keda_scales_by_lag_up_to_one_replica_for_each_partition() -> Result<()> {
         }
         sent = total;
         let answer = scaled.only("download")?;
-        assert_eq!(
-            (answer.active, answer.metric, answer.target, answer.replicas),
-            (true, metric, 100, replicas),
-            "{total}"
-        );
+        let found = (answer.active, answer.metric, answer.target, answer.replicas);
+        assert_eq!(found, (true, metric, 100, replicas), "{total}");
     }
     // All in one partition of three: a second replica would find nothing to read.
     scaled.send_to("dlq", 1, 250)?;
@@ -314,7 +284,7 @@ fn keda_scales_by_lag_up_to_one_replica_for_each_partition() -> Result<()> {
     let answer = scaled.only("dlq")?;
     assert_eq!((answer.active, answer.metric, answer.replicas), (true, 200, 2));
 
-    // Every stage's own threshold and most replicas, as the page for operators has them.
+    // Threshold and maximum of replicas of every stage are those of the page for operators.
     for answer in scaled.ask()? {
         let most = scaled.rules.most_replicas(&answer.app);
         assert_eq!(in_the_page(&answer.app), Some((answer.target, most)), "{answer:?}");
@@ -344,60 +314,50 @@ fn keda_keeps_the_retry_scheduler_active_exactly_while_a_task_waits() -> Result<
         let at = start + number * 1500;
         let url = format!("https://claimxperience.com/ok/3000/{delay}/a.pdf");
         let topic = format!("pending.retry.{delay}");
-        scaled
-            .fleet
-            .send(&topic, delay, &task(delay, &url, &json!({"retry_at": at})))?;
+        let task = task(delay, &url, &json!({"retry_at": at}));
+        scaled.fleet.send(&topic, delay, &task)?;
         due.insert(delay, at);
     }
     let waiting = scaled.ask_for("retry-scheduler")?;
-    assert_eq!(
-        waiting.iter().map(|answer| answer.replicas).collect::<Vec<_>>(),
-        [1, 1, 1, 1]
+    assert!(
+        waiting.len() == 4 && waiting.iter().all(|answer| answer.replicas == 1),
+        "{waiting:?}"
     );
 
-    let asleep = wait_until(SOON, "the retry scheduler sleeps", || {
-        let look = || -> Result<bool> {
-            let answers = scaled.ask_for("retry-scheduler")?;
-            let asked = now_ms();
-            let given_back: Vec<String> = scaled
-                .fleet
-                .records("pending")?
-                .into_iter()
-                .map(|record| record.key)
-                .collect();
-            for answer in &answers {
-                // A rule is named after its topic.
-                let delay = answer.rule.rsplit('-').next().unwrap();
-                let at = due[delay];
-                assert!(
-                    answer.active || asked >= at,
-                    "{delay} sleeps {} ms before it is due",
-                    at - asked
-                );
-                assert!(
-                    answer.active || given_back.iter().any(|key| key == delay),
-                    "{delay} sleeps and was not given back"
-                );
-            }
-            Ok(answers.iter().all(|answer| !answer.active))
-        };
-        look().map(|asleep| asleep.then_some(())).transpose()
-    });
-    asleep??;
+    let check = || -> Result<Option<()>> {
+        let answers = scaled.ask_for("retry-scheduler")?;
+        let asked = now_ms();
+        let given_back = scaled.fleet.records("pending")?;
+        for answer in answers.iter().filter(|answer| !answer.active) {
+            // A rule is named after its topic.
+            let delay = answer.rule.rsplit('-').next().unwrap();
+            assert!(
+                asked >= due[delay],
+                "{delay} sleeps {} ms before it is due",
+                due[delay] - asked
+            );
+            let is_given_back = given_back.iter().any(|record| record.key == delay);
+            assert!(is_given_back, "{delay} sleeps and was not given back");
+        }
+        Ok(answers.iter().all(|answer| !answer.active).then_some(()))
+    };
+    scaled
+        .fleet
+        .wait_until("the retry scheduler sleeps", || check().transpose())??;
     assert_eq!(scaled.fleet.records("pending")?.len(), RETRIES.len());
-    scaled.fleet.stop(&["retry-scheduler"], STOPPED)?;
+    scaled.fleet.stop(&["retry-scheduler"])?;
     assert_asleep(&scaled.ask_for("retry-scheduler")?);
     scaled.assert_drained(&["retry-scheduler"])
 }
 
 /// Removes all records of a partition, as its retention does in time.
 fn expire(topic: &str, partition: u32) -> Result<()> {
-    let dir = xact_testkit::WorkDir::new("expire")?;
+    let dir = WorkDir::new("expire")?;
     let file = dir.join("offsets.json");
-    let offsets: Value = json!({"version": 1, "partitions": [{"topic": topic, "partition": partition, "offset": -1}]});
+    let offsets = json!({"version": 1, "partitions": [{"topic": topic, "partition": partition, "offset": -1}]});
     std::fs::write(&file, offsets.to_string()).unwrap();
-    let said = broker()?.tool("DeleteRecordsCommand", &["--offset-json-file", file.to_str().unwrap()])?;
-    assert!(said.contains("low_watermark"), "{said}");
+    let output = broker()?.tool("DeleteRecordsCommand", &["--offset-json-file", file.to_str().unwrap()])?;
+    assert_contains(&output, &["low_watermark"]);
     Ok(())
 }
 
@@ -412,14 +372,11 @@ fn keda_counts_expired_messages_as_lag_until_the_stage_has_run_once() -> Result<
         let answer = scaled.only("download")?;
         assert_eq!((answer.active, answer.metric, answer.replicas), (true, 50, 1));
         scaled.fleet.start(&["download"])?;
-        let asleep = wait_until(SOON, "the stage sleeps", || {
-            scaled
-                .only("download")
-                .map(|answer| (!answer.active).then_some(()))
-                .transpose()
-        });
-        asleep??;
-        scaled.fleet.stop(&["download"], STOPPED)?;
+        scaled.fleet.wait_until("the stage sleeps", || {
+            let answer = scaled.only("download");
+            answer.map(|answer| (!answer.active).then_some(())).transpose()
+        })??;
+        scaled.fleet.stop(&["download"])?;
         scaled.assert_drained(&["download"])?;
         scaled.send_to("pending", 2, 50)?;
         expire(&pending, 2)?;
@@ -431,13 +388,10 @@ fn keda_counts_expired_messages_as_lag_until_the_stage_has_run_once() -> Result<
 fn keda_keeps_the_replicas_when_it_cannot_read_the_lag_and_prints_no_secret() -> Result<()> {
     let kafka = broker()?;
     let rules = ScaleRules::deployed()?.of_fleet("never-created");
-    // The logon is left out for an open broker, and the answer says so.
+    // The credentials are removed for an open broker, and the answer lists that.
     let missing = rules.of_stage("download").ask(Broker::Open(kafka.bootstrap()))?;
     assert_eq!(missing[0].left_out, ["sasl", "tls", "auth"]);
-    assert!(
-        missing[0].error.as_ref().unwrap().contains("does not exist"),
-        "{missing:?}"
-    );
+    assert_contains(missing[0].error.as_ref().unwrap(), &["does not exist"]);
 
     let nobody = format!("127.0.0.1:{}", ports::free()?);
     let down = rules.of_stage("download").ask(Broker::Open(&nobody))?;
@@ -459,6 +413,6 @@ fn keda_does_not_support_an_azure_identity_for_kafka_yet() -> Result<()> {
         .with("saslTokenProvider", "azure_workload_identity");
     let answers = ask_secured(&rules, &SECRETS)?;
     let error = answers[0].error.as_ref().unwrap();
-    assert!(error.contains("token provider azure_workload_identity"), "{error}");
+    assert_contains(&error, &["token provider azure_workload_identity"]);
     Ok(())
 }

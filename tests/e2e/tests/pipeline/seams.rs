@@ -7,16 +7,9 @@
 use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
-use serde_json::json;
+use xact_testkit::{Fleet, Kafka, Result};
 
-use xact_testkit::Fleet;
-use xact_testkit::compare::assert_exactly_what_was_sent;
-use xact_testkit::events::event;
-use xact_testkit::sent::Sent;
-use xact_testkit::{Kafka, Result};
-
-const ABORTED: Duration = Duration::from_secs(60);
-const FINISHED: Duration = Duration::from_secs(120);
+const ABORT_TIMEOUT: Duration = Duration::from_secs(60);
 const SIGABRT: i32 = 6;
 
 /// Events of a round.
@@ -27,7 +20,7 @@ type Seams = [(&'static str, &'static str)];
 
 /// Restarts the stages with their fail points, sends events whose attachments are of these kinds, waits until each
 /// has ended there and starts it without, until nothing is left to do.
-fn end_at(fleet: &mut Fleet, round: &str, kinds: &[&str], seams: &Seams, sent: &mut Vec<Sent>) -> Result<()> {
+fn end_at(fleet: &mut Fleet, round: &str, kinds: &[&str], seams: &Seams) -> Result<()> {
     for (stage, fail_point) in seams {
         fleet.spawn(stage, stage, &[("FAILPOINTS", fail_point)])?;
     }
@@ -36,34 +29,28 @@ fn end_at(fleet: &mut Fleet, round: &str, kinds: &[&str], seams: &Seams, sent: &
     }
     for number in 0..EVENTS {
         let trace_id = format!("{round}-{number}");
-        let urls: Vec<String> = kinds
-            .iter()
-            .map(|kind| format!("https://claimxperience.com/{kind}/3000/{trace_id}/{kind}.pdf"))
-            .collect();
-        let bytes = event(&trace_id, &json!(urls));
-        fleet.send("raw", &trace_id, &bytes)?;
-        sent.push(Sent::read(&trace_id, &bytes));
+        let url = |kind: &&str| format!("https://claimxperience.com/{kind}/3000/{trace_id}/{kind}.pdf");
+        fleet.send_event(&trace_id, &kinds.iter().map(url).collect())?;
     }
     // In the order of the flow: the next stage may need what this one does after its start.
     for (stage, fail_point) in seams {
         let process = &mut fleet[stage].process;
-        let status = process.wait(ABORTED)?;
+        let status = process.wait(ABORT_TIMEOUT)?;
+        let tail = process.tail();
         assert_eq!(
             status.signal(),
             Some(SIGABRT),
-            "{stage} ends at {fail_point}, not with {status}: {}",
-            process.tail()
+            "{stage} ends at {fail_point} with {status}: {tail}"
         );
         fleet.start(&[stage])?;
     }
-    fleet.wait_no_lag(FINISHED)
+    fleet.wait_no_lag()
 }
 
 #[test]
 fn a_process_that_ends_between_any_two_steps_loses_and_duplicates_nothing() -> Result<()> {
     let kafka = Kafka::start()?;
     let mut fleet = Fleet::whole(kafka.bootstrap(), "seams", &[])?;
-    let mut sent = Vec::new();
 
     // What it produced is acknowledged; that it is done is not committed.
     let delivered = [
@@ -74,7 +61,7 @@ fn a_process_that_ends_between_any_two_steps_loses_and_duplicates_nothing() -> R
         ("result-processor", "delivered::result-processor=1*return"),
         ("dlq", "delivered::dlq=1*off->1*return"),
     ];
-    end_at(&mut fleet, "delivered", &["ok", "missing"], &delivered, &mut sent)?;
+    end_at(&mut fleet, "delivered", &["ok", "missing"], &delivered)?;
 
     // Parquet files without a commit; a retry that is on its way again, and still in the retry topic as well.
     let written = [
@@ -82,13 +69,7 @@ fn a_process_that_ends_between_any_two_steps_loses_and_duplicates_nothing() -> R
         ("retry-scheduler", "delivered::retry-scheduler=2*off->1*return"),
         ("result-processor", "delta::written=1*return"),
     ];
-    end_at(
-        &mut fleet,
-        "written",
-        &["unavailable-once", "missing"],
-        &written,
-        &mut sent,
-    )?;
+    end_at(&mut fleet, "written", &["unavailable-once", "missing"], &written)?;
 
     // A commit, a cached file, a file in the lake, none of which is recorded yet.
     let committed = [
@@ -97,10 +78,9 @@ fn a_process_that_ends_between_any_two_steps_loses_and_duplicates_nothing() -> R
         ("upload", "uploaded=2*off->1*return"),
         ("result-processor", "delta::committed=1*return"),
     ];
-    end_at(&mut fleet, "committed", &["ok", "missing"], &committed, &mut sent)?;
+    end_at(&mut fleet, "committed", &["ok", "missing"], &committed)?;
 
-    fleet.samples.fill_in(&mut sent)?;
-    assert_exactly_what_was_sent(&sent, &fleet.tables()?, &fleet.files());
+    fleet.assert_exactly_what_was_sent()?;
     // A process that is killed cannot remove the parts of its other downloads: the janitor does.
     let mut left = fleet.cached();
     left.retain(|path| path.extension().is_none_or(|extension| extension != "part"));

@@ -8,19 +8,16 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use xact_testkit::events::event;
+use xact_testkit::namespace::connection_string;
 use xact_testkit::pipeline::files_below;
 use xact_testkit::secrets::{PLANTED, SIGNED, assert_no_bytes, assert_none};
-use xact_testkit::{Fleet, command, kcat};
-use xact_testkit::{Kafka, Result, http, wait_until};
+use xact_testkit::{Fleet, Kafka, Result, http, kcat};
 
-const SOON: Duration = Duration::from_secs(120);
-
-/// Stands for an OTLP/HTTP collector: keeps what it is sent.
+/// An OTLP/HTTP collector that keeps what it receives.
 struct Collector {
     address: String,
     received: Arc<Mutex<Vec<u8>>>,
@@ -42,7 +39,7 @@ impl Collector {
     }
 }
 
-/// Answers every request of a connection with 200, and keeps the bodies.
+/// Responds to every request of a connection with 200, and keeps the bodies.
 fn take(mut stream: TcpStream, keep: &Mutex<Vec<u8>>) -> Option<()> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 65_536];
@@ -55,14 +52,8 @@ fn take(mut stream: TcpStream, keep: &Mutex<Vec<u8>>) -> Option<()> {
             bytes.extend_from_slice(&buffer[..length]);
         };
         let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
-        let length: usize = head
-            .split_once("content-length:")?
-            .1
-            .lines()
-            .next()?
-            .trim()
-            .parse()
-            .ok()?;
+        let (_, rest) = head.split_once("content-length:")?;
+        let length: usize = rest.lines().next()?.trim().parse().ok()?;
         while bytes.len() < end + length {
             let length = stream.read(&mut buffer).ok().filter(|length| *length > 0)?;
             bytes.extend_from_slice(&buffer[..length]);
@@ -72,7 +63,7 @@ fn take(mut stream: TcpStream, keep: &Mutex<Vec<u8>>) -> Option<()> {
     }
 }
 
-/// Events whose attachments end in every way, each of them with its secrets.
+/// Returns events whose attachments end in every way, each with its secrets.
 fn events() -> Vec<(String, Vec<u8>)> {
     let presigned = |kind: &str, number: usize| {
         format!(
@@ -94,11 +85,8 @@ fn events() -> Vec<(String, Vec<u8>)> {
         "redirect-away",
         "octet",
     ];
-    let mut urls: Vec<String> = kinds
-        .iter()
-        .enumerate()
-        .map(|(number, kind)| presigned(kind, number))
-        .collect();
+    let numbered = kinds.iter().enumerate();
+    let mut urls: Vec<String> = numbered.map(|(number, kind)| presigned(kind, number)).collect();
     urls.extend([
         // Azure and claimx, and each of them in its own way.
         format!("https://claimxperience.com/ok/9000/azure/a.pdf?sv=2022&se=2999-01-01T00%3A00%3A00Z&sr=b&sig={PLANTED}%2Bx%3D"),
@@ -113,15 +101,11 @@ fn events() -> Vec<(String, Vec<u8>)> {
         format!("javascript:fetch('https://claimxperience.com/a.pdf?{SIGNED}')"),
         format!("https://claimxperience.com/a b.pdf?{SIGNED}"),
     ]);
-    let mut events: Vec<(String, Vec<u8>)> = urls
-        .iter()
-        .enumerate()
-        .map(|(number, url)| {
-            let trace_id = format!("secret-{number}");
-            let event = event(&trace_id, &json!([url]));
-            (trace_id, event)
-        })
-        .collect();
+    let event = |(number, url)| {
+        let trace_id = format!("secret-{number}");
+        (trace_id.clone(), event(&trace_id, &json!([url])))
+    };
+    let mut events: Vec<(String, Vec<u8>)> = urls.iter().enumerate().map(event).collect();
     let good = presigned("ok", 99);
     let elsewhere = json!({
         "trace_id": "elsewhere", "event_type": "documentsReceived", "event_subtype": "xact",
@@ -138,16 +122,14 @@ fn events() -> Vec<(String, Vec<u8>)> {
         "timestamp": "2024-12-31T12:00:00Z", "source_system": "e2e", "payload": {}, "attachments": [good],
     });
     events.push(("no-assignment".to_owned(), no_assignment.to_string().into_bytes()));
-    // Cut in the middle, and no text at all.
-    events.push((
-        "cut".to_owned(),
-        format!("{{\"trace_id\": \"cut\", \"url\": \"{good}").into_bytes(),
-    ));
+    // Truncated, and not text.
+    let truncated = format!("{{\"trace_id\": \"cut\", \"url\": \"{good}");
+    events.push(("cut".to_owned(), truncated.into_bytes()));
     events.push(("bytes".to_owned(), [b"\xff\xfe ", good.as_bytes()].concat()));
     events
 }
 
-/// A dead letter without what it needs to be replayed.
+/// Returns a dead letter without the parts that a replay needs.
 fn without_original(letter: &Value) -> Value {
     let mut letter = letter.clone();
     let fields = letter.as_object_mut().unwrap();
@@ -158,7 +140,7 @@ fn without_original(letter: &Value) -> Value {
     letter
 }
 
-/// The attribute as it stands in an export: a `KeyValue` of <https://github.com/open-telemetry/opentelemetry-proto>.
+/// Returns the attribute as it is encoded in an export: a `KeyValue` of <https://github.com/open-telemetry/opentelemetry-proto>.
 fn service_name(name: &str) -> Vec<u8> {
     let length = u8::try_from(name.len()).unwrap();
     let before = [b"service.name".as_slice(), &[0x12, length + 2, 0x0a, length]].concat();
@@ -167,8 +149,7 @@ fn service_name(name: &str) -> Vec<u8> {
 
 #[test]
 fn secrets_are_only_in_the_topics_that_must_carry_them() -> Result<()> {
-    let connection =
-        format!("Endpoint=sb://ns.servicebus.windows.net/;SharedAccessKeyName=x;SharedAccessKey={PLANTED}key=");
+    let connection = connection_string("key");
     let kafka = Kafka::start_secured(&connection)?;
     let (address, certificate) = kafka.secured().unwrap();
     let collector = Collector::start();
@@ -192,12 +173,8 @@ fn secrets_are_only_in_the_topics_that_must_carry_them() -> Result<()> {
             ("OTEL_BSP_SCHEDULE_DELAY", "200"),
         ],
     )?;
-    fleet.create_topics()?;
-    fleet.spawn(
-        "download",
-        "download",
-        &[("FAILPOINTS", "handle::download=3*off->1*panic(poisoned)->off")],
-    )?;
+    let panics = "handle::download=3*off->1*panic(poisoned)->off";
+    fleet.spawn("download", "download", &[("FAILPOINTS", panics)])?;
     fleet.spawn("upload", "upload", &[("OTEL_SERVICE_NAME", "our-uploads")])?;
     fleet.start(&[
         "event-ingester",
@@ -210,12 +187,10 @@ fn secrets_are_only_in_the_topics_that_must_carry_them() -> Result<()> {
     let files = fleet.files();
     fs::write(&files, "in the way").unwrap();
     let events = events();
-    kcat::produce_all(&fleet.broker, &fleet.topic("raw"), &events)?;
-    wait_until(SOON, "the upload says that it cannot write", || {
-        fleet["upload"].reasons()
-    })?;
+    fleet.send_all("raw", events.iter().map(|(key, value)| (key, value)))?;
+    fleet.wait_until("the upload reports that it cannot write", || fleet["upload"].reasons())?;
     fs::remove_file(&files).unwrap();
-    fleet.wait_no_lag(SOON)?;
+    fleet.wait_no_lag()?;
 
     // Guesses, and bodies that cannot be read.
     for (bearer, body) in [
@@ -227,12 +202,8 @@ fn secrets_are_only_in_the_topics_that_must_carry_them() -> Result<()> {
         ),
     ] {
         let path = format!("/invoke?code={PLANTED}");
-        let (status, answer) = http::post(
-            &fleet["download"].address,
-            &path,
-            &[("Authorization", &bearer), ("Cookie", PLANTED)],
-            body.as_bytes(),
-        )?;
+        let headers = [("Authorization", bearer.as_str()), ("Cookie", PLANTED)];
+        let (status, answer) = http::post(&fleet["download"].address, &path, &headers, body.as_bytes())?;
         assert!(matches!(status, 400 | 401), "{status}: {answer}");
         assert_none("an answer of /invoke", &answer);
     }
@@ -242,10 +213,9 @@ fn secrets_are_only_in_the_topics_that_must_carry_them() -> Result<()> {
         }
     }
 
-    // Everything that an operator may run; what is printed is searched as it is read.
-    let run = |args: &[&str]| command(args, fleet.environment.clone(), &fleet.dir);
+    // Every command of an operator; its output is searched as it is read.
+    let run = |args: &[&str]| fleet.run(args);
     let letters = fleet.messages("dlq")?;
-    let letters: Vec<&Value> = letters.iter().filter(|letter| !letter.is_null()).collect();
     assert!(letters.len() > 15, "{}", letters.len());
     run(&["dlq", "list"])?.success()?;
     run(&["dlq", "list", "--json"])?.success()?;
@@ -271,7 +241,7 @@ fn secrets_are_only_in_the_topics_that_must_carry_them() -> Result<()> {
     fs::write(&hostile, format!("{{\"url\": \"https://a.example/?{SIGNED}")).unwrap();
     run(&["produce", hostile.to_str().unwrap()])?;
 
-    // What is written, read back: tables and the audit log search themselves.
+    // The functions that read tables and the audit log search them.
     let tables = fleet.tables()?;
     assert!(tables.events.len() >= events.len() - 2 && tables.attachments.len() >= 6 && tables.failed.len() > 10);
     assert!(!fleet.audit()?.is_empty());
@@ -291,27 +261,23 @@ fn secrets_are_only_in_the_topics_that_must_carry_them() -> Result<()> {
         assert_none("a path in the lake", &path.display().to_string());
     }
     // Processes end, and their spans with them; then their logs are searched.
-    let stages: Vec<String> = fleet.handlers().keys().cloned().collect();
-    for stage in stages {
-        assert_eq!(fleet[&*stage].terminate(SOON)?, Some(0), "{stage}");
-    }
+    let names: Vec<String> = fleet.handlers().keys().cloned().collect();
+    fleet.stop(&names)?;
     let traces = collector.received.lock().unwrap();
-    assert!(traces.windows(8).any(|window| window == b"trace_id"), "spans have come");
-    for service in [
-        "xact-pipeline-event-ingester",
-        "xact-pipeline-download",
-        "our-uploads",
-        "xact-pipeline-result-processor",
-    ] {
-        let name = service_name(service);
+    assert!(
+        traces.windows(8).any(|window| window == b"trace_id"),
+        "no span was received"
+    );
+    let has = |part: &[u8]| traces.windows(part.len()).any(|window| window == part);
+    for stage in ["event-ingester", "download", "result-processor"] {
         assert!(
-            traces.windows(name.len()).any(|window| window == name),
-            "no span of {service}"
+            has(&service_name(&format!("xact-pipeline-{stage}"))),
+            "{stage} has no span"
         );
     }
-    for others in ["xact-pipeline-upload", "unknown_service"] {
-        let name = others.as_bytes();
-        assert!(!traces.windows(name.len()).any(|window| window == name), "{others}");
+    assert!(has(&service_name("our-uploads")), "upload has no span");
+    for other in ["xact-pipeline-upload", "unknown_service"] {
+        assert!(!has(other.as_bytes()), "{other}");
     }
     assert_no_bytes("a trace", &traces);
     Ok(())

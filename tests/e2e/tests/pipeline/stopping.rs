@@ -4,24 +4,18 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use xact_testkit::command::wait_no_lag;
 use xact_testkit::compare::assert_exactly_what_was_sent;
 use xact_testkit::events::{RAW, event};
 use xact_testkit::groups::positions;
 use xact_testkit::sent::Sent;
-use xact_testkit::{Kafka, Result, WorkDir, wait_until};
-use xact_testkit::{Pipeline, kcat};
+use xact_testkit::{Kafka, Pipeline, Result, WorkDir, assert_contains, kcat};
 
-/// The default of `SHUTDOWN_GRACE_SECONDS`, and what leaving the groups and ending may take beyond it.
-const GRACE: Duration = Duration::from_secs(25 + 7);
-/// The rest of the work, after the 6 s in which the broker forgets members that died.
-const FINISHED: Duration = Duration::from_secs(120);
-const SOON: Duration = Duration::from_secs(60);
+/// The default of `SHUTDOWN_GRACE_SECONDS`, and what leaving the groups and exiting may take beyond it.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(25 + 7);
 
 #[test]
 fn a_demo_stopped_half_way_drains_and_a_restart_finishes_it() -> Result<()> {
@@ -29,50 +23,45 @@ fn a_demo_stopped_half_way_drains_and_a_restart_finishes_it() -> Result<()> {
     let dir = WorkDir::new("stopping")?;
     let broker = [("LOCAL_KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrap())];
     let mut first = Pipeline::spawn("first", &["--demo", "1000"], &broker, &dir)?;
-    wait_until(SOON, "some files and rows are there", || {
+    first.running.wait_until("some files and rows are there", || {
         let metrics = first.running.metrics().ok()?;
         let files = metrics.sum("onelake_operations_total", &[("status", "success")]);
         // Of both writers: a batch that only fills when the signal comes is left for the next run.
         let rows = |table| metrics.sum("delta_events_written_total", &[("table", table)]);
         (files >= 200.0 && rows("xact_attachments") >= 50.0 && rows("xact_events") >= 50.0).then_some(())
-    })
-    .map_err(|error| first.running.process.error(&error.to_string()))?;
+    })?;
 
-    let told = Instant::now();
-    let code = first.running.terminate(GRACE)?;
+    let signal = Instant::now();
+    let code = first.running.terminate(EXIT_TIMEOUT)?;
     let log = first.running.process.log();
     // Not everything was done, which is reported.
     assert_eq!(code, Some(1), "{log}");
-    assert!(log.contains("of 1000 events; draining and committing"), "{log}");
+    assert_contains(&log, &["of 1000 events; draining and committing"]);
     assert!(
         !log.contains("did not drain in time"),
         "after {:?}: {log}",
-        told.elapsed()
+        signal.elapsed()
     );
     assert_stopped_half_way(&kafka)?;
 
     let manifest = first.manifest()?;
-    let on_the_topic: BTreeSet<String> = kcat::consume(kafka.bootstrap(), RAW)?
-        .into_iter()
-        .map(|record| record.key)
-        .collect();
-    let claimed: BTreeSet<String> = manifest
-        .iter()
-        .map(|event| event["trace_id"].as_str().unwrap().to_owned())
-        .collect();
+    let records = kcat::consume(kafka.bootstrap(), RAW)?;
+    let on_the_topic: BTreeSet<&str> = records.iter().map(|record| record.key.as_str()).collect();
+    let in_the_manifest = manifest.iter().map(|event| event["trace_id"].as_str().unwrap());
     assert_eq!(
-        claimed, on_the_topic,
-        "the manifest holds what was sent, no more and no less"
+        in_the_manifest.collect::<BTreeSet<_>>(),
+        on_the_topic,
+        "events of the manifest"
     );
     drop(first);
 
     let mut second = Pipeline::spawn("second", &[], &broker, &dir)?;
     second.running.wait_ready()?;
-    wait_no_lag(FINISHED, kafka.bootstrap(), &dir)?;
+    second.wait_no_lag()?;
     assert_exactly_what_was_sent(&Sent::of_manifest(&manifest), &second.tables()?, &second.files());
-    assert_eq!(second.cached(), Vec::<PathBuf>::new(), "the cache is empty");
+    assert_eq!(second.cached().len(), 0, "files in the cache");
     assert_eq!(
-        second.running.terminate(GRACE)?,
+        second.running.terminate(EXIT_TIMEOUT)?,
         Some(0),
         "{}",
         second.running.process.tail()
@@ -80,7 +69,7 @@ fn a_demo_stopped_half_way_drains_and_a_restart_finishes_it() -> Result<()> {
     Ok(())
 }
 
-/// Every group has committed what it has done, and there is work left.
+/// Checks that every group has committed what it has done, and that work is left.
 fn assert_stopped_half_way(kafka: &Kafka) -> Result<()> {
     let positions = positions(kafka)?;
     for group in [
@@ -105,53 +94,42 @@ fn send_slow_ones(pipeline: &Pipeline, broker: &str) -> Result<()> {
         let urls: Vec<String> = (0..count).map(url).collect();
         kcat::produce(broker, RAW, trace_id, &event(trace_id, &json!(urls)))?;
     }
-    wait_until(SOON, "the slow downloads are all that is left of the downloads", || {
+    pipeline.running.wait_until("only the slow downloads are left", || {
         let metrics = pipeline.running.metrics().ok()?;
         let running = metrics.sum("kafka_downloads_concurrent", &[]);
         let done = metrics.sum("onelake_operations_total", &[("status", "success")]);
         (running >= 3.0 && done >= 5.0).then_some(())
     })
-    .map_err(|error| pipeline.running.process.error(&error.to_string()))
 }
 
-/// All eight files and rows of [`send_slow_ones`] come, in a new process on the same broker, and none was tried in vain.
+/// Checks that all eight files and rows of [`send_slow_ones`] come in a new process on the same broker, each at the first attempt.
 fn assert_a_restart_recovers(broker: &str, dir: &WorkDir) -> Result<()> {
     let mut again = Pipeline::spawn("again", &[], &[("LOCAL_KAFKA_BOOTSTRAP_SERVERS", broker)], dir)?;
     again.running.wait_ready()?;
-    wait_no_lag(FINISHED, broker, dir)?;
+    again.wait_no_lag()?;
     let tables = again.tables()?;
-    let mut paths: Vec<&str> = tables
-        .attachments
-        .iter()
-        .map(|row| row["blob_path"].as_str().unwrap())
-        .collect();
-    paths.sort_unstable();
-    let expected: Vec<String> = [("good", 5), ("slow", 3)]
-        .iter()
-        .flat_map(|(trace_id, count)| (0..*count).map(move |index| (trace_id, index)))
-        .map(|(trace_id, index)| format!("documentsReceived/A1/{trace_id}/A1_photo-{index}.jpg"))
-        .collect();
-    assert_eq!(paths, expected);
     assert_eq!(
         (tables.events.len(), tables.failed.len()),
         (2, 0),
         "{:?}",
         tables.failed
     );
+    let mut paths = BTreeSet::new();
     for row in &tables.attachments {
-        let size = again
-            .files()
-            .join(row["blob_path"].as_str().unwrap())
-            .metadata()
-            .unwrap()
-            .len();
-        assert_eq!(
-            (&row["bytes_downloaded"], &row["retry_count"]),
-            (&size.into(), &0.into()),
-            "{row}"
-        );
+        let path = row["blob_path"].as_str().unwrap();
+        let size = again.files().join(path).metadata().unwrap().len();
+        assert_eq!([&row["bytes_downloaded"], &row["retry_count"]], [size, 0], "{row}");
+        paths.insert(path.to_owned());
     }
-    assert_eq!(again.cached(), Vec::<PathBuf>::new(), "the cache is empty");
+    let expected = |(trace_id, count)| {
+        (0..count).map(move |index| format!("documentsReceived/A1/{trace_id}/A1_photo-{index}.jpg"))
+    };
+    assert_eq!(
+        paths,
+        [("good", 5), ("slow", 3)].into_iter().flat_map(expected).collect()
+    );
+    assert_eq!(tables.attachments.len(), 8);
+    assert_eq!(again.cached().len(), 0, "files in the cache");
     Ok(())
 }
 
@@ -163,31 +141,18 @@ fn a_second_signal_stops_at_once_and_a_restart_recovers() -> Result<()> {
     send_slow_ones(&pipeline, kafka.bootstrap())?;
 
     pipeline.running.process.terminate()?;
-    wait_until(SOON, "it drains", || {
-        pipeline
-            .running
-            .process
-            .log()
-            .contains("a second signal stops at once")
-            .then_some(())
+    pipeline.running.wait_until("it drains", || {
+        let log = pipeline.running.process.log();
+        log.contains("a second signal stops at once").then_some(())
     })?;
-    assert!(
-        pipeline.running.process.is_running(),
-        "{}",
-        pipeline.running.process.tail()
-    );
-    let told = Instant::now();
+    let signal = Instant::now();
     // 128 + SIGINT, as shells have it; a drain would end with 0.
-    assert_eq!(
-        pipeline.running.terminate(SOON)?,
-        Some(130),
-        "{}",
-        pipeline.running.process.tail()
-    );
+    let code = pipeline.running.terminate(EXIT_TIMEOUT)?;
+    assert_eq!(code, Some(130), "{}", pipeline.running.process.tail());
     assert!(
-        told.elapsed() < Duration::from_secs(2),
+        signal.elapsed() < Duration::from_secs(2),
         "at once, not after {:?}",
-        told.elapsed()
+        signal.elapsed()
     );
     drop(pipeline);
     assert_a_restart_recovers(kafka.bootstrap(), &dir)

@@ -5,14 +5,13 @@
 
 use std::time::Duration;
 
-use crate::producer::{End, Transactions};
-use xact_testkit::events::good_event;
-use xact_testkit::stages::STAGES;
-use xact_testkit::{Fleet, groups};
-use xact_testkit::{Kafka, Result, wait_until};
+use jiff::Timestamp;
+use serde_json::json;
 
-const DONE: Duration = Duration::from_secs(120);
-const STOPPED: Duration = Duration::from_secs(35);
+use crate::producer::{End, Transactions};
+use xact_testkit::events::{good_event, task};
+use xact_testkit::stages::{self, STAGES};
+use xact_testkit::{Fleet, Kafka, Result, groups};
 
 /// Topics of the fleet with their partitions, by the names of [`Fleet::topic`].
 const TOPICS: [(&str, i32); 6] = [
@@ -30,12 +29,8 @@ fn abort_everywhere(fleet: &Fleet, transactions: &Transactions, count: usize) ->
     for (topic, partitions) in TOPICS {
         for partition in 0..partitions {
             for number in 0..count {
-                transactions.send(
-                    &fleet.topic(topic),
-                    partition,
-                    "aborted",
-                    format!("aborted {number}").as_bytes(),
-                )?;
+                let value = format!("aborted {number}");
+                transactions.send(&fleet.topic(topic), partition, "aborted", value.as_bytes())?;
             }
         }
     }
@@ -53,13 +48,10 @@ fn commit(fleet: &Fleet, transactions: &Transactions, names: impl Iterator<Item 
 
 /// Waits until no group has lag, by Kafka's own tool: all end offsets, markers included, are committed.
 fn wait_no_lag(kafka: &Kafka, fleet: &Fleet) -> Result<()> {
-    let mut last = String::new();
-    wait_until(DONE, "no group has lag", || {
+    fleet.wait_until("no group has lag", || {
         let positions = groups::positions(kafka).ok()?;
-        last = format!("{positions:?}");
         (positions.len() == STAGES.len() && positions.values().all(|(_, lag)| *lag == 0)).then_some(())
     })
-    .map_err(|error| fleet["event-writer"].process.error(&format!("{error}: {last}")))
 }
 
 #[test]
@@ -71,11 +63,8 @@ fn markers_and_aborted_records_leave_no_lag_even_after_a_restart() -> Result<()>
     abort_everywhere(&fleet, &transactions, 50)?;
     wait_no_lag(&kafka, &fleet)?;
     // The product's own output, and its metrics.
-    fleet.wait_no_lag(DONE)?;
-    wait_until(DONE, "the metric is down to nothing", || {
-        let metrics = fleet["event-writer"].metrics().ok()?;
-        (metrics.sum("kafka_consumer_lag", &[]) == 0.0).then_some(())
-    })?;
+    fleet.wait_no_lag()?;
+    fleet["event-writer"].wait_sum("kafka_consumer_lag", 0.0)?;
 
     // Nothing is committed while nothing advances.
     let commits = kafka.end_offsets("__consumer_offsets")?;
@@ -83,14 +72,14 @@ fn markers_and_aborted_records_leave_no_lag_even_after_a_restart() -> Result<()>
     assert_eq!(kafka.end_offsets("__consumer_offsets")?, commits);
 
     // Markers that arrived while no consumer ran, and partitions without any record since the start.
-    let stages = STAGES.map(|(stage, _, _)| stage);
-    fleet.stop(&stages, STOPPED)?;
+    let stages = stages::names();
+    fleet.stop(&stages)?;
     abort_everywhere(&fleet, &transactions, 50)?;
     fleet.start(&stages)?;
     wait_no_lag(&kafka, &fleet)?;
 
     // The tables are behind the committed offsets, and that is not a reason to read anything again.
-    fleet.stop(&stages, STOPPED)?;
+    fleet.stop(&stages)?;
     fleet.start(&stages)?;
     commit(&fleet, &transactions, (0..12).map(|number| format!("second-{number}")))?;
     wait_no_lag(&kafka, &fleet)?;
@@ -107,17 +96,13 @@ fn markers_and_aborted_records_leave_no_lag_even_after_a_restart() -> Result<()>
 fn the_committed_offset_waits_for_an_in_flight_record_and_then_passes_its_marker() -> Result<()> {
     let kafka = Kafka::start()?;
     let mut fleet = Fleet::new(kafka.bootstrap(), "in-flight", &[])?;
-    fleet.create_topics()?;
     let topic = fleet.topic("pending.retry.1s");
     let transactions = Transactions::start(kafka.bootstrap(), "producer")?;
     transactions.begin()?;
     // Held by the retry scheduler until it is due.
-    let due = jiff::Timestamp::now() + Duration::from_secs(8);
-    let task = xact_testkit::events::task(
-        "held",
-        "https://claimxperience.com/ok/9000/held/a.pdf",
-        &serde_json::json!({"retry_at": due.to_string()}),
-    );
+    let due = Timestamp::now() + Duration::from_secs(8);
+    let url = "https://claimxperience.com/ok/9000/held/a.pdf";
+    let task = task("held", url, &json!({"retry_at": due.to_string()}));
     transactions.send(&topic, 0, "held", &task)?;
     transactions.end(End::Commit)?;
     transactions.begin()?;
@@ -127,20 +112,17 @@ fn the_committed_offset_waits_for_an_in_flight_record_and_then_passes_its_marker
     transactions.end(End::Abort)?;
     fleet.start(&["retry-scheduler"])?;
     let committed = || {
-        let partitions = groups::partitions(&kafka)
-            .ok()?
-            .remove(&fleet.group("retry-scheduler"))?;
-        let position = partitions
-            .into_iter()
-            .find(|position| position.topic == topic && position.partition == 0)?;
+        let mut partitions = groups::partitions(&kafka).ok()?;
+        let mut positions = partitions.remove(&fleet.group("retry-scheduler"))?.into_iter();
+        let position = positions.find(|it| it.topic == topic && it.partition == 0)?;
         Some((position.committed?, position.end?))
     };
-    wait_until(DONE, "the start is committed", committed)?;
+    fleet.wait_until("the start is committed", committed)?;
     let before = committed();
-    if jiff::Timestamp::now() < due {
+    if Timestamp::now() < due {
         assert_eq!(before, Some((0, 303)));
     }
-    wait_until(DONE, "the position is at the end", || {
+    fleet.wait_until("the position is at the end", || {
         (committed() == Some((303, 303))).then_some(())
     })
 }

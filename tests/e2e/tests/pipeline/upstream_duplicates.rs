@@ -6,33 +6,37 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::time::Duration;
-
 use serde_json::json;
 
 use xact_testkit::events::{completed, event};
-use xact_testkit::{Fleet, command, kcat};
-use xact_testkit::{Kafka, Result, wait_until};
+use xact_testkit::{Fleet, Kafka, Result, stages};
 
-const SOON: Duration = Duration::from_secs(120);
 const TOPICS: [&str; 4] = ["raw", "pending", "cached", "results"];
 
-/// Rows of files, failures and events.
+/// Returns the numbers of rows of files, failures and events.
 fn rows(fleet: &Fleet) -> Result<[usize; 3]> {
-    // The reader refuses a key that is there twice.
+    // The reader rejects duplicate keys.
     let tables = fleet.tables()?;
     Ok([tables.attachments.len(), tables.failed.len(), tables.events.len()])
 }
 
-/// Sends all that is on these topics once more, keys and all.
+/// Returns results of `count` files.
+fn results(count: usize) -> Vec<(String, Vec<u8>)> {
+    let result = |index| {
+        let trace_id = format!("t-{index}");
+        (
+            trace_id.clone(),
+            completed(&trace_id, "https://claimxperience.com/a.pdf"),
+        )
+    };
+    (0..count).map(result).collect()
+}
+
+/// Sends all records of these topics once more, with their keys.
 fn send_again(fleet: &Fleet) -> Result<()> {
     for topic in TOPICS {
-        let records: Vec<(String, Vec<u8>)> = fleet
-            .records(topic)?
-            .into_iter()
-            .map(|record| (record.key, record.value))
-            .collect();
-        kcat::produce_all(&fleet.broker, &fleet.topic(topic), &records)?;
+        let records = fleet.records(topic)?.into_iter();
+        fleet.send_all(topic, records.map(|record| (record.key, record.value)))?;
     }
     Ok(())
 }
@@ -46,35 +50,33 @@ fn repeated_messages_add_no_row_at_once_after_a_restart_or_after_table_optimize(
         let urls = json!([format!("{host}/ok/3000/{index}/a.pdf"), "https://evil.example/a.pdf"]);
         fleet.send("raw", &trace_id, &event(&trace_id, &urls))?;
     }
-    fleet.wait_no_lag(SOON)?;
+    fleet.wait_no_lag()?;
     assert_eq!(rows(&fleet)?, [10, 10, 10]);
 
     send_again(&fleet)?;
-    fleet.wait_no_lag(SOON)?;
+    fleet.wait_no_lag()?;
     assert_eq!(rows(&fleet)?, [10, 10, 10], "at once");
 
     // After the restart only the tables hold state.
-    let stages = xact_testkit::stages::STAGES.map(|(stage, _, _)| stage);
-    for stage in stages {
+    for stage in stages::names() {
         fleet[stage].process.kill()?;
     }
-    fleet.start(&stages)?;
+    fleet.start_all()?;
     send_again(&fleet)?;
-    fleet.wait_no_lag(SOON)?;
+    fleet.wait_no_lag()?;
     assert_eq!(rows(&fleet)?, [10, 10, 10], "after a restart");
 
     // The rows lie in other files now.
-    command(&["table", "optimize"], fleet.environment.clone(), &fleet.dir)?.success()?;
+    fleet.run(&["table", "optimize"])?.success()?;
     send_again(&fleet)?;
-    fleet.wait_no_lag(SOON)?;
+    fleet.wait_no_lag()?;
     assert_eq!(rows(&fleet)?, [10, 10, 10], "after `table optimize`");
     Ok(())
 }
 
 #[test]
 fn the_same_results_from_two_concurrent_owners_become_one_row_each() -> Result<()> {
-    let mut fleet = Fleet::new(Kafka::shared()?.bootstrap(), "owners", &[])?;
-    fleet.create_topics()?;
+    let mut fleet = Fleet::shared("owners", &[])?;
     // Two groups: each of the two processes owns all partitions, and both write one table.
     for name in ["one", "other"] {
         let group = format!("owners-{name}");
@@ -84,27 +86,15 @@ fn the_same_results_from_two_concurrent_owners_become_one_row_each() -> Result<(
         ];
         fleet.spawn(name, "result-processor", &settings)?;
     }
-    fleet["one"].wait_ready()?;
-    fleet["other"].wait_ready()?;
-    let results: Vec<(String, Vec<u8>)> = (0..1000)
-        .map(|index| {
-            let trace_id = format!("t-{index}");
-            let result = completed(&trace_id, "https://claimxperience.com/a.pdf");
-            (trace_id, result)
-        })
-        .collect();
-    for part in results.chunks(50) {
-        kcat::produce_all(&fleet.broker, &fleet.topic("results"), part)?;
+    fleet.wait_ready(&["one", "other"])?;
+    for part in results(1000).chunks(50) {
+        fleet.send_all("results", part.iter().map(|(key, value)| (key, value)))?;
     }
     for name in ["one", "other"] {
-        wait_until(SOON, &format!("{name} has seen all"), || {
-            let seen = fleet[name].metrics().ok()?.sum("kafka_messages_consumed_total", &[]);
-            (seen == 1000.0).then_some(())
-        })
-        .map_err(|error| fleet[name].process.error(&error.to_string()))?;
+        fleet[name].wait_sum("kafka_messages_consumed_total", 1000.0)?;
     }
     assert_eq!(rows(&fleet)?[0], 1000);
-    let written = |name: &str| -> Result<f64> { Ok(fleet[name].metrics()?.sum("delta_events_written_total", &[])) };
+    let written = |name: &str| fleet[name].sum("delta_events_written_total", &[]);
     assert_eq!(
         written("one")? + written("other")?,
         1000.0,
@@ -115,46 +105,28 @@ fn the_same_results_from_two_concurrent_owners_become_one_row_each() -> Result<(
 
 #[test]
 fn a_frozen_owner_that_resumes_after_a_rebalance_adds_no_row() -> Result<()> {
-    let mut fleet = Fleet::new(Kafka::shared()?.bootstrap(), "zombie", &[])?;
-    fleet.create_topics()?;
+    let mut fleet = Fleet::shared("frozen", &[])?;
     // It holds what it has read for some seconds before it writes.
-    fleet.spawn("zombie", "result-processor", &[("RESULT_BATCH_SECONDS", "5")])?;
-    fleet["zombie"].wait_ready()?;
-    let results: Vec<(String, Vec<u8>)> = (0..200)
-        .map(|index| {
-            let trace_id = format!("t-{index}");
-            let result = completed(&trace_id, "https://claimxperience.com/a.pdf");
-            (trace_id, result)
-        })
-        .collect();
+    fleet.spawn("frozen", "result-processor", &[("RESULT_BATCH_SECONDS", "5")])?;
+    fleet.wait_ready(&["frozen"])?;
+    let results = results(200);
     let bytes: usize = results.iter().map(|(_, value)| value.len()).sum();
-    kcat::produce_all(&fleet.broker, &fleet.topic("results"), &results)?;
-    wait_until(SOON, "it has read all", || {
-        let read = fleet["zombie"]
-            .metrics()
-            .ok()?
-            .sum("kafka_messages_consumed_bytes_total", &[]);
-        (read == bytes as f64).then_some(())
-    })?;
-    fleet["zombie"].process.pause()?;
+    fleet.send_all("results", results)?;
+    fleet["frozen"].wait_sum("kafka_messages_consumed_bytes_total", bytes as f64)?;
+    fleet["frozen"].process.pause()?;
     fleet.start(&["result-processor"])?;
-    fleet.wait_no_lag(SOON)?;
-    assert_eq!(rows(&fleet)?[0], 200, "its heir has written them");
+    fleet.wait_no_lag()?;
+    assert_eq!(rows(&fleet)?[0], 200, "the next owner has written them");
 
-    fleet["zombie"].process.resume()?;
-    wait_until(
-        SOON,
-        "it knows that its rows are there, or that they are not its own any more",
-        || {
-            let metrics = fleet["zombie"].metrics().ok()?;
-            let skipped = metrics.sum("delta_duplicate_rows_skipped_total", &[]);
-            let dropped = fleet["zombie"].process.log().contains("partitions revoked");
-            (skipped >= 200.0 || dropped).then_some(())
-        },
-    )?;
-    // Both go on together.
+    fleet["frozen"].process.resume()?;
+    fleet["frozen"].wait_until("its rows are skipped, or its partitions revoked", || {
+        let skipped = fleet["frozen"].sum("delta_duplicate_rows_skipped_total", &[]).ok()?;
+        let is_revoked = fleet["frozen"].process.log().contains("partitions revoked");
+        (skipped >= 200.0 || is_revoked).then_some(())
+    })?;
+    // Then both process the same records again.
     send_again(&fleet)?;
-    fleet.wait_no_lag(SOON)?;
+    fleet.wait_no_lag()?;
     assert_eq!(rows(&fleet)?[0], 200);
     Ok(())
 }

@@ -5,16 +5,13 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::Value;
 
 use xact_testkit::events::completed;
 use xact_testkit::spark::Line;
-use xact_testkit::{Fleet, command, kcat};
-use xact_testkit::{Kafka, Result, Spark, wait_until};
+use xact_testkit::{Fleet, Result, Spark, assert_contains, kcat};
 
-const SOON: Duration = Duration::from_secs(60);
 const TABLE: &str = "tables/xact_attachments";
 
 fn alter(table: &Path, statements: &[&str]) -> Result<()> {
@@ -27,46 +24,37 @@ fn alter(table: &Path, statements: &[&str]) -> Result<()> {
 
 /// Sends the results of some files, all to one partition.
 fn send(fleet: &Fleet, numbers: std::ops::Range<u32>) -> Result<()> {
-    let results: Vec<(String, Vec<u8>)> = numbers
-        .map(|number| {
-            let trace_id = format!("altered-{number}");
-            let url = format!("https://claimxperience.com/{number}.pdf");
-            let result = completed(&trace_id, &url);
-            (trace_id, result)
-        })
-        .collect();
-    let records = results.iter().map(|(key, value)| (key.as_str(), value.as_slice()));
-    kcat::produce_to(&fleet.broker, &fleet.topic("results"), Some(0), records)
+    let results = numbers.map(|number| {
+        let trace_id = format!("altered-{number}");
+        let url = format!("https://claimxperience.com/{number}.pdf");
+        (trace_id.clone(), completed(&trace_id, &url))
+    });
+    kcat::produce_to(&fleet.broker, &fleet.topic("results"), Some(0), results)
 }
 
 fn wait_for_rows(fleet: &Fleet, rows: u32) -> Result<()> {
     let expected: BTreeSet<String> = (0..rows).map(|number| format!("altered-{number}")).collect();
-    wait_until(SOON, &format!("{rows} rows are there, each once"), || {
+    fleet["result-processor"].wait_until(&format!("{rows} rows are there, each once"), || {
         let attachments = fleet.tables().ok()?.attachments;
-        let found: BTreeSet<String> = attachments
-            .iter()
-            .filter_map(|row| row["trace_id"].as_str().map(str::to_owned))
-            .collect();
+        let trace_id = |row: &Value| row["trace_id"].as_str().map(str::to_owned);
+        let found: BTreeSet<String> = attachments.iter().filter_map(trace_id).collect();
         (attachments.len() == expected.len() && found == expected).then_some(())
     })
-    .map_err(|error| fleet["result-processor"].process.error(&error.to_string()))
+}
+
+/// Returns what `table info` prints about the table.
+fn info(fleet: &Fleet) -> Result<Value> {
+    let answer = fleet.run(&["table", "info", "--table", "attachments", "--json"])?;
+    Ok(answer.json()?[0].take())
 }
 
 fn version(fleet: &Fleet) -> Result<u64> {
-    let text = command(
-        &["table", "info", "--table", "attachments", "--json"],
-        fleet.environment.clone(),
-        &fleet.dir,
-    )?
-    .success()?;
-    let tables: Vec<Value> = serde_json::from_str(&text).unwrap();
-    Ok(tables[0]["version"].as_u64().unwrap())
+    Ok(info(fleet)?["version"].as_u64().unwrap())
 }
 
 #[test]
 fn rows_removed_by_a_restore_are_read_again_while_running_and_after_a_restart() -> Result<()> {
-    let mut fleet = Fleet::new(Kafka::shared()?.bootstrap(), "restored", &[])?;
-    fleet.create_topics()?;
+    let mut fleet = Fleet::shared("restored", &[])?;
     fleet.start(&["result-processor"])?;
     let table = fleet.dir.join(TABLE);
     send(&fleet, 0..40)?;
@@ -74,7 +62,7 @@ fn rows_removed_by_a_restore_are_read_again_while_running_and_after_a_restart() 
     let middle = version(&fleet)?;
     send(&fleet, 40..100)?;
     wait_for_rows(&fleet, 100)?;
-    fleet.wait_no_lag(SOON)?;
+    fleet.wait_no_lag()?;
 
     alter(&table, &[&format!("RESTORE TABLE {{t}} TO VERSION AS OF {middle}")])?;
     assert_eq!(fleet.tables()?.attachments.len(), 40);
@@ -82,10 +70,10 @@ fn rows_removed_by_a_restore_are_read_again_while_running_and_after_a_restart() 
     send(&fleet, 100..101)?;
     wait_for_rows(&fleet, 101)?;
     let log = fleet["result-processor"].process.log();
-    assert!(log.contains("was restored to an earlier version"), "{log}");
+    assert_contains(&log, &["was restored to an earlier version"]);
 
-    fleet.wait_no_lag(SOON)?;
-    fleet.stop(&["result-processor"], SOON)?;
+    fleet.wait_no_lag()?;
+    fleet.stop(&["result-processor"])?;
     alter(&table, &[&format!("RESTORE TABLE {{t}} TO VERSION AS OF {middle}")])?;
     assert_eq!(fleet.tables()?.attachments.len(), 40);
     fleet.start(&["result-processor"])?;
@@ -96,8 +84,7 @@ fn rows_removed_by_a_restore_are_read_again_while_running_and_after_a_restart() 
 
 #[test]
 fn a_table_feature_that_stops_the_writer_is_reported_with_a_remedy_that_works() -> Result<()> {
-    let mut fleet = Fleet::new(Kafka::shared()?.bootstrap(), "featured", &[])?;
-    fleet.create_topics()?;
+    let mut fleet = Fleet::shared("featured", &[])?;
     fleet.start(&["result-processor"])?;
     let table = fleet.dir.join(TABLE);
     send(&fleet, 0..3)?;
@@ -108,37 +95,25 @@ fn a_table_feature_that_stops_the_writer_is_reported_with_a_remedy_that_works() 
     send(&fleet, 3..5)?;
     wait_for_rows(&fleet, 5)?;
 
-    alter(
-        &table,
-        &["ALTER TABLE {t} ADD CONSTRAINT positive CHECK (bytes_downloaded >= 0)"],
-    )?;
-    let reason = "its constraint \"positive\"";
-    let remedy = "DROP CONSTRAINT positive";
-    let checked = command(&["check", "--json"], fleet.environment.clone(), &fleet.dir)?;
+    let constraint = "ALTER TABLE {t} ADD CONSTRAINT positive CHECK (bytes_downloaded >= 0)";
+    alter(&table, &[constraint])?;
+    let (reason, remedy) = ("its constraint \"positive\"", "DROP CONSTRAINT positive");
+    let checked = fleet.run(&["check", "--json"])?;
     assert_eq!(checked.code, Some(1), "{}", checked.text);
     let lines: Vec<Value> = serde_json::from_str(&checked.text).unwrap();
-    let line = lines
-        .iter()
-        .find(|line| line["check"] == "table xact_attachments")
-        .unwrap();
+    let mut lines = lines.iter();
+    let line = lines.find(|line| line["check"] == "table xact_attachments").unwrap();
     assert_eq!(line["verdict"], "failed", "{line}");
-    let info = command(
-        &["table", "info", "--json", "--table", "attachments"],
-        fleet.environment.clone(),
-        &fleet.dir,
-    )?;
-    let info: Vec<Value> = serde_json::from_str(&info.success()?).unwrap();
-    for text in [line["text"].to_string(), info[0].to_string()] {
+    for text in [line["text"].to_string(), info(&fleet)?.to_string()] {
         let text = text.replace('\\', "");
-        assert!(text.contains(reason) && text.contains(remedy), "{text}");
+        assert_contains(&text, &[reason, remedy]);
     }
     send(&fleet, 5..7)?;
-    wait_until(SOON, "it is not ready, with the reason", || {
+    fleet["result-processor"].wait_until("it is not ready, with the reason", || {
         let (status, body) = fleet["result-processor"].get("/health/ready").ok()?;
         let text = body.replace('\\', "");
         (status == 503 && text.contains(reason) && text.contains(remedy)).then_some(())
-    })
-    .map_err(|error| fleet["result-processor"].process.error(&error.to_string()))?;
+    })?;
     alter(&table, &["ALTER TABLE {t} DROP CONSTRAINT positive"])?;
     wait_for_rows(&fleet, 7)?;
     fleet["result-processor"].wait_ready()

@@ -4,15 +4,11 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
 use xact_testkit::spark::Line;
-use xact_testkit::{Fleet, ids, kcat};
-use xact_testkit::{Kafka, Result, Spark, duckdb};
-
-const DONE: Duration = Duration::from_secs(120);
+use xact_testkit::{Fleet, Result, Spark, duckdb, ids};
 
 /// Texts as JSON spells them.
 const TEXTS: &[&str] = &[
@@ -92,7 +88,7 @@ const TIMESTAMPS: &[&str] = &[
     "1e300",
 ];
 
-/// The same text in every column that has a place in the event.
+/// Returns an event with the same text in every column that has a place in the event.
 fn event_of_text(trace_id: &str, text: &str) -> String {
     let names = [
         "description",
@@ -124,7 +120,7 @@ fn event_of_timestamp(trace_id: &str, timestamp: &str) -> String {
     )
 }
 
-/// A result as the upload stage would never send it.
+/// Returns a result that the upload stage would never send.
 fn result(id: &str, status: &str, text: &str, timestamp: &str) -> String {
     let text = if text.starts_with('"') { text } else { "null" };
     let media_id = ids::media_id(id, "");
@@ -133,31 +129,22 @@ fn result(id: &str, status: &str, text: &str, timestamp: &str) -> String {
     )
 }
 
-/// The rows of a table as all readers that see the same would give them.
+/// Returns the rows of a table in a fixed order.
 fn in_order(rows: &[Value]) -> Vec<BTreeMap<String, Value>> {
-    let map = |row: &Value| {
-        row.as_object()
-            .unwrap()
-            .clone()
-            .into_iter()
-            .collect::<BTreeMap<String, Value>>()
-    };
-    let mut rows: Vec<_> = rows.iter().map(map).collect();
+    let map = |row: &Value| row.as_object().unwrap().clone().into_iter().collect();
+    let mut rows: Vec<BTreeMap<String, Value>> = rows.iter().map(map).collect();
     rows.sort_by_key(|row| serde_json::to_string(row).unwrap());
     rows
 }
 
-/// Minimum and maximum of every column, and the rows of each date, from the rows themselves.
+/// Returns minimum and maximum of every column, and the number of rows of each date, computed from the rows.
 fn expected(rows: &[Value]) -> (Map<String, Value>, Map<String, Value>) {
     let mut extremes = Map::new();
     let mut by_date: BTreeMap<String, u64> = BTreeMap::new();
     let columns = rows.first().and_then(Value::as_object).into_iter().flat_map(Map::keys);
     for column in columns {
-        let mut values: Vec<&Value> = rows
-            .iter()
-            .map(|row| &row[column])
-            .filter(|value| !value.is_null())
-            .collect();
+        let values = rows.iter().map(|row| &row[column]);
+        let mut values: Vec<&Value> = values.filter(|value| !value.is_null()).collect();
         values.sort_by(|a, b| match (a.as_str(), b.as_str()) {
             (Some(a), Some(b)) => a.cmp(b),
             _ => a.as_i64().cmp(&b.as_i64()),
@@ -167,20 +154,16 @@ fn expected(rows: &[Value]) -> (Map<String, Value>, Map<String, Value>) {
         extremes.insert(format!("max {column}"), value(values.last()));
     }
     for row in rows {
-        *by_date
-            .entry(row["event_date"].as_str().unwrap().to_owned())
-            .or_default() += 1;
+        let date = row["event_date"].as_str().unwrap().to_owned();
+        *by_date.entry(date).or_default() += 1;
     }
-    (
-        extremes,
-        by_date.into_iter().map(|(date, rows)| (date, rows.into())).collect(),
-    )
+    let by_date = by_date.into_iter().map(|(date, rows)| (date, rows.into()));
+    (extremes, by_date.collect())
 }
 
 #[test]
 fn every_engine_reads_the_same_rows_for_every_hostile_value() -> Result<()> {
-    let mut fleet = Fleet::new(Kafka::shared()?.bootstrap(), "readers", &[])?;
-    fleet.create_topics()?;
+    let mut fleet = Fleet::shared("readers", &[])?;
     fleet.start(&["event-ingester", "event-writer", "result-processor", "dlq"])?;
     let mut events = Vec::new();
     let mut results = Vec::new();
@@ -200,30 +183,21 @@ fn every_engine_reads_the_same_rows_for_every_hostile_value() -> Result<()> {
             results.push((id.clone(), result(&id, status, "null", timestamp).into_bytes()));
         }
     }
-    kcat::produce_all(&fleet.broker, &fleet.topic("raw"), &events)?;
-    kcat::produce_all(&fleet.broker, &fleet.topic("results"), &results)?;
-    fleet.wait_no_lag(DONE)?;
+    fleet.send_all("raw", events.iter().map(|(key, value)| (key, value)))?;
+    fleet.send_all("results", results.iter().map(|(key, value)| (key, value)))?;
+    fleet.wait_no_lag()?;
 
     let tables = fleet.tables()?;
     let letters = fleet.messages("dlq")?;
     let letters_of = |topic: &str| {
         let topic = json!(fleet.topic(topic));
-        letters
-            .iter()
-            .filter(|letter| letter["source"]["topic"] == topic)
-            .count()
+        let of_topic = letters.iter().filter(|letter| letter["source"]["topic"] == topic);
+        of_topic.count()
     };
-    assert_eq!(
-        tables.events.len() + letters_of("raw"),
-        events.len(),
-        "each event is a row or a dead letter"
-    );
+    // Each event and each result is a row or a dead letter.
+    assert_eq!(tables.events.len() + letters_of("raw"), events.len());
     let rows = tables.attachments.len() + tables.failed.len();
-    assert_eq!(
-        rows + letters_of("results"),
-        results.len(),
-        "each result is a row or a dead letter"
-    );
+    assert_eq!(rows + letters_of("results"), results.len());
     assert!(tables.events.len() > 40 && rows > 60, "{} {rows}", tables.events.len());
 
     for (name, rows) in [
@@ -233,10 +207,8 @@ fn every_engine_reads_the_same_rows_for_every_hostile_value() -> Result<()> {
     ] {
         let path = fleet.dir.join("tables").join(name);
         let by_spark = Line::ALL.map(|line| {
-            (
-                format!("{line:?}"),
-                Spark::shared(line).and_then(|mut spark| spark.read(&path)),
-            )
+            let rows = Spark::shared(line).and_then(|mut spark| spark.read(&path));
+            (format!("{line:?}"), rows)
         });
         let by_duckdb = ("DuckDB".to_owned(), duckdb::read(&path));
         let (extremes, by_date) = expected(rows);

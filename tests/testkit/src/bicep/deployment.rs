@@ -1,12 +1,13 @@
 //! `bicep snapshot`: predicts the resources of a deployment with all loops unrolled and all names computed. Values that are
 //! known only in Azure (ids of principals, keys) are returned as the text of their expressions.
 
-use std::fs;
-
 use serde_json::Value;
 
 use super::{command, copy_of_templates};
-use crate::{Error, Result};
+use crate::{
+    Error, Result, failed,
+    workdir::{read, write},
+};
 
 /// The scope of every prediction, with placeholder ids.
 const SCOPE: [&str; 4] = [
@@ -26,7 +27,6 @@ pub struct Deployment {
 
 impl Deployment {
     /// Creates a deployment with the parameter file `file` (`main.prod.bicepparam`).
-    #[must_use]
     pub fn of(file: &'static str) -> Self {
         Self {
             file,
@@ -36,28 +36,23 @@ impl Deployment {
     }
 
     /// Sets a parameter that differs from the file or is not in it; `value` is Bicep. In the file it must be on one line.
-    #[must_use]
     pub fn parameter(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.parameters.push((name, value.into()));
         self
     }
 
     /// Sets a further variable for the parameter file.
-    #[must_use]
     pub fn variable(mut self, name: &'static str, value: &'static str) -> Self {
         self.variables.push((name, value));
         self
     }
 
     /// Predicts the resources.
-    ///
-    /// # Errors
-    /// When the CLI is missing or prints a diagnostic.
     pub fn predict(&self) -> Result<Prediction> {
         let folder = copy_of_templates()?;
         let file = folder.join(self.file);
-        let text = fs::read_to_string(&file).map_err(Error::io(format!("read {}", file.display())))?;
-        fs::write(&file, self.changed(&text)).map_err(Error::io(format!("write {}", file.display())))?;
+        let text = read(&file)?;
+        write(&file, self.changed(&text))?;
         let arguments = [&["snapshot", self.file, "--mode=overwrite"], &SCOPE[..]].concat();
         let output = command(folder.path(), &arguments)?
             .envs(self.variables.iter().copied())
@@ -67,18 +62,15 @@ impl Deployment {
         let said = String::from_utf8_lossy(&said);
         if !output.status.success() || !said.trim().is_empty() {
             let what = format!("bicep snapshot {} is not without a word ({})", self.file, output.status);
-            return Err(crate::error::failed(what, said));
+            return Err(failed(what, said));
         }
         // The CLI writes its prediction next to the parameters.
         let file = file.with_extension("snapshot.json");
-        let text = fs::read_to_string(&file).map_err(Error::io(format!("read {}", file.display())))?;
+        let text = read(&file)?;
         let document: Value = serde_json::from_str(&text).unwrap_or_default();
         let has_diagnostics = document["diagnostics"] != Value::Array(Vec::new());
         if has_diagnostics || !document["predictedResources"].is_array() {
-            return Err(crate::error::failed(
-                format!("{} is no clean prediction", file.display()),
-                text,
-            ));
+            return Err(failed(format!("{} is no clean prediction", file.display()), text));
         }
         Ok(Prediction { document })
     }
@@ -107,7 +99,6 @@ pub struct Prediction {
 
 impl Prediction {
     /// Returns all resources.
-    #[must_use]
     pub fn resources(&self) -> &[Value] {
         let resources = self.document["predictedResources"].as_array();
         resources.map(Vec::as_slice).unwrap_or_default()

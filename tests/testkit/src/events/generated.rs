@@ -102,7 +102,6 @@ const TYPES: [&str; 4] = [
 ];
 
 /// Returns the events of a seed.
-#[must_use]
 pub fn of_seed(seed: u64, count: usize) -> Vec<Generated> {
     let mut random = fastrand::Rng::with_seed(seed);
     (0..count).map(|index| generated(&mut random, seed, index)).collect()

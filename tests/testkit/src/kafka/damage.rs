@@ -4,7 +4,7 @@
 
 use std::{fs, path::Path};
 
-use crate::{Error, Result};
+use crate::{Error, Result, failed, workdir::write};
 
 /// A kind of damage to a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,13 +35,13 @@ pub(super) fn damage(partition: &Path, offset: i64, damage: Damage) -> Result<()
     let mut log = fs::read(&segment).map_err(Error::io(format!("read {}", segment.display())))?;
     let found = batch(&log, offset);
     let (start, end) = found.ok_or_else(|| {
-        crate::error::failed(
+        failed(
             format!("no batch contains offset {offset}"),
             segment.display().to_string(),
         )
     })?;
     change(&mut log[start..end], damage);
-    fs::write(&segment, log).map_err(Error::io(format!("write {}", segment.display())))
+    write(&segment, log)
 }
 
 /// Returns begin and end of the batch that contains an offset.

@@ -10,7 +10,13 @@ use std::{
 };
 
 use super::config::Config;
-use crate::{Error, Process, Result, WorkDir, binary::on_path, cache, maven, process::output, workdir};
+use crate::{
+    Error, Process, Result, WorkDir,
+    binary::on_path,
+    cache, maven,
+    process::output,
+    workdir::{self, read, write},
+};
 
 /// Lists the jars. Its text is the recipe of the cache folder, so that another version gets a new folder.
 const POM: &str = include_str!("../../../kafka/pom.xml");
@@ -82,8 +88,7 @@ impl Installation {
             session: Config::SESSION,
         };
         let properties = self.folder.join("template.properties");
-        fs::write(&properties, config.properties(&self.template()))
-            .map_err(Error::io(format!("write {}", properties.display())))?;
+        write(&properties, config.properties(&self.template()))?;
         let mut command = self.java();
         command
             .args(["kafka.tools.StorageTool", "format", "-t", TEMPLATE_ID, "-c"])
@@ -106,7 +111,7 @@ impl Installation {
         workdir::copy(&self.template(), &data)?;
         let meta = data.join("meta.properties");
         let text = read(&meta)?.replace(TEMPLATE_ID, &config.cluster_id);
-        fs::write(&meta, text).map_err(Error::io(format!("write {}", meta.display())))?;
+        write(&meta, text)?;
         configure(dir, config)
     }
 
@@ -198,17 +203,11 @@ impl Installation {
 /// Writes the settings of the broker of `dir`, which take effect at its next start.
 pub(super) fn configure(dir: &WorkDir, config: &Config) -> Result<()> {
     let properties = dir.join("server.properties");
-    fs::write(&properties, config.properties(&dir.join("data")))
-        .map_err(Error::io(format!("write {}", properties.display())))
+    write(&properties, config.properties(&dir.join("data")))
 }
 
 /// Returns the Kafka version in the pom.
 fn version() -> &'static str {
     let (_, rest) = POM.split_once("<kafka.version>").unwrap_or_default();
     rest.split('<').next().unwrap_or_default()
-}
-
-/// Reads a file of the installation or of a broker, with an error that names it.
-pub(super) fn read(path: &Path) -> Result<String> {
-    fs::read_to_string(path).map_err(Error::io(format!("read {}", path.display())))
 }

@@ -1,7 +1,7 @@
 //! Topics, offsets and record batches by Kafka's own tools, independently of the product.
 
-use super::{Kafka, install};
-use crate::{Error, Result};
+use super::{Kafka, external, install};
+use crate::{Result, failed};
 
 impl Kafka {
     /// Creates `topic` with Kafka's own tool, independently of the product.
@@ -29,17 +29,13 @@ impl Kafka {
         // topic:partition:offset
         let offset = |line: &str| line.rsplit(':').next().and_then(|offset| offset.parse().ok());
         let offsets: Option<Vec<u64>> = lines.lines().map(offset).collect();
-        offsets.ok_or_else(|| crate::error::failed(format!("cannot read the end offsets of {topic}"), lines))
+        offsets.ok_or_else(|| failed(format!("cannot read the end offsets of {topic}"), lines))
     }
 
     /// Returns the record batches of a topic on the disk of the broker, one line each, as printed by Kafka's own tool.
     pub fn batches(&self, topic: &str) -> Result<Vec<String>> {
-        let Some(own) = &self.own else {
-            return Err(Error::External {
-                what: "read the log of",
-                bootstrap: self.bootstrap.clone(),
-            });
-        };
+        let own = self.own.as_ref();
+        let own = own.ok_or_else(|| external("read the log of", &self.bootstrap))?;
         own.install.batches(&own.dir.join("data"), topic)
     }
 
