@@ -143,7 +143,7 @@ fn the_printed_table_is_true(log: &str, sent: &[Sent]) {
         let is_expected = found.is_some_and(|found| found.starts_with(&value));
         assert!(is_expected, "{name}: {found:?}, expected {value}");
     }
-    assert_contains(&log, &["Every attachment is accounted for exactly once."]);
+    assert_contains(log, &["Every attachment is accounted for exactly once."]);
 }
 
 /// One line of the audit log for each attachment that failed and each message that is unreadable; no other.

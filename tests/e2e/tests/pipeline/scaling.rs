@@ -413,6 +413,6 @@ fn keda_does_not_support_an_azure_identity_for_kafka_yet() -> Result<()> {
         .with("saslTokenProvider", "azure_workload_identity");
     let answers = ask_secured(&rules, &SECRETS)?;
     let error = answers[0].error.as_ref().unwrap();
-    assert_contains(&error, &["token provider azure_workload_identity"]);
+    assert_contains(error, &["token provider azure_workload_identity"]);
     Ok(())
 }
