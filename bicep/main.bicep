@@ -60,7 +60,7 @@ param deployApps bool = true
 @description('Tier and size of the Event Hubs namespace.')
 param eventHubs eventHubsType = { sku: 'Standard', capacity: 1 }
 
-@description('How the scaler logs on to Event Hubs. `sas`: with a key that may listen and no more. `servicePrincipal`: without any key. `identity`: not before KEDA has it (https://github.com/kedacore/keda/pull/8070).')
+@description('How the scaler logs on to Event Hubs. `sas`: with a key that may listen and no more. `servicePrincipal`: without any key. `identity`: not yet, see README.md.')
 param scalerAuthentication scalerAuthenticationType = 'sas'
 
 @description('The scaler\'s service principal. Needed with `servicePrincipal`.')
@@ -99,7 +99,14 @@ param ignoredUrlPaths string[] = []
 @description('Level of the handlers\' logs.')
 param logLevel 'ERROR' | 'WARN' | 'INFO' | 'DEBUG' | 'TRACE' = 'INFO'
 
-@description('Collector of the traces, OTLP over HTTP. Empty: none.')
+@description('Whether traces and metrics go to Application Insights, through a collector in the environment.')
+param applicationInsights bool = true
+
+@description('Image of that collector.')
+@minLength(1)
+param collectorImage string = 'otel/opentelemetry-collector-contrib:0.165.0'
+
+@description('Another collector, OTLP over HTTP, instead of that of `applicationInsights`. Empty: none.')
 param otlpEndpoint string = ''
 
 @description('Longest drain of a handler after SIGTERM, in seconds. The platform waits 5 seconds longer.')
@@ -114,7 +121,7 @@ param access accessType[] = []
 @description('Whether Event Hubs, vault, share and registry are reached through private endpoints of a virtual network alone. It cannot be changed later: the environment stays in the network that it was made in.')
 param privateNetworking bool = false
 
-@description('Addresses of the virtual network.')
+@description('The virtual network: its addresses, or an existing one.')
 param network networkType = {
   addressPrefix: '10.60.0.0/22'
   appsPrefix: '10.60.0.0/23'
@@ -129,6 +136,10 @@ param registrySku 'Basic' | 'Standard' | 'Premium' = 'Basic'
 
 @description('Whether a deleted vault is kept for 90 days and nobody can remove it earlier. It cannot be switched off again.')
 param vaultPurgeProtection bool = false
+
+@description('Any text, to give the vault another name. Needed when a deleted vault has the name and can be neither recovered nor purged.')
+@maxLength(32)
+param vaultNameSalt string = ''
 
 @description('Retention and daily limit of the logs.')
 param logs logsType = { retentionDays: 30, dailyQuotaGb: 1 }
@@ -151,14 +162,17 @@ func namesOf(topics topicType[], role string) string[] =>
 var base = '${workload}-${environmentName}'
 // Five characters for the names that are global.
 var unique = take(uniqueString(resourceGroup().id, base), 5)
+var uniqueVault = empty(vaultNameSalt) ? unique : take(uniqueString(resourceGroup().id, base, vaultNameSalt), 5)
 var names = {
   logs: 'log-${base}'
   namespace: 'evhns-${base}-${unique}'
-  vault: 'kv-${base}-${unique}'
+  vault: 'kv-${base}-${uniqueVault}'
   registry: 'cr${workload}${environmentName}${unique}'
   storage: 'st${workload}${environmentName}${unique}'
   environment: 'cae-${base}'
   network: 'vnet-${base}'
+  insights: 'appi-${base}'
+  collector: 'ca-${base}-collector'
   platformIdentity: 'id-${base}-platform'
   cacheShare: 'cache'
   cacheKey: 'cache-account-key'
@@ -195,11 +209,16 @@ module workspace 'modules/logs.bicep' = {
   params: { name: names.logs, location: location, settings: logs, tags: everyTag }
 }
 
+module currentHubs 'modules/current-event-hubs.bicep' = {
+  params: { name: names.namespace, sku: eventHubs.sku }
+}
+
 module hubs 'modules/event-hubs.bicep' = {
   params: {
     name: names.namespace
     location: location
     settings: eventHubs
+    currentCapacity: currentHubs.outputs.capacity
     topics: topics
     stages: stages
     identityIds: [for i in range(0, length(stages)): identities[i].id]
@@ -298,14 +317,39 @@ var endpoints = [
   }
 ]
 
-module virtualNetwork 'modules/network.bicep' = if (privateNetworking) {
+var makesNetwork = network.?existingSubnets == null
+var dnsZones = network.?dnsZones ?? 'new'
+var subnets = {
+  apps: network.?existingSubnets.?apps ?? resourceId('Microsoft.Network/virtualNetworks/subnets', names.network, 'apps')
+  endpoints: network.?existingSubnets.?endpoints ?? resourceId(
+    'Microsoft.Network/virtualNetworks/subnets',
+    names.network,
+    'endpoints'
+  )
+}
+// The network of a subnet is everything before `/subnets/`.
+var networkId = join(take(split(subnets.endpoints, '/'), 9), '/')
+var zonesGroupId = dnsZones == 'existing'
+  ? network.?dnsZonesResourceGroupId ?? fail('network.dnsZones is existing: set network.dnsZonesResourceGroupId')
+  : resourceGroup().id
+
+module virtualNetwork 'modules/network.bicep' = if (privateNetworking && makesNetwork) {
   params: {
     name: names.network
     location: location
     settings: network
-    zones: map(endpoints, endpoint => endpoint.zone)
     tags: everyTag
   }
+}
+
+module privateZones 'modules/private-dns-zones.bicep' = if (privateNetworking && dnsZones == 'new') {
+  params: {
+    zones: map(endpoints, endpoint => endpoint.zone)
+    linkName: last(split(networkId, '/'))
+    networkId: networkId
+    tags: everyTag
+  }
+  dependsOn: [virtualNetwork]
 }
 
 module privateEndpoints 'modules/private-endpoint.bicep' = [
@@ -315,11 +359,11 @@ module privateEndpoints 'modules/private-endpoint.bicep' = [
       location: location
       serviceId: endpoint.id
       group: endpoint.group
-      subnetId: resourceId('Microsoft.Network/virtualNetworks/subnets', names.network, 'endpoints')
-      zone: endpoint.zone
+      subnetId: subnets.endpoints
+      zoneId: dnsZones == 'policy' ? '' : '${zonesGroupId}/providers/Microsoft.Network/privateDnsZones/${endpoint.zone}'
       tags: everyTag
     }
-    dependsOn: [virtualNetwork, hubs, vault, cacheShare, registry]
+    dependsOn: [virtualNetwork, privateZones, hubs, vault, cacheShare, registry]
   }
 ]
 
@@ -329,7 +373,7 @@ module appEnvironment 'modules/environment.bicep' = {
   params: {
     name: names.environment
     location: location
-    subnetId: privateNetworking ? resourceId('Microsoft.Network/virtualNetworks/subnets', names.network, 'apps') : ''
+    subnetId: privateNetworking ? subnets.apps : ''
     zoneRedundant: zoneRedundant && !privateNetworking
       ? fail('zoneRedundant needs privateNetworking: only an environment in a virtual network spreads over zones')
       : zoneRedundant
@@ -342,6 +386,21 @@ module appEnvironment 'modules/environment.bicep' = {
     tags: everyTag
   }
   dependsOn: [virtualNetwork, privateEndpoints, cacheShare]
+}
+
+var hasCollector = applicationInsights && empty(otlpEndpoint)
+
+module collector 'modules/collector.bicep' = if (hasCollector) {
+  params: {
+    name: names.collector
+    insightsName: names.insights
+    location: location
+    environmentId: resourceId('Microsoft.App/managedEnvironments', names.environment)
+    image: collectorImage
+    workspaceId: workspace.outputs.id
+    tags: everyTag
+  }
+  dependsOn: [appEnvironment]
 }
 
 // The same for every stage. With a namespace of one's own both clusters of the handlers' settings are this one.
@@ -361,14 +420,19 @@ var everyVariable = {
   ALLOWED_ATTACHMENT_DOMAINS: join(allowedAttachmentDomains, ',')
   IGNORED_URL_PATHS: join(ignoredUrlPaths, ',')
   LOG_LEVEL: logLevel
-  OTEL_EXPORTER_OTLP_ENDPOINT: otlpEndpoint
+  // Apps of one environment reach each other by their names:
+  // https://learn.microsoft.com/azure/container-apps/connect-apps
+  OTEL_EXPORTER_OTLP_ENDPOINT: hasCollector ? 'http://${names.collector}' : otlpEndpoint
 }
 
-// Where each table is, for the stages that write it.
+// Where each table is, for the stages that write it. A lakehouse with schemas, which is the default of a new one, finds a
+// table only below a schema: https://learn.microsoft.com/fabric/data-engineering/create-lakehouse
+var schema = fabric.?schema ?? 'dbo'
+var tables = empty(schema) ? '${lakehouse}/Tables' : '${lakehouse}/Tables/${schema}'
 var tableVariables = {
-  xact_events: { DELTA_EVENTS_TABLE_PATH: '${lakehouse}/Tables/xact_events' }
-  xact_attachments: { DELTA_INVENTORY_TABLE_PATH: '${lakehouse}/Tables/xact_attachments' }
-  xact_attachments_failed: { DELTA_FAILED_TABLE_PATH: '${lakehouse}/Tables/xact_attachments_failed' }
+  xact_events: { DELTA_EVENTS_TABLE_PATH: '${tables}/xact_events' }
+  xact_attachments: { DELTA_INVENTORY_TABLE_PATH: '${tables}/xact_attachments' }
+  xact_attachments_failed: { DELTA_FAILED_TABLE_PATH: '${tables}/xact_attachments_failed' }
 }
 
 func concurrencyVariable(stage stageType) tagsType =>
@@ -425,6 +489,7 @@ module warnings 'modules/alerts.bicep' = {
     apps: deployApps
       ? map(stages, stage => {
           name: 'ca-${base}-${stage.name}'
+          holdsMessages: stage.consumes == 'retry'
           maxReplicas: max(map(filter(topics, topic => topic.role == stage.consumes), topic => topic.partitions))
         })
       : []

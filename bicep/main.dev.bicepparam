@@ -10,6 +10,8 @@ param environmentName = 'dev'
 param fabric = {
   workspaceId: readEnvironmentVariable('XACT_FABRIC_WORKSPACE_ID')
   lakehouseId: readEnvironmentVariable('XACT_FABRIC_LAKEHOUSE_ID')
+  // Empty if the lakehouse was made without schemas.
+  schema: 'dbo'
 }
 
 param imageTag = readEnvironmentVariable('XACT_IMAGE_TAG')

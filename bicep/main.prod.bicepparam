@@ -11,6 +11,8 @@ param environmentName = 'prod'
 param fabric = {
   workspaceId: readEnvironmentVariable('XACT_FABRIC_WORKSPACE_ID')
   lakehouseId: readEnvironmentVariable('XACT_FABRIC_LAKEHOUSE_ID')
+  // Empty if the lakehouse was made without schemas.
+  schema: 'dbo'
 }
 
 param imageTag = readEnvironmentVariable('XACT_IMAGE_TAG')
@@ -24,6 +26,7 @@ param scalerPrincipalSecret = readEnvironmentVariable('XACT_SCALER_SECRET', '')
 // `true`: a virtual network, private endpoints, no public access. To be decided before the first deployment.
 param privateNetworking = false
 
+// A deployment keeps the throughput units that the namespace has grown to.
 param eventHubs = { sku: 'Standard', capacity: 2, maximumCapacity: 20 }
 
 // Nobody waits for retries and dead letters: they scale to zero here as well.

@@ -101,6 +101,10 @@ type fabricType = {
   @minLength(36)
   @maxLength(36)
   lakehouseId: string
+
+  @description('Schema of the tables: `dbo` in a lakehouse with schemas, which a new one is by default; empty in a lakehouse without schemas.')
+  @maxLength(128)
+  schema: string?
 }
 
 @export()
@@ -109,7 +113,7 @@ type eventHubsType = {
   @description('Standard: ten event hubs, records of 1 MB, 7 days. Premium: 90 days, isolated resources.')
   sku: 'Standard' | 'Premium'
 
-  @description('Throughput units (Standard, 1 to 40) or processing units (Premium, 1 to 16).')
+  @description('Throughput units (Standard, 1 to 40) or processing units (Premium, 1 to 16). With `maximumCapacity` it is the least: a deployment keeps what the namespace has grown to.')
   @minValue(1)
   @maxValue(40)
   capacity: int
@@ -169,6 +173,9 @@ type cacheType = {
 
   @description('Standard bills what is used, Premium what is reserved (at least 100 GiB), with a tenth of the latency.')
   sku: 'Standard_LRS' | 'Standard_ZRS' | 'Premium_LRS' | 'Premium_ZRS'
+
+  @description('Which of the two account keys the share is mounted with; key1 if it is not set. To renew one, switch to the other first.')
+  accountKey: ('key1' | 'key2')?
 }
 
 @export()
@@ -206,14 +213,31 @@ type alertsType = {
 @export()
 @description('The virtual network, when networking is private.')
 type networkType = {
-  @description('Addresses of the network.')
-  addressPrefix: string
+  @description('Addresses of the network, unless `existingSubnets` is set.')
+  addressPrefix: string?
 
   @description('Addresses of the container apps: /27 or larger, theirs alone.')
-  appsPrefix: string
+  appsPrefix: string?
 
   @description('Addresses of the private endpoints: /28 or larger.')
-  endpointsPrefix: string
+  endpointsPrefix: string?
+
+  @description('Subnets of an existing network, instead of a new one.')
+  existingSubnets: {
+    @description('Resource id of the subnet of the container apps: /27 or larger, theirs alone, delegated to Microsoft.App/environments.')
+    @minLength(1)
+    apps: string
+
+    @description('Resource id of the subnet of the private endpoints.')
+    @minLength(1)
+    endpoints: string
+  }?
+
+  @description('Who keeps the private DNS zones. `new`: this deployment makes them and links them to the network. `existing`: they are in `dnsZonesResourceGroupId`. `policy`: an Azure Policy of yours makes the records. `new` if it is not set.')
+  dnsZones: ('new' | 'existing' | 'policy')?
+
+  @description('Resource id of the resource group of the existing zones. Needed with `existing`.')
+  dnsZonesResourceGroupId: string?
 }
 
 @export()

@@ -1,4 +1,4 @@
-// What somebody is told of: dead letters, lag, stages that are not ready, a scaler that fails, throttling, a full cache.
+// The alerts: dead letters, lag, Event Hubs and the cache by metrics; replicas, revisions, scale rules and secrets by logs.
 
 import { alertsType, tagsType } from '../types.bicep'
 
@@ -17,8 +17,8 @@ param namespaceId string
 @description('Topic of the dead letters.')
 param deadLetterTopic string
 
-@description('The container apps with the replicas that they may have. None before the first images are there.')
-param apps { name: string, maxReplicas: int }[]
+@description('The container apps with the replicas that they may have. One that holds messages until they are due has lag by design. None before the first images are there.')
+param apps { name: string, maxReplicas: int, holdsMessages: bool }[]
 
 @description('Resource id of the storage account of the cache.')
 param storageAccountId string
@@ -51,10 +51,32 @@ var actions = tellsSomebody ? [{ actionGroupId: people.id }] : []
 
 // ------------------------------------------------------------------------------------------------------- dead letters
 
-// A replayed or resolved dead letter leaves a mark in the same topic: many of them at once count as well.
+// A replayed or resolved dead letter leaves a mark in the same topic, which counts as well.
 var deadLetterAlerts = [
-  { name: 'dead-letters', severity: 2, perMinute: settings.deadLettersWarning }
-  { name: 'dead-letters-many', severity: 1, perMinute: settings.deadLettersCritical }
+  {
+    name: 'dead-letter'
+    severity: 3
+    description: 'At least one dead letter in an hour. On Event Hubs Standard it expires after seven days.'
+    threshold: 0
+    frequency: 'PT5M'
+    window: 'PT1H'
+  }
+  {
+    name: 'dead-letters'
+    severity: 2
+    description: 'More than ${settings.deadLettersWarning} dead letters a minute for five minutes.'
+    threshold: settings.deadLettersWarning * 5
+    frequency: 'PT1M'
+    window: 'PT5M'
+  }
+  {
+    name: 'dead-letters-many'
+    severity: 1
+    description: 'More than ${settings.deadLettersCritical} dead letters a minute for five minutes.'
+    threshold: settings.deadLettersCritical * 5
+    frequency: 'PT1M'
+    window: 'PT5M'
+  }
 ]
 
 resource deadLetters 'Microsoft.Insights/metricAlerts@2026-01-01' = [
@@ -63,12 +85,12 @@ resource deadLetters 'Microsoft.Insights/metricAlerts@2026-01-01' = [
     location: 'global'
     tags: tags
     properties: {
-      description: 'More than ${alert.perMinute} dead letters a minute for five minutes. `xact-pipeline dlq list` shows them.'
+      description: '${alert.description} `xact-pipeline dlq list` shows them.'
       severity: alert.severity
       enabled: true
       scopes: [namespaceId]
-      evaluationFrequency: 'PT1M'
-      windowSize: 'PT5M'
+      evaluationFrequency: alert.frequency
+      windowSize: alert.window
       criteria: {
         'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
         allOf: [
@@ -80,7 +102,7 @@ resource deadLetters 'Microsoft.Insights/metricAlerts@2026-01-01' = [
             dimensions: [{ name: 'EntityName', operator: 'Include', values: [deadLetterTopic] }]
             timeAggregation: 'Total'
             operator: 'GreaterThan'
-            threshold: alert.perMinute * 5
+            threshold: alert.threshold
           }
         ]
       }
@@ -93,9 +115,10 @@ resource deadLetters 'Microsoft.Insights/metricAlerts@2026-01-01' = [
 // ---------------------------------------------------------------------------------------------------------------- lag
 
 // Event Hubs has no metric of it in the Standard tier; but the scaler makes replicas of it: a stage that has all it may
-// have is behind by more than its threshold times one replica less.
+// have is behind by more than its threshold times one replica less. A stage that the scaler does not wake has no replicas:
+// that is the log alert `scale-rule-lost`. A stage that holds messages until they are due is not behind.
 resource lag 'Microsoft.Insights/metricAlerts@2026-01-01' = [
-  for app in apps: {
+  for app in filter(apps, app => !app.holdsMessages): {
     name: '${prefix}-lag-${app.name}'
     location: 'global'
     tags: tags
@@ -130,35 +153,53 @@ resource lag 'Microsoft.Insights/metricAlerts@2026-01-01' = [
 
 // --------------------------------------------------------------------------------------------------------- the servers
 
-resource throttled 'Microsoft.Insights/metricAlerts@2026-01-01' = {
-  name: '${prefix}-throttled'
-  location: 'global'
-  tags: tags
-  properties: {
-    description: 'Event Hubs slows the stages down: the namespace needs more throughput or processing units.'
+// https://learn.microsoft.com/azure/event-hubs/monitor-event-hubs-reference#metrics
+var namespaceAlerts = [
+  {
+    name: 'throttled'
     severity: 3
-    enabled: true
-    scopes: [namespaceId]
-    evaluationFrequency: 'PT5M'
-    windowSize: 'PT15M'
-    criteria: {
-      'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
-      allOf: [
-        {
-          criterionType: 'StaticThresholdCriterion'
-          name: 'throttled requests'
-          metricNamespace: 'Microsoft.EventHub/namespaces'
-          metricName: 'ThrottledRequests'
-          timeAggregation: 'Total'
-          operator: 'GreaterThan'
-          threshold: 0
-        }
-      ]
-    }
-    autoMitigate: true
-    actions: actions
+    description: 'Event Hubs slows the stages down: the namespace needs more throughput or processing units.'
+    metric: 'ThrottledRequests'
   }
-}
+  {
+    name: 'quota-exceeded'
+    severity: 2
+    description: 'Event Hubs refuses requests because a quota of the tier is used up: connections, consumer groups, size.'
+    metric: 'QuotaExceededErrors'
+  }
+]
+
+resource namespaceLimits 'Microsoft.Insights/metricAlerts@2026-01-01' = [
+  for alert in namespaceAlerts: {
+    name: '${prefix}-${alert.name}'
+    location: 'global'
+    tags: tags
+    properties: {
+      description: alert.description
+      severity: alert.severity
+      enabled: true
+      scopes: [namespaceId]
+      evaluationFrequency: 'PT5M'
+      windowSize: 'PT15M'
+      criteria: {
+        'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
+        allOf: [
+          {
+            criterionType: 'StaticThresholdCriterion'
+            name: alert.metric
+            metricNamespace: 'Microsoft.EventHub/namespaces'
+            metricName: alert.metric
+            timeAggregation: 'Total'
+            operator: 'GreaterThan'
+            threshold: 0
+          }
+        ]
+      }
+      autoMitigate: true
+      actions: actions
+    }
+  }
+]
 
 var bytesOfGiB = 1024 * 1024 * 1024
 
@@ -172,7 +213,7 @@ resource cacheFull 'Microsoft.Insights/metricAlerts@2026-01-01' = {
     enabled: true
     scopes: ['${storageAccountId}/fileServices/default']
     evaluationFrequency: 'PT15M'
-    // The metric comes once an hour.
+    // The metric comes once an hour: a share that fills faster shows in `not-ready`, since downloads pause.
     windowSize: 'PT1H'
     criteria: {
       'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
@@ -195,37 +236,117 @@ resource cacheFull 'Microsoft.Insights/metricAlerts@2026-01-01' = {
 
 // ------------------------------------------------------------------------------------------------------------ the logs
 
+// `points` intervals of `window` are looked at, and `failing` of them must have a row. With more than one point each row needs
+// a time, so that it belongs to one of them:
+// https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-create-log-alert-rule ("Number of violations").
+// tests/deployment runs each query over recorded rows.
 var logAlerts = [
   {
     name: 'not-ready'
     description: 'A replica has been not ready for ten minutes: a dependency is down. The alert\'s query has the reason.'
     severity: 2
-    // The handlers log each change of a component once, and when they stop.
+    // A handler logs this line every five minutes while a component is not ready.
     query: '''
-      let replicas = ContainerAppConsoleLogs
-        | where Log has_any ("ready", "stopping")
-        | extend line = parse_json(Log)
-        | extend message = tostring(line.message);
-      let stopped = replicas | where message startswith "stopping:" | distinct ContainerGroupName;
-      replicas
-      | where message in ("ready", "not ready")
-      | summarize arg_max(TimeGenerated, message, reason = tostring(line.reason))
-          by ContainerAppName, ContainerGroupName, component = tostring(line.component)
-      | where message == "not ready" and TimeGenerated < ago(10m)
-      | join kind=leftanti stopped on ContainerGroupName
+      ContainerAppConsoleLogs
+      | where Log has "still not ready"
+      | extend line = parse_json(Log)
+      | where tostring(line.message) == "still not ready" and tostring(line.level) == "WARN"
+      | extend component = tostring(line.component), reason = tostring(line.reason)
+      | summarize lines = count(), arg_max(TimeGenerated, reason) by ContainerAppName, ContainerGroupName, component
+      | where lines >= 2
     '''
-    window: 'PT1H'
+    frequency: 'PT5M'
+    window: 'PT15M'
+    points: 1
+    failing: 1
   }
   {
     name: 'scaler'
     description: 'KEDA cannot ask for the lag: a stage keeps its replicas as they are, or does not wake.'
     severity: 1
+    // Once is normal in the first seconds of a revision: https://github.com/microsoft/azure-container-apps/issues/399
     query: '''
       ContainerAppSystemLogs
       | where EventSource == "KEDA" and Reason endswith "Failed"
-      | summarize count() by ContainerAppName, Reason, Log
+      | summarize failures = count(), take_any(Log) by bin(TimeGenerated, 5m), ContainerAppName
     '''
+    frequency: 'PT5M'
+    window: 'PT5M'
+    points: 3
+    failing: 2
+  }
+  {
+    name: 'scale-rule-lost'
+    description: 'KEDA no longer watches the newest revision of a stage: it keeps its replicas as they are, and does not wake.'
+    severity: 1
+    // https://github.com/microsoft/azure-container-apps/issues/1615. In a rollout the former revision loses its rule after
+    // the new one got its own. An app that was stopped on purpose shows as well.
+    query: '''
+      let deleted = ContainerAppSystemLogs
+        | where Reason == "ScaledObjectDeleted"
+        | summarize arg_max(TimeGenerated, RevisionName) by ContainerAppName;
+      let watched = ContainerAppSystemLogs
+        | where Reason == "KEDAScalersStarted"
+        | project ContainerAppName, startedAt = TimeGenerated, startedRevision = RevisionName
+        | join kind=inner deleted on ContainerAppName
+        | where (startedRevision == RevisionName and startedAt > TimeGenerated)
+            or (startedRevision != RevisionName and startedAt > TimeGenerated - 1h)
+        | distinct ContainerAppName;
+      deleted
+      | where TimeGenerated < ago(10m)
+      | join kind=leftanti watched on ContainerAppName
+    '''
+    frequency: 'PT15M'
+    window: 'P1D'
+    points: 1
+    failing: 1
+  }
+  {
+    name: 'restarts'
+    description: 'The containers of an app ended three times in 15 minutes. The alert\'s query has the exit code; the log of the app has the reason.'
+    severity: 2
+    // Not the metric RestartCount: it is the number of restarts since the replica was made, and stays above any threshold
+    // (https://github.com/microsoft/azure-container-apps/issues/467). ManuallyStopped is the end of a scale-in or a rollout.
+    query: '''
+      ContainerAppSystemLogs
+      | where Reason == "ContainerTerminated" and Log !has "ManuallyStopped"
+      | summarize restarts = count(), arg_max(TimeGenerated, Log) by ContainerAppName
+      | where restarts >= 3
+    '''
+    frequency: 'PT5M'
     window: 'PT15M'
+    points: 1
+    failing: 1
+  }
+  {
+    name: 'revision-failed'
+    description: 'A new revision does not start: its image, its mount or its probes fail. The one before keeps running.'
+    severity: 2
+    query: '''
+      ContainerAppSystemLogs
+      | where Reason in ("ContainerAppFailure", "RevisionFailed", "ImagePullFailed", "ImagePullUnauthorized", "VolumeMountFailure")
+          or Log has "Deployment Progress Deadline Exceeded"
+      | summarize events = count(), arg_max(TimeGenerated, Reason, Log) by ContainerAppName
+    '''
+    frequency: 'PT5M'
+    window: 'PT15M'
+    points: 1
+    failing: 1
+  }
+  {
+    name: 'secret-refresh'
+    description: 'The platform cannot read a secret of an app: a renewed key does not reach it, and a new revision does not start.'
+    severity: 2
+    // Secrets are read again every half an hour: https://learn.microsoft.com/azure/container-apps/manage-secrets
+    query: '''
+      ContainerAppSystemLogs
+      | where Reason == "FetchingKeyVaultSecretFailed"
+      | summarize failures = count(), arg_max(TimeGenerated, Log) by ContainerAppName
+    '''
+    frequency: 'PT15M'
+    window: 'PT1H'
+    points: 1
+    failing: 1
   }
 ]
 
@@ -241,7 +362,7 @@ resource logs 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
       severity: alert.severity
       enabled: true
       scopes: [workspaceId]
-      evaluationFrequency: 'PT5M'
+      evaluationFrequency: alert.frequency
       windowSize: alert.window
       criteria: {
         allOf: [
@@ -251,8 +372,7 @@ resource logs 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
             operator: 'GreaterThan'
             threshold: 0
             dimensions: [{ name: 'ContainerAppName', operator: 'Include', values: ['*'] }]
-            // Once may be a rebalance or a deployment.
-            failingPeriods: { numberOfEvaluationPeriods: 2, minFailingPeriodsToAlert: 2 }
+            failingPeriods: { numberOfEvaluationPeriods: alert.points, minFailingPeriodsToAlert: alert.failing }
           }
         ]
       }

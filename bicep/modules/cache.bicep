@@ -98,7 +98,7 @@ resource key 'Microsoft.KeyVault/vaults/secrets@2025-05-01' = {
   parent: vault
   name: secretName
   tags: tags
-  properties: { value: account.listKeys().keys[0].value }
+  properties: { value: account.listKeys().keys[settings.?accountKey == 'key2' ? 1 : 0].value }
 }
 
 resource reader 'Microsoft.Authorization/roleAssignments@2022-04-01' = {

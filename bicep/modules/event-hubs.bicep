@@ -13,6 +13,9 @@ param location string
 @description('Tier and size.')
 param settings eventHubsType
 
+@description('Throughput units that the namespace has now; 0: there is none.')
+param currentCapacity int
+
 @description('The topics.')
 param topics topicType[]
 
@@ -54,7 +57,11 @@ resource namespace 'Microsoft.EventHub/namespaces@2026-01-01' = {
   name: name
   location: location
   tags: tags
-  sku: { name: settings.sku, tier: settings.sku, capacity: settings.capacity }
+  sku: {
+    name: settings.sku
+    tier: settings.sku
+    capacity: inflates ? max(settings.capacity, min(currentCapacity, maximum)) : settings.capacity
+  }
   properties: {
     kafkaEnabled: true
     minimumTlsVersion: '1.2'
@@ -107,7 +114,7 @@ var sends = flatten(map(
 var grants = concat(receives, sends)
 
 // The identity's resource id, not its object id, names the assignment: that is known before anything is deployed, so that
-// `what-if` shows only what changes.
+// `what-if` shows only what changes. README.md says what to do when an identity is made again, which has another object id.
 resource stageRoles 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for grant in grants: {
     scope: hubs[grant.topic]

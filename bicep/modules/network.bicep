@@ -1,5 +1,5 @@
-// The virtual network of the private variant: a subnet for the container apps, one for private endpoints, and the names
-// that lead to them.
+// The virtual network of the private variant, unless there is one: a subnet for the container apps, one for private
+// endpoints.
 
 import { networkType, tagsType } from '../types.bicep'
 
@@ -11,9 +11,6 @@ param location string
 
 @description('Addresses.')
 param settings networkType
-
-@description('DNS zones of the services that have private endpoints.')
-param zones string[]
 
 @description('Tags.')
 param tags tagsType
@@ -39,12 +36,12 @@ resource network 'Microsoft.Network/virtualNetworks@2025-05-01' = {
   location: location
   tags: tags
   properties: {
-    addressSpace: { addressPrefixes: [settings.addressPrefix] }
+    addressSpace: { addressPrefixes: [settings.?addressPrefix ?? fail('network.addressPrefix is missing')] }
     subnets: [
       {
         name: 'apps'
         properties: {
-          addressPrefix: settings.appsPrefix
+          addressPrefix: settings.?appsPrefix ?? fail('network.appsPrefix is missing')
           networkSecurityGroup: { id: appsGroup.id }
           delegations: [
             { name: 'container-apps', properties: { serviceName: 'Microsoft.App/environments' } }
@@ -54,7 +51,7 @@ resource network 'Microsoft.Network/virtualNetworks@2025-05-01' = {
       {
         name: 'endpoints'
         properties: {
-          addressPrefix: settings.endpointsPrefix
+          addressPrefix: settings.?endpointsPrefix ?? fail('network.endpointsPrefix is missing')
           networkSecurityGroup: { id: endpointsGroup.id }
           privateEndpointNetworkPolicies: 'Enabled'
         }
@@ -62,24 +59,3 @@ resource network 'Microsoft.Network/virtualNetworks@2025-05-01' = {
     ]
   }
 }
-
-resource dnsZones 'Microsoft.Network/privateDnsZones@2024-06-01' = [
-  for zone in zones: {
-    name: zone
-    location: 'global'
-    tags: tags
-  }
-]
-
-resource links 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01' = [
-  for (zone, i) in zones: {
-    parent: dnsZones[i]
-    name: name
-    location: 'global'
-    tags: tags
-    properties: {
-      registrationEnabled: false
-      virtualNetwork: { id: network.id }
-    }
-  }
-]

@@ -17,8 +17,8 @@ param group 'namespace' | 'vault' | 'file' | 'registry'
 @description('Resource id of the subnet.')
 param subnetId string
 
-@description('DNS zone of the service.')
-param zone string
+@description('Resource id of the DNS zone of the service; empty: somebody else makes the record.')
+param zoneId string
 
 @description('Tags.')
 param tags tagsType
@@ -36,14 +36,10 @@ resource endpoint 'Microsoft.Network/privateEndpoints@2025-05-01' = {
   }
 }
 
-resource dnsZone 'Microsoft.Network/privateDnsZones@2024-06-01' existing = {
-  name: zone
-}
-
-resource record 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2025-05-01' = {
+resource record 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2025-05-01' = if (!empty(zoneId)) {
   parent: endpoint
   name: 'default'
   properties: {
-    privateDnsZoneConfigs: [{ name: group, properties: { privateDnsZoneId: dnsZone.id } }]
+    privateDnsZoneConfigs: [{ name: group, properties: { privateDnsZoneId: zoneId } }]
   }
 }
