@@ -57,7 +57,7 @@ explain() {
   echo "$1: $2" >&2
   case $2 in
     *Unauthorized* | *Forbidden* | *Insufficient*)
-      echo "Log on (az login) as an admin of workspace $workspace. The tenant setting \"Service principals can use Fabric APIs\" must be on for the identities." >&2
+      echo "Log on (az login) as an admin of workspace $workspace. The tenant setting \"Service principals can call Fabric public APIs\" must be on for the identities." >&2
       ;;
     *[Ww]orkspace*[Nn]ot*[Ff]ound* | *EntityNotFound*)
       echo "Is $workspace the id of the workspace? It stands in the address of the workspace in the portal." >&2

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::cli::{built, templates};
+use crate::cli::{built, root, templates};
 use crate::snapshot::{Variant, last, text};
 use crate::topology::TOPOLOGY;
 
@@ -49,6 +49,57 @@ fn every_type_of_resource_is_listed() {
         .collect();
     for kind in types {
         assert!(readme.contains(&format!("`{kind}`")), "{kind}");
+    }
+}
+
+/// A deployment into a new subscription fails if a provider is not registered.
+#[test]
+fn every_resource_provider_is_registered() {
+    let providers: BTreeSet<&str> = Variant::ALL
+        .iter()
+        .flat_map(|variant| variant.snapshot().resources())
+        .map(|resource| text(&resource["type"]).split('/').next().unwrap())
+        .map(|provider| provider.strip_prefix("Microsoft.").unwrap())
+        .collect();
+    let list: Vec<&str> = providers.into_iter().collect();
+    assert!(
+        readme().contains(&format!("for provider in {}; do", list.join(" "))),
+        "{list:?}"
+    );
+}
+
+/// The names of 2025, when one setting was split and another one was found to be needed.
+#[test]
+fn the_tenant_settings_have_their_present_names() {
+    for (file, count) in [
+        ("bicep/README.md", 2),
+        ("infra/README.md", 2),
+        ("bicep/grant-onelake.sh", 1),
+    ] {
+        let page = std::fs::read_to_string(root().join(file)).unwrap();
+        let page = page.split_whitespace().collect::<Vec<_>>().join(" ");
+        let names = [
+            "Service principals can call Fabric public APIs",
+            "Users can access data stored in OneLake with apps external to Fabric",
+        ];
+        assert_eq!(
+            names.iter().filter(|name| page.contains(**name)).count(),
+            count,
+            "{file}"
+        );
+        assert!(!page.contains("Service principals can use Fabric APIs"), "{file}");
+    }
+}
+
+#[test]
+fn every_alert_is_listed() {
+    let readme = readme();
+    let alerts = ["metricAlerts", "scheduledQueryRules"].map(|kind| format!("Microsoft.Insights/{kind}"));
+    for alert in alerts.iter().flat_map(|kind| Variant::Prod.snapshot().of_type(kind)) {
+        let name = text(&alert["name"]).strip_prefix("xact-prod-").unwrap();
+        let name = if name.starts_with("lag-") { "lag-APP" } else { name };
+        let is_listed = |line: &str| line.starts_with("| `") && line.contains(&format!("`{name}`"));
+        assert!(readme.lines().any(is_listed), "{name}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! Event Hubs: one hub per topic.
 
+use crate::cli::built;
 use crate::snapshot::{Variant, last, text};
 use crate::topology::TOPOLOGY;
 
@@ -30,6 +31,27 @@ fn the_namespace_accepts_kafka_over_tls() {
         assert_eq!(properties["kafkaEnabled"], true);
         assert_eq!(properties["minimumTlsVersion"], "1.2");
     }
+}
+
+/// A deployment with the first number of throughput units would throw the namespace back to it.
+#[test]
+fn a_deployment_keeps_what_the_namespace_has_grown_to() {
+    let capacity = |variant: Variant| &variant.snapshot().only("Microsoft.EventHub/namespaces")["sku"]["capacity"];
+    assert_eq!(*capacity(Variant::Dev), 1);
+    assert_eq!(*capacity(Variant::Private), 1);
+    let grown = text(capacity(Variant::Prod));
+    assert!(
+        grown.starts_with("[max(2, min(") && grown.ends_with(", 20))]"),
+        "{grown}"
+    );
+    assert!(
+        grown.contains("/namespaces/evhns-xact-prod-") && grown.contains("'capacity'"),
+        "{grown}"
+    );
+    // The first deployment has nothing to look up.
+    let lookup = &built()["resources"]["currentHubs"]["properties"]["template"]["resources"]["namespace"];
+    assert_eq!(lookup["existing"], true);
+    assert!(lookup["@options"].get("nullIfNotFound").is_some(), "{lookup}");
 }
 
 #[test]

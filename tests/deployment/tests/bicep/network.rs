@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use xact_testkit::bicep::Deployment;
+
 use crate::cli::{bicep, copy_of_templates};
-use crate::snapshot::{Variant, last, list, text};
+use crate::snapshot::{HUB_NETWORK, HUB_ZONES, Variant, last, list, text};
 
 /// Services with private endpoints: type, group, and the part of the DNS zone that is known before the deployment.
 const SERVICES: [(&str, &str, &str); 4] = [
@@ -21,11 +23,7 @@ const SERVICES: [(&str, &str, &str); 4] = [
 fn public_access_is_off_in_the_private_variant_and_on_in_the_others() {
     for variant in Variant::ALL {
         for (kind, _, _) in SERVICES {
-            let expected = if variant == Variant::Private {
-                "Disabled"
-            } else {
-                "Enabled"
-            };
+            let expected = if variant.is_private() { "Disabled" } else { "Enabled" };
             let found = &variant.snapshot().only(kind)["properties"]["publicNetworkAccess"];
             assert_eq!(*found, expected, "{variant:?} {kind}");
         }
@@ -94,6 +92,54 @@ fn the_environment_has_its_own_subnet() {
 }
 
 #[test]
+fn an_existing_network_and_its_dns_zones_are_used() {
+    let snapshot = Variant::Hub.snapshot();
+    for kind in ["virtualNetworks", "networkSecurityGroups", "privateDnsZones"] {
+        assert_eq!(
+            snapshot.of_type(&format!("Microsoft.Network/{kind}")).count(),
+            0,
+            "{kind}"
+        );
+    }
+    let environment = &snapshot.only("Microsoft.App/managedEnvironments")["properties"];
+    assert_eq!(
+        environment["vnetConfiguration"]["infrastructureSubnetId"],
+        format!("{HUB_NETWORK}/subnets/xact")
+    );
+    let endpoints: Vec<_> = snapshot.of_type("Microsoft.Network/privateEndpoints").collect();
+    assert_eq!(endpoints.len(), SERVICES.len());
+    for endpoint in endpoints {
+        assert_eq!(
+            endpoint["properties"]["subnet"]["id"],
+            format!("{HUB_NETWORK}/subnets/pe")
+        );
+    }
+    for record in snapshot.of_type("Microsoft.Network/privateEndpoints/privateDnsZoneGroups") {
+        let zone = text(&record["properties"]["privateDnsZoneConfigs"][0]["properties"]["privateDnsZoneId"]);
+        assert!(zone.contains(HUB_ZONES) && zone.contains("privateDnsZones/"), "{zone}");
+    }
+}
+
+/// With an Azure Policy that makes the records, a zone group of the deployment would be a second owner of them.
+#[test]
+fn a_policy_can_make_the_dns_records() {
+    let network = "{ addressPrefix: '10.0.0.0/22', appsPrefix: '10.0.0.0/23', endpointsPrefix: '10.0.2.0/27', dnsZones: 'policy' }";
+    let prediction = Deployment::of("main.prod.bicepparam")
+        .parameter("privateNetworking", "true")
+        .parameter("network", network)
+        .predict()
+        .unwrap();
+    for (kind, count) in [
+        ("privateEndpoints", SERVICES.len()),
+        ("privateEndpoints/privateDnsZoneGroups", 0),
+        ("privateDnsZones", 0),
+    ] {
+        let found = prediction.of_type(&format!("Microsoft.Network/{kind}")).count();
+        assert_eq!(found, count, "{kind}");
+    }
+}
+
+#[test]
 fn without_private_networking_there_is_no_network() {
     for variant in [Variant::Dev, Variant::Prod] {
         let network = |kind: &str| variant.snapshot().of_type(kind).count();
@@ -112,22 +158,28 @@ fn a_registry_with_a_private_endpoint_is_premium() {
 }
 
 #[test]
-fn zone_redundancy_without_private_networking_is_rejected() {
-    let folder = copy_of_templates();
-    let file = folder.path().join("main.dev.bicepparam");
-    let text = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, format!("{text}\nparam zoneRedundant = true\n")).unwrap();
-    let arguments = [
-        "snapshot",
-        "main.dev.bicepparam",
-        "--mode=overwrite",
-        "--resource-group=g",
-        "--location=westeurope",
+fn parameters_that_do_not_fit_together_are_rejected() {
+    let cases = [
+        ("param zoneRedundant = true", "zoneRedundant needs privateNetworking"),
+        (
+            "param privateNetworking = true\nparam network = { dnsZones: 'existing' }",
+            "set network.dnsZonesResourceGroupId",
+        ),
     ];
-    let output = bicep(folder.path(), &arguments, &[]);
-    let printed = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(
-        !output.status.success() && printed.contains("zoneRedundant needs privateNetworking"),
-        "{printed}"
-    );
+    for (parameters, expected) in cases {
+        let folder = copy_of_templates();
+        let file = folder.path().join("main.dev.bicepparam");
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, format!("{text}\n{parameters}\n")).unwrap();
+        let arguments = [
+            "snapshot",
+            "main.dev.bicepparam",
+            "--mode=overwrite",
+            "--resource-group=g",
+            "--location=westeurope",
+        ];
+        let output = bicep(folder.path(), &arguments, &[]);
+        let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && printed.contains(expected), "{printed}");
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use xact_testkit::bicep::{Deployment, Prediction};
+use xact_testkit::bicep::{Deployment, LAKEHOUSE, Prediction, WORKSPACE};
 
 /// A variant of the deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,9 +22,14 @@ pub(crate) enum Variant {
     ScalerIdentity,
     /// The first deployment, before images exist.
     First,
+    /// Production in an existing network, with the DNS zones of another subscription.
+    Hub,
+    /// Development with parameters that no other variant sets: a lakehouse without schemas, no Application Insights, the
+    /// second key of the share, another name of the vault.
+    Changed,
 }
 
-use Variant::{Dev, First, Private, Prod, ScalerIdentity, ServicePrincipal};
+use Variant::{Changed, Dev, First, Hub, Private, Prod, ScalerIdentity, ServicePrincipal};
 
 /// The service principal of [`ServicePrincipal`], and the principals that are granted access.
 pub(crate) const TENANT: &str = "33333333-3333-4333-8333-333333333333";
@@ -32,26 +37,43 @@ pub(crate) const CLIENT: &str = "44444444-4444-4444-8444-444444444444";
 pub(crate) const OBJECT: &str = "55555555-5555-4555-8555-555555555555";
 pub(crate) const SOURCE: &str = "66666666-6666-4666-8666-666666666666";
 pub(crate) const OPERATOR: &str = "77777777-7777-4777-8777-777777777777";
+/// The existing network of [`Hub`], and the resource group of its DNS zones.
+pub(crate) const HUB_NETWORK: &str = "/subscriptions/88888888-8888-4888-8888-888888888888/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub";
+pub(crate) const HUB_ZONES: &str = "/subscriptions/99999999-9999-4999-8999-999999999999/resourceGroups/rg-dns";
 pub(crate) const PLANTED_SECRET: &str = "PLANTED-client-secret";
 
 impl Variant {
-    pub(crate) const ALL: [Self; 6] = [Dev, Prod, Private, ServicePrincipal, ScalerIdentity, First];
-    /// The variants that have container apps.
-    pub(crate) const WITH_APPS: [Self; 5] = [Dev, Prod, Private, ServicePrincipal, ScalerIdentity];
+    pub(crate) const ALL: [Self; 8] = [
+        Dev,
+        Prod,
+        Private,
+        ServicePrincipal,
+        ScalerIdentity,
+        First,
+        Hub,
+        Changed,
+    ];
+    /// The variants that have container apps of the stages.
+    pub(crate) const WITH_APPS: [Self; 7] = [Dev, Prod, Private, ServicePrincipal, ScalerIdentity, Hub, Changed];
+
+    /// Returns whether the services are reached through private endpoints only.
+    pub(crate) fn is_private(self) -> bool {
+        matches!(self, Private | Hub)
+    }
 
     /// Returns the parameter file on which the variant is based.
     fn file(self) -> &'static str {
         match self {
-            Prod | Private => "main.prod.bicepparam",
-            Dev | ServicePrincipal | ScalerIdentity | First => "main.dev.bicepparam",
+            Prod | Private | Hub => "main.prod.bicepparam",
+            Dev | ServicePrincipal | ScalerIdentity | First | Changed => "main.dev.bicepparam",
         }
     }
 
     /// Returns `dev` or `prod`.
     pub(crate) fn environment(self) -> &'static str {
         match self {
-            Prod | Private => "prod",
-            Dev | ServicePrincipal | ScalerIdentity | First => "dev",
+            Prod | Private | Hub => "prod",
+            Dev | ServicePrincipal | ScalerIdentity | First | Changed => "dev",
         }
     }
 
@@ -79,6 +101,21 @@ impl Variant {
                 .variable("XACT_SCALER_SECRET", PLANTED_SECRET),
             ScalerIdentity => of_file.parameter("scalerAuthentication", "'identity'"),
             First => of_file.variable("XACT_DEPLOY_APPS", "false"),
+            Hub => of_file.parameter("privateNetworking", "true").parameter(
+                "network",
+                format!(
+                    "{{ existingSubnets: {{ apps: '{HUB_NETWORK}/subnets/xact', endpoints: '{HUB_NETWORK}/subnets/pe' }}, \
+                     dnsZones: 'existing', dnsZonesResourceGroupId: '{HUB_ZONES}' }}"
+                ),
+            ),
+            Changed => of_file
+                .parameter(
+                    "fabric",
+                    format!("{{ workspaceId: '{WORKSPACE}', lakehouseId: '{LAKEHOUSE}', schema: '' }}"),
+                )
+                .parameter("applicationInsights", "false")
+                .parameter("cache", "{ sizeGiB: 50, sku: 'Standard_LRS', accountKey: 'key2' }")
+                .parameter("vaultNameSalt", "'again'"),
         }
     }
 
