@@ -11,8 +11,8 @@ param environmentName = 'prod'
 param fabric = {
   workspaceId: readEnvironmentVariable('XACT_FABRIC_WORKSPACE_ID')
   lakehouseId: readEnvironmentVariable('XACT_FABRIC_LAKEHOUSE_ID')
-  // Empty if the lakehouse was made without schemas.
-  schema: 'dbo'
+  // XACT_FABRIC_SCHEMA= (empty) if the lakehouse was made without schemas.
+  schema: readEnvironmentVariable('XACT_FABRIC_SCHEMA', 'dbo')
 }
 
 param imageTag = readEnvironmentVariable('XACT_IMAGE_TAG')

@@ -42,6 +42,7 @@ pub fn command(folder: &Path, arguments: &[&str]) -> Result<Command> {
         .args(arguments)
         // Variables of the user's own deployments must not influence the tests.
         .env_remove("XACT_DEPLOY_APPS")
+        .env_remove("XACT_FABRIC_SCHEMA")
         .env_remove("XACT_SCALER_SECRET")
         .envs([
             ("XACT_FABRIC_WORKSPACE_ID", WORKSPACE),

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use xact_testkit::bicep::{Deployment, LAKEHOUSE, Prediction, WORKSPACE};
+use xact_testkit::bicep::{Deployment, Prediction};
 
 /// A variant of the deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,10 +109,7 @@ impl Variant {
                 ),
             ),
             Changed => of_file
-                .parameter(
-                    "fabric",
-                    format!("{{ workspaceId: '{WORKSPACE}', lakehouseId: '{LAKEHOUSE}', schema: '' }}"),
-                )
+                .variable("XACT_FABRIC_SCHEMA", "")
                 .parameter("applicationInsights", "false")
                 .parameter("cache", "{ sizeGiB: 50, sku: 'Standard_LRS', accountKey: 'key2' }")
                 .parameter("vaultNameSalt", "'again'"),
