@@ -57,7 +57,7 @@ var configuration = {
     // Every record has spans: all of them would cost more than the rest of the logs.
     probabilistic_sampler: { sampling_percentage: 5 }
     // Application Insights adds values up, so each must be the change since the one before.
-    cumulativetodelta: { max_stale: '1h' }
+    cumulativetodelta: { max_staleness: '1h' }
     batch: {}
   }
   // It reads APPLICATIONINSIGHTS_CONNECTION_STRING:
