@@ -42,11 +42,11 @@ fn every_server_has_a_health_check() {
             "{name}"
         );
         if let Some(handler) = handler(service).filter(|_| !is_job) {
-            let command: &[&str] = match handler {
-                "onelake-emulator" | "attachment-source" => &["CMD", "/handler", "--health"],
-                _ => &["CMD", "/handler", "--ready"],
+            let question = match handler {
+                "onelake-emulator" | "attachment-source" => "--health",
+                _ => "--ready",
             };
-            assert_eq!(&test[..3], command, "{name}");
+            assert_eq!(test[..3], ["CMD", &format!("/{handler}"), question], "{name}");
         }
     }
 }
@@ -59,6 +59,26 @@ fn ports_are_published_on_the_loopback_address_only() {
         }
         assert!(service["network_mode"] != "host", "{name}");
     }
+}
+
+#[test]
+fn no_published_port_is_the_default_of_a_well_known_program() {
+    let mut published: Vec<u16> = SERVICES
+        .values()
+        .flat_map(|service| service["ports"].as_array().into_iter().flatten())
+        .map(|port| port["published"].as_str().unwrap().parse().unwrap())
+        .collect();
+    published.sort_unstable();
+    // Azurite has 10000 to 10002, Kafka UI 8080, others 3000, 8081, 9090 and 16686. The broker keeps the port that is the
+    // programs' default; XACT_KAFKA_PORT changes it.
+    assert_eq!(published.remove(0), 9094);
+    assert!(
+        published.iter().all(|port| (17_000..17_100).contains(port)),
+        "{published:?}"
+    );
+    let count = published.len();
+    published.dedup();
+    assert_eq!(published.len(), count, "a port is published twice");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 /// The services of all profiles by name.
 pub(crate) static SERVICES: LazyLock<Map<String, Value>> = LazyLock::new(|| {
-    let output = compose(&["--profile", "*", "config", "--format", "json"]);
+    let output = compose(&["--profile", "*", "config", "--format", "json"], &[]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let stack: Value = serde_json::from_slice(&output.stdout).unwrap();
     stack["services"].as_object().unwrap().clone()
@@ -25,8 +25,8 @@ pub(crate) fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Runs `docker compose` on the file without variables that change it.
-fn compose(arguments: &[&str]) -> Output {
+/// Runs `docker compose` on the file; of the variables that change it, only the given ones are set.
+pub(crate) fn compose(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     let program = env::var("DOCKER_COMPOSE").unwrap_or_else(|_| "docker compose".to_owned());
     let mut words = program.split(' ');
     let mut command = Command::new(words.next().unwrap());
@@ -44,9 +44,12 @@ fn compose(arguments: &[&str]) -> Output {
             command.env_remove(&*name);
         }
     }
-    command.output().unwrap_or_else(|error| {
-        panic!("{program}: {error}; install Docker Compose, or name its program in DOCKER_COMPOSE (tests/run does)")
-    })
+    command
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap_or_else(|error| {
+            panic!("{program}: {error}; install Docker Compose, or name its program in DOCKER_COMPOSE (tests/run does)")
+        })
 }
 
 /// Returns a service, which must exist.
@@ -56,12 +59,17 @@ pub(crate) fn service(name: &str) -> &'static Value {
         .unwrap_or_else(|| panic!("there is no service {name}"))
 }
 
-/// Returns the `HANDLER` with which the image of a service is built, if it is built from the Dockerfile.
+/// Name of the image of all programs without variables that change it.
+pub(crate) const IMAGE: &str = "localhost/xact-pipeline/all:local";
+
+/// Returns the program of the shared image that a service runs.
 pub(crate) fn handler(service: &Value) -> Option<&str> {
-    service["build"]["args"]["HANDLER"].as_str()
+    let own = service["image"] == IMAGE;
+    own.then(|| service["entrypoint"][0].as_str()?.strip_prefix('/'))
+        .flatten()
 }
 
-/// Returns the services whose images are built from the Dockerfile.
+/// Returns the services that run a program of the shared image.
 pub(crate) fn built_services() -> impl Iterator<Item = (&'static String, &'static Value)> {
     SERVICES.iter().filter(|(_, service)| handler(service).is_some())
 }
@@ -80,11 +88,54 @@ pub(crate) fn texts(list: &Value) -> Vec<&str> {
 
 #[test]
 fn docker_compose_accepts_the_file_without_a_warning() {
-    let output = compose(&["config", "--quiet"]);
+    let output = compose(&["config", "--quiet"], &[]);
     let printed = [output.stdout, output.stderr].concat();
     assert!(
         output.status.success() && printed.is_empty(),
         "{}",
         String::from_utf8_lossy(&printed)
     );
+}
+
+#[test]
+fn one_service_gets_the_image_and_the_others_wait_for_it() {
+    // (https://github.com/docker/compose/issues/13043: builds of several services run at once, whatever the limit.)
+    for (name, service) in &*SERVICES {
+        assert_eq!(service["build"].is_null(), name != "image", "{name}");
+    }
+    let getter = service("image");
+    assert_eq!(getter["build"]["args"]["HANDLER"], "all");
+    assert_eq!(getter["build"]["dockerfile"], "Dockerfile");
+    // Pulled first, built if that fails (pkg/compose/pull.go, `isServiceImageToBuild`).
+    assert_eq!(getter["pull_policy"], "missing");
+    for (name, service) in built_services().filter(|(name, _)| *name != "image") {
+        assert_eq!(service["pull_policy"], "never", "{name}");
+        assert!(waits_for(name, "image"), "{name}");
+    }
+}
+
+/// Returns whether a service waits for another one, directly or through those that it waits for.
+fn waits_for(name: &str, other: &str) -> bool {
+    let needed = SERVICES[name]["depends_on"].as_object();
+    needed.is_some_and(|needed| needed.keys().any(|next| next == other || waits_for(next, other)))
+}
+
+#[test]
+fn a_published_image_is_named_by_variables() {
+    let variables = [
+        ("XACT_IMAGE", "ghcr.io/owner/name/all"),
+        ("XACT_IMAGE_TAG", "1.2.3"),
+        ("XACT_KAFKA_PORT", "9999"),
+    ];
+    let output = compose(&["--profile", "*", "config", "--format", "json"], &variables);
+    let stack: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let images = |image: &str| {
+        let services = stack["services"].as_object().unwrap().values();
+        services.filter(|service| service["image"] == image).count()
+    };
+    assert_eq!(images("ghcr.io/owner/name/all:1.2.3"), built_services().count());
+    let kafka = &stack["services"]["kafka"];
+    assert_eq!(kafka["ports"][0]["published"], "9999");
+    let advertised = variable(kafka, "KAFKA_ADVERTISED_LISTENERS").unwrap();
+    assert!(advertised.ends_with("OUTSIDE://localhost:9999"), "{advertised}");
 }

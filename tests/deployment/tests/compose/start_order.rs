@@ -63,7 +63,7 @@ fn a_handler_has_time_to_drain_and_to_leave_its_group() {
 #[test]
 fn the_operators_program_starts_only_on_demand() {
     let pipeline = service("pipeline");
-    assert_eq!(handler(pipeline), Some("pipeline"));
+    assert_eq!(handler(pipeline), Some("xact-pipeline"));
     assert_eq!(texts(&pipeline["profiles"]), ["tools"]);
     assert_eq!(waits(pipeline, "topics"), Some(COMPLETED));
 }
