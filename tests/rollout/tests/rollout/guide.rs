@@ -114,13 +114,16 @@ fn a_quotation_that_does_not_occur_is_detected() {
 #[test]
 fn every_variable_in_the_guide_exists() {
     // Variables of the parameter files, the systemd unit and GitHub; a value; and placeholders.
-    const OTHERS: [&str; 12] = [
+    const OTHERS: [&str; 15] = [
         "XACT_ALERT_EMAIL",
+        "XACT_IMAGE_TAG",
+        "IMAGE_REGISTRY",
         "WORKERS",
         "RUNNER",
         "RESOURCE_GROUP",
         "FABRIC_WORKSPACE_ID",
         "FABRIC_LAKEHOUSE_ID",
+        "FABRIC_SCHEMA",
         "ALERT_EMAIL",
         "VALIDATE_ATTACHMENT_URL",
         "SASL_SSL",
@@ -184,9 +187,58 @@ fn every_link_resolves() {
         if let Some(heading) = target.strip_prefix('#') {
             assert!(headings.iter().any(|known| known == heading), "{target}");
         } else if !target.contains("://") {
-            assert!(path("infra").join(target).exists(), "{target}");
+            let file = target.split('#').next().unwrap();
+            assert!(path("infra").join(file).exists(), "{target}");
         }
         links += 1;
     }
     assert!(links > 10, "{links}");
+}
+
+/// GitHub's answer for a repository, and the subject of the credentials that the guide makes for it.
+#[test]
+fn credentials_have_the_subject_that_github_presents() {
+    const PREFIX: &str = "repo:OWNER@24213737/NAME@1323153730";
+    let guide = text(GUIDE);
+    let (_, commands) = split_code(&guide);
+    let setup = commands
+        .iter()
+        .find(|block| block.contains("customization/sub"))
+        .unwrap();
+    for (answer, status, subject) in [
+        // Immutable (https://github.com/Azure/azure-dev/issues/9382), and of an older repository or server.
+        (PREFIX, 0, PREFIX),
+        ("", 0, "repo:OWNER/NAME"),
+        (r#"{"message":"Not Found"}"#, 1, "repo:OWNER/NAME"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let programs = [
+            ("az", "echo \"$*\" >>\"$(dirname \"$0\")/calls\"; echo id".to_owned()),
+            (
+                "gh",
+                format!("case \"$*\" in *customization/sub*) echo '{answer}'; exit {status} ;; esac"),
+            ),
+        ];
+        for (name, program) in programs {
+            let file = folder.path().join(name);
+            std::fs::write(&file, format!("#!/bin/sh\n{program}\n")).unwrap();
+            std::fs::set_permissions(file, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        }
+        let search = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
+        let output = Command::new("bash")
+            .args(["-euo", "pipefail", "-c", setup])
+            .env("PATH", search)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let calls = std::fs::read_to_string(folder.path().join("calls")).unwrap();
+        let environments = ["images", "dev-plan", "dev", "prod-plan", "prod"];
+        assert_eq!(calls.matches("\"subject\": ").count(), environments.len());
+        for environment in environments {
+            assert!(
+                calls.contains(&format!("\"subject\": \"{subject}:environment:{environment}\"}}")),
+                "{calls}"
+            );
+        }
+    }
 }

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod guide;
+mod images;
+mod project;
 mod script;
 mod units;
 mod workflows;
