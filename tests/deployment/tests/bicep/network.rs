@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use xact_testkit::bicep::Deployment;
-
 use crate::cli::{bicep, copy_of_templates};
 use crate::snapshot::{HUB_NETWORK, HUB_ZONES, Variant, last, list, text};
+use xact_testkit::bicep::Deployment;
 
 /// Services with private endpoints: type, group, and the part of the DNS zone that is known before the deployment.
 const SERVICES: [(&str, &str, &str); 4] = [
