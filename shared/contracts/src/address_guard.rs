@@ -1,9 +1,8 @@
 //! Which resolved addresses may be connected to: only public ones.
 //!
 //! An allowed name can be made to resolve to an internal address (DNS rebinding), so the address to which the connection is
-//! pinned is checked as well. Sources: the IANA IPv4 and IPv6 Special-Purpose
-//! Address Registries (RFC 6890, updated by RFC 8190), the IPv6 Address Space registry
-//! (only `2000::/3` is assigned as global unicast), and the metadata addresses of the clouds.
+//! pinned is checked as well. Sources: the IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890, updated by RFC
+//! 8190), the IPv6 Address Space registry (only `2000::/3` is assigned as global unicast), and the clouds' metadata addresses.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -21,35 +20,43 @@ pub struct AddressRefusedError {
     pub block: &'static str,
 }
 
-struct Block<A> {
-    network: A,
-    prefix: u32,
+struct Block {
+    network: u128,
+    /// The number of bits that differ within the block.
+    host_bits: u32,
     kind: &'static str,
     name: &'static str,
 }
 
-const fn v4(a: u8, b: u8, c: u8, d: u8, prefix: u32, kind: &'static str, name: &'static str) -> Block<Ipv4Addr> {
+impl Block {
+    fn holds(&self, address: u128) -> bool {
+        address >> self.host_bits == self.network >> self.host_bits
+    }
+}
+
+const fn v4(a: u8, b: u8, c: u8, d: u8, prefix: u32, kind: &'static str, name: &'static str) -> Block {
+    let (network, host_bits) = (Ipv4Addr::new(a, b, c, d).to_bits() as u128, 32 - prefix);
     Block {
-        network: Ipv4Addr::new(a, b, c, d),
-        prefix,
+        network,
+        host_bits,
         kind,
         name,
     }
 }
 
-const fn v6(network: [u16; 8], prefix: u32, kind: &'static str, name: &'static str) -> Block<Ipv6Addr> {
-    let [a, b, c, d, e, f, g, h] = network;
+const fn v6([a, b, c, d, e, f, g, h]: [u16; 8], prefix: u32, kind: &'static str, name: &'static str) -> Block {
+    let (network, host_bits) = (Ipv6Addr::new(a, b, c, d, e, f, g, h).to_bits(), 128 - prefix);
     Block {
-        network: Ipv6Addr::new(a, b, c, d, e, f, g, h),
-        prefix,
+        network,
+        host_bits,
         kind,
         name,
     }
 }
 
-/// Single addresses come before the blocks that contain them, for a more specific message.
+/// The first block that holds an address counts, so the smaller ones stand first.
 #[rustfmt::skip] // One block a line, as in the registry.
-const V4_BLOCKS: [Block<Ipv4Addr>; 20] = [
+const V4_BLOCKS: [Block; 20] = [
     v4(169, 254, 169, 254, 32, "a cloud metadata service", "169.254.169.254/32, AWS, Azure and GCP"),
     v4(169, 254, 170, 2, 32, "a cloud metadata service", "169.254.170.2/32, AWS ECS"),
     v4(168, 63, 129, 16, 32, "a cloud metadata service", "168.63.129.16/32, Azure wire server"),
@@ -74,7 +81,7 @@ const V4_BLOCKS: [Block<Ipv4Addr>; 20] = [
 
 /// Forms that embed an IPv4 address are refused entirely: they have no legitimate use in public DNS.
 #[rustfmt::skip]
-const V6_BLOCKS: [Block<Ipv6Addr>; 18] = [
+const V6_BLOCKS: [Block; 21] = [
     v6([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254], 128, "a cloud metadata service", "fd00:ec2::254/128, AWS"),
     v6([0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254], 128, "a cloud metadata service", "fd20:ce::254/128, GCP"),
     v6([0; 8], 128, "unspecified", "::/128, RFC 4291"),
@@ -93,41 +100,23 @@ const V6_BLOCKS: [Block<Ipv6Addr>; 18] = [
     v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10, "link-local", "fe80::/10, RFC 4291"),
     v6([0xfec0, 0, 0, 0, 0, 0, 0, 0], 10, "site-local", "fec0::/10, RFC 3879"),
     v6([0xff00, 0, 0, 0, 0, 0, 0, 0], 8, "multicast", "ff00::/8, RFC 4291"),
+    // All that is left outside of 2000::/3, the only addresses that IANA assigns to networks.
+    v6([0; 8], 3, "not global unicast", "outside 2000::/3, RFC 4291"),
+    v6([0x4000, 0, 0, 0, 0, 0, 0, 0], 2, "not global unicast", "outside 2000::/3, RFC 4291"),
+    v6([0x8000, 0, 0, 0, 0, 0, 0, 0], 1, "not global unicast", "outside 2000::/3, RFC 4291"),
 ];
-
-/// The addresses that IANA assigns to networks; any other is refused even if no block above contains it.
-const GLOBAL_UNICAST: Block<Ipv6Addr> = v6(
-    [0x2000, 0, 0, 0, 0, 0, 0, 0],
-    3,
-    "not global unicast",
-    "outside 2000::/3, RFC 4291",
-);
 
 /// Checks that an address is public.
 ///
 /// # Errors
 /// The registered block that it belongs to.
 pub fn check_public(address: IpAddr) -> Result<(), AddressRefusedError> {
-    let refuse = |kind, block| Err(AddressRefusedError { address, kind, block });
-    match address {
-        IpAddr::V4(v4) => match V4_BLOCKS.iter().find(|block| holds_v4(block, v4)) {
-            Some(block) => refuse(block.kind, block.name),
-            None => Ok(()),
-        },
-        IpAddr::V6(v6) => match V6_BLOCKS.iter().find(|block| holds_v6(block, v6)) {
-            Some(block) => refuse(block.kind, block.name),
-            None if !holds_v6(&GLOBAL_UNICAST, v6) => refuse(GLOBAL_UNICAST.kind, GLOBAL_UNICAST.name),
-            None => Ok(()),
-        },
+    let (blocks, bits): (&[Block], u128) = match address {
+        IpAddr::V4(v4) => (&V4_BLOCKS, v4.to_bits().into()),
+        IpAddr::V6(v6) => (&V6_BLOCKS, v6.to_bits()),
+    };
+    match blocks.iter().find(|block| block.holds(bits)) {
+        Some(&Block { kind, name: block, .. }) => Err(AddressRefusedError { address, kind, block }),
+        None => Ok(()),
     }
-}
-
-fn holds_v4(block: &Block<Ipv4Addr>, address: Ipv4Addr) -> bool {
-    let shift = 32 - block.prefix;
-    address.to_bits() >> shift == block.network.to_bits() >> shift
-}
-
-fn holds_v6(block: &Block<Ipv6Addr>, address: Ipv6Addr) -> bool {
-    let shift = 128 - block.prefix;
-    address.to_bits() >> shift == block.network.to_bits() >> shift
 }

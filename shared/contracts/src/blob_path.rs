@@ -157,13 +157,9 @@ fn folded(name: &str) -> String {
 /// Returns `name`, or the first of its variations that is not taken.
 fn free_name(name: &str, media_id: Uuid, taken: &HashMap<String, Uuid>) -> String {
     let is_free = |name: &String| !taken.contains_key(&folded(name));
-    let name = name.to_owned();
-    if is_free(&name) {
-        return name;
-    }
-    let (stem, extension) = match split_extension(&name) {
+    let (stem, extension) = match split_extension(name) {
         Some((stem, extension)) => (stem, format!(".{extension}")),
-        None => (name.as_str(), String::new()),
+        None => (name, String::new()),
     };
     let id = media_id.simple().to_string();
     // Eight digits suffice unless a file is named after them; then more digits, then a count.
@@ -171,11 +167,9 @@ fn free_name(name: &str, media_id: Uuid, taken: &HashMap<String, Uuid>) -> Strin
         .into_iter()
         .map(|digits| format!("-{}{extension}", &id[..digits]));
     let by_count = (2_u64..).map(|count| format!("-{id}-{count}{extension}"));
-    by_id
-        .chain(by_count)
-        .map(|suffix| shortened(stem, &suffix))
-        .find(is_free)
-        .unwrap_or(name)
+    let variations = by_id.chain(by_count).map(|suffix| shortened(stem, &suffix));
+    let mut names = std::iter::once(name.to_owned()).chain(variations);
+    names.find(is_free).unwrap_or_else(|| name.to_owned())
 }
 
 /// Returns `stem` and `suffix`, with the stem truncated at a character boundary so that both fit.
@@ -208,15 +202,10 @@ fn is_refused(c: char) -> bool {
 
 /// Whether it is a device name of Windows, with or without an extension.
 fn is_reserved(name: &str) -> bool {
-    let stem = name
-        .split('.')
-        .next()
-        .unwrap_or_default()
-        .trim_end_matches(' ')
-        .to_ascii_uppercase();
-    let numbered = |device: &str| {
-        stem.strip_prefix(device)
-            .is_some_and(|number| matches!(number.as_bytes(), [b'1'..=b'9']))
-    };
-    matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL") || numbered("COM") || numbered("LPT")
+    let stem = name.split('.').next().unwrap_or_default().trim_end_matches(' ');
+    match stem.to_ascii_uppercase().as_bytes() {
+        b"CON" | b"PRN" | b"AUX" | b"NUL" => true,
+        [device @ .., b'1'..=b'9'] => matches!(device, b"COM" | b"LPT"),
+        _ => false,
+    }
 }

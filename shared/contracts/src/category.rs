@@ -67,9 +67,7 @@ mod tests {
             assert_eq!(json, format!("\"{category}\""));
             assert_eq!(serde_json::from_str::<Category>(&json).unwrap(), category);
         }
-        assert_eq!(
-            serde_json::from_str::<Category>("\"from_a_later_version\"").unwrap(),
-            Category::Unknown
-        );
+        let later: Category = serde_json::from_str("\"from_a_later_version\"").unwrap();
+        assert_eq!(later, Category::Unknown);
     }
 }

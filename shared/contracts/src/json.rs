@@ -4,13 +4,11 @@
 //! - [`Object`] finds a member by its name, in any spelling, and returns its value as it is written
 //! - [`Kind`], [`text_of`], [`string`] and [`read`] interpret one value
 
-mod limits;
 mod object;
 pub(crate) mod surrogates;
 mod text;
 mod value;
 
-pub use limits::MAX_VALUES;
 pub use object::{Object, is_same_name};
-pub use text::{as_written, readable};
+pub use text::{MAX_VALUES, as_written, readable};
 pub use value::{Kind, read, string, text_of};

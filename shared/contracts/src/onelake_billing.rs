@@ -28,5 +28,5 @@ mod class;
 mod operation;
 
 pub use bill::{Bill, Charge};
-pub use class::{BODY_UNIT_BYTES, BillingClass, Capacity, MICROS_PER_CU_SECOND, cu_seconds};
-pub use operation::{Operation, Protocol, UnknownOperation, UnknownProtocol};
+pub use class::{BillingClass, Capacity, cu_seconds};
+pub use operation::{Operation, Protocol, UnknownOperationError, UnknownProtocolError};

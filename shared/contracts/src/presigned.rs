@@ -105,7 +105,7 @@ pub fn expiry(url: &Url) -> Option<Expiry> {
         (PresignedKind::S3, s3_v4),
         (PresignedKind::S3, s3_v2),
         (PresignedKind::ClaimX, claimx),
-        (PresignedKind::AzureSas, azure_sas),
+        (PresignedKind::AzureSas, |query| azure_time(query, "se")),
     ];
     readers.into_iter().find_map(|(kind, read)| {
         let expires_at = read(&query).filter(time::is_of_our_era)?;
@@ -142,10 +142,6 @@ fn claimx(query: &Query) -> Option<Timestamp> {
     Timestamp::from_millisecond(system_date.checked_add(valid_for)?).ok()
 }
 
-fn azure_sas(query: &Query) -> Option<Timestamp> {
-    azure_time(query, "se")
-}
-
 /// Reads `st` or `se`: a date, a time in minutes, or full RFC 3339; without a zone it is UTC.
 fn azure_time(query: &Query, name: &str) -> Option<Timestamp> {
     query.get("sig")?;
@@ -177,18 +173,13 @@ struct Query(Vec<(String, String)>);
 impl Query {
     fn read(url: &Url) -> Self {
         let pairs = url.query_pairs();
-        Self(
-            pairs
-                .map(|(name, value)| (name.to_ascii_lowercase(), value.into_owned()))
-                .collect(),
-        )
+        let folded = pairs.map(|(name, value)| (name.to_ascii_lowercase(), value.into_owned()));
+        Self(folded.collect())
     }
 
     /// Returns the first value of that name.
     fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        let (_, value) = self.0.iter().find(|(key, _)| key == name)?;
+        Some(value)
     }
 }

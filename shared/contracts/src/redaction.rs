@@ -10,12 +10,10 @@
 //! | [`redact_json_text`] | JSON text, of which all else stays byte for byte the same |
 //! | [`redact_json`] | a JSON value in memory |
 
-mod error_text;
 mod json;
 mod secrets;
 mod text;
 mod urls;
 
-pub use error_text::{MAX_ERROR_CHARS, truncate_error};
 pub use json::{redact_json, redact_json_text};
-pub use text::{redact_text, redact_url};
+pub use text::{MAX_ERROR_CHARS, redact_text, redact_url, truncate_error};

@@ -189,10 +189,8 @@ impl FromStr for Stage {
     type Err = UnknownStageError;
 
     fn from_str(name: &str) -> Result<Self, UnknownStageError> {
-        STAGES
-            .iter()
-            .find(|row| row.name == name)
-            .map(|row| row.stage)
+        let row = STAGES.iter().find(|row| row.name == name);
+        row.map(|row| row.stage)
             .ok_or_else(|| UnknownStageError(name.to_owned()))
     }
 }
@@ -241,21 +239,15 @@ impl Topics {
     /// Returns the retry topics of these delays: `{pending}.retry.5m` for whole minutes, `….retry.90s` for others.
     #[must_use]
     pub fn retry_topics(pending: &str, delays: &[Duration]) -> Vec<RetryTopic> {
-        delays
-            .iter()
-            .map(|&delay| {
-                let seconds = delay.as_secs();
-                let label = if seconds > 0 && seconds.is_multiple_of(60) {
-                    format!("{}m", seconds / 60)
-                } else {
-                    format!("{seconds}s")
-                };
-                RetryTopic {
-                    name: format!("{pending}.retry.{label}"),
-                    delay,
-                }
-            })
-            .collect()
+        let label = |seconds: u64| match seconds {
+            1.. if seconds.is_multiple_of(60) => format!("{}m", seconds / 60),
+            _ => format!("{seconds}s"),
+        };
+        let topic = |&delay: &Duration| RetryTopic {
+            name: format!("{pending}.retry.{}", label(delay.as_secs())),
+            delay,
+        };
+        delays.iter().map(topic).collect()
     }
 
     /// Returns the topics of a role: one, or all retry topics.
@@ -274,19 +266,16 @@ impl Topics {
     /// Returns every topic with its role, upstream first.
     #[must_use]
     pub fn all(&self) -> Vec<(TopicRole, &str)> {
-        [Raw, Pending, Cached, Results, Dlq, Retry]
-            .into_iter()
-            .flat_map(|role| self.of(role).into_iter().map(move |name| (role, name)))
-            .collect()
+        let roles = [Raw, Pending, Cached, Results, Dlq, Retry].into_iter();
+        let named = roles.flat_map(|role| self.of(role).into_iter().map(move |name| (role, name)));
+        named.collect()
     }
 
     /// Returns the role of a topic, if it is one of these.
     #[must_use]
     pub fn role_of(&self, topic: &str) -> Option<TopicRole> {
-        self.all()
-            .into_iter()
-            .find(|&(_, name)| name == topic)
-            .map(|(role, _)| role)
+        let (role, _) = self.all().into_iter().find(|&(_, name)| name == topic)?;
+        Some(role)
     }
 }
 
@@ -349,47 +338,26 @@ mod tests {
     fn nine_topics_fit_a_standard_namespace() {
         let topics = Topics::default();
         let names: Vec<_> = topics.all().into_iter().map(|(_, name)| name).collect();
-        assert_eq!(
-            names,
-            [
-                "xact.events.raw",
-                "xact.downloads.pending",
-                "xact.downloads.cached",
-                "xact.downloads.results",
-                "xact.downloads.dlq",
-                "xact.downloads.pending.retry.5m",
-                "xact.downloads.pending.retry.10m",
-                "xact.downloads.pending.retry.20m",
-                "xact.downloads.pending.retry.40m",
-            ]
-        );
+        let expected = "xact.events.raw xact.downloads.pending xact.downloads.cached xact.downloads.results \
+            xact.downloads.dlq xact.downloads.pending.retry.5m xact.downloads.pending.retry.10m \
+            xact.downloads.pending.retry.20m xact.downloads.pending.retry.40m";
+        assert_eq!(names.join(" "), expected);
     }
 
     #[test]
     fn default_groups() {
         let groups = Groups::default();
         let names: Vec<_> = Stage::all().map(|stage| groups.of(stage)).collect();
-        assert_eq!(
-            names,
-            [
-                "xact-event-ingester",
-                "xact-event-writer",
-                "xact-download-worker",
-                "xact-upload-worker",
-                "xact-result-processor",
-                "xact-retry-scheduler",
-                "xact-dlq-handler",
-            ]
-        );
+        let expected = "xact-event-ingester xact-event-writer xact-download-worker xact-upload-worker \
+            xact-result-processor xact-retry-scheduler xact-dlq-handler";
+        assert_eq!(names.join(" "), expected);
     }
 
     #[test]
     fn delays_of_whole_minutes_are_named_in_minutes_others_in_seconds() {
         let delays = [1, 60, 90, 0].map(Duration::from_secs);
-        let names: Vec<_> = Topics::retry_topics("p", &delays)
-            .into_iter()
-            .map(|topic| topic.name)
-            .collect();
+        let topics = Topics::retry_topics("p", &delays);
+        let names: Vec<_> = topics.iter().map(|topic| &topic.name).collect();
         assert_eq!(names, ["p.retry.1s", "p.retry.1m", "p.retry.90s", "p.retry.0s"]);
     }
 
@@ -397,7 +365,7 @@ mod tests {
     fn the_error_for_an_unknown_worker_lists_the_known_ones() {
         let error = "uploads".parse::<Stage>().unwrap_err().to_string();
         assert!(
-            error.contains("\"uploads\"") && error.contains("result-processor"),
+            error.starts_with("there is no worker \"uploads\"; the workers are event-ingester, "),
             "{error}"
         );
     }

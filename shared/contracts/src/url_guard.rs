@@ -10,6 +10,7 @@ mod error;
 mod policy;
 mod spelling;
 
+pub(crate) use candidate::{is_scheme, is_scheme_byte};
 pub use error::UrlRefusedError;
 pub use policy::{DEFAULT_ALLOWED_HOSTS, RuleVerdict, UrlPolicy};
 pub use spelling::{MAX_URL_BYTES, location_text};

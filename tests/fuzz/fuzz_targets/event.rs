@@ -22,10 +22,7 @@ fuzz_target!(|bytes: &[u8]| {
     // What is written down of it is the same but for secrets.
     let _ = redaction::redact_json_text(&event.raw);
     for id in [&event.trace_id, &event.event_type, &event.status_subtype] {
-        assert!(
-            !id.trim().is_empty() && id.trim() == id && id.len() <= MAX_ID_BYTES,
-            "{id:?}"
-        );
+        assert!(!id.is_empty() && id.trim() == id && id.len() <= MAX_ID_BYTES, "{id:?}");
     }
     let distinct: HashSet<_> = event.attachments.iter().collect();
     assert_eq!(distinct.len(), event.attachments.len());

@@ -4,7 +4,9 @@
 use libfuzzer_sys::fuzz_target;
 use url::Url;
 
-use xact_contracts::file_rules::{FileRefusedError, FileType, compare, extension_of, file_type_label, named_type, type_in_disposition};
+use xact_contracts::file_rules::{
+    FileRefusedError, FileType, compare, extension_of, file_type_label, named_type, type_in_disposition,
+};
 use xact_fuzz::halves;
 
 fuzz_target!(|text: &str| {
@@ -23,7 +25,7 @@ fuzz_target!(|text: &str| {
     match named_type(&url) {
         Ok(Some(kind)) => assert_eq!(FileType::from_extension(&label), Some(kind)),
         Ok(None) | Err(FileRefusedError::NoFile) => assert_eq!((label.as_str(), extension_of(&url)), ("UNKNOWN", None)),
-        Err(FileRefusedError::UnknownExtension { extension }) => {
+        Err(FileRefusedError::UnknownExtension(extension)) => {
             assert_eq!(extension.to_ascii_uppercase(), label);
             assert_eq!(FileType::from_extension(&extension), None);
         }

@@ -4,16 +4,11 @@ use percent_encoding::percent_decode_str;
 
 /// Returns the file name without folders, preferring the extended form; `None` without one.
 pub(super) fn file_name(header: &str) -> Option<String> {
-    let parameters: Vec<(String, String)> = split_outside_quotes(header, ';')
-        .into_iter()
-        .filter_map(|parameter| {
-            let (name, value) = parameter.split_once('=')?;
-            Some((name.trim().to_ascii_lowercase(), value.trim().to_owned()))
-        })
-        .collect();
+    let parameters = split_outside_quotes(header, ';');
     let value = |wanted: &str| {
-        let (_, value) = parameters.iter().find(|(name, _)| name == wanted)?;
-        Some(value.as_str())
+        let mut pairs = parameters.iter().filter_map(|parameter| parameter.split_once('='));
+        let (_, value) = pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted))?;
+        Some(value.trim())
     };
     let extended = value("filename*").and_then(decode_extended);
     let name = extended.or_else(|| value("filename").map(unquoted))?;

@@ -11,15 +11,9 @@ pub enum FileRefusedError {
         accepted_extensions()
     )]
     NoFile,
-    /// An extension that is not accepted.
-    #[error(
-        "files of type `{extension}` are not accepted; accepted are {}",
-        accepted_extensions()
-    )]
-    UnknownExtension {
-        /// The extension, lower-case.
-        extension: String,
-    },
+    /// An extension that is not accepted, in lower case.
+    #[error("files of type `{0}` are not accepted; accepted are {}", accepted_extensions())]
+    UnknownExtension(String),
     /// A text that the server declares as an active type, which browsers or systems run.
     #[error(
         "the server declares the file as `{declared}`, and nothing in it shows that it is a {expected} file; the attachment source must send one that fits, or application/octet-stream"
@@ -33,21 +27,15 @@ pub enum FileRefusedError {
     /// A file without content.
     #[error("the file is empty")]
     Empty,
-    /// An executable.
-    #[error("the file is {found}; executables are never accepted")]
-    Executable {
-        /// What kind of executable.
-        found: &'static str,
-    },
-    /// A web page instead of another file, usually an error page.
+    /// An executable of this kind.
+    #[error("the file is {0}; executables are never accepted")]
+    Executable(&'static str),
+    /// A web page instead of another file, usually an error page. The kind is that of the file's name; `None` without one.
     #[error(
         "the file is an HTML page instead of a {} file: the attachment source probably answered with an error page",
-        name_of(*expected)
+        .0.map_or_else(|| "picture, film or document".to_owned(), |kind| kind.to_string())
     )]
-    HtmlPage {
-        /// The kind of the file's name; `None` without one.
-        expected: Option<FileType>,
-    },
+    HtmlPage(Option<FileType>),
     /// Content that proves no accepted kind and does not fit the name.
     #[error("the file's first bytes are {found}, not those of a {expected} file or of another accepted kind")]
     Content {
@@ -56,15 +44,12 @@ pub enum FileRefusedError {
         /// The kind of the file's name.
         expected: FileType,
     },
-    /// Content that proves no accepted kind, of a file without a name.
+    /// Content of this format, which proves no accepted kind, of a file without a name.
     #[error(
-        "neither the URL nor the server's Content-Disposition names the file's type, and its first bytes ({found}) are those of no accepted kind; accepted are {}",
+        "neither the URL nor the server's Content-Disposition names the file's type, and its first bytes ({0}) are those of no accepted kind; accepted are {}",
         accepted_extensions()
     )]
-    Unnamed {
-        /// Their format.
-        found: &'static str,
-    },
+    Unnamed(&'static str),
 }
 
 impl FileRefusedError {
@@ -72,13 +57,9 @@ impl FileRefusedError {
     pub(super) fn content(named: Option<FileType>, found: &'static str) -> Self {
         match named {
             Some(expected) => Self::Content { found, expected },
-            None => Self::Unnamed { found },
+            None => Self::Unnamed(found),
         }
     }
-}
-
-fn name_of(expected: Option<FileType>) -> String {
-    expected.map_or_else(|| "picture, film or document".to_owned(), |kind| kind.to_string())
 }
 
 fn accepted_extensions() -> String {

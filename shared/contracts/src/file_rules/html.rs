@@ -48,9 +48,6 @@ pub(super) fn is_page(expected: Option<FileType>, head: &[u8]) -> bool {
 /// Returns the name of the element at the start of a lower-case text; `None` if the head ends inside it.
 fn first_tag(text: &str) -> Option<&str> {
     let tag = text.strip_prefix('<')?;
-    let name = tag
-        .split(|c: char| c.is_whitespace() || c == '>' || c == '/')
-        .next()
-        .unwrap_or_default();
-    (name.len() < tag.len()).then_some(name)
+    let end = tag.find(|c: char| c.is_whitespace() || c == '>' || c == '/')?;
+    Some(&tag[..end])
 }

@@ -13,25 +13,6 @@ const AMONG_FILMS: [&[u8; 4]; 21] = [
     b"pdin", b"junk", b"PICT", b"pict", b"prfl", b"bloc", b"thum", b"imda", b"ctab",
 ];
 
-/// Brands of pictures that are encoded with HEVC, and their types.
-const HEVC_PICTURES: [(&[u8; 4], &str); 8] = [
-    (b"heic", "image/heic"),
-    (b"heix", "image/heic"),
-    (b"heim", "image/heic"),
-    (b"heis", "image/heic"),
-    (b"hevc", "image/heic-sequence"),
-    (b"hevx", "image/heic-sequence"),
-    (b"hevm", "image/heic-sequence"),
-    (b"hevs", "image/heic-sequence"),
-];
-
-/// Brands of pictures whose encoding only the other brands show, and their types.
-const PICTURES: [(&[u8; 4], &str); 3] = [
-    (b"mif1", "image/heif"),
-    (b"mif2", "image/heif"),
-    (b"msf1", "image/heif-sequence"),
-];
-
 /// Brands of pictures that are not accepted: AVIF and camera raw formats.
 const FOREIGN_PICTURES: [&[u8; 4]; 4] = [b"avif", b"avis", b"crx ", b"jp2 "];
 
@@ -105,24 +86,29 @@ fn of_brands(brands: &[[u8; 4]]) -> Option<Proof> {
     let Some(major) = brands.first() else {
         return Some(of_film(false));
     };
-    let picture = |known: &[(&[u8; 4], &'static str)], brand: &[u8; 4]| {
-        known
-            .iter()
-            .find(|(name, _)| *name == brand)
-            .map(|(_, media_type)| *media_type)
-    };
-    if let Some(media_type) = picture(&HEVC_PICTURES, major) {
+    if let Some(media_type) = hevc_picture(major) {
         return Some(Proof::with_media_type(FileType::Heic, media_type));
     }
-    if FOREIGN_PICTURES.contains(&major) {
-        return None;
+    let media_type = match major {
+        foreign if FOREIGN_PICTURES.contains(&foreign) => return None,
+        b"qt  " => return Some(Proof::of(FileType::Mov)),
+        // Only the other brands show how these are encoded.
+        b"mif1" | b"mif2" => "image/heif",
+        b"msf1" => "image/heif-sequence",
+        _ => return Some(Proof::of(FileType::Mp4)),
+    };
+    let is_hevc = brands.iter().any(|brand| hevc_picture(brand).is_some());
+    let is_foreign = brands.iter().any(|brand| FOREIGN_PICTURES.contains(&brand));
+    (is_hevc || !is_foreign).then_some(Proof::with_media_type(FileType::Heic, media_type))
+}
+
+/// Returns the type of a picture that is encoded with HEVC, by its brand.
+const fn hevc_picture(brand: &[u8; 4]) -> Option<&'static str> {
+    match brand {
+        b"heic" | b"heix" | b"heim" | b"heis" => Some("image/heic"),
+        b"hevc" | b"hevx" | b"hevm" | b"hevs" => Some("image/heic-sequence"),
+        _ => None,
     }
-    if let Some(media_type) = picture(&PICTURES, major) {
-        let is_hevc = brands.iter().any(|brand| picture(&HEVC_PICTURES, brand).is_some());
-        let is_foreign = brands.iter().any(|brand| FOREIGN_PICTURES.contains(&brand));
-        return (is_hevc || !is_foreign).then_some(Proof::with_media_type(FileType::Heic, media_type));
-    }
-    Some(Proof::of(if major == b"qt  " { FileType::Mov } else { FileType::Mp4 }))
 }
 
 /// Returns the kind of a film without brands: early QuickTime, or a fragment, which only MP4 has.

@@ -54,22 +54,20 @@ pub fn judge(named: Option<FileType>, declared: Option<&str>, head: &[u8]) -> Re
         return Err(FileRefusedError::Empty);
     }
     if let Some(found) = executable::find(head) {
-        return Err(FileRefusedError::Executable { found });
+        return Err(FileRefusedError::Executable(found));
     }
     if let Some(proof) = proof(named, head)? {
-        // Refuses a picture or document that a PDF reader would open as another document.
-        if named == Some(FileType::Pdf) && proof.file_type != FileType::Pdf && pdf::has_header(head) {
-            return Err(FileRefusedError::content(named, describe(head)));
-        }
+        // A picture or document that a PDF reader would open as another document.
+        let is_other_pdf = named == Some(FileType::Pdf) && proof.file_type != FileType::Pdf && pdf::has_header(head);
         // A page is the only accepted kind whose name makes programs run its content. Nothing else is stored under that
         // name, so that no picture can be a page as well.
-        if named == Some(FileType::Html) {
+        if is_other_pdf || named == Some(FileType::Html) {
             return Err(FileRefusedError::content(named, describe(head)));
         }
         return Ok(judged(proof, named, declared));
     }
     if named != Some(FileType::Html) && html::is_page(named, head) {
-        return Err(FileRefusedError::HtmlPage { expected: named });
+        return Err(FileRefusedError::HtmlPage(named));
     }
     let proof = as_text(named, head)?;
     if declared::compare(proof.file_type, declared) == Declared::Active {

@@ -31,28 +31,18 @@ enum Named {
 impl Named {
     fn read(url: &Url) -> Self {
         let path = file_name_of(url);
-        let in_path = path.as_deref().and_then(extension);
-        let in_query: Vec<(bool, String)> = names_in_query(url)
-            .filter_map(|(is_file, name)| Some((is_file, extension(&name)?)))
-            .collect();
-        let named = in_path.iter().chain(in_query.iter().map(|(_, extension)| extension));
-        let accepted = named
-            .clone()
-            .find_map(|extension| Some((extension.clone(), FileType::from_extension(extension)?)));
-        if let Some((extension, kind)) = accepted {
-            return Self::Kind(extension, kind);
+        let in_path = path.as_deref().and_then(extension).map(|extension| (true, extension));
+        let in_query = names_in_query(url).filter_map(|(is_file, name)| Some((is_file, extension(&name)?)));
+        let named: Vec<(bool, String)> = in_path.into_iter().chain(in_query).collect();
+        for (_, extension) in &named {
+            if let Some(kind) = FileType::from_extension(extension) {
+                return Self::Kind(extension.clone(), kind);
+            }
         }
         // `name=J.Smith` is not a file.
-        let of_files = in_query
-            .iter()
-            .filter(|(is_file, _)| *is_file)
-            .map(|(_, extension)| extension);
-        match in_path
-            .iter()
-            .chain(of_files)
-            .find(|extension| !names_nothing(extension))
-        {
-            Some(extension) => Self::Other(extension.clone()),
+        let other = |(is_file, extension): &(bool, String)| *is_file && !names_nothing(extension);
+        match named.into_iter().find(other) {
+            Some((_, extension)) => Self::Other(extension),
             None if path.is_some() || names_in_query(url).next().is_some() => Self::Nothing,
             None => Self::NoFile,
         }
@@ -77,7 +67,7 @@ pub fn named_type(url: &Url) -> Result<Option<FileType>, FileRefusedError> {
     match Named::read(url) {
         Named::Kind(_, kind) => Ok(Some(kind)),
         Named::Nothing => Ok(None),
-        Named::Other(extension) => Err(FileRefusedError::UnknownExtension { extension }),
+        Named::Other(extension) => Err(FileRefusedError::UnknownExtension(extension)),
         Named::NoFile => Err(FileRefusedError::NoFile),
     }
 }
@@ -113,11 +103,8 @@ pub(crate) fn stored_name(url: &Url) -> Option<String> {
         (_, Some((_, name))) => Some(name),
         // A picture that contains a program must not have a name that a web server runs.
         (Some(page), None) if SERVER_PAGES.contains(&page.as_str()) => {
-            let stem = path
-                .as_deref()
-                .and_then(split_extension)
-                .map(|(stem, _)| trim_name(stem).to_owned());
-            stem.filter(|stem| !stem.is_empty())
+            let (stem, _) = split_extension(path.as_deref()?)?;
+            Some(trim_name(stem).to_owned()).filter(|stem| !stem.is_empty())
         }
         (_, None) => path,
     }

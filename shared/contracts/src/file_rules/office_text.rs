@@ -66,14 +66,10 @@ pub(super) fn page(named: FileType, head: &[u8]) -> Option<Proof> {
         return None;
     }
     // UTF-16 is rare here, and its decoded start has the marks.
-    let is = |marks: &[&[u8]]| {
-        marks
-            .iter()
-            .any(|mark| contains(head, mark) || contains(text.as_bytes(), mark))
-    };
+    let has = |mark: &&[u8]| contains(head, mark) || contains(text.as_bytes(), mark);
     let is_table = named.is_excel() && is_markup && begins_with_table(&text);
     let of_its_name = if named.is_excel() { FileType::Xls } else { FileType::Doc };
-    let (excel, word) = (is(&EXCEL_HTML), is(&WORD_HTML));
+    let (excel, word) = (EXCEL_HTML.iter().any(has), WORD_HTML.iter().any(has));
     match (excel, word) {
         (true, false) => Some(Proof::of(FileType::Xls)),
         (false, true) => Some(Proof::of(FileType::Doc)),
@@ -84,30 +80,18 @@ pub(super) fn page(named: FileType, head: &[u8]) -> Option<Proof> {
 
 /// Whether it is a MIME message of related parts (RFC 2557); error pages are not.
 fn is_web_archive(text: &str) -> bool {
-    let headers = skip_blank(text);
-    let headers = headers
-        .split_once("\n\n")
-        .or_else(|| headers.split_once("\n\r\n"))
-        .map_or(headers, |(headers, _)| headers);
-    let begins_as_message = [
-        "mime-version:",
-        "from:",
-        "subject:",
-        "content-type:",
-        "date:",
-        "message-id:",
-    ]
-    .iter()
-    .any(|name| headers.starts_with(name));
+    let text = skip_blank(text);
+    let message = text.split_once("\n\n").or_else(|| text.split_once("\n\r\n"));
+    let (headers, _) = message.unwrap_or((text, ""));
+    let (first, _) = headers.split_once(':').unwrap_or_default();
+    let begins_as_message = ["mime-version", "from", "subject", "content-type", "date", "message-id"].contains(&first);
     begins_as_message && headers.contains("mime-version:") && headers.contains("multipart/related")
 }
 
 /// Whether a page shows a table before anything else and has no script, as programs write it that export to Excel.
 fn begins_with_table(text: &str) -> bool {
-    if ["<script", "<form", "<title", "<iframe", "<h1"]
-        .iter()
-        .any(|tag| text.contains(tag))
-    {
+    let of_pages = ["<script", "<form", "<title", "<iframe", "<h1"];
+    if of_pages.iter().any(|tag| text.contains(tag)) {
         return false;
     }
     let mut rest = skip_blank(text);
@@ -133,8 +117,7 @@ fn tag_name(text: &str) -> Option<&str> {
     if tag.starts_with("!--") {
         return Some("!--");
     }
-    let end = tag
-        .char_indices()
-        .find(|(at, c)| c.is_whitespace() || *c == '>' || *c == '/' && *at > 0);
-    end.map(|(end, _)| &tag[..end])
+    let is_end = |(at, c): &(usize, char)| c.is_whitespace() || *c == '>' || *c == '/' && *at > 0;
+    let (end, _) = tag.char_indices().find(is_end)?;
+    Some(&tag[..end])
 }

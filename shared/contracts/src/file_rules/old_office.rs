@@ -60,11 +60,8 @@ impl<'a> Directory<'a> {
             _ => return None,
         };
         let sector = |number: u32| {
-            let at = usize::try_from(number)
-                .ok()?
-                .checked_add(1)?
-                .checked_mul(sector_bytes)?;
-            head.get(at..)
+            let number = usize::try_from(number).ok()?;
+            head.get(number.checked_add(1)?.checked_mul(sector_bytes)?..)
         };
         // The first allocation sector suffices for what is in the head.
         let chains = number_at(head, 76).and_then(sector).unwrap_or_default();
@@ -74,13 +71,9 @@ impl<'a> Directory<'a> {
             let Some(bytes) = sector(next) else { break };
             let bytes = &bytes[..bytes.len().min(sector_bytes)];
             directory.entries.extend(bytes.chunks_exact(ENTRY_BYTES));
-            let Some(following) = usize::try_from(next)
-                .ok()
-                .and_then(|next| number_at(chains, next.checked_mul(4)?))
-            else {
-                break;
-            };
-            next = following;
+            let index = usize::try_from(next).ok();
+            let following = index.and_then(|index| number_at(chains, index.checked_mul(4)?));
+            next = following.unwrap_or(MAX_REGULAR);
         }
         Some(directory)
     }
@@ -93,12 +86,8 @@ impl<'a> Directory<'a> {
     fn names_in_root(&self) -> Vec<String> {
         let mut names = Vec::new();
         let mut seen = vec![false; self.entries.len()];
-        let mut open: Vec<u32> = self
-            .entries
-            .first()
-            .and_then(|root| number_at(root, 76))
-            .into_iter()
-            .collect();
+        let first = self.entries.first().and_then(|root| number_at(root, 76));
+        let mut open: Vec<u32> = first.into_iter().collect();
         while let Some(number) = open.pop() {
             let index = usize::try_from(number).unwrap_or(usize::MAX);
             let (Some(entry), Some(seen)) = (self.entries.get(index), seen.get_mut(index)) else {
@@ -116,10 +105,8 @@ impl<'a> Directory<'a> {
 
 fn name_of(entry: &[u8]) -> String {
     let units = entry.get(..64).unwrap_or_default().chunks_exact(2);
-    let units: Vec<u16> = units
-        .filter_map(|unit| Some(u16::from_le_bytes(*unit.first_chunk()?)))
-        .take_while(|unit| *unit != 0)
-        .collect();
+    let units = units.map(|unit| u16::from_le_bytes([unit[0], unit[1]]));
+    let units: Vec<u16> = units.take_while(|unit| *unit != 0).collect();
     String::from_utf16_lossy(&units).to_lowercase()
 }
 

@@ -24,11 +24,8 @@ pub(super) fn has_utf16_mark(head: &[u8]) -> bool {
 pub(super) fn is_full_of_binary(head: &[u8]) -> bool {
     let head = &head[..head.len().min(TEXT_BYTES)];
     let at = |parity: usize| {
-        head.iter()
-            .skip(parity)
-            .step_by(2)
-            .filter(|byte| is_binary(**byte))
-            .count()
+        let every_second = head.iter().skip(parity).step_by(2);
+        every_second.filter(|byte| is_binary(**byte)).count()
     };
     !has_utf16_mark(head) && at(0).min(at(1)) * 64 > head.len()
 }

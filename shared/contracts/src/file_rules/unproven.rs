@@ -15,24 +15,22 @@ pub(super) fn binary_format(head: &[u8]) -> Option<&'static str> {
     if is_plain(head) {
         return None;
     }
-    if let Some((_, name)) = SIGNATURES
+    let known = SIGNATURES
         .into_iter()
-        .find(|(signature, _)| head.starts_with(signature))
-    {
+        .find(|(signature, _)| head.starts_with(signature));
+    if let Some((_, name)) = known {
         return Some(name);
     }
     // `infer` classifies text by its markup, whatever else is in it.
-    infer::get(head)
-        .filter(|kind| kind.matcher_type() != infer::MatcherType::Text)
-        .map(|kind| kind.mime_type())
+    let inferred = infer::get(head).filter(|kind| kind.matcher_type() != infer::MatcherType::Text);
+    inferred.map(|kind| kind.mime_type())
 }
 
 /// Describes the first bytes.
 pub(super) fn describe(head: &[u8]) -> &'static str {
-    let unknown = if is_plain(head) {
-        "plain text"
-    } else {
-        "of no known format"
-    };
-    binary_format(head).unwrap_or(unknown)
+    match binary_format(head) {
+        Some(format) => format,
+        None if is_plain(head) => "plain text",
+        None => "of no known format",
+    }
 }

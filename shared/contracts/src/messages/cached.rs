@@ -33,18 +33,10 @@ pub struct CachedDownload {
     /// Size of the file in bytes.
     pub bytes_downloaded: u64,
     /// Registered media type if the content proves the kind, else the type that the server declared.
-    #[serde(
-        default,
-        deserialize_with = "fields::optional",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "fields::text", skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
     /// Type that the server declared, if it does not fit the content.
-    #[serde(
-        default,
-        deserialize_with = "fields::optional",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "fields::text", skip_serializing_if = "Option::is_none")]
     pub declared_content_type: Option<String>,
     /// Hash of the file in hexadecimal.
     #[serde(deserialize_with = "fields::required")]
@@ -59,20 +51,16 @@ pub struct CachedDownload {
     #[serde(deserialize_with = "fields::required")]
     pub assignment_id: String,
     /// Version of the estimate.
-    #[serde(
-        default,
-        deserialize_with = "fields::optional",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "fields::text", skip_serializing_if = "Option::is_none")]
     pub estimate_version: Option<String>,
     /// Number of failed attempts before this download.
     #[serde(default, deserialize_with = "fields::count")]
     pub retry_count: u32,
     /// Domain of the event: `xact`.
-    #[serde(default, deserialize_with = "fields::optional")]
+    #[serde(default, deserialize_with = "fields::text")]
     pub event_type: Option<String>,
     /// Subtype of the event.
-    #[serde(default, deserialize_with = "fields::optional")]
+    #[serde(default, deserialize_with = "fields::text")]
     pub event_subtype: Option<String>,
     /// Timestamp of the event.
     #[serde(with = "time")]
@@ -193,14 +181,9 @@ mod tests {
 
     #[test]
     fn the_task_survives_the_cache() {
-        let cached = CachedDownload::of_task(
-            a_task(),
-            "13/13bb61f0".to_owned(),
-            5,
-            Some("application/pdf".to_owned()),
-            "00".to_owned(),
-            "2024-12-31T12:00:01Z".parse().unwrap(),
-        );
+        let at = "2024-12-31T12:00:01Z".parse().unwrap();
+        let content_type = Some("application/pdf".to_owned());
+        let cached = CachedDownload::of_task(a_task(), "13/1".to_owned(), 5, content_type, "00".to_owned(), at);
         let read = CachedDownload::decode(&encode(&cached)).unwrap();
         assert_eq!(read, cached);
         assert_eq!(read.to_task(), a_task());

@@ -47,10 +47,10 @@ impl Payload {
     #[must_use]
     pub fn of_bytes(bytes: &[u8]) -> Self {
         let encoded_length = bytes.len().div_ceil(3) * 4;
-        let text = std::str::from_utf8(bytes)
-            .ok()
-            .filter(|text| escaped_length(text) <= encoded_length.max(MAX_PAYLOAD_BYTES / 100));
-        if let Some(text) = text.filter(|text| escaped_length(text) <= MAX_PAYLOAD_BYTES) {
+        let max_length = encoded_length.clamp(MAX_PAYLOAD_BYTES / 100, MAX_PAYLOAD_BYTES);
+        if let Ok(text) = std::str::from_utf8(bytes)
+            && escaped_length(text) <= max_length
+        {
             return Self {
                 text: text.to_owned(),
                 encoding: None,
@@ -68,34 +68,25 @@ impl Payload {
 
 /// Returns the length of the text as a JSON string, without quotes.
 fn escaped_length(text: &str) -> usize {
-    text.bytes()
-        .map(|byte| match byte {
-            b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
-            0..0x20 => 6,
-            _ => 1,
-        })
-        .sum()
+    let escaped = text.bytes().map(|byte| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
+        0..0x20 => 6,
+        _ => 1,
+    });
+    escaped.sum()
 }
 
 /// One dead letter. Topic: dlq.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DeadLetter {
     /// Id of the event, if the message could be decoded.
-    #[serde(
-        default,
-        deserialize_with = "fields::optional",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "fields::text", skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<String>,
     /// Id of the attachment, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_id: Option<Uuid>,
     /// URL of the attachment without its query string.
-    #[serde(
-        default,
-        deserialize_with = "fields::optional",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "fields::text", skip_serializing_if = "Option::is_none")]
     pub attachment_url: Option<String>,
     /// Stage that wrote the dead letter.
     #[serde(deserialize_with = "fields::required")]
@@ -213,24 +204,26 @@ impl Message for DeadLetter {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
     use crate::messages::encode;
 
-    fn source() -> SourceRecord {
-        SourceRecord {
+    pub(in crate::messages) fn letter_of(bytes: &[u8], trace_id: Option<&str>) -> DeadLetter {
+        let source = SourceRecord {
             topic: "xact.events.raw".to_owned(),
             partition: 1,
             offset: 7,
             timestamp: None,
-        }
+        };
+        let problem = Problem::new(Category::Permanent, "unreadable");
+        let trace_id = trace_id.map(str::to_owned);
+        DeadLetter::of_payload(bytes, trace_id, &problem, "download", source, Timestamp::UNIX_EPOCH)
     }
 
     #[test]
     fn large_messages_are_kept_whole_where_they_fit_and_marked_where_they_do_not() {
-        let problem = Problem::new(Category::Permanent, "unreadable");
         for (bytes, cut) in [
             (vec![b'x'; 900_000], None),
             // Escaped it is twice as long; as base64 only a third longer, and fits.
@@ -239,7 +232,7 @@ mod tests {
             (vec![1; 1_000_000], Some(1_000_000)),
             (vec![b'x'; 1_000_000], Some(1_000_000)),
         ] {
-            let letter = DeadLetter::of_payload(&bytes, None, &problem, "download", source(), Timestamp::UNIX_EPOCH);
+            let letter = letter_of(&bytes, None);
             assert_eq!(letter.original_cut_from, cut);
             assert!(encode(&letter).len() < 950_000);
             let kept = letter.original_bytes().unwrap().unwrap();
@@ -251,8 +244,7 @@ mod tests {
     proptest! {
         #[test]
         fn unreadable_bytes_survive_exactly(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let problem = Problem::new(Category::Permanent, "unreadable");
-            let letter = DeadLetter::of_payload(&bytes, None, &problem, "download", source(), Timestamp::UNIX_EPOCH);
+            let letter = letter_of(&bytes, None);
             let read = DeadLetter::decode(&encode(&letter)).unwrap();
             prop_assert_eq!(read.original_bytes().unwrap().unwrap(), bytes);
             prop_assert_eq!(read, letter);

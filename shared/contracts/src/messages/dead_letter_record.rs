@@ -79,29 +79,13 @@ impl Message for DeadLetterRecord {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
+    use super::super::dead_letter::tests::letter_of;
     use super::*;
-    use crate::category::Category;
-    use crate::messages::{Problem, SourceRecord, encode};
+    use crate::messages::encode;
 
     #[test]
     fn a_record_is_a_letter_or_foreign_or_a_tombstone() {
-        let source = SourceRecord {
-            topic: "xact.events.raw".to_owned(),
-            partition: 0,
-            offset: 1,
-            timestamp: None,
-        };
-        let problem = Problem::new(Category::Permanent, "unreadable");
-        let letter = DeadLetter::of_payload(
-            b"x",
-            Some("t".to_owned()),
-            &problem,
-            "download",
-            source,
-            Timestamp::UNIX_EPOCH,
-        );
+        let letter = letter_of(b"x", Some("t"));
         let record = DeadLetterRecord::decode(&encode(&letter)).unwrap();
         assert_eq!((record.letter(), record.trace_id()), (Some(&letter), "t"));
         assert_eq!(record.original_bytes().unwrap().unwrap(), b"x");
@@ -113,11 +97,8 @@ mod tests {
 
         assert_eq!(DeadLetterRecord::decode(b"").unwrap(), DeadLetterRecord::Tombstone);
         assert_eq!(DeadLetterRecord::of_value(None), DeadLetterRecord::Tombstone);
+        // An empty value is not a tombstone.
         let empty = DeadLetterRecord::of_value(Some(Vec::new()));
-        assert_eq!(
-            empty.original_bytes().unwrap(),
-            Some(Vec::new()),
-            "an empty value is not a tombstone"
-        );
+        assert_eq!(empty.original_bytes().unwrap(), Some(Vec::new()));
     }
 }

@@ -96,11 +96,8 @@ impl Event {
         let Ok(object) = Object::parse(object.get()) else {
             return Err(format!("expected an object, found {}", json::Kind::of(object)));
         };
-        let required = |names: &[&str]| {
-            object
-                .text(names)
-                .ok_or_else(|| format!("{} is missing or blank", names.join(" / ")))
-        };
+        let missing = |names: &[&str]| format!("{} is missing or blank", names.join(" / "));
+        let required = |names: &[&str]| object.text(names).ok_or_else(|| missing(names));
 
         let trace_id = required(&["trace_id", "traceId"])?;
         let event_type = required(&["event_type", "type"])?;
@@ -112,10 +109,9 @@ impl Event {
 
         let mut found = Survey::default();
         let skipped: Vec<&RawValue> = read_inner.iter().map(|(_, value)| *value).chain(read_list).collect();
-        survey::survey(&object, "$", &skipped, &mut found).map_err(|error| error.to_string())?;
+        survey::survey(&object, "$", &skipped, &mut found)?;
         for ((name, _), inside) in read_inner.iter().zip(&parsed) {
-            let path = format!("$.{name}");
-            survey::survey(inside, &path, &skipped, &mut found).map_err(|error| error.to_string())?;
+            survey::survey(inside, &format!("$.{name}"), &skipped, &mut found)?;
         }
         let listed: HashSet<&str> = attachments.iter().map(String::as_str).collect();
         let irregularities = Irregularities {
@@ -152,11 +148,9 @@ impl Event {
             ("estimateVersion", self.estimate_version.as_ref()),
         ];
         for (name, id) in ids {
-            if let Some(id) = id.filter(|id| id.len() > MAX_ID_BYTES) {
-                return Err(format!(
-                    "{name} has {} bytes, at most {MAX_ID_BYTES} are taken",
-                    id.len()
-                ));
+            let bytes = id.map_or(0, String::len);
+            if bytes > MAX_ID_BYTES {
+                return Err(format!("{name} has {bytes} bytes, at most {MAX_ID_BYTES} are taken"));
             }
         }
         Ok(())

@@ -19,22 +19,17 @@ pub(super) fn required<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Str
     match Value::deserialize(deserializer)? {
         Value::String(text) => {
             let trimmed = text.trim();
-            if trimmed.is_empty() {
-                Err(D::Error::custom("a required string is blank"))
-            } else if trimmed.len() == text.len() {
-                Ok(text)
-            } else {
-                Ok(trimmed.to_owned())
+            match trimmed.len() {
+                0 => Err(Error::custom("a required string is blank")),
+                length if length == text.len() => Ok(text),
+                _ => Ok(trimmed.to_owned()),
             }
         }
         Value::Number(number) if is_exact(&number) => Ok(number.to_string()),
-        Value::Number(_) => Err(D::Error::custom(
+        Value::Number(_) => Err(Error::custom(
             "a number too large to be kept exactly: it must be a string",
         )),
-        other => Err(D::Error::custom(format_args!(
-            "expected a string, found {}",
-            kind(&other)
-        ))),
+        other => Err(Error::custom(format_args!("expected a string, found {}", kind(&other)))),
     }
 }
 
@@ -45,7 +40,7 @@ pub(super) fn is_exact(number: &Number) -> bool {
 }
 
 /// Decodes an optional string. Blank text, null and other types count as absent.
-pub(super) fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(text_of(&Value::deserialize(deserializer)?))
 }
 
@@ -56,9 +51,7 @@ pub(super) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D
 
 pub(super) fn count_of(value: &Value) -> u32 {
     match value {
-        Value::Number(number) => number
-            .as_u64()
-            .map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX)),
+        Value::Number(number) => number.as_u64().map_or(0, |count| count.try_into().unwrap_or(u32::MAX)),
         Value::String(text) => text.trim().parse().unwrap_or(0),
         _ => 0,
     }

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::codec::{DecodeError, decode_json};
@@ -14,19 +15,20 @@ use crate::time;
 use crate::topology::TopicRole;
 
 /// How an attempt ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// The file is in OneLake.
     Completed,
     /// This attempt failed and another one follows. Makes no row.
+    #[default]
     Failed,
     /// The last attempt failed.
     FailedPermanent,
 }
 
 /// One result. Topic: results.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DownloadResult {
     /// Id of the event.
     #[serde(deserialize_with = "fields::required")]
@@ -57,25 +59,13 @@ pub struct DownloadResult {
     #[serde(default)]
     pub bytes_downloaded: u64,
     /// Hash of the file in hexadecimal.
-    #[serde(
-        default,
-        deserialize_with = "fields::optional",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "fields::text", skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
     /// Registered media type if the content proves the kind, else the type that the server declared.
-    #[serde(
-        default,
-        deserialize_with = "fields::optional",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "fields::text", skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
     /// Type that the server declared, if it does not fit the content.
-    #[serde(
-        default,
-        deserialize_with = "fields::optional",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "fields::text", skip_serializing_if = "Option::is_none")]
     pub declared_content_type: Option<String>,
     /// Number of failed attempts before this result.
     #[serde(default, deserialize_with = "fields::count")]
@@ -87,11 +77,7 @@ pub struct DownloadResult {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_category: Option<Category>,
     /// Text of the failure, at most 500 characters.
-    #[serde(
-        default,
-        deserialize_with = "fields::optional",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "fields::text", skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
     /// Timestamp of the event.
     #[serde(with = "time")]
@@ -150,6 +136,7 @@ impl DownloadResult {
     }
 
     fn blank(task: &DownloadTask, now: Timestamp) -> Self {
+        let noted = |key: &str| task.metadata.get(key);
         Self {
             trace_id: task.trace_id.clone(),
             media_id: task.media_id,
@@ -158,25 +145,14 @@ impl DownloadResult {
             status_subtype: task.status_subtype.clone(),
             file_type: task.file_type.clone(),
             assignment_id: task.assignment_id.clone(),
-            status: Status::Failed,
-            http_status: None,
-            bytes_downloaded: 0,
-            sha256: None,
-            content_type: None,
-            declared_content_type: None,
             retry_count: task.retry_count,
             replay_count: task.replay_count(),
-            error_category: None,
-            error_message: None,
             original_timestamp: task.original_timestamp,
-            timestamp_from_record: task.metadata.get(metadata::TIMESTAMP_FROM_RECORD) == Some(&true.into()),
-            downloaded_at: None,
+            timestamp_from_record: noted(metadata::TIMESTAMP_FROM_RECORD) == Some(&true.into()),
             created_at: time::to_microseconds(now),
-            expires_at: task.metadata.get(metadata::EXPIRES_AT).and_then(time::parse),
-            expired_at_ingest: task
-                .metadata
-                .get(metadata::EXPIRED_AT_INGEST)
-                .and_then(serde_json::Value::as_bool),
+            expires_at: noted(metadata::EXPIRES_AT).and_then(time::parse),
+            expired_at_ingest: noted(metadata::EXPIRED_AT_INGEST).and_then(Value::as_bool),
+            ..Self::default()
         }
     }
 }
@@ -213,10 +189,8 @@ mod tests {
                 .found_to_be(Some("HEIC".to_owned()), declared.map(str::to_owned))
         };
         let result = DownloadResult::completed(&cached(Some("image/jpeg")), now);
-        assert_eq!(
-            (result.file_type.as_str(), result.content_type.as_deref()),
-            ("HEIC", Some("image/heic"))
-        );
+        assert_eq!(result.file_type, "HEIC");
+        assert_eq!(result.content_type.as_deref(), Some("image/heic"));
         assert_eq!(result.declared_content_type.as_deref(), Some("image/jpeg"));
         assert_eq!(DownloadResult::decode(&encode(&result)).unwrap(), result);
         // Without a difference, the message has only fields that earlier versions know.

@@ -59,11 +59,7 @@ pub struct DownloadTask {
     #[serde(deserialize_with = "fields::required")]
     pub assignment_id: String,
     /// Version of the estimate.
-    #[serde(
-        default,
-        deserialize_with = "fields::optional",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "fields::text", skip_serializing_if = "Option::is_none")]
     pub estimate_version: Option<String>,
     /// Number of failed attempts.
     #[serde(default, deserialize_with = "fields::count")]
@@ -72,7 +68,7 @@ pub struct DownloadTask {
     #[serde(default = "default_event_type", deserialize_with = "fields::required")]
     pub event_type: String,
     /// Subtype of the event.
-    #[serde(default, deserialize_with = "fields::optional")]
+    #[serde(default, deserialize_with = "fields::text")]
     pub event_subtype: Option<String>,
     /// Timestamp of the event. It decides the `event_date` of every row.
     #[serde(with = "time")]
@@ -179,11 +175,11 @@ pub(super) mod tests {
     fn a_bad_retry_at_means_now() {
         let mut task = a_task();
         assert_eq!(task.retry_at(), None);
-        task.metadata.insert(metadata::RETRY_AT.to_owned(), "tomorrow".into());
-        assert_eq!(task.retry_at(), None);
-        task.metadata
-            .insert(metadata::RETRY_AT.to_owned(), "2025-01-01T00:00:00Z".into());
-        assert_eq!(task.retry_at(), "2025-01-01T00:00:00Z".parse().ok());
+        let at = "2025-01-01T00:00:00Z";
+        for (written, read) in [("tomorrow", None), (at, at.parse().ok())] {
+            task.metadata.insert(metadata::RETRY_AT.to_owned(), written.into());
+            assert_eq!(task.retry_at(), read);
+        }
     }
 
     proptest! {

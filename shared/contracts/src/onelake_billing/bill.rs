@@ -65,9 +65,7 @@ impl Bill {
     #[must_use]
     pub fn total(&self) -> Charge {
         let mut total = Charge::default();
-        for charge in self.by_class.values() {
-            total += *charge;
-        }
+        self.by_class.values().for_each(|charge| total += *charge);
         total
     }
 }

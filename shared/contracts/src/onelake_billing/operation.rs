@@ -17,7 +17,7 @@ pub enum Protocol {
 /// The text does not name a protocol.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a protocol; write `dfs` or `blob`")]
-pub struct UnknownProtocol(pub String);
+pub struct UnknownProtocolError(pub String);
 
 impl Protocol {
     /// Returns the label for counters and rules.
@@ -42,12 +42,8 @@ impl Protocol {
         has_query: impl Fn(&str) -> bool,
         header: impl Fn(&str) -> Option<&'a str>,
     ) -> Self {
-        for label in host.split('.') {
-            match label {
-                "dfs" => return Self::Dfs,
-                "blob" => return Self::Blob,
-                _ => {}
-            }
+        if let Some(protocol) = host.split('.').find_map(|label| label.parse().ok()) {
+            return protocol;
         }
         let is_dfs = ["resource", "action", "mode", "recursive"]
             .iter()
@@ -57,9 +53,10 @@ impl Protocol {
         let is_blob = ["restype", "comp"].iter().any(|name| has_query(name)) || header("x-ms-blob-type").is_some();
         let is_datalake_crate = || header("user-agent").is_some_and(|agent| agent.contains("azsdk-rust-storage/"));
         if is_dfs || (!is_blob && is_datalake_crate()) {
-            return Self::Dfs;
+            Self::Dfs
+        } else {
+            Self::Blob
         }
-        Self::Blob
     }
 }
 
@@ -70,13 +67,13 @@ impl fmt::Display for Protocol {
 }
 
 impl FromStr for Protocol {
-    type Err = UnknownProtocol;
+    type Err = UnknownProtocolError;
 
-    fn from_str(name: &str) -> Result<Self, UnknownProtocol> {
+    fn from_str(name: &str) -> Result<Self, UnknownProtocolError> {
         [Self::Dfs, Self::Blob]
             .into_iter()
             .find(|protocol| protocol.name() == name)
-            .ok_or_else(|| UnknownProtocol(name.to_owned()))
+            .ok_or_else(|| UnknownProtocolError(name.to_owned()))
     }
 }
 
@@ -123,7 +120,7 @@ operations! {
 /// The text does not name an operation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not an operation; GET /__admin on the OneLake emulator lists them")]
-pub struct UnknownOperation(pub String);
+pub struct UnknownOperationError(pub String);
 
 impl Operation {
     /// Every operation, in the order of the table.
@@ -235,12 +232,12 @@ impl fmt::Display for Operation {
 }
 
 impl FromStr for Operation {
-    type Err = UnknownOperation;
+    type Err = UnknownOperationError;
 
-    fn from_str(name: &str) -> Result<Self, UnknownOperation> {
+    fn from_str(name: &str) -> Result<Self, UnknownOperationError> {
         let row = TABLE.iter().find(|(_, known, ..)| *known == name);
         row.map(|(operation, ..)| *operation)
-            .ok_or_else(|| UnknownOperation(name.to_owned()))
+            .ok_or_else(|| UnknownOperationError(name.to_owned()))
     }
 }
 

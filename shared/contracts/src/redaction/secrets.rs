@@ -1,11 +1,13 @@
 //! Named secrets in text (`sig=…`, `Bearer …`), in any position and with any escaping.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// Replaces a secret.
 pub(super) const REDACTED: &str = "[redacted]";
 
-/// Names whose values are secret, in lower case. A longer name that ends in one of them after a `-` or `_` counts as well: `X-Amz-Signature`, `AZURE_CLIENT_SECRET`, `access_token`.
+/// Names whose values are secret, in lower case. A longer name that ends in one of them after a `-` or `_` counts as well:
+/// `X-Amz-Signature`, `AZURE_CLIENT_SECRET`, `access_token`.
 const SECRET_NAMES: [&str; 20] = [
     "sig",
     "signature",
@@ -32,10 +34,8 @@ const SECRET_NAMES: [&str; 20] = [
 /// Whether a JSON field of that name holds a secret, by the names of [`scrub_secrets`] and also in camel case (`sasToken`).
 pub(super) fn is_secret_name(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
-    SECRET_NAMES.iter().any(|secret| {
-        let Some(before) = lower.strip_suffix(secret) else {
-            return false;
-        };
+    let mut names_before = SECRET_NAMES.iter().filter_map(|secret| lower.strip_suffix(secret));
+    names_before.any(|before| {
         let is_hump = name.as_bytes()[before.len()].is_ascii_uppercase() && before.ends_with(char::is_lowercase);
         is_hump || begins_word(before)
     })
@@ -53,33 +53,19 @@ pub(super) fn scrub_bearer(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let lower = text.to_ascii_lowercase();
-    let mut out = String::new();
-    let mut done = 0;
-    while let Some(found) = lower[done..].find(WORD) {
-        let word_end = done + found + WORD.len();
-        let rest = &text[word_end..];
-        let gap = rest.len() - rest.trim_start_matches([' ', '\t']).len();
-        out.push_str(&text[done..word_end + gap]);
-        done = word_end + gap;
-        if gap == 0 {
-            continue;
-        }
-        let token = &text[done..done + unquoted_length(&text[done..])];
+    let token_behind = |word_end: usize| {
+        let rest = &lower[word_end..];
+        let token = rest.trim_start_matches([' ', '\t']);
+        let start = text.len() - token.len();
+        let token = &token[..unquoted_length(token)];
         // `Bearer Bearer abc`: the second word is not the token.
-        let secret = match token.to_ascii_lowercase().strip_suffix(WORD) {
-            Some(secret) => secret.len(),
-            None => token.len(),
-        };
-        if secret > 0 {
-            out.push_str(REDACTED);
-            done += secret;
-        }
-    }
-    if done == 0 {
-        return Cow::Borrowed(text);
-    }
-    out.push_str(&text[done..]);
-    Cow::Owned(out)
+        let secret = token.strip_suffix(WORD).unwrap_or(token);
+        (start > word_end && !secret.is_empty()).then_some(start..start + secret.len())
+    };
+    replaced(text, |from| {
+        let mut words = lower[from..].match_indices(WORD);
+        words.find_map(|(at, _)| token_behind(from + at + WORD.len()))
+    })
 }
 
 /// Replaces the value in `sig=abc`, for every name of [`SECRET_NAMES`].
@@ -91,19 +77,21 @@ pub(super) fn scrub_secrets(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let lower = text.to_ascii_lowercase();
+    let is_first_letter = |at: &usize| matches!(lower.as_bytes()[*at], b's' | b'c' | b'a' | b't' | b'p');
+    replaced(text, |from| {
+        let mut starts = (from..text.len()).filter(is_first_letter);
+        starts.find_map(|at| secret_value(&lower, at))
+    })
+}
+
+/// Replaces each secret, from left to right; `next_secret` returns the first range at or after a position.
+fn replaced(text: &str, next_secret: impl Fn(usize) -> Option<Range<usize>>) -> Cow<'_, str> {
     let mut out = String::new();
     let mut done = 0;
-    let mut at = 0;
-    while at < text.len() {
-        let is_first_letter = matches!(lower.as_bytes()[at], b's' | b'c' | b'a' | b't' | b'p');
-        let Some(value) = is_first_letter.then(|| secret_value(&lower, at)).flatten() else {
-            at += 1;
-            continue;
-        };
-        out.push_str(&text[done..value.start]);
+    while let Some(secret) = next_secret(done) {
+        out.push_str(&text[done..secret.start]);
         out.push_str(REDACTED);
-        done = value.end;
-        at = value.end;
+        done = secret.end;
     }
     if done == 0 {
         return Cow::Borrowed(text);
@@ -113,7 +101,7 @@ pub(super) fn scrub_secrets(text: &str) -> Cow<'_, str> {
 }
 
 /// Returns the range of a secret's value if its name starts at `at`.
-fn secret_value(lower: &str, at: usize) -> Option<std::ops::Range<usize>> {
+fn secret_value(lower: &str, at: usize) -> Option<Range<usize>> {
     if !begins_word(&lower[..at]) {
         return None;
     }
@@ -224,14 +212,7 @@ mod tests {
 
     #[test]
     fn a_field_is_secret_by_the_end_of_its_name() {
-        for name in [
-            "sig",
-            "X-Amz-Signature",
-            "client_secret",
-            "clientSecret",
-            "sasToken",
-            "Password",
-        ] {
+        for name in "sig X-Amz-Signature client_secret clientSecret sasToken Password".split(' ') {
             assert!(is_secret_name(name), "{name}");
         }
         for name in ["", "design", "tokens", "signature_count", "secretary", "xsig"] {

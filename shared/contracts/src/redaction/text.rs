@@ -1,4 +1,4 @@
-//! Redaction of free text and of single URLs.
+//! Redaction of free text and of single URLs, and truncation of what is left.
 
 use super::secrets::{REDACTED, scrub_bearer, scrub_secrets};
 use super::urls::{strip_url, strip_urls};
@@ -6,6 +6,9 @@ use super::urls::{strip_url, strip_urls};
 /// Limits the rounds of redaction. Ordinary texts need two, of which the second changes nothing. A text that needs more than
 /// this limit is crafted, and is replaced as a whole.
 const MAX_ROUNDS: usize = 5;
+
+/// Limits the length of an error text in messages and tables, in characters.
+pub const MAX_ERROR_CHARS: usize = 500;
 
 /// Returns a URL without query, fragment and user information; scheme, host, port and path stay as they are written.
 ///
@@ -27,6 +30,17 @@ pub fn redact_text(text: &str) -> String {
         let without_bearer = scrub_bearer(&stripped);
         scrub_secrets(&without_bearer).into_owned()
     })
+}
+
+/// Truncates an error text to at most 500 characters: 497 and `...`.
+///
+/// Redact first: a truncated secret is not recognised.
+#[must_use]
+pub fn truncate_error(text: &str) -> String {
+    if text.chars().count() <= MAX_ERROR_CHARS {
+        return text.to_owned();
+    }
+    text.chars().take(MAX_ERROR_CHARS - 3).chain("...".chars()).collect()
 }
 
 /// Repeats `redact` until nothing changes: removing one part may expose another.

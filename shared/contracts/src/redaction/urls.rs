@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use url::Url;
 
 use super::secrets::REDACTED;
-use crate::url_guard::MAX_URL_BYTES;
+use crate::url_guard::{MAX_URL_BYTES, is_scheme, is_scheme_byte};
 
 /// Removes query, fragment and user information from one URL.
 pub(super) fn strip_url(url: &str) -> String {
@@ -46,10 +46,6 @@ fn split_scheme(url: &str) -> (&str, &str) {
         .take_while(|byte| matches!(byte, b'/' | b'\\'))
         .count();
     url.split_at(scheme_end + slashes)
-}
-
-fn is_scheme(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.bytes().all(|byte| is_scheme_byte(&byte))
 }
 
 /// Redacts each URL of a text. A URL ends at white space, a quote or an angle bracket, or where the next URL of a list starts.
@@ -139,8 +135,4 @@ fn begins_url(scheme: &str, behind_colon: &str) -> bool {
         .count();
     let is_web = scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http");
     !scheme.is_empty() && (slashes == 2 || is_web)
-}
-
-fn is_scheme_byte(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')
 }

@@ -39,13 +39,12 @@ pub(super) fn text(text: &str) -> Option<Timestamp> {
     if text.len() > 100 {
         return None;
     }
-    let is_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if is_digits {
-        return match text.len() {
-            8 => utc(date(text)?.at(0, 0, 0, 0)),
-            14 => utc(date(&text[..8])?.to_datetime(clock(&text[8..])?)),
-            _ => unix(text),
-        };
+    let is_digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.len() {
+        8 if is_digits => return utc(date(text)?.at(0, 0, 0, 0)),
+        14 if is_digits => return utc(date(&text[..8])?.to_datetime(clock(&text[8..])?)),
+        _ if is_digits => return unix(text),
+        _ => {}
     }
     iso(text)
         .or_else(|| unix(text))
@@ -56,14 +55,8 @@ pub(super) fn text(text: &str) -> Option<Timestamp> {
 
 /// Reads the digits of a Unix time, with or without a fraction or an exponent.
 pub(super) fn unix(digits: &str) -> Option<Timestamp> {
-    let (is_negative, positive) = match digits.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, digits),
-    };
-    let (whole, fraction) = match positive.split_once('.') {
-        Some((whole, fraction)) => (whole, fraction),
-        None => (positive, ""),
-    };
+    let positive = digits.strip_prefix('-').unwrap_or(digits);
+    let (whole, fraction) = positive.split_once('.').unwrap_or((positive, ""));
     let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     if whole.is_empty() || whole.len() > 30 || !is_plain(whole) || !is_plain(fraction) {
         return with_exponent(digits);
@@ -76,15 +69,13 @@ pub(super) fn unix(digits: &str) -> Option<Timestamp> {
         _ if whole < FIRST_MILLISECONDS * 1_000_000 => 3,
         _ => 0,
     };
-    let fraction: String = fraction
-        .chars()
-        .chain("0".repeat(places).chars())
-        .take(places)
-        .collect();
-    let fraction: u128 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };
-    let scale = 10_u128.pow(u32::try_from(places).ok()?);
-    let nanoseconds = i128::try_from(whole.checked_mul(scale)?.checked_add(fraction)?).ok()?;
-    Timestamp::from_nanosecond(if is_negative { -nanoseconds } else { nanoseconds }).ok()
+    // The digits of the fraction up to a nanosecond, filled up with zeros.
+    let digits_of_fraction = fraction.bytes().chain(std::iter::repeat(b'0')).take(places);
+    let nanoseconds = digits_of_fraction.try_fold(whole, |number, digit| {
+        number.checked_mul(10)?.checked_add(u128::from(digit - b'0'))
+    })?;
+    let sign = if digits.starts_with('-') { -1 } else { 1 };
+    Timestamp::from_nanosecond(sign * i128::try_from(nanoseconds).ok()?).ok()
 }
 
 /// Reads a Unix time in floating-point notation: `1.7356464e9`.
@@ -92,14 +83,9 @@ fn with_exponent(digits: &str) -> Option<Timestamp> {
     if !digits.contains(['e', 'E']) || digits.starts_with(|c: char| !c.is_ascii_digit() && c != '-') {
         return None;
     }
+    let is_number = !digits.contains(|c: char| c.is_alphabetic() && c != 'e' && c != 'E');
     let number: f64 = digits.parse().ok()?;
-    if !number.is_finite()
-        || number.abs() >= 1e20
-        || digits.contains(|c: char| c.is_alphabetic() && c != 'e' && c != 'E')
-    {
-        return None;
-    }
-    unix(&format!("{number:.6}"))
+    (is_number && number.abs() < 1e20).then(|| unix(&format!("{number:.6}")))?
 }
 
 /// Reads RFC 3339 and ISO 8601, also with a space before the offset, and with `UTC` or `GMT` as offset.
@@ -142,21 +128,9 @@ fn microsoft(text: &str) -> Option<Timestamp> {
 }
 
 fn american(text: &str) -> Option<Timestamp> {
-    US_FORMS
-        .into_iter()
-        .find_map(|form| {
-            strtime::parse(form, text)
-                .ok()?
-                .to_datetime()
-                .ok()
-                .or_else(|| day_alone(form, text))
-        })
-        .and_then(utc)
-}
-
-fn day_alone(form: &str, text: &str) -> Option<DateTime> {
-    let date = strtime::parse(form, text).ok()?.to_date().ok()?;
-    (!form.contains(' ')).then(|| date.to_datetime(Time::midnight()))
+    // A date alone is its midnight.
+    let local = |form| strtime::parse(form, text).ok()?.to_datetime().ok();
+    US_FORMS.into_iter().find_map(local).and_then(utc)
 }
 
 /// Reads a date: `20241231`.

@@ -41,10 +41,8 @@ impl<'a> Candidate<'a> {
         });
         let tail = spelling::tail_of_url(raw, authority);
         let url = match raw.len() > MAX_URL_BYTES {
-            true => Err(UrlRefusedError::TooLong { bytes: raw.len() }),
-            false => {
-                Url::parse(&spelling::encode_from(raw, tail)).map_err(|reason| UrlRefusedError::Unparsable { reason })
-            }
+            true => Err(UrlRefusedError::TooLong(raw.len())),
+            false => Url::parse(&spelling::encode_from(raw, tail)).map_err(UrlRefusedError::Unparsable),
         };
         Self {
             raw,
@@ -62,9 +60,11 @@ impl<'a> Candidate<'a> {
     }
 }
 
-fn is_scheme(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
+/// Whether a text has the form of a scheme (RFC 3986, section 3.1).
+pub(crate) fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.bytes().all(|byte| is_scheme_byte(&byte))
+}
+
+pub(crate) fn is_scheme_byte(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')
 }

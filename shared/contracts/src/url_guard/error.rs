@@ -10,11 +10,8 @@ use super::spelling::MAX_URL_BYTES;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UrlRefusedError {
     /// Longer than [`MAX_URL_BYTES`].
-    #[error("the URL has {bytes} bytes; at most {MAX_URL_BYTES} are accepted")]
-    TooLong {
-        /// Its length.
-        bytes: usize,
-    },
+    #[error("the URL has {0} bytes; at most {MAX_URL_BYTES} are accepted")]
+    TooLong(usize),
     /// Holds a character on which URL parsers disagree.
     #[error("the URL holds {what} at byte {position}; the sender must percent-encode it or leave it out")]
     Character {
@@ -23,12 +20,9 @@ pub enum UrlRefusedError {
         /// Where, counted in bytes from 0.
         position: usize,
     },
-    /// Not `https://…`.
-    #[error("the URL is not https ({found}); only `https://` is accepted, and in dev mode `http://localhost`")]
-    Scheme {
-        /// The scheme if it is a well-known one, else a description.
-        found: &'static str,
-    },
+    /// Not `https://…`, but this scheme if it is a well-known one, else a description.
+    #[error("the URL is not https ({0}); only `https://` is accepted, and in dev mode `http://localhost`")]
+    Scheme(&'static str),
     /// Names a user, a password, or holds an `@` before the host.
     #[error("the URL carries user information before its host; the sender must leave it out")]
     UserInfo,
@@ -44,17 +38,11 @@ pub enum UrlRefusedError {
     )]
     NonAsciiHost,
     /// The parser cannot read it.
-    #[error("the URL cannot be parsed: {reason}")]
-    Unparsable {
-        /// What the parser says.
-        reason: ParseError,
-    },
+    #[error("the URL cannot be parsed: {0}")]
+    Unparsable(ParseError),
     /// An address in any notation instead of a name.
-    #[error("the URL's host is the address {address}; attachments are fetched from named hosts only")]
-    IpLiteral {
-        /// The address as the parser reads it.
-        address: IpAddr,
-    },
+    #[error("the URL's host is the address {0}; attachments are fetched from named hosts only")]
+    IpLiteral(IpAddr),
     /// Spelled so that another parser may see another host or port.
     #[error(
         "the URL's host or port is not spelled as a parser reads it, so that another parser could see another host"
@@ -64,17 +52,11 @@ pub enum UrlRefusedError {
     #[error("the URL's host is localhost, which is accepted in dev mode (`--dev`) alone")]
     LocalhostOutsideDev,
     /// Another port than 443.
-    #[error("the URL's port is {port}; only 443 is accepted")]
-    Port {
-        /// The port.
-        port: u16,
-    },
-    /// Not in the allow-list.
+    #[error("the URL's port is {0}; only 443 is accepted")]
+    Port(u16),
+    /// Not in the allow-list. The host is in lower case, truncated to 253 characters.
     #[error(
-        "the URL's host `{host}` is not in ALLOWED_ATTACHMENT_DOMAINS; add it there if it is one of the attachment sources"
+        "the URL's host `{0}` is not in ALLOWED_ATTACHMENT_DOMAINS; add it there if it is one of the attachment sources"
     )]
-    HostNotAllowed {
-        /// The host, lower-case, cut at 253 characters.
-        host: String,
-    },
+    HostNotAllowed(String),
 }

@@ -81,8 +81,7 @@ impl UrlPolicy {
         let mut url = candidate.parsed()?.clone();
         if let Some(host) = url.host_str().and_then(|host| host.strip_suffix('.')) {
             let host = host.to_owned();
-            url.set_host(Some(&host))
-                .map_err(|reason| UrlRefusedError::Unparsable { reason })?;
+            url.set_host(Some(&host)).map_err(UrlRefusedError::Unparsable)?;
         }
         url.set_fragment(None);
         Ok(url)
@@ -95,7 +94,7 @@ impl UrlPolicy {
     /// The error of the first rule that refuses it.
     pub fn check_redirect(&self, base: &Url, location: &str) -> Result<Url, UrlRefusedError> {
         if location.len() > MAX_URL_BYTES {
-            return Err(UrlRefusedError::TooLong { bytes: location.len() });
+            return Err(UrlRefusedError::TooLong(location.len()));
         }
         // Joining hides parts of the text (`///evil`, tabs, `\`), so the text is checked first.
         let written = Candidate::read(location);
@@ -109,7 +108,7 @@ impl UrlPolicy {
         }
         let joined = base
             .join(&spelling::encode_from(location, tail))
-            .map_err(|reason| UrlRefusedError::Unparsable { reason })?;
+            .map_err(UrlRefusedError::Unparsable)?;
         self.check(joined.as_str())
     }
 
@@ -126,13 +125,6 @@ impl UrlPolicy {
             .collect()
     }
 
-    /// Whether `url` may resolve to a loopback address, which [`crate::address_guard::check_public`] refuses: `localhost` in dev
-    /// mode.
-    #[must_use]
-    pub fn allows_loopback(&self, url: &Url) -> bool {
-        self.dev && url.host_str() == Some("localhost")
-    }
-
     /// Returns the allowed hosts, lower-case, in alphabetical order.
     pub fn allowed_hosts(&self) -> impl Iterator<Item = &str> {
         self.allowed_hosts.iter().map(String::as_str)
@@ -143,7 +135,7 @@ impl UrlPolicy {
         let bytes = candidate.url.as_ref().map_or(0, |url| url.as_str().len());
         let bytes = bytes.max(candidate.raw.len());
         if bytes > MAX_URL_BYTES {
-            return Err(UrlRefusedError::TooLong { bytes });
+            return Err(UrlRefusedError::TooLong(bytes));
         }
         Ok(format!("{bytes} of at most {MAX_URL_BYTES} bytes"))
     }
@@ -165,9 +157,7 @@ impl UrlPolicy {
         match candidate.scheme.as_deref() {
             Some("https") => Ok("https".to_owned()),
             Some("http") if self.dev && localhost => Ok("http to localhost, in dev mode".to_owned()),
-            found => Err(UrlRefusedError::Scheme {
-                found: scheme_name(found),
-            }),
+            found => Err(UrlRefusedError::Scheme(scheme_name(found))),
         }
     }
 
@@ -196,16 +186,8 @@ impl UrlPolicy {
         let url = candidate.parsed()?;
         let parsed = match url.host() {
             Some(Host::Domain(parsed)) => parsed,
-            Some(Host::Ipv4(address)) => {
-                return Err(UrlRefusedError::IpLiteral {
-                    address: address.into(),
-                });
-            }
-            Some(Host::Ipv6(address)) => {
-                return Err(UrlRefusedError::IpLiteral {
-                    address: address.into(),
-                });
-            }
+            Some(Host::Ipv4(address)) => return Err(UrlRefusedError::IpLiteral(address.into())),
+            Some(Host::Ipv6(address)) => return Err(UrlRefusedError::IpLiteral(address.into())),
             None => return Err(UrlRefusedError::NoHost),
         };
         // A written port must equal the parsed one in every digit: no `:`, `:0443` or `:+443`.
@@ -222,7 +204,7 @@ impl UrlPolicy {
         let url = candidate.parsed()?;
         match url.port_or_known_default() {
             Some(port) if port == 443 || self.dev => Ok(port.to_string()),
-            Some(port) => Err(UrlRefusedError::Port { port }),
+            Some(port) => Err(UrlRefusedError::Port(port)),
             None => Err(UrlRefusedError::NoHost),
         }
     }
@@ -240,15 +222,15 @@ impl UrlPolicy {
         if self.allowed_hosts.contains(&host) {
             return Ok(format!("{} is in the list", shortened(&host)));
         }
-        Err(UrlRefusedError::HostNotAllowed { host: shortened(&host) })
+        Err(UrlRefusedError::HostNotAllowed(shortened(&host)))
     }
 }
 
 fn check_characters(raw: &str, tail: usize) -> Result<(), UrlRefusedError> {
-    let found = spelling::unreadable_character(raw, tail);
-    found.map_or(Ok(()), |(what, position)| {
-        Err(UrlRefusedError::Character { what, position })
-    })
+    match spelling::unreadable_character(raw, tail) {
+        Some((what, position)) => Err(UrlRefusedError::Character { what, position }),
+        None => Ok(()),
+    }
 }
 
 /// Returns the host in lower case without trailing dot: DNS reads `example.com.` as `example.com`.

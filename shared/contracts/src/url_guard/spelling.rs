@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::{AsciiSet, utf8_percent_encode};
+use percent_encoding::{AsciiSet, percent_encode_byte, utf8_percent_encode};
 
 /// Limits the length of a URL, in bytes; presigned ones are about 2 KiB.
 pub const MAX_URL_BYTES: usize = 8 * 1024;
@@ -61,22 +61,15 @@ pub(super) fn unreadable_character(raw: &str, tail: usize) -> Option<(&'static s
 /// bytes of their own file names.
 #[must_use]
 pub fn location_text(location: &[u8]) -> Cow<'_, str> {
-    match std::str::from_utf8(location) {
-        Ok(text) => Cow::Borrowed(text),
-        Err(_) => {
-            let mut text = String::with_capacity(location.len() + 16);
-            for chunk in location.utf8_chunks() {
-                text.push_str(chunk.valid());
-                text.extend(
-                    chunk
-                        .invalid()
-                        .iter()
-                        .map(|byte| percent_encoding::percent_encode_byte(*byte)),
-                );
-            }
-            Cow::Owned(text)
-        }
+    if let Ok(text) = std::str::from_utf8(location) {
+        return Cow::Borrowed(text);
     }
+    let mut text = String::with_capacity(location.len() + 16);
+    for chunk in location.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|byte| percent_encode_byte(*byte)));
+    }
+    Cow::Owned(text)
 }
 
 #[cfg(test)]

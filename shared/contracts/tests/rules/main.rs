@@ -3,6 +3,7 @@
 
 mod address_guard;
 mod blob_path;
+mod cases;
 mod file_rules;
 mod hostile_urls;
 mod messages;

@@ -1,6 +1,6 @@
 //! A search of the whole event for content that no field reads: URLs in other places, and repeated names.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::value::RawValue;
 
@@ -20,7 +20,7 @@ pub(super) struct Survey {
     /// Paths of http(s) URLs, with the URLs.
     urls: BTreeMap<String, Vec<String>>,
     /// Names that occur more than once in their object.
-    repeated: BTreeMap<String, u64>,
+    repeated: BTreeSet<String>,
 }
 
 impl Survey {
@@ -33,7 +33,7 @@ impl Survey {
 
     /// Returns the paths of names that occur more than once in their object.
     pub(super) fn repeated_names(&self) -> impl Iterator<Item = &str> {
-        self.repeated.keys().map(String::as_str)
+        self.repeated.iter().map(String::as_str)
     }
 
     fn found_urls(&mut self, path: &str, text: &str) {
@@ -47,29 +47,18 @@ impl Survey {
 
     fn found_repeated(&mut self, path: &str) {
         let path = shown(path);
-        if self.repeated.len() < MAX_PATHS || self.repeated.contains_key(&path) {
-            *self.repeated.entry(path).or_default() += 1;
+        if self.repeated.len() < MAX_PATHS {
+            self.repeated.insert(path);
         }
     }
 }
 
-/// A value is nested too deep.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("it is nested more than {MAX_DEPTH} levels deep")]
-pub(super) struct TooDeepError;
-
 /// Adds the findings in an object at `path` to `found`. The values in `skipped` are left out: the caller has read them.
 ///
 /// # Errors
-/// [`TooDeepError`]
-pub(super) fn survey(
-    object: &Object<'_>,
-    path: &str,
-    skipped: &[&RawValue],
-    found: &mut Survey,
-) -> Result<(), TooDeepError> {
-    let mut path = path.to_owned();
-    members(object, &mut path, skipped, MAX_DEPTH, found)
+/// If a value is nested too deep.
+pub(super) fn survey(object: &Object<'_>, path: &str, skipped: &[&RawValue], found: &mut Survey) -> Result<(), String> {
+    members(object, &mut path.to_owned(), skipped, MAX_DEPTH, found)
 }
 
 fn members(
@@ -78,7 +67,7 @@ fn members(
     skipped: &[&RawValue],
     depth: usize,
     found: &mut Survey,
-) -> Result<(), TooDeepError> {
+) -> Result<(), String> {
     let length = path.len();
     let mut names = HashSet::new();
     for (name, member) in object.members() {
@@ -96,9 +85,9 @@ fn members(
     Ok(())
 }
 
-fn value(one: &RawValue, path: &mut String, depth: usize, found: &mut Survey) -> Result<(), TooDeepError> {
+fn value(one: &RawValue, path: &mut String, depth: usize, found: &mut Survey) -> Result<(), String> {
     let Some(deeper) = depth.checked_sub(1) else {
-        return Err(TooDeepError);
+        return Err(format!("it is nested more than {MAX_DEPTH} levels deep"));
     };
     let written = one.get();
     match Kind::of(one) {

@@ -11,7 +11,11 @@ fn event(value: Value) -> Event {
 
 #[test]
 fn a_flat_event() {
-    let event = Event::decode(br#"{"trace_id":"test-001","event_type":"documentsReceived","event_subtype":"xact","timestamp":"2024-12-31T12:00:00Z","source_system":"test","payload":{"assignmentId":"A123"},"attachments":["https://example.com/test.pdf"]}"#).unwrap();
+    let event = event(
+        json!({"trace_id": "test-001", "event_type": "documentsReceived", "event_subtype": "xact",
+        "timestamp": "2024-12-31T12:00:00Z", "source_system": "test", "payload": {"assignmentId": "A123"},
+        "attachments": ["https://example.com/test.pdf"]}),
+    );
     assert_eq!(event.trace_id, "test-001");
     assert_eq!(event.status_subtype, "documentsReceived");
     assert_eq!(event.assignment_id.as_deref(), Some("A123"));
@@ -22,21 +26,18 @@ fn a_flat_event() {
 #[test]
 fn a_dotted_event_with_data_as_object_or_as_string_reads_the_same() {
     let data = json!({"assignmentId": 4711, "estimateVersion": 2, "attachments": ["https://a/b.pdf"]});
-    let shape = |data: Value| {
-        event(
+    for data in [json!(data.to_string()), data] {
+        let event = event(
             json!({"type": "verisk.claims.property.xn.estimatePackageReceived", "version": 3,
             "utcDateTime": "2024-12-31T12:00:00Z", "traceId": "t", "data": data}),
-        )
-    };
-    let (object, string) = (shape(data.clone()), shape(json!(data.to_string())));
-    assert_eq!(object.status_subtype, "estimatePackageReceived");
-    assert_eq!(object.version.as_deref(), Some("3"));
-    assert_eq!(object.assignment_id.as_deref(), Some("4711"));
-    assert_eq!(object.estimate_version.as_deref(), Some("2"));
-    assert_eq!(object.attachments, ["https://a/b.pdf"]);
-    let note = |event: &Event| event.inner.parse()[0].text(&["estimateVersion"]);
-    assert_eq!(note(&object), note(&string));
-    assert_eq!(object.attachments, string.attachments);
+        );
+        assert_eq!(event.status_subtype, "estimatePackageReceived");
+        assert_eq!(event.version.as_deref(), Some("3"));
+        assert_eq!(event.assignment_id.as_deref(), Some("4711"));
+        assert_eq!(event.estimate_version.as_deref(), Some("2"));
+        assert_eq!(event.attachments, ["https://a/b.pdf"]);
+        assert_eq!(event.inner.parse()[0].text(&["estimateVersion"]).as_deref(), Some("2"));
+    }
 }
 
 #[test]
@@ -69,16 +70,7 @@ fn a_null_empty_or_wrong_outer_value_gives_way_to_the_inner_one() {
     let list = json!(["https://h/a.pdf"]);
     let inside = json!({"assignmentId": "A", "attachments": list});
     let text = json!(inside.to_string());
-    for nothing in [
-        json!(null),
-        json!([]),
-        json!(""),
-        json!(" "),
-        json!({}),
-        json!(7),
-        json!(true),
-        json!([null, " "]),
-    ] {
+    for nothing in json!([null, [], "", " ", {}, 7, true, [null, " "]]).as_array().unwrap() {
         for value in [
             json!({"attachments": nothing, "payload": inside}),
             json!({"attachments": nothing, "data": inside}),
@@ -142,42 +134,24 @@ fn names_are_recognised_in_any_case() {
 
 #[test]
 fn urls_outside_of_the_list_are_reported_in_every_position() {
-    for (rest, paths) in [
-        (
-            r#""documents":["https://h/a.pdf?sig=PLANTED"]"#,
-            &["$.documents[*]"][..],
-        ),
-        (
-            r#""payload":{"files":[{"Url":"HTTPS://h/b.pdf"},{"Url":"http://h/c.pdf"}]}"#,
-            &["$.payload.files[*].Url"],
-        ),
-        (
-            r#""data":"{\"links\":{\"self\":\"https://h/s\"}}""#,
-            &["$.data.links.self"],
-        ),
-        (r#""data":{"note":"see https://h/a.pdf, and more"}"#, &["$.data.note"]),
-        (
-            r#""attachments":["https://h/a.pdf"],"data":{"attachments":["https://h/b.pdf"]}"#,
-            &["$.data.attachments[*]"],
-        ),
-        (
-            r#""attachments":["https://h/a.pdf"],"data":{"attachments":["https://h/a.pdf"]}"#,
-            &[],
-        ),
-        (
-            r#""attachments":["https://h/a b.pdf"],"copy":" https://h/a b.pdf ""#,
-            &[],
-        ),
-        (
-            r#""attachments":["https://h/a.pdf?to=https://h/b"],"copy":"https://h/a.pdf?to=https://h/b""#,
-            &[],
-        ),
-        (r#""files":{"https://h/a?sig=PLANTED":1}"#, &["$.files.https://h/a"]),
-        (r#""attachments":[{"url":"https://h/a.pdf"}]"#, &[]),
-        (r#""note":"abfss://h/a ftp://h/b http:/h https:h ://""#, &[]),
-    ] {
+    let table = r#"
+        "documents":["https://h/a.pdf?sig=PLANTED"] → $.documents[*]
+        "payload":{"files":[{"Url":"HTTPS://h/b.pdf"},{"Url":"http://h/c.pdf"}]} → $.payload.files[*].Url
+        "data":"{\"links\":{\"self\":\"https://h/s\"}}" → $.data.links.self
+        "data":{"note":"see https://h/a.pdf, and more"} → $.data.note
+        "attachments":["https://h/a.pdf"],"data":{"attachments":["https://h/b.pdf"]} → $.data.attachments[*]
+        "attachments":["https://h/a.pdf"],"data":{"attachments":["https://h/a.pdf"]} → -
+        "attachments":["https://h/a b.pdf"],"copy":" https://h/a b.pdf " → -
+        "attachments":["https://h/a.pdf?to=https://h/b"],"copy":"https://h/a.pdf?to=https://h/b" → -
+        "files":{"https://h/a?sig=PLANTED":1} → $.files.https://h/a
+        "attachments":[{"url":"https://h/a.pdf"}] → -
+        "note":"abfss://h/a ftp://h/b http:/h https:h ://" → -
+    "#;
+    for line in table.trim().lines() {
+        let (rest, path) = line.trim().split_once(" → ").unwrap();
         let event = decode(&format!(r#"{{"trace_id":"t","type":"x",{rest}}}"#));
-        assert_eq!(event.irregularities.unlisted_urls, paths, "{rest}");
+        let paths = event.irregularities.unlisted_urls.join(" ");
+        assert_eq!(paths, path.trim_matches('-'), "{rest}");
     }
     let many: String = (0..500)
         .map(|number| format!(r#","f{number}":"https://h/{number}""#))
@@ -195,11 +169,8 @@ fn numbers_and_characters_stay_as_they_came() {
     assert_eq!(event.inner.parse()[0].text(&["note"]).as_deref(), Some("last \u{FFFD}"));
     assert_eq!(event.raw, written.trim_start_matches('\u{FEFF}'));
     assert_eq!(event.irregularities.repeated_names, ["$.amount", "$.data.note"]);
-    let with_mark = json!({"trace_id": "t", "type": "x", "data": "\u{FEFF}{\"assignmentId\":\"A\"}"});
-    assert_eq!(
-        Event::from_value(&with_mark).unwrap().assignment_id.as_deref(),
-        Some("A")
-    );
+    let with_mark = event(json!({"trace_id": "t", "type": "x", "data": "\u{FEFF}{\"assignmentId\":\"A\"}"}));
+    assert_eq!(with_mark.assignment_id.as_deref(), Some("A"));
 }
 
 #[test]
@@ -219,10 +190,8 @@ fn a_refused_timestamp_counts_as_absent_and_is_reported() {
     assert_eq!(other.irregularities, Irregularities::default());
     for absent in ["null", "\" \""] {
         let event = decode(&format!(r#"{{"trace_id":"t","event_type":"x","timestamp":{absent}}}"#));
-        assert_eq!(
-            (event.timestamp, event.irregularities),
-            (None, Irregularities::default())
-        );
+        let found = (event.timestamp, event.irregularities);
+        assert_eq!(found, (None, Irregularities::default()));
     }
 }
 
@@ -236,7 +205,7 @@ fn the_error_for_a_value_that_is_not_an_event_has_the_reason() {
         (br#"{"trace_id":"t"}"#, "event_type / type is missing"),
         (
             br#"{"trace_id":"t","type":"x","data":"{"}"#,
-            "data is a string that is not JSON",
+            "a string that is not JSON",
         ),
         (br#"{"trace_id":"t","type":"x","data":[]}"#, "data is a list"),
     ] {

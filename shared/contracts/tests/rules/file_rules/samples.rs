@@ -35,6 +35,18 @@ pub(super) fn content(extension: &str, head: &[u8]) -> &'static str {
     verdict(extension, None, head)
 }
 
+/// Verifies the verdict of a file under each of these names.
+pub(super) fn assert_content(extensions: &[&str], head: &[u8], expected: &str) {
+    for extension in extensions {
+        assert_eq!(
+            content(extension, head),
+            expected,
+            "{extension:?}: {}",
+            head.escape_ascii()
+        );
+    }
+}
+
 /// A ZIP file with empty members of these names, without its central directory.
 pub(super) fn zip(names: &[&str]) -> Vec<u8> {
     let mut archive = Vec::new();
@@ -61,12 +73,9 @@ pub(super) fn compound(directory_sector: u32, root_class: [u8; 16], streams: &[&
     let directory = 512 * (usize::try_from(directory_sector).unwrap() + 1);
     file.resize(file.len().max(directory + 512 * usize::try_from(sectors).unwrap()), 0);
     for sector in 0..sectors {
-        let next = if sector + 1 < sectors {
-            directory_sector + sector + 1
-        } else {
-            0xFFFF_FFFE
-        };
-        let at = chains + 4 * usize::try_from(directory_sector + sector).unwrap();
+        let number = directory_sector + sector;
+        let next = if sector + 1 < sectors { number + 1 } else { 0xFFFF_FFFE };
+        let at = chains + 4 * usize::try_from(number).unwrap();
         file[at..at + 4].copy_from_slice(&next.to_le_bytes());
     }
     let mut entry = |index: usize, name: &str, kind: u8, left: u32, child: u32| {
@@ -82,13 +91,8 @@ pub(super) fn compound(directory_sector: u32, root_class: [u8; 16], streams: &[&
             entry[80..96].copy_from_slice(&root_class);
         }
     };
-    entry(
-        0,
-        "Root Entry",
-        5,
-        u32::MAX,
-        if streams.is_empty() { u32::MAX } else { 1 },
-    );
+    let first = if streams.is_empty() { u32::MAX } else { 1 };
+    entry(0, "Root Entry", 5, u32::MAX, first);
     for (index, name) in streams.iter().enumerate() {
         let following = u32::try_from(index + 2).unwrap();
         let left = if index + 1 < streams.len() { following } else { u32::MAX };
