@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fs, io::Read, path::Path, sync::LazyLock};
 
 use xact_contracts::file_rules::{CONTENT_HEAD_BYTES, Declared, FileRefusedError, FileType, Judged, compare, judge};
 
-/// A file by its name, as far as the rules look at it.
+/// A file's name, and the part that the rules read.
 struct Sample {
     name: String,
     head: Vec<u8>,
@@ -124,12 +124,12 @@ fn real_files_are_stored_as_what_they_are() {
     }
 }
 
-/// What of the accepted kinds only the name tells apart, and why.
+/// Whether only the name shows which of the accepted kinds a sample is, and why.
 fn needs_its_name(sample: &Sample) -> bool {
     match sample.extension() {
-        // A document with a password is an OLE2 file without a word of what is in it, and some directories lie far behind.
+        // A document with a password is an OLE2 file that does not show its kind, and some directories are behind the head.
         "doc" | "docx" | "xls" | "xlsx" => judged("", sample).is_err(),
-        // Only Xactimate's own member names tell an estimate from another archive.
+        // Only Xactimate's own member names distinguish an estimate from another archive.
         "esx" => true,
         _ => false,
     }
@@ -217,7 +217,7 @@ fn passes_by_name(sample: &Sample, name: FileType, found: FileType) -> bool {
             (found == name || found == FileType::Csv) && is_text
         }
         FileType::Esx => found == name && (is_text || is_archive),
-        // A package or compound file whose head does not tell, and text that Office opens.
+        // A package or compound file whose head does not show its kind, and text that Office opens.
         FileType::Doc | FileType::Docx | FileType::Xls | FileType::Xlsx => {
             found == name && (is_archive || is_office_text(sample)) || is_office_xml(sample, found) || is_text
         }

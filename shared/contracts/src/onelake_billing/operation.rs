@@ -33,8 +33,8 @@ impl Protocol {
     /// show. `header` returns the text of a header, whose name is given in lower case.
     ///
     /// GET, HEAD and DELETE of a path without a query are the same in both protocols. Then the user agent decides: the
-    /// crate `azure_storage_datalake` speaks DFS (`azsdk-rust-storage/…`); all others, the crate `azure_storage_blob`
-    /// (`azsdk-rust-storage_blob/…`) among them, speak Blob.
+    /// crate `azure_storage_datalake` uses DFS (`azsdk-rust-storage/…`); all others, the crate `azure_storage_blob`
+    /// (`azsdk-rust-storage_blob/…`) among them, use Blob.
     #[must_use]
     pub fn of_request<'a>(
         method: &str,

@@ -54,13 +54,15 @@ pub(super) fn scrub_bearer(text: &str) -> Cow<'_, str> {
     }
     let lower = text.to_ascii_lowercase();
     let token_behind = |word_end: usize| {
-        let rest = &lower[word_end..];
-        let token = rest.trim_start_matches([' ', '\t']);
+        let token = lower[word_end..].trim_start_matches([' ', '\t']);
         let start = text.len() - token.len();
+        if start == word_end {
+            return None;
+        }
         let token = &token[..unquoted_length(token)];
         // `Bearer Bearer abc`: the second word is not the token.
         let secret = token.strip_suffix(WORD).unwrap_or(token);
-        (start > word_end && !secret.is_empty()).then_some(start..start + secret.len())
+        (!secret.is_empty()).then_some(start..start + secret.len())
     };
     replaced(text, |from| {
         let mut words = lower[from..].match_indices(WORD);

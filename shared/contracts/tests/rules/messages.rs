@@ -259,7 +259,7 @@ fn a_dead_letter_whose_reason_is_blank_can_be_read() {
     }
 }
 
-/// The value is cut only once it is redacted: of a user's password cut in the middle no `@` is left to tell.
+/// The value is redacted before it is truncated: without the `@` behind it, a user's password is not recognised.
 #[test]
 fn an_unreadable_timestamp_is_quoted_without_its_secrets() {
     let mut task = task();
