@@ -5,7 +5,9 @@ use std::error::Error;
 /// Returns the innermost cause of an error. The outer errors of HTTP clients only repeat the URL.
 #[must_use]
 pub fn innermost<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
-    std::iter::successors(Some(error), |error| error.source())
-        .last()
-        .unwrap_or(error)
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error
 }

@@ -12,7 +12,7 @@ pub enum FileRefusedError {
     )]
     NoFile,
     /// An extension that is not accepted, in lower case.
-    #[error("files of type `{0}` are not accepted; accepted are {}", accepted_extensions())]
+    #[error("files of type `{0}` are not accepted; accepted are {accepted}", accepted = accepted_extensions())]
     UnknownExtension(String),
     /// A text that the server declares as an active type, which browsers or systems run.
     #[error(
@@ -46,8 +46,8 @@ pub enum FileRefusedError {
     },
     /// Content of this format, which proves no accepted kind, of a file without a name.
     #[error(
-        "neither the URL nor the server's Content-Disposition names the file's type, and its first bytes ({0}) are those of no accepted kind; accepted are {}",
-        accepted_extensions()
+        "neither the URL nor the server's Content-Disposition names the file's type, and its first bytes ({0}) are those of no accepted kind; accepted are {accepted}",
+        accepted = accepted_extensions()
     )]
     Unnamed(&'static str),
 }

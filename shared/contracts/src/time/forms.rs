@@ -70,7 +70,7 @@ pub(super) fn unix(digits: &str) -> Option<Timestamp> {
         _ => 0,
     };
     // The digits of the fraction up to a nanosecond, filled up with zeros.
-    let digits_of_fraction = fraction.bytes().chain(std::iter::repeat(b'0')).take(places);
+    let mut digits_of_fraction = fraction.bytes().chain(std::iter::repeat(b'0')).take(places);
     let nanoseconds = digits_of_fraction.try_fold(whole, |number, digit| {
         number.checked_mul(10)?.checked_add(u128::from(digit - b'0'))
     })?;
