@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 use xact_telemetry::metrics::metrics;
 
@@ -36,24 +36,14 @@ const OPENED: i64 = 1;
 const HALF_OPEN: i64 = 2;
 
 impl Breakers {
-    fn hosts(&self) -> MutexGuard<'_, HashMap<String, Breaker>> {
-        self.0.lock()
-    }
-
     /// Admits a request to this host; `None` while the breaker is open.
-    pub(crate) fn admit(&self, host: &str) -> Option<Attempt<'_>> {
-        self.admit_at(host, Instant::now())
-    }
-
-    fn admit_at(&self, host: &str, now: Instant) -> Option<Attempt<'_>> {
-        let mut hosts = self.hosts();
+    pub(crate) fn admit(&self, host: &str, now: Instant) -> Option<Attempt<'_>> {
+        let mut hosts = self.0.lock();
         let breaker = hosts.entry(host.to_owned()).or_default();
         if let Some(opened) = breaker.opened {
             // A probe without an outcome (its task was cancelled) is given up after a while.
-            let probing = breaker
-                .probing
-                .is_some_and(|since| now.duration_since(since) < OPEN_DURATION);
-            if now.duration_since(opened) < OPEN_DURATION || probing {
+            let is_recent = |since: Instant| now.duration_since(since) < OPEN_DURATION;
+            if is_recent(opened) || breaker.probing.is_some_and(is_recent) {
                 return None;
             }
             breaker.probing = Some(now);
@@ -69,7 +59,7 @@ impl Breakers {
 impl Attempt<'_> {
     /// Reports that the host responded.
     pub(crate) fn succeeded(self) {
-        let mut hosts = self.breakers.hosts();
+        let mut hosts = self.breakers.0.lock();
         let breaker = hosts.entry(self.host.clone()).or_default();
         if breaker.opened.is_some() {
             tracing::info!(host = self.host, "circuit closed");
@@ -79,13 +69,9 @@ impl Attempt<'_> {
     }
 
     /// Reports that the host failed.
-    pub(crate) fn failed(self) {
-        self.failed_at(Instant::now());
-    }
-
-    fn failed_at(self, now: Instant) {
+    pub(crate) fn failed(self, now: Instant) {
         metrics().breaker_failures(&self.host).inc();
-        let mut hosts = self.breakers.hosts();
+        let mut hosts = self.breakers.0.lock();
         let breaker = hosts.entry(self.host.clone()).or_default();
         breaker.failures = breaker.failures.saturating_add(1);
         if breaker.failures >= FAILURE_THRESHOLD {
@@ -100,7 +86,7 @@ impl Attempt<'_> {
 
     /// Reports an outcome that does not depend on the host.
     pub(crate) fn undecided(self) {
-        if let Some(breaker) = self.breakers.hosts().get_mut(&self.host) {
+        if let Some(breaker) = self.breakers.0.lock().get_mut(&self.host) {
             breaker.probing = None;
         }
     }
@@ -115,35 +101,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ten_failures_open_a_breaker_and_one_probe_closes_it() {
+    fn ten_failures_open_a_breaker_and_one_probe_closes_it_or_opens_it_again() {
         let breakers = Breakers::default();
         let start = Instant::now();
         for _ in 0..FAILURE_THRESHOLD {
-            breakers.admit_at("h", start).unwrap().failed_at(start);
+            breakers.admit("h", start).unwrap().failed(start);
         }
-        assert!(breakers.admit_at("h", start).is_none());
-        assert!(breakers.admit_at("other", start).is_some());
+        assert!(breakers.admit("h", start).is_none());
+        assert!(breakers.admit("other", start).is_some());
         let later = start + OPEN_DURATION;
-        let probe = breakers.admit_at("h", later).unwrap();
-        assert!(breakers.admit_at("h", later).is_none(), "only one probe");
+        breakers.admit("h", later).unwrap().failed(later);
+        assert!(breakers.admit("h", later).is_none());
+        let later = later + OPEN_DURATION;
+        let probe = breakers.admit("h", later).unwrap();
+        assert!(breakers.admit("h", later).is_none(), "only one probe");
         probe.succeeded();
-        assert!(breakers.admit_at("h", later).is_some());
-    }
-
-    #[test]
-    fn a_failed_probe_reopens_it_and_a_success_between_failures_keeps_it_closed() {
-        let breakers = Breakers::default();
-        let start = Instant::now();
-        for _ in 0..FAILURE_THRESHOLD {
-            breakers.admit_at("h", start).unwrap().failed_at(start);
-        }
-        let later = start + OPEN_DURATION;
-        breakers.admit_at("h", later).unwrap().failed_at(later);
-        assert!(breakers.admit_at("h", later).is_none());
+        assert!(breakers.admit("h", later).is_some());
+        // A success between failures keeps it closed.
         for _ in 0..3 * FAILURE_THRESHOLD {
-            breakers.admit_at("g", start).unwrap().failed_at(start);
-            breakers.admit_at("g", start).unwrap().succeeded();
+            breakers.admit("g", start).unwrap().failed(start);
+            breakers.admit("g", start).unwrap().succeeded();
         }
-        assert!(breakers.admit_at("g", start).is_some());
+        assert!(breakers.admit("g", start).is_some());
     }
 }

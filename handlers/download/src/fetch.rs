@@ -74,12 +74,11 @@ impl Fetcher {
         slot: &Slot,
     ) -> Result<(FileInfo, Judged), FetchError> {
         let base = self.timeouts.base;
-        let response = tokio::time::timeout(base, self.follow(policy, url))
-            .await
-            .map_err(|_| {
-                let text = format!("the request timed out: no response within {} s", base.as_secs());
-                Problem::new(Category::Transient, text)
-            })??;
+        let response = tokio::time::timeout(base, self.follow(policy, url)).await;
+        let response = response.map_err(|_| {
+            let text = format!("the request timed out: no response within {} s", base.as_secs());
+            Problem::new(Category::Transient, text)
+        })??;
         let announced = self.check_headers(&response)?;
         let declared = header(response.headers(), CONTENT_TYPE.as_str()).map(str::to_owned);
         let decoding = Decoding::of(response.headers()).map_err(permanent)?;
@@ -126,19 +125,14 @@ impl Fetcher {
             if !is_redirect(status) {
                 return Err(status_failure(response, &url, &first, self.timeouts.idle).await);
             }
-            let location = response
-                .headers()
-                .get(LOCATION)
-                .map(|value| value.as_bytes().to_owned());
-            let Some(location) = location.filter(|location| !location.is_empty()) else {
+            let location = response.headers().get(LOCATION).filter(|value| !value.is_empty());
+            let Some(location) = location.map(|value| location_text(value.as_bytes())) else {
                 return Err(redirect_without_location(response, self.timeouts.idle).await.into());
             };
-            url = policy
-                .check_redirect(&url, &location_text(&location))
-                .map_err(|error| {
-                    Problem::new(Category::Permanent, format!("redirected to a refused URL: {error}"))
-                        .with_status(status.as_u16())
-                })?;
+            url = policy.check_redirect(&url, &location).map_err(|error| {
+                let text = format!("redirected to a refused URL: {error}");
+                Problem::new(Category::Permanent, text).with_status(status.as_u16())
+            })?;
         }
         Err(Problem::new(Category::Permanent, format!("more than {MAX_REDIRECTS} redirects")).into())
     }
@@ -153,10 +147,8 @@ impl Fetcher {
         });
         if let Some(value) = refused {
             let value: String = String::from_utf8_lossy(value.as_bytes()).chars().take(100).collect();
-            return Err(permanent(format!(
-                "the server sent the file with {TRANSFER_ENCODING} {value:?}, which was not requested"
-            ))
-            .into());
+            let text = format!("the server sent the file with {TRANSFER_ENCODING} {value:?}, which was not requested");
+            return Err(permanent(text).into());
         }
         let announced = announced_length(response);
         if let Some(bytes) = announced.filter(|&bytes| bytes > self.max_file_bytes) {

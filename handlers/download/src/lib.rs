@@ -16,11 +16,12 @@ mod retry_after;
 mod type_difference;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use fail::fail_point;
 use url::Url;
 
-use breaker::Breakers;
+use breaker::{Breakers, FAILURE_THRESHOLD};
 use fetch::{FetchError, Fetcher};
 use xact_cache::{Cache, FileInfo, Slot};
 use xact_config::Settings;
@@ -83,8 +84,8 @@ impl Handler for Download {
         let named = file_rules::named_type(&url).map_err(|error| permanent(error.to_string()))?;
         // One download of a file at a time, also when the task was delivered twice.
         let slot = self.cache.slot(task.media_id).await;
+        let path = cache_path::file(task.media_id);
         if let Some(cached) = slot.complete_file().await {
-            let path = cache_path::file(task.media_id);
             return Ok(emit(task.clone(), path, cached));
         }
         if let Some(due) = not_yet::wait_in_place(&url, context.now)? {
@@ -93,18 +94,14 @@ impl Handler for Download {
         match self.download(task, url, named, &slot, context).await {
             Ok(cached) => {
                 fail_point!("renamed", |_| std::process::abort());
-                let path = cache_path::file(task.media_id);
                 Ok(emit(task.clone(), path, cached))
             }
             // A process of the previous version may have completed the file and stopped before it wrote the message, and the URL
             // may have expired since. This is checked only after a failure, because it costs a call.
-            Err(failure) => match slot.complete_file_in_previous_layout().await {
-                Some(cached) => {
-                    let path = cache_path::previous_file(task.media_id);
-                    Ok(emit(task.clone(), path, cached))
-                }
-                None => Err(failure),
-            },
+            Err(failure) => {
+                let cached = slot.complete_file_in_previous_layout().await.ok_or(failure)?;
+                Ok(emit(task.clone(), cache_path::previous_file(task.media_id), cached))
+            }
         }
     }
 }
@@ -128,14 +125,11 @@ impl Download {
         }
         self.check_volume().await?;
         let host = url.host_str().unwrap_or_default().to_owned();
-        let Some(attempt) = self.breakers.admit(&host) else {
-            return Err(Failure::message(
-                Category::CircuitOpen,
-                format!(
-                    "{host} failed {} times in a row: the circuit is open, no request is made for up to 30 s",
-                    breaker::FAILURE_THRESHOLD
-                ),
-            ));
+        let Some(attempt) = self.breakers.admit(&host, Instant::now()) else {
+            let text = format!(
+                "{host} failed {FAILURE_THRESHOLD} times in a row: the circuit is open, no request is made for up to 30 s"
+            );
+            return Err(Failure::message(Category::CircuitOpen, text));
         };
         let running = InProgress::start(metrics().downloads_concurrent(WORKER));
         let fetched = self.fetcher.fetch(&self.policy, url, named, slot).await;
@@ -154,7 +148,7 @@ impl Download {
             Err(FetchError::Failed { problem, retry_after }) => {
                 // Any other response shows that the host is up.
                 if is_failure_of_host(&problem) {
-                    attempt.failed();
+                    attempt.failed(Instant::now());
                 } else {
                     attempt.succeeded();
                 }
@@ -166,15 +160,11 @@ impl Download {
     /// Checks that the cache volume has room for another download, and exports how full it is.
     async fn check_volume(&self) -> Result<(), Unavailable> {
         let unavailable = |reason: String| Unavailable::new("cache volume", reason);
-        let volume = self
-            .cache
-            .volume()
-            .await
-            .map_err(|error| unavailable(error.to_string()))?;
+        let volume = self.cache.volume().await;
+        let volume = volume.map_err(|error| unavailable(error.to_string()))?;
         metrics().cache_used(WORKER).set(volume.used);
-        volume
-            .check(self.cache.path())
-            .map_err(|full| unavailable(full.to_string()))
+        let checked = volume.check(self.cache.path());
+        checked.map_err(|full| unavailable(full.to_string()))
     }
 }
 
@@ -191,16 +181,8 @@ fn permanent(text: String) -> Failure {
 }
 
 fn emit(task: DownloadTask, local_cache_path: String, cached: FileInfo) -> Outcome<Download> {
-    let (kind, bytes) = (cached.kind, cached.bytes);
-    let cached = CachedDownload::of_task(
-        task,
-        local_cache_path,
-        bytes,
-        kind.content_type,
-        cached.sha256,
-        cached.downloaded_at,
-    );
-    Emit::new()
-        .message(&cached.found_to_be(kind.file_type, kind.declared_content_type))
-        .into()
+    let (kind, bytes, at) = (cached.kind, cached.bytes, cached.downloaded_at);
+    let cached = CachedDownload::of_task(task, local_cache_path, bytes, kind.content_type, cached.sha256, at);
+    let message = cached.found_to_be(kind.file_type, kind.declared_content_type);
+    Emit::new().message(&message).into()
 }

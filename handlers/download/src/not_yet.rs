@@ -28,11 +28,8 @@ pub(crate) fn wait_in_place(url: &Url, now: Timestamp) -> Result<Option<Timestam
     let Some(start) = presigned::start(url).filter(|start| start.is_ahead(now)) else {
         return Ok(None);
     };
-    let validity = format!(
-        "the presigned URL ({}) is valid from {} on",
-        start.kind.as_str(),
-        time::format(start.at)
-    );
+    let (kind, at) = (start.kind.as_str(), time::format(start.at));
+    let validity = format!("the presigned URL ({kind}) is valid from {at} on");
     let ends = presigned::expiry(url).map(|expiry| expiry.expires_at);
     if let Some(ends) = ends.filter(|ends| *ends <= start.at) {
         let text = format!("{validity}, and expires before, at {}", time::format(ends));
@@ -66,22 +63,15 @@ fn due(start: Timestamp) -> Timestamp {
 mod tests {
     use super::*;
 
-    fn at(time: &str) -> Timestamp {
-        format!("2026-03-02T{time}Z").parse().unwrap()
-    }
-
     /// The outcome at 12:00:00.
     fn checked(query: &str) -> String {
         let url = Url::parse(&format!("https://h/a.pdf?{query}")).unwrap();
-        match wait_in_place(&url, at("12:00:00")) {
+        match wait_in_place(&url, "2026-03-02T12:00:00Z".parse().unwrap()) {
             Ok(None) => "requested".to_owned(),
             Ok(Some(due)) => format!("waits until {}", due.strftime("%T")),
             Err(Failure::Message { problem, retry_after }) => {
-                assert!(
-                    problem.message().contains("is valid from 2026-0"),
-                    "{}",
-                    problem.message()
-                );
+                let text = problem.message();
+                assert!(text.contains("is valid from 2026-0"), "{text}");
                 format!("{} {:?}", problem.category, retry_after.map(|wait| wait.as_secs()))
             }
             Err(Failure::Unavailable(unavailable)) => panic!("{unavailable}"),
@@ -91,32 +81,17 @@ mod tests {
     #[test]
     fn a_url_that_is_not_valid_yet_waits_unless_it_never_becomes_valid() {
         for (query, expected) in [
-            ("st=2026-03-02T11:59:59Z&se=2026-03-02T13:00:00Z&sig=a", "requested"),
-            ("st=2026-03-02T12:00:00Z&se=2026-03-02T13:00:00Z&sig=a", "requested"),
-            (
-                "st=2026-03-02T12:00:01Z&se=2026-03-02T13:00:00Z&sig=a",
-                "waits until 12:00:03",
-            ),
-            (
-                "st=2026-03-02T12:01:00Z&se=2026-03-02T13:00:00Z&sig=a",
-                "waits until 12:01:02",
-            ),
-            (
-                "st=2026-03-02T12:01:01Z&se=2026-03-02T13:00:00Z&sig=a",
-                "transient Some(63)",
-            ),
+            ("st=2026-03-02T11:59:59Z&se=2026-03-03&sig=a", "requested"),
+            ("st=2026-03-02T12:00:00Z&se=2026-03-03&sig=a", "requested"),
+            ("st=2026-03-02T12:00:01Z&se=2026-03-03&sig=a", "waits until 12:00:03"),
+            ("st=2026-03-02T12:01:00Z&se=2026-03-03&sig=a", "waits until 12:01:02"),
+            ("st=2026-03-02T12:01:01Z&se=2026-03-03&sig=a", "transient Some(63)"),
             ("st=2026-03-02T12:01:01Z&sig=a", "transient Some(63)"),
             ("st=2026-03-03T12:00:00Z&se=2026-03-04&sig=a", "transient Some(86402)"),
             ("st=2026-03-03T12:00:01Z&se=2026-03-04&sig=a", "permanent None"),
             ("st=2026-09-03&se=2027-03-04&sig=a", "permanent None"),
-            (
-                "st=2026-03-02T12:10:00Z&se=2026-03-02T12:05:00Z&sig=a",
-                "permanent None",
-            ),
-            (
-                "st=2026-03-02T12:10:00Z&se=2026-03-02T12:10:00Z&sig=a",
-                "permanent None",
-            ),
+            ("st=2026-03-02T12:10Z&se=2026-03-02T12:05Z&sig=a", "permanent None"),
+            ("st=2026-03-02T12:10Z&se=2026-03-02T12:10Z&sig=a", "permanent None"),
             // S3 accepts URLs signed up to 15 minutes ahead.
             ("X-Amz-Date=20260302T121500Z&X-Amz-Expires=60", "requested"),
             ("X-Amz-Date=20260302T121501Z&X-Amz-Expires=60", "transient Some(903)"),

@@ -2,7 +2,6 @@
 //!
 //! A refused URL or a missing assignment id fails that attachment alone, with a result and a dead letter.
 
-mod attachment;
 mod irregularities;
 mod recent_events;
 mod tasks;
@@ -33,10 +32,8 @@ pub struct EventIngester {
 #[must_use]
 pub fn factory() -> Factory {
     Arc::new(|settings| {
-        Ok(Service::each(
-            EventIngester::new(settings),
-            Limits::of_concurrency(Stage::EventIngester.row().concurrency),
-        ))
+        let limits = Limits::of_concurrency(Stage::EventIngester.row().concurrency);
+        Ok(Service::each(EventIngester::new(settings), limits))
     })
 }
 
@@ -70,14 +67,10 @@ impl Handler for EventIngester {
     type Input = Event;
 
     async fn handle(&self, event: &Event, context: &Context) -> Result<Outcome<Self>, Failure> {
-        if event.attachments.len() > MAX_ATTACHMENTS {
-            return Err(Failure::message(
-                Category::Permanent,
-                format!(
-                    "the event names {} attachments, at most {MAX_ATTACHMENTS} are accepted",
-                    event.attachments.len()
-                ),
-            ));
+        let count = event.attachments.len();
+        if count > MAX_ATTACHMENTS {
+            let text = format!("the event names {count} attachments, at most {MAX_ATTACHMENTS} are accepted");
+            return Err(Failure::message(Category::Permanent, text));
         }
         let started = Instant::now();
         self.irregularities.record(event);
@@ -87,15 +80,12 @@ impl Handler for EventIngester {
         } else {
             let (recent, now) = (Arc::clone(&self.recent), context.now);
             // Only after the tasks are acknowledged: an event that is redelivered before that is expanded again.
-            let emit = self
-                .expand(event, context)
-                .then(async move { recent.insert(fingerprint, now) });
-            (emit, "success")
+            let emit = self.expand(event, context);
+            (emit.then(async move { recent.insert(fingerprint, now) }), "success")
         };
         metrics().events_ingested(DOMAIN, status).inc();
-        metrics()
-            .ingestion_duration(DOMAIN)
-            .observe(started.elapsed().as_secs_f64());
+        let seconds = started.elapsed().as_secs_f64();
+        metrics().ingestion_duration(DOMAIN).observe(seconds);
         Ok(emit.into())
     }
 }

@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 
 use jiff::{SignedDuration, Timestamp};
 use lru::LruCache;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 /// Most events that are kept: about 5 MB.
 const CAPACITY: NonZeroUsize = NonZeroUsize::new(100_000).unwrap();
@@ -35,20 +35,15 @@ impl RecentEvents {
         (half(0) << 64) | half(1)
     }
 
-    fn cache(&self) -> MutexGuard<'_, LruCache<u128, Timestamp>> {
-        self.0.lock()
-    }
-
     /// Returns whether the event was expanded within the last 24 hours.
     pub(crate) fn contains(&self, fingerprint: u128, now: Timestamp) -> bool {
-        self.cache()
-            .get(&fingerprint)
-            .is_some_and(|&seen| now.duration_since(seen) < RETENTION)
+        let seen = self.0.lock().get(&fingerprint).copied();
+        seen.is_some_and(|seen| now.duration_since(seen) < RETENTION)
     }
 
     /// Adds an expanded event.
     pub(crate) fn insert(&self, fingerprint: u128, now: Timestamp) {
-        self.cache().put(fingerprint, now);
+        self.0.lock().put(fingerprint, now);
     }
 }
 

@@ -11,8 +11,7 @@ use jiff::Timestamp;
 use xact_cache::{Cache, Cutoffs};
 use xact_config::Settings;
 use xact_contracts::topology::Stage;
-use xact_kafka::admin::AdminError;
-use xact_kafka::admin::{Oldest, oldest_unfinished};
+use xact_kafka::admin::{AdminError, Oldest, oldest_unfinished};
 
 /// The time between two sweeps is a quarter of the retention, within these bounds.
 const MIN_SWEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -47,9 +46,8 @@ impl Janitor {
 
 /// Removes nothing when the broker does not say which messages are unprocessed.
 fn sweep(settings: &Settings, cache: &Cache) -> Result<usize, AdminError> {
-    let oldest = oldest_unfinished(settings, Stage::Upload)?;
     let now = Timestamp::now();
-    let oldest_message = match oldest {
+    let oldest_message = match oldest_unfinished(settings, Stage::Upload)? {
         Oldest::NothingWaits => now,
         Oldest::Since(timestamp) => timestamp,
         Oldest::Unknown => Timestamp::MIN,

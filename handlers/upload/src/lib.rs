@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use fail::fail_point;
+use serde_json::Value;
 
 use janitor::Janitor;
 use xact_cache::{Cache, CachedFile, Lookup};
@@ -63,27 +64,17 @@ impl Upload {
         })
     }
 
-    /// Returns whether the file was uploaded before.
-    async fn is_uploaded(&self, cached: &CachedDownload) -> Result<bool, FileError> {
-        let sha256 = cached.sha256.to_ascii_lowercase();
-        self.files
-            .holds(&cached.destination_path, content(cached, &sha256))
-            .await
-    }
-
     /// Writes the file to OneLake and updates the metrics. A file that was uploaded before is left unchanged.
     async fn put(&self, cached: &CachedDownload, file: &CachedFile) -> Result<(), FileError> {
         let running = InProgress::start(metrics().uploads_concurrent(WORKER));
         let started = Instant::now();
         let sha256 = cached.sha256.to_ascii_lowercase();
-        let put = self
-            .files
-            .put_file(&cached.destination_path, file.content(), content(cached, &sha256))
-            .await;
+        let content = content(cached, &sha256);
+        let put = self.files.put_file(&cached.destination_path, file.content(), content);
+        let put = put.await;
         drop(running);
-        metrics()
-            .onelake_duration("upload")
-            .observe(started.elapsed().as_secs_f64());
+        let seconds = started.elapsed().as_secs_f64();
+        metrics().onelake_duration("upload").observe(seconds);
         metrics().onelake_operations("upload", Status::of(&put)).inc();
         match &put {
             Ok(()) => metrics().onelake_bytes("upload").inc_by(cached.bytes_downloaded),
@@ -102,7 +93,9 @@ impl Upload {
         reason: &str,
         context: &Context,
     ) -> Result<Outcome<Self>, Failure> {
-        if self.is_uploaded(cached).await.map_err(|error| failure(&error))? {
+        let sha256 = cached.sha256.to_ascii_lowercase();
+        let is_uploaded = self.files.holds(&cached.destination_path, content(cached, &sha256));
+        if is_uploaded.await.map_err(|error| failure(&error))? {
             let emit = Emit::new().message(&DownloadResult::completed(cached, context.now));
             return Ok(match layout {
                 Layout::Current => emit.into(),
@@ -111,19 +104,12 @@ impl Upload {
             });
         }
         let mut task = cached.to_task();
-        let misses = task
-            .metadata
-            .get(CACHE_MISSES)
-            .and_then(serde_json::Value::as_u64)
-            .unwrap_or(0)
-            + 1;
+        let misses = 1 + task.metadata.get(CACHE_MISSES).and_then(Value::as_u64).unwrap_or(0);
         if misses > MAX_CACHE_MISSES {
-            return Err(Failure::message(
-                Category::Transient,
-                format!(
-                    "the cached file was lost {misses} times ({reason}): check that CACHE_DIR of the download and upload workers is one volume"
-                ),
-            ));
+            let text = format!(
+                "the cached file was lost {misses} times ({reason}): check that CACHE_DIR of the download and upload workers is one volume"
+            );
+            return Err(Failure::message(Category::Transient, text));
         }
         tracing::warn!(reason, misses, "the cached file cannot be used: it is downloaded again");
         task.metadata.insert(CACHE_MISSES.to_owned(), misses.into());
@@ -161,8 +147,8 @@ impl Handler for Upload {
             Err(FileError::SourceChanged { .. }) => {
                 // Otherwise the download stage would find it and announce it again.
                 file.remove().await;
-                self.without_cached_file(cached, layout, "it does not have the announced content", context)
-                    .await
+                let reason = "it does not have the announced content";
+                self.without_cached_file(cached, layout, reason, context).await
             }
             Err(error @ FileError::InvalidPath { .. }) => {
                 // No upload can succeed; a replay downloads it again.

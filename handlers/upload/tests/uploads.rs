@@ -11,12 +11,15 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use upload::Upload;
+use xact_cache::{Cache, ContentKind};
 use xact_config::{Environment, Settings};
+use xact_contracts::cache_path;
 use xact_contracts::category::Category;
-use xact_contracts::messages::{CachedDownload, DownloadTask, Message};
+use xact_contracts::messages::{CachedDownload, DownloadTask, Message, Problem};
 use xact_runtime::{Context, Failure, Handler, Outcome};
 
 const DESTINATION: &str = "documentsReceived/A1/t/A1_a.pdf";
+const URL: &str = "https://claimxperience.com/a.pdf";
 
 struct Bench {
     upload: Upload,
@@ -34,31 +37,48 @@ impl Bench {
     }
 
     fn cached_file(&self) -> PathBuf {
-        self.folder.path().join("cache").join(local_cache_path())
+        self.in_cache(&cached(b"").local_cache_path)
+    }
+
+    fn in_cache(&self, path: &str) -> PathBuf {
+        self.folder.path().join("cache").join(path)
     }
 
     fn lake_file(&self) -> PathBuf {
         self.folder.path().join("lake").join(DESTINATION)
     }
 
-    fn put_in_cache(&self, content: &[u8]) {
-        put(&self.cached_file(), content);
-    }
-
     async fn handle(&self, cached: CachedDownload) -> Result<Outcome<Upload>, Failure> {
         let context = Context {
-            now: now(),
+            now: Timestamp::UNIX_EPOCH,
             record_timestamp: None,
         };
         self.upload.handle(&cached, &context).await
     }
 
-    /// Topics and messages that the runtime produces, after the broker has acknowledged them.
-    async fn produced(&self, cached: CachedDownload) -> Vec<(String, Value)> {
+    /// The topic and the message that the runtime produces, after the broker has acknowledged it.
+    async fn produced(&self, cached: CachedDownload) -> (String, Value) {
         let Outcome::Emit(emit) = self.handle(cached).await.unwrap() else {
             panic!("an upload is never held");
         };
-        xact_runtime::testing::produced(emit, now()).await
+        let mut produced = xact_runtime::testing::produced(emit, Timestamp::UNIX_EPOCH).await;
+        assert_eq!(produced.len(), 1);
+        produced.remove(0)
+    }
+
+    /// Uploads the cached file of this content, which is in the cache or was uploaded before.
+    async fn complete(&self, cached: CachedDownload) {
+        let (topic, result) = self.produced(cached).await;
+        assert_eq!(topic, "xact.downloads.results");
+        assert_eq!(result["status"], "completed");
+        assert!(!result.to_string().contains("sig="));
+    }
+
+    async fn fails(&self, cached: CachedDownload) -> Problem {
+        match self.handle(cached).await {
+            Err(Failure::Message { problem, .. }) => problem,
+            other => panic!("{other:?}"),
+        }
     }
 }
 
@@ -67,43 +87,21 @@ fn put(path: &Path, content: &[u8]) {
     std::fs::write(path, content).unwrap();
 }
 
-fn now() -> Timestamp {
-    "2025-01-01T00:00:00Z".parse().unwrap()
-}
-
-fn local_cache_path() -> String {
-    xact_contracts::cache_path::file(xact_contracts::ids::media_id("t", "https://claimxperience.com/a.pdf"))
-}
-
 /// The message for a file of this content.
 fn cached(content: &[u8]) -> CachedDownload {
-    let task = json!({"trace_id": "t", "media_id": xact_contracts::ids::media_id("t", "https://claimxperience.com/a.pdf"),
-        "attachment_url": "https://claimxperience.com/a.pdf?sig=S", "blob_path": DESTINATION, "status_subtype": "documentsReceived",
-        "file_type": "PDF", "assignment_id": "A1", "original_timestamp": "2024-12-31T12:00:00Z", "metadata": {"note": "kept"}});
+    let media_id = xact_contracts::ids::media_id("t", URL);
+    let task = json!({"trace_id": "t", "media_id": media_id, "attachment_url": format!("{URL}?sig=S"), "blob_path": DESTINATION,
+        "status_subtype": "documentsReceived", "file_type": "PDF", "assignment_id": "A1",
+        "original_timestamp": "2024-12-31T12:00:00Z", "metadata": {"note": "kept"}});
     let task = DownloadTask::decode(task.to_string().as_bytes()).unwrap();
-    let sha256 = hex::encode(Sha256::digest(content));
-    CachedDownload::of_task(task, local_cache_path(), content.len() as u64, None, sha256, now())
-}
-
-#[tokio::test]
-async fn a_file_is_uploaded_its_result_emitted_and_the_cached_file_removed() {
-    let bench = Bench::new();
-    bench.put_in_cache(b"hello");
-    let out = bench.produced(cached(b"hello")).await;
-    assert_eq!(std::fs::read(bench.lake_file()).unwrap(), b"hello");
-    assert_eq!(out.len(), 1);
-    assert_eq!(
-        (out[0].0.as_str(), &out[0].1["status"]),
-        ("xact.downloads.results", &json!("completed"))
-    );
-    assert!(!out[0].1.to_string().contains("sig="));
-    assert!(!bench.cached_file().exists());
+    let (path, sha256) = (cache_path::file(media_id), hex::encode(Sha256::digest(content)));
+    CachedDownload::of_task(task, path, content.len() as u64, None, sha256, Timestamp::UNIX_EPOCH)
 }
 
 #[tokio::test]
 async fn the_cached_file_is_kept_until_the_result_is_acknowledged() {
     let bench = Bench::new();
-    bench.put_in_cache(b"hello");
+    put(&bench.cached_file(), b"hello");
     let outcome = bench.handle(cached(b"hello")).await.unwrap();
     // Thousands may wait for acknowledgements: none of them may keep its file open.
     let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
@@ -112,96 +110,68 @@ async fn the_cached_file_is_kept_until_the_result_is_acknowledged() {
     // Without an acknowledgement the message is redelivered and needs the file.
     drop(outcome);
     assert!(bench.cached_file().exists());
-    assert_eq!(bench.produced(cached(b"hello")).await.len(), 1);
-}
-
-#[tokio::test]
-async fn a_missing_file_that_was_uploaded_is_reported_again_and_not_downloaded() {
-    let bench = Bench::new();
-    bench.put_in_cache(b"hello");
-    bench.produced(cached(b"hello")).await;
-    let again = bench.produced(cached(b"hello")).await;
-    assert_eq!(again[0].0, "xact.downloads.results");
-    assert_eq!(again[0].1["status"], "completed");
-}
-
-#[tokio::test]
-async fn a_file_that_was_uploaded_is_not_written_again() {
-    let bench = Bench::new();
-    bench.put_in_cache(b"hello");
-    bench.produced(cached(b"hello")).await;
-    let written = std::fs::metadata(bench.lake_file()).unwrap();
-    bench.put_in_cache(b"hello");
-    let again = bench.produced(cached(b"hello")).await;
-    assert_eq!(again[0].1["status"], "completed");
-    let now = std::fs::metadata(bench.lake_file()).unwrap();
-    assert_eq!(
-        (now.ino(), now.modified().unwrap()),
-        (written.ino(), written.modified().unwrap())
-    );
-    assert!(!bench.cached_file().exists());
-}
-
-#[tokio::test]
-async fn a_file_of_the_same_size_and_other_content_is_replaced() {
-    let bench = Bench::new();
-    bench.put_in_cache(b"hellx");
-    bench.produced(cached(b"hellx")).await;
-    bench.put_in_cache(b"hello");
-    bench.produced(cached(b"hello")).await;
+    bench.complete(cached(b"hello")).await;
     assert_eq!(std::fs::read(bench.lake_file()).unwrap(), b"hello");
+    assert!(!bench.cached_file().exists());
+    // Its file is missing then: it is reported again, and not downloaded.
+    bench.complete(cached(b"hello")).await;
 }
 
-/// A message of the previous version for a file of this content.
-fn cached_in_previous_layout(content: &[u8]) -> CachedDownload {
-    let mut cached = cached(content);
-    cached.local_cache_path = xact_contracts::cache_path::previous_file(cached.media_id);
-    cached
+#[tokio::test]
+async fn a_file_that_was_uploaded_is_not_written_again_unless_its_content_is_another() {
+    let bench = Bench::new();
+    put(&bench.cached_file(), b"hellx");
+    bench.complete(cached(b"hellx")).await;
+    put(&bench.cached_file(), b"hello");
+    bench.complete(cached(b"hello")).await;
+    assert_eq!(std::fs::read(bench.lake_file()).unwrap(), b"hello");
+    let written = || {
+        let file = std::fs::metadata(bench.lake_file()).unwrap();
+        (file.ino(), file.modified().unwrap())
+    };
+    let before = written();
+    put(&bench.cached_file(), b"hello");
+    bench.complete(cached(b"hello")).await;
+    assert_eq!(written(), before);
+    assert!(!bench.cached_file().exists());
 }
 
 #[tokio::test]
 async fn a_file_in_the_previous_layout_is_uploaded_and_its_folder_removed() {
     let bench = Bench::new();
-    let message = cached_in_previous_layout(b"hello");
-    let path = bench.folder.path().join("cache").join(&message.local_cache_path);
+    let mut message = cached(b"hello");
+    message.local_cache_path = cache_path::previous_file(message.media_id);
+    let path = bench.in_cache(&message.local_cache_path);
+    let (folder, note) = (path.parent().unwrap(), path.with_file_name("note.json"));
     put(&path, b"hello");
-    put(&path.with_file_name("note.json"), b"{}");
-    let out = bench.produced(message).await;
-    assert_eq!(
-        (out[0].0.as_str(), &out[0].1["status"]),
-        ("xact.downloads.results", &json!("completed"))
-    );
+    put(&note, b"{}");
+    bench.complete(message.clone()).await;
     assert_eq!(std::fs::read(bench.lake_file()).unwrap(), b"hello");
-    assert!(!path.parent().unwrap().exists());
+    assert!(!folder.exists());
 
     // A folder left by a killed upload is removed when the message is redelivered.
-    put(&path.with_file_name("note.json"), b"{}");
-    bench.produced(cached_in_previous_layout(b"hello")).await;
-    assert!(!path.parent().unwrap().exists());
+    put(&note, b"{}");
+    bench.complete(message.clone()).await;
+    assert!(!folder.exists());
 
-    put(&path.with_file_name("note.json"), b"{}");
-    let mut foreign = cached_in_previous_layout(b"hello");
-    foreign.media_id = xact_contracts::ids::media_id("t", "https://claimxperience.com/b.pdf");
-    let Err(Failure::Message { problem, .. }) = bench.handle(foreign).await else {
-        panic!("it names the file of another attachment");
-    };
+    // A message that names the file of another attachment removes nothing.
+    put(&note, b"{}");
+    message.media_id = xact_contracts::ids::media_id("t", "https://claimxperience.com/b.pdf");
+    let problem = bench.fails(message).await;
     assert!(problem.message().contains("local_cache_path"), "{}", problem.message());
-    assert!(
-        path.parent().unwrap().exists(),
-        "a message that names another folder removes nothing"
-    );
+    assert!(folder.exists());
 }
 
 #[tokio::test]
 async fn a_file_is_uploaded_without_its_footer() {
     let bench = Bench::new();
-    let cache = xact_cache::Cache::create(&bench.folder.path().join("cache")).unwrap();
+    let cache = Cache::create(&bench.in_cache("")).unwrap();
     let mut part = cache.slot(cached(b"hello").media_id).await.new_part();
     part.write(b"hello").await.unwrap();
-    part.finish(xact_cache::ContentKind::default(), now()).await.unwrap();
+    let finished = part.finish(ContentKind::default(), Timestamp::UNIX_EPOCH).await;
+    assert_eq!(finished.unwrap().sha256, cached(b"hello").sha256);
     assert!(std::fs::metadata(bench.cached_file()).unwrap().len() > 5);
-    let out = bench.produced(cached(b"hello")).await;
-    assert_eq!(out[0].1["status"], "completed");
+    bench.complete(cached(b"hello")).await;
     assert_eq!(std::fs::read(bench.lake_file()).unwrap(), b"hello");
     assert!(!bench.cached_file().exists());
 }
@@ -211,63 +181,45 @@ async fn a_missing_or_damaged_file_is_downloaded_again() {
     for content in [None, Some(&b"hell"[..]), Some(b"hellx")] {
         let bench = Bench::new();
         if let Some(content) = content {
-            bench.put_in_cache(content);
+            put(&bench.cached_file(), content);
         }
-        let out = bench.produced(cached(b"hello")).await;
-        assert_eq!((out.len(), out[0].0.as_str()), (1, "xact.downloads.pending"));
-        assert_eq!(out[0].1["metadata"], json!({"note": "kept", "cache_misses": 1}));
-        assert_eq!(out[0].1["attachment_url"], "https://claimxperience.com/a.pdf?sig=S");
+        let (topic, task) = bench.produced(cached(b"hello")).await;
+        assert_eq!(topic, "xact.downloads.pending");
+        assert_eq!(task["metadata"], json!({"note": "kept", "cache_misses": 1}));
+        assert_eq!(task["attachment_url"], format!("{URL}?sig=S"));
         assert!(!bench.cached_file().exists(), "the download stage must not find it");
         assert!(!bench.lake_file().exists());
     }
-}
-
-#[tokio::test]
-async fn a_cache_that_loses_every_file_ends_in_the_retry_topics() {
-    let bench = Bench::new();
+    // A cache that loses every file ends in the retry topics.
     let mut lost = cached(b"hello");
     lost.metadata.insert("cache_misses".to_owned(), 3.into());
-    let Err(Failure::Message { problem, .. }) = bench.handle(lost).await else {
-        panic!("it must slow down");
-    };
+    let problem = Bench::new().fails(lost).await;
     assert_eq!(problem.category, Category::Transient);
     assert!(problem.message().contains("one volume"), "{}", problem.message());
 }
 
 #[tokio::test]
-async fn a_path_outside_the_cache_is_refused_and_nothing_is_read() {
+async fn a_path_outside_the_cache_or_the_lake_is_refused_and_nothing_is_read() {
     let bench = Bench::new();
-    std::fs::write(bench.folder.path().join("secret"), b"hello").unwrap();
+    put(&bench.cached_file(), b"hello");
+    put(&bench.folder.path().join("secret"), b"hello");
     for path in ["../secret", "/etc/passwd", "aa/../../secret"] {
         let mut outside = cached(b"hello");
         outside.local_cache_path = path.to_owned();
-        let Err(Failure::Message { problem, .. }) = bench.handle(outside).await else {
-            panic!("{path} must be refused");
-        };
-        assert_eq!(problem.category, Category::Permanent, "{path}");
+        assert_eq!(bench.fails(outside).await.category, Category::Permanent, "{path}");
     }
-    assert!(!bench.lake_file().exists());
-}
-
-#[tokio::test]
-async fn a_destination_that_leaves_the_lake_is_refused() {
-    let bench = Bench::new();
-    bench.put_in_cache(b"hello");
     let mut away = cached(b"hello");
     away.destination_path = "../away.pdf".to_owned();
-    let Err(Failure::Message { problem, .. }) = bench.handle(away).await else {
-        panic!("it must be refused");
-    };
-    assert_eq!(problem.category, Category::Permanent);
-    assert!(!bench.folder.path().join("away.pdf").exists());
+    assert_eq!(bench.fails(away).await.category, Category::Permanent);
+    assert!(!bench.lake_file().exists() && !bench.folder.path().join("away.pdf").exists());
 }
 
 #[tokio::test]
 async fn a_lake_that_cannot_be_written_keeps_the_message() {
     let bench = Bench::new();
-    bench.put_in_cache(b"hello");
+    put(&bench.cached_file(), b"hello");
     // A file in place of the lake's folder.
-    std::fs::write(bench.folder.path().join("lake"), b"").unwrap();
+    put(&bench.folder.path().join("lake"), b"");
     let Err(Failure::Unavailable(unavailable)) = bench.handle(cached(b"hello")).await else {
         panic!("it must wait");
     };

@@ -130,6 +130,8 @@ mod tests {
 
     use super::*;
     use crate::Cache;
+    use crate::test_cache::{TestCache, link, put};
+    use xact_contracts::cache_path::Layout;
 
     fn past() -> Timestamp {
         Timestamp::now().checked_sub(SignedDuration::from_hours(1)).unwrap()
@@ -139,33 +141,24 @@ mod tests {
         Timestamp::now().checked_add(SignedDuration::from_hours(1)).unwrap()
     }
 
-    fn put(path: &Path) {
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, "x").unwrap();
-    }
-
     #[test]
     fn files_and_parts_are_removed_by_their_own_cutoffs_and_nothing_else_is() {
-        let root = tempfile::tempdir().unwrap();
-        let id = Uuid::new_v4();
-        let shard = root.path().join(cache_path::shard(id));
-        let (cached, part) = (
-            root.path().join(cache_path::file(id)),
-            shard.join(cache_path::part_name(id, Uuid::new_v4())),
-        );
+        let cache = TestCache::new();
+        let cached = cache.path(Layout::Current);
+        let part = cached.with_file_name(cache_path::part_name(cache.id, Uuid::new_v4()));
         let foreign = [
-            shard.join("readme"),
-            root.path().join("other/x"),
-            root.path().join("xyz"),
+            cached.with_file_name("readme"),
+            cache.root.path().join("other/x"),
+            cache.root.path().join("xyz"),
         ];
         let all: Vec<&PathBuf> = [&cached, &part].into_iter().chain(&foreign).collect();
-        all.iter().for_each(|path| put(path));
-        let clear = |cached, parts| Cache::new(root.path()).remove_orphans(Cutoffs { cached, parts });
+        all.iter().for_each(|path| put(path, "x"));
+        let clear = |cached, parts| cache.cache.remove_orphans(Cutoffs { cached, parts });
         assert_eq!(clear(past(), past()), 0);
         assert!(all.iter().all(|path| path.exists()));
         assert_eq!(clear(past(), future()), 1);
         assert!(cached.exists() && !part.exists());
-        put(&part);
+        put(&part, "x");
         assert_eq!(clear(future(), past()), 1);
         assert!(!cached.exists() && part.exists());
         assert!(foreign.iter().all(|path| path.exists()));
@@ -173,18 +166,18 @@ mod tests {
 
     #[test]
     fn attachments_of_the_previous_layout_are_removed_and_their_shard_when_it_is_empty() {
-        let root = tempfile::tempdir().unwrap();
-        let id = Uuid::new_v4();
-        let ours = root.path().join(cache_path::previous_file(id));
-        let shard = ours.parent().unwrap().parent().unwrap().to_owned();
+        let cache = TestCache::new();
+        let ours = cache.path(Layout::Previous);
+        let folder = ours.parent().unwrap();
+        let shard = folder.parent().unwrap();
         let foreign = shard.join("folder/file");
         for path in [&ours, &ours.with_file_name("note.json"), &foreign] {
-            put(path);
+            put(path, "x");
         }
-        let clear = |cached| Cache::new(root.path()).remove_orphans(Cutoffs { cached, parts: past() });
+        let clear = |cached| cache.cache.remove_orphans(Cutoffs { cached, parts: past() });
         assert_eq!(clear(past()), 0);
         assert_eq!(clear(future()), 1);
-        assert!(!ours.parent().unwrap().exists() && foreign.exists());
+        assert!(!folder.exists() && foreign.exists());
         std::fs::remove_dir_all(foreign.parent().unwrap()).unwrap();
         assert_eq!(clear(future()), 0);
         assert!(!shard.exists());
@@ -195,13 +188,9 @@ mod tests {
         let (root, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let id = Uuid::new_v4();
         let target = outside.path().join(id.to_string());
-        put(&target.join("file"));
-        put(&outside.path().join(cache_path::file_name(id)));
-        let link = |target: &Path, name: &str| {
-            let at = root.path().join(name);
-            std::fs::create_dir_all(at.parent().unwrap()).unwrap();
-            std::os::unix::fs::symlink(target, at).unwrap();
-        };
+        put(&target.join("file"), "x");
+        put(&outside.path().join(cache_path::file_name(id)), "x");
+        let link = |target: &Path, name: &str| link(target, &root.path().join(name));
         // A shard of either layout, an attachment's folder, a file.
         link(outside.path(), "a");
         link(outside.path(), "aa");

@@ -24,6 +24,8 @@ mod part;
 mod previous;
 mod regular_file;
 mod slot;
+#[cfg(test)]
+mod test_cache;
 mod volume;
 
 pub use cache::{Cache, probe};

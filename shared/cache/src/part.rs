@@ -143,8 +143,7 @@ struct PartFile {
 
 struct OpenPart {
     shard: Arc<Dir>,
-    /// `None` once it is closed for the rename.
-    file: Option<File>,
+    file: File,
 }
 
 impl OpenPart {
@@ -170,27 +169,24 @@ impl PartFile {
                     let file = shard.open_with(&self.name, options.write(true).create_new(true))?;
                     Ok(OpenPart {
                         shard: Arc::clone(shard),
-                        file: Some(file.into_std()),
+                        file: file.into_std(),
                     })
                 })?),
         };
-        match &mut open.file {
-            Some(file) => file.write_all(bytes),
-            None => Err(io::Error::other("the part is complete")),
-        }
+        open.file.write_all(bytes)
     }
 
     /// Renames the part; something must have been appended before.
     fn rename_to_complete(&mut self) -> io::Result<()> {
-        let Some(open) = &mut self.open else {
-            return Err(io::Error::other("nothing was written"));
-        };
+        let nothing_written = || io::Error::other("nothing was written");
+        let OpenPart { shard, file } = self.open.take().ok_or_else(nothing_written)?;
         // On a share, the close sends what was written, so it comes before the rename.
-        drop(open.file.take());
-        let shard = &open.shard;
-        shard.rename(&self.name, shard, cache_path::file_name(self.media_id))?;
-        self.open = None;
-        Ok(())
+        drop(file);
+        let renamed = shard.rename(&self.name, &shard, cache_path::file_name(self.media_id));
+        if renamed.is_err() {
+            let _ = shard.remove_file(&self.name);
+        }
+        renamed
     }
 
     /// Removes the part, if one was written. Best effort: the janitor removes what remains.

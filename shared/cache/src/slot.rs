@@ -15,51 +15,34 @@ use crate::{previous, regular_file};
 use xact_contracts::cache_path;
 
 /// One lock per attachment in progress.
-#[derive(Default)]
-pub(crate) struct SlotLocks {
-    busy: Mutex<HashMap<Uuid, Arc<tokio::sync::Mutex<()>>>>,
-}
+pub(crate) type SlotLocks = Mutex<HashMap<Uuid, Arc<tokio::sync::Mutex<()>>>>;
 
-/// Holds an attachment's lock; dropping it removes the lock from the map unless another task waits for it.
-struct SlotLock {
+/// The slot of an attachment in the cache, held by one task. Dropping it removes its lock unless another task waits for it.
+pub struct Slot {
+    folders: Arc<Folders>,
     media_id: Uuid,
     locks: Arc<SlotLocks>,
     guard: Option<OwnedMutexGuard<()>>,
 }
 
-impl Drop for SlotLock {
+impl Drop for Slot {
     fn drop(&mut self) {
-        let mut busy = self.locks.busy.lock();
+        let mut busy = self.locks.lock();
         drop(self.guard.take());
         // One reference is the map's own; a waiting task holds another.
-        if busy
-            .get(&self.media_id)
-            .is_some_and(|lock| Arc::strong_count(lock) == 1)
-        {
-            busy.remove(&self.media_id);
-        }
+        busy.retain(|id, lock| *id != self.media_id || Arc::strong_count(lock) > 1);
     }
-}
-
-/// The slot of an attachment in the cache, held by one task.
-pub struct Slot {
-    folders: Arc<Folders>,
-    media_id: Uuid,
-    _lock: SlotLock,
 }
 
 impl Slot {
     /// Waits until no other task holds the slot.
     pub(crate) async fn acquire(folders: &Arc<Folders>, locks: &Arc<SlotLocks>, media_id: Uuid) -> Self {
-        let lock = Arc::clone(locks.busy.lock().entry(media_id).or_default());
+        let lock = Arc::clone(locks.lock().entry(media_id).or_default());
         Self {
             folders: Arc::clone(folders),
             media_id,
-            _lock: SlotLock {
-                media_id,
-                locks: Arc::clone(locks),
-                guard: Some(lock.lock_owned().await),
-            },
+            locks: Arc::clone(locks),
+            guard: Some(lock.lock_owned().await),
         }
     }
 
@@ -107,25 +90,15 @@ fn complete_file(folders: &Folders, media_id: Uuid) -> io::Result<Option<FileInf
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
-    use crate::{Cache, ContentKind};
-
-    async fn write(slot: &Slot, content: &[u8]) -> FileInfo {
-        let mut part = slot.new_part();
-        part.write(content).await.unwrap();
-        part.finish(ContentKind::default(), "2025-01-01T00:00:00Z".parse().unwrap())
-            .await
-            .unwrap()
-    }
+    use crate::Cache;
+    use crate::test_cache::{TestCache, link, put, write};
+    use xact_contracts::cache_path::Layout;
 
     #[tokio::test]
     async fn a_complete_file_is_found_again_and_a_damaged_one_is_not() {
-        let root = tempfile::tempdir().unwrap();
-        let cache = Cache::create(root.path()).unwrap();
-        let id = Uuid::new_v4();
-        let slot = cache.slot(id).await;
+        let cache = TestCache::new();
+        let slot = cache.slot().await;
         assert_eq!(slot.complete_file().await, None);
         let cached = write(&slot, b"hello").await;
         assert_eq!(
@@ -134,17 +107,13 @@ mod tests {
         );
         assert_eq!(slot.complete_file().await.as_ref(), Some(&cached));
         // Another process of the stage finds it too.
-        assert_eq!(
-            Cache::new(root.path()).slot(id).await.complete_file().await,
-            Some(cached)
-        );
-        let path = root.path().join(cache_path::file(id));
+        let other = Cache::new(cache.root.path()).slot(cache.id).await;
+        assert_eq!(other.complete_file().await, Some(cached));
+        let path = cache.path(Layout::Current);
         let whole = std::fs::read(&path).unwrap();
         assert!(whole.starts_with(b"hello"));
         std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
         assert_eq!(slot.complete_file().await, None);
-        std::fs::write(&path, b"hello").unwrap();
-        assert_eq!(slot.complete_file().await, None, "it has no footer");
     }
 
     #[tokio::test]
@@ -156,29 +125,23 @@ mod tests {
         let waiting = tokio::spawn({
             let (folders, locks) = (Arc::clone(&folders), Arc::clone(&locks));
             async move {
-                Slot::acquire(&folders, &locks, id)
-                    .await
-                    .complete_file()
-                    .await
-                    .is_some()
+                let second = Slot::acquire(&folders, &locks, id).await;
+                second.complete_file().await.is_some()
             }
         });
         write(&first, b"x").await;
         drop(first);
         assert!(waiting.await.unwrap(), "it finds the file of the first");
-        assert!(locks.busy.lock().is_empty());
+        assert!(locks.lock().is_empty());
     }
 
     #[tokio::test]
     async fn planted_links_are_replaced_and_not_followed() {
-        let (root, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (cache, outside) = (TestCache::new(), tempfile::tempdir().unwrap());
         let victim = outside.path().join("victim");
-        std::fs::write(&victim, "untouched").unwrap();
-        let cache = Cache::create(root.path()).unwrap();
-        let id = Uuid::new_v4();
-        let slot = cache.slot(id).await;
-        std::fs::create_dir_all(root.path().join(cache_path::shard(id))).unwrap();
-        std::os::unix::fs::symlink(&victim, root.path().join(cache_path::file(id))).unwrap();
+        put(&victim, "untouched");
+        link(&victim, &cache.path(Layout::Current));
+        let slot = cache.slot().await;
         assert_eq!(slot.complete_file().await, None);
         let cached = write(&slot, b"hello").await;
         assert_eq!(slot.complete_file().await, Some(cached));
@@ -187,21 +150,18 @@ mod tests {
 
     #[tokio::test]
     async fn a_complete_file_in_the_previous_layout_is_found_unless_it_is_damaged() {
-        let root = tempfile::tempdir().unwrap();
-        let cache = Cache::create(root.path()).unwrap();
-        let id = Uuid::new_v4();
-        let slot = cache.slot(id).await;
+        let cache = TestCache::new();
+        let slot = cache.slot().await;
+        let path = cache.path(Layout::Previous);
         assert_eq!(slot.complete_file_in_previous_layout().await, None);
-        let path: PathBuf = root.path().join(cache_path::previous_file(id));
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, "hello").unwrap();
+        put(&path, "hello");
         assert_eq!(slot.complete_file_in_previous_layout().await, None, "it has no note");
         let note = r#"{"bytes":5,"sha256":"2c","content_type":null,"downloaded_at":"2025-01-01T00:00:00.000000Z"}"#;
-        std::fs::write(path.with_file_name("note.json"), note).unwrap();
+        put(&path.with_file_name("note.json"), note);
         let cached = slot.complete_file_in_previous_layout().await.unwrap();
         assert_eq!((cached.bytes, cached.sha256.as_str()), (5, "2c"));
         assert_eq!(slot.complete_file().await, None);
-        std::fs::write(&path, "hell").unwrap();
+        put(&path, "hell");
         assert_eq!(slot.complete_file_in_previous_layout().await, None);
     }
 }

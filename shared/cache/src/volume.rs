@@ -161,6 +161,7 @@ fn is_time_to_sweep(swept: &Mutex<Option<Instant>>) -> bool {
 mod tests {
     use super::*;
     use crate::Cache;
+    use crate::test_cache::TestCache;
 
     fn volume(used: u64, available: u64) -> Volume {
         Volume {
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn the_error_of_a_full_volume_says_how_full_it_is() {
+    fn a_full_volume_is_refused_and_a_nearly_full_one_is_checked_more_often() {
         let check = |used, available| volume(used, available).check(Path::new("/c"));
         assert_eq!(check(89, 11), Ok(()));
         // With reserved blocks: half of the usable part.
@@ -178,10 +179,6 @@ mod tests {
         assert_eq!(check(0, 0), Ok(()));
         let reason = check(95, 5).unwrap_err().to_string();
         assert!(reason.contains("95 % full"), "{reason}");
-    }
-
-    #[test]
-    fn a_nearly_full_volume_is_checked_more_often() {
         assert_eq!(volume(10, 90).max_age(), CHECK_INTERVAL);
         assert_eq!(volume(85, 15).max_age(), NEARLY_FULL_CHECK_INTERVAL);
         assert_eq!(volume(95, 5).max_age(), Duration::ZERO);
@@ -195,12 +192,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_volume_of_a_missing_folder_is_an_error() {
-        let root = tempfile::tempdir().unwrap();
-        let cache = Cache::create(root.path()).unwrap();
-        assert!(cache.volume().await.unwrap().free_bytes > 0);
-        let missing = Cache::new(&root.path().join("missing"));
-        let error = missing.volume().await.unwrap_err().to_string();
-        assert!(error.contains("check that the volume is mounted"), "{error}");
+    async fn the_error_for_a_folder_that_cannot_be_used_says_what_to_check() {
+        let cache = TestCache::new();
+        assert!(cache.cache.volume().await.unwrap().free_bytes > 0);
+        let missing = Cache::new(&cache.root.path().join("missing")).volume().await;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let in_a_file = Cache::create(&file.path().join("cache"));
+        for error in [missing.err().unwrap(), in_a_file.err().unwrap()] {
+            assert!(
+                error.to_string().contains("check that the volume is mounted"),
+                "{error}"
+            );
+        }
     }
 }

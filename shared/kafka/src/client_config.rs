@@ -19,6 +19,8 @@ const STATISTICS_INTERVAL_MS: &str = "1000";
 /// lower, because reading start positions from an unresponsive table may block the polling thread for up to 90 seconds.
 const MIN_POLL_INTERVAL: Duration = Duration::from_secs(120);
 
+const MAX_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(3);
+
 /// Settings that decide which records can be read. The stages and the operator's record probe share them.
 pub(crate) const READ_SETTINGS: [(&str, &str); 2] = [
     // The default: records of aborted transactions are not delivered.
@@ -28,7 +30,6 @@ pub(crate) const READ_SETTINGS: [(&str, &str); 2] = [
 ];
 
 /// Returns the settings that every client of the cluster shares.
-#[must_use]
 pub(crate) fn client(cluster: &ClusterSettings) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
@@ -75,6 +76,8 @@ pub(crate) fn client(cluster: &ClusterSettings) -> ClientConfig {
 #[must_use]
 pub fn consumer(cluster: &ClusterSettings, settings: &Settings, group: &str) -> ClientConfig {
     let mut config = client(cluster);
+    let millis = |duration: Duration| duration.as_millis().to_string();
+    let heartbeat = (settings.session_timeout / 10).min(MAX_HEARTBEAT_INTERVAL);
     config
         .set("group.id", group)
         .set("statistics.interval.ms", STATISTICS_INTERVAL_MS)
@@ -86,16 +89,10 @@ pub fn consumer(cluster: &ClusterSettings, settings: &Settings, group: &str) -> 
         // A rebalance stops only the partitions that move. The clients compute the assignment, so every broker supports
         // it, including Event Hubs.
         .set("partition.assignment.strategy", "cooperative-sticky")
-        .set(
-            "max.poll.interval.ms",
-            max_poll_interval(settings).as_millis().to_string(),
-        )
-        .set("session.timeout.ms", settings.session_timeout.as_millis().to_string())
-        .set(
-            "heartbeat.interval.ms",
-            (settings.session_timeout.as_millis() / 10).min(3000).to_string(),
-        )
-        .set("fetch.wait.max.ms", settings.fetch_wait.as_millis().to_string())
+        .set("max.poll.interval.ms", millis(max_poll_interval(settings)))
+        .set("session.timeout.ms", millis(settings.session_timeout))
+        .set("heartbeat.interval.ms", millis(heartbeat))
+        .set("fetch.wait.max.ms", millis(settings.fetch_wait))
         // Prefetched records count against a process's 128 MiB: a tenth of librdkafka's default is enough.
         .set("queued.max.messages.kbytes", "6144")
         .set("queued.min.messages", "5000")
@@ -115,7 +112,6 @@ fn max_poll_interval(settings: &Settings) -> Duration {
 }
 
 /// Returns the settings of a producer.
-#[must_use]
 pub(crate) fn producer(cluster: &ClusterSettings) -> ClientConfig {
     let mut config = client(cluster);
     config
@@ -136,18 +132,11 @@ pub(crate) fn producer(cluster: &ClusterSettings) -> ClientConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn cluster(security: Security, ca_file: Option<&str>) -> ClusterSettings {
-        ClusterSettings {
-            bootstrap_servers: "evhns-xact.servicebus.windows.net:9093".to_owned(),
-            security,
-            ca_file: ca_file.map(Into::into),
-        }
-    }
+    use crate::connection_error::tests::cluster;
 
     #[test]
     fn the_limits_of_event_hubs_apply_to_every_cluster() {
-        let config = producer(&cluster(Security::Plaintext, None));
+        let config = producer(&cluster(Security::Plaintext));
         for (name, value) in [
             ("compression.type", "none"),
             ("message.max.bytes", "1000000"),
@@ -168,12 +157,12 @@ mod tests {
     #[test]
     fn the_poll_interval_covers_a_drain_and_a_long_session() {
         let millis = |variables: &[(&str, &str)]| {
-            let variables = [("LOCAL_KAFKA_BOOTSTRAP_SERVERS", "b:9092")].iter().chain(variables);
-            let environment = variables
-                .map(|&(name, value)| (name.to_owned(), value.to_owned()))
-                .collect();
+            let variables = variables
+                .iter()
+                .map(|&(name, value)| (name.to_owned(), value.to_owned()));
+            let environment = variables.collect();
             let settings = Settings::from_environment(&environment).unwrap();
-            let config = consumer(&cluster(Security::Plaintext, None), &settings, "g");
+            let config = consumer(&cluster(Security::Plaintext), &settings, "g");
             config.get("max.poll.interval.ms").unwrap().to_owned()
         };
         assert_eq!(millis(&[]), "120000");
@@ -184,10 +173,10 @@ mod tests {
     #[test]
     fn certificates_are_verified_against_the_systems_or_the_configured_authorities() {
         let sas = Security::ConnectionString("x".into());
-        let authorities = |security, file| {
-            client(&cluster(security, file))
-                .get("ssl.ca.location")
-                .map(str::to_owned)
+        let authorities = |security, file: Option<&str>| {
+            let mut cluster = cluster(security);
+            cluster.ca_file = file.map(Into::into);
+            client(&cluster).get("ssl.ca.location").map(str::to_owned)
         };
         assert_eq!(authorities(sas.clone(), None).unwrap(), "probe");
         assert_eq!(authorities(sas, Some("/own.pem")).unwrap(), "/own.pem");

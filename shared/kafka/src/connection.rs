@@ -18,7 +18,7 @@ use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::{Broker, Statistics};
 
-use crate::connection_error::{ConnectionError, ConnectionErrorKind};
+use crate::connection_error::{ClusterError, ConnectionError};
 use crate::read_errors::ReadErrors;
 use tokens::TokenProvider;
 use xact_config::ClusterSettings;
@@ -148,11 +148,11 @@ impl ClientContext for Connection {
         };
         // "All brokers are down" follows a more specific error and must not replace it.
         let is_summary = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
-        let is_specific = |known: &ConnectionError| known.kind != ConnectionErrorKind::NotResponding;
+        let is_specific = |known: &ConnectionError| known.cause != ClusterError::NotResponding;
         if is_summary && self.current_error().as_ref().is_some_and(is_specific) {
             return;
         }
-        if connection_error.kind == ConnectionErrorKind::TokenRejected
+        if connection_error.cause == ClusterError::TokenRejected
             && let Some(tokens) = &self.0.tokens
         {
             tokens.discard_rejected();
@@ -166,12 +166,11 @@ impl ClientContext for Connection {
         } else {
             self.0.statistics_without_broker.fetch_add(1, Ordering::Relaxed);
         }
-        let is_too_long = |overdue: &Duration| {
-            let reporter = self.0.reporter.as_ref();
-            reporter.is_some_and(|reporter| *overdue > reporter.response_timeout)
-        };
+        let timeout = self.0.reporter.as_ref().map(|reporter| reporter.response_timeout);
+        let is_too_long = |&overdue: &Duration| timeout.is_some_and(|timeout| overdue > timeout);
         let overdue = longest_overdue(&statistics).filter(is_too_long);
-        let connected = is_connected(&statistics) && overdue.is_none();
+        let is_up = statistics.brokers.values().any(|broker| broker.state == "UP");
+        let connected = is_up && overdue.is_none();
         if let Some(client) = self.0.gauge_label {
             metrics().connection(client).set(i64::from(connected));
         }
@@ -202,10 +201,6 @@ fn is_in_use(broker: &Broker) -> bool {
     let is_idle = matches!(broker.state.as_str(), "INIT" | "DOWN");
     let idle_for = Duration::from_micros(broker.stateage.try_into().unwrap_or(0));
     is_broker && (!is_idle || idle_for < RECONNECT_INTERVAL)
-}
-
-fn is_connected(statistics: &Statistics) -> bool {
-    statistics.brokers.values().any(|broker| broker.state == "UP")
 }
 
 /// Returns how long a connected broker has at most owed a response; `None` if none owes one. Connections to a frozen

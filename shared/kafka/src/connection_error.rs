@@ -2,7 +2,6 @@
 //!
 //! librdkafka reports each failed attempt in its own words. The operator needs the cause, once, and the next step.
 
-use std::fmt;
 use std::time::Duration;
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -10,141 +9,99 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use xact_config::{ClusterSettings, Security};
 use xact_contracts::redaction::redact_text;
 
-/// The cause of a [`ConnectionError`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ConnectionErrorKind {
-    /// The connection string does not belong to the namespace, or its key is no longer valid.
-    ConnectionStringRejected,
-    /// The broker rejects the identity's token.
-    TokenRejected,
-    /// No token could be acquired.
-    TokenUnavailable,
-    /// The broker requires credentials, and none are configured.
-    CredentialsRequired,
-    /// DNS does not resolve the broker's name.
-    UnknownHost,
-    /// The broker's certificate is not signed by a trusted authority.
-    UntrustedCertificate,
-    /// The other end does not use TLS, or not a compatible version.
-    TlsFailed,
-    /// No broker accepts a connection.
-    Unreachable,
-    /// The broker is connected and does not respond.
-    NotResponding,
-}
-
 /// The reason that a cluster cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{bootstrap}: {cause} ({detail})")]
 pub struct ConnectionError {
-    /// The cause.
-    pub kind: ConnectionErrorKind,
+    pub(crate) cause: ClusterError,
     bootstrap: String,
-    namespace: String,
     detail: String,
 }
 
-impl std::error::Error for ConnectionError {}
+/// What is wrong with a cluster or the access to it, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ClusterError {
+    #[error(
+        "the credentials are refused: the connection string does not belong to namespace {namespace}, or its key was \
+         regenerated. Copy it again: az eventhubs namespace authorization-rule keys list --resource-group \
+         <resource group> --namespace-name {namespace} --name <policy> --query primaryConnectionString --output tsv"
+    )]
+    ConnectionStringRejected { namespace: String },
+    #[error(
+        "the token of the Azure identity is refused: it has expired by the broker's clock, or was issued for another \
+         host. Check this machine's clock, that the bootstrap server is the namespace's own name, and that the \
+         identity belongs to the namespace's tenant. A new token is requested"
+    )]
+    TokenRejected,
+    #[error("there is no token of the Azure identity")]
+    TokenUnavailable,
+    #[error(
+        "the broker requires credentials: set LOCAL_KAFKA_SECURITY_PROTOCOL=SASL_SSL, and \
+         LOCAL_KAFKA_CONNECTION_STRING unless the Azure identity is to be used"
+    )]
+    CredentialsRequired,
+    #[error(
+        "the broker's name is unknown: check the bootstrap servers (Event Hubs: \
+         <namespace>.servicebus.windows.net:9093) and this machine's DNS; behind a private endpoint the DNS zone is \
+         privatelink.servicebus.windows.net"
+    )]
+    UnknownHost,
+    #[error(
+        "the broker's certificate is not trusted: install the certificate authorities (Debian: ca-certificates), or \
+         set SSL_CERT_FILE to a file with yours; also check that no proxy on the way intercepts TLS"
+    )]
+    UntrustedCertificate,
+    #[error("TLS fails: check that the port is the TLS one (Event Hubs: 9093), and the security protocol")]
+    TlsFailed,
+    #[error("no broker answers: check that it runs, the bootstrap servers and the network")]
+    Unreachable,
+    #[error("the broker is connected but has not answered: check whether it hangs, and the network")]
+    NotResponding,
+}
 
 impl ConnectionError {
     /// Classifies an error of a client of `cluster`; `None` if it does not concern the connection.
     pub fn classify(error: &KafkaError, reason: &str, cluster: &ClusterSettings) -> Option<Self> {
-        use ConnectionErrorKind as Kind;
-        let kind = match error.rdkafka_error_code()? {
+        let cause = match error.rdkafka_error_code()? {
             RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed => match &cluster.security {
                 // Two texts of librdkafka: its token refresh failed, and it tried to connect without a token.
                 Security::Identity(_)
                     if reason.contains("acquire SASL OAUTHBEARER token") || reason.contains("no token available") =>
                 {
-                    Kind::TokenUnavailable
+                    ClusterError::TokenUnavailable
                 }
-                Security::Identity(_) => Kind::TokenRejected,
-                Security::ConnectionString(_) => Kind::ConnectionStringRejected,
-                Security::Plaintext | Security::Tls => Kind::CredentialsRequired,
+                Security::Identity(_) => ClusterError::TokenRejected,
+                Security::ConnectionString(_) => ClusterError::ConnectionStringRejected {
+                    namespace: namespace(cluster).to_owned(),
+                },
+                Security::Plaintext | Security::Tls => ClusterError::CredentialsRequired,
             },
-            RDKafkaErrorCode::Resolve => Kind::UnknownHost,
-            RDKafkaErrorCode::SSL if reason.contains("certificate") => Kind::UntrustedCertificate,
-            RDKafkaErrorCode::SSL => Kind::TlsFailed,
-            RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::BrokerTransportFailure => Kind::Unreachable,
+            RDKafkaErrorCode::Resolve => ClusterError::UnknownHost,
+            RDKafkaErrorCode::SSL if reason.contains("certificate") => ClusterError::UntrustedCertificate,
+            RDKafkaErrorCode::SSL => ClusterError::TlsFailed,
+            RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::BrokerTransportFailure => ClusterError::Unreachable,
             _ => return None,
         };
         // librdkafka puts its own prefix before the text of our token error.
-        let detail = match (kind, reason.split_once("OAUTHBEARER token: ")) {
-            (Kind::TokenUnavailable, Some((_, why))) => why,
+        let detail = match (&cause, reason.split_once("OAUTHBEARER token: ")) {
+            (ClusterError::TokenUnavailable, Some((_, why))) => why,
             _ => reason,
         };
-        Some(Self::new(kind, cluster, detail))
+        Some(Self::new(cause, cluster, detail))
     }
 
     /// Returns the error for a broker that has not responded for this long.
     pub(crate) fn not_responding(silence: Duration, cluster: &ClusterSettings) -> Self {
         let detail = format!("for {} s", silence.as_secs());
-        Self::new(ConnectionErrorKind::NotResponding, cluster, &detail)
+        Self::new(ClusterError::NotResponding, cluster, &detail)
     }
 
-    fn new(kind: ConnectionErrorKind, cluster: &ClusterSettings, detail: &str) -> Self {
+    fn new(cause: ClusterError, cluster: &ClusterSettings, detail: &str) -> Self {
         Self {
-            kind,
+            cause,
             bootstrap: cluster.bootstrap_servers.clone(),
-            namespace: namespace(cluster).to_owned(),
             detail: redact_text(detail),
         }
-    }
-}
-
-impl fmt::Display for ConnectionError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use ConnectionErrorKind as Kind;
-        let Self {
-            bootstrap,
-            namespace,
-            detail,
-            ..
-        } = self;
-        write!(f, "{bootstrap}: ")?;
-        match self.kind {
-            Kind::ConnectionStringRejected => write!(
-                f,
-                "the credentials are refused: the connection string does not belong to namespace {namespace}, or its key was \
-                 regenerated. Copy it again: az eventhubs namespace authorization-rule keys list --resource-group \
-                 <resource group> --namespace-name {namespace} --name <policy> --query primaryConnectionString --output tsv"
-            )?,
-            Kind::TokenRejected => write!(
-                f,
-                "the token of the Azure identity is refused: it has expired by the broker's clock, or was issued for another \
-                 host. Check this machine's clock, that the bootstrap server is the namespace's own name, and that the \
-                 identity belongs to the namespace's tenant. A new token is requested"
-            )?,
-            Kind::TokenUnavailable => write!(f, "there is no token of the Azure identity")?,
-            Kind::CredentialsRequired => write!(
-                f,
-                "the broker requires credentials: set LOCAL_KAFKA_SECURITY_PROTOCOL=SASL_SSL, and \
-                 LOCAL_KAFKA_CONNECTION_STRING unless the Azure identity is to be used"
-            )?,
-            Kind::UnknownHost => write!(
-                f,
-                "the broker's name is unknown: check the bootstrap servers (Event Hubs: \
-                 <namespace>.servicebus.windows.net:9093) and this machine's DNS; behind a private endpoint the DNS zone is \
-                 privatelink.servicebus.windows.net"
-            )?,
-            Kind::UntrustedCertificate => write!(
-                f,
-                "the broker's certificate is not trusted: install the certificate authorities (Debian: ca-certificates), or \
-                 set SSL_CERT_FILE to a file with yours; also check that no proxy on the way intercepts TLS"
-            )?,
-            Kind::TlsFailed => write!(
-                f,
-                "TLS fails: check that the port is the TLS one (Event Hubs: 9093), and the security protocol"
-            )?,
-            Kind::Unreachable => write!(
-                f,
-                "no broker answers: check that it runs, the bootstrap servers and the network"
-            )?,
-            Kind::NotResponding => write!(
-                f,
-                "the broker is connected but has not answered: check whether it hangs, and the network"
-            )?,
-        }
-        write!(f, " ({detail})")
     }
 }
 
@@ -168,10 +125,10 @@ pub const fn is_authorization_error(code: RDKafkaErrorCode) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn cluster(security: Security) -> ClusterSettings {
+    pub(crate) fn cluster(security: Security) -> ClusterSettings {
         ClusterSettings {
             bootstrap_servers: "evhns-xact.servicebus.windows.net:9093".to_owned(),
             security,
@@ -179,67 +136,46 @@ mod tests {
         }
     }
 
-    fn text(code: RDKafkaErrorCode, reason: &str, security: Security) -> String {
-        let error = ConnectionError::classify(&KafkaError::Global(code), reason, &cluster(security));
-        error.unwrap().to_string()
-    }
-
-    fn sas() -> Security {
-        Security::ConnectionString("Endpoint=sb://…".into())
-    }
-
     #[test]
-    fn each_cause_says_what_to_do() {
-        for (code, reason, words) in [
+    fn each_cause_says_what_to_do_and_contains_no_secret() {
+        use RDKafkaErrorCode as Code;
+        let sas = || Security::ConnectionString("Endpoint=sb://…".into());
+        for (code, reason, security, words) in [
             (
-                RDKafkaErrorCode::Authentication,
+                Code::Authentication,
                 "Invalid username",
+                sas(),
                 "--namespace-name evhns-xact",
             ),
             (
-                RDKafkaErrorCode::Resolve,
-                "Failed to resolve",
+                Code::Resolve,
+                "unknown",
+                sas(),
                 "<namespace>.servicebus.windows.net:9093",
             ),
+            (Code::SSL, "certificate verify failed", sas(), "SSL_CERT_FILE"),
+            (Code::SSL, "wrong version number", sas(), "9093"),
+            (Code::BrokerTransportFailure, "refused", sas(), "no broker answers"),
             (
-                RDKafkaErrorCode::SSL,
-                "certificate verify failed: unable to get issuer",
-                "SSL_CERT_FILE",
-            ),
-            (RDKafkaErrorCode::SSL, "wrong version number", "9093"),
-            (
-                RDKafkaErrorCode::BrokerTransportFailure,
-                "Connection refused",
-                "no broker answers",
+                Code::Authentication,
+                "",
+                Security::Plaintext,
+                "LOCAL_KAFKA_SECURITY_PROTOCOL=SASL_SSL",
             ),
         ] {
-            let text = text(code, reason, sas());
-            assert!(
-                text.contains(words) && text.ends_with(&format!("({reason})")),
-                "{code:?}: {text}"
-            );
+            let error = ConnectionError::classify(&KafkaError::Global(code), reason, &cluster(security));
+            let text = error.unwrap().to_string();
+            let is_whole = text.contains(words) && text.ends_with(&format!("({reason})"));
+            assert!(is_whole, "{code:?}: {text}");
         }
-    }
-
-    #[test]
-    fn a_broker_that_requires_credentials_names_the_variables_to_set() {
-        let text = text(RDKafkaErrorCode::Authentication, "", Security::Plaintext);
-        assert!(text.contains("LOCAL_KAFKA_SECURITY_PROTOCOL=SASL_SSL"), "{text}");
-    }
-
-    #[test]
-    fn the_text_contains_no_secret() {
-        let text = text(
-            RDKafkaErrorCode::Authentication,
-            "refused Endpoint=sb://x/;SharedAccessKeyName=n;SharedAccessKey=PLANTED=",
-            sas(),
-        );
+        let classify = |code, reason| ConnectionError::classify(&KafkaError::Global(code), reason, &cluster(sas()));
+        let secret = "refused Endpoint=sb://x/;SharedAccessKeyName=n;SharedAccessKey=PLANTED=";
+        let text = classify(Code::Authentication, secret).unwrap().to_string();
         assert!(!text.contains("PLANTED"), "{text}");
-    }
-
-    #[test]
-    fn other_errors_are_not_connection_errors() {
-        let error = KafkaError::Global(RDKafkaErrorCode::NotCoordinator);
-        assert_eq!(ConnectionError::classify(&error, "", &cluster(sas())), None);
+        assert_eq!(
+            classify(Code::NotCoordinator, ""),
+            None,
+            "it is not about the connection"
+        );
     }
 }

@@ -23,7 +23,7 @@ mod wake;
 
 pub use commit_metadata::{CommitMetadata, TablePositions};
 pub use connection::{Connection, HealthReporter, Permission, TopicAuthorization};
-pub use connection_error::{ConnectionError, ConnectionErrorKind, is_authorization_error};
+pub use connection_error::{ConnectionError, is_authorization_error};
 pub use producer::{DeliveryStoppedError, Outgoing, Producer, ProducerError};
 pub use read_errors::ReadErrors;
 pub use record::{Record, trace_of_headers};

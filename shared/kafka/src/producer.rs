@@ -187,42 +187,29 @@ impl Producer {
         let fatal = client.fatal_error().map(|(code, _)| code);
         let mut codes = [error.rdkafka_error_code(), fatal].into_iter().flatten();
         if codes.any(is_authorization_error) {
-            return self
-                .authorization(&out.topic)
-                .denied(client.connection.principal(), error);
+            let principal = client.connection.principal();
+            return self.authorization(&out.topic).denied(principal, error);
         }
-        let cause = match client.connection.current_error() {
-            Some(connection_error) => connection_error.to_string(),
-            None => error.to_string(),
-        };
-        format!(
-            "the broker did not acknowledge a record for {}: {cause}; the record is sent again until it does",
-            out.topic
-        )
+        let connection_error = client.connection.current_error();
+        let cause = connection_error.map_or_else(|| error.to_string(), |error| error.to_string());
+        let topic = &out.topic;
+        format!("the broker did not acknowledge a record for {topic}: {cause}; the record is sent again until it does")
     }
 
     fn authorization(&self, topic: &str) -> Arc<TopicAuthorization> {
         let mut authorizations = self.authorizations.lock();
-        if let Some(known) = authorizations.get(topic) {
-            return Arc::clone(known);
-        }
-        let new = Arc::new(TopicAuthorization::new(Permission::Send, &[topic], &self.cluster));
-        authorizations.insert(topic.to_owned(), Arc::clone(&new));
-        new
-    }
-
-    fn client(&self) -> Arc<Client> {
-        Arc::clone(&self.client.read())
+        let new = || Arc::new(TopicAuthorization::new(Permission::Send, &[topic], &self.cluster));
+        Arc::clone(authorizations.entry(topic.to_owned()).or_insert_with(new))
     }
 
     /// Returns the client, after replacing one that has lost all brokers.
     fn usable_client(&self) -> Arc<Client> {
-        let client = self.client();
+        let client = Arc::clone(&self.client.read());
         if !client.connection.has_lost_all_brokers() {
             return client;
         }
         self.replace_if_unusable(&client, false);
-        self.client()
+        Arc::clone(&self.client.read())
     }
 
     /// Replaces a client that cannot deliver again.
@@ -289,9 +276,8 @@ struct Attempt<'a> {
 
 impl<'a> Attempt<'a> {
     fn fail(&mut self, out: &'a Outgoing, error: &KafkaError, explanation: String) {
-        let code = error
-            .rdkafka_error_code()
-            .map_or_else(|| "other".to_owned(), |code| format!("{code:?}"));
+        let code = error.rdkafka_error_code();
+        let code = code.map_or_else(|| "other".to_owned(), |code| format!("{code:?}"));
         let metrics = metrics();
         metrics.produced(&out.topic, Status::Error).inc();
         metrics.producer_errors(&out.topic, &code).inc();
@@ -309,17 +295,12 @@ fn record_of(out: &Outgoing, delivery: client::DeliverySender) -> client::Record
     if let Some(state) = out.trace.state() {
         headers = headers.insert(header(TRACESTATE, state));
     }
-    let record = BaseRecord::with_opaque_to(&out.topic, delivery)
-        .payload(&out.value)
-        .headers(headers);
-    if out.key.is_empty() {
-        record
-    } else {
-        record.key(&out.key)
-    }
+    let mut record = BaseRecord::with_opaque_to(&out.topic, delivery).payload(&out.value);
+    record.key = Some(&out.key).filter(|key| !key.is_empty());
+    record.headers(headers)
 }
 
-fn header<'a>(key: &'a str, value: &'a str) -> Header<'a, &'a str> {
+pub(crate) fn header<'a>(key: &'a str, value: &'a str) -> Header<'a, &'a str> {
     Header {
         key,
         value: Some(value),

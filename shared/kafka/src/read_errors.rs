@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 use xact_contracts::redaction::redact_text;
 
@@ -18,14 +18,10 @@ const MAX_ERRORS: usize = 32;
 pub struct ReadErrors(Mutex<VecDeque<(String, Instant)>>);
 
 impl ReadErrors {
-    fn errors(&self) -> MutexGuard<'_, VecDeque<(String, Instant)>> {
-        self.0.lock()
-    }
-
     /// Adds an error.
     pub fn add(&self, reason: &str, now: Instant) {
         let reason = redact_text(reason);
-        let mut errors = self.errors();
+        let mut errors = self.0.lock();
         errors.retain(|(known, _)| *known != reason);
         errors.push_back((reason, now));
         if errors.len() > MAX_ERRORS {
@@ -35,25 +31,24 @@ impl ReadErrors {
 
     /// Removes all errors.
     pub fn clear(&self) {
-        self.errors().clear();
+        self.0.lock().clear();
     }
 
     /// Returns the errors that name this offset and are no older than `age`, sorted. Partitions that are at the same offset
     /// cannot be distinguished.
     pub fn at_offset(&self, offset: i64, age: Duration, now: Instant) -> Vec<String> {
-        let errors = self.errors();
-        let current = errors.iter().filter(|(_, at)| now.duration_since(*at) <= age);
-        let mut at_offset: Vec<String> = current
-            .filter(|(reason, _)| names(reason, offset))
-            .map(|(reason, _)| reason.clone())
-            .collect();
-        at_offset.sort_unstable();
-        at_offset
+        let errors = self.0.lock();
+        let found = errors
+            .iter()
+            .filter(|(reason, at)| now.duration_since(*at) <= age && names(reason, offset));
+        let mut found: Vec<String> = found.map(|(reason, _)| reason.clone()).collect();
+        found.sort_unstable();
+        found
     }
 
     /// Returns the newest error that is no older than `age` and names none of the `others`' offsets.
     pub fn latest(&self, others: &[i64], age: Duration, now: Instant) -> Option<String> {
-        let errors = self.errors();
+        let errors = self.0.lock();
         let mut newest_first = errors.iter().rev();
         let found = newest_first
             .find(|(reason, at)| now.duration_since(*at) <= age && !others.iter().any(|&other| names(reason, other)));
@@ -75,31 +70,26 @@ mod tests {
     #[test]
     fn errors_are_found_by_the_offset_in_their_text() {
         let errors = ReadErrors::default();
-        let now = Instant::now();
-        let age = Duration::from_secs(10);
-        errors.add("Decompression (codec 0x4) of message at 117 of 90 bytes failed", now);
+        let (now, age) = (Instant::now(), Duration::from_secs(10));
+        let damaged = |offset| format!("Decompression (codec 0x4) of message at {offset} of 90 bytes failed");
+        errors.add(&damaged(117), now);
         errors.add("Fetch from broker 1 failed", now);
         for other in [11, 17, 4, 1170] {
             assert!(errors.at_offset(other, age, now).is_empty(), "{other}");
         }
-        assert!(errors.at_offset(117, age, now)[0].starts_with("Decompression"));
-        errors.add("Decompression (codec 0x4) of message at 120 of 90 bytes failed", now);
+        assert_eq!(errors.at_offset(117, age, now), [damaged(117)]);
+        errors.add(&damaged(120), now);
         let latest = |others: &[i64]| errors.latest(others, age, now).unwrap_or_default();
-        assert!(latest(&[117]).contains("at 120"));
+        assert_eq!(latest(&[117]), damaged(120));
         assert_eq!(latest(&[117, 120]), "Fetch from broker 1 failed");
-        assert_eq!(errors.latest(&[], age, now + 2 * age), None);
-        assert!(errors.at_offset(117, age, now + 2 * age).is_empty(), "it did not recur");
-        errors.add(
-            "Decompression (codec 0x4) of message at 117 of 90 bytes failed",
-            now + age,
-        );
-        assert_eq!(errors.at_offset(117, age, now + 2 * age).len(), 1);
+        let later = now + 2 * age;
+        assert_eq!(errors.latest(&[], age, later), None);
+        assert!(errors.at_offset(117, age, later).is_empty(), "it did not recur");
+        errors.add(&damaged(117), now + age);
+        assert_eq!(errors.at_offset(117, age, later).len(), 1);
         errors.add("Another error at 117", now + age);
-        assert_eq!(
-            errors.at_offset(117, age, now + 2 * age).len(),
-            2,
-            "possibly of another partition"
-        );
+        let both = errors.at_offset(117, age, later);
+        assert_eq!(both.len(), 2, "possibly of another partition");
     }
 
     #[test]
@@ -109,7 +99,7 @@ mod tests {
         for offset in 0..100 {
             errors.add(&format!("bad message at {offset}"), now);
         }
-        assert_eq!(errors.errors().len(), MAX_ERRORS);
+        assert_eq!(errors.0.lock().len(), MAX_ERRORS);
         assert_eq!(errors.at_offset(99, Duration::ZERO, now).len(), 1);
         assert!(errors.at_offset(0, Duration::ZERO, now).is_empty());
     }

@@ -10,7 +10,7 @@ use xact_contracts::messages::SourceRecord;
 use xact_telemetry::trace_context::TraceContext;
 
 /// A consumed record.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Record {
     /// Topic, shared between the records of a partition.
     pub topic: Arc<str>,
@@ -40,6 +40,11 @@ pub fn trace_of_headers<'a>(header: impl Fn(&str) -> Option<&'a str>) -> TraceCo
         .unwrap_or_default()
 }
 
+/// Returns the broker's or the producer's timestamp.
+pub(crate) fn written_at(message: &BorrowedMessage<'_>) -> Option<Timestamp> {
+    Timestamp::from_millisecond(message.timestamp().to_millis()?).ok()
+}
+
 impl Record {
     /// Copies a polled message.
     pub fn of_message(message: &BorrowedMessage<'_>, topic: Arc<str>) -> Self {
@@ -51,15 +56,9 @@ impl Record {
             topic,
             partition: message.partition(),
             offset: message.offset(),
-            timestamp: message
-                .timestamp()
-                .to_millis()
-                .and_then(|millis| Timestamp::from_millisecond(millis).ok()),
+            timestamp: written_at(message),
             payload: message.payload().unwrap_or_default().to_vec(),
-            key: message
-                .key()
-                .and_then(|key| std::str::from_utf8(key).ok())
-                .map(str::to_owned),
+            key: message.key().and_then(|key| String::from_utf8(key.to_vec()).ok()),
             trace: trace_of_headers(header),
         }
     }
@@ -72,19 +71,6 @@ impl Record {
             partition: self.partition,
             offset: self.offset,
             timestamp: self.timestamp,
-        }
-    }
-
-    /// Returns a record without content.
-    pub fn empty() -> Self {
-        Self {
-            topic: Arc::from(""),
-            partition: 0,
-            offset: 0,
-            timestamp: None,
-            payload: Vec::new(),
-            key: None,
-            trace: TraceContext::default(),
         }
     }
 }

@@ -22,7 +22,6 @@ mod limits;
 mod offset_gaps;
 mod offset_tracker;
 mod partition;
-mod poll_error;
 mod poll_loop;
 mod start_positions;
 mod stuck_partitions;

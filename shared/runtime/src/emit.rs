@@ -1,10 +1,9 @@
 //! The messages that a handler emits, encoded and truncated to the size that a broker accepts.
 
 use std::fmt;
-use std::future::Future;
 use std::marker::PhantomData;
-use std::pin::Pin;
 
+use futures::future::BoxFuture;
 use serde::Serialize;
 
 use crate::size_limit;
@@ -20,12 +19,10 @@ pub trait Emitter {
 /// The messages that the handler `H` emits for the stages downstream.
 pub struct Emit<H> {
     pub(crate) messages: Vec<Emitted>,
-    pub(crate) then: Option<AfterDelivery>,
+    /// Runs once the broker has acknowledged everything that was emitted.
+    pub(crate) then: Option<BoxFuture<'static, ()>>,
     handler: PhantomData<fn() -> H>,
 }
-
-/// Runs once the broker has acknowledged everything that was emitted.
-pub(crate) type AfterDelivery = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl<H> fmt::Debug for Emit<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,7 +5,6 @@
 
 mod connections;
 mod invoke_route;
-mod state;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -23,7 +22,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::worker::Worker;
-use state::HttpState;
+use invoke_route::HttpState;
 use xact_contracts::redaction::redact_text;
 use xact_telemetry::health::Health;
 use xact_telemetry::metrics;

@@ -21,11 +21,8 @@ struct InvokeRecord {
     topic: String,
     partition: i32,
     offset: i64,
-    #[serde(default)]
     timestamp: Option<i64>,
-    #[serde(default)]
     key: Option<String>,
-    #[serde(default)]
     value: Option<String>,
     /// Each header is an object with the header's name and bytes.
     #[serde(default)]
@@ -33,20 +30,20 @@ struct InvokeRecord {
 }
 
 /// The response: the records that the caller must send again.
-#[derive(Debug, Serialize, PartialEq, Eq)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Response {
     batch_item_failures: Vec<ItemFailure>,
 }
 
-#[derive(Debug, Serialize, PartialEq, Eq)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ItemFailure {
     item_identifier: ItemIdentifier,
 }
 
-#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
-struct ItemIdentifier {
+#[derive(Serialize)]
+pub(crate) struct ItemIdentifier {
     topic: String,
     partition: i32,
     offset: i64,
@@ -105,29 +102,25 @@ fn record(from: InvokeRecord) -> Result<Record, InvokeError> {
     })
 }
 
-/// Returns topic, partition and offset of each record.
-pub(crate) fn identifiers(records: &[Record]) -> Vec<(String, i32, i64)> {
-    records
-        .iter()
-        .map(|record| (record.topic.to_string(), record.partition, record.offset))
-        .collect()
+/// Returns the identifier of each record.
+pub(crate) fn identifiers(records: &[Record]) -> Vec<ItemIdentifier> {
+    let identifier = |record: &Record| ItemIdentifier {
+        topic: record.topic.to_string(),
+        partition: record.partition,
+        offset: record.offset,
+    };
+    records.iter().map(identifier).collect()
 }
 
 /// Returns the response. `finished` says for each record whether it is done.
-pub(crate) fn response(identifiers: Vec<(String, i32, i64)>, finished: &[bool]) -> Response {
+pub(crate) fn response(identifiers: Vec<ItemIdentifier>, finished: &[bool]) -> Response {
+    let unfinished = identifiers
+        .into_iter()
+        .zip(finished)
+        .filter(|(_, finished)| !**finished);
+    let failure = |(item_identifier, _)| ItemFailure { item_identifier };
     Response {
-        batch_item_failures: identifiers
-            .into_iter()
-            .zip(finished)
-            .filter(|(_, finished)| !**finished)
-            .map(|((topic, partition, offset), _)| ItemFailure {
-                item_identifier: ItemIdentifier {
-                    topic,
-                    partition,
-                    offset,
-                },
-            })
-            .collect(),
+        batch_item_failures: unfinished.map(failure).collect(),
     }
 }
 
@@ -140,26 +133,23 @@ mod tests {
         let body = br#"{"eventSource":"SelfManagedKafka","records":{"mytopic-0":[{"topic":"mytopic","partition":0,"offset":15,"timestamp":1545084650987,
             "timestampType":"CREATE_TIME","key":"cmVjb3JkS2V5","value":"SGVsbG8=","headers":[{"headerKey":[104,101]}]}]}}"#;
         let records = records(body).unwrap();
-        assert_eq!(records.len(), 1);
+        let [record] = &records[..] else {
+            panic!("{records:?}");
+        };
         assert_eq!(
-            (records[0].payload.as_slice(), records[0].key.as_deref()),
+            (&record.payload[..], record.key.as_deref()),
             (&b"Hello"[..], Some("recordKey"))
         );
-        assert_eq!(
-            serde_json::to_string(&response(identifiers(&records), &[false])).unwrap(),
-            r#"{"batchItemFailures":[{"itemIdentifier":{"topic":"mytopic","partition":0,"offset":15}}]}"#
-        );
+        let response = serde_json::to_string(&response(identifiers(&records), &[false])).unwrap();
+        let expected = r#"{"batchItemFailures":[{"itemIdentifier":{"topic":"mytopic","partition":0,"offset":15}}]}"#;
+        assert_eq!(response, expected);
     }
 
     #[test]
     fn an_invalid_value_is_named_with_its_offset() {
         let body = br#"{"records":{"t-0":[{"topic":"t","partition":0,"offset":3,"value":"%%"}]}}"#;
-        assert!(
-            records(body)
-                .unwrap_err()
-                .to_string()
-                .contains("value of t[0] at offset 3")
-        );
+        let error = records(body).unwrap_err().to_string();
+        assert!(error.contains("value of t[0] at offset 3"), "{error}");
         assert!(records(b"[]").is_err());
     }
 }

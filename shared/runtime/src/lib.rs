@@ -7,7 +7,6 @@
 //! Around that, `worker` runs one stage and restarts it after a failure, [`process`] runs a whole process (signals, HTTP,
 //! telemetry), `http` serves health, metrics and `POST /invoke`, and `invoke` reads its records.
 
-mod clock;
 mod consume;
 mod emit;
 pub mod fail_points;
@@ -24,7 +23,6 @@ pub mod testing;
 mod work;
 mod worker;
 
-pub use clock::Clock;
 pub use consume::Limits;
 pub use emit::{Emit, Emitter};
 pub use handler::{
@@ -33,7 +31,6 @@ pub use handler::{
 };
 pub use http::PortError;
 pub use process::run;
-pub use size_limit::MAX_VALUE_BYTES;
 pub use work::Service;
 pub use worker::{Factory, SetupError, Shared};
 pub use xact_kafka::{CommitMetadata, TablePositions};

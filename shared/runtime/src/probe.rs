@@ -18,16 +18,12 @@ const MAX_RESPONSE_BYTES: u64 = 64 * 1024;
 pub(crate) enum Command {
     /// Run the handler.
     Run,
-    /// Probe the running instance.
-    Probe(Question),
+    /// Probe the running instance, at this path.
+    Probe(&'static str),
 }
 
-/// What a probe asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Question {
-    Live,
-    Ready,
-}
+const LIVE: &str = "/health/live";
+const READY: &str = "/health/ready";
 
 /// A probe failed, or its answer is no.
 #[derive(Debug, thiserror::Error)]
@@ -51,30 +47,21 @@ impl Command {
     /// Parses the arguments after the program's name.
     pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Self, ProbeError> {
         let arguments: Vec<String> = arguments.into_iter().collect();
-        match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-            [] => Ok(Self::Run),
-            ["--live"] => Ok(Self::Probe(Question::Live)),
-            ["--ready"] => Ok(Self::Probe(Question::Ready)),
-            _ => Err(ProbeError::Argument(arguments.join(" "))),
-        }
-    }
-}
-
-impl Question {
-    const fn path(self) -> &'static str {
-        match self {
-            Self::Live => "/health/live",
-            Self::Ready => "/health/ready",
+        match (arguments.len(), arguments.join(" ").as_str()) {
+            (0, _) => Ok(Self::Run),
+            (1, "--live") => Ok(Self::Probe(LIVE)),
+            (1, "--ready") => Ok(Self::Probe(READY)),
+            (_, other) => Err(ProbeError::Argument(other.to_owned())),
         }
     }
 }
 
 /// Probes the instance that the same variables configure. The error's text contains the reasons of a negative answer.
-pub(crate) fn probe(question: Question) -> Result<(), ProbeError> {
+pub(crate) fn probe(path: &str) -> Result<(), ProbeError> {
     let mut environment = Environment::of_process();
     load_dotenv(&mut environment)?;
     let address = Settings::from_environment(&environment)?.metrics_address;
-    probe_at(question, local_address(address)?)
+    probe_at(path, local_address(address)?)
 }
 
 /// Returns the address at which a listener on `address` is reached from its own machine.
@@ -90,8 +77,8 @@ fn local_address(address: SocketAddr) -> Result<SocketAddr, ProbeError> {
     }
 }
 
-fn probe_at(question: Question, address: SocketAddr) -> Result<(), ProbeError> {
-    let response = get(address, question.path()).map_err(|error| ProbeError::NoAnswer(address, error))?;
+fn probe_at(path: &str, address: SocketAddr) -> Result<(), ProbeError> {
+    let response = get(address, path).map_err(|error| ProbeError::NoAnswer(address, error))?;
     let (head, body) = response.split_once("\r\n\r\n").unwrap_or((&response, ""));
     match head.split_ascii_whitespace().nth(1) {
         Some("200") => Ok(()),
@@ -118,10 +105,9 @@ mod tests {
     use crate::http;
     use xact_telemetry::health::Health;
 
-    async fn probed(question: Question, address: SocketAddr) -> Result<(), ProbeError> {
-        tokio::task::spawn_blocking(move || probe_at(question, address))
-            .await
-            .unwrap()
+    async fn probed(path: &'static str, address: SocketAddr) -> Result<(), ProbeError> {
+        let probe = tokio::task::spawn_blocking(move || probe_at(path, address));
+        probe.await.unwrap()
     }
 
     #[tokio::test]
@@ -133,15 +119,15 @@ mod tests {
         let stop = CancellationToken::new();
         let serving = tokio::spawn(http::serve(listener, health.clone(), Vec::new(), None, stop.clone()));
 
-        probed(Question::Live, address).await.unwrap();
-        let reason = probed(Question::Ready, address).await.unwrap_err().to_string();
+        probed(LIVE, address).await.unwrap();
+        let reason = probed(READY, address).await.unwrap_err().to_string();
         assert_eq!(reason, r#"{"ready":false,"reasons":{"broker":"cannot be reached"}}"#);
         health.up("broker");
-        probed(Question::Ready, address).await.unwrap();
+        probed(READY, address).await.unwrap();
 
         stop.cancel();
         serving.await.unwrap();
-        let gone = probed(Question::Live, address).await.unwrap_err();
+        let gone = probed(LIVE, address).await.unwrap_err();
         assert!(matches!(gone, ProbeError::NoAnswer(..)), "{gone}");
     }
 
@@ -158,8 +144,8 @@ mod tests {
     fn only_the_two_probes_are_valid_arguments() {
         let parse = |arguments: &[&str]| Command::parse(arguments.iter().map(|&argument| argument.to_owned()));
         assert_eq!(parse(&[]).unwrap(), Command::Run);
-        assert_eq!(parse(&["--live"]).unwrap(), Command::Probe(Question::Live));
-        assert_eq!(parse(&["--ready"]).unwrap(), Command::Probe(Question::Ready));
+        assert_eq!(parse(&["--live"]).unwrap(), Command::Probe(LIVE));
+        assert_eq!(parse(&["--ready"]).unwrap(), Command::Probe(READY));
         let error = parse(&["--worker", "dlq"]).unwrap_err().to_string();
         assert!(error.starts_with("\"--worker dlq\" is not a valid argument"), "{error}");
     }

@@ -9,7 +9,6 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
 use crate::http::{self, PortError};
 use crate::probe::{self, Command};
 use crate::shutdown;
@@ -71,7 +70,6 @@ impl Process {
         let shared = Shared {
             producer: Producer::new(&settings.internal_cluster, health.clone(), "producer")?,
             settings: Arc::new(settings),
-            clock: Clock::system(),
             health,
             drain,
             undrained: Arc::default(),
@@ -161,7 +159,7 @@ pub async fn run(stage: Stage, factory: Factory) -> ExitCode {
             Ok(()) => exit(0),
             Err(error) => (error.to_string(), 2),
         },
-        Ok(Command::Probe(question)) => match probe::probe(question) {
+        Ok(Command::Probe(path)) => match probe::probe(path) {
             Ok(()) => return ExitCode::SUCCESS,
             Err(error) => (error.to_string(), 1),
         },

@@ -34,19 +34,18 @@ pub(crate) struct RecordContext<'a> {
     pub(crate) now: Timestamp,
 }
 
+impl<'a> RecordContext<'a> {
+    pub(crate) const fn new(record: &'a Record, trace: &'a TraceContext, now: Timestamp) -> Self {
+        Self { record, trace, now }
+    }
+}
+
 /// The records to produce for an outcome.
 #[derive(Debug, Default)]
 pub(crate) struct Routed {
     pub(crate) outgoing: Vec<Outgoing>,
     /// Failures among them, for the metrics.
-    pub(crate) failures: Vec<FailureMetric>,
-}
-
-/// How a failure is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct FailureMetric {
-    pub(crate) category: Category,
-    pub(crate) outcome: FailureOutcome,
+    pub(crate) failures: Vec<(Category, FailureOutcome)>,
 }
 
 /// Where a failed message goes.
@@ -86,9 +85,7 @@ impl Routing {
     ) -> Routed {
         let mut routed = Routed::default();
         match task {
-            Some(task) => {
-                self.failed_task(&mut routed, task, problem, retry_after, on);
-            }
+            Some(task) => self.failed_task(&mut routed, task, problem, retry_after, on),
             None => self.dead_letter(&mut routed, trace_id, problem, on),
         }
         routed
@@ -102,70 +99,41 @@ impl Routing {
         retry_after: Option<Duration>,
         on: RecordContext<'_>,
     ) {
-        let retry = self
-            .retry_topic(problem, task.retry_count, retry_after)
-            .map(|(index, delay)| (self.topics.retries[index].name.clone(), delay));
-        match retry {
-            Some((topic, delay)) => {
-                self.push(
-                    routed,
-                    Encoded::new(&DownloadResult::failed(&task, problem, on.now)),
-                    on,
-                );
-                let task = retried(task, problem, delay, on.now);
-                routed.outgoing.push(Outgoing {
-                    topic,
-                    key: markers::truncate(&task.trace_id, MAX_KEY_BYTES),
-                    value: size_limit::encode_within_limit(&task),
-                    trace: on.trace.clone(),
-                });
-                routed.failures.push(FailureMetric {
-                    category: problem.category,
-                    outcome: FailureOutcome::Retried(delay),
-                });
-            }
-            None => {
-                self.push(
-                    routed,
-                    Encoded::new(&DownloadResult::failed_permanently(&task, problem, on.now)),
-                    on,
-                );
-                let letter = DeadLetter::of_task(task, problem, self.stage.name(), on.record.source(), on.now);
-                self.push(routed, Encoded::new(&letter), on);
-                routed.failures.push(FailureMetric {
-                    category: problem.category,
-                    outcome: if problem.category.is_retryable() {
-                        FailureOutcome::Exhausted
-                    } else {
-                        FailureOutcome::Permanent
-                    },
-                });
-            }
-        }
+        let category = problem.category;
+        let Some((index, delay)) = self.retry_topic(problem, task.retry_count, retry_after) else {
+            let result = DownloadResult::failed_permanently(&task, problem, on.now);
+            self.push(routed, Encoded::new(&result), on);
+            let letter = DeadLetter::of_task(task, problem, self.stage.name(), on.record.source(), on.now);
+            self.push(routed, Encoded::new(&letter), on);
+            let outcome = if category.is_retryable() {
+                FailureOutcome::Exhausted
+            } else {
+                FailureOutcome::Permanent
+            };
+            return routed.failures.push((category, outcome));
+        };
+        let result = DownloadResult::failed(&task, problem, on.now);
+        self.push(routed, Encoded::new(&result), on);
+        let task = retried(task, problem, delay, on.now);
+        routed.outgoing.push(Outgoing {
+            topic: self.topics.retries[index].name.clone(),
+            key: markers::truncate(&task.trace_id, MAX_KEY_BYTES),
+            value: size_limit::encode_within_limit(&task),
+            trace: on.trace.clone(),
+        });
+        routed.failures.push((category, FailureOutcome::Retried(delay)));
     }
 
     /// Dead-letters the bytes of a message without a task.
     fn dead_letter(&self, routed: &mut Routed, trace_id: Option<String>, problem: &Problem, on: RecordContext<'_>) {
-        let may_dead_letter = self.stage.may_produce(TopicRole::Dlq);
-        if may_dead_letter {
-            let letter = DeadLetter::of_payload(
-                &on.record.payload,
-                trace_id,
-                problem,
-                self.stage.name(),
-                on.record.source(),
-                on.now,
-            );
+        let mut outcome = FailureOutcome::Dropped;
+        if self.stage.may_produce(TopicRole::Dlq) {
+            let (payload, source) = (&on.record.payload, on.record.source());
+            let letter = DeadLetter::of_payload(payload, trace_id, problem, self.stage.name(), source, on.now);
             self.push(routed, Encoded::new(&letter), on);
+            outcome = FailureOutcome::Permanent;
         }
-        routed.failures.push(FailureMetric {
-            category: problem.category,
-            outcome: if may_dead_letter {
-                FailureOutcome::Permanent
-            } else {
-                FailureOutcome::Dropped
-            },
-        });
+        routed.failures.push((problem.category, outcome));
     }
 
     /// Returns the index of the retry topic for the next attempt, and its delay: the topic for this number of retries, or a
@@ -181,14 +149,11 @@ impl Routing {
             return None;
         }
         let index = match retry_after {
-            Some(wait) => retries
-                .iter()
-                .position(|topic| topic.delay >= wait)
-                .unwrap_or(retries.len() - 1),
-            None => usize::try_from(retry_count)
-                .unwrap_or(usize::MAX)
-                .min(retries.len() - 1),
+            Some(wait) => retries.iter().position(|topic| topic.delay >= wait),
+            None => usize::try_from(retry_count).ok(),
         };
+        let last = retries.len() - 1;
+        let index = index.unwrap_or(last).min(last);
         // If no topic has the delay that the server requested, the due time includes it.
         let delay = retries[index].delay.max(retry_after.unwrap_or_default());
         Some((index, delay))
@@ -216,10 +181,7 @@ impl Routing {
 
 /// Returns the task for its next attempt.
 fn retried(mut task: DownloadTask, problem: &Problem, delay: Duration, now: Timestamp) -> DownloadTask {
-    let due = SignedDuration::try_from(delay)
-        .ok()
-        .and_then(|delay| now.checked_add(delay).ok())
-        .unwrap_or(now);
+    let due = SignedDuration::try_from(delay).map_or(now, |delay| now.checked_add(delay).unwrap_or(now));
     task.retry_count += 1;
     let mut note = |key: &str, value: String| task.metadata.insert(key.to_owned(), value.into());
     note(metadata::RETRY_AT, time::format(due));
@@ -264,21 +226,19 @@ mod tests {
     }
 
     fn on(record: &Record) -> RecordContext<'_> {
-        RecordContext {
-            record,
-            trace: &record.trace,
-            now: now(),
-        }
+        RecordContext::new(record, &record.trace, now())
     }
 
-    fn fail(retry_count: u32, category: Category, retry_after: Option<u64>) -> Routed {
-        routing(Stage::Download).failed(
-            Some(task(retry_count)),
-            None,
-            &Problem::new(category, "no"),
-            retry_after.map(Duration::from_secs),
-            on(&record(b"")),
-        )
+    fn fail(task: DownloadTask, category: Category, retry_after: Option<u64>) -> Routed {
+        let problem = Problem::new(category, "no");
+        let retry_after = retry_after.map(Duration::from_secs);
+        routing(Stage::Download).failed(Some(task), None, &problem, retry_after, on(&record(b"")))
+    }
+
+    /// What a stage does with a message that it cannot read.
+    fn unreadable(stage: Stage, payload: &[u8]) -> Routed {
+        let problem = Problem::new(Category::Permanent, "unreadable");
+        routing(stage).failed(None, None, &problem, None, on(&record(payload)))
     }
 
     fn topics(routed: &Routed) -> Vec<&str> {
@@ -287,27 +247,16 @@ mod tests {
 
     #[test]
     fn each_attempt_waits_in_the_next_topic() {
+        use Category::{Auth, CircuitOpen, Transient, Unknown};
         for (count, label) in [(0, "5m"), (1, "10m"), (2, "20m"), (3, "40m")] {
-            for category in [
-                Category::Transient,
-                Category::Auth,
-                Category::CircuitOpen,
-                Category::Unknown,
-            ] {
-                let routed = fail(count, category, None);
-                assert_eq!(
-                    topics(&routed),
-                    [
-                        "xact.downloads.results",
-                        &format!("xact.downloads.pending.retry.{label}")
-                    ]
-                );
+            for category in [Transient, Auth, CircuitOpen, Unknown] {
+                let routed = fail(task(count), category, None);
+                let topic = format!("xact.downloads.pending.retry.{label}");
+                assert_eq!(topics(&routed), ["xact.downloads.results", &topic]);
                 let retry = DownloadTask::decode(&routed.outgoing[1].value).unwrap();
                 assert_eq!(retry.retry_count, count + 1);
-                assert_eq!(
-                    retry.retry_at(),
-                    now().checked_add(SignedDuration::from_mins(5 * 2_i64.pow(count))).ok()
-                );
+                let due = now().checked_add(SignedDuration::from_mins(5 * 2_i64.pow(count)));
+                assert_eq!(retry.retry_at(), due.ok());
                 assert_eq!(retry.metadata[metadata::ERROR_CATEGORY], category.as_str());
                 let result = DownloadResult::decode(&routed.outgoing[0].value).unwrap();
                 assert_eq!(result.status, Status::Failed);
@@ -322,9 +271,9 @@ mod tests {
             (4, Category::Transient, FailureOutcome::Exhausted),
             (9, Category::Unknown, FailureOutcome::Exhausted),
         ] {
-            let routed = fail(count, category, None);
+            let routed = fail(task(count), category, None);
             assert_eq!(topics(&routed), ["xact.downloads.results", "xact.downloads.dlq"]);
-            assert_eq!(routed.failures, [FailureMetric { category, outcome: end }]);
+            assert_eq!(routed.failures, [(category, end)]);
             let letter = DeadLetter::decode(&routed.outgoing[1].value).unwrap();
             assert_eq!(letter.original_task.as_ref(), Some(&task(count)));
             assert_eq!(letter.attachment_url.as_deref(), Some("https://a/b.pdf"));
@@ -341,7 +290,7 @@ mod tests {
             (2400, "40m", 2400),
             (9000, "40m", 9000),
         ] {
-            let routed = fail(0, Category::Transient, Some(wait));
+            let routed = fail(task(0), Category::Transient, Some(wait));
             assert!(topics(&routed)[1].ends_with(label), "{wait}");
             let retry = DownloadTask::decode(&routed.outgoing[1].value).unwrap();
             assert_eq!(retry.retry_at(), now().checked_add(SignedDuration::from_secs(due)).ok());
@@ -349,27 +298,20 @@ mod tests {
     }
 
     #[test]
-    fn an_unreadable_message_keeps_its_bytes() {
-        let problem = Problem::new(Category::Permanent, "unreadable");
-        let routed = routing(Stage::EventIngester).failed(None, None, &problem, None, on(&record(b"\xff\x00")));
+    fn a_stage_that_produces_nothing_counts_what_it_cannot_read() {
+        let routed = unreadable(Stage::EventWriter, b"x");
+        assert!(routed.outgoing.is_empty());
+        assert_eq!(routed.failures, [(Category::Permanent, FailureOutcome::Dropped)]);
+    }
+
+    #[test]
+    fn a_dead_letter_keeps_the_bytes_of_its_message_and_always_fits_the_broker() {
+        let routed = unreadable(Stage::EventIngester, b"\xff\x00");
         let letter = DeadLetter::decode(&routed.outgoing[0].value).unwrap();
         assert_eq!(letter.original_bytes().unwrap().unwrap(), b"\xff\x00");
         assert_eq!(routed.outgoing[0].key, "key");
-    }
-
-    #[test]
-    fn a_stage_that_produces_nothing_counts_what_it_cannot_read() {
-        let problem = Problem::new(Category::Permanent, "unreadable");
-        let routed = routing(Stage::EventWriter).failed(None, None, &problem, None, on(&record(b"x")));
-        assert!(routed.outgoing.is_empty());
-        assert_eq!(routed.failures[0].outcome, FailureOutcome::Dropped);
-    }
-
-    #[test]
-    fn a_dead_letter_always_fits_the_broker() {
-        for payload in [vec![0xff_u8; 1_000_000], vec![b'x'; 1_000_000], vec![1_u8; 1_000_000]] {
-            let problem = Problem::new(Category::Permanent, "unreadable");
-            let routed = routing(Stage::EventIngester).failed(None, None, &problem, None, on(&record(&payload)));
+        for payload in [0xff, b'x', 1].map(|byte| vec![byte; 1_000_000]) {
+            let routed = unreadable(Stage::EventIngester, &payload);
             assert!(routed.outgoing[0].value.len() <= MAX_VALUE_BYTES);
             let letter = DeadLetter::decode(&routed.outgoing[0].value).unwrap();
             assert_eq!(letter.original_cut_from, Some(1_000_000));
@@ -381,21 +323,16 @@ mod tests {
     #[test]
     fn whatever_is_huge_in_a_task_its_messages_fit_the_broker_and_stay_readable() {
         let huge = "x".repeat(900_000);
-        let problem = Problem::new(Category::Permanent, "refused");
         for field in ["attachment_url", "trace_id", "blob_path", "metadata"] {
             let mut task = task(0);
             match field {
                 "attachment_url" => task.attachment_url = format!("data:{huge}"),
                 "trace_id" => task.trace_id.clone_from(&huge),
                 "blob_path" => task.blob_path.clone_from(&huge),
-                _ => {
-                    task.metadata.insert("note".to_owned(), huge.clone().into());
-                }
+                _ => drop(task.metadata.insert("note".to_owned(), huge.clone().into())),
             }
             for category in [Category::Permanent, Category::Transient] {
-                let problem = Problem::new(category, problem.message());
-                let routed =
-                    routing(Stage::Download).failed(Some(task.clone()), None, &problem, None, on(&record(b"")));
+                let routed = fail(task.clone(), category, None);
                 assert_eq!(routed.outgoing.len(), 2);
                 for out in routed.outgoing {
                     let bytes = out.value.len() + 2 * out.key.len();

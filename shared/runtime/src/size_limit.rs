@@ -7,7 +7,7 @@ use serde_json::Value;
 use xact_contracts::markers;
 
 /// Largest value to produce, in bytes: Event Hubs Standard accepts 1 MB with key and headers.
-pub const MAX_VALUE_BYTES: usize = 1_000_000 - 16 * 1024;
+pub(crate) const MAX_VALUE_BYTES: usize = 1_000_000 - 16 * 1024;
 
 /// Longest key in bytes. It is sent as a header too. The sources' ids are much shorter.
 pub(crate) const MAX_KEY_BYTES: usize = 4 * 1024;

@@ -11,17 +11,13 @@ use xact_kafka::Record;
 /// Returns the topics and messages that the runtime produces for what a handler emitted, after running what follows their
 /// acknowledgement.
 pub async fn produced<H: Handler>(emit: Emit<H>, now: Timestamp) -> Vec<(String, serde_json::Value)> {
-    let record = Record::empty();
+    let record = Record::default();
     let routing = Routing {
         stage: H::STAGE,
         topics: Topics::default(),
         max_retries: 4,
     };
-    let on = RecordContext {
-        record: &record,
-        trace: &record.trace,
-        now,
-    };
+    let on = RecordContext::new(&record, &record.trace, now);
     let routed = routing.emitted(emit.messages, on);
     if let Some(then) = emit.then {
         then.await;

@@ -9,7 +9,6 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
 use crate::consume::{ConsumeError, Consumer, Limits, StageStarts, Subscription};
 use crate::handler::{AssignError, Assigned, Unavailable};
 use crate::routing::Routing;
@@ -51,8 +50,6 @@ pub struct Shared {
     pub health: Health,
     /// Producer for the internal topics.
     pub producer: Arc<Producer>,
-    /// The clock.
-    pub clock: Clock,
     /// Cancelled when the process drains.
     pub drain: CancellationToken,
     /// Whether a worker's work outlasted the grace period.
@@ -104,14 +101,9 @@ impl Worker {
                 delays = backoff::restart();
             }
             let delay = delays.next().unwrap_or_default();
-            self.shared
-                .health
-                .down(&self.name, format!("{error}; next start in {} s", delay.as_secs()));
-            tracing::error!(
-                worker = self.name,
-                error = error.to_string(),
-                "worker failed; it starts again"
-            );
+            let reason = format!("{error}; next start in {} s", delay.as_secs());
+            self.shared.health.down(&self.name, reason);
+            tracing::error!(worker = self.name, %error, "worker failed; it starts again");
             tokio::select! {
                 () = tokio::time::sleep(delay) => {}
                 () = drain.cancelled() => {}
@@ -128,16 +120,15 @@ impl Worker {
         let stop = shared.drain.child_token();
         let _stop_at_end = stop.clone().drop_guard();
         let context = self.context(stop.clone());
-        let consumer = self
-            .subscribe(&context.group, service.limits(), stop.clone())
-            .map_err(SetupError::new)?;
-        let wake = consumer.wake();
+        let consumer = self.subscribe(&context.group, service.0.limits(), stop.clone());
+        let consumer = consumer.map_err(SetupError::new)?;
+        let wake = consumer.wake.clone();
         tokio::spawn(async move {
             stop.cancelled().await;
             wake.wake();
         });
         let runtime = Handle::current();
-        let sink = service.start(Arc::clone(&context), runtime.clone());
+        let sink = Arc::clone(&service.0).start(Arc::clone(&context), runtime.clone());
         *self.current.write() = Some((service.clone(), context));
         let (send, receive) = oneshot::channel();
         std::thread::Builder::new()
@@ -155,9 +146,10 @@ impl Worker {
             }
             Ok(Err(error)) => Err(SetupError::new(error)),
             // The sender was dropped: the thread panicked.
-            Err(_) => Err(SetupError::new(
-                "the polling thread panicked; see the log for the panic message",
-            )),
+            Err(_) => {
+                let text = "the polling thread panicked; see the log for the panic message";
+                Err(SetupError::new(text))
+            }
         }
     }
 
@@ -181,7 +173,6 @@ impl Worker {
             },
             producer: Arc::clone(&shared.producer),
             health: shared.health.clone(),
-            clock: shared.clock.clone(),
             drain: stop,
         })
     }
@@ -210,15 +201,14 @@ impl Worker {
 
 /// Asks the service about newly assigned partitions, within a time limit: the polling thread delays for it.
 async fn ask_service(service: &Service, partitions: &[Assigned]) -> Result<StageStarts, AssignError> {
-    let answer = tokio::time::timeout(ASSIGN_TIMEOUT, service.assigned(partitions)).await;
+    let answer = tokio::time::timeout(ASSIGN_TIMEOUT, service.0.assigned(partitions)).await;
     let starts = answer.unwrap_or_else(|_| {
         let reason = format!("no answer within {} s", ASSIGN_TIMEOUT.as_secs());
         Err(Unavailable::new("delta", reason).into())
     })?;
-    let app_ids = partitions.iter().map(|partition| partition.app_id.clone());
-    let table_positions = app_ids.map(|app_id| {
-        let positions = service.table_positions(&app_id);
-        (app_id, positions)
+    let table_positions = partitions.iter().map(|partition| {
+        let app_id = partition.app_id.clone();
+        (app_id.clone(), service.0.table_positions(&app_id))
     });
     Ok(StageStarts {
         starts,

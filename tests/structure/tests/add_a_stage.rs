@@ -23,21 +23,12 @@ fn code_blocks(section: &str) -> Vec<String> {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let (_, section) = readme.split_once(&format!("## {section}\n")).unwrap();
     let section = section.split("\n## ").next().unwrap();
-    let mut blocks = Vec::new();
-    let mut open: Option<Vec<&str>> = None;
-    for line in section.lines() {
-        let line = line.strip_prefix("   ").unwrap_or(line);
-        match (&mut open, line) {
-            (None, line) if line.starts_with("```") => open = Some(Vec::new()),
-            (Some(lines), "```") => {
-                blocks.push(lines.join("\n") + "\n");
-                open = None;
-            }
-            (Some(lines), line) => lines.push(line),
-            (None, _) => {}
-        }
-    }
+    let blocks = section.split("```").skip(1).step_by(2);
+    let unindented = |line: &str| format!("{}\n", line.strip_prefix("   ").unwrap_or(line));
+    // The first line names the language.
     blocks
+        .map(|block| block.trim_end().lines().skip(1).map(unindented).collect())
+        .collect()
 }
 
 /// A copy of the product's files, by their path in the repository, which the steps change.
@@ -79,22 +70,17 @@ impl Copy {
     /// Brings `folder` to this state. Files that are the same keep their times, so that cargo builds only what changed; files
     /// of an earlier run that are not part of it are removed, or they would still be packages and modules.
     fn write(&self, folder: &Path) {
-        let files: BTreeMap<PathBuf, &Vec<u8>> = self
-            .0
-            .iter()
-            .map(|(file, content)| (place(folder, file), content))
-            .collect();
-        for file in files_below(folder) {
-            if !files.contains_key(&file) {
-                fs::remove_file(file).unwrap();
-            }
+        let files = self.0.iter().map(|(file, content)| (place(folder, file), content));
+        let files: BTreeMap<PathBuf, &Vec<u8>> = files.collect();
+        let earlier = files_below(folder).into_iter();
+        for file in earlier.filter(|file| !files.contains_key(file)) {
+            fs::remove_file(file).unwrap();
         }
         for (file, content) in files {
-            if fs::read(&file).is_ok_and(|before| before == *content) {
-                continue;
+            if fs::read(&file).ok().as_ref() != Some(content) {
+                fs::create_dir_all(file.parent().unwrap()).unwrap();
+                fs::write(file, content).unwrap();
             }
-            fs::create_dir_all(file.parent().unwrap()).unwrap();
-            fs::write(file, content).unwrap();
         }
     }
 }
@@ -112,9 +98,7 @@ fn place(copy: &Path, file: &str) -> PathBuf {
 }
 
 fn files_below(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(folder) else {
-        return Vec::new();
-    };
+    let entries = fs::read_dir(folder).into_iter().flatten();
     let paths = entries.map(|entry| entry.unwrap().path());
     paths
         .flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] })
@@ -123,13 +107,10 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 
 /// Inserts `text` before the first line `end` that follows `start`.
 fn insert(source: &str, start: &str, end: &str, text: &str) -> String {
-    let start = source.find(start).unwrap_or_else(|| panic!("no {start:?}"));
-    let end = start
-        + source[start..]
-            .find(&format!("\n{end}\n"))
-            .unwrap_or_else(|| panic!("no {end:?}"))
-        + 1;
-    format!("{}{text}{}", &source[..end], &source[end..])
+    let (before, after) = source.split_once(start).unwrap_or_else(|| panic!("no {start:?}"));
+    let end = format!("\n{end}\n");
+    let (within, after) = after.split_once(&end).unwrap_or_else(|| panic!("no {end:?}"));
+    format!("{before}{start}{within}\n{text}{}{after}", &end[1..])
 }
 
 #[test]
@@ -163,17 +144,13 @@ fn the_steps_of_the_readme_make_a_stage() {
         insert(source, "match stage {", "    }", line)
     });
     copy.edit("handlers/pipeline/Cargo.toml", |source| {
-        source.replacen(
-            "dlq.workspace = true\n",
-            "dlq.workspace = true\nnotifier.workspace = true\n",
-            1,
-        )
+        let line = "dlq.workspace = true\n";
+        source.replacen(line, &format!("{line}notifier.workspace = true\n"), 1)
     });
     copy.edit("Cargo.toml", |source| {
         let members = "members = [\"shared/*\", \"handlers/*\", \"infra/emulators/*\", \"tests/testkit\"]";
-        let start = source.find("members = ").unwrap();
-        let end = start + source[start..].find('\n').unwrap();
-        let mut source = format!("{}{members}{}", &source[..start], &source[end..]);
+        let before = source.lines().find(|line| line.starts_with("members = ")).unwrap();
+        let mut source = source.replacen(before, members, 1);
         let dependency = "[workspace.dependencies]\nnotifier = { path = \"handlers/notifier\" }\n";
         source = source.replacen("[workspace.dependencies]\n", dependency, 1);
         for folder in ["shared/", "handlers/", "infra/", "tests/"] {
@@ -181,22 +158,17 @@ fn the_steps_of_the_readme_make_a_stage() {
         }
         source
     });
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("add-a-stage");
+    let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let folder = temporary.join("add-a-stage");
     copy.write(&folder);
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let mut build = Command::new(cargo);
-    build
+    let output = Command::new(cargo)
         .args(["check", "--offline", "--quiet", "--workspace"])
         .current_dir(&folder)
-        .env("CARGO_TERM_COLOR", "never");
-    if let Some(target) = target_directory() {
-        build.env("CARGO_TARGET_DIR", target);
-    }
-    let output = build.output().unwrap();
+        .env("CARGO_TERM_COLOR", "never")
+        // That of this build, so that compiled dependencies are found.
+        .env("CARGO_TARGET_DIR", temporary.parent().unwrap())
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
-
-/// The target directory of this build, so that compiled dependencies are found: `…/target/tmp` is cargo's for tests.
-fn target_directory() -> Option<PathBuf> {
-    Some(Path::new(env!("CARGO_TARGET_TMPDIR")).parent()?.to_owned())
 }

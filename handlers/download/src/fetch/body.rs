@@ -53,10 +53,8 @@ impl Body {
         self.check_length()?;
         self.decoding.end();
         self.write_decoded().await?;
-        match self.judged.take() {
-            Some(judged) => Ok(judged),
-            None => self.judge(),
-        }
+        let judged = self.judged.take();
+        judged.map_or_else(|| self.judge(), Ok)
     }
 
     async fn write_decoded(&mut self) -> Result<(), FetchError> {
@@ -87,14 +85,12 @@ impl Body {
 
     /// hyper reports most short bodies itself; this check covers the rest.
     fn check_length(&self) -> Result<(), FetchError> {
-        match self.announced {
-            Some(announced) if announced != self.received => Err(problem_of_200(
-                Category::Transient,
-                format!("the body has {} bytes, {announced} were announced", self.received),
-            )
-            .into()),
-            _ => Ok(()),
-        }
+        let received = self.received;
+        let Some(announced) = self.announced.filter(|&announced| announced != received) else {
+            return Ok(());
+        };
+        let text = format!("the body has {received} bytes, {announced} were announced");
+        Err(problem_of_200(Category::Transient, text).into())
     }
 
     fn check_limits(&self) -> Result<(), FetchError> {

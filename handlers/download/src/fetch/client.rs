@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use reqwest::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use reqwest::{Certificate, Client, ClientBuilder, Response, StatusCode, redirect};
 use url::Url;
@@ -46,19 +46,10 @@ impl Clients {
         resolver: &PublicResolver,
         timeouts: &Timeouts,
     ) -> Result<Self, ClientError> {
-        let ca = match settings.dev.as_ref().and_then(|dev| dev.ca_file.as_ref()) {
-            Some(file) => Some(Certificate::from_pem(
-                &std::fs::read(file).map_err(ClientError::CaFile)?,
-            )?),
-            None => None,
-        };
-        let builder = || {
-            let builder = builder(resolver.clone(), timeouts);
-            match &ca {
-                Some(ca) => builder.tls_certs_merge([ca.clone()]),
-                None => builder,
-            }
-        };
+        let ca_file = settings.dev.as_ref().and_then(|dev| dev.ca_file.as_ref());
+        let ca_pem = ca_file.map(std::fs::read).transpose().map_err(ClientError::CaFile)?;
+        let ca = ca_pem.map(|pem| Certificate::from_pem(&pem)).transpose()?;
+        let builder = || builder(resolver.clone(), timeouts).tls_certs_merge(ca.clone());
         let pooled = builder()
             .pool_max_idle_per_host(settings.download_concurrency)
             .pool_idle_timeout(POOL_IDLE_TIMEOUT);
@@ -84,23 +75,18 @@ impl Clients {
         let host = url[url::Position::BeforeHost..url::Position::AfterPort].to_owned();
         let error = match self.pooled.get(url.clone()).send().await {
             Ok(response) => {
-                self.answered().insert(host);
+                self.answered.lock().insert(host);
                 return Ok(response);
             }
             Err(error) => error,
         };
-        let repeat = match Repeat::of(&error) {
-            Some(Repeat::Closed) if !self.answered().contains(&host) => None,
-            repeat => repeat,
-        };
-        let Some(repeat) = repeat else {
+        let may_repeat = |repeat: &Repeat| *repeat != Repeat::Closed || self.answered.lock().contains(&host);
+        let Some(repeat) = Repeat::of(&error).filter(may_repeat) else {
             return Err(request_problem(&error).into());
         };
-        metrics().download_repeats(repeat.as_str()).inc();
-        tracing::debug!(
-            reason = repeat.as_str(),
-            "the request is sent again on a new connection"
-        );
+        let reason = repeat.as_str();
+        metrics().download_repeats(reason).inc();
+        tracing::debug!(reason, "the request is sent again on a new connection");
         let response = self.unpooled.get(url.clone()).send().await;
         let response = response.map_err(|error| request_problem(&error))?;
         if response.status() == StatusCode::OK && !announces_end(&response) {
@@ -108,10 +94,6 @@ impl Clients {
             return Err(problem_of_200(Category::Transient, text).into());
         }
         Ok(response)
-    }
-
-    fn answered(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.answered.lock()
     }
 }
 
@@ -135,9 +117,7 @@ fn builder(resolver: PublicResolver, timeouts: &Timeouts) -> ClientBuilder {
 /// Returns whether the response states where its body ends, other than by closing the connection.
 fn announces_end(response: &Response) -> bool {
     let headers = response.headers();
-    headers.contains_key(CONTENT_LENGTH)
-        || headers
-            .get_all(TRANSFER_ENCODING)
-            .iter()
-            .any(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"))
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let is_chunked = codings.any(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"));
+    is_chunked || headers.contains_key(CONTENT_LENGTH)
 }

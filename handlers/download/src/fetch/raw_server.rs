@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 /// A plain stream or one within TLS.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -12,8 +14,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 /// A running server. It stops with the test's runtime.
 pub(super) struct RawServer {
+    scheme: &'static str,
     pub(super) port: u16,
     connections: Arc<AtomicUsize>,
+    requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl RawServer {
@@ -23,58 +27,67 @@ impl RawServer {
         F: Fn(usize, Connection) -> A + Send + Sync + 'static,
         A: Future<Output = ()> + Send + 'static,
     {
-        Self::start_with(|stream| async { Some(Box::new(stream) as Box<dyn Stream>) }, answer).await
+        Self::start_with(None, answer).await
     }
 
-    /// Starts the same with TLS.
-    pub(super) async fn start_tls<F, A>(tls: rustls::ServerConfig, answer: F) -> Self
+    /// Starts the same, with TLS if it is configured.
+    pub(super) async fn start_with<F, A>(tls: Option<rustls::ServerConfig>, answer: F) -> Self
     where
-        F: Fn(usize, Connection) -> A + Send + Sync + 'static,
-        A: Future<Output = ()> + Send + 'static,
-    {
-        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
-        let accept = move |stream| {
-            let acceptor = acceptor.clone();
-            async move { Some(Box::new(acceptor.accept(stream).await.ok()?) as Box<dyn Stream>) }
-        };
-        Self::start_with(accept, answer).await
-    }
-
-    async fn start_with<W, S, F, A>(wrap: W, answer: F) -> Self
-    where
-        W: Fn(tokio::net::TcpStream) -> S + Send + 'static,
-        S: Future<Output = Option<Box<dyn Stream>>> + Send + 'static,
         F: Fn(usize, Connection) -> A + Send + Sync + 'static,
         A: Future<Output = ()> + Send + 'static,
     {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let connections = Arc::new(AtomicUsize::new(0));
+        let server = Self {
+            scheme: if tls.is_some() { "https" } else { "http" },
+            port: listener.local_addr().unwrap().port(),
+            connections: Arc::default(),
+            requests: Arc::default(),
+        };
+        let acceptor = tls.map(|tls| TlsAcceptor::from(Arc::new(tls)));
+        let (connections, requests) = (Arc::clone(&server.connections), Arc::clone(&server.requests));
         let answer = Arc::new(answer);
-        tokio::spawn({
-            let connections = Arc::clone(&connections);
-            async move {
-                while let Ok((stream, _)) = listener.accept().await {
-                    let number = connections.fetch_add(1, Ordering::Relaxed);
-                    let (stream, answer) = (wrap(stream), Arc::clone(&answer));
-                    tokio::spawn(async move {
-                        if let Some(stream) = stream.await {
-                            answer(number, Connection { stream }).await;
-                        }
-                    });
-                }
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let number = connections.fetch_add(1, Ordering::Relaxed);
+                let (acceptor, answer, requests) = (acceptor.clone(), Arc::clone(&answer), Arc::clone(&requests));
+                tokio::spawn(async move {
+                    let stream: Box<dyn Stream> = match acceptor {
+                        None => Box::new(stream),
+                        Some(acceptor) => match acceptor.accept(stream).await {
+                            Ok(stream) => Box::new(stream),
+                            Err(_) => return,
+                        },
+                    };
+                    answer(number, Connection { stream, requests }).await;
+                });
             }
         });
-        Self { port, connections }
+        server
+    }
+
+    /// Returns the URL of a path.
+    pub(super) fn url(&self, path: &str) -> String {
+        format!("{}://localhost:{}/{path}", self.scheme, self.port)
     }
 
     pub(super) fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
+
+    /// Returns the requests that were read.
+    pub(super) fn requests(&self) -> Vec<String> {
+        self.requests.lock().clone()
+    }
+}
+
+/// Returns the path in a request.
+pub(super) fn path_of(request: &str) -> &str {
+    request.split(' ').nth(1).unwrap_or_default()
 }
 
 pub(super) struct Connection {
     stream: Box<dyn Stream>,
+    requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl Connection {
@@ -88,7 +101,9 @@ impl Connection {
                 Ok(length) => request.extend_from_slice(&buffer[..length]),
             }
         }
-        String::from_utf8_lossy(&request).into_owned()
+        let request = String::from_utf8_lossy(&request).into_owned();
+        self.requests.lock().push(request.clone());
+        request
     }
 
     /// Reads one byte, if the client sends one.

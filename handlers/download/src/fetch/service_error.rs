@@ -144,10 +144,8 @@ impl ServiceError {
 
     /// Returns the text to append to the status: empty, or ` (S3 AccessDenied): …`.
     pub(super) fn explanation(&self) -> String {
-        let mut text = self
-            .code
-            .map(|(service, code)| format!(" ({service} {code})"))
-            .unwrap_or_default();
+        let code = self.code.map(|(service, code)| format!(" ({service} {code})"));
+        let mut text = code.unwrap_or_default();
         let region = self.region.as_ref().map(|region| {
             format!("the bucket is in region `{region}`, for which this URL's signature is not valid; the source must sign URLs for that region")
         });
@@ -203,123 +201,52 @@ fn is_region(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use reqwest::header::HeaderValue;
+    use std::collections::HashSet;
+
+    use reqwest::header::{HeaderName, HeaderValue};
 
     use super::*;
 
-    fn explained(headers: &[(&'static str, &'static str)], body: &str) -> (ServiceError, String) {
-        let mut map = HeaderMap::new();
-        for (name, value) in headers {
-            map.insert(*name, HeaderValue::from_static(value));
-        }
-        let error = ServiceError::of(&map, body.as_bytes());
-        let text = error.explanation();
-        (error, text)
-    }
-
     #[test]
-    fn codes_are_distinct_and_classified() {
-        for (index, (code, ..)) in CODES.iter().enumerate() {
-            assert!(CODES[index + 1..].iter().all(|(other, ..)| other != code), "{code}");
-        }
-        let of = |code: &str| explained(&[], &format!("<Error><Code>{code}</Code></Error>")).0;
-        for code in [
-            "RequestTimeout",
-            "SlowDown",
-            "InternalError",
-            "OperationAborted",
-            "ServerBusy",
-        ] {
-            assert!(of(code).is_retryable(), "{code}");
-        }
-        for code in [
-            "AccessDenied",
-            "ExpiredToken",
-            "NoSuchKey",
-            "SignatureDoesNotMatch",
-            "Invented",
-        ] {
-            assert!(!of(code).is_retryable(), "{code}");
-        }
+    fn codes_are_distinct() {
+        let distinct: HashSet<_> = CODES.iter().map(|(code, ..)| code).collect();
+        assert_eq!(distinct.len(), CODES.len());
     }
 
     #[test]
     fn known_values_are_explained_and_nothing_else_is_repeated() {
         let s3 = |code: &str, rest: &str| format!("<?xml version=\"1.0\"?>\n<Error><Code>{code}</Code>{rest}</Error>");
-        for (headers, body, text) in [
-            (&[][..], s3("SlowDown", "<Message>x</Message>"), " (S3 SlowDown)"),
-            (&[], s3(" SlowDown\n", ""), " (S3 SlowDown)"),
-            (
-                &[("x-ms-error-code", "ServerBusy")],
-                String::new(),
-                " (Azure ServerBusy)",
-            ),
-            (
-                &[("x-ms-request-id", "1")],
-                s3("BlobNotFound", ""),
-                " (Azure BlobNotFound)",
-            ),
-            (&[], s3("https://evil.example/?sig=x", ""), ""),
-            (&[], s3("slowdown", ""), ""),
-            (&[], "<Code>SlowDown".to_owned(), ""),
-            (&[], "<html>503</html>".to_owned(), ""),
-            (&[], String::new(), ""),
-            (&[("x-amz-bucket-region", "us-west-2; DROP TABLE")], String::new(), ""),
-            (&[], s3("Invented", "<Region>https://evil.example</Region>"), ""),
+        let none = ("x-other", "");
+        for (header, body, text) in [
+            (none, s3("SlowDown", "<Message>x</Message>"), " (S3 SlowDown)"),
+            (none, s3(" SlowDown\n", ""), " (S3 SlowDown)"),
+            (("x-ms-error-code", "ServerBusy"), s3("", ""), " (Azure ServerBusy)"),
+            (("x-ms-request-id", "1"), s3("ServerBusy", ""), " (Azure ServerBusy)"),
+            (none, s3("https://evil.example/?sig=x", ""), ""),
+            (none, s3("slowdown", ""), ""),
+            (none, "<Code>SlowDown".to_owned(), ""),
+            (none, "<html>503</html>".to_owned(), ""),
+            (none, String::new(), ""),
+            (("x-amz-bucket-region", "us-west-2; DROP TABLE"), s3("", ""), ""),
+            (none, s3("Invented", "<Region>https://evil.example</Region>"), ""),
         ] {
-            assert_eq!(explained(headers, &body).1, text, "{body}");
+            let (name, value) = header;
+            let headers = [(HeaderName::from_static(name), HeaderValue::from_static(value))];
+            let error = ServiceError::of(&HeaderMap::from_iter(headers), body.as_bytes());
+            assert_eq!(error.explanation(), text, "{body}");
         }
-        let region = explained(&[("x-amz-bucket-region", "eu-central-1")], &s3("PermanentRedirect", "")).1;
-        assert!(
-            region.starts_with(" (S3 PermanentRedirect): the bucket is in region `eu-central-1`"),
-            "{region}"
-        );
-        let region = explained(
-            &[],
-            &s3("AuthorizationHeaderMalformed", "<Region>us-gov-east-1</Region>"),
-        )
-        .1;
-        assert!(region.contains("`us-gov-east-1`"), "{region}");
-        let expired = explained(&[], &s3("AccessDenied", "<Message>Request has expired</Message>")).1;
-        assert!(expired.contains("has expired"), "{expired}");
-    }
-
-    #[test]
-    fn a_url_that_is_not_valid_yet_is_detected() {
-        let s3 = "<Error><Code>AccessDenied</Code><Message>Request is not valid yet</Message></Error>";
-        assert!(explained(&[], s3).0.is_not_valid_yet);
-        let azure = "<Error><Code>AuthenticationFailed</Code><Message>Server failed to authenticate.</Message><AuthenticationErrorDetail>\
-            Signature not valid in the specified time frame: Start [Fri]</AuthenticationErrorDetail></Error>";
-        assert!(explained(&[], azure).0.is_not_valid_yet);
-        assert!(
-            !explained(
-                &[],
-                "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
-            )
-            .0
-            .is_not_valid_yet
-        );
     }
 
     #[test]
     fn the_form_of_regions_is_checked() {
-        for region in ["us-west-2", "eu-central-1", "us-gov-east-1", "ap-southeast-14"] {
+        for region in ["a-b-2", "us-west-2", "us-gov-east-1", "ap-southeast-14"] {
             assert!(is_region(region), "{region}");
         }
         for text in [
-            "",
-            "us",
-            "us-west",
-            "us-west-2-",
-            "US-WEST-2",
-            "us-west-222",
-            "us-west-+2",
-            "us west-2",
-            "us-west-2\n",
-            "-west-2",
-            "a-b-c-d-2",
+            "", "us", "us-west", "a-b-2-", "A-b-2", "a-b-222", "a-b-+2", "a b-2", "a-b-2\n", "-b-2",
         ] {
             assert!(!is_region(text), "{text}");
         }
+        assert!(!is_region("a-b-c-d-2"));
     }
 }

@@ -4,7 +4,6 @@ mod content;
 mod malformed;
 mod redirects;
 mod repeats;
-mod requests;
 mod service_errors;
 mod slow;
 mod tls;
@@ -12,14 +11,13 @@ mod tolerated;
 mod truncated;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use super::coding::tests::{gzip, signed_frames};
-use super::raw_server::{Connection, RawServer};
+use super::raw_server::{Connection, RawServer, path_of};
 use super::*;
 use xact_cache::Cache;
 use xact_config::Environment;
@@ -27,6 +25,7 @@ use xact_config::Environment;
 const MAX_FILE_BYTES: u64 = 1_000_000;
 /// A small PDF, as far as the rules check.
 const PDF: &[u8] = b"%PDF-1.7\n1 0 obj\n<< >>\nendobj\ntrailer\n<< >>\n%%EOF\n";
+const PDF_SHA256: &str = "026bb3d8af9ab1e1e2ec9d63dc3712e17cd9105dae94ea981e1f2b7aa8b2fa36";
 
 /// For responses that must arrive, also on a machine under load.
 const LONG_TIMEOUTS: Timeouts = Timeouts {
@@ -62,13 +61,13 @@ impl Bench {
         Self::with_settings(timeouts, ca_pem, &[])
     }
 
-    fn with_settings(timeouts: Timeouts, ca_pem: Option<&str>, settings: &[(&str, &str)]) -> Self {
+    fn with_settings(timeouts: Timeouts, ca_pem: Option<&str>, settings: &[(&str, String)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut environment = Environment::default();
         environment.set("DEV_MODE", "true");
         environment.set("MAX_FILE_BYTES", MAX_FILE_BYTES.to_string());
         for (name, value) in settings {
-            environment.set(name, *value);
+            environment.set(name, value);
         }
         if let Some(pem) = ca_pem {
             let file = folder.path().join("ca.pem");
@@ -94,17 +93,25 @@ impl Bench {
         let named = file_rules::named_type(&url).unwrap();
         let slot = self.cache.slot(Uuid::new_v4()).await;
         let fetch = self.fetcher.fetch(&self.policy, url, named, &slot);
-        let fetched = tokio::time::timeout(TEST_TIMEOUT, fetch)
-            .await
-            .expect("it ends in time");
-        fetched.map_err(|error| match error {
+        let fetched = tokio::time::timeout(TEST_TIMEOUT, fetch).await;
+        fetched.expect("it ends in time").map_err(|error| match error {
             FetchError::Failed { problem, .. } => problem,
             FetchError::Cache(error) => panic!("{error}"),
         })
     }
 
     async fn fetch(&self, server: &RawServer) -> Result<FileInfo, Problem> {
-        self.fetch_url(&format!("http://localhost:{}/a.pdf", server.port)).await
+        self.fetch_url(&server.url("a.pdf")).await
+    }
+
+    async fn assert_fetches_pdf(&self, name: &str, server: &RawServer) {
+        let fetched = self.fetch(server).await;
+        let cached = fetched.unwrap_or_else(|problem| panic!("{name}: {}", problem.message()));
+        assert_eq!(
+            (cached.bytes, cached.sha256.as_str()),
+            (PDF.len() as u64, PDF_SHA256),
+            "{name}"
+        );
     }
 
     /// Complete files and parts in the cache.
@@ -123,6 +130,10 @@ impl Bench {
         assert_eq!(problem.category, expected, "{name}: {}", problem.message());
         assert!(problem.message().contains(words), "{name}: {}", problem.message());
         assert_eq!(self.files(), before, "{name}");
+    }
+
+    async fn assert_is_transient(&self, name: &str, server: &RawServer, words: &str) {
+        self.assert_fails(name, server, Category::Transient, words).await;
     }
 }
 
@@ -145,32 +156,20 @@ enum Then {
 
 /// A server that sends `bytes`, and then holds the connection or closes it.
 async fn sends(bytes: Vec<u8>, then: Then) -> RawServer {
+    sends_in_pieces(bytes, 1, then).await
+}
+
+async fn sends_in_pieces(bytes: Vec<u8>, pieces: usize, then: Then) -> RawServer {
     RawServer::start(move |_, mut connection| {
         let bytes = bytes.clone();
         async move {
             connection.request().await;
-            connection.send(&bytes).await;
+            for piece in bytes.chunks(bytes.len().div_ceil(pieces)) {
+                connection.send(piece).await;
+            }
             if then == Then::Hold {
                 connection.hold().await;
             }
-        }
-    })
-    .await
-}
-
-/// A server that sends one file with these headers, in this number of pieces.
-async fn serves(headers: &str, body: &[u8], pieces: usize) -> RawServer {
-    let head = answer(&format!("Content-Length: {}\r\n{headers}", body.len()), b"");
-    let body = body.to_vec();
-    RawServer::start(move |_, mut connection| {
-        let (head, body) = (head.clone(), body.clone());
-        async move {
-            connection.request().await;
-            connection.send(&head).await;
-            for piece in body.chunks(body.len().div_ceil(pieces)) {
-                connection.send(piece).await;
-            }
-            connection.hold().await;
         }
     })
     .await

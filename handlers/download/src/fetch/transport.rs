@@ -36,16 +36,10 @@ impl Repeat {
         }
         let is_closed = cause::<hyper::Error>(error)
             .is_some_and(|error| error.is_incomplete_message() || error.is_canceled() || error.is_closed());
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
         // A TLS connection that is closed without close_notify reports an unexpected end of file.
-        let is_reset = cause::<io::Error>(error).is_some_and(|error| {
-            matches!(
-                error.kind(),
-                io::ErrorKind::ConnectionReset
-                    | io::ErrorKind::ConnectionAborted
-                    | io::ErrorKind::BrokenPipe
-                    | io::ErrorKind::UnexpectedEof
-            )
-        });
+        let resets = [ConnectionReset, ConnectionAborted, BrokenPipe, UnexpectedEof];
+        let is_reset = cause::<io::Error>(error).is_some_and(|error| resets.contains(&error.kind()));
         (is_closed || is_reset).then_some(Self::Closed)
     }
 }
@@ -80,12 +74,5 @@ pub(super) fn body_problem(error: &reqwest::Error) -> Problem {
 
 /// Returns the first cause of this type.
 fn cause<E: Error + 'static>(error: &reqwest::Error) -> Option<&E> {
-    let mut cause: Option<&(dyn Error + 'static)> = error.source();
-    while let Some(error) = cause {
-        if let Some(found) = error.downcast_ref::<E>() {
-            return Some(found);
-        }
-        cause = error.source();
-    }
-    None
+    std::iter::successors(error.source(), |&cause| cause.source()).find_map(|cause| cause.downcast_ref())
 }

@@ -2,12 +2,10 @@
 
 use jiff::Timestamp;
 use rdkafka::consumer::{CommitMode, Consumer};
-use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::admin::error::AdminError;
-use crate::admin::metadata_client::MetadataClient;
-use crate::admin::request::REQUEST_TIMEOUT;
+use crate::admin::metadata_client::{MetadataClient, REQUEST_TIMEOUT};
 use crate::commit_metadata::CommitMetadata;
 use xact_config::ClusterSettings;
 
@@ -32,7 +30,6 @@ pub struct GroupState {
 /// One group on one cluster.
 pub struct GroupOffsets {
     client: MetadataClient,
-    cluster: ClusterSettings,
     group: String,
 }
 
@@ -43,10 +40,8 @@ impl GroupOffsets {
     /// When librdkafka rejects the settings.
     pub fn new(cluster: &ClusterSettings, group: &str) -> Result<Self, AdminError> {
         // A consumer that never subscribes never joins, and can commit offsets for a group without members.
-        let client = MetadataClient::for_group(cluster, group, &[])?;
         Ok(Self {
-            client,
-            cluster: cluster.clone(),
+            client: MetadataClient::for_group(cluster, group, &[])?,
             group: group.to_owned(),
         })
     }
@@ -60,27 +55,23 @@ impl GroupOffsets {
         let list = self.client.request(what, |client| {
             client.fetch_group_list(Some(&self.group), REQUEST_TIMEOUT)
         })?;
-        let state = list.groups().iter().find(|group| group.name() == self.group);
-        Ok(state.map_or_else(
-            || GroupState {
-                state: "Absent".to_owned(),
-                members: Vec::new(),
-            },
-            |group| {
-                let members = group.members().iter().map(|member| Member {
-                    client_id: member.client_id().to_owned(),
-                    host: member.client_host().trim_start_matches('/').to_owned(),
-                });
-                GroupState {
-                    state: match group.state() {
-                        // Reported for a group that does not exist or was deleted.
-                        "Dead" | "" => "Absent".to_owned(),
-                        state => state.to_owned(),
-                    },
-                    members: members.collect(),
-                }
-            },
-        ))
+        let found = list.groups().iter().find(|group| group.name() == self.group);
+        let members = found
+            .map_or(&[][..], |group| group.members())
+            .iter()
+            .map(|member| Member {
+                client_id: member.client_id().to_owned(),
+                host: member.client_host().trim_start_matches('/').to_owned(),
+            });
+        let state = match found.map_or("", |group| group.state()) {
+            // Also reported for a group that does not exist or was deleted.
+            "Dead" | "" => "Absent",
+            state => state,
+        };
+        Ok(GroupState {
+            state: state.to_owned(),
+            members: members.collect(),
+        })
     }
 
     /// Returns for each partition, in the given order, the first offset whose record was written at `time` or later, or
@@ -90,28 +81,26 @@ impl GroupOffsets {
     /// When the broker does not answer.
     pub fn at_time(&self, partitions: &[(String, i32)], time: Timestamp) -> Result<Vec<Option<i64>>, AdminError> {
         let what = format!("offsets at {time}");
-        let failed = |error| AdminError::request(what.clone(), &self.cluster)(error);
+        let failed = |error| self.client.explain(&what, error);
         let mut wanted = TopicPartitionList::new();
         for (topic, partition) in partitions {
             wanted
                 .add_partition_offset(topic, *partition, Offset::Offset(time.as_millisecond().max(0)))
                 .map_err(failed)?;
         }
-        let found = self.client.request(what.clone(), |client| {
+        let found = self.client.request(&what, |client| {
             client.offsets_for_times(wanted.clone(), REQUEST_TIMEOUT)
         })?;
-        let mut offsets = Vec::new();
-        for (topic, partition) in partitions {
+        let offset = |(topic, partition): &(String, i32)| {
             let element = found.find_partition(topic, *partition);
-            let offset = match element.map(|element| (element.error(), element.offset())) {
-                Some((Ok(()), Offset::Offset(offset))) => Some(offset),
-                Some((Err(error), _)) => return Err(failed(error)),
+            match element.map(|element| (element.error(), element.offset())) {
+                Some((Ok(()), Offset::Offset(offset))) => Ok(Some(offset)),
+                Some((Err(error), _)) => Err(failed(error)),
                 // `End`: nothing was written since `time`.
-                _ => None,
-            };
-            offsets.push(offset);
-        }
-        Ok(offsets)
+                _ => Ok(None),
+            }
+        };
+        partitions.iter().map(offset).collect()
     }
 
     /// Commits offsets for the group. The broker accepts them only while the group has no members. Blocks.
@@ -123,15 +112,14 @@ impl GroupOffsets {
             "the positions of group {} cannot be written (the group must not have members)",
             self.group
         );
-        let failed = |error: KafkaError| AdminError::request(what.clone(), &self.cluster)(error);
         let mut list = TopicPartitionList::new();
         for ((topic, partition), offset) in positions {
             // The metadata lets a stage with tables distinguish the reset from a table that was restored.
             CommitMetadata::OperatorReset
                 .add_to(&mut list, topic, *partition, *offset)
-                .map_err(failed)?;
+                .map_err(|error| self.client.explain(&what, error))?;
         }
         self.client
-            .request(what.clone(), |client| client.commit(&list, CommitMode::Sync))
+            .request(&what, |client| client.commit(&list, CommitMode::Sync))
     }
 }

@@ -4,8 +4,7 @@ use rdkafka::TopicPartitionList;
 use rdkafka::consumer::Consumer;
 
 use crate::admin::error::AdminError;
-use crate::admin::metadata_client::MetadataClient;
-use crate::admin::request::REQUEST_TIMEOUT;
+use crate::admin::metadata_client::{MetadataClient, REQUEST_TIMEOUT};
 use crate::admin::topics;
 use xact_config::Settings;
 use xact_contracts::topology::Stage;
@@ -30,11 +29,15 @@ pub struct PartitionLag {
 }
 
 impl PartitionLag {
+    /// Returns the next offset that the group reads.
+    pub(crate) fn position(&self) -> i64 {
+        self.committed.unwrap_or(self.start).max(self.start)
+    }
+
     /// Returns the number of offsets that the group has not finished.
     #[must_use]
     pub fn lag(&self) -> u64 {
-        let position = self.committed.unwrap_or(self.start).max(self.start);
-        u64::try_from(self.end - position).unwrap_or(0)
+        u64::try_from(self.end - self.position()).unwrap_or(0)
     }
 }
 
@@ -66,11 +69,8 @@ impl LagReader {
             // A consumer that never subscribes never joins, and can still read the group's offsets.
             let client = MetadataClient::for_group(cluster, &group, &[])?;
             let partitions = settings.topics.of(role).into_iter().flat_map(|topic| {
-                let count = states
-                    .iter()
-                    .find(|state| state.name == topic)
-                    .and_then(|state| state.partitions)
-                    .unwrap_or(0);
+                let state = states.iter().find(|state| state.name == topic);
+                let count = state.and_then(|state| state.partitions).unwrap_or(0);
                 (0..i32::try_from(count).unwrap_or(0)).map(move |partition| (topic.to_owned(), partition))
             });
             groups.push(Group {
@@ -89,27 +89,19 @@ impl LagReader {
     /// When a broker cannot be reached.
     pub fn read(&self) -> Result<Vec<PartitionLag>, AdminError> {
         let mut lags = Vec::new();
-        for Group {
-            stage,
-            name,
-            client,
-            partitions,
-        } in &self.groups
-        {
-            if partitions.is_empty() {
-                continue;
-            }
+        for group in self.groups.iter().filter(|group| !group.partitions.is_empty()) {
+            let Group { name, client, .. } = group;
             let mut wanted = TopicPartitionList::new();
-            for (topic, partition) in partitions {
+            for (topic, partition) in &group.partitions {
                 wanted.add_partition(topic, *partition);
             }
             let committed = client.request(format!("positions of group {name}"), |client| {
                 client.committed_offsets(wanted.clone(), REQUEST_TIMEOUT)
             })?;
-            for (topic, partition) in partitions {
+            for (topic, partition) in &group.partitions {
                 let (start, end) = client.watermarks(topic, *partition)?;
                 lags.push(PartitionLag {
-                    stage: *stage,
+                    stage: group.stage,
                     group: name.clone(),
                     topic: topic.clone(),
                     partition: *partition,

@@ -6,17 +6,22 @@
 
 use std::time::{Duration, Instant};
 
+use backon::{BlockingRetryable, ConstantBuilder};
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{ClientConfig, TopicPartitionList};
 
 use crate::admin::error::AdminError;
-use crate::admin::request::{REQUEST_TIMEOUT, with_retries};
 use crate::client_config;
 use crate::connection::Connection;
 use crate::connection_error::ConnectionError;
 use xact_config::ClusterSettings;
+
+/// Time limit of a request, and of its retries together.
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+const RETRY_DELAY: Duration = Duration::from_millis(200);
 
 /// Longest wait for the next event. Those that explain a failed request arrive before its result.
 const EVENT_TIMEOUT: Duration = Duration::from_millis(50);
@@ -141,4 +146,28 @@ impl MetadataClient {
             }
         }
     }
+}
+
+/// Repeats a request that the broker cannot serve yet: while a leader or a coordinator is elected, and before the client's
+/// metadata contains a new topic. Blocks.
+fn with_retries<T>(request: impl FnMut() -> Result<T, KafkaError>) -> Result<T, KafkaError> {
+    let times = usize::try_from(REQUEST_TIMEOUT.as_millis() / RETRY_DELAY.as_millis()).unwrap_or(1);
+    request
+        .retry(ConstantBuilder::default().with_delay(RETRY_DELAY).with_max_times(times))
+        .when(|error| {
+            matches!(
+                error.rdkafka_error_code(),
+                Some(
+                    RDKafkaErrorCode::NotLeaderForPartition
+                        | RDKafkaErrorCode::LeaderNotAvailable
+                        | RDKafkaErrorCode::UnknownPartition
+                        | RDKafkaErrorCode::UnknownTopic
+                        | RDKafkaErrorCode::UnknownTopicOrPartition
+                        | RDKafkaErrorCode::NotCoordinator
+                        | RDKafkaErrorCode::CoordinatorNotAvailable
+                        | RDKafkaErrorCode::CoordinatorLoadInProgress
+                )
+            )
+        })
+        .call()
 }

@@ -8,8 +8,8 @@ use rdkafka::{Message as _, Offset, TopicPartitionList};
 
 use crate::admin::error::AdminError;
 use crate::admin::lag::{LagReader, PartitionLag};
-use crate::admin::metadata_client::MetadataClient;
-use crate::admin::request::REQUEST_TIMEOUT;
+use crate::admin::metadata_client::{MetadataClient, REQUEST_TIMEOUT};
+use crate::record::written_at;
 use xact_config::Settings;
 use xact_contracts::topology::Stage;
 
@@ -43,20 +43,17 @@ pub fn oldest_unfinished(settings: &Settings, stage: Stage) -> Result<Oldest, Ad
         return Ok(Oldest::NothingWaits);
     }
     let cluster = settings.cluster_of(stage.row().consumes);
-    let client = MetadataClient::for_group(
-        cluster,
-        &settings.groups.of(stage),
-        &[("queued.max.messages.kbytes", "1024")],
-    )?;
+    let read_ahead = [("queued.max.messages.kbytes", "1024")];
+    let client = MetadataClient::for_group(cluster, &settings.groups.of(stage), &read_ahead)?;
+    let what = "the oldest message cannot be read";
     let mut heads = TopicPartitionList::new();
     for lag in &behind {
-        let position = lag.committed.unwrap_or(lag.start).max(lag.start);
         heads
-            .add_partition_offset(&lag.topic, lag.partition, Offset::Offset(position))
-            .map_err(AdminError::request("the oldest message cannot be read", cluster))?;
+            .add_partition_offset(&lag.topic, lag.partition, Offset::Offset(lag.position()))
+            .map_err(|error| client.explain(what, error))?;
     }
-    client.assign("the oldest message cannot be read", &heads)?;
-    let mut oldest = None;
+    client.assign(what, &heads)?;
+    let mut oldest: Option<Timestamp> = None;
     let mut waiting: HashSet<(String, i32)> = behind.into_iter().map(|lag| (lag.topic, lag.partition)).collect();
     let deadline = Instant::now() + REQUEST_TIMEOUT;
     while !waiting.is_empty() && Instant::now() < deadline {
@@ -65,14 +62,10 @@ pub fn oldest_unfinished(settings: &Settings, stage: Stage) -> Result<Oldest, Ad
         };
         // The first message of a partition is its oldest.
         if waiting.remove(&(message.topic().to_owned(), message.partition())) {
-            let Some(written) = message
-                .timestamp()
-                .to_millis()
-                .and_then(|millis| Timestamp::from_millisecond(millis).ok())
-            else {
+            let Some(written) = written_at(&message) else {
                 return Ok(Oldest::Unknown);
             };
-            oldest = Some(oldest.map_or(written, |oldest: Timestamp| oldest.min(written)));
+            oldest = Some(oldest.map_or(written, |oldest| oldest.min(written)));
         }
     }
     Ok(match oldest {

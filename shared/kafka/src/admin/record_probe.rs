@@ -107,7 +107,7 @@ impl RecordProbe {
         visit: impl FnMut(TopicRecord) -> ControlFlow<()>,
     ) -> Result<Stop, AdminError> {
         let what = format!("offset {offset} of {topic}[{partition}] cannot be read");
-        let failed = |error| self.client.explain(what.clone(), error);
+        let failed = |error| self.client.explain(&what, error);
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(topic, partition, Offset::Offset(offset))
             .map_err(failed)?;
@@ -116,10 +116,7 @@ impl RecordProbe {
         self.client.assign(&what, &list)?;
         let stop = self.poll(partition, offset, visit);
         self.client.assign(&what, &TopicPartitionList::new())?;
-        match stop {
-            Ok(stop) => Ok(stop),
-            Err(error) => Err(failed(error)),
-        }
+        stop.map_err(failed)
     }
 
     fn poll(
@@ -156,17 +153,15 @@ impl RecordProbe {
                 return match (self.client.connection_error(), last_error) {
                     (Some(_), error) => Err(error.unwrap_or(KafkaError::NoMessageReceived)),
                     (None, last) => {
-                        let reason = self.client.last_read_error().or(last.map(|error| error.to_string()));
                         let no_reason = || {
+                            let seconds = RECORD_TIMEOUT.as_secs();
                             format!(
-                                "neither a record nor an error within {} s: the record is damaged, or larger than allowed",
-                                RECORD_TIMEOUT.as_secs()
+                                "neither a record nor an error within {seconds} s: the record is damaged, or larger than allowed"
                             )
                         };
-                        Ok(Stop::Unreadable {
-                            at: next,
-                            reason: reason.unwrap_or_else(no_reason),
-                        })
+                        let reason = self.client.last_read_error().or(last.map(|error| error.to_string()));
+                        let reason = reason.unwrap_or_else(no_reason);
+                        Ok(Stop::Unreadable { at: next, reason })
                     }
                 };
             }

@@ -1,12 +1,12 @@
 //! Writes tombstones (records without a value) to given partitions. The dead-letter commands mark entries with them.
 
 use rdkafka::error::KafkaError;
-use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
 use crate::client_config;
 use crate::connection::Connection;
-use crate::producer::ProducerError;
+use crate::producer::{ProducerError, header};
 use xact_config::ClusterSettings;
 
 /// A tombstone to write.
@@ -72,15 +72,10 @@ impl Tombstones {
         };
         let mut sent = Vec::with_capacity(tombstones.len());
         for tombstone in tombstones {
-            let headers = tombstone
-                .headers
-                .iter()
-                .fold(OwnedHeaders::new(), |headers, (key, value)| {
-                    headers.insert(Header {
-                        key,
-                        value: Some(value),
-                    })
-                });
+            let headers = tombstone.headers.iter();
+            let headers = headers.fold(OwnedHeaders::new(), |headers, (key, value)| {
+                headers.insert(header(key, value))
+            });
             let record = FutureRecord::<str, [u8]>::to(&self.topic)
                 .partition(tombstone.partition)
                 .key(&tombstone.key)

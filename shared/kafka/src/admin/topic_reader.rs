@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Headers};
+use rdkafka::message::{BorrowedMessage, Header, Headers};
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 
 use crate::admin::error::AdminError;
-use crate::admin::metadata_client::MetadataClient;
-use crate::admin::request::REQUEST_TIMEOUT;
+use crate::admin::metadata_client::{MetadataClient, REQUEST_TIMEOUT};
+use crate::record::written_at;
 use xact_config::ClusterSettings;
 
 /// Longest wait for the next record of a partition that has more.
@@ -42,23 +42,18 @@ pub struct TopicRecord {
 
 impl TopicRecord {
     pub(crate) fn of_message(message: &BorrowedMessage<'_>) -> Self {
-        let headers = message.headers().map_or_else(Vec::new, |headers| {
-            let owned = headers.iter().map(|header| {
-                let value = header.value.map(<[u8]>::to_vec);
-                (header.key.to_owned(), value)
-            });
-            owned.collect()
-        });
+        let owned = |header: Header<'_, &[u8]>| (header.key.to_owned(), header.value.map(<[u8]>::to_vec));
+        let headers = message
+            .headers()
+            .into_iter()
+            .flat_map(|headers| headers.iter().map(owned));
         Self {
             partition: message.partition(),
             offset: message.offset(),
-            timestamp: message
-                .timestamp()
-                .to_millis()
-                .and_then(|millis| Timestamp::from_millisecond(millis).ok()),
+            timestamp: written_at(message),
             key: message.key().map(<[u8]>::to_vec),
             value: message.payload().map(<[u8]>::to_vec),
-            headers,
+            headers: headers.collect(),
         }
     }
 
@@ -88,7 +83,7 @@ pub struct Span {
 /// Reads the records that a topic held when the reader was opened.
 pub struct TopicReader {
     client: MetadataClient,
-    cluster: ClusterSettings,
+    bootstrap: String,
     topic: String,
     spans: BTreeMap<i32, Span>,
 }
@@ -128,7 +123,7 @@ impl TopicReader {
         }
         Ok(Self {
             client,
-            cluster: cluster.clone(),
+            bootstrap: cluster.bootstrap_servers.clone(),
             topic: topic.to_owned(),
             spans,
         })
@@ -153,18 +148,18 @@ impl TopicReader {
     /// # Errors
     /// When the broker sends no data: the records visited so far are incomplete.
     pub fn read(&self, mut visit: impl FnMut(TopicRecord) -> ControlFlow<()>) -> Result<(), AdminError> {
+        let what = format!("topic {} cannot be read", self.topic);
         let mut left: BTreeMap<i32, i64> = BTreeMap::new();
         let mut begin = TopicPartitionList::new();
         for (&partition, span) in self.spans.iter().filter(|(_, span)| span.low < span.high) {
             left.insert(partition, span.high);
             begin
                 .add_partition_offset(&self.topic, partition, Offset::Offset(span.low))
-                .map_err(AdminError::request(format!("begin of {}", self.topic), &self.cluster))?;
+                .map_err(|error| self.client.explain(&what, error))?;
         }
         if left.is_empty() {
             return Ok(());
         }
-        let what = format!("topic {} cannot be read", self.topic);
         let assign = |list: &TopicPartitionList| self.client.assign(&what, list);
         assign(&begin)?;
         let read = self.read_to(&mut left, &mut visit);
@@ -183,19 +178,17 @@ impl TopicReader {
         while !left.is_empty() {
             match self.client.poll(Duration::from_millis(100)) {
                 Some(Ok(message)) => {
-                    last_data_at = Instant::now();
                     let (partition, offset) = (message.partition(), message.offset());
-                    let Some(&high) = left.get(&partition) else {
-                        continue;
-                    };
-                    if offset < high && visit(TopicRecord::of_message(&message)).is_break() {
-                        return Ok(());
-                    }
-                    if offset + 1 >= high {
-                        left.remove(&partition);
+                    if let Some(&high) = left.get(&partition) {
+                        if offset < high && visit(TopicRecord::of_message(&message)).is_break() {
+                            return Ok(());
+                        }
+                        if offset + 1 >= high {
+                            left.remove(&partition);
+                        }
                     }
                     // The time that the visitor took does not count as a wait for data.
-                    last_data_at = last_data_at.max(Instant::now());
+                    last_data_at = Instant::now();
                 }
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
                     last_data_at = Instant::now();
@@ -205,17 +198,14 @@ impl TopicReader {
                 None => {}
             }
             if last_data_at.elapsed() > DATA_TIMEOUT {
+                let connection_error = self.client.connection_error().map(|error| error.to_string());
+                let reason = connection_error.or(reason);
                 return Err(AdminError::NoData {
                     topic: self.topic.clone(),
                     partitions: left.keys().copied().collect(),
                     seconds: DATA_TIMEOUT.as_secs(),
-                    bootstrap: self.cluster.bootstrap_servers.clone(),
-                    reason: self
-                        .client
-                        .connection_error()
-                        .map(|error| error.to_string())
-                        .or(reason)
-                        .unwrap_or_else(|| "no error was reported".to_owned()),
+                    bootstrap: self.bootstrap.clone(),
+                    reason: reason.unwrap_or_else(|| "no error was reported".to_owned()),
                 });
             }
         }

@@ -16,82 +16,51 @@ pub enum Permission {
     Send,
 }
 
-impl Permission {
-    const fn role(self) -> &'static str {
-        match self {
-            Self::Receive => "Azure Event Hubs Data Receiver",
-            Self::Send => "Azure Event Hubs Data Sender",
-        }
-    }
-
-    const fn claim(self) -> &'static str {
-        match self {
-            Self::Receive => "Listen",
-            Self::Send => "Send",
-        }
-    }
-}
-
 /// Tracks whether a client has a permission on its topics.
 #[derive(Debug)]
 pub struct TopicAuthorization {
     permission: Permission,
     topics: String,
-    bootstrap: String,
-    namespace: String,
-    credentials: Credentials,
-}
-
-#[derive(Debug)]
-enum Credentials {
-    /// A role assignment of the identity may not have propagated yet.
-    Identity(Access),
-    ConnectionString,
-    Other,
+    cluster: ClusterSettings,
+    /// The access of an identity, whose role assignment may not have propagated yet.
+    identity: Option<Access>,
 }
 
 impl TopicAuthorization {
     /// Assumes that access is allowed until a broker says otherwise.
     pub fn new(permission: Permission, topics: &[&str], cluster: &ClusterSettings) -> Self {
-        let namespace = namespace(cluster).to_owned();
-        let credentials = match &cluster.security {
-            Security::Identity(_) => Credentials::Identity(Access::new(grant(permission, topics, &namespace))),
-            Security::ConnectionString(_) => Credentials::ConnectionString,
-            Security::Plaintext | Security::Tls => Credentials::Other,
-        };
+        let is_identity = matches!(cluster.security, Security::Identity(_));
         Self {
             permission,
             topics: topics.join(", "),
-            bootstrap: cluster.bootstrap_servers.clone(),
-            namespace,
-            credentials,
+            cluster: cluster.clone(),
+            identity: is_identity.then(|| Access::new(grant(permission, topics, namespace(cluster)))),
         }
     }
 
     /// Records that the broker granted access.
     pub fn granted(&self) {
-        if let Credentials::Identity(access) = &self.credentials {
+        if let Some(access) = &self.identity {
             access.granted(Instant::now());
         }
     }
 
     /// Records that the broker denied access, and returns the text for readiness.
     pub fn denied(&self, principal: Option<Principal>, error: impl fmt::Display) -> String {
-        let Self {
-            topics,
-            bootstrap,
-            namespace,
-            ..
-        } = self;
-        let claim = self.permission.claim();
-        let access = match &self.credentials {
-            Credentials::Identity(access) => access.refused(principal, Instant::now()).to_string(),
-            Credentials::ConnectionString => format!(
+        let (topics, bootstrap) = (&self.topics, &self.cluster.bootstrap_servers);
+        let claim = match self.permission {
+            Permission::Receive => "Listen",
+            Permission::Send => "Send",
+        };
+        let access = match (&self.identity, &self.cluster.security) {
+            (Some(access), _) => access.refused(principal, Instant::now()).to_string(),
+            (None, Security::ConnectionString(_)) => format!(
                 "access to {topics} is refused: the connection string's policy lacks the right to {claim}. Grant it: az \
                  eventhubs namespace authorization-rule update --resource-group <resource group> --namespace-name \
-                 {namespace} --name <policy> --rights Listen Send; or use the connection string of another policy"
+                 {namespace} --name <policy> --rights Listen Send; or use the connection string of another policy",
+                namespace = namespace(&self.cluster)
             ),
-            Credentials::Other => format!(
+            (None, _) => format!(
                 "access to {topics} is refused: this client needs the right to {claim} on it, and to use its consumer group"
             ),
         };
@@ -100,11 +69,13 @@ impl TopicAuthorization {
 }
 
 fn grant(permission: Permission, topics: &[&str], namespace: &str) -> Grant {
-    let role = permission.role();
-    let hubs = if topics.len() == 1 { "event hub" } else { "event hubs" };
-    let name = match topics {
-        [topic] => topic,
-        _ => "<each of them>",
+    let role = match permission {
+        Permission::Receive => "Azure Event Hubs Data Receiver",
+        Permission::Send => "Azure Event Hubs Data Sender",
+    };
+    let (hubs, name) = match topics {
+        [topic] => ("event hub", *topic),
+        _ => ("event hubs", "<each of them>"),
     };
     Grant {
         role: role.to_owned(),
@@ -122,6 +93,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::connection_error::tests::cluster;
     use xact_identity::{Fetched, Identity, IdentityError, TokenSource};
 
     struct NoTokens;
@@ -130,14 +102,6 @@ mod tests {
     impl TokenSource for NoTokens {
         async fn fetch(&self, _: &str) -> Result<Fetched, IdentityError> {
             Err(IdentityError::NoneConfigured)
-        }
-    }
-
-    fn cluster(security: Security) -> ClusterSettings {
-        ClusterSettings {
-            bootstrap_servers: "evhns-xact.servicebus.windows.net:9093".to_owned(),
-            security,
-            ca_file: None,
         }
     }
 
@@ -159,9 +123,7 @@ mod tests {
     fn the_text_for_a_connection_string_names_the_missing_right() {
         let cluster = cluster(Security::ConnectionString("x".into()));
         let text = TopicAuthorization::new(Permission::Receive, &["a", "b"], &cluster).denied(None, "refused");
-        assert!(
-            text.contains("a, b is refused") && text.contains("the right to Listen"),
-            "{text}"
-        );
+        let is_explained = text.contains("a, b is refused") && text.contains("the right to Listen");
+        assert!(is_explained, "{text}");
     }
 }

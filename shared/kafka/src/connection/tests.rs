@@ -5,16 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::SystemTime;
 
 use super::*;
+use crate::connection_error::tests::cluster;
 use xact_config::Security;
 use xact_identity::{Fetched, Identity, IdentityError, TokenSource};
-
-fn cluster(security: Security) -> ClusterSettings {
-    ClusterSettings {
-        bootstrap_servers: "evhns-xact.servicebus.windows.net:9093".to_owned(),
-        security,
-        ca_file: None,
-    }
-}
 
 /// A connection that reports as `broker`, with the health that it reports to.
 fn reporting() -> (Connection, Health) {
@@ -24,16 +17,27 @@ fn reporting() -> (Connection, Health) {
         component: "download/broker".to_owned(),
         response_timeout: Duration::from_secs(10),
     };
-    (
-        Connection::for_consumer(&cluster(Security::Plaintext), reporter),
-        health,
-    )
+    let connection = Connection::for_consumer(&cluster(Security::Plaintext), reporter);
+    (connection, health)
 }
 
-fn with_broker(broker: Broker) -> Statistics {
+fn with_brokers(brokers: impl IntoIterator<Item = Broker>) -> Statistics {
+    let named = |(at, broker): (usize, Broker)| (at.to_string(), broker);
     Statistics {
-        brokers: [("b".to_owned(), broker)].into(),
+        brokers: brokers.into_iter().enumerate().map(named).collect(),
         ..Statistics::default()
+    }
+}
+
+/// A broker in this state for this time, with open requests for as long.
+fn broker(source: &str, state: &str, open_requests: i64, seconds: i64) -> Broker {
+    Broker {
+        source: source.to_owned(),
+        state: state.to_owned(),
+        stateage: seconds * 1_000_000,
+        waitresp_cnt: open_requests,
+        rxidle: seconds * 1_000_000,
+        ..Broker::default()
     }
 }
 
@@ -51,10 +55,7 @@ fn all_brokers_down_does_not_replace_a_specific_error() {
     reports(RDKafkaErrorCode::BrokerTransportFailure, "no broker answers");
 
     connection.error(KafkaError::Global(RDKafkaErrorCode::Resolve), "");
-    connection.stats(with_broker(Broker {
-        state: "UP".to_owned(),
-        ..Broker::default()
-    }));
+    connection.stats(with_brokers([broker("learned", "UP", 0, 0)]));
     assert!(health.not_ready().is_empty());
     reports(RDKafkaErrorCode::AllBrokersDown, "no broker answers");
 }
@@ -62,71 +63,40 @@ fn all_brokers_down_does_not_replace_a_specific_error() {
 #[test]
 fn a_broker_that_owes_a_response_too_long_is_reported() {
     let (connection, health) = reporting();
-    let owing = |seconds: i64| {
-        with_broker(Broker {
-            state: "UP".to_owned(),
-            source: "learned".to_owned(),
-            waitresp_cnt: 1,
-            rxidle: seconds * 1_000_000,
-            ..Broker::default()
-        })
-    };
+    let owing = |seconds| with_brokers([broker("learned", "UP", 1, seconds)]);
     connection.stats(owing(9));
     assert!(health.not_ready().is_empty());
     connection.stats(owing(12));
     let text = &health.not_ready()["download/broker"];
-    assert!(
-        text.contains("connected but has not answered") && text.contains("for 12 s"),
-        "{text}"
-    );
+    let is_explained = text.contains("connected but has not answered") && text.contains("for 12 s");
+    assert!(is_explained, "{text}");
     connection.stats(owing(1));
     assert!(health.not_ready().is_empty());
 }
 
 #[test]
 fn only_a_connected_broker_that_owes_a_response_is_overdue() {
-    let after = |state: &str, source: &str, waitresp_cnt, seconds: i64| {
-        longest_overdue(&with_broker(Broker {
-            state: state.to_owned(),
-            source: source.to_owned(),
-            waitresp_cnt,
-            rxidle: seconds * 1_000_000,
-            ..Broker::default()
-        }))
-    };
-    assert_eq!(after("UP", "learned", 1, 12), Some(Duration::from_secs(12)));
-    assert_eq!(after("UP", "learned", 0, 12), None, "no request is open");
-    assert_eq!(after("UP", "logical", 1, 12), None, "the group rebalances");
-    assert_eq!(after("DOWN", "learned", 1, 12), None, "reported as a connection error");
+    let after = |source, state, requests| longest_overdue(&with_brokers([broker(source, state, requests, 12)]));
+    assert_eq!(after("learned", "UP", 1), Some(Duration::from_secs(12)));
+    assert_eq!(after("learned", "UP", 0), None, "no request is open");
+    assert_eq!(after("logical", "UP", 1), None, "the group rebalances");
+    assert_eq!(after("learned", "DOWN", 1), None, "reported as a connection error");
 }
 
 #[test]
 fn a_client_without_brokers_is_lost_after_some_statistics() {
-    let broker = |source: &str, state: &str, seconds: i64| Broker {
-        source: source.to_owned(),
-        state: state.to_owned(),
-        stateage: seconds * 1_000_000,
-        ..Broker::default()
-    };
+    let broker = |source, state, seconds| broker(source, state, 0, seconds);
     let others = [broker("internal", "UP", 300), broker("logical", "UP", 300)];
     let is_lost_with = |known: &[Broker]| {
         let (connection, _) = reporting();
-        let brokers = others.iter().chain(known).cloned();
-        let statistics = || Statistics {
-            brokers: brokers
-                .clone()
-                .enumerate()
-                .map(|(at, broker)| (at.to_string(), broker))
-                .collect(),
-            ..Statistics::default()
-        };
+        let statistics = || with_brokers(others.iter().chain(known).cloned());
         for _ in 1..MAX_STATISTICS_WITHOUT_BROKER {
             connection.stats(statistics());
             assert!(!connection.has_lost_all_brokers(), "too early: {known:?}");
         }
         connection.stats(statistics());
         let is_lost = connection.has_lost_all_brokers();
-        connection.stats(with_broker(broker("configured", "TRY_CONNECT", 0)));
+        connection.stats(with_brokers([broker("configured", "TRY_CONNECT", 0)]));
         assert!(!connection.has_lost_all_brokers(), "it tries again");
         is_lost
     };
@@ -183,16 +153,10 @@ fn tokens_are_provided_on_a_thread_without_a_runtime() {
     let token = connection.generate_oauth_token(None).unwrap();
     assert_eq!(token.token, "token-0");
     assert!(connection.is_ready_to_connect());
-    assert_eq!(
-        connection.generate_oauth_token(None).unwrap().token,
-        "token-0",
-        "it is cached"
-    );
-}
-
-#[test]
-fn librdkafka_refreshes_long_before_a_token_expires() {
-    let token = by_identity(false).generate_oauth_token(None).unwrap();
+    let again = connection.generate_oauth_token(None).unwrap();
+    assert_eq!(again.token, "token-0", "it is cached");
+    assert!(!format!("{connection:?}").contains("token-0"));
+    // librdkafka refreshes it long before it expires.
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     let left = u128::try_from(token.lifetime_ms).unwrap() - now.as_millis();
     assert!((290_000..=300_000).contains(&left), "{left} ms");
@@ -208,13 +172,8 @@ fn a_rejected_token_is_replaced_once() {
     };
     assert_eq!(next(), "token-0");
     refuse();
-    assert!(
-        connection
-            .current_error()
-            .unwrap()
-            .to_string()
-            .contains("token of the Azure identity is refused")
-    );
+    let text = connection.current_error().unwrap().to_string();
+    assert!(text.contains("token of the Azure identity is refused"), "{text}");
     assert_eq!(next(), "token-1");
     refuse();
     assert_eq!(next(), "token-1", "a genuine rejection does not loop");
@@ -231,15 +190,6 @@ fn a_failed_token_request_is_explained() {
     let reason = format!("Failed to acquire SASL OAUTHBEARER token: {error}");
     connection.error(KafkaError::Global(RDKafkaErrorCode::Authentication), &reason);
     let text = connection.current_error().unwrap().to_string();
-    assert!(
-        text.contains("there is no token of the Azure identity") && text.contains("az login"),
-        "{text}"
-    );
-}
-
-#[test]
-fn debug_shows_no_token() {
-    let connection = by_identity(false);
-    let _ = connection.generate_oauth_token(None);
-    assert!(!format!("{connection:?}").contains("token-0"));
+    let is_explained = text.contains("there is no token of the Azure identity") && text.contains("az login");
+    assert!(is_explained, "{text}");
 }

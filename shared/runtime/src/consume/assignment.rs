@@ -44,17 +44,18 @@ enum Interrupted {
 impl Consumer {
     /// Resolves the start positions of newly assigned partitions and resumes them.
     ///
-    /// A partition is paused when it is assigned, and stays so until its start position is known. This is the
-    /// position of the stage's table, if the stage asks for it; else the committed offset, or the first record if that has
-    /// expired; without a committed offset, the first record or the end, as configured. A start position that differs from the committed offset is committed before the first record is
-    /// read: the lag is then correct from the beginning, also for the autoscaler. When a step fails, the partitions stay
-    /// paused and all steps are repeated after a delay; other partitions are read meanwhile.
+    /// A partition is paused when it is assigned, and stays so until its start position is known. This is the position of the
+    /// stage's table, if the stage asks for it; else the committed offset, or the first record if that has expired; without
+    /// a committed offset, the first record or the end, as configured. A start position that differs from the committed
+    /// offset is committed before the first record is read: the lag is then correct from the beginning, also for the
+    /// autoscaler. When a step fails, the partitions stay paused and all steps are repeated after a delay; other partitions
+    /// are read meanwhile.
     pub(super) fn resolve_start_positions(&mut self, on_assigned: &OnAssigned<'_>) -> Result<(), ConsumeError> {
         let callbacks = self.client.context();
         if !callbacks.joined.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let newly_assigned: Vec<Arc<Partition>> = callbacks.newly_assigned().clone();
+        let newly_assigned: Vec<Arc<Partition>> = callbacks.newly_assigned.lock().clone();
         if newly_assigned.is_empty() {
             self.report_membership();
             return Ok(());
@@ -93,7 +94,7 @@ impl Consumer {
         if self.authorization_failure.is_some() {
             return;
         }
-        if callbacks.is_steady.load(Ordering::Relaxed) || !callbacks.partitions().is_empty() {
+        if callbacks.is_steady.load(Ordering::Relaxed) || !callbacks.partitions.lock().is_empty() {
             callbacks.health.up(&callbacks.worker);
         } else {
             callbacks.health.starting(&callbacks.worker, WAITING_FOR_ASSIGNMENT);
@@ -111,10 +112,8 @@ impl Consumer {
             }
             Err(error) => error.to_string(),
         };
-        callbacks.health.down(
-            &callbacks.worker,
-            format!("the positions of new partitions cannot be read: {error}"),
-        );
+        let reason = format!("the positions of new partitions cannot be read: {error}");
+        callbacks.health.down(&callbacks.worker, reason);
         Err(Interrupted::RetryAfter(RETRY_DELAY))
     }
 
@@ -135,7 +134,7 @@ impl Consumer {
         let worker = &self.client.context().worker;
         let changed: Vec<(&Assigned, i64)> = positions
             .iter()
-            .filter(|start| !start.partition.has_position())
+            .filter(|start| !start.partition.position().is_some())
             .filter_map(|StartPosition { assigned, .. }| match wanted.get(&assigned.app_id) {
                 Some(&elsewhere) => Some((assigned, elsewhere)),
                 None => (assigned.committed != Some(assigned.start)).then_some((assigned, assigned.start)),
@@ -149,7 +148,7 @@ impl Consumer {
         // After an assignment or a seek, librdkafka has no position until the first record. While it has one, the assignment
         // or the seek has not taken effect yet.
         let unread = positions.iter().map(|start| &*start.partition);
-        if offset_gaps::has_position(&self.client, unread.filter(|partition| partition.is_unread())) {
+        if offset_gaps::has_position(&self.client, unread.filter(|partition| partition.offsets().is_unread())) {
             return Err(Interrupted::RetryAfter(REBALANCE_RETRY_DELAY));
         }
         for (assigned, _) in &changed {
@@ -163,13 +162,14 @@ impl Consumer {
         let mut list = TopicPartitionList::new();
         self.client
             .context()
-            .newly_assigned()
+            .newly_assigned
+            .lock()
             .retain(|new| !positions.iter().any(|start| Arc::ptr_eq(&start.partition, new)));
         for StartPosition { partition, assigned } in positions {
             let start = stage.starts.get(&assigned.app_id).copied().unwrap_or(assigned.start);
-            partition.set_start(start);
+            partition.offsets().set_start(start);
             if let Some(table_positions) = stage.table_positions.get(&assigned.app_id) {
-                partition.set_table_positions(table_positions.clone());
+                partition.table_positions.lock().clone_from(table_positions);
             }
             partition.set_paused(self.is_full);
             if self.is_full {
@@ -184,19 +184,17 @@ impl Consumer {
     /// Reports the worker as ready, unless partitions are left whose offsets are not available.
     fn report_unavailable(&self) -> Result<(), Interrupted> {
         let callbacks = self.client.context();
-        let left: Vec<Arc<Partition>> = callbacks.newly_assigned().clone();
+        let left: Vec<Arc<Partition>> = callbacks.newly_assigned.lock().clone();
         if left.is_empty() {
             callbacks.health.up(&callbacks.worker);
             return Ok(());
         }
         let left: Vec<String> = left.iter().map(|left| format!("{}[{}]", left.topic, left.id)).collect();
-        callbacks.health.down(
-            &callbacks.worker,
-            format!(
-                "the offsets of {} are not available (no leader, or no answer in time): check that every broker of the cluster runs. Reading starts when they are",
-                left.join(", ")
-            ),
+        let reason = format!(
+            "the offsets of {} are not available (no leader, or no answer in time): check that every broker of the cluster runs. Reading starts when they are",
+            left.join(", ")
         );
+        callbacks.health.down(&callbacks.worker, reason);
         Err(Interrupted::RetryAfter(RETRY_DELAY))
     }
 }

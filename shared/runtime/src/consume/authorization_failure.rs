@@ -34,7 +34,7 @@ impl AuthorizationFailure {
         }
         self.next_check = Instant::now() + AUTHORIZATION_CHECK_INTERVAL;
         let callbacks = client.context();
-        let any_partition = callbacks.partitions().keys().next().cloned();
+        let any_partition = callbacks.partitions.lock().keys().next().cloned();
         let is_over = match any_partition {
             Some((topic, partition)) => client.fetch_watermarks(&topic, partition, request_timeout).is_ok(),
             // librdkafka joins by itself once access is granted. The assignment may be empty.

@@ -7,6 +7,7 @@ use rdkafka::TopicPartitionList;
 use rdkafka::consumer::Consumer as _;
 
 use super::consumer::Consumer;
+use super::partition::Partition;
 
 /// How long the loop waits for room before it pauses partitions. Room usually comes within milliseconds, and each pause
 /// discards the records that librdkafka has prefetched. A rebalance may be delayed by this time.
@@ -19,26 +20,20 @@ impl Consumer {
     /// free. When the window of one partition (from its position to its newest record) reaches its limit, this partition is
     /// paused until the window has shrunk to half. The distance between pausing and resuming keeps pauses rare.
     pub(super) fn apply_back_pressure(&mut self) {
-        self.update_full();
+        if !self.is_full {
+            self.wait_for_room();
+        }
+        self.is_full |= self.memory.is_full();
+        if self.is_full {
+            self.memory.notify_room();
+            self.is_full = !self.memory.has_room();
+        }
         let (pause, resume) = self.plan_pauses();
         if pause.count() > 0 {
             let _ = self.client.pause(&pause);
         }
         if resume.count() > 0 {
             let _ = self.client.resume(&resume);
-        }
-    }
-
-    fn update_full(&mut self) {
-        if !self.is_full {
-            self.wait_for_room();
-        }
-        if self.memory.is_full() {
-            self.is_full = true;
-        }
-        if self.is_full {
-            self.memory.notify_room();
-            self.is_full = !self.memory.has_room();
         }
     }
 
@@ -55,24 +50,25 @@ impl Consumer {
         let mut resume = TopicPartitionList::new();
         let limit = self.limits.window;
         let callbacks = self.client.context();
-        let partitions = callbacks.partitions();
+        let partitions = callbacks.partitions.lock();
         self.paused.retain(|key| partitions.contains_key(key));
-        let any_beyond_limit = || partitions.values().any(|partition| partition.window() >= limit);
+        let window = |partition: &Arc<Partition>| partition.offsets().window();
+        let any_beyond_limit = || partitions.values().any(|partition| window(partition) >= limit);
         if !self.is_full && self.paused.is_empty() && !any_beyond_limit() {
             return (pause, resume);
         }
-        let newly_assigned = callbacks.newly_assigned();
+        let newly_assigned = callbacks.newly_assigned.lock();
         for (key, partition) in partitions.iter() {
             // Paused until its start position is resolved.
             if newly_assigned.iter().any(|new| Arc::ptr_eq(new, partition)) {
                 continue;
             }
             let is_paused = self.paused.contains(key);
-            let is_beyond_limit = partition.window() >= limit;
+            let is_beyond_limit = window(partition) >= limit;
             if is_paused || is_beyond_limit {
                 partition.notify_window(limit / 2);
             }
-            let is_too_large = is_beyond_limit || (is_paused && partition.window() > limit / 2);
+            let is_too_large = is_beyond_limit || (is_paused && window(partition) > limit / 2);
             let should_pause = self.is_full || is_too_large;
             if should_pause && !is_paused {
                 pause.add_partition(&key.0, key.1);

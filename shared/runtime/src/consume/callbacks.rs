@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use prometheus::IntGauge;
 use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
@@ -54,18 +54,6 @@ pub(super) struct Callbacks {
 }
 
 impl Callbacks {
-    pub(super) fn partitions(&self) -> MutexGuard<'_, Partitions> {
-        self.partitions.lock()
-    }
-
-    pub(super) fn newly_assigned(&self) -> MutexGuard<'_, Vec<Arc<Partition>>> {
-        self.newly_assigned.lock()
-    }
-
-    pub(super) fn broker_component(&self) -> String {
-        broker_component(&self.worker)
-    }
-
     /// Reports to health that access to the topics was denied, and what to do about it.
     pub(super) fn report_denied(&self, error: &str) {
         let reason = self.authorization.denied(self.connection.principal(), error);
@@ -81,27 +69,20 @@ impl Callbacks {
         if let Err(error) = consumer.pause(list) {
             tracing::debug!(%error, "pausing new partitions");
         }
-        let mut partitions = self.partitions();
+        let mut partitions = self.partitions.lock();
         let mut names: HashMap<String, Arc<str>> = HashMap::new();
         for element in list.elements() {
-            let topic = Arc::clone(
-                names
-                    .entry(element.topic().to_owned())
-                    .or_insert_with_key(|name| name.as_str().into()),
-            );
+            let name = names.entry(element.topic().to_owned());
+            let topic = Arc::clone(name.or_insert_with_key(|name| name.as_str().into()));
             let wake = self.wake.clone();
             let partition = Partition::new(&self.group, Arc::clone(&topic), element.partition(), wake);
             partitions.insert((topic, element.partition()), Arc::clone(&partition));
-            self.newly_assigned().push(partition);
+            self.newly_assigned.lock().push(partition);
         }
         self.joined.store(true, Ordering::Relaxed);
         self.assigned_gauge().add(count(list.count()));
-        tracing::info!(
-            worker = self.worker,
-            new = list.count(),
-            now = partitions.len(),
-            "partitions assigned"
-        );
+        let (new, now) = (list.count(), partitions.len());
+        tracing::info!(worker = self.worker, new, now, "partitions assigned");
     }
 
     /// Revokes partitions.
@@ -112,14 +93,17 @@ impl Callbacks {
     /// member, so it is neither waited for nor committed.
     fn revoke(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {
         let lost = consumer.assignment_lost();
-        let revoked: Vec<Arc<Partition>> = {
-            let mut partitions = self.partitions();
-            list.elements()
-                .iter()
-                .filter_map(|element| partitions.remove(&(element.topic().into(), element.partition())))
-                .collect()
-        };
-        self.newly_assigned()
+        let revoked: Vec<Arc<Partition>> = list
+            .elements()
+            .iter()
+            .filter_map(|element| {
+                self.partitions
+                    .lock()
+                    .remove(&(element.topic().into(), element.partition()))
+            })
+            .collect();
+        self.newly_assigned
+            .lock()
             .retain(|new| !revoked.iter().any(|revoked| Arc::ptr_eq(revoked, new)));
         for partition in &revoked {
             partition.revoke();
@@ -137,21 +121,15 @@ impl Callbacks {
             }
             commit_final(consumer, &revoked);
         }
-        let left = self.partitions().len();
         self.assigned_gauge().sub(count(revoked.len()));
-        tracing::info!(
-            worker = self.worker,
-            gone = revoked.len(),
-            now = left,
-            lost,
-            "partitions revoked"
-        );
+        let (gone, now) = (revoked.len(), self.partitions.lock().len());
+        tracing::info!(worker = self.worker, gone, now, lost, "partitions revoked");
     }
 
     /// Gives up the whole assignment.
     pub(super) fn release_all(&self) {
-        let partitions = std::mem::take(&mut *self.partitions());
-        self.newly_assigned().clear();
+        let partitions = std::mem::take(&mut *self.partitions.lock());
+        self.newly_assigned.lock().clear();
         self.assigned_gauge().sub(count(partitions.len()));
         for partition in partitions.values() {
             partition.revoke();
@@ -211,7 +189,7 @@ impl ClientContext for Callbacks {
 
     fn stats(&self, statistics: Statistics) {
         self.count_event();
-        let partitions = self.partitions();
+        let partitions = self.partitions.lock();
         let now = Instant::now();
         let mut observed = Vec::with_capacity(partitions.len());
         for (topic, stats) in &statistics.topics {
@@ -224,11 +202,8 @@ impl ClientContext for Callbacks {
                 if partition.hi_offset < 0 {
                     continue;
                 }
-                let position = if partition.committed_offset >= 0 {
-                    partition.committed_offset
-                } else {
-                    partition.lo_offset.max(0)
-                };
+                let committed = Some(partition.committed_offset).filter(|&offset| offset >= 0);
+                let position = committed.unwrap_or(partition.lo_offset.max(0));
                 let (id, group) = (&assigned.id_label, &self.group);
                 let lag = (partition.hi_offset - position).max(0);
                 metrics().lag(topic, id, group).set(lag);

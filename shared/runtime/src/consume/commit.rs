@@ -66,7 +66,7 @@ fn send<C: ConsumerContext>(
     }
     let mut list = TopicPartitionList::new();
     for (partition, position) in positions {
-        let table_positions = partition.table_positions();
+        let table_positions = partition.table_positions.lock().clone();
         if table_positions.is_empty() {
             list.add_partition_offset(&partition.topic, partition.id, Offset::Offset(*position))?;
         } else {

@@ -42,7 +42,7 @@ pub(crate) struct Subscription<'a> {
     pub(crate) limits: Limits,
     pub(crate) reset: OffsetReset,
     pub(crate) health: Health,
-    /// Ends the polling loop. Whoever cancels it must also call [`Consumer::wake`].
+    /// Ends the polling loop. After it is cancelled, [`Consumer::wake`] must be woken.
     pub(crate) stop: CancellationToken,
 }
 
@@ -51,7 +51,8 @@ pub(crate) struct Consumer {
     pub(super) client: BaseConsumer<Callbacks>,
     pub(super) limits: Limits,
     pub(super) memory: Arc<Memory>,
-    pub(super) wake: Wake,
+    /// Wakes the polling thread.
+    pub(crate) wake: Wake,
     pub(super) reset: OffsetReset,
     /// Time limit of a request to a broker that may have a fetch to answer first.
     pub(super) request_timeout: Duration,
@@ -71,17 +72,8 @@ pub(crate) struct Consumer {
 
 impl Consumer {
     pub(crate) fn new(subscription: Subscription<'_>) -> Result<Self, ConsumeError> {
-        let Subscription {
-            worker,
-            settings,
-            cluster,
-            group,
-            topics,
-            limits,
-            reset,
-            health,
-            stop,
-        } = subscription;
+        let (worker, settings, cluster) = (subscription.worker, subscription.settings, subscription.cluster);
+        let (group, health) = (subscription.group, subscription.health);
         let reporter = HealthReporter {
             health: health.clone(),
             component: broker_component(worker),
@@ -95,7 +87,7 @@ impl Consumer {
             skipped_batch: Mutex::default(),
             health,
             connection: Connection::for_consumer(cluster, reporter),
-            authorization: TopicAuthorization::new(Permission::Receive, topics, cluster),
+            authorization: TopicAuthorization::new(Permission::Receive, subscription.topics, cluster),
             revoke_timeout: settings.shutdown_grace.min(REVOKE_TIMEOUT),
             partitions: Mutex::default(),
             newly_assigned: Mutex::default(),
@@ -110,29 +102,24 @@ impl Consumer {
             .map_err(ConsumeError::Create)?;
         let waker = wake.clone();
         client.set_nonempty_callback(move || waker.wake());
-        client.subscribe(topics).map_err(ConsumeError::Create)?;
+        client.subscribe(subscription.topics).map_err(ConsumeError::Create)?;
         Ok(Self {
             client,
-            limits,
-            memory: Memory::new(limits, wake.clone()),
+            limits: subscription.limits,
+            memory: Memory::new(subscription.limits, wake.clone()),
             wake,
-            reset,
+            reset: subscription.reset,
             request_timeout: settings.fetch_wait + REQUEST_TIMEOUT,
             commit_interval: settings.commit_interval,
             next_commit: Instant::now() + settings.commit_interval,
             grace: settings.shutdown_grace,
-            stop,
+            stop: subscription.stop,
             paused: HashSet::new(),
             is_full: false,
             records_since_upkeep: 0,
             next_start_attempt: Instant::now(),
             authorization_failure: None,
         })
-    }
-
-    /// Returns what wakes the polling thread.
-    pub(crate) fn wake(&self) -> Wake {
-        self.wake.clone()
     }
 
     pub(super) fn callbacks(&self) -> &Callbacks {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use super::callbacks::broker_component;
 use super::commit::commit_final;
 use super::consumer::Consumer;
 use super::partition::Partition;
@@ -16,7 +17,7 @@ impl Consumer {
         callbacks.release_all();
         // The heartbeat stops until the worker starts again. That must not count as a stuck thread.
         callbacks.health.forget(&callbacks.worker);
-        callbacks.health.forget(&callbacks.broker_component());
+        callbacks.health.forget(&broker_component(&callbacks.worker));
         // Dropping the client waits for its threads, and that of a broker that was given up may never end.
         std::thread::spawn(move || drop(self));
     }
@@ -27,7 +28,7 @@ impl Consumer {
         let callbacks = self.callbacks();
         // The heartbeat stops for the grace period. That must not count as a stuck thread.
         callbacks.health.forget(&callbacks.worker);
-        let partitions: Vec<Arc<Partition>> = callbacks.partitions().values().cloned().collect();
+        let partitions: Vec<Arc<Partition>> = callbacks.partitions.lock().values().cloned().collect();
         for partition in &partitions {
             partition.revoke();
         }
@@ -45,7 +46,7 @@ impl Consumer {
         }
         commit_final(&self.client, &partitions);
         callbacks.drained.store(true, Ordering::Relaxed);
-        callbacks.health.forget(&callbacks.broker_component());
+        callbacks.health.forget(&broker_component(&callbacks.worker));
         tracing::info!(worker = callbacks.worker, "drained and committed");
         // Dropping the client leaves the group.
         idle == partitions.len()

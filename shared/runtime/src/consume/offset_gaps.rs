@@ -19,7 +19,7 @@ pub(super) fn skip<C: ConsumerContext>(consumer: &BaseConsumer<C>, partitions: &
     };
     for partition in partitions {
         if let Some(next) = position(&delivered, partition) {
-            partition.skip_to(next);
+            partition.offsets().skip_to(next);
         }
     }
 }

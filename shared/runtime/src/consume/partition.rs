@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
-use super::offset_tracker::{OffsetTracker, Tracked};
+use super::offset_tracker::OffsetTracker;
 use xact_contracts::ids::AppId;
 use xact_kafka::{TablePositions, Wake};
 
@@ -23,10 +23,11 @@ pub(crate) struct Partition {
     /// Cancelled when running work outlasts the time allowed at a revoke or drain: work on single records stops; batches run
     /// on, and the next owner repeats them. Not cancelled when the assignment is lost: the work ends by itself.
     pub(crate) abandoned: CancellationToken,
-    tracker: Mutex<OffsetTracker>,
+    offsets: Mutex<OffsetTracker>,
     running: AtomicUsize,
-    /// The positions of the stage's tables. Set before the records that they include are marked as done.
-    table_positions: Mutex<TablePositions>,
+    /// The positions of the stage's tables. They are set before the records that they include are marked as done, and may
+    /// already include later ones.
+    pub(crate) table_positions: Mutex<TablePositions>,
     /// The newest commit that was sent, and when.
     last_commit: Mutex<Option<(i64, Instant)>>,
     /// Whether the offsets belong to a deleted topic or are ahead of the stage's tables: they must not be committed.
@@ -51,7 +52,7 @@ impl Partition {
             id_label: id.to_string(),
             revoked: CancellationToken::new(),
             abandoned: CancellationToken::new(),
-            tracker: Mutex::default(),
+            offsets: Mutex::default(),
             running: AtomicUsize::new(0),
             table_positions: Mutex::default(),
             last_commit: Mutex::default(),
@@ -63,58 +64,35 @@ impl Partition {
         })
     }
 
-    fn tracker(&self) -> MutexGuard<'_, OffsetTracker> {
-        self.tracker.lock()
+    /// Returns the offsets. A record is marked as done by [`Partition::done`] alone.
+    pub(crate) fn offsets(&self) -> MutexGuard<'_, OffsetTracker> {
+        self.offsets.lock()
     }
 
-    /// See [`OffsetTracker::track`].
-    pub(crate) fn track(&self, offset: i64) -> Tracked {
-        self.tracker().track(offset)
-    }
-
-    /// See [`OffsetTracker::set_start`].
-    pub(crate) fn set_start(&self, start: i64) {
-        self.tracker().set_start(start);
-    }
-
-    /// See [`OffsetTracker::skip_to`].
-    pub(crate) fn skip_to(&self, next: i64) {
-        self.tracker().skip_to(next);
-    }
-
-    /// See [`OffsetTracker::done`].
+    /// Marks a record as done ([`OffsetTracker::done`]), and wakes the polling thread if it waits for this.
     pub(crate) fn done(&self, offset: i64) {
         let window = {
-            let mut tracker = self.tracker();
-            tracker.done(offset);
-            tracker.window()
+            let mut offsets = self.offsets();
+            offsets.done(offset);
+            offsets.window()
         };
         if window < self.notify_below.load(Ordering::SeqCst) && self.notify_below.swap(0, Ordering::SeqCst) > 0 {
             self.wake.wake();
         }
     }
 
-    /// Wakes the polling thread as soon as the window is no larger than this. Must be called before [`Partition::window`]:
-    /// then either that call finds the smaller window, or the record that shrinks the window finds the request.
+    /// Wakes the polling thread as soon as the window is no larger than this. Must be called before the window is read: then
+    /// either that call finds the smaller window, or the record that shrinks the window finds the request.
     pub(crate) fn notify_window(&self, window: usize) {
         self.notify_below.store(window + 1, Ordering::SeqCst);
-    }
-
-    /// See [`OffsetTracker::window`].
-    pub(crate) fn window(&self) -> usize {
-        self.tracker().window()
-    }
-
-    /// Whether nothing was read since the assignment.
-    pub(crate) fn is_unread(&self) -> bool {
-        self.tracker().is_unread()
     }
 
     /// Begins work on a record; `None` if the partition was revoked.
     pub(crate) fn start_work(self: &Arc<Self>) -> Option<Running> {
         // Counted before the check. Draining revokes first and then reads the count, so either this work finds the
         // partition revoked, or draining counts this work.
-        let running = Running::new(Arc::clone(self));
+        self.running.fetch_add(1, Ordering::SeqCst);
+        let running = Running(Arc::clone(self));
         (!self.revoked.is_cancelled()).then_some(running)
     }
 
@@ -136,33 +114,17 @@ impl Partition {
         true
     }
 
-    /// Sets the positions of the stage's tables.
-    pub(crate) fn set_table_positions(&self, positions: TablePositions) {
-        *self.table_positions.lock() = positions;
-    }
-
-    /// Returns the positions of the stage's tables. They may already include later records than those marked as done.
-    pub(crate) fn table_positions(&self) -> TablePositions {
-        self.table_positions.lock().clone()
-    }
-
     /// Returns the offset that may be committed now.
     pub(crate) fn position(&self) -> Option<i64> {
-        self.tracker()
-            .position()
-            .filter(|_| !self.is_stale.load(Ordering::Relaxed))
-    }
-
-    /// Whether anything was done since the assignment.
-    pub(crate) fn has_position(&self) -> bool {
-        self.position().is_some()
+        let is_stale = self.is_stale.load(Ordering::Relaxed);
+        self.offsets().position().filter(|_| !is_stale)
     }
 
     /// Whether there is a position to commit, or work in flight that will result in one.
     pub(crate) fn is_uncommitted(&self) -> bool {
         let position = self.position();
         let sent = self.last_commit.lock().map(|(sent, _)| sent);
-        self.window() > 0 || position.is_some() && position != sent
+        self.offsets().window() > 0 || position.is_some() && position != sent
     }
 
     /// Returns a position that was not sent for commit yet, and marks it as sent.
@@ -228,13 +190,6 @@ impl Partition {
 /// Running work on a record of a partition.
 pub(crate) struct Running(Arc<Partition>);
 
-impl Running {
-    fn new(partition: Arc<Partition>) -> Self {
-        partition.running.fetch_add(1, Ordering::SeqCst);
-        Self(partition)
-    }
-}
-
 impl Drop for Running {
     fn drop(&mut self) {
         self.0.running.fetch_sub(1, Ordering::SeqCst);
@@ -251,7 +206,7 @@ mod tests {
         let now = Instant::now();
         assert_eq!(partition.next_commit(now), None);
         assert!(!partition.is_uncommitted());
-        partition.track(4);
+        partition.offsets().track(4);
         assert!(partition.is_uncommitted(), "its work will leave a position");
         partition.done(4);
         assert!(partition.is_uncommitted());
@@ -277,7 +232,7 @@ mod tests {
         let wake = Wake::default();
         let partition = Partition::new("g", "t".into(), 0, wake.clone());
         for offset in 0..4 {
-            partition.track(offset);
+            partition.offsets().track(offset);
         }
         partition.done(0);
         assert!(!wake.is_awake(), "the thread does not wait");

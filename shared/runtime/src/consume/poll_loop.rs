@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use rdkafka::consumer::Consumer as _;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{Message as _, TopicPartitionList};
 
 use super::assignment::OnAssigned;
+use super::authorization_failure::AuthorizationFailure;
 use super::commit::{commit_changed, commit_now};
 use super::consumer::{Consumer, WAITING_FOR_ASSIGNMENT};
 use super::error::ConsumeError;
@@ -15,7 +18,7 @@ use super::in_flight::{InFlight, Sink};
 use super::offset_gaps;
 use super::offset_tracker::Tracked;
 use super::partition::Partition;
-use xact_kafka::{CommitMetadata, Record};
+use xact_kafka::{CommitMetadata, Record, is_authorization_error};
 use xact_telemetry::metrics::metrics;
 
 /// Longest wait of the loop when nothing is due. It bounds the interval of the thread's heartbeat and of its polls.
@@ -69,32 +72,19 @@ impl Consumer {
 
     /// Does what is due besides reading. It runs after each batch of records and before each sleep.
     fn upkeep(&mut self, on_assigned: &OnAssigned<'_>) -> Result<(), ConsumeError> {
-        self.check_connection()?;
-        self.heartbeat();
-        self.check_rereads()?;
+        let callbacks = self.callbacks();
+        if callbacks.connection.has_lost_all_brokers() {
+            return Err(ConsumeError::AllBrokersLost);
+        }
+        callbacks.health.beat(&callbacks.worker);
+        let needs_reread = |partition: &Arc<Partition>| partition.needs_reread();
+        if callbacks.partitions.lock().values().any(needs_reread) {
+            return Err(ConsumeError::TableWentBack);
+        }
         self.resolve_start_positions(on_assigned)?;
         self.apply_back_pressure();
         self.check_authorization();
         self.commit_if_due();
-        Ok(())
-    }
-
-    fn check_connection(&self) -> Result<(), ConsumeError> {
-        if self.callbacks().connection.has_lost_all_brokers() {
-            return Err(ConsumeError::AllBrokersLost);
-        }
-        Ok(())
-    }
-
-    fn heartbeat(&self) {
-        self.callbacks().health.beat(&self.callbacks().worker);
-    }
-
-    fn check_rereads(&self) -> Result<(), ConsumeError> {
-        let needs_reread = |partition: &Arc<Partition>| partition.needs_reread();
-        if self.callbacks().partitions().values().any(needs_reread) {
-            return Err(ConsumeError::TableWentBack);
-        }
         Ok(())
     }
 
@@ -110,7 +100,7 @@ impl Consumer {
         if Instant::now() < self.next_commit {
             return;
         }
-        let partitions: Vec<_> = self.callbacks().partitions().values().cloned().collect();
+        let partitions: Vec<_> = self.callbacks().partitions.lock().values().cloned().collect();
         offset_gaps::skip(&self.client, &partitions);
         commit_changed(&self.client, &partitions);
         self.next_commit = Instant::now() + self.commit_interval;
@@ -126,11 +116,11 @@ impl Consumer {
         let callbacks = self.callbacks();
         let now = Instant::now();
         let mut deadline = now + MAX_WAIT_INTERVAL;
-        if !callbacks.newly_assigned().is_empty() {
+        if !callbacks.newly_assigned.lock().is_empty() {
             deadline = deadline.min(self.next_start_attempt);
         }
         let is_uncommitted = |partition: &Arc<Partition>| partition.is_uncommitted();
-        if callbacks.partitions().values().any(is_uncommitted) {
+        if callbacks.partitions.lock().values().any(is_uncommitted) {
             deadline = deadline.min(self.next_commit);
         }
         deadline.saturating_duration_since(now)
@@ -138,14 +128,13 @@ impl Consumer {
 
     /// Tracks a record's offset and passes the record on.
     fn accept(&self, message: &BorrowedMessage<'_>, sink: &dyn Sink) -> Result<(), ConsumeError> {
-        let partition = {
-            let partitions = self.callbacks().partitions();
-            partitions.get(&(message.topic().into(), message.partition())).cloned()
-        };
+        let key = (message.topic().into(), message.partition());
+        let partition = self.callbacks().partitions.lock().get(&key).cloned();
         let Some(partition) = partition else {
             return Ok(());
         };
-        match partition.track(message.offset()) {
+        let tracked = partition.offsets().track(message.offset());
+        match tracked {
             Tracked::New => {}
             Tracked::Duplicate => return Ok(()),
             // The tracker cannot follow lower offsets, and skipping them would lose records. The consumer starts again from
@@ -161,9 +150,8 @@ impl Consumer {
             }
         }
         let record = Record::of_message(message, Arc::clone(&partition.topic));
-        metrics()
-            .consumed_bytes(message.topic(), &self.callbacks().group)
-            .inc_by(record.payload.len() as u64);
+        let bytes = metrics().consumed_bytes(message.topic(), &self.callbacks().group);
+        bytes.inc_by(record.payload.len() as u64);
         sink.accept(InFlight::new(record, partition, &self.memory));
         Ok(())
     }
@@ -184,5 +172,37 @@ impl Consumer {
                  xact-pipeline offsets reset, or the first records of the topic may be skipped"
             );
         }
+    }
+
+    /// Handles an error of a poll. Most errors pass without action or recur; a partition that makes no progress for a while
+    /// is reported with the last of them ([`super::stuck_partitions`]).
+    pub(super) fn handle_poll_error(&mut self, error: KafkaError) -> Result<(), ConsumeError> {
+        let callbacks = self.client.context();
+        let skipped = callbacks.skipped_batch.lock().take();
+        if let Some(reason) = skipped {
+            let group = callbacks.group.clone();
+            return Err(ConsumeError::BatchSkipped { reason, group });
+        }
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::Fatal) => return Err(ConsumeError::Fatal(error)),
+            // A restarting broker may report this for existing topics. With an assignment, the consumer just continues.
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic)
+                if callbacks.partitions.lock().is_empty() =>
+            {
+                callbacks.joined.store(false, Ordering::Relaxed);
+                let reason = format!(
+                    "a topic is missing ({error}): create the topics with `xact-pipeline topics create`, or by the deployment"
+                );
+                callbacks.health.down(&callbacks.worker, reason);
+            }
+            Some(code) if is_authorization_error(code) => {
+                if callbacks.partitions.lock().is_empty() {
+                    callbacks.joined.store(false, Ordering::Relaxed);
+                }
+                self.authorization_failure = Some(AuthorizationFailure::report(callbacks, error.to_string()));
+            }
+            _ => tracing::debug!(worker = callbacks.worker, %error, "poll"),
+        }
+        Ok(())
     }
 }

@@ -22,7 +22,8 @@ pub(super) struct StartPosition {
 }
 
 /// Fetches committed offsets and watermarks, and returns the start position of each partition. `reset` decides where a
-/// partition without a committed offset starts. Partitions whose watermarks are not answered are left out; usually they have no leader. `timeout` limits each request.
+/// partition without a committed offset starts. Partitions whose watermarks are not answered are left out; usually they have
+/// no leader. `timeout` limits each request.
 pub(super) fn fetch<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     partitions: &[Arc<Partition>],
@@ -83,11 +84,7 @@ fn watermarks<C: ConsumerContext>(
         (low.join(), high)
     });
     if let (Ok(Ok(low)), Ok(high)) = (low, high) {
-        return low
-            .into_iter()
-            .zip(high)
-            .map(|(low, high)| Some((low?, high?)))
-            .collect();
+        return low.into_iter().zip(high).map(|(low, high)| low.zip(high)).collect();
     }
     // A partition without a leader fails the whole request. Single requests succeed for the others.
     let one = |partition: &Arc<Partition>| consumer.fetch_watermarks(&partition.topic, partition.id, timeout).ok();
@@ -116,22 +113,12 @@ fn offsets<C: ConsumerContext>(
 
 /// Logs an error if records expired before the group had read them. They are lost.
 pub(super) fn warn_offsets_expired(worker: &str, assigned: &Assigned) {
-    let Assigned {
-        topic,
-        partition,
-        committed: Some(committed),
-        first,
-        ..
-    } = assigned
-    else {
-        return;
-    };
-    if committed < first {
-        let records = first - committed;
+    let records = assigned.first - assigned.committed.unwrap_or(assigned.first);
+    if records > 0 {
         tracing::error!(
             worker,
-            topic,
-            partition,
+            topic = assigned.topic,
+            partition = assigned.partition,
             records,
             "records expired before they were read: the stage was down or behind for longer than the topic's retention"
         );

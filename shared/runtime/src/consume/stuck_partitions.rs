@@ -112,15 +112,6 @@ struct Report {
 }
 
 impl Stall {
-    fn new(symptom: Symptom, next: i64) -> Self {
-        Self {
-            symptom,
-            next,
-            duration: Duration::ZERO,
-            reported: None,
-        }
-    }
-
     /// Whether this is the same stall, and not a new one after some progress.
     fn continues(&self, symptom: Symptom, next: i64) -> bool {
         let is_transaction = |symptom| symptom == Symptom::OpenTransaction;
@@ -190,7 +181,12 @@ impl StuckPartitions {
                 },
                 known => {
                     self.report_progress(partition, known);
-                    Stall::new(symptom, statistics.next)
+                    Stall {
+                        symptom,
+                        next: statistics.next,
+                        duration: Duration::ZERO,
+                        reported: None,
+                    }
                 }
             };
             let own = errors.at_offset(statistics.next, ERROR_RETENTION, now);
@@ -247,8 +243,8 @@ impl StuckPartitions {
             self.health.forget(&component);
         }
         let errors = if own.is_empty() { Vec::from_iter(latest()) } else { own };
-        self.health
-            .down(&component, self.reason(partition, stall, &errors.join("; ")));
+        let reason = self.reason(partition, stall, &errors.join("; "));
+        self.health.down(&component, reason);
         stall.reported = Some(Report { symptom, errors });
     }
 

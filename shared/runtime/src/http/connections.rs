@@ -98,24 +98,37 @@ mod tests {
 
     const SOON: Duration = Duration::from_secs(20);
 
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
     struct Server {
         address: SocketAddr,
         stop: CancellationToken,
         serving: tokio::task::JoinHandle<()>,
     }
 
-    async fn server(limits: Limits) -> Server {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let app = Router::new().route("/", get(|| async { "ok" }));
-        let stop = CancellationToken::new();
-        let serving = tokio::spawn(serve(listener, app, limits, stop.clone()));
-        Server { address, stop, serving }
-    }
-
     impl Server {
+        async fn start(connections: usize, header_timeout: Duration) -> Self {
+            let limits = Limits {
+                connections,
+                header_timeout,
+            };
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let app = Router::new().route("/", get(|| async { "ok" }));
+            let stop = CancellationToken::new();
+            let serving = tokio::spawn(serve(listener, app, limits, stop.clone()));
+            Self { address, stop, serving }
+        }
+
         async fn connect(&self) -> TcpStream {
             TcpStream::connect(self.address).await.unwrap()
+        }
+
+        async fn send(&self, bytes: &[u8]) -> TcpStream {
+            let mut stream = self.connect().await;
+            // The server may have closed the connection.
+            let _ = stream.write_all(bytes).await;
+            stream
         }
     }
 
@@ -129,17 +142,11 @@ mod tests {
 
     #[tokio::test]
     async fn incomplete_headers_time_out() {
-        let limits = Limits {
-            connections: 10,
-            header_timeout: Duration::from_millis(200),
-        };
-        let server = server(limits).await;
+        let server = Server::start(10, Duration::from_millis(200)).await;
         let mut silent = server.connect().await;
-        let mut idle = server.connect().await;
-        idle.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
-        let mut endless = server.connect().await;
+        let mut idle = server.send(REQUEST).await;
+        let mut endless = server.send(b"GET / HTTP/1.1\r\n").await;
         let drip = async {
-            endless.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
             while endless.write_all(b"X: y\r\n").await.is_ok() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
@@ -148,40 +155,28 @@ mod tests {
         assert_eq!(rest(&mut silent).await.unwrap(), "");
         assert!(rest(&mut idle).await.unwrap().ends_with("ok"));
 
-        let mut large = server.connect().await;
         let header = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "y".repeat(2 * MAX_HEADER_BYTES));
-        let _ = large.write_all(header.as_bytes()).await;
+        let mut large = server.send(header.as_bytes()).await;
         let answer = rest(&mut large).await.unwrap();
         assert!(!answer.contains("ok"), "{answer}");
     }
 
     #[tokio::test]
     async fn further_connections_wait_until_one_is_closed() {
-        let limits = Limits {
-            connections: 2,
-            header_timeout: Duration::from_millis(500),
-        };
-        let server = server(limits).await;
+        let server = Server::start(2, Duration::from_millis(500)).await;
         let held = [server.connect().await, server.connect().await];
-        let mut third = server.connect().await;
-        third
-            .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-            .await
-            .unwrap();
+        let mut third = server.send(REQUEST).await;
         let early = timeout(Duration::from_millis(100), third.readable()).await;
         assert!(early.is_err(), "two are open");
-        assert!(
-            rest(&mut third).await.unwrap().ends_with("ok"),
-            "after they were closed"
-        );
+        let answer = rest(&mut third).await.unwrap();
+        assert!(answer.ends_with("ok"), "after they were closed: {answer}");
         drop(held);
     }
 
     #[tokio::test]
     async fn stopping_closes_idle_connections_and_ends() {
-        let server = server(Limits::default()).await;
-        let mut idle = server.connect().await;
-        idle.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        let server = Server::start(10, Duration::from_secs(5)).await;
+        let mut idle = server.send(REQUEST).await;
         idle.readable().await.unwrap();
         server.stop.cancel();
         assert!(rest(&mut idle).await.unwrap().ends_with("ok"));

@@ -8,16 +8,16 @@ use axum::body::{Body, Bytes, HttpBody, to_bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use subtle::ConstantTimeEq;
-use tokio::sync::SemaphorePermit;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-use super::state::HttpState;
 use crate::invoke::{self, InvokeError};
 use crate::worker::Worker;
 use xact_contracts::redaction::redact_text;
+use xact_telemetry::health::Health;
 
 /// Largest body, the limit of AWS Lambda.
 const MAX_BODY_BYTES: usize = 6 * 1024 * 1024;
@@ -27,6 +27,16 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 const CALL_TIMEOUT: Duration = Duration::from_secs(900);
 /// Most concurrent calls, because each holds a body and its records in memory.
 pub(super) const MAX_CALLS: usize = 8;
+
+/// The state that all requests share.
+#[derive(Clone)]
+pub(super) struct HttpState {
+    pub(super) health: Health,
+    pub(super) workers: Arc<Vec<Arc<Worker>>>,
+    pub(super) invoke_token: Option<SecretString>,
+    /// Limits concurrent calls of `/invoke`.
+    pub(super) invocations: Arc<Semaphore>,
+}
 
 /// Serves `/invoke`, for a process with workers of one stage.
 pub(super) async fn only(
@@ -57,9 +67,8 @@ pub(super) async fn named(
 /// Checks the token and the number of calls, before the body is read.
 fn admit<'a>(state: &'a HttpState, headers: &HeaderMap) -> Result<SemaphorePermit<'a>, CallError> {
     let expected = state.invoke_token.as_ref().ok_or(CallError::Absent)?;
-    let given = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let given = given
         .and_then(|value| value.strip_prefix("Bearer "))
         .unwrap_or_default();
     // In constant time, so that the duration does not reveal a correct prefix of the token.
@@ -75,9 +84,8 @@ async fn call(worker: &Arc<Worker>, body: Body) -> Result<Response, CallError> {
     drop(body);
     let (service, context) = worker.service().ok_or(CallError::NotRunning)?;
     let identifiers = invoke::identifiers(&records);
-    let finished = timeout(CALL_TIMEOUT, service.invoke(context, records))
-        .await
-        .map_err(|_| CallError::Unfinished)?;
+    let finished = timeout(CALL_TIMEOUT, service.0.invoke(context, records)).await;
+    let finished = finished.map_err(|_| CallError::Unfinished)?;
     Ok(Json(invoke::response(identifiers, &finished)).into_response())
 }
 

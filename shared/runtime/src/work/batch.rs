@@ -7,12 +7,13 @@ use std::time::Instant;
 
 use fail::fail_point;
 use futures::FutureExt;
+use futures::future::BoxFuture;
+use jiff::Timestamp;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::context::WorkerContext;
-use super::panic::problem_of_panic;
-use super::serve::{Boxed, Serve};
+use super::serve::{Serve, problem_of_panic};
 use crate::consume::{InFlight, Lease, Limits, Running, Sink};
 use crate::handler::{
     AssignError, Assigned, Batch, BatchHandler, Context, Delivered, Records, Refused, Starts, Unavailable,
@@ -30,8 +31,8 @@ const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
 
 /// Serves a [`BatchHandler`].
 pub(super) struct BatchService<H> {
-    handler: H,
-    batch: BatchSettings,
+    pub(super) handler: H,
+    pub(super) batch: BatchSettings,
 }
 
 /// A record of a batch with its decoded message.
@@ -43,10 +44,6 @@ struct Item<I> {
 }
 
 impl<H: BatchHandler> BatchService<H> {
-    pub(super) fn new(handler: H, batch: BatchSettings) -> Arc<Self> {
-        Arc::new(Self { handler, batch })
-    }
-
     fn decode(record: Record, app_id: Option<AppId>) -> Item<H::Input> {
         let message = match H::Input::decode(&record.payload) {
             Ok(input) => Ok(Delivered {
@@ -76,7 +73,7 @@ impl<H: BatchHandler> BatchService<H> {
         &'a self,
         context: &'a WorkerContext,
         items: &'a [&'a Item<H::Input>],
-    ) -> Boxed<'a, Result<Vec<(usize, Problem)>, Unavailable>> {
+    ) -> BoxFuture<'a, Result<Vec<(usize, Problem)>, Unavailable>> {
         Box::pin(async move {
             let readable: Vec<usize> = (0..items.len()).filter(|&index| items[index].message.is_ok()).collect();
             let unreadable = items
@@ -116,7 +113,7 @@ impl<H: BatchHandler> BatchService<H> {
             positions: positions(items),
         };
         let handler_context = Context {
-            now: context.clock.now(),
+            now: Timestamp::now(),
             record_timestamp: None,
         };
         let started = Instant::now();
@@ -126,9 +123,8 @@ impl<H: BatchHandler> BatchService<H> {
         };
         let handled = AssertUnwindSafe(handle).catch_unwind().await;
         if let Some(first) = items.first() {
-            metrics()
-                .processing_duration(&first.record.topic, &context.group)
-                .observe(started.elapsed().as_secs_f64());
+            let duration = metrics().processing_duration(&first.record.topic, &context.group);
+            duration.observe(started.elapsed().as_secs_f64());
         }
         handled.map_err(|panic| problem_of_panic(panic.as_ref()))
     }
@@ -139,18 +135,15 @@ impl<H: BatchHandler> BatchService<H> {
         items: &[&Item<H::Input>],
         problems: &[(usize, Problem)],
     ) -> BTreeMap<usize, Routed> {
-        let now = context.clock.now();
+        let now = Timestamp::now();
         let route = |(index, problem): &(usize, Problem)| {
             let item = items[*index];
             let trace_id = match &item.message {
                 Ok(message) => Some(message.input.trace_id().to_owned()),
                 Err(_) => item.record.key.clone(),
             };
-            let on = RecordContext {
-                record: &item.record,
-                trace: &item.record.trace.child(),
-                now,
-            };
+            let trace = item.record.trace.child();
+            let on = RecordContext::new(&item.record, &trace, now);
             (*index, context.routing.failed(None, trace_id, problem, None, on))
         };
         problems.iter().map(route).collect()
@@ -235,13 +228,9 @@ impl<H: BatchHandler> BatchService<H> {
     /// Counts the records of a durable batch and marks them as done.
     fn complete(&self, context: &WorkerContext, batch: &[(Lease, Item<H::Input>)], routed: &BTreeMap<usize, Routed>) {
         // The table positions are set first, so that no offset is committed with positions from before its own rows.
-        let partitions: BTreeMap<&AppId, &Lease> = batch
-            .iter()
-            .map(|(lease, _)| (&lease.partition.app_id, lease))
-            .collect();
-        for (app_id, lease) in partitions {
-            let table_positions = self.handler.table_positions(app_id);
-            lease.partition.set_table_positions(table_positions);
+        let leases = batch.iter().map(|(lease, _)| (&lease.partition.app_id, lease));
+        for (app_id, lease) in leases.collect::<BTreeMap<_, _>>() {
+            *lease.partition.table_positions.lock() = self.handler.table_positions(app_id);
         }
         let nothing = Routed::default();
         for (index, (lease, item)) in batch.iter().enumerate() {
@@ -292,7 +281,7 @@ impl<H: BatchHandler> Serve for BatchService<H> {
         Limits::of_concurrency(1).with_records((2 * self.batch.records).max(1000))
     }
 
-    fn assigned<'a>(&'a self, partitions: &'a [Assigned]) -> Boxed<'a, Result<Starts, AssignError>> {
+    fn assigned<'a>(&'a self, partitions: &'a [Assigned]) -> BoxFuture<'a, Result<Starts, AssignError>> {
         Box::pin(self.handler.assigned(partitions))
     }
 
@@ -300,7 +289,7 @@ impl<H: BatchHandler> Serve for BatchService<H> {
         self.handler.table_positions(app_id)
     }
 
-    fn invoke(self: Arc<Self>, context: Arc<WorkerContext>, records: Vec<Record>) -> Boxed<'static, Vec<bool>> {
+    fn invoke(self: Arc<Self>, context: Arc<WorkerContext>, records: Vec<Record>) -> BoxFuture<'static, Vec<bool>> {
         Box::pin(async move {
             let items: Vec<_> = records.into_iter().map(|record| Self::decode(record, None)).collect();
             let items: Vec<&Item<H::Input>> = items.iter().collect();

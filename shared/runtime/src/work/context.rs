@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
 use crate::handler::Unavailable;
 use crate::routing::{FailureOutcome, Routed, Routing};
 use xact_kafka::{DeliveryStoppedError, Producer, Record};
@@ -20,7 +20,6 @@ pub(crate) struct WorkerContext {
     pub(crate) routing: Routing,
     pub(crate) producer: Arc<Producer>,
     pub(crate) health: Health,
-    pub(crate) clock: Clock,
     /// Cancelled when the worker drains: waits end.
     pub(crate) drain: CancellationToken,
 }
@@ -35,9 +34,8 @@ impl WorkerContext {
     /// Produces the records that resulted from a record, and counts its failures.
     pub(crate) async fn deliver(&self, routed: &Routed, stop: &CancellationToken) -> Result<(), DeliveryStoppedError> {
         self.producer.deliver(&routed.outgoing, stop).await?;
-        for failure in &routed.failures {
-            let category = failure.category;
-            match failure.outcome {
+        for &(category, outcome) in &routed.failures {
+            match outcome {
                 FailureOutcome::Retried(delay) => {
                     metrics().retry_attempts(DOMAIN, category).inc();
                     metrics().retry_delay(DOMAIN).observe(delay.as_secs_f64());
@@ -61,13 +59,12 @@ impl WorkerContext {
             (true, false) => "failed",
         };
         metrics().consumed(&record.topic, &self.group, status).inc();
-        for failure in &routed.failures {
-            metrics()
-                .processing_errors(&record.topic, &self.group, failure.category)
-                .inc();
+        for &(category, _) in &routed.failures {
+            let errors = metrics().processing_errors(&record.topic, &self.group, category);
+            errors.inc();
         }
         if let Some(written) = record.timestamp {
-            let latency = self.clock.now().duration_since(written).as_secs_f64();
+            let latency = Timestamp::now().duration_since(written).as_secs_f64();
             metrics().stage_latency(self.routing.stage).observe(latency.max(0.0));
         }
     }

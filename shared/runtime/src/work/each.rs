@@ -6,23 +6,20 @@ use std::time::{Duration, Instant};
 
 use fail::fail_point;
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::context::WorkerContext;
-use super::panic::problem_of_panic;
-use super::serve::{Boxed, Serve};
+use super::serve::{Serve, problem_of_panic};
 use crate::consume::{InFlight, Limits, Sink};
-use crate::emit::AfterDelivery;
-use crate::handler::{AssignError, Assigned, Context, Failure, Handler, Outcome, Starts, Unavailable};
+use crate::handler::{Context, Failure, Handler, Outcome, Unavailable};
 use crate::routing::{RecordContext, Routed};
 use xact_contracts::category::Category;
-use xact_contracts::ids::AppId;
 use xact_contracts::messages::{Message, Problem};
-use xact_kafka::{Record, TablePositions, backoff};
+use xact_kafka::{Record, backoff};
 use xact_telemetry::metrics::metrics;
 
 /// Longest single sleep for a message that is not due, because the wall clock may be changed during the sleep.
@@ -30,45 +27,40 @@ const MAX_HOLD_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Serves a [`Handler`].
 pub(super) struct EachService<H> {
-    handler: H,
-    limits: Limits,
+    pub(super) handler: H,
+    pub(super) limits: Limits,
 }
 
 /// The result of one attempt at a record.
 enum Attempt {
-    /// The record is done once these records are produced.
-    Finished {
-        routed: Routed,
-        is_readable: bool,
-        then: Option<AfterDelivery>,
-    },
+    Finished(Finished),
     NotBefore(Timestamp),
     Unavailable(Unavailable),
 }
 
-impl<H: Handler> EachService<H> {
-    pub(super) fn new(handler: H, limits: Limits) -> Arc<Self> {
-        Arc::new(Self { handler, limits })
-    }
+/// A record is done once these records are produced.
+struct Finished {
+    routed: Routed,
+    is_readable: bool,
+    then: Option<BoxFuture<'static, ()>>,
+}
 
+impl<H: Handler> EachService<H> {
     /// Makes one attempt: decodes the record, calls the handler and routes the outcome.
     async fn attempt(&self, context: &WorkerContext, record: &Record) -> Attempt {
-        let now = context.clock.now();
+        let now = Timestamp::now();
         let input = match H::Input::decode(&record.payload) {
             Ok(input) => input,
             Err(error) => {
                 tracing::warn!(topic = &*record.topic, partition = record.partition, offset = record.offset, %error, "unreadable message");
                 let problem = Problem::new(Category::Permanent, error.to_string());
-                let on = RecordContext {
-                    record,
-                    trace: &record.trace.child(),
-                    now,
-                };
-                return Attempt::Finished {
+                let trace = record.trace.child();
+                let on = RecordContext::new(record, &trace, now);
+                return Attempt::Finished(Finished {
                     routed: context.routing.failed(None, record.key.clone(), &problem, None, on),
                     is_readable: false,
                     then: None,
-                };
+                });
             }
         };
         let trace_id = Some(input.trace_id().to_owned()).filter(|id| !id.is_empty());
@@ -82,16 +74,11 @@ impl<H: Handler> EachService<H> {
             offset = record.offset,
         );
         let trace = xact_telemetry::continue_trace(&span, &record.trace);
-        let on = RecordContext {
-            record,
-            trace: &trace,
-            now,
-        };
+        let on = RecordContext::new(record, &trace, now);
         // The task is requested only after a failure, so that a success clones nothing.
         let failed = |problem: &Problem, retry_after| {
-            context
-                .routing
-                .failed(input.task(), trace_id.clone(), problem, retry_after, on)
+            let (routing, task) = (&context.routing, input.task());
+            routing.failed(task, trace_id.clone(), problem, retry_after, on)
         };
         let handler_context = Context {
             now,
@@ -103,9 +90,8 @@ impl<H: Handler> EachService<H> {
             self.handler.handle(&input, &handler_context).await
         };
         let handled = AssertUnwindSafe(handle.instrument(span.clone())).catch_unwind().await;
-        metrics()
-            .processing_duration(&record.topic, &context.group)
-            .observe(started.elapsed().as_secs_f64());
+        let duration = metrics().processing_duration(&record.topic, &context.group);
+        duration.observe(started.elapsed().as_secs_f64());
         let mut then = None;
         let routed = match handled {
             Ok(Ok(Outcome::Emit(emit))) => {
@@ -122,11 +108,11 @@ impl<H: Handler> EachService<H> {
             }
             Err(panic) => failed(&problem_of_panic(panic.as_ref()), None),
         };
-        Attempt::Finished {
+        Attempt::Finished(Finished {
             routed,
             is_readable: true,
             then,
-        }
+        })
     }
 
     /// Works on a record until it is done, or until its partition is revoked.
@@ -155,17 +141,13 @@ impl<H: Handler> EachService<H> {
             };
             // The permit is released before the sleep, or, if it is kept, after it.
             let (delay, kept_permit) = match attempt {
-                Attempt::Finished {
-                    routed,
-                    is_readable,
-                    then,
-                } => {
+                Attempt::Finished(finished) => {
                     drop(permit);
                     drop(waiting);
-                    if context.deliver(&routed, revoked).await.is_ok() {
+                    if context.deliver(&finished.routed, revoked).await.is_ok() {
                         fail_point!(&format!("delivered::{}", H::STAGE), |_| std::process::abort());
-                        context.count(record, &routed, is_readable);
-                        if let Some(then) = then {
+                        context.count(record, &finished.routed, finished.is_readable);
+                        if let Some(then) = finished.then {
                             then.await;
                         }
                         partition.done(record.offset);
@@ -174,7 +156,7 @@ impl<H: Handler> EachService<H> {
                 }
                 Attempt::NotBefore(due) => {
                     drop(permit);
-                    (hold_delay(due, context.clock.now()), None)
+                    (hold_delay(due, Timestamp::now()), None)
                 }
                 Attempt::Unavailable(unavailable) => {
                     waiting = Some(context.wait_for(&unavailable));
@@ -205,28 +187,16 @@ impl<H: Handler> Serve for EachService<H> {
         self.limits
     }
 
-    fn assigned<'a>(&'a self, _: &'a [Assigned]) -> Boxed<'a, Result<Starts, AssignError>> {
-        Box::pin(async { Ok(Starts::new()) })
-    }
-
-    fn table_positions(&self, _: &AppId) -> TablePositions {
-        TablePositions::new()
-    }
-
-    fn invoke(self: Arc<Self>, context: Arc<WorkerContext>, records: Vec<Record>) -> Boxed<'static, Vec<bool>> {
+    fn invoke(self: Arc<Self>, context: Arc<WorkerContext>, records: Vec<Record>) -> BoxFuture<'static, Vec<bool>> {
         Box::pin(async move {
             let mut finished = Vec::with_capacity(records.len());
             for record in &records {
                 // A message that is not due, or waits for a dependency, must be sent again by the caller.
                 finished.push(match self.attempt(&context, record).await {
-                    Attempt::Finished {
-                        routed,
-                        is_readable,
-                        then,
-                    } => {
-                        let delivered = context.deliver(&routed, &context.drain).await.is_ok();
-                        context.count(record, &routed, is_readable);
-                        if let (true, Some(then)) = (delivered, then) {
+                    Attempt::Finished(finished) => {
+                        let delivered = context.deliver(&finished.routed, &context.drain).await.is_ok();
+                        context.count(record, &finished.routed, finished.is_readable);
+                        if let (true, Some(then)) = (delivered, finished.then) {
                             then.await;
                         }
                         delivered
@@ -244,20 +214,13 @@ impl<H: Handler> Serve for EachService<H> {
 
     fn start(self: Arc<Self>, context: Arc<WorkerContext>, runtime: Handle) -> Box<dyn Sink> {
         let (service, drain) = (Arc::clone(&self), context.drain.clone());
-        runtime.spawn(async move { run_upkeep(&service.handler, &drain).await });
+        runtime.spawn(async move { drain.run_until_cancelled(service.handler.upkeep()).await });
         Box::new(EachSink {
             permits: Arc::new(Semaphore::new(self.limits.concurrency)),
             service: self,
             context,
             runtime,
         })
-    }
-}
-
-async fn run_upkeep<H: Handler>(handler: &H, drain: &CancellationToken) {
-    tokio::select! {
-        () = handler.upkeep() => {}
-        () = drain.cancelled() => {}
     }
 }
 

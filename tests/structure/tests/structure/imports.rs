@@ -30,12 +30,9 @@ fn group(path: &str, ours: &[String]) -> u8 {
 fn disorder(text: &str, crates: &[String]) -> Vec<String> {
     let lines: Vec<&str> = text.lines().collect();
     let modules = lines.iter().filter_map(|line| {
-        let line = line
-            .trim_start()
-            .trim_start_matches("pub ")
-            .trim_start_matches("pub(crate) ");
-        line.strip_prefix("mod ")
-            .map(|name| name.trim_end_matches([';', '{', ' ']).to_owned())
+        let (visibility, name) = line.split_once("mod ")?;
+        let is_module = ["", "pub", "pub(crate)"].contains(&visibility.trim());
+        is_module.then(|| name.trim_end_matches([';', '{', ' ']).to_owned())
     });
     let ours: Vec<String> = modules.chain(crates.iter().cloned()).collect();
     let mut wrong = Vec::new();
@@ -46,16 +43,13 @@ fn disorder(text: &str, crates: &[String]) -> Vec<String> {
         let line = lines[number].trim_start();
         if let Some(path) = line.strip_prefix("use ") {
             let group = group(path, &ours);
-            match previous {
-                Some((before, _)) if before > group => wrong.push(format!("{}: out of order: {line}", number + 1)),
-                Some((before, false)) if before < group => {
-                    wrong.push(format!("{}: a blank line is missing before {line}", number + 1));
-                }
-                Some((before, true)) if before == group => {
-                    wrong.push(format!("{}: a blank line within a group before {line}", number + 1));
-                }
-                _ => {}
-            }
+            let what = match previous {
+                Some((before, _)) if before > group => Some("out of order"),
+                Some((before, false)) if before < group => Some("a blank line is missing before"),
+                Some((before, true)) if before == group => Some("a blank line within a group before"),
+                _ => None,
+            };
+            wrong.extend(what.map(|what| format!("{}: {what}: {line}", number + 1)));
             while !lines[number].trim_end().ends_with(';') {
                 number += 1;
             }
@@ -75,29 +69,21 @@ fn imports_stand_in_three_groups() {
     let crates = unprefixed_crates();
     let mut wrong = Vec::new();
     for file in sources() {
-        let text = std::fs::read_to_string(&file).unwrap();
-        let name = file.strip_prefix(root()).unwrap().display().to_string();
-        wrong.extend(
-            disorder(&text, &crates)
-                .into_iter()
-                .map(|line| format!("{name}:{line}")),
-        );
+        let lines = disorder(&std::fs::read_to_string(&file).unwrap(), &crates);
+        wrong.extend(lines.iter().map(|line| format!("{}:{line}", file.display())));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
 fn disorder_is_found() {
-    assert_eq!(
-        disorder("use std::fmt;\n\nuse url::Url;\n\nuse crate::x;\n", &[]),
-        Vec::<String>::new()
-    );
-    for wrong in [
-        "use crate::x;\nuse std::fmt;\n",
-        "use std::fmt;\nuse url::Url;\n",
-        "use std::fmt;\n\nuse std::io;\n",
+    for (text, wrong) in [
+        ("use std::fmt;\n\nuse url::Url;\n\nuse crate::x;\n", 0),
+        ("use crate::x;\nuse std::fmt;\n", 1),
+        ("use std::fmt;\nuse url::Url;\n", 1),
+        ("use std::fmt;\n\nuse std::io;\n", 1),
     ] {
-        assert_eq!(disorder(wrong, &[]).len(), 1, "{wrong}");
+        assert_eq!(disorder(text, &[]).len(), wrong, "{text}");
     }
 }
 

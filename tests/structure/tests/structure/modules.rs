@@ -6,94 +6,67 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 use syn::{Attribute, Item, ItemUse, UseTree, Visibility};
 
-use super::{circles, root, rust_files};
+use super::{FOLDERS, root, rust_files};
 
 /// The path of a module within its crate.
 type Module = Vec<String>;
 
-/// The modules of one crate with their files. Test modules do not count.
-struct Crate {
-    modules: BTreeMap<Module, PathBuf>,
+/// The files of a crate's modules. Test modules do not count.
+fn modules(package: &Path) -> BTreeMap<Module, PathBuf> {
+    let src = package.join("src");
+    let mut modules = BTreeMap::new();
+    for file in rust_files(&src) {
+        let relative = file.strip_prefix(&src).unwrap().with_extension("");
+        let mut module: Module = relative.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
+        if matches!(module.last().map(String::as_str), Some("lib" | "main" | "mod")) {
+            module.pop();
+        }
+        if !module.iter().any(|part| part == "tests") {
+            modules.insert(module, file);
+        }
+    }
+    modules
 }
 
-impl Crate {
-    fn read(folder: &Path) -> Self {
-        let src = folder.join("src");
-        let mut modules = BTreeMap::new();
-        for file in rust_files(&src) {
-            let relative = file.strip_prefix(&src).unwrap().with_extension("");
-            let mut module: Module = relative.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
-            if matches!(module.last().map(String::as_str), Some("lib" | "main" | "mod")) {
-                module.pop();
-            }
-            if !module.iter().any(|part| part == "tests") {
-                modules.insert(module, file);
+/// The modules that a module refers to.
+fn references(module: &Module, modules: &BTreeMap<Module, PathBuf>) -> BTreeSet<Module> {
+    let text = std::fs::read_to_string(&modules[module]).unwrap();
+    let file = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", modules[module].display()));
+    let mut paths = Paths::default();
+    paths.visit_file(&file);
+    let mut references = BTreeSet::new();
+    for path in paths.0 {
+        let mut target = module.clone();
+        // A child module may be named without `self::`.
+        let is_child = || modules.contains_key(&[&module[..], &path[..1]].concat());
+        if !["crate", "self", "super"].contains(&path[0].as_str()) && !is_child() {
+            continue;
+        }
+        for segment in path {
+            match segment.as_str() {
+                "crate" => target.clear(),
+                "self" => {}
+                "super" => drop(target.pop()),
+                _ => target.push(segment),
             }
         }
-        Self { modules }
-    }
-
-    /// The module that a path leads to: the deepest one of which the path's beginning is the name.
-    fn module_of(&self, path: &[String]) -> Module {
-        (0..=path.len())
-            .rev()
-            .map(|length| path[..length].to_vec())
-            .find(|module| self.modules.contains_key(module))
-            .unwrap_or_default()
-    }
-
-    /// The modules that a module refers to.
-    fn references(&self, module: &Module) -> BTreeSet<Module> {
-        let text = std::fs::read_to_string(&self.modules[module]).unwrap();
-        let file = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", self.modules[module].display()));
-        let mut paths = Paths::default();
-        paths.visit_file(&file);
-        let mut references = BTreeSet::new();
-        for mut path in paths.found {
-            let mut base = match path[0].as_str() {
-                "crate" => Module::new(),
-                "self" | "super" => module.clone(),
-                // A child module may be named without `self::`.
-                child => {
-                    let mut child_module = module.clone();
-                    child_module.push(child.to_owned());
-                    if !self.modules.contains_key(&child_module) {
-                        continue;
-                    }
-                    path.insert(0, "self".to_owned());
-                    module.clone()
-                }
-            };
-            while path.first().is_some_and(|segment| segment == "super") {
-                base.pop();
-                path.remove(0);
-            }
-            base.extend(
-                path.into_iter()
-                    .filter(|segment| segment != "self" && segment != "crate"),
-            );
-            let target = self.module_of(&base);
-            if target != *module {
-                references.insert(target);
-            }
+        // The path may go on within a module, to one of its items.
+        while !modules.contains_key(&target) && target.pop().is_some() {}
+        if target != *module {
+            references.insert(target);
         }
-        references
     }
+    references
 }
 
 /// Paths in the code that is not for tests.
 #[derive(Default)]
-struct Paths {
-    found: Vec<Vec<String>>,
-}
+struct Paths(Vec<Vec<String>>);
 
 fn is_for_tests(attributes: &[Attribute]) -> bool {
-    attributes.iter().any(|attribute| {
-        attribute.path().is_ident("cfg")
-            && attribute
-                .parse_args::<syn::Ident>()
-                .is_ok_and(|condition| condition == "test")
-    })
+    let is_test = |condition: syn::Ident| condition == "test";
+    let mut conditions = attributes.iter().filter(|attribute| attribute.path().is_ident("cfg"));
+    conditions.any(|attribute| attribute.parse_args().is_ok_and(is_test))
 }
 
 fn attributes(item: &Item) -> &[Attribute] {
@@ -116,7 +89,7 @@ impl<'ast> Visit<'ast> for Paths {
 
     fn visit_item_use(&mut self, item: &'ast ItemUse) {
         if matches!(item.vis, Visibility::Inherited) {
-            flatten(&item.tree, &mut Vec::new(), &mut self.found);
+            flatten(&item.tree, Vec::new(), &mut self.0);
         }
     }
 
@@ -125,63 +98,64 @@ impl<'ast> Visit<'ast> for Paths {
     fn visit_path(&mut self, path: &'ast syn::Path) {
         let segments: Vec<String> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
         if segments.len() > 1 {
-            self.found.push(segments);
+            self.0.push(segments);
         }
         visit::visit_path(self, path);
     }
 }
 
-fn flatten(tree: &UseTree, before: &mut Vec<String>, found: &mut Vec<Vec<String>>) {
+fn flatten(tree: &UseTree, mut path: Vec<String>, found: &mut Vec<Vec<String>>) {
     match tree {
-        UseTree::Path(path) => {
-            before.push(path.ident.to_string());
-            flatten(&path.tree, before, found);
-            before.pop();
+        UseTree::Path(next) => {
+            path.push(next.ident.to_string());
+            return flatten(&next.tree, path, found);
         }
         UseTree::Group(group) => {
-            for tree in &group.items {
-                flatten(tree, before, found);
-            }
+            return group.items.iter().for_each(|tree| flatten(tree, path.clone(), found));
         }
-        UseTree::Name(name) => found.push(before.iter().cloned().chain([name.ident.to_string()]).collect()),
-        UseTree::Rename(name) => found.push(before.iter().cloned().chain([name.ident.to_string()]).collect()),
-        UseTree::Glob(_) => found.push(before.clone()),
+        UseTree::Name(name) => path.push(name.ident.to_string()),
+        UseTree::Rename(name) => path.push(name.ident.to_string()),
+        UseTree::Glob(_) => {}
     }
+    found.push(path);
 }
 
-/// Folders of packages.
-fn packages() -> Vec<PathBuf> {
-    ["shared", "handlers", "infra/emulators", "tests"]
-        .iter()
-        .flat_map(|folder| std::fs::read_dir(root().join(folder)).unwrap())
-        .map(|entry| entry.unwrap().path())
-        .filter(|folder| folder.join("Cargo.toml").is_file() && folder.join("src").is_dir())
-        .collect()
+/// Removes what no module refers to and what refers to no module, until only circles and the ways between them are left.
+fn keep_circles(references: &mut BTreeMap<Module, BTreeSet<Module>>) {
+    let mut before = 0;
+    while references.len() != before {
+        before = references.len();
+        let used: BTreeSet<Module> = references.values().flatten().cloned().collect();
+        references.retain(|module, _| used.contains(module));
+        let left: BTreeSet<Module> = references.keys().cloned().collect();
+        references.retain(|_, uses| {
+            uses.retain(|module| left.contains(module));
+            !uses.is_empty()
+        });
+    }
 }
 
 #[test]
 fn no_modules_import_each_other_in_a_circle() {
     let mut found = Vec::new();
-    for folder in packages() {
-        let package = Crate::read(&folder);
-        let modules: Vec<&Module> = package.modules.keys().collect();
-        let names: Vec<String> = modules
-            .iter()
-            .map(|module| format!("crate::{}", module.join("::")))
+    let folders = FOLDERS
+        .iter()
+        .flat_map(|folder| std::fs::read_dir(root().join(folder)).unwrap());
+    for folder in folders.map(|entry| entry.unwrap().path()) {
+        let modules = modules(&folder);
+        let mut graph = modules
+            .keys()
+            .map(|module| (module.clone(), references(module, &modules)))
             .collect();
-        let references: Vec<BTreeSet<Module>> = modules.iter().map(|module| package.references(module)).collect();
-        let is_edge = |from: usize, to: usize| references[from].contains(modules[to]);
-        for circle in circles(&names, is_edge) {
-            let edges: Vec<String> = circle
-                .iter()
-                .flat_map(|&from| circle.iter().map(move |&to| (from, to)))
-                .filter(|&(from, to)| is_edge(from, to))
-                .map(|(from, to)| format!("  {} uses {}", names[from], names[to]))
-                .collect();
+        keep_circles(&mut graph);
+        for (module, uses) in graph {
+            let name = |module: &Module| format!("crate::{}", module.join("::"));
+            let uses: Vec<String> = uses.iter().map(name).collect();
             found.push(format!(
-                "{}:\n{}",
-                folder.strip_prefix(root()).unwrap().display(),
-                edges.join("\n")
+                "{}: {} uses {}",
+                folder.display(),
+                name(&module),
+                uses.join(", ")
             ));
         }
     }
@@ -190,4 +164,15 @@ fn no_modules_import_each_other_in_a_circle() {
         "modules that import each other:\n{}",
         found.join("\n")
     );
+}
+
+#[test]
+fn circles_are_found() {
+    let module = |name: &str| vec![name.to_owned()];
+    let mut graph = BTreeMap::<Module, BTreeSet<Module>>::new();
+    for (from, to) in [("a", "b"), ("b", "c"), ("c", "b"), ("c", "d"), ("d", "e")] {
+        graph.entry(module(from)).or_default().insert(module(to));
+    }
+    keep_circles(&mut graph);
+    assert!(graph.into_keys().eq([module("b"), module("c")]));
 }

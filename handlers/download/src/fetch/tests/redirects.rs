@@ -29,9 +29,8 @@ async fn redirects_are_checked_like_the_first_url() {
     ] {
         let redirect = format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
         let server = sends(redirect.into_bytes(), Then::Hold).await;
-        bench
-            .assert_fails(location, &server, Category::Permanent, "redirected to a refused URL")
-            .await;
+        let words = "redirected to a refused URL";
+        bench.assert_fails(location, &server, Category::Permanent, words).await;
         assert_eq!(server.connections(), 1, "{location}");
     }
 }
@@ -43,19 +42,17 @@ async fn redirects_end_after_five_hops() {
         let server = RawServer::start(move |number, mut connection| async move {
             connection.request().await;
             let redirect = format!("HTTP/1.1 307 x\r\nLocation: /{number}.pdf\r\nConnection: close\r\n\r\n");
-            let file = answer(&format!("Content-Length: {}\r\nConnection: close\r\n", PDF.len()), PDF);
+            let file = sized("Connection: close\r\n", PDF);
             let is_last = number == hops;
             connection.send(if is_last { &file } else { redirect.as_bytes() }).await;
         })
         .await;
-        let fetched = bench.fetch(&server).await;
-        match fetched {
-            Ok(_) => assert!(is_good, "{hops}"),
-            Err(problem) => {
-                assert!(!is_good, "{hops}: {}", problem.message());
-                assert_eq!(problem.category, Category::Permanent);
-                assert_eq!(problem.message(), "more than 5 redirects");
-            }
+        let name = format!("{hops} hops");
+        if is_good {
+            bench.assert_fetches_pdf(&name, &server).await;
+        } else {
+            let words = "more than 5 redirects";
+            bench.assert_fails(&name, &server, Category::Permanent, words).await;
         }
         assert_eq!(server.connections(), (hops + 1).min(6), "{hops}");
     }
@@ -70,35 +67,21 @@ async fn the_location_that_was_checked_is_fetched() {
         (b"b c.pdf?x=d e", "/b%20c.pdf?x=d%20e"),
         (b"/a%20b.pdf", "/a%20b.pdf"),
     ] {
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let server = RawServer::start({
-            let (seen, location) = (Arc::clone(&seen), location.to_vec());
-            move |number, mut connection: Connection| {
-                let (seen, location) = (Arc::clone(&seen), location.clone());
-                async move {
-                    let request = connection.request().await;
-                    let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
-                    seen.lock().unwrap().push(path);
-                    let redirect = [
-                        b"HTTP/1.1 302 Found\r\nConnection: close\r\nContent-Length: 0\r\nLocation: ",
-                        &location[..],
-                        b"\r\n\r\n",
-                    ];
-                    let file = sized("Connection: close\r\n", PDF);
-                    connection
-                        .send(if number == 0 { redirect.concat() } else { file }.as_slice())
-                        .await;
-                }
+        let head = b"HTTP/1.1 302 Found\r\nConnection: close\r\nContent-Length: 0\r\nLocation: ";
+        let redirect = [&head[..], location, b"\r\n\r\n"].concat();
+        let server = RawServer::start(move |number, mut connection: Connection| {
+            let redirect = redirect.clone();
+            async move {
+                connection.request().await;
+                let file = sized("Connection: close\r\n", PDF);
+                connection.send(if number == 0 { &redirect } else { &file }).await;
             }
         })
         .await;
-        let first = format!("http://localhost:{}/first file ü.pdf", server.port);
-        let cached = Bench::new().fetch_url(&first).await;
-        assert!(
-            cached.is_ok(),
-            "{path}: {:?}",
-            cached.err().map(|problem| problem.message().to_owned())
-        );
-        assert_eq!(*seen.lock().unwrap(), ["/first%20file%20%C3%BC.pdf", path]);
+        let fetched = Bench::new().fetch_url(&server.url("first file ü.pdf")).await;
+        assert!(fetched.is_ok(), "{path}: {fetched:?}");
+        let requests = server.requests();
+        let paths: Vec<&str> = requests.iter().map(|request| path_of(request)).collect();
+        assert_eq!(paths, ["/first%20file%20%C3%BC.pdf", path]);
     }
 }

@@ -2,8 +2,6 @@
 
 use super::*;
 
-const PDF_SHA256: &str = "026bb3d8af9ab1e1e2ec9d63dc3712e17cd9105dae94ea981e1f2b7aa8b2fa36";
-
 /// Name and response, each with a complete PDF. The connection stays open after it.
 #[rustfmt::skip] // One response per line.
 fn unusual_responses() -> Vec<(&'static str, Vec<u8>)> {
@@ -50,9 +48,6 @@ async fn unusual_responses_are_fetched() {
     let bench = Bench::new();
     for (name, bytes) in unusual_responses() {
         let server = sends(bytes, Then::Hold).await;
-        let fetched = bench.fetch(&server).await;
-        let cached = fetched.unwrap_or_else(|problem| panic!("{name}: {}", problem.message()));
-        assert_eq!(cached.bytes, PDF.len() as u64, "{name}");
-        assert_eq!(cached.sha256, PDF_SHA256, "{name}");
+        bench.assert_fetches_pdf(name, &server).await;
     }
 }

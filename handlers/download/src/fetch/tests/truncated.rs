@@ -1,10 +1,12 @@
 //! Responses that end too early.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::*;
 
 #[tokio::test]
 async fn a_response_truncated_at_any_byte_is_not_a_file() {
-    let whole = answer(&format!("Content-Length: {}\r\n", PDF.len()), PDF);
+    let whole = sized("", PDF);
     for (reads_request, how) in [(true, "closed"), (false, "reset")] {
         let bench = Bench::new();
         let length = Arc::new(AtomicUsize::new(0));
@@ -25,11 +27,11 @@ async fn a_response_truncated_at_any_byte_is_not_a_file() {
         for bytes in 0..whole.len() {
             length.store(bytes, Ordering::SeqCst);
             let name = format!("{how} after {bytes} bytes");
-            bench.assert_fails(&name, &server, Category::Transient, "").await;
+            bench.assert_is_transient(&name, &server, "").await;
         }
         if reads_request {
             length.store(whole.len(), Ordering::SeqCst);
-            assert_eq!(bench.fetch(&server).await.unwrap().bytes, PDF.len() as u64);
+            bench.assert_fetches_pdf("the whole response", &server).await;
         }
         assert!(server.connections() >= whole.len(), "{how}");
     }
