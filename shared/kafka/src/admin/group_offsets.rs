@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::groups::GroupInfo;
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::admin::error::AdminError;
@@ -56,14 +57,12 @@ impl GroupOffsets {
             client.fetch_group_list(Some(&self.group), REQUEST_TIMEOUT)
         })?;
         let found = list.groups().iter().find(|group| group.name() == self.group);
-        let members = found
-            .map_or(&[][..], |group| group.members())
-            .iter()
-            .map(|member| Member {
-                client_id: member.client_id().to_owned(),
-                host: member.client_host().trim_start_matches('/').to_owned(),
-            });
-        let state = match found.map_or("", |group| group.state()) {
+        let members = found.map(GroupInfo::members).unwrap_or_default().iter();
+        let members = members.map(|member| Member {
+            client_id: member.client_id().to_owned(),
+            host: member.client_host().trim_start_matches('/').to_owned(),
+        });
+        let state = match found.map(GroupInfo::state).unwrap_or_default() {
             // Also reported for a group that does not exist or was deleted.
             "Dead" | "" => "Absent",
             state => state,

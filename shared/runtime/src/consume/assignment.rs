@@ -134,7 +134,7 @@ impl Consumer {
         let worker = &self.client.context().worker;
         let changed: Vec<(&Assigned, i64)> = positions
             .iter()
-            .filter(|start| !start.partition.position().is_some())
+            .filter(|start| start.partition.position().is_none())
             .filter_map(|StartPosition { assigned, .. }| match wanted.get(&assigned.app_id) {
                 Some(&elsewhere) => Some((assigned, elsewhere)),
                 None => (assigned.committed != Some(assigned.start)).then_some((assigned, assigned.start)),

@@ -93,15 +93,12 @@ impl Callbacks {
     /// member, so it is neither waited for nor committed.
     fn revoke(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {
         let lost = consumer.assignment_lost();
-        let revoked: Vec<Arc<Partition>> = list
-            .elements()
-            .iter()
-            .filter_map(|element| {
-                self.partitions
-                    .lock()
-                    .remove(&(element.topic().into(), element.partition()))
-            })
-            .collect();
+        let revoked: Vec<Arc<Partition>> = {
+            let mut partitions = self.partitions.lock();
+            let keys = list.elements();
+            let keys = keys.iter().map(|element| (element.topic().into(), element.partition()));
+            keys.filter_map(|key| partitions.remove(&key)).collect()
+        };
         self.newly_assigned
             .lock()
             .retain(|new| !revoked.iter().any(|revoked| Arc::ptr_eq(revoked, new)));

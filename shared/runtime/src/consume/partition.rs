@@ -116,8 +116,8 @@ impl Partition {
 
     /// Returns the offset that may be committed now.
     pub(crate) fn position(&self) -> Option<i64> {
-        let is_stale = self.is_stale.load(Ordering::Relaxed);
-        self.offsets().position().filter(|_| !is_stale)
+        let position = self.offsets().position();
+        position.filter(|_| !self.is_stale.load(Ordering::Relaxed))
     }
 
     /// Whether there is a position to commit, or work in flight that will result in one.
