@@ -109,16 +109,15 @@ pub(crate) async fn get_block_list(call: &Call) -> Result<Response, ErrorRespons
         Some("all") => (true, true),
         Some(_) => return Err(INVALID_QUERY.into()),
     };
-    let (blob, blocks) = call
-        .on_path(|storage, path| {
-            let blob = storage.stat(path).if_found()?;
-            let blocks = storage.uncommitted(path)?;
-            if blob.is_none() && blocks.is_empty() {
-                return Err(StoreError::NotFound);
-            }
-            Ok((blob, blocks))
-        })
-        .await?;
+    let found = call.on_path(|storage, path| {
+        let blob = storage.stat(path).if_found()?;
+        let blocks = storage.uncommitted(path)?;
+        if blob.is_none() && blocks.is_empty() {
+            return Err(StoreError::NotFound);
+        }
+        Ok((blob, blocks))
+    });
+    let (blob, blocks) = found.await?;
     let kept = blob.as_ref().map_or(&[][..], |(_, properties)| &properties.blocks);
     let body = xml::block_list(committed.then_some(kept), uncommitted.then_some(&blocks));
     let mut response = answers::text(StatusCode::OK, xml::CONTENT_TYPE, body);

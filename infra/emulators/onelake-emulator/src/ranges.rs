@@ -79,9 +79,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("range", "bytes=0-1".parse().unwrap());
         headers.insert("x-ms-range", "bytes=4-".parse().unwrap());
-        assert_eq!(
-            requested(&headers, 10).unwrap(),
-            Some(ByteRange { start: 4, length: 6 })
-        );
+        let expected = ByteRange { start: 4, length: 6 };
+        assert_eq!(requested(&headers, 10).unwrap(), Some(expected));
     }
 }

@@ -50,11 +50,7 @@ impl Storage {
         let mut blocks = Vec::new();
         for entry in folder.entries()? {
             let entry = entry?;
-            let id = entry
-                .file_name()
-                .into_string()
-                .ok()
-                .and_then(|name| hex::decode(name).ok());
+            let id = hex::decode(entry.file_name().as_encoded_bytes()).ok();
             if let Some(id) = id.and_then(|id| String::from_utf8(id).ok()) {
                 let size = entry.metadata()?.len();
                 blocks.push(Block { id, size });

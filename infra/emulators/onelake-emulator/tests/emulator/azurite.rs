@@ -211,8 +211,8 @@ struct Side<'a> {
 }
 
 impl<'a> Side<'a> {
-    fn new(client: &'a Client, address: impl ToString) -> Self {
-        let (address, etag) = (address.to_string(), String::new());
+    fn new(client: &'a Client, address: String) -> Self {
+        let etag = String::new();
         Self { client, address, etag }
     }
 
@@ -285,8 +285,8 @@ fn compared_body(request: &str, answer: &Answer) -> String {
 async fn the_blob_protocol_equals_azurite_except_for_listed_differences() {
     let azurite = tokio::task::spawn_blocking(Azurite::start).await.unwrap().unwrap();
     let lake = Lake::start().await;
-    let mut reference = Side::new(&lake.client, azurite.address());
-    let mut ours = Side::new(&lake.client, lake.emulator.addr());
+    let mut reference = Side::new(&lake.client, azurite.address().to_owned());
+    let mut ours = Side::new(&lake.client, lake.emulator.addr().to_string());
     let create = (201, "", "PUT /claims?restype=container", &[][..], "");
     assert_eq!(reference.send(create).await, "201");
 

@@ -53,20 +53,14 @@ async fn each_started_unit_of_a_body_is_billed() {
     }
     lake.emulator.clear_requests();
     let part = lake.send("GET", "a", &[("Range", "bytes=0-9")], "").await;
-    assert_eq!(
-        (part.body.len(), units(BillingClass::Read)),
-        (10, 1),
-        "what is read counts"
-    );
+    // What is read counts.
+    assert_eq!((part.body.len(), units(BillingClass::Read)), (10, 1));
     lake.emulator.clear_requests();
     let agent = [("User-Agent", "azsdk-rust-storage/0.21.0")];
     let head = lake.send("HEAD", "a", &agent, "").await;
     assert_eq!(head.header("content-length"), (4 * MIB + 1).to_string());
-    assert_eq!(
-        classes(&lake),
-        [("read", 1, 10_400)],
-        "the answer to a HEAD has no body"
-    );
+    // The answer to a HEAD has no body.
+    assert_eq!(classes(&lake), [("read", 1, 10_400)]);
     let block = lake.send("PUT", "a?comp=block&blockid=QQ%3D%3D", &[], vec![7; 9 * MIB]);
     assert_eq!(block.await, "201");
     assert_eq!(units(BillingClass::Write), 3);

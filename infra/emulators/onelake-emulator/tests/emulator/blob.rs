@@ -33,10 +33,8 @@ async fn a_blob_is_put_read_and_deleted() {
         assert_eq!(read.header(name), value, "{name}");
     }
     let head = lake.head("a/b.txt").await;
-    assert_eq!(
-        (head.status, head.header("content-length"), head.text()),
-        (200, "5", "")
-    );
+    assert_eq!((head.status, head.text()), (200, ""));
+    assert_eq!(head.header("content-length"), "5");
     assert_eq!(lake.delete("a/b.txt").await, "202");
     let gone = lake.get("a/b.txt").await;
     assert_eq!(gone, "404 BlobNotFound");
@@ -96,10 +94,8 @@ async fn ranges_of_a_blob_are_read() {
         let part = lake.send("GET", "a", &[(name, range)], "").await;
         assert_eq!((part.status, part.text()), (206, text));
         let length = text.len().to_string();
-        assert_eq!(
-            part.headers(["content-range", "content-length"]),
-            [content_range, &length]
-        );
+        let names = ["content-range", "content-length"];
+        assert_eq!(part.headers(names), [content_range, &length]);
     }
     let beyond = lake.send("GET", "a", &[("Range", "bytes=10-")], "").await;
     assert_eq!(beyond, "416 InvalidRange");
@@ -147,10 +143,8 @@ async fn a_blob_is_copied_with_its_properties() {
     assert_eq!((copied.status, copied.header("x-ms-copy-status")), (202, "success"));
     let read = lake.get("to").await;
     assert_eq!(read.text(), "abc");
-    assert_eq!(
-        read.headers(["x-ms-meta-colour", "content-type"]),
-        ["red", "text/plain"]
-    );
+    let names = ["x-ms-meta-colour", "content-type"];
+    assert_eq!(read.headers(names), ["red", "text/plain"]);
     assert_eq!(copy(&source, NEW).await, "409 BlobAlreadyExists");
     let metadata = ("x-ms-meta-size", "10");
     assert_eq!(copy(&source, metadata).await, "202");
