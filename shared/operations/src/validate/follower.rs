@@ -79,7 +79,7 @@ impl Follower {
             trace: TraceContext::new(),
         };
         let delivery = Delivery::new(settings.cluster_of_events())?;
-        Ok(delivery.send(&[outgoing]).await?)
+        delivery.send(&[outgoing]).await
     }
 
     /// Waits until everything is there, in the order in which it happens.
