@@ -15,6 +15,7 @@ import {
   logsType
   networkType
   scalerAuthenticationType
+  schedulesType
   servicePrincipalType
   stageSizeType
   stageType
@@ -147,6 +148,9 @@ param logs logsType = { retentionDays: 30, dailyQuotaGb: 1 }
 @description('Who is told, and when.')
 param alerts alertsType = { emails: [], deadLettersWarning: 5, deadLettersCritical: 10, lagMinutes: 15 }
 
+@description('When the jobs run, in UTC. An empty schedule turns its job off.')
+param schedules schedulesType = { maintain: '15 1 * * *', reconcile: '30 4 * * *', lag: '*/15 * * * *' }
+
 // ----------------------------------------------------------------------------------------------------------- the topology
 
 var topology topologyType = loadJsonContent('topology.json')
@@ -155,6 +159,45 @@ var topics topicType[] = topology.topics
 
 func namesOf(topics topicType[], role string) string[] =>
   map(filter(topics, topic => topic.role == role), topic => topic.name)
+
+// The jobs: commands of the operator's program. Each timeout is shorter than the interval between two executions.
+var jobs = [
+  {
+    name: 'maintain'
+    schedule: schedules.maintain
+    arguments: ['maintain', '--max-minutes', '30', '--json']
+    cores: '1.0'
+    memory: '2Gi'
+    timeoutSeconds: 2700
+    // It continues where it ended.
+    retries: 1
+    readsTopics: false
+    usesLake: true
+  }
+  {
+    name: 'reconcile'
+    schedule: schedules.reconcile
+    arguments: ['reconcile', '--yesterday', '--record', '--json']
+    cores: '0.5'
+    memory: '1Gi'
+    timeoutSeconds: 1800
+    // What is missing is still missing a minute later.
+    retries: 0
+    readsTopics: true
+    usesLake: true
+  }
+  {
+    name: 'lag'
+    schedule: schedules.lag
+    arguments: ['topics', 'lag', '--oldest', '--json']
+    cores: '0.25'
+    memory: '0.5Gi'
+    timeoutSeconds: 300
+    retries: 0
+    readsTopics: true
+    usesLake: false
+  }
+]
 
 // -------------------------------------------------------------------------------------------------------------- the names
 
@@ -186,10 +229,11 @@ var lakehouse = 'abfss://${fabric.workspaceId}@onelake.dfs.fabric.microsoft.com/
 
 // ---------------------------------------------------------------------------------------------------------- the identities
 
-// Each stage is somebody of its own: it reads its topics, writes its topics, and nothing else.
+// Each stage is somebody of its own: it reads its topics, writes its topics, and nothing else. And so is each job; theirs
+// come after those of the stages.
 resource identities 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = [
-  for stage in stages: {
-    name: 'id-${base}-${stage.name}'
+  for name in concat(map(stages, stage => stage.name), map(jobs, job => job.name)): {
+    name: 'id-${base}-${name}'
     location: location
     tags: everyTag
   }
@@ -223,6 +267,12 @@ module hubs 'modules/event-hubs.bicep' = {
     stages: stages
     identityIds: [for i in range(0, length(stages)): identities[i].id]
     principalIds: [for i in range(0, length(stages)): identities[i].properties.principalId]
+    readers: [
+      for i in filter(range(0, length(jobs)), i => jobs[i].readsTopics): {
+        identityId: identities[length(stages) + i].id
+        principalId: identities[length(stages) + i].properties.principalId
+      }
+    ]
     access: access
     allowsKeys: scalerAuthentication == 'sas'
     publicAccess: !privateNetworking
@@ -428,12 +478,20 @@ var everyVariable = {
 // Where each table is, for the stages that write it. A lakehouse with schemas, which is the default of a new one, finds a
 // table only below a schema: https://learn.microsoft.com/fabric/data-engineering/create-lakehouse
 var schema = fabric.?schema ?? 'dbo'
+var files = '${lakehouse}/Files/xact'
 var tables = empty(schema) ? '${lakehouse}/Tables' : '${lakehouse}/Tables/${schema}'
 var tableVariables = {
   xact_events: { DELTA_EVENTS_TABLE_PATH: '${tables}/xact_events' }
   xact_attachments: { DELTA_INVENTORY_TABLE_PATH: '${tables}/xact_attachments' }
   xact_attachments_failed: { DELTA_FAILED_TABLE_PATH: '${tables}/xact_attachments_failed' }
 }
+
+var lakeVariables = union(
+  { ONELAKE_BASE_PATH: files, DELTA_RECONCILIATION_TABLE_PATH: '${tables}/xact_reconciliation' },
+  tableVariables.xact_events,
+  tableVariables.xact_attachments,
+  tableVariables.xact_attachments_failed
+)
 
 func concurrencyVariable(stage stageType) tagsType =>
   stage.name == 'download'
@@ -462,11 +520,7 @@ module handlers 'modules/handler.bicep' = [
       )
       variables: reduce(
         map(stage.tables, table => tableVariables[table]),
-        union(
-          everyVariable,
-          concurrencyVariable(stage),
-          stage.files ? { ONELAKE_BASE_PATH: '${lakehouse}/Files/xact' } : {}
-        ),
+        union(everyVariable, concurrencyVariable(stage), stage.files ? { ONELAKE_BASE_PATH: files } : {}),
         (all, one) => union(all, one)
       )
       cacheStorageName: names.cacheShare
@@ -476,6 +530,31 @@ module handlers 'modules/handler.bicep' = [
     // Before its identity may read and write, a handler only waits; before the registry and the secrets may be read, the
     // app cannot be made.
     dependsOn: [appEnvironment, hubs, registry, scalerCredentials, privateEndpoints]
+  }
+]
+
+module scheduled 'modules/job.bicep' = [
+  for (job, i) in jobs: if (deployApps && !empty(job.schedule)) {
+    params: {
+      name: 'caj-${base}-${job.name}'
+      location: location
+      environmentId: resourceId('Microsoft.App/managedEnvironments', names.environment)
+      schedule: job.schedule
+      arguments: job.arguments
+      cores: job.cores
+      memory: job.memory
+      timeoutSeconds: job.timeoutSeconds
+      retries: job.retries
+      image: '${registryServer}/${imageRepository}/pipeline:${imageTag}'
+      registryServer: registryServer
+      identityId: identities[length(stages) + i].id
+      identityClientId: identities[length(stages) + i].properties.clientId
+      platformIdentityId: platform.id
+      // Without the collector: a job's metrics would wake it, and nothing reads them.
+      variables: union(everyVariable, { OTEL_EXPORTER_OTLP_ENDPOINT: '' }, job.usesLake ? lakeVariables : {})
+      tags: union(everyTag, { job: job.name })
+    }
+    dependsOn: [appEnvironment, hubs, registry, privateEndpoints]
   }
 ]
 
@@ -503,7 +582,10 @@ module warnings 'modules/alerts.bicep' = {
 
 // ------------------------------------------------------------------------------------------------------------- what is left
 
-var lakeWriters = filter(range(0, length(stages)), i => stages[i].files || !empty(stages[i].tables))
+var lakeWriters = concat(
+  filter(range(0, length(stages)), i => stages[i].files || !empty(stages[i].tables)),
+  map(filter(range(0, length(jobs)), i => jobs[i].usesLake), i => length(stages) + i)
+)
 
 @description('Host and port of the Event Hubs namespace, as Kafka clients want it.')
 output bootstrapServers string = bootstrapServers
@@ -511,8 +593,10 @@ output bootstrapServers string = bootstrapServers
 @description('Host name of the registry. Log on: `az acr login --name <the part before the first dot>`.')
 output registryServer string = registry.outputs.loginServer
 
-@description('The images that the apps run: push these.')
-output images string[] = [for stage in stages: '${registryServer}/${imageRepository}/${stage.name}:${imageTag}']
+@description('The images that the apps and jobs run: push these.')
+output images string[] = [
+  for name in concat(map(stages, stage => stage.name), ['pipeline']): '${registryServer}/${imageRepository}/${name}:${imageTag}'
+]
 
 @description('The container apps.')
 output apps string[] = [for stage in stages: 'ca-${base}-${stage.name}']

@@ -309,7 +309,7 @@ var logAlerts = [
     // (https://github.com/microsoft/azure-container-apps/issues/467). ManuallyStopped is the end of a scale-in or a rollout.
     query: '''
       ContainerAppSystemLogs
-      | where Reason == "ContainerTerminated" and Log !has "ManuallyStopped"
+      | where JobName == "" and Reason == "ContainerTerminated" and Log !has "ManuallyStopped"
       | summarize restarts = count(), arg_max(TimeGenerated, Log) by ContainerAppName
       | where restarts >= 3
     '''
@@ -345,6 +345,45 @@ var logAlerts = [
     '''
     frequency: 'PT15M'
     window: 'PT1H'
+    points: 1
+    failing: 1
+  }
+  {
+    name: 'overdue'
+    description: 'A record has waited for its stage for more than 30 minutes: the stage is not woken, makes no progress or is behind. `xact-pipeline topics lag --oldest` shows it.'
+    severity: 1
+    // The answer of the job `lag`, one line. A task in a retry topic is held until it is due, 40 minutes at most.
+    query: '''
+      ContainerAppConsoleLogs
+      | where JobName endswith "-lag" and Log has "oldest_unfinished"
+      | summarize arg_max(TimeGenerated, Log) by JobName
+      | extend answer = parse_json(Log)
+      | mv-expand entry = answer.groups
+      | extend ContainerAppName = tostring(entry.stage), topic = tostring(entry.topic), records = tostring(entry.lag)
+      | extend oldest = todatetime(tostring(entry.oldest_unfinished))
+      | where oldest < TimeGenerated - 30m and (topic !has "retry" or oldest < TimeGenerated - 70m)
+      | project TimeGenerated, ContainerAppName, topic, records, oldest
+    '''
+    frequency: 'PT5M'
+    window: 'PT30M'
+    points: 1
+    failing: 1
+  }
+  {
+    name: 'job-failed'
+    description: 'A job failed: it found something wrong, ended with an error, or did not end in time. Its log has the reason.'
+    severity: 2
+    // https://azureossd.github.io/2023/10/30/Troubleshooting-failed-job-executions-on-Container-App-Jobs
+    // Not the metric Executions: the values of its dimension `state` are not documented
+    // (https://learn.microsoft.com/azure/azure-monitor/reference/supported-metrics/microsoft-app-jobs-metrics).
+    query: '''
+      ContainerAppSystemLogs
+      | where Reason in ("BackoffLimitExceeded", "DeadlineExceeded")
+      | extend ContainerAppName = JobName
+      | summarize executions = count(), arg_max(TimeGenerated, Reason, Log) by ContainerAppName
+    '''
+    frequency: 'PT5M'
+    window: 'PT30M'
     points: 1
     failing: 1
   }

@@ -28,6 +28,9 @@ param identityIds string[]
 @description('Object ids of the stages\' identities, in the order of the stages.')
 param principalIds string[]
 
+@description('Who reads every topic: the jobs.')
+param readers { identityId: string, principalId: string }[]
+
 @description('Who else may send or operate.')
 param access accessType[]
 
@@ -123,6 +126,18 @@ resource stageRoles 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
       principalId: principalIds[grant.stage]
       principalType: 'ServicePrincipal'
       roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', grant.role)
+    }
+  }
+]
+
+resource readerRoles 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for reader in readers: {
+    scope: namespace
+    name: guid(namespace.id, reader.identityId, roles.receive)
+    properties: {
+      principalId: reader.principalId
+      principalType: 'ServicePrincipal'
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.receive)
     }
   }
 ]
