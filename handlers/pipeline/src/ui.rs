@@ -11,7 +11,7 @@ pub(crate) mod text;
 pub(crate) use table::Table;
 
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 
@@ -42,10 +42,13 @@ pub(crate) fn error_line(text: impl Display) {
     eprintln!("{text}");
 }
 
-/// Prints an answer as indented JSON.
+/// Prints an answer as JSON: indented on a terminal, else as one line, since the log of a container keeps lines.
 pub(crate) fn json(answer: &impl Serialize) -> Result<(), serde_json::Error> {
-    println!("{}", serde_json::to_string_pretty(answer)?);
-    Ok(())
+    if io::stdout().is_terminal() {
+        println!("{}", serde_json::to_string_pretty(answer)?);
+        return Ok(());
+    }
+    json_line(answer)
 }
 
 /// Prints an answer as one line of JSON.

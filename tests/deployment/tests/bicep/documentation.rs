@@ -131,12 +131,15 @@ fn the_outputs_contain_the_commands_that_grant_access_to_onelake() {
     let outputs = &Variant::Prod.snapshot().document["outputs"];
     for name in ["grantOneLake", "grantOneLakeByHand"] {
         let commands = text(&outputs[name]);
-        // Only the stages that write to OneLake.
+        // Only the stages and jobs that write to OneLake.
         for (stage, writes) in [
             ("upload", true),
             ("event-writer", true),
             ("result-processor", true),
             ("download", false),
+            ("maintain", true),
+            ("reconcile", true),
+            ("lag", false),
         ] {
             let identity = format!("/id-xact-prod-{stage}'");
             assert_eq!(commands.contains(&identity), writes, "{name}: {stage}");

@@ -1,6 +1,6 @@
 //! Runs the queries of the log alerts over recorded rows: the part of Kusto that they use.
 //!
-//! Operators: `let`, `where`, `extend`, `project`, `distinct`, `summarize` with `count`, `arg_max` and `take_any`, `join` with
+//! Operators: `let`, `where`, `extend`, `project`, `distinct`, `mv-expand` of one array, `summarize` with `count`, `arg_max` and `take_any`, `join` with
 //! `kind=inner` and `kind=leftanti` on one column. [`expression`] has the scalar part. Anything else is an error, and so is
 //! a column that does not exist.
 
@@ -60,6 +60,7 @@ fn pipeline(tokens: &mut Tokens, known: &Tables, now: i64) -> Result<Table> {
             "extend" => extend(table, tokens, now)?,
             "project" => project(&table, tokens, now)?,
             "distinct" => distinct(&table, tokens)?,
+            "mv" => expand(&table, tokens, now)?,
             "summarize" => summarize(&table, tokens, now)?,
             "join" => join(&table, tokens, known)?,
             other => return Err(format!("operator {other}")),
@@ -127,6 +128,30 @@ fn project(table: &Table, tokens: &mut Tokens, now: i64) -> Result<Table> {
         projected.rows.push(values.collect::<Result<Row>>()?);
     }
     Ok(projected)
+}
+
+/// `mv-expand name = expression`: one row for each element of an array.
+fn expand(table: &Table, tokens: &mut Tokens, now: i64) -> Result<Table> {
+    tokens.expect("-")?;
+    tokens.expect("expand")?;
+    let (name, expression) = named(tokens)?.remove(0);
+    expression.check(&table.columns)?;
+    let mut expanded = Table {
+        columns: table.columns.iter().chain([&name]).cloned().collect(),
+        rows: Vec::new(),
+    };
+    for row in &table.rows {
+        let Value::Dynamic(json) = expression.value(row, now)? else {
+            return Err(format!("{name} is not dynamic"));
+        };
+        let elements: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap_or_default();
+        for element in elements {
+            let mut row = row.clone();
+            row.insert(name.clone(), Value::Dynamic(element.to_string()));
+            expanded.rows.push(row);
+        }
+    }
+    Ok(expanded)
 }
 
 fn distinct(table: &Table, tokens: &mut Tokens) -> Result<Table> {

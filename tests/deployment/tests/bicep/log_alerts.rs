@@ -12,9 +12,17 @@ use crate::cli::root;
 use crate::kusto::{self, Row, Table, Tables};
 use crate::snapshot::{Variant, list, text};
 
-const CONSOLE: [&str; 4] = ["ContainerAppName", "ContainerGroupName", "RevisionName", "Log"];
-const SYSTEM: [&str; 6] = [
+// https://learn.microsoft.com/azure/azure-monitor/reference/tables/containerappconsolelogs and …/containerappsystemlogs
+const CONSOLE: [&str; 5] = [
     "ContainerAppName",
+    "JobName",
+    "ContainerGroupName",
+    "RevisionName",
+    "Log",
+];
+const SYSTEM: [&str; 7] = [
+    "ContainerAppName",
+    "JobName",
     "RevisionName",
     "ReplicaName",
     "EventSource",
@@ -142,7 +150,8 @@ fn tables(case: &Value, day: &str) -> Tables {
             let mut row: Row = table
                 .columns
                 .iter()
-                .map(|name| (name.clone(), kusto::Value::Null))
+                // A text is empty, never null.
+                .map(|name| (name.clone(), kusto::Value::Text(String::new())))
                 .collect();
             for (name, value) in recorded["row"].as_object().unwrap() {
                 // The log of a handler is one object in a line.
@@ -196,7 +205,7 @@ fn every_log_alert_fires_and_resolves_as_recorded() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-    assert_eq!(rules.len(), 6, "a log alert without recorded rows");
+    assert_eq!(rules.len(), 8, "a log alert without recorded rows");
 }
 
 /// With the former settings neither alert could fire.
@@ -210,6 +219,28 @@ fn a_rule_of_several_points_without_a_time_is_rejected() {
     assert!(rule.evaluate(&tables, 0).unwrap_err().contains("datetime column"));
     rule.query = rule.query.replace("Reason endswith", "Reason_s endswith");
     assert_eq!(rule.evaluate(&tables, 0), Err("column Reason_s".to_owned()));
+}
+
+/// Each line of a container's log is a row, so the watchdog's answer must be one line: `ui::json` prints it indented on a
+/// terminal only.
+#[test]
+fn the_watchdog_prints_the_fields_that_its_alert_reads() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
+    let lag = read("shared/operations/src/topics.rs");
+    let query = &rules()["overdue"].query;
+    for field in ["groups", "stage", "topic", "lag", "oldest_unfinished"] {
+        assert!(
+            lag.contains(&format!("pub {field}:")) && query.contains(field),
+            "{field}"
+        );
+    }
+    assert!(read("handlers/pipeline/src/ui.rs").contains("io::stdout().is_terminal()"));
+    // Longer than a task of the last retry topic is held.
+    let longest = xact_contracts::topology::DEFAULT_RETRY_DELAYS
+        .into_iter()
+        .max()
+        .unwrap();
+    assert!(query.contains(&format!("{}m", longest / 60 + 30)), "{query}");
 }
 
 #[test]

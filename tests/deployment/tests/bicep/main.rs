@@ -8,6 +8,7 @@ mod cli;
 mod documentation;
 mod grant_onelake;
 mod hubs;
+mod jobs;
 mod kusto;
 mod log_alerts;
 mod network;

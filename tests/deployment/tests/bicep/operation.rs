@@ -39,6 +39,7 @@ fn every_resource_is_tagged() {
 fn names_have_the_prefix_of_their_type_and_a_valid_length() {
     let rules = [
         ("Microsoft.App/containerApps", "ca-xact-", 32),
+        ("Microsoft.App/jobs", "caj-xact-", 32),
         ("Microsoft.App/managedEnvironments", "cae-xact-", 60),
         ("Microsoft.ContainerRegistry/registries", "crxact", 50),
         ("Microsoft.EventHub/namespaces", "evhns-xact-", 50),

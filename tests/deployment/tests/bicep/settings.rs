@@ -9,7 +9,7 @@ use crate::snapshot::{Variant, list, text};
 use xact_contracts::topology::{DEFAULT_RETRY_DELAYS, Groups, STAGES, Topics};
 
 /// Returns the variables of `.env.example` with their defaults; another test compares that file with the code.
-fn known_variables() -> BTreeMap<String, String> {
+pub(crate) fn known_variables() -> BTreeMap<String, String> {
     let text = std::fs::read_to_string(root().join(".env.example")).unwrap();
     text.lines()
         .filter_map(|line| line.strip_prefix('#')?.split_once('='))
@@ -18,13 +18,13 @@ fn known_variables() -> BTreeMap<String, String> {
         .collect()
 }
 
-fn container(app: &Value) -> &Value {
+pub(crate) fn container(app: &Value) -> &Value {
     let containers = list(&app["properties"]["template"]["containers"]);
     assert_eq!(containers.len(), 1);
     &containers[0]
 }
 
-fn variables(app: &Value) -> BTreeMap<&str, &str> {
+pub(crate) fn variables(app: &Value) -> BTreeMap<&str, &str> {
     let list = list(&container(app)["env"]);
     let variables: BTreeMap<&str, &str> = list
         .iter()

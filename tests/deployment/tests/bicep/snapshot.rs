@@ -25,7 +25,7 @@ pub(crate) enum Variant {
     /// Production in an existing network, with the DNS zones of another subscription.
     Hub,
     /// Development with parameters that no other variant sets: a lakehouse without schemas, no Application Insights, the
-    /// second key of the share, another name of the vault.
+    /// second key of the share, another name of the vault, other schedules.
     Changed,
 }
 
@@ -112,7 +112,8 @@ impl Variant {
                 .variable("XACT_FABRIC_SCHEMA", "")
                 .parameter("applicationInsights", "false")
                 .parameter("cache", "{ sizeGiB: 50, sku: 'Standard_LRS', accountKey: 'key2' }")
-                .parameter("vaultNameSalt", "'again'"),
+                .parameter("vaultNameSalt", "'again'")
+                .parameter("schedules", "{ maintain: '0 3 * * *', reconcile: '', lag: '*/10 * * * *' }"),
         }
     }
 

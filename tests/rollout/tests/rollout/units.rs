@@ -1,4 +1,4 @@
-//! The systemd unit: properties that `systemd-analyze verify` (run by `tests/run`) cannot check.
+//! The systemd units: properties that `systemd-analyze verify` (run by `tests/run`) cannot check.
 
 use crate::{text, variables};
 
@@ -52,4 +52,42 @@ fn every_folder_is_below_the_state_directory() {
     assert!(folders.contains(&"xact-pipeline/cache"));
     assert_eq!(values("ProtectSystem"), ["strict"]);
     assert!(values("ReadWritePaths").is_empty());
+}
+
+/// The jobs run the commands that Container Apps jobs run, with the restrictions of the workers.
+#[test]
+fn the_jobs_run_the_commands_of_the_deployment() {
+    let job = text("infra/systemd/xact-pipeline-job@.service");
+    let bicep = text("bicep/main.bicep");
+    for name in ["maintain", "reconcile", "lag"] {
+        let start = format!("Environment=\"{name}=");
+        let command = job
+            .lines()
+            .find_map(|line| line.strip_prefix(&start)?.strip_suffix('"'));
+        let words: Vec<String> = command.unwrap().split(' ').map(|word| format!("'{word}'")).collect();
+        assert!(bicep.contains(&format!("arguments: [{}]", words.join(", "))), "{name}");
+        let timer = text(&format!("infra/systemd/xact-pipeline-job@{name}.timer"));
+        // As the schedules of the deployment.
+        let calendar = timer.lines().find_map(|line| line.strip_prefix("OnCalendar=*-*-* "));
+        let cron = match calendar
+            .unwrap()
+            .trim_end_matches(" UTC")
+            .split(':')
+            .collect::<Vec<_>>()[..]
+        {
+            ["*", every, _] => every.replace("00/", "*/") + " * * * *",
+            [hour, minute, _] => format!("{minute} {} * * *", hour.trim_start_matches('0')),
+            _ => panic!("{timer}"),
+        };
+        assert!(bicep.contains(&format!("{name}: '{cron}'")), "{name}: {cron}");
+    }
+    let restrictions = |unit: &str| -> Vec<String> {
+        let (_, rest) = unit.split_once("\nNoNewPrivileges=").unwrap();
+        let lines = rest.lines().take_while(|line| !line.starts_with('['));
+        lines
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+            .map(str::to_owned)
+            .collect()
+    };
+    assert_eq!(restrictions(&job), restrictions(&text(UNIT)));
 }

@@ -1,5 +1,5 @@
 //! Scalar expressions: `and`, `or`, comparisons, `in`, `has`, `!has`, `has_any`, `endswith`, time minus duration, paths into
-//! dynamic values, and the functions `ago`, `bin`, `parse_json` and `tostring`.
+//! dynamic values, and the functions `ago`, `bin`, `parse_json`, `todatetime` and `tostring`.
 
 use std::collections::BTreeSet;
 
@@ -159,6 +159,9 @@ fn call(function: &str, arguments: &[Value], now: i64) -> Result<Value> {
         ("ago", [Value::Span(seconds)]) => Value::Time(now - seconds),
         ("bin", [Value::Time(time), Value::Span(seconds)]) => Value::Time(time - time.rem_euclid(*seconds)),
         ("parse_json", [Value::Text(json)]) => Value::Dynamic(json.clone()),
+        ("todatetime", [Value::Text(text)]) => text
+            .parse::<jiff::Timestamp>()
+            .map_or(Value::Null, |time| Value::Time(time.as_second())),
         ("tostring", [Value::Dynamic(json)]) => Value::Text(match serde_json::from_str(json) {
             Ok(serde_json::Value::String(text)) => text,
             Ok(serde_json::Value::Null) | Err(_) => String::new(),
@@ -171,6 +174,9 @@ fn call(function: &str, arguments: &[Value], now: i64) -> Result<Value> {
 fn compare(operator: &str, left: Value, right: Value) -> Result<Value> {
     if let ("-", Value::Time(time), Value::Span(seconds)) = (operator, &left, &right) {
         return Ok(Value::Time(time - seconds));
+    }
+    if [&left, &right].contains(&&Value::Null) {
+        return Ok(Value::Bool(false));
     }
     if std::mem::discriminant(&left) != std::mem::discriminant(&right) {
         return Err(format!("{left:?} {operator} {right:?}"));
