@@ -287,7 +287,7 @@ fn the_test_subscription_is_opted_into_and_left_empty() {
         "--name third",
         "infra/rollout wait",
         "uses: azure/login@",
-        "xact-pipeline check --deep",
+        "xact-pipeline check",
         "xact-pipeline validate",
         "if: always()",
         "az group delete",
