@@ -4,7 +4,7 @@ Neither reader shares code with the pipeline's tests. On the way it checks what 
 libraries see the same rows; columns, their order and types, and the partition column are as documented; each key is
 there once. A broken promise ends it with a message on stderr and exit code 1.
 
-    read_tables.py --events PATH --attachments PATH --failed PATH [--allow-missing] [--allow-duplicates]
+    read_tables.py --events PATH --attachments PATH --failed PATH --reconciliation PATH [--allow-missing] [--allow-duplicates]
 """
 
 import argparse
@@ -68,6 +68,21 @@ TABLES = {
             date="event_date",
         ),
         key=["media_id", "replay_count"],
+    ),
+    "xact_reconciliation": Table(
+        columns(
+            string="reconciliation_id",
+            date="event_date",
+            timestamp="checked_at",
+            long="""
+                events events_waiting events_by_table_alone attachments completed failed waiting missing duplicate
+                unreadable unlisted
+            """,
+            boolean="well",
+            double="cu_seconds",
+            string_="program_version",
+        ),
+        key=["reconciliation_id"],
     ),
 }
 
@@ -137,10 +152,16 @@ def main() -> None:
     parser.add_argument("--events", required=True, metavar="PATH")
     parser.add_argument("--attachments", required=True, metavar="PATH")
     parser.add_argument("--failed", required=True, metavar="PATH")
+    parser.add_argument("--reconciliation", required=True, metavar="PATH")
     parser.add_argument("--allow-missing", action="store_true", help="a table that does not exist has no rows")
     parser.add_argument("--allow-duplicates", action="store_true", help="keys that come twice are the caller's to count")
     given = parser.parse_args()
-    paths = {"xact_events": given.events, "xact_attachments": given.attachments, "xact_attachments_failed": given.failed}
+    paths = {
+        "xact_events": given.events,
+        "xact_attachments": given.attachments,
+        "xact_attachments_failed": given.failed,
+        "xact_reconciliation": given.reconciliation,
+    }
     rows = {name: read(name, path, given.allow_missing, given.allow_duplicates) for name, path in paths.items()}
     json.dump(rows, sys.stdout, default=text)
 

@@ -45,6 +45,10 @@ impl Dev {
             ("DELTA_EVENTS_TABLE_PATH", place("lake/Tables/xact_events")),
             ("DELTA_INVENTORY_TABLE_PATH", place("lake/Tables/xact_attachments")),
             ("DELTA_FAILED_TABLE_PATH", place("lake/Tables/xact_attachments_failed")),
+            (
+                "DELTA_RECONCILIATION_TABLE_PATH",
+                place("lake/Tables/xact_reconciliation"),
+            ),
             ("CACHE_DIR", place("cache")),
             ("AUDIT_LOG_PATH", place("audit.jsonl")),
             // Short waits, for interactive use.

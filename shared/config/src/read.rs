@@ -52,6 +52,7 @@ fn settings(reader: &mut Reader<'_>) -> Settings {
         events_table: reader.get(&DELTA_EVENTS_TABLE_PATH),
         attachments_table: reader.get(&DELTA_INVENTORY_TABLE_PATH),
         failed_table: reader.get(&DELTA_FAILED_TABLE_PATH),
+        reconciliation_table: reader.get(&DELTA_RECONCILIATION_TABLE_PATH),
         event_batch: batch(reader, &EVENT_BATCH_SIZE, &EVENT_BATCH_SECONDS),
         result_batch: batch(reader, &RESULT_BATCH_SIZE, &RESULT_BATCH_SECONDS),
         download_concurrency: reader.get(&DOWNLOAD_CONCURRENCY),

@@ -38,6 +38,8 @@ pub struct Settings {
     pub attachments_table: String,
     /// `DELTA_FAILED_TABLE_PATH`.
     pub failed_table: String,
+    /// `DELTA_RECONCILIATION_TABLE_PATH`.
+    pub reconciliation_table: String,
     /// Rows of `xact_events` per commit.
     pub event_batch: BatchSettings,
     /// Results per commit.
@@ -155,6 +157,7 @@ impl Settings {
             &self.events_table,
             &self.attachments_table,
             &self.failed_table,
+            &self.reconciliation_table,
         ];
         places.iter().any(|place| {
             place

@@ -81,6 +81,8 @@ variables! {
     DELTA_INVENTORY_TABLE_PATH: String = text("");
     /// Table xact_attachments_failed.
     DELTA_FAILED_TABLE_PATH: String = text("");
+    /// Table xact_reconciliation, of reconcile --record alone.
+    DELTA_RECONCILIATION_TABLE_PATH: String = text("");
     /// Events per commit of xact_events, {range}.
     EVENT_BATCH_SIZE: usize = whole("2000", 1, 100_000);
     /// Longest wait for a batch of events, {range} seconds.

@@ -1,18 +1,24 @@
 //! Ids that make redelivery harmless.
 //!
-//! [`event_id`] and [`media_id`] are the unique keys of the tables. They are name-based UUIDs, so the same event or
+//! [`event_id`], [`media_id`] and [`reconciliation_id`] are the unique keys of the tables. They are name-based UUIDs, so the same event or
 //! attachment always has the same id. [`AppId`] names a partition as the tables' commits know it.
 
 use std::borrow::Borrow;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
+use jiff::Timestamp;
+use jiff::civil::Date;
 use uuid::Uuid;
+
+use crate::time;
 
 static EVENT_NAMESPACE: LazyLock<Uuid> =
     LazyLock::new(|| Uuid::new_v5(&Uuid::NAMESPACE_URL, b"http://nsmkdvPipe/event_id"));
 static MEDIA_NAMESPACE: LazyLock<Uuid> =
     LazyLock::new(|| Uuid::new_v5(&Uuid::NAMESPACE_URL, b"http://nsmkdvPipe/media_id"));
+static RECONCILIATION_NAMESPACE: LazyLock<Uuid> =
+    LazyLock::new(|| Uuid::new_v5(&Uuid::NAMESPACE_URL, b"http://nsmkdvPipe/reconciliation_id"));
 
 /// Returns the id of an event: the key of `xact_events`.
 #[must_use]
@@ -26,6 +32,13 @@ pub fn event_id(trace_id: &str) -> Uuid {
 #[must_use]
 pub fn media_id(trace_id: &str, attachment_url: &str) -> Uuid {
     Uuid::new_v5(&MEDIA_NAMESPACE, format!("{trace_id}:{attachment_url}").as_bytes())
+}
+
+/// Returns the id of one reconciliation of a date: the key of `xact_reconciliation`.
+#[must_use]
+pub fn reconciliation_id(date: Date, checked_at: Timestamp) -> Uuid {
+    let name = format!("{date}:{}", time::format(checked_at));
+    Uuid::new_v5(&RECONCILIATION_NAMESPACE, name.as_bytes())
 }
 
 /// A topic partition as read by one consumer group: `{group}:{topic}:{partition}`.
@@ -87,11 +100,16 @@ mod tests {
     }
 
     #[test]
-    fn ids_of_known_events_and_attachments() {
+    fn ids_of_known_events_attachments_and_reconciliations() {
         assert_eq!(event_id("test-001").to_string(), "33034601-4cde-5f33-b8b6-03dfba430b15");
         assert_eq!(
             media_id("test-001", "https://claimxperience.com/test.pdf").to_string(),
             "13bb61f0-41d1-548c-97c8-ebdee367da68"
+        );
+        let checked_at = "2025-01-01T03:00:00.5Z".parse().unwrap();
+        assert_eq!(
+            reconciliation_id(Date::constant(2024, 12, 31), checked_at).to_string(),
+            "7da4faee-1964-53aa-9722-14cdd0a2be7d"
         );
     }
 }

@@ -9,7 +9,7 @@
 //!
 //! The others:
 //!
-//! - `rows`: the rows of the three tables; `schema`, `features`: whether a table can be appended to
+//! - `rows`: the rows of the tables; `schema`, `features`: whether a table can be appended to
 //! - `maintain`: compaction, removal of rows, vacuum; `probe`: the preflight check
 //! - `restored`: detects that a table was restored to an earlier version
 //! - `store`, `onelake_store`, `log_cache`: the object store under a table
@@ -51,6 +51,6 @@ pub use maintain::remove::Removed;
 pub use maintain::vacuum::{VACUUM_RETENTION, Vacuum, Vacuumed};
 pub use options::TableOptions;
 pub use rows::row::{Key, Source, Sourced, TableRow};
-pub use rows::{AttachmentRow, EventRow, FailedRow};
+pub use rows::{AttachmentRow, EventRow, FailedRow, ReconciliationRow};
 pub use store::StoreWrapper;
 pub use table::Table;

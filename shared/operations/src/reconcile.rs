@@ -2,6 +2,7 @@
 //!
 //! - `topics`: the events that were sent, and the records that stages have not finished
 //! - `tables`: the rows
+//! - `record`: the rows of `xact_reconciliation`
 //! - `day`: all of one date, filled by these two; `expected`: its events; `verdict`: what is missing or duplicate
 //!
 //! An attachment must be a row of `xact_attachments` or `xact_attachments_failed`, or still be in a topic. Memory is that of
@@ -11,12 +12,14 @@ mod day;
 mod expected;
 mod range;
 mod reconciliation;
+mod record;
 mod tables;
 mod topics;
 mod verdict;
 
 pub use range::TimeRange;
-pub use reconciliation::{AttachmentCounts, Duplicate, EventCounts, Findings, Missing, Reconciliation};
+pub use reconciliation::{AttachmentCounts, Duplicate, EventCounts, Findings, Missing, Reconciliation, Recorded};
+pub use record::Record;
 
 use jiff::civil::Date;
 
@@ -26,23 +29,41 @@ use tables::Tables;
 use topics::FromTopics;
 use xact_config::Settings;
 
-/// Reconciles the events of a time range. The pipeline may run meanwhile.
+/// Reconciles the events of a time range, and adds what was found on each date to the record, if there is one. The pipeline
+/// may run meanwhile.
 ///
 /// # Errors
 /// When a topic or a table cannot be read.
-pub async fn reconcile(settings: &Settings, range: TimeRange) -> Result<Reconciliation, OperationError> {
+pub async fn reconcile(
+    settings: &Settings,
+    range: TimeRange,
+    mut record: Option<&mut Record>,
+) -> Result<Reconciliation, OperationError> {
     let tables = Tables::open(settings)?;
-    let findings = if range.first_date() == range.last_date() {
-        of_date(settings, &tables, range.first_date(), range, None).await?
-    } else {
-        of_dates(settings, &tables, range).await?
+    let mut all = Findings::default();
+    let mut add = |date: Date, findings: Findings| {
+        if let Some(record) = &mut record {
+            record.add(date, &findings);
+        }
+        all.add(findings);
     };
-    Ok(Reconciliation::new(range, findings))
+    if range.first_date() == range.last_date() {
+        let date = range.first_date();
+        add(date, of_date(settings, &tables, date, range, None).await?);
+    } else {
+        of_dates(settings, &tables, range, add).await?;
+    }
+    Ok(Reconciliation::new(range, all, tables.cu_seconds()))
 }
 
 /// Reconciles several dates. Reading the topics takes seconds and only some dates have records there, so the other dates are
 /// reconciled with the tables and one common reading of the dead letters.
-async fn of_dates(settings: &Settings, tables: &Tables, range: TimeRange) -> Result<Findings, OperationError> {
+async fn of_dates(
+    settings: &Settings,
+    tables: &Tables,
+    range: TimeRange,
+    mut add: impl FnMut(Date, Findings),
+) -> Result<(), OperationError> {
     let reading = {
         let settings = settings.clone();
         blocking(move || topics::dates(&settings, range))
@@ -50,7 +71,6 @@ async fn of_dates(settings: &Settings, tables: &Tables, range: TimeRange) -> Res
     let (in_topics, dead_letters) = reading.await?;
     let in_tables = tables.dates().await?;
     let dates = in_topics.union(&in_tables).copied();
-    let mut all = Findings::default();
     for date in dates.filter(|date| range.touches(*date)) {
         let by_tables = if in_topics.contains(&date) {
             None
@@ -62,9 +82,9 @@ async fn of_dates(settings: &Settings, tables: &Tables, range: TimeRange) -> Res
             // An event that arrived after the topics were read seems to lack what is still in them: read them again.
             None => of_date(settings, tables, date, range, None).await?,
         };
-        all.add(findings);
+        add(date, findings);
     }
-    Ok(all)
+    Ok(())
 }
 
 /// Reconciles a date with what the topics hold of it; `None`: they are read.

@@ -12,8 +12,7 @@ use crate::error::{OperationError, refuse};
 use crate::onelake_cost::OneLakeCost;
 use xact_config::Settings;
 use xact_contracts::ids::AppId;
-use xact_contracts::topology::{Stage, TopicRole};
-use xact_lake::{AttachmentRow, EventRow, FailedRow, Table, TableErrorKind, Vacuum};
+use xact_lake::{AttachmentRow, EventRow, FailedRow, ReconciliationRow, Table, TableErrorKind, Vacuum};
 use xact_table_sink::{Configured, table};
 
 /// Partitions per topic whose positions are asked for: more than the default, because partitions can be added.
@@ -27,6 +26,7 @@ pub enum Tables {
     Events,
     Attachments,
     Failed,
+    Reconciliation,
 }
 
 /// What to do with a table.
@@ -78,27 +78,31 @@ pub async fn maintain(
     let is_chosen = |table| tables == Tables::All || tables == table;
     let mut answers = Vec::new();
     if is_chosen(Tables::Events) {
-        answers.push(of::<EventRow>(settings, TopicRole::Raw, maintenance).await?);
+        answers.push(of::<EventRow>(settings, maintenance).await?);
     }
     if is_chosen(Tables::Attachments) {
-        answers.push(of::<AttachmentRow>(settings, TopicRole::Results, maintenance).await?);
+        answers.push(of::<AttachmentRow>(settings, maintenance).await?);
     }
     if is_chosen(Tables::Failed) {
-        answers.push(of::<FailedRow>(settings, TopicRole::Results, maintenance).await?);
+        answers.push(of::<FailedRow>(settings, maintenance).await?);
+    }
+    let is_asked_for = tables == Tables::Reconciliation;
+    if is_asked_for || (is_chosen(Tables::Reconciliation) && !settings.reconciliation_table.is_empty()) {
+        let answer = of::<ReconciliationRow>(settings, maintenance).await?;
+        // Among all tables it may be missing: only `reconcile --record` writes it.
+        if is_asked_for || !matches!(answer.outcome, TableOutcome::Missing { .. }) {
+            answers.push(answer);
+        }
     }
     Ok(answers)
 }
 
-async fn of<R: Configured>(
-    settings: &Settings,
-    role: TopicRole,
-    maintenance: Maintenance,
-) -> Result<TableAnswer, OperationError> {
+async fn of<R: Configured>(settings: &Settings, maintenance: Maintenance) -> Result<TableAnswer, OperationError> {
     let table = table::<R>(settings)?;
     let outcome = match maintenance {
         Maintenance::Info => match table.info().await? {
             Some(info) => {
-                let positions = table.positions(&app_ids(settings, R::STAGE, role)).await?;
+                let positions = table.positions(&app_ids::<R>(settings)).await?;
                 let state = TableState::new(&info, table.location().to_string(), positions);
                 Some(TableOutcome::State(state))
             }
@@ -157,8 +161,11 @@ async fn vacuum<R: Configured>(
     }))
 }
 
-/// Returns the application ids under which a table keeps the positions of a stage's partitions.
-fn app_ids(settings: &Settings, stage: Stage, role: TopicRole) -> Vec<AppId> {
+/// Returns the application ids under which a table keeps the positions of its stage's partitions.
+fn app_ids<R: Configured>(settings: &Settings) -> Vec<AppId> {
+    let Some((stage, role)) = R::SOURCE else {
+        return Vec::new();
+    };
     let group = settings.groups.of(stage);
     let mut app_ids = Vec::new();
     for topic in settings.topics.of(role) {

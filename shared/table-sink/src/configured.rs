@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use xact_config::Settings;
 use xact_contracts::redaction::redact_text;
-use xact_contracts::topology::Stage;
-use xact_lake::{AttachmentRow, Connection, EventRow, FailedRow, Location, Table, TableOptions, TableRow};
+use xact_contracts::topology::{Stage, TopicRole};
+use xact_lake::{
+    AttachmentRow, Connection, EventRow, FailedRow, Location, ReconciliationRow, Table, TableOptions, TableRow,
+};
 use xact_runtime::SetupError;
 use xact_telemetry::metrics::count_onelake;
 
@@ -14,8 +16,8 @@ pub trait Configured: TableRow {
     /// The environment variable of the setting.
     const VARIABLE: &str;
 
-    /// The stage that writes the rows.
-    const STAGE: Stage;
+    /// The stage that writes the rows, and the topic that it reads; `None` for rows of a command.
+    const SOURCE: Option<(Stage, TopicRole)>;
 
     /// Returns the value of the setting; empty if it is not set.
     fn path(settings: &Settings) -> &str;
@@ -23,7 +25,7 @@ pub trait Configured: TableRow {
 
 impl Configured for EventRow {
     const VARIABLE: &str = "DELTA_EVENTS_TABLE_PATH";
-    const STAGE: Stage = Stage::EventWriter;
+    const SOURCE: Option<(Stage, TopicRole)> = Some((Stage::EventWriter, TopicRole::Raw));
 
     fn path(settings: &Settings) -> &str {
         &settings.events_table
@@ -32,7 +34,7 @@ impl Configured for EventRow {
 
 impl Configured for AttachmentRow {
     const VARIABLE: &str = "DELTA_INVENTORY_TABLE_PATH";
-    const STAGE: Stage = Stage::ResultProcessor;
+    const SOURCE: Option<(Stage, TopicRole)> = Some((Stage::ResultProcessor, TopicRole::Results));
 
     fn path(settings: &Settings) -> &str {
         &settings.attachments_table
@@ -41,10 +43,19 @@ impl Configured for AttachmentRow {
 
 impl Configured for FailedRow {
     const VARIABLE: &str = "DELTA_FAILED_TABLE_PATH";
-    const STAGE: Stage = Stage::ResultProcessor;
+    const SOURCE: Option<(Stage, TopicRole)> = Some((Stage::ResultProcessor, TopicRole::Results));
 
     fn path(settings: &Settings) -> &str {
         &settings.failed_table
+    }
+}
+
+impl Configured for ReconciliationRow {
+    const VARIABLE: &str = "DELTA_RECONCILIATION_TABLE_PATH";
+    const SOURCE: Option<(Stage, TopicRole)> = None;
+
+    fn path(settings: &Settings) -> &str {
+        &settings.reconciliation_table
     }
 }
 
@@ -53,13 +64,15 @@ impl Configured for FailedRow {
 pub enum OpenTableError {
     /// The setting is missing.
     #[error(
-        "{variable} is not set: set it to the location of table {table} (abfss://… or file:///…), or set ENABLE_DELTA_WRITES=false"
+        "{variable} is not set: set it to the location of table {table} (abfss://… or file:///…){otherwise}"
     )]
     NotSet {
         /// The environment variable.
         variable: &'static str,
         /// The name of the table.
         table: &'static str,
+        /// The alternative, if there is one.
+        otherwise: &'static str,
     },
     /// The setting is not a location, or there is no identity for OneLake.
     #[error("{variable}: {reason}")]
@@ -87,6 +100,7 @@ pub fn table<R: Configured>(settings: &Settings) -> Result<Table<R>, OpenTableEr
         return Err(OpenTableError::NotSet {
             variable,
             table: R::NAME,
+            otherwise: R::SOURCE.map_or("", |_| ", or set ENABLE_DELTA_WRITES=false"),
         });
     }
     let unusable = |reason: String| OpenTableError::Unusable {
@@ -94,11 +108,13 @@ pub fn table<R: Configured>(settings: &Settings) -> Result<Table<R>, OpenTableEr
         reason: redact_text(&reason),
     };
     let location = Location::parse(path).map_err(|error| unusable(error.to_string()))?;
-    let connection = Connection::to(&location, || settings.identity(), settings.ca_file())
+    let mut connection = Connection::to(&location, || settings.identity(), settings.ca_file())
         .map_err(|error| unusable(error.to_string()))?;
-    let connection = connection.observed(Arc::new(|operation, class, price| {
-        count_onelake(R::STAGE, R::NAME, operation, class, price);
-    }));
+    if let Some((stage, _)) = R::SOURCE {
+        connection = connection.observed(Arc::new(move |operation, class, price| {
+            count_onelake(stage, R::NAME, operation, class, price);
+        }));
+    }
     let options = TableOptions {
         connection,
         ..TableOptions::default()

@@ -1,4 +1,4 @@
-//! Reads the three Delta tables with two independent readers (`tests/read_tables.py`).
+//! Reads the Delta tables with two independent readers (`tests/read_tables.py`).
 
 use std::{ffi::OsString, path::Path};
 
@@ -16,10 +16,11 @@ pub struct Tables {
     pub attachments: Vec<Value>,
     /// The rows of `xact_attachments_failed`.
     pub failed: Vec<Value>,
+    /// The rows of `xact_reconciliation`.
+    pub reconciliation: Vec<Value>,
 }
 
-/// Reads `xact_events`, `xact_attachments` and `xact_attachments_failed` in `lake`, and checks on the way that deltalake
-/// and polars agree, that schema, column order and partition columns are as specified, and that every key occurs once.
+/// Reads the tables in `lake`, each in the folder of its name, and checks on the way that deltalake and polars agree, that schema, column order and partition columns are as specified, and that every key occurs once.
 /// A table that does not exist yet is empty.
 pub fn read(lake: &Path) -> Result<Tables> {
     run(lake, &[])
@@ -36,6 +37,7 @@ fn run(lake: &Path, further: &[&str]) -> Result<Tables> {
         ("--events", "xact_events"),
         ("--attachments", "xact_attachments"),
         ("--failed", "xact_attachments_failed"),
+        ("--reconciliation", "xact_reconciliation"),
     ] {
         args.extend([option.into(), lake.join(table).into_os_string()]);
     }
@@ -52,5 +54,6 @@ fn run(lake: &Path, further: &[&str]) -> Result<Tables> {
         events: rows("xact_events")?,
         attachments: rows("xact_attachments")?,
         failed: rows("xact_attachments_failed")?,
+        reconciliation: rows("xact_reconciliation")?,
     })
 }

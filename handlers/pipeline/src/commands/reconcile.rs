@@ -9,7 +9,7 @@ use crate::ui::{self, Table, or_dash};
 use xact_config::{Environment, Settings};
 use xact_contracts::time;
 use xact_operations::parse_time;
-use xact_operations::reconcile::{Findings, Missing, TimeRange, reconcile};
+use xact_operations::reconcile::{Findings, Missing, Record, Recorded, TimeRange, reconcile};
 
 /// Maximum number of rows of a table.
 const MAX_ROWS: usize = 100;
@@ -33,11 +33,17 @@ const MAX_ROWS: usize = 100;
 #[command(verbatim_doc_comment)]
 pub(crate) struct Reconcile {
     /// Events of this time or later, such as 2025-01-31 or 2025-01-31T08:00:00Z
-    #[arg(long, value_name = "T", value_parser = parse_time)]
-    from: Timestamp,
+    #[arg(long, value_name = "T", value_parser = parse_time, required_unless_present = "yesterday")]
+    from: Option<Timestamp>,
     /// Events before this time
-    #[arg(long, value_name = "T", value_parser = parse_time)]
-    to: Timestamp,
+    #[arg(long, value_name = "T", value_parser = parse_time, required_unless_present = "yesterday")]
+    to: Option<Timestamp>,
+    /// Events of the UTC date before today's, instead of --from and --to
+    #[arg(long, conflicts_with_all = ["from", "to"])]
+    yesterday: bool,
+    /// Append one row for each date, whatever was found, to the table at DELTA_RECONCILIATION_TABLE_PATH; whole dates only
+    #[arg(long)]
+    record: bool,
     /// One JSON object
     #[arg(long)]
     json: bool,
@@ -46,13 +52,27 @@ pub(crate) struct Reconcile {
 /// Reconciles the time range; exit 1 if anything is missing or duplicate.
 pub(crate) async fn run(environment: &Environment, arguments: Reconcile) -> CommandResult {
     let settings = Settings::from_environment(environment)?;
-    let range = TimeRange::new(arguments.from, arguments.to)?;
-    let reconciliation = reconcile(&settings, range).await?;
+    let now = Timestamp::now();
+    let range = match (arguments.from, arguments.to) {
+        (Some(from), Some(to)) => TimeRange::new(from, to)?,
+        _ => TimeRange::yesterday(now),
+    };
+    let mut record = arguments.record.then(|| Record::new(&settings, range, now)).transpose()?;
+    let mut reconciliation = reconcile(&settings, range, record.as_mut()).await?;
+    let recorded = match record {
+        Some(record) => record.append(&mut reconciliation).await,
+        None => Ok(()),
+    };
     if arguments.json {
         ui::json_line(&reconciliation)?;
     } else {
         print(&reconciliation.findings);
+        if let Some(Recorded { table, rows, .. }) = &reconciliation.recorded {
+            ui::line(format_args!("recorded in {table}: rows {rows}"));
+        }
     }
+    // What was found is printed also if it cannot be recorded.
+    recorded?;
     Ok(ExitStatus::from(reconciliation.well))
 }
 

@@ -1,8 +1,9 @@
-//! The rows of the three tables: columns, types and order are declared once, here.
+//! The rows of the tables: columns, types and order are declared once, here.
 //!
 //! - `xact_events`: one row for every readable event
 //! - `xact_attachments`: one row for every file in OneLake
 //! - `xact_attachments_failed`: one row for every final failure
+//! - `xact_reconciliation`: one row for every date that was reconciled, and each time that it was
 
 pub(crate) mod columns;
 pub(crate) mod row;
@@ -177,6 +178,56 @@ table_row! {
 
         fn key(&self) -> Key {
             Key::with_replay(&self.media_id, self.replay_count)
+        }
+    }
+}
+
+table_row! {
+    /// A row of `xact_reconciliation`. Of several rows of a date, the one with the latest `checked_at` counts.
+    pub struct ReconciliationRow {
+        /// The key: uuid5 of date and `checked_at`.
+        pub reconciliation_id: String,
+        /// The UTC date whose events were reconciled; the partition.
+        pub event_date: Date,
+        /// When the reconciliation began. Before the end of the date, its events were not complete.
+        pub checked_at: Timestamp,
+        /// Events of the date.
+        pub events: i64,
+        /// Of these: not written to `xact_events` yet.
+        pub events_waiting: i64,
+        /// Of these: known from their rows alone, because the raw topic no longer has them.
+        pub events_by_table_alone: i64,
+        /// Attachments of the events.
+        pub attachments: i64,
+        /// Of these: in `xact_attachments`.
+        pub completed: i64,
+        /// Of these: in `xact_attachments_failed`.
+        pub failed: i64,
+        /// Of these: still in a topic.
+        pub waiting: i64,
+        /// Attachments that are nowhere, and events without a row.
+        pub missing: i64,
+        /// Keys that a table has more than once, or both attachment tables have.
+        pub duplicate: i64,
+        /// Records on the raw topic that are not events, and events that were rejected as a whole.
+        pub unreadable: i64,
+        /// Events that have URLs outside their list of attachments.
+        pub unlisted: i64,
+        /// Whether nothing is missing, duplicate or unlisted.
+        pub well: bool,
+        /// What the reconciliation read from OneLake, without this row, in equal parts for its dates; `None` for a local lake.
+        pub cu_seconds: Option<f64>,
+        /// The version of the program.
+        pub program_version: String,
+    }
+
+    impl TableRow {
+        const NAME: &'static str = "xact_reconciliation";
+        const KEY_COLUMN: &'static str = "reconciliation_id";
+        const STATISTICS: &'static [&'static str] = &["reconciliation_id", "checked_at"];
+
+        fn key(&self) -> Key {
+            Key::new(&self.reconciliation_id)
         }
     }
 }

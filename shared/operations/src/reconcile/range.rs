@@ -1,11 +1,14 @@
 //! The time range of a reconciliation.
 
 use jiff::civil::Date;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, ToSpan};
 use serde::Serialize;
 
 use crate::error::{OperationError, refuse};
 use xact_contracts::time;
+
+/// The highest number of dates that are recorded at once: each is a data file.
+const MAX_DATES: usize = 366;
 
 /// A time range, without its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -29,6 +32,30 @@ impl TimeRange {
         }
     }
 
+    /// Returns the UTC date before that of a time.
+    #[must_use]
+    pub fn yesterday(now: Timestamp) -> Self {
+        let day = SignedDuration::from_hours(24);
+        let to = midnight(now);
+        Self { from: to - day, to }
+    }
+
+    /// Returns the dates of the range.
+    ///
+    /// # Errors
+    /// When the range is not of whole UTC dates, or of more than [`MAX_DATES`].
+    pub(super) fn whole_dates(self) -> Result<Vec<Date>, OperationError> {
+        if midnight(self.from) != self.from || midnight(self.to) != self.to {
+            return refuse("--record is for whole UTC dates: give --from and --to without a time, or --yesterday");
+        }
+        let dates = self.first_date().series(1.day());
+        let dates: Vec<Date> = dates.take_while(|date| *date <= self.last_date()).collect();
+        if dates.len() > MAX_DATES {
+            return refuse(format!("--record is for at most {MAX_DATES} dates: divide the range"));
+        }
+        Ok(dates)
+    }
+
     pub(super) fn contains(self, at: Timestamp) -> bool {
         (self.from..self.to).contains(&at)
     }
@@ -46,6 +73,11 @@ impl TimeRange {
     }
 }
 
+fn midnight(at: Timestamp) -> Timestamp {
+    let day = 24 * 60 * 60;
+    Timestamp::from_second(at.as_second().div_euclid(day) * day).unwrap_or(Timestamp::MIN)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,7 +86,7 @@ mod tests {
     fn a_range_touches_the_dates_of_its_events() {
         let touched = |from: &str, to: &str| {
             let range = TimeRange::new(from.parse().unwrap(), to.parse().unwrap()).unwrap();
-            let dates = Date::constant(2024, 12, 29).series(jiff::ToSpan::day(1)).take(5);
+            let dates = Date::constant(2024, 12, 29).series(1.day()).take(5);
             let touched = dates.filter(|date| range.touches(*date));
             touched.map(|date| date.to_string()).collect::<Vec<_>>()
         };
@@ -64,5 +96,26 @@ mod tests {
         assert_eq!(both, ["2024-12-31", "2025-01-01"]);
         let at = Timestamp::UNIX_EPOCH;
         assert!(TimeRange::new(at, at).is_err());
+    }
+    #[test]
+    fn only_whole_dates_are_recorded() {
+        let recorded = |from: &str, to: &str| {
+            let range = TimeRange::new(from.parse().unwrap(), to.parse().unwrap()).unwrap();
+            range.whole_dates().map(|dates| dates.len()).map_err(|error| error.to_string())
+        };
+        let midnight = "2025-01-01T00:00:00Z";
+        assert_eq!(recorded("2024-12-30T00:00:00Z", midnight), Ok(2));
+        assert_eq!(recorded("2024-01-01T00:00:00Z", midnight), Ok(366));
+        for (from, to, said) in [
+            ("2024-12-31T00:00:01Z", midnight, "whole UTC dates"),
+            (midnight, "2025-01-01T23:59:59Z", "whole UTC dates"),
+            ("2023-12-31T00:00:00Z", midnight, "at most 366 dates"),
+        ] {
+            assert!(recorded(from, to).unwrap_err().contains(said), "{from} to {to}");
+        }
+        for now in [midnight, "2025-01-01T00:00:00.000001Z", "2025-01-01T23:59:59.999Z"] {
+            let yesterday = TimeRange::yesterday(now.parse().unwrap());
+            assert_eq!(yesterday.whole_dates().unwrap(), [Date::constant(2024, 12, 31)], "{now}");
+        }
     }
 }

@@ -20,16 +20,36 @@ pub struct Reconciliation {
     /// The counts and the faults.
     #[serde(flatten)]
     pub findings: Findings,
+    /// CU seconds of reading the tables; `None` if they are local.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cu_seconds: Option<f64>,
+    /// Where its rows are, if they were recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recorded: Option<Recorded>,
 }
 
 impl Reconciliation {
-    pub(super) fn new(range: TimeRange, findings: Findings) -> Self {
+    pub(super) fn new(range: TimeRange, findings: Findings, cu_seconds: Option<f64>) -> Self {
         Self {
             range,
             well: findings.is_well(),
             findings,
+            cu_seconds,
+            recorded: None,
         }
     }
+}
+
+/// Where the rows of a reconciliation are.
+#[derive(Debug, Serialize)]
+pub struct Recorded {
+    /// The location of the table.
+    pub table: String,
+    /// The rows' time of the check.
+    #[serde(with = "time")]
+    pub checked_at: Timestamp,
+    /// Rows: one for each date.
+    pub rows: usize,
 }
 
 /// What was found on one date, or on several.
@@ -161,7 +181,7 @@ mod tests {
             key: "k".to_owned(),
             rows: 2,
         });
-        let json = serde_json::to_value(Reconciliation::new(range, findings)).unwrap();
+        let json = serde_json::to_value(Reconciliation::new(range, findings, None)).unwrap();
         let expected = json!({
             "from": "2024-12-31T00:00:00.000000Z", "to": "2025-01-01T00:00:00.000000Z", "well": false,
             "events": {"all": 0, "waiting": 0, "by_table_alone": 0},

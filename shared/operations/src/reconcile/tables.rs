@@ -34,6 +34,13 @@ impl Tables {
         })
     }
 
+    /// Returns the CU seconds of all reads so far; `None` if the tables are local.
+    pub(super) fn cu_seconds(&self) -> Option<f64> {
+        let bills = [self.events.bill(), self.attachments.bill(), self.failed.bill()];
+        let bills = bills.into_iter().flatten().map(|bill| bill.total().cu_seconds());
+        bills.reduce(|sum, more| sum + more)
+    }
+
     /// Returns the dates that have rows in any of the tables.
     pub(super) async fn dates(&self) -> Result<BTreeSet<Date>, OperationError> {
         let mut dates = self.events.dates().await?;

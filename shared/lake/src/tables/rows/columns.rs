@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use deltalake::arrow::array::{ArrayRef, Date32Array, Int32Array, Int64Array, StringArray, TimestampMicrosecondArray};
+use deltalake::arrow::array::{
+    ArrayRef, BooleanArray, Date32Array, Float64Array, Int32Array, Int64Array, StringArray, TimestampMicrosecondArray,
+};
 use deltalake::kernel::{DataType, StructField};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -49,6 +51,8 @@ macro_rules! column {
 column!(String, STRING, String::as_str, StringArray::from);
 column!(i64, LONG, |value| *value, Int64Array::from);
 column!(i32, INTEGER, |value| *value, Int32Array::from);
+column!(f64, DOUBLE, |value| *value, Float64Array::from);
+column!(bool, BOOLEAN, |value| *value, BooleanArray::from);
 column!(Timestamp, TIMESTAMP, |value| value.as_microsecond(), utc);
 column!(Date, DATE, |value| days_since_epoch(*value), Date32Array::from);
 
