@@ -63,9 +63,7 @@ impl Configured for ReconciliationRow {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenTableError {
     /// The setting is missing.
-    #[error(
-        "{variable} is not set: set it to the location of table {table} (abfss://… or file:///…){otherwise}"
-    )]
+    #[error("{variable} is not set: set it to the location of table {table} (abfss://… or file:///…){otherwise}")]
     NotSet {
         /// The environment variable.
         variable: &'static str,

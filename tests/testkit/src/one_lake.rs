@@ -62,6 +62,7 @@ impl OneLakeServer {
             ("DELTA_EVENTS_TABLE_PATH", format!("{tables}_events")),
             ("DELTA_INVENTORY_TABLE_PATH", format!("{tables}_attachments")),
             ("DELTA_FAILED_TABLE_PATH", format!("{tables}_attachments_failed")),
+            ("DELTA_RECONCILIATION_TABLE_PATH", format!("{tables}_reconciliation")),
             ("SSL_CERT_FILE", bundle.display().to_string()),
         ]))
     }

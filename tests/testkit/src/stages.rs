@@ -49,6 +49,7 @@ pub fn environment(broker: &str, samples: &SampleServer, dir: &WorkDir) -> Varia
         ("DELTA_EVENTS_TABLE_PATH", url("tables/xact_events")),
         ("DELTA_INVENTORY_TABLE_PATH", url("tables/xact_attachments")),
         ("DELTA_FAILED_TABLE_PATH", url("tables/xact_attachments_failed")),
+        ("DELTA_RECONCILIATION_TABLE_PATH", url("tables/xact_reconciliation")),
         ("AUDIT_LOG_PATH", place("audit.jsonl")),
         ("RETRY_DELAYS", "1,2,4,8".to_owned()),
         ("EVENT_BATCH_SECONDS", "0.5".to_owned()),

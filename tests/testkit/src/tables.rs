@@ -20,8 +20,9 @@ pub struct Tables {
     pub reconciliation: Vec<Value>,
 }
 
-/// Reads the tables in `lake`, each in the folder of its name, and checks on the way that deltalake and polars agree, that schema, column order and partition columns are as specified, and that every key occurs once.
-/// A table that does not exist yet is empty.
+/// Reads the tables in `lake`, each in the folder of its name, and checks on the way that deltalake and polars agree, that
+/// schema, column order and partition columns are as specified, and that every key occurs once. A table that does not exist
+/// yet is empty.
 pub fn read(lake: &Path) -> Result<Tables> {
     run(lake, &[])
 }

@@ -57,7 +57,10 @@ pub(crate) async fn run(environment: &Environment, arguments: Reconcile) -> Comm
         (Some(from), Some(to)) => TimeRange::new(from, to)?,
         _ => TimeRange::yesterday(now),
     };
-    let mut record = arguments.record.then(|| Record::new(&settings, range, now)).transpose()?;
+    let mut record = arguments
+        .record
+        .then(|| Record::new(&settings, range, now))
+        .transpose()?;
     let mut reconciliation = reconcile(&settings, range, record.as_mut()).await?;
     let recorded = match record {
         Some(record) => record.append(&mut reconciliation).await,

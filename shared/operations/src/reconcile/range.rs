@@ -101,7 +101,10 @@ mod tests {
     fn only_whole_dates_are_recorded() {
         let recorded = |from: &str, to: &str| {
             let range = TimeRange::new(from.parse().unwrap(), to.parse().unwrap()).unwrap();
-            range.whole_dates().map(|dates| dates.len()).map_err(|error| error.to_string())
+            range
+                .whole_dates()
+                .map(|dates| dates.len())
+                .map_err(|error| error.to_string())
         };
         let midnight = "2025-01-01T00:00:00Z";
         assert_eq!(recorded("2024-12-30T00:00:00Z", midnight), Ok(2));
@@ -115,7 +118,11 @@ mod tests {
         }
         for now in [midnight, "2025-01-01T00:00:00.000001Z", "2025-01-01T23:59:59.999Z"] {
             let yesterday = TimeRange::yesterday(now.parse().unwrap());
-            assert_eq!(yesterday.whole_dates().unwrap(), [Date::constant(2024, 12, 31)], "{now}");
+            assert_eq!(
+                yesterday.whole_dates().unwrap(),
+                [Date::constant(2024, 12, 31)],
+                "{now}"
+            );
         }
     }
 }

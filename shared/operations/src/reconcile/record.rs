@@ -31,7 +31,9 @@ impl Record {
         Ok(Self {
             table: table(settings)?,
             checked_at,
-            rows: dates.map(|date| (date, row(date, checked_at, &Findings::default()))).collect(),
+            rows: dates
+                .map(|date| (date, row(date, checked_at, &Findings::default())))
+                .collect(),
         })
     }
 
@@ -89,4 +91,33 @@ fn row(date: Date, checked_at: Timestamp, findings: &Findings) -> Reconciliation
 /// Delta has signed integers only. No count reaches their maximum.
 fn number(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use xact_config::Environment;
+
+    #[tokio::test]
+    async fn a_repeated_append_adds_nothing_and_a_later_check_a_row_for_each_date() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut environment = Environment::default();
+        let place = folder.path().join("xact_reconciliation").display().to_string();
+        environment.set("DELTA_RECONCILIATION_TABLE_PATH", place);
+        let settings = Settings::from_environment(&environment).unwrap();
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let range = TimeRange::new(at("2024-12-31T00:00:00Z"), at("2025-01-02T00:00:00Z")).unwrap();
+        for (checked_at, rows) in [
+            ("2025-01-02T03:00:00Z", 2),
+            ("2025-01-02T03:00:00Z", 2),
+            ("2025-01-02T03:00:01Z", 4),
+        ] {
+            let record = Record::new(&settings, range, at(checked_at)).unwrap();
+            let mut reconciliation = Reconciliation::new(range, Findings::default(), None);
+            record.append(&mut reconciliation).await.unwrap();
+            assert_eq!(reconciliation.recorded.map(|recorded| recorded.rows), Some(2));
+            let table = table::<ReconciliationRow>(&settings).unwrap();
+            assert_eq!(table.info().await.unwrap().unwrap().rows, rows, "{checked_at}");
+        }
+    }
 }

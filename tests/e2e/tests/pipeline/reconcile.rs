@@ -9,8 +9,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::one_lake;
 use xact_testkit::events::{RAW, event};
-use xact_testkit::{Fleet, Kafka, Result, ids, ports, python};
+use xact_testkit::{Fleet, Kafka, Result, ids, ports, python, tables};
 
 const SECRET: &str = "PLANTEDSIGNATURE";
 const DAY: [&str; 4] = ["--from", "2024-12-31", "--to", "2025-01-01T00:00:00Z"];
@@ -163,22 +164,105 @@ fn planted_losses_and_duplicates_are_found_and_nothing_else() -> Result<()> {
 }
 
 #[test]
+fn each_date_is_recorded_whatever_was_found() -> Result<()> {
+    let mut fleet = Fleet::shared("record", &[])?;
+    for name in ["kept", "lost"] {
+        fleet.send("raw", name, &event(name, &json!([url(name, "ok", "")])))?;
+    }
+    fleet.start_pipeline()?;
+    fleet.wait_no_lag()?;
+    fleet.stop(&["pipeline"])?;
+    change(&fleet, "delete", "xact_attachments", &["trace_id = 'lost'"])?;
+
+    let two_days = ["--from", "2024-12-31", "--to", "2025-01-02", "--record"];
+    let (first, code) = reconcile(&fleet, &two_days)?;
+    assert_eq!(code, Some(1), "{first}");
+    // A later check of a date is another row.
+    let (second, code) = reconcile(&fleet, &[&DAY[..], &["--record"]].concat())?;
+    assert_eq!(code, Some(1), "{second}");
+    let (yesterday, code) = reconcile(&fleet, &["--yesterday", "--record"])?;
+    assert_eq!(code, Some(0), "{yesterday}");
+
+    let recorded = [&first, &second, &yesterday].map(|answer| &answer["recorded"]);
+    let table = fleet.dir.join("tables/xact_reconciliation").display().to_string();
+    assert!(recorded[0]["table"].as_str().unwrap().ends_with(&table), "{first}");
+    assert_eq!(recorded.map(|it| it["rows"].clone()), [2, 1, 1].map(Value::from));
+    let row = |date: &str, check: &Value, events: u64| {
+        let lost = events / 2;
+        json!({
+            "event_date": date, "checked_at": check["checked_at"], "events": events, "events_waiting": 0,
+            "events_by_table_alone": 0, "attachments": events, "completed": events - lost, "failed": 0, "waiting": 0,
+            "missing": lost, "duplicate": 0, "unreadable": 0, "unlisted": 0, "well": lost == 0, "cu_seconds": null,
+            "program_version": env!("CARGO_PKG_VERSION"),
+        })
+    };
+    let day_before = yesterday["from"].as_str().unwrap().split('T').next().unwrap();
+    let mut rows = tables::read(&fleet.dir.join("tables"))?.reconciliation;
+    rows.sort_by_key(|row| format!("{}{}", row["checked_at"], row["event_date"]));
+    for row in &mut rows {
+        row.as_object_mut().unwrap().remove("reconciliation_id");
+    }
+    let expected = [
+        row("2024-12-31", recorded[0], 2),
+        row("2025-01-01", recorded[0], 0),
+        row("2024-12-31", recorded[1], 2),
+        row(day_before, recorded[2], 0),
+    ];
+    assert_eq!(rows, expected);
+    let info = fleet
+        .run(&["table", "info", "--table", "reconciliation", "--json"])?
+        .success()?;
+    let info: Value = serde_json::from_str(&info).unwrap();
+    assert_eq!((&info[0]["rows"], &info[0]["positions"]), (&json!(4), &json!({})));
+
+    // What was found is printed also if it cannot be recorded.
+    let in_the_way = fleet.dir.join("in-the-way");
+    fs::write(&in_the_way, "").unwrap();
+    let place = format!("file://{}/xact_reconciliation", in_the_way.display());
+    let yesterday = ["reconcile", "--yesterday", "--record"];
+    let answer = fleet.run_with(&yesterday, &[("DELTA_RECONCILIATION_TABLE_PATH", &place)])?;
+    answer.ended_with(2, &["Every attachment is in exactly one place.", "in-the-way"])?;
+    Ok(())
+}
+
+#[test]
+fn the_record_states_what_one_lake_bills_for_the_check() -> Result<()> {
+    let (fleet, lake) = one_lake::fleet("record-costs", &[])?;
+    let (answer, code) = reconcile(&fleet, &["--yesterday"])?;
+    assert_eq!(code, Some(0), "{answer}");
+    assert_eq!(answer["cu_seconds"], lake.bill()?["total"]["cu_seconds"]);
+    let (answer, _) = reconcile(&fleet, &["--yesterday", "--record"])?;
+    let rows = tables::read(&fleet.dir.join("tables"))?.reconciliation;
+    assert_eq!(rows[0]["cu_seconds"], answer["cu_seconds"]);
+    assert!(rows[0]["cu_seconds"].as_f64() > Some(0.0), "{rows:?}");
+    Ok(())
+}
+
+#[test]
 fn reconcile_reports_why_it_cannot_run() -> Result<()> {
     let nowhere = format!("127.0.0.1:{}", ports::free()?);
     let fleet = Fleet::without_topics(&nowhere, "nowhere", &[])?;
     let backwards = ["--from", "2025-01-02", "--to", "2025-01-01"];
     let no_time = ["--from", "soon", "--to", "2025-01-01"];
-    for (range, (name, value), said) in [
-        (&DAY, ("LOG_LEVEL", "INFO"), nowhere.as_str()),
-        (&backwards, ("LOG_LEVEL", "INFO"), "--from must be before --to"),
-        (&no_time, ("LOG_LEVEL", "INFO"), "give a time such as"),
+    let both = ["--yesterday", "--from", "2025-01-01"];
+    let half_a_day = ["--from", "2025-01-01", "--to", "2025-01-01T12:00:00Z", "--record"];
+    let cases: [(&[&str], &str, &str); 8] = [
+        (&DAY, "", &nowhere),
+        (&backwards, "", "--from must be before --to"),
+        (&no_time, "", "give a time such as"),
+        (&[], "", "--from <T>"),
+        (&both, "", "'--yesterday' cannot be used with '--from"),
+        (&half_a_day, "", "--record is for whole UTC dates"),
+        (&DAY, "DELTA_EVENTS_TABLE_PATH", "DELTA_EVENTS_TABLE_PATH is not set"),
         (
-            &DAY,
-            ("DELTA_EVENTS_TABLE_PATH", ""),
-            "DELTA_EVENTS_TABLE_PATH is not set",
+            &["--yesterday", "--record"],
+            "DELTA_RECONCILIATION_TABLE_PATH",
+            "DELTA_RECONCILIATION_TABLE_PATH is not set: set it to the location of table xact_reconciliation",
         ),
-    ] {
-        let answer = fleet.run_with(&[&["reconcile"], &range[..]].concat(), &[(name, value)])?;
+    ];
+    for (range, unset, said) in cases {
+        let unset: &[(&str, &str)] = if unset.is_empty() { &[] } else { &[(unset, "")] };
+        let answer = fleet.run_with(&[&["reconcile"], range].concat(), unset)?;
         answer.ended_with(2, &[said])?;
     }
     Ok(())

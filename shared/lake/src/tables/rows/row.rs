@@ -1,4 +1,4 @@
-//! What rows of the three tables have in common: a key, a partition, and columns.
+//! What rows of the tables have in common: a key, a partition, and columns.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use jiff::civil::Date;
 
 use xact_contracts::ids::AppId;
 
-/// The partition column of all three tables: the date of the event itself, so that a key always has the same date.
+/// The partition column of all tables: the date of the event itself, so that a key always has the same date.
 pub(crate) const EVENT_DATE: &str = "event_date";
 
 /// What makes a row unique within its `event_date`.
@@ -19,14 +19,14 @@ pub(crate) const EVENT_DATE: &str = "event_date";
 /// An id can be any string; nothing is assumed about its form.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
-    /// `event_id` or `media_id`.
+    /// `event_id`, `media_id` or `reconciliation_id`.
     pub id: Arc<str>,
     /// `replay_count`, in the table whose key has it.
     pub replay_count: Option<i32>,
 }
 
 impl Key {
-    /// Returns a key of `xact_events` or `xact_attachments`.
+    /// Returns a key of an id alone.
     #[must_use]
     pub fn new(id: &str) -> Self {
         Self {
