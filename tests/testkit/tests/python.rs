@@ -39,7 +39,7 @@ fn the_error_of_a_failed_script_contains_its_stderr() -> Result<()> {
     Ok(())
 }
 
-/// Writes the three tables as specified, except for the changes by `SABOTAGE`.
+/// Writes tables as specified, except for the changes by `SABOTAGE`.
 const WRITE_TABLES: &str = r#"
 import sys
 sys.path.insert(0, sys.argv[1])
