@@ -39,6 +39,10 @@ pub enum StartError {
     Signals(#[from] std::io::Error),
 }
 
+/// Interval at which components that are still not ready are logged again. The alert `not-ready` of `bicep/modules/alerts.bicep`
+/// looks at the last ten minutes.
+const REMINDER_INTERVAL: Duration = Duration::from_secs(300);
+
 /// Time for the clients to leave their groups, in addition to the grace period.
 const LEAVE_GROUP_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -98,6 +102,7 @@ impl Process {
             shared.settings.invoke_token.clone(),
             stop_http.clone(),
         ));
+        tokio::spawn(remind(shared.health.clone(), stop_http.clone()));
         let mut running = JoinSet::new();
         for worker in workers {
             running.spawn(worker.run());
@@ -127,6 +132,16 @@ impl Process {
             tracing::warn!("some workers did not drain in time: unfinished records will be read again");
         }
         drained
+    }
+}
+
+/// Logs at an interval what is still not ready, until the process stops.
+async fn remind(health: Health, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(REMINDER_INTERVAL) => health.remind(),
+        }
     }
 }
 

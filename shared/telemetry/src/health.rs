@@ -68,7 +68,9 @@ impl Health {
         match before.filter(|before| before.is_logged) {
             None => tracing::warn!(component, reason, "not ready"),
             // Reasons may differ in a detail (an address, a count): only the first is a warning.
-            Some(before) if before.reason != reason => tracing::debug!(component, reason, "still not ready"),
+            Some(before) if before.reason != reason => {
+                tracing::debug!(component, reason, "not ready for another reason");
+            }
             Some(_) => {}
         }
     }
@@ -99,6 +101,14 @@ impl Health {
         let before = self.state().not_ready.remove(component);
         if before.is_some() {
             tracing::info!(component, "ready");
+        }
+    }
+
+    /// Logs each component that is still not ready, so that an alert on logs lasts as long as the outage. Call it every five
+    /// minutes. A component that is starting is left out: it may wait for partitions as long as other replicas have them.
+    pub fn remind(&self) {
+        for (component, state) in self.state().not_ready.iter().filter(|(_, state)| state.is_logged) {
+            tracing::warn!(component, reason = state.reason, "still not ready");
         }
     }
 
