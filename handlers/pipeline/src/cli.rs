@@ -8,6 +8,7 @@ use crate::arguments::Output;
 use crate::commands::dlq::Dlq;
 use crate::commands::explain::Explain;
 use crate::commands::leftovers::Leftovers;
+use crate::commands::maintain::Maintain;
 use crate::commands::offsets::Offsets;
 use crate::commands::produce::Produce;
 use crate::commands::reconcile::Reconcile;
@@ -123,6 +124,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         action: TableAction,
     },
+    /// Do everything that tables and files need from time to time, within limits: for a schedule
+    Maintain(Maintain),
     /// List the unfinished files that killed uploads of versions before 0.2 left in OneLake; delete them with --execute
     Leftovers(Leftovers),
     /// List, view, replay or resolve dead letters

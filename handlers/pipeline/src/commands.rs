@@ -5,6 +5,7 @@ pub(crate) mod demo;
 pub(crate) mod dlq;
 pub(crate) mod explain;
 pub(crate) mod leftovers;
+pub(crate) mod maintain;
 pub(crate) mod offsets;
 pub(crate) mod produce;
 pub(crate) mod reconcile;

@@ -35,6 +35,7 @@ async fn dispatch(cli: Cli) -> CommandResult {
         Some(Command::Validate(arguments)) => commands::validate::run(&environment, arguments).await,
         Some(Command::Topics { action }) => commands::topics::run(&environment, action).await,
         Some(Command::Table { action }) => commands::table::run(&environment, action).await,
+        Some(Command::Maintain(arguments)) => commands::maintain::run(&environment, arguments).await,
         Some(Command::Leftovers(arguments)) => commands::leftovers::run(&environment, arguments).await,
         Some(Command::Dlq { action }) => commands::dlq::run(&environment, action).await,
         Some(Command::Offsets { action }) => commands::offsets::run(&environment, action).await,

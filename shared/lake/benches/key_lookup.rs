@@ -61,7 +61,7 @@ async fn main() {
     measure(&format!("{files} files"), &location, files).await;
     let start = Instant::now();
     let table = table::<AttachmentRow>(&location);
-    let commits = table.optimize(128 << 20, |_| ()).await.unwrap();
+    let commits = table.optimize(128 << 20, || false).await.unwrap();
     let left: usize = commits.iter().map(|commit| commit.files_after).sum();
     let (took, resident) = (start.elapsed(), resident_mib());
     println!("compacted into {left} in {took:.1?}, {resident} MiB resident");

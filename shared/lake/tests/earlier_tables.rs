@@ -100,7 +100,7 @@ async fn the_first_append_adds_the_columns_that_a_table_lacks() {
 
     // The old rows and positions are still there, and a rewrite keeps them.
     assert_eq!(positions(&table).await, at(5));
-    table.optimize(1 << 27, |_| ()).await.unwrap();
+    table.optimize(1 << 27, || false).await.unwrap();
     let declared = read_by_python(&location, "declared_content_type");
     assert_eq!(declared.iter().filter(|value| *value == "-").count(), 9);
     assert_eq!(declared.iter().filter(|value| *value == "image/jpeg").count(), 1);

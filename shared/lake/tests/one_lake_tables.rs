@@ -44,7 +44,7 @@ async fn a_vacuum_deletes_one_by_one() {
     for key in ["a", "b", "c"] {
         add(&table, [attachment(key)]).await;
     }
-    table.optimize(128 * 1024 * 1024, |_| ()).await.unwrap();
+    table.optimize(128 * 1024 * 1024, || false).await.unwrap();
     let before = EMULATOR.server.requests(Verb::Delete).requests;
     let vacuum = Vacuum::delete(Duration::ZERO).allow_short_retention();
     let vacuumed = table.vacuum(vacuum).await.unwrap();

@@ -11,6 +11,14 @@ use xact_contracts::onelake_billing::{Bill, Charge};
 #[derive(Debug, Clone)]
 pub struct OneLakeCost(Bill);
 
+impl OneLakeCost {
+    /// Returns the CU seconds of all requests.
+    #[must_use]
+    pub fn cu_seconds(&self) -> f64 {
+        self.0.total().cu_seconds()
+    }
+}
+
 impl From<Bill> for OneLakeCost {
     fn from(bill: Bill) -> Self {
         Self(bill)

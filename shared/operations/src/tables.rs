@@ -1,8 +1,10 @@
 //! Maintenance of the Delta tables, safe while handlers write: state, optimize, vacuum, checkpoint.
 
 mod answer;
+mod upkeep;
 
 pub use answer::{Optimized, TableAnswer, TableOutcome, TableState};
+pub use upkeep::{Upkeep, UpkeepLimits, upkeep};
 
 use std::time::Duration;
 
@@ -110,7 +112,7 @@ async fn of<R: Configured>(settings: &Settings, maintenance: Maintenance) -> Res
         },
         Maintenance::Optimize { target_bytes } => match table.info().await? {
             Some(before) => {
-                let commits = table.optimize(target_bytes, |_| ()).await?;
+                let commits = table.optimize(target_bytes, || false).await?;
                 Some(TableOutcome::Optimized(Optimized::new(before.files, &commits)))
             }
             None => None,
@@ -126,13 +128,17 @@ async fn of<R: Configured>(settings: &Settings, maintenance: Maintenance) -> Res
     };
     Ok(TableAnswer {
         table: R::NAME,
-        outcome: outcome.unwrap_or_else(|| TableOutcome::Missing {
-            location: table.location().to_string(),
-            missing: true,
-            variable: R::VARIABLE,
-        }),
+        outcome: outcome.unwrap_or_else(|| missing(&table)),
         cost: table.bill().map(OneLakeCost::from),
     })
+}
+
+fn missing<R: Configured>(table: &Table<R>) -> TableOutcome {
+    TableOutcome::Missing {
+        location: table.location().to_string(),
+        missing: true,
+        variable: R::VARIABLE,
+    }
 }
 
 async fn vacuum<R: Configured>(

@@ -29,7 +29,7 @@ pub(crate) async fn run(environment: &Environment, arguments: Leftovers) -> Comm
     Ok(ExitStatus::Ok)
 }
 
-fn print(found: &leftovers::Leftovers) {
+pub(super) fn print(found: &leftovers::Leftovers) {
     for file in found.files.iter().take(MAX_PATHS) {
         ui::line(format_args!("{:>12}  {}", file.bytes, visible(&file.path)));
     }

@@ -77,7 +77,7 @@ pub(crate) async fn run(environment: &Environment, action: TableAction) -> Comma
     Ok(ExitStatus::from(!answers.iter().any(is_missing)))
 }
 
-fn print(answer: &TableAnswer) {
+pub(super) fn print(answer: &TableAnswer) {
     let name = answer.table;
     match &answer.outcome {
         TableOutcome::Missing { location, variable, .. } => ui::line(format_args!(

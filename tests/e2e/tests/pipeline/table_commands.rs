@@ -112,3 +112,57 @@ fn each_command_reports_what_one_lake_bills_for_it() -> Result<()> {
     assert_contains(&text, &[&format!("xact_events: OneLake: {requests} requests, ")]);
     Ok(())
 }
+
+#[test]
+fn maintain_does_what_is_needed_within_its_limits_and_states_the_whole_cost() -> Result<()> {
+    let (mut fleet, lake) = one_lake::fleet("maintain", &[])?;
+    fleet.start(&["event-writer"])?;
+    for round in 1..=3 {
+        let trace_id = format!("maintain-{round}");
+        fleet.send("raw", &trace_id, &event(&trace_id, &json!([])))?;
+        fleet["event-writer"].wait_sum("delta_events_written_total", f64::from(round))?;
+    }
+    let maintain = |arguments: &[&str]| -> Result<Value> {
+        lake.admin("DELETE", "requests", "")?;
+        let answer = fleet.run(&[&["maintain", "--json"], arguments].concat())?;
+        let answer = answer.json_lines().remove(0);
+        let (stated, billed) = (
+            answer["cu_seconds"].as_f64(),
+            lake.bill()?["total"]["cu_seconds"].as_f64(),
+        );
+        let difference = stated.zip(billed).map(|(stated, billed)| (stated - billed).abs());
+        assert!(
+            difference.is_some_and(|difference| difference < 1e-6),
+            "{answer}: {billed:?}"
+        );
+        Ok(answer)
+    };
+    // Reading the first log costs more than this.
+    let stopped = maintain(&["--max-cu-seconds", "0.001"])?;
+    assert_eq!(stopped["stopped_by"], "--max-cu-seconds", "{stopped}");
+    assert_eq!(stopped["leftovers"], Value::Null, "{stopped}");
+    let done = maintain(&[])?;
+    assert_eq!(done["stopped_by"], Value::Null, "{done}");
+    assert_eq!(done["leftovers"]["files"], json!([]), "{done}");
+    let of_events = |name: &str| {
+        let steps = done["steps"].as_array().into_iter().flatten();
+        let values: Vec<Value> = steps
+            .filter(|step| step["table"] == "xact_events")
+            .map(|step| step[name].clone())
+            .collect();
+        values.into_iter().find(|value| !value.is_null())
+    };
+    assert_eq!(of_events("files_before"), Some(json!(3)), "{done}");
+    assert_eq!(of_events("checkpoint"), Some(json!(4)), "{done}");
+    assert_eq!(
+        of_events("unused_files"),
+        Some(json!([])),
+        "they are younger than a week: {done}"
+    );
+    // Tables without rows do not exist.
+    assert_contains(&done.to_string(), &["\"missing\":true"]);
+    // Nothing is left to rewrite, and no checkpoint is needed.
+    let again = maintain(&[])?;
+    assert_eq!(again["steps"].as_array().map(Vec::len), Some(4), "{again}");
+    Ok(())
+}

@@ -56,20 +56,20 @@ struct Compaction<'a, R> {
 }
 
 impl<R: TableRow> Table<R> {
-    /// Rewrites the small files of each date to files of about `target_bytes`, with one commit for each, and calls `done`
-    /// after each commit. A table that does not exist has none.
+    /// Rewrites the small files of each date to files of about `target_bytes`, with one commit for each, until
+    /// `is_enough` returns true, which is asked before each commit. A table that does not exist has none.
     ///
     /// # Errors
     /// [`TableError`]. Earlier commits are kept; another call continues.
     pub async fn optimize(
         &self,
         target_bytes: u64,
-        mut done: impl FnMut(&Compacted) + Send,
+        mut is_enough: impl FnMut() -> bool + Send,
     ) -> Result<Vec<Compacted>, TableError> {
         let mut commits = Vec::new();
         for date in self.dates().await? {
             let mut written = HashSet::new();
-            loop {
+            while !is_enough() {
                 let mut compaction = Compaction::<R> {
                     date,
                     target_bytes,
@@ -81,7 +81,6 @@ impl<R: TableRow> Table<R> {
                 let Some(compacted) = compacted else { break };
                 let files: Vec<Path> = compaction.new_files().collect();
                 written.extend(files);
-                done(&compacted);
                 commits.push(compacted);
             }
         }

@@ -1,0 +1,169 @@
+//! Everything that the tables and files need from time to time, in one run that a schedule starts.
+
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{Optimized, TableAnswer, TableOutcome, VacuumOptions, missing, vacuum};
+use crate::error::OperationError;
+use crate::leftovers::{self, Leftovers, LeftoversRequest};
+use crate::onelake_cost::OneLakeCost;
+use xact_config::Settings;
+use xact_lake::{AttachmentRow, EventRow, FailedRow, ReconciliationRow, TableErrorKind};
+use xact_table_sink::{Configured, table};
+
+/// Age of unfinished uploads that are deleted: an upload takes minutes.
+const LEFTOVERS: LeftoversRequest = LeftoversRequest {
+    older_than_hours: 24,
+    execute: true,
+};
+
+/// Limits of a run. The step that reaches one is finished, and no other begins.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct UpkeepLimits {
+    /// Time for the whole run
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=1440))]
+    pub max_minutes: u64,
+    /// CU seconds that requests to OneLake may cost; without it any number
+    #[arg(long, value_name = "X", value_parser = positive)]
+    pub max_cu_seconds: Option<f64>,
+    /// Size of the files to write
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u64).range(1..=4096))]
+    pub target_mib: u64,
+    /// Younger files are never deleted
+    #[arg(long, value_name = "N", default_value_t = 168, value_parser = clap::value_parser!(u64).range(168..=87_600))]
+    pub retain_hours: u64,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number: &f64| number.is_finite() && *number > 0.0);
+    number.ok_or_else(|| "must be a number above 0".to_owned())
+}
+
+/// What a run has done.
+#[derive(Debug, Serialize)]
+pub struct Upkeep {
+    /// One answer for each step, as the commands `table optimize`, `table checkpoint` and `table vacuum` give it.
+    pub steps: Vec<TableAnswer>,
+    /// Unfinished uploads that were deleted; `None` if a limit was reached before.
+    pub leftovers: Option<Leftovers>,
+    /// The option whose limit ended the run early. The next run continues.
+    pub stopped_by: Option<&'static str>,
+    /// How long it took.
+    pub seconds: f64,
+    /// Cost of all requests to OneLake.
+    pub cu_seconds: f64,
+}
+
+/// Compacts small files, writes a checkpoint, deletes old log entries, files that no version within the retention uses, and
+/// unfinished uploads. Each step is safe while handlers write, and while another run does the same.
+///
+/// # Errors
+/// When a table or the files cannot be opened, read or written. What was done is kept, and the next run continues.
+pub async fn upkeep(settings: &Settings, limits: UpkeepLimits) -> Result<Upkeep, OperationError> {
+    let mut run = Run {
+        limits,
+        begun: Instant::now(),
+        spent: 0.0,
+        stopped_by: None,
+        steps: Vec::new(),
+    };
+    if settings.delta_writes {
+        run.table::<EventRow>(settings).await?;
+        run.table::<AttachmentRow>(settings).await?;
+        run.table::<FailedRow>(settings).await?;
+        if !settings.reconciliation_table.is_empty() {
+            run.table::<ReconciliationRow>(settings).await?;
+        }
+    }
+    let mut deleted = None;
+    if !run.is_at_a_limit(0.0) {
+        let found = leftovers::run(settings, LEFTOVERS).await?;
+        run.spent += found.cost.as_ref().map_or(0.0, OneLakeCost::cu_seconds);
+        deleted = Some(found);
+    }
+    Ok(Upkeep {
+        steps: run.steps,
+        leftovers: deleted,
+        stopped_by: run.stopped_by,
+        seconds: run.begun.elapsed().as_secs_f64(),
+        cu_seconds: run.spent,
+    })
+}
+
+/// A run so far.
+struct Run {
+    limits: UpkeepLimits,
+    begun: Instant,
+    /// CU seconds of the tables that are done.
+    spent: f64,
+    stopped_by: Option<&'static str>,
+    steps: Vec<TableAnswer>,
+}
+
+impl Run {
+    /// Returns whether a limit is reached. `current`: CU seconds of the table that is being maintained.
+    fn is_at_a_limit(&mut self, current: f64) -> bool {
+        let is_spent = |limit| self.spent + current >= limit;
+        if self.begun.elapsed() >= Duration::from_secs(self.limits.max_minutes * 60) {
+            self.stopped_by = Some("--max-minutes");
+        } else if self.limits.max_cu_seconds.is_some_and(is_spent) {
+            self.stopped_by = Some("--max-cu-seconds");
+        }
+        self.stopped_by.is_some()
+    }
+
+    async fn table<R: Configured>(&mut self, settings: &Settings) -> Result<(), OperationError> {
+        if self.is_at_a_limit(0.0) {
+            return Ok(());
+        }
+        let table = table::<R>(settings)?;
+        let spent = || table.bill().map_or(0.0, |bill| bill.total().cu_seconds());
+        let step = |outcome| TableAnswer {
+            table: R::NAME,
+            outcome,
+            cost: None,
+        };
+        let Some(info) = table.info().await? else {
+            self.steps.push(step(missing(&table)));
+            self.spent += spent();
+            return Ok(());
+        };
+        let mut is_current = info.checkpoint == Some(info.version);
+        if info.small_files > 0 && !self.is_at_a_limit(spent()) {
+            let target_bytes = self.limits.target_mib << 20;
+            let commits = table.optimize(target_bytes, || self.is_at_a_limit(spent())).await?;
+            is_current &= commits.is_empty();
+            self.steps
+                .push(step(TableOutcome::Optimized(Optimized::new(info.files, &commits))));
+        }
+        if !is_current
+            && !self.is_at_a_limit(spent())
+            && let Some(version) = table.checkpoint().await?
+        {
+            let log_entries_deleted = match table.clean_log().await {
+                // A feature of the table leaves its log to another program.
+                Err(error) if matches!(error.kind, TableErrorKind::Refused(_)) => None,
+                deleted => deleted?,
+            };
+            self.steps.push(step(TableOutcome::Checkpointed {
+                version,
+                log_entries_deleted,
+            }));
+        }
+        if !self.is_at_a_limit(spent()) {
+            let options = VacuumOptions {
+                retain_hours: self.limits.retain_hours,
+                allow_short_retention: false,
+                yes: true,
+            };
+            self.steps.extend(vacuum(&table, options).await?.map(step));
+        }
+        self.spent += spent();
+        Ok(())
+    }
+}
