@@ -448,6 +448,9 @@ var everyVariable = {
   // Apps of one environment reach each other by their names:
   // https://learn.microsoft.com/azure/container-apps/connect-apps
   OTEL_EXPORTER_OTLP_ENDPOINT: hasCollector ? 'http://${names.collector}' : otlpEndpoint
+  // Application Insights adds values up. A handler keeps what no export has delivered, so that nothing is lost while the
+  // collector starts.
+  OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: hasCollector ? 'delta' : 'cumulative'
 }
 
 // Where each table is, for the stages that write it. A lakehouse with schemas, which is the default of a new one, finds a

@@ -22,7 +22,7 @@ param location string
 @description('Resource id of the Container Apps environment.')
 param environmentId string
 
-@description('Image of the collector: the contrib distribution, which has the exporter azuremonitor.')
+@description('Image of the collector: the contrib distribution, which has the exporter azure_monitor.')
 param image string
 
 @description('Resource id of the Log Analytics workspace.')
@@ -56,13 +56,11 @@ var configuration = {
     memory_limiter: { check_interval: '1s', limit_mib: 384, spike_limit_mib: 96 }
     // Every record has spans: all of them would cost more than the rest of the logs.
     probabilistic_sampler: { sampling_percentage: 5 }
-    // Application Insights adds values up, so each must be the change since the one before.
-    cumulativetodelta: { max_staleness: '1h' }
     batch: {}
   }
   // It reads APPLICATIONINSIGHTS_CONNECTION_STRING:
   // https://github.com/open-telemetry/opentelemetry-collector-contrib/tree/main/exporter/azuremonitorexporter
-  exporters: { azuremonitor: {} }
+  exporters: { azure_monitor: {} }
   service: {
     extensions: ['health_check']
     telemetry: { logs: { level: 'warn' }, metrics: { level: 'none' } }
@@ -70,12 +68,12 @@ var configuration = {
       traces: {
         receivers: ['otlp']
         processors: ['memory_limiter', 'probabilistic_sampler', 'batch']
-        exporters: ['azuremonitor']
+        exporters: ['azure_monitor']
       }
       metrics: {
         receivers: ['otlp']
-        processors: ['memory_limiter', 'cumulativetodelta', 'batch']
-        exporters: ['azuremonitor']
+        processors: ['memory_limiter', 'batch']
+        exporters: ['azure_monitor']
       }
     }
   }
@@ -127,7 +125,6 @@ resource app 'Microsoft.App/containerApps@2025-07-01' = {
       scale: {
         // It wakes with the first export of a handler, and sleeps when no handler runs.
         minReplicas: 0
-        // The points of one series must all come to the same replica to be turned into changes.
         maxReplicas: 1
         rules: [{ name: 'otlp', http: { metadata: { concurrentRequests: '100' } } }]
       }

@@ -4,6 +4,7 @@
 mod cluster;
 mod environment;
 mod error;
+mod otlp;
 mod parse;
 mod process_identity;
 mod read;
@@ -15,6 +16,7 @@ mod variables;
 pub use cluster::{ClusterSettings, Security};
 pub use environment::{Environment, load_dotenv};
 pub use error::ConfigError;
+pub use otlp::{Collector, MetricsExport, OtlpSettings, Temporality};
 pub use settings::{BatchSettings, DevSettings, OffsetReset, Settings};
 pub use variable::Variable;
 pub use variables::{VARIABLES, env_example};

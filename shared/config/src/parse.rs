@@ -3,9 +3,11 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
 
 use crate::cluster::Protocol;
+use crate::otlp::Temporality;
 use crate::settings::OffsetReset;
 use xact_contracts::url_paths::UrlPaths;
 
@@ -69,6 +71,37 @@ pub(crate) fn log_level(text: &str) -> Parsed<String> {
     match tracing_subscriber::EnvFilter::builder().parse(text) {
         Ok(_) => Ok(text.to_owned()),
         Err(_) => Err("must be ERROR, WARN, INFO, DEBUG, TRACE, or a filter such as info,download=debug".to_owned()),
+    }
+}
+
+/// Reads the headers of <https://opentelemetry.io/docs/specs/otel/protocol/exporter/#specifying-headers-via-environment-variables>.
+pub(crate) fn otlp_headers(text: &str) -> Parsed<Vec<(String, SecretString)>> {
+    entries(text)
+        .map(|entry| {
+            let (name, value) = entry.split_once('=')?;
+            let value = percent_decode_str(value.trim()).decode_utf8().ok()?;
+            let is_valid = !name.trim().is_empty()
+                && is_made_of(name.trim(), b"-_.")
+                && value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+            is_valid.then(|| (name.trim().to_ascii_lowercase(), SecretString::from(value.into_owned())))
+        })
+        .collect::<Option<_>>()
+        .ok_or_else(|| "must be name=value, comma-separated, with percent-encoded values".to_owned())
+}
+
+pub(crate) fn metrics_exporter(text: &str) -> Parsed<bool> {
+    match text {
+        "otlp" => Ok(true),
+        "none" => Ok(false),
+        _ => Err("must be otlp or none".to_owned()),
+    }
+}
+
+pub(crate) fn temporality(text: &str) -> Parsed<Temporality> {
+    match text.to_ascii_lowercase().as_str() {
+        "cumulative" => Ok(Temporality::Cumulative),
+        "delta" => Ok(Temporality::Delta),
+        _ => Err("must be cumulative or delta".to_owned()),
     }
 }
 

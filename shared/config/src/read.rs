@@ -15,6 +15,7 @@ use xact_contracts::topology::{Groups, Topics};
 use xact_identity::IdentitySettings;
 
 mod clusters;
+mod otlp;
 
 impl Settings {
     /// Reads and validates all variables.
@@ -73,7 +74,7 @@ fn settings(reader: &mut Reader<'_>) -> Settings {
         commit_interval: reader.get(&COMMIT_INTERVAL_MS),
         session_timeout: reader.get(&KAFKA_SESSION_TIMEOUT_MS),
         fetch_wait: reader.get(&KAFKA_FETCH_WAIT_MS),
-        otlp_endpoint: reader.optional(&OTEL_EXPORTER_OTLP_ENDPOINT),
+        otlp: otlp::read(reader),
         topics,
         dev,
         identity,

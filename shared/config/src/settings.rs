@@ -7,6 +7,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::cluster::{ClusterSettings, Security};
+use crate::otlp::OtlpSettings;
 use crate::process_identity::ProcessIdentity;
 use xact_contracts::topology::{Groups, TopicRole, Topics};
 use xact_contracts::url_guard::UrlPolicy;
@@ -80,8 +81,8 @@ pub struct Settings {
     pub session_timeout: Duration,
     /// `KAFKA_FETCH_WAIT_MS`.
     pub fetch_wait: Duration,
-    /// `OTEL_EXPORTER_OTLP_ENDPOINT`.
-    pub otlp_endpoint: Option<String>,
+    /// Export to a collector; `None`: there is no collector.
+    pub otlp: Option<OtlpSettings>,
     /// Set in development only.
     pub dev: Option<DevSettings>,
     pub(crate) identity: ProcessIdentity,

@@ -10,6 +10,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::cluster::Protocol;
+use crate::otlp::Temporality;
 use crate::parse;
 use crate::settings::OffsetReset;
 use crate::variable::{Var, Variable};
@@ -142,8 +143,24 @@ variables! {
     INVOKE_TOKEN: SecretString = secret(parse::secret);
     /// Longest drain after SIGTERM, {range} seconds.
     SHUTDOWN_GRACE_SECONDS: Duration = seconds("25", 1.0, 600.0);
-    /// OTLP/HTTP collector for traces; the other OTEL_* variables are honoured. Empty: no export.
+    /// Collector of traces and metrics, by OTLP over HTTP (port 4318), without a path. Empty: no export. Other OTEL_*
+    /// variables of the OpenTelemetry SDK, such as OTEL_SERVICE_NAME, apply to traces.
     OTEL_EXPORTER_OTLP_ENDPOINT: String = text("");
+    /// URL of the collector for traces, if it is another one.
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: String = text("");
+    /// URL of the collector for metrics, if it is another one.
+    OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: String = text("");
+    /// Headers of each request to the collector, name=value, comma-separated, values percent-encoded.
+    OTEL_EXPORTER_OTLP_HEADERS: Vec<(String, SecretString)> = secret(parse::otlp_headers);
+    /// Longest request to the collector, {range} milliseconds.
+    OTEL_EXPORTER_OTLP_TIMEOUT: Duration = milliseconds("10000", 100, 60_000);
+    /// otlp, or none: metrics are not sent to the collector.
+    OTEL_METRICS_EXPORTER: bool = parsed("otlp", parse::metrics_exporter);
+    /// Time between two exports of metrics, {range} milliseconds.
+    OTEL_METRIC_EXPORT_INTERVAL: Duration = milliseconds("60000", 100, 3_600_000);
+    /// cumulative: counters count from the start of the process; delta: from the last export, as Application Insights
+    /// expects.
+    OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: Temporality = parsed("cumulative", parse::temporality);
     /// true or false: allows http://localhost attachments and the two variables below. Never in production.
     DEV_MODE: bool = flag("false");
     /// Development only: hosts answered by a sample server, host=server:port, comma-separated.

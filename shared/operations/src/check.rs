@@ -56,6 +56,6 @@ fn checks(settings: &Arc<Settings>) -> Vec<Check> {
     checks.push(named("OneLake cost", cost_estimate::estimate(settings.clone())));
     checks.push(named("cache", local::cache(settings.clone())));
     checks.push(named("audit log", local::audit_log(settings.clone())));
-    checks.push(named("traces", local::traces(settings.clone())));
+    checks.push(named("collector", local::collector(settings.clone())));
     checks
 }

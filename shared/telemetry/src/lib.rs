@@ -8,6 +8,7 @@ pub mod health;
 mod json_lines;
 mod logs;
 pub mod metrics;
+mod otlp_metrics;
 pub mod trace_context;
 mod traces;
 

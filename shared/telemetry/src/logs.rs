@@ -8,10 +8,11 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::json_lines::JsonLines;
+use crate::otlp_metrics;
 use crate::traces::{self, TelemetryError};
 use xact_config::Settings;
 
-/// Sets up logs, and traces if a collector is configured. Call once, before anything is logged. `service` is the service
+/// Sets up logs, and the export of traces and metrics if a collector is configured. Call once, before anything is logged. `service` is the service
 /// name of the traces, unless `OTEL_SERVICE_NAME` or `OTEL_RESOURCE_ATTRIBUTES` set another one.
 ///
 /// # Errors
@@ -24,8 +25,8 @@ pub fn init(settings: &Settings, service: &str) -> Result<(), TelemetryError> {
         lines.with_ansi(std::io::stderr().is_terminal()).boxed()
     };
     std::panic::set_hook(Box::new(log_panic));
-    let spans = match &settings.otlp_endpoint {
-        Some(_) => Some(traces::layer(service)?.with_filter(filter("INFO"))),
+    let spans = match &settings.otlp {
+        Some(otlp) => Some(traces::layer(&otlp.traces, service)?.with_filter(filter("INFO"))),
         None => None,
     };
     // Fails only if a test has set up its own subscriber.
@@ -36,6 +37,9 @@ pub fn init(settings: &Settings, service: &str) -> Result<(), TelemetryError> {
     // For a record of the `log` crate the filters are asked first. A filter that answers no keeps this answer for the
     // thread, which would suppress the next line of this process. So records below a warning are not asked about.
     log::set_max_level(log::LevelFilter::Warn);
+    if let Some(metrics) = settings.otlp.as_ref().and_then(|otlp| otlp.metrics.as_ref()) {
+        otlp_metrics::start(metrics, &traces::resource(service)).map_err(|error| TelemetryError(error.to_string()))?;
+    }
     Ok(())
 }
 

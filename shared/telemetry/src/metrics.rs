@@ -4,6 +4,7 @@
 
 use std::sync::LazyLock;
 
+use prometheus::proto::MetricFamily;
 use prometheus::{CounterVec, GaugeVec, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder};
 
 use declare::{Vector, declare_metrics};
@@ -23,11 +24,16 @@ pub fn metrics() -> &'static Metrics {
     &METRICS
 }
 
+/// Returns the metrics with their labels and values.
+pub(crate) fn gather() -> Vec<MetricFamily> {
+    metrics().registry.gather()
+}
+
 /// Renders the metrics as text in the exposition format of Prometheus.
 #[must_use]
 pub fn render() -> String {
     TextEncoder::new()
-        .encode_to_string(&metrics().registry.gather())
+        .encode_to_string(&gather())
         .unwrap_or_else(|error| format!("# metrics could not be rendered: {error}\n"))
 }
 

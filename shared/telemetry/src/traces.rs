@@ -6,39 +6,52 @@ use opentelemetry::Key;
 use opentelemetry::trace::{
     SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState, TracerProvider as _,
 };
+use opentelemetry_otlp::{Protocol, WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use secrecy::ExposeSecret as _;
 use tracing::{Span, Subscriber};
 use tracing_opentelemetry::{OpenTelemetryLayer, OpenTelemetrySpanExt};
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::otlp_metrics;
 use crate::trace_context::TraceContext;
+use xact_config::Collector;
 
 /// <https://opentelemetry.io/docs/specs/semconv/resource/#service>.
 const SERVICE_NAME: Key = Key::from_static_str("service.name");
 
 static EXPORTER: OnceLock<SdkTracerProvider> = OnceLock::new();
 
-/// Traces could not be set up: the exporter rejected its settings.
+/// The export over OTLP could not be set up.
 #[derive(Debug, thiserror::Error)]
-#[error("traces cannot be exported: {0}; check OTEL_EXPORTER_OTLP_ENDPOINT and its family")]
-pub struct TelemetryError(String);
+#[error("traces and metrics cannot be exported: {0}; check OTEL_EXPORTER_OTLP_ENDPOINT and its family")]
+pub struct TelemetryError(pub(crate) String);
 
 /// Creates the exporter, and returns the layer that sends spans to it.
-pub(crate) fn layer<S>(service: &str) -> Result<OpenTelemetryLayer<S, SdkTracer>, TelemetryError>
+pub(crate) fn layer<S>(collector: &Collector, service: &str) -> Result<OpenTelemetryLayer<S, SdkTracer>, TelemetryError>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
-    let provider = exporter(service)?;
+    let provider = exporter(collector, service)?;
     let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("xact-pipeline"));
     let _ = EXPORTER.set(provider);
     Ok(layer)
 }
 
-fn exporter(service: &str) -> Result<SdkTracerProvider, TelemetryError> {
-    // The exporter reads endpoint, headers, timeout and protocol from the OTEL_* variables.
+fn exporter(collector: &Collector, service: &str) -> Result<SdkTracerProvider, TelemetryError> {
+    let headers = collector.headers.iter();
+    // Without these settings the exporter would read the process's environment, which a `.env` file is not part of.
     let exporter = opentelemetry_otlp::SpanExporter::builder()
         .with_http()
+        .with_protocol(Protocol::HttpBinary)
+        .with_endpoint(&collector.url)
+        .with_timeout(collector.timeout)
+        .with_headers(
+            headers
+                .map(|(name, value)| (name.clone(), value.expose_secret().to_owned()))
+                .collect(),
+        )
         .build()
         .map_err(|error| TelemetryError(error.to_string()))?;
     Ok(SdkTracerProvider::builder()
@@ -49,7 +62,7 @@ fn exporter(service: &str) -> Result<SdkTracerProvider, TelemetryError> {
 
 /// Returns the resource with the service name of the OTEL_* variables, which the SDK reads, or else with `service`. Without
 /// the variables the SDK makes up a name.
-fn resource(service: &str) -> Resource {
+pub(crate) fn resource(service: &str) -> Resource {
     let found = Resource::builder().build();
     let name = found
         .get(&SERVICE_NAME)
@@ -62,11 +75,12 @@ fn resource(service: &str) -> Resource {
     }
 }
 
-/// Sends the buffered spans. Blocks until they are sent.
+/// Sends the buffered spans and the last metrics. Blocks until they are sent or refused.
 pub fn flush() {
     if let Some(exporter) = EXPORTER.get() {
         let _ = exporter.shutdown();
     }
+    otlp_metrics::flush();
 }
 
 /// Returns whether spans are exported. If they are not, a batch needs no span for each record.

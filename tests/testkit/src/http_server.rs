@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use flate2::bufread::GzDecoder;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
@@ -86,9 +87,11 @@ fn read(client: &mut impl BufRead) -> io::Result<Request> {
     }
     let length = request.headers.get("content-length");
     let length = length.and_then(|length| length.parse().ok()).unwrap_or(0);
-    client
-        .take(MAX_BODY_BYTES.min(length))
-        .read_to_string(&mut request.body)?;
+    let mut body = client.take(MAX_BODY_BYTES.min(length));
+    match request.headers.get("content-encoding").map(String::as_str) {
+        Some("gzip") => GzDecoder::new(body).read_to_string(&mut request.body)?,
+        _ => body.read_to_string(&mut request.body)?,
+    };
     Ok(request)
 }
 

@@ -26,6 +26,7 @@ pub mod azurite;
 pub mod bicep;
 pub mod binary;
 pub mod cache;
+pub mod collector;
 pub mod command;
 pub mod compare;
 pub mod duckdb;

@@ -1,18 +1,15 @@
-//! The cache volume, the audit log, and the collector of traces.
+//! The cache volume, the audit log, and the collector of traces and metrics.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use reqwest::StatusCode;
+use secrecy::ExposeSecret as _;
 
 use super::finding::{Finding, Found};
 use crate::blocking::blocking;
 use xact_cache::Volume;
-use xact_config::Settings;
+use xact_config::{Collector, Settings};
 use xact_contracts::error_cause::innermost;
-
-/// Maximum wait for the collector.
-const COLLECTOR_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Writes and deletes a test file, and reads how full the volume is.
 pub(super) async fn cache(settings: Arc<Settings>) -> Found {
@@ -50,35 +47,49 @@ pub(super) async fn audit_log(settings: Arc<Settings>) -> Found {
     Ok(Finding::ok(format_args!("{path}: writable")))
 }
 
-/// Sends an empty OTLP request, which is valid: an endpoint that accepts it speaks OTLP.
-pub(super) async fn traces(settings: Arc<Settings>) -> Found {
-    let Some(endpoint) = &settings.otlp_endpoint else {
+/// Sends an empty OTLP request to each collector, which is valid: an endpoint that accepts it speaks OTLP.
+pub(super) async fn collector(settings: Arc<Settings>) -> Found {
+    let Some(otlp) = &settings.otlp else {
         return Ok(Finding::skipped(
-            "OTEL_EXPORTER_OTLP_ENDPOINT is not set: no traces are sent",
+            "OTEL_EXPORTER_OTLP_ENDPOINT is not set: no traces and metrics are sent",
         ));
     };
-    let url = format!("{}/v1/traces", endpoint.trim_end_matches('/'));
-    let shown = xact_contracts::redaction::redact_url(&url);
+    let traces = accepts(&otlp.traces).await?;
+    let Some(metrics) = &otlp.metrics else {
+        return Ok(Finding::ok(format_args!("{traces} accepts traces")));
+    };
+    let metrics = accepts(&metrics.collector).await?;
+    Ok(Finding::ok(format_args!("{traces} accepts traces, {metrics} metrics")))
+}
+
+/// Returns the URL of a collector that accepts a request, to print.
+async fn accepts(collector: &Collector) -> Result<String, String> {
+    let shown = xact_contracts::redaction::redact_url(&collector.url);
     let sent = async {
-        let client = reqwest::Client::builder().timeout(COLLECTOR_TIMEOUT).build()?;
-        let request = client.post(&url).header("content-type", "application/x-protobuf");
+        let client = reqwest::Client::builder().timeout(collector.timeout).build()?;
+        let request = client
+            .post(&collector.url)
+            .header("content-type", "application/x-protobuf");
+        let headers = collector.headers.iter();
+        let request = headers.fold(request, |request, (name, value)| {
+            request.header(name, value.expose_secret())
+        });
         request.body(Vec::new()).send().await
     };
     let answer = sent.await.map_err(|error| {
         format!(
             "{shown} cannot be reached: {}; check OTEL_EXPORTER_OTLP_ENDPOINT and the network. The pipeline runs without it, \
-             and sends no traces",
+             and sends no traces and metrics",
             innermost(&error)
         )
     })?;
-    Ok(match answer.status() {
-        status if status.is_success() => Finding::ok(format_args!("{shown} accepts traces")),
-        // This check does not send OTEL_EXPORTER_OTLP_HEADERS; the exporter does.
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Finding::ok(format_args!(
-            "{shown} is reachable but requires authentication: set OTEL_EXPORTER_OTLP_HEADERS"
-        )),
-        status => Finding::failed(format_args!(
+    match answer.status() {
+        status if status.is_success() => Ok(shown),
+        status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+            Err(format!("{shown} answers {status}: check OTEL_EXPORTER_OTLP_HEADERS"))
+        }
+        status => Err(format!(
             "{shown} answers {status}: check OTEL_EXPORTER_OTLP_ENDPOINT, it must be the collector's OTLP/HTTP port (4318), without a path"
         )),
-    })
+    }
 }

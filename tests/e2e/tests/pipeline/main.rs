@@ -36,6 +36,7 @@ mod seams;
 mod secrets;
 mod stopping;
 mod table_commands;
+mod telemetry;
 mod transactions;
 mod unreadable_batches;
 mod upstream_duplicates;

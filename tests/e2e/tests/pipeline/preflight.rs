@@ -122,10 +122,10 @@ fn check_passes_and_then_fails_only_for_each_broken_dependency() -> Result<()> {
         (
             "OTEL_EXPORTER_OTLP_ENDPOINT",
             "http://127.0.0.1:1",
-            &["traces"],
+            &["collector"],
             "cannot be reached",
         ),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", &refused, &["traces"], "4318"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &refused, &["collector"], "4318"),
         ("DOWNLOAD_CONCURRENCY", "0", &["configuration"], "DOWNLOAD_CONCURRENCY"),
         (
             "LOCAL_KAFKA_BOOTSTRAP_SERVERS",

@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use xact_testkit::{Error, azurite, duckdb, kafka, keda, python, real_files, spark};
+use xact_testkit::{Error, azurite, collector, duckdb, kafka, keda, python, real_files, spark};
 
 fn main() -> ExitCode {
     let steps = [
@@ -15,6 +15,7 @@ fn main() -> ExitCode {
         ("Azurite", azurite::install().map(drop)),
         ("Real files", real_files::folder().map(drop)),
         ("KEDA", keda::install().map(drop)),
+        ("OpenTelemetry Collector", collector::install().map(drop)),
     ];
     let mut code = ExitCode::SUCCESS;
     for (name, result) in steps {
