@@ -178,6 +178,8 @@ fn check_ca_file(reader: &mut Reader<'_>, settings: &Settings) {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret as _;
+
     use super::*;
 
     pub(super) fn read(variables: &[(&str, &str)]) -> Result<Settings, ConfigError> {
@@ -221,6 +223,17 @@ mod tests {
             ("RESULT_BATCH_SECONDS", "NaN", "must be 0.01 to 300 seconds"),
             ("COMMIT_INTERVAL_MS", "9", "must be 10 to 60000 milliseconds"),
             ("MAX_FILE_BYTES", "0", "must be a whole number of bytes, at least 1"),
+            ("OTEL_METRICS_EXPORTER", "prometheus", "must be otlp or none"),
+            (
+                "OTEL_METRIC_EXPORT_INTERVAL",
+                "0",
+                "must be 100 to 3600000 milliseconds",
+            ),
+            (
+                "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
+                "lowmemory",
+                "must be cumulative or delta",
+            ),
         ];
         let twice = ("KAFKA_DOWNLOADS_CACHED_TOPIC", "xact.downloads.results");
         let text = errors(&[&invalid.map(|(name, value, _)| (name, value))[..], &[twice]].concat());
@@ -284,5 +297,34 @@ mod tests {
             let text = errors(&[("DEV_MODE", "true"), ("DEV_RESOLVE", bad)]);
             assert!(text.contains("must be host=server:port"), "{bad}: {text}");
         }
+    }
+
+    #[test]
+    fn a_collector_has_urls_and_headers_that_are_never_shown() {
+        let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318/");
+        let headers = ("OTEL_EXPORTER_OTLP_HEADERS", "Authorization=Bearer%20s3cret, x=y");
+        let otlp = read(&[endpoint, headers]).unwrap().otlp.unwrap();
+        let metrics = otlp.metrics.unwrap().collector;
+        let urls = [otlp.traces.url.as_str(), metrics.url.as_str()];
+        assert_eq!(
+            urls,
+            ["http://collector:4318/v1/traces", "http://collector:4318/v1/metrics"]
+        );
+        let read_headers = metrics
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.expose_secret()));
+        let read_headers: Vec<_> = read_headers.collect();
+        assert_eq!(read_headers, [("authorization", "Bearer s3cret"), ("x", "y")]);
+        for invalid in ["s3cret", "a=s3cret%0A", "a b=s3cret"] {
+            let text = errors(&[endpoint, ("OTEL_EXPORTER_OTLP_HEADERS", invalid)]);
+            assert!(
+                text.contains("OTEL_EXPORTER_OTLP_HEADERS=[hidden]: must be name=value"),
+                "{text}"
+            );
+            assert!(!text.contains("s3cret"), "{text}");
+        }
+        let none = read(&[endpoint, ("OTEL_METRICS_EXPORTER", "none")]).unwrap();
+        assert!(none.otlp.unwrap().metrics.is_none());
     }
 }

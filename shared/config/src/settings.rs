@@ -81,7 +81,7 @@ pub struct Settings {
     pub session_timeout: Duration,
     /// `KAFKA_FETCH_WAIT_MS`.
     pub fetch_wait: Duration,
-    /// Export to a collector; `None`: there is no collector.
+    /// Export to a collector; `None` if none is configured.
     pub otlp: Option<OtlpSettings>,
     /// Set in development only.
     pub dev: Option<DevSettings>,

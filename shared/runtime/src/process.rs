@@ -40,7 +40,7 @@ pub enum StartError {
 }
 
 /// Interval at which components that are still not ready are logged again. The alert `not-ready` of `bicep/modules/alerts.bicep`
-/// looks at the last ten minutes.
+/// fires at two of these lines within 15 minutes.
 const REMINDER_INTERVAL: Duration = Duration::from_secs(300);
 
 /// Time for the clients to leave their groups, in addition to the grace period.
