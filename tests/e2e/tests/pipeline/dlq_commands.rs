@@ -45,9 +45,8 @@ fn list(fleet: &Fleet, args: &[&str]) -> Result<BTreeMap<String, Value>> {
 fn plant(fleet: &Fleet, letters: &[Value]) -> Result<()> {
     let line = |letter: &Value| format!("{}\t{letter}\n", text(&letter["trace_id"]));
     let lines: String = letters.iter().map(line).collect();
-    let mut args = vec!["-P", "-b", &fleet.broker, "-t", DLQ, "-K", "\t"];
-    args.extend(["-X", "partitioner=murmur2_random"]);
-    kcat::kcat(&args, lines.as_bytes()).map(drop)
+    let args = ["-K", "\t", "-X", "partitioner=murmur2_random"];
+    kcat::produce_with(&fleet.broker, DLQ, &args, lines.as_bytes())
 }
 
 fn text(value: &Value) -> String {

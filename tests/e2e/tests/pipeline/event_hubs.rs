@@ -287,9 +287,8 @@ fn a_message_near_the_size_limit_is_dead_lettered_and_blocks_no_other() -> Resul
         let file = fleet.dir.join(key);
         std::fs::write(&file, bytes).unwrap();
         let (topic, file) = (fleet.topic("raw"), file.display().to_string());
-        let mut args = vec!["-P", "-b", &fleet.broker, "-t", &topic, "-k", key];
-        args.extend(["-X", "message.max.bytes=1048576", &file]);
-        kcat::kcat(&args, &[])?;
+        let args = ["-k", key, "-X", "message.max.bytes=1048576", &file];
+        kcat::produce_with(&fleet.broker, &topic, &args, &[])?;
         fleet.send("raw", key, &good_event(&format!("behind-{key}")))?;
     }
     fleet.wait_records("pending", 3)?;

@@ -28,10 +28,7 @@ fn send_both(pipeline: &Pipeline, dir: &WorkDir) -> Result<()> {
     let second = dir.join("event-2.json");
     fs::write(&second, EVENT.replace("test-001", "test-002")).unwrap();
     let path = second.display().to_string();
-    kcat::kcat(
-        &["-b", &broker, "-t", "xact.events.raw", "-P", "-k", "test-002", &path],
-        &[],
-    )?;
+    kcat::produce_with(&broker, "xact.events.raw", &["-k", "test-002", &path], &[])?;
     pipeline.wait_no_lag()
 }
 
