@@ -23,7 +23,7 @@ const DATA_TIMEOUT: Duration = Duration::from_secs(30);
 /// librdkafka requires a group; the client never joins it.
 const GROUP: &str = "xact-pipeline-reader";
 
-/// A record with all of its parts. Unlike [`crate::Record`], it distinguishes a tombstone from an empty value.
+/// A record with all of its parts. Unlike [`crate::Record`], it distinguishes a null value from an empty one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicRecord {
     /// Partition.
@@ -34,7 +34,7 @@ pub struct TopicRecord {
     pub timestamp: Option<Timestamp>,
     /// Key.
     pub key: Option<Vec<u8>>,
-    /// Value; `None`: a tombstone.
+    /// Value; see [`Self::is_tombstone`].
     pub value: Option<Vec<u8>>,
     /// Headers, in order.
     pub headers: Vec<(String, Option<Vec<u8>>)>,
@@ -55,6 +55,12 @@ impl TopicRecord {
             value: message.payload().map(<[u8]>::to_vec),
             headers: headers.collect(),
         }
+    }
+
+    /// Returns whether the value is null, or empty: Event Hubs may return a null value as an empty one.
+    #[must_use]
+    pub fn is_tombstone(&self) -> bool {
+        self.value.as_deref().unwrap_or_default().is_empty()
     }
 
     /// Returns the first header of this name, if it is valid UTF-8.

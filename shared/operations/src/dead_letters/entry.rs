@@ -145,7 +145,7 @@ pub struct Mark {
 impl Mark {
     /// Returns the entry that a record settles, and its mark; `None` for any other record.
     pub(super) fn of_record(record: &TopicRecord) -> Option<(EntryId, Self)> {
-        if record.value.is_some() {
+        if !record.is_tombstone() {
             return None;
         }
         let settlement = record.header(ACTION)?.parse().ok()?;
@@ -211,11 +211,14 @@ mod tests {
     #[test]
     fn a_mark_settles_only_an_entry_before_it_in_its_own_partition() {
         let resolved = |key| mark(key, &[(ACTION, "resolved".to_owned())]);
-        assert!(Mark::of_record(&resolved("1:8")).is_some());
-        let with_value = TopicRecord {
-            value: Some(Vec::new()),
+        let with_value = |value: &[u8]| TopicRecord {
+            value: Some(value.to_vec()),
             ..resolved("1:8")
         };
+        for tombstone in [resolved("1:8"), with_value(b"")] {
+            assert!(Mark::of_record(&tombstone).is_some(), "{tombstone:?}");
+            assert_eq!(Entry::of_record(tombstone, None), None);
+        }
         for other in [
             resolved("2:8"),
             resolved("1:9"),
@@ -223,7 +226,7 @@ mod tests {
             resolved("some-trace-id"),
             mark("1:8", &[(ACTION, "forgotten".to_owned())]),
             mark("1:8", &[]),
-            with_value,
+            with_value(b"{}"),
         ] {
             assert_eq!(Mark::of_record(&other), None, "{other:?}");
         }
