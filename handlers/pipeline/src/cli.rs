@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::arguments::Output;
+use crate::commands::check::Check;
 use crate::commands::dlq::Dlq;
 use crate::commands::explain::Explain;
 use crate::commands::leftovers::Leftovers;
@@ -111,7 +111,7 @@ pub(crate) enum Command {
         events: u64,
     },
     /// Check everything that the pipeline needs, one line each, with what to do where it failed
-    Check(Output),
+    Check(Check),
     /// Send one event and follow it to the file and the rows
     Validate(Validate),
     /// Create the topics, list them, or show lag per group

@@ -3,6 +3,7 @@
 mod embedded_broker;
 mod error;
 mod group_offsets;
+mod group_probe;
 mod lag;
 mod metadata_client;
 mod oldest_unfinished;
@@ -14,6 +15,7 @@ pub mod topics;
 pub use embedded_broker::{EmbeddedBroker, EmbeddedBrokerError};
 pub use error::AdminError;
 pub use group_offsets::{GroupOffsets, GroupState, Member};
+pub use group_probe::{join_and_commit, remove_group};
 pub use lag::{LagReader, PartitionLag};
 pub use oldest_unfinished::{Oldest, oldest_unfinished};
 pub use record_probe::{Probed, RecordProbe, Stop};

@@ -9,7 +9,7 @@
 mod blobs;
 pub(crate) mod content_hash;
 mod local;
-mod onelake;
+pub(crate) mod onelake;
 pub(crate) mod open;
 
 use std::fs::File;

@@ -1,6 +1,7 @@
 //! Storage of the pipeline: files in OneLake and Delta tables. No other crate uses Azure Storage or Delta.
 //!
 //! - [`Location`]: where files or a table are, on this machine or in OneLake; [`Connection`]: what opening it requires
+//! - [`LakehouseKind`]: whether a lakehouse has schemas, and so where its tables are
 //! - [`FileStore`]: writes a file so that readers never get an incomplete one
 //! - [`tables::Table`] (feature `delta`): appends the rows whose key is absent, together with the Kafka offsets that they
 //!   came from, exactly once; removes rows by id; compaction, vacuum, checkpoints
@@ -13,6 +14,7 @@
 
 mod azure;
 mod files;
+mod lakehouse;
 mod location;
 #[cfg(feature = "delta")]
 pub mod tables;
@@ -22,6 +24,7 @@ pub use azure::meter::RequestObserver;
 pub use files::content_hash::sha256_hex;
 pub use files::open::{OpenFilesError, open, open_files};
 pub use files::{Content, FileError, FileStore, OpenError};
+pub use lakehouse::{LakehouseError, LakehouseKind, TablePlace};
 pub use location::{Location, LocationError};
 
 #[cfg(feature = "delta")]

@@ -1,6 +1,7 @@
 //! The preflight: checks everything that the pipeline needs.
 
 mod cost_estimate;
+mod deep;
 mod finding;
 mod kafka;
 mod local;
@@ -18,6 +19,15 @@ use xact_config::{ConfigError, Settings};
 /// Time limit of one check. The services have shorter limits, whose errors are more specific.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(90);
 
+/// How much is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// What the stages need.
+    Plain,
+    /// In addition, what only the real services can prove.
+    Deep,
+}
+
 /// Returns the result of reading the settings, which is the first check.
 #[must_use]
 pub fn configuration(settings: Result<&Settings, &ConfigError>) -> CheckResult {
@@ -27,10 +37,10 @@ pub fn configuration(settings: Result<&Settings, &ConfigError>) -> CheckResult {
 
 /// Runs all checks and returns their results. `report` is called with each result as soon as it and all results before it
 /// are known.
-pub async fn check(settings: &Settings, mut report: impl FnMut(&CheckResult)) -> Vec<CheckResult> {
+pub async fn check(settings: &Settings, depth: Depth, mut report: impl FnMut(&CheckResult)) -> Vec<CheckResult> {
     let settings = Arc::new(settings.clone());
     // Concurrently, since a service that does not answer takes until its time limit.
-    let running: Vec<_> = checks(&settings)
+    let running: Vec<_> = checks(&settings, depth)
         .into_iter()
         .map(|(name, check)| (name, tokio::spawn(tokio::time::timeout(CHECK_TIMEOUT, check))))
         .collect();
@@ -48,7 +58,7 @@ pub async fn check(settings: &Settings, mut report: impl FnMut(&CheckResult)) ->
     results
 }
 
-fn checks(settings: &Arc<Settings>) -> Vec<Check> {
+fn checks(settings: &Arc<Settings>, depth: Depth) -> Vec<Check> {
     let mut checks = vec![named("identity", storage::identity(settings.clone()))];
     checks.extend(kafka::checks(settings));
     checks.push(named("files", storage::files(settings.clone())));
@@ -57,5 +67,8 @@ fn checks(settings: &Arc<Settings>) -> Vec<Check> {
     checks.push(named("cache", local::cache(settings.clone())));
     checks.push(named("audit log", local::audit_log(settings.clone())));
     checks.push(named("collector", local::collector(settings.clone())));
+    if depth == Depth::Deep {
+        checks.extend(deep::checks(settings));
+    }
     checks
 }

@@ -12,6 +12,7 @@ mod delivery;
 mod error;
 pub mod explain;
 mod files;
+mod lakehouse;
 pub mod leftovers;
 mod next_record;
 pub mod offsets;

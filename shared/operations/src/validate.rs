@@ -10,10 +10,12 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::error::{OperationError, refuse};
+use crate::lakehouse::{self, Placement};
 use follower::{Follower, Steps};
 use xact_config::Settings;
 use xact_contracts::file_rules;
 use xact_contracts::redaction::redact_url;
+use xact_lake::{AttachmentRow, EventRow, FailedRow};
 
 /// The path of a valid file on the sample server of a development run.
 const SAMPLE_PATH: &str = "ok/20000/validate/sample.pdf";
@@ -53,6 +55,15 @@ pub async fn validate(
     if !settings.delta_writes {
         let text = "ENABLE_DELTA_WRITES=false: without its rows an event cannot be followed";
         return refuse(text);
+    }
+    for placement in [
+        lakehouse::placement::<EventRow>(settings).await,
+        lakehouse::placement::<AttachmentRow>(settings).await,
+        lakehouse::placement::<FailedRow>(settings).await,
+    ] {
+        if let Placement::Wrong(reason) = placement {
+            return refuse(reason);
+        }
     }
     let attachment = attachment(settings, request.attachment)?;
     let follower = Follower::new(settings, &attachment)?;

@@ -1,5 +1,6 @@
 //! `check`: the preflight. Prints one line for each thing that the pipeline needs, with what to do where it failed.
 
+use clap::Args;
 use console::Style;
 
 use crate::arguments::Output;
@@ -8,14 +9,26 @@ use crate::ui;
 use crate::ui::progress::Progress;
 use crate::ui::text::{marked, visible};
 use xact_config::{Environment, Settings};
-use xact_operations::check::{self, CheckResult, Verdict};
+use xact_operations::check::{self, CheckResult, Depth, Verdict};
 
 /// Spaces before the second and later lines of a text.
 const INDENT: &str = "                                 ";
 
+/// The arguments of `check`.
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// Prove in addition what only the real services can: null values, a consumer group, conditional writes, the kind of
+    /// the lakehouse. Sends one record, which has no effect, to the dead-letter topic
+    #[arg(long)]
+    deep: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
 /// Prints a line for each check; exit 1 if one failed.
-pub(crate) async fn run(environment: &Environment, output: Output) -> CommandResult {
-    let is_text = !output.json;
+pub(crate) async fn run(environment: &Environment, arguments: Check) -> CommandResult {
+    let is_text = !arguments.output.json;
+    let depth = if arguments.deep { Depth::Deep } else { Depth::Plain };
     let report = |result: &CheckResult| {
         if is_text {
             print(result);
@@ -27,7 +40,7 @@ pub(crate) async fn run(environment: &Environment, output: Output) -> CommandRes
     let mut results = vec![configuration];
     if let Ok(settings) = settings {
         let progress = Progress::start("checking");
-        results.extend(check::check(&settings, |result| progress.suspend(|| report(result))).await);
+        results.extend(check::check(&settings, depth, |result| progress.suspend(|| report(result))).await);
     }
     if !is_text {
         ui::json(&results)?;

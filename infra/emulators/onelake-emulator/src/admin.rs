@@ -85,7 +85,7 @@ fn help() -> String {
          GET    /__admin/closed     workspaces that answer 403\n\
          POST   /__admin/closed     {\"workspace\", \"principal\"?}: as while a role assignment propagates\n\
          DELETE /__admin/closed     all of them; {\"workspace\", \"principal\"?}: one\n\
-         POST   /__admin/items      {\"workspace\", \"name\": \"Lake.Lakehouse\", \"workspace_guid\"?, \"guid\"?}\n\nfaults:\n",
+         POST   /__admin/items      {\"workspace\", \"name\": \"Lake.Lakehouse\", \"workspace_guid\"?, \"guid\"?, \"schemas\"?}\n\nfaults:\n",
     );
     for fault in Fault::all() {
         page.push_str(&format!("  {:<22} {}\n", fault.to_string(), fault.meaning()));
@@ -235,6 +235,8 @@ struct NewItem {
     name: String,
     workspace_guid: Option<Uuid>,
     guid: Option<Uuid>,
+    #[serde(default)]
+    schemas: bool,
 }
 
 async fn add_item(State(state): SharedState, Json(new): Json<NewItem>) -> Response {
@@ -248,6 +250,7 @@ async fn add_item(State(state): SharedState, Json(new): Json<NewItem>) -> Respon
         Err(error) => return refused(StatusCode::UNPROCESSABLE_ENTITY, error),
     };
     (item.workspace_guid, item.guid) = (new.workspace_guid, new.guid);
+    item.schemas = new.schemas;
     let guids = json!({"workspace_guid": item.workspace_guid(), "guid": item.guid()});
     let adding = Arc::clone(&state);
     let added = tokio::task::spawn_blocking(move || adding.catalog.add(&adding.storage, &item)).await;

@@ -19,6 +19,12 @@ use crate::verbs::Protocol;
 
 /// The folders of a lakehouse.
 const FOLDERS: [&str; 2] = ["Files", "Tables"];
+/// The folder that only a lakehouse with schemas has; see its [documentation][schemas].
+///
+/// [schemas]: https://learn.microsoft.com/fabric/data-engineering/lakehouse-schemas
+const DEFAULT_SCHEMA: [&str; 2] = ["Tables", "dbo"];
+/// Follows the item on the command line. A name cannot contain a colon.
+const WITH_SCHEMAS: &str = ":schemas";
 
 /// A Fabric item, such as a lakehouse, in its workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,11 +37,13 @@ pub struct Item {
     pub workspace_guid: Option<Uuid>,
     /// The item's GUID; derived from both names if none is given.
     pub guid: Option<Uuid>,
+    /// Whether it is a lakehouse with schemas.
+    pub schemas: bool,
 }
 
-/// A text that is not `WORKSPACE/ITEM` or `WORKSPACE=GUID/ITEM=GUID`.
+/// A text that is not `WORKSPACE/ITEM` or `WORKSPACE=GUID/ITEM=GUID`, with or without `:schemas`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not an item: write WORKSPACE/ITEM.Lakehouse, or WORKSPACE=GUID/ITEM.Lakehouse=GUID")]
+#[error("`{0}` is not an item: write WORKSPACE/ITEM.Lakehouse, or WORKSPACE=GUID/ITEM.Lakehouse=GUID; append :schemas for a lakehouse with schemas")]
 pub struct ItemError(pub String);
 
 impl Item {
@@ -47,6 +55,7 @@ impl Item {
             name: name.to_owned(),
             workspace_guid: None,
             guid: None,
+            schemas: false,
         }
     }
 
@@ -73,7 +82,11 @@ impl FromStr for Item {
             None => Ok((part.to_owned(), None)),
             Some((name, guid)) => Ok((name.to_owned(), Some(Uuid::try_parse(guid).map_err(|_| wrong())?))),
         };
-        let (workspace, item) = text.split_once('/').ok_or_else(wrong)?;
+        let (names, schemas) = match text.strip_suffix(WITH_SCHEMAS) {
+            Some(names) => (names, true),
+            None => (text, false),
+        };
+        let (workspace, item) = names.split_once('/').ok_or_else(wrong)?;
         let ((workspace, workspace_guid), (name, guid)) = (part(workspace)?, part(item)?);
         if workspace_name_error(&workspace).is_some() || name_error(&name).is_some() || name.contains('/') {
             return Err(wrong());
@@ -83,6 +96,7 @@ impl FromStr for Item {
             name,
             workspace_guid,
             guid,
+            schemas,
         })
     }
 }
@@ -136,6 +150,10 @@ impl Catalog {
     pub(crate) fn add(&self, storage: &Storage, item: &Item) -> Result<(), StoreError> {
         for folder in FOLDERS {
             storage.make_folder(&[item.workspace.clone(), item.name.clone(), folder.to_owned()])?;
+        }
+        if item.schemas {
+            let [tables, schema] = DEFAULT_SCHEMA.map(str::to_owned);
+            storage.make_folder(&[item.workspace.clone(), item.name.clone(), tables, schema])?;
         }
         self.register(item);
         Ok(())
@@ -239,6 +257,9 @@ mod tests {
         let guid = "11111111-2222-3333-4444-555555555555";
         let item: Item = format!("claims={guid}/Lake.Lakehouse").parse().unwrap();
         assert_eq!(item.workspace_guid().to_string(), guid);
+        let with_schemas: Item = format!("claims/Lake.Lakehouse={guid}:schemas").parse().unwrap();
+        assert_eq!((with_schemas.schemas, item.schemas), (true, false));
+        assert_eq!(with_schemas.guid().to_string(), guid);
         let derived = Item::new("claims", "Lake.Lakehouse").guid();
         assert_eq!(item.guid(), derived, "the same at each start");
         for wrong in "claims claims/a/b /a claims/ .onelake/a claims=5/a ../a claims/..".split(' ') {

@@ -23,8 +23,8 @@ struct Arguments {
     /// Folder of the data: {folder}/{workspace}/{item}/{Files|Tables}/….
     #[arg(long, value_name = "PATH", default_value = "onelake")]
     folder: PathBuf,
-    /// Item to create, unless it exists; may be given several times.
-    #[arg(long = "item", value_name = "WORKSPACE[=GUID]/ITEM[=GUID]")]
+    /// Item to create, unless it exists; with `:schemas` a lakehouse with schemas. May be given several times.
+    #[arg(long = "item", value_name = "WORKSPACE[=GUID]/ITEM[=GUID][:schemas]")]
     items: Vec<Item>,
     /// Bearer token to accept, and its principal; may be given several times.
     #[arg(

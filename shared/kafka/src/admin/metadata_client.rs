@@ -16,7 +16,7 @@ use crate::admin::error::AdminError;
 use crate::client_config;
 use crate::connection::Connection;
 use crate::connection_error::ConnectionError;
-use xact_config::ClusterSettings;
+use xact_config::{ClusterSettings, Settings};
 
 /// Time limit of a request, and of its retries together.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -52,6 +52,11 @@ impl MetadataClient {
         // librdkafka requires a group in order to read; without a subscription the client never joins it.
         config.set("group.id", group).set("enable.auto.commit", "false");
         Self::create(cluster, config, settings)
+    }
+
+    /// Creates a client with the settings of a stage's consumer, which can join the group.
+    pub(crate) fn for_member(cluster: &ClusterSettings, settings: &Settings, group: &str) -> Result<Self, AdminError> {
+        Self::create(cluster, client_config::consumer(cluster, settings, group), &[])
     }
 
     fn create(

@@ -56,11 +56,11 @@ impl Tombstones {
         })
     }
 
-    /// Writes the tombstones and returns when the broker has acknowledged all of them.
+    /// Writes the tombstones and returns their offsets when the broker has acknowledged all of them.
     ///
     /// # Errors
     /// For the first one that failed; others may have been written.
-    pub async fn write(&self, tombstones: &[Tombstone]) -> Result<(), TombstoneError> {
+    pub async fn write(&self, tombstones: &[Tombstone]) -> Result<Vec<i64>, TombstoneError> {
         let failed = |tombstone: &Tombstone, error: KafkaError| TombstoneError {
             topic: self.topic.clone(),
             partition: tombstone.partition,
@@ -85,13 +85,14 @@ impl Tombstones {
                 Err((error, _)) => return Err(failed(tombstone, error)),
             }
         }
+        let mut offsets = Vec::with_capacity(sent.len());
         for (tombstone, delivery) in sent {
             match delivery.await {
-                Ok(Ok(_)) => {}
+                Ok(Ok(delivery)) => offsets.push(delivery.offset),
                 Ok(Err((error, _))) => return Err(failed(tombstone, error)),
                 Err(_) => return Err(failed(tombstone, KafkaError::Canceled)),
             }
         }
-        Ok(())
+        Ok(offsets)
     }
 }

@@ -9,6 +9,8 @@ use async_trait::async_trait;
 use azure_core_legacy::{ExponentialRetryOptions, RetryOptions, TransportOptions};
 use azure_storage::{CloudLocation, StorageCredentials};
 use azure_storage_datalake::clients::{DataLakeClientBuilder, FileClient, FileSystemClient};
+use azure_storage_datalake::file_system::Path;
+use azure_storage_datalake::operations::ListPathsBuilder;
 use futures::{StreamExt, TryStreamExt};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
@@ -117,22 +119,36 @@ impl OneLakeFiles {
 
     /// Returns the files below `folder`.
     async fn walk(&self, folder: &str) -> Result<Vec<Listed>, FileError> {
-        let mut pages = self.workspace.list_paths().directory(self.within(folder)).into_stream();
+        let entries = self.entries(folder, self.workspace.list_paths()).await?;
+        let files = entries.into_iter().filter(|entry| !entry.is_directory);
+        let listed = files.filter_map(|file| {
+            Some(Listed {
+                path: within_root(&file.name, &self.root)?.to_owned(),
+                bytes: u64::try_from(file.content_length).ok()?,
+                written: file.last_modified.unix_timestamp(),
+            })
+        });
+        Ok(listed.collect())
+    }
+
+    /// Returns the names of the folders directly below the root.
+    pub(crate) async fn folders(&self) -> Result<Vec<String>, FileError> {
+        let entries = self.entries("", self.workspace.list_paths().recursive(false)).await?;
+        let folders = entries.into_iter().filter(|entry| entry.is_directory);
+        Ok(folders
+            .filter_map(|folder| within_root(&folder.name, &self.root).map(str::to_owned))
+            .collect())
+    }
+
+    async fn entries(&self, folder: &str, list: ListPathsBuilder) -> Result<Vec<Path>, FileError> {
+        let mut pages = list.directory(self.within(folder)).into_stream();
         let mut found = Vec::new();
         while let Some(page) = pages.next().await {
-            let page = match page.map_err(RequestError::from) {
-                Ok(page) => page,
+            match page.map_err(RequestError::from) {
+                Ok(page) => found.extend(page.paths),
                 Err(error) if error.is_not_found() => break,
                 Err(error) => return Err(self.unavailable("list", folder, &error)),
-            };
-            let files = page.paths.into_iter().filter(|entry| !entry.is_directory);
-            found.extend(files.filter_map(|file| {
-                Some(Listed {
-                    path: within_root(&file.name, &self.root)?.to_owned(),
-                    bytes: u64::try_from(file.content_length).ok()?,
-                    written: file.last_modified.unix_timestamp(),
-                })
-            }));
+            }
         }
         Ok(found)
     }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::finding::{Check, Finding, Found, named};
+use super::finding::{Check, Finding, Found, Verdict, named};
 use crate::files;
+use crate::lakehouse::{self, Placement};
 use crate::onelake_cost::OneLakeCost;
 use xact_config::Settings;
 use xact_contracts::onelake_billing::{Bill, BillingClass};
@@ -70,13 +71,30 @@ pub(super) fn tables(settings: &Arc<Settings>) -> [Check; 3] {
     ]
 }
 
-/// Reads the log, if there is one, and tests that the table's features allow appending rows and that two writers cannot
+/// Compares the path with the kind of the lakehouse, reads the log, if there is one, and tests that the table's features allow appending rows and that two writers cannot
 /// overwrite each other's commits.
 async fn table<R: Configured>(settings: Arc<Settings>) -> Found {
     if !settings.delta_writes {
         return Ok(Finding::skipped("ENABLE_DELTA_WRITES=false"));
     }
-    let table = xact_table_sink::table::<R>(&settings)?;
+    let placement = lakehouse::placement::<R>(&settings).await;
+    // The test of the storage would make a folder in the wrong place.
+    match placement {
+        Placement::Wrong(reason) => return Ok(Finding::failed(reason)),
+        Placement::Undecided(reason) => return Ok(Finding::warning(reason)),
+        _ => {}
+    }
+    let finding = storage_of_table::<R>(&settings).await?;
+    Ok(match placement {
+        Placement::Unknown(reason) if finding.verdict == Verdict::Ok => {
+            Finding::warning(format_args!("{}\n{reason}", finding.text))
+        }
+        _ => finding,
+    })
+}
+
+async fn storage_of_table<R: Configured>(settings: &Settings) -> Found {
+    let table = xact_table_sink::table::<R>(settings)?;
     table.probe().await?;
     let location = table.location();
     let Some(info) = table.info().await? else {

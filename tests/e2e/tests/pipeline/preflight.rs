@@ -306,6 +306,104 @@ fn check_reports_how_the_storage_differs_from_one_lake_and_what_it_costs() -> Re
     Ok(())
 }
 
+/// The checks that `--deep` adds.
+const DEEP: [&str; 4] = ["null values", "consumer group", "conditional writes", "lakehouse"];
+
+#[test]
+fn check_deep_proves_what_only_the_services_can() -> Result<()> {
+    let (mut fleet, lake) = one_lake::fleet("preflight-deep", &[])?;
+    fleet.wait_until("everything is ok", || check(&fleet, &[]).ok()?.success().ok())?;
+    let deep = || fleet.run(&["check", "--deep", "--json"]);
+    let answer = deep()?;
+    assert_eq!(answer.code, Some(0), "{}", answer.text);
+    let parts = [
+        "came back as null",
+        "preflight-deep-check was joined",
+        "If-None-Match: * refuses a second write, metadata is kept",
+        "without schemas",
+    ];
+    for (name, part) in DEEP.into_iter().zip(parts) {
+        let line = find(&answer, name)?;
+        assert!(line.verdict == "ok" && line.text.contains(part), "{line:?}");
+    }
+    assert_contains(&find(&answer, "consumer group")?.text, &["the group was removed"]);
+    let plain = check(&fleet, &[])?;
+    assert_eq!(lines(&answer)?.len() - lines(&plain)?.len(), DEEP.len());
+    let left = std::fs::read_dir(fleet.files()).unwrap().count();
+    assert_eq!(left, 0, "the test file is deleted");
+
+    for fault in ["if-none-match-ignored", "metadata-dropped"] {
+        lake.admin("POST", "faults", &json!({"fault": fault, "every": 1}).to_string())?;
+        let line = find(&deep()?, "conditional writes")?;
+        lake.admin("DELETE", "faults", "")?;
+        assert_eq!(line.verdict, "failed", "{fault}: {line:?}");
+    }
+    let missing = [("KAFKA_DLQ_TOPIC", "not.created")];
+    let answer = fleet.run_with(&["check", "--deep", "--json"], &missing)?;
+    let failed = failed_lines(&answer)?;
+    for name in ["null values", "consumer group"] {
+        assert!(names(&failed).contains(&name), "{failed:#?}");
+    }
+
+    // The records have no effect, on the commands and on the stage.
+    assert!(fleet.run(&["dlq", "list", "--json"])?.json_lines().is_empty());
+    fleet.start(&["dlq"])?;
+    fleet.send("dlq", "foreign", b"somebody's note")?;
+    fleet.wait_until("the foreign record is audited", || {
+        fleet.audit().ok().filter(|lines| !lines.is_empty())
+    })?;
+    assert_eq!(fleet.audit()?.len(), 1);
+    Ok(())
+}
+
+#[test]
+fn tables_are_refused_where_their_lakehouse_does_not_show_them() -> Result<()> {
+    const VARIABLES: [&str; 3] = [
+        "DELTA_EVENTS_TABLE_PATH",
+        "DELTA_INVENTORY_TABLE_PATH",
+        "DELTA_FAILED_TABLE_PATH",
+    ];
+    let (fleet, lake) = one_lake::fleet("preflight-kinds", &[])?;
+    fleet.wait_until("everything is ok", || check(&fleet, &[]).ok()?.success().ok())?;
+    for (name, schemas) in [("With.Lakehouse", true), ("Without.Lakehouse", false), ("Empty.Lakehouse", false)] {
+        let item = json!({"workspace": WORKSPACE, "name": name, "schemas": schemas});
+        lake.admin("POST", "items", &item.to_string())?;
+    }
+    let (_, files) = fleet.environment.iter().rfind(|(name, _)| name == "ONELAKE_BASE_PATH").unwrap();
+    let at = |item: &str, place: &str| {
+        let (workspace, _) = files.split_once("/Lake.Lakehouse").unwrap();
+        let table = |variable| (variable, format!("{workspace}/{item}/Tables/{place}{variable}"));
+        VARIABLES.map(table)
+    };
+    let run = |args: &[&str], paths: &[(&str, String); 3]| {
+        let paths: Vec<_> = paths.iter().map(|(name, path)| (*name, path.as_str())).collect();
+        fleet.run_with(args, &paths)
+    };
+    // In this order: the tables that a green check makes room for show that the lakehouse has no schemas.
+    for (item, place, verdict, part) in [
+        ("Without.Lakehouse", "", "ok", "can be created"),
+        ("Without.Lakehouse", "dbo/", "failed", "(XACT_FABRIC_SCHEMA=)"),
+        ("With.Lakehouse", "", "failed", "(XACT_FABRIC_SCHEMA=dbo)"),
+        ("With.Lakehouse", "dbo/", "ok", "can be created"),
+        ("Empty.Lakehouse", "dbo/", "warning", "cannot be decided"),
+        ("Empty.Lakehouse", "dbo/", "warning", "Nothing was written"),
+    ] {
+        let paths = at(item, place);
+        let answer = run(&["check", "--deep", "--json"], &paths)?;
+        for name in ["table xact_events", "table xact_attachments", "table xact_attachments_failed"] {
+            let line = find(&answer, name)?;
+            let is_expected = line.verdict == verdict && line.text.contains(part);
+            assert!(is_expected, "{item} {place}: {line:?}");
+        }
+        assert_eq!(find(&answer, "lakehouse")?.verdict, verdict, "{item} {place}");
+        assert_eq!(answer.code, Some(i32::from(verdict == "failed")), "{}", answer.text);
+        if verdict == "failed" {
+            run(&["validate"], &paths)?.ended_with(2, &["Unidentified", part])?;
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn check_and_validate_work_in_development() -> Result<()> {
     let dir = WorkDir::new("preflight-dev")?;
