@@ -57,8 +57,16 @@ pub(crate) async fn placement<R: Configured>(settings: &Settings) -> Placement {
 
 fn remedy<R: Configured>(location: &Location, place: TablePlace) -> String {
     let (has, where_tables_are, schema) = match place {
-        TablePlace::Direct => ("has schemas", "below a schema, as in Tables/dbo/", "XACT_FABRIC_SCHEMA=dbo"),
-        TablePlace::InSchema => ("has no schemas", "directly below Tables/, as in Tables/", "XACT_FABRIC_SCHEMA="),
+        TablePlace::Direct => (
+            "has schemas",
+            "below a schema, as in Tables/dbo/",
+            "XACT_FABRIC_SCHEMA=dbo",
+        ),
+        TablePlace::InSchema => (
+            "has no schemas",
+            "directly below Tables/, as in Tables/",
+            "XACT_FABRIC_SCHEMA=",
+        ),
     };
     format!(
         "{location}: the lakehouse {has}, so its tables are {where_tables_are}{}. Elsewhere Fabric shows \"Unidentified\", without \

@@ -43,7 +43,9 @@ pub struct Item {
 
 /// A text that is not `WORKSPACE/ITEM` or `WORKSPACE=GUID/ITEM=GUID`, with or without `:schemas`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not an item: write WORKSPACE/ITEM.Lakehouse, or WORKSPACE=GUID/ITEM.Lakehouse=GUID; append :schemas for a lakehouse with schemas")]
+#[error(
+    "`{0}` is not an item: write WORKSPACE/ITEM.Lakehouse, or WORKSPACE=GUID/ITEM.Lakehouse=GUID; append :schemas for a lakehouse with schemas"
+)]
 pub struct ItemError(pub String);
 
 impl Item {

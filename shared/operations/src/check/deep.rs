@@ -16,14 +16,16 @@ const KEY: &str = "xact-check-deep";
 
 pub(super) fn checks(settings: &Arc<Settings>) -> Vec<Check> {
     let mut checks = vec![named("null values", null_values(settings.clone()))];
-    let group = |name: &str, cluster: &ClusterSettings, topic: &str| {
+    // Two groups, because both clusters may be one namespace.
+    let group = |name: &str, group: &str, cluster: &ClusterSettings, topic: &str| {
+        let group = format!("{}-{group}", settings.groups.prefix);
         let (settings, cluster, topic) = (settings.clone(), cluster.clone(), topic.to_owned());
-        named(name, consumer_group(settings, cluster, topic))
+        named(name, consumer_group(settings, group, cluster, topic))
     };
     let (internal, topics) = (&settings.internal_cluster, &settings.topics);
-    checks.push(group("consumer group", internal, &topics.dlq));
+    checks.push(group("consumer group", "check", internal, &topics.dlq));
     if let Some(events) = &settings.events_cluster {
-        checks.push(group("consumer group, events", events, &topics.raw));
+        checks.push(group("consumer group, events", "check-events", events, &topics.raw));
     }
     checks.push(named("conditional writes", conditional_writes(settings.clone())));
     checks.push(named("lakehouse", kind(settings.clone())));
@@ -73,8 +75,7 @@ fn read(settings: &Settings, offset: i64) -> Result<Option<TopicRecord>, xact_ka
 }
 
 /// Joins a group with a name like those of the stages, commits, and removes it.
-async fn consumer_group(settings: Arc<Settings>, cluster: ClusterSettings, topic: String) -> Found {
-    let group = format!("{}-check", settings.groups.prefix);
+async fn consumer_group(settings: Arc<Settings>, group: String, cluster: ClusterSettings, topic: String) -> Found {
     let joined = {
         let (cluster, group, topic) = (cluster.clone(), group.clone(), topic.clone());
         blocking(move || join_and_commit(&cluster, &settings, &group, &topic)).await

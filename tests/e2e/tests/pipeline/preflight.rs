@@ -365,11 +365,19 @@ fn tables_are_refused_where_their_lakehouse_does_not_show_them() -> Result<()> {
     ];
     let (fleet, lake) = one_lake::fleet("preflight-kinds", &[])?;
     fleet.wait_until("everything is ok", || check(&fleet, &[]).ok()?.success().ok())?;
-    for (name, schemas) in [("With.Lakehouse", true), ("Without.Lakehouse", false), ("Empty.Lakehouse", false)] {
+    for (name, schemas) in [
+        ("With.Lakehouse", true),
+        ("Without.Lakehouse", false),
+        ("Empty.Lakehouse", false),
+    ] {
         let item = json!({"workspace": WORKSPACE, "name": name, "schemas": schemas});
         lake.admin("POST", "items", &item.to_string())?;
     }
-    let (_, files) = fleet.environment.iter().rfind(|(name, _)| name == "ONELAKE_BASE_PATH").unwrap();
+    let (_, files) = fleet
+        .environment
+        .iter()
+        .rfind(|(name, _)| name == "ONELAKE_BASE_PATH")
+        .unwrap();
     let at = |item: &str, place: &str| {
         let (workspace, _) = files.split_once("/Lake.Lakehouse").unwrap();
         let table = |variable| (variable, format!("{workspace}/{item}/Tables/{place}{variable}"));
@@ -390,7 +398,11 @@ fn tables_are_refused_where_their_lakehouse_does_not_show_them() -> Result<()> {
     ] {
         let paths = at(item, place);
         let answer = run(&["check", "--deep", "--json"], &paths)?;
-        for name in ["table xact_events", "table xact_attachments", "table xact_attachments_failed"] {
+        for name in [
+            "table xact_events",
+            "table xact_attachments",
+            "table xact_attachments_failed",
+        ] {
             let line = find(&answer, name)?;
             let is_expected = line.verdict == verdict && line.text.contains(part);
             assert!(is_expected, "{item} {place}: {line:?}");
