@@ -149,7 +149,7 @@ param logs logsType = { retentionDays: 30, dailyQuotaGb: 1 }
 param alerts alertsType = { emails: [], deadLettersWarning: 5, deadLettersCritical: 10, lagMinutes: 15 }
 
 @description('When the jobs run, in UTC. An empty schedule turns its job off.')
-param schedules schedulesType = { lag: '*/15 * * * *' }
+param schedules schedulesType = { maintain: '15 1 * * *', reconcile: '30 4 * * *', lag: '*/15 * * * *' }
 
 // ----------------------------------------------------------------------------------------------------------- the topology
 
@@ -163,6 +163,30 @@ func namesOf(topics topicType[], role string) string[] =>
 // The jobs: commands of the operator's program. Each timeout is shorter than the interval between two executions.
 var jobs = [
   {
+    name: 'maintain'
+    schedule: schedules.maintain
+    arguments: ['maintain', '--max-minutes', '30', '--json']
+    cores: '1.0'
+    memory: '2Gi'
+    timeoutSeconds: 2700
+    // It continues where it ended.
+    retries: 1
+    readsTopics: false
+    usesLake: true
+  }
+  {
+    name: 'reconcile'
+    schedule: schedules.reconcile
+    arguments: ['reconcile', '--yesterday', '--record', '--json']
+    cores: '0.5'
+    memory: '1Gi'
+    timeoutSeconds: 1800
+    // What is missing is still missing a minute later.
+    retries: 0
+    readsTopics: true
+    usesLake: true
+  }
+  {
     name: 'lag'
     schedule: schedules.lag
     arguments: ['topics', 'lag', '--oldest', '--json']
@@ -171,6 +195,7 @@ var jobs = [
     timeoutSeconds: 300
     retries: 0
     readsTopics: true
+    usesLake: false
   }
 ]
 
@@ -464,6 +489,13 @@ var tableVariables = {
   xact_attachments_failed: { DELTA_FAILED_TABLE_PATH: '${tables}/xact_attachments_failed' }
 }
 
+var lakeVariables = union(
+  { ONELAKE_BASE_PATH: files, DELTA_RECONCILIATION_TABLE_PATH: '${tables}/xact_reconciliation' },
+  tableVariables.xact_events,
+  tableVariables.xact_attachments,
+  tableVariables.xact_attachments_failed
+)
+
 func concurrencyVariable(stage stageType) tagsType =>
   stage.name == 'download'
     ? { DOWNLOAD_CONCURRENCY: string(stage.concurrency) }
@@ -522,7 +554,7 @@ module scheduled 'modules/job.bicep' = [
       identityClientId: identities[length(stages) + i].properties.clientId
       platformIdentityId: platform.id
       // Without the collector: a job's metrics would wake it, and nothing reads them.
-      variables: union(everyVariable, { OTEL_EXPORTER_OTLP_ENDPOINT: '' })
+      variables: union(everyVariable, { OTEL_EXPORTER_OTLP_ENDPOINT: '' }, job.usesLake ? lakeVariables : {})
       tags: union(everyTag, { job: job.name })
     }
     dependsOn: [appEnvironment, hubs, registry, privateEndpoints]
@@ -553,7 +585,10 @@ module warnings 'modules/alerts.bicep' = {
 
 // ------------------------------------------------------------------------------------------------------------- what is left
 
-var lakeWriters = filter(range(0, length(stages)), i => stages[i].files || !empty(stages[i].tables))
+var lakeWriters = concat(
+  filter(range(0, length(stages)), i => stages[i].files || !empty(stages[i].tables)),
+  map(filter(range(0, length(jobs)), i => jobs[i].usesLake), i => length(stages) + i)
+)
 
 @description('Host and port of the Event Hubs namespace, as Kafka clients want it.')
 output bootstrapServers string = bootstrapServers

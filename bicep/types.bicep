@@ -213,6 +213,12 @@ type alertsType = {
 @export()
 @description('When the jobs run: five fields of cron, in UTC; empty: never.')
 type schedulesType = {
+  @description('Upkeep of the tables and files. An execution takes up to 45 minutes.')
+  maintain: string
+
+  @description('Reconciliation of yesterday. An execution takes up to 30 minutes.')
+  reconcile: string
+
   @description('The watchdog of the lag. An execution takes up to 5 minutes.')
   lag: string
 }

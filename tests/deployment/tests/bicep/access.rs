@@ -75,7 +75,9 @@ fn expected(variant: Variant) -> BTreeSet<Grant> {
             all.insert(grant(&who, SENDER, &format!("eventhubs/{topic}")));
         }
     }
-    all.insert(grant(&format!("{base}-lag"), RECEIVER, &namespace));
+    for job in ["reconcile", "lag"] {
+        all.insert(grant(&format!("{base}-{job}"), RECEIVER, &namespace));
+    }
     let registry = format!("registries/{}", name("Microsoft.ContainerRegistry/registries"));
     all.insert(grant(&platform, PULL, &registry));
     all.insert(grant(&platform, SECRETS_USER, "secrets/cache-account-key"));
@@ -131,8 +133,8 @@ fn every_stage_has_its_own_identity() {
             .of_type("Microsoft.ManagedIdentity/userAssignedIdentities")
             .map(|identity| text(&identity["name"]))
             .collect();
-        // The platform, and the job.
-        assert_eq!(made.len(), STAGES.len() + 1 + 1);
+        // The platform, and the three jobs.
+        assert_eq!(made.len(), STAGES.len() + 1 + 3);
         for row in &STAGES {
             let app = snapshot.app(row.name);
             let own = format!("id-xact-{}-{}", variant.environment(), row.name);

@@ -137,6 +137,8 @@ fn the_outputs_contain_the_commands_that_grant_access_to_onelake() {
             ("event-writer", true),
             ("result-processor", true),
             ("download", false),
+            ("maintain", true),
+            ("reconcile", true),
             ("lag", false),
         ] {
             let identity = format!("/id-xact-prod-{stage}'");

@@ -13,7 +13,16 @@ fn job(variant: Variant, name: &str) -> Option<&'static Value> {
 }
 
 /// Command of each job, seconds between two executions, and whether it has the paths of the lake.
-const JOBS: [(&str, &[&str], u64, bool); 1] = [("lag", &["topics", "lag", "--oldest", "--json"], 900, false)];
+const JOBS: [(&str, &[&str], u64, bool); 3] = [
+    ("maintain", &["maintain", "--max-minutes", "30", "--json"], 86_400, true),
+    (
+        "reconcile",
+        &["reconcile", "--yesterday", "--record", "--json"],
+        86_400,
+        true,
+    ),
+    ("lag", &["topics", "lag", "--oldest", "--json"], 900, false),
+];
 
 #[test]
 fn each_job_runs_its_command_on_its_schedule() {
@@ -56,7 +65,9 @@ fn an_empty_schedule_turns_its_job_off() {
         let job = job(Variant::Changed, name)?;
         Some(text(&job["properties"]["configuration"]["scheduleTriggerConfig"]["cronExpression"]).to_owned())
     };
-    assert_eq!(schedule("lag"), None);
+    assert_eq!(schedule("maintain").unwrap(), "0 3 * * *");
+    assert_eq!(schedule("lag").unwrap(), "*/10 * * * *");
+    assert_eq!(schedule("reconcile"), None);
     let first = Variant::First.snapshot().of_type("Microsoft.App/jobs");
     assert_eq!(first.count(), 0, "there are no images yet");
 }
@@ -107,6 +118,7 @@ fn each_job_has_the_variables_of_the_stages() {
             "DELTA_EVENTS_TABLE_PATH",
             "DELTA_INVENTORY_TABLE_PATH",
             "DELTA_FAILED_TABLE_PATH",
+            "DELTA_RECONCILIATION_TABLE_PATH",
         ] {
             assert_eq!(variables.contains_key(variable), uses_lake, "{name}: {variable}");
         }

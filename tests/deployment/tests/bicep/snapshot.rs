@@ -113,7 +113,7 @@ impl Variant {
                 .parameter("applicationInsights", "false")
                 .parameter("cache", "{ sizeGiB: 50, sku: 'Standard_LRS', accountKey: 'key2' }")
                 .parameter("vaultNameSalt", "'again'")
-                .parameter("schedules", "{ lag: '' }"),
+                .parameter("schedules", "{ maintain: '0 3 * * *', reconcile: '', lag: '*/10 * * * *' }"),
         }
     }
 

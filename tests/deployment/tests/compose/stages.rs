@@ -87,7 +87,7 @@ fn the_profiles_only_add_services() {
             "prometheus" | "grafana" | "otel-collector" | "jaeger" => &["obs"],
             "kafka-ui" => &["ui"],
             "pipeline" => &["tools"],
-            "lag" => &["jobs"],
+            "maintain" | "reconcile" | "lag" => &["jobs"],
             _ => &[],
         };
         assert_eq!(profiles, expected, "{name}");

@@ -64,8 +64,10 @@ fn a_handler_has_time_to_drain_and_to_leave_its_group() {
 fn the_operators_program_starts_only_on_demand() {
     // Those of the deployment.
     let jobs = read("bicep/main.bicep");
-    let words = texts(&service("lag")["command"]).join("', '");
-    assert!(jobs.contains(&format!("arguments: ['{words}']")), "{words}");
+    for name in ["maintain", "reconcile", "lag"] {
+        let words = texts(&service(name)["command"]).join("', '");
+        assert!(jobs.contains(&format!("arguments: ['{words}']")), "{name}");
+    }
     let pipeline = service("pipeline");
     assert_eq!(handler(pipeline), Some("xact-pipeline"));
     assert_eq!(texts(&pipeline["profiles"]), ["tools"]);

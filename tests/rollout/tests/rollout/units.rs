@@ -54,14 +54,12 @@ fn every_folder_is_below_the_state_directory() {
     assert!(values("ReadWritePaths").is_empty());
 }
 
-const JOBS: [&str; 1] = ["lag"];
-
 /// The jobs run the commands that Container Apps jobs run, with the restrictions of the workers.
 #[test]
 fn the_jobs_run_the_commands_of_the_deployment() {
     let job = text("infra/systemd/xact-pipeline-job@.service");
     let bicep = text("bicep/main.bicep");
-    for name in JOBS {
+    for name in ["maintain", "reconcile", "lag"] {
         let start = format!("Environment=\"{name}=");
         let command = job
             .lines()
