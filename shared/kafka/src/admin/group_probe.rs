@@ -36,7 +36,7 @@ pub fn join_and_commit(
         if let Some(Err(error)) = client.poll(Duration::from_millis(100)) {
             last_error = error;
         }
-        let assigned = client.request(cannot("read"), |client| client.assignment())?;
+        let assigned = client.request(cannot("read"), Consumer::assignment)?;
         if let Some(element) = assigned.elements_for_topic(topic).first() {
             break element.partition();
         }
