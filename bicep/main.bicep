@@ -160,8 +160,11 @@ var topics topicType[] = topology.topics
 func namesOf(topics topicType[], role string) string[] =>
   map(filter(topics, topic => topic.role == role), topic => topic.name)
 
+@description('Whether there is a job `operate`, which runs the commands that `infra/operate` gives it. Its identity may read and send everywhere, as an operator. Needed where no operator reaches the network.')
+param operateJob bool = privateNetworking
+
 // The jobs: commands of the operator's program. Each timeout is shorter than the interval between two executions.
-var jobs = [
+var scheduledJobs = [
   {
     name: 'maintain'
     schedule: schedules.maintain
@@ -171,7 +174,7 @@ var jobs = [
     timeoutSeconds: 2700
     // It continues where it ended.
     retries: 1
-    readsTopics: false
+    roles: []
     usesLake: true
   }
   {
@@ -183,7 +186,7 @@ var jobs = [
     timeoutSeconds: 1800
     // What is missing is still missing a minute later.
     retries: 0
-    readsTopics: true
+    roles: ['receive']
     usesLake: true
   }
   {
@@ -194,10 +197,26 @@ var jobs = [
     memory: '0.5Gi'
     timeoutSeconds: 300
     retries: 0
-    readsTopics: true
+    roles: ['receive']
     usesLake: false
   }
 ]
+
+// Without a schedule: `infra/operate` starts it.
+var operate = {
+  name: 'operate'
+  schedule: 'manual'
+  // Without other arguments it checks.
+  arguments: ['check']
+  cores: '0.5'
+  memory: '1Gi'
+  timeoutSeconds: 3600
+  retries: 0
+  roles: ['receive', 'send']
+  usesLake: true
+}
+var jobs = concat(scheduledJobs, operateJob ? [operate] : [])
+var jobGrants = flatten(map(range(0, length(jobs)), job => map(jobs[job].roles, role => { job: job, role: role })))
 
 // -------------------------------------------------------------------------------------------------------------- the names
 
@@ -267,10 +286,11 @@ module hubs 'modules/event-hubs.bicep' = {
     stages: stages
     identityIds: [for i in range(0, length(stages)): identities[i].id]
     principalIds: [for i in range(0, length(stages)): identities[i].properties.principalId]
-    readers: [
-      for i in filter(range(0, length(jobs)), i => jobs[i].readsTopics): {
-        identityId: identities[length(stages) + i].id
-        principalId: identities[length(stages) + i].properties.principalId
+    jobs: [
+      for grant in jobGrants: {
+        identityId: identities[length(stages) + grant.job].id
+        principalId: identities[length(stages) + grant.job].properties.principalId
+        role: grant.role
       }
     ]
     access: access

@@ -28,8 +28,8 @@ param identityIds string[]
 @description('Object ids of the stages\' identities, in the order of the stages.')
 param principalIds string[]
 
-@description('Who reads every topic: the jobs.')
-param readers { identityId: string, principalId: string }[]
+@description('What the jobs may do with every topic.')
+param jobs { identityId: string, principalId: string, role: 'receive' | 'send' }[]
 
 @description('Who else may send or operate.')
 param access accessType[]
@@ -130,14 +130,14 @@ resource stageRoles 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   }
 ]
 
-resource readerRoles 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
-  for reader in readers: {
+resource jobRoles 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for job in jobs: {
     scope: namespace
-    name: guid(namespace.id, reader.identityId, roles.receive)
+    name: guid(namespace.id, job.identityId, roles[job.role])
     properties: {
-      principalId: reader.principalId
+      principalId: job.principalId
       principalType: 'ServicePrincipal'
-      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.receive)
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles[job.role])
     }
   }
 ]

@@ -1,4 +1,4 @@
-// A command of the operator's program on a schedule.
+// A command of the operator's program, on a schedule or on demand.
 
 import { tagsType } from '../types.bicep'
 
@@ -13,8 +13,8 @@ param location string
 @description('Resource id of the environment.')
 param environmentId string
 
-@description('When it runs: five fields of cron, in UTC.')
-@minLength(9)
+@description('When it runs: five fields of cron, in UTC; `manual`: when it is started.')
+@minLength(6)
 param schedule string
 
 @description('The command.')
@@ -73,10 +73,13 @@ resource job 'Microsoft.App/jobs@2025-07-01' = {
     environmentId: environmentId
     workloadProfileName: 'Consumption'
     configuration: {
-      triggerType: 'Schedule'
+      triggerType: schedule == 'manual' ? 'Manual' : 'Schedule'
       // `parallelism` counts the replicas of one execution; it does not keep executions from overlapping:
       // https://github.com/microsoft/azure-container-apps/issues/1271
-      scheduleTriggerConfig: { cronExpression: schedule, parallelism: 1, replicaCompletionCount: 1 }
+      scheduleTriggerConfig: schedule == 'manual'
+        ? null
+        : { cronExpression: schedule, parallelism: 1, replicaCompletionCount: 1 }
+      manualTriggerConfig: schedule == 'manual' ? { parallelism: 1, replicaCompletionCount: 1 } : null
       replicaTimeout: timeoutSeconds
       replicaRetryLimit: retries
       identitySettings: [

@@ -8,7 +8,7 @@ use crate::lakehouse::{self, Placement};
 use crate::onelake_cost::OneLakeCost;
 use xact_config::Settings;
 use xact_contracts::onelake_billing::{Bill, BillingClass};
-use xact_lake::{AttachmentRow, EventRow, FailedRow};
+use xact_lake::{AttachmentRow, EventRow, FailedRow, ReconciliationRow};
 use xact_table_sink::Configured;
 
 /// Gets a token for every service that the settings name.
@@ -60,7 +60,7 @@ fn renames(bill: &Bill) -> u64 {
     bill.of(BillingClass::IterativeWrite).requests
 }
 
-pub(super) fn tables(settings: &Arc<Settings>) -> [Check; 3] {
+pub(super) fn tables(settings: &Arc<Settings>) -> [Check; 4] {
     fn check<R: Configured + 'static>(settings: &Arc<Settings>) -> Check {
         named(format!("table {}", R::NAME), table::<R>(settings.clone()))
     }
@@ -68,14 +68,18 @@ pub(super) fn tables(settings: &Arc<Settings>) -> [Check; 3] {
         check::<EventRow>(settings),
         check::<AttachmentRow>(settings),
         check::<FailedRow>(settings),
+        check::<ReconciliationRow>(settings),
     ]
 }
 
-/// Compares the path with the kind of the lakehouse, reads the log, if there is one, and tests that the table's features allow appending rows and that two writers cannot
-/// overwrite each other's commits.
+/// Compares the path with the kind of the lakehouse, reads the log, if there is one, and tests that the table's features allow
+/// appending rows and that two writers cannot overwrite each other's commits.
 async fn table<R: Configured>(settings: Arc<Settings>) -> Found {
     if !settings.delta_writes {
         return Ok(Finding::skipped("ENABLE_DELTA_WRITES=false"));
+    }
+    if R::SOURCE.is_none() && R::path(&settings).is_empty() {
+        return Ok(Finding::skipped(format_args!("{} is not set", R::VARIABLE)));
     }
     let placement = lakehouse::placement::<R>(&settings).await;
     // The test of the storage would make a folder in the wrong place.

@@ -1,4 +1,4 @@
-//! The jobs: commands of the operator's program on a schedule.
+//! The jobs: commands of the operator's program, on a schedule or on demand.
 
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ const JOBS: [(&str, &[&str], u64, bool); 3] = [
 fn each_job_runs_its_command_on_its_schedule() {
     for variant in [Variant::Dev, Variant::Prod, Variant::Private] {
         let count = variant.snapshot().of_type("Microsoft.App/jobs").count();
-        assert_eq!(count, JOBS.len());
+        assert_eq!(count, JOBS.len() + usize::from(variant.is_private()));
         for (name, command, interval, _) in JOBS {
             let job = job(variant, name).unwrap();
             assert_eq!(container(job)["args"], json!(command), "{name}");
@@ -73,9 +73,23 @@ fn an_empty_schedule_turns_its_job_off() {
 }
 
 #[test]
+fn where_the_network_is_private_a_job_waits_for_commands() {
+    for variant in Variant::WITH_APPS {
+        let found = job(variant, "operate");
+        assert_eq!(found.is_some(), variant.is_private(), "{variant:?}");
+        let Some(job) = found else { continue };
+        let configuration = &job["properties"]["configuration"];
+        assert_eq!(configuration["triggerType"], "Manual");
+        assert!(configuration["scheduleTriggerConfig"].is_null());
+        // A command that was half done is not repeated by the platform.
+        assert_eq!(configuration["replicaRetryLimit"], 0);
+    }
+}
+
+#[test]
 fn each_job_runs_the_operators_image_as_its_own_identity() {
-    for (name, ..) in JOBS {
-        let job = job(Variant::Prod, name).unwrap();
+    for name in JOBS.map(|(name, ..)| name).into_iter().chain(["operate"]) {
+        let job = job(Variant::Private, name).unwrap();
         let image = text(&container(job)["image"]);
         assert!(
             image.contains("/pipeline:") && image.ends_with(&format!("'xact-pipeline', '{IMAGE_TAG}')]")),
@@ -101,9 +115,10 @@ fn each_job_runs_the_operators_image_as_its_own_identity() {
 #[test]
 fn each_job_has_the_variables_of_the_stages() {
     let known = known_variables();
-    let writer = variables(Variant::Prod.snapshot().app("event-writer"));
-    for (name, .., uses_lake) in JOBS {
-        let variables = variables(job(Variant::Prod, name).unwrap());
+    let writer = variables(Variant::Private.snapshot().app("event-writer"));
+    let jobs = JOBS.map(|(name, .., uses_lake)| (name, uses_lake));
+    for (name, uses_lake) in jobs.into_iter().chain([("operate", true)]) {
+        let variables = variables(job(Variant::Private, name).unwrap());
         for (variable, value) in &variables {
             assert!(known.contains_key(*variable) && !value.is_empty(), "{name}: {variable}");
         }

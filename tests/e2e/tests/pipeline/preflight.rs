@@ -89,13 +89,20 @@ fn check_passes_and_then_fails_only_for_each_broken_dependency() -> Result<()> {
         assert_eq!(line.verdict, expected, "{line:?}");
     }
     assert_eq!(answer.code, Some(0));
+    let unset = check(&fleet, &[("DELTA_RECONCILIATION_TABLE_PATH", "")])?;
+    let line = find(&unset, "table xact_reconciliation")?;
+    let told = (line.verdict, line.text);
+    assert_eq!(
+        told,
+        ("skipped".into(), "DELTA_RECONCILIATION_TABLE_PATH is not set".into())
+    );
 
     let in_the_way = fleet.dir.join("in-the-way");
     std::fs::write(&in_the_way, "a file where a folder must be").unwrap();
     let below = in_the_way.join("x").display().to_string();
     let refused = collector("404 Not Found");
     const TOPICS: &str = "topics, all on one cluster";
-    let broken: [(&str, &str, &[&str], &str); 12] = [
+    let broken: [(&str, &str, &[&str], &str); 13] = [
         ("KAFKA_DLQ_TOPIC", "not.created", &[TOPICS], "not.created is missing"),
         (
             "ONELAKE_BASE_PATH",
@@ -115,6 +122,12 @@ fn check_passes_and_then_fails_only_for_each_broken_dependency() -> Result<()> {
             "DELTA_FAILED_TABLE_PATH",
             &below,
             &["table xact_attachments_failed"],
+            "cannot",
+        ),
+        (
+            "DELTA_RECONCILIATION_TABLE_PATH",
+            &below,
+            &["table xact_reconciliation"],
             "cannot",
         ),
         ("CACHE_DIR", &below, &["cache"], "may write there"),
@@ -199,6 +212,7 @@ fn check_and_validate_work_with_a_managed_identity() -> Result<()> {
         "table xact_events",
         "table xact_attachments",
         "table xact_attachments_failed",
+        "table xact_reconciliation",
     ];
     assert_eq!(names(&closed), [&["files"], &tables[..]].concat());
     let has_role = closed.iter().all(|line| line.text.contains("role Contributor"));

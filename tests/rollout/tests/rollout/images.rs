@@ -1,4 +1,4 @@
-//! `infra/images` and `infra/azd`, run with fakes of `az` and `azd`.
+//! `infra/images`, `infra/azd` and `infra/operate`, run with fakes of `az` and `azd`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -256,5 +256,70 @@ fn the_scripts_run_with_the_bash_of_macos() {
         for feature in NEWER {
             assert!(!source.contains(feature), "{script}: {feature}");
         }
+    }
+}
+
+/// A group with a job; `status` has the status that its execution ends with, `template` what it was started with.
+const AZ_OF_JOB: &str = r#"#!/bin/sh
+folder=$(dirname "$0")
+case "$*" in
+  "containerapp job list "*) cat "$folder/jobs" ;;
+  "containerapp job show "*) echo '{"containers":[{"name":"pipeline","image":"i:1","args":["check"],"env":[{"name":"A","value":"b"}]}]}' ;;
+  "containerapp job start "*) cp "$(echo "$*" | sed -E 's|.*--yaml ([^ ]*).*|\1|')" "$folder/template"; echo caj-1 ;;
+  "containerapp job execution show "*"--job-execution-name caj-1 "*) cat "$folder/status"; echo Succeeded >"$folder/status" ;;
+  "containerapp job logs show "*"--execution caj-1 "*) cat "$folder/log" ;;
+  *) echo "unexpected: $*" >&2; exit 9 ;;
+esac
+"#;
+
+#[test]
+fn operate_runs_a_command_in_the_environment_and_prints_its_output() {
+    let command = ["dlq", "list", "--reason", "a \"b\" $c", "--limit", "5"];
+    let arguments = [&[GROUP][..], &command].concat();
+    // The status first, whether the log can be read, and what is expected.
+    for (status, log, code, printed) in [
+        ("Running", Some("no dead letters\n"), 0, "no dead letters"),
+        ("Failed", Some("the broker is away\n"), 1, "execution caj-1: Failed"),
+        ("Succeeded", None, 0, "ContainerGroupName startswith \"caj-1\""),
+    ] {
+        let group = Registry::new();
+        group.write("az", AZ_OF_JOB);
+        group.write("jobs", "caj-xact-prod-operate\n");
+        group.write("status", &format!("{status}\n"));
+        if let Some(log) = log {
+            group.write("log", log);
+        }
+        let output = group.run("infra/operate", &arguments, &[("OPERATE_INTERVAL_SECONDS", "0")]);
+        let text = output_text(&output);
+        assert_eq!(output.status.code(), Some(code), "{text}");
+        assert!(
+            text.contains(printed) && text.contains(log.unwrap_or_default()),
+            "{text}"
+        );
+        let template = fs::read_to_string(group.folder().join("template")).unwrap();
+        let template: serde_json::Value = serde_json::from_str(&template).unwrap();
+        let container = &template["containers"][0];
+        assert_eq!(container["args"], serde_json::json!(command));
+        assert_eq!(
+            (&container["image"], &container["env"][0]["value"]),
+            (&"i:1".into(), &"b".into())
+        );
+    }
+}
+
+#[test]
+fn operate_without_a_job_or_a_command_says_what_to_do() {
+    let group = Registry::new();
+    group.write("az", AZ_OF_JOB);
+    group.write("jobs", "");
+    for (arguments, code, printed) in [
+        (&[GROUP, "check"][..], 1, "deploy with operateJob = true"),
+        (&[GROUP], 2, "usage: infra/operate GROUP COMMAND"),
+        (&[], 2, "usage: infra/operate GROUP COMMAND"),
+        (&["--help"], 2, "usage: infra/operate GROUP COMMAND"),
+    ] {
+        let output = group.run("infra/operate", arguments, &[]);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+        assert!(output_text(&output).contains(printed), "{}", output_text(&output));
     }
 }
