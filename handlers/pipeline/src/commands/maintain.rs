@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::{leftovers, table};
-use crate::outcome::{CommandResult, ExitStatus};
+use crate::outcome::CommandResult;
 use crate::ui;
 use xact_config::{Environment, Settings};
 use xact_operations::tables::{Upkeep, UpkeepLimits, upkeep};
@@ -14,7 +14,7 @@ use xact_operations::tables::{Upkeep, UpkeepLimits, upkeep};
 /// delta.logRetentionDuration (30 days) and files that no version within the retention uses are deleted. Then unfinished
 /// uploads older than a day are deleted. Every step is safe while handlers write, and while another run does the same. The
 /// step that reaches a limit is finished, no other begins, and the next run continues; this is not an error. A table that
-/// does not exist yet is not an error either.
+/// does not exist yet is not an error either. A table that cannot be maintained keeps no other from it; the exit code is 1.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Maintain {
@@ -28,19 +28,22 @@ pub(crate) struct Maintain {
 /// Maintains the tables and the files.
 pub(crate) async fn run(environment: &Environment, arguments: Maintain) -> CommandResult {
     let settings = Settings::from_environment(environment)?;
-    let done = upkeep(&settings, arguments.limits).await?;
+    let done = upkeep(&settings, arguments.limits).await;
     if arguments.json {
         ui::json_line(&done)?;
     } else {
         print(&done);
     }
-    Ok(ExitStatus::Ok)
+    Ok(done.failures.is_empty().into())
 }
 
 fn print(done: &Upkeep) {
     done.steps.iter().for_each(table::print);
     if let Some(found) = &done.leftovers {
         leftovers::print(found);
+    }
+    for failure in &done.failures {
+        ui::error_line(format_args!("{}: {}", failure.of, failure.reason));
     }
     if let Some(option) = done.stopped_by {
         ui::line(format_args!("{option} is reached; the next run continues"));

@@ -10,7 +10,7 @@ use crate::error::OperationError;
 use crate::leftovers::{self, Leftovers, LeftoversRequest};
 use crate::onelake_cost::OneLakeCost;
 use xact_config::Settings;
-use xact_lake::{AttachmentRow, EventRow, FailedRow, ReconciliationRow, TableErrorKind};
+use xact_lake::{AttachmentRow, EventRow, FailedRow, ReconciliationRow, Table, TableErrorKind};
 use xact_table_sink::{Configured, table};
 
 /// Age of unfinished uploads that are deleted: an upload takes minutes.
@@ -49,8 +49,10 @@ fn positive(text: &str) -> Result<f64, String> {
 pub struct Upkeep {
     /// One answer for each step, as the commands `table optimize`, `table checkpoint` and `table vacuum` give it.
     pub steps: Vec<TableAnswer>,
-    /// Unfinished uploads that were deleted; `None` if a limit was reached before.
+    /// Unfinished uploads that were deleted; `None` if a limit was reached before, or they cannot be listed or deleted.
     pub leftovers: Option<Leftovers>,
+    /// What could not be finished. It kept nothing else from being maintained.
+    pub failures: Vec<UpkeepFailure>,
     /// The option whose limit ended the run early. The next run continues.
     pub stopped_by: Option<&'static str>,
     /// How long it took.
@@ -59,40 +61,52 @@ pub struct Upkeep {
     pub cu_seconds: f64,
 }
 
+/// A table, or the files, whose upkeep failed. What was done before is kept, and the next run continues.
+#[derive(Debug, Serialize)]
+pub struct UpkeepFailure {
+    /// Name of the table, or `files`.
+    pub of: &'static str,
+    /// Why, and what to do.
+    pub reason: String,
+}
+
 /// Compacts small files, writes a checkpoint, deletes old log entries, files that no version within the retention uses, and
 /// unfinished uploads. Each step is safe while handlers write, and while another run does the same.
-///
-/// # Errors
-/// When a table or the files cannot be opened, read or written. What was done is kept, and the next run continues.
-pub async fn upkeep(settings: &Settings, limits: UpkeepLimits) -> Result<Upkeep, OperationError> {
+pub async fn upkeep(settings: &Settings, limits: UpkeepLimits) -> Upkeep {
     let mut run = Run {
         limits,
         begun: Instant::now(),
         spent: 0.0,
         stopped_by: None,
         steps: Vec::new(),
+        failures: Vec::new(),
     };
     if settings.delta_writes {
-        run.table::<EventRow>(settings).await?;
-        run.table::<AttachmentRow>(settings).await?;
-        run.table::<FailedRow>(settings).await?;
+        run.table::<EventRow>(settings).await;
+        run.table::<AttachmentRow>(settings).await;
+        run.table::<FailedRow>(settings).await;
         if !settings.reconciliation_table.is_empty() {
-            run.table::<ReconciliationRow>(settings).await?;
+            run.table::<ReconciliationRow>(settings).await;
         }
     }
     let mut deleted = None;
     if !run.is_at_a_limit(0.0) {
-        let found = leftovers::run(settings, LEFTOVERS).await?;
-        run.spent += found.cost.as_ref().map_or(0.0, OneLakeCost::cu_seconds);
-        deleted = Some(found);
+        match leftovers::run(settings, LEFTOVERS).await {
+            Ok(found) => {
+                run.spent += found.cost.as_ref().map_or(0.0, OneLakeCost::cu_seconds);
+                deleted = Some(found);
+            }
+            Err(error) => run.failed("files", &error),
+        }
     }
-    Ok(Upkeep {
+    Upkeep {
         steps: run.steps,
         leftovers: deleted,
+        failures: run.failures,
         stopped_by: run.stopped_by,
         seconds: run.begun.elapsed().as_secs_f64(),
         cu_seconds: run.spent,
-    })
+    }
 }
 
 /// A run so far.
@@ -103,9 +117,15 @@ struct Run {
     spent: f64,
     stopped_by: Option<&'static str>,
     steps: Vec<TableAnswer>,
+    failures: Vec<UpkeepFailure>,
 }
 
 impl Run {
+    fn failed(&mut self, of: &'static str, error: &OperationError) {
+        let reason = error.to_string();
+        self.failures.push(UpkeepFailure { of, reason });
+    }
+
     /// Returns whether a limit is reached. `current`: CU seconds of the table that is being maintained.
     fn is_at_a_limit(&mut self, current: f64) -> bool {
         let is_spent = |limit| self.spent + current >= limit;
@@ -117,11 +137,21 @@ impl Run {
         self.stopped_by.is_some()
     }
 
-    async fn table<R: Configured>(&mut self, settings: &Settings) -> Result<(), OperationError> {
+    async fn table<R: Configured>(&mut self, settings: &Settings) {
         if self.is_at_a_limit(0.0) {
-            return Ok(());
+            return;
         }
-        let table = table::<R>(settings)?;
+        let table = match table::<R>(settings) {
+            Ok(table) => table,
+            Err(error) => return self.failed(R::NAME, &error.into()),
+        };
+        if let Err(error) = self.steps(&table).await {
+            self.failed(R::NAME, &error);
+        }
+        self.spent += table.bill().map_or(0.0, |bill| bill.total().cu_seconds());
+    }
+
+    async fn steps<R: Configured>(&mut self, table: &Table<R>) -> Result<(), OperationError> {
         let spent = || table.bill().map_or(0.0, |bill| bill.total().cu_seconds());
         let step = |outcome| TableAnswer {
             table: R::NAME,
@@ -129,8 +159,7 @@ impl Run {
             cost: None,
         };
         let Some(info) = table.info().await? else {
-            self.steps.push(step(missing(&table)));
-            self.spent += spent();
+            self.steps.push(step(missing(table)));
             return Ok(());
         };
         let mut is_current = info.checkpoint == Some(info.version);
@@ -161,9 +190,8 @@ impl Run {
                 allow_short_retention: false,
                 yes: true,
             };
-            self.steps.extend(vacuum(&table, options).await?.map(step));
+            self.steps.extend(vacuum(table, options).await?.map(step));
         }
-        self.spent += spent();
         Ok(())
     }
 }

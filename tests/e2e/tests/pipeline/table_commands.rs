@@ -164,5 +164,14 @@ fn maintain_does_what_is_needed_within_its_limits_and_states_the_whole_cost() ->
     // Nothing is left to rewrite, and no checkpoint is needed.
     let again = maintain(&[])?;
     assert_eq!(again["steps"].as_array().map(Vec::len), Some(4), "{again}");
+
+    // A damaged table is reported, and keeps nothing else from being maintained.
+    let log = fleet.dir.join("tables/xact_events/_delta_log");
+    std::fs::write(log.join("00000000000000000005.json"), "not JSON").map_err(context(log.display().to_string()))?;
+    let damaged = maintain(&[])?;
+    assert_eq!(damaged["failures"][0]["of"], "xact_events", "{damaged}");
+    assert_eq!(damaged["steps"].as_array().map(Vec::len), Some(3), "{damaged}");
+    assert_eq!(damaged["leftovers"]["files"], json!([]), "{damaged}");
+    fleet.run(&["maintain"])?.ended_with(1, &["xact_events: "])?;
     Ok(())
 }
