@@ -1,4 +1,4 @@
-//! `infra/images`, `infra/azd` and `infra/operate`, run with fakes of `az` and `azd`.
+//! `infra/images`, `infra/azd`, `infra/preflight` and `infra/operate`, run with fakes of `az` and `azd`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -16,6 +16,11 @@ const AZ: &str = r#"#!/bin/sh
 folder=$(dirname "$0")
 echo "az $*" >>"$folder/calls"
 case "$*" in
+  "provider list "*) cat "$folder/providers" ;;
+  "keyvault list-deleted "*) cat "$folder/deleted-vaults" ;;
+  "keyvault list "*) cat "$folder/vaults" ;;
+  "role assignment list "*) cat "$folder/orphans" ;;
+  "rest "*/lakehouses/*) cat "$folder/lakehouse" ;;
   "account show "* | "acr login "* | "acr import "* | "acr build "* | "rest "* | "containerapp "*) echo '[]' ;;
   "acr list "*) cat "$folder/registries" ;;
   "acr repository show-tags "*) cat "$folder/$(echo "$*" | sed -E 's|.*xact-pipeline/([a-z-]*).*|\1|')" ;;
@@ -23,6 +28,19 @@ case "$*" in
 esac
 "#;
 const AZD: &str = "#!/bin/sh\necho \"azd $*\" >>\"$(dirname \"$0\")/calls\"\n";
+
+/// A subscription in which a deployment finds nothing in its way.
+const READY: [(&str, &str); 5] = [
+    (
+        "providers",
+        "Microsoft.App\nMicrosoft.Authorization\nMicrosoft.ContainerRegistry\nMicrosoft.EventHub\nmicrosoft.insights\n\
+         Microsoft.KeyVault\nMicrosoft.ManagedIdentity\nMicrosoft.Network\nMicrosoft.OperationalInsights\nMicrosoft.Storage\n",
+    ),
+    ("deleted-vaults", ""),
+    ("vaults", ""),
+    ("orphans", ""),
+    ("lakehouse", r#"{"properties":{"defaultSchema":"dbo"}}"#),
+];
 
 struct Registry(TempDir);
 
@@ -35,6 +53,9 @@ impl Registry {
             fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
         }
         registry.write("registries", "crtest\n");
+        for (file, content) in READY {
+            registry.write(file, content);
+        }
         registry
     }
 
@@ -251,7 +272,14 @@ fn the_scripts_run_with_the_bash_of_macos() {
         "EPOCH",
         "[-1]",
     ];
-    for script in ["infra/rollout", "infra/images", "infra/azd", "bicep/grant-onelake.sh"] {
+    for script in [
+        "infra/rollout",
+        "infra/images",
+        "infra/azd",
+        "infra/operate",
+        "infra/preflight",
+        "bicep/grant-onelake.sh",
+    ] {
         let source = crate::text(script);
         for feature in NEWER {
             assert!(!source.contains(feature), "{script}: {feature}");
@@ -322,4 +350,94 @@ fn operate_without_a_job_or_a_command_says_what_to_do() {
         assert_eq!(output.status.code(), Some(code), "{arguments:?}");
         assert!(output_text(&output).contains(printed), "{}", output_text(&output));
     }
+}
+
+#[test]
+fn preflight_names_what_is_in_the_way_of_a_deployment() {
+    let fabric = [VARIABLES[0], VARIABLES[1]];
+    let without_schemas = [VARIABLES[0], VARIABLES[1], ("XACT_FABRIC_SCHEMA", "")];
+    // What differs from a subscription that is ready, the variables, the exit code, and what is printed.
+    for (file, content, variables, code, printed) in [
+        (
+            "vaults",
+            "",
+            &fabric[..],
+            0,
+            "ok       the tables are where the lakehouse has them: Tables/dbo/",
+        ),
+        (
+            "vaults",
+            "kv-xact-dev-abcde\n",
+            &fabric,
+            0,
+            "ok       vault kv-xact-dev-abcde is there",
+        ),
+        (
+            "providers",
+            "Microsoft.App\n",
+            &fabric,
+            1,
+            "failed   resource provider Microsoft.EventHub is not registered: az provider register --namespace Microsoft.EventHub --wait",
+        ),
+        (
+            "deleted-vaults",
+            "kv-xact-dev-abcde\n",
+            &fabric,
+            1,
+            "az keyvault recover --name kv-xact-dev-abcde",
+        ),
+        ("orphans", "/a/b\n", &fabric, 1, "az role assignment delete --ids /a/b"),
+        (
+            "lakehouse",
+            r#"{"properties":{}}"#,
+            &fabric,
+            1,
+            "export XACT_FABRIC_SCHEMA=,",
+        ),
+        (
+            "lakehouse",
+            r#"{"properties":{}}"#,
+            &without_schemas,
+            0,
+            "has them: Tables/\n",
+        ),
+        (
+            "vaults",
+            "",
+            &without_schemas,
+            1,
+            "the lakehouse has schemas: unset XACT_FABRIC_SCHEMA",
+        ),
+        (
+            "vaults",
+            "",
+            &[],
+            1,
+            "XACT_FABRIC_WORKSPACE_ID and XACT_FABRIC_LAKEHOUSE_ID are not set",
+        ),
+    ] {
+        let subscription = Registry::new();
+        subscription.write(file, content);
+        let output = subscription.run("infra/preflight", &[GROUP, "dev"], variables);
+        let text = output_text(&output);
+        assert_eq!(output.status.code(), Some(code), "{file}: {text}");
+        assert!(text.contains(printed), "{file}: {text}");
+    }
+    // A login that may read nothing but its group is not kept from deploying.
+    let group = Registry::new();
+    for file in ["providers", "deleted-vaults", "orphans"] {
+        fs::remove_file(group.folder().join(file)).unwrap();
+    }
+    let output = group.run("infra/preflight", &[GROUP, "dev"], &fabric);
+    let text = output_text(&output);
+    assert!(
+        output.status.success() && text.matches("skipped ").count() == 3,
+        "{text}"
+    );
+    // With azd, nothing is deployed.
+    let subscription = Registry::new();
+    subscription.write("deleted-vaults", "kv-xact-dev-abcde\n");
+    let output = subscription.run("infra/azd", &["preprovision"], &VARIABLES);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(subscription.calls("azd ").is_empty() && output_text(&output).contains("run azd up again"));
 }
