@@ -287,17 +287,22 @@ impl<'a> Attempt<'a> {
 }
 
 fn record_of(out: &Outgoing, delivery: client::DeliverySender) -> client::Record<'_> {
-    let parent = out.trace.to_string();
-    let mut headers = OwnedHeaders::new_with_capacity(4)
+    let headers = OwnedHeaders::new_with_capacity(4)
         .insert(header("trace_id", &out.key))
-        .insert(header("content-type", "application/json"))
-        .insert(header(TRACEPARENT, &parent));
-    if let Some(state) = out.trace.state() {
-        headers = headers.insert(header(TRACESTATE, state));
-    }
+        .insert(header("content-type", "application/json"));
+    let headers = with_trace(headers, &out.trace);
     let mut record = BaseRecord::with_opaque_to(&out.topic, delivery).payload(&out.value);
     record.key = Some(&out.key).filter(|key| !key.is_empty());
     record.headers(headers)
+}
+
+/// Adds the headers that continue the trace.
+pub(crate) fn with_trace(headers: OwnedHeaders, trace: &TraceContext) -> OwnedHeaders {
+    let headers = headers.insert(header(TRACEPARENT, &trace.to_string()));
+    match trace.state() {
+        Some(state) => headers.insert(header(TRACESTATE, state)),
+        None => headers,
+    }
 }
 
 pub(crate) fn header<'a>(key: &'a str, value: &'a str) -> Header<'a, &'a str> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
+use tracing::Instrument as _;
 
 use crate::error::{OperationError, refuse};
 use crate::lakehouse::{self, Placement};
@@ -37,6 +38,8 @@ pub struct ValidateRequest {
 pub struct ValidateAnswer {
     /// The trace id of the event.
     pub trace_id: String,
+    /// The id of the distributed trace (W3C), which has a span of this run and those of all stages.
+    pub trace: String,
     /// What happened, in this order.
     pub steps: Vec<Step>,
     /// Why the event did not arrive; `None`: it did.
@@ -67,23 +70,30 @@ pub async fn validate(
     }
     let attachment = attachment(settings, request.attachment)?;
     let follower = Follower::new(settings, &attachment)?;
+    let span = tracing::info_span!("validate", trace_id = follower.trace_id);
+    let trace = xact_telemetry::begin_trace(&span);
+    let trace_id = format!("{:032x}", trace.ids().0);
     let mut steps = Steps::new(report);
-    follower.send(settings, &attachment).await?;
-    steps.now(
-        "event acknowledged",
-        format!("{} on {}", follower.trace_id, settings.topics.raw),
-    );
-    let timeout = Duration::from_secs(request.timeout);
-    let failure = match tokio::time::timeout(timeout, follower.follow(&mut steps)).await {
-        Ok(followed) => followed.err().map(|error| error.to_string()),
-        Err(_) => Some(format!(
-            "nothing more came within {} s: see `xact-pipeline topics lag` for the stage that is behind, its \
-             /health/ready, and `xact-pipeline check`",
-            request.timeout
-        )),
+    let following = async {
+        follower.send(settings, &attachment, trace).await?;
+        steps.now(
+            "event acknowledged",
+            format!("{} on {}, trace {trace_id}", follower.trace_id, settings.topics.raw),
+        );
+        let timeout = Duration::from_secs(request.timeout);
+        Ok::<_, OperationError>(match tokio::time::timeout(timeout, follower.follow(&mut steps)).await {
+            Ok(followed) => followed.err().map(|error| error.to_string()),
+            Err(_) => Some(format!(
+                "nothing more came within {} s: see `xact-pipeline topics lag` for the stage that is behind, its \
+                 /health/ready, and `xact-pipeline check`",
+                request.timeout
+            )),
+        })
     };
+    let failure = following.instrument(span).await?;
     Ok(ValidateAnswer {
         trace_id: follower.trace_id,
+        trace: trace_id,
         steps: steps.done,
         failure,
     })

@@ -12,5 +12,5 @@ mod otlp_metrics;
 pub mod trace_context;
 mod traces;
 
-pub use logs::init;
-pub use traces::{TelemetryError, continue_trace, flush, is_tracing};
+pub use logs::{init, init_command};
+pub use traces::{TelemetryError, begin_trace, continue_trace, flush, is_tracing};

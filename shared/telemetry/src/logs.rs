@@ -12,8 +12,8 @@ use crate::otlp_metrics;
 use crate::traces::{self, TelemetryError};
 use xact_config::Settings;
 
-/// Sets up logs, and the export of traces and metrics if a collector is configured. Call once, before anything is logged. `service` is the service
-/// name of the traces, unless `OTEL_SERVICE_NAME` or `OTEL_RESOURCE_ATTRIBUTES` set another one.
+/// Sets up logs, and the export of traces and metrics if a collector is configured. Call once, before anything is logged.
+/// `service` is the service name of the traces, unless `OTEL_SERVICE_NAME` or `OTEL_RESOURCE_ATTRIBUTES` set another one.
 ///
 /// # Errors
 /// If the exporter of traces cannot be created.
@@ -39,6 +39,19 @@ pub fn init(settings: &Settings, service: &str) -> Result<(), TelemetryError> {
     log::set_max_level(log::LevelFilter::Warn);
     if let Some(metrics) = settings.otlp.as_ref().and_then(|otlp| otlp.metrics.as_ref()) {
         otlp_metrics::start(metrics, &traces::resource(service)).map_err(|error| TelemetryError(error.to_string()))?;
+    }
+    Ok(())
+}
+
+/// Sets up the export of the traces of a command, if a collector is configured. Nothing is logged, and no metric is exported:
+/// a command prints its answer.
+///
+/// # Errors
+/// If the exporter cannot be created.
+pub fn init_command(settings: &Settings, service: &str) -> Result<(), TelemetryError> {
+    if let Some(otlp) = &settings.otlp {
+        let spans = traces::layer(&otlp.traces, service)?.with_filter(filter("INFO"));
+        let _ = tracing_subscriber::registry().with(spans).try_init();
     }
     Ok(())
 }

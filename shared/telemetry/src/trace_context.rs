@@ -24,6 +24,20 @@ impl TraceContext {
         }
     }
 
+    /// Returns the context of a span that was begun here; a new trace if an id is 0 (no span).
+    #[must_use]
+    pub fn of_span(trace: u128, span: u64) -> Self {
+        if trace == 0 || span == 0 {
+            return Self::new();
+        }
+        Self {
+            trace,
+            span,
+            flags: 1,
+            state: None,
+        }
+    }
+
     /// Parses the headers; `None` if `traceparent` is invalid, which begins a new trace.
     #[must_use]
     pub fn parse(traceparent: &str, tracestate: Option<&str>) -> Option<Self> {

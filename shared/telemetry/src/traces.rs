@@ -89,6 +89,15 @@ pub fn is_tracing() -> bool {
     EXPORTER.get().is_some()
 }
 
+/// Returns the trace that `span` begins, for the records that are sent in it. If spans are not exported, any new trace.
+#[must_use]
+pub fn begin_trace(span: &Span) -> TraceContext {
+    let context = span.context();
+    let begun = context.span().span_context().clone();
+    let (trace, span) = (begun.trace_id().to_bytes(), begun.span_id().to_bytes());
+    TraceContext::of_span(u128::from_be_bytes(trace), u64::from_be_bytes(span))
+}
+
 /// Adds `span` to the trace of a message, and returns the trace context for the records that it produces.
 #[must_use]
 pub fn continue_trace(span: &Span, trace: &TraceContext) -> TraceContext {

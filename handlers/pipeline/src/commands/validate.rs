@@ -22,11 +22,15 @@ pub(crate) struct Validate {
 /// Sends and follows an event; exit 1 if it did not arrive.
 pub(crate) async fn run(environment: &Environment, arguments: Validate) -> CommandResult {
     let settings = Settings::from_environment(environment)?;
+    xact_telemetry::init_command(&settings, "xact-pipeline-validate")?;
     let progress = Progress::start("sending the event");
     let answer = validate(&settings, arguments.request, |step| {
         progress.set_message(format!("{} after {:.2} s", step.step, step.seconds));
     })
-    .await?;
+    .await;
+    // The exporter blocks.
+    tokio::task::spawn_blocking(xact_telemetry::flush).await?;
+    let answer = answer?;
     drop(progress);
     arguments.output.print(&answer, print)?;
     Ok(ExitStatus::from(answer.failure.is_none()))

@@ -6,8 +6,9 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 
 use crate::client_config;
 use crate::connection::Connection;
-use crate::producer::{ProducerError, header};
+use crate::producer::{ProducerError, header, with_trace};
 use xact_config::ClusterSettings;
+use xact_telemetry::trace_context::TraceContext;
 
 /// A tombstone to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct Tombstone {
     pub key: String,
     /// Headers.
     pub headers: Vec<(&'static str, String)>,
+    /// The trace that it belongs to.
+    pub trace: TraceContext,
 }
 
 /// The broker did not acknowledge a tombstone.
@@ -76,6 +79,7 @@ impl Tombstones {
             let headers = headers.fold(OwnedHeaders::new(), |headers, (key, value)| {
                 headers.insert(header(key, value))
             });
+            let headers = with_trace(headers, &tombstone.trace);
             let record = FutureRecord::<str, [u8]>::to(&self.topic)
                 .partition(tombstone.partition)
                 .key(&tombstone.key)

@@ -10,6 +10,7 @@ use crate::lakehouse::{self, Placement};
 use xact_config::{ClusterSettings, Settings};
 use xact_kafka::admin::{Tombstone, Tombstones, TopicReader, TopicRecord, join_and_commit, remove_group};
 use xact_lake::{AttachmentRow, EventRow, FailedRow, LakehouseKind, Location};
+use xact_telemetry::trace_context::TraceContext;
 
 /// Key of the record that is sent. It is not the id of an entry, so the record settles none.
 const KEY: &str = "xact-check-deep";
@@ -41,6 +42,7 @@ async fn null_values(settings: Arc<Settings>) -> Found {
         partition: 0,
         key: KEY.to_owned(),
         headers: Vec::new(),
+        trace: TraceContext::new(),
     };
     let offsets = Tombstones::new(cluster, topic)?.write(&[tombstone]).await?;
     let offset = *offsets.first().ok_or("the broker returned no offset")?;

@@ -11,6 +11,8 @@ use xact_contracts::category::Category;
 use xact_contracts::messages::{DeadLetter, DeadLetterRecord};
 use xact_contracts::time;
 use xact_kafka::admin::{Tombstone, TopicRecord};
+use xact_kafka::trace_of_headers;
+use xact_telemetry::trace_context::TraceContext;
 
 /// Header of a mark: the settlement.
 const ACTION: &str = "dlq_action";
@@ -75,6 +77,15 @@ impl Entry {
     #[must_use]
     pub fn media_id(&self) -> Option<Uuid> {
         self.letter()?.media_id
+    }
+
+    /// Returns the trace of its headers; without valid ones, a new one.
+    #[must_use]
+    pub fn trace(&self) -> TraceContext {
+        trace_of_headers(|name| {
+            let (_, value) = self.headers.iter().find(|(key, _)| key == name)?;
+            std::str::from_utf8(value.as_deref()?).ok()
+        })
     }
 
     /// Returns the error category.
@@ -158,12 +169,13 @@ impl Mark {
         Some((id, Self { settlement, at }))
     }
 
-    /// Returns the record that settles an entry.
-    pub(super) fn tombstone(id: EntryId, settlement: Settlement, now: Timestamp) -> Tombstone {
+    /// Returns the record that settles an entry and continues its trace.
+    pub(super) fn tombstone(id: EntryId, settlement: Settlement, now: Timestamp, trace: &TraceContext) -> Tombstone {
         Tombstone {
             partition: id.partition,
             key: id.to_string(),
             headers: vec![(ACTION, settlement.to_string()), (AT, time::format(now))],
+            trace: trace.clone(),
         }
     }
 }
@@ -200,7 +212,7 @@ mod tests {
         let now = "2025-01-01T00:00:00Z".parse().unwrap();
         let id = "1:5".parse().unwrap();
         for (settlement, name) in [(Settlement::Resolved, "resolved"), (Settlement::Replayed, "replayed")] {
-            let tombstone = Mark::tombstone(id, settlement, now);
+            let tombstone = Mark::tombstone(id, settlement, now, &TraceContext::new());
             assert_eq!((tombstone.partition, tombstone.headers[0].1.as_str()), (1, name));
             let at = Some(now);
             let read = Mark::of_record(&mark(&tombstone.key, &tombstone.headers));

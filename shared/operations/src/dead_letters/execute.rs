@@ -21,6 +21,7 @@ use xact_config::Settings;
 use xact_contracts::topology::TopicRole;
 use xact_kafka::Outgoing;
 use xact_kafka::admin::Tombstones;
+use xact_telemetry::trace_context::TraceContext;
 
 /// Maximum number of entries that are sent, acknowledged and marked together.
 const BATCH: usize = 20;
@@ -43,6 +44,7 @@ pub struct SettledEntry {
 /// An entry that is being settled.
 struct Step {
     id: EntryId,
+    trace: TraceContext,
     /// What a replay sends.
     message: Option<Outgoing>,
 }
@@ -80,7 +82,9 @@ pub async fn execute(
                 events.send(&to_events).await?;
             }
             let now = Timestamp::now();
-            let tombstones = batch.iter().map(|step| Mark::tombstone(step.id, settlement, now));
+            let tombstones = batch
+                .iter()
+                .map(|step| Mark::tombstone(step.id, settlement, now, &step.trace));
             marks.write(&tombstones.collect::<Vec<_>>()).await?;
             settled += batch.len();
             let entries = batch.into_iter().map(|step| SettledEntry {
@@ -128,7 +132,11 @@ fn read_batches(
             },
         };
         bytes += message.as_ref().map_or(0, |message| message.value.len());
-        batch.push(Step { id: entry.id, message });
+        batch.push(Step {
+            id: entry.id,
+            trace: entry.trace(),
+            message,
+        });
         if batch.len() < BATCH && bytes < BATCH_BYTES {
             return ControlFlow::Continue(());
         }

@@ -17,7 +17,7 @@ use xact_contracts::redaction::redact_text;
 use xact_contracts::topology::{TopicRole, Topics};
 use xact_contracts::url_guard::UrlPolicy;
 use xact_contracts::{presigned, time};
-use xact_kafka::{Outgoing, trace_of_headers};
+use xact_kafka::Outgoing;
 
 /// Why an entry is not replayed: another attempt would end as the last one did.
 type Refusal = String;
@@ -56,17 +56,13 @@ pub(super) fn message(entry: &Entry, rules: &ReplayRules<'_>) -> Result<Outgoing
         None => original(letter, rules.topics),
     };
     let (topic, value) = found.map_err(|reason| redact_text(&reason))?;
-    let header = |name: &str| {
-        let (_, value) = entry.headers.iter().find(|(key, _)| key == name)?;
-        std::str::from_utf8(value.as_deref()?).ok()
-    };
     // A dead letter has the key of its message.
     let key = entry.key.clone().or_else(|| letter.trace_id.clone());
     Ok(Outgoing {
         topic,
         key: key.unwrap_or_default(),
         value,
-        trace: trace_of_headers(header),
+        trace: entry.trace(),
     })
 }
 

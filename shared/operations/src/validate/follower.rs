@@ -61,8 +61,13 @@ impl Follower {
         })
     }
 
-    /// Sends the event.
-    pub(super) async fn send(&self, settings: &Settings, attachment: &str) -> Result<(), OperationError> {
+    /// Sends the event, as a part of the trace.
+    pub(super) async fn send(
+        &self,
+        settings: &Settings,
+        attachment: &str,
+        trace: TraceContext,
+    ) -> Result<(), OperationError> {
         let event = json!({
             "trace_id": self.trace_id,
             "event_type": "documentsReceived",
@@ -76,7 +81,7 @@ impl Follower {
             topic: settings.topics.raw.clone(),
             key: self.trace_id.clone(),
             value: event.to_string().into_bytes(),
-            trace: TraceContext::new(),
+            trace,
         };
         let delivery = Delivery::new(settings.cluster_of_events())?;
         delivery.send(&[outgoing]).await
@@ -224,6 +229,8 @@ impl<F: FnMut(&Step)> Steps<F> {
     }
 
     fn add(&mut self, step: &'static str, seconds: f64, details: String) {
+        // An event of the run's span.
+        tracing::info!(step, seconds);
         let step = Step { step, seconds, details };
         (self.report)(&step);
         self.done.push(step);

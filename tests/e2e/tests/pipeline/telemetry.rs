@@ -1,11 +1,14 @@
 //! Traces and metrics reach Application Insights: handlers, the real OpenTelemetry Collector with the configuration of the
 //! deployment, and a stand-in for the ingestion endpoint.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use xact_testkit::bicep::Deployment;
 use xact_testkit::collector::Collector;
-use xact_testkit::{Fleet, Kafka, Result};
+use xact_testkit::events::event;
+use xact_testkit::{Fleet, Kafka, Result, kcat, stages};
 
 const EVENTS: usize = 20;
 
@@ -18,6 +21,105 @@ fn sum(received: &[Value], metric: &str, labels: &[(&str, &str)]) -> f64 {
     metrics
         .filter_map(|data| data["metrics"].get(0).filter(|one| one["name"] == metric)?["value"].as_f64())
         .sum()
+}
+
+/// Returns whether an envelope is of a span:
+/// <https://github.com/open-telemetry/opentelemetry-collector-contrib/tree/main/exporter/azuremonitorexporter>.
+fn is_span(envelope: &Value) -> bool {
+    let kind = &envelope["data"]["baseType"];
+    kind == "RequestData" || kind == "RemoteDependencyData"
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn roles(spans: &[Value]) -> BTreeSet<String> {
+    spans
+        .iter()
+        .map(|span| text(&span["tags"]["ai.cloud.role"]).to_owned())
+        .collect()
+}
+
+/// Asserts that the spans have this id of a trace, and that each has another one, or `root`, as its parent.
+fn assert_is_one_trace(spans: &[Value], id: &str, root: &str) {
+    let ids: BTreeSet<&str> = spans.iter().map(|span| text(&span["data"]["baseData"]["id"])).collect();
+    for span in spans {
+        let tags = &span["tags"];
+        assert_eq!(tags["ai.operation.id"], id, "{span:#}");
+        let parent = text(&tags["ai.operation.parentId"]);
+        assert!(
+            parent == root || ids.contains(parent),
+            "{parent} is not a span: {span:#}"
+        );
+    }
+}
+
+#[test]
+fn real_collector_receives_one_trace_of_an_event_through_all_stages_a_retry_and_a_replay() -> Result<()> {
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+    const SOURCE_SPAN: &str = "00f067aa0ba902b7";
+    let kafka = Kafka::start()?;
+    let collector = Collector::start(&Deployment::of("main.prod.bicepparam").predict()?)?;
+    let settings = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint()),
+        ("MAX_RETRIES", "1"),
+        ("RETRY_DELAYS", "1"),
+    ];
+    let mut fleet = Fleet::whole(kafka.bootstrap(), "one-trace", &settings)?;
+    // The download fails, is retried, fails and is dead-lettered; the replay fails, is retried, and succeeds.
+    let url = "https://claimxperience.com/unavailable-thrice/9000/one-trace/a.pdf";
+    let header = format!("traceparent=00-{TRACE}-{SOURCE_SPAN}-01");
+    let raw = event("one-trace", &json!([url]));
+    kcat::produce_with(
+        kafka.bootstrap(),
+        &fleet.topic("raw"),
+        &["-k", "one-trace", "-H", &header],
+        &raw,
+    )?;
+    fleet.wait_records("dlq", 1)?;
+    fleet
+        .run(&["dlq", "replay", "--everything", "--yes"])?
+        .ended_with(0, &["1 replayed, 0 refused"])?;
+    fleet.wait_until("the attachment's row is written", || {
+        let written = fleet["result-processor"].sum("delta_events_written_total", &[("table", "xact_attachments")]);
+        written.is_ok_and(|rows| rows > 0.0).then_some(())
+    })?;
+    // Its own event is another trace.
+    let validated = fleet.run(&["validate", "--json"])?.json_lines().remove(0);
+    fleet.stop(&stages::names())?;
+
+    let mut spans = Vec::new();
+    fleet.wait_until("the spans of every stage and of the command", || {
+        spans = collector.received().into_iter().filter(is_span).collect();
+        (roles(&spans).len() == stages::names().len() + 1).then_some(())
+    })?;
+    let (of_event, others): (Vec<_>, Vec<_>) = spans
+        .into_iter()
+        .partition(|span| span["tags"]["ai.operation.id"] == TRACE);
+    assert_is_one_trace(&of_event, TRACE, SOURCE_SPAN);
+    assert_is_one_trace(&others, text(&validated["trace"]), "");
+    assert_eq!(roles(&of_event).len(), stages::names().len());
+    let stages_of_a_success = [
+        "event-ingester",
+        "event-writer",
+        "download",
+        "upload",
+        "result-processor",
+        "validate",
+    ];
+    let expected = stages_of_a_success.map(|name| format!("xact-pipeline-{name}"));
+    assert_eq!(roles(&others), expected.into_iter().collect());
+    let of_stage = |stage: &str| {
+        let role = format!("xact-pipeline-{stage}");
+        of_event
+            .iter()
+            .filter(|span| span["tags"]["ai.cloud.role"] == *role)
+            .count()
+    };
+    let (attempts, holds) = (of_stage("download"), of_stage("retry-scheduler"));
+    assert!(attempts >= 4 && holds >= 2, "{attempts} downloads, {holds} retries");
+    Ok(())
 }
 
 #[test]
@@ -46,10 +148,7 @@ fn real_collector_counts_every_event_once_for_application_insights() -> Result<(
     let counted = |received: &[Value]| sum(received, "kafka_messages_consumed_total", &[("status", "success")]);
     fleet.wait_until("Application Insights has every event, and its spans", || {
         let received = collector.received();
-        // What spans become: https://github.com/open-telemetry/opentelemetry-collector-contrib/tree/main/exporter/azuremonitorexporter
-        let is_span = |kind: &Value| kind == "RequestData" || kind == "RemoteDependencyData";
-        let has_spans = received.iter().any(|envelope| is_span(&envelope["data"]["baseType"]));
-        (counted(&received) >= EVENTS as f64 && has_spans).then_some(())
+        (counted(&received) >= EVENTS as f64 && received.iter().any(is_span)).then_some(())
     })?;
     let received = collector.received();
     assert_eq!(counted(&received), EVENTS as f64, "each once");
