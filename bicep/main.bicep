@@ -473,6 +473,16 @@ module collector 'modules/collector.bicep' = if (hasCollector) {
   dependsOn: [appEnvironment]
 }
 
+module workbook 'modules/workbook.bicep' = if (hasCollector) {
+  params: {
+    displayName: '${base} pipeline'
+    location: location
+    workspaceId: resourceId('Microsoft.OperationalInsights/workspaces', names.logs)
+    tags: everyTag
+  }
+  dependsOn: [workspace]
+}
+
 // The same for every stage. With a namespace of one's own both clusters of the handlers' settings are this one.
 var everyVariable = {
   EVENTHUB_BOOTSTRAP_SERVERS: bootstrapServers
@@ -598,6 +608,11 @@ module warnings 'modules/alerts.bicep' = {
     storageAccountId: resourceId('Microsoft.Storage/storageAccounts', names.storage)
     cacheGiB: cache.sizeGiB
     workspaceId: workspace.outputs.id
+    sources: concat(
+      deployApps && hasCollector ? ['metrics'] : [],
+      deployApps && !empty(schedules.lag) ? ['lag'] : [],
+      deployApps && !empty(schedules.reconcile) ? ['reconcile'] : []
+    )
     tags: everyTag
   }
   dependsOn: [hubs, cacheShare, handlers]

@@ -208,6 +208,10 @@ type alertsType = {
 
   @description('Minutes that a stage may stay scaled out as far as it goes before its lag is a warning.')
   lagMinutes: 5 | 15 | 30 | 60
+
+  @description('Capacity units of the Fabric capacity, such as 64 of an F64: the alert `one-lake-capacity` compares with it. Default: that of monitoring/alerts.yaml.')
+  @minValue(2)
+  capacityUnits: int?
 }
 
 @export()
@@ -298,4 +302,62 @@ type scalerType = {
 
   @description('Resource id of the identity that the scaler uses; empty: none.')
   identity: string
+}
+
+// -------------------------------------------------------------------------------------------------------- the monitoring
+
+@export()
+@description('monitoring/panels.yaml: the panels of the dashboard. What only Grafana reads is `any`.')
+type panelsType = {
+  @description('The rows, from top to bottom.')
+  rows: {
+    title: string
+    panels: {
+      title: string
+      description: string?
+      kind: 'stat' | 'timeseries'
+      unit: 'short' | 'reqps' | 's' | 'Bps' | 'percentunit'
+
+      @description('Columns, of 24.')
+      @minValue(1)
+      @maxValue(24)
+      width: int
+
+      red: int?
+      max: int?
+      stacked: bool?
+      queries: { promql: string, legend: string? }[]
+      azure: {
+        @description('Title in the workbook, where it shows something else than Grafana.')
+        title: string?
+
+        kql: string
+      }
+    }[]
+  }[]
+}
+
+@export()
+@description('What a query of a log alert reads: the handlers\' metrics, or the answer of a job.')
+type alertSourceType = 'metrics' | 'lag' | 'reconcile'
+
+@export()
+@description('monitoring/alerts.yaml: the alerts on what the pipeline itself reports.')
+type alertDefinitionsType = {
+  capacityUnits: string
+  groups: {
+    name: string
+    alerts: {
+      name: string
+      severity: 'warning' | 'critical'
+
+      @description('A text, since Bicep has no fractions.')
+      threshold: string?
+
+      description: string
+      action: string
+      prometheus: { expr: string, for: string, summary: string }?
+      azure: { source: alertSourceType, kql: string, frequency: string, window: string }?
+    }[]
+  }[]
 }

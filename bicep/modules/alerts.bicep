@@ -1,6 +1,7 @@
-// The alerts: dead letters, lag, Event Hubs and the cache by metrics; replicas, revisions, scale rules and secrets by logs.
+// The alerts on what Azure reports: dead letters, lag, Event Hubs and the cache by metrics; replicas, revisions, scale rules
+// and secrets by logs. And those of monitoring/alerts.yaml, on what the pipeline itself reports.
 
-import { alertsType, tagsType } from '../types.bicep'
+import { alertDefinitionsType, alertSourceType, alertsType, tagsType } from '../types.bicep'
 
 @description('Start of the names.')
 param prefix string
@@ -28,6 +29,9 @@ param cacheGiB int
 
 @description('Resource id of the Log Analytics workspace.')
 param workspaceId string
+
+@description('What the handlers and jobs of this deployment report: an alert on anything else is left out.')
+param sources alertSourceType[]
 
 @description('Tags.')
 param tags tagsType
@@ -62,7 +66,7 @@ var deadLetterAlerts = [
     window: 'PT1H'
   }
   {
-    name: 'dead-letters'
+    name: 'dead-letters-warning'
     severity: 2
     description: 'More than ${settings.deadLettersWarning} dead letters a minute for five minutes.'
     threshold: settings.deadLettersWarning * 5
@@ -70,7 +74,7 @@ var deadLetterAlerts = [
     window: 'PT5M'
   }
   {
-    name: 'dead-letters-many'
+    name: 'dead-letters-critical'
     severity: 1
     description: 'More than ${settings.deadLettersCritical} dead letters a minute for five minutes.'
     threshold: settings.deadLettersCritical * 5
@@ -203,8 +207,8 @@ resource namespaceLimits 'Microsoft.Insights/metricAlerts@2026-01-01' = [
 
 var bytesOfGiB = 1024 * 1024 * 1024
 
-resource cacheFull 'Microsoft.Insights/metricAlerts@2026-01-01' = {
-  name: '${prefix}-cache-full'
+resource cacheFilling 'Microsoft.Insights/metricAlerts@2026-01-01' = {
+  name: '${prefix}-cache-filling'
   location: 'global'
   tags: tags
   properties: {
@@ -240,7 +244,7 @@ resource cacheFull 'Microsoft.Insights/metricAlerts@2026-01-01' = {
 // a time, so that it belongs to one of them:
 // https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-create-log-alert-rule ("Number of violations").
 // tests/deployment runs each query over recorded rows.
-var logAlerts = [
+var platformAlerts = [
   {
     name: 'not-ready'
     description: 'A replica has been not ready for ten minutes: a dependency is down. The alert\'s query has the reason.'
@@ -349,27 +353,6 @@ var logAlerts = [
     failing: 1
   }
   {
-    name: 'overdue'
-    description: 'A record has waited for its stage for more than 30 minutes: the stage is not woken, makes no progress or is behind. `xact-pipeline topics lag --oldest` shows it.'
-    severity: 1
-    // The answer of the job `lag`, one line. A task in a retry topic is held until it is due, 40 minutes at most.
-    query: '''
-      ContainerAppConsoleLogs
-      | where JobName endswith "-lag" and Log has "oldest_unfinished"
-      | summarize arg_max(TimeGenerated, Log) by JobName
-      | extend answer = parse_json(Log)
-      | mv-expand entry = answer.groups
-      | extend ContainerAppName = tostring(entry.stage), topic = tostring(entry.topic), records = tostring(entry.lag)
-      | extend oldest = todatetime(tostring(entry.oldest_unfinished))
-      | where oldest < TimeGenerated - 30m and (topic !has "retry" or oldest < TimeGenerated - 70m)
-      | project TimeGenerated, ContainerAppName, topic, records, oldest
-    '''
-    frequency: 'PT5M'
-    window: 'PT30M'
-    points: 1
-    failing: 1
-  }
-  {
     name: 'job-failed'
     description: 'A job failed: it found something wrong, ended with an error, or did not end in time. Its log has the reason.'
     severity: 2
@@ -389,15 +372,32 @@ var logAlerts = [
   }
 ]
 
+var definitions alertDefinitionsType = loadYamlContent('../monitoring/alerts.yaml')
+var reported = filter(
+  flatten(map(definitions.groups, group => group.alerts)),
+  alert => alert.?azure != null && contains(sources, alert.azure!.source)
+)
+var productAlerts = map(reported, alert => {
+  name: alert.name
+  description: replace('${alert.description} ${alert.action}', '{threshold}', alert.?threshold ?? '')
+  severity: alert.severity == 'critical' ? 1 : 2
+  query: replace(alert.azure!.kql, '{threshold}', alert.?threshold ?? '')
+  frequency: alert.azure!.frequency
+  window: alert.azure!.window
+  points: 1
+  failing: 1
+})
+var capacityUnits = string(settings.?capacityUnits ?? definitions.capacityUnits)
+
 resource logs 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
-  for alert in logAlerts: {
+  for alert in concat(platformAlerts, productAlerts): {
     name: '${prefix}-${alert.name}'
     location: location
     tags: tags
     kind: 'LogAlert'
     properties: {
       displayName: '${prefix}-${alert.name}'
-      description: alert.description
+      description: replace(alert.description, '{capacityUnits}', capacityUnits)
       severity: alert.severity
       enabled: true
       scopes: [workspaceId]
@@ -406,7 +406,7 @@ resource logs 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
       criteria: {
         allOf: [
           {
-            query: alert.query
+            query: replace(alert.query, '{capacityUnits}', capacityUnits)
             timeAggregation: 'Count'
             operator: 'GreaterThan'
             threshold: 0
