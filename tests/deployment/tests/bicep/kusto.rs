@@ -1,18 +1,20 @@
-//! Runs the queries of the log alerts over recorded rows: the part of Kusto that they use.
+//! Runs the queries of the log alerts and of the workbook over recorded rows: the part of Kusto that they use.
 //!
-//! Operators: `let`, `where`, `extend`, `project`, `distinct`, `mv-expand` of one array, `summarize` with `count`, `arg_max` and `take_any`, `join` with
+//! Operators: `let`, `where`, `extend`, `project`, `distinct`, `mv-expand` of one array, [`summarize`], `join` with
 //! `kind=inner` and `kind=leftanti` on one column. [`expression`] has the scalar part. Anything else is an error, and so is
 //! a column that does not exist.
 
 mod expression;
+mod summarize;
 mod syntax;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use expression::Expression;
+use summarize::summarize;
 use syntax::{Result, Tokens};
 
-/// A value of a column. Times and durations are in seconds.
+/// A value of a column. Times and durations are in seconds, and all numbers are `real`.
 #[derive(Debug, Clone, PartialEq, PartialOrd)]
 pub(crate) enum Value {
     Null,
@@ -182,81 +184,6 @@ fn columns(tokens: &mut Tokens, table: &Table) -> Result<Vec<String>> {
             return Ok(names);
         }
     }
-}
-
-enum Aggregate {
-    Count(String),
-    /// The columns of the row with the highest value of the first one.
-    ArgMax(Vec<String>),
-    TakeAny(Vec<String>),
-}
-
-fn aggregates(tokens: &mut Tokens, table: &Table) -> Result<Vec<Aggregate>> {
-    let mut list = Vec::new();
-    loop {
-        let name = tokens.name_before("=");
-        let function = tokens.name()?;
-        tokens.expect("(")?;
-        list.push(match function.as_str() {
-            "count" => Aggregate::Count(name.unwrap_or_else(|| "count_".to_owned())),
-            "arg_max" => Aggregate::ArgMax(columns(tokens, table)?),
-            "take_any" => Aggregate::TakeAny(columns(tokens, table)?),
-            other => return Err(format!("aggregate {other}")),
-        });
-        tokens.expect(")")?;
-        if !tokens.take(",") {
-            return Ok(list);
-        }
-    }
-}
-
-fn summarize(table: &Table, tokens: &mut Tokens, now: i64) -> Result<Table> {
-    let aggregates = aggregates(tokens, table)?;
-    tokens.expect("by")?;
-    let groups = named(tokens)?;
-    let mut summary = Table::default();
-    for (name, expression) in &groups {
-        expression.check(&table.columns)?;
-        summary.columns.insert(name.clone());
-    }
-    let mut members: Vec<(Row, Vec<&Row>)> = Vec::new();
-    for row in &table.rows {
-        let values = groups
-            .iter()
-            .map(|(name, expression)| Ok((name.clone(), expression.value(row, now)?)));
-        let group = values.collect::<Result<Row>>()?;
-        match members.iter_mut().find(|(known, _)| *known == group) {
-            Some((_, rows)) => rows.push(row),
-            None => members.push((group, vec![row])),
-        }
-    }
-    for aggregate in &aggregates {
-        summary.columns.extend(match aggregate {
-            Aggregate::Count(name) => vec![name.clone()],
-            Aggregate::ArgMax(names) | Aggregate::TakeAny(names) => names.clone(),
-        });
-    }
-    for (mut group, rows) in members {
-        for aggregate in &aggregates {
-            let (row, names) = match aggregate {
-                Aggregate::Count(name) => {
-                    group.insert(
-                        name.clone(),
-                        Value::Number(f64::from(u32::try_from(rows.len()).unwrap())),
-                    );
-                    continue;
-                }
-                Aggregate::ArgMax(names) => {
-                    let order = |a: &&&Row, b: &&&Row| a[&names[0]].partial_cmp(&b[&names[0]]).unwrap();
-                    (rows.iter().max_by(order).unwrap(), names)
-                }
-                Aggregate::TakeAny(names) => (&rows[0], names),
-            };
-            group.extend(names.iter().map(|name| (name.clone(), row[name].clone())));
-        }
-        summary.rows.push(group);
-    }
-    Ok(summary)
 }
 
 fn join(left: &Table, tokens: &mut Tokens, known: &Tables) -> Result<Table> {

@@ -1,7 +1,7 @@
 //! The log alerts fire when they should: each runs over recorded rows, evaluated as Azure Monitor does.
 //!
-//! `recorded/ALERT.json` has cases: rows of `ContainerAppConsoleLogs` and `ContainerAppSystemLogs`, and the time from the
-//! first to the last evaluation that fires, for each app.
+//! `recorded/ALERT.json` has cases: rows ([`crate::recorded`]), and the time from the first to the last evaluation that fires,
+//! for each app. A rule is evaluated for two days, or between the two times in `evaluated`.
 
 use std::collections::BTreeMap;
 
@@ -9,26 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::cli::root;
-use crate::kusto::{self, Row, Table, Tables};
+use crate::kusto::{self, Tables};
+use crate::recorded::{tables, time};
 use crate::snapshot::{Variant, list, text};
-
-// https://learn.microsoft.com/azure/azure-monitor/reference/tables/containerappconsolelogs and …/containerappsystemlogs
-const CONSOLE: [&str; 5] = [
-    "ContainerAppName",
-    "JobName",
-    "ContainerGroupName",
-    "RevisionName",
-    "Log",
-];
-const SYSTEM: [&str; 7] = [
-    "ContainerAppName",
-    "JobName",
-    "RevisionName",
-    "ReplicaName",
-    "EventSource",
-    "Reason",
-    "Log",
-];
 
 /// A log alert of the deployment. Times and durations are in seconds.
 #[derive(Clone)]
@@ -46,8 +29,8 @@ fn seconds(duration: &Value) -> i64 {
         .map_or_else(|_| 86_400, |duration| duration.as_secs())
 }
 
-fn time(text: &str) -> i64 {
-    text.parse::<Timestamp>().unwrap().as_second()
+fn second(time: &Value) -> i64 {
+    text(time).parse::<Timestamp>().unwrap().as_second()
 }
 
 /// Returns the rules by the names that follow the prefix.
@@ -116,11 +99,10 @@ impl Rule {
             .collect())
     }
 
-    /// Evaluates over a day, and returns the first and the last evaluation that fires, for each app.
-    fn over_a_day(&self, tables: &Tables, day: i64) -> BTreeMap<String, (i64, i64)> {
+    /// Returns the first and the last evaluation that fires from `now` until `end`, for each app.
+    fn fired(&self, tables: &Tables, mut now: i64, end: i64) -> BTreeMap<String, (i64, i64)> {
         let mut fired: BTreeMap<String, (i64, i64)> = BTreeMap::new();
-        let mut now = day;
-        while now < day + 2 * 86_400 {
+        while now <= end {
             for app in self.evaluate(tables, now).unwrap() {
                 fired.entry(app).or_insert((now, now)).1 = now;
             }
@@ -128,46 +110,6 @@ impl Rule {
         }
         fired
     }
-}
-
-/// Returns the tables of a case. A row stands once, with all its times.
-fn tables(case: &Value, day: &str) -> Tables {
-    let empty = |columns: &[&str]| Table {
-        columns: columns
-            .iter()
-            .chain(&["TimeGenerated"])
-            .map(|&name| name.to_owned())
-            .collect(),
-        rows: Vec::new(),
-    };
-    let mut tables = Tables::from([
-        ("ContainerAppConsoleLogs".to_owned(), empty(&CONSOLE)),
-        ("ContainerAppSystemLogs".to_owned(), empty(&SYSTEM)),
-    ]);
-    for recorded in list(&case["rows"]) {
-        let table = tables.get_mut(text(&recorded["table"])).unwrap();
-        for at in list(&recorded["at"]) {
-            let mut row: Row = table
-                .columns
-                .iter()
-                // A text is empty, never null.
-                .map(|name| (name.clone(), kusto::Value::Text(String::new())))
-                .collect();
-            for (name, value) in recorded["row"].as_object().unwrap() {
-                // The log of a handler is one object in a line.
-                let value = if value.is_object() {
-                    value.to_string()
-                } else {
-                    text(value).to_owned()
-                };
-                assert!(row.insert(name.clone(), kusto::Value::Text(value)).is_some(), "{name}");
-            }
-            let at = time(&format!("{day}T{}Z", text(at)));
-            row.insert("TimeGenerated".to_owned(), kusto::Value::Time(at));
-            table.rows.push(row);
-        }
-    }
-    tables
 }
 
 #[test]
@@ -179,13 +121,16 @@ fn every_log_alert_fires_and_resolves_as_recorded() {
         let cases: Value = serde_json::from_str(&std::fs::read_to_string(&file).expect(name)).expect(name);
         let mut has_fired = false;
         for case in list(&cases) {
-            let day = "2026-11-01";
-            let fired = rule.over_a_day(&tables(case, day), time(&format!("{day}T00:00:00Z")));
+            let (start, end) = match &case["evaluated"] {
+                Value::Null => (time("00:00:00"), time("00:00:00") + 2 * 86_400),
+                times => (time(text(&times[0])), time(text(&times[1]))),
+            };
+            let fired = rule.fired(&tables(case), start, end);
             let expected: BTreeMap<String, (i64, i64)> = case["fires"]
                 .as_object()
                 .unwrap()
                 .iter()
-                .map(|(app, times)| (app.clone(), (time(text(&times[0])), time(text(&times[1])))))
+                .map(|(app, times)| (app.clone(), (second(&times[0]), second(&times[1]))))
                 .collect();
             let shown = |times: &BTreeMap<String, (i64, i64)>| {
                 let show = |second| Timestamp::from_second(second).unwrap().to_string();
@@ -205,7 +150,7 @@ fn every_log_alert_fires_and_resolves_as_recorded() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-    assert_eq!(rules.len(), 8, "a log alert without recorded rows");
+    assert_eq!(rules.len(), 21, "a log alert without recorded rows");
 }
 
 /// With the former settings neither alert could fire.
@@ -213,7 +158,7 @@ fn every_log_alert_fires_and_resolves_as_recorded() {
 fn a_rule_of_several_points_without_a_time_is_rejected() {
     let mut rule = rules()["scaler"].clone();
     assert!(rule.points > 1);
-    let tables = tables(&serde_json::json!({ "rows": [] }), "2026-11-01");
+    let tables = tables(&serde_json::json!({ "rows": [] }));
     assert_eq!(rule.evaluate(&tables, 0), Ok(Vec::new()));
     rule.query = rule.query.replace("bin(TimeGenerated, 5m), ", "");
     assert!(rule.evaluate(&tables, 0).unwrap_err().contains("datetime column"));
@@ -227,13 +172,19 @@ fn a_rule_of_several_points_without_a_time_is_rejected() {
 fn the_watchdog_prints_the_fields_that_its_alert_reads() {
     let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
     let lag = read("shared/operations/src/topics.rs");
-    let query = &rules()["overdue"].query;
+    let rules = rules();
+    let query = &rules["retry-overdue"].query;
     for field in ["groups", "stage", "topic", "lag", "oldest_unfinished"] {
         assert!(
             lag.contains(&format!("pub {field}:")) && query.contains(field),
             "{field}"
         );
     }
+    // The line of `reconcile` may be split, with `well` in its first part.
+    let reconciliation = read("shared/operations/src/reconcile/reconciliation.rs");
+    let well = reconciliation.find("pub well: bool").unwrap();
+    assert!(well < reconciliation.find("pub findings:").unwrap());
+    assert!(rules["reconcile-failed"].query.contains("\"well\":false"));
     assert!(read("handlers/pipeline/src/ui.rs").contains("io::stdout().is_terminal()"));
     // Longer than a task of the last retry topic is held.
     let longest = xact_contracts::topology::DEFAULT_RETRY_DELAYS

@@ -1,5 +1,6 @@
-//! Scalar expressions: `and`, `or`, comparisons, `in`, `has`, `!has`, `has_any`, `endswith`, time minus duration, paths into
-//! dynamic values, and the functions `ago`, `bin`, `parse_json`, `todatetime` and `tostring`.
+//! Scalar expressions: `and`, `or`, comparisons, `in`, `has`, `!has`, `has_any`, `contains`, `endswith`, arithmetic of numbers,
+//! time minus duration, paths into dynamic values (`a.b`, `a["b"]`), and the functions `ago`, `bin`, `iff`, `isnull`,
+//! `parse_json`, `strcat`, `todatetime`, `toreal` and `tostring`.
 
 use std::collections::BTreeSet;
 
@@ -21,11 +22,12 @@ pub(super) enum Expression {
 use Expression::{Binary, Call, Column, Constant, OneOf, Path};
 
 /// Operators from the weakest to the strongest.
-const LEVELS: [&[&str]; 4] = [
+const LEVELS: [&[&str]; 5] = [
     &["or"],
     &["and"],
-    &["==", "!=", "<=", ">=", "<", ">", "has", "!has", "endswith"],
-    &["-"],
+    &["==", "!=", "<=", ">=", "<", ">", "has", "!has", "contains", "endswith"],
+    &["+", "-"],
+    &["*", "/"],
 ];
 
 impl Expression {
@@ -88,10 +90,19 @@ impl Expression {
             }
             Token::Word(name) => Column(name),
         };
-        while tokens.take(".") {
-            expression = Path(expression.into(), tokens.name()?);
+        loop {
+            if tokens.take(".") {
+                expression = Path(expression.into(), tokens.name()?);
+            } else if tokens.take("[") {
+                let Token::Text(name) = tokens.next()? else {
+                    return Err("an index that is not a text".to_owned());
+                };
+                tokens.expect("]")?;
+                expression = Path(expression.into(), name);
+            } else {
+                return Ok(expression);
+            }
         }
-        Ok(expression)
     }
 
     /// Returns the name that Kusto gives the result: that of the column, also behind `bin`.
@@ -147,7 +158,7 @@ impl Expression {
                     "and" if left == Value::Bool(false) => left,
                     "or" if left == Value::Bool(true) => left,
                     "and" | "or" => right.value(row, now)?,
-                    _ => compare(operator, left, right.value(row, now)?)?,
+                    _ => operate(operator, left, right.value(row, now)?)?,
                 }
             }
         })
@@ -158,6 +169,13 @@ fn call(function: &str, arguments: &[Value], now: i64) -> Result<Value> {
     Ok(match (function, arguments) {
         ("ago", [Value::Span(seconds)]) => Value::Time(now - seconds),
         ("bin", [Value::Time(time), Value::Span(seconds)]) => Value::Time(time - time.rem_euclid(*seconds)),
+        ("iff", [Value::Bool(condition), yes, no]) => if *condition { yes } else { no }.clone(),
+        ("isnull", [value]) => Value::Bool(*value == Value::Null),
+        ("strcat", texts) => {
+            let texts: Result<Vec<String>> = texts.iter().cloned().map(text).collect();
+            Value::Text(texts?.concat())
+        }
+        ("toreal", [Value::Dynamic(json)]) => json.parse().map_or(Value::Null, Value::Number),
         ("parse_json", [Value::Text(json)]) => Value::Dynamic(json.clone()),
         ("todatetime", [Value::Text(text)]) => text
             .parse::<jiff::Timestamp>()
@@ -171,9 +189,15 @@ fn call(function: &str, arguments: &[Value], now: i64) -> Result<Value> {
     })
 }
 
-fn compare(operator: &str, left: Value, right: Value) -> Result<Value> {
-    if let ("-", Value::Time(time), Value::Span(seconds)) = (operator, &left, &right) {
-        return Ok(Value::Time(time - seconds));
+/// Returns the result of an operator that is neither `and` nor `or`.
+fn operate(operator: &str, left: Value, right: Value) -> Result<Value> {
+    match (operator, &left, &right) {
+        ("-", Value::Time(time), Value::Span(seconds)) => return Ok(Value::Time(time - seconds)),
+        ("+", Value::Number(left), Value::Number(right)) => return Ok(Value::Number(left + right)),
+        ("-", Value::Number(left), Value::Number(right)) => return Ok(Value::Number(left - right)),
+        ("*", Value::Number(left), Value::Number(right)) => return Ok(Value::Number(left * right)),
+        ("/", Value::Number(left), Value::Number(right)) => return Ok(Value::Number(left / right)),
+        _ => {}
     }
     if [&left, &right].contains(&&Value::Null) {
         return Ok(Value::Bool(false));
@@ -190,6 +214,7 @@ fn compare(operator: &str, left: Value, right: Value) -> Result<Value> {
         ">=" => left >= right,
         "has" => has(&text(left)?, &text(right)?),
         "!has" => !has(&text(left)?, &text(right)?),
+        "contains" => text(left)?.to_lowercase().contains(&text(right)?.to_lowercase()),
         "endswith" => text(left)?.to_lowercase().ends_with(&text(right)?.to_lowercase()),
         other => return Err(format!("operator {other}")),
     }))

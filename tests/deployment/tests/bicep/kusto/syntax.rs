@@ -25,8 +25,8 @@ impl Tokens {
         let mut rest = query.trim_start();
         while let Some(first) = rest.chars().next() {
             let length = match first {
-                '"' => {
-                    let end = rest[1..].find('"').ok_or("a text without an end")?;
+                quote @ ('"' | '\'') => {
+                    let end = rest[1..].find(quote).ok_or("a text without an end")?;
                     tokens.push_back(Token::Text(rest[1..=end].to_owned()));
                     end + 2
                 }
@@ -111,6 +111,12 @@ fn word(rest: &str) -> usize {
 
 fn number(rest: &str) -> Result<(Token, usize)> {
     let length = rest.find(|character| !is_of_name(character)).unwrap_or(rest.len());
+    if let Some(fraction) = rest[length..].strip_prefix('.') {
+        let digits = fraction.find(|character: char| !character.is_ascii_digit());
+        let length = length + 1 + digits.unwrap_or(fraction.len());
+        let value = rest[..length].parse().map_err(|_| rest[..length].to_owned())?;
+        return Ok((Token::Number(value), length));
+    }
     let text = &rest[..length];
     let digits = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
     let value: u32 = digits.parse().map_err(|_| text.to_owned())?;
