@@ -86,7 +86,14 @@ var rows = map(
             ? {
                 size: small
                 visualization: 'tiles'
-                tileSettings: { leftContent: { columnMatch: 'value', formatter: 12 }, showBorder: false }
+                tileSettings: {
+                  leftContent: {
+                    columnMatch: 'value'
+                    formatter: 12
+                    numberFormat: { unit: 17, options: { maximumSignificantDigits: 3 } }
+                  }
+                  showBorder: false
+                }
               }
             : { size: medium, visualization: panel.?stacked ?? false ? 'areachart' : 'timechart' }
         )

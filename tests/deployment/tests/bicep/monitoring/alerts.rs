@@ -9,7 +9,7 @@ use crate::snapshot::{Variant, text};
 use xact_testkit::bicep::Deployment;
 
 /// The durations of a log alert that Azure Monitor accepts:
-/// <https://registry.terraform.io/providers/hashicorp/azurerm/latest/docs/resources/monitor_scheduled_query_rules_alert_v2>
+/// <https://github.com/hashicorp/terraform-provider-azurerm/pull/18960>
 const DURATIONS: [&str; 14] = [
     "PT1M", "PT5M", "PT10M", "PT15M", "PT30M", "PT45M", "PT1H", "PT2H", "PT3H", "PT4H", "PT5H", "PT6H", "P1D", "P2D",
 ];
