@@ -18,7 +18,13 @@ fn columns() -> BTreeMap<&'static str, Vec<(&'static str, Value)>> {
     let texts = |names: &[&'static str]| -> Vec<(&'static str, Value)> {
         names.iter().map(|&name| (name, Value::Text(String::new()))).collect()
     };
-    let console = texts(&["ContainerAppName", "JobName", "ContainerGroupName", "RevisionName", "Log"]);
+    let console = texts(&[
+        "ContainerAppName",
+        "JobName",
+        "ContainerGroupName",
+        "RevisionName",
+        "Log",
+    ]);
     let mut system = texts(&["ContainerAppName", "JobName", "RevisionName", "ReplicaName"]);
     system.extend(texts(&["EventSource", "Reason", "Log"]));
     let mut metrics = texts(&["Name", "AppRoleName", "AppRoleInstance"]);
@@ -60,7 +66,9 @@ pub(crate) fn tables(case: &Json) -> Tables {
     let mut tables: Tables = known.iter().map(empty).collect();
     for recorded in list(&case["rows"]) {
         let name = text(&recorded["table"]);
-        let empty = known[name].iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        let empty = known[name]
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()));
         let mut row: Row = empty.collect();
         for (name, json) in recorded["row"].as_object().unwrap() {
             let value = match row.get(name).unwrap_or_else(|| panic!("{name}")) {

@@ -65,7 +65,9 @@ pub(super) fn summarize(table: &Table, tokens: &mut Tokens, now: i64) -> Result<
         expression.check(&table.columns)?;
         summary.columns.insert(name.clone());
     }
-    summary.columns.extend(aggregates.iter().flat_map(|(names, _)| names.clone()));
+    summary
+        .columns
+        .extend(aggregates.iter().flat_map(|(names, _)| names.clone()));
     let mut members: Vec<(Row, Vec<&Row>)> = Vec::new();
     // Without groups the result is one row, also of an empty table:
     // https://learn.microsoft.com/kusto/query/summarize-operator

@@ -101,5 +101,8 @@ fn of(panel: &Value) -> Value {
 
 #[test]
 fn the_dashboard_is_made_from_the_definition() {
-    check_generated("infra/grafana/dashboards/overview.json", &format!("{:#}\n", dashboard()));
+    check_generated(
+        "infra/grafana/dashboards/overview.json",
+        &format!("{:#}\n", dashboard()),
+    );
 }

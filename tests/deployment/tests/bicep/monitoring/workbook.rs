@@ -13,7 +13,10 @@ fn workbook(variant: Variant) -> Option<Value> {
     let workbook = variant.snapshot().of_type("Microsoft.Insights/workbooks").next()?;
     let properties = &workbook["properties"];
     assert_eq!(workbook["kind"], "shared");
-    assert_eq!(last(&properties["sourceId"]), format!("log-xact-{}", variant.environment()));
+    assert_eq!(
+        last(&properties["sourceId"]),
+        format!("log-xact-{}", variant.environment())
+    );
     Some(serde_json::from_str(text(&properties["serializedData"])).unwrap())
 }
 
@@ -37,7 +40,10 @@ fn the_workbook_shows_every_panel() {
     let texts = list(&workbook["items"]).iter().filter(|item| item["type"] == 1);
     for (heading, row) in texts.zip(rows()) {
         let heading = text(&heading["content"]["json"]);
-        assert!(heading.starts_with(&format!("## {}\n", text(&row["title"]))), "{heading}");
+        assert!(
+            heading.starts_with(&format!("## {}\n", text(&row["title"]))),
+            "{heading}"
+        );
     }
 }
 
@@ -76,8 +82,10 @@ fn all_metrics() -> Tables {
                 "target" => "files".to_owned(),
                 other => format!("some-{other}"),
             };
-            let properties: serde_json::Map<String, Value> =
-                labels.iter().map(|label| (label.clone(), value(label).into())).collect();
+            let properties: serde_json::Map<String, Value> = labels
+                .iter()
+                .map(|label| (label.clone(), value(label).into()))
+                .collect();
             // A connection is an error at 0, a breaker at 1.
             for (sum, at) in [(0, "11:58:00"), (1, "11:59:00")] {
                 rows.push(json!({
@@ -100,13 +108,27 @@ fn every_query_of_the_workbook_runs_and_shows_something() {
     for panel in panels() {
         let query = text(&panel["azure"]["kql"]);
         let result = kusto::run(query, &tables, time("12:00:00")).unwrap_or_else(|error| panic!("{error}: {query}"));
-        let numbers = |row: &kusto::Row| row.values().filter(|value| matches!(value, kusto::Value::Number(_))).count();
-        assert!(!result.rows.is_empty() && result.rows.iter().all(|row| numbers(row) > 0), "{query}");
+        let numbers = |row: &kusto::Row| {
+            row.values()
+                .filter(|value| matches!(value, kusto::Value::Number(_)))
+                .count()
+        };
+        assert!(
+            !result.rows.is_empty() && result.rows.iter().all(|row| numbers(row) > 0),
+            "{query}"
+        );
         // A number has one row, with the column that the tile shows; a chart has a time.
-        let column = if panel["kind"] == "stat" { "value" } else { "TimeGenerated" };
+        let column = if panel["kind"] == "stat" {
+            "value"
+        } else {
+            "TimeGenerated"
+        };
         assert!(result.columns.contains(column), "{query}");
         assert!(panel["kind"] != "stat" || result.rows.len() == 1, "{query}");
         let is_positive = |value: &kusto::Value| matches!(value, kusto::Value::Number(number) if *number > 0.0);
-        assert!(result.rows.iter().flat_map(|row| row.values()).any(is_positive), "{query}");
+        assert!(
+            result.rows.iter().flat_map(|row| row.values()).any(is_positive),
+            "{query}"
+        );
     }
 }
