@@ -223,7 +223,7 @@ type schedulesType = {
   @description('Reconciliation of yesterday. An execution takes up to 30 minutes.')
   reconcile: string
 
-  @description('The watchdog of the lag. An execution takes up to 5 minutes.')
+  @description('The watchdog of the lag. An execution takes up to 5 minutes; more than 20 minutes apart, alerts would miss them.')
   lag: string
 }
 
@@ -307,7 +307,7 @@ type scalerType = {
 // -------------------------------------------------------------------------------------------------------- the monitoring
 
 @export()
-@description('monitoring/panels.yaml: the panels of the dashboard. What only Grafana reads is `any`.')
+@description('monitoring/panels.yaml: the panels of the dashboard.')
 type panelsType = {
   @description('The rows, from top to bottom.')
   rows: {
@@ -354,10 +354,9 @@ type alertDefinitionsType = {
       @description('A text, since Bicep has no fractions.')
       threshold: string?
 
-      description: string
       action: string
       prometheus: { expr: string, for: string, summary: string }?
-      azure: { source: alertSourceType, kql: string, frequency: string, window: string }?
+      azure: { description: string, source: alertSourceType, kql: string, frequency: string, window: string }?
     }[]
   }[]
 }

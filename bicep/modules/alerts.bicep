@@ -379,7 +379,7 @@ var reported = filter(
 )
 var productAlerts = map(reported, alert => {
   name: alert.name
-  description: replace('${alert.description} ${alert.action}', '{threshold}', alert.?threshold ?? '')
+  description: replace('${alert.azure!.description} ${alert.action}', '{threshold}', alert.?threshold ?? '')
   severity: alert.severity == 'critical' ? 1 : 2
   query: replace(alert.azure!.kql, '{threshold}', alert.?threshold ?? '')
   frequency: alert.azure!.frequency
