@@ -31,6 +31,7 @@ mod producer;
 mod real_servers;
 mod reconcile;
 mod retries;
+mod runbooks;
 mod scaling;
 mod seams;
 mod secrets;
