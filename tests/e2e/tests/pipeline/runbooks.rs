@@ -10,12 +10,23 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use xact_testkit::events::{event, good_event};
-use xact_testkit::{Fleet, Kafka, Result, command, stages};
+use xact_testkit::{Fleet, Kafka, Result, command, failed, stages};
 
 /// The stage that is stopped while the pages are followed, and its group.
 const BEHIND: (&str, &str) = ("download", "xact-download-worker");
 /// Events of [`event`] and [`good_event`] are of this date.
 const DATES: (&str, &str) = ("2024-12-31", "2025-01-01");
+
+/// What the pages write in capitals, and its value on the fleet. Other values depend on the state of the topics.
+const CAPITALS: [(&str, &str); 7] = [
+    ("STAGE", BEHIND.0),
+    ("GROUP", BEHIND.1),
+    ("TRACE_ID", "missing-0"),
+    ("TIME", "2025-01-31T08:00:00Z"),
+    ("DATE", DATES.0),
+    ("NEXT_DATE", DATES.1),
+    ("URL", "https://claimxperience.com/ok/2000/runbook/a.pdf"),
+];
 
 /// A line of a block.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,7 +44,13 @@ fn blocks(page: &str) -> Vec<Vec<Step>> {
     let parts = page.split("```").skip(1).step_by(2);
     let bodies = parts.filter_map(|block| block.strip_prefix("sh\n"));
     bodies
-        .map(|body| body.lines().map(str::trim).filter(|line| !line.is_empty()).map(step).collect())
+        .map(|body| {
+            body.lines()
+                .map(str::trim)
+                .filter(|line| !line.is_empty())
+                .map(step)
+                .collect()
+        })
         .collect()
 }
 
@@ -48,7 +65,10 @@ fn step(line: &str) -> Step {
         ["infra/rollout", "stop", _, stage] => Step::Stop((*stage).to_owned()),
         ["infra/rollout", "start", _, stage] => Step::Start((*stage).to_owned()),
         ["xact-pipeline", arguments @ ..] => {
-            let exit = comment.trim().strip_prefix("exit ").and_then(|rest| rest.get(..1)?.parse().ok());
+            let exit = comment
+                .trim()
+                .strip_prefix("exit ")
+                .and_then(|rest| rest.get(..1)?.parse().ok());
             let exit = exit.unwrap_or_else(|| panic!("its comment must begin with `exit`: {line}"));
             Step::Command(arguments.iter().map(|&word| word.to_owned()).collect(), exit)
         }
@@ -61,10 +81,12 @@ fn pages() -> BTreeMap<String, String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/runbooks");
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let name = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
-    files.map(|path| (name(&path), fs::read_to_string(&path).unwrap())).collect()
+    files
+        .map(|path| (name(&path), fs::read_to_string(&path).unwrap()))
+        .collect()
 }
 
-/// A fleet in which one stage is stopped, and the values of what the pages write in capitals.
+/// A fleet in which one stage is stopped.
 struct Scene {
     fleet: Fleet,
     stopped: BTreeSet<String>,
@@ -134,32 +156,44 @@ impl Scene {
         Ok(lines)
     }
 
-    /// Returns the values of the words in capitals, as they are now.
-    fn values(&self) -> Result<BTreeMap<&'static str, String>> {
+    /// Returns a dead letter that can be replayed, as `PARTITION:OFFSET`.
+    fn entry(&self) -> Result<String> {
         let letters = self.json_lines(&["dlq", "list", "--json", "--stage", BEHIND.0])?;
         let is_missing = |letter: &&Value| letter["trace_id"].as_str().is_some_and(|id| id.starts_with("missing-"));
         let letter = letters.iter().find(is_missing).expect("a dead letter");
+        Ok(format!("{}:{}", letter["partition"], letter["offset"]))
+    }
+
+    /// Returns topic, partition and offset of a record that the group reads next.
+    fn next_record(&self) -> Result<[String; 3]> {
         let positions = self.json_lines(&["offsets", "show", "--json", "--group", BEHIND.1])?;
         let has_lag = |position: &&Value| position["lag"].as_u64() > Some(0);
-        let position = positions.iter().find(has_lag).unwrap_or(&positions[0]);
-        let text = |value: &Value| value.to_string().trim_matches('"').to_owned();
-        Ok(BTreeMap::from([
-            ("PARTITION:OFFSET", format!("{}:{}", letter["partition"], letter["offset"])),
-            ("TRACE_ID", text(&letter["trace_id"])),
-            ("STAGE", BEHIND.0.to_owned()),
-            ("GROUP", BEHIND.1.to_owned()),
-            ("TOPIC", text(&position["topic"])),
-            ("PARTITION", text(&position["partition"])),
-            ("OFFSET", text(&position["committed"])),
-            ("TIME", "2025-01-31T08:00:00Z".to_owned()),
-            ("DATE", DATES.0.to_owned()),
-            ("NEXT_DATE", DATES.1.to_owned()),
-            ("URL", "https://claimxperience.com/ok/2000/runbook/a.pdf".to_owned()),
-        ]))
+        let position = positions.iter().find(has_lag).expect("lag");
+        let text = |name: &str| position[name].to_string().trim_matches('"').to_owned();
+        Ok(["topic", "partition", "committed"].map(text))
+    }
+
+    /// Returns the values of the words in capitals that a block has.
+    fn values(&self, block: &[Step]) -> Result<BTreeMap<&'static str, String>> {
+        let mut values: BTreeMap<&str, String> =
+            CAPITALS.iter().map(|&(word, value)| (word, value.to_owned())).collect();
+        let has = |word: &str| {
+            let is_word = |argument: &String| argument == word;
+            block
+                .iter()
+                .any(|step| matches!(step, Step::Command(arguments, _) if arguments.iter().any(is_word)))
+        };
+        if has("PARTITION:OFFSET") {
+            values.insert("PARTITION:OFFSET", self.entry()?);
+        }
+        if has("PARTITION") {
+            values.extend(["TOPIC", "PARTITION", "OFFSET"].into_iter().zip(self.next_record()?));
+        }
+        Ok(values)
     }
 
     fn follow(&mut self, page: &str, block: &[Step]) -> Result<()> {
-        let values = self.values()?;
+        let values = self.values(block)?;
         let value = |word: &String| values.get(word.as_str()).unwrap_or(word).clone();
         for step in block {
             match step {
@@ -171,8 +205,10 @@ impl Scene {
                     }
                     let arguments: Vec<String> = arguments.iter().map(value).collect();
                     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-                    println!("{page}: {}", arguments.join(" "));
-                    self.fleet.run(&arguments)?.ended(*exit)?;
+                    let answer = self.fleet.run(&arguments)?;
+                    answer
+                        .ended(*exit)
+                        .map_err(|error| failed(page, format!("{error:?}")))?;
                 }
             }
         }
@@ -203,7 +239,10 @@ fn every_command_of_the_runbooks_ends_as_its_page_states() -> Result<()> {
     scene.fleet.wait_no_lag()?;
     scene.fleet.tables()?;
     let day = ["reconcile", "--from", DATES.0, "--to", DATES.1];
-    scene.fleet.run(&day)?.ended_with(0, &["Every attachment is in exactly one place."])?;
+    scene
+        .fleet
+        .run(&day)?
+        .ended_with(0, &["Every attachment is in exactly one place."])?;
     Ok(())
 }
 
@@ -211,7 +250,10 @@ fn every_command_of_the_runbooks_ends_as_its_page_states() -> Result<()> {
 fn a_block_is_read_as_its_steps() {
     let page = "```sh\ninfra/rollout stop rg-xact-prod STAGE\nxact-pipeline check --json >check.json   # exit 1: a line\n```\n```bash\naz login\n```\n";
     let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
-    let expected = vec![Step::Stop("STAGE".to_owned()), Step::Command(words(&["check", "--json"]), 1)];
+    let expected = vec![
+        Step::Stop("STAGE".to_owned()),
+        Step::Command(words(&["check", "--json"]), 1),
+    ];
     assert_eq!(blocks(page), [expected]);
 }
 

@@ -1,10 +1,13 @@
-//! Tests of the parts of a rollout besides the templates: the operators' guide, its script, the workflows and the units.
+//! Tests of the parts of a rollout besides the templates: the operators' guide and its runbooks, its script, the workflows and the
+//! units.
 
 #![allow(clippy::unwrap_used)]
 
 mod guide;
 mod images;
+mod links;
 mod project;
+mod runbooks;
 mod script;
 mod units;
 mod workflows;
