@@ -65,7 +65,7 @@ fn every_link_target_exists_and_contains_the_named_test() {
 }
 
 /// Beginnings of the commands that run the program in the documents.
-const PROGRAM: [&str; 2] = ["xact-pipeline ", "cargo run -- "];
+const PROGRAM: [&str; 3] = ["xact-pipeline ", "cargo run -- ", "infra/operate rg-xact-prod "];
 
 /// Returns the commands of the program in a document's blocks of code, without comments, the commands that they are piped into and the files that they write.
 fn commands(document: &str) -> Vec<Vec<String>> {
@@ -132,7 +132,7 @@ fn alternatives(arguments: &str) -> Vec<Vec<String>> {
 fn every_documented_command_exists() {
     let program = xact_testkit::binary("xact-pipeline").unwrap();
     let mut count = 0;
-    for document in with_runbooks(&["README.md", "infra/README.md"]) {
+    for document in with_runbooks(&["README.md", "infra/README.md", "bicep/README.md", "bicep/SCALING.md"]) {
         for arguments in commands(&fs::read_to_string(root().join(&document)).unwrap()) {
             // Placeholders get a valid value.
             let arguments: Vec<String> = arguments
