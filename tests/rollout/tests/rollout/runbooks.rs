@@ -158,6 +158,9 @@ fn every_command_of_the_scripts_and_of_azure_is_known() {
                 [script @ ("infra/rollout" | "infra/images"), verb, ..] => {
                     assert!(usage(script).contains(&format!("{script} {verb} ")), "{name}: {line}");
                 }
+                [script @ ("infra/operate" | "infra/preflight"), ..] => {
+                    assert!(usage(script).contains(&format!("{script} GROUP ")), "{name}: {line}");
+                }
                 ["az", words @ ..] => {
                     let words = words.join(" ");
                     let is_known = AZURE.iter().any(|known| {
