@@ -212,6 +212,10 @@ type alertsType = {
   @description('Capacity units of the Fabric capacity, such as 64 of an F64: the alert `one-lake-capacity` compares with it. Default: that of monitoring/alerts.yaml.')
   @minValue(2)
   capacityUnits: int?
+
+  @description('Address of the folder with the pages of infra/runbooks, which every alert names. Default: that of monitoring/alerts.yaml.')
+  @minLength(1)
+  runbooks: string?
 }
 
 @export()
@@ -344,11 +348,13 @@ type alertSourceType = 'metrics' | 'lag' | 'reconcile'
 @export()
 @description('monitoring/alerts.yaml: the alerts on what the pipeline itself reports.')
 type alertDefinitionsType = {
+  runbooks: string
   capacityUnits: string
   groups: {
     name: string
     alerts: {
       name: string
+      runbook: string
       severity: 'warning' | 'critical'
 
       @description('A text, since Bicep has no fractions.')

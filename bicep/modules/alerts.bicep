@@ -53,12 +53,19 @@ resource people 'Microsoft.Insights/actionGroups@2023-01-01' = if (tellsSomebody
 
 var actions = tellsSomebody ? [{ actionGroupId: people.id }] : []
 
+var definitions alertDefinitionsType = loadYamlContent('../monitoring/alerts.yaml')
+
+// Each alert ends its description with the address of its runbook.
+var runbooks = settings.?runbooks ?? definitions.runbooks
+func runbookOf(runbooks string, page string, alert string) string => 'Runbook: ${runbooks}/${page}#${alert}'
+
 // ------------------------------------------------------------------------------------------------------- dead letters
 
 // A replayed or resolved dead letter leaves a mark in the same topic, which counts as well.
 var deadLetterAlerts = [
   {
     name: 'dead-letter'
+    runbook: 'dead-letters.md'
     severity: 3
     description: 'At least one dead letter in an hour. On Event Hubs Standard it expires after seven days.'
     threshold: 0
@@ -67,6 +74,7 @@ var deadLetterAlerts = [
   }
   {
     name: 'dead-letters-warning'
+    runbook: 'dead-letters.md'
     severity: 2
     description: 'More than ${settings.deadLettersWarning} dead letters a minute for five minutes.'
     threshold: settings.deadLettersWarning * 5
@@ -75,6 +83,7 @@ var deadLetterAlerts = [
   }
   {
     name: 'dead-letters-critical'
+    runbook: 'dead-letters.md'
     severity: 1
     description: 'More than ${settings.deadLettersCritical} dead letters a minute for five minutes.'
     threshold: settings.deadLettersCritical * 5
@@ -89,7 +98,7 @@ resource deadLetters 'Microsoft.Insights/metricAlerts@2026-01-01' = [
     location: 'global'
     tags: tags
     properties: {
-      description: '${alert.description} `xact-pipeline dlq list` shows them.'
+      description: '${alert.description} `xact-pipeline dlq list` shows them. ${runbookOf(runbooks, alert.runbook, alert.name)}'
       severity: alert.severity
       enabled: true
       scopes: [namespaceId]
@@ -127,7 +136,7 @@ resource lag 'Microsoft.Insights/metricAlerts@2026-01-01' = [
     location: 'global'
     tags: tags
     properties: {
-      description: '${app.name} has been scaled out as far as it goes for ${settings.lagMinutes} minutes and is still behind. `xact-pipeline topics lag` says how far.'
+      description: '${app.name} has been scaled out as far as it goes for ${settings.lagMinutes} minutes and is still behind. `xact-pipeline topics lag` says how far. ${runbookOf(runbooks, 'consumer-lag.md', 'lag-app')}'
       severity: 2
       enabled: true
       scopes: [resourceId('Microsoft.App/containerApps', app.name)]
@@ -161,12 +170,14 @@ resource lag 'Microsoft.Insights/metricAlerts@2026-01-01' = [
 var namespaceAlerts = [
   {
     name: 'throttled'
+    runbook: 'connections.md'
     severity: 3
     description: 'Event Hubs slows the stages down: the namespace needs more throughput or processing units.'
     metric: 'ThrottledRequests'
   }
   {
     name: 'quota-exceeded'
+    runbook: 'connections.md'
     severity: 2
     description: 'Event Hubs refuses requests because a quota of the tier is used up: connections, consumer groups, size.'
     metric: 'QuotaExceededErrors'
@@ -179,7 +190,7 @@ resource namespaceLimits 'Microsoft.Insights/metricAlerts@2026-01-01' = [
     location: 'global'
     tags: tags
     properties: {
-      description: alert.description
+      description: '${alert.description} ${runbookOf(runbooks, alert.runbook, alert.name)}'
       severity: alert.severity
       enabled: true
       scopes: [namespaceId]
@@ -212,7 +223,7 @@ resource cacheFilling 'Microsoft.Insights/metricAlerts@2026-01-01' = {
   location: 'global'
   tags: tags
   properties: {
-    description: 'The cache share is over 80 % full; at 90 % the download stage pauses. Is the upload stage behind?'
+    description: 'The cache share is over 80 % full; at 90 % the download stage pauses. Is the upload stage behind? ${runbookOf(runbooks, 'cache.md', 'cache-filling')}'
     severity: 2
     enabled: true
     scopes: ['${storageAccountId}/fileServices/default']
@@ -247,6 +258,7 @@ resource cacheFilling 'Microsoft.Insights/metricAlerts@2026-01-01' = {
 var platformAlerts = [
   {
     name: 'not-ready'
+    runbook: 'connections.md'
     description: 'A replica has been not ready for ten minutes: a dependency is down. The alert\'s query has the reason.'
     severity: 2
     // A handler logs this line every five minutes while a component is not ready.
@@ -266,6 +278,7 @@ var platformAlerts = [
   }
   {
     name: 'scaler'
+    runbook: 'consumer-lag.md'
     description: 'KEDA cannot ask for the lag: a stage keeps its replicas as they are, or does not wake.'
     severity: 1
     // Once is normal in the first seconds of a revision: https://github.com/microsoft/azure-container-apps/issues/399
@@ -281,6 +294,7 @@ var platformAlerts = [
   }
   {
     name: 'scale-rule-lost'
+    runbook: 'consumer-lag.md'
     description: 'KEDA no longer watches the newest revision of a stage: it keeps its replicas as they are, and does not wake.'
     severity: 1
     // https://github.com/microsoft/azure-container-apps/issues/1615. In a rollout the former revision loses its rule after
@@ -307,6 +321,7 @@ var platformAlerts = [
   }
   {
     name: 'restarts'
+    runbook: 'deployment.md'
     description: 'The containers of an app ended three times in 15 minutes. The alert\'s query has the exit code; the log of the app has the reason.'
     severity: 2
     // Not the metric RestartCount: it is the number of restarts since the replica was made, and stays above any threshold
@@ -324,6 +339,7 @@ var platformAlerts = [
   }
   {
     name: 'revision-failed'
+    runbook: 'deployment.md'
     description: 'A new revision does not start: its image, its mount or its probes fail. The one before keeps running.'
     severity: 2
     query: '''
@@ -339,6 +355,7 @@ var platformAlerts = [
   }
   {
     name: 'secret-refresh'
+    runbook: 'deployment.md'
     description: 'The platform cannot read a secret of an app: a renewed key does not reach it, and a new revision does not start.'
     severity: 2
     // Secrets are read again every half an hour: https://learn.microsoft.com/azure/container-apps/manage-secrets
@@ -354,6 +371,7 @@ var platformAlerts = [
   }
   {
     name: 'job-failed'
+    runbook: 'jobs.md'
     description: 'A job failed: it found something wrong, ended with an error, or did not end in time. Its log has the reason.'
     severity: 2
     // https://azureossd.github.io/2023/10/30/Troubleshooting-failed-job-executions-on-Container-App-Jobs
@@ -372,13 +390,13 @@ var platformAlerts = [
   }
 ]
 
-var definitions alertDefinitionsType = loadYamlContent('../monitoring/alerts.yaml')
 var reported = filter(
   flatten(map(definitions.groups, group => group.alerts)),
   alert => alert.?azure != null && contains(sources, alert.azure!.source)
 )
 var productAlerts = map(reported, alert => {
   name: alert.name
+  runbook: alert.runbook
   description: replace('${alert.azure!.description} ${alert.action}', '{threshold}', alert.?threshold ?? '')
   severity: alert.severity == 'critical' ? 1 : 2
   query: replace(alert.azure!.kql, '{threshold}', alert.?threshold ?? '')
@@ -397,7 +415,7 @@ resource logs 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
     kind: 'LogAlert'
     properties: {
       displayName: '${prefix}-${alert.name}'
-      description: replace(alert.description, '{capacityUnits}', capacityUnits)
+      description: '${replace(alert.description, '{capacityUnits}', capacityUnits)} ${runbookOf(runbooks, alert.runbook, alert.name)}'
       severity: alert.severity
       enabled: true
       scopes: [workspaceId]

@@ -15,6 +15,7 @@ mod monitoring;
 mod network;
 mod operation;
 mod recorded;
+mod runbooks;
 mod scaling;
 mod settings;
 mod snapshot;

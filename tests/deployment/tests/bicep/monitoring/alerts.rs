@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::definition::{alerts, filled};
+use super::definition::{alerts, filled, runbook};
 use crate::snapshot::{Variant, text};
 use xact_testkit::bicep::Deployment;
 
@@ -43,7 +43,8 @@ fn every_alert_of_the_definition_is_in_azure_as_it_is_there() {
         assert_eq!(rule["severity"], severity(alert), "{name}");
         let criterion = &rule["criteria"]["allOf"][0];
         assert_eq!(text(&criterion["query"]), filled(alert, &azure["kql"]), "{name}");
-        let described = format!("{} {}", filled(alert, &azure["description"]), text(&alert["action"]));
+        let (description, action) = (filled(alert, &azure["description"]), text(&alert["action"]));
+        let described = format!("{description} {action} Runbook: {}", runbook(alert));
         assert_eq!(text(&rule["description"]), described, "{name}");
         assert!(!described.contains("{{"), "{name}: a template of Prometheus");
         let times = [&rule["evaluationFrequency"], &rule["windowSize"]].map(text);

@@ -51,6 +51,12 @@ pub(super) fn filled(alert: &Value, template: &Value) -> String {
     filled
 }
 
+/// Returns the address of an alert's page and heading.
+pub(super) fn runbook(alert: &Value) -> String {
+    let [folder, page, name] = [&ALERTS["runbooks"], &alert["runbook"], &alert["name"]].map(text);
+    format!("{folder}/{page}#{name}")
+}
+
 /// Checks that a file is what is made from the definitions now, or writes it if `WRITE_GENERATED` is set.
 pub(super) fn check_generated(path: &str, content: &str) {
     let file = root().join(path);

@@ -1,6 +1,6 @@
 //! `infra/prometheus/rules.yml`.
 
-use super::definition::{alerts, check_generated, filled, groups};
+use super::definition::{alerts, check_generated, filled, groups, runbook};
 use crate::snapshot::{list, text};
 
 /// Returns the name of an alert in Prometheus: `XactLagWarning` for `lag-warning`.
@@ -29,13 +29,14 @@ fn rules() -> String {
             }
             file += &format!(
                 "      - alert: {}\n        expr: {}\n        for: {}\n        labels: {{ severity: {} }}\n        \
-                 annotations:\n          summary: {}\n          action: {}\n",
+                 annotations:\n          summary: {}\n          action: {}\n          runbook_url: '{}'\n",
                 name(text(&alert["name"])),
                 quoted(&filled(alert, &prometheus["expr"])),
                 text(&prometheus["for"]),
                 text(&alert["severity"]),
                 quoted(&filled(alert, &prometheus["summary"])),
                 quoted(&filled(alert, &alert["action"])),
+                runbook(alert),
             );
         }
     }
