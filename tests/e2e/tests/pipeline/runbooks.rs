@@ -220,9 +220,10 @@ impl Scene {
 fn every_command_of_the_runbooks_ends_as_its_page_states() -> Result<()> {
     let mut scene = Scene::new()?;
     let mut commands = 0;
-    for (name, page) in pages() {
+    let pages = pages().into_iter().map(|(name, page)| (name, blocks(&page)));
+    for (name, blocks) in pages.filter(|(_, blocks)| !blocks.is_empty()) {
         scene.fall_behind()?;
-        for block in blocks(&page) {
+        for block in blocks {
             // A block that moves a position finds lag.
             let moves = |step: &Step| matches!(step, Step::Command(arguments, _) if arguments[0] == "offsets" && arguments[1] != "show");
             if block.iter().any(moves) {
