@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::check::Check;
+use crate::commands::console::Console;
 use crate::commands::dlq::Dlq;
 use crate::commands::explain::Explain;
 use crate::commands::leftovers::Leftovers;
@@ -110,6 +111,8 @@ pub(crate) enum Command {
         #[arg(long, value_name = "N")]
         events: u64,
     },
+    /// Serve web pages about the pipeline on this machine: stages, dead letters, tables, settings
+    Console(Console),
     /// Check everything that the pipeline needs, one line each, with what to do where it failed
     Check(Check),
     /// Send one event and follow it to the file and the rows

@@ -1,6 +1,7 @@
 //! The operator's commands, one a file.
 
 pub(crate) mod check;
+pub(crate) mod console;
 pub(crate) mod demo;
 pub(crate) mod dlq;
 pub(crate) mod explain;

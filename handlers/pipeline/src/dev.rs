@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use crate::cli::Run;
+use crate::console::{Console, ConsoleError, DEFAULT_ADDRESS};
 use crate::outcome::CommandError;
 use crate::ui;
 use attachment_source::{AttachmentSource, Options};
@@ -91,8 +92,21 @@ impl Dev {
         self.broker.is_some()
     }
 
+    /// Opens the console, on any port if the usual one is taken.
+    pub(crate) async fn console(
+        &self,
+        settings: &Settings,
+        environment: &Environment,
+    ) -> Result<Console, CommandError> {
+        let usual = Console::open(settings, environment, DEFAULT_ADDRESS.parse()?).await;
+        match usual {
+            Err(ConsoleError::Port(..)) => Ok(Console::open(settings, environment, ([127, 0, 0, 1], 0).into()).await?),
+            usual => Ok(usual?),
+        }
+    }
+
     /// Prints where everything is and how to use it.
-    pub(crate) fn print_places(&self, settings: &Settings, process: &Process) {
+    pub(crate) fn print_places(&self, settings: &Settings, process: &Process, console: &str) {
         let bootstrap = &settings.internal_cluster.bootstrap_servers;
         let topic = &settings.topics.raw;
         let kind = if self.is_embedded() {
@@ -101,6 +115,7 @@ impl Dev {
             "external"
         };
         ui::line("xact-pipeline runs in development mode.\n");
+        ui::line(format_args!("  console          {console}"));
         ui::line(format_args!("  broker           {bootstrap} ({kind})"));
         ui::line(format_args!("  files            {}", settings.onelake_base_path));
         ui::line(format_args!("  xact_events      {}", settings.events_table));

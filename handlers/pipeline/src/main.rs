@@ -3,6 +3,7 @@
 mod arguments;
 mod cli;
 mod commands;
+mod console;
 mod demo;
 mod dev;
 mod outcome;
@@ -31,6 +32,7 @@ async fn dispatch(cli: Cli) -> CommandResult {
         None => run::run(&cli.run, environment).await,
         Some(Command::Produce(arguments)) => commands::produce::run(&environment, arguments).await,
         Some(Command::Demo { events }) => commands::demo::run(&environment, events).await,
+        Some(Command::Console(arguments)) => commands::console::run(&environment, arguments).await,
         Some(Command::Check(arguments)) => commands::check::run(&environment, arguments).await,
         Some(Command::Validate(arguments)) => commands::validate::run(&environment, arguments).await,
         Some(Command::Topics { action }) => commands::topics::run(&environment, action).await,

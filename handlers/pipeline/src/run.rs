@@ -37,7 +37,9 @@ pub(crate) async fn run(options: &Run, mut environment: Environment) -> CommandR
             status
         }
         (Some(dev), None) => {
-            dev.print_places(&settings, &process);
+            let console = dev.console(&settings, &environment).await?;
+            dev.print_places(&settings, &process, &console.url());
+            tokio::spawn(console.serve(drain.clone()));
             Ok(ExitStatus::Ok)
         }
         (None, _) => {

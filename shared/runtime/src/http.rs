@@ -44,8 +44,13 @@ pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, PortError> 
         .map_err(|error| PortError { address, error })
 }
 
-/// Serves until `stop`.
-pub(crate) async fn serve(
+/// Serves an app until `stop`, within the limits on connections and headers of this process's HTTP.
+pub async fn serve(listener: TcpListener, app: Router, stop: CancellationToken) {
+    connections::serve(listener, app, connections::Limits::default(), stop).await;
+}
+
+/// Serves health, metrics and `/invoke` until `stop`.
+pub(crate) async fn serve_process(
     listener: TcpListener,
     health: Health,
     workers: Vec<Arc<Worker>>,
@@ -58,7 +63,7 @@ pub(crate) async fn serve(
         invoke_token,
         invocations: Arc::new(Semaphore::new(invoke_route::MAX_CALLS)),
     };
-    connections::serve(listener, router(state), connections::Limits::default(), stop).await;
+    serve(listener, router(state), stop).await;
 }
 
 fn router(state: HttpState) -> Router {

@@ -29,7 +29,7 @@ pub use handler::{
     AssignError, Assigned, Batch, BatchHandler, Context, Delivered, Failure, Handler, Outcome, Records, Refused,
     Starts, Unavailable,
 };
-pub use http::PortError;
+pub use http::{PortError, serve};
 pub use process::run;
 pub use work::Service;
 pub use worker::{Factory, SetupError, Shared};

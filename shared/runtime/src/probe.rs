@@ -117,7 +117,13 @@ mod tests {
         let listener = http::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let serving = tokio::spawn(http::serve(listener, health.clone(), Vec::new(), None, stop.clone()));
+        let serving = tokio::spawn(http::serve_process(
+            listener,
+            health.clone(),
+            Vec::new(),
+            None,
+            stop.clone(),
+        ));
 
         probed(LIVE, address).await.unwrap();
         let reason = probed(READY, address).await.unwrap_err().to_string();

@@ -95,7 +95,7 @@ impl Process {
             })
             .collect();
         let stop_http = CancellationToken::new();
-        let http = tokio::spawn(http::serve(
+        let http = tokio::spawn(http::serve_process(
             listener,
             shared.health.clone(),
             workers.clone(),

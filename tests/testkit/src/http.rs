@@ -18,6 +18,11 @@ pub fn get(addr: &str, path: &str) -> Result<(u16, String)> {
     request("GET", addr, path, &[], &[]).map(text)
 }
 
+/// Sends GET `path` to `addr` as a request for `host`. Returns status and body.
+pub fn get_as(addr: &str, path: &str, host: &str) -> Result<(u16, String)> {
+    request_for(host, "GET", addr, path, &[], &[]).map(text)
+}
+
 /// Sends GET `path` to `addr`. Returns status and body as bytes.
 pub(crate) fn get_bytes(addr: &str, path: &str) -> Result<(u16, Vec<u8>)> {
     request("GET", addr, path, &[], &[])
@@ -33,9 +38,20 @@ fn text((status, body): (u16, Vec<u8>)) -> (u16, String) {
 }
 
 fn request(method: &str, addr: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<(u16, Vec<u8>)> {
+    request_for(addr, method, addr, path, headers, body)
+}
+
+fn request_for(
+    host: &str,
+    method: &str,
+    addr: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Result<(u16, Vec<u8>)> {
     let what = format!("{method} http://{addr}{path}");
     let mut head = format!(
-        "{method} {path} HTTP/1.0\r\nHost: {addr}\r\nContent-Length: {}\r\n",
+        "{method} {path} HTTP/1.0\r\nHost: {host}\r\nContent-Length: {}\r\n",
         body.len()
     );
     for (name, value) in headers {

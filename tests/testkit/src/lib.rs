@@ -25,6 +25,7 @@
 pub mod azurite;
 pub mod bicep;
 pub mod binary;
+pub mod browser;
 pub mod cache;
 pub mod collector;
 pub mod command;

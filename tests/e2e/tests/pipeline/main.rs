@@ -5,6 +5,7 @@
 mod bad_input;
 mod bad_messages;
 mod bad_places;
+mod console;
 mod costs;
 mod demo;
 mod dlq_commands;

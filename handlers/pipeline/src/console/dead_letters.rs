@@ -1,0 +1,305 @@
+//! Dead letters: the waiting ones by like reasons, the newest, and one with its message. Signatures are hidden.
+
+use std::collections::BTreeMap;
+
+use axum::extract::{Path, RawQuery, State};
+use axum::http::StatusCode;
+use clap::Parser;
+use jiff::Timestamp;
+use maud::{Markup, html};
+use url::form_urlencoded;
+
+use super::Context;
+use super::layout::{self, PageError, number, text, time};
+use xact_contracts::category::Category;
+use xact_contracts::topology::STAGES;
+use xact_operations::dead_letters::{
+    self, EntryId, EntrySummary, EntryView, ListQuery, OriginalContent, ReplayOutcome, Secrets,
+};
+
+/// Most entries that a page shows.
+const LIMIT: usize = 200;
+
+/// The query of the address has the options of `dlq list`, and their errors.
+#[derive(Parser)]
+#[command(name = "the filter", disable_help_flag = true)]
+struct Query {
+    #[command(flatten)]
+    list: ListQuery,
+}
+
+/// Returns the pairs of the query that have a value.
+fn pairs(query: Option<&str>) -> Vec<(String, String)> {
+    let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    let pairs = pairs.map(|(name, value)| (name.into_owned(), value.trim().to_owned()));
+    pairs.filter(|(_, value)| !value.is_empty()).collect()
+}
+
+fn parse(pairs: &[(String, String)]) -> Result<ListQuery, PageError> {
+    let options = pairs.iter().map(|(name, value)| match name.as_str() {
+        "all" => "--all".to_owned(),
+        name => format!("--{name}={value}"),
+    });
+    let arguments = ["the filter".to_owned()].into_iter().chain(options);
+    let query = Query::try_parse_from(arguments).map_err(|error| {
+        let text = error.to_string();
+        let reason = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        PageError::new(StatusCode::BAD_REQUEST, layout::text(reason))
+    })?;
+    Ok(ListQuery {
+        limit: query.list.limit.min(LIMIT),
+        ..query.list
+    })
+}
+
+/// `GET /dead-letters`.
+pub(super) async fn page(State(context): State<Context>, RawQuery(query): RawQuery) -> Result<Markup, PageError> {
+    let pairs = pairs(query.as_deref());
+    let query = parse(&pairs)?;
+    let found = dead_letters::list(&context.settings, &query)
+        .await
+        .map_err(PageError::of_service)?;
+    let content = html! {
+        (filter(&pairs))
+        p { (number(found.waiting)) " wait, " (number(found.settled)) " were replayed or resolved." }
+        @if found.entries.is_empty() {
+            p { "No dead letter matches." }
+        } @else {
+            (groups(&found.entries))
+            h2 { "Newest" }
+            @if found.entries.len() == LIMIT { p { "The newest " (LIMIT) " are shown: filter for the others." } }
+            (list(&found.entries))
+        }
+        p { "Replay: " code { "xact-pipeline dlq replay" } ", resolve: " code { "xact-pipeline dlq resolve" } ", with the same filters." }
+    };
+    Ok(layout::page("/dead-letters", "Dead letters", &content))
+}
+
+fn filter(pairs: &[(String, String)]) -> Markup {
+    let value = |name: &str| {
+        pairs
+            .iter()
+            .find(|(found, _)| found == name)
+            .map_or("", |(_, value)| value.as_str())
+    };
+    let choice = |name: &str, values: &[&str]| {
+        html! {
+            select name=(name) {
+                option value="" { "any" }
+                @for option in values { option value=(option) selected[value(name) == *option] { (option) } }
+            }
+        }
+    };
+    let field = |name: &str| html! { input name=(name) value=(value(name)) maxlength="200"; };
+    html! {
+        form.filter method="get" action="/dead-letters" {
+            label { "Stage " (choice("stage", &STAGES.map(|row| row.name))) }
+            label { "Category " (choice("category", &Category::ALL.map(Category::as_str))) }
+            label { "Trace id " (field("trace-id")) }
+            label { "Since " (field("since")) }
+            label { "Until " (field("until")) }
+            label { input type="checkbox" name="all" value="yes" checked[!value("all").is_empty()]; " Settled ones too" }
+            button { "Filter" }
+        }
+    }
+}
+
+/// Entries with like reasons.
+struct Group<'a> {
+    count: usize,
+    first: Option<Timestamp>,
+    last: Option<Timestamp>,
+    example: &'a EntrySummary,
+}
+
+fn groups(entries: &[EntrySummary]) -> Markup {
+    let mut groups: BTreeMap<(String, String), Group<'_>> = BTreeMap::new();
+    for entry in entries {
+        let key = (
+            entry.stage.clone().unwrap_or_default(),
+            like(entry.final_error.as_deref().unwrap_or_default()),
+        );
+        let group = groups.entry(key).or_insert(Group {
+            count: 0,
+            first: None,
+            last: None,
+            example: entry,
+        });
+        group.count += 1;
+        group.first = [group.first, entry.failed_at].into_iter().flatten().min();
+        group.last = group.last.max(entry.failed_at);
+    }
+    let mut groups: Vec<_> = groups.into_values().collect();
+    groups.sort_by_key(|group| std::cmp::Reverse(group.count));
+    let when = |at: Option<Timestamp>| at.map_or_else(|| "–".to_owned(), time);
+    html! {
+        h2 { "By reason" }
+        table {
+            thead { tr {
+                th.number scope="col" { "Count" } th scope="col" { "Stage" } th scope="col" { "Category" }
+                th scope="col" { "Reason, for example" } th scope="col" { "First" } th scope="col" { "Last" }
+            } }
+            tbody {
+                @for group in groups {
+                    tr {
+                        td.number { (group.count) }
+                        td { (text(group.example.stage.as_deref().unwrap_or("–"))) }
+                        td { (group.example.error_category.map_or("–", Category::as_str)) }
+                        td.lines { (reason(group.example)) }
+                        td { (when(group.first)) }
+                        td { (when(group.last)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Returns what reasons have in common that differ in numbers, ids and addresses.
+fn like(reason: &str) -> String {
+    let words = reason.split_whitespace().map(|word| {
+        if word.contains("://") || word.contains(|letter: char| letter.is_ascii_digit()) {
+            "#"
+        } else {
+            word
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn reason(entry: &EntrySummary) -> String {
+    text(
+        entry
+            .final_error
+            .as_deref()
+            .unwrap_or("not a dead letter (foreign record on this topic)"),
+    )
+}
+
+fn list(entries: &[EntrySummary]) -> Markup {
+    html! {
+        table {
+            thead { tr {
+                th scope="col" { "Entry" } th scope="col" { "State" } th scope="col" { "Failed at" } th scope="col" { "Stage" }
+                th scope="col" { "Trace id" } th scope="col" { "Reason" }
+            } }
+            tbody {
+                @for entry in entries {
+                    tr {
+                        td { a href={ "/dead-letters/" (entry.id) } { (entry.id) } }
+                        td { (entry.state) }
+                        td { (entry.failed_at.map_or_else(|| "–".to_owned(), time)) }
+                        td { (text(entry.stage.as_deref().unwrap_or("–"))) }
+                        td.lines { (text(entry.trace_id.as_deref().unwrap_or("–"))) }
+                        td.lines { (reason(entry)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `GET /dead-letters/PARTITION:OFFSET`.
+pub(super) async fn entry(State(context): State<Context>, Path(id): Path<String>) -> Result<Markup, PageError> {
+    let id: EntryId = id
+        .parse()
+        .map_err(|error: String| PageError::new(StatusCode::NOT_FOUND, layout::text(&error)))?;
+    let found = dead_letters::view(&context.settings, id, Secrets::Redact, Timestamp::now()).await;
+    let found = found.map_err(|error| PageError::new(StatusCode::NOT_FOUND, error))?;
+    Ok(layout::page(
+        "/dead-letters",
+        &format!("Dead letter {id}"),
+        &view(&found),
+    ))
+}
+
+fn view(found: &EntryView) -> Markup {
+    let entry = &found.summary;
+    let source = entry.source.as_ref();
+    let (replay, command) = match &found.replay {
+        ReplayOutcome::Topic(topic) => (format!("goes to {topic}"), "replay"),
+        ReplayOutcome::Refused(reason) => (format!("would fail again: {reason}"), "resolve"),
+    };
+    let fields = [
+        ("State", Some(entry.state.to_string())),
+        ("Trace id", entry.trace_id.clone()),
+        ("Media id", entry.media_id.map(|id| id.to_string())),
+        ("Attachment", entry.attachment_url.clone()),
+        ("Failed at", entry.failed_at.map(time)),
+        ("Stage", entry.stage.clone()),
+        (
+            "Read from",
+            source.map(|source| format!("{}[{}] offset {}", source.topic, source.partition, source.offset)),
+        ),
+        (
+            "Category",
+            entry.error_category.map(|category| category.as_str().to_owned()),
+        ),
+        ("Reason", Some(reason(entry))),
+        (
+            "Attempts that failed before",
+            entry.retry_count.map(|count| count.to_string()),
+        ),
+        ("Replays so far", entry.replay_count.map(|count| count.to_string())),
+        ("Damaged", found.original_payload_error.clone()),
+        ("A replay", Some(replay)),
+    ];
+    html! {
+        dl {
+            @for (name, value) in fields {
+                @if let Some(value) = value { dt { (name) } dd { (text(&value)) } }
+            }
+        }
+        p { code { "xact-pipeline dlq " (command) " " (entry.id) } }
+        @if let Some(message) = message(found) {
+            h2 { "Message" }
+            pre { (message) }
+        }
+    }
+}
+
+/// Returns the message as text, without secrets.
+fn message(found: &EntryView) -> Option<String> {
+    if let Some(task) = &found.original_task {
+        return serde_json::to_string_pretty(task).ok().map(|json| text(&json));
+    }
+    match &found.original.as_ref()?.content {
+        OriginalContent::Text(content) | OriginalContent::Redacted(content) => Some(text(content)),
+        OriginalContent::Binary(bytes) => Some(format!("{} bytes that are not text: `dlq view --raw`", bytes.len())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_filter_is_that_of_the_command_and_so_are_its_errors() {
+        let parsed = |query| parse(&pairs(Some(query)));
+        let query = parsed("stage=download&category=&trace-id=%3Cb%3E&all=yes&limit=5000")
+            .ok()
+            .unwrap();
+        assert_eq!(
+            (query.filter.trace_id.as_deref(), query.all, query.limit),
+            (Some("<b>"), true, LIMIT)
+        );
+        for query in [
+            "stage=uploads",
+            "since=yesterday",
+            "nonsense=1",
+            "partition=x",
+            "--help=1",
+        ] {
+            assert!(parsed(query).is_err(), "{query}");
+        }
+    }
+
+    #[test]
+    fn reasons_are_alike_that_differ_in_numbers_and_addresses() {
+        assert_eq!(
+            like("HTTP 503 from https://a.example/b after 31 s"),
+            "HTTP # from # after # s"
+        );
+        assert_eq!(like("the URL has expired"), "the URL has expired");
+    }
+}
