@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
+use url::Url;
 
 use crate::cluster::Protocol;
 use crate::otlp::Temporality;
@@ -103,6 +104,15 @@ pub(crate) fn temporality(text: &str) -> Parsed<Temporality> {
         "delta" => Ok(Temporality::Delta),
         _ => Err("must be cumulative or delta".to_owned()),
     }
+}
+
+/// Reads a URL with a place for the id of a trace. It becomes a link, so other schemes are refused.
+pub(crate) fn trace_url_template(text: &str) -> Parsed<String> {
+    let example = text.replace("{trace_id}", "0af7651916cd43dd8448eb211c80319c");
+    let is_valid = example != text && Url::parse(&example).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+    is_valid
+        .then(|| text.to_owned())
+        .ok_or_else(|| "must be an http or https URL with {trace_id}, as https://jaeger.example/trace/{trace_id}".to_owned())
 }
 
 pub(crate) fn address(text: &str) -> Parsed<IpAddr> {

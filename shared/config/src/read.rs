@@ -74,6 +74,7 @@ fn settings(reader: &mut Reader<'_>) -> Settings {
         commit_interval: reader.get(&COMMIT_INTERVAL_MS),
         session_timeout: reader.get(&KAFKA_SESSION_TIMEOUT_MS),
         fetch_wait: reader.get(&KAFKA_FETCH_WAIT_MS),
+        trace_url_template: reader.optional(&TRACE_URL_TEMPLATE),
         otlp: otlp::read(reader),
         topics,
         dev,
@@ -225,6 +226,11 @@ mod tests {
             ("MAX_FILE_BYTES", "0", "must be a whole number of bytes, at least 1"),
             ("OTEL_METRICS_EXPORTER", "prometheus", "must be otlp or none"),
             (
+                "TRACE_URL_TEMPLATE",
+                "javascript:{trace_id}",
+                "must be an http or https URL with {trace_id}",
+            ),
+            (
                 "OTEL_METRIC_EXPORT_INTERVAL",
                 "0",
                 "must be 100 to 3600000 milliseconds",
@@ -242,6 +248,17 @@ mod tests {
             assert!(text.contains(&line), "{line} not in {text}");
         }
         assert!(text.contains("used twice"), "{text}");
+    }
+
+    #[test]
+    fn the_address_of_a_trace_is_a_url_with_a_place_for_its_id() {
+        let template = |text: &str| read(&[("TRACE_URL_TEMPLATE", text)]).map(|settings| settings.trace_url_template);
+        let jaeger = "http://localhost:16686/trace/{trace_id}";
+        assert_eq!(template(jaeger).unwrap().as_deref(), Some(jaeger));
+        assert_eq!(template("").unwrap(), None);
+        for bad in ["https://jaeger.example/trace/", "{trace_id}", "file:///{trace_id}"] {
+            assert!(template(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

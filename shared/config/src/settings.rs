@@ -81,6 +81,8 @@ pub struct Settings {
     pub session_timeout: Duration,
     /// `KAFKA_FETCH_WAIT_MS`.
     pub fetch_wait: Duration,
+    /// `TRACE_URL_TEMPLATE`.
+    pub trace_url_template: Option<String>,
     /// Export to a collector; `None` if none is configured.
     pub otlp: Option<OtlpSettings>,
     /// Set in development only.

@@ -161,6 +161,9 @@ variables! {
     /// cumulative: counters count from the start of the process; delta: from the last export, as Application Insights
     /// expects.
     OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: Temporality = parsed("cumulative", parse::temporality);
+    /// Address of a distributed trace in Jaeger, Tempo or Application Insights, with {trace_id} for the W3C trace id, as
+    /// http://localhost:16686/trace/{trace_id}. Empty: the command trace prints the id alone.
+    TRACE_URL_TEMPLATE: String = parsed("", parse::trace_url_template);
     /// true or false: allows http://localhost attachments and the two variables below. Never in production.
     DEV_MODE: bool = flag("false");
     /// Development only: hosts answered by a sample server, host=server:port, comma-separated.

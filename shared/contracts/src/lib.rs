@@ -3,6 +3,7 @@
 //! - [`topology`]: which stage consumes and produces which topics
 //! - [`messages`], [`category`], [`markers`]: what is in the topics
 //! - [`ids`], [`blob_path`], [`cache_path`]: how things are named
+//! - [`partitioner`]: the partition of a key
 //! - [`url_guard`], [`address_guard`], [`presigned`], [`file_rules`]: what is accepted
 //! - [`redaction`]: keeps secrets out of everything that is written down
 //! - [`json`], [`time`], [`url_paths`]: tolerant reading of events
@@ -19,6 +20,7 @@ pub mod json;
 pub mod markers;
 pub mod messages;
 pub mod onelake_billing;
+pub mod partitioner;
 pub mod presigned;
 pub mod redaction;
 pub mod time;

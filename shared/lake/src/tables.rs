@@ -50,6 +50,8 @@ pub use maintain::optimize::Compacted;
 pub use maintain::remove::Removed;
 pub use maintain::vacuum::{VACUUM_RETENTION, Vacuum, Vacuumed};
 pub use options::TableOptions;
+pub use read::contents::{DateContents, TableContents};
+pub use read::find::FoundRows;
 pub use rows::row::{Key, Source, Sourced, TableRow};
 pub use rows::{AttachmentRow, EventRow, FailedRow, ReconciliationRow};
 pub use store::StoreWrapper;

@@ -11,6 +11,7 @@
 mod entry;
 mod execute;
 mod filter;
+mod found;
 mod list;
 mod original;
 mod plan;
@@ -22,6 +23,7 @@ mod view;
 pub use entry::{Entry, EntryId, Mark, Settlement};
 pub use execute::{SettledEntry, execute};
 pub use filter::Filter;
+pub(crate) use found::{FoundEntries, FoundEntry};
 pub use list::{ListQuery, Page, list, visit};
 pub use original::{Original, OriginalContent, Secrets};
 pub use plan::{Decision, PlannedEntry, Selection, SettlementPlan, plan};

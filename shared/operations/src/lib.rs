@@ -21,6 +21,7 @@ pub mod produce;
 pub mod reconcile;
 pub mod tables;
 pub mod topics;
+pub mod trace;
 pub mod validate;
 
 pub use arguments::parse_time;

@@ -17,6 +17,7 @@ mod tables;
 mod topics;
 mod verdict;
 
+pub(crate) use expected::split_attachments;
 pub use range::TimeRange;
 pub use reconciliation::{AttachmentCounts, Duplicate, EventCounts, Findings, Missing, Reconciliation, Recorded};
 pub use record::Record;

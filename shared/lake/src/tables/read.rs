@@ -1,11 +1,15 @@
 //! Reads data files: the rows of a table, and which keys it has.
 //!
 //! - `scan`: rows, for verification
+//! - `contents`: the files of each date
+//! - `find`: the rows of some ids
 //! - `lookup`: which keys have a row, by bloom filters and key columns
 //! - `filters`: the bloom filters in memory
 //! - `parquet`: opens and decodes a data file
 
+pub(crate) mod contents;
 pub(crate) mod filters;
+pub(crate) mod find;
 pub(crate) mod lookup;
 pub(crate) mod parquet;
 mod scan;

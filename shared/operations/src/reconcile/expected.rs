@@ -127,7 +127,7 @@ pub(super) fn is_rejected(event: &Event) -> bool {
 ///
 /// The column joins the redacted URLs with commas, and a URL may contain commas itself, so the list in the event says where
 /// each URL ends. The column has one entry per attachment, also for attachments that are equal after redaction.
-fn split_attachments(column: &str, event: Option<&Event>) -> Vec<String> {
+pub(crate) fn split_attachments(column: &str, event: Option<&Event>) -> Vec<String> {
     let listed: Vec<String> = event
         .map(|event| event.attachments.iter().map(|url| redact_url(url)).collect())
         .unwrap_or_default();

@@ -134,22 +134,40 @@ impl<'a, R: TableRow> Lookup<'a, R> {
         file: Arc<DataFile>,
         wanted: &Wanted<'_>,
     ) -> Result<(Arc<DataFile>, HashSet<Key>), TableErrorKind> {
-        // With all filters in memory nothing here would ever yield to other tasks.
-        tokio::task::yield_now().await;
-        let filters = match self.filters.get(file.path.as_ref()) {
-            Some(filters) => filters,
-            None => {
-                let filters = Arc::new(self.load_filters(&file).await?);
-                self.filters.put(file.path.as_ref(), Arc::clone(&filters));
-                filters
-            }
-        };
-        let found = match filters.candidates(wanted.by_id.keys().copied()) {
+        let found = match self.candidates(&file, wanted).await? {
             Candidates::RowGroups(row_groups) if row_groups.is_empty() => HashSet::new(),
             Candidates::RowGroups(row_groups) => self.read_keys(&file, Some(row_groups), wanted).await?,
             Candidates::File => self.read_keys(&file, None, wanted).await?,
         };
         Ok((file, found))
+    }
+
+    /// Returns the files of the date, each with where in it a wanted key may be.
+    pub(crate) async fn candidate_files(
+        &self,
+        date: Date,
+        wanted: &Wanted<'_>,
+    ) -> Result<Vec<(Arc<DataFile>, Candidates)>, TableErrorKind> {
+        let files = stream::iter(self.snapshot.files_between(Some((date, date))));
+        let candidates = files.map(|file| async move {
+            let candidates = self.candidates(&file, wanted).await?;
+            Ok((file, candidates))
+        });
+        candidates.buffer_unordered(MAX_FILES_AT_ONCE).try_collect().await
+    }
+
+    async fn candidates(&self, file: &DataFile, wanted: &Wanted<'_>) -> Result<Candidates, TableErrorKind> {
+        // With all filters in memory nothing here would ever yield to other tasks.
+        tokio::task::yield_now().await;
+        let filters = match self.filters.get(file.path.as_ref()) {
+            Some(filters) => filters,
+            None => {
+                let filters = Arc::new(self.load_filters(file).await?);
+                self.filters.put(file.path.as_ref(), Arc::clone(&filters));
+                filters
+            }
+        };
+        Ok(filters.candidates(wanted.by_id.keys().copied()))
     }
 
     async fn load_filters(&self, file: &DataFile) -> Result<FileFilters, TableErrorKind> {

@@ -34,10 +34,24 @@ pub(crate) async fn batches<'a>(
     file: &'a DataFile,
     schema: &'a SchemaRef,
 ) -> Result<impl Stream<Item = Result<RecordBatch, TableErrorKind>> + Send + Unpin + 'a, TableErrorKind> {
+    batches_of(table, file, schema, None).await
+}
+
+/// As [`batches`], but of some row groups only.
+pub(crate) async fn batches_of<'a>(
+    table: &DeltaTable,
+    file: &'a DataFile,
+    schema: &'a SchemaRef,
+    row_groups: Option<Vec<usize>>,
+) -> Result<impl Stream<Item = Result<RecordBatch, TableErrorKind>> + Send + Unpin + 'a, TableErrorKind> {
     let damaged = |error| TableErrorKind::parquet(file.path.as_ref(), &error);
     let reader = open(table.object_store(), file).await?;
     let names = schema.fields().iter().map(|field| field.name().as_str());
     let columns = ProjectionMask::columns(reader.parquet_schema(), names);
+    let reader = match row_groups {
+        Some(row_groups) => reader.with_row_groups(row_groups),
+        None => reader,
+    };
     let read = reader.with_projection(columns).build().map_err(damaged)?;
     Ok(read.map_err(damaged).and_then(move |batch| {
         let batch = in_table_form(&batch, file.date, schema);

@@ -86,7 +86,7 @@ impl<R: TableRow> Table<R> {
     }
 }
 
-fn projected(table: &Schema, columns: &[&str]) -> Result<SchemaRef, ArrowError> {
+pub(crate) fn projected(table: &Schema, columns: &[&str]) -> Result<SchemaRef, ArrowError> {
     if columns.is_empty() {
         return Ok(Arc::new(table.clone()));
     }
