@@ -15,6 +15,7 @@ use crate::commands::produce::Produce;
 use crate::commands::reconcile::Reconcile;
 use crate::commands::table::TableAction;
 use crate::commands::topics::Topics;
+use crate::commands::trace::TraceId;
 use crate::commands::validate::Validate;
 use xact_config::Environment;
 use xact_contracts::topology::{STAGES, Stage};
@@ -143,6 +144,8 @@ pub(crate) enum Command {
     },
     /// Check that every attachment of every event in a time range is in exactly one place
     Reconcile(Reconcile),
+    /// Find an event by any of its ids, and show where it and each of its attachments is, with every step
+    Trace(TraceId),
     /// Show what the rules say about an attachment URL, without a request
     Explain(Explain),
     /// Print .env.example

@@ -12,4 +12,5 @@ pub(crate) mod produce;
 pub(crate) mod reconcile;
 pub(crate) mod table;
 pub(crate) mod topics;
+pub(crate) mod trace;
 pub(crate) mod validate;

@@ -42,6 +42,7 @@ async fn dispatch(cli: Cli) -> CommandResult {
         Some(Command::Dlq { action }) => commands::dlq::run(&environment, action).await,
         Some(Command::Offsets { action }) => commands::offsets::run(&environment, action).await,
         Some(Command::Reconcile(range)) => commands::reconcile::run(&environment, range).await,
+        Some(Command::Trace(arguments)) => commands::trace::run(&environment, arguments).await,
         Some(Command::Explain(arguments)) => commands::explain::run(&environment, &arguments),
         Some(Command::EnvExample) => {
             ui::verbatim(xact_config::env_example());

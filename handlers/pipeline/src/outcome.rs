@@ -7,6 +7,8 @@ use crate::ui;
 
 /// The exit code of [`ExitStatus::No`].
 pub(crate) const EXIT_NO: u8 = 1;
+/// The exit code of [`ExitStatus::NotFound`].
+const EXIT_NOT_FOUND: u8 = 3;
 /// The exit code of an error: bad usage, bad configuration, no broker.
 const EXIT_ERROR: u8 = 2;
 
@@ -22,6 +24,8 @@ pub(crate) enum ExitStatus {
     Ok,
     /// The command was carried out and found something wrong.
     No,
+    /// The command was carried out, and what it looked for does not exist.
+    NotFound,
 }
 
 impl From<bool> for ExitStatus {
@@ -31,11 +35,12 @@ impl From<bool> for ExitStatus {
 }
 
 impl ExitStatus {
-    /// Returns the code to exit with: 0 or 1.
+    /// Returns the code to exit with: 0, 1 or 3.
     pub(crate) const fn code(self) -> u8 {
         match self {
             Self::Ok => 0,
             Self::No => EXIT_NO,
+            Self::NotFound => EXIT_NOT_FOUND,
         }
     }
 }

@@ -146,6 +146,9 @@ pub struct SearchedPartition {
     /// Whether reading stopped before the end: enough was found, too much was read, or the broker stopped answering.
     #[serde(rename = "cut")]
     pub is_cut: bool,
+    /// Whether it is the partition of the event's trace id.
+    #[serde(skip)]
+    pub(super) is_of_key: bool,
 }
 
 impl SearchedPartition {
@@ -160,6 +163,7 @@ impl SearchedPartition {
             bytes: 0,
             first_at: None,
             is_cut: false,
+            is_of_key: false,
         }
     }
 
@@ -173,6 +177,12 @@ impl SearchedPartition {
             self.first_at = record.timestamp;
         }
         bytes
+    }
+
+    /// Returns whether some of its records were not read.
+    #[must_use]
+    pub fn covers_less_than_all(&self) -> bool {
+        self.from > self.low || self.is_cut
     }
 
     /// Returns whether all of its records were read, or all since a time.

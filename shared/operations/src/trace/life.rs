@@ -243,7 +243,9 @@ pub struct Step {
 }
 
 impl Step {
-    pub(super) fn new(step: StepKind, at: Option<Timestamp>) -> Self {
+    /// Returns a step without details.
+    #[must_use]
+    pub fn at(step: StepKind, at: Option<Timestamp>) -> Self {
         Self {
             step,
             at,

@@ -111,11 +111,6 @@ impl Query {
         let is_hash = |hash: &str| hash.len() == 8 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
         Some(folder).filter(|_| !hash.is_some_and(is_hash))
     }
-
-    /// Returns whether the kinds have to be searched for, because no key of a topic or a table can be made of them.
-    pub(super) fn needs_scan(&self) -> bool {
-        self.kinds.iter().any(|kind| *kind != IdKind::TraceId)
-    }
 }
 
 fn guess(text: &str) -> Vec<IdKind> {

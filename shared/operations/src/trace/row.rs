@@ -14,7 +14,6 @@ use xact_lake::{AttachmentRow, EventRow, FailedRow, FoundRows, TableRow};
 #[derive(Debug, Clone)]
 pub(super) struct EventRowFound {
     pub(super) place: RowPlace,
-    pub(super) trace_id: String,
     pub(super) event_type: String,
     pub(super) assignment_id: String,
     pub(super) claim_number: String,
@@ -62,7 +61,6 @@ impl EventRowFound {
             let column = |name| text(batch, name, row).to_owned();
             Self {
                 place,
-                trace_id: column("trace_id"),
                 event_type: column("type"),
                 assignment_id: column("assignment_id"),
                 claim_number: column("claim_number"),

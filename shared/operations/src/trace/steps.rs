@@ -33,7 +33,7 @@ pub(super) fn of_record(record: &FoundRecord, positions: Option<&Positions>) -> 
         record: Some(record.source.clone()),
         finished,
         replay: Some(replay).filter(|replay| *replay > 0),
-        ..Step::new(kind, at)
+        ..Step::at(kind, at)
     };
     let written = record.source.timestamp;
     match &record.content {
@@ -109,7 +109,7 @@ fn of_entry(entry: &FoundEntry, step: &dyn Fn(StepKind, Option<Timestamp>, u32) 
     };
     let settled = |kind| Step {
         dead_letter: id,
-        ..Step::new(kind, summary.settled_at)
+        ..Step::at(kind, summary.settled_at)
     };
     let mut steps = vec![placed(replay, letter)];
     match summary.state {
@@ -131,7 +131,7 @@ pub(super) fn of_completed(row: &AttachmentRowFound) -> Placed {
         sha256: Some(redact_text(&row.sha256)).filter(|text| !text.is_empty()),
         blob_path: Some(redact_text(&row.blob_path)),
         row: Some(row.place.clone()),
-        ..Step::new(StepKind::Row, Some(row.created_at))
+        ..Step::at(StepKind::Row, Some(row.created_at))
     };
     // The row does not tell which replay completed the attachment; it is the last one.
     placed(u32::MAX, step)
@@ -146,7 +146,7 @@ pub(super) fn of_failed(row: &FailedRowFound) -> Placed {
         attempt: Some(row.retry_count + 1),
         replay: Some(row.replay_count).filter(|replay| *replay > 0),
         row: Some(row.place.clone()),
-        ..Step::new(StepKind::Row, Some(row.created_at))
+        ..Step::at(StepKind::Row, Some(row.created_at))
     };
     placed(row.replay_count, step)
 }

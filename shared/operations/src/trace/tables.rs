@@ -49,9 +49,8 @@ const ATTACHMENT_COLUMNS: [&str; 9] = [
     "created_at",
 ];
 /// The columns of the row of an event.
-const EVENT_COLUMNS: [&str; 9] = [
+const EVENT_COLUMNS: [&str; 8] = [
     "event_id",
-    "trace_id",
     "type",
     "assignment_id",
     "claim_number",

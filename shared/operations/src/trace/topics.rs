@@ -163,10 +163,11 @@ impl TopicSearch {
         });
     }
 
-    /// Returns whether all topics were read, of each partition the records since `from`, or all of them.
+    /// Returns whether all topics were read, of each partition that may hold records of the event those since `from`, or all.
     pub(super) fn is_complete(&self, from: Option<Timestamp>) -> bool {
         let from = from.map(before);
-        self.unread.is_empty() && self.searched.iter().all(|partition| partition.covers(from))
+        let mut of_key = self.searched.iter().filter(|partition| partition.is_of_key);
+        self.unread.is_empty() && of_key.all(|partition| partition.covers(from))
     }
 
     fn read(
@@ -222,7 +223,11 @@ impl TopicSearch {
             };
             reader.begin_at(*partition, from);
             if is_chosen {
-                read.insert(*partition, SearchedPartition::new(topic, *partition, *span, from));
+                let searched = SearchedPartition {
+                    is_of_key: matches!(partitions, Partitions::Of(_)),
+                    ..SearchedPartition::new(topic, *partition, *span, from)
+                };
+                read.insert(*partition, searched);
             }
         }
         let (mut bytes, mut is_cut) = (0, false);
