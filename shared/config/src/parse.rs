@@ -110,9 +110,9 @@ pub(crate) fn temporality(text: &str) -> Parsed<Temporality> {
 pub(crate) fn trace_url_template(text: &str) -> Parsed<String> {
     let example = text.replace("{trace_id}", "0af7651916cd43dd8448eb211c80319c");
     let is_valid = example != text && Url::parse(&example).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
-    is_valid
-        .then(|| text.to_owned())
-        .ok_or_else(|| "must be an http or https URL with {trace_id}, as https://jaeger.example/trace/{trace_id}".to_owned())
+    is_valid.then(|| text.to_owned()).ok_or_else(|| {
+        "must be an http or https URL with {trace_id}, as https://jaeger.example/trace/{trace_id}".to_owned()
+    })
 }
 
 pub(crate) fn address(text: &str) -> Parsed<IpAddr> {

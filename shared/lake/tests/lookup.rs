@@ -59,27 +59,50 @@ async fn the_rows_of_an_id_are_found_on_the_first_date_that_has_them() {
     let (_folder, location, writer) = new_table();
     let days = [DAY, date(2025, 1, 1), date(2025, 1, 2)];
     for (number, day) in days.into_iter().enumerate() {
-        add(&writer, ["x", "y"].map(|name| attachment_of(day, &format!("{name}{number}")))).await;
+        add(
+            &writer,
+            ["x", "y"].map(|name| attachment_of(day, &format!("{name}{number}"))),
+        )
+        .await;
     }
     let (plan, table) = faulty(&location, []);
     let ids = |ids: &[&str]| ids.iter().map(|id| (*id).into()).collect();
     let columns = ["media_id", "trace_id"];
     let newest_first = [days[2], days[1], days[0]];
 
-    let found = table.find_rows(&ids(&["y1"]), &newest_first, &columns).await.unwrap().unwrap();
+    let found = table
+        .find_rows(&ids(&["y1"]), &newest_first, &columns)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((found.dates, found.files), (vec![days[2], days[1]], 2));
-    let names: Vec<_> = found.batches.iter().flat_map(|batch| strings(batch, "media_id")).collect();
+    let names: Vec<_> = found
+        .batches
+        .iter()
+        .flat_map(|batch| strings(batch, "media_id"))
+        .collect();
     assert_eq!(names, ["y1"]);
-    assert!(!plan.reads().iter().any(|file| file.contains("2024-12-31")), "a later date has it");
+    assert!(
+        !plan.reads().iter().any(|file| file.contains("2024-12-31")),
+        "a later date has it"
+    );
 
-    let none = table.find_rows(&ids(&["z"]), &newest_first, &columns).await.unwrap().unwrap();
+    let none = table
+        .find_rows(&ids(&["z"]), &newest_first, &columns)
+        .await
+        .unwrap()
+        .unwrap();
     assert!(none.batches.is_empty() && none.dates.len() == 3);
-    assert_eq!(plan.reads().len(), 1, "only the filter of the date that was not read before");
+    assert_eq!(
+        plan.reads().len(),
+        1,
+        "only the filter of the date that was not read before"
+    );
 
     let contents = table.contents().await.unwrap().unwrap();
     assert_eq!(contents.version, none.version);
     assert!(contents.dates.keys().eq(&days) && contents.dates.values().all(|date| date.files == 1));
-    let (_folder, _, absent) = new_table();
+    let (_folder, _, absent) = new_table::<AttachmentRow>();
     assert!(absent.contents().await.unwrap().is_none());
     assert!(absent.find_rows(&ids(&["z"]), &days, &columns).await.unwrap().is_none());
 }

@@ -96,7 +96,12 @@ pub async fn trace(
         (None, None) => Dates::Newest(request.max_dates.into()),
     };
     let mut search = Search {
-        topics: Arc::new(Mutex::new(TopicSearch::new(settings, request.since, request.max_records, now))),
+        topics: Arc::new(Mutex::new(TopicSearch::new(
+            settings,
+            request.since,
+            request.max_records,
+            now,
+        ))),
         tables: TableSearch::new(settings, dates),
         raw_topic: settings.topics.raw.clone(),
         query,
@@ -198,7 +203,11 @@ impl Search {
 
     /// Reads the records of the event on all other topics, and then the rows of its attachments.
     async fn complete(&mut self, mut evidence: Evidence) -> Evidence {
-        let received = evidence.records.iter().filter_map(|record| record.source.timestamp).min();
+        let received = evidence
+            .records
+            .iter()
+            .filter_map(|record| record.source.timestamp)
+            .min();
         let trace_id = evidence.trace_id.clone();
         let (records, positions, is_complete) = self
             .topics(move |topics| {
@@ -244,7 +253,8 @@ impl Search {
         let (query, topic) = (self.query.clone(), self.raw_topic.clone());
         let on_raw = self.topics(move |topics| events_of(topics, &query, &topic)).await;
         let is_by_task = on_raw.is_empty()
-            && (self.query.media_id().is_some() || (self.query.may_be(IdKind::BlobPath) && self.query.trace_id().is_none()));
+            && (self.query.media_id().is_some()
+                || (self.query.may_be(IdKind::BlobPath) && self.query.trace_id().is_none()));
         let by_task = if is_by_task {
             let query = self.query.clone();
             self.topics(move |topics| tasks_of(topics, &query)).await
@@ -269,7 +279,9 @@ impl Search {
         let shown = self.query.shown();
         if matches!(found, Found::Nothing) && !unread.is_empty() {
             let unread = unread.join("; ");
-            return refuse(format!("{shown} was not found in what could be read. Not read: {unread}"));
+            return refuse(format!(
+                "{shown} was not found in what could be read. Not read: {unread}"
+            ));
         }
         let searched = Searched {
             kinds: self.query.kinds.clone(),
@@ -332,7 +344,8 @@ fn advice(query: &Query) -> Vec<String> {
 /// Returns the dates on which the rows of an event are, as far as its records tell.
 fn dates(evidence: &Evidence) -> BTreeSet<Date> {
     let time = evidence.event_time();
-    time.map(|(at, is_undated)| dates_of(at, is_undated)).unwrap_or_default()
+    time.map(|(at, is_undated)| dates_of(at, is_undated))
+        .unwrap_or_default()
 }
 
 /// Returns the events on the raw topic that have the id.

@@ -15,7 +15,8 @@ use xact_config::{Environment, Settings};
 use xact_contracts::category::Category;
 use xact_contracts::messages::SourceRecord;
 use xact_operations::trace::{
-    AttachmentLife, AttachmentState, EventLife, Match, Next, Outcome, Searched, Step, StepKind, Trace, TraceRequest, trace,
+    AttachmentLife, AttachmentState, EventLife, Match, Next, Outcome, Searched, Step, StepKind, Trace, TraceRequest,
+    trace,
 };
 
 /// Which event.
@@ -76,7 +77,11 @@ fn print_matches(answer: &Trace) {
     let mut table = Table::new(&["event time", "trace id", "type", "assignment", "claim", "found in"]);
     table.add_rows(answer.matches.iter().map(match_row));
     table.print();
-    let more = if answer.more_matches { ", and there are more" } else { "" };
+    let more = if answer.more_matches {
+        ", and there are more"
+    } else {
+        ""
+    };
     let events = counted(answer.matches.len(), "event");
     let kind = or_dash(answer.found_as);
     ui::line(format_args!("{events} of {kind} {}{more}", cell(&answer.id)));
@@ -123,7 +128,11 @@ fn event_text(event: &EventLife, kind: &str) -> String {
     let row = event.row.row.as_ref();
     let row = row.map(|row| {
         let (table, date, version) = (row.table, row.event_date, row.table_version);
-        let at = event.row.ingested_at.map(|at| format!(" at {at:.3}")).unwrap_or_default();
+        let at = event
+            .row
+            .ingested_at
+            .map(|at| format!(" at {at:.3}"))
+            .unwrap_or_default();
         format!("{table}, {date}, in version {version}{at}: ")
     });
     line("row", &format!("{}{}", row.unwrap_or_default(), event.row.next.text));
@@ -168,7 +177,9 @@ fn attachment_text(attachment: &AttachmentLife, name: &str) -> String {
     for step in &attachment.steps {
         let _ = writeln!(text, "  {}", one_line(&step_text(step)));
     }
-    let Next { text: next, command, .. } = &attachment.next;
+    let Next {
+        text: next, command, ..
+    } = &attachment.next;
     let _ = writeln!(text, "  → {}", one_line(next));
     if let Some(command) = command {
         let _ = writeln!(text, "    {}", one_line(command));
@@ -192,7 +203,10 @@ fn step_text(step: &Step) -> String {
     let attempt = step.attempt.map(|attempt| format!(" {attempt}")).unwrap_or_default();
     let what = match (step.step, &step.row) {
         (StepKind::Row, Some(row)) => {
-            format!("row in {}, {}, in version {}", row.table, row.event_date, row.table_version)
+            format!(
+                "row in {}, {}, in version {}",
+                row.table, row.event_date, row.table_version
+            )
         }
         (StepKind::Row, None) => "row".to_owned(),
         (StepKind::Task, _) => format!("task for attempt{attempt}"),
@@ -216,7 +230,11 @@ fn step_text(step: &Step) -> String {
         step.record.as_ref().filter(|_| step.dead_letter.is_none()).map(place),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
-    let details = if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) };
+    let details = if parts.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", parts.join(", "))
+    };
     format!("{:<26}{what}{details}", or_dash(at))
 }
 
@@ -225,7 +243,11 @@ fn searched_text(searched: &Searched) -> String {
     let (records, bytes) = (searched.records, searched.bytes);
     let partitions = counted(searched.topics.len(), "partition");
     let _ = writeln!(text, "searched {partitions}: {records} records, {bytes} bytes");
-    for partition in searched.topics.iter().filter(|partition| partition.covers_less_than_all()) {
+    for partition in searched
+        .topics
+        .iter()
+        .filter(|partition| partition.covers_less_than_all())
+    {
         let (topic, number, from) = (&partition.topic, partition.partition, partition.from);
         let cut = if partition.is_cut { ", not to its end" } else { "" };
         let low = partition.low;
@@ -277,8 +299,12 @@ mod tests {
             ..step(StepKind::AttemptFailed)
         };
         let text = one_line(&step_text(&failed));
-        let expected = "2025-01-01T00:00:00.000Z  attempt 2 failed: HTTP 503, transient, 503 \\u{1b}[2J Service Unavailable";
+        let expected =
+            "2025-01-01T00:00:00.000Z  attempt 2 failed: HTTP 503, transient, 503 \\u{1b}[2J Service Unavailable";
         assert_eq!(text, expected);
-        assert_eq!(step_text(&step(StepKind::Resolved)), "2025-01-01T00:00:00.000Z  resolved");
+        assert_eq!(
+            step_text(&step(StepKind::Resolved)),
+            "2025-01-01T00:00:00.000Z  resolved"
+        );
     }
 }

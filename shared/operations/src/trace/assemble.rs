@@ -7,7 +7,9 @@ use jiff::civil::Date;
 use uuid::Uuid;
 
 use super::claim::claim_number;
-use super::life::{AttachmentLife, AttachmentState, EventLife, EventRowLife, Next, RowState, Step, StepKind, TraceLink};
+use super::life::{
+    AttachmentLife, AttachmentState, EventLife, EventRowLife, Next, RowState, Step, StepKind, TraceLink,
+};
 use super::links;
 use super::next::{Around, Known, decide, reconcile, waits};
 use super::query::{IdKind, Query};
@@ -113,7 +115,9 @@ impl Evidence {
             let urls = event.attachments.iter().take(MAX_ATTACHMENTS);
             urls.map(|url| ids::media_id(&event.trace_id, url))
         });
-        named.chain(self.records.iter().filter_map(|record| record.content.media_id())).collect()
+        named
+            .chain(self.records.iter().filter_map(|record| record.content.media_id()))
+            .collect()
     }
 
     /// Returns whether the ids of all attachments are known: the event itself was read.
@@ -153,10 +157,14 @@ pub(super) fn assemble(evidence: &Evidence, rules: &Rules, query: &Query) -> Opt
         is_of_event && entry.summary.state == EntryState::Waiting
     });
     let dead_event = waiting_of_event.map(|(_, entry)| entry);
-    let attachments = drafts.iter().map(|draft| attachment(draft, evidence, rules, query, &around, dead_event));
+    let attachments = drafts
+        .iter()
+        .map(|draft| attachment(draft, evidence, rules, query, &around, dead_event));
     let attachments: Vec<AttachmentLife> = attachments.collect();
     let dead_letters = entries(evidence).filter(|(record, _)| record.content.media_id().is_none());
-    let dead_letters = dead_letters.map(|(record, entry)| dead_letter(record, entry, &around)).collect();
+    let dead_letters = dead_letters
+        .map(|(record, entry)| dead_letter(record, entry, &around))
+        .collect();
     let (event, row) = (evidence.events().next().map(|(_, event)| event), evidence.event_row());
     let of_task = |read: fn(&Content) -> Option<&str>| evidence.records.iter().find_map(|record| read(&record.content));
     let text = |of_event: Option<&str>, of_row: Option<&str>| {
@@ -173,7 +181,8 @@ pub(super) fn assemble(evidence: &Evidence, rules: &Rules, query: &Query) -> Opt
         ),
         assignment_id: text(
             event.and_then(|event| event.assignment_id.as_deref()),
-            row.map(|row| row.assignment_id.as_str()).or_else(|| of_task(assignment_of)),
+            row.map(|row| row.assignment_id.as_str())
+                .or_else(|| of_task(assignment_of)),
         ),
         claim_number: text(claim_number.as_deref(), row.map(|row| row.claim_number.as_str())),
         event_timestamp: at,
@@ -263,7 +272,10 @@ fn draft(drafts: &mut Vec<Draft>, media_id: Uuid, url: impl FnOnce() -> String) 
 fn add_of_row(row: &EventRowFound, drafts: &mut Vec<Draft>) {
     let event = Event::decode(row.raw_json.as_bytes()).ok();
     let mut known: Vec<String> = drafts.iter().filter_map(|draft| draft.url.clone()).collect();
-    for url in split_attachments(&row.attachments, event.as_ref()).into_iter().take(MAX_ATTACHMENTS) {
+    for url in split_attachments(&row.attachments, event.as_ref())
+        .into_iter()
+        .take(MAX_ATTACHMENTS)
+    {
         match known.iter().position(|known| *known == url) {
             Some(index) => {
                 known.swap_remove(index);
@@ -285,8 +297,16 @@ fn attachment(
     dead_event: Option<&FoundEntry>,
 ) -> AttachmentLife {
     let is_its = |id: Option<Uuid>| id.is_some() && id == draft.media_id;
-    let records = evidence.records.iter().filter(|record| is_its(record.content.media_id()));
-    let completed = evidence.rows.attachments.iter().flatten().filter(|row| is_its(row.media_id));
+    let records = evidence
+        .records
+        .iter()
+        .filter(|record| is_its(record.content.media_id()));
+    let completed = evidence
+        .rows
+        .attachments
+        .iter()
+        .flatten()
+        .filter(|row| is_its(row.media_id));
     let failed = evidence.rows.failed.iter().flatten().filter(|row| is_its(row.media_id));
     let known = Known {
         records: records.collect(),
@@ -318,7 +338,9 @@ fn attachment(
             || (query.may_be(IdKind::Url) && has_url)
             || (query.may_be(IdKind::BlobPath) && path.as_deref() == Some(query.text.as_str())),
         state,
-        file: files.zip(path.as_deref()).and_then(|(files, path)| links::file(files, path)),
+        file: files
+            .zip(path.as_deref())
+            .and_then(|(files, path)| links::file(files, path)),
         bytes: file.and_then(|step| step.bytes),
         sha256: file.and_then(|step| step.sha256.clone()),
         blob_path: path,
@@ -338,10 +360,7 @@ fn dead_letter(record: &FoundRecord, entry: &FoundEntry, around: &Around<'_>) ->
     };
     let (state, next) = match entry.summary.state {
         // What became of the message is with the attachments.
-        EntryState::Replayed => (
-            AttachmentState::InProgress,
-            Next::new("its message was sent again"),
-        ),
+        EntryState::Replayed => (AttachmentState::InProgress, Next::new("its message was sent again")),
         _ => decide(&known, around),
     };
     AttachmentLife {
@@ -353,7 +372,10 @@ fn dead_letter(record: &FoundRecord, entry: &FoundEntry, around: &Around<'_>) ->
         file: None,
         bytes: None,
         sha256: None,
-        steps: steps::of_record(record, around.positions).into_iter().map(|(_, step)| step).collect(),
+        steps: steps::of_record(record, around.positions)
+            .into_iter()
+            .map(|(_, step)| step)
+            .collect(),
         next,
     }
 }
@@ -366,7 +388,10 @@ fn event_row(evidence: &Evidence, around: &Around<'_>) -> EventRowLife {
             (RowState::Written, reconcile(Next::new(text), around.date))
         }
         (Some(_), _) => (RowState::Written, Next::new("written")),
-        (None, None) if !around.delta_writes => (RowState::Disabled, Next::new("ENABLE_DELTA_WRITES=false: no row is written")),
+        (None, None) if !around.delta_writes => (
+            RowState::Disabled,
+            Next::new("ENABLE_DELTA_WRITES=false: no row is written"),
+        ),
         (None, None) => (RowState::Unknown, Next::new("unknown: the table could not be read")),
         (None, Some(_)) => without_row(evidence, around),
     };
@@ -380,7 +405,10 @@ fn event_row(evidence: &Evidence, around: &Around<'_>) -> EventRowLife {
 
 fn without_row(evidence: &Evidence, around: &Around<'_>) -> (RowState, Next) {
     if !around.delta_writes {
-        return (RowState::Disabled, Next::new("ENABLE_DELTA_WRITES=false: no row is written"));
+        return (
+            RowState::Disabled,
+            Next::new("ENABLE_DELTA_WRITES=false: no row is written"),
+        );
     }
     let stage = Stage::EventWriter;
     if let Some(positions) = around.positions {

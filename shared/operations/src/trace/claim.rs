@@ -8,7 +8,9 @@ pub(super) fn claim_number(event: &Event) -> Option<String> {
     let inner = event.inner.parse();
     inner.iter().find_map(|object| {
         let adm = object.all(&["adm"]).find_map(|value| Object::parse(value.get()).ok())?;
-        let loss = adm.all(&["coverageLoss"]).find_map(|value| Object::parse(value.get()).ok())?;
+        let loss = adm
+            .all(&["coverageLoss"])
+            .find_map(|value| Object::parse(value.get()).ok())?;
         loss.text(&["claimNumber"])
     })
 }

@@ -43,10 +43,14 @@ impl EventLife {
     /// Returns whether everything is done, or on its way.
     #[must_use]
     pub fn is_in_order(&self) -> bool {
-        let is_well = |state: AttachmentState| matches!(state, AttachmentState::Completed | AttachmentState::InProgress);
+        let is_well =
+            |state: AttachmentState| matches!(state, AttachmentState::Completed | AttachmentState::InProgress);
         let mut attachments = self.attachments.iter().chain(&self.dead_letters);
         attachments.all(|attachment| is_well(attachment.state))
-            && matches!(self.row.state, RowState::Written | RowState::Waiting | RowState::Disabled)
+            && matches!(
+                self.row.state,
+                RowState::Written | RowState::Waiting | RowState::Disabled
+            )
     }
 }
 

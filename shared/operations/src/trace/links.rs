@@ -31,9 +31,14 @@ pub(super) fn file(files: &Location, blob_path: &str) -> Option<String> {
 
 /// Returns the texts that a blob path may begin with: the place of the files as it is configured, and its addresses.
 pub(super) fn beginnings(configured: &str, files: Option<&Location>) -> Vec<String> {
-    let address = files.and_then(|files| file(files, "x")).and_then(|url| Some(url.strip_suffix("/x")?.to_owned()));
+    let address = files
+        .and_then(|files| file(files, "x"))
+        .and_then(|url| Some(url.strip_suffix("/x")?.to_owned()));
     let displayed = files.map(ToString::to_string);
-    let mut beginnings: Vec<String> = [Some(configured.to_owned()), displayed, address].into_iter().flatten().collect();
+    let mut beginnings: Vec<String> = [Some(configured.to_owned()), displayed, address]
+        .into_iter()
+        .flatten()
+        .collect();
     beginnings.retain(|text| !text.is_empty());
     beginnings
 }
@@ -57,7 +62,10 @@ mod tests {
         let lake = "abfss://w s@onelake.dfs.fabric.microsoft.com/item/Files/xact";
         let address = "https://onelake.dfs.fabric.microsoft.com/w%20s/item/Files/xact";
         assert_eq!(of(lake, "a/b c#.pdf"), Some(format!("{address}/a/b%20c%23.pdf")));
-        assert_eq!(of("/data/files", "a/b.pdf").as_deref(), Some("file:///data/files/a/b.pdf"));
+        assert_eq!(
+            of("/data/files", "a/b.pdf").as_deref(),
+            Some("file:///data/files/a/b.pdf")
+        );
         for path in ["../x", "a/../../x", "/etc/passwd", ""] {
             assert_eq!((of(lake, path), of("/data/files", path)), (None, None), "{path}");
         }
@@ -69,7 +77,10 @@ mod tests {
     fn a_trace_has_the_address_of_the_template() {
         let template = "http://localhost:16686/trace/{trace_id}";
         let link = trace(10, Some(template));
-        assert_eq!(link.url.as_deref(), Some("http://localhost:16686/trace/0000000000000000000000000000000a"));
+        assert_eq!(
+            link.url.as_deref(),
+            Some("http://localhost:16686/trace/0000000000000000000000000000000a")
+        );
         assert_eq!(trace(10, None).url, None);
     }
 }

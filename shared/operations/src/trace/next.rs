@@ -57,7 +57,8 @@ pub(super) fn decide(known: &Known<'_>, around: &Around<'_>) -> (AttachmentState
         return (AttachmentState::Completed, Next::new(text));
     }
     if is_uploaded && !around.has_all_rows {
-        let text = "the file is uploaded; whether its row is written is not known, because the tables could not be read";
+        let text =
+            "the file is uploaded; whether its row is written is not known, because the tables could not be read";
         return (AttachmentState::Completed, Next::new(text));
     }
     let letters = || known.records.iter().filter_map(|record| entry(record));

@@ -56,7 +56,9 @@ impl Query {
                 "the id has {bytes} bytes: ids have at most {MAX_ID_BYTES}, URLs and paths at most {MAX_URL_BYTES}"
             ));
         }
-        let within = files.iter().find_map(|files| text.strip_prefix(files.trim_end_matches('/'))?.strip_prefix('/'));
+        let within = files
+            .iter()
+            .find_map(|files| text.strip_prefix(files.trim_end_matches('/'))?.strip_prefix('/'));
         let kinds = match kind {
             Some(kind) => vec![kind],
             None if within.is_some() => vec![IdKind::BlobPath],
@@ -114,7 +116,10 @@ impl Query {
 }
 
 fn guess(text: &str) -> Vec<IdKind> {
-    let has_scheme = |scheme: &str| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+    let has_scheme = |scheme: &str| {
+        text.get(..scheme.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    };
     if has_scheme("https://") || has_scheme("http://") {
         return vec![IdKind::Url];
     }
@@ -156,7 +161,11 @@ mod tests {
             ("documentsReceived/A1/a_b~0123abcd/a.pdf", vec![BlobPath], None),
         ] {
             let query = parse(text, None).unwrap();
-            assert_eq!((query.kinds.as_slice(), query.trace_id()), (&kinds[..], trace_id), "{text}");
+            assert_eq!(
+                (query.kinds.as_slice(), query.trace_id()),
+                (&kinds[..], trace_id),
+                "{text}"
+            );
         }
         assert_eq!(parse(path, Some(TraceId)).unwrap().trace_id(), Some(path));
         assert_eq!(parse(&format!("{FILES}/{path}"), None).unwrap().text, path);

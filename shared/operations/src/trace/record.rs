@@ -130,7 +130,8 @@ impl Positions {
     #[cfg(test)]
     pub(super) fn add(&mut self, stage: Stage, topic: &str, partition: i32, next: i64) {
         let group = format!("xact-{}", stage.row().group);
-        self.0.insert((stage, topic.to_owned(), partition), Position { group, next });
+        self.0
+            .insert((stage, topic.to_owned(), partition), Position { group, next });
     }
 
     pub(super) fn of(&self, stage: Stage, record: &SourceRecord) -> Option<&Position> {
@@ -139,6 +140,7 @@ impl Positions {
 
     /// Returns whether a stage has finished a record. Of a group without a position it has not.
     pub(super) fn is_finished(&self, stage: Stage, record: &SourceRecord) -> bool {
-        self.of(stage, record).is_some_and(|position| record.offset < position.next)
+        self.of(stage, record)
+            .is_some_and(|position| record.offset < position.next)
     }
 }

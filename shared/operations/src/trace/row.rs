@@ -131,7 +131,10 @@ fn rows<R: TableRow, T>(found: &FoundRows, read: impl Fn(RowPlace, &RecordBatch,
 
 fn date(batch: &RecordBatch, row: usize) -> Date {
     let column = batch.column_by_name("event_date");
-    let days = column.and_then(|column| column.as_primitive_opt::<Date32Type>()).map(|column| column.value(row));
+    let days = column
+        .and_then(|column| column.as_primitive_opt::<Date32Type>())
+        .map(|column| column.value(row));
     let epoch = Date::constant(1970, 1, 1);
-    days.and_then(|days| epoch.checked_add(jiff::Span::new().try_days(days).ok()?).ok()).unwrap_or(epoch)
+    days.and_then(|days| epoch.checked_add(jiff::Span::new().try_days(days).ok()?).ok())
+        .unwrap_or(epoch)
 }

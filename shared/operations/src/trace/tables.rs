@@ -175,10 +175,22 @@ impl TableSearch {
         let mut matches = Vec::new();
         let by_column = [IdKind::AssignmentId, IdKind::ClaimNumber, IdKind::Url];
         if by_column.into_iter().any(|kind| query.may_be(kind)) {
-            let columns = ["trace_id", "type", "assignment_id", "claim_number", "event_timestamp", "attachments"];
+            let columns = [
+                "trace_id",
+                "type",
+                "assignment_id",
+                "claim_number",
+                "event_timestamp",
+                "attachments",
+            ];
             let visit = |batch: &RecordBatch, row: usize| {
                 let column = |name| text(batch, name, row);
-                let kind = kind_of(query, column("assignment_id"), column("claim_number"), column("attachments"))?;
+                let kind = kind_of(
+                    query,
+                    column("assignment_id"),
+                    column("claim_number"),
+                    column("attachments"),
+                )?;
                 Some((kind, Match::of_event(batch, row)))
             };
             if let Some(table) = &self.events {
@@ -194,7 +206,11 @@ impl TableSearch {
             };
             if let Some(table) = &self.attachments {
                 let found = scan_columns(table, self.dates, &columns, limit, visit).await;
-                matches.extend(noted_scan::<AttachmentRow, _>(found, &mut self.searched, &mut self.unread));
+                matches.extend(noted_scan::<AttachmentRow, _>(
+                    found,
+                    &mut self.searched,
+                    &mut self.unread,
+                ));
             }
         }
         matches
@@ -203,7 +219,8 @@ impl TableSearch {
     /// Returns the event of an attachment, and its date.
     pub(super) async fn event_of(&mut self, media_id: Uuid) -> Option<(Match, Date)> {
         let mut rows = Rows::default();
-        self.attachments(&BTreeSet::from([media_id]), &BTreeSet::new(), &mut rows).await;
+        self.attachments(&BTreeSet::from([media_id]), &BTreeSet::new(), &mut rows)
+            .await;
         let completed = rows.attachments.iter().flatten().next();
         let failed = rows.failed.iter().flatten().next();
         let (trace_id, assignment_id, place) = completed
@@ -290,7 +307,12 @@ async fn find<R: TableRow>(
     let dates = if known.is_empty() {
         chosen.of(contents.dates.keys())
     } else {
-        known.iter().rev().copied().filter(|date| contents.dates.contains_key(date)).collect()
+        known
+            .iter()
+            .rev()
+            .copied()
+            .filter(|date| contents.dates.contains_key(date))
+            .collect()
     };
     Ok(table.find_rows(ids, &dates, columns).await?)
 }

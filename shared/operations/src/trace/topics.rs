@@ -80,7 +80,8 @@ impl TopicSearch {
             Err(error) => {
                 // With two clusters, the other one may answer.
                 if self.settings.events_cluster.is_none() {
-                    self.down.insert(self.settings.internal_cluster.bootstrap_servers.clone());
+                    self.down
+                        .insert(self.settings.internal_cluster.bootstrap_servers.clone());
                 }
                 self.unread.push(format!("topics and positions of the groups: {error}"));
             }
@@ -144,23 +145,31 @@ impl TopicSearch {
     /// Calls `visit` with every event on the raw topic, and its time, until it breaks.
     pub(super) fn events(&mut self, mut visit: impl FnMut(&Event, Option<Timestamp>) -> ControlFlow<()>) {
         let topic = self.settings.topics.raw.clone();
-        self.read(TopicRole::Raw, &topic, Partitions::All, None, |record| {
-            match Event::decode(record.value.as_deref().unwrap_or_default()) {
+        self.read(
+            TopicRole::Raw,
+            &topic,
+            Partitions::All,
+            None,
+            |record| match Event::decode(record.value.as_deref().unwrap_or_default()) {
                 Ok(event) => visit(&event, event.timestamp.or(record.timestamp)),
                 Err(_) => ControlFlow::Continue(()),
-            }
-        });
+            },
+        );
     }
 
     /// Calls `visit` with every task on the pending topic, until it breaks.
     pub(super) fn tasks(&mut self, mut visit: impl FnMut(&DownloadTask) -> ControlFlow<()>) {
         let topic = self.settings.topics.pending.clone();
-        self.read(TopicRole::Pending, &topic, Partitions::All, None, |record| {
-            match DownloadTask::decode(record.value.as_deref().unwrap_or_default()) {
+        self.read(
+            TopicRole::Pending,
+            &topic,
+            Partitions::All,
+            None,
+            |record| match DownloadTask::decode(record.value.as_deref().unwrap_or_default()) {
                 Ok(task) => visit(&task),
                 Err(_) => ControlFlow::Continue(()),
-            }
-        });
+            },
+        );
     }
 
     /// Returns whether all topics were read, of each partition that may hold records of the event those since `from`, or all.
@@ -232,7 +241,9 @@ impl TopicSearch {
         }
         let (mut bytes, mut is_cut) = (0, false);
         let result = reader.read(|record| {
-            bytes += read.get_mut(&record.partition).map_or(0, |searched| searched.add(&record));
+            bytes += read
+                .get_mut(&record.partition)
+                .map_or(0, |searched| searched.add(&record));
             if bytes > MAX_BYTES {
                 is_cut = true;
                 return ControlFlow::Break(());
@@ -309,7 +320,11 @@ mod tests {
             ("other", r#"{"trace_id":"t\u002d1"}"#, true),
             ("other", r#"{"trace_id":"t-2"}"#, false),
         ] {
-            assert_eq!(may_name(Some(key.as_bytes()), value.as_bytes(), "t-1"), expected, "{value}");
+            assert_eq!(
+                may_name(Some(key.as_bytes()), value.as_bytes(), "t-1"),
+                expected,
+                "{value}"
+            );
         }
     }
 }

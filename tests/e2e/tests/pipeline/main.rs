@@ -39,6 +39,7 @@ mod secrets;
 mod stopping;
 mod table_commands;
 mod telemetry;
+mod trace;
 mod transactions;
 mod unreadable_batches;
 mod upstream_duplicates;

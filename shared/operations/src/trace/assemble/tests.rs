@@ -8,9 +8,7 @@ use super::super::row::{AttachmentRowFound, FailedRowFound};
 use super::*;
 use crate::dead_letters::FoundEntries;
 use xact_contracts::category::Category;
-use xact_contracts::messages::{
-    CachedDownload, DeadLetter, DownloadResult, DownloadTask, Problem, encode, metadata,
-};
+use xact_contracts::messages::{CachedDownload, DeadLetter, DownloadResult, DownloadTask, Problem, encode, metadata};
 use xact_contracts::topology::TopicRole;
 use xact_kafka::admin::TopicRecord;
 
@@ -182,7 +180,13 @@ impl Story {
 
     fn result(self, second: i64, result: DownloadResult, reader: Reader) -> Self {
         let content = Content::Result(Box::new(result));
-        self.record("xact.downloads.results", &[Stage::ResultProcessor], second, reader, content)
+        self.record(
+            "xact.downloads.results",
+            &[Stage::ResultProcessor],
+            second,
+            reader,
+            content,
+        )
     }
 
     fn uploaded(self, second: i64, reader: Reader) -> Self {
@@ -191,7 +195,11 @@ impl Story {
 
     fn failed(self, second: i64, task: &DownloadTask, reader: Reader) -> Self {
         let problem = Problem::new(Category::Permanent, "404").with_status(404);
-        self.result(second, DownloadResult::failed_permanently(task, &problem, at(second)), reader)
+        self.result(
+            second,
+            DownloadResult::failed_permanently(task, &problem, at(second)),
+            reader,
+        )
     }
 
     /// A dead letter, with the name of its settlement.
@@ -208,7 +216,9 @@ impl Story {
                 .collect(),
         };
         let mut entries = FoundEntries::default();
-        entries.add(record(7, "t", Some(encode(letter)), &[]), |entry| entry.trace_id() == Some("t"));
+        entries.add(record(7, "t", Some(encode(letter)), &[]), |entry| {
+            entry.trace_id() == Some("t")
+        });
         if let Some(mark) = mark {
             let headers = [("dlq_action", mark), ("dlq_at", "2024-12-31T12:00:30Z")];
             entries.add(record(8, "1:7", None, &headers), |_| false);
@@ -222,7 +232,10 @@ impl Story {
 
     fn task_letter(self, mark: Option<&str>) -> Self {
         let problem = Problem::new(Category::Transient, "503");
-        self.letter(&DeadLetter::of_task(task(4), &problem, "download", source(), at(20)), mark)
+        self.letter(
+            &DeadLetter::of_task(task(4), &problem, "download", source(), at(20)),
+            mark,
+        )
     }
 
     fn completed_row(mut self) -> Self {
@@ -284,7 +297,10 @@ fn source() -> SourceRecord {
 
 /// Attempts that failed, and were replayed: the task again.
 fn replay() -> Story {
-    let failed = Story::new().task(2, task(0), Done).failed(20, &task(0), Done).failed_row();
+    let failed = Story::new()
+        .task(2, task(0), Done)
+        .failed(20, &task(0), Done)
+        .failed_row();
     failed.task_letter(Some("replayed"))
 }
 
@@ -302,34 +318,145 @@ fn an_attachment_is_where_its_records_and_rows_say() {
         rules.delta_writes = false;
     };
     let uploaded = || Story::new().task(2, task(0), Done).cached(3, Done).uploaded(5, Done);
-    let failed = || Story::new().task(2, task(0), Done).failed(20, &task(0), Done).failed_row();
+    let failed = || {
+        Story::new()
+            .task(2, task(0), Done)
+            .failed(20, &task(0), Done)
+            .failed_row()
+    };
     let cases = [
-        ("not expanded", Story::empty().event(Behind(2)), InProgress, "event-ingester is 2 records behind"),
-        ("pending", Story::new().task(2, task(0), Behind(0)), InProgress, "xact-download-worker is at it"),
-        ("cached", Story::new().task(2, task(0), Done).cached(3, Behind(12)), InProgress, "upload-worker is 12 records"),
-        ("result", Story::new().task(2, task(0), Done).cached(3, Done).uploaded(5, Behind(1)), InProgress,
-            "its row waits in xact.downloads.results[4] at offset 50 for the result-processor stage: group xact-result-processor is 1 record behind"),
-        ("retry", Story::new().task(2, task(1), Done).retry(3, at(600), Behind(1)), InProgress,
-            "retry 2 of 4 is due at 2024-12-31T12:10:00.000000Z"),
-        ("overdue retry", Story::new().retry(3, at(50), Behind(1)), InProgress, "has been due since 2024-12-31T12:00:50"),
+        (
+            "not expanded",
+            Story::empty().event(Behind(2)),
+            InProgress,
+            "event-ingester is 2 records behind",
+        ),
+        (
+            "pending",
+            Story::new().task(2, task(0), Behind(0)),
+            InProgress,
+            "xact-download-worker is at it",
+        ),
+        (
+            "cached",
+            Story::new().task(2, task(0), Done).cached(3, Behind(12)),
+            InProgress,
+            "upload-worker is 12 records",
+        ),
+        (
+            "result",
+            Story::new()
+                .task(2, task(0), Done)
+                .cached(3, Done)
+                .uploaded(5, Behind(1)),
+            InProgress,
+            "its row waits in xact.downloads.results[3] at offset 50 for the result-processor stage: group xact-result-processor is 1 record behind",
+        ),
+        (
+            "retry",
+            Story::new().task(2, task(1), Done).retry(3, at(600), Behind(1)),
+            InProgress,
+            "retry 2 of 4 is due at 2024-12-31T12:10:00.000000Z",
+        ),
+        (
+            "overdue retry",
+            Story::new().retry(3, at(50), Behind(1)),
+            InProgress,
+            "has been due since 2024-12-31T12:00:50",
+        ),
         ("completed", uploaded().completed_row(), Completed, "completed"),
-        ("completed, by its row alone", Story::new().completed_row().without(no_topics), Completed, "completed"),
-        ("completed, tables away", uploaded().without(no_tables), Completed, "tables could not be read"),
-        ("completed, without tables", uploaded().without(no_delta), Completed, "ENABLE_DELTA_WRITES=false"),
-        ("completed after its failed row", failed().completed_row(), Completed, "completed"),
-        ("dead letter", failed().task_letter(None), DeadLetter, "a replay sends it to xact.downloads.pending"),
-        ("dead letter without its row", Story::new().task_letter(None), DeadLetter, "dead letter 1:7 waits"),
-        ("resolved", failed().task_letter(Some("resolved")), Failed, "resolved at 2024-12-31T12:00:30"),
-        ("resolved, tables away", Story::new().task_letter(Some("resolved")).without(no_tables), Failed, "resolved"),
-        ("expired dead letter", failed(), Failed, "the source must send the event again"),
-        ("failed, topics away", failed().without(no_topics), Failed, "not all topics could be read"),
-        ("replayed", replay().task(31, replayed(1), Behind(0)), InProgress, "xact-download-worker is at it"),
+        (
+            "completed, by its row alone",
+            Story::new().completed_row().without(no_topics),
+            Completed,
+            "completed",
+        ),
+        (
+            "completed, tables away",
+            uploaded().without(no_tables),
+            Completed,
+            "tables could not be read",
+        ),
+        (
+            "completed, without tables",
+            uploaded().without(no_delta),
+            Completed,
+            "ENABLE_DELTA_WRITES=false",
+        ),
+        (
+            "completed after its failed row",
+            failed().completed_row(),
+            Completed,
+            "completed",
+        ),
+        (
+            "dead letter",
+            failed().task_letter(None),
+            DeadLetter,
+            "a replay sends it to xact.downloads.pending",
+        ),
+        (
+            "dead letter without its row",
+            Story::new().task_letter(None),
+            DeadLetter,
+            "dead letter 1:7 waits",
+        ),
+        (
+            "resolved",
+            failed().task_letter(Some("resolved")),
+            Failed,
+            "resolved at 2024-12-31T12:00:30",
+        ),
+        (
+            "resolved, tables away",
+            Story::new().task_letter(Some("resolved")).without(no_tables),
+            Failed,
+            "resolved",
+        ),
+        (
+            "expired dead letter",
+            failed(),
+            Failed,
+            "the source must send the event again",
+        ),
+        (
+            "failed, topics away",
+            failed().without(no_topics),
+            Failed,
+            "not all topics could be read",
+        ),
+        (
+            "replayed",
+            replay().task(31, replayed(1), Behind(0)),
+            InProgress,
+            "xact-download-worker is at it",
+        ),
         ("replayed, completed", replay().completed_row(), Completed, "completed"),
-        ("replayed, nothing came of it", replay(), Failed, "its dead letter was replayed, and"),
+        (
+            "replayed, nothing came of it",
+            replay(),
+            Failed,
+            "its dead letter was replayed, and",
+        ),
         ("lost", Story::new().task(2, task(0), Done), Lost, "no record, no row"),
-        ("lost row", uploaded(), Lost, "its result is finished, and it has no row"),
-        ("lost, or not", Story::new().without(|evidence, _| evidence.has_all_records = false), Unknown, "--since"),
-        ("lost, or in a table", Story::new().without(no_tables), Unknown, "not everything could be read"),
+        (
+            "lost row",
+            uploaded(),
+            Lost,
+            "its result is finished, and it has no row",
+        ),
+        (
+            "lost, or not",
+            Story::new().without(|evidence, _| evidence.has_all_records = false),
+            Unknown,
+            "--since",
+        ),
+        (
+            "lost, or in a table",
+            Story::new().without(no_tables),
+            Unknown,
+            "not everything could be read",
+        ),
     ];
     for (case, story, state, text) in cases {
         let life = story.life();
@@ -346,7 +473,6 @@ fn an_attachment_is_where_its_records_and_rows_say() {
     }
 }
 
-
 #[test]
 fn steps_are_told_in_their_order_with_what_they_know() {
     let story = replay().task(30, replayed(1), Done).completed_row();
@@ -356,19 +482,31 @@ fn steps_are_told_in_their_order_with_what_they_know() {
     use StepKind::{DeadLetter, Failed, Replayed, Row, Task};
     assert_eq!(kinds, [Task, Failed, DeadLetter, Row, Replayed, Task, Row]);
     let failed = &attachment.steps[1];
-    assert_eq!((failed.http_status, failed.finished, failed.attempt), (Some(404), Some(true), Some(1)));
+    assert_eq!(
+        (failed.http_status, failed.finished, failed.attempt),
+        (Some(404), Some(true), Some(1))
+    );
     assert_eq!(failed.reason.as_deref(), Some("404"));
     assert_eq!(attachment.steps[5].replay, Some(1));
     let file = "file:///data/files/s/A1/t/A1_test.pdf";
     assert_eq!((attachment.file.as_deref(), attachment.bytes), (Some(file), Some(5)));
     assert_eq!(attachment.sha256.as_deref(), Some("00ff"));
     let links: Vec<_> = life.traces.iter().map(|link| link.url.as_deref()).collect();
-    assert_eq!(links, [Some("https://jaeger.example/trace/0af7651916cd43dd8448eb211c80319c")]);
+    assert_eq!(
+        links,
+        [Some("https://jaeger.example/trace/0af7651916cd43dd8448eb211c80319c")]
+    );
 
     let retry = Story::new().retry(3, at(600), Behind(0)).life();
     let retry = &retry.attachments[0].steps[0];
-    assert_eq!((retry.due_at, retry.error_category), (Some(at(600)), Some(Category::Transient)));
-    assert_eq!(retry.reason.as_deref(), Some("503 from https://claimxperience.com/test.pdf"));
+    assert_eq!(
+        (retry.due_at, retry.error_category),
+        (Some(at(600)), Some(Category::Transient))
+    );
+    assert_eq!(
+        retry.reason.as_deref(),
+        Some("503 from https://claimxperience.com/test.pdf")
+    );
 }
 
 #[test]
@@ -376,21 +514,31 @@ fn the_row_of_the_event_is_written_or_waits_or_is_lost() {
     let cases = [
         (Story::new(), RowState::Written, "written"),
         (Story::new().event_row(), RowState::Written, "2 times"),
-        (Story::empty().event(Behind(3)), RowState::Waiting, "xact-event-writer is 3 records behind"),
+        (
+            Story::empty().event(Behind(3)),
+            RowState::Waiting,
+            "xact-event-writer is 3 records behind",
+        ),
         (Story::empty().event(Done), RowState::Lost, "lost"),
         (Story::empty().task(2, task(0), Done), RowState::Lost, "lost"),
         (
-            Story::empty().event(Done).without(|evidence, _| evidence.has_all_records = false),
+            Story::empty()
+                .event(Done)
+                .without(|evidence, _| evidence.has_all_records = false),
             RowState::Unknown,
             "not all topics",
         ),
         (
-            Story::empty().event(Done).without(|evidence, _| evidence.rows.events = None),
+            Story::empty()
+                .event(Done)
+                .without(|evidence, _| evidence.rows.events = None),
             RowState::Unknown,
             "could not be read",
         ),
         (
-            Story::empty().event(Done).without(|_, rules| rules.delta_writes = false),
+            Story::empty()
+                .event(Done)
+                .without(|_, rules| rules.delta_writes = false),
             RowState::Disabled,
             "ENABLE_DELTA_WRITES=false",
         ),
@@ -407,14 +555,20 @@ fn an_event_that_only_its_row_tells_names_its_attachments_without_ids() {
     let life = Story::empty().event_row().completed_row().life();
     assert_eq!((life.received.len(), life.claim_number.as_deref()), (0, Some("C1")));
     let attachments = life.attachments.iter();
-    let attachments: Vec<_> = attachments.map(|it| (it.media_id, it.attachment_url.as_deref(), it.state)).collect();
+    let attachments: Vec<_> = attachments
+        .map(|it| (it.media_id, it.attachment_url.as_deref(), it.state))
+        .collect();
     let expected = [
         (
             Some(media_id()),
             Some("https://claimxperience.com/test.pdf"),
             AttachmentState::Completed,
         ),
-        (None, Some("https://claimxperience.com/other.pdf"), AttachmentState::Lost),
+        (
+            None,
+            Some("https://claimxperience.com/other.pdf"),
+            AttachmentState::Lost,
+        ),
     ];
     assert_eq!(attachments, expected);
     assert!(!life.is_in_order());
@@ -424,18 +578,31 @@ fn an_event_that_only_its_row_tells_names_its_attachments_without_ids() {
 fn a_dead_letter_of_the_whole_event_holds_all_of_its_attachments() {
     let problem = Problem::new(Category::Permanent, "a bug");
     let letter = |bytes: &[u8]| {
-        DeadLetter::of_payload(bytes, Some("t".to_owned()), &problem, "event-ingester", source(), at(20))
+        DeadLetter::of_payload(
+            bytes,
+            Some("t".to_owned()),
+            &problem,
+            "event-ingester",
+            source(),
+            at(20),
+        )
     };
     let life = Story::new().letter(&letter(br#"{"trace_id":"t"}"#), None).life();
     assert_eq!(life.attachments[0].state, AttachmentState::DeadLetter);
     let command = life.dead_letters[0].next.command.as_deref();
-    assert_eq!(command, Some("xact-pipeline dlq resolve 1:7"), "it would be rejected again");
+    assert_eq!(
+        command,
+        Some("xact-pipeline dlq resolve 1:7"),
+        "it would be rejected again"
+    );
     assert!(!life.is_in_order());
     // Once it is resolved, nothing holds the attachment.
     let life = Story::new().letter(&letter(b"x"), Some("resolved")).life();
     assert_eq!(life.attachments[0].state, AttachmentState::Lost);
 
-    let many: Vec<String> = (0..=MAX_ATTACHMENTS).map(|number| format!("https://h/{number}")).collect();
+    let many: Vec<String> = (0..=MAX_ATTACHMENTS)
+        .map(|number| format!("https://h/{number}"))
+        .collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     let life = Story::empty().event_of(&many, Done).life();
     assert_eq!((life.attachments.len(), life.notes.len()), (0, 1));
