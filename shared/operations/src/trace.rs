@@ -143,40 +143,51 @@ impl Search {
     async fn find(&mut self) -> Found {
         let trace_id = self.query.trace_id().map(str::to_owned);
         if let Some(trace_id) = &trace_id {
-            let evidence = self.begin(trace_id).await;
+            let mut evidence = self.begin(trace_id).await;
             if !evidence.is_empty() {
-                let kind = self.kind_of_trace_id();
-                return Found::Event(kind, Box::new(self.complete(evidence).await));
+                self.read_raw_elsewhere(&mut evidence).await;
+                return self.event(self.kind_of_trace_id(), evidence).await;
             }
         }
         let mut matches = self.matches().await;
         match matches.len() {
+            0 => {
+                // Neither a record of the event nor its row is left: records of its attachments may be.
+                let evidence = Evidence {
+                    trace_id: trace_id.unwrap_or_default(),
+                    ..Evidence::default()
+                };
+                if evidence.trace_id.is_empty() {
+                    return Found::Nothing;
+                }
+                self.event(self.kind_of_trace_id(), evidence).await
+            }
             1 => {
                 let (kind, found) = matches.remove(0);
                 let mut evidence = self.begin(&found.trace_id).await;
-                if !evidence.has_event() && found.found_in == self.raw_topic {
-                    let trace_id = found.trace_id;
-                    evidence.records = self.topics(move |topics| topics.raw_elsewhere(&trace_id)).await;
+                if found.found_in == self.raw_topic || kind == IdKind::MediaId {
+                    self.read_raw_elsewhere(&mut evidence).await;
                 }
-                Found::Event(kind, Box::new(self.complete(evidence).await))
+                self.event(kind, evidence).await
             }
-            0 => match trace_id {
-                // Neither a record of the event nor its row is left: records of its attachments may be.
-                Some(trace_id) => {
-                    let evidence = Evidence {
-                        trace_id,
-                        ..Evidence::default()
-                    };
-                    let evidence = self.complete(evidence).await;
-                    if evidence.is_empty() {
-                        Found::Nothing
-                    } else {
-                        Found::Event(self.kind_of_trace_id(), Box::new(evidence))
-                    }
-                }
-                None => Found::Nothing,
-            },
             _ => Found::Several(matches),
+        }
+    }
+
+    async fn event(&mut self, kind: IdKind, evidence: Evidence) -> Found {
+        let evidence = self.complete(evidence).await;
+        if evidence.is_empty() {
+            return Found::Nothing;
+        }
+        Found::Event(kind, Box::new(evidence))
+    }
+
+    /// Reads the other partitions of the raw topic, unless the event was found in its own.
+    async fn read_raw_elsewhere(&mut self, evidence: &mut Evidence) {
+        if !evidence.has_event() {
+            let trace_id = evidence.trace_id.clone();
+            let records = self.topics(move |topics| topics.raw_elsewhere(&trace_id)).await;
+            evidence.records.extend(records);
         }
     }
 

@@ -146,9 +146,6 @@ pub struct SearchedPartition {
     /// Whether reading stopped before the end: enough was found, too much was read, or the broker stopped answering.
     #[serde(rename = "cut")]
     pub is_cut: bool,
-    /// Whether it is the partition of the event's trace id.
-    #[serde(skip)]
-    pub(super) is_of_key: bool,
 }
 
 impl SearchedPartition {
@@ -163,7 +160,6 @@ impl SearchedPartition {
             bytes: 0,
             first_at: None,
             is_cut: false,
-            is_of_key: false,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Reads what the topics hold of an event, within limits.
 //!
-//! All messages of an event have its trace id as their key, so one partition of each topic is read. Of a partition that holds
+//! All messages of an event have its trace id as their key, so one partition of each topic is read. The raw topic is written by
+//! others, whose clients may choose partitions otherwise: if the event is not in its partition, the others are read too. Of a partition that holds
 //! more records than the limit, only the newest are read, or, once the record of the event is known, those since it was
 //! written. A topic that cannot be read is noted, and the others are read.
 
@@ -97,7 +98,7 @@ impl TopicSearch {
         self.raw_in(trace_id, Partitions::Of(trace_id))
     }
 
-    /// Returns those in the other partitions: a source may use other keys.
+    /// Returns those in the other partitions: a source may use another key, or another partitioner.
     pub(super) fn raw_elsewhere(&mut self, trace_id: &str) -> Vec<FoundRecord> {
         self.raw_in(trace_id, Partitions::Without(trace_id))
     }
@@ -172,11 +173,10 @@ impl TopicSearch {
         );
     }
 
-    /// Returns whether all topics were read, of each partition that may hold records of the event those since `from`, or all.
+    /// Returns whether all topics were read, of each partition the records since `from`, or all of them.
     pub(super) fn is_complete(&self, from: Option<Timestamp>) -> bool {
         let from = from.map(before);
-        let mut of_key = self.searched.iter().filter(|partition| partition.is_of_key);
-        self.unread.is_empty() && of_key.all(|partition| partition.covers(from))
+        self.unread.is_empty() && self.searched.iter().all(|partition| partition.covers(from))
     }
 
     fn read(
@@ -232,11 +232,7 @@ impl TopicSearch {
             };
             reader.begin_at(*partition, from);
             if is_chosen {
-                let searched = SearchedPartition {
-                    is_of_key: matches!(partitions, Partitions::Of(_)),
-                    ..SearchedPartition::new(topic, *partition, *span, from)
-                };
-                read.insert(*partition, searched);
+                read.insert(*partition, SearchedPartition::new(topic, *partition, *span, from));
             }
         }
         let (mut bytes, mut is_cut) = (0, false);

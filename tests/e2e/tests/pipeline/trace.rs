@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::one_lake;
 use xact_testkit::events::event;
 use xact_testkit::secrets::SIGNED;
-use xact_testkit::{Fleet, Kafka, Result, assert_contains, ids};
+use xact_testkit::{Fleet, Kafka, Result, assert_contains, ids, kcat};
 
 /// Exit code of a search that finds nothing.
 const NOT_FOUND: i32 = 3;
@@ -32,14 +32,20 @@ fn url(trace_id: &str, kind: &str) -> String {
     format!("https://claimxperience.com/{kind}/2000/{trace_id}/a.pdf?{SIGNED}")
 }
 
-/// Sends an event of one attachment that the sample server treats so.
+/// Sends an event of one attachment that the sample server treats so, to the partition of its trace id, as Java clients do.
 fn send(fleet: &Fleet, trace_id: &str, kind: &str) -> Result<()> {
     let event = event(trace_id, &json!([url(trace_id, kind)]));
     let mut event: Value = serde_json::from_slice(&event).unwrap();
     event["payload"] = json!({
         "assignmentId": format!("A-{trace_id}"), "adm": {"coverageLoss": {"claimNumber": CLAIM}},
     });
-    fleet.send("raw", trace_id, event.to_string().as_bytes())
+    let args = ["-K", "\t", "-X", "partitioner=murmur2_random"];
+    kcat::produce_with(
+        &fleet.broker,
+        &fleet.topic("raw"),
+        &args,
+        format!("{trace_id}\t{event}\n").as_bytes(),
+    )
 }
 
 /// Traces the event until its attachment is in this state.
@@ -179,6 +185,32 @@ fn an_event_is_found_by_each_id_whatever_came_of_it() -> Result<()> {
             .iter()
             .any(|topic| topic["from"].as_i64() > topic["low"].as_i64()),
         "{limited:?}"
+    );
+
+    // A source may choose the partition otherwise: the raw topic is then read as a whole.
+    let key = "elsewhere";
+    let (answer, code) = trace(&fleet, &[key])?;
+    assert_eq!(code, Some(NOT_FOUND), "{answer}");
+    let other = (answer["searched"]["topics"][0]["partition"].as_u64().unwrap() + 1) % 6;
+    let elsewhere = event(key, &json!([url(key, "ok")]));
+    let args = ["-p", &other.to_string()];
+    kcat::produce_with(
+        &fleet.broker,
+        &fleet.topic("raw"),
+        &args,
+        &[&elsewhere[..], b"\n"].concat(),
+    )?;
+    let (answer, code) = trace(&fleet, &[key])?;
+    assert_eq!(
+        (code, &answer["event"]["received"][0]["partition"]),
+        (Some(0), &json!(other)),
+        "{answer}"
+    );
+    let elsewhere = wait_state(&fleet, key, "completed")?;
+    assert_eq!(
+        elsewhere["event"]["received"][0]["partition"],
+        json!(other),
+        "{elsewhere}"
     );
 
     // By each kind of id.
