@@ -19,6 +19,9 @@ use xact_operations::trace::{
     trace,
 };
 
+/// Maximum number of attachments in the text answer.
+const MAX_ATTACHMENTS: usize = 20;
+
 /// Which event.
 ///
 /// ID is a trace id, media id, assignment id, claim number, blob path, or attachment URL, as the event has it or redacted.
@@ -146,8 +149,21 @@ fn event_text(event: &EventLife, kind: &str) -> String {
         line("note", note);
     }
     let count = event.attachments.len();
-    for (attachment, number) in event.attachments.iter().zip(1..) {
+    let mut attachments: Vec<_> = event.attachments.iter().zip(1..).collect();
+    // What was asked for comes first, then what needs attention.
+    attachments.sort_by_key(|(attachment, _)| {
+        let is_well = matches!(
+            attachment.state,
+            AttachmentState::Completed | AttachmentState::InProgress
+        );
+        (!attachment.asked_for, is_well)
+    });
+    for (attachment, number) in attachments.iter().take(MAX_ATTACHMENTS) {
         text.push_str(&attachment_text(attachment, &format!("attachment {number} of {count}")));
+    }
+    if count > MAX_ATTACHMENTS {
+        let more = count - MAX_ATTACHMENTS;
+        let _ = writeln!(text, "\nand {more} more attachments; use --json for all");
     }
     for letter in &event.dead_letters {
         text.push_str(&attachment_text(letter, "message"));

@@ -140,6 +140,12 @@ pub struct SearchedPartition {
     pub records: u64,
     /// Bytes of their keys and values.
     pub bytes: u64,
+    /// Records before this time were left out.
+    #[serde(with = "time::optional")]
+    pub since: Option<Timestamp>,
+    /// Whether `from` is the first offset since that time.
+    #[serde(skip)]
+    pub(super) begins_at_since: bool,
     /// Time of the first record that was read.
     #[serde(with = "time::optional")]
     pub first_at: Option<Timestamp>,
@@ -158,6 +164,8 @@ impl SearchedPartition {
             to: span.high,
             records: 0,
             bytes: 0,
+            since: None,
+            begins_at_since: false,
             first_at: None,
             is_cut: false,
         }
@@ -183,8 +191,13 @@ impl SearchedPartition {
 
     /// Returns whether all of its records were read, or all since a time.
     pub(super) fn covers(&self, from: Option<Timestamp>) -> bool {
+        // Of a time that is later, earlier records were left out.
+        let is_since_later = |since| from.is_none_or(|from| since > from);
+        if self.is_cut || self.since.is_some_and(is_since_later) {
+            return false;
+        }
         let has_begun = || from.zip(self.first_at).is_some_and(|(from, first)| first <= from);
-        !self.is_cut && (self.from <= self.low || has_begun())
+        self.from <= self.low || self.begins_at_since || has_begun()
     }
 }
 
@@ -226,15 +239,28 @@ mod tests {
             is_cut,
             ..SearchedPartition::new("t", 0, Span { low: 10, high: 20 }, from)
         };
-        for (searched, since, expected) in [
+        let since = |second, partition| SearchedPartition {
+            since: at(second),
+            ..partition
+        };
+        let begins = |partition| SearchedPartition {
+            begins_at_since: true,
+            ..partition
+        };
+        for (searched, from, expected) in [
             (partition(10, None, false), None, true),
             (partition(10, None, true), None, false),
             (partition(15, at(50), false), None, false),
             (partition(15, at(50), false), at(50), true),
             (partition(15, at(50), false), at(49), false),
             (partition(20, None, false), at(49), false),
+            (begins(since(49, partition(20, None, false))), at(49), true),
+            (begins(since(50, partition(15, at(50), false))), at(49), false),
+            (since(50, partition(10, at(1), false)), at(49), false),
+            (since(50, partition(10, at(1), false)), None, false),
+            (since(49, partition(10, at(1), false)), at(49), true),
         ] {
-            assert_eq!(searched.covers(since), expected, "{searched:?} {since:?}");
+            assert_eq!(searched.covers(from), expected, "{searched:?} {from:?}");
         }
     }
 }

@@ -68,7 +68,7 @@ pub(super) fn decide(known: &Known<'_>, around: &Around<'_>) -> (AttachmentState
     }
     let has_failed = !known.failed.is_empty() || results().any(|status| status == Status::FailedPermanent);
     if has_failed && !is_uploaded {
-        return (AttachmentState::Failed, after_failure(letters().last(), around));
+        return (AttachmentState::Failed, after_failure(letters().next_back(), around));
     }
     if let Some(entry) = known.dead_event {
         return (AttachmentState::DeadLetter, settle(entry));
@@ -77,7 +77,7 @@ pub(super) fn decide(known: &Known<'_>, around: &Around<'_>) -> (AttachmentState
         return (AttachmentState::InProgress, next);
     }
     if letters().any(|entry| entry.summary.state == EntryState::Resolved) {
-        return (AttachmentState::Failed, after_failure(letters().last(), around));
+        return (AttachmentState::Failed, after_failure(letters().next_back(), around));
     }
     if !around.has_all_records || !around.has_all_rows {
         let text = "unknown: nothing tells where it is, and not everything could be read. See what was searched; \

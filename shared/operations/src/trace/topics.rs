@@ -218,22 +218,26 @@ impl TopicSearch {
                 Partitions::Of(key) => partition_of(key.as_bytes(), spans.len()) == Some(*partition),
                 Partitions::Without(key) => partition_of(key.as_bytes(), spans.len()) != Some(*partition),
             };
-            let from = if is_chosen {
-                first_offset(*span, self.max_records, || match since {
-                    None => Ok(None),
-                    Some(since) => {
-                        let offsets = GroupOffsets::new(cluster, GROUP)?;
-                        let found = offsets.at_time(&[(topic.to_owned(), *partition)], since)?;
-                        Ok(Some(found.first().copied().flatten().unwrap_or(span.high)))
-                    }
-                })?
-            } else {
-                span.high
-            };
-            reader.begin_at(*partition, from);
-            if is_chosen {
-                read.insert(*partition, SearchedPartition::new(topic, *partition, *span, from));
+            if !is_chosen {
+                reader.begin_at(*partition, span.high);
+                continue;
             }
+            let (from, begins_at_since) = first_offset(*span, self.max_records, || {
+                let Some(since) = since else {
+                    return Ok(None);
+                };
+                let offsets = GroupOffsets::new(cluster, GROUP)?;
+                let found = offsets.at_time(&[(topic.to_owned(), *partition)], since)?;
+                // Nothing was written since.
+                Ok(Some(found.first().copied().flatten().unwrap_or(span.high)))
+            })?;
+            reader.begin_at(*partition, from);
+            let searched = SearchedPartition {
+                since,
+                begins_at_since,
+                ..SearchedPartition::new(topic, *partition, *span, from)
+            };
+            read.insert(*partition, searched);
         }
         let (mut bytes, mut is_cut) = (0, false);
         let result = reader.read(|record| {
@@ -263,20 +267,22 @@ fn before(at: Timestamp) -> Timestamp {
     at.checked_sub(CLOCK_TOLERANCE).unwrap_or(Timestamp::MIN)
 }
 
-/// Returns the first offset to read: the first of a partition that has no more records than the limit, else that of the time,
-/// if it is known, or of the newest records.
+/// Returns the first offset to read, and whether it is that of the time: the first offset of a partition that has no more
+/// records than the limit, else that of the time, if it is known, or of the newest records.
 fn first_offset(
     span: Span,
     max_records: u64,
     at_time: impl FnOnce() -> Result<Option<i64>, AdminError>,
-) -> Result<i64, AdminError> {
+) -> Result<(i64, bool), AdminError> {
     let limit = i64::try_from(max_records).unwrap_or(i64::MAX);
     let newest = span.high.saturating_sub(limit).max(span.low);
     if newest == span.low {
-        return Ok(span.low);
+        return Ok((span.low, false));
     }
-    let since = at_time()?.unwrap_or(newest);
-    Ok(since.max(newest).min(span.high))
+    Ok(match at_time()? {
+        Some(since) if since >= newest => (since.min(span.high), true),
+        _ => (newest, false),
+    })
 }
 
 /// Returns whether a record may be of an event, without decoding it. JSON may write any character as an escape.
@@ -296,13 +302,13 @@ mod tests {
         let span = Span { low: 100, high: 200 };
         let from = |max, at| first_offset(span, max, || Ok(at)).unwrap();
         for (max, at_time, expected) in [
-            (1000, Some(150), 100),
-            (100, None, 100),
-            (10, None, 190),
-            (50, Some(120), 150),
-            (50, Some(180), 180),
-            (50, Some(900), 200),
-            (0, None, 200),
+            (1000, Some(150), (100, false)),
+            (100, None, (100, false)),
+            (10, None, (190, false)),
+            (50, Some(120), (150, false)),
+            (50, Some(180), (180, true)),
+            (50, Some(900), (200, true)),
+            (1, None, (199, false)),
         ] {
             assert_eq!(from(max, at_time), expected, "{max} {at_time:?}");
         }

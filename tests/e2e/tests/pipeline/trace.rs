@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::one_lake;
 use xact_testkit::events::event;
+use xact_testkit::one_lake::WORKSPACE;
 use xact_testkit::secrets::SIGNED;
 use xact_testkit::{Fleet, Kafka, Result, assert_contains, ids, kcat};
 
@@ -359,7 +360,34 @@ fn the_answer_states_what_one_lake_bills_for_it() -> Result<()> {
         let searched = &answer["searched"];
         assert_eq!(searched["requests"], bill["total"]["requests"], "{arguments:?}: {bill}");
         assert_eq!(searched["cu_seconds"], bill["total"]["cu_seconds"], "{arguments:?}");
-        println!("{arguments:?}: {searched}");
     }
+
+    // More events than a list has.
+    let others = (0..60).map(|number| format!("billed-{number}"));
+    fleet.send_all(
+        "raw",
+        others.map(|trace_id| (trace_id.clone(), event(&trace_id, &json!([])))),
+    )?;
+    let (list, code) = trace(&fleet, &["A1"])?;
+    assert_eq!(
+        (code, &list["outcome"], &list["more_matches"]),
+        (Some(0), &json!("list"), &json!(true)),
+        "{list}"
+    );
+    assert_eq!(list["matches"].as_array().map(Vec::len), Some(50), "{list}");
+
+    // A lake that refuses: the topics tell what they know.
+    lake.admin("POST", "closed", &json!({"workspace": WORKSPACE}).to_string())?;
+    let (answer, code) = trace(&fleet, &["billed"])?;
+    assert_eq!(
+        (code, &answer["event"]["row"]["state"]),
+        (Some(1), &json!("unknown")),
+        "{answer}"
+    );
+    assert_contains(next(&answer), &["for the event-ingester stage"]);
+    assert_contains(
+        &answer["unread"].to_string(),
+        &["table xact_events", "table xact_attachments_failed"],
+    );
     Ok(())
 }
