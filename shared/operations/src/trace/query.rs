@@ -137,8 +137,8 @@ fn guess(text: &str) -> Vec<IdKind> {
 
 #[cfg(test)]
 mod tests {
+    use super::IdKind::{AssignmentId, BlobPath, ClaimNumber, MediaId, TraceId, Url};
     use super::*;
-    use IdKind::{AssignmentId, BlobPath, ClaimNumber, MediaId, TraceId, Url};
 
     const FILES: &str = "abfss://w@host/item/Files/xact";
 

@@ -1,12 +1,12 @@
 //! Tests of the life that records and rows tell.
 
 use serde_json::json;
-use xact_config::{Environment, Settings};
 
 use super::super::life::RowPlace;
 use super::super::row::{AttachmentRowFound, FailedRowFound};
 use super::*;
 use crate::dead_letters::FoundEntries;
+use xact_config::{Environment, Settings};
 use xact_contracts::category::Category;
 use xact_contracts::messages::{CachedDownload, DeadLetter, DownloadResult, DownloadTask, Problem, encode, metadata};
 use xact_contracts::topology::TopicRole;
