@@ -13,6 +13,9 @@ use xact_contracts::redaction::redact_text;
 use xact_contracts::time;
 use xact_kafka::admin::{Span, TopicRecord};
 
+/// Most events in a list.
+pub const MAX_MATCHES: usize = 50;
+
 /// The answer of [`trace`](super::trace).
 #[derive(Debug, Serialize)]
 pub struct Trace {

@@ -1,44 +1,27 @@
 //! Makes the life of an event of the records and rows that were found. Pure: no clock, no I/O.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
-use jiff::civil::Date;
 use uuid::Uuid;
 
 use super::claim::claim_number;
+use super::drafts::{Draft, drafts};
+use super::evidence::Evidence;
 use super::life::{
     AttachmentLife, AttachmentState, EventLife, EventRowLife, Next, RowState, Step, StepKind, TraceLink,
 };
 use super::links;
 use super::next::{Around, Known, decide, reconcile, waits};
 use super::query::{IdKind, Query};
-use super::record::{Content, FoundRecord, Positions};
-use super::row::EventRowFound;
+use super::record::{Content, FoundRecord};
 use super::steps::{self, Placed};
-use super::tables::Rows;
 use crate::dead_letters::{EntryState, FoundEntry};
-use crate::reconcile::split_attachments;
-use xact_contracts::messages::{Event, MAX_ATTACHMENTS, Message, SourceRecord};
-use xact_contracts::redaction::{redact_text, redact_url};
+use xact_contracts::redaction::redact_text;
 use xact_contracts::topology::Stage;
 use xact_contracts::{ids, time};
 use xact_lake::Location;
 
 /// Most distributed traces that are linked.
 const MAX_TRACES: usize = 5;
-
-/// What was found of one event.
-#[derive(Default)]
-pub(super) struct Evidence {
-    pub(super) trace_id: String,
-    pub(super) records: Vec<FoundRecord>,
-    /// `None`: they could not be read.
-    pub(super) positions: Option<Positions>,
-    pub(super) rows: Rows,
-    /// Whether all topics were read, as far as they may hold records of the event.
-    pub(super) has_all_records: bool,
-}
 
 /// What the settings say.
 pub(super) struct Rules {
@@ -47,92 +30,6 @@ pub(super) struct Rules {
     pub(super) delta_writes: bool,
     pub(super) files: Option<Location>,
     pub(super) trace_url_template: Option<String>,
-}
-
-impl Evidence {
-    /// Returns whether nothing was found.
-    pub(super) fn is_empty(&self) -> bool {
-        let Rows {
-            events,
-            attachments,
-            failed,
-        } = &self.rows;
-        self.records.is_empty()
-            && events.iter().flatten().next().is_none()
-            && attachments.iter().flatten().next().is_none()
-            && failed.iter().flatten().next().is_none()
-    }
-
-    /// Returns the events on the raw topic with their records, in the order of their records.
-    fn events(&self) -> impl Iterator<Item = (&SourceRecord, &Event)> {
-        self.records.iter().filter_map(|record| match &record.content {
-            Content::Event(event) => Some((&record.source, event.as_ref())),
-            _ => None,
-        })
-    }
-
-    fn event_row(&self) -> Option<&EventRowFound> {
-        self.rows.events.iter().flatten().next()
-    }
-
-    /// Returns the time that decides the date of all rows, and whether it is only that of the record.
-    pub(super) fn event_time(&self) -> Option<(Timestamp, bool)> {
-        if let Some(row) = self.event_row() {
-            return Some((row.event_timestamp, false));
-        }
-        let own = self.events().find_map(|(_, event)| event.timestamp);
-        let of_task = || {
-            self.records.iter().find_map(|record| match &record.content {
-                Content::Task(task) | Content::Retry(task) => Some(task.original_timestamp),
-                Content::Cached(cached) => Some(cached.original_timestamp),
-                Content::Result(result) => Some(result.original_timestamp),
-                _ => None,
-            })
-        };
-        let of_record = || self.events().find_map(|(source, _)| source.timestamp);
-        match own.or_else(of_task) {
-            Some(at) => Some((at, false)),
-            None => of_record().map(|at| (at, true)),
-        }
-    }
-
-    /// Returns the date of the rows that were found.
-    pub(super) fn row_date(&self) -> Option<Date> {
-        let Rows {
-            events,
-            attachments,
-            failed,
-        } = &self.rows;
-        let places = events.iter().flatten().map(|row| &row.place);
-        let places = places.chain(attachments.iter().flatten().map(|row| &row.place));
-        let mut places = places.chain(failed.iter().flatten().map(|row| &row.place));
-        places.next().map(|place| place.event_date)
-    }
-
-    /// Returns the ids of the attachments that records name.
-    pub(super) fn media_ids(&self) -> BTreeSet<Uuid> {
-        let named = self.events().flat_map(|(_, event)| {
-            let urls = event.attachments.iter().take(MAX_ATTACHMENTS);
-            urls.map(|url| ids::media_id(&event.trace_id, url))
-        });
-        named
-            .chain(self.records.iter().filter_map(|record| record.content.media_id()))
-            .collect()
-    }
-
-    /// Returns whether the ids of all attachments are known: the event itself was read.
-    pub(super) fn has_event(&self) -> bool {
-        self.events().next().is_some()
-    }
-}
-
-/// An attachment whose records and rows are gathered.
-#[derive(Default)]
-struct Draft {
-    media_id: Option<Uuid>,
-    url: Option<String>,
-    /// The records of the raw topic that name it.
-    events: Vec<SourceRecord>,
 }
 
 /// Returns the life of an event; `None` if nothing was found.
@@ -209,83 +106,6 @@ fn entries(evidence: &Evidence) -> impl Iterator<Item = (&FoundRecord, &FoundEnt
         Content::DeadLetter(entry) => Some((record, entry.as_ref())),
         _ => None,
     })
-}
-
-/// Returns the attachments that the event, its row, its records or rows name.
-fn drafts(evidence: &Evidence, notes: &mut Vec<String>) -> Vec<Draft> {
-    let mut drafts: Vec<Draft> = Vec::new();
-    for (source, event) in evidence.events() {
-        let count = event.attachments.len();
-        if count > MAX_ATTACHMENTS {
-            notes.push(format!(
-                "the event names {count} attachments, and at most {MAX_ATTACHMENTS} are accepted: it was rejected as a whole"
-            ));
-            continue;
-        }
-        for url in &event.attachments {
-            let media_id = ids::media_id(&event.trace_id, url);
-            let draft = draft(&mut drafts, media_id, || redact_url(url));
-            draft.events.push(source.clone());
-        }
-    }
-    for record in &evidence.records {
-        let Some(media_id) = record.content.media_id() else {
-            continue;
-        };
-        draft(&mut drafts, media_id, || match &record.content {
-            Content::Task(task) | Content::Retry(task) => redact_url(&task.attachment_url),
-            Content::Cached(cached) => redact_url(&cached.attachment_url),
-            Content::Result(result) => redact_url(&result.attachment_url),
-            Content::DeadLetter(entry) => entry.summary.attachment_url.clone().unwrap_or_default(),
-            Content::Event(_) => String::new(),
-        });
-    }
-    let completed = evidence.rows.attachments.iter().flatten();
-    let completed = completed.filter_map(|row| Some((row.media_id?, &row.attachment_url)));
-    let failed = evidence.rows.failed.iter().flatten();
-    let failed = failed.filter_map(|row| Some((row.media_id?, &row.attachment_url)));
-    for (media_id, url) in completed.chain(failed) {
-        draft(&mut drafts, media_id, || redact_url(url));
-    }
-    if let Some(row) = evidence.event_row().filter(|_| !evidence.has_event()) {
-        add_of_row(row, &mut drafts);
-    }
-    drafts
-}
-
-/// Returns the attachment of this id, which is added if it is new.
-fn draft(drafts: &mut Vec<Draft>, media_id: Uuid, url: impl FnOnce() -> String) -> &mut Draft {
-    let known = drafts.iter().position(|draft| draft.media_id == Some(media_id));
-    let index = known.unwrap_or_else(|| {
-        drafts.push(Draft {
-            media_id: Some(media_id),
-            url: Some(url()).filter(|url| !url.is_empty()),
-            events: Vec::new(),
-        });
-        drafts.len() - 1
-    });
-    &mut drafts[index]
-}
-
-/// Adds the attachments that only the row of the event names. It has no signatures, so no ids: each URL is that of one known
-/// attachment, or of one that is nowhere.
-fn add_of_row(row: &EventRowFound, drafts: &mut Vec<Draft>) {
-    let event = Event::decode(row.raw_json.as_bytes()).ok();
-    let mut known: Vec<String> = drafts.iter().filter_map(|draft| draft.url.clone()).collect();
-    for url in split_attachments(&row.attachments, event.as_ref())
-        .into_iter()
-        .take(MAX_ATTACHMENTS)
-    {
-        match known.iter().position(|known| *known == url) {
-            Some(index) => {
-                known.swap_remove(index);
-            }
-            None => drafts.push(Draft {
-                url: Some(url),
-                ..Draft::default()
-            }),
-        }
-    }
 }
 
 fn attachment(

@@ -7,20 +7,19 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use jiff::civil::Date;
-use jiff::{Timestamp, ToSpan};
 use uuid::Uuid;
 
 use super::answer::{Match, SearchedBy, SearchedTable};
+use super::dates::Dates;
 use super::query::{IdKind, Query};
+use super::reading::{configured, find, noted, noted_as, noted_scan, scan, scan_columns};
 use super::row::{AttachmentRowFound, EventRowFound, FailedRowFound};
 use crate::columns::{instant, text};
-use crate::error::OperationError;
 use crate::onelake_cost::OneLakeCost;
 use xact_config::Settings;
 use xact_contracts::onelake_billing::Bill;
 use xact_lake::arrow::array::RecordBatch;
-use xact_lake::{AttachmentRow, EventRow, FailedRow, FoundRows, Table, TableRow};
-use xact_table_sink::{Configured, WINDOW_DAYS, table};
+use xact_lake::{AttachmentRow, EventRow, FailedRow, Table, TableRow};
 
 /// The columns of a failed row.
 const FAILED_COLUMNS: [&str; 11] = [
@@ -59,29 +58,6 @@ const EVENT_COLUMNS: [&str; 8] = [
     "attachments",
     "raw_json",
 ];
-
-/// Which dates of a table are searched.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Dates {
-    /// The newest ones that the table has, this number.
-    Newest(usize),
-    /// Those from this date on.
-    Since(Date),
-    /// This one.
-    Only(Date),
-}
-
-impl Dates {
-    /// Returns the chosen dates of those that a table has, newest first.
-    fn of<'a>(self, dates: impl DoubleEndedIterator<Item = &'a Date>) -> Vec<Date> {
-        let newest_first = dates.rev().copied();
-        match self {
-            Self::Newest(count) => newest_first.take(count).collect(),
-            Self::Since(since) => newest_first.filter(|date| *date >= since).collect(),
-            Self::Only(only) => newest_first.filter(|date| *date == only).collect(),
-        }
-    }
-}
 
 /// The rows of an event. `None`: the table was not read.
 #[derive(Debug, Clone, Default)]
@@ -281,193 +257,9 @@ fn kind_of(query: &Query, assignment_id: &str, claim_number: &str, attachments: 
     (query.may_be(IdKind::Url) && !url.is_empty() && has_url()).then_some(IdKind::Url)
 }
 
-fn configured<R: Configured>(settings: &Settings, unread: &mut Vec<String>) -> Option<Table<R>> {
-    if !settings.delta_writes && R::path(settings).is_empty() {
-        return None;
-    }
-    match table(settings) {
-        Ok(table) => Some(table),
-        Err(error) => {
-            unread.push(format!("table {}: {error}", R::NAME));
-            None
-        }
-    }
-}
-
-async fn find<R: TableRow>(
-    table: &Table<R>,
-    ids: &HashSet<Arc<str>>,
-    known: &BTreeSet<Date>,
-    chosen: Dates,
-    columns: &[&str],
-) -> Result<Option<FoundRows>, OperationError> {
-    let Some(contents) = table.contents().await? else {
-        return Ok(None);
-    };
-    let dates = if known.is_empty() {
-        chosen.of(contents.dates.keys())
-    } else {
-        known
-            .iter()
-            .rev()
-            .copied()
-            .filter(|date| contents.dates.contains_key(date))
-            .collect()
-    };
-    Ok(table.find_rows(ids, &dates, columns).await?)
-}
-
-/// Reads the rows of one date that have this trace id.
-async fn scan<R: TableRow>(
-    table: &Table<R>,
-    trace_id: &str,
-    date: Date,
-    columns: &[&str],
-) -> Result<Option<FoundRows>, OperationError> {
-    let Some(contents) = table.contents().await? else {
-        return Ok(None);
-    };
-    let mut found = FoundRows {
-        version: contents.version,
-        dates: vec![date],
-        files: contents.dates.get(&date).map_or(0, |date| date.files),
-        batches: Vec::new(),
-    };
-    let visit = |batch: &RecordBatch| {
-        for row in (0..batch.num_rows()).filter(|row| text(batch, "trace_id", *row) == trace_id) {
-            found.batches.push(batch.slice(row, 1));
-        }
-    };
-    table.for_each_batch(columns, date, visit).await?;
-    Ok(Some(found))
-}
-
-/// Matches, and what was searched for them.
-type Scanned<T> = (Vec<T>, SearchedTable);
-
-/// Visits the rows of the chosen dates, until more than `limit` were found.
-async fn scan_columns<R: TableRow, T: Send>(
-    table: &Table<R>,
-    chosen: Dates,
-    columns: &[&str],
-    limit: usize,
-    visit: impl Fn(&RecordBatch, usize) -> Option<T> + Send + Sync,
-) -> Result<Scanned<T>, OperationError> {
-    let mut searched = SearchedTable {
-        table: R::NAME,
-        version: None,
-        by: SearchedBy::Scan,
-        dates: Vec::new(),
-        files: 0,
-    };
-    let mut found = Vec::new();
-    let Some(contents) = table.contents().await? else {
-        return Ok((found, searched));
-    };
-    searched.version = Some(contents.version);
-    for date in chosen.of(contents.dates.keys()) {
-        table
-            .for_each_batch(columns, date, |batch| {
-                let room = (limit + 1).saturating_sub(found.len());
-                found.extend((0..batch.num_rows()).filter_map(|row| visit(batch, row)).take(room));
-            })
-            .await?;
-        searched.dates.push(date);
-        searched.files += contents.dates.get(&date).map_or(0, |date| date.files);
-        if found.len() > limit {
-            break;
-        }
-    }
-    Ok((found, searched))
-}
-
-fn noted<R: TableRow>(
-    found: Result<Option<FoundRows>, OperationError>,
-    searched: &mut Vec<SearchedTable>,
-    unread: &mut Vec<String>,
-) -> Option<FoundRows> {
-    noted_as::<R>(found, SearchedBy::Key, searched, unread)
-}
-
-/// Notes what was searched, or why not. A table that does not exist has no rows.
-fn noted_as<R: TableRow>(
-    found: Result<Option<FoundRows>, OperationError>,
-    by: SearchedBy,
-    searched: &mut Vec<SearchedTable>,
-    unread: &mut Vec<String>,
-) -> Option<FoundRows> {
-    match found {
-        Ok(found) => {
-            let version = found.as_ref().map(|found| found.version);
-            let found = found.unwrap_or_default();
-            searched.push(SearchedTable {
-                table: R::NAME,
-                version,
-                by,
-                dates: found.dates.clone(),
-                files: found.files,
-            });
-            Some(found)
-        }
-        Err(error) => {
-            unread.push(format!("table {}: {error}", R::NAME));
-            None
-        }
-    }
-}
-
-fn noted_scan<R: TableRow, T>(
-    found: Result<Scanned<T>, OperationError>,
-    searched: &mut Vec<SearchedTable>,
-    unread: &mut Vec<String>,
-) -> Vec<T> {
-    match found {
-        Ok((found, what)) => {
-            searched.push(what);
-            found
-        }
-        Err(error) => {
-            unread.push(format!("table {}: {error}", R::NAME));
-            Vec::new()
-        }
-    }
-}
-
-/// Returns the dates on which the row of an event may be: that of its timestamp, or, if it has none, of a record of it, or an
-/// earlier one.
-pub(super) fn dates_of(at: Timestamp, is_undated: bool) -> BTreeSet<Date> {
-    let date = xact_contracts::time::utc_date(at);
-    if !is_undated {
-        return BTreeSet::from([date]);
-    }
-    let first = date.saturating_sub(WINDOW_DAYS.days());
-    first.series(1.day()).take_while(|day| *day <= date).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_newest_dates_come_first() {
-        let day = |day| Date::constant(2025, 1, day);
-        let dates = BTreeSet::from([day(1), day(3), day(9)]);
-        for (chosen, expected) in [
-            (Dates::Newest(2), vec![day(9), day(3)]),
-            (Dates::Since(day(2)), vec![day(9), day(3)]),
-            (Dates::Only(day(3)), vec![day(3)]),
-            (Dates::Only(day(4)), vec![]),
-        ] {
-            assert_eq!(chosen.of(dates.iter()), expected, "{chosen:?}");
-        }
-    }
-
-    #[test]
-    fn an_event_without_a_timestamp_may_have_the_date_of_an_earlier_record() {
-        let at = "2025-01-31T12:00:00Z".parse().unwrap();
-        assert_eq!(dates_of(at, false).len(), 1);
-        assert_eq!(dates_of(at, true).len(), 32);
-    }
 
     #[test]
     fn a_url_is_found_among_others_and_not_within_another() {

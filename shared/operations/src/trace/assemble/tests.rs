@@ -1,14 +1,20 @@
 //! Tests of the life that records and rows tell.
 
+use jiff::civil::Date;
 use serde_json::json;
 
 use super::super::life::RowPlace;
-use super::super::row::{AttachmentRowFound, FailedRowFound};
+use super::super::record::Positions;
+use super::super::row::{AttachmentRowFound, EventRowFound, FailedRowFound};
+use super::super::tables::Rows;
 use super::*;
 use crate::dead_letters::FoundEntries;
 use xact_config::{Environment, Settings};
 use xact_contracts::category::Category;
-use xact_contracts::messages::{CachedDownload, DeadLetter, DownloadResult, DownloadTask, Problem, encode, metadata};
+use xact_contracts::messages::{
+    CachedDownload, DeadLetter, DownloadResult, DownloadTask, Event, MAX_ATTACHMENTS, Message, Problem, SourceRecord,
+    encode, metadata,
+};
 use xact_contracts::topology::TopicRole;
 use xact_kafka::admin::TopicRecord;
 
