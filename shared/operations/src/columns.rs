@@ -22,6 +22,7 @@ pub fn number(batch: &RecordBatch, column: &str, row: usize) -> i32 {
     batch
         .column_by_name(column)
         .and_then(|column| column.as_primitive_opt::<Int32Type>())
+        .filter(|column| column.is_valid(row))
         .map_or(0, |column| column.value(row))
 }
 
@@ -31,6 +32,7 @@ pub fn size(batch: &RecordBatch, column: &str, row: usize) -> i64 {
     batch
         .column_by_name(column)
         .and_then(|column| column.as_primitive_opt::<Int64Type>())
+        .filter(|column| column.is_valid(row))
         .map_or(-1, |column| column.value(row))
 }
 
@@ -40,6 +42,32 @@ pub fn instant(batch: &RecordBatch, column: &str, row: usize) -> Timestamp {
     batch
         .column_by_name(column)
         .and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>())
+        .filter(|column| column.is_valid(row))
         .and_then(|column| Timestamp::from_microsecond(column.value(row)).ok())
         .map_or(Timestamp::UNIX_EPOCH, time::to_microseconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use xact_lake::arrow::array::{ArrayRef, Int32Array, Int64Array, TimestampMicrosecondArray};
+    use xact_lake::arrow::buffer::NullBuffer;
+
+    #[test]
+    fn a_null_is_read_as_the_default_whatever_is_stored_in_its_place() {
+        let null = || Some(NullBuffer::from(vec![false]));
+        let columns: [(&str, ArrayRef); 3] = [
+            ("number", Arc::new(Int32Array::new(vec![404].into(), null()))),
+            ("size", Arc::new(Int64Array::new(vec![404].into(), null()))),
+            (
+                "instant",
+                Arc::new(TimestampMicrosecondArray::new(vec![404].into(), null())),
+            ),
+        ];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        assert_eq!((number(&batch, "number", 0), size(&batch, "size", 0)), (0, -1));
+        assert_eq!(instant(&batch, "instant", 0), Timestamp::UNIX_EPOCH);
+    }
 }
