@@ -112,7 +112,7 @@ pub(crate) enum Command {
         #[arg(long, value_name = "N")]
         events: u64,
     },
-    /// Serve web pages about the pipeline on this machine: stages, dead letters, tables, settings
+    /// Serve web pages about the pipeline on this machine: stages, events, dead letters, tables, settings
     Console(Console),
     /// Check everything that the pipeline needs, one line each, with what to do where it failed
     Check(Check),

@@ -5,6 +5,7 @@
 
 mod chart;
 mod dead_letters;
+mod find;
 mod guard;
 mod layout;
 mod overview;
@@ -99,6 +100,7 @@ fn router(context: Context) -> Router {
     Router::new()
         .route("/", get(overview::page))
         .route("/overview", get(overview::part))
+        .route("/find", get(find::page))
         .route("/dead-letters", get(dead_letters::page))
         .route("/dead-letters/{id}", get(dead_letters::entry))
         .route("/tables", get(tables::page))

@@ -5,6 +5,7 @@
 
 pub(crate) mod confirm;
 pub(crate) mod progress;
+pub(crate) mod step;
 pub(crate) mod table;
 pub(crate) mod text;
 

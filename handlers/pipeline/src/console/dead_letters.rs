@@ -41,11 +41,7 @@ fn parse(pairs: &[(String, String)]) -> Result<ListQuery, PageError> {
         name => format!("--{name}={value}"),
     });
     let arguments = ["the filter".to_owned()].into_iter().chain(options);
-    let query = Query::try_parse_from(arguments).map_err(|error| {
-        let text = error.to_string();
-        let reason = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        PageError::new(StatusCode::BAD_REQUEST, layout::text(reason))
-    })?;
+    let query = Query::try_parse_from(arguments).map_err(PageError::of_arguments)?;
     Ok(ListQuery {
         limit: query.list.limit.min(LIMIT),
         ..query.list
@@ -190,13 +186,21 @@ fn list(entries: &[EntrySummary]) -> Markup {
                         td { (entry.state) }
                         td { (entry.failed_at.map_or_else(|| "–".to_owned(), time)) }
                         td { (text(entry.stage.as_deref().unwrap_or("–"))) }
-                        td.lines { (text(entry.trace_id.as_deref().unwrap_or("–"))) }
+                        td.lines { @match &entry.trace_id { Some(id) => (find(id)), None => "–" } }
                         td.lines { (reason(entry)) }
                     }
                 }
             }
         }
     }
+}
+
+/// Returns a link to the life of an event.
+fn find(trace_id: &str) -> Markup {
+    let query: String = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs([("as", "trace-id"), ("id", trace_id)])
+        .finish();
+    html! { a href={ "/find?" (query) } { (text(trace_id)) } }
 }
 
 /// `GET /dead-letters/PARTITION:OFFSET`.

@@ -10,8 +10,9 @@ use maud::{DOCTYPE, Markup, html};
 use crate::ui::text::visible;
 use xact_contracts::redaction::redact_text;
 
-const PAGES: [(&str, &str); 4] = [
+const PAGES: [(&str, &str); 5] = [
     ("/", "Overview"),
+    ("/find", "Find"),
     ("/dead-letters", "Dead letters"),
     ("/tables", "Tables"),
     ("/setup", "Setup"),
@@ -63,6 +64,13 @@ impl PageError {
     pub(super) fn new(status: StatusCode, text: impl Display) -> Self {
         let text = text.to_string();
         Self { status, text }
+    }
+
+    /// The query of the address is not what the command would accept.
+    pub(super) fn of_arguments(error: impl Display) -> Self {
+        let error = error.to_string();
+        let reason = error.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        Self::new(StatusCode::BAD_REQUEST, text(reason))
     }
 
     /// A service that the page needs refuses or does not answer.

@@ -32,11 +32,17 @@ fn every_page_shows_a_running_pipeline_in_a_browser_and_runs_nothing_hostile() -
     let dead = fleet.run(&["dlq", "list", "--trace-id", "unreadable", "--json"])?;
     let dead = dead.json_lines().remove(0);
     let entry = format!("/dead-letters/{}:{}", dead["partition"], dead["offset"]);
+    let find_hostile = format!("/find?id={}", HOSTILE.replace(' ', "+").replace('=', "%3D"));
     for (path, parts) in [
         (
             "/",
             &["event-ingester", "console.downloads.pending", "nothing waits"][..],
         ),
+        (
+            "/find?id=console-good",
+            &["Event console-good", "completed", "SHA-256", "console.events.raw"],
+        ),
+        (&find_hostile, &["dead letter", "dlq replay", "&lt;script&gt;alert(2)"]),
         ("/dead-letters", &["2 wait", "event-ingester", "By reason", "404"]),
         (&entry, &["would fail again", "&lt;script&gt;alert(2)"]),
         ("/tables", &["xact_events", "Rows", "xact_attachments_failed"]),
@@ -66,6 +72,10 @@ fn what_cannot_be_shown_is_a_page_that_says_what_to_do() -> Result<()> {
     let mut fleet = Fleet::new(kafka.bootstrap(), "console-bad", &[])?;
     let address = console(&mut fleet)?;
     for (path, status, part) in [
+        ("/find", 200, "<form"),
+        ("/find?id=console-nobody", 404, "nothing was found"),
+        ("/find?id=%3Cscript%3E&as=media-id", 400, "UUID"),
+        ("/find?id=a&date=yesterday", 400, "yesterday"),
         ("/nowhere", 404, "start at the overview"),
         ("/dead-letters/0:17", 404, "no dead letter at 0:17"),
         ("/dead-letters/%3Cscript%3E", 404, "PARTITION:OFFSET"),
