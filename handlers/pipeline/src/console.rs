@@ -4,6 +4,7 @@
 //! without a build step; the only script is htmx, which replaces a part of a page by what the server sends.
 
 mod chart;
+mod context;
 mod dead_letters;
 mod find;
 mod guard;
@@ -24,6 +25,7 @@ use axum::{Router, middleware};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use context::Context;
 use layout::PageError;
 use positions::Positions;
 use xact_config::{Environment, Settings};
@@ -42,16 +44,6 @@ pub(crate) enum ConsoleError {
     /// The address cannot be opened.
     #[error("{0} cannot be opened: {1}; choose another one with --listen")]
     Port(SocketAddr, std::io::Error),
-}
-
-/// What the pages need.
-#[derive(Clone)]
-struct Context {
-    settings: Arc<Settings>,
-    /// Every variable with its value, secrets hidden.
-    variables: Arc<Vec<(&'static str, String)>>,
-    positions: Arc<Positions>,
-    address: SocketAddr,
 }
 
 /// The console on an open port.

@@ -17,6 +17,8 @@ static EVENT_NAMESPACE: LazyLock<Uuid> =
     LazyLock::new(|| Uuid::new_v5(&Uuid::NAMESPACE_URL, b"http://nsmkdvPipe/event_id"));
 static MEDIA_NAMESPACE: LazyLock<Uuid> =
     LazyLock::new(|| Uuid::new_v5(&Uuid::NAMESPACE_URL, b"http://nsmkdvPipe/media_id"));
+static TRACE_NAMESPACE: LazyLock<Uuid> =
+    LazyLock::new(|| Uuid::new_v5(&Uuid::NAMESPACE_URL, b"http://nsmkdvPipe/trace"));
 static RECONCILIATION_NAMESPACE: LazyLock<Uuid> =
     LazyLock::new(|| Uuid::new_v5(&Uuid::NAMESPACE_URL, b"http://nsmkdvPipe/reconciliation_id"));
 
@@ -24,6 +26,13 @@ static RECONCILIATION_NAMESPACE: LazyLock<Uuid> =
 #[must_use]
 pub fn event_id(trace_id: &str) -> Uuid {
     Uuid::new_v5(&EVENT_NAMESPACE, trace_id.as_bytes())
+}
+
+/// Returns the id of the distributed trace of a record whose source began none: both stages that read it, and each
+/// redelivery, continue the same trace.
+#[must_use]
+pub fn trace_of_record(topic: &str, partition: i32, offset: i64) -> u128 {
+    Uuid::new_v5(&TRACE_NAMESPACE, format!("{topic}/{partition}/{offset}").as_bytes()).as_u128()
 }
 
 /// Returns the id of one attachment of an event: the key of `xact_attachments`.

@@ -26,5 +26,5 @@ pub use connection::{Connection, HealthReporter, Permission, TopicAuthorization}
 pub use connection_error::{ConnectionError, is_authorization_error};
 pub use producer::{DeliveryStoppedError, Outgoing, Producer, ProducerError};
 pub use read_errors::ReadErrors;
-pub use record::{Record, trace_of_headers};
+pub use record::{Record, trace_of_headers, trace_of_record};
 pub use wake::Wake;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use rdkafka::Message as _;
 use rdkafka::message::{BorrowedMessage, Headers};
 
+use xact_contracts::ids;
 use xact_contracts::messages::SourceRecord;
 use xact_telemetry::trace_context::TraceContext;
 
@@ -33,11 +34,18 @@ pub(crate) const TRACEPARENT: &str = "traceparent";
 /// Header with the W3C trace state.
 pub(crate) const TRACESTATE: &str = "tracestate";
 
-/// Reads the trace from a record's headers, which `header` looks up by name. Without valid headers, a new trace begins.
-pub fn trace_of_headers<'a>(header: impl Fn(&str) -> Option<&'a str>) -> TraceContext {
-    header(TRACEPARENT)
-        .and_then(|parent| TraceContext::parse(parent, header(TRACESTATE)))
-        .unwrap_or_default()
+/// Reads the trace from a record's headers, which `header` looks up by name; `None` without valid headers.
+pub fn trace_of_headers<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Option<TraceContext> {
+    TraceContext::parse(header(TRACEPARENT)?, header(TRACESTATE))
+}
+
+/// Returns the trace that begins with a record: always the same one.
+#[must_use]
+pub fn trace_of_record(topic: &str, partition: i32, offset: i64) -> TraceContext {
+    let id = ids::trace_of_record(topic, partition, offset);
+    #[expect(clippy::cast_possible_truncation, reason = "any part of it is an id")]
+    let span = id as u64;
+    TraceContext::of_span(id, span)
 }
 
 /// Returns the broker's or the producer's timestamp.
@@ -52,14 +60,15 @@ impl Record {
             let header = message.headers()?.iter().find(|header| header.key == name)?;
             std::str::from_utf8(header.value?).ok()
         };
+        let (partition, offset) = (message.partition(), message.offset());
         Self {
+            trace: trace_of_headers(header).unwrap_or_else(|| trace_of_record(&topic, partition, offset)),
             topic,
-            partition: message.partition(),
-            offset: message.offset(),
+            partition,
+            offset,
             timestamp: written_at(message),
             payload: message.payload().unwrap_or_default().to_vec(),
             key: message.key().and_then(|key| String::from_utf8(key.to_vec()).ok()),
-            trace: trace_of_headers(header),
         }
     }
 

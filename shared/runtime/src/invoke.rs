@@ -8,7 +8,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use xact_kafka::{Record, trace_of_headers};
+use xact_kafka::{Record, trace_of_headers, trace_of_record};
 
 /// The request: records by `topic-partition`.
 #[derive(Debug, Deserialize)]
@@ -90,7 +90,7 @@ fn record(from: InvokeRecord) -> Result<Record, InvokeError> {
         std::str::from_utf8(bytes).ok()
     };
     Ok(Record {
-        trace: trace_of_headers(header),
+        trace: trace_of_headers(header).unwrap_or_else(|| trace_of_record(&from.topic, from.partition, from.offset)),
         timestamp: from
             .timestamp
             .and_then(|millis| Timestamp::from_millisecond(millis).ok()),

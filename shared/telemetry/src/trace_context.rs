@@ -24,7 +24,7 @@ impl TraceContext {
         }
     }
 
-    /// Returns the context of a span that was begun here; a new trace if an id is 0 (no span).
+    /// Returns the context of a span with these ids; a new trace if one is 0 (no span).
     #[must_use]
     pub fn of_span(trace: u128, span: u64) -> Self {
         if trace == 0 || span == 0 {

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use url::form_urlencoded;
 
-use super::Context;
+use super::context::Context;
 use super::layout::{self, PageError, number, text, time};
 use xact_contracts::category::Category;
 use xact_contracts::topology::STAGES;

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::Context;
+use super::context::Context;
 use super::layout::{self, PageError, number, problem, text, time};
 use crate::ui::step::{place, step_text};
 use xact_operations::OperationError;

@@ -4,8 +4,8 @@ use axum::extract::State;
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use super::Context;
 use super::chart::sparkline;
+use super::context::Context;
 use super::layout::{self, duration, number, problem, time};
 use super::positions::{Flow, TopicFlow};
 

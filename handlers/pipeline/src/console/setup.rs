@@ -3,7 +3,7 @@
 use axum::extract::State;
 use maud::{Markup, html};
 
-use super::Context;
+use super::context::Context;
 use super::layout::{self, text};
 use xact_operations::check::{Depth, check as preflight};
 

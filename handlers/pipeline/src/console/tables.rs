@@ -3,7 +3,7 @@
 use axum::extract::State;
 use maud::{Markup, html};
 
-use super::Context;
+use super::context::Context;
 use super::layout::{self, PageError, number, problem, size, text};
 use xact_operations::tables::{Maintenance, TableAnswer, TableOutcome, TableState, Tables, maintain};
 

@@ -86,6 +86,7 @@ impl Entry {
             let (_, value) = self.headers.iter().find(|(key, _)| key == name)?;
             std::str::from_utf8(value.as_deref()?).ok()
         })
+        .unwrap_or_default()
     }
 
     /// Returns the error category.
