@@ -16,7 +16,7 @@ use crate::admin::error::AdminError;
 use crate::client_config;
 use crate::connection::Connection;
 use crate::connection_error::ConnectionError;
-use xact_config::{ClusterSettings, Settings};
+use xact_config::{ClusterSettings, Security, Settings};
 
 /// Time limit of a request, and of its retries together.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -25,6 +25,8 @@ const RETRY_DELAY: Duration = Duration::from_millis(200);
 
 /// Longest wait for the next event. Those that explain a failed request arrive before its result.
 const EVENT_TIMEOUT: Duration = Duration::from_millis(50);
+/// Longest wait for the reason why there is no token, after a request has failed.
+const TOKEN_ERROR_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Most events to serve at once.
 const MAX_EVENTS: usize = 100;
@@ -87,6 +89,7 @@ impl MetadataClient {
         let response = with_retries(|| request(&self.client));
         if response.is_err() {
             self.serve_events(EVENT_TIMEOUT);
+            self.await_token_error();
         }
         response.map_err(|error| self.explain(what, error))
     }
@@ -139,6 +142,18 @@ impl MetadataClient {
         let deadline = Instant::now() + REQUEST_TIMEOUT;
         self.serve_events(Duration::ZERO);
         while !self.connection.is_ready_to_connect() && Instant::now() < deadline {
+            self.serve_events(EVENT_TIMEOUT);
+        }
+    }
+
+    /// Serves events until the connection knows why there is no token: on a busy machine the request may have failed before.
+    fn await_token_error(&self) {
+        let deadline = Instant::now() + TOKEN_ERROR_TIMEOUT;
+        while matches!(self.cluster.security, Security::Identity(_))
+            && self.connection_error().is_none()
+            && self.connection.principal().is_none()
+            && Instant::now() < deadline
+        {
             self.serve_events(EVENT_TIMEOUT);
         }
     }

@@ -1,5 +1,7 @@
 //! The clusters that the settings name, and the pipeline's topics on them: listing and creating.
 
+use std::time::{Duration, Instant};
+
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
@@ -99,31 +101,50 @@ pub fn list(settings: &Settings) -> Result<Vec<TopicState>, AdminError> {
     Ok(states)
 }
 
-/// Creates the missing topics and returns their names.
+/// Time between two listings of topics that were just created.
+const LIST_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Creates the missing topics and returns their names, when the broker lists them.
 ///
 /// # Errors
 /// When a broker cannot be reached or refuses, or when clients must not create topics there.
 pub async fn create(settings: &Settings) -> Result<Vec<String>, AdminError> {
     let mut created = Vec::new();
     for cluster in clusters(settings) {
-        let cluster_settings = cluster.settings.clone();
-        let states = tokio::task::spawn_blocking(move || cluster.list()).await;
-        let states = states.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
-        let missing: Vec<TopicState> = states.into_iter().filter(|state| state.partitions.is_none()).collect();
+        let missing = missing(&cluster).await?;
         if missing.is_empty() {
             continue;
         }
+        let cluster_settings = &cluster.settings;
         // librdkafka's admin client requests tokens in a way that rdkafka does not serve. On Event Hubs clients cannot
         // create topics in any case.
         if let Security::Identity(_) = cluster_settings.security {
             return Err(AdminError::CreatedByDeployment {
                 topics: missing.into_iter().map(|state| state.name).collect(),
-                namespace: namespace(&cluster_settings).to_owned(),
+                namespace: namespace(cluster_settings).to_owned(),
             });
         }
-        created.extend(create_on(&cluster_settings, &missing).await?);
+        created.extend(create_on(cluster_settings, &missing).await?);
+        wait_until_listed(&cluster).await?;
     }
     Ok(created)
+}
+
+async fn missing(cluster: &Cluster) -> Result<Vec<TopicState>, AdminError> {
+    let cluster = cluster.clone();
+    let states = tokio::task::spawn_blocking(move || cluster.list()).await;
+    let states = states.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+    Ok(states.into_iter().filter(|state| state.partitions.is_none()).collect())
+}
+
+/// A broker acknowledges a new topic before its own metadata has it, so that a client which asks at once finds none. Returns
+/// also after the time of a request: the topics are created.
+async fn wait_until_listed(cluster: &Cluster) -> Result<(), AdminError> {
+    let begun = Instant::now();
+    while !missing(cluster).await?.is_empty() && begun.elapsed() < REQUEST_TIMEOUT {
+        tokio::time::sleep(LIST_INTERVAL).await;
+    }
+    Ok(())
 }
 
 async fn create_on(cluster: &ClusterSettings, missing: &[TopicState]) -> Result<Vec<String>, AdminError> {
