@@ -107,7 +107,7 @@ fn router(context: Context) -> Router {
             get(|| asset("text/javascript", include_bytes!("console/assets/htmx.min.js"))),
         )
         .fallback(async |State(_): State<Context>| {
-            PageError::new(StatusCode::NOT_FOUND, "there is no such page: start at the overview")
+            PageError::new(StatusCode::NOT_FOUND, "this page does not exist: start at the overview")
         })
         .layer(middleware::from_fn_with_state(context.address, guard::guard))
         .with_state(context)

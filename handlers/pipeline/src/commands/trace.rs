@@ -230,7 +230,7 @@ fn searched_text(searched: &Searched) -> String {
     for table in &searched.tables {
         let name = table.table;
         let Some(version) = table.version else {
-            let _ = writeln!(text, "searched {name}: there is no table yet");
+            let _ = writeln!(text, "searched {name}: the table does not exist yet");
             continue;
         };
         let dates = match (table.dates.first(), table.dates.last()) {

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use clap::Parser;
+use indicatif::HumanCount;
 use jiff::Timestamp;
 use maud::{Markup, html};
 use url::form_urlencoded;
 
 use super::context::Context;
-use super::layout::{self, PageError, number, text, time};
+use super::layout::{self, PageError, text, time};
 use xact_contracts::category::Category;
 use xact_contracts::topology::STAGES;
 use xact_operations::dead_letters::{
@@ -54,10 +55,10 @@ pub(super) async fn page(State(context): State<Context>, RawQuery(query): RawQue
     let query = parse(&pairs)?;
     let found = dead_letters::list(&context.settings, &query)
         .await
-        .map_err(PageError::of_service)?;
+        .map_err(|error| PageError::of_operation(&error, StatusCode::BAD_REQUEST))?;
     let content = html! {
         (filter(&pairs))
-        p { (number(found.waiting)) " wait, " (number(found.settled)) " were replayed or resolved." }
+        p { (HumanCount(found.waiting)) " wait, " (HumanCount(found.settled)) " were replayed or resolved." }
         @if found.entries.is_empty() {
             p { "No dead letter matches." }
         } @else {
@@ -207,9 +208,9 @@ fn find(trace_id: &str) -> Markup {
 pub(super) async fn entry(State(context): State<Context>, Path(id): Path<String>) -> Result<Markup, PageError> {
     let id: EntryId = id
         .parse()
-        .map_err(|error: String| PageError::new(StatusCode::NOT_FOUND, layout::text(&error)))?;
+        .map_err(|error: String| PageError::new(StatusCode::NOT_FOUND, error))?;
     let found = dead_letters::view(&context.settings, id, Secrets::Redact, Timestamp::now()).await;
-    let found = found.map_err(|error| PageError::new(StatusCode::NOT_FOUND, error))?;
+    let found = found.map_err(|error| PageError::of_operation(&error, StatusCode::NOT_FOUND))?;
     Ok(layout::page(
         "/dead-letters",
         &format!("Dead letter {id}"),

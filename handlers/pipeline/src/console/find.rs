@@ -4,14 +4,14 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use clap::{Parser, ValueEnum};
+use indicatif::{HumanBytes, HumanCount};
 use jiff::Timestamp;
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::context::Context;
-use super::layout::{self, PageError, number, problem, text, time};
+use super::layout::{self, PageError, problem, text, time};
 use crate::ui::step::{place, step_text};
-use xact_operations::OperationError;
 use xact_operations::trace::{AttachmentLife, EventLife, IdKind, Next, Outcome, Searched, Trace, TraceRequest, trace};
 
 /// The query of the address.
@@ -53,10 +53,7 @@ pub(super) async fn page(State(context): State<Context>, Query(wanted): Query<Wa
     }
     let request = wanted.request()?;
     let found = trace(&context.settings, &wanted.id, &request, Timestamp::now()).await;
-    let found = found.map_err(|error| match error {
-        OperationError::Refused(reason) => PageError::new(StatusCode::BAD_REQUEST, text(&reason)),
-        error => PageError::of_service(error),
-    })?;
+    let found = found.map_err(|error| PageError::of_operation(&error, StatusCode::BAD_REQUEST))?;
     let status = match found.outcome {
         Outcome::NotFound => StatusCode::NOT_FOUND,
         Outcome::Found | Outcome::List => StatusCode::OK,
@@ -154,7 +151,7 @@ fn life(attachment: &AttachmentLife, name: &str) -> Markup {
         ("Media id", attachment.media_id.map(|id| id.to_string())),
         ("Path", attachment.blob_path.clone()),
         ("File", attachment.file.clone()),
-        ("Bytes", attachment.bytes.map(number)),
+        ("Bytes", attachment.bytes.map(|bytes| HumanCount(bytes).to_string())),
         ("SHA-256", attachment.sha256.clone()),
     ];
     html! {
@@ -213,8 +210,8 @@ fn matches(found: &Trace) -> Markup {
 fn searched(searched: &Searched) -> Markup {
     html! {
         details {
-            summary { "Searched " (searched.topics.len()) " partitions (" (number(searched.records)) " records, "
-                (layout::size(searched.bytes)) ") and " (searched.tables.len()) " tables" }
+            summary { "Searched " (searched.topics.len()) " partitions (" (HumanCount(searched.records)) " records, "
+                (HumanBytes(searched.bytes)) ") and " (searched.tables.len()) " tables" }
             ul {
                 @for partition in &searched.topics {
                     li { (text(&partition.topic)) "[" (partition.partition) "] from offset " (partition.from) " to " (partition.to) }

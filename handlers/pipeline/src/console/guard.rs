@@ -22,7 +22,13 @@ const HEADERS: [(HeaderName, &str); 4] = [
 
 /// Refuses requests for another host, and sets the headers of every response.
 pub(super) async fn guard(State(address): State<SocketAddr>, request: Request, next: Next) -> Response {
-    let mut response = if is_for(&request, address) {
+    let mut response = if is_embedded_elsewhere(&request) {
+        PageError::new(
+            StatusCode::FORBIDDEN,
+            "another site requested this page: open it in the address bar",
+        )
+        .into_response()
+    } else if is_for(&request, address) {
         next.run(request).await
     } else {
         // A page of another origin, whose host name resolves to this machine.
@@ -37,6 +43,14 @@ pub(super) async fn guard(State(address): State<SocketAddr>, request: Request, n
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
     response
+}
+
+/// Returns whether a page of another site makes the request, other than by a link. Browsers state both:
+/// <https://www.w3.org/TR/fetch-metadata/>. A check of the setup writes a test file, so no image of another site may request it.
+fn is_embedded_elsewhere(request: &Request) -> bool {
+    let header = |name| request.headers().get(name).map(HeaderValue::as_bytes);
+    let is_own = matches!(header("sec-fetch-site"), None | Some(b"same-origin" | b"none"));
+    !is_own && header("sec-fetch-mode") != Some(b"navigate")
 }
 
 /// Returns whether the Host header names this server by its address, or by `localhost`.
@@ -60,6 +74,27 @@ fn is_for(request: &Request, address: SocketAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_links_lead_here_from_other_sites() {
+        for (site, mode, expected) in [
+            (None, None, false),
+            (Some("none"), "navigate".into(), false),
+            (Some("same-origin"), "cors".into(), false),
+            (Some("cross-site"), "navigate".into(), false),
+            (Some("cross-site"), "no-cors".into(), true),
+            (Some("same-site"), "cors".into(), true),
+            (Some("cross-site"), None, true),
+        ] {
+            let mut request = Request::new(axum::body::Body::empty());
+            for (name, value) in [("sec-fetch-site", site), ("sec-fetch-mode", mode)] {
+                if let Some(value) = value {
+                    request.headers_mut().insert(name, HeaderValue::from_static(value));
+                }
+            }
+            assert_eq!(is_embedded_elsewhere(&request), expected, "{site:?} {mode:?}");
+        }
+    }
 
     #[test]
     fn only_requests_for_this_server_are_answered() {

@@ -4,11 +4,12 @@ use std::fmt::Display;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use maud::{DOCTYPE, Markup, html};
 
 use crate::ui::text::visible;
 use xact_contracts::redaction::redact_text;
+use xact_operations::OperationError;
 
 const PAGES: [(&str, &str); 5] = [
     ("/", "Overview"),
@@ -70,12 +71,16 @@ impl PageError {
     pub(super) fn of_arguments(error: impl Display) -> Self {
         let error = error.to_string();
         let reason = error.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        Self::new(StatusCode::BAD_REQUEST, text(reason))
+        Self::new(StatusCode::BAD_REQUEST, reason)
     }
 
-    /// A service that the page needs refuses or does not answer.
-    pub(super) fn of_service(error: impl Display) -> Self {
-        Self::new(StatusCode::BAD_GATEWAY, error)
+    /// The operation refuses the request, which has the status `refused`, or a service that it needs fails.
+    pub(super) fn of_operation(error: &OperationError, refused: StatusCode) -> Self {
+        let status = match error {
+            OperationError::Refused(_) => refused,
+            _ => StatusCode::BAD_GATEWAY,
+        };
+        Self::new(status, error)
     }
 }
 
@@ -101,46 +106,14 @@ pub(super) fn time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// Returns a duration in its two largest units.
+/// Returns a duration as `topics lag` writes it, such as `2h 3m 10s`.
 pub(super) fn duration(seconds: i64) -> String {
-    let (minutes, hours) = (seconds / 60, seconds / 3600);
-    match seconds {
-        ..60 => format!("{} s", seconds.max(0)),
-        60..3600 => format!("{minutes} min {} s", seconds % 60),
-        3600..86_400 => format!("{hours} h {} min", minutes % 60),
-        86_400.. => format!("{} d {} h", hours / 24, hours % 24),
-    }
-}
-
-/// Returns a whole number with its thousands apart.
-pub(super) fn number(value: u64) -> String {
-    let digits = value.to_string();
-    let mut written = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            written.push('\u{202f}');
-        }
-        written.push(digit);
-    }
-    written
-}
-
-/// Returns a size in bytes.
-pub(super) fn size(bytes: u64) -> String {
-    indicatif::BinaryBytes(bytes).to_string()
+    format!("{:#}", SignedDuration::from_secs(seconds.max(0)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn values_are_written_for_people() {
-        let numbers = [0, 999, 1000, 1_234_567].map(number);
-        assert_eq!(numbers, ["0", "999", "1\u{202f}000", "1\u{202f}234\u{202f}567"]);
-        let durations = [-5, 59, 61, 3661, 90_000].map(duration);
-        assert_eq!(durations, ["0 s", "59 s", "1 min 1 s", "1 h 1 min", "1 d 1 h"]);
-    }
 
     #[test]
     fn text_from_outside_is_escaped_and_has_no_secrets() {

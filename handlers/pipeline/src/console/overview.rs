@@ -1,12 +1,13 @@
 //! The overview: every stage with its topics, rates, lag and state.
 
 use axum::extract::State;
+use indicatif::HumanCount;
 use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::chart::sparkline;
 use super::context::Context;
-use super::layout::{self, duration, number, problem, time};
+use super::layout::{self, duration, problem, time};
 use super::positions::{Flow, TopicFlow};
 
 /// Seconds between two updates of a page that is shown.
@@ -79,7 +80,7 @@ fn row(topic: &TopicFlow, now: Timestamp) -> Markup {
             td { (topic.topic) }
             td.number { (rate(topic.written)) }
             td.number { (rate(topic.finished)) }
-            td.number { (number(topic.lag)) }
+            td.number { (HumanCount(topic.lag)) }
             td.number { (age.unwrap_or_else(|| "–".to_owned())) }
             td { (sparkline(&topic.history, &format!("waiting in {}", topic.topic))) }
             td { span.state data-state=(state) { (words) } }
@@ -131,7 +132,7 @@ mod tests {
         };
         assert_eq!(state(&waiting, now).0, "working");
         let shown = row(&waiting, now).into_string();
-        assert!(shown.contains("&lt;t&gt;") && shown.contains("1 min 1 s"), "{shown}");
+        assert!(shown.contains("&lt;t&gt;") && shown.contains("1m 1s"), "{shown}");
         let first = TopicFlow {
             finished: None,
             ..waiting
@@ -143,7 +144,7 @@ mod tests {
         };
         assert_eq!(
             state(&standing, now),
-            ("standing", "nothing finished for 30 s".to_owned())
+            ("standing", "nothing finished for 30s".to_owned())
         );
         let held = TopicFlow {
             is_retry: true,

@@ -24,7 +24,7 @@ struct Reading {
     answer: LagAnswer,
 }
 
-/// The readings. There is no background work: a page that is shown asks for one every few seconds.
+/// The readings of the last hour. Only a page that is open requests them; nothing runs in the background.
 pub(super) struct Positions {
     settings: Arc<Settings>,
     readings: Mutex<VecDeque<Reading>>,

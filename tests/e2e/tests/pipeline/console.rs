@@ -101,7 +101,9 @@ fn what_cannot_be_shown_is_a_page_that_says_what_to_do() -> Result<()> {
         (status == 200 && text.contains("role=\"alert\"")).then_some(text)
     })?;
     assert_contains(&text, &["asks again"]);
-    assert_eq!(http::get(&address, "/dead-letters")?.0, 502);
+    for path in ["/dead-letters", "/dead-letters/0:17"] {
+        assert_eq!(http::get(&address, path)?.0, 502, "{path}");
+    }
     kafka.restart()?;
     fleet.wait_until("the overview is back", || {
         http::get(&address, "/overview")
