@@ -1,46 +1,64 @@
 //! The console: web pages about the pipeline, from the same operations as the commands.
 //!
-//! It reads topics and tables while a page is shown, and keeps nothing but the positions of the last hour. Pages are made here,
-//! without a build step; the only script is htmx, which replaces a part of a page by what the server sends.
+//! It reads topics and tables while a page is shown, and keeps nothing but the positions of the last hour and the actions that
+//! were started. Pages are made here, without a build step; the only scripts are htmx, which replaces a part of a page by what
+//! the server sends, and its extension for server-sent events.
+//!
+//! A request passes `guard` (host, other sites), `access` (who), and, if it changes something, `change` (role, form token).
 
+mod access;
+mod actions;
+mod change;
 mod chart;
 mod context;
 mod dead_letters;
+mod entra;
 mod find;
 mod guard;
 mod layout;
+mod origins;
 mod overview;
+mod pairs;
 mod positions;
+mod session;
 mod setup;
 mod tables;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Router, middleware};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use access::Access;
 use context::Context;
 use layout::PageError;
+use origins::Origins;
 use positions::Positions;
-use xact_config::{Environment, Settings};
+use xact_config::{ConsoleSettings, Environment, Settings, SignIn};
 
 /// The port that the command and `--dev` use unless it is taken.
 pub(crate) const DEFAULT_ADDRESS: &str = "127.0.0.1:8088";
+
+/// Most bytes of a form.
+const MAX_FORM_BYTES: usize = 64 * 1024;
 
 /// Reasons why the console cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConsoleError {
     /// Other machines would reach it.
     #[error(
-        "{0} is reached from other machines, and the console has no sign-in: use 127.0.0.1 or [::1], and reach it through a tunnel (ssh -L 8088:127.0.0.1:8088 HOST)"
+        "{0} is reached from other machines, and nobody would have to sign in: set CONSOLE_SIGN_IN, or use 127.0.0.1 or [::1] and a tunnel (ssh -L 8088:127.0.0.1:8088 HOST)"
     )]
-    NotLoopback(SocketAddr),
+    NoSignIn(SocketAddr),
+    /// The addresses of its pages are not known.
+    #[error("{0} is not the address that browsers use: set CONSOLE_URL to it, as https://console.example")]
+    NoUrl(SocketAddr),
     /// The address cannot be opened.
     #[error("{0} cannot be opened: {1}; choose another one with --listen")]
     Port(SocketAddr, std::io::Error),
@@ -50,6 +68,7 @@ pub(crate) enum ConsoleError {
 pub(crate) struct Console {
     listener: TcpListener,
     context: Context,
+    origins: Origins,
 }
 
 impl Console {
@@ -59,8 +78,14 @@ impl Console {
         environment: &Environment,
         address: SocketAddr,
     ) -> Result<Self, ConsoleError> {
+        let ConsoleSettings { sign_in, url, .. } = &settings.console;
         if !address.ip().is_loopback() {
-            return Err(ConsoleError::NotLoopback(address));
+            if *sign_in == SignIn::None {
+                return Err(ConsoleError::NoSignIn(address));
+            }
+            if url.is_none() {
+                return Err(ConsoleError::NoUrl(address));
+            }
         }
         let opened = TcpListener::bind(address).await;
         let listener = opened.map_err(|error| ConsoleError::Port(address, error))?;
@@ -71,33 +96,57 @@ impl Console {
         let context = Context {
             variables: Arc::new(environment.describe()),
             positions: Arc::new(Positions::new(settings.clone())),
+            access: Arc::new(Access::new(settings.console.clone(), local_user(environment))),
+            actions: Arc::default(),
+            stop: CancellationToken::new(),
             settings,
-            address,
         };
-        Ok(Self { listener, context })
+        Ok(Self {
+            listener,
+            origins: Origins::new(context.settings.console.url.as_ref(), address),
+            context,
+        })
     }
 
     /// Returns the address of the first page.
     pub(crate) fn url(&self) -> String {
-        format!("http://{}/", self.context.address)
+        format!("{}/", self.origins.main())
     }
 
     /// Serves until `stop`.
-    pub(crate) async fn serve(self, stop: CancellationToken) {
-        xact_runtime::serve(self.listener, router(self.context), stop).await;
+    pub(crate) async fn serve(mut self, stop: CancellationToken) {
+        self.context.stop = stop.clone();
+        xact_runtime::serve(self.listener, router(self.context, self.origins), stop).await;
     }
 }
 
-fn router(context: Context) -> Router {
-    Router::new()
+/// Returns the name of whoever runs this process: only they, and root, reach a loopback address without a sign-in.
+fn local_user(environment: &Environment) -> String {
+    let name = environment.get("USER").or_else(|| environment.get("USERNAME"));
+    name.unwrap_or("local user").to_owned()
+}
+
+fn router(context: Context, origins: Origins) -> Router {
+    let for_users = Router::new()
         .route("/", get(overview::page))
         .route("/overview", get(overview::part))
         .route("/find", get(find::page))
         .route("/dead-letters", get(dead_letters::page))
         .route("/dead-letters/{id}", get(dead_letters::entry))
         .route("/tables", get(tables::page))
+        .route("/actions", get(actions::page))
+        .route("/actions/{id}", get(actions::action))
+        .route("/actions/{id}/progress", get(actions::progress))
         .route("/setup", get(setup::page))
         .route("/setup/check", get(setup::check))
+        .fallback(async |State(_): State<Context>| {
+            PageError::new(StatusCode::NOT_FOUND, "this page does not exist: start at the overview")
+        })
+        .layer(middleware::from_fn_with_state(context.clone(), access::require_user));
+    let for_all = Router::new()
+        .route("/sign-in", post(session::sign_in))
+        .route("/sign-out", post(session::sign_out))
+        .route(guard::LIVENESS, get(async || "live"))
         .route(
             "/assets/console.css",
             get(|| asset("text/css", include_bytes!("console/assets/console.css"))),
@@ -106,10 +155,14 @@ fn router(context: Context) -> Router {
             "/assets/htmx.js",
             get(|| asset("text/javascript", include_bytes!("console/assets/htmx.min.js"))),
         )
-        .fallback(async |State(_): State<Context>| {
-            PageError::new(StatusCode::NOT_FOUND, "this page does not exist: start at the overview")
-        })
-        .layer(middleware::from_fn_with_state(context.address, guard::guard))
+        .route(
+            "/assets/htmx-sse.js",
+            get(|| asset("text/javascript", include_bytes!("console/assets/htmx-sse.min.js"))),
+        );
+    for_all
+        .merge(for_users)
+        .layer(DefaultBodyLimit::max(MAX_FORM_BYTES))
+        .layer(middleware::from_fn_with_state(origins, guard::guard))
         .with_state(context)
 }
 

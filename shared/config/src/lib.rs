@@ -2,6 +2,7 @@
 //! [`Settings`]. All mistakes are reported together, and secrets are never printed.
 
 mod cluster;
+mod console;
 mod environment;
 mod error;
 mod otlp;
@@ -14,6 +15,7 @@ mod variable;
 mod variables;
 
 pub use cluster::{ClusterSettings, Security};
+pub use console::{ConsoleSettings, ConsoleToken, Role, SignIn};
 pub use environment::{Environment, load_dotenv};
 pub use error::ConfigError;
 pub use otlp::{Collector, MetricsExport, OtlpSettings, Temporality};

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use crate::cluster::{ClusterSettings, Security};
+use crate::console::{ConsoleSettings, SignIn};
 use crate::environment::Environment;
 use crate::error::ConfigError;
 use crate::process_identity::ProcessIdentity;
@@ -75,6 +76,7 @@ fn settings(reader: &mut Reader<'_>) -> Settings {
         session_timeout: reader.get(&KAFKA_SESSION_TIMEOUT_MS),
         fetch_wait: reader.get(&KAFKA_FETCH_WAIT_MS),
         trace_url_template: reader.optional(&TRACE_URL_TEMPLATE),
+        console: console(reader),
         otlp: otlp::read(reader),
         topics,
         dev,
@@ -82,6 +84,18 @@ fn settings(reader: &mut Reader<'_>) -> Settings {
     };
     check_topics_differ(reader, &settings.topics);
     check_ca_file(reader, &settings);
+    settings
+}
+
+fn console(reader: &mut Reader<'_>) -> ConsoleSettings {
+    let settings = ConsoleSettings {
+        sign_in: reader.get(&CONSOLE_SIGN_IN),
+        tokens: reader.optional(&CONSOLE_TOKENS).unwrap_or_default(),
+        url: reader.optional(&CONSOLE_URL),
+    };
+    if settings.sign_in == SignIn::Token && settings.tokens.is_empty() {
+        reader.reject(&CONSOLE_SIGN_IN, "needs CONSOLE_TOKENS");
+    }
     settings
 }
 

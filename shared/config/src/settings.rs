@@ -7,6 +7,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::cluster::{ClusterSettings, Security};
+use crate::console::ConsoleSettings;
 use crate::otlp::OtlpSettings;
 use crate::process_identity::ProcessIdentity;
 use xact_contracts::topology::{Groups, TopicRole, Topics};
@@ -83,6 +84,8 @@ pub struct Settings {
     pub fetch_wait: Duration,
     /// `TRACE_URL_TEMPLATE`.
     pub trace_url_template: Option<String>,
+    /// Who may use the console.
+    pub console: ConsoleSettings,
     /// Export to a collector; `None` if none is configured.
     pub otlp: Option<OtlpSettings>,
     /// Set in development only.

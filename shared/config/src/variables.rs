@@ -10,6 +10,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::cluster::Protocol;
+use crate::console::{self, ConsoleToken, SignIn};
 use crate::otlp::Temporality;
 use crate::parse;
 use crate::settings::OffsetReset;
@@ -164,6 +165,15 @@ variables! {
     /// Address of a distributed trace in Jaeger, Tempo or Application Insights, with {trace_id} for the W3C trace id, as
     /// http://localhost:16686/trace/{trace_id}. Empty: the command trace prints the id alone.
     TRACE_URL_TEMPLATE: String = parsed("", parse::trace_url_template);
+    /// Sign-in of the console: none, for loopback addresses only; token, by CONSOLE_TOKENS; entra, by the headers that the
+    /// sign-in of Azure Container Apps adds. Anybody can send these headers: entra is for that platform only.
+    CONSOLE_SIGN_IN: SignIn = parsed("none", console::sign_in);
+    /// With CONSOLE_SIGN_IN=token: NAME:ROLE:TOKEN, comma-separated. ROLE is view or operate, TOKEN has at least 32
+    /// characters.
+    CONSOLE_TOKENS: Vec<ConsoleToken> = secret(console::tokens);
+    /// Address that browsers use for the console, as https://console.example. Required unless it listens on a loopback
+    /// address.
+    CONSOLE_URL: Url = parsed("", console::url);
     /// true or false: allows http://localhost attachments and the two variables below. Never in production.
     DEV_MODE: bool = flag("false");
     /// Development only: hosts answered by a sample server, host=server:port, comma-separated.

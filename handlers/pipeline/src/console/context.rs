@@ -1,8 +1,11 @@
 //! What every page gets.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
+use super::access::Access;
+use super::actions::Actions;
 use super::positions::Positions;
 use xact_config::Settings;
 
@@ -13,5 +16,8 @@ pub(super) struct Context {
     /// Every variable with its value, secrets hidden.
     pub(super) variables: Arc<Vec<(&'static str, String)>>,
     pub(super) positions: Arc<Positions>,
-    pub(super) address: SocketAddr,
+    pub(super) access: Arc<Access>,
+    pub(super) actions: Arc<Actions>,
+    /// Cancelled when the console stops: streams of events end.
+    pub(super) stop: CancellationToken,
 }

@@ -10,8 +10,10 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use url::form_urlencoded;
 
+use super::access::User;
 use super::context::Context;
 use super::layout::{self, PageError, text, time};
+use super::pairs::Pairs;
 use xact_contracts::category::Category;
 use xact_contracts::topology::STAGES;
 use xact_operations::dead_letters::{
@@ -29,15 +31,8 @@ struct Query {
     list: ListQuery,
 }
 
-/// Returns the pairs of the query that have a value.
-fn pairs(query: Option<&str>) -> Vec<(String, String)> {
-    let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-    let pairs = pairs.map(|(name, value)| (name.into_owned(), value.trim().to_owned()));
-    pairs.filter(|(_, value)| !value.is_empty()).collect()
-}
-
-fn parse(pairs: &[(String, String)]) -> Result<ListQuery, PageError> {
-    let options = pairs.iter().map(|(name, value)| match name.as_str() {
+fn parse(pairs: &Pairs) -> Result<ListQuery, PageError> {
+    let options = pairs.iter().map(|(name, value)| match name {
         "all" => "--all".to_owned(),
         name => format!("--{name}={value}"),
     });
@@ -50,8 +45,12 @@ fn parse(pairs: &[(String, String)]) -> Result<ListQuery, PageError> {
 }
 
 /// `GET /dead-letters`.
-pub(super) async fn page(State(context): State<Context>, RawQuery(query): RawQuery) -> Result<Markup, PageError> {
-    let pairs = pairs(query.as_deref());
+pub(super) async fn page(
+    State(context): State<Context>,
+    user: User,
+    RawQuery(query): RawQuery,
+) -> Result<Markup, PageError> {
+    let pairs = Pairs::of_query(query.as_deref());
     let query = parse(&pairs)?;
     let found = dead_letters::list(&context.settings, &query)
         .await
@@ -69,16 +68,11 @@ pub(super) async fn page(State(context): State<Context>, RawQuery(query): RawQue
         }
         p { "Replay: " code { "xact-pipeline dlq replay" } ", resolve: " code { "xact-pipeline dlq resolve" } ", with the same filters." }
     };
-    Ok(layout::page("/dead-letters", "Dead letters", &content))
+    Ok(layout::page("/dead-letters", "Dead letters", &user, &content))
 }
 
-fn filter(pairs: &[(String, String)]) -> Markup {
-    let value = |name: &str| {
-        pairs
-            .iter()
-            .find(|(found, _)| found == name)
-            .map_or("", |(_, value)| value.as_str())
-    };
+fn filter(pairs: &Pairs) -> Markup {
+    let value = |name: &str| pairs.value(name);
     let choice = |name: &str, values: &[&str]| {
         html! {
             select name=(name) {
@@ -205,7 +199,11 @@ fn find(trace_id: &str) -> Markup {
 }
 
 /// `GET /dead-letters/PARTITION:OFFSET`.
-pub(super) async fn entry(State(context): State<Context>, Path(id): Path<String>) -> Result<Markup, PageError> {
+pub(super) async fn entry(
+    State(context): State<Context>,
+    user: User,
+    Path(id): Path<String>,
+) -> Result<Markup, PageError> {
     let id: EntryId = id
         .parse()
         .map_err(|error: String| PageError::new(StatusCode::NOT_FOUND, error))?;
@@ -214,6 +212,7 @@ pub(super) async fn entry(State(context): State<Context>, Path(id): Path<String>
     Ok(layout::page(
         "/dead-letters",
         &format!("Dead letter {id}"),
+        &user,
         &view(&found),
     ))
 }
@@ -280,7 +279,7 @@ mod tests {
 
     #[test]
     fn the_filter_is_that_of_the_command_and_so_are_its_errors() {
-        let parsed = |query| parse(&pairs(Some(query)));
+        let parsed = |query| parse(&Pairs::of_query(Some(query)));
         let query = parsed("stage=download&category=&trace-id=%3Cb%3E&all=yes&limit=5000")
             .ok()
             .unwrap();

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::access::User;
 use super::context::Context;
 use super::layout::{self, PageError, problem, text, time};
 use crate::ui::step::{place, step_text};
@@ -47,9 +48,13 @@ impl Wanted {
 }
 
 /// `GET /find?id=ID`: without an id, the form alone.
-pub(super) async fn page(State(context): State<Context>, Query(wanted): Query<Wanted>) -> Result<Response, PageError> {
+pub(super) async fn page(
+    State(context): State<Context>,
+    user: User,
+    Query(wanted): Query<Wanted>,
+) -> Result<Response, PageError> {
     if wanted.id.trim().is_empty() {
-        return Ok(layout::page("/find", "Find", &form(&wanted)).into_response());
+        return Ok(layout::page("/find", "Find", &user, &form(&wanted)).into_response());
     }
     let request = wanted.request()?;
     let found = trace(&context.settings, &wanted.id, &request, Timestamp::now()).await;
@@ -59,7 +64,7 @@ pub(super) async fn page(State(context): State<Context>, Query(wanted): Query<Wa
         Outcome::Found | Outcome::List => StatusCode::OK,
     };
     let content = html! { (form(&wanted)) (answer(&found)) };
-    Ok((status, layout::page("/find", "Find", &content)).into_response())
+    Ok((status, layout::page("/find", "Find", &user, &content)).into_response())
 }
 
 fn form(wanted: &Wanted) -> Markup {

@@ -7,15 +7,18 @@ use axum::response::{IntoResponse, Response};
 use jiff::{SignedDuration, Timestamp};
 use maud::{DOCTYPE, Markup, html};
 
+use super::access::User;
+use super::change::FORM_TOKEN;
 use crate::ui::text::visible;
 use xact_contracts::redaction::redact_text;
 use xact_operations::OperationError;
 
-const PAGES: [(&str, &str); 5] = [
+const PAGES: [(&str, &str); 6] = [
     ("/", "Overview"),
     ("/find", "Find"),
     ("/dead-letters", "Dead letters"),
     ("/tables", "Tables"),
+    ("/actions", "Actions"),
     ("/setup", "Setup"),
 ];
 
@@ -23,7 +26,33 @@ const PAGES: [(&str, &str); 5] = [
 const HTMX: &str = r#"{"includeIndicatorStyles":false,"allowEval":false,"allowScriptTags":false,"selfRequestsOnly":true,"historyCacheSize":0}"#;
 
 /// Returns a page.
-pub(super) fn page(path: &str, title: &str, content: &Markup) -> Markup {
+pub(super) fn page(path: &str, title: &str, user: &User, content: &Markup) -> Markup {
+    let header = html! {
+        (navigation(path))
+        form.user method="post" action="/sign-out" {
+            (text(&user.name)) ", " (user.role)
+            @if user.has_session { button { "Sign out" } }
+        }
+    };
+    document(title, &header, content)
+}
+
+/// Returns a page for nobody, such as an error.
+pub(super) fn bare(title: &str, content: &Markup) -> Markup {
+    document(title, &navigation(""), content)
+}
+
+fn navigation(path: &str) -> Markup {
+    html! {
+        nav aria-label="Pages" {
+            @for (address, name) in PAGES {
+                a href=(address) aria-current=[(address == path).then_some("page")] { (name) }
+            }
+        }
+    }
+}
+
+fn document(title: &str, header: &Markup, content: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -34,16 +63,13 @@ pub(super) fn page(path: &str, title: &str, content: &Markup) -> Markup {
                 title { (title) " – xact-pipeline" }
                 link rel="stylesheet" href="/assets/console.css";
                 script src="/assets/htmx.js" defer {}
+                script src="/assets/htmx-sse.js" defer {}
             }
             body {
                 a.skip href="#content" { "Skip to the content" }
                 header {
                     strong { "xact-pipeline" }
-                    nav aria-label="Pages" {
-                        @for (address, name) in PAGES {
-                            a href=(address) aria-current=[(address == path).then_some("page")] { (name) }
-                        }
-                    }
+                    (header)
                 }
                 main #content {
                     h1 { (title) }
@@ -53,6 +79,11 @@ pub(super) fn page(path: &str, title: &str, content: &Markup) -> Markup {
             }
         }
     }
+}
+
+/// Returns the field that a form of this user needs to change something.
+pub(super) fn form_token(user: &User) -> Markup {
+    html! { input type="hidden" name=(FORM_TOKEN) value=(user.form_token); }
 }
 
 /// A page, or a part of one, that cannot be shown.
@@ -87,7 +118,7 @@ impl PageError {
 impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         let content = html! { (problem(&self.text)) p { a href="/" { "Overview" } } };
-        (self.status, page("", "This page cannot be shown", &content)).into_response()
+        (self.status, bare("This page cannot be shown", &content)).into_response()
     }
 }
 

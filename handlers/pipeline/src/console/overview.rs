@@ -5,6 +5,7 @@ use indicatif::HumanCount;
 use jiff::Timestamp;
 use maud::{Markup, html};
 
+use super::access::User;
 use super::chart::sparkline;
 use super::context::Context;
 use super::layout::{self, duration, problem, time};
@@ -14,14 +15,14 @@ use super::positions::{Flow, TopicFlow};
 const INTERVAL: u32 = 5;
 
 /// `GET /`: the page, which is there at once; its content follows as soon as the broker answers.
-pub(super) async fn page() -> Markup {
+pub(super) async fn page(user: User) -> Markup {
     let content = html! {
         div hx-get="/overview" hx-trigger={ "load, every " (INTERVAL) "s" } {
             noscript { a href="/overview" { "Show it without updates" } }
             p { "Asking the broker …" }
         }
     };
-    layout::page("/", "Overview", &content)
+    layout::page("/", "Overview", &user, &content)
 }
 
 /// `GET /overview`: what the page shows. A broker that does not answer is a text, since the page goes on asking.

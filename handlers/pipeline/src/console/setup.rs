@@ -3,12 +3,13 @@
 use axum::extract::State;
 use maud::{Markup, html};
 
+use super::access::User;
 use super::context::Context;
 use super::layout::{self, text};
 use xact_operations::check::{Depth, check as preflight};
 
 /// `GET /setup`.
-pub(super) async fn page(State(context): State<Context>) -> Markup {
+pub(super) async fn page(State(context): State<Context>, user: User) -> Markup {
     let content = html! {
         h2 { "Check" }
         div hx-get="/setup/check" hx-trigger="load" {
@@ -25,7 +26,7 @@ pub(super) async fn page(State(context): State<Context>) -> Markup {
             }
         }
     };
-    layout::page("/setup", "Setup", &content)
+    layout::page("/setup", "Setup", &user, &content)
 }
 
 /// `GET /setup/check`: one line for each thing that the pipeline needs. It takes until the slowest answers.

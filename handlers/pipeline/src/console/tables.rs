@@ -5,19 +5,20 @@ use axum::http::StatusCode;
 use indicatif::{HumanBytes, HumanCount};
 use maud::{Markup, html};
 
+use super::access::User;
 use super::context::Context;
 use super::layout::{self, PageError, problem, text};
 use xact_operations::tables::{Maintenance, TableAnswer, TableOutcome, TableState, Tables, maintain};
 
 /// `GET /tables`.
-pub(super) async fn page(State(context): State<Context>) -> Result<Markup, PageError> {
+pub(super) async fn page(State(context): State<Context>, user: User) -> Result<Markup, PageError> {
     let answers = maintain(&context.settings, Tables::All, Maintenance::Info).await;
     let answers = answers.map_err(|error| PageError::of_operation(&error, StatusCode::BAD_REQUEST))?;
     let content = html! {
         @for answer in &answers { (section(answer)) }
         p { "Upkeep: " code { "xact-pipeline maintain" } ", which is safe while handlers write." }
     };
-    Ok(layout::page("/tables", "Tables", &content))
+    Ok(layout::page("/tables", "Tables", &user, &content))
 }
 
 fn section(answer: &TableAnswer) -> Markup {

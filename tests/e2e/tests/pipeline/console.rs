@@ -112,6 +112,6 @@ fn what_cannot_be_shown_is_a_page_that_says_what_to_do() -> Result<()> {
     })?;
     // Addresses that other machines reach are refused.
     let open = fleet.run(&["console", "--listen", "0.0.0.0:0"])?;
-    open.ended_with(2, &["the console has no sign-in", "ssh -L"])?;
+    open.ended_with(2, &["set CONSOLE_SIGN_IN", "ssh -L"])?;
     Ok(())
 }
