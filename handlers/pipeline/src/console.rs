@@ -11,6 +11,7 @@ mod actions;
 mod change;
 mod chart;
 mod context;
+mod dead_letter_cache;
 mod dead_letters;
 mod entra;
 mod find;
@@ -21,6 +22,7 @@ mod overview;
 mod pairs;
 mod positions;
 mod session;
+mod settle;
 mod setup;
 mod tables;
 
@@ -35,8 +37,10 @@ use axum::{Router, middleware};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::local_user::local_user;
 use access::Access;
 use context::Context;
+use dead_letter_cache::DeadLetterCache;
 use layout::PageError;
 use origins::Origins;
 use positions::Positions;
@@ -96,6 +100,8 @@ impl Console {
         let context = Context {
             variables: Arc::new(environment.describe()),
             positions: Arc::new(Positions::new(settings.clone())),
+            dead_letters: Arc::new(DeadLetterCache::new(settings.clone())),
+            // Only they, and root, reach a loopback address.
             access: Arc::new(Access::new(settings.console.clone(), local_user(environment))),
             actions: Arc::default(),
             stop: CancellationToken::new(),
@@ -120,12 +126,6 @@ impl Console {
     }
 }
 
-/// Returns the name of whoever runs this process: only they, and root, reach a loopback address without a sign-in.
-fn local_user(environment: &Environment) -> String {
-    let name = environment.get("USER").or_else(|| environment.get("USERNAME"));
-    name.unwrap_or("local user").to_owned()
-}
-
 fn router(context: Context, origins: Origins) -> Router {
     let for_users = Router::new()
         .route("/", get(overview::page))
@@ -133,6 +133,11 @@ fn router(context: Context, origins: Origins) -> Router {
         .route("/find", get(find::page))
         .route("/dead-letters", get(dead_letters::page))
         .route("/dead-letters/{id}", get(dead_letters::entry))
+        .route("/dead-letters/replay", get(settle::preview_replay).post(settle::replay))
+        .route(
+            "/dead-letters/resolve",
+            get(settle::preview_resolve).post(settle::resolve),
+        )
         .route("/tables", get(tables::page))
         .route("/actions", get(actions::page))
         .route("/actions/{id}", get(actions::action))

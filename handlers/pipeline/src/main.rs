@@ -6,6 +6,7 @@ mod commands;
 mod console;
 mod demo;
 mod dev;
+mod local_user;
 mod outcome;
 mod run;
 mod stages;

@@ -6,6 +6,7 @@ mod view;
 
 use clap::Subcommand;
 
+use crate::local_user::local_user;
 use crate::outcome::CommandResult;
 use list::List;
 use settle::Settle;
@@ -42,10 +43,11 @@ pub(crate) enum Dlq {
 /// Runs one of them.
 pub(crate) async fn run(environment: &Environment, command: Dlq) -> CommandResult {
     let settings = Settings::from_environment(environment)?;
+    let by = local_user(environment);
     match command {
         Dlq::List(arguments) => list::run(settings, arguments).await,
         Dlq::View(arguments) => view::run(&settings, arguments).await,
-        Dlq::Replay(arguments) => settle::run(&settings, Settlement::Replayed, arguments).await,
-        Dlq::Resolve(arguments) => settle::run(&settings, Settlement::Resolved, arguments).await,
+        Dlq::Replay(arguments) => settle::run(&settings, Settlement::Replayed, &by, arguments).await,
+        Dlq::Resolve(arguments) => settle::run(&settings, Settlement::Resolved, &by, arguments).await,
     }
 }

@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
 use super::actions::Actions;
+use super::dead_letter_cache::DeadLetterCache;
 use super::positions::Positions;
 use xact_config::Settings;
 
@@ -16,6 +17,7 @@ pub(super) struct Context {
     /// Every variable with its value, secrets hidden.
     pub(super) variables: Arc<Vec<(&'static str, String)>>,
     pub(super) positions: Arc<Positions>,
+    pub(super) dead_letters: Arc<DeadLetterCache>,
     pub(super) access: Arc<Access>,
     pub(super) actions: Arc<Actions>,
     /// Cancelled when the console stops: streams of events end.

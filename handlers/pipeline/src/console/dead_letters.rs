@@ -1,6 +1,4 @@
-//! Dead letters: the waiting ones by like reasons, the newest, and one with its message. Signatures are hidden.
-
-use std::collections::BTreeMap;
+//! Dead letters: by like reasons, the newest ones, and one with its message. Signatures are hidden.
 
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
@@ -14,13 +12,14 @@ use super::access::User;
 use super::context::Context;
 use super::layout::{self, PageError, text, time};
 use super::pairs::Pairs;
+use super::settle;
 use xact_contracts::category::Category;
 use xact_contracts::topology::STAGES;
 use xact_operations::dead_letters::{
-    self, EntryId, EntrySummary, EntryView, ListQuery, OriginalContent, ReplayOutcome, Secrets,
+    self, EntryId, EntryState, EntrySummary, EntryView, ListQuery, OriginalContent, ReasonGroup, ReplayOutcome, Secrets,
 };
 
-/// Most entries that a page shows.
+/// Most entries, and most reasons, that a page shows.
 const LIMIT: usize = 200;
 
 /// The query of the address has the options of `dlq list`, and their errors.
@@ -52,21 +51,24 @@ pub(super) async fn page(
 ) -> Result<Markup, PageError> {
     let pairs = Pairs::of_query(query.as_deref());
     let query = parse(&pairs)?;
-    let found = dead_letters::list(&context.settings, &query)
-        .await
-        .map_err(|error| PageError::of_operation(&error, StatusCode::BAD_REQUEST))?;
+    let found = context.dead_letters.read(move |index| index.page(&query)).await;
+    let found = found.map_err(|error| PageError::of_operation(&error, StatusCode::BAD_REQUEST))?;
+    let entries = &found.page.entries;
     let content = html! {
         (filter(&pairs))
-        p { (HumanCount(found.waiting)) " wait, " (HumanCount(found.settled)) " were replayed or resolved." }
-        @if found.entries.is_empty() {
+        p { (HumanCount(found.page.waiting)) " wait, " (HumanCount(found.page.settled)) " were replayed or resolved." }
+        @if found.left_out > 0 {
+            p.advice { (HumanCount(found.left_out)) " older ones are not on this page: " code { "xact-pipeline dlq list" } " has them." }
+        }
+        @if entries.is_empty() {
             p { "No dead letter matches." }
         } @else {
-            (groups(&found.entries))
+            @if user.may_operate() && found.page.waiting > 0 { (settle::links(&pairs, found.page.waiting)) }
+            (groups(&found.groups, &pairs))
             h2 { "Newest" }
-            @if found.entries.len() == LIMIT { p { "The newest " (LIMIT) " are shown: filter for the others." } }
-            (list(&found.entries))
+            @if entries.len() == LIMIT { p { "The newest " (LIMIT) " are shown: filter for the others." } }
+            (list(entries))
         }
-        p { "Replay: " code { "xact-pipeline dlq replay" } ", resolve: " code { "xact-pipeline dlq resolve" } ", with the same filters." }
     };
     Ok(layout::page("/dead-letters", "Dead letters", &user, &content))
 }
@@ -81,12 +83,13 @@ fn filter(pairs: &Pairs) -> Markup {
             }
         }
     };
-    let field = |name: &str| html! { input name=(name) value=(value(name)) maxlength="200"; };
+    let field = |name: &str| html! { input name=(name) value=(value(name)) maxlength="1000"; };
     html! {
         form.filter method="get" action="/dead-letters" {
             label { "Stage " (choice("stage", &STAGES.map(|row| row.name))) }
             label { "Category " (choice("category", &Category::ALL.map(Category::as_str))) }
             label { "Trace id " (field("trace-id")) }
+            label { "Reason " (field("reason")) }
             label { "Since " (field("since")) }
             label { "Until " (field("until")) }
             label { input type="checkbox" name="all" value="yes" checked[!value("all").is_empty()]; " Settled ones too" }
@@ -95,48 +98,24 @@ fn filter(pairs: &Pairs) -> Markup {
     }
 }
 
-/// Entries with like reasons.
-struct Group<'a> {
-    count: usize,
-    first: Option<Timestamp>,
-    last: Option<Timestamp>,
-    example: &'a EntrySummary,
-}
-
-fn groups(entries: &[EntrySummary]) -> Markup {
-    let mut groups: BTreeMap<(String, String), Group<'_>> = BTreeMap::new();
-    for entry in entries {
-        let key = (
-            entry.stage.clone().unwrap_or_default(),
-            like(entry.final_error.as_deref().unwrap_or_default()),
-        );
-        let group = groups.entry(key).or_insert(Group {
-            count: 0,
-            first: None,
-            last: None,
-            example: entry,
-        });
-        group.count += 1;
-        group.first = [group.first, entry.failed_at].into_iter().flatten().min();
-        group.last = group.last.max(entry.failed_at);
-    }
-    let mut groups: Vec<_> = groups.into_values().collect();
-    groups.sort_by_key(|group| std::cmp::Reverse(group.count));
+/// Returns the entries by like reasons. Each reason leads to the same page with a filter for it.
+fn groups(groups: &[ReasonGroup], filter: &Pairs) -> Markup {
     let when = |at: Option<Timestamp>| at.map_or_else(|| "–".to_owned(), time);
     html! {
         h2 { "By reason" }
+        @if groups.len() > LIMIT { p { "The " (LIMIT) " most frequent of " (HumanCount(groups.len() as u64)) " are shown." } }
         table {
             thead { tr {
                 th.number scope="col" { "Count" } th scope="col" { "Stage" } th scope="col" { "Category" }
-                th scope="col" { "Reason, for example" } th scope="col" { "First" } th scope="col" { "Last" }
+                th scope="col" { "Reason, " code { "#" } " for what differs" } th scope="col" { "First" } th scope="col" { "Last" }
             } }
             tbody {
-                @for group in groups {
+                @for group in groups.iter().take(LIMIT) {
                     tr {
-                        td.number { (group.count) }
-                        td { (text(group.example.stage.as_deref().unwrap_or("–"))) }
-                        td { (group.example.error_category.map_or("–", Category::as_str)) }
-                        td.lines { (reason(group.example)) }
+                        td.number { (HumanCount(group.count)) }
+                        td { (text(group.stage.as_deref().unwrap_or("–"))) }
+                        td { (group.category.map_or("–", Category::as_str)) }
+                        td.lines { a href={ "/dead-letters?" (filter_of(group, filter).to_query()) } { (text(&group.pattern)) } }
                         td { (when(group.first)) }
                         td { (when(group.last)) }
                     }
@@ -146,25 +125,28 @@ fn groups(entries: &[EntrySummary]) -> Markup {
     }
 }
 
-/// Returns what reasons have in common that differ in numbers, ids and addresses.
-fn like(reason: &str) -> String {
-    let words = reason.split_whitespace().map(|word| {
-        if word.contains("://") || word.contains(|letter: char| letter.is_ascii_digit()) {
-            "#"
-        } else {
-            word
+/// Returns the filter with the conditions of a group.
+fn filter_of(group: &ReasonGroup, filter: &Pairs) -> Pairs {
+    let stage = group
+        .stage
+        .as_deref()
+        .filter(|stage| STAGES.iter().any(|row| row.name == *stage));
+    let conditions = [
+        ("reason", Some(group.pattern.as_str())),
+        ("stage", stage),
+        ("category", group.category.map(Category::as_str)),
+    ];
+    let mut filter = filter.clone();
+    for (name, value) in conditions {
+        if let Some(value) = value {
+            filter.set(name, value);
         }
-    });
-    words.collect::<Vec<_>>().join(" ")
+    }
+    filter
 }
 
 fn reason(entry: &EntrySummary) -> String {
-    text(
-        entry
-            .final_error
-            .as_deref()
-            .unwrap_or("not a dead letter (foreign record on this topic)"),
-    )
+    text(entry.reason())
 }
 
 fn list(entries: &[EntrySummary]) -> Markup {
@@ -213,11 +195,11 @@ pub(super) async fn entry(
         "/dead-letters",
         &format!("Dead letter {id}"),
         &user,
-        &view(&found),
+        &view(&found, &user),
     ))
 }
 
-fn view(found: &EntryView) -> Markup {
+fn view(found: &EntryView, user: &User) -> Markup {
     let entry = &found.summary;
     let source = entry.source.as_ref();
     let (replay, command) = match &found.replay {
@@ -226,6 +208,8 @@ fn view(found: &EntryView) -> Markup {
     };
     let fields = [
         ("State", Some(entry.state.to_string())),
+        ("Settled at", entry.settled_at.map(time)),
+        ("Settled by", entry.settled_by.clone()),
         ("Trace id", entry.trace_id.clone()),
         ("Media id", entry.media_id.map(|id| id.to_string())),
         ("Attachment", entry.attachment_url.clone()),
@@ -254,7 +238,10 @@ fn view(found: &EntryView) -> Markup {
                 @if let Some(value) = value { dt { (name) } dd { (text(&value)) } }
             }
         }
-        p { code { "xact-pipeline dlq " (command) " " (entry.id) } }
+        @if user.may_operate() && entry.state == EntryState::Waiting {
+            (settle::links(&Pairs::one(settle::ENTRY, &entry.id.to_string()), 1))
+        }
+        p { "Command: " code { "xact-pipeline dlq " (command) " " (entry.id) } }
         @if let Some(message) = message(found) {
             h2 { "Message" }
             pre { (message) }
@@ -296,14 +283,5 @@ mod tests {
         ] {
             assert!(parsed(query).is_err(), "{query}");
         }
-    }
-
-    #[test]
-    fn reasons_are_alike_that_differ_in_numbers_and_addresses() {
-        assert_eq!(
-            like("HTTP 503 from https://a.example/b after 31 s"),
-            "HTTP # from # after # s"
-        );
-        assert_eq!(like("the URL has expired"), "the URL has expired");
     }
 }

@@ -17,6 +17,16 @@ impl Pairs {
         Self::parse(query.unwrap_or_default().as_bytes())
     }
 
+    pub(super) fn one(name: &str, value: &str) -> Self {
+        Self(vec![(name.to_owned(), value.to_owned())])
+    }
+
+    /// Sets the only value of a name.
+    pub(super) fn set(&mut self, name: &str, value: &str) {
+        self.take(name);
+        self.0.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Returns the first value of this name, or an empty text.
     pub(super) fn value(&self, name: &str) -> &str {
         self.iter()

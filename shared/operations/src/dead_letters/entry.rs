@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use xact_contracts::category::Category;
 use xact_contracts::messages::{DeadLetter, DeadLetterRecord};
+use xact_contracts::redaction::redact_text;
 use xact_contracts::time;
 use xact_kafka::admin::{Tombstone, TopicRecord};
 use xact_kafka::trace_of_headers;
@@ -18,6 +19,10 @@ use xact_telemetry::trace_context::TraceContext;
 const ACTION: &str = "dlq_action";
 /// Header of a mark: the time of the settlement.
 const AT: &str = "dlq_at";
+/// Header of a mark: who settled the entry.
+const BY: &str = "dlq_by";
+/// Most characters of a name in a mark.
+const MAX_NAME_CHARS: usize = 100;
 
 /// An entry with its content, its metadata and its mark.
 #[derive(Debug, Clone, PartialEq)]
@@ -145,13 +150,16 @@ pub enum Settlement {
     Replayed,
 }
 
-/// The settlement of one entry, and its time: a tombstone with the entry's id as its key and the settlement in a header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The settlement of one entry, with its time and who made it: a tombstone with the entry's id as its key and the others in
+/// headers.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
     /// The settlement.
     pub settlement: Settlement,
     /// The time in the header, else that of the record.
     pub at: Option<Timestamp>,
+    /// Who settled the entry, as far as it is known.
+    pub by: Option<String>,
 }
 
 impl Mark {
@@ -167,18 +175,34 @@ impl Mark {
             return None;
         }
         let at = record.header(AT).and_then(time::parse_text).or(record.timestamp);
-        Some((id, Self { settlement, at }))
+        let by = record.header(BY).filter(|by| !by.is_empty()).map(name);
+        Some((id, Self { settlement, at, by }))
     }
 
     /// Returns the record that settles an entry and continues its trace.
-    pub(super) fn tombstone(id: EntryId, settlement: Settlement, now: Timestamp, trace: &TraceContext) -> Tombstone {
+    pub(super) fn tombstone(
+        id: EntryId,
+        settlement: Settlement,
+        by: &str,
+        now: Timestamp,
+        trace: &TraceContext,
+    ) -> Tombstone {
+        let headers = vec![
+            (ACTION, settlement.to_string()),
+            (AT, time::format(now)),
+            (BY, name(by)),
+        ];
         Tombstone {
             partition: id.partition,
             key: id.to_string(),
-            headers: vec![(ACTION, settlement.to_string()), (AT, time::format(now))],
+            headers,
             trace: trace.clone(),
         }
     }
+}
+
+fn name(by: &str) -> String {
+    redact_text(by).chars().take(MAX_NAME_CHARS).collect()
 }
 
 #[cfg(test)]
@@ -213,11 +237,11 @@ mod tests {
         let now = "2025-01-01T00:00:00Z".parse().unwrap();
         let id = "1:5".parse().unwrap();
         for (settlement, name) in [(Settlement::Resolved, "resolved"), (Settlement::Replayed, "replayed")] {
-            let tombstone = Mark::tombstone(id, settlement, now, &TraceContext::new());
+            let tombstone = Mark::tombstone(id, settlement, "anna", now, &TraceContext::new());
             assert_eq!((tombstone.partition, tombstone.headers[0].1.as_str()), (1, name));
-            let at = Some(now);
+            let (at, by) = (Some(now), Some("anna".to_owned()));
             let read = Mark::of_record(&mark(&tombstone.key, &tombstone.headers));
-            assert_eq!(read, Some((id, Mark { settlement, at })));
+            assert_eq!(read, Some((id, Mark { settlement, at, by })));
         }
     }
 
@@ -229,7 +253,8 @@ mod tests {
             ..resolved("1:8")
         };
         for tombstone in [resolved("1:8"), with_value(b"")] {
-            assert!(Mark::of_record(&tombstone).is_some(), "{tombstone:?}");
+            let (_, read) = Mark::of_record(&tombstone).unwrap();
+            assert_eq!((read.settlement, read.by), (Settlement::Resolved, None));
             assert_eq!(Entry::of_record(tombstone, None), None);
         }
         for other in [

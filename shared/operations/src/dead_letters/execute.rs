@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use super::entry::{EntryId, Mark, Settlement};
 use super::plan::SettlementPlan;
 use super::replay::{self, ReplayRules};
+use super::topic::DeadLetterTopic;
 use crate::blocking::blocking;
 use crate::delivery::Delivery;
 use crate::error::OperationError;
@@ -49,8 +50,20 @@ struct Step {
     message: Option<Outgoing>,
 }
 
-/// Settles the planned entries batch by batch and calls `on_batch` after each; returns how many are settled. `settings` must be
-/// those that the plan was made with.
+/// What came of a plan.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Execution {
+    /// Entries that are settled now.
+    pub settled: usize,
+    /// Planned entries that somebody else had settled since the plan was made.
+    pub settled_meanwhile: usize,
+}
+
+/// Settles the planned entries that still wait, batch by batch, and calls `on_batch` after each. `settings` must be those that
+/// the plan was made with; `by`, who settles them, is written to their marks.
+///
+/// Two executions at the same time are safe, although both may send a message before they see each other's mark: its rows have
+/// the same keys.
 ///
 /// # Errors
 /// When a message or a mark is not acknowledged, or the topic cannot be read. What is settled so far stays settled; the
@@ -58,8 +71,9 @@ struct Step {
 pub async fn execute(
     settings: &Settings,
     plan: SettlementPlan,
+    by: &str,
     mut on_batch: impl FnMut(&[SettledEntry]),
-) -> Result<usize, OperationError> {
+) -> Result<Execution, OperationError> {
     let settlement = plan.settlement;
     let marks = Tombstones::new(&settings.internal_cluster, &settings.topics.dlq)?;
     let internal = Delivery::new(&settings.internal_cluster)?;
@@ -84,7 +98,7 @@ pub async fn execute(
             let now = Timestamp::now();
             let tombstones = batch
                 .iter()
-                .map(|step| Mark::tombstone(step.id, settlement, now, &step.trace));
+                .map(|step| Mark::tombstone(step.id, settlement, by, now, &step.trace));
             marks.write(&tombstones.collect::<Vec<_>>()).await?;
             settled += batch.len();
             let entries = batch.into_iter().map(|step| SettledEntry {
@@ -97,24 +111,32 @@ pub async fn execute(
         Ok::<_, OperationError>(settled)
     };
     let (settled, read) = tokio::join!(sending, reading);
-    let settled = settled?;
-    read?;
-    Ok(settled)
+    Ok(Execution {
+        settled: settled?,
+        settled_meanwhile: read?,
+    })
 }
 
-/// Reads the planned entries again, because a plan holds no messages. Blocks while the receiver is busy.
+/// Reads the planned entries again, because a plan holds no messages, and others may have settled them. Returns how many they
+/// have. Blocks while the receiver is busy.
 fn read_batches(
     plan: &SettlementPlan,
     settings: &Settings,
     batches: &mpsc::Sender<Vec<Step>>,
-) -> Result<(), OperationError> {
+) -> Result<usize, OperationError> {
     let planned: HashSet<EntryId> = plan.planned().map(|entry| entry.id).collect();
     let rules = ReplayRules::new(settings, plan.planned_at);
     let mut batch = Vec::new();
     let mut bytes = 0;
     let mut refused = None;
-    plan.topic.visit(|entry| {
+    let mut settled_meanwhile = 0;
+    let ids: Vec<EntryId> = planned.iter().copied().collect();
+    DeadLetterTopic::open_at(settings, &ids)?.visit(|entry| {
         if !planned.contains(&entry.id) {
+            return ControlFlow::Continue(());
+        }
+        if entry.mark.is_some() {
+            settled_meanwhile += 1;
             return ControlFlow::Continue(());
         }
         let message = match plan.settlement {
@@ -150,5 +172,5 @@ fn read_batches(
     if !batch.is_empty() {
         let _ = batches.blocking_send(batch);
     }
-    refused.map_or(Ok(()), |reason| Err(reason.into()))
+    refused.map_or(Ok(settled_meanwhile), |reason| Err(reason.into()))
 }

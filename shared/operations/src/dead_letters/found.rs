@@ -46,7 +46,7 @@ impl FoundEntries {
         let rules = ReplayRules::new(settings, now);
         let entries = self.entries.into_iter();
         let found = entries.map(|mut entry| {
-            entry.mark = self.marks.get(&entry.id).copied();
+            entry.mark = self.marks.get(&entry.id).cloned();
             let header = entry.headers.iter().find(|(name, _)| name == "traceparent");
             let traceparent = header.and_then(|(_, value)| String::from_utf8(value.clone()?).ok());
             FoundEntry {

@@ -7,7 +7,7 @@ use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::entry::{Entry, EntryId, Settlement};
+use super::entry::{Entry, EntryId, Mark, Settlement};
 use super::filter::Filter;
 use super::replay::{self, ReplayRules};
 use super::topic::DeadLetterTopic;
@@ -28,12 +28,21 @@ pub struct Selection {
     /// Every entry that waits
     #[arg(long, conflicts_with_all = ["entries", "filter"])]
     pub everything: bool,
+    /// Before this position only, repeated for each partition: what came after a preview is left out
+    #[arg(long = "before", value_name = "PARTITION:OFFSET")]
+    pub before: Vec<EntryId>,
 }
 
 impl Selection {
     fn includes(&self, entry: &Entry) -> bool {
-        self.filter.matches(entry) && (self.entries.is_empty() || self.entries.contains(&entry.id))
+        self.filter.matches(entry)
+            && (self.entries.is_empty() || self.entries.contains(&entry.id))
+            && (self.before.is_empty() || self.before.iter().any(|end| is_before(entry.id, *end)))
     }
+}
+
+fn is_before(entry: EntryId, end: EntryId) -> bool {
+    entry.partition == end.partition && entry.offset < end.offset
 }
 
 /// Whether an entry will be settled.
@@ -77,9 +86,10 @@ pub struct SettlementPlan {
     pub settlement: Settlement,
     /// All selected entries, in the order of each partition.
     pub entries: Vec<PlannedEntry>,
+    /// The end of each partition that was read: an entry at or after it is not in the plan.
+    pub ends: Vec<EntryId>,
     /// URLs that expire after this time count as valid, also during execution.
     pub(super) planned_at: Timestamp,
-    pub(super) topic: DeadLetterTopic,
 }
 
 impl SettlementPlan {
@@ -138,8 +148,8 @@ pub async fn plan(
         Ok(SettlementPlan {
             settlement,
             entries,
+            ends: topic.ends(),
             planned_at: now,
-            topic,
         })
     })
     .await
@@ -160,9 +170,9 @@ fn decide(
     settlement: Settlement,
     rules: &ReplayRules<'_>,
 ) -> Option<PlannedEntry> {
-    let decided = match (entry.mark, settlement) {
+    let decided = match (&entry.mark, settlement) {
         (Some(_), _) if selection.entries.is_empty() => return None,
-        (Some(mark), _) => Err(format!("it was {} already", mark.settlement)),
+        (Some(mark), _) => Err(already_settled(mark)),
         (None, Settlement::Resolved) => Ok(None),
         (None, Settlement::Replayed) => replay::message(entry, rules).map(|message| Some(message.topic)),
     };
@@ -178,4 +188,10 @@ fn decide(
         topic,
         detail,
     })
+}
+
+fn already_settled(mark: &Mark) -> String {
+    let at = mark.at.map_or_else(String::new, |at| format!(" at {at:.0}"));
+    let by = mark.by.as_deref().map_or_else(String::new, |by| format!(" by {by}"));
+    format!("it was {} already{at}{by}", mark.settlement)
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use url::Url;
 
 use super::entry::Entry;
+use super::summary::FOREIGN;
 use xact_config::Settings;
 use xact_contracts::file_rules;
 use xact_contracts::markers::{self, UNKNOWN_ASSIGNMENT};
@@ -47,7 +48,7 @@ impl<'a> ReplayRules<'a> {
 /// When another attempt would end as the last one did. The reason is redacted.
 pub(super) fn message(entry: &Entry, rules: &ReplayRules<'_>) -> Result<Outgoing, Refusal> {
     let DeadLetterRecord::Letter(letter) = &entry.content else {
-        return Err("not a dead letter (foreign record on this topic)".to_owned());
+        return Err(FOREIGN.to_owned());
     };
     let found = match &letter.original_task {
         Some(task) => {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::entry::{Entry, EntryId, Settlement};
+use super::entry::{Entry, EntryId, Mark, Settlement};
 use xact_contracts::category::Category;
 use xact_contracts::messages::{DownloadTask, SourceRecord};
 use xact_contracts::redaction::{redact_text, redact_url};
@@ -48,6 +48,8 @@ pub struct EntrySummary {
     /// When it was settled.
     #[serde(with = "time::optional")]
     pub settled_at: Option<Timestamp>,
+    /// Who settled it, as far as it is known.
+    pub settled_by: Option<String>,
     /// What its original message is.
     pub holds: Holds,
     /// Its event.
@@ -75,18 +77,35 @@ pub struct EntrySummary {
     pub key: Option<String>,
 }
 
+/// The reason of a foreign record.
+pub(super) const FOREIGN: &str = "not a dead letter (foreign record on this topic)";
+
 impl EntrySummary {
+    /// Returns the error; for a foreign record, that it is one.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        self.final_error.as_deref().unwrap_or(FOREIGN)
+    }
+
+    /// Notes that the entry is settled, or that it waits.
+    pub(super) fn settle(&mut self, mark: Option<&Mark>) {
+        self.state = match mark.map(|mark| mark.settlement) {
+            None => EntryState::Waiting,
+            Some(Settlement::Resolved) => EntryState::Resolved,
+            Some(Settlement::Replayed) => EntryState::Replayed,
+        };
+        self.settled_at = mark.and_then(|mark| mark.at);
+        self.settled_by = mark.and_then(|mark| mark.by.clone());
+    }
+
     pub(super) fn of(entry: &Entry) -> Self {
         let letter = entry.letter();
         let task = letter.and_then(|letter| letter.original_task.as_ref());
-        Self {
+        let mut summary = Self {
             id: entry.id,
-            state: match entry.mark.map(|mark| mark.settlement) {
-                None => EntryState::Waiting,
-                Some(Settlement::Resolved) => EntryState::Resolved,
-                Some(Settlement::Replayed) => EntryState::Replayed,
-            },
-            settled_at: entry.mark.and_then(|mark| mark.at),
+            state: EntryState::Waiting,
+            settled_at: None,
+            settled_by: None,
             holds: match (letter, task) {
                 (None, _) => Holds::ForeignRecord,
                 (Some(_), Some(_)) => Holds::Task,
@@ -108,7 +127,9 @@ impl EntrySummary {
             replay_count: task.map(DownloadTask::replay_count),
             failed_at: entry.failed_at(),
             key: entry.key.as_deref().map(redact_text),
-        }
+        };
+        summary.settle(entry.mark.as_ref());
+        summary
     }
 }
 
@@ -123,7 +144,7 @@ mod tests {
     fn the_json_of_a_task_is_one_flat_object_without_its_signature() {
         let json = serde_json::to_value(EntrySummary::of(&task_entry())).unwrap();
         let expected = json!({
-            "partition": 1, "offset": 7, "state": "waiting", "settled_at": Value::Null, "holds": "task",
+            "partition": 1, "offset": 7, "state": "waiting", "settled_at": Value::Null, "settled_by": Value::Null, "holds": "task",
             "trace_id": "t", "media_id": "13bb61f0-41d1-548c-97c8-ebdee367da68",
             "attachment_url": "https://a.example/b.pdf", "stage": "download",
             "source": {"topic": "xact.downloads.pending", "partition": 2, "offset": 9, "timestamp": Value::Null},

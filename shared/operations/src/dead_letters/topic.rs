@@ -46,13 +46,24 @@ impl DeadLetterTopic {
         Ok(Self { reader, marks })
     }
 
+    /// Returns the end of each partition: one past its last offset.
+    pub(super) fn ends(&self) -> Vec<EntryId> {
+        let spans = self.reader.spans().iter();
+        spans
+            .map(|(&partition, span)| EntryId {
+                partition,
+                offset: span.high,
+            })
+            .collect()
+    }
+
     /// Calls `visit` for every entry of the opened part, in the order of each partition, until it breaks. Blocks.
     ///
     /// # Errors
     /// When the topic cannot be read to its end.
     pub fn visit(&self, mut visit: impl FnMut(Entry) -> ControlFlow<()>) -> Result<(), AdminError> {
         self.reader.read(|record| {
-            let mark = self.marks.get(&EntryId::of(&record)).copied();
+            let mark = self.marks.get(&EntryId::of(&record)).cloned();
             Entry::of_record(record, mark).map_or(ControlFlow::Continue(()), &mut visit)
         })
     }

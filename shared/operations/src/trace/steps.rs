@@ -109,6 +109,7 @@ fn of_entry(entry: &FoundEntry, step: &dyn Fn(StepKind, Option<Timestamp>, u32) 
     };
     let settled = |kind| Step {
         dead_letter: id,
+        reason: summary.settled_by.as_ref().map(|by| format!("by {by}")),
         ..Step::at(kind, summary.settled_at)
     };
     let mut steps = vec![placed(replay, letter)];

@@ -97,6 +97,6 @@ fn row(entry: &EntrySummary) -> [String; 9] {
         or_dash(entry.retry_count),
         text(entry.trace_id.as_deref()),
         or_dash(entry.media_id),
-        cell(entry.final_error.as_deref().unwrap_or(super::view::FOREIGN)),
+        cell(entry.reason()),
     ]
 }

@@ -9,7 +9,9 @@ use crate::ui::text::cell;
 use crate::ui::{self, Table, counted, or_dash};
 use xact_config::Settings;
 use xact_operations::OperationError;
-use xact_operations::dead_letters::{self, PlannedEntry, Selection, SettledEntry, Settlement, SettlementPlan};
+use xact_operations::dead_letters::{
+    self, Execution, PlannedEntry, Selection, SettledEntry, Settlement, SettlementPlan,
+};
 
 /// Maximum number of rows of the plan's table.
 const MAX_ROWS: usize = 100;
@@ -34,7 +36,7 @@ pub(crate) struct Settle {
 }
 
 /// Settles the selected entries.
-pub(super) async fn run(settings: &Settings, settlement: Settlement, arguments: Settle) -> CommandResult {
+pub(super) async fn run(settings: &Settings, settlement: Settlement, by: &str, arguments: Settle) -> CommandResult {
     let plan = dead_letters::plan(settings, arguments.selection, settlement, Timestamp::now()).await?;
     // Without a dry run, the entries to settle are printed one by one when they are.
     let is_shown = |entry: &PlannedEntry| arguments.dry_run || !entry.is_planned();
@@ -65,17 +67,19 @@ pub(super) async fn run(settings: &Settings, settlement: Settlement, arguments: 
         ui::error_line("cancelled: nothing was changed");
         return Ok(ExitStatus::No);
     }
-    let settled = execute(settings, plan, count, arguments.json).await?;
-    Ok(ExitStatus::from(refused == 0 && settled == count))
+    let done = execute(settings, plan, by, arguments.json).await?;
+    Ok(ExitStatus::from(
+        refused == 0 && done.settled + done.settled_meanwhile == count,
+    ))
 }
 
 async fn execute(
     settings: &Settings,
     plan: SettlementPlan,
-    count: usize,
+    by: &str,
     as_json: bool,
-) -> Result<usize, OperationError> {
-    let (done, refused) = (plan.settlement, plan.refused());
+) -> Result<Execution, OperationError> {
+    let (done, refused, count) = (plan.settlement, plan.refused(), plan.planned().count());
     let mut progress = 0;
     let on_batch = |batch: &[SettledEntry]| {
         progress += batch.len();
@@ -88,11 +92,20 @@ async fn execute(
             ui::error_line(format_args!("{progress} of {count} {done}"));
         }
     };
-    let settled = dead_letters::execute(settings, plan, on_batch).await?;
+    let execution = dead_letters::execute(settings, plan, by, on_batch).await?;
+    let Execution {
+        settled,
+        settled_meanwhile,
+    } = execution;
+    if settled_meanwhile > 0 {
+        ui::error_line(format_args!(
+            "{settled_meanwhile} were settled by somebody else meanwhile"
+        ));
+    }
     if !as_json {
         ui::line(format_args!("{settled} {done}, {refused} refused"));
     }
-    Ok(settled)
+    Ok(execution)
 }
 
 /// Returns ` (2 to xact.downloads.pending)`, or nothing.

@@ -12,9 +12,6 @@ use xact_config::Settings;
 use xact_contracts::time;
 use xact_operations::dead_letters::{self, EntryId, EntryState, EntryView, OriginalContent, ReplayOutcome, Secrets};
 
-/// The error of a record that has none, because its value is not a dead letter.
-pub(super) const FOREIGN: &str = "not a dead letter (foreign record on this topic)";
-
 /// Arguments of `dlq view`.
 #[derive(Debug, Args)]
 pub(crate) struct View {
@@ -54,15 +51,20 @@ pub(super) async fn run(settings: &Settings, arguments: View) -> CommandResult {
 
 fn as_text(view: &EntryView, topic: &str) -> String {
     let entry = &view.summary;
+    let by = entry
+        .settled_by
+        .as_deref()
+        .map(|by| format!(" by {by}"))
+        .unwrap_or_default();
     let state = match (entry.state, entry.settled_at) {
         (state @ EntryState::Waiting, _) => state.to_string(),
-        (state, Some(at)) => format!("{state} at {}", time::format(at)),
-        (state, None) => format!("{state} at an unknown time"),
+        (state, Some(at)) => format!("{state} at {}{by}", time::format(at)),
+        (state, None) => format!("{state} at an unknown time{by}"),
     };
     let source = entry.source.as_ref();
     let source = source.map(|source| format!("{}[{}] offset {}", source.topic, source.partition, source.offset));
     let category = entry.error_category.map(|category| category.as_str().to_owned());
-    let error = entry.final_error.clone().unwrap_or_else(|| FOREIGN.to_owned());
+    let error = entry.reason().to_owned();
     let replay = match &view.replay {
         ReplayOutcome::Topic(topic) => format!("goes to {topic}"),
         ReplayOutcome::Refused(reason) => format!("refused: {reason}"),

@@ -1,0 +1,351 @@
+//! The entries of the dead-letter topic in memory: a later reading reads only what was written since.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ops::ControlFlow;
+
+use jiff::Timestamp;
+
+use super::entry::{Entry, EntryId, Mark};
+use super::list::{ListQuery, Page};
+use super::reason::reason_pattern;
+use super::summary::{EntryState, EntrySummary};
+use crate::error::OperationError;
+use xact_config::Settings;
+use xact_contracts::category::Category;
+use xact_kafka::admin::{Span, TopicReader, TopicRecord};
+
+/// Most entries that are held, about a kilobyte each. Of more, the oldest are left out.
+const MAX_ENTRIES: usize = 200_000;
+
+/// The entries without their messages.
+#[derive(Default)]
+pub struct DeadLetterIndex {
+    partitions: BTreeMap<i32, Partition>,
+    /// The patterns of all reasons, and where they are in `pattern_numbers`.
+    patterns: Vec<String>,
+    pattern_numbers: HashMap<String, usize>,
+    left_out: u64,
+}
+
+#[derive(Default)]
+struct Partition {
+    /// The offset that the next reading begins at.
+    next: i64,
+    /// By offset.
+    entries: VecDeque<Indexed>,
+}
+
+struct Indexed {
+    summary: EntrySummary,
+    /// The number of its reason's pattern.
+    pattern: usize,
+}
+
+/// What a list shows.
+#[derive(Debug)]
+pub struct IndexPage {
+    /// The newest entries, and the numbers of all.
+    pub page: Page,
+    /// All included entries by like reasons, the most frequent first.
+    pub groups: Vec<ReasonGroup>,
+    /// Oldest entries that the index does not hold.
+    pub left_out: u64,
+}
+
+/// Entries of one stage and category with like reasons.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReasonGroup {
+    /// What the reasons have in common.
+    pub pattern: String,
+    /// The stage that gave up.
+    pub stage: Option<String>,
+    /// The error category.
+    pub category: Option<Category>,
+    /// The number of entries.
+    pub count: u64,
+    /// When the first of them failed.
+    pub first: Option<Timestamp>,
+    /// When the last of them failed.
+    pub last: Option<Timestamp>,
+}
+
+impl DeadLetterIndex {
+    /// Reads what was written since the last call. Blocks.
+    ///
+    /// # Errors
+    /// When the topic cannot be read to its end; what was read is kept, and the next call continues.
+    pub fn refresh(&mut self, settings: &Settings) -> Result<(), OperationError> {
+        let mut reader = TopicReader::open(&settings.internal_cluster, &settings.topics.dlq)?;
+        for (partition, span) in reader.spans().clone() {
+            reader.begin_at(partition, self.begin(partition, span));
+        }
+        reader.read(|record| {
+            self.add(record);
+            ControlFlow::Continue(())
+        })?;
+        for (partition, span) in reader.spans() {
+            self.partitions.entry(*partition).or_default().next = span.high;
+        }
+        self.leave_out(MAX_ENTRIES);
+        Ok(())
+    }
+
+    /// Removes what the topic no longer has, and returns the first offset to read.
+    fn begin(&mut self, partition: i32, span: Span) -> i64 {
+        let held = self.partitions.entry(partition).or_default();
+        if span.high < held.next {
+            // The topic was made again.
+            *held = Partition::default();
+        }
+        while held
+            .entries
+            .front()
+            .is_some_and(|entry| entry.summary.id.offset < span.low)
+        {
+            held.entries.pop_front();
+        }
+        held.next.max(span.low)
+    }
+
+    fn add(&mut self, record: TopicRecord) {
+        let id = EntryId::of(&record);
+        if let Some((settled, mark)) = Mark::of_record(&record) {
+            if let Some(entry) = self.find(settled) {
+                entry.settle(Some(&mark));
+            }
+        } else if let Some(entry) = Entry::of_record(record, None) {
+            let summary = EntrySummary::of(&entry);
+            let pattern = self.pattern(reason_pattern(summary.reason()));
+            let held = self.partitions.entry(id.partition).or_default();
+            held.entries.push_back(Indexed { summary, pattern });
+        }
+        self.partitions.entry(id.partition).or_default().next = id.offset + 1;
+    }
+
+    fn find(&mut self, id: EntryId) -> Option<&mut EntrySummary> {
+        let entries = &mut self.partitions.get_mut(&id.partition)?.entries;
+        let found = entries
+            .binary_search_by_key(&id.offset, |entry| entry.summary.id.offset)
+            .ok()?;
+        Some(&mut entries.get_mut(found)?.summary)
+    }
+
+    fn pattern(&mut self, pattern: String) -> usize {
+        let next = self.patterns.len();
+        let number = *self.pattern_numbers.entry(pattern.clone()).or_insert(next);
+        if number == next {
+            self.patterns.push(pattern);
+        }
+        number
+    }
+
+    /// Removes the oldest entries of the largest partitions until `most` are left.
+    fn leave_out(&mut self, most: usize) {
+        let mut held: usize = self.partitions.values().map(|partition| partition.entries.len()).sum();
+        while held > most
+            && let Some(largest) = self
+                .partitions
+                .values_mut()
+                .max_by_key(|partition| partition.entries.len())
+        {
+            largest.entries.pop_front();
+            held -= 1;
+            self.left_out += 1;
+        }
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &Indexed> {
+        self.partitions.values().flat_map(|partition| &partition.entries)
+    }
+
+    /// Returns the number of entries that wait.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        let waiting = self
+            .entries()
+            .filter(|entry| entry.summary.state == EntryState::Waiting);
+        waiting.count() as u64
+    }
+
+    /// Returns the newest entries of a list, and all of them by like reasons.
+    #[must_use]
+    pub fn page(&self, query: &ListQuery) -> IndexPage {
+        let reason = query.filter.reason.as_deref().map(reason_pattern);
+        let mut page = Page::default();
+        let mut newest: Vec<&EntrySummary> = Vec::new();
+        let mut groups: HashMap<(usize, Option<&str>, Option<Category>), ReasonGroup> = HashMap::new();
+        for Indexed { summary, pattern } in self.entries() {
+            let is_like = reason
+                .as_ref()
+                .is_none_or(|reason| self.patterns.get(*pattern) == Some(reason));
+            if !is_like || !query.filter.matches_summary(summary) {
+                continue;
+            }
+            let waits = summary.state == EntryState::Waiting;
+            page.waiting += u64::from(waits);
+            page.settled += u64::from(!waits);
+            if !waits && !query.all {
+                continue;
+            }
+            newest.push(summary);
+            let key = (*pattern, summary.stage.as_deref(), summary.error_category);
+            let group = groups.entry(key).or_insert_with(|| ReasonGroup {
+                pattern: self.patterns.get(*pattern).cloned().unwrap_or_default(),
+                stage: summary.stage.clone(),
+                category: summary.error_category,
+                count: 0,
+                first: summary.failed_at,
+                last: None,
+            });
+            group.count += 1;
+            group.first = [group.first, summary.failed_at].into_iter().flatten().min();
+            group.last = group.last.max(summary.failed_at);
+        }
+        if newest.len() > query.limit {
+            newest.select_nth_unstable_by_key(query.limit, |entry| Reverse(entry.failed_at));
+            newest.truncate(query.limit);
+        }
+        newest.sort_by_key(|entry| Reverse(entry.failed_at));
+        page.entries = newest.into_iter().cloned().collect();
+        let mut groups: Vec<ReasonGroup> = groups.into_values().collect();
+        groups.sort_by(|one, other| {
+            (other.count, &one.pattern, &one.stage).cmp(&(one.count, &other.pattern, &other.stage))
+        });
+        IndexPage {
+            page,
+            groups,
+            left_out: self.left_out,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::entry::Settlement;
+    use super::super::filter::Filter;
+    use super::*;
+    use xact_contracts::messages::{DeadLetter, Problem, SourceRecord, encode};
+    use xact_telemetry::trace_context::TraceContext;
+
+    fn record(partition: i32, offset: i64, value: Option<Vec<u8>>) -> TopicRecord {
+        TopicRecord {
+            partition,
+            offset,
+            timestamp: None,
+            key: Some(format!("t{offset}").into_bytes()),
+            value,
+            headers: Vec::new(),
+        }
+    }
+
+    /// A dead letter that failed `second` seconds after the start of 1970.
+    fn letter(partition: i32, offset: i64, second: i64, error: &str) -> TopicRecord {
+        let source = SourceRecord {
+            topic: "xact.events.raw".to_owned(),
+            partition: 0,
+            offset: 1,
+            timestamp: None,
+        };
+        let at = Timestamp::from_second(second).unwrap();
+        let problem = Problem::new(Category::Transient, error);
+        let letter = DeadLetter::of_payload(b"{", None, &problem, "upload", source, at);
+        record(partition, offset, Some(encode(&letter)))
+    }
+
+    fn mark(partition: i32, offset: i64, of: i64) -> TopicRecord {
+        let id = EntryId { partition, offset: of };
+        let tombstone = Mark::tombstone(
+            id,
+            Settlement::Replayed,
+            "anna",
+            Timestamp::UNIX_EPOCH,
+            &TraceContext::new(),
+        );
+        let headers = tombstone.headers.into_iter();
+        TopicRecord {
+            key: Some(tombstone.key.into_bytes()),
+            headers: headers
+                .map(|(name, value)| (name.to_owned(), Some(value.into_bytes())))
+                .collect(),
+            ..record(partition, offset, None)
+        }
+    }
+
+    fn query(all: bool, limit: usize, reason: Option<&str>) -> ListQuery {
+        let filter = Filter {
+            reason: reason.map(str::to_owned),
+            ..Filter::default()
+        };
+        ListQuery { filter, all, limit }
+    }
+
+    fn index() -> DeadLetterIndex {
+        let mut index = DeadLetterIndex::default();
+        for record in [
+            letter(0, 3, 30, "HTTP 503"),
+            letter(0, 4, 10, "HTTP 502"),
+            letter(1, 7, 20, "refused"),
+            mark(0, 5, 4),
+            record(1, 8, Some(b"a note".to_vec())),
+        ] {
+            index.add(record);
+        }
+        index
+    }
+
+    #[test]
+    fn entries_are_counted_grouped_and_listed_by_their_newest_state() {
+        let index = index();
+        assert_eq!(index.waiting(), 3);
+        let found = index.page(&query(false, 2, None));
+        let ids = |page: &Page| {
+            page.entries
+                .iter()
+                .map(|entry| entry.id.to_string())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            (found.page.waiting, found.page.settled, ids(&found.page)),
+            (3, 1, vec!["0:3".to_owned(), "1:7".to_owned()])
+        );
+        assert_eq!(found.groups.len(), 3, "{:?}", found.groups);
+        let found = index.page(&query(true, 9, Some("HTTP 999")));
+        assert_eq!(ids(&found.page), ["0:3", "0:4"]);
+        assert_eq!(found.page.entries[1].settled_by.as_deref(), Some("anna"));
+        let group = &found.groups[0];
+        let second = |at: Option<Timestamp>| at.map(Timestamp::as_second);
+        assert_eq!(
+            (
+                group.pattern.as_str(),
+                group.count,
+                second(group.first),
+                second(group.last)
+            ),
+            ("HTTP #", 2, Some(10), Some(30))
+        );
+    }
+
+    #[test]
+    fn a_later_reading_continues_and_follows_retention_and_a_topic_that_is_made_again() {
+        let mut index = index();
+        assert_eq!(index.begin(0, Span { low: 0, high: 9 }), 6);
+        assert_eq!(index.begin(0, Span { low: 4, high: 9 }), 6, "0:3 is no longer retained");
+        assert_eq!((index.begin(1, Span { low: 9, high: 9 }), index.waiting()), (9, 0));
+        index.add(letter(0, 6, 5, "HTTP 503"));
+        assert_eq!(
+            (index.begin(0, Span { low: 0, high: 2 }), index.waiting()),
+            (0, 0),
+            "made again"
+        );
+    }
+
+    #[test]
+    fn the_oldest_are_left_out_of_too_many() {
+        let mut index = index();
+        index.leave_out(2);
+        assert_eq!((index.left_out, index.entries().count()), (2, 2));
+        // The mark of an entry that is left out.
+        index.add(mark(0, 6, 3));
+    }
+}
