@@ -33,6 +33,39 @@ pub fn post(addr: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Re
     request("POST", addr, path, headers, body).map(text)
 }
 
+/// A response with its headers.
+#[derive(Debug, Clone)]
+pub struct Response {
+    /// Its status.
+    pub status: u16,
+    /// Its body.
+    pub body: String,
+    head: String,
+}
+
+impl Response {
+    /// Returns the value of the first header of this name, which is in lower case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.head.lines().filter_map(|line| line.split_once(':'));
+        let (_, value) = headers.find(|(found, _)| found.eq_ignore_ascii_case(name))?;
+        Some(value.trim())
+    }
+}
+
+/// Sends a request with `headers` and `body` to `addr`. Returns the response with its headers.
+pub fn exchange(method: &str, addr: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Response> {
+    let answer = answer(addr, method, addr, path, headers, body)?;
+    let text = String::from_utf8_lossy(&answer);
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    let status = parse(&answer).map(|(status, _)| status).unwrap_or_default();
+    Ok(Response {
+        status,
+        body: body.to_owned(),
+        head: head.to_owned(),
+    })
+}
+
 fn text((status, body): (u16, Vec<u8>)) -> (u16, String) {
     (status, String::from_utf8_lossy(&body).into_owned())
 }
@@ -49,6 +82,16 @@ fn request_for(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> Result<(u16, Vec<u8>)> {
+    let answer = answer(host, method, addr, path, headers, body)?;
+    parse(&answer).ok_or_else(|| {
+        failed(
+            format!("{method} http://{addr}{path} was not answered in HTTP"),
+            String::from_utf8_lossy(&answer),
+        )
+    })
+}
+
+fn answer(host: &str, method: &str, addr: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Vec<u8>> {
     let what = format!("{method} http://{addr}{path}");
     let mut head = format!(
         "{method} {path} HTTP/1.0\r\nHost: {host}\r\nContent-Length: {}\r\n",
@@ -58,7 +101,7 @@ fn request_for(
         head.push_str(&format!("{name}: {value}\r\n"));
     }
     head.push_str("\r\n");
-    let exchange = || {
+    let exchange = || -> std::io::Result<Vec<u8>> {
         let mut stream = TcpStream::connect(addr)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         stream.set_write_timeout(Some(TIMEOUT))?;
@@ -68,13 +111,7 @@ fn request_for(
         stream.read_to_end(&mut answer)?;
         Ok(answer)
     };
-    let answer = exchange().map_err(Error::io(&what))?;
-    parse(&answer).ok_or_else(|| {
-        failed(
-            format!("{what} was not answered in HTTP"),
-            String::from_utf8_lossy(&answer),
-        )
-    })
+    exchange().map_err(Error::io(&what))
 }
 
 /// Parses status and body of a complete response.

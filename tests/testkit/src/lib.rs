@@ -13,11 +13,11 @@
 //! `/health`, `/metrics` and `/invoke`), [`command`] (operators' commands), [`metrics`] (a scrape).
 //!
 //! Verification: [`events`] → [`sent`] (messages and expected outcomes) → [`rows`] (expected rows) → [`compare`] (actual
-//! against expected), with [`ids`]; [`secrets`] (texts that must not leak); [`tables`] (Python's deltalake and polars),
+//! against expected), with [`ids`]; [`secrets`] (texts that must not leak); [`dead_letters`]; [`tables`] (Python's deltalake and polars),
 //! [`spark`] and [`duckdb`] (other readers and writers), [`kcat`] and [`groups`] (other Kafka clients).
 //!
 //! Tools: [`process`], [`binary`], [`usage`], [`idle`], [`text`], [`python`], [`real_files`], [`bicep`], [`keda`], [`scale_rules`],
-//! [`http`], [`wait`], [`ports`], [`workdir`], [`cache`], [`watchdog`].
+//! [`http`], [`console`], [`browser`], [`wait`], [`ports`], [`workdir`], [`cache`], [`watchdog`].
 
 // Tests may use `unwrap`.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -30,6 +30,8 @@ pub mod cache;
 pub mod collector;
 pub mod command;
 pub mod compare;
+pub mod console;
+pub mod dead_letters;
 pub mod duckdb;
 pub mod entra;
 pub mod error;

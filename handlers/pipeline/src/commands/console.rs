@@ -22,6 +22,7 @@ pub(crate) struct Console {
 /// Serves until a signal.
 pub(crate) async fn run(environment: &Environment, arguments: Console) -> CommandResult {
     let settings = Settings::from_environment(environment)?;
+    xact_telemetry::init(&settings, "xact-pipeline-console")?;
     let stop = CancellationToken::new();
     shutdown::on_signals(stop.clone())?;
     let console = console::Console::open(&settings, environment, arguments.listen).await?;

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use xact_testkit::command::{Answer, client};
-use xact_testkit::events::{RAW, event};
+use xact_testkit::dead_letters::{self, SECRET, letter, unreadable, with};
+use xact_testkit::events::event;
 use xact_testkit::{
     Fleet, Kafka, Process, Result, assert_contains, binary, command, failed, ids, kcat, ports, variables,
 };
@@ -17,8 +18,6 @@ use xact_testkit::{
 const DLQ: &str = "xact.downloads.dlq";
 const PENDING: &str = "xact.downloads.pending";
 const REPLAY_TIMEOUT: Duration = Duration::from_secs(120);
-/// Stands for every secret: it is planted wherever one may be.
-const SECRET: &str = "PLANTEDSIGNATURE";
 
 /// Starts a broker with the pipeline's topics.
 fn start() -> Result<(Kafka, Fleet)> {
@@ -43,10 +42,7 @@ fn list(fleet: &Fleet, args: &[&str]) -> Result<BTreeMap<String, Value>> {
 
 /// Puts dead letters into the topic as their stage would.
 fn plant(fleet: &Fleet, letters: &[Value]) -> Result<()> {
-    let line = |letter: &Value| format!("{}\t{letter}\n", text(&letter["trace_id"]));
-    let lines: String = letters.iter().map(line).collect();
-    let args = ["-K", "\t", "-X", "partitioner=murmur2_random"];
-    kcat::produce_with(&fleet.broker, DLQ, &args, lines.as_bytes())
+    dead_letters::plant(&fleet.broker, DLQ, letters)
 }
 
 fn text(value: &Value) -> String {
@@ -56,43 +52,6 @@ fn text(value: &Value) -> String {
 /// Returns `PARTITION:OFFSET` of a listed entry.
 fn place(entry: &Value) -> String {
     format!("{}:{}", entry["partition"], entry["offset"])
-}
-
-/// Returns a dead letter of the download stage for a file that the sample server has.
-fn letter(trace_id: &str) -> Value {
-    let url = format!("https://claimxperience.com/ok/2000/{trace_id}/a.pdf?sig={SECRET}");
-    let media_id = ids::media_id(trace_id, &url);
-    json!({
-        "trace_id": trace_id, "media_id": media_id, "attachment_url": url.split('?').next(), "stage": "download",
-        "source": {"topic": PENDING, "partition": 0, "offset": 1, "timestamp": null},
-        "error_category": "transient", "final_error": "503 Service Unavailable", "retry_count": 4,
-        "failed_at": "2025-03-01T12:00:00Z",
-        "original_task": {
-            "trace_id": trace_id, "media_id": media_id, "attachment_url": url,
-            "blob_path": format!("documentsReceived/A1/{trace_id}/A1_a.pdf"), "status_subtype": "documentsReceived",
-            "file_type": "PDF", "assignment_id": "A1", "retry_count": 4, "event_type": "xact", "event_subtype": "xact",
-            "original_timestamp": "2024-12-31T12:00:00Z",
-            "metadata": {"last_error": "503", "error_category": "transient", "retry_at": "2025-03-01T12:00:00Z"},
-        },
-    })
-}
-
-/// Returns the dead letter of an unreadable message.
-fn unreadable(trace_id: &str, payload: &str) -> Value {
-    json!({
-        "trace_id": trace_id, "stage": "event-ingester",
-        "source": {"topic": RAW, "partition": 0, "offset": 1, "timestamp": null},
-        "error_category": "permanent", "final_error": "unreadable event", "retry_count": 0,
-        "failed_at": "2025-03-02T12:00:00Z", "original_payload": payload,
-    })
-}
-
-/// Returns a dead letter with some fields replaced.
-fn with(mut letter: Value, changes: &[(&str, Value)]) -> Value {
-    for (pointer, value) in changes {
-        *letter.pointer_mut(pointer).unwrap() = value.clone();
-    }
-    letter
 }
 
 #[test]
