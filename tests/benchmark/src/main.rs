@@ -8,11 +8,13 @@
 //! - [`idle`]: what each handler costs while it is idle
 //! - [`onelake`]: files and commits at the latency of OneLake, next to a bare loop of the same requests
 //! - [`cost`]: what Azure would bill for 1,000 attachments
+//! - [`console`]: its pages, with many dead letters and a year of dates
 //! - [`kafka`], [`bench`], [`report`]: Kafka clients, the test environment, and the output
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod bench;
+mod console;
 mod cost;
 mod download;
 mod idle;
@@ -36,7 +38,7 @@ use xact_testkit::Result;
 #[derive(Parser)]
 #[command(name = "tests/bench")]
 struct Cli {
-    /// Events of `ingest`, and results of `results`.
+    /// Events of `ingest`, results of `results`, and dead letters of `console`.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1000..=2_000_000))]
     events: u64,
     /// Files of `download`, and events of `whole`.
@@ -60,6 +62,7 @@ enum Part {
     Results,
     Whole,
     Idle,
+    Console,
     Onelake,
     Cost,
 }
@@ -104,6 +107,9 @@ fn run(cli: &Cli, report: &mut Report) -> Result<()> {
     })?;
     measured(Part::Idle, "idle", &idle::measure)?;
     measured(Part::Cost, "cost", &cost::measure)?;
+    measured(Part::Console, "console", &|bench, report| {
+        console::measure(bench, events, report)
+    })?;
     if wanted(Part::Onelake) {
         eprintln!("measuring onelake …");
         onelake::measure(Duration::from_millis(cli.latency_ms), report)?;

@@ -59,6 +59,12 @@ pub(super) struct TopicSearch {
     pub(super) unread: Vec<String>,
 }
 
+/// What came of reading a topic.
+struct Reading {
+    searched: Vec<SearchedPartition>,
+    result: Result<(), AdminError>,
+}
+
 impl TopicSearch {
     pub(super) fn new(settings: &Settings, since: Option<Timestamp>, max_records: u64, now: Timestamp) -> Self {
         Self {
@@ -119,28 +125,52 @@ impl TopicSearch {
         found
     }
 
-    /// Returns the records of an event on all other topics. `since`: when the event was received, if it is known.
+    /// Returns the records of an event on all other topics, which are read at the same time: most of a reading is waiting for
+    /// the broker. `since`: when the event was received, if it is known.
     pub(super) fn internal(&mut self, trace_id: &str, since: Option<Timestamp>) -> Vec<FoundRecord> {
+        let settings = self.settings.clone();
+        let topics = INTERNAL
+            .into_iter()
+            .flat_map(|role| settings.topics.of(role).into_iter().map(move |topic| (role, topic)));
+        let topics: Vec<_> = topics.filter(|(role, _)| !self.is_down(*role)).collect();
+        let readings = std::thread::scope(|scope| {
+            let this = &*self;
+            let read = |(role, topic)| scope.spawn(move || this.internal_of(role, topic, trace_id, since));
+            let reading: Vec<_> = topics.iter().copied().map(read).collect();
+            let joined = reading
+                .into_iter()
+                .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            joined.collect::<Vec<_>>()
+        });
         let mut found = Vec::new();
-        for role in INTERNAL {
-            let topics: Vec<String> = self.settings.topics.of(role).into_iter().map(str::to_owned).collect();
-            for topic in topics {
-                let mut entries = FoundEntries::default();
-                self.read(role, &topic, Partitions::Of(trace_id), since, |record| {
-                    if role == TopicRole::Dlq {
-                        entries.add(record, |entry| entry.trace_id() == Some(trace_id));
-                    } else if record.key_text() == Some(trace_id) {
-                        let content = Content::decode(role, record.value.as_deref().unwrap_or_default());
-                        let content = content.filter(|content| content.trace_id() == Some(trace_id));
-                        found.extend(content.map(|content| FoundRecord::new(&topic, &record, content)));
-                    }
-                    ControlFlow::Continue(())
-                });
-                let entries = entries.finish(&self.settings, self.now).into_iter();
-                found.extend(entries.map(|entry| FoundRecord::of_entry(&topic, entry)));
-            }
+        for ((role, topic), (records, reading)) in topics.into_iter().zip(readings) {
+            found.extend(records);
+            self.note(role, topic, reading);
         }
         found
+    }
+
+    fn internal_of(
+        &self,
+        role: TopicRole,
+        topic: &str,
+        trace_id: &str,
+        since: Option<Timestamp>,
+    ) -> (Vec<FoundRecord>, Reading) {
+        let (mut found, mut entries) = (Vec::new(), FoundEntries::default());
+        let reading = self.read_topic(role, topic, Partitions::Of(trace_id), since, |record| {
+            if role == TopicRole::Dlq {
+                entries.add(record, |entry| entry.trace_id() == Some(trace_id));
+            } else if record.key_text() == Some(trace_id) {
+                let content = Content::decode(role, record.value.as_deref().unwrap_or_default());
+                let content = content.filter(|content| content.trace_id() == Some(trace_id));
+                found.extend(content.map(|content| FoundRecord::new(topic, &record, content)));
+            }
+            ControlFlow::Continue(())
+        });
+        let entries = entries.finish(&self.settings, self.now).into_iter();
+        found.extend(entries.map(|entry| FoundRecord::of_entry(topic, entry)));
+        (found, reading)
     }
 
     /// Calls `visit` with every event on the raw topic, and its time, until it breaks.
@@ -187,31 +217,59 @@ impl TopicSearch {
         since: Option<Timestamp>,
         visit: impl FnMut(TopicRecord) -> ControlFlow<()>,
     ) {
-        let bootstrap = self.settings.cluster_of(role).bootstrap_servers.clone();
-        if self.down.contains(&bootstrap) {
-            return;
+        if !self.is_down(role) {
+            let reading = self.read_topic(role, topic, partitions, since, visit);
+            self.note(role, topic, reading);
         }
-        let since = self.since.max(since.map(before));
-        if let Err(error) = self.try_read(role, topic, partitions, since, visit) {
-            if !matches!(error, AdminError::MissingTopic { .. }) {
-                self.down.insert(bootstrap);
-            }
+    }
+
+    fn is_down(&self, role: TopicRole) -> bool {
+        self.down.contains(&self.settings.cluster_of(role).bootstrap_servers)
+    }
+
+    /// Notes what was searched, and the first error of each cluster.
+    fn note(&mut self, role: TopicRole, topic: &str, reading: Reading) {
+        self.searched.extend(reading.searched);
+        let Err(error) = reading.result else { return };
+        let is_missing = matches!(error, AdminError::MissingTopic { .. });
+        let bootstrap = &self.settings.cluster_of(role).bootstrap_servers;
+        if is_missing || self.down.insert(bootstrap.clone()) {
             self.unread.push(format!("topic {topic}: {error}"));
         }
     }
 
+    fn read_topic(
+        &self,
+        role: TopicRole,
+        topic: &str,
+        partitions: Partitions<'_>,
+        since: Option<Timestamp>,
+        visit: impl FnMut(TopicRecord) -> ControlFlow<()>,
+    ) -> Reading {
+        let mut searched = BTreeMap::new();
+        let since = self.since.max(since.map(before));
+        let result = self.try_read(role, topic, partitions, since, visit, &mut searched);
+        for partition in searched.values_mut() {
+            partition.is_cut |= result.is_err();
+        }
+        Reading {
+            searched: searched.into_values().collect(),
+            result,
+        }
+    }
+
     fn try_read(
-        &mut self,
+        &self,
         role: TopicRole,
         topic: &str,
         partitions: Partitions<'_>,
         since: Option<Timestamp>,
         mut visit: impl FnMut(TopicRecord) -> ControlFlow<()>,
+        read: &mut BTreeMap<i32, SearchedPartition>,
     ) -> Result<(), AdminError> {
         let cluster = self.settings.cluster_of(role);
         let mut reader = TopicReader::open(cluster, topic)?;
         let spans = reader.spans().clone();
-        let mut read: BTreeMap<i32, SearchedPartition> = BTreeMap::new();
         for (partition, span) in &spans {
             let is_chosen = match partitions {
                 Partitions::All => true,
@@ -256,9 +314,8 @@ impl TopicSearch {
             flow
         });
         for searched in read.values_mut() {
-            searched.is_cut = is_cut || result.is_err();
+            searched.is_cut = is_cut;
         }
-        self.searched.extend(read.into_values());
         result
     }
 }

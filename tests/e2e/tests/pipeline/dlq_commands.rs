@@ -16,7 +16,6 @@ use xact_testkit::{
 };
 
 const DLQ: &str = "xact.downloads.dlq";
-const PENDING: &str = "xact.downloads.pending";
 const REPLAY_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Starts a broker with the pipeline's topics.
