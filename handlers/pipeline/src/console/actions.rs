@@ -97,13 +97,14 @@ impl Actions {
         F: Future<Output = Result<Ended, E>> + Send + 'static,
         E: std::fmt::Display + Send + 'static,
     {
-        let action = self.keep(user, &start)?;
+        let resource = start.resource;
+        let action = self.keep(user, start)?;
         tracing::info!(target: "audit", user = action.user, action = action.name, "started");
         let location = format!("/actions/{}", action.id);
         let work = work(Reporter(action.clone()));
         let actions = self.clone();
         tokio::spawn(async move {
-            let _turn = actions.locks[start.resource as usize].lock().await;
+            let _turn = actions.locks[resource as usize].lock().await;
             *action.progress.lock() = Progress::Running(None);
             // A task of its own: a panic ends the action, and not the wait for it.
             let ended = tokio::spawn(work).await;
@@ -113,7 +114,7 @@ impl Actions {
         Ok((StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response())
     }
 
-    fn keep(&self, user: &User, start: &Start) -> Result<Arc<Action>, PageError> {
+    fn keep(&self, user: &User, start: Start) -> Result<Arc<Action>, PageError> {
         let mut kept = self.kept.lock();
         if kept.values().filter(|action| !action.is_ended()).count() >= MAX_RUNNING {
             let reason = format!("{MAX_RUNNING} actions run or wait already: wait until one of them has ended");
@@ -122,7 +123,7 @@ impl Actions {
         let id = kept.last_key_value().map_or(1, |(last, _)| last + 1);
         let action = Arc::new(Action {
             id,
-            name: start.name.clone(),
+            name: start.name,
             user: user.name.clone(),
             back: start.back,
             started_at: Timestamp::now(),

@@ -71,7 +71,7 @@ mod tests {
         Origins::new(configured.as_ref(), address.parse().unwrap())
     }
 
-    fn headers(name: HeaderName, value: Option<&str>) -> HeaderMap {
+    fn headers(name: &HeaderName, value: Option<&str>) -> HeaderMap {
         let value = value.map(|value| HeaderValue::from_str(value).unwrap());
         value.into_iter().map(|value| (name.clone(), value)).collect()
     }
@@ -92,9 +92,9 @@ mod tests {
             (Some(""), false),
             (None, false),
         ] {
-            assert_eq!(local.is_host(&headers(header::HOST, host)), expected, "{host:?}");
+            assert_eq!(local.is_host(&headers(&header::HOST, host)), expected, "{host:?}");
         }
-        assert!(origins(None, "[::1]:8088").is_host(&headers(header::HOST, Some("[::1]:8088"))));
+        assert!(origins(None, "[::1]:8088").is_host(&headers(&header::HOST, Some("[::1]:8088"))));
         let public = origins(Some("https://console.example"), "0.0.0.0:8088");
         assert_eq!(public.main(), "https://console.example");
         for (host, expected) in [
@@ -103,7 +103,7 @@ mod tests {
             ("0.0.0.0:8088", false),
             ("127.0.0.1:8088", false),
         ] {
-            assert_eq!(public.is_host(&headers(header::HOST, Some(host))), expected, "{host}");
+            assert_eq!(public.is_host(&headers(&header::HOST, Some(host))), expected, "{host}");
         }
     }
 
@@ -120,7 +120,7 @@ mod tests {
             (Some(""), false),
         ] {
             assert_eq!(
-                public.is_sender(&headers(header::ORIGIN, origin)),
+                public.is_sender(&headers(&header::ORIGIN, origin)),
                 expected,
                 "{origin:?}"
             );

@@ -111,12 +111,12 @@ pub(super) async fn preview_resolve(context: State<Context>, user: User, query: 
 
 /// `POST /dead-letters/replay`.
 pub(super) async fn replay(context: State<Context>, change: Change) -> Result<Response, PageError> {
-    settle(context, change, Settlement::Replayed)
+    settle(&context, change, Settlement::Replayed)
 }
 
 /// `POST /dead-letters/resolve`.
 pub(super) async fn resolve(context: State<Context>, change: Change) -> Result<Response, PageError> {
-    settle(context, change, Settlement::Resolved)
+    settle(&context, change, Settlement::Resolved)
 }
 
 async fn preview(
@@ -217,11 +217,12 @@ fn entries<'a>(entries: impl Iterator<Item = &'a PlannedEntry>) -> Markup {
     }
 }
 
-fn settle(State(context): State<Context>, change: Change, settlement: Settlement) -> Result<Response, PageError> {
-    let previewed = change.form.value(PREVIEWED).parse().ok();
-    let selection = selection(&change.form)?;
-    let name = name(settlement, &change.form, previewed);
-    let (settings, by) = (context.settings.clone(), change.user.name.clone());
+fn settle(context: &Context, change: Change, settlement: Settlement) -> Result<Response, PageError> {
+    let Change { user, form } = change;
+    let previewed = form.value(PREVIEWED).parse().ok();
+    let selection = selection(&form)?;
+    let name = name(settlement, &form, previewed);
+    let (settings, by) = (context.settings.clone(), user.name.clone());
     let start = Start {
         name,
         resource: Resource::DeadLetters,
@@ -229,11 +230,11 @@ fn settle(State(context): State<Context>, change: Change, settlement: Settlement
     };
     context
         .actions
-        .start(&change.user, start, |reporter: Reporter| async move {
+        .start(&user, start, |reporter: Reporter| async move {
             // The plan is made again: others may have settled some of the entries since the preview.
             let plan = dead_letters::plan(&settings, selection, settlement, Timestamp::now()).await?;
             let (planned, refused) = (plan.planned().count(), plan.refused());
-            let content = html! { @if refused > 0 { (self::refused(&plan)) } };
+            let not_done = html! { @if refused > 0 { (self::refused(&plan)) } };
             let mut done = 0;
             reporter.done(0, planned);
             let execution = dead_letters::execute(&settings, plan, &by, |batch| {
@@ -242,7 +243,7 @@ fn settle(State(context): State<Context>, change: Change, settlement: Settlement
             });
             let execution = execution.await?;
             let settled_before = previewed.unwrap_or(planned).saturating_sub(planned);
-            Ok::<_, OperationError>(ended(settlement, execution, refused, settled_before, content))
+            Ok::<_, OperationError>(ended(settlement, execution, refused, settled_before, &not_done))
         })
 }
 
@@ -265,7 +266,7 @@ fn ended(
     execution: Execution,
     refused: usize,
     settled_before: usize,
-    content: Markup,
+    not_done: &Markup,
 ) -> Ended {
     let mut summary = format!("{} {settlement}", HumanCount(execution.settled as u64));
     if refused > 0 {
@@ -280,7 +281,7 @@ fn ended(
     Ended {
         is_well: true,
         summary,
-        content: html! { (content) @if execution.settled == 0 { (problem("nothing was left to do")) } },
+        content: html! { (not_done) @if execution.settled == 0 { (problem("nothing was left to do")) } },
     }
 }
 
