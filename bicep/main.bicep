@@ -10,6 +10,7 @@ import {
   accessType
   alertsType
   cacheType
+  consoleType
   eventHubsType
   fabricType
   logsType
@@ -163,6 +164,11 @@ func namesOf(topics topicType[], role string) string[] =>
 @description('Whether there is a job `operate`, which runs the commands that `infra/operate` gives it. Its identity may read and send everywhere, as an operator. Needed where no operator reaches the network.')
 param operateJob bool = privateNetworking
 
+@description('The operator\'s web console, for people who sign in with Entra ID. Not set: there is none.')
+param console consoleType?
+
+var hasConsole = console != null
+
 // The jobs: commands of the operator's program. Each timeout is shorter than the interval between two executions.
 var scheduledJobs = [
   {
@@ -216,7 +222,17 @@ var operate = {
   usesLake: true
 }
 var jobs = concat(scheduledJobs, operateJob ? [operate] : [])
-var jobGrants = flatten(map(range(0, length(jobs)), job => map(jobs[job].roles, role => { job: job, role: role })))
+
+// Everybody who is the operator's program, and what they may do: the jobs, and the console. People in it reset groups and
+// replay dead letters, so that it reads and sends everywhere, as `operate` does.
+var operators = concat(
+  map(jobs, job => { name: job.name, roles: job.roles, usesLake: job.usesLake }),
+  hasConsole ? [{ name: 'console', roles: ['receive', 'send'], usesLake: true }] : []
+)
+var operatorGrants = flatten(map(
+  range(0, length(operators)),
+  i => map(operators[i].roles, role => { operator: i, role: role })
+))
 
 // -------------------------------------------------------------------------------------------------------------- the names
 
@@ -235,6 +251,7 @@ var names = {
   network: 'vnet-${base}'
   insights: 'appi-${base}'
   collector: 'ca-${base}-collector'
+  console: 'ca-${base}-console'
   platformIdentity: 'id-${base}-platform'
   cacheShare: 'cache'
   cacheKey: 'cache-account-key'
@@ -248,10 +265,10 @@ var lakehouse = 'abfss://${fabric.workspaceId}@onelake.dfs.fabric.microsoft.com/
 
 // ---------------------------------------------------------------------------------------------------------- the identities
 
-// Each stage is somebody of its own: it reads its topics, writes its topics, and nothing else. And so is each job; theirs
-// come after those of the stages.
+// Each stage is somebody of its own: it reads its topics, writes its topics, and nothing else. And so are each job and the
+// console; theirs come after those of the stages.
 resource identities 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = [
-  for name in concat(map(stages, stage => stage.name), map(jobs, job => job.name)): {
+  for name in concat(map(stages, stage => stage.name), map(operators, operator => operator.name)): {
     name: 'id-${base}-${name}'
     location: location
     tags: everyTag
@@ -286,10 +303,10 @@ module hubs 'modules/event-hubs.bicep' = {
     stages: stages
     identityIds: [for i in range(0, length(stages)): identities[i].id]
     principalIds: [for i in range(0, length(stages)): identities[i].properties.principalId]
-    jobs: [
-      for grant in jobGrants: {
-        identityId: identities[length(stages) + grant.job].id
-        principalId: identities[length(stages) + grant.job].properties.principalId
+    operators: [
+      for grant in operatorGrants: {
+        identityId: identities[length(stages) + grant.operator].id
+        principalId: identities[length(stages) + grant.operator].properties.principalId
         role: grant.role
       }
     ]
@@ -444,6 +461,7 @@ module appEnvironment 'modules/environment.bicep' = {
     name: names.environment
     location: location
     subnetId: privateNetworking ? subnets.apps : ''
+    publicAccess: hasConsole && !privateNetworking
     zoneRedundant: zoneRedundant && !privateNetworking
       ? fail('zoneRedundant needs privateNetworking: only an environment in a virtual network spreads over zones')
       : zoneRedundant
@@ -456,6 +474,17 @@ module appEnvironment 'modules/environment.bicep' = {
     tags: everyTag
   }
   dependsOn: [virtualNetwork, privateEndpoints, cacheShare]
+}
+
+module environmentDns 'modules/environment-dns.bicep' = if (hasConsole && privateNetworking && dnsZones == 'new') {
+  params: {
+    #disable-next-line what-if-short-circuiting // The platform chooses it: `what-if` shows the zone as one that it cannot predict.
+    domain: appEnvironment.outputs.defaultDomain
+    address: appEnvironment.outputs.staticIp
+    linkName: last(split(networkId, '/'))
+    networkId: networkId
+    tags: everyTag
+  }
 }
 
 var hasCollector = applicationInsights && empty(otlpEndpoint)
@@ -591,6 +620,28 @@ module scheduled 'modules/job.bicep' = [
   }
 ]
 
+var consoleUrl = 'https://${names.console}.${appEnvironment.outputs.defaultDomain}'
+
+module operatorConsole 'modules/console.bicep' = if (deployApps && hasConsole) {
+  params: {
+    name: names.console
+    location: location
+    environmentId: resourceId('Microsoft.App/managedEnvironments', names.environment)
+    url: consoleUrl
+    settings: console!
+    image: '${registryServer}/${imageRepository}/pipeline:${imageTag}'
+    registryServer: registryServer
+    identityId: identities[length(stages) + length(jobs)].id
+    identityClientId: identities[length(stages) + length(jobs)].properties.clientId
+    platformIdentityId: platform.id
+    // Without the collector, as the jobs.
+    variables: union(everyVariable, { OTEL_EXPORTER_OTLP_ENDPOINT: '' }, lakeVariables)
+    // `infra/rollout` knows it by this tag.
+    tags: union(everyTag, { app: 'console' })
+  }
+  dependsOn: [hubs, registry, privateEndpoints]
+}
+
 module warnings 'modules/alerts.bicep' = {
   params: {
     prefix: base
@@ -622,7 +673,7 @@ module warnings 'modules/alerts.bicep' = {
 
 var lakeWriters = concat(
   filter(range(0, length(stages)), i => stages[i].files || !empty(stages[i].tables)),
-  map(filter(range(0, length(jobs)), i => jobs[i].usesLake), i => length(stages) + i)
+  map(filter(range(0, length(operators)), i => operators[i].usesLake), i => length(stages) + i)
 )
 
 @description('Host and port of the Event Hubs namespace, as Kafka clients want it.')
@@ -638,6 +689,9 @@ output images string[] = [
 
 @description('The container apps.')
 output apps string[] = [for stage in stages: 'ca-${base}-${stage.name}']
+
+@description('Address of the console; empty: there is none. Its sign-in needs `/.auth/login/aad/callback` below it as a redirect URI of the app registration.')
+output consoleUrl string = hasConsole ? consoleUrl : ''
 
 @description('Who each stage is: neither id is a secret.')
 output identities { stage: string, clientId: string, principalId: string }[] = [

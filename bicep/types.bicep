@@ -262,6 +262,24 @@ type networkType = {
 }
 
 @export()
+@description('The console, and who signs in to it.')
+type consoleType = {
+  @description('Client id of the app registration that people sign in to, a GUID. README.md says how to make it.')
+  @minLength(36)
+  @maxLength(36)
+  clientId: string
+
+  @description('Tenant of the app registration, a GUID; that of the subscription if it is not set.')
+  @minLength(36)
+  @maxLength(36)
+  tenantId: string?
+
+  @description('Address ranges (CIDR) that reach it. All, if none is named: then the sign-in alone keeps others out.')
+  @maxLength(50)
+  allowedAddresses: string[]?
+}
+
+@export()
 @description('Somebody besides the stages who may use the event hubs.')
 type accessType = {
   @description('Object id, a GUID.')

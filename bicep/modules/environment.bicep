@@ -13,6 +13,9 @@ param location string
 @description('Resource id of the subnet; empty: the environment has a network of its own.')
 param subnetId string
 
+@description('Whether apps with an external ingress are reached from the internet. Not with a subnet: the environment is internal.')
+param publicAccess bool
+
 @description('Whether replicas are spread over the zones of the region. Needs a subnet.')
 param zoneRedundant bool
 
@@ -47,8 +50,9 @@ resource environment 'Microsoft.App/managedEnvironments@2025-07-01' = {
     appLogsConfiguration: { destination: 'azure-monitor' }
     workloadProfiles: [{ name: 'Consumption', workloadProfileType: 'Consumption' }]
     zoneRedundant: zoneRedundant
-    // No app has an ingress; nobody has to reach the environment.
-    publicNetworkAccess: 'Disabled'
+    // The console alone is called from outside. An internal environment knows `Disabled` only, and is reached from the network:
+    // https://learn.microsoft.com/azure/container-apps/networking#public-network-access
+    publicNetworkAccess: publicAccess ? 'Enabled' : 'Disabled'
     vnetConfiguration: empty(subnetId) ? null : { infrastructureSubnetId: subnetId, internal: true }
   }
 }
@@ -79,3 +83,9 @@ resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' 
     metrics: [{ category: 'AllMetrics', enabled: true }]
   }
 }
+
+@description('End of the names of the apps that have an ingress.')
+output defaultDomain string = environment.properties.defaultDomain
+
+@description('Address of the environment.')
+output staticIp string = environment.properties.staticIp

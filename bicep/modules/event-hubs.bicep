@@ -28,8 +28,8 @@ param identityIds string[]
 @description('Object ids of the stages\' identities, in the order of the stages.')
 param principalIds string[]
 
-@description('What the jobs may do with every topic.')
-param jobs { identityId: string, principalId: string, role: 'receive' | 'send' }[]
+@description('What the operator\'s programs, the jobs and the console, may do with every topic.')
+param operators { identityId: string, principalId: string, role: 'receive' | 'send' }[]
 
 @description('Who else may send or operate.')
 param access accessType[]
@@ -130,14 +130,14 @@ resource stageRoles 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   }
 ]
 
-resource jobRoles 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
-  for job in jobs: {
+resource programRoles 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for operator in operators: {
     scope: namespace
-    name: guid(namespace.id, job.identityId, roles[job.role])
+    name: guid(namespace.id, operator.identityId, roles[operator.role])
     properties: {
-      principalId: job.principalId
+      principalId: operator.principalId
       principalType: 'ServicePrincipal'
-      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles[job.role])
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles[operator.role])
     }
   }
 ]

@@ -30,6 +30,7 @@ pub use handler::{
     Starts, Unavailable,
 };
 pub use http::{PortError, serve};
+pub use probe::{ProbeError, probe_liveness};
 pub use process::run;
 pub use work::Service;
 pub use worker::{Factory, SetupError, Shared};

@@ -1,4 +1,4 @@
-//! `--live` and `--ready`: a handler's binary probes the instance that runs on the same machine.
+//! `--live` and `--ready`: a binary probes the instance that runs on the same machine.
 //!
 //! For health checks in an image that contains only that binary: no shell, no curl.
 
@@ -27,15 +27,19 @@ const READY: &str = "/health/ready";
 
 /// A probe failed, or its answer is no.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ProbeError {
+pub enum ProbeError {
+    /// A handler takes no other arguments.
     #[error(
         "{0:?} is not a valid argument: a handler is configured by variables alone; --live and --ready probe the one that runs here"
     )]
     Argument(String),
+    /// The instance cannot be known from these variables.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    #[error("METRICS_PORT=0 takes any free port, which a probe cannot know: set it to a port number")]
+    /// Nobody knows the port.
+    #[error("port 0 takes any free port, which a probe cannot know: set METRICS_PORT (--listen of the console) to a port number")]
     AnyPort,
+    /// Nobody listens, or the answer takes too long.
     #[error("{0} does not answer: {1}")]
     NoAnswer(SocketAddr, io::Error),
     /// The instance answered with another status than 200.
@@ -62,6 +66,14 @@ pub(crate) fn probe(path: &str) -> Result<(), ProbeError> {
     load_dotenv(&mut environment)?;
     let address = Settings::from_environment(&environment)?.metrics_address;
     probe_at(path, local_address(address)?)
+}
+
+/// Asks the process that listens on `address`, which may be the unspecified one, whether it lives.
+///
+/// # Errors
+/// When it does not answer, or answers with another status than 200.
+pub fn probe_liveness(address: SocketAddr) -> Result<(), ProbeError> {
+    probe_at(LIVE, local_address(address)?)
 }
 
 /// Returns the address at which a listener on `address` is reached from its own machine.
@@ -125,7 +137,9 @@ mod tests {
             stop.clone(),
         ));
 
-        probed(LIVE, address).await.unwrap();
+        let everywhere = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port());
+        let liveness = tokio::task::spawn_blocking(move || probe_liveness(everywhere));
+        liveness.await.unwrap().unwrap();
         let reason = probed(READY, address).await.unwrap_err().to_string();
         assert_eq!(reason, r#"{"ready":false,"reasons":{"broker":"cannot be reached"}}"#);
         health.up("broker");

@@ -9,7 +9,7 @@ use crate::console::{self, DEFAULT_ADDRESS};
 use crate::outcome::{CommandResult, ExitStatus};
 use crate::ui;
 use xact_config::{Environment, Settings};
-use xact_runtime::shutdown;
+use xact_runtime::{probe_liveness, shutdown};
 
 /// Where it is served.
 #[derive(Debug, Args)]
@@ -17,10 +17,16 @@ pub(crate) struct Console {
     /// Address of this machine; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = DEFAULT_ADDRESS)]
     listen: SocketAddr,
+    /// Serve nothing: probe the console that listens there, for health checks. Exit code 0: it lives, 1: it does not
+    #[arg(long)]
+    live: bool,
 }
 
-/// Serves until a signal.
+/// Serves until a signal, or probes the one that does.
 pub(crate) async fn run(environment: &Environment, arguments: Console) -> CommandResult {
+    if arguments.live {
+        return probe(arguments.listen).await;
+    }
     let settings = Settings::from_environment(environment)?;
     xact_telemetry::init(&settings, "xact-pipeline-console")?;
     let stop = CancellationToken::new();
@@ -29,4 +35,14 @@ pub(crate) async fn run(environment: &Environment, arguments: Console) -> Comman
     ui::line(console.url());
     console.serve(stop).await;
     Ok(ExitStatus::Ok)
+}
+
+async fn probe(address: SocketAddr) -> CommandResult {
+    match tokio::task::spawn_blocking(move || probe_liveness(address)).await? {
+        Ok(()) => Ok(ExitStatus::Ok),
+        Err(error) => {
+            ui::error_line(format_args!("xact-pipeline: {error}"));
+            Ok(ExitStatus::No)
+        }
+    }
 }
