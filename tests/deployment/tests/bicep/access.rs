@@ -83,6 +83,11 @@ fn expected(variant: Variant) -> BTreeSet<Grant> {
             all.insert(grant(&format!("{base}-operate"), role, &namespace));
         }
     }
+    if variant.has_console() {
+        for role in [RECEIVER, SENDER] {
+            all.insert(grant(&format!("{base}-console"), role, &namespace));
+        }
+    }
     let registry = format!("registries/{}", name("Microsoft.ContainerRegistry/registries"));
     all.insert(grant(&platform, PULL, &registry));
     all.insert(grant(&platform, SECRETS_USER, "secrets/cache-account-key"));
@@ -138,9 +143,9 @@ fn every_stage_has_its_own_identity() {
             .of_type("Microsoft.ManagedIdentity/userAssignedIdentities")
             .map(|identity| text(&identity["name"]))
             .collect();
-        // The platform, and the jobs.
+        // The platform, the jobs, and the console.
         let jobs = snapshot.of_type("Microsoft.App/jobs").count() + usize::from(variant == Variant::Changed);
-        assert_eq!(made.len(), STAGES.len() + 1 + jobs);
+        assert_eq!(made.len(), STAGES.len() + 1 + jobs + usize::from(variant.has_console()));
         for row in &STAGES {
             let app = snapshot.app(row.name);
             let own = format!("id-xact-{}-{}", variant.environment(), row.name);

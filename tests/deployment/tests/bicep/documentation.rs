@@ -142,6 +142,11 @@ fn the_outputs_contain_the_commands_that_grant_access_to_onelake() {
             let identity = format!("/id-xact-prod-{stage}'");
             assert_eq!(commands.contains(&identity), writes, "{name}: {stage}");
         }
+        for variant in [Variant::Prod, Variant::Private] {
+            let commands = text(&variant.snapshot().document["outputs"][name]);
+            let is_granted = commands.contains("/id-xact-prod-console'");
+            assert_eq!(is_granted, variant.has_console(), "{variant:?} {name}");
+        }
     }
     assert!(text(&outputs["grantOneLake"]).contains("bicep/grant-onelake.sh {0} {1}"));
     assert!(text(&outputs["grantOneLakeByHand"]).contains("/roleAssignments"));
@@ -163,8 +168,10 @@ fn the_table_of_idle_costs_has_the_numbers_of_the_templates() {
             ["metricAlerts", "scheduledQueryRules"].map(|kind| count(variant, &format!("Microsoft.Insights/{kind}")));
         assert_eq!(numbers("alerts"), alerts);
     }
-    let network = ["privateEndpoints", "privateDnsZones"];
-    let network = network.map(|kind| count(Variant::Private, &format!("Microsoft.Network/{kind}")));
+    // The existing network of `Hub` has the zones; `Private` has one more, of the console.
+    let endpoints = count(Variant::Hub, "Microsoft.Network/privateEndpoints");
+    let zones = Variant::Private.snapshot().of_type("Microsoft.Network/privateDnsZones");
+    let network = [endpoints, (zones.count() - 1).to_string()];
     assert_eq!(numbers("network"), network);
     let mut cores: Vec<String> = Variant::Prod
         .snapshot()

@@ -7,7 +7,7 @@ use crate::settings::{container, known_variables, variables};
 use crate::snapshot::{Variant, last, list, text};
 
 /// Returns a job by its tag.
-fn job(variant: Variant, name: &str) -> Option<&'static Value> {
+pub(crate) fn job(variant: Variant, name: &str) -> Option<&'static Value> {
     let mut jobs = variant.snapshot().of_type("Microsoft.App/jobs");
     jobs.find(|job| job["tags"]["job"] == name)
 }

@@ -5,6 +5,7 @@
 
 mod access;
 mod cli;
+mod console;
 mod documentation;
 mod grant_onelake;
 mod hubs;

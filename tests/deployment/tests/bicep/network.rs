@@ -27,10 +27,13 @@ fn public_access_is_off_in_the_private_variant_and_on_in_the_others() {
             assert_eq!(*found, expected, "{variant:?} {kind}");
         }
         let environment = &variant.snapshot().only("Microsoft.App/managedEnvironments")["properties"];
-        assert_eq!(
-            environment["publicNetworkAccess"], "Disabled",
-            "no app is called from outside"
-        );
+        // Of the apps, the console alone is called from outside; an internal environment knows "Disabled" only.
+        let expected = if variant.has_console() && !variant.is_private() {
+            "Enabled"
+        } else {
+            "Disabled"
+        };
+        assert_eq!(environment["publicNetworkAccess"], expected, "{variant:?}");
     }
 }
 
@@ -47,11 +50,12 @@ fn every_service_has_a_private_endpoint_and_a_dns_zone() {
         .collect();
     assert_eq!(endpoints.len(), SERVICES.len());
     let zones: Vec<_> = snapshot.of_type("Microsoft.Network/privateDnsZones").collect();
-    assert_eq!(zones.len(), SERVICES.len());
+    // And that of the environment's apps, for the console.
+    assert_eq!(zones.len(), SERVICES.len() + 1);
     let links: Vec<_> = snapshot
         .of_type("Microsoft.Network/privateDnsZones/virtualNetworkLinks")
         .collect();
-    assert_eq!(links.len(), SERVICES.len());
+    assert_eq!(links.len(), zones.len());
     assert!(
         links
             .iter()
@@ -70,6 +74,22 @@ fn every_service_has_a_private_endpoint_and_a_dns_zone() {
         assert_eq!(connection["groupIds"], serde_json::json!([group]));
         assert_eq!(last(&endpoint["properties"]["subnet"]["id"]), "endpoints");
         assert!(zones.iter().any(|found| text(&found["name"]).contains(zone)), "{zone}");
+    }
+}
+
+/// Nobody else resolves the names of an internal environment.
+#[test]
+fn the_name_of_the_console_is_resolved_in_the_network() {
+    for variant in Variant::ALL {
+        let snapshot = variant.snapshot();
+        let records: Vec<_> = snapshot.of_type("Microsoft.Network/privateDnsZones/A").collect();
+        // Whoever keeps existing zones makes the record.
+        assert_eq!(records.len(), usize::from(variant == Variant::Private), "{variant:?}");
+        for record in records {
+            assert!(text(&record["id"]).contains(".defaultDomain, '*')"), "{record}");
+            let address = &record["properties"]["aRecords"][0]["ipv4Address"];
+            assert!(text(address).ends_with(".staticIp]"), "{address}");
+        }
     }
 }
 

@@ -9,12 +9,14 @@ use crate::snapshot::{Variant, list, text};
 use xact_contracts::topology::{STAGES, TopicRole, Topics};
 
 /// Types without tags: they are child resources of a resource that has tags.
-const UNTAGGED: [&str; 8] = [
+const UNTAGGED: [&str; 10] = [
+    "Microsoft.App/containerApps/authConfigs",
     "Microsoft.App/managedEnvironments/storages",
     "Microsoft.Authorization/roleAssignments",
     "Microsoft.EventHub/namespaces/authorizationRules",
     "Microsoft.EventHub/namespaces/eventhubs",
     "Microsoft.Insights/diagnosticSettings",
+    "Microsoft.Network/privateDnsZones/A",
     "Microsoft.Network/privateEndpoints/privateDnsZoneGroups",
     "Microsoft.Storage/storageAccounts/fileServices",
     "Microsoft.Storage/storageAccounts/fileServices/shares",

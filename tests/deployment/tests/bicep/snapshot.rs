@@ -14,7 +14,7 @@ pub(crate) enum Variant {
     Dev,
     /// `main.prod.bicepparam`.
     Prod,
-    /// Production with private networking, Premium Event Hubs and zone redundancy.
+    /// Production with private networking, Premium Event Hubs, zone redundancy and the console.
     Private,
     /// Development with a scaler that authenticates as a service principal.
     ServicePrincipal,
@@ -25,7 +25,7 @@ pub(crate) enum Variant {
     /// Production in an existing network, with the DNS zones of another subscription.
     Hub,
     /// Development with parameters that no other variant sets: a lakehouse without schemas, no Application Insights, the
-    /// second key of the share, another name of the vault, other schedules.
+    /// second key of the share, another name of the vault, other schedules, the console on the internet.
     Changed,
 }
 
@@ -40,6 +40,8 @@ pub(crate) const OPERATOR: &str = "77777777-7777-4777-8777-777777777777";
 /// The existing network of [`Hub`], and the resource group of its DNS zones.
 pub(crate) const HUB_NETWORK: &str = "/subscriptions/88888888-8888-4888-8888-888888888888/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub";
 pub(crate) const HUB_ZONES: &str = "/subscriptions/99999999-9999-4999-8999-999999999999/resourceGroups/rg-dns";
+/// The app registration of the console.
+pub(crate) const REGISTRATION: &str = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa";
 pub(crate) const PLANTED_SECRET: &str = "PLANTED-client-secret";
 
 impl Variant {
@@ -59,6 +61,11 @@ impl Variant {
     /// Returns whether the services are reached through private endpoints only.
     pub(crate) fn is_private(self) -> bool {
         matches!(self, Private | Hub)
+    }
+
+    /// Returns whether there is a console.
+    pub(crate) fn has_console(self) -> bool {
+        matches!(self, Private | Changed)
     }
 
     /// Returns the parameter file on which the variant is based.
@@ -85,6 +92,12 @@ impl Variant {
                 .parameter("privateNetworking", "true")
                 .parameter("zoneRedundant", "true")
                 .parameter("eventHubs", "{ sku: 'Premium', capacity: 1 }")
+                .parameter(
+                    "console",
+                    format!(
+                        "{{ clientId: '{REGISTRATION}', tenantId: '{TENANT}', allowedAddresses: ['10.0.0.0/8', '192.0.2.7/32'] }}"
+                    ),
+                )
                 .parameter(
                     "access",
                     format!(
@@ -113,6 +126,7 @@ impl Variant {
                 .parameter("applicationInsights", "false")
                 .parameter("cache", "{ sizeGiB: 50, sku: 'Standard_LRS', accountKey: 'key2' }")
                 .parameter("vaultNameSalt", "'again'")
+                .parameter("console", format!("{{ clientId: '{REGISTRATION}' }}"))
                 .parameter("schedules", "{ maintain: '0 3 * * *', reconcile: '', lag: '*/10 * * * *' }"),
         }
     }
@@ -148,6 +162,12 @@ impl Snapshot {
         let all: Vec<_> = self.of_type(kind).collect();
         assert_eq!(all.len(), 1, "{kind}");
         all[0]
+    }
+
+    /// Returns the container app of the console.
+    pub(crate) fn console(&self) -> &Value {
+        let mut apps = self.of_type("Microsoft.App/containerApps");
+        apps.find(|app| app["tags"]["app"] == "console").expect("a console")
     }
 
     /// Returns the container app of a stage.
