@@ -12,8 +12,8 @@ use crate::path;
 
 const GROUP: &str = "rg-xact-test";
 
-/// A fake `az` with two stages: download, which runs image 2 and ran image 1 before, and upload, whose image 2 never became
-/// ready. A third app in the group does not belong to the pipeline. A patch creates a new revision with the patched template.
+/// A fake `az` with two stages, download, which runs image 2 and ran image 1 before, and upload, whose image 2 never became
+/// ready; and with the console once a test has added it. Another app in the group does not belong to the pipeline. A patch creates a new revision with the patched template.
 const AZ: &str = r#"#!/bin/sh
 folder=$(dirname "$0")
 echo "$*" >>"$folder/calls"
@@ -83,6 +83,32 @@ impl Azure {
 
     fn write(&self, name: &str, value: &Value) {
         fs::write(self.folder().join(name), value.to_string()).unwrap();
+    }
+
+    /// Adds the console, which runs image 2 and ran image 1 before.
+    fn add_console(&self) {
+        let environment =
+            json!([{"name": "LOG_LEVEL", "value": "INFO"}, {"name": "CONSOLE_SIGN_IN", "value": "entra"}]);
+        let container = |tag: u8| json!([{"image": format!("r/pipeline:{tag}"), "env": environment}]);
+        self.write(
+            "app-ca-console.json",
+            &json!({
+                "name": "ca-console", "id": "/subscriptions/s/ca-console", "tags": {"app": "console"},
+                "properties": {
+                    "latestRevisionName": "c-2", "latestReadyRevisionName": "c-2", "template": {"containers": container(2)},
+                },
+            }),
+        );
+        let revisions = [1, 2].map(|tag| {
+            json!({
+                "name": format!("c-{tag}"),
+                "properties": {
+                    "createdTime": format!("2026-01-0{tag}"), "provisioningState": "Provisioned", "healthState": "Healthy",
+                    "template": {"containers": container(tag)},
+                },
+            })
+        });
+        self.write("revisions-ca-console.json", &json!(revisions));
     }
 
     fn saved(&self) -> Value {
@@ -253,6 +279,26 @@ fn stop_and_start_take_the_name_of_a_stage() {
         "{}",
         output_text(&output)
     );
+}
+
+/// It runs the image of the same tag. Its sign-in is of the app alone: nobody's `.env` gets it.
+#[test]
+fn the_console_is_rolled_out_and_back_with_the_stages() {
+    let azure = Azure::new();
+    azure.add_console();
+    assert!(output_text(&azure.rollout(&["wait", GROUP, "2"])).contains("ca-console: ok c-2"));
+    assert!(azure.rollout(&["save", GROUP, "former.json", "1"]).status.success());
+    let output = azure.rollout(&["restore", GROUP, "former.json"]);
+    assert!(
+        output_text(&output).contains("ca-console: ok new, r/pipeline:1"),
+        "{}",
+        output_text(&output)
+    );
+    assert!(azure.rollout(&["stop", GROUP, "console"]).status.success());
+    let stop = "rest --method post --url /subscriptions/s/ca-console/stop?api-version=";
+    assert!(azure.calls().iter().any(|call| call.starts_with(stop)));
+    let output = azure.rollout(&["settings", GROUP]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "LOG_LEVEL='INFO'\n");
 }
 
 #[test]
