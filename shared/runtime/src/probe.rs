@@ -37,7 +37,9 @@ pub enum ProbeError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// Nobody knows the port.
-    #[error("port 0 takes any free port, which a probe cannot know: set METRICS_PORT (--listen of the console) to a port number")]
+    #[error(
+        "port 0 takes any free port, which a probe cannot know: set METRICS_PORT (--listen of the console) to a port number"
+    )]
     AnyPort,
     /// Nobody listens, or the answer takes too long.
     #[error("{0} does not answer: {1}")]

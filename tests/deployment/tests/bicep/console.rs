@@ -30,7 +30,11 @@ fn without_the_parameter_there_is_no_trace_of_it() {
             .map(|resource| text(&resource["type"]))
             .collect();
         // Its identity, itself and its sign-in.
-        assert_eq!(names.len(), 3 * usize::from(variant.has_console()), "{variant:?}: {names:?}");
+        assert_eq!(
+            names.len(),
+            3 * usize::from(variant.has_console()),
+            "{variant:?}: {names:?}"
+        );
         let url = text(&variant.snapshot().document["outputs"]["consoleUrl"]);
         assert_eq!(!url.is_empty(), variant.has_console(), "{variant:?}: {url}");
     }
@@ -88,7 +92,10 @@ fn people_sign_in_at_their_tenant_and_without_a_secret() {
             Variant::Private => TENANT,
             _ => "tenant().tenantId",
         };
-        assert!(issuer.contains("loginEndpoint") && issuer.contains("/v2.0'") && issuer.contains(tenant), "{issuer}");
+        assert!(
+            issuer.contains("loginEndpoint") && issuer.contains("/v2.0'") && issuer.contains(tenant),
+            "{issuer}"
+        );
         // What answers without a sign-in: the console knows no user there.
         assert_eq!(properties["globalValidation"]["excludedPaths"], json!(["/health/live"]));
         assert_eq!(properties["httpSettings"]["requireHttps"], true);
@@ -127,7 +134,10 @@ fn browsers_reach_it_over_tls_at_the_address_that_it_knows() {
             "{url}"
         );
         let output = text(&variant.snapshot().document["outputs"]["consoleUrl"]);
-        assert!(output.contains("https://{0}.{1}") && output.contains(".defaultDomain"), "{output}");
+        assert!(
+            output.contains("https://{0}.{1}") && output.contains(".defaultDomain"),
+            "{output}"
+        );
     }
 }
 
@@ -146,7 +156,9 @@ fn it_sleeps_while_nobody_looks_and_is_one_at_most() {
 fn it_listens_where_the_ingress_and_the_probes_ask() {
     for variant in with_console() {
         let app = variant.snapshot().console();
-        let port = app["properties"]["configuration"]["ingress"]["targetPort"].as_u64().unwrap();
+        let port = app["properties"]["configuration"]["ingress"]["targetPort"]
+            .as_u64()
+            .unwrap();
         assert_eq!(
             container(app)["args"],
             json!(["console", "--listen", format!("0.0.0.0:{port}")])
@@ -249,6 +261,9 @@ fn the_app_roles_are_those_that_the_console_knows() {
     }
     let readme = std::fs::read_to_string(templates().join("README.md")).unwrap();
     for role in list(&roles) {
-        assert!(readme.contains(&format!("{}={}", text(&role["value"]), text(&role["id"]))), "{role}");
+        assert!(
+            readme.contains(&format!("{}={}", text(&role["value"]), text(&role["id"]))),
+            "{role}"
+        );
     }
 }

@@ -46,7 +46,10 @@ fn a_token_signs_in_which_the_pages_name() {
     assert_eq!(role, "operate");
     assert!(by_default.len() >= 32, "{by_default}");
     for page in ["infra/compose.yaml", "README.md"] {
-        assert!(read(page).contains(&format!("token {by_default}")) || read(page).contains(&format!("`{by_default}`")), "{page}");
+        assert!(
+            read(page).contains(&format!("token {by_default}")) || read(page).contains(&format!("`{by_default}`")),
+            "{page}"
+        );
     }
     let own = "0123456789abcdef0123456789abcdef";
     assert_eq!(token(&[("XACT_CONSOLE_TOKEN", own)]).2, own);
@@ -61,7 +64,10 @@ fn it_has_what_the_operators_commands_have_and_its_own_sign_in() {
         .filter(|name| !of_pipeline.contains(name))
         .collect();
     assert_eq!(added, ["CONSOLE_SIGN_IN", "CONSOLE_TOKENS", "CONSOLE_URL"]);
-    let missing: Vec<&&String> = of_pipeline.iter().filter(|name| !names("console").contains(name)).collect();
+    let missing: Vec<&&String> = of_pipeline
+        .iter()
+        .filter(|name| !names("console").contains(name))
+        .collect();
     // The file is of the dlq stage.
     assert_eq!(missing, [&"AUDIT_LOG_PATH"]);
 }
