@@ -28,6 +28,7 @@ pub(crate) async fn run(environment: &Environment, arguments: Console) -> Comman
         return probe(arguments.listen).await;
     }
     let settings = Settings::from_environment(environment)?;
+    // A server, unlike other commands: who signed in and what they did is in its log.
     xact_telemetry::init(&settings, "xact-pipeline-console")?;
     let stop = CancellationToken::new();
     shutdown::on_signals(stop.clone())?;

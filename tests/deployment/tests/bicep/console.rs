@@ -267,3 +267,36 @@ fn the_app_roles_are_those_that_the_console_knows() {
         );
     }
 }
+
+#[test]
+fn the_page_of_costs_has_the_numbers_of_the_template() {
+    let page = std::fs::read_to_string(root().join("infra/COST.md")).unwrap();
+    let (core_second, gib_second) = (0.000_024, 0.000_003);
+    for price in [
+        "0.000024 and 0.000003 USD a vCPU second",
+        "| `price_gib` | 0.000003 USD",
+    ] {
+        assert!(page.contains(price), "{price}");
+    }
+    let resources = &container(Variant::Private.snapshot().console())["resources"];
+    let cores = resources["cpu"].as_f64().unwrap();
+    let gib: f64 = text(&resources["memory"]).trim_end_matches("Gi").parse().unwrap();
+    for (name, seconds) in [
+        ("asleep", 0.0),
+        ("an hour of use", 3600.0),
+        ("the five minutes after it", 300.0),
+    ] {
+        let start = format!("| {name} | ");
+        let row = page.lines().find_map(|line| line.strip_prefix(&start)).unwrap();
+        let numbers: Vec<f64> = row
+            .split('|')
+            .filter_map(|cell| cell.trim().replace(',', "").parse().ok())
+            .collect();
+        let (core_seconds, gib_seconds) = (cores * seconds, gib * seconds);
+        let cost = core_seconds * core_second + gib_seconds * gib_second;
+        for (found, expected) in numbers.iter().zip([core_seconds, gib_seconds, cost]) {
+            assert!((found - expected).abs() < 0.000_5, "{name}: {found} is not {expected}");
+        }
+        assert_eq!(numbers.len(), 3, "{row}");
+    }
+}

@@ -294,6 +294,18 @@ fn the_console_is_rolled_out_and_back_with_the_stages() {
         "{}",
         output_text(&output)
     );
+    // It may be newer than what the stages go back to.
+    let mut newer: Value =
+        serde_json::from_str(&fs::read_to_string(azure.folder().join("revisions-ca-console.json")).unwrap()).unwrap();
+    newer.as_array_mut().unwrap().remove(0);
+    newer.as_array_mut().unwrap().pop();
+    azure.write("revisions-ca-console.json", &newer);
+    let output = azure.rollout(&["save", GROUP, "older.json", "1"]);
+    assert!(
+        output.status.success() && output_text(&output).contains("ca-console: nothing"),
+        "{}",
+        output_text(&output)
+    );
     assert!(azure.rollout(&["stop", GROUP, "console"]).status.success());
     let stop = "rest --method post --url /subscriptions/s/ca-console/stop?api-version=";
     assert!(azure.calls().iter().any(|call| call.starts_with(stop)));
