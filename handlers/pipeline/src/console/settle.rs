@@ -228,23 +228,21 @@ fn settle(context: &Context, change: Change, settlement: Settlement) -> Result<R
         resource: Resource::DeadLetters,
         back: "/dead-letters",
     };
-    context
-        .actions
-        .start(&user, start, |reporter: Reporter| async move {
-            // The plan is made again: others may have settled some of the entries since the preview.
-            let plan = dead_letters::plan(&settings, selection, settlement, Timestamp::now()).await?;
-            let (planned, refused) = (plan.planned().count(), plan.refused());
-            let not_done = html! { @if refused > 0 { (self::refused(&plan)) } };
-            let mut done = 0;
-            reporter.done(0, planned);
-            let execution = dead_letters::execute(&settings, plan, &by, |batch| {
-                done += batch.len();
-                reporter.done(done, planned);
-            });
-            let execution = execution.await?;
-            let settled_before = previewed.unwrap_or(planned).saturating_sub(planned);
-            Ok::<_, OperationError>(ended(settlement, execution, refused, settled_before, &not_done))
-        })
+    context.actions.start(&user, start, |reporter: Reporter| async move {
+        // The plan is made again: others may have settled some of the entries since the preview.
+        let plan = dead_letters::plan(&settings, selection, settlement, Timestamp::now()).await?;
+        let (planned, refused) = (plan.planned().count(), plan.refused());
+        let not_done = html! { @if refused > 0 { (self::refused(&plan)) } };
+        let mut done = 0;
+        reporter.done(0, planned);
+        let execution = dead_letters::execute(&settings, plan, &by, |batch| {
+            done += batch.len();
+            reporter.done(done, planned);
+        });
+        let execution = execution.await?;
+        let settled_before = previewed.unwrap_or(planned).saturating_sub(planned);
+        Ok::<_, OperationError>(ended(settlement, execution, refused, settled_before, &not_done))
+    })
 }
 
 /// Says what the action does, with its selection.
