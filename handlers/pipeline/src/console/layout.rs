@@ -13,10 +13,11 @@ use crate::ui::text::visible;
 use xact_contracts::redaction::redact_text;
 use xact_operations::OperationError;
 
-const PAGES: [(&str, &str); 6] = [
+const PAGES: [(&str, &str); 7] = [
     ("/", "Overview"),
     ("/find", "Find"),
     ("/dead-letters", "Dead letters"),
+    ("/days", "Days"),
     ("/tables", "Tables"),
     ("/actions", "Actions"),
     ("/setup", "Setup"),

@@ -7,6 +7,7 @@ mod bad_messages;
 mod bad_places;
 mod console;
 mod console_dead_letters;
+mod console_days;
 mod costs;
 mod demo;
 mod dlq_commands;
