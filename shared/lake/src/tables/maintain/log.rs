@@ -206,13 +206,14 @@ mod tests {
         let (at_1, at_2, at_3) = (checkpoint(1), checkpoint(2), checkpoint(3));
         let entries = [(a.as_str(), 10), (&b, 20), (&c, 30), (&d, 40)];
         // Checkpoints, the cutoff, and the names that expire.
-        let cases: [(&[(&str, i64)], i64, &[&str]); 7] = [
+        let cases: [(&[(&str, i64)], i64, &[&str]); 8] = [
             (&[], 99, &[]),
             (&[(&at_3, 45)], 0, &[]),
             // Version 2 is young and needs a checkpoint before it, of which there is none.
             (&[(&at_3, 45)], 25, &[]),
             (&[(&at_1, 25), (&at_3, 45)], 25, &[&a]),
-            (&[(&at_2, 31), (&at_3, 45)], 35, &[&a, &b]),
+            (&[(&at_2, 31), (&at_3, 45)], 30, &[&a, &b]),
+            (&[(&at_2, 31), (&at_3, 45)], 35, &[&a, &b, &c, &at_2]),
             // Everything is old, but the checkpoint.
             (&[(&at_1, 25), (&at_3, 99)], 50, &[&a, &b, &c, &at_1]),
             (&[(&at_3, 45)], 50, &[&a, &b, &c]),
