@@ -8,27 +8,23 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use xact_testkit::console::{self, ConsoleClient, fields};
 use xact_testkit::events::good_event;
-use xact_testkit::http::{self, Visitor};
-use xact_testkit::{Fleet, Result, assert_contains, ports, python};
+use xact_testkit::{Fleet, Result, assert_contains, python};
 
 const ANNA: &str = "anna-0123456789abcdef0123456789abcdef";
 const BEN: &str = "ben-0123456789abcdef0123456789abcdef0";
 const DAY: &str = "/days/2024-12-31";
 
 /// Starts the console of a fleet, in which Anna may operate and Ben may view.
-fn console(fleet: &mut Fleet) -> Result<(Visitor, Visitor)> {
-    let address = format!("127.0.0.1:{}", ports::free()?);
+fn console(fleet: &mut Fleet) -> Result<(ConsoleClient, ConsoleClient)> {
     let tokens = format!("anna:operate:{ANNA},ben:view:{BEN}");
-    let settings = [("CONSOLE_SIGN_IN", "token"), ("CONSOLE_TOKENS", &tokens)];
-    fleet.spawn_with(
-        "console",
-        "xact-pipeline",
-        &["console", "--listen", &address],
-        &settings,
-    )?;
-    fleet.wait_until("the console responds", || http::get(&address, "/health/live").ok())?;
-    Ok((Visitor::sign_in(&address, ANNA)?, Visitor::sign_in(&address, BEN)?))
+    let settings = [("CONSOLE_SIGN_IN", "token"), ("CONSOLE_TOKENS", tokens.as_str())];
+    let address = console::start(fleet, &settings)?;
+    Ok((
+        ConsoleClient::signed_in(&address, ANNA)?,
+        ConsoleClient::signed_in(&address, BEN)?,
+    ))
 }
 
 fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
@@ -41,22 +37,21 @@ fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
         .0
 }
 
-/// Returns the form token of a page.
-fn form_token(visitor: &Visitor, path: &str) -> Result<String> {
-    let (status, page) = visitor.get(path)?;
-    assert_eq!(status, 200, "{page}");
-    Ok(between(&page, "name=\"form-token\" value=\"", "\"").to_owned())
-}
-
-/// Starts an action, and returns what its page shows when it has ended.
-fn run(fleet: &Fleet, visitor: &Visitor, page: &str, path: &str, fields: &[(&str, &str)]) -> Result<String> {
-    let token = form_token(visitor, page)?;
-    let (status, location) = visitor.post(path, &[&[("form-token", token.as_str())], fields].concat())?;
-    assert_eq!(status, 303, "{location}");
-    fleet.wait_until("the action has ended", || {
-        let (_, shown) = visitor.get(&location).ok()?;
-        shown.contains("Ended at").then_some(shown)
-    })
+/// Sends a form of a page with these fields, and returns the page of its action when it has ended.
+fn run(client: &ConsoleClient, page: &str, action: &str, given: &[(&str, &str)]) -> Result<String> {
+    let page = client.page(page, 200)?;
+    let mut form = fields(&page, action).unwrap_or_else(|| panic!("no form leads to {action}: {page}"));
+    form.retain(|(name, _)| name == "form-token");
+    form.extend(
+        given
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+    );
+    let form: Vec<(&str, &str)> = form
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    client.ended(&client.post(action, &form, &[])?)
 }
 
 /// Returns the files of the tables, with their contents.
@@ -94,76 +89,71 @@ fn operators_reconcile_maintain_and_check_and_viewers_only_see_it() -> Result<()
     lose(&fleet, "days-lost")?;
     let (anna, ben) = console(&mut fleet)?;
 
-    let (_, empty) = ben.get("/days?month=2024-12")?;
+    let empty = ben.page("/days?month=2024-12", 200)?;
     assert_contains(
         &empty,
         &["reconcile --yesterday --record", "2025-01", "xact_reconciliation"],
     );
     for (path, part) in [("/days?month=12.2024", "2026-11"), ("/days/31.12.2024", "2026-11-29")] {
-        let (status, page) = ben.get(path)?;
-        assert_eq!(status, 400, "{page}");
-        assert_contains(&page, &[part]);
+        assert_contains(&ben.page(path, 400)?, &[part]);
     }
-    let (_, today) = ben.get("/days/today")?;
+    let today = ben.page("/days/today", 200)?;
     assert_contains(&today, &["Every attachment is in exactly one place", "Read at"]);
 
     // Nobody else starts anything.
-    let token = form_token(&anna, DAY)?;
+    let page = anna.page(DAY, 200)?;
+    let token = between(&page, "name=\"form-token\" value=\"", "\"");
     for path in ["/days/2024-12-31/reconcile", "/tables/maintain", "/setup/check"] {
-        let with = |token: &'static str| [("form-token", token)];
-        let given = [("form-token", token.as_str())];
-        let refused = [
-            (ben.post(path, &given)?, "may view"),
-            (anna.post(path, &with("0123"))?, "open the page again"),
-            (anna.post(path, &[])?, "open the page again"),
-            (anna.post_from("https://evil.example", path, &given)?, "another site"),
-        ];
-        for ((status, page), part) in refused {
-            assert_eq!(status, 403, "{path}: {page}");
-            assert_contains(&page, &[part]);
+        let (form, elsewhere) = ([("form-token", token)], [("Origin", "https://evil.example")]);
+        for (response, part) in [
+            (ben.post(path, &form, &[])?, "may view"),
+            (anna.post(path, &[("form-token", "0123")], &[])?, "open the page again"),
+            (anna.post(path, &[], &[])?, "open the page again"),
+            (anna.post(path, &form, &elsewhere)?, "another site"),
+        ] {
+            assert_eq!(response.status, 403, "{path}: {}", response.body);
+            assert_contains(&response.body, &[part]);
         }
     }
-    let (_, actions) = anna.get("/actions")?;
-    assert_contains(&actions, &["Nothing was started"]);
+    assert_contains(&anna.page("/actions", 200)?, &["Nothing was started"]);
 
     // What was lost is found, leads to its event, and is recorded.
-    let found = run(&fleet, &anna, DAY, "/days/2024-12-31/reconcile", &[("record", "yes")])?;
+    let found = run(&anna, DAY, "/days/2024-12-31/reconcile", &[("record", "yes")])?;
     assert_contains(&found, &["1 missing, 0 duplicate", "Recorded in", "days-lost"]);
     let link = between(&found, "<a href=\"/find?", "\"").replace("&amp;", "&");
-    let (status, event) = ben.get(&format!("/find?{link}"))?;
-    assert_eq!(status, 200, "{event}");
+    let event = ben.page(&format!("/find?{link}"), 200)?;
     assert_contains(&event, &["Event days-lost"]);
-    let (_, month) = ben.get("/days?month=2024-12")?;
+    let month = ben.page("/days?month=2024-12", 200)?;
     assert_contains(
         &month,
         &["does not balance", "1 missing", "Of 1 recorded dates: 2 events"],
     );
-    let (_, day) = ben.get(DAY)?;
+    let day = ben.page(DAY, 200)?;
     assert_contains(&day, &["Recorded checks", "1 missing", "role operate"]);
     assert!(!day.contains("Reconcile now"), "{day}");
 
     // The dry run changes nothing; the run does what it says, and then nothing is left to do.
     let tables = fleet.dir.join("tables");
     let before = files(&tables);
-    let (_, plan) = ben.get("/tables/plan")?;
+    let plan = ben.page("/tables/plan", 200)?;
     let rewritten = "xact_events: 2 of 2 files";
     assert_contains(&plan, &[rewritten, "checkpoint of version", "nothing was changed"]);
     let command = fleet.run(&["maintain", "--dry-run"])?.success()?;
     assert_contains(&command, &[rewritten]);
     assert_eq!(before, files(&tables), "the dry run writes and deletes nothing");
     let limits = [("max-minutes", "5"), ("max-cu-seconds", "")];
-    let done = run(&fleet, &anna, "/tables", "/tables/maintain", &limits)?;
+    let done = run(&anna, "/tables", "/tables/maintain", &limits)?;
     assert_contains(&done, &["Everything is maintained", "xact_events: 2 files", "became 1"]);
-    let (_, plan) = ben.get("/tables/plan")?;
+    let plan = ben.page("/tables/plan", 200)?;
     assert_contains(&plan, &["maintain would change nothing"]);
-    let (_, shown) = ben.get("/tables")?;
+    let shown = ben.page("/tables", 200)?;
     assert_contains(&shown, &["xact_reconciliation", "Read at", "role operate"]);
 
-    let (status, _) = anna.get("/setup/check")?;
-    assert_eq!(status, 405, "opening an address checks nothing");
-    let checked = run(&fleet, &anna, "/setup", "/setup/check", &[])?;
+    // Opening the address checks nothing.
+    anna.page("/setup/check", 405)?;
+    let checked = run(&anna, "/setup", "/setup/check", &[])?;
     assert_contains(&checked, &["topics, all on one cluster", "table xact_events"]);
-    let (_, setup) = ben.get("/setup")?;
+    let setup = ben.page("/setup", 200)?;
     assert_contains(
         &setup,
         &["CONSOLE_TOKENS", "[set]", "environment", "librdkafka", "role operate"],
@@ -186,8 +176,7 @@ fn operators_reconcile_maintain_and_check_and_viewers_only_see_it() -> Result<()
             fs::write(path, "not parquet").unwrap();
         }
     }
-    let (status, page) = ben.get("/days?month=2024-11")?;
-    assert_eq!(status, 502, "{page}");
+    let page = ben.page("/days?month=2024-11", 502)?;
     assert_contains(&page, &["is damaged", "RESTORE TABLE"]);
     let plan: Value = serde_json::from_str(&fleet.run(&["maintain", "--dry-run", "--json"])?.text).unwrap();
     assert_eq!(plan["failures"][0]["of"], "xact_reconciliation", "{plan}");
