@@ -28,4 +28,7 @@ pub(crate) async fn run(environment: &Environment, arguments: Leftovers) -> Comm
 
 fn print(found: &leftovers::Leftovers) {
     leftover_lines(found).iter().for_each(ui::line);
+    if !found.deleted && !found.files.is_empty() {
+        ui::line("dry run: pass --execute to apply");
+    }
 }
