@@ -1,11 +1,8 @@
 //! What pages have read from tables and topics, kept for a minute.
 
-use jiff::Timestamp;
 use jiff::civil::Date;
-use maud::{Markup, html};
 
-use super::cached::{Cached, MAX_AGE};
-use super::layout::time;
+use super::cached::Cached;
 use xact_operations::reconcile::{History, Reconciliation};
 use xact_operations::tables::{StateOf, UpkeepPlan};
 
@@ -38,9 +35,4 @@ impl Readings {
         self.tables.forget();
         self.plan.forget();
     }
-}
-
-/// Returns when something was read, what that cost, and how old it may become.
-pub(super) fn read_at(at: Timestamp, cost: &str) -> Markup {
-    html! { p.cost { "Read at " (time(at)) ". " (cost) " It is read again when somebody looks after " (MAX_AGE.as_secs()) " seconds." } }
 }

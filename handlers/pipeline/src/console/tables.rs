@@ -10,8 +10,7 @@ use maud::{Markup, html};
 
 use super::access::User;
 use super::context::Context;
-use super::layout::{self, PageError, problem, text};
-use super::readings::read_at;
+use super::layout::{self, PageError, problem, read_at, text};
 use xact_operations::OneLakeCost;
 use xact_operations::tables::{StateOf, TableOutcome, TableState, states};
 

@@ -10,9 +10,8 @@ use crate::console::access::User;
 use crate::console::actions::{Ended, Resource, Start};
 use crate::console::change::Change;
 use crate::console::context::Context;
-use crate::console::layout::{PageError, form_token, problem, text};
+use crate::console::layout::{PageError, form_token, problem, read_at, text};
 use crate::console::pairs::Pairs;
-use crate::console::readings::read_at;
 use crate::ui::upkeep::{done_lines, plan_lines};
 use xact_operations::OperationError;
 use xact_operations::tables::{UpkeepFailure, UpkeepLimits, UpkeepPlan, plan_upkeep, upkeep};
@@ -68,14 +67,14 @@ pub(in crate::console) async fn plan(State(context): State<Context>) -> Result<M
     let reading = context.readings.plan.get((), Timestamp::now(), read).await;
     Ok(match reading {
         Ok(reading) => html! {
-            (outcome(plan_lines(&reading.value), &reading.value.failures))
+            (outcome(&plan_lines(&reading.value), &reading.value.failures))
             (read_at(reading.at, ""))
         },
         Err(error) => problem(&error.to_string()),
     })
 }
 
-fn outcome(lines: Vec<String>, failures: &[UpkeepFailure]) -> Markup {
+fn outcome(lines: &[String], failures: &[UpkeepFailure]) -> Markup {
     html! {
         @for failure in failures { (problem(&format!("{}: {}", failure.of, failure.reason))) }
         pre { (text(&lines.join("\n"))) }
@@ -113,7 +112,7 @@ async fn run(context: Context, limits: UpkeepLimits) -> Result<Ended, OperationE
     Ok(Ended {
         is_well: done.failures.is_empty(),
         summary,
-        content: outcome(done_lines(&done), &done.failures),
+        content: outcome(&done_lines(&done), &done.failures),
     })
 }
 
