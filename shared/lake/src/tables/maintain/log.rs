@@ -194,6 +194,9 @@ fn expired(files: &[LogFile], version: u64, cutoff: i64) -> impl Iterator<Item =
 mod tests {
     use super::*;
 
+    /// Checkpoints, the cutoff, and the names that expire.
+    type Case<'a> = (&'a [(&'a str, i64)], i64, &'a [&'a str]);
+
     #[test]
     fn entries_before_the_checkpoint_of_the_oldest_young_version_expire() {
         let log = |files: &[(&str, i64)]| -> Vec<LogFile> {
@@ -205,8 +208,7 @@ mod tests {
         let (a, b, c, d) = (json(0), json(1), json(2), json(3));
         let (at_1, at_2, at_3) = (checkpoint(1), checkpoint(2), checkpoint(3));
         let entries = [(a.as_str(), 10), (&b, 20), (&c, 30), (&d, 40)];
-        // Checkpoints, the cutoff, and the names that expire.
-        let cases: [(&[(&str, i64)], i64, &[&str]); 8] = [
+        let cases: [Case<'_>; 8] = [
             (&[], 99, &[]),
             (&[(&at_3, 45)], 0, &[]),
             // Version 2 is young and needs a checkpoint before it, of which there is none.
