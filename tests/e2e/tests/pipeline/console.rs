@@ -51,7 +51,7 @@ fn every_page_shows_a_running_pipeline_in_a_browser_and_runs_nothing_hostile() -
             &[
                 "Monday",
                 "reconcile --yesterday --record",
-                "Every attachment is in exactly one place",
+                "is in exactly one place. Records",
             ],
         ),
         ("/setup", &["KAFKA_DLQ_TOPIC", "Check now", "deltalake"]),
