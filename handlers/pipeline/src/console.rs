@@ -1,16 +1,18 @@
 //! The console: web pages about the pipeline, from the same operations as the commands.
 //!
-//! It reads topics and tables while a page is shown, and keeps nothing but the positions of the last hour and the actions that
-//! were started. Pages are made here, without a build step; the only scripts are htmx, which replaces a part of a page by what
+//! It reads topics and tables while a page is shown, and keeps nothing but the positions of the last hour, what the pages about
+//! tables have read in the last minute, and the actions that were started. Pages are made here, without a build step; the only scripts are htmx, which replaces a part of a page by what
 //! the server sends, and its extension for server-sent events.
 //!
 //! A request passes `guard` (host, other sites), `access` (who), and, if it changes something, `change` (role, form token).
 
 mod access;
 mod actions;
+mod cached;
 mod change;
 mod chart;
 mod context;
+mod days;
 mod dead_letter_cache;
 mod dead_letters;
 mod entra;
@@ -21,6 +23,7 @@ mod origins;
 mod overview;
 mod pairs;
 mod positions;
+mod readings;
 mod session;
 mod settle;
 mod setup;
@@ -98,10 +101,11 @@ impl Console {
             .map_err(|error| ConsoleError::Port(address, error))?;
         let settings = Arc::new(settings.clone());
         let context = Context {
-            variables: Arc::new(environment.describe()),
+            variables: Arc::new(environment.effective()),
             positions: Arc::new(Positions::new(settings.clone())),
             dead_letters: Arc::new(DeadLetterCache::new(settings.clone())),
             // Only they, and root, reach a loopback address.
+            readings: Arc::default(),
             access: Arc::new(Access::new(settings.console.clone(), local_user(environment))),
             actions: Arc::default(),
             stop: CancellationToken::new(),
@@ -138,12 +142,18 @@ fn router(context: Context, origins: Origins) -> Router {
             "/dead-letters/resolve",
             get(settle::preview_resolve).post(settle::resolve),
         )
+        .route("/days", get(days::page))
+        .route("/days/today", get(days::today))
+        .route("/days/{date}", get(days::date::page))
+        .route("/days/{date}/reconcile", post(days::date::reconcile_now))
         .route("/tables", get(tables::page))
+        .route("/tables/plan", get(tables::upkeep::plan))
+        .route("/tables/maintain", post(tables::upkeep::maintain))
         .route("/actions", get(actions::page))
         .route("/actions/{id}", get(actions::action))
         .route("/actions/{id}/progress", get(actions::progress))
         .route("/setup", get(setup::page))
-        .route("/setup/check", get(setup::check))
+        .route("/setup/check", post(setup::check))
         .fallback(async |State(_): State<Context>| {
             PageError::new(StatusCode::NOT_FOUND, "this page does not exist: start at the overview")
         })

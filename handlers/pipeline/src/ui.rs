@@ -8,6 +8,7 @@ pub(crate) mod progress;
 pub(crate) mod step;
 pub(crate) mod table;
 pub(crate) mod text;
+pub(crate) mod upkeep;
 
 pub(crate) use table::Table;
 

@@ -2,13 +2,53 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt;
 
 use crate::error::ConfigError;
+use crate::groups::group_from;
+use crate::variable::Variable;
 use crate::variables::VARIABLES;
+
+/// Where the value of a variable comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ValueSource {
+    /// The environment of the process.
+    Process,
+    /// The file `.env` of the working directory.
+    DotEnv,
+    /// A flag, such as `--log-level`, or `--dev`, which sets many.
+    CommandLine,
+    /// The declaration.
+    Default,
+}
+
+impl fmt::Display for ValueSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Process => "environment",
+            Self::DotEnv => ".env",
+            Self::CommandLine => "command line",
+            Self::Default => "default",
+        })
+    }
+}
+
+/// A variable with the value that applies.
+#[derive(Debug, Clone)]
+pub struct EffectiveVariable {
+    /// The variable.
+    pub variable: &'static Variable,
+    /// The heading that operators find it under.
+    pub group: &'static str,
+    /// The value as it may be shown: `[set]` for a secret, without the query of a URL; empty for none.
+    pub shown: String,
+    /// Where the value comes from.
+    pub source: ValueSource,
+}
 
 /// The variables that are set.
 #[derive(Debug, Clone, Default)]
-pub struct Environment(BTreeMap<String, String>);
+pub struct Environment(BTreeMap<String, (String, ValueSource)>);
 
 impl Environment {
     /// Returns the variables of the process.
@@ -23,7 +63,11 @@ impl Environment {
 
     /// Sets a variable, as `--flag` and `--dev` do.
     pub fn set(&mut self, name: &str, value: impl Into<String>) {
-        self.0.insert(name.to_owned(), value.into());
+        self.put(name, value.into(), ValueSource::CommandLine);
+    }
+
+    fn put(&mut self, name: &str, value: String, source: ValueSource) {
+        self.0.insert(name.to_owned(), (value, source));
     }
 
     /// Sets a variable unless it is set: a default other than the declared one.
@@ -36,25 +80,39 @@ impl Environment {
     /// Returns the value, trimmed, if it is set and not blank.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        let value = self.0.get(name).map(|value| value.trim());
+        let value = self.0.get(name).map(|(value, _)| value.trim());
         value.filter(|value| !value.is_empty())
     }
 
     /// Returns every variable that has a value, with the value or `[set]` if it is secret: for the start-up print.
     #[must_use]
     pub fn describe(&self) -> Vec<(&'static str, String)> {
-        VARIABLES
-            .iter()
-            .filter_map(|variable| {
-                let value = self.get(variable.name).unwrap_or(variable.default);
-                let shown = if variable.is_secret() {
-                    "[set]"
-                } else {
-                    without_query(value)
-                };
-                (!value.is_empty()).then(|| (variable.name, shown.to_owned()))
-            })
-            .collect()
+        let with_value = self.effective().into_iter().filter(|one| !one.shown.is_empty());
+        with_value.map(|one| (one.variable.name, one.shown)).collect()
+    }
+
+    /// Returns every variable with the value that applies and its source, in the order of the declarations.
+    #[must_use]
+    pub fn effective(&self) -> Vec<EffectiveVariable> {
+        let mut group = "";
+        let effective = VARIABLES.iter().map(|variable| {
+            group = group_from(variable.name).unwrap_or(group);
+            let set = self.get(variable.name);
+            let source = self.0.get(variable.name).map(|(_, source)| *source);
+            let value = set.unwrap_or(variable.default);
+            let shown = if variable.is_secret() && !value.is_empty() {
+                "[set]"
+            } else {
+                without_query(value)
+            };
+            EffectiveVariable {
+                variable,
+                group,
+                shown: shown.to_owned(),
+                source: set.and(source).unwrap_or(ValueSource::Default),
+            }
+        });
+        effective.collect()
     }
 }
 
@@ -68,7 +126,12 @@ fn without_query(value: &str) -> &str {
 
 impl FromIterator<(String, String)> for Environment {
     fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
-        Self(variables.into_iter().collect())
+        let variables = variables.into_iter();
+        Self(
+            variables
+                .map(|(name, value)| (name, (value, ValueSource::Process)))
+                .collect(),
+        )
     }
 }
 
@@ -94,7 +157,7 @@ pub fn load_dotenv(environment: &mut Environment) -> Result<(), ConfigError> {
             )])
         })?;
         if !environment.0.contains_key(&name) {
-            environment.set(&name, value);
+            environment.put(&name, value, ValueSource::DotEnv);
         }
     }
     Ok(())
@@ -103,6 +166,7 @@ pub fn load_dotenv(environment: &mut Environment) -> Result<(), ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::groups::GROUPS;
 
     #[test]
     fn secrets_are_hidden() {
@@ -110,5 +174,35 @@ mod tests {
         environment.set("INVOKE_TOKEN", "PLANTED");
         let text = format!("{:?}", environment.describe());
         assert!(text.contains("INVOKE_TOKEN") && !text.contains("PLANTED"));
+    }
+
+    #[test]
+    fn every_variable_has_its_value_its_source_and_a_group() {
+        let process = [("LOG_LEVEL", "DEBUG"), ("JSON_LOGS", " "), ("METRICS_PORT", "9000")];
+        let process = process.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let mut environment: Environment = process.into_iter().collect();
+        environment.put("MAX_RETRIES", "7".to_owned(), ValueSource::DotEnv);
+        environment.set("METRICS_PORT", "9001");
+        environment.set_default("METRICS_PORT", "9002");
+        let effective = environment.effective();
+        assert_eq!(effective.len(), VARIABLES.len());
+        for (name, shown, source) in [
+            ("LOG_LEVEL", "DEBUG", "environment"),
+            // A blank value is as none.
+            ("JSON_LOGS", "true", "default"),
+            ("METRICS_PORT", "9001", "command line"),
+            ("MAX_RETRIES", "7", ".env"),
+            ("INVOKE_TOKEN", "", "default"),
+        ] {
+            let found = effective.iter().find(|one| one.variable.name == name).unwrap();
+            assert_eq!(
+                (found.shown.as_str(), found.source.to_string().as_str()),
+                (shown, source),
+                "{name}"
+            );
+        }
+        let mut groups: Vec<&str> = effective.iter().map(|one| one.group).collect();
+        groups.dedup();
+        assert_eq!(groups, GROUPS.map(|(_, group)| group), "each group is together");
     }
 }

@@ -5,6 +5,7 @@ mod cluster;
 mod console;
 mod environment;
 mod error;
+mod groups;
 mod otlp;
 mod parse;
 mod process_identity;
@@ -16,7 +17,7 @@ mod variables;
 
 pub use cluster::{ClusterSettings, Security};
 pub use console::{ConsoleSettings, ConsoleToken, Role, SignIn};
-pub use environment::{Environment, load_dotenv};
+pub use environment::{EffectiveVariable, Environment, ValueSource, load_dotenv};
 pub use error::ConfigError;
 pub use otlp::{Collector, MetricsExport, OtlpSettings, Temporality};
 pub use settings::{BatchSettings, DevSettings, OffsetReset, Settings};

@@ -29,6 +29,12 @@ pub(crate) const READ_SETTINGS: [(&str, &str); 2] = [
     ("fetch.message.max.bytes", "1048576"),
 ];
 
+/// Returns the version of librdkafka.
+#[must_use]
+pub fn librdkafka_version() -> String {
+    rdkafka::util::get_rdkafka_version().1
+}
+
 /// Returns the settings that every client of the cluster shares.
 pub(crate) fn client(cluster: &ClusterSettings) -> ClientConfig {
     let mut config = ClientConfig::new();

@@ -41,16 +41,23 @@ mod table;
 // Callers of `Table::scan` need the same version of arrow.
 pub use deltalake::arrow;
 
+/// Returns the version of the library that reads and writes the tables.
+#[must_use]
+pub fn delta_version() -> &'static str {
+    deltalake::crate_version()
+}
+
 pub use append::Appended;
 pub use data_files::writer_properties;
 pub use error::{TableError, TableErrorKind};
 pub use features::Obstacle;
 pub use maintain::info::TableInfo;
-pub use maintain::optimize::Compacted;
+pub use maintain::optimize::{Compacted, PlannedCompaction};
 pub use maintain::remove::Removed;
 pub use maintain::vacuum::{VACUUM_RETENTION, Vacuum, Vacuumed};
 pub use options::TableOptions;
 pub use read::contents::{DateContents, TableContents};
+pub use read::dates::RowsOfDates;
 pub use read::find::FoundRows;
 pub use rows::row::{Key, Source, Sourced, TableRow};
 pub use rows::{AttachmentRow, EventRow, FailedRow, ReconciliationRow};

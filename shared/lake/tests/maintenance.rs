@@ -257,6 +257,52 @@ async fn a_requested_checkpoint_is_enough_to_read_the_table() {
 }
 
 #[tokio::test]
+async fn what_is_planned_is_what_is_done() {
+    let (folder, location) = folder();
+    let table = filled(&location, 5).await;
+    let month_ago = std::time::SystemTime::now() - Duration::from_secs(40 * 24 * 3600);
+    for entry in log_entries(folder.path()) {
+        let entry = std::fs::File::options().write(true).open(entry).unwrap();
+        entry.set_modified(month_ago).unwrap();
+    }
+    let planned = table.plan_optimize(128 << 20).await.unwrap();
+    let expired = table.plan_clean_log(planned.len() as u64).await.unwrap();
+    assert_eq!((planned.len(), planned[0].files, expired), (1, 5, Some(6)));
+    assert_eq!(log_entries(folder.path()).len(), 6, "a plan writes nothing");
+
+    let commits = compact(&table).await;
+    let done: Vec<_> = commits
+        .iter()
+        .map(|commit| (commit.date, commit.files_before, commit.bytes_before))
+        .collect();
+    let planned: Vec<_> = planned.iter().map(|part| (part.date, part.files, part.bytes)).collect();
+    assert_eq!(done, planned);
+    assert_eq!(table.clean_log().await.unwrap(), Some(0), "no checkpoint covers them");
+    table.checkpoint().await.unwrap();
+    assert_eq!(table.clean_log().await.unwrap(), expired);
+    let fresh = support::table::<AttachmentRow>(&location);
+    assert_eq!(texts(&fresh, "media_id").await, names(0..10, &[]));
+    assert_eq!(fresh.plan_optimize(128 << 20).await.unwrap(), []);
+}
+
+/// Returns the entries of the log of the table in a folder.
+fn log_entries(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut folders = vec![folder.to_owned()];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "json") {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+#[tokio::test]
 async fn a_table_that_does_not_exist_has_nothing_to_maintain() {
     let (_folder, location, table) = new_table::<AttachmentRow>();
     assert_eq!(table.info().await.unwrap(), None);

@@ -1,10 +1,11 @@
 //! Values in a scanned table. A null, or a column of another type, reads as a default that no comparison takes for a real value.
 
-use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::{Span, Timestamp};
 
 use xact_contracts::time;
 use xact_lake::arrow::array::{Array, AsArray, RecordBatch};
-use xact_lake::arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
+use xact_lake::arrow::datatypes::{Date32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 
 /// Returns a text; empty for none.
 #[must_use]
@@ -45,6 +46,37 @@ pub fn instant(batch: &RecordBatch, column: &str, row: usize) -> Timestamp {
         .filter(|column| column.is_valid(row))
         .and_then(|column| Timestamp::from_microsecond(column.value(row)).ok())
         .map_or(Timestamp::UNIX_EPOCH, time::to_microseconds)
+}
+
+/// Returns a date; the Unix epoch for none.
+#[must_use]
+pub fn date(batch: &RecordBatch, column: &str, row: usize) -> Date {
+    let epoch = Date::constant(1970, 1, 1);
+    batch
+        .column_by_name(column)
+        .and_then(|column| column.as_primitive_opt::<Date32Type>())
+        .filter(|column| column.is_valid(row))
+        .and_then(|column| Span::new().try_days(column.value(row)).ok())
+        .map_or(epoch, |days| epoch.saturating_add(days))
+}
+
+/// Returns whether something holds; false for none.
+#[must_use]
+pub fn flag(batch: &RecordBatch, column: &str, row: usize) -> bool {
+    batch
+        .column_by_name(column)
+        .and_then(|column| column.as_boolean_opt())
+        .is_some_and(|column| column.is_valid(row) && column.value(row))
+}
+
+/// Returns a number with a fraction, if there is one.
+#[must_use]
+pub fn optional_float(batch: &RecordBatch, column: &str, row: usize) -> Option<f64> {
+    batch
+        .column_by_name(column)
+        .and_then(|column| column.as_primitive_opt::<Float64Type>())
+        .filter(|column| column.is_valid(row))
+        .map(|column| column.value(row))
 }
 
 #[cfg(test)]

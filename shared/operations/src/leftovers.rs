@@ -69,7 +69,7 @@ pub async fn run(settings: &Settings, request: LeftoversRequest) -> Result<Lefto
     let mut files: Vec<Leftover> = found.collect();
     files.sort();
     if request.execute {
-        let deletes = files.iter().map(|file| store.delete_leftover(&file.path));
+        let deletes: Vec<_> = files.iter().map(|file| store.delete_leftover(&file.path)).collect();
         let mut deletes = stream::iter(deletes).buffer_unordered(MAX_CONCURRENT_DELETES);
         let (mut deleted, all) = (0, files.len());
         while let Some(result) = deletes.next().await {

@@ -23,7 +23,9 @@ pub mod tables;
 pub mod topics;
 pub mod trace;
 pub mod validate;
+mod versions;
 
 pub use arguments::parse_time;
 pub use error::OperationError;
 pub use onelake_cost::OneLakeCost;
+pub use versions::versions;

@@ -2,7 +2,7 @@
 //!
 //! - `topics`: the events that were sent, and the records that stages have not finished
 //! - `tables`: the rows
-//! - `record`: the rows of `xact_reconciliation`
+//! - `record`, `history`: writes and reads the rows of `xact_reconciliation`
 //! - `day`: all of one date, filled by these two; `expected`: its events; `verdict`: what is missing or duplicate
 //!
 //! An attachment must be a row of `xact_attachments` or `xact_attachments_failed`, or still be in a topic. Memory is that of
@@ -10,6 +10,7 @@
 
 mod day;
 mod expected;
+mod history;
 mod range;
 mod reconciliation;
 mod record;
@@ -18,6 +19,7 @@ mod topics;
 mod verdict;
 
 pub(crate) use expected::split_attachments;
+pub use history::{History, history};
 pub use range::TimeRange;
 pub use reconciliation::{AttachmentCounts, Duplicate, EventCounts, Findings, Missing, Reconciliation, Recorded};
 pub use record::Record;

@@ -1,10 +1,13 @@
-//! Maintenance of the Delta tables, safe while handlers write: state, optimize, vacuum, checkpoint.
+//! Maintenance of the Delta tables, safe while handlers write: state, optimize, vacuum, checkpoint; and all that they need, in
+//! one run (`upkeep`).
 
 mod answer;
+mod states;
 mod upkeep;
 
 pub use answer::{Optimized, TableAnswer, TableOutcome, TableState};
-pub use upkeep::{Upkeep, UpkeepLimits, upkeep};
+pub use states::{StateOf, states};
+pub use upkeep::{TablePlan, Upkeep, UpkeepFailure, UpkeepLimits, UpkeepPlan, plan_upkeep, upkeep};
 
 use std::time::Duration;
 

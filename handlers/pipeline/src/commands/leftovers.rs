@@ -4,13 +4,10 @@ use clap::Args;
 
 use crate::arguments::Output;
 use crate::outcome::{CommandResult, ExitStatus};
-use crate::ui::text::visible;
-use crate::ui::{self, counted};
+use crate::ui;
+use crate::ui::upkeep::leftover_lines;
 use xact_config::{Environment, Settings};
 use xact_operations::leftovers::{self, LeftoversRequest};
-
-/// Maximum number of paths in the text answer.
-const MAX_PATHS: usize = 20;
 
 /// Arguments of `leftovers`.
 #[derive(Debug, Args)]
@@ -29,24 +26,9 @@ pub(crate) async fn run(environment: &Environment, arguments: Leftovers) -> Comm
     Ok(ExitStatus::Ok)
 }
 
-pub(super) fn print(found: &leftovers::Leftovers) {
-    for file in found.files.iter().take(MAX_PATHS) {
-        ui::line(format_args!("{:>12}  {}", file.bytes, visible(&file.path)));
-    }
-    let count = found.files.len();
-    if count > MAX_PATHS {
-        ui::line(format_args!("and {} more; use --json for all", count - MAX_PATHS));
-    }
-    let files = counted(count, "unfinished file");
-    let done = if found.deleted { " deleted" } else { "" };
-    ui::line(format_args!(
-        "{}: {files} older than {} h, {} bytes{done}",
-        found.location, found.older_than_hours, found.bytes
-    ));
-    if let Some(cost) = &found.cost {
-        ui::line(cost);
-    }
-    if !found.deleted && count > 0 {
+fn print(found: &leftovers::Leftovers) {
+    leftover_lines(found).iter().for_each(ui::line);
+    if !found.deleted && !found.files.is_empty() {
         ui::line("dry run: pass --execute to apply");
     }
 }

@@ -1,12 +1,13 @@
 //! `maintain`: what the tables and files need from time to time, in one run that a schedule starts.
 
 use clap::Args;
+use serde::Serialize;
 
-use super::{leftovers, table};
 use crate::outcome::CommandResult;
 use crate::ui;
+use crate::ui::upkeep::{done_lines, plan_lines};
 use xact_config::{Environment, Settings};
-use xact_operations::tables::{Upkeep, UpkeepLimits, upkeep};
+use xact_operations::tables::{UpkeepFailure, UpkeepLimits, plan_upkeep, upkeep};
 
 /// The limits of the run.
 ///
@@ -18,6 +19,9 @@ use xact_operations::tables::{Upkeep, UpkeepLimits, upkeep};
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Maintain {
+    /// Show what would be done, and change nothing; limits of time and CU seconds do not apply
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     limits: UpkeepLimits,
     /// Print the answer as JSON
@@ -25,31 +29,25 @@ pub(crate) struct Maintain {
     json: bool,
 }
 
-/// Maintains the tables and the files.
+/// Maintains the tables and the files, or shows what that would do.
 pub(crate) async fn run(environment: &Environment, arguments: Maintain) -> CommandResult {
     let settings = Settings::from_environment(environment)?;
-    let done = upkeep(&settings, arguments.limits).await;
-    if arguments.json {
-        ui::json_line(&done)?;
-    } else {
-        print(&done);
+    if arguments.dry_run {
+        let plan = plan_upkeep(&settings, arguments.limits).await;
+        return print(&plan, plan_lines(&plan), &plan.failures, arguments.json);
     }
-    Ok(done.failures.is_empty().into())
+    let done = upkeep(&settings, arguments.limits).await;
+    print(&done, done_lines(&done), &done.failures, arguments.json)
 }
 
-fn print(done: &Upkeep) {
-    done.steps.iter().for_each(table::print);
-    if let Some(found) = &done.leftovers {
-        leftovers::print(found);
+fn print(answer: &impl Serialize, lines: Vec<String>, failures: &[UpkeepFailure], json: bool) -> CommandResult {
+    if json {
+        ui::json_line(answer)?;
+    } else {
+        lines.into_iter().for_each(ui::line);
+        for failure in failures {
+            ui::error_line(format_args!("{}: {}", failure.of, failure.reason));
+        }
     }
-    for failure in &done.failures {
-        ui::error_line(format_args!("{}: {}", failure.of, failure.reason));
-    }
-    if let Some(option) = done.stopped_by {
-        ui::line(format_args!("{option} is reached; the next run continues"));
-    }
-    ui::line(format_args!(
-        "{:.1} s, {:.4} CU seconds of OneLake",
-        done.seconds, done.cu_seconds
-    ));
+    Ok(failures.is_empty().into())
 }

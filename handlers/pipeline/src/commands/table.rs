@@ -6,11 +6,10 @@
 use clap::{Args, Subcommand};
 
 use crate::outcome::{CommandResult, ExitStatus};
+use crate::ui::upkeep::{mib, outcome_line};
 use crate::ui::{self, or_dash};
 use xact_config::{Environment, Settings};
-use xact_operations::tables::{
-    self, Maintenance, Optimized, TableAnswer, TableOutcome, TableState, Tables, VacuumOptions,
-};
+use xact_operations::tables::{self, Maintenance, TableAnswer, TableOutcome, TableState, Tables, VacuumOptions};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -77,34 +76,13 @@ pub(crate) async fn run(environment: &Environment, action: TableAction) -> Comma
     Ok(ExitStatus::from(!answers.iter().any(is_missing)))
 }
 
-pub(super) fn print(answer: &TableAnswer) {
+fn print(answer: &TableAnswer) {
     let name = answer.table;
-    match &answer.outcome {
-        TableOutcome::Missing { location, variable, .. } => ui::line(format_args!(
-            "{name}: there is no table at {location} yet. Its first row creates it; if it should exist, check {variable}"
-        )),
-        TableOutcome::State(state) => print_state(name, state),
-        TableOutcome::Optimized(optimized) => print_optimized(name, optimized),
-        TableOutcome::Vacuumed {
-            unused_files,
-            deleted,
-            retain_hours,
-        } => match (unused_files.len(), deleted) {
-            (0, _) => ui::line(format_args!("{name}: no files unused for {retain_hours} h")),
-            (count, true) => ui::line(format_args!("{name}: {count} unused files deleted")),
-            (count, false) => ui::line(format_args!(
-                "{name}: {count} unused files; dry run: pass --yes to delete them:\n  {}",
-                unused_files.join("\n  ")
-            )),
-        },
-        TableOutcome::Checkpointed {
-            version,
-            log_entries_deleted,
-        } => {
-            let log = log_entries_deleted.map(|count| format!(", {count} old log entries deleted"));
-            let log = log.unwrap_or_default();
-            ui::line(format_args!("{name}: checkpoint of version {version}{log}"));
-        }
+    if let TableOutcome::State(state) = &answer.outcome {
+        print_state(name, state);
+    }
+    if let Some(line) = outcome_line(answer) {
+        ui::line(line);
     }
     if let Some(cost) = &answer.cost {
         ui::line(format_args!("{name}: {cost}"));
@@ -132,27 +110,4 @@ fn print_state(name: &str, state: &TableState) {
         row("advice", advice.clone());
     }
     table.print();
-}
-
-fn print_optimized(name: &str, optimized: &Optimized) {
-    if optimized.commits == 0 {
-        ui::line(format_args!(
-            "{name}: {} files, none to rewrite",
-            optimized.files_of_table
-        ));
-        return;
-    }
-    ui::line(format_args!(
-        "{name}: {} files ({} MiB) became {} ({} MiB) in {} commits; `table vacuum` deletes the old files once they are a week old",
-        optimized.files_before,
-        mib(optimized.bytes_before),
-        optimized.files_after,
-        mib(optimized.bytes_after),
-        optimized.commits
-    ));
-}
-
-#[allow(clippy::cast_precision_loss)]
-fn mib(bytes: u64) -> String {
-    format!("{:.1}", bytes as f64 / MIB as f64)
 }

@@ -27,6 +27,8 @@ pub(super) enum Resource {
     DeadLetters,
     Tables,
     Reconciliation,
+    /// The file and the records that a check writes.
+    Check,
 }
 
 /// What is to be started.
@@ -52,7 +54,7 @@ pub(super) struct Ended {
 #[derive(Default)]
 pub(super) struct Actions {
     kept: Mutex<BTreeMap<u64, Arc<Action>>>,
-    locks: [tokio::sync::Mutex<()>; 3],
+    locks: [tokio::sync::Mutex<()>; 4],
 }
 
 /// One action.

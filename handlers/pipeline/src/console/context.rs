@@ -8,16 +8,18 @@ use super::access::Access;
 use super::actions::Actions;
 use super::dead_letter_cache::DeadLetterCache;
 use super::positions::Positions;
-use xact_config::Settings;
+use super::readings::Readings;
+use xact_config::{EffectiveVariable, Settings};
 
 /// What the pages need.
 #[derive(Clone)]
 pub(super) struct Context {
     pub(super) settings: Arc<Settings>,
     /// Every variable with its value, secrets hidden.
-    pub(super) variables: Arc<Vec<(&'static str, String)>>,
+    pub(super) variables: Arc<Vec<EffectiveVariable>>,
     pub(super) positions: Arc<Positions>,
     pub(super) dead_letters: Arc<DeadLetterCache>,
+    pub(super) readings: Arc<Readings>,
     pub(super) access: Arc<Access>,
     pub(super) actions: Arc<Actions>,
     /// Cancelled when the console stops: streams of events end.

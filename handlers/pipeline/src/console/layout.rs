@@ -8,15 +8,17 @@ use jiff::{SignedDuration, Timestamp};
 use maud::{DOCTYPE, Markup, html};
 
 use super::access::User;
+use super::cached::MAX_AGE;
 use super::change::FORM_TOKEN;
 use crate::ui::text::visible;
 use xact_contracts::redaction::redact_text;
 use xact_operations::OperationError;
 
-const PAGES: [(&str, &str); 6] = [
+const PAGES: [(&str, &str); 7] = [
     ("/", "Overview"),
     ("/find", "Find"),
     ("/dead-letters", "Dead letters"),
+    ("/days", "Days"),
     ("/tables", "Tables"),
     ("/actions", "Actions"),
     ("/setup", "Setup"),
@@ -125,6 +127,11 @@ impl IntoResponse for PageError {
 /// Returns a box with what is wrong and what to do.
 pub(super) fn problem(reason: &str) -> Markup {
     html! { p.problem role="alert" { (text(reason)) } }
+}
+
+/// Returns when something was read, what that cost, and how old it may become.
+pub(super) fn read_at(at: Timestamp, cost: &str) -> Markup {
+    html! { p.cost { "Read at " (time(at)) ". " (cost) " It is read again when somebody looks after " (MAX_AGE.as_secs()) " seconds." } }
 }
 
 /// Returns text of a message or a server: without secrets, with control characters escaped. Maud escapes the markup.

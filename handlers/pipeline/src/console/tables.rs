@@ -1,39 +1,61 @@
 //! The tables: their state, and what maintaining them would do.
 
+pub(super) mod upkeep;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use indicatif::{HumanBytes, HumanCount};
+use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::access::User;
 use super::context::Context;
-use super::layout::{self, PageError, problem, text};
-use xact_operations::tables::{Maintenance, TableAnswer, TableOutcome, TableState, Tables, maintain};
+use super::layout::{self, PageError, problem, read_at, text};
+use xact_operations::OneLakeCost;
+use xact_operations::tables::{StateOf, TableOutcome, TableState, states};
 
 /// `GET /tables`.
 pub(super) async fn page(State(context): State<Context>, user: User) -> Result<Markup, PageError> {
-    let answers = maintain(&context.settings, Tables::All, Maintenance::Info).await;
-    let answers = answers.map_err(|error| PageError::of_operation(&error, StatusCode::BAD_REQUEST))?;
+    let read = states(&context.settings);
+    let reading = context.readings.tables.get((), Timestamp::now(), read).await;
+    let reading = reading.map_err(|error| PageError::of_operation(&error, StatusCode::BAD_REQUEST))?;
     let content = html! {
-        @for answer in &answers { (section(answer)) }
-        p { "Upkeep: " code { "xact-pipeline maintain" } ", which is safe while handlers write." }
+        @for state in &*reading.value { (section(state)) }
+        (read_at(reading.at, &cost(&reading.value)))
+        (upkeep::section(&user))
     };
     Ok(layout::page("/tables", "Tables", &user, &content))
 }
 
-fn section(answer: &TableAnswer) -> Markup {
+fn cost(states: &[StateOf]) -> String {
+    let costs = states
+        .iter()
+        .filter_map(|state| state.answer.as_ref().ok()?.cost.as_ref());
+    let costs: Vec<f64> = costs.map(OneLakeCost::cu_seconds).collect();
+    match costs.len() {
+        0 => String::new(),
+        _ => format!("It cost {:.4} CU seconds of OneLake.", costs.iter().sum::<f64>()),
+    }
+}
+
+fn section(state: &StateOf) -> Markup {
     html! {
         section {
-            h2 { (answer.table) }
-            @match &answer.outcome {
-                TableOutcome::State(state) => (state_of(state)),
-                TableOutcome::Missing { location, variable, .. } => p {
-                    "No table exists at " code { (text(location)) } " yet. Its first row creates it; if it should exist, check "
-                    code { (variable) } "."
-                },
-                _ => (problem("an answer that is not a state")),
+            h2 { (state.table) }
+            @match &state.answer {
+                Err(error) => (problem(&error.to_string())),
+                Ok(answer) => {
+                    @match &answer.outcome {
+                        TableOutcome::State(state) => (state_of(state)),
+                        TableOutcome::Missing { location, variable, .. } => p {
+                            "No table exists at " code { (text(location)) } " yet. Its first row creates it; if it should exist, check "
+                            code { (variable) } "."
+                        },
+                        _ => (problem("an answer that is not a state")),
+                    }
+                    @if let Some(cost) = &answer.cost { p.cost { "Reading this cost " (cost) } }
+                }
             }
-            @if let Some(cost) = &answer.cost { p.cost { "Reading this cost " (cost) } }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The time range of a reconciliation.
 
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 use serde::Serialize;
 
@@ -29,6 +30,19 @@ impl TimeRange {
             Ok(Self { from, to })
         } else {
             refuse("--from must be before --to")
+        }
+    }
+
+    /// Returns one UTC date.
+    ///
+    /// # Errors
+    /// When the date is the last one that can be expressed.
+    pub fn of_date(date: Date) -> Result<Self, OperationError> {
+        let begins = |date: Date| TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0));
+        let range = date.tomorrow().and_then(|next| Ok((begins(date)?, begins(next)?)));
+        match range {
+            Ok((from, to)) => Self::new(from, to),
+            Err(error) => refuse(format!("{date}: {error}")),
         }
     }
 
@@ -123,6 +137,8 @@ mod tests {
                 [Date::constant(2024, 12, 31)],
                 "{now}"
             );
+            assert_eq!(yesterday, TimeRange::of_date(Date::constant(2024, 12, 31)).unwrap());
         }
+        assert!(TimeRange::of_date(Date::MAX).is_err());
     }
 }

@@ -1,23 +1,25 @@
 //! Everything that the tables and files need from time to time, in one run that a schedule starts.
+//!
+//! - `needs`: what a table needs; the run does it, and the plan, which is the dry run, lists it
+
+mod needs;
+mod plan;
+
+pub use plan::{TablePlan, UpkeepPlan, plan_upkeep};
 
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde::Serialize;
 
-use super::{Optimized, TableAnswer, TableOutcome, VacuumOptions, missing, vacuum};
+use super::{Optimized, TableAnswer, TableOutcome, missing, vacuum};
 use crate::error::OperationError;
-use crate::leftovers::{self, Leftovers, LeftoversRequest};
+use crate::leftovers::{self, Leftovers};
 use crate::onelake_cost::OneLakeCost;
+use needs::{Effect, Needs};
 use xact_config::Settings;
-use xact_lake::{AttachmentRow, EventRow, FailedRow, ReconciliationRow, Table, TableErrorKind};
+use xact_lake::{AttachmentRow, EventRow, FailedRow, ReconciliationRow, Table};
 use xact_table_sink::{Configured, table};
-
-/// Age of unfinished uploads that are deleted: an upload takes minutes.
-const LEFTOVERS: LeftoversRequest = LeftoversRequest {
-    older_than_hours: 24,
-    execute: true,
-};
 
 /// Limits of a run. The step that reaches one is finished, and no other begins.
 #[derive(Debug, Clone, Copy, Args)]
@@ -34,6 +36,12 @@ pub struct UpkeepLimits {
     /// Younger files are never deleted
     #[arg(long, value_name = "N", default_value_t = 168, value_parser = clap::value_parser!(u64).range(168..=87_600))]
     pub retain_hours: u64,
+}
+
+impl UpkeepLimits {
+    fn target_bytes(&self) -> u64 {
+        self.target_mib << 20
+    }
 }
 
 fn positive(text: &str) -> Result<f64, String> {
@@ -91,7 +99,7 @@ pub async fn upkeep(settings: &Settings, limits: UpkeepLimits) -> Upkeep {
     }
     let mut deleted = None;
     if !run.is_at_a_limit(0.0) {
-        match leftovers::run(settings, LEFTOVERS).await {
+        match leftovers::run(settings, needs::leftovers(Effect::Run)).await {
             Ok(found) => {
                 run.spent += found.cost.as_ref().map_or(0.0, OneLakeCost::cu_seconds);
                 deleted = Some(found);
@@ -158,39 +166,30 @@ impl Run {
             outcome,
             cost: None,
         };
-        let Some(info) = table.info().await? else {
+        let Some(needs) = Needs::of(table, self.limits.target_bytes()).await? else {
             self.steps.push(step(missing(table)));
             return Ok(());
         };
-        let mut is_current = info.checkpoint == Some(info.version);
-        if info.small_files > 0 && !self.is_at_a_limit(spent()) {
-            let target_bytes = self.limits.target_mib << 20;
-            let commits = table.optimize(target_bytes, || self.is_at_a_limit(spent())).await?;
-            is_current &= commits.is_empty();
-            self.steps
-                .push(step(TableOutcome::Optimized(Optimized::new(info.files, &commits))));
+        let mut commits = Vec::new();
+        if needs.optimize() && !self.is_at_a_limit(spent()) {
+            let target_bytes = self.limits.target_bytes();
+            commits = table.optimize(target_bytes, || self.is_at_a_limit(spent())).await?;
+            let optimized = Optimized::new(needs.files, &commits);
+            self.steps.push(step(TableOutcome::Optimized(optimized)));
         }
-        if !is_current
+        if needs.checkpoint(commits.len())
             && !self.is_at_a_limit(spent())
             && let Some(version) = table.checkpoint().await?
         {
-            let log_entries_deleted = match table.clean_log().await {
-                // A feature of the table leaves its log to another program.
-                Err(error) if matches!(error.kind, TableErrorKind::Refused(_)) => None,
-                deleted => deleted?,
-            };
+            let log_entries_deleted = needs::of_this_program(table.clean_log().await)?;
             self.steps.push(step(TableOutcome::Checkpointed {
                 version,
                 log_entries_deleted,
             }));
         }
         if !self.is_at_a_limit(spent()) {
-            let options = VacuumOptions {
-                retain_hours: self.limits.retain_hours,
-                allow_short_retention: false,
-                yes: true,
-            };
-            self.steps.extend(vacuum(table, options).await?.map(step));
+            let unused = vacuum(table, needs::unused_files(self.limits.retain_hours, Effect::Run)).await?;
+            self.steps.extend(unused.map(step));
         }
         Ok(())
     }

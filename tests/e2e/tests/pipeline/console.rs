@@ -47,9 +47,14 @@ fn every_page_shows_a_running_pipeline_in_a_browser_and_runs_nothing_hostile() -
         (&entry, &["would fail again", "&lt;script&gt;alert(2)"]),
         ("/tables", &["xact_events", "Rows", "xact_attachments_failed"]),
         (
-            "/setup",
-            &["KAFKA_DLQ_TOPIC", "topics, all on one cluster", "table xact_events"],
+            "/days",
+            &[
+                "Monday",
+                "reconcile --yesterday --record",
+                "is in exactly one place. Records",
+            ],
         ),
+        ("/setup", &["KAFKA_DLQ_TOPIC", "Check now", "deltalake"]),
     ] {
         let shown = browser::open(&format!("http://{address}{path}"), &fleet.dir)?;
         assert_contains(&shown.document, parts);

@@ -141,6 +141,18 @@ fn maintain_does_what_is_needed_within_its_limits_and_states_the_whole_cost() ->
     let stopped = maintain(&["--max-cu-seconds", "0.001"])?;
     assert_eq!(stopped["stopped_by"], "--max-cu-seconds", "{stopped}");
     assert_eq!(stopped["leftovers"], Value::Null, "{stopped}");
+    let plan = maintain(&["--dry-run"])?;
+    for class in ["write", "delete", "iterative_write"] {
+        assert_eq!(
+            lake.bill()?["classes"][class],
+            Value::Null,
+            "a dry run changes nothing: {plan}"
+        );
+    }
+    let of_events = &plan["tables"][0];
+    let planned = ["table", "small_files", "commits", "checkpoint", "log_entries"].map(|name| of_events[name].clone());
+    let expected = [json!("xact_events"), json!(3), json!(1), json!(4), json!(0)];
+    assert_eq!((planned, &plan["changes"]), (expected, &json!(true)), "{plan}");
     let done = maintain(&[])?;
     assert_eq!(done["stopped_by"], Value::Null, "{done}");
     assert_eq!(done["leftovers"]["files"], json!([]), "{done}");
@@ -164,6 +176,7 @@ fn maintain_does_what_is_needed_within_its_limits_and_states_the_whole_cost() ->
     // Nothing is left to rewrite, and no checkpoint is needed.
     let again = maintain(&[])?;
     assert_eq!(again["steps"].as_array().map(Vec::len), Some(4), "{again}");
+    assert_eq!(maintain(&["--dry-run"])?["changes"], false);
 
     // A damaged table is reported, and keeps nothing else from being maintained.
     let log = fleet.dir.join("tables/xact_events/_delta_log");

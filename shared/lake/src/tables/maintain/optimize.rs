@@ -5,7 +5,7 @@
 //! them; then that part is rewritten again. An append that conflicts with a compaction searches the new file, so keys stay
 //! unique. A process that dies leaves files that no commit names; `vacuum` deletes them.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -43,6 +43,17 @@ pub struct Compacted {
     pub bytes_after: u64,
     /// The version of the commit.
     pub version: Option<i64>,
+}
+
+/// A part of a date that a compaction would rewrite with one commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedCompaction {
+    /// The date whose files would be rewritten.
+    pub date: Date,
+    /// Files that would be replaced.
+    pub files: usize,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 /// The compaction of a part of a date: as many small files as make one of the target size.
@@ -87,6 +98,45 @@ impl<R: TableRow> Table<R> {
         Ok(commits)
     }
 
+    /// Returns what [`Table::optimize`] would rewrite, in its order. Only the log is read. A table that does not exist has
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`TableError`], if the log cannot be read.
+    pub async fn plan_optimize(&self, target_bytes: u64) -> Result<Vec<PlannedCompaction>, TableError> {
+        self.located(async {
+            let mut handle = self.handle.lock().await;
+            let Some(snapshot) = handle.latest().await? else {
+                return Ok(Vec::new());
+            };
+            let mut by_date: BTreeMap<Date, Vec<Arc<DataFile>>> = BTreeMap::new();
+            for file in snapshot.files_between(None) {
+                if let Some(date) = file.date {
+                    by_date.entry(date).or_default().push(file);
+                }
+            }
+            handle.keep(snapshot);
+            let mut planned = Vec::new();
+            for (date, files) in by_date {
+                let mut taken = HashSet::new();
+                loop {
+                    let part = next_part(files.clone(), target_bytes, &taken);
+                    if part.is_empty() {
+                        break;
+                    }
+                    planned.push(PlannedCompaction {
+                        date,
+                        files: part.len(),
+                        bytes: part.iter().map(|file| file.bytes).sum(),
+                    });
+                    taken.extend(part.iter().map(|file| file.path.clone()));
+                }
+            }
+            Ok(planned)
+        })
+        .await
+    }
+
     async fn compact(&self, compaction: &mut Compaction<'_, R>) -> Result<Option<Compacted>, TableError> {
         self.located(async {
             let mut handle = self.handle.lock().await;
@@ -101,20 +151,20 @@ impl<R> Compaction<'_, R> {
         let files = self.staged.files.iter();
         files.filter_map(|file| Path::from_url_path(&file.path).ok())
     }
+}
 
-    /// Returns the next small files to compact; none if fewer than two are left.
-    fn next_part(&self, mut files: Vec<Arc<DataFile>>) -> Vec<Arc<DataFile>> {
-        files.retain(|file| is_small(file.bytes, self.target_bytes) && !self.written.contains(&file.path));
-        files.sort_by(|a, b| a.path.cmp(&b.path));
-        let mut bytes = 0;
-        let enough = files.iter().position(|file| {
-            bytes += file.bytes;
-            bytes >= self.target_bytes
-        });
-        // At least two, or there would be nothing to compact.
-        files.truncate(enough.map_or(files.len(), |last| (last + 1).max(2)));
-        if files.len() < 2 { Vec::new() } else { files }
-    }
+/// Returns the next small files of a date to compact; none if fewer than two are left.
+fn next_part(mut files: Vec<Arc<DataFile>>, target_bytes: u64, written: &HashSet<Path>) -> Vec<Arc<DataFile>> {
+    files.retain(|file| is_small(file.bytes, target_bytes) && !written.contains(&file.path));
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    let mut bytes = 0;
+    let enough = files.iter().position(|file| {
+        bytes += file.bytes;
+        bytes >= target_bytes
+    });
+    // At least two, or there would be nothing to compact.
+    files.truncate(enough.map_or(files.len(), |last| (last + 1).max(2)));
+    if files.len() < 2 { Vec::new() } else { files }
 }
 
 impl<R: TableRow> Change for Compaction<'_, R> {
@@ -128,7 +178,7 @@ impl<R: TableRow> Change for Compaction<'_, R> {
         let is_current = self.staged.sources.iter().all(|file| active.contains(&file.path));
         if self.staged.sources.is_empty() || !is_current {
             self.staged.discard(&snapshot.table).await;
-            let part = self.next_part(files);
+            let part = next_part(files, self.target_bytes, self.written);
             if part.is_empty() {
                 return Ok(Plan::Done(None));
             }
