@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::access::User;
 use super::context::Context;
-use super::layout::{self, text};
+use super::layout::{self, scroll, text};
 use xact_operations::check::{Depth, check as preflight};
 
 /// `GET /setup`.
@@ -17,14 +17,16 @@ pub(super) async fn page(State(context): State<Context>, user: User) -> Markup {
             p { "Checking everything that the pipeline needs …" }
         }
         h2 { "Settings" }
-        table {
-            thead { tr { th scope="col" { "Variable" } th scope="col" { "Value" } } }
-            tbody {
-                @for (name, value) in context.variables.iter() {
-                    tr { th scope="row" { code { (name) } } td { (text(value)) } }
+        (scroll("Settings", &html! {
+            table {
+                thead { tr { th scope="col" { "Variable" } th scope="col" { "Value" } } }
+                tbody {
+                    @for (name, value) in context.variables.iter() {
+                        tr { th scope="row" { code { (name) } } td.lines { (text(value)) } }
+                    }
                 }
             }
-        }
+        }))
     };
     layout::page("/setup", "Setup", &user, &content)
 }
@@ -33,18 +35,20 @@ pub(super) async fn page(State(context): State<Context>, user: User) -> Markup {
 pub(super) async fn check(State(context): State<Context>) -> Markup {
     let results = preflight(&context.settings, Depth::Plain, |_| ()).await;
     html! {
-        table {
-            thead { tr { th scope="col" { "Check" } th scope="col" { "Verdict" } th scope="col" { "What was found, and what to do" } } }
-            tbody {
-                @for result in &results {
-                    @let verdict = result.finding.verdict.to_string();
-                    tr {
-                        th scope="row" { (text(&result.check)) }
-                        td { span.state data-state=(verdict) { (verdict) } }
-                        td.lines { (text(&result.finding.text)) }
+        (scroll("Check results", &html! {
+            table {
+                thead { tr { th scope="col" { "Check" } th scope="col" { "Verdict" } th scope="col" { "What was found, and what to do" } } }
+                tbody {
+                    @for result in &results {
+                        @let verdict = result.finding.verdict.to_string();
+                        tr {
+                            th scope="row" { (text(&result.check)) }
+                            td { span.state data-state=(verdict) { (verdict) } }
+                            td.lines { (text(&result.finding.text)) }
+                        }
                     }
                 }
             }
-        }
+        }))
     }
 }
