@@ -58,9 +58,9 @@ class Watched:
         # Statuses of errors that the script asks for.
         self.expected = set()
 
-    def context(self, look=LIGHT, **options):
+    def context(self, look=LIGHT):
         """Returns a new context, which shares no cookies with others."""
-        context = self.chromium.new_context(base_url=origin, **{**look, **options})
+        context = self.chromium.new_context(base_url=origin, **look)
         context.set_default_timeout(TIMEOUT_MS)
         context.on("page", self.watch)
         context.on("request", self.request)

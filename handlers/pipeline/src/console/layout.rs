@@ -86,7 +86,11 @@ fn document(title: &str, header: &Markup, content: &Markup) -> Markup {
 /// Returns a table, or whatever else may be wider than a phone, in a box that scrolls by itself, also by keyboard. `label` is its
 /// name for screen readers, and differs from those of other boxes of the page.
 pub(super) fn scroll(label: &str, content: &Markup) -> Markup {
-    html! { div.scroll role="region" aria-label=(label) tabindex="0" { (content) } }
+    // By its id htmx gives the focus back when the box is replaced.
+    let id = label
+        .to_lowercase()
+        .replace(|letter: char| !letter.is_ascii_alphanumeric(), "-");
+    html! { div.scroll id={ "box-" (id) } role="region" aria-label=(label) tabindex="0" { (content) } }
 }
 
 /// Returns the field that a form of this user needs to change something.
