@@ -167,6 +167,10 @@ fn router(context: Context, origins: Origins) -> Router {
             get(|| asset("text/css", include_bytes!("console/assets/console.css"))),
         )
         .route(
+            "/assets/icon.svg",
+            get(|| asset("image/svg+xml", include_bytes!("console/assets/icon.svg"))),
+        )
+        .route(
             "/assets/htmx.js",
             get(|| asset("text/javascript", include_bytes!("console/assets/htmx.min.js"))),
         )

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 
 use super::access::User;
 use super::context::Context;
-use super::layout::{self, PageError, duration, problem, text, time};
+use super::layout::{self, PageError, duration, problem, scroll, text, time};
 
 /// Actions that are kept, finished ones included.
 const MAX_KEPT: usize = 50;
@@ -205,19 +205,21 @@ pub(super) async fn page(State(context): State<Context>, user: User) -> Markup {
     let kept: Vec<Arc<Action>> = context.actions.kept.lock().values().rev().cloned().collect();
     let content = html! {
         @if kept.is_empty() { p { "Nothing was started since the console was." } } @else {
-            table {
-                thead { tr { th scope="col" { "Started" } th scope="col" { "Action" } th scope="col" { "By" } th scope="col" { "State" } } }
-                tbody {
-                    @for action in &kept {
-                        tr {
-                            td { (time(action.started_at)) }
-                            td.lines { a href={ "/actions/" (action.id) } { (text(&action.name)) } }
-                            td { (text(&action.user)) }
-                            td { (action.state()) }
+            (scroll("Actions", &html! {
+                table {
+                    thead { tr { th scope="col" { "Started" } th scope="col" { "Action" } th scope="col" { "By" } th scope="col" { "State" } } }
+                    tbody {
+                        @for action in &kept {
+                            tr {
+                                td.time { (time(action.started_at)) }
+                                td.lines { a href={ "/actions/" (action.id) } { (text(&action.name)) } }
+                                td { (text(&action.user)) }
+                                td { (action.state()) }
+                            }
                         }
                     }
                 }
-            }
+            }))
         }
         p { "The log has them all, with target " code { "audit" } "." }
     };

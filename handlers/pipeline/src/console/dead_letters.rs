@@ -10,7 +10,7 @@ use url::form_urlencoded;
 
 use super::access::User;
 use super::context::Context;
-use super::layout::{self, PageError, text, time};
+use super::layout::{self, PageError, scroll, text, time};
 use super::pairs::Pairs;
 use super::settle;
 use xact_contracts::category::Category;
@@ -104,24 +104,26 @@ fn groups(groups: &[ReasonGroup], filter: &Pairs) -> Markup {
     html! {
         h2 { "By reason" }
         @if groups.len() > LIMIT { p { "The " (LIMIT) " most frequent of " (HumanCount(groups.len() as u64)) " are shown." } }
-        table {
-            thead { tr {
-                th.number scope="col" { "Count" } th scope="col" { "Stage" } th scope="col" { "Category" }
-                th scope="col" { "Reason, " code { "#" } " for what differs" } th scope="col" { "First" } th scope="col" { "Last" }
-            } }
-            tbody {
-                @for group in groups.iter().take(LIMIT) {
-                    tr {
-                        td.number { (HumanCount(group.count)) }
-                        td { (text(group.stage.as_deref().unwrap_or("–"))) }
-                        td { (group.category.map_or("–", Category::as_str)) }
-                        td.lines { a href={ "/dead-letters?" (filter_of(group, filter).to_query()) } { (text(&group.pattern)) } }
-                        td { (when(group.first)) }
-                        td { (when(group.last)) }
+        (scroll("By reason", &html! {
+            table {
+                thead { tr {
+                    th.number scope="col" { "Count" } th scope="col" { "Stage" } th scope="col" { "Category" }
+                    th scope="col" { "Reason, " code { "#" } " for what differs" } th scope="col" { "First" } th scope="col" { "Last" }
+                } }
+                tbody {
+                    @for group in groups.iter().take(LIMIT) {
+                        tr {
+                            td.number { (HumanCount(group.count)) }
+                            td { (text(group.stage.as_deref().unwrap_or("–"))) }
+                            td { (group.category.map_or("–", Category::as_str)) }
+                            td.lines { a href={ "/dead-letters?" (filter_of(group, filter).to_query()) } { (text(&group.pattern)) } }
+                            td.time { (when(group.first)) }
+                            td.time { (when(group.last)) }
+                        }
                     }
                 }
             }
-        }
+        }))
     }
 }
 
@@ -151,24 +153,26 @@ fn reason(entry: &EntrySummary) -> String {
 
 fn list(entries: &[EntrySummary]) -> Markup {
     html! {
-        table {
-            thead { tr {
-                th scope="col" { "Entry" } th scope="col" { "State" } th scope="col" { "Failed at" } th scope="col" { "Stage" }
-                th scope="col" { "Trace id" } th scope="col" { "Reason" }
-            } }
-            tbody {
-                @for entry in entries {
-                    tr {
-                        td { a href={ "/dead-letters/" (entry.id) } { (entry.id) } }
-                        td { (entry.state) }
-                        td { (entry.failed_at.map_or_else(|| "–".to_owned(), time)) }
-                        td { (text(entry.stage.as_deref().unwrap_or("–"))) }
-                        td.lines { @match &entry.trace_id { Some(id) => (find(id)), None => "–" } }
-                        td.lines { (reason(entry)) }
+        (scroll("Newest", &html! {
+            table {
+                thead { tr {
+                    th scope="col" { "Entry" } th scope="col" { "State" } th scope="col" { "Failed at" } th scope="col" { "Stage" }
+                    th scope="col" { "Trace id" } th scope="col" { "Reason" }
+                } }
+                tbody {
+                    @for entry in entries {
+                        tr {
+                            td { a href={ "/dead-letters/" (entry.id) } { (entry.id) } }
+                            td { (entry.state) }
+                            td.time { (entry.failed_at.map_or_else(|| "–".to_owned(), time)) }
+                            td { (text(entry.stage.as_deref().unwrap_or("–"))) }
+                            td.lines { @match &entry.trace_id { Some(id) => (find(id)), None => "–" } }
+                            td.lines { (reason(entry)) }
+                        }
                     }
                 }
             }
-        }
+        }))
     }
 }
 

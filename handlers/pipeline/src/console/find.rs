@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::access::User;
 use super::context::Context;
-use super::layout::{self, PageError, problem, text, time};
+use super::layout::{self, PageError, problem, scroll, text, time};
 use crate::ui::step::{place, step_text};
 use xact_operations::trace::{AttachmentLife, EventLife, IdKind, Next, Outcome, Searched, Trace, TraceRequest, trace};
 
@@ -75,7 +75,7 @@ fn form(wanted: &Wanted) -> Markup {
         form.filter method="get" action="/find" {
             // An id may be a URL with a signature, which is not written back.
             label { "Trace id, media id, assignment id, claim number, blob path or URL "
-                input.wide name="id" required maxlength="8192" autofocus; }
+                input.wide name="id" required maxlength="8192" autofocus[wanted.id.is_empty()]; }
             label { "It is "
                 select name="as" {
                     option value="" { "what it looks like" }
@@ -188,27 +188,29 @@ fn matches(found: &Trace) -> Markup {
     let dash = |value: Option<&String>| value.map_or_else(|| "–".to_owned(), |value| text(value));
     html! {
         @if found.more_matches { p { "There are more: choose a date." } }
-        table {
-            caption { "Events of " (text(&found.id)) }
-            thead { tr { th scope="col" { "Time" } th scope="col" { "Trace id" } th scope="col" { "Type" }
-                th scope="col" { "Assignment" } th scope="col" { "Claim" } } }
-            tbody {
-                @for event in &found.matches {
-                    tr {
-                        td { (event.event_timestamp.map_or_else(|| "–".to_owned(), time)) }
-                        td.lines {
-                            form method="get" action="/find" {
-                                input type="hidden" name="as" value="trace-id";
-                                button name="id" value=(event.trace_id) { (text(&event.trace_id)) }
+        (scroll("Events", &html! {
+            table {
+                caption { "Events of " (text(&found.id)) }
+                thead { tr { th scope="col" { "Time" } th scope="col" { "Trace id" } th scope="col" { "Type" }
+                    th scope="col" { "Assignment" } th scope="col" { "Claim" } } }
+                tbody {
+                    @for event in &found.matches {
+                        tr {
+                            td.time { (event.event_timestamp.map_or_else(|| "–".to_owned(), time)) }
+                            td.lines {
+                                form method="get" action="/find" {
+                                    input type="hidden" name="as" value="trace-id";
+                                    button name="id" value=(event.trace_id) { (text(&event.trace_id)) }
+                                }
                             }
+                            td { (dash(event.event_type.as_ref())) }
+                            td { (dash(event.assignment_id.as_ref())) }
+                            td { (dash(event.claim_number.as_ref())) }
                         }
-                        td { (dash(event.event_type.as_ref())) }
-                        td { (dash(event.assignment_id.as_ref())) }
-                        td { (dash(event.claim_number.as_ref())) }
                     }
                 }
             }
-        }
+        }))
     }
 }
 

@@ -63,6 +63,7 @@ fn document(title: &str, header: &Markup, content: &Markup) -> Markup {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="htmx-config" content=(HTMX);
                 title { (title) " – xact-pipeline" }
+                link rel="icon" href="/assets/icon.svg";
                 link rel="stylesheet" href="/assets/console.css";
                 script src="/assets/htmx.js" defer {}
                 script src="/assets/htmx-sse.js" defer {}
@@ -73,7 +74,8 @@ fn document(title: &str, header: &Markup, content: &Markup) -> Markup {
                     strong { "xact-pipeline" }
                     (header)
                 }
-                main #content {
+                // The target of the link above takes the focus.
+                main #content tabindex="-1" {
                     h1 { (title) }
                     (content)
                 }
@@ -81,6 +83,16 @@ fn document(title: &str, header: &Markup, content: &Markup) -> Markup {
             }
         }
     }
+}
+
+/// Returns a table, or whatever else may be wider than a phone, in a box that scrolls by itself, also by keyboard. `label` is its
+/// name for screen readers, and differs from those of other boxes of the page.
+pub(super) fn scroll(label: &str, content: &Markup) -> Markup {
+    // By its id htmx gives the focus back when the box is replaced.
+    let id = label
+        .to_lowercase()
+        .replace(|letter: char| !letter.is_ascii_alphanumeric(), "-");
+    html! { div.scroll id={ "box-" (id) } role="region" aria-label=(label) tabindex="0" { (content) } }
 }
 
 /// Returns the field that a form of this user needs to change something.

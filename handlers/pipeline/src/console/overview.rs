@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use super::access::User;
 use super::chart::sparkline;
 use super::context::Context;
-use super::layout::{self, duration, problem, time};
+use super::layout::{self, duration, problem, scroll, time};
 use super::positions::{Flow, TopicFlow};
 
 /// Seconds between two updates of a page that is shown.
@@ -44,26 +44,28 @@ fn table(flow: &Flow, now: Timestamp) -> Markup {
         @if !flow.missing_topics.is_empty() {
             (problem(&format!("missing topics: {}; `xact-pipeline topics create` makes them, on Event Hubs the deployment does", flow.missing_topics.join(", "))))
         }
-        table {
-            caption { "Read at " (time(flow.at)) }
-            thead {
-                tr {
-                    th scope="col" { "Stage" }
-                    th scope="col" { "Topic" }
-                    th.number scope="col" { "In, 1/s" }
-                    th.number scope="col" { "Out, 1/s" }
-                    th.number scope="col" { "Waiting" }
-                    th.number scope="col" { "Oldest" }
-                    th scope="col" { "Waiting, last hour" }
-                    th scope="col" { "State" }
+        (scroll("Stages", &html! {
+            table {
+                caption { "Read at " (time(flow.at)) }
+                thead {
+                    tr {
+                        th scope="col" { "Stage" }
+                        th scope="col" { "Topic" }
+                        th.number scope="col" { "In, 1/s" }
+                        th.number scope="col" { "Out, 1/s" }
+                        th.number scope="col" { "Waiting" }
+                        th.number scope="col" { "Oldest" }
+                        th scope="col" { "Waiting, last hour" }
+                        th scope="col" { "State" }
+                    }
+                }
+                tbody {
+                    @for topic in &flow.topics {
+                        (row(topic, now))
+                    }
                 }
             }
-            tbody {
-                @for topic in &flow.topics {
-                    (row(topic, now))
-                }
-            }
-        }
+        }))
         p {
             "Rates are of the last half minute, and need two readings. Each reading asks the broker once for each partition, and "
             "OneLake never."

@@ -14,7 +14,7 @@ use super::access::User;
 use super::actions::{Ended, Reporter, Resource, Start};
 use super::change::Change;
 use super::context::Context;
-use super::layout::{self, PageError, form_token, problem, text};
+use super::layout::{self, PageError, form_token, problem, scroll, text};
 use super::pairs::Pairs;
 use crate::ui::counted;
 use xact_operations::OperationError;
@@ -185,35 +185,39 @@ fn refused(plan: &SettlementPlan) -> Markup {
     };
     html! {
         h2 { (HumanCount(plan.refused() as u64)) " of them " (what) }
-        table {
-            thead { tr { th.number scope="col" { "Count" } th scope="col" { "Reason, for example" } th scope="col" { "Entry" } } }
-            tbody {
-                @for (count, example) in reasons.iter().take(LIMIT) {
-                    tr {
-                        td.number { (HumanCount(*count as u64)) }
-                        td.lines { (text(&example.detail)) }
-                        td { a href={ "/dead-letters/" (example.id) } { (example.id) } }
+        (scroll("What is not done", &html! {
+            table {
+                thead { tr { th.number scope="col" { "Count" } th scope="col" { "Reason, for example" } th scope="col" { "Entry" } } }
+                tbody {
+                    @for (count, example) in reasons.iter().take(LIMIT) {
+                        tr {
+                            td.number { (HumanCount(*count as u64)) }
+                            td.lines { (text(&example.detail)) }
+                            td { a href={ "/dead-letters/" (example.id) } { (example.id) } }
+                        }
                     }
                 }
             }
-        }
+        }))
     }
 }
 
 fn entries<'a>(entries: impl Iterator<Item = &'a PlannedEntry>) -> Markup {
     html! {
-        table {
-            thead { tr { th scope="col" { "Entry" } th scope="col" { "Trace id" } th scope="col" { "What" } } }
-            tbody {
-                @for entry in entries {
-                    tr {
-                        td { a href={ "/dead-letters/" (entry.id) } { (entry.id) } }
-                        td.lines { (text(entry.trace_id.as_deref().unwrap_or("–"))) }
-                        td.lines { (text(&entry.detail)) }
+        (scroll("Entries", &html! {
+            table {
+                thead { tr { th scope="col" { "Entry" } th scope="col" { "Trace id" } th scope="col" { "What" } } }
+                tbody {
+                    @for entry in entries {
+                        tr {
+                            td { a href={ "/dead-letters/" (entry.id) } { (entry.id) } }
+                            td.lines { (text(entry.trace_id.as_deref().unwrap_or("–"))) }
+                            td.lines { (text(&entry.detail)) }
+                        }
                     }
                 }
             }
-        }
+        }))
     }
 }
 

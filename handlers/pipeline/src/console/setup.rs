@@ -8,7 +8,7 @@ use super::access::User;
 use super::actions::{Ended, Resource, Start};
 use super::change::Change;
 use super::context::Context;
-use super::layout::{self, PageError, form_token, text};
+use super::layout::{self, PageError, form_token, scroll, text};
 use xact_config::EffectiveVariable;
 use xact_operations::check::{CheckResult, Depth, Verdict, check as preflight};
 use xact_operations::{OperationError, versions};
@@ -39,9 +39,10 @@ pub(super) async fn page(State(context): State<Context>, user: User) -> Markup {
 }
 
 fn settings(group: &[EffectiveVariable]) -> Markup {
+    let name = group.first().map_or("", |one| one.group);
     html! {
-        table.settings {
-            caption { (group.first().map_or("", |one| one.group)) }
+        (scroll(&format!("Settings: {name}"), &html! { table.settings {
+            caption { (name) }
             thead { tr {
                 th scope="col" { "Variable" } th scope="col" { "Value" } th scope="col" { "Source" } th scope="col" { "What it does" }
             } }
@@ -55,7 +56,7 @@ fn settings(group: &[EffectiveVariable]) -> Markup {
                     }
                 }
             }
-        }
+        } }))
     }
 }
 
@@ -85,7 +86,7 @@ fn ended(results: &[CheckResult]) -> Ended {
     Ended {
         is_well: failed == 0,
         summary: format!("{} checks: {failed} failed, {warnings} with a warning.", results.len()),
-        content: html! {
+        content: html! { (scroll("Check results", &html! {
             table {
                 thead { tr { th scope="col" { "Check" } th scope="col" { "Verdict" } th scope="col" { "What was found, and what to do" } } }
                 tbody {
@@ -99,7 +100,7 @@ fn ended(results: &[CheckResult]) -> Ended {
                     }
                 }
             }
-        },
+        })) },
     }
 }
 

@@ -6,6 +6,7 @@ mod bad_input;
 mod bad_messages;
 mod bad_places;
 mod console;
+mod console_browser;
 mod console_days;
 mod console_dead_letters;
 mod console_deployed;

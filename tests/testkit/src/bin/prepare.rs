@@ -3,12 +3,13 @@
 
 use std::process::ExitCode;
 
-use xact_testkit::{Error, azurite, collector, duckdb, kafka, keda, python, real_files, spark};
+use xact_testkit::{Error, azurite, browser, collector, duckdb, kafka, keda, python, real_files, spark};
 
 fn main() -> ExitCode {
     let steps = [
         ("Kafka", kafka::install().map(drop)),
         ("Python", python::interpreter().map(drop)),
+        ("Playwright", browser::install().map(drop)),
         ("DuckDB", duckdb::install().map(drop)),
         ("Spark 3.5", spark::install(spark::Line::V3).map(drop)),
         ("Spark 4.0", spark::install(spark::Line::V4).map(drop)),
