@@ -54,7 +54,7 @@ pub(super) fn counts(row: &ReconciliationRow) -> Vec<(&'static str, i64)> {
 /// Returns the calendar of a month with the newest check of each date.
 pub(super) fn calendar(month: &Month, newest: &BTreeMap<Date, &ReconciliationRow>, today: Date) -> Markup {
     html! {
-        table.calendar {
+        (scroll("Calendar", &html! { table.calendar {
             caption { (total(newest)) }
             thead { tr { @for weekday in WEEKDAYS { th scope="col" { (weekday) } } } }
             tbody {
@@ -71,7 +71,7 @@ pub(super) fn calendar(month: &Month, newest: &BTreeMap<Date, &ReconciliationRow
                     }
                 }
             }
-        }
+        } }))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::console::actions::{Ended, Resource, Start};
 use crate::console::cached::Reading;
 use crate::console::change::Change;
 use crate::console::context::Context;
-use crate::console::layout::{self, PageError, form_token, problem, read_at, text, time};
+use crate::console::layout::{self, PageError, form_token, problem, read_at, scroll, text, time};
 use xact_contracts::time::utc_date;
 use xact_lake::ReconciliationRow;
 use xact_operations::OperationError;
@@ -86,7 +86,7 @@ pub(in crate::console) async fn page(
 fn checks(rows: &[ReconciliationRow]) -> Markup {
     html! {
         @if rows.is_empty() { p { "No check of this date is recorded." } } @else {
-            table {
+            (scroll("Recorded checks", &html! { table {
                 caption { "Recorded checks, the newest first: it counts." }
                 thead { tr {
                     th scope="col" { "Checked at" } th scope="col" { "State" } th scope="col" { "Counts" }
@@ -106,7 +106,7 @@ fn checks(rows: &[ReconciliationRow]) -> Markup {
                         }
                     }
                 }
-            }
+            } }))
         }
     }
 }

@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use maud::{Markup, html};
 use url::form_urlencoded;
 
-use crate::console::layout::{problem, text, time};
+use crate::console::layout::{problem, scroll, text, time};
 use xact_contracts::time::utc_date;
 use xact_operations::reconcile::{Missing, Reconciliation};
 
@@ -61,7 +61,7 @@ pub(super) fn findings(reconciliation: &Reconciliation, date: Date) -> Markup {
         }
         @if !found.missing.is_empty() { (missing(&found.missing)) }
         @if !found.duplicates.is_empty() {
-            table {
+            (scroll("Duplicate", &html! { table {
                 caption { "Duplicate" }
                 thead { tr { th scope="col" { "Table" } th scope="col" { "Key" } th.number scope="col" { "Rows" } } }
                 tbody {
@@ -69,10 +69,10 @@ pub(super) fn findings(reconciliation: &Reconciliation, date: Date) -> Markup {
                         tr { td { (duplicate.table) } td.lines { (text(&duplicate.key)) } td.number { (duplicate.rows) } }
                     }
                 }
-            }
+            } }))
         }
         @if !found.unlisted_urls.is_empty() {
-            table {
+            (scroll("URLs outside the attachments", &html! { table {
                 caption { "URLs outside the attachments, from which nothing is downloaded. If they are attachments, the source must put them into " code { "attachments" } "; if not, add the paths to " code { "IGNORED_URL_PATHS" } "." }
                 thead { tr { th scope="col" { "Path" } th.number scope="col" { "Events" } } }
                 tbody {
@@ -80,7 +80,7 @@ pub(super) fn findings(reconciliation: &Reconciliation, date: Date) -> Markup {
                         tr { td.lines { (text(path)) } td.number { (HumanCount(*events)) } }
                     }
                 }
-            }
+            } }))
         }
         @if found.missing.len().max(found.duplicates.len()).max(found.unlisted_urls.len()) > LIMIT {
             p.advice { "Of each kind the first " (LIMIT) " are shown. All of them: " code { (command(date)) } }
@@ -97,7 +97,7 @@ pub(super) fn command(date: Date) -> String {
 fn missing(missing: &[Missing]) -> Markup {
     html! {
         (problem("What is missing is in no table and in no topic: a guarantee was broken, or somebody changed a topic, a group or a table. The runbook reconciliation.md says what to do."))
-        table {
+        (scroll("Missing", &html! { table {
             caption { "Missing" }
             thead { tr {
                 th scope="col" { "What" } th scope="col" { "Event time" } th scope="col" { "Trace id" }
@@ -114,7 +114,7 @@ fn missing(missing: &[Missing]) -> Markup {
                     }
                 }
             }
-        }
+        } }))
     }
 }
 
