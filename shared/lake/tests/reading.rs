@@ -89,6 +89,30 @@ async fn rows_of_one_date_are_read_without_those_of_others() {
 }
 
 #[tokio::test]
+async fn files_of_one_date_are_told_from_the_log_and_only_the_wanted_ones_are_read() {
+    let (_folder, _, table) = new_table();
+    let day = date(2025, 3, 2);
+    for name in ["first", "second"] {
+        add(&table, [attachment_of(day, name), attachment_of(date(2025, 3, 1), name)]).await;
+    }
+    let read = async |known: &[String]| {
+        let mut ids = Vec::new();
+        let is_wanted = |file: &DateFile| !known.contains(&file.path);
+        let visit = |_: &DateFile, batch: &RecordBatch| ids.extend(strings(batch, "media_id"));
+        let files = table.visit_files(&["media_id"], day, is_wanted, visit).await.unwrap();
+        (files, ids)
+    };
+    let (files, mut ids) = read(&[]).await;
+    ids.sort_unstable();
+    assert_eq!(ids, ["first", "second"]);
+    assert!(files.iter().all(|file| file.rows == Some(1) && file.bytes > 0));
+    assert!(files.is_sorted_by_key(|file| std::cmp::Reverse(file.written_at)));
+    let (again, ids) = read(&[files[0].path.clone()]).await;
+    assert_eq!((again, ids.len()), (files.clone(), 1));
+    assert!(read(&[files[0].path.clone(), files[1].path.clone()]).await.1.is_empty());
+}
+
+#[tokio::test]
 async fn a_batch_of_many_dates_is_written_completely() {
     let (_folder, _, table) = new_table();
     let day = |n: i16| match n {

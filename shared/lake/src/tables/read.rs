@@ -2,12 +2,14 @@
 //!
 //! - `scan`: rows, for verification
 //! - `contents`: the files of each date
+//! - `date_files`: the files of one date, with the rows of some
 //! - `find`: the rows of some ids
 //! - `lookup`: which keys have a row, by bloom filters and key columns
 //! - `filters`: the bloom filters in memory
 //! - `parquet`: opens and decodes a data file
 
 pub(crate) mod contents;
+pub(crate) mod date_files;
 pub(crate) mod filters;
 pub(crate) mod find;
 pub(crate) mod lookup;
