@@ -8,16 +8,14 @@ mod latency;
 
 pub use latency::Latency;
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use jiff::civil::Date;
 
 use self::files::{AttachmentFiles, EventFiles};
-use crate::error::OperationError;
+use crate::error::{OperationError, refuse};
 use crate::prices::price_of_thousand;
 use xact_config::Settings;
-use xact_contracts::onelake_billing::{Charge, cu_seconds};
+use xact_contracts::onelake_billing::Charge;
 use xact_contracts::time;
 use xact_lake::{AttachmentRow, EventRow, FailedRow, Table};
 use xact_table_sink::table;
@@ -77,7 +75,7 @@ impl Today {
     /// When the settings write no tables, or name no place for them.
     pub fn new(settings: &Settings) -> Result<Self, OperationError> {
         if !settings.delta_writes {
-            return crate::error::refuse("ENABLE_DELTA_WRITES=false: these settings write no tables");
+            return refuse("ENABLE_DELTA_WRITES=false: these settings write no tables");
         }
         Ok(Self {
             events: table(settings)?,

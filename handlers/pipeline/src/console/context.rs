@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::access::Access;
 use super::actions::Actions;
 use super::dead_letter_cache::DeadLetterCache;
-use super::positions::Positions;
+use super::overview::watch::Watch;
 use xact_config::Settings;
 
 /// What the pages need.
@@ -16,7 +16,8 @@ pub(super) struct Context {
     pub(super) settings: Arc<Settings>,
     /// Every variable with its value, secrets hidden.
     pub(super) variables: Arc<Vec<(&'static str, String)>>,
-    pub(super) positions: Arc<Positions>,
+    /// What the overview shows.
+    pub(super) watch: Arc<Watch>,
     pub(super) dead_letters: Arc<DeadLetterCache>,
     pub(super) access: Arc<Access>,
     pub(super) actions: Arc<Actions>,
