@@ -8,6 +8,7 @@ mod bad_places;
 mod console;
 mod console_dead_letters;
 mod console_deployed;
+mod console_overview;
 mod costs;
 mod demo;
 mod dlq_commands;
