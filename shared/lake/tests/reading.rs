@@ -11,7 +11,7 @@ use support::*;
 use xact_lake::arrow::array::{AsArray, RecordBatch};
 use xact_lake::arrow::compute::concat_batches;
 use xact_lake::arrow::datatypes::{DataType, Date32Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType};
-use xact_lake::{AttachmentRow, EventRow, FailedRow, Key, TableRow};
+use xact_lake::{AttachmentRow, DateFile, EventRow, FailedRow, Key, TableRow};
 
 /// An event whose texts contain characters that are hard to encode.
 fn event(event_id: &str) -> EventRow {

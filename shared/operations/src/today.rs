@@ -5,8 +5,10 @@
 
 mod files;
 mod latency;
+mod table_today;
 
 pub use latency::Latency;
+pub use table_today::{MAX_FILES, TableToday};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -19,9 +21,6 @@ use xact_contracts::onelake_billing::Charge;
 use xact_contracts::time;
 use xact_lake::{AttachmentRow, EventRow, FailedRow, Table};
 use xact_table_sink::table;
-
-/// Most files of a table that one reading reads. A table that is committed to every five seconds has twelve new ones a minute.
-pub const MAX_FILES: usize = 30;
 
 /// Reads the tables again and again, and keeps what it has read of today's files.
 pub struct Today {
@@ -53,19 +52,6 @@ pub struct TodayAnswer {
     pub commits: usize,
     /// What the reading cost; `None` if no table is in OneLake.
     pub cost: Option<Charge>,
-}
-
-/// The rows of one table.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct TableToday {
-    /// All rows.
-    pub rows: usize,
-    /// Its data files.
-    pub files: usize,
-    /// Those that were read, the newest ones.
-    pub files_read: usize,
-    /// Time from the event to the row, in the files that were read.
-    pub latency: Option<Latency>,
 }
 
 impl Today {

@@ -28,13 +28,11 @@ use self::facts::{cost, facts};
 use self::picture::picture;
 use self::stages::{handlers, table};
 use self::streams::OpenStream;
-use self::watch::Look;
+use self::watch::{INTERVAL, Look};
 use super::access::User;
 use super::context::Context;
 use super::layout::{self, problem};
 
-/// Time between two updates of a page that is shown.
-const INTERVAL: Duration = Duration::from_secs(5);
 /// After this time a page opens another stream, and whoever is not signed in any more gets none.
 const MAX_STREAM_LIFE: Duration = Duration::from_secs(600);
 /// Time after which a browser opens another stream.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::latency::Latency;
-use super::{MAX_FILES, TableToday};
+use super::table_today::{MAX_FILES, TableToday};
 use crate::columns::{instant, size, text};
 use xact_contracts::onelake_billing::BillingClass;
 use xact_lake::arrow::array::RecordBatch;

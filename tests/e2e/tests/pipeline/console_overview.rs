@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::one_lake;
 use xact_testkit::events::{event, task};
-use xact_testkit::{Error, Fleet, Kafka, Result, assert_contains, context, failed, http, ports};
+use xact_testkit::{Fleet, Kafka, Result, assert_contains, context, failed, http, ports};
 
 /// Time limit of a wait for an update that shows something.
 const TIMEOUT: Duration = Duration::from_secs(180);
@@ -19,20 +19,20 @@ struct Page(BufReader<TcpStream>);
 
 impl Page {
     fn open(address: &str) -> Result<Self> {
-        let opened = || {
+        let opened = || -> std::io::Result<_> {
             let mut stream = TcpStream::connect(address)?;
             stream.set_read_timeout(Some(TIMEOUT))?;
             // A response without chunks.
             stream.write_all(format!("GET /overview/events HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes())?;
             Ok(BufReader::new(stream))
         };
-        opened().map(Self).map_err(Error::io("open the stream of events"))
+        opened().map(Self).map_err(context("open the stream of events"))
     }
 
     /// Returns the next line; `None` at the end of the stream.
     fn line(&mut self) -> Result<Option<String>> {
         let mut line = String::new();
-        let read = self.0.read_line(&mut line).map_err(Error::io("read the stream of events"))?;
+        let read = self.0.read_line(&mut line).map_err(context("read the stream of events"))?;
         Ok((read > 0).then(|| line.trim_end().to_owned()))
     }
 

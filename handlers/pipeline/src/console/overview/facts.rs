@@ -6,9 +6,8 @@ use indicatif::{HumanBytes, HumanCount};
 use jiff::SignedDuration;
 use maud::{Markup, html};
 
-use super::INTERVAL;
 use super::positions::Flow;
-use super::watch::{DEAD_LETTERS_MAX_AGE, Latest, Look, TABLES_MAX_AGE};
+use super::watch::{DEAD_LETTERS_MAX_AGE, INTERVAL, Latest, Look, TABLES_MAX_AGE};
 use crate::console::layout::{duration, problem, time};
 use xact_contracts::onelake_billing::{Charge, cu_seconds};
 use xact_contracts::topology::Stage;

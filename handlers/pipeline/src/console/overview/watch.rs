@@ -15,6 +15,8 @@ use xact_config::Settings;
 use xact_operations::dead_letters::DeadLetterIndex;
 use xact_operations::today::{Today, TodayAnswer};
 
+/// Time between two updates of a page that is shown.
+pub(super) const INTERVAL: Duration = Duration::from_secs(5);
 /// The tables are read again after this time.
 pub(super) const TABLES_MAX_AGE: SignedDuration = SignedDuration::from_secs(60);
 /// The dead letters that came since are read after this time.
