@@ -170,6 +170,10 @@ fn ended(content: &Markup) -> [Event; 3] {
 }
 
 fn event(name: &str, content: &Markup) -> Event {
-    // A carriage return cannot be sent in an event.
-    Event::default().event(name).data(content.0.replace('\r', " "))
+    // A carriage return cannot be sent in an event, and browsers drop events without data.
+    let data = match content.0.as_str() {
+        "" => "<!-- nothing -->".to_owned(),
+        data => data.replace('\r', " "),
+    };
+    Event::default().event(name).data(data)
 }

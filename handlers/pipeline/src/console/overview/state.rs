@@ -15,7 +15,7 @@ const STUCK_AFTER: Duration = Duration::from_secs(30);
 /// The state of a stage, or of a stage in one topic; the last is the worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum State {
-    /// Nothing waits.
+    /// Nothing waits, and nothing was finished for half a minute.
     Asleep,
     /// Retries wait until they are due, the first of them at this time, if it is known.
     Held(Option<Timestamp>),
@@ -84,7 +84,8 @@ pub(super) fn stuck_after(settings: &Settings, stage: Stage) -> SignedDuration {
 /// Returns the state of a stage in one topic.
 pub(super) fn of_topic(topic: &TopicFlow, stuck_after: SignedDuration, now: Timestamp) -> State {
     if topic.lag == 0 {
-        return State::Asleep;
+        let has_worked = topic.finished.is_some_and(|rate| rate > 0.0);
+        return if has_worked { State::Working } else { State::Asleep };
     }
     // A retry stands until it is due, and is stuck only from then on.
     let standing_since = match topic.next_due {
@@ -148,14 +149,17 @@ mod tests {
         };
         let asleep = TopicFlow {
             lag: 0,
+            finished: Some(0.0),
             ..standing(0, download())
         };
+        let done = TopicFlow { lag: 0, ..download() };
         let first = TopicFlow {
             finished: None,
             ..download()
         };
         for (topic, expected) in [
             (asleep, State::Asleep),
+            (done, State::Working),
             (first, State::Unknown),
             (download(), State::Working),
             (standing(971, download()), State::Working),
