@@ -134,7 +134,8 @@ pub(crate) fn handlers(text: &str) -> Result<Vec<String>, String> {
     let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
     let handlers: Option<Vec<String>> = entries.map(handler).collect();
     let handlers = handlers.filter(|handlers| handlers.len() <= MAX_HANDLERS);
-    handlers.ok_or_else(|| format!("must be at most {MAX_HANDLERS} entries host:port, comma-separated, as download:8000"))
+    handlers
+        .ok_or_else(|| format!("must be at most {MAX_HANDLERS} entries host:port, comma-separated, as download:8000"))
 }
 
 fn handler(entry: &str) -> Option<String> {
@@ -176,8 +177,18 @@ mod tests {
 
     #[test]
     fn handlers_have_a_host_and_a_port() {
-        assert_eq!(handlers("download:8000, [::1]:8001,,").unwrap(), ["download:8000", "[::1]:8001"]);
-        for wrong in ["download", "download:0", ":8000", "http://download:8000", "download:8000/x", "a@b:1"] {
+        assert_eq!(
+            handlers("download:8000, [::1]:8001,,").unwrap(),
+            ["download:8000", "[::1]:8001"]
+        );
+        for wrong in [
+            "download",
+            "download:0",
+            ":8000",
+            "http://download:8000",
+            "download:8000/x",
+            "a@b:1",
+        ] {
             assert!(handlers(wrong).is_err(), "{wrong}");
         }
         assert!(handlers(&"a:1,".repeat(65)).is_err());

@@ -29,7 +29,7 @@ pub use location::{Location, LocationError};
 
 #[cfg(feature = "delta")]
 pub use tables::{
-    Appended, AttachmentRow, Compacted, DateContents, DateFile, EventRow, FailedRow, FoundRows, Key, Obstacle, ReconciliationRow,
-    Removed, Source, Sourced, StoreWrapper, Table, TableContents, TableError, TableErrorKind, TableInfo, TableOptions,
-    TableRow, VACUUM_RETENTION, Vacuum, Vacuumed, arrow, writer_properties,
+    Appended, AttachmentRow, Compacted, DateContents, DateFile, EventRow, FailedRow, FoundRows, Key, Obstacle,
+    ReconciliationRow, Removed, Source, Sourced, StoreWrapper, Table, TableContents, TableError, TableErrorKind,
+    TableInfo, TableOptions, TableRow, VACUUM_RETENTION, Vacuum, Vacuumed, arrow, writer_properties,
 };

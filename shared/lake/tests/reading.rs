@@ -93,7 +93,11 @@ async fn files_of_one_date_are_told_from_the_log_and_only_the_wanted_ones_are_re
     let (_folder, _, table) = new_table();
     let day = date(2025, 3, 2);
     for name in ["first", "second"] {
-        add(&table, [attachment_of(day, name), attachment_of(date(2025, 3, 1), name)]).await;
+        add(
+            &table,
+            [attachment_of(day, name), attachment_of(date(2025, 3, 1), name)],
+        )
+        .await;
     }
     let read = async |known: &[String]| {
         let mut ids = Vec::new();

@@ -87,8 +87,14 @@ impl Today {
         let before = self.spent();
         self.event_files.read(&self.events, date).await?;
         self.attachment_files.read(&self.attachments, date).await?;
-        let failed = self.failed.visit_files(&["media_id"], date, |_| false, |_, _| ()).await?;
-        let (events, attachments) = (self.event_files.summary(), self.attachment_files.summary(&self.event_files));
+        let failed = self
+            .failed
+            .visit_files(&["media_id"], date, |_| false, |_, _| ())
+            .await?;
+        let (events, attachments) = (
+            self.event_files.summary(),
+            self.attachment_files.summary(&self.event_files),
+        );
         let commits = events.files + attachments.files + failed.len();
         let units = self.attachment_files.write_units();
         Ok(TodayAnswer {

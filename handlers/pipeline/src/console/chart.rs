@@ -46,10 +46,20 @@ mod tests {
             ("finished", vec![(at(30), 0.0), (at(60), 1.0)]),
         ];
         let shown = chart(&lines, at(60), "rates").into_string();
-        assert!(shown.contains(r#"class="written" points="0.0,1.0 60.0,12.0""#), "{shown}");
-        assert!(shown.contains(r#"class="finished" points="60.0,23.0 120.0,17.5""#), "{shown}");
+        assert!(
+            shown.contains(r#"class="written" points="0.0,1.0 60.0,12.0""#),
+            "{shown}"
+        );
+        assert!(
+            shown.contains(r#"class="finished" points="60.0,23.0 120.0,17.5""#),
+            "{shown}"
+        );
         assert_eq!(chart(&[("written", Vec::new())], at(0), "rates").into_string(), "");
         // Only zeros: no division by zero.
-        assert!(chart(&[("lag", vec![(at(0), 0.0)])], at(0), "lag").into_string().contains("120.0,23.0"));
+        assert!(
+            chart(&[("lag", vec![(at(0), 0.0)])], at(0), "lag")
+                .into_string()
+                .contains("120.0,23.0")
+        );
     }
 }

@@ -66,7 +66,10 @@ fn image(look: &Look, context: &Context) -> Markup {
 
 /// Returns what stands below the picture. A broker that does not answer is a text, since the page goes on asking.
 fn content(look: &Look, context: &Context) -> Markup {
-    let readiness = look.handlers.as_deref().and_then(|answer| answer.result.as_deref().ok());
+    let readiness = look
+        .handlers
+        .as_deref()
+        .and_then(|answer| answer.result.as_deref().ok());
     let readiness = readiness.unwrap_or_default();
     html! {
         @match &look.flow {

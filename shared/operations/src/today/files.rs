@@ -47,10 +47,8 @@ impl<S: Default + Send + Sync> Files<S> {
         let is_wanted = |file: &DateFile| {
             let of_file = file.rows.unwrap_or_default();
             rows += of_file;
-            let is_wanted = !known.contains_key(&file.path)
-                && files < MAX_FILES
-                && of_file <= MAX_ROWS
-                && rows <= MAX_ROWS_KEPT;
+            let is_wanted =
+                !known.contains_key(&file.path) && files < MAX_FILES && of_file <= MAX_ROWS && rows <= MAX_ROWS_KEPT;
             files += usize::from(is_wanted);
             is_wanted
         };
@@ -146,7 +144,13 @@ impl AttachmentFiles {
 
     /// Attachments do not have the time of their event; the rows of the events do.
     pub(super) fn summary(&self, events: &EventFiles) -> TableToday {
-        let events: HashMap<u64, Timestamp> = events.0.read.values().flatten().map(|event| (event.hash, event.at)).collect();
+        let events: HashMap<u64, Timestamp> = events
+            .0
+            .read
+            .values()
+            .flatten()
+            .map(|event| (event.hash, event.at))
+            .collect();
         let rows = self.0.read.values().flat_map(|file| &file.rows);
         let times = rows.filter_map(|row| Some(milliseconds(*events.get(&row.hash)?, row.created_at)));
         self.0.summary(Latency::of(times.collect()))
@@ -201,7 +205,10 @@ mod tests {
         };
         let mut events = EventFiles::default();
         events.0.all = vec![file("e", 2)];
-        events.0.read.insert("e".to_owned(), vec![event("a", 1_000, 500), event("b", 2_000, 700)]);
+        events
+            .0
+            .read
+            .insert("e".to_owned(), vec![event("a", 1_000, 500), event("b", 2_000, 700)]);
         let attachment = |trace_id: &str, created| AttachmentTime {
             hash: hash(trace_id),
             created_at: at(created),
@@ -209,7 +216,11 @@ mod tests {
         let mut attachments = AttachmentFiles::default();
         attachments.0.all = vec![file("new", 3), file("old", 10)];
         let new = AttachmentFile {
-            rows: vec![attachment("a", 4_000), attachment("b", 2_500), attachment("unknown", 9_000_000)],
+            rows: vec![
+                attachment("a", 4_000),
+                attachment("b", 2_500),
+                attachment("unknown", 9_000_000),
+            ],
             bytes: 9_000_000,
             write_units: 5,
         };

@@ -86,9 +86,8 @@ impl LagWatch {
     }
 
     fn read_now(&mut self, oldest: OldestRecord) -> Result<LagAnswer, AdminError> {
-        let is_usable = |connected: &Connected| {
-            connected.missing_topics.is_empty() && connected.at.elapsed() < TOPICS_INTERVAL
-        };
+        let is_usable =
+            |connected: &Connected| connected.missing_topics.is_empty() && connected.at.elapsed() < TOPICS_INTERVAL;
         let mut connected = match self.connected.take().filter(is_usable) {
             Some(connected) => connected,
             None => Connected::to(&self.settings)?,
@@ -131,7 +130,10 @@ impl LagWatch {
                     *self.heads.entry(place).or_insert(read)
                 }
             };
-            heads.entry((lag.group.clone(), lag.topic.clone())).or_default().add(head);
+            heads
+                .entry((lag.group.clone(), lag.topic.clone()))
+                .or_default()
+                .add(head);
         }
         Ok(heads)
     }
@@ -140,7 +142,9 @@ impl LagWatch {
 impl Connected {
     fn to(settings: &Settings) -> Result<Self, AdminError> {
         let states = topics::list(settings)?.into_iter();
-        let missing = states.filter(|state| state.partitions.is_none()).map(|state| state.name);
+        let missing = states
+            .filter(|state| state.partitions.is_none())
+            .map(|state| state.name);
         Ok(Self {
             at: Instant::now(),
             missing_topics: missing.collect(),

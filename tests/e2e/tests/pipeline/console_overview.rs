@@ -32,7 +32,10 @@ impl Page {
     /// Returns the next line; `None` at the end of the stream.
     fn line(&mut self) -> Result<Option<String>> {
         let mut line = String::new();
-        let read = self.0.read_line(&mut line).map_err(context("read the stream of events"))?;
+        let read = self
+            .0
+            .read_line(&mut line)
+            .map_err(context("read the stream of events"))?;
         Ok((read > 0).then(|| line.trim_end().to_owned()))
     }
 
@@ -89,13 +92,26 @@ fn an_open_page_follows_events_a_stopped_stage_and_held_retries() -> Result<()> 
     fleet.start_all()?;
     send(&fleet, "before", 2)?;
     fleet.wait_no_lag()?;
-    let handlers = [&fleet["download"].address, &fleet["upload"].address].map(String::as_str).join(",");
+    let handlers = [&fleet["download"].address, &fleet["upload"].address]
+        .map(String::as_str)
+        .join(",");
     let address = console(&mut fleet, &[("CONSOLE_HANDLERS", &handlers)])?;
     let mut page = Page::open(&address)?;
     // Rows of today, written before the page was opened.
     let shown = page.wait("overview", &["Files, ", "from event to row", "asleep: nothing waits"])?;
-    assert_contains(&shown, &["2, 17.58 KiB", "(p95)", "The tables are local", "estimated by the published prices"]);
-    assert!(!shown.contains("does not answer") && !shown.contains("stuck"), "{shown}");
+    assert_contains(
+        &shown,
+        &[
+            "2, 17.58 KiB",
+            "(p95)",
+            "The tables are local",
+            "estimated by the published prices",
+        ],
+    );
+    assert!(
+        !shown.contains("does not answer") && !shown.contains("stuck"),
+        "{shown}"
+    );
 
     send(&fleet, "while", 20)?;
     let moved = page.wait("picture", &["events: ", "working", r#"class="line moves""#])?;
@@ -106,7 +122,11 @@ fn an_open_page_follows_events_a_stopped_stage_and_held_retries() -> Result<()> 
     fleet.stop(&["upload"])?;
     send(&fleet, "stopped", 1)?;
     let due = Timestamp::now() + SignedDuration::from_mins(10);
-    let held = task("held", "https://claimxperience.com/ok/9000/held/a.pdf", &json!({"retry_at": due.to_string()}));
+    let held = task(
+        "held",
+        "https://claimxperience.com/ok/9000/held/a.pdf",
+        &json!({"retry_at": due.to_string()}),
+    );
     fleet.send("pending.retry.1s", "held", &held)?;
     let shown = page.wait("overview", &["stuck: nothing finished since", "held until"])?;
     assert_contains(&shown, &["does not answer", ", in 9m"]);
@@ -140,7 +160,10 @@ fn a_page_stays_open_while_the_broker_is_away_and_the_fifth_stream_replaces_the_
         let started = Instant::now();
         http::get(&address, "/").map(|(status, _)| (status, started.elapsed()))
     });
-    let fastest = fastest.collect::<Result<Vec<_>>>()?.into_iter().min_by_key(|(_, time)| *time);
+    let fastest = fastest
+        .collect::<Result<Vec<_>>>()?
+        .into_iter()
+        .min_by_key(|(_, time)| *time);
     assert!(
         fastest.is_some_and(|(status, time)| status == 200 && time < Duration::from_millis(100)),
         "{fastest:?}"
@@ -167,7 +190,10 @@ fn the_page_states_what_one_lake_bills_for_it() -> Result<()> {
     fleet.stop(&["event-writer"])?;
     lake.admin("DELETE", "requests", "")?;
     let address = console(&mut fleet, &[])?;
-    assert!(lake.bill()?["total"]["requests"] == 0 || lake.bill()?["total"].is_null(), "nobody has looked");
+    assert!(
+        lake.bill()?["total"]["requests"] == 0 || lake.bill()?["total"].is_null(),
+        "nobody has looked"
+    );
     // The first page waits for the tables, for some seconds.
     let shown = fleet.wait_until("the tables are read", || {
         let (_, text) = http::get(&address, "/overview").ok()?;
@@ -175,7 +201,10 @@ fn the_page_states_what_one_lake_bills_for_it() -> Result<()> {
     })?;
     let bill = lake.bill()?;
     let (requests, cost) = (&bill["total"]["requests"], bill["total"]["cu_seconds"].as_f64());
-    let billed = format!("OneLake billed {requests} requests, {:.4} CU seconds", cost.unwrap_or_default());
+    let billed = format!(
+        "OneLake billed {requests} requests, {:.4} CU seconds",
+        cost.unwrap_or_default()
+    );
     assert_contains(&shown, &[&billed, "3, to their row"]);
     for _ in 0..3 {
         http::get(&address, "/overview")?;

@@ -77,7 +77,10 @@ mod tests {
             old.refresh(move || async move { Ok(number) });
             let mut latest = old.latest.subscribe();
             let is_it = |answer: &Option<Arc<Answer<i32>>>| answer.as_ref().is_some_and(|it| it.result == Ok(number));
-            tokio::time::timeout(LONG, latest.wait_for(is_it)).await.unwrap().unwrap();
+            tokio::time::timeout(LONG, latest.wait_for(is_it))
+                .await
+                .unwrap()
+                .unwrap();
             while old.is_reading.load(Ordering::Acquire) {
                 tokio::task::yield_now().await;
             }

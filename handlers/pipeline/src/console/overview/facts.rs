@@ -57,7 +57,9 @@ fn new_dead_letters(flow: Option<&Flow>) -> String {
 }
 
 fn of_tables(today: &TodayAnswer) -> Markup {
-    let TodayAnswer { events, attachments, .. } = today;
+    let TodayAnswer {
+        events, attachments, ..
+    } = today;
     html! {
         dt { "Events, " (today.date) }
         dd { (count(events.rows)) ", to their row " (latency(events)) }
@@ -90,7 +92,11 @@ fn read_part(table: &TableToday) -> String {
     if table.files_read == table.files {
         return String::new();
     }
-    format!(" (in the newest {} of {} table files)", count(table.files_read), count(table.files))
+    format!(
+        " (in the newest {} of {} table files)",
+        count(table.files_read),
+        count(table.files)
+    )
 }
 
 fn short(time: Duration) -> String {
@@ -210,7 +216,10 @@ mod tests {
             micro_cu_seconds: 62_400,
         };
         let shown = onelake(&answer(Ok(today(Some(charge)))));
-        for part in ["billed 6 requests, 0.0624 CU seconds", "360 requests and 3.7 CU seconds an hour"] {
+        for part in [
+            "billed 6 requests, 0.0624 CU seconds",
+            "360 requests and 3.7 CU seconds an hour",
+        ] {
             assert!(shown.contains(part), "{shown}");
         }
         assert!(onelake(&answer(Ok(today(None)))).contains("are local"));

@@ -51,7 +51,11 @@ impl Handlers {
         Self {
             // Only invalid TLS settings are an error, and there are none.
             client: client.build().unwrap_or_default(),
-            addresses: Arc::new(if named.is_empty() { local().into_iter().collect() } else { named.clone() }),
+            addresses: Arc::new(if named.is_empty() {
+                local().into_iter().collect()
+            } else {
+                named.clone()
+            }),
             are_named: !named.is_empty(),
             cached: Cached::new(MAX_AGE),
         }
@@ -106,7 +110,9 @@ async fn reasons(client: &reqwest::Client, address: &str) -> Option<BTreeMap<Str
 /// Returns the stage of a component: `download`, `download-2` and `download/lake` are of the stage download.
 fn stage_of(component: &str) -> Option<Stage> {
     let worker = component.split('/').next()?;
-    let numbered = worker.rsplit_once('-').filter(|(_, number)| number.parse::<u32>().is_ok());
+    let numbered = worker
+        .rsplit_once('-')
+        .filter(|(_, number)| number.parse::<u32>().is_ok());
     let name = numbered.map_or(worker, |(name, _)| name);
     name.parse().ok()
 }
@@ -136,7 +142,10 @@ mod tests {
             ("download", Some(Stage::Download)),
             ("download-2", Some(Stage::Download)),
             ("retry-scheduler/broker", Some(Stage::RetryScheduler)),
-            ("result-processor-11/table xact_attachments", Some(Stage::ResultProcessor)),
+            (
+                "result-processor-11/table xact_attachments",
+                Some(Stage::ResultProcessor),
+            ),
             ("producer", None),
             ("process", None),
             ("", None),
@@ -158,7 +167,10 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let body = r#"{"ready":false,"reasons":{"upload/lake":"403","producer":"no broker"}}"#;
-        let app = Router::new().route("/health/ready", get(move || async move { (StatusCode::SERVICE_UNAVAILABLE, body) }));
+        let app = Router::new().route(
+            "/health/ready",
+            get(move || async move { (StatusCode::SERVICE_UNAVAILABLE, body) }),
+        );
         let serving = tokio::spawn(async move { axum::serve(listener, app).await });
         let client = reqwest::Client::new();
         let answer = ask(&client, &address).await;

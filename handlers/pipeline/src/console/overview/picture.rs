@@ -39,22 +39,52 @@ struct Arrow {
 }
 
 const ARROWS: [Arrow; 7] = [
-    arrow(Stage::EventWriter, "events", "M55 150V43H194", (200, 43, false), (127, 35)),
-    arrow(Stage::EventIngester, "events", "M100 177H194", (200, 177, false), (147, 169)),
-    arrow(Stage::Download, "pending", "M330 177H424", (430, 177, false), (380, 169)),
+    arrow(
+        Stage::EventWriter,
+        "events",
+        "M55 150V43H194",
+        (200, 43, false),
+        (127, 35),
+    ),
+    arrow(
+        Stage::EventIngester,
+        "events",
+        "M100 177H194",
+        (200, 177, false),
+        (147, 169),
+    ),
+    arrow(
+        Stage::Download,
+        "pending",
+        "M330 177H424",
+        (430, 177, false),
+        (380, 169),
+    ),
     arrow(Stage::Upload, "cached", "M560 177H654", (660, 177, false), (610, 169)),
-    arrow(Stage::ResultProcessor, "results", "M790 177H884", (890, 177, false), (840, 169)),
-    arrow(Stage::RetryScheduler, "retry", "M480 204V256", (480, 262, true), (595, 240)),
-    arrow(Stage::Dlq, "dead letters", "M265 338H955V344", (955, 350, true), (600, 356)),
+    arrow(
+        Stage::ResultProcessor,
+        "results",
+        "M790 177H884",
+        (890, 177, false),
+        (840, 169),
+    ),
+    arrow(
+        Stage::RetryScheduler,
+        "retry",
+        "M480 204V256",
+        (480, 262, true),
+        (595, 240),
+    ),
+    arrow(
+        Stage::Dlq,
+        "dead letters",
+        "M265 338H955V344",
+        (955, 350, true),
+        (600, 356),
+    ),
 ];
 
-const fn arrow(
-    stage: Stage,
-    name: &'static str,
-    path: &'static str,
-    tip: (u32, u32, bool),
-    text: (u32, u32),
-) -> Arrow {
+const fn arrow(stage: Stage, name: &'static str, path: &'static str, tip: (u32, u32, bool), text: (u32, u32)) -> Arrow {
     Arrow {
         stage,
         name,
@@ -164,7 +194,11 @@ mod tests {
         }
         assert!(Stage::all().all(|stage| ARROWS.iter().any(|arrow| arrow.stage == stage)));
         for row in xact_contracts::topology::STAGES {
-            assert!(row.tables.iter().all(|table| TABLES.iter().any(|(name, ..)| name == table)));
+            assert!(
+                row.tables
+                    .iter()
+                    .all(|table| TABLES.iter().any(|(name, ..)| name == table))
+            );
         }
     }
 

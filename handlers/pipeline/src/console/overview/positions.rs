@@ -95,7 +95,11 @@ impl Positions {
             let watch = state.watch.take();
             let watch = watch.unwrap_or_else(|| LagWatch::new(&self.settings, RECORDS_TIMEOUT));
             let (watch, answer) = watch.read(OldestRecord::Read).await;
-            state.add(watch.requests(), answer.map_err(|error| error.to_string()), Timestamp::now());
+            state.add(
+                watch.requests(),
+                answer.map_err(|error| error.to_string()),
+                Timestamp::now(),
+            );
             state.watch = Some(watch);
             tokio::spawn(disconnect_if_idle(self.state.clone()));
         }
@@ -213,7 +217,10 @@ mod tests {
             state.add(21, Ok(answer("download", "t", 5)), at(minute * 60));
         }
         let flow = state.flow().unwrap();
-        assert_eq!((flow.topics.len(), flow.topics[0].history.len(), flow.requests), (1, 61, 21));
+        assert_eq!(
+            (flow.topics.len(), flow.topics[0].history.len(), flow.requests),
+            (1, 61, 21)
+        );
         state.add(0, Err("no broker".to_owned()), at(90 * 60));
         assert_eq!(state.flow().err().as_deref(), Some("no broker"));
         // A topic that is not there any more is forgotten with its last reading.

@@ -114,10 +114,15 @@ mod tests {
 
     #[test]
     fn samples_are_a_minute_apart_and_the_newest_is_one() {
-        let points: Vec<(i64, i64, i64)> = (0..=25).map(|reading| (reading * 5, reading * 10, reading * 5)).collect();
+        let points: Vec<(i64, i64, i64)> = (0..=25)
+            .map(|reading| (reading * 5, reading * 10, reading * 5))
+            .collect();
         let samples = samples(&series(&points));
         let seconds: Vec<i64> = samples.iter().map(|sample| sample.at.as_second()).collect();
         assert_eq!(seconds, [0, 60, 120, 125]);
-        assert_eq!((samples[0].written, samples[3].written, samples[3].finished), (None, Some(2.0), Some(1.0)));
+        assert_eq!(
+            (samples[0].written, samples[3].written, samples[3].finished),
+            (None, Some(2.0), Some(1.0))
+        );
     }
 }

@@ -52,7 +52,10 @@ fn row(topic: &TopicFlow, handlers: &[Readiness], settings: &Settings, now: Time
     };
     #[expect(clippy::cast_precision_loss, reason = "pixels")]
     let waiting: Vec<(Timestamp, f64)> = line(|sample| Some(sample.lag as f64));
-    let rates = [("written", line(|sample| sample.written)), ("finished", line(|sample| sample.finished))];
+    let rates = [
+        ("written", line(|sample| sample.written)),
+        ("finished", line(|sample| sample.finished)),
+    ];
     html! {
         tr {
             th scope="row" { (topic.stage) }

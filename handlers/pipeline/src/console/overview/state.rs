@@ -171,7 +171,11 @@ mod tests {
             (standing(0, due(940, retry())), State::Stuck(at(940))),
             (standing(950, due(940, retry())), State::Stuck(at(950))),
         ] {
-            assert_eq!(of_topic(&topic, SignedDuration::from_secs(30), now), expected, "{topic:?}");
+            assert_eq!(
+                of_topic(&topic, SignedDuration::from_secs(30), now),
+                expected,
+                "{topic:?}"
+            );
         }
     }
 
@@ -187,7 +191,10 @@ mod tests {
         ] {
             assert_eq!(of_stage(topics.into_iter()), expected);
         }
-        assert_eq!(Stuck(at(0)).words(at(61)), "stuck: nothing finished since 1970-01-01 00:00:00 (for 1m 1s)");
+        assert_eq!(
+            Stuck(at(0)).words(at(61)),
+            "stuck: nothing finished since 1970-01-01 00:00:00 (for 1m 1s)"
+        );
         assert_eq!(Held(Some(at(65))).short(at(5)), "due in 1m");
     }
 }

@@ -69,7 +69,8 @@ impl Watch {
     pub(super) async fn look(&self, wait: Duration) -> Look {
         self.handlers.refresh();
         self.waiting.refresh(|| waiting_dead_letters(self.dead_letters.clone()));
-        self.today.refresh(|| read_today(self.settings.clone(), self.tables.clone()));
+        self.today
+            .refresh(|| read_today(self.settings.clone(), self.tables.clone()));
         let (flow, handlers, waiting, today) = tokio::join!(
             self.positions.flow(),
             self.handlers.latest(wait),

@@ -52,7 +52,8 @@ impl<R: TableRow> Table<R> {
         is_wanted: impl FnMut(&DateFile) -> bool + Send,
         visit: impl FnMut(&DateFile, &RecordBatch) + Send,
     ) -> Result<Vec<DateFile>, TableError> {
-        self.located(self.visit_data_files(columns, date, is_wanted, visit)).await
+        self.located(self.visit_data_files(columns, date, is_wanted, visit))
+            .await
     }
 
     async fn visit_data_files(
