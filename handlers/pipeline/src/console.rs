@@ -22,7 +22,6 @@ mod layout;
 mod origins;
 mod overview;
 mod pairs;
-mod positions;
 mod readings;
 mod session;
 mod settle;
@@ -31,6 +30,7 @@ mod tables;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
@@ -46,11 +46,14 @@ use context::Context;
 use dead_letter_cache::DeadLetterCache;
 use layout::PageError;
 use origins::Origins;
-use positions::Positions;
+use overview::watch::Watch;
 use xact_config::{ConsoleSettings, Environment, Settings, SignIn};
 
 /// The port that the command and `--dev` use unless it is taken.
 pub(crate) const DEFAULT_ADDRESS: &str = "127.0.0.1:8088";
+
+/// Longest wait for responses in progress when the console stops.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Most bytes of a form.
 const MAX_FORM_BYTES: usize = 64 * 1024;
@@ -100,12 +103,13 @@ impl Console {
             .local_addr()
             .map_err(|error| ConsoleError::Port(address, error))?;
         let settings = Arc::new(settings.clone());
+        let dead_letters = Arc::new(DeadLetterCache::new(settings.clone()));
         let context = Context {
             variables: Arc::new(environment.effective()),
-            positions: Arc::new(Positions::new(settings.clone())),
-            dead_letters: Arc::new(DeadLetterCache::new(settings.clone())),
-            // Only they, and root, reach a loopback address.
+            watch: Arc::new(Watch::new(&settings, dead_letters.clone())),
+            dead_letters,
             readings: Arc::default(),
+            // Only they, and root, reach a loopback address.
             access: Arc::new(Access::new(settings.console.clone(), local_user(environment))),
             actions: Arc::default(),
             stop: CancellationToken::new(),
@@ -123,10 +127,14 @@ impl Console {
         format!("{}/", self.origins.main())
     }
 
-    /// Serves until `stop`.
+    /// Serves until `stop`. Streams of events end with it; clients that do not read theirs are not waited for.
     pub(crate) async fn serve(mut self, stop: CancellationToken) {
         self.context.stop = stop.clone();
-        xact_runtime::serve(self.listener, router(self.context, self.origins), stop).await;
+        let serve = xact_runtime::serve(self.listener, router(self.context, self.origins), stop.clone());
+        tokio::select! {
+            () = serve => {}
+            () = async { stop.cancelled().await; tokio::time::sleep(STOP_TIMEOUT).await } => {}
+        }
     }
 }
 
@@ -134,6 +142,7 @@ fn router(context: Context, origins: Origins) -> Router {
     let for_users = Router::new()
         .route("/", get(overview::page))
         .route("/overview", get(overview::part))
+        .route("/overview/events", get(overview::events))
         .route("/find", get(find::page))
         .route("/dead-letters", get(dead_letters::page))
         .route("/dead-letters/{id}", get(dead_letters::entry))

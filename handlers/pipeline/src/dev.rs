@@ -92,15 +92,19 @@ impl Dev {
         self.broker.is_some()
     }
 
-    /// Opens the console, on any port if the usual one is taken.
+    /// Opens the console of a process, on any port if the usual one is taken.
     pub(crate) async fn console(
         &self,
         settings: &Settings,
         environment: &Environment,
+        process: &Process,
     ) -> Result<Console, CommandError> {
-        let usual = Console::open(settings, environment, DEFAULT_ADDRESS.parse()?).await;
+        // METRICS_PORT may be 0.
+        let mut settings = settings.clone();
+        settings.metrics_address = process.address;
+        let usual = Console::open(&settings, environment, DEFAULT_ADDRESS.parse()?).await;
         match usual {
-            Err(ConsoleError::Port(..)) => Ok(Console::open(settings, environment, ([127, 0, 0, 1], 0).into()).await?),
+            Err(ConsoleError::Port(..)) => Ok(Console::open(&settings, environment, ([127, 0, 0, 1], 0).into()).await?),
             usual => Ok(usual?),
         }
     }

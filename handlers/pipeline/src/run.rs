@@ -37,7 +37,7 @@ pub(crate) async fn run(options: &Run, mut environment: Environment) -> CommandR
             status
         }
         (Some(dev), None) => {
-            let console = dev.console(&settings, &environment).await?;
+            let console = dev.console(&settings, &environment, &process).await?;
             dev.print_places(&settings, &process, &console.url());
             tokio::spawn(console.serve(drain.clone()));
             Ok(ExitStatus::Ok)

@@ -8,6 +8,9 @@ use url::Url;
 /// Fewest characters of a token: too many for guessing.
 const MIN_TOKEN_CHARS: usize = 32;
 
+/// Most handlers that the console asks.
+const MAX_HANDLERS: usize = 64;
+
 /// The settings of the console.
 #[derive(Debug, Clone)]
 pub struct ConsoleSettings {
@@ -17,6 +20,8 @@ pub struct ConsoleSettings {
     pub tokens: Vec<ConsoleToken>,
     /// `CONSOLE_URL`; `None`: the address that the console listens on.
     pub url: Option<Url>,
+    /// `CONSOLE_HANDLERS`, each `host:port`; empty: the one with this process's `METRICS_PORT`.
+    pub handlers: Vec<String>,
 }
 
 /// How the console knows who makes a request.
@@ -124,6 +129,23 @@ pub(crate) fn url(text: &str) -> Result<Url, String> {
     parsed.ok_or_else(|| "must be an http or https URL without a path, as https://console.example".to_owned())
 }
 
+/// Parses the addresses of handlers.
+pub(crate) fn handlers(text: &str) -> Result<Vec<String>, String> {
+    let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+    let handlers: Option<Vec<String>> = entries.map(handler).collect();
+    let handlers = handlers.filter(|handlers| handlers.len() <= MAX_HANDLERS);
+    handlers
+        .ok_or_else(|| format!("must be at most {MAX_HANDLERS} entries host:port, comma-separated, as download:8000"))
+}
+
+fn handler(entry: &str) -> Option<String> {
+    let (host, port) = entry.rsplit_once(':')?;
+    // An address of IPv6 is in brackets.
+    let is_host = |letter: u8| letter.is_ascii_alphanumeric() || b".-_[:]".contains(&letter);
+    let is_valid = !host.is_empty() && host.bytes().all(is_host) && port.parse::<u16>().is_ok_and(|port| port > 0);
+    is_valid.then(|| entry.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use secrecy::ExposeSecret;
@@ -151,6 +173,25 @@ mod tests {
             let error = tokens(&wrong).unwrap_err();
             assert!(!error.contains("SHORT") && !error.contains("kkk"), "{error}");
         }
+    }
+
+    #[test]
+    fn handlers_have_a_host_and_a_port() {
+        assert_eq!(
+            handlers("download:8000, [::1]:8001,,").unwrap(),
+            ["download:8000", "[::1]:8001"]
+        );
+        for wrong in [
+            "download",
+            "download:0",
+            ":8000",
+            "http://download:8000",
+            "download:8000/x",
+            "a@b:1",
+        ] {
+            assert!(handlers(wrong).is_err(), "{wrong}");
+        }
+        assert!(handlers(&"a:1,".repeat(65)).is_err());
     }
 
     #[test]

@@ -92,6 +92,7 @@ fn console(reader: &mut Reader<'_>) -> ConsoleSettings {
         sign_in: reader.get(&CONSOLE_SIGN_IN),
         tokens: reader.optional(&CONSOLE_TOKENS).unwrap_or_default(),
         url: reader.optional(&CONSOLE_URL),
+        handlers: reader.get(&CONSOLE_HANDLERS),
     };
     if settings.sign_in == SignIn::Token && settings.tokens.is_empty() {
         reader.reject(&CONSOLE_SIGN_IN, "needs CONSOLE_TOKENS");

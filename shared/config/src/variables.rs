@@ -174,6 +174,9 @@ variables! {
     /// Address that browsers use for the console, as https://console.example. Required unless it listens on a loopback
     /// address.
     CONSOLE_URL: Url = parsed("", console::url);
+    /// Addresses of the handlers whose /health/ready the console shows, host:port, comma-separated, as download:8000. Empty: the
+    /// process with METRICS_ADDRESS and METRICS_PORT on this machine.
+    CONSOLE_HANDLERS: Vec<String> = parsed("", console::handlers);
     /// true or false: allows http://localhost attachments and the two variables below. Never in production.
     DEV_MODE: bool = flag("false");
     /// Development only: hosts answered by a sample server, host=server:port, comma-separated.

@@ -58,6 +58,7 @@ pub use maintain::vacuum::{VACUUM_RETENTION, Vacuum, Vacuumed};
 pub use options::TableOptions;
 pub use read::contents::{DateContents, TableContents};
 pub use read::dates::RowsOfDates;
+pub use read::date_files::DateFile;
 pub use read::find::FoundRows;
 pub use rows::row::{Key, Source, Sourced, TableRow};
 pub use rows::{AttachmentRow, EventRow, FailedRow, ReconciliationRow};

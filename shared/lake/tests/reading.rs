@@ -11,7 +11,7 @@ use support::*;
 use xact_lake::arrow::array::{AsArray, RecordBatch};
 use xact_lake::arrow::compute::concat_batches;
 use xact_lake::arrow::datatypes::{DataType, Date32Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType};
-use xact_lake::{AttachmentRow, EventRow, FailedRow, Key, TableRow};
+use xact_lake::{AttachmentRow, DateFile, EventRow, FailedRow, Key, TableRow};
 
 /// An event whose texts contain characters that are hard to encode.
 fn event(event_id: &str) -> EventRow {
@@ -86,6 +86,34 @@ async fn rows_of_one_date_are_read_without_those_of_others() {
         table.for_each_batch(&["media_id"], day, visit).await.unwrap();
         assert_eq!(ids, expected);
     }
+}
+
+#[tokio::test]
+async fn files_of_one_date_are_told_from_the_log_and_only_the_wanted_ones_are_read() {
+    let (_folder, _, table) = new_table();
+    let day = date(2025, 3, 2);
+    for name in ["first", "second"] {
+        add(
+            &table,
+            [attachment_of(day, name), attachment_of(date(2025, 3, 1), name)],
+        )
+        .await;
+    }
+    let read = async |known: &[String]| {
+        let mut ids = Vec::new();
+        let is_wanted = |file: &DateFile| !known.contains(&file.path);
+        let visit = |_: &DateFile, batch: &RecordBatch| ids.extend(strings(batch, "media_id"));
+        let files = table.visit_files(&["media_id"], day, is_wanted, visit).await.unwrap();
+        (files, ids)
+    };
+    let (files, mut ids) = read(&[]).await;
+    ids.sort_unstable();
+    assert_eq!(ids, ["first", "second"]);
+    assert!(files.iter().all(|file| file.rows == Some(1) && file.bytes > 0));
+    assert!(files.is_sorted_by_key(|file| std::cmp::Reverse(file.written_at)));
+    let (again, ids) = read(&[files[0].path.clone()]).await;
+    assert_eq!((again, ids.len()), (files.clone(), 1));
+    assert!(read(&[files[0].path.clone(), files[1].path.clone()]).await.1.is_empty());
 }
 
 #[tokio::test]

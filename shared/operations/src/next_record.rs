@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use xact_config::Settings;
+use xact_config::{ClusterSettings, Settings};
 use xact_contracts::topology::{Stage, TopicRole};
 use xact_kafka::admin::{AdminError, PartitionLag, Probed, RecordProbe};
 
@@ -17,16 +17,18 @@ pub(crate) fn is_of_events(stage: Stage) -> bool {
 }
 
 /// Reads single records, over one connection to each cluster.
-pub(crate) struct NextRecords<'a> {
-    settings: &'a Settings,
+pub(crate) struct NextRecords {
+    events: ClusterSettings,
+    internal: ClusterSettings,
     probes: BTreeMap<bool, RecordProbe>,
 }
 
-impl<'a> NextRecords<'a> {
+impl NextRecords {
     /// Connects when the first record is read.
-    pub(crate) const fn new(settings: &'a Settings) -> Self {
+    pub(crate) fn new(settings: &Settings) -> Self {
         Self {
-            settings,
+            events: settings.cluster_of_events().clone(),
+            internal: settings.internal_cluster.clone(),
             probes: BTreeMap::new(),
         }
     }
@@ -40,11 +42,7 @@ impl<'a> NextRecords<'a> {
         offset: i64,
     ) -> Result<Probed, AdminError> {
         if !self.probes.contains_key(&of_events) {
-            let cluster = if of_events {
-                self.settings.cluster_of_events()
-            } else {
-                &self.settings.internal_cluster
-            };
+            let cluster = if of_events { &self.events } else { &self.internal };
             self.probes.insert(of_events, RecordProbe::connect(cluster)?);
         }
         self.probes[&of_events].read(topic, partition, offset)

@@ -59,6 +59,11 @@ impl Access {
         }
     }
 
+    /// Returns whether a request would still be answered, for responses that last.
+    pub(super) fn is_signed_in(&self, headers: &HeaderMap) -> bool {
+        self.user(headers).is_ok()
+    }
+
     /// Returns who makes a request, or the response to somebody unknown.
     fn user(&self, headers: &HeaderMap) -> Result<User, Refusal> {
         let (name, role) = match self.settings.sign_in {
@@ -129,6 +134,7 @@ mod tests {
             sign_in: SignIn::None,
             tokens: Vec::new(),
             url: None,
+            handlers: Vec::new(),
         };
         let token = |access: &Access| access.user(&HeaderMap::new()).unwrap().form_token;
         let access = Access::new(settings.clone(), "anna".to_owned());

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::access::Access;
 use super::actions::Actions;
 use super::dead_letter_cache::DeadLetterCache;
-use super::positions::Positions;
+use super::overview::watch::Watch;
 use super::readings::Readings;
 use xact_config::{EffectiveVariable, Settings};
 
@@ -17,7 +17,8 @@ pub(super) struct Context {
     pub(super) settings: Arc<Settings>,
     /// Every variable with its value, secrets hidden.
     pub(super) variables: Arc<Vec<EffectiveVariable>>,
-    pub(super) positions: Arc<Positions>,
+    /// What the overview shows.
+    pub(super) watch: Arc<Watch>,
     pub(super) dead_letters: Arc<DeadLetterCache>,
     pub(super) readings: Arc<Readings>,
     pub(super) access: Arc<Access>,

@@ -1,158 +1,182 @@
-//! The overview: every stage with its topics, rates, lag and state.
+//! The overview: the flow of the pipeline, as a picture and as a table, and the numbers of today.
+//!
+//! The page is there at once. Its content comes as server-sent events, or without scripts as a part of its own.
+
+mod cached;
+mod facts;
+mod handlers;
+mod picture;
+mod positions;
+mod sample;
+mod stages;
+mod state;
+mod streams;
+pub(super) mod watch;
+
+use std::convert::Infallible;
+use std::time::Duration;
 
 use axum::extract::State;
-use indicatif::HumanCount;
-use jiff::Timestamp;
+use axum::http::HeaderMap;
+use axum::response::Sse;
+use axum::response::sse::Event;
+use futures::{Stream, StreamExt, stream};
 use maud::{Markup, html};
+use tokio::time::Instant;
 
+use self::facts::{cost, facts};
+use self::picture::picture;
+use self::stages::{handlers, table};
+use self::streams::OpenStream;
+use self::watch::{INTERVAL, Look};
 use super::access::User;
-use super::chart::sparkline;
 use super::context::Context;
-use super::layout::{self, duration, problem, scroll, time};
-use super::positions::{Flow, TopicFlow};
+use super::layout::{self, problem};
 
-/// Seconds between two updates of a page that is shown.
-const INTERVAL: u32 = 5;
+/// After this time a page opens another stream, and whoever is not signed in any more gets none.
+const MAX_STREAM_LIFE: Duration = Duration::from_secs(600);
+/// Time after which a browser opens another stream.
+const RECONNECT_DELAY: Duration = Duration::from_secs(2);
+/// How long a page without scripts waits for what is not read yet.
+const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// `GET /`: the page, which is there at once; its content follows as soon as the broker answers.
+/// `GET /`: the page; its content follows as soon as the broker answers.
 pub(super) async fn page(user: User) -> Markup {
     let content = html! {
-        div hx-get="/overview" hx-trigger={ "load, every " (INTERVAL) "s" } {
-            noscript { a href="/overview" { "Show it without updates" } }
-            p { "Asking the broker …" }
+        div hx-ext="sse" sse-connect="/overview/events" sse-close="ended" {
+            div.picture sse-swap="picture" {}
+            div sse-swap="overview" {
+                noscript { a href="/overview" { "Show it without updates" } }
+                p { "Asking the broker …" }
+            }
         }
     };
     layout::page("/", "Overview", &user, &content)
 }
 
-/// `GET /overview`: what the page shows. A broker that does not answer is a text, since the page goes on asking.
+/// `GET /overview`: what the page shows, for pages without scripts or without a stream.
 pub(super) async fn part(State(context): State<Context>) -> Markup {
-    match context.positions.flow().await {
-        Ok(flow) => table(&flow, Timestamp::now()),
-        Err(error) => html! {
-            (problem(&error.to_string()))
-            p {
-                "The page asks again every " (INTERVAL) " seconds. "
-                a href="/setup" { "Setup" } " checks everything that the pipeline needs."
-            }
-        },
-    }
+    let look = context.watch.look(FIRST_ANSWER_TIMEOUT).await;
+    html! { div.picture { (image(&look, &context)) } (content(&look, &context)) }
 }
 
-fn table(flow: &Flow, now: Timestamp) -> Markup {
+fn image(look: &Look, context: &Context) -> Markup {
+    html! { @if let Ok(flow) = &look.flow { (picture(flow, &context.settings, look.at)) } }
+}
+
+/// Returns what stands below the picture. A broker that does not answer is a text, since the page goes on asking.
+fn content(look: &Look, context: &Context) -> Markup {
+    let readiness = look
+        .handlers
+        .as_deref()
+        .and_then(|answer| answer.result.as_deref().ok());
+    let readiness = readiness.unwrap_or_default();
     html! {
-        @if !flow.missing_topics.is_empty() {
-            (problem(&format!("missing topics: {}; `xact-pipeline topics create` makes them, on Event Hubs the deployment does", flow.missing_topics.join(", "))))
-        }
-        (scroll("Stages", &html! {
-            table {
-                caption { "Read at " (time(flow.at)) }
-                thead {
-                    tr {
-                        th scope="col" { "Stage" }
-                        th scope="col" { "Topic" }
-                        th.number scope="col" { "In, 1/s" }
-                        th.number scope="col" { "Out, 1/s" }
-                        th.number scope="col" { "Waiting" }
-                        th.number scope="col" { "Oldest" }
-                        th scope="col" { "Waiting, last hour" }
-                        th scope="col" { "State" }
-                    }
+        @match &look.flow {
+            Ok(flow) => {
+                @if !flow.missing_topics.is_empty() {
+                    (problem(&format!("missing topics: {}; `xact-pipeline topics create` makes them, on Event Hubs the deployment does", flow.missing_topics.join(", "))))
                 }
-                tbody {
-                    @for topic in &flow.topics {
-                        (row(topic, now))
-                    }
-                }
+                (facts(look))
+                (handlers(readiness))
+                (table(flow, readiness, &context.settings, look.at))
             }
-        }))
-        p {
-            "Rates are of the last half minute, and need two readings. Each reading asks the broker once for each partition, and "
-            "OneLake never."
+            Err(reason) => {
+                (problem(reason))
+                p {
+                    "The page asks again every " (INTERVAL.as_secs()) " seconds. "
+                    a #setup href="/setup" { "Setup" } " checks everything that the pipeline needs."
+                }
+                (facts(look))
+                (handlers(readiness))
+            }
         }
+        (cost(look))
     }
 }
 
-fn row(topic: &TopicFlow, now: Timestamp) -> Markup {
-    let rate = |rate: Option<f64>| rate.map_or_else(|| "–".to_owned(), |rate| format!("{rate:.1}"));
-    let age = topic.oldest.map(|at| duration(now.duration_since(at).as_secs()));
-    let (state, words) = state(topic, now);
-    html! {
-        tr {
-            th scope="row" { (topic.stage) }
-            td { (topic.topic) }
-            td.number { (rate(topic.written)) }
-            td.number { (rate(topic.finished)) }
-            td.number { (HumanCount(topic.lag)) }
-            td.number { (age.unwrap_or_else(|| "–".to_owned())) }
-            td { (sparkline(&topic.history, &format!("waiting in {}", topic.topic))) }
-            td { span.state data-state=(state) { (words) } }
+/// `GET /overview/events`: the picture and the content, again and again.
+pub(super) async fn events(
+    State(context): State<Context>,
+    user: User,
+    headers: HeaderMap,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let now = Instant::now();
+    let page = Page {
+        stream: context.watch.open_stream(&user.name),
+        context,
+        headers,
+        ends_at: now + MAX_STREAM_LIFE,
+        next_at: now,
+    };
+    let events = stream::unfold(Some(page), |page| async {
+        let mut page = page?;
+        let (events, is_last) = page.next().await?;
+        Some((stream::iter(events.map(Ok)), (!is_last).then_some(page)))
+    });
+    Sse::new(events.flatten())
+}
+
+/// A page that is open.
+struct Page {
+    context: Context,
+    /// Says who looks, at each update again.
+    headers: HeaderMap,
+    stream: OpenStream,
+    ends_at: Instant,
+    next_at: Instant,
+}
+
+impl Page {
+    /// Returns the next update, and whether it is the last; `None` if the stream ends and the page may open another one.
+    async fn next(&mut self) -> Option<([Event; 3], bool)> {
+        let Self { context, stream, .. } = self;
+        tokio::select! {
+            () = tokio::time::sleep_until(self.next_at) => {}
+            () = stream.replaced.cancelled() => return Some((ended(&ask_at_intervals()), true)),
+            () = context.stop.cancelled() => return None,
         }
+        if !context.access.is_signed_in(&self.headers) {
+            let over = html! { (problem("The session is over.")) p { a href="/" { "Sign in" } } };
+            return Some((ended(&over), true));
+        }
+        if self.next_at >= self.ends_at {
+            return None;
+        }
+        let wait = Duration::ZERO;
+        let look = tokio::select! {
+            look = context.watch.look(wait) => look,
+            () = context.stop.cancelled() => return None,
+        };
+        self.next_at = Instant::now().max(self.next_at + INTERVAL);
+        let events = [
+            Event::default().retry(RECONNECT_DELAY).comment("overview"),
+            event("picture", &image(&look, context)),
+            event("overview", &content(&look, context)),
+        ];
+        Some((events, false))
     }
 }
 
-/// Returns the state of a stage in one topic: for the style, and in words.
-fn state(topic: &TopicFlow, now: Timestamp) -> (&'static str, String) {
-    match topic {
-        TopicFlow { lag: 0, .. } => ("idle", "nothing waits".to_owned()),
-        TopicFlow { is_retry: true, .. } => ("held", "held until due".to_owned()),
-        TopicFlow {
-            stands_since: Some(since),
-            ..
-        } => {
-            let since = duration(now.duration_since(*since).as_secs());
-            ("standing", format!("nothing finished for {since}"))
-        }
-        TopicFlow { finished: None, .. } => ("unknown", "one reading so far".to_owned()),
-        _ => ("working", "working".to_owned()),
-    }
+/// Returns what a page without a stream shows: a part that is asked for at intervals.
+fn ask_at_intervals() -> Markup {
+    html! { div hx-get="/overview" hx-trigger="load, every 10s" { p { "Asking the broker …" } } }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Returns the last events of a stream: the page does not open another one.
+fn ended(content: &Markup) -> [Event; 3] {
+    [
+        event("picture", &html! {}),
+        event("overview", content),
+        event("ended", &html! {}),
+    ]
+}
 
-    #[test]
-    fn the_state_says_whether_somebody_must_act() {
-        let now: Timestamp = "2025-01-01T00:01:00Z".parse().unwrap();
-        let idle = TopicFlow {
-            stage: "download",
-            topic: "<t>".to_owned(),
-            is_retry: false,
-            lag: 0,
-            oldest: None,
-            written: Some(1.0),
-            finished: Some(1.0),
-            stands_since: None,
-            history: Vec::new(),
-        };
-        let at = |second| Timestamp::from_second(now.as_second() - second).ok();
-        assert_eq!(state(&idle, now).0, "idle");
-        let waiting = TopicFlow {
-            lag: 1234,
-            oldest: at(61),
-            ..idle
-        };
-        assert_eq!(state(&waiting, now).0, "working");
-        let shown = row(&waiting, now).into_string();
-        assert!(shown.contains("&lt;t&gt;") && shown.contains("1m 1s"), "{shown}");
-        let first = TopicFlow {
-            finished: None,
-            ..waiting
-        };
-        assert_eq!(state(&first, now).0, "unknown");
-        let standing = TopicFlow {
-            stands_since: at(30),
-            ..first
-        };
-        assert_eq!(
-            state(&standing, now),
-            ("standing", "nothing finished for 30s".to_owned())
-        );
-        let held = TopicFlow {
-            is_retry: true,
-            ..standing
-        };
-        assert_eq!(state(&held, now).0, "held");
-    }
+fn event(name: &str, content: &Markup) -> Event {
+    // A carriage return cannot be sent in an event, and browsers drop events without data.
+    let data = match content.0.as_str() {
+        "" => "<!-- nothing -->".to_owned(),
+        data => data.replace('\r', " "),
+    };
+    Event::default().event(name).data(data)
 }

@@ -83,6 +83,14 @@ impl LagReader {
         Ok(Self { groups })
     }
 
+    /// Returns how many requests a reading makes of a cluster with one broker: for each group one for its offsets, and two for
+    /// the ends of all partitions.
+    #[must_use]
+    pub fn requests(&self) -> usize {
+        let is_read = |group: &&Group| !group.partitions.is_empty();
+        3 * self.groups.iter().filter(is_read).count()
+    }
+
     /// Returns the current position of each group in each partition. Blocks.
     ///
     /// # Errors
@@ -98,8 +106,8 @@ impl LagReader {
             let committed = client.request(format!("positions of group {name}"), |client| {
                 client.committed_offsets(wanted.clone(), REQUEST_TIMEOUT)
             })?;
-            for (topic, partition) in &group.partitions {
-                let (start, end) = client.watermarks(topic, *partition)?;
+            let watermarks = client.all_watermarks(|| format!("ends of what group {name} reads"), &group.partitions)?;
+            for ((topic, partition), (start, end)) in group.partitions.iter().zip(watermarks) {
                 lags.push(PartitionLag {
                     stage: group.stage,
                     group: name.clone(),

@@ -10,7 +10,7 @@ use backon::{BlockingRetryable, ConstantBuilder};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
-use rdkafka::{ClientConfig, TopicPartitionList};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::admin::error::AdminError;
 use crate::client_config;
@@ -99,6 +99,38 @@ impl MetadataClient {
         self.request(format!("end of {topic}[{partition}]"), |client| {
             client.fetch_watermarks(topic, partition, REQUEST_TIMEOUT)
         })
+    }
+
+    /// Returns the low and high watermark of partitions, in their order, with two requests to each broker that leads some of
+    /// them. Blocks.
+    ///
+    /// librdkafka passes the timestamp that it is asked for on to the broker. -2 and -1, which are its offsets for "beginning"
+    /// and "end", are the two that ask for the first offset and for one past the last:
+    /// <https://kafka.apache.org/protocol#The_Messages_ListOffsets>.
+    pub(crate) fn all_watermarks(
+        &self,
+        what: impl Fn() -> String,
+        partitions: &[(String, i32)],
+    ) -> Result<Vec<(i64, i64)>, AdminError> {
+        let offsets = |wanted: Offset| {
+            self.request(what(), |client| {
+                let mut list = TopicPartitionList::with_capacity(partitions.len());
+                for (topic, partition) in partitions {
+                    list.add_partition_offset(topic, *partition, wanted)?;
+                }
+                let found = client.offsets_for_times(list, REQUEST_TIMEOUT)?;
+                let offset = |(topic, partition): &(String, i32)| {
+                    let element = found.find_partition(topic, *partition);
+                    let element = element.ok_or(KafkaError::OffsetFetch(RDKafkaErrorCode::UnknownPartition))?;
+                    element.error()?;
+                    let offset = element.offset().to_raw().filter(|&offset| offset >= 0);
+                    offset.ok_or(KafkaError::OffsetFetch(RDKafkaErrorCode::NoOffset))
+                };
+                partitions.iter().map(offset).collect::<Result<Vec<i64>, KafkaError>>()
+            })
+        };
+        let (low, high) = (offsets(Offset::Beginning)?, offsets(Offset::End)?);
+        Ok(low.into_iter().zip(high).collect())
     }
 
     /// Starts to read these partitions, and no others.

@@ -3,6 +3,7 @@
 //! - `scan`: rows, for verification
 //! - `contents`: the files of each date
 //! - `dates`: the rows of a range of dates
+//! - `date_files`: the files of one date, with the rows of some
 //! - `find`: the rows of some ids
 //! - `lookup`: which keys have a row, by bloom filters and key columns
 //! - `filters`: the bloom filters in memory
@@ -10,6 +11,7 @@
 
 pub(crate) mod contents;
 pub(crate) mod dates;
+pub(crate) mod date_files;
 pub(crate) mod filters;
 pub(crate) mod find;
 pub(crate) mod lookup;

@@ -39,6 +39,8 @@ pub(crate) struct DataFile {
     pub(crate) rows: Option<usize>,
     /// `None` for the partition of rows without a date.
     pub(crate) date: Option<Date>,
+    /// When it was written, in milliseconds.
+    pub(crate) written_at: i64,
     /// Whether a deletion vector marks some of its rows as deleted.
     pub(crate) has_deletion_vector: bool,
 }
@@ -92,6 +94,7 @@ impl Snapshot {
                 bytes: bytes(view.size())?,
                 rows: view.num_records(),
                 date: date(&view.partition_values_map())?,
+                written_at: view.modification_time(),
                 has_deletion_vector: view.deletion_vector_descriptor().is_some(),
             };
             files.insert(file.path.clone(), Arc::new(file));
@@ -261,6 +264,7 @@ fn data_file(add: &Add) -> Result<DataFile, TableErrorKind> {
         bytes: bytes(add.size)?,
         rows: statistics.and_then(|statistics| statistics.num_records),
         date: date(&add.partition_values)?,
+        written_at: add.modification_time,
         has_deletion_vector: add.deletion_vector.is_some(),
     })
 }

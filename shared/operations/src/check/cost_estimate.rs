@@ -4,14 +4,13 @@
 use std::sync::Arc;
 
 use super::finding::{Finding, Found};
+use crate::prices::{commit_price, file_price};
 use xact_config::Settings;
-use xact_contracts::onelake_billing::{BillingClass, Capacity, cu_seconds};
+use xact_contracts::onelake_billing::Capacity;
 use xact_lake::{AttachmentRow, EventRow, FailedRow, Location};
 use xact_table_sink::Configured;
 
 const SECONDS_PER_DAY: f64 = 86_400.0;
-/// Writes of a commit in the steady state: the data file and the log entry. Checkpoints add about 3 %.
-const WRITES_PER_COMMIT: u64 = 2;
 /// The three tables together may use a quarter of the smallest capacity, so each table may use this part of it. A batch
 /// time of 2 s is just below.
 const TABLE_PART_OF_F2: f64 = 1.0 / 12.0;
@@ -112,14 +111,6 @@ fn finding(has_files: bool, tables: &[BatchTime]) -> Finding {
 /// Returns the smallest whole number of seconds without a warning.
 fn least_seconds() -> f64 {
     (SECONDS_PER_DAY * commit_price() / (f2_per_day() * TABLE_PART_OF_F2)).ceil()
-}
-
-fn file_price() -> f64 {
-    cu_seconds(BillingClass::Write.unit_price())
-}
-
-fn commit_price() -> f64 {
-    cu_seconds(BillingClass::Write.unit_price() * WRITES_PER_COMMIT)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a small number")]

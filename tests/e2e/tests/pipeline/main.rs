@@ -10,6 +10,7 @@ mod console_browser;
 mod console_days;
 mod console_dead_letters;
 mod console_deployed;
+mod console_overview;
 mod costs;
 mod demo;
 mod dlq_commands;

@@ -7,6 +7,7 @@ use jiff::civil::Date;
 use maud::{Markup, html};
 
 use super::month::Month;
+use crate::console::layout::scroll;
 use xact_contracts::time;
 use xact_lake::ReconciliationRow;
 
