@@ -29,8 +29,8 @@ pub use location::{Location, LocationError};
 
 #[cfg(feature = "delta")]
 pub use tables::{
-    Appended, AttachmentRow, Compacted, DateContents, DateFile, EventRow, FailedRow, FoundRows, Key, Obstacle, PlannedCompaction,
-    ReconciliationRow, Removed, RowsOfDates, Source, Sourced, StoreWrapper, Table, TableContents, TableError,
-    TableErrorKind, TableInfo, TableOptions, TableRow, VACUUM_RETENTION, Vacuum, Vacuumed, arrow, delta_version,
-    writer_properties,
+    Appended, AttachmentRow, Compacted, DateContents, DateFile, EventRow, FailedRow, FoundRows, Key, Obstacle,
+    PlannedCompaction, ReconciliationRow, Removed, RowsOfDates, Source, Sourced, StoreWrapper, Table, TableContents,
+    TableError, TableErrorKind, TableInfo, TableOptions, TableRow, VACUUM_RETENTION, Vacuum, Vacuumed, arrow,
+    delta_version, writer_properties,
 };

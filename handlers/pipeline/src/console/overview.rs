@@ -31,7 +31,7 @@ use self::streams::OpenStream;
 use self::watch::{INTERVAL, Look};
 use super::access::User;
 use super::context::Context;
-use super::layout::{self, problem};
+use super::layout::{self, problem, scroll};
 
 /// After this time a page opens another stream, and whoever is not signed in any more gets none.
 const MAX_STREAM_LIFE: Duration = Duration::from_secs(600);
@@ -44,7 +44,7 @@ const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) async fn page(user: User) -> Markup {
     let content = html! {
         div hx-ext="sse" sse-connect="/overview/events" sse-close="ended" {
-            div.picture sse-swap="picture" {}
+            div sse-swap="picture" {}
             div sse-swap="overview" {
                 noscript { a href="/overview" { "Show it without updates" } }
                 p { "Asking the broker …" }
@@ -57,11 +57,11 @@ pub(super) async fn page(user: User) -> Markup {
 /// `GET /overview`: what the page shows, for pages without scripts or without a stream.
 pub(super) async fn part(State(context): State<Context>) -> Markup {
     let look = context.watch.look(FIRST_ANSWER_TIMEOUT).await;
-    html! { div.picture { (image(&look, &context)) } (content(&look, &context)) }
+    html! { (image(&look, &context)) (content(&look, &context)) }
 }
 
 fn image(look: &Look, context: &Context) -> Markup {
-    html! { @if let Ok(flow) = &look.flow { (picture(flow, &context.settings, look.at)) } }
+    html! { @if let Ok(flow) = &look.flow { (scroll("Picture of the flow", &picture(flow, &context.settings, look.at))) } }
 }
 
 /// Returns what stands below the picture. A broker that does not answer is a text, since the page goes on asking.

@@ -10,8 +10,8 @@
 //! - `parquet`: opens and decodes a data file
 
 pub(crate) mod contents;
-pub(crate) mod dates;
 pub(crate) mod date_files;
+pub(crate) mod dates;
 pub(crate) mod filters;
 pub(crate) mod find;
 pub(crate) mod lookup;

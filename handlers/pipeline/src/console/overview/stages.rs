@@ -9,14 +9,14 @@ use super::positions::{Flow, TopicFlow};
 use super::sample::Sample;
 use super::state::{of_topic, stuck_after};
 use crate::console::chart::chart;
-use crate::console::layout::{duration, text, time};
+use crate::console::layout::{duration, scroll, text, time};
 use xact_config::Settings;
 
 /// Returns the table.
 pub(super) fn table(flow: &Flow, handlers: &[Readiness], settings: &Settings, now: Timestamp) -> Markup {
     let first = |topic: &TopicFlow| flow.topics.iter().find(|other| other.stage == topic.stage);
     html! {
-        table {
+        (scroll("Stages and their topics", &html! { table {
             caption { "Read at " (time(flow.at)) }
             thead {
                 tr {
@@ -38,7 +38,7 @@ pub(super) fn table(flow: &Flow, handlers: &[Readiness], settings: &Settings, no
                     (row(topic, if is_first { handlers } else { &[] }, settings, now))
                 }
             }
-        }
+        } }))
     }
 }
 
