@@ -4,9 +4,10 @@
 //! tables have read in the last minute, and the actions that were started. Pages are made here, without a build step; the only scripts are htmx, which replaces a part of a page by what
 //! the server sends, and its extension for server-sent events.
 //!
-//! A request passes `guard` (host, other sites), `access` (who), and, if it changes something, `change` (role, form token).
+//! A request passes `guard` (host, other sites), `required_user` (who), and, if it changes something, `change` (role, form token).
 
 mod access;
+mod action_pages;
 mod actions;
 mod cached;
 mod change;
@@ -19,14 +20,18 @@ mod entra;
 mod find;
 mod guard;
 mod layout;
+mod mac;
 mod origins;
 mod overview;
 mod pairs;
 mod readings;
+mod required_user;
 mod session;
 mod settle;
 mod setup;
+mod sign_in;
 mod tables;
+mod user;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -158,18 +163,21 @@ fn router(context: Context, origins: Origins) -> Router {
         .route("/tables", get(tables::page))
         .route("/tables/plan", get(tables::upkeep::plan))
         .route("/tables/maintain", post(tables::upkeep::maintain))
-        .route("/actions", get(actions::page))
-        .route("/actions/{id}", get(actions::action))
-        .route("/actions/{id}/progress", get(actions::progress))
+        .route("/actions", get(action_pages::page))
+        .route("/actions/{id}", get(action_pages::action))
+        .route("/actions/{id}/progress", get(action_pages::progress))
         .route("/setup", get(setup::page))
         .route("/setup/check", post(setup::check))
         .fallback(async |State(_): State<Context>| {
             PageError::new(StatusCode::NOT_FOUND, "this page does not exist: start at the overview")
         })
-        .layer(middleware::from_fn_with_state(context.clone(), access::require_user));
+        .layer(middleware::from_fn_with_state(
+            context.clone(),
+            required_user::require_user,
+        ));
     let for_all = Router::new()
-        .route("/sign-in", post(session::sign_in))
-        .route("/sign-out", post(session::sign_out))
+        .route("/sign-in", post(sign_in::sign_in))
+        .route("/sign-out", post(sign_in::sign_out))
         .route(guard::LIVENESS, get(async || "live"))
         .route(
             "/assets/console.css",

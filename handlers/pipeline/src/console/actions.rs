@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use indicatif::HumanCount;
@@ -12,9 +11,8 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use parking_lot::Mutex;
 
-use super::access::User;
-use super::context::Context;
-use super::layout::{self, PageError, duration, problem, scroll, text, time};
+use super::layout::{PageError, duration, problem, text, time};
+use super::user::User;
 
 /// Actions that are kept, finished ones included.
 const MAX_KEPT: usize = 50;
@@ -58,12 +56,12 @@ pub(super) struct Actions {
 }
 
 /// One action.
-struct Action {
-    id: u64,
-    name: String,
-    user: String,
+pub(super) struct Action {
+    pub(super) id: u64,
+    pub(super) name: String,
+    pub(super) user: String,
     back: &'static str,
-    started_at: Timestamp,
+    pub(super) started_at: Timestamp,
     progress: Mutex<Progress>,
 }
 
@@ -188,7 +186,7 @@ impl Action {
     }
 
     /// Returns what its page shows, which asks for it again until the action has ended.
-    fn part(&self) -> Markup {
+    pub(super) fn part(&self) -> Markup {
         let is_running = !self.is_ended();
         let path = format!("/actions/{}/progress", self.id);
         html! {
@@ -200,34 +198,8 @@ impl Action {
     }
 }
 
-/// `GET /actions`: the newest first.
-pub(super) async fn page(State(context): State<Context>, user: User) -> Markup {
-    let kept: Vec<Arc<Action>> = context.actions.kept.lock().values().rev().cloned().collect();
-    let content = html! {
-        @if kept.is_empty() { p { "Nothing was started since the console was." } } @else {
-            (scroll("Actions", &html! {
-                table {
-                    thead { tr { th scope="col" { "Started" } th scope="col" { "Action" } th scope="col" { "By" } th scope="col" { "State" } } }
-                    tbody {
-                        @for action in &kept {
-                            tr {
-                                td.time { (time(action.started_at)) }
-                                td.lines { a href={ "/actions/" (action.id) } { (text(&action.name)) } }
-                                td { (text(&action.user)) }
-                                td { (action.state()) }
-                            }
-                        }
-                    }
-                }
-            }))
-        }
-        p { "The log has them all, with target " code { "audit" } "." }
-    };
-    layout::page("/actions", "Actions", &user, &content)
-}
-
 impl Action {
-    fn state(&self) -> Markup {
+    pub(super) fn state(&self) -> Markup {
         let (state, words) = match &*self.progress.lock() {
             Progress::Waiting => ("idle", "waits"),
             Progress::Running(_) => ("working", "runs"),
@@ -239,23 +211,13 @@ impl Action {
     }
 }
 
-/// `GET /actions/ID`.
-pub(super) async fn action(
-    State(context): State<Context>,
-    user: User,
-    Path(id): Path<String>,
-) -> Result<Markup, PageError> {
-    let action = context.actions.find(&id)?;
-    Ok(layout::page("/actions", &text(&action.name), &user, &action.part()))
-}
-
-/// `GET /actions/ID/progress`.
-pub(super) async fn progress(State(context): State<Context>, Path(id): Path<String>) -> Result<Markup, PageError> {
-    Ok(context.actions.find(&id)?.part())
-}
-
 impl Actions {
-    fn find(&self, id: &str) -> Result<Arc<Action>, PageError> {
+    /// Returns all that are kept, the newest first.
+    pub(super) fn newest(&self) -> Vec<Arc<Action>> {
+        self.kept.lock().values().rev().cloned().collect()
+    }
+
+    pub(super) fn find(&self, id: &str) -> Result<Arc<Action>, PageError> {
         let found = id.parse().ok().and_then(|id: u64| self.kept.lock().get(&id).cloned());
         found.ok_or_else(|| {
             let reason = "this action is not known: it was started before the console was, or many others followed. Its end \
@@ -269,6 +231,7 @@ impl Actions {
 mod tests {
     use tokio::sync::oneshot;
 
+    use super::super::user::SignOut;
     use super::*;
     use xact_config::Role;
 
@@ -277,7 +240,7 @@ mod tests {
             name: "<anna>".to_owned(),
             role: Role::Operate,
             form_token: String::new(),
-            has_session: false,
+            sign_out: SignOut::None,
         }
     }
 

@@ -4,13 +4,10 @@ use axum::extract::{FromRequest, FromRequestParts, RawForm, Request};
 use axum::http::StatusCode;
 use subtle::ConstantTimeEq;
 
-use super::access::User;
 use super::context::Context;
 use super::layout::PageError;
 use super::pairs::Pairs;
-
-/// The field of a form that contains the user's form token.
-pub(super) const FORM_TOKEN: &str = "form-token";
+use super::user::{FORM_TOKEN, User};
 
 /// The form of a request that its user may make. Every route that changes something takes one.
 pub(super) struct Change {

@@ -15,12 +15,12 @@ use axum::http::StatusCode;
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use super::access::User;
 use super::cached::Reading;
 use super::context::Context;
 use super::layout::{self, PageError, problem, read_at};
 use super::pairs::Pairs;
 use super::readings::Reconciled;
+use super::user::User;
 use calendar::calendar;
 use findings::findings;
 use month::Month;

@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use url::form_urlencoded;
 
-use super::access::User;
 use super::context::Context;
 use super::layout::{self, PageError, scroll, text, time};
 use super::pairs::Pairs;
 use super::settle;
+use super::user::User;
 use xact_contracts::category::Category;
 use xact_contracts::topology::STAGES;
 use xact_operations::dead_letters::{

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use super::access::Refusal;
+use super::user::Refusal;
 use xact_config::Role;
 
 /// The claims of the signed-in user: base64 of JSON.

@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::access::User;
 use super::context::Context;
 use super::layout::{self, PageError, problem, scroll, text, time};
+use super::user::User;
 use crate::ui::step::{place, step_text};
 use xact_operations::trace::{AttachmentLife, EventLife, IdKind, Next, Outcome, Searched, Trace, TraceRequest, trace};
 

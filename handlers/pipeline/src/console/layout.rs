@@ -7,9 +7,8 @@ use axum::response::{IntoResponse, Response};
 use jiff::{SignedDuration, Timestamp};
 use maud::{DOCTYPE, Markup, html};
 
-use super::access::User;
 use super::cached::MAX_AGE;
-use super::change::FORM_TOKEN;
+use super::user::{FORM_TOKEN, SignOut, User};
 use crate::ui::text::visible;
 use xact_contracts::redaction::redact_text;
 use xact_operations::OperationError;
@@ -33,7 +32,11 @@ pub(super) fn page(path: &str, title: &str, user: &User, content: &Markup) -> Ma
         (navigation(path))
         form.user method="post" action="/sign-out" {
             (text(&user.name)) ", " (user.role)
-            @if user.has_session { button { "Sign out" } }
+            @match user.sign_out {
+                SignOut::None => {},
+                SignOut::Form => button { "Sign out" },
+                SignOut::Platform => a.button href="/.auth/logout" { "Sign out" },
+            }
         }
     };
     document(title, &header, content)

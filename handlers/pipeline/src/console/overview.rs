@@ -29,9 +29,9 @@ use self::picture::picture;
 use self::stages::{handlers, table};
 use self::streams::OpenStream;
 use self::watch::{INTERVAL, Look};
-use super::access::User;
 use super::context::Context;
 use super::layout::{self, problem, scroll};
+use super::user::User;
 
 /// After this time a page opens another stream, and whoever is not signed in any more gets none.
 const MAX_STREAM_LIFE: Duration = Duration::from_secs(600);

@@ -10,12 +10,12 @@ use indicatif::HumanCount;
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use super::access::User;
 use super::actions::{Ended, Reporter, Resource, Start};
 use super::change::Change;
 use super::context::Context;
 use super::layout::{self, PageError, form_token, problem, scroll, text};
 use super::pairs::Pairs;
+use super::user::User;
 use crate::ui::counted;
 use xact_operations::OperationError;
 use xact_operations::dead_letters::{

@@ -4,11 +4,11 @@ use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
 
-use super::access::User;
 use super::actions::{Ended, Resource, Start};
 use super::change::Change;
 use super::context::Context;
 use super::layout::{self, PageError, form_token, scroll, text};
+use super::user::User;
 use xact_config::EffectiveVariable;
 use xact_operations::check::{CheckResult, Depth, Verdict, check as preflight};
 use xact_operations::{OperationError, versions};

@@ -8,9 +8,9 @@ use indicatif::{HumanBytes, HumanCount};
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use super::access::User;
 use super::context::Context;
 use super::layout::{self, PageError, problem, read_at, text};
+use super::user::User;
 use xact_operations::OneLakeCost;
 use xact_operations::tables::{StateOf, TableOutcome, TableState, states};
 

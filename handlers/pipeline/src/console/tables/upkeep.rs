@@ -6,12 +6,12 @@ use clap::Parser;
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use crate::console::access::User;
 use crate::console::actions::{Ended, Resource, Start};
 use crate::console::change::Change;
 use crate::console::context::Context;
 use crate::console::layout::{PageError, form_token, problem, read_at, text};
 use crate::console::pairs::Pairs;
+use crate::console::user::User;
 use crate::ui::upkeep::{done_lines, plan_lines};
 use xact_operations::OperationError;
 use xact_operations::tables::{UpkeepFailure, UpkeepLimits, UpkeepPlan, plan_upkeep, upkeep};
