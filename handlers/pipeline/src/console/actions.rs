@@ -10,6 +10,7 @@ use indicatif::HumanCount;
 use jiff::Timestamp;
 use maud::{Markup, html};
 use parking_lot::Mutex;
+use tokio::sync::oneshot;
 
 use super::layout::{PageError, duration, problem, text, time};
 use super::user::User;
@@ -52,7 +53,8 @@ pub(super) struct Ended {
 #[derive(Default)]
 pub(super) struct Actions {
     kept: Mutex<BTreeMap<u64, Arc<Action>>>,
-    locks: [tokio::sync::Mutex<()>; 4],
+    /// The end of the last action on each resource: the next one waits for it.
+    last: Mutex<[Option<oneshot::Receiver<()>>; 4]>,
 }
 
 /// One action.
@@ -88,7 +90,7 @@ impl Reporter {
 impl Actions {
     /// Starts an action, and returns the response that leads to its page.
     pub(super) fn start<F, E>(
-        self: &Arc<Self>,
+        &self,
         user: &User,
         start: Start,
         work: impl FnOnce(Reporter) -> F,
@@ -101,10 +103,15 @@ impl Actions {
         let action = self.keep(user, start)?;
         tracing::info!(target: "audit", user = action.user, action = action.name, "started");
         let location = format!("/actions/{}", action.id);
+        let (ended, end) = oneshot::channel();
+        let before = self.last.lock()[resource as usize].replace(end);
         let work = work(Reporter(action.clone()));
-        let actions = self.clone();
         tokio::spawn(async move {
-            let _turn = actions.locks[resource as usize].lock().await;
+            let _ended = ended;
+            if let Some(before) = before {
+                // It only ever ends by being dropped.
+                let _ = before.await;
+            }
             *action.progress.lock() = Progress::Running(None);
             // A task of its own: a panic ends the action, and not the wait for it.
             let ended = tokio::spawn(work).await;
@@ -229,8 +236,6 @@ impl Actions {
 
 #[cfg(test)]
 mod tests {
-    use tokio::sync::oneshot;
-
     use super::super::user::SignOut;
     use super::*;
     use xact_config::Role;

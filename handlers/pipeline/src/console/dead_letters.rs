@@ -22,6 +22,9 @@ use xact_operations::dead_letters::{
 /// Most entries, and most reasons, that a page shows.
 const LIMIT: usize = 200;
 
+/// Most characters of a message that a page shows: a dead letter has up to a megabyte.
+const MAX_MESSAGE_CHARS: usize = 20_000;
+
 /// The query of the address has the options of `dlq list`, and their errors.
 #[derive(Parser)]
 #[command(name = "the filter", disable_help_flag = true)]
@@ -248,6 +251,8 @@ fn view(found: &EntryView, user: &User) -> Markup {
         p { "Command: " code { "xact-pipeline dlq " (command) " " (entry.id) } }
         @if let Some(message) = message(found) {
             h2 { "Message" }
+            @let (message, cut) = beginning(&message);
+            @if cut > 0 { p { "The first " (MAX_MESSAGE_CHARS) " characters; " (HumanCount(cut as u64)) " bytes more: " code { "xact-pipeline dlq view " (entry.id) } } }
             pre { (message) }
         }
     }
@@ -262,6 +267,13 @@ fn message(found: &EntryView) -> Option<String> {
         OriginalContent::Text(content) | OriginalContent::Redacted(content) => Some(text(content)),
         OriginalContent::Binary(bytes) => Some(format!("{} bytes that are not text: `dlq view --raw`", bytes.len())),
     }
+}
+
+/// Returns as much of a message as a page shows, and how many bytes are left out.
+fn beginning(message: &str) -> (&str, usize) {
+    let end = message.char_indices().nth(MAX_MESSAGE_CHARS);
+    let shown = end.map_or(message, |(end, _)| message.get(..end).unwrap_or_default());
+    (shown, message.len() - shown.len())
 }
 
 #[cfg(test)]
@@ -287,5 +299,13 @@ mod tests {
         ] {
             assert!(parsed(query).is_err(), "{query}");
         }
+    }
+
+    #[test]
+    fn a_huge_message_is_shown_in_part() {
+        assert_eq!(beginning("short"), ("short", 0));
+        let huge = "ü".repeat(MAX_MESSAGE_CHARS + 3);
+        let (shown, cut) = beginning(&huge);
+        assert_eq!((shown.chars().count(), cut), (MAX_MESSAGE_CHARS, 6));
     }
 }

@@ -8,6 +8,8 @@ use indicatif::{HumanBytes, HumanCount};
 use jiff::Timestamp;
 use maud::{Markup, html};
 use serde::Deserialize;
+use url::Url;
+use uuid::Uuid;
 
 use super::context::Context;
 use super::layout::{self, PageError, problem, scroll, text, time};
@@ -149,13 +151,22 @@ fn is_web(url: &str) -> bool {
     url.starts_with("https://") || url.starts_with("http://")
 }
 
+/// Returns the page of the lakehouse that a file in OneLake is in. The address must have ids, since those of names differ. The
+/// file's own address needs a token, which a browser does not send.
+fn lakehouse(address: &str) -> Option<String> {
+    let url = Url::parse(address).ok()?;
+    let is_one_lake = url.scheme() == "https" && url.host_str()?.ends_with(".fabric.microsoft.com");
+    let mut ids = url.path_segments()?.map(|part| part.parse::<Uuid>().ok());
+    let (workspace, item) = (ids.next()??, ids.next()??);
+    is_one_lake.then(|| format!("https://app.fabric.microsoft.com/groups/{workspace}/lakehouses/{item}"))
+}
+
 fn life(attachment: &AttachmentLife, name: &str) -> Markup {
     let state = attachment.state.to_string();
     let facts = [
         ("URL", attachment.attachment_url.clone()),
         ("Media id", attachment.media_id.map(|id| id.to_string())),
         ("Path", attachment.blob_path.clone()),
-        ("File", attachment.file.clone()),
         ("Bytes", attachment.bytes.map(|bytes| HumanCount(bytes).to_string())),
         ("SHA-256", attachment.sha256.clone()),
     ];
@@ -165,6 +176,10 @@ fn life(attachment: &AttachmentLife, name: &str) -> Markup {
             dl {
                 @for (name, value) in facts {
                     @if let Some(value) = value { dt { (name) } dd { (text(&value)) } }
+                }
+                @if let Some(address) = &attachment.file {
+                    dt { "File" }
+                    dd { (text(address)) @if let Some(url) = lakehouse(address) { " (" a href=(url) { "the lakehouse in Fabric" } ")" } }
                 }
             }
             ol.steps {
@@ -263,5 +278,21 @@ mod tests {
     #[test]
     fn only_addresses_of_the_web_become_links() {
         assert!(is_web("https://a.example/1") && !is_web("javascript:alert(1)"));
+    }
+
+    #[test]
+    fn only_files_in_one_lake_that_is_addressed_by_ids_have_a_page() {
+        let ids = "7e602ac6-c1c2-4da4-a3d9-e4816740af62/2d264649-887c-47d5-9aa5-2eba8adb1926";
+        let expected = "https://app.fabric.microsoft.com/groups/7e602ac6-c1c2-4da4-a3d9-e4816740af62/lakehouses/2d264649-887c-47d5-9aa5-2eba8adb1926";
+        let found = lakehouse(&format!("https://onelake.dfs.fabric.microsoft.com/{ids}/Files/a.pdf"));
+        assert_eq!(found.as_deref(), Some(expected));
+        for other in [
+            "https://onelake.dfs.fabric.microsoft.com/claims/Lake.Lakehouse/Files/a.pdf",
+            "https://onelake.dfs.fabric.microsoft.com/",
+            &format!("https://127.0.0.1:7/{ids}/Files/a.pdf"),
+            "file:///data/a.pdf",
+        ] {
+            assert_eq!(lakehouse(other), None, "{other}");
+        }
     }
 }

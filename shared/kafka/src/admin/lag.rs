@@ -91,37 +91,52 @@ impl LagReader {
         3 * self.groups.iter().filter(is_read).count()
     }
 
-    /// Returns the current position of each group in each partition. Blocks.
+    /// Returns the current position of each group in each partition. The groups are read at the same time, since a reading is
+    /// mostly waiting for brokers. Blocks.
     ///
     /// # Errors
     /// When a broker cannot be reached.
     pub fn read(&self) -> Result<Vec<PartitionLag>, AdminError> {
-        let mut lags = Vec::new();
-        for group in self.groups.iter().filter(|group| !group.partitions.is_empty()) {
-            let Group { name, client, .. } = group;
-            let mut wanted = TopicPartitionList::new();
-            for (topic, partition) in &group.partitions {
-                wanted.add_partition(topic, *partition);
-            }
-            let committed = client.request(format!("positions of group {name}"), |client| {
-                client.committed_offsets(wanted.clone(), REQUEST_TIMEOUT)
-            })?;
-            let watermarks = client.all_watermarks(|| format!("ends of what group {name} reads"), &group.partitions)?;
-            for ((topic, partition), (start, end)) in group.partitions.iter().zip(watermarks) {
-                lags.push(PartitionLag {
-                    stage: group.stage,
+        let groups = self.groups.iter().filter(|group| !group.partitions.is_empty());
+        let lags: Result<Vec<_>, AdminError> = std::thread::scope(|scope| {
+            let reading: Vec<_> = groups.map(|group| scope.spawn(|| group.read())).collect();
+            let joined = reading
+                .into_iter()
+                .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            joined.collect()
+        });
+        Ok(lags?.into_iter().flatten().collect())
+    }
+}
+
+impl Group {
+    fn read(&self) -> Result<Vec<PartitionLag>, AdminError> {
+        let Self { name, client, .. } = self;
+        let mut wanted = TopicPartitionList::new();
+        for (topic, partition) in &self.partitions {
+            wanted.add_partition(topic, *partition);
+        }
+        let committed = client.request(format!("positions of group {name}"), |client| {
+            client.committed_offsets(wanted.clone(), REQUEST_TIMEOUT)
+        })?;
+        let watermarks = client.all_watermarks(|| format!("ends of what group {name} reads"), &self.partitions)?;
+        let lags = self
+            .partitions
+            .iter()
+            .zip(watermarks)
+            .map(|((topic, partition), (start, end))| {
+                let element = committed.find_partition(topic, *partition);
+                let offset = element.and_then(|element| element.offset().to_raw());
+                PartitionLag {
+                    stage: self.stage,
                     group: name.clone(),
                     topic: topic.clone(),
                     partition: *partition,
-                    committed: committed
-                        .find_partition(topic, *partition)
-                        .and_then(|element| element.offset().to_raw())
-                        .filter(|&offset| offset >= 0),
+                    committed: offset.filter(|&offset| offset >= 0),
                     start,
                     end,
-                });
-            }
-        }
-        Ok(lags)
+                }
+            });
+        Ok(lags.collect())
     }
 }
