@@ -22,9 +22,10 @@ const MAX_ENTRIES: usize = 200_000;
 #[derive(Default)]
 pub struct DeadLetterIndex {
     partitions: BTreeMap<i32, Partition>,
-    /// The patterns of all reasons, and where they are in `pattern_numbers`.
-    patterns: Vec<String>,
-    pattern_numbers: HashMap<String, usize>,
+    /// What entries have in common.
+    kinds: Vec<Kind>,
+    /// The position of each kind in `kinds`.
+    kind_numbers: HashMap<Kind, usize>,
     left_out: u64,
 }
 
@@ -38,8 +39,16 @@ struct Partition {
 
 struct Indexed {
     summary: EntrySummary,
-    /// The number of its reason's pattern.
-    pattern: usize,
+    /// The position of its kind.
+    kind: usize,
+}
+
+/// What entries have in common that fail alike.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Kind {
+    pattern: String,
+    stage: Option<String>,
+    category: Option<Category>,
 }
 
 /// What a list shows.
@@ -116,9 +125,9 @@ impl DeadLetterIndex {
             }
         } else if let Some(entry) = Entry::of_record(record, None) {
             let summary = EntrySummary::of(&entry);
-            let pattern = self.pattern(reason_pattern(summary.reason()));
+            let kind = self.kind(&summary);
             let held = self.partitions.entry(id.partition).or_default();
-            held.entries.push_back(Indexed { summary, pattern });
+            held.entries.push_back(Indexed { summary, kind });
         }
         self.partitions.entry(id.partition).or_default().next = id.offset + 1;
     }
@@ -131,11 +140,16 @@ impl DeadLetterIndex {
         Some(&mut entries.get_mut(found)?.summary)
     }
 
-    fn pattern(&mut self, pattern: String) -> usize {
-        let next = self.patterns.len();
-        let number = *self.pattern_numbers.entry(pattern.clone()).or_insert(next);
+    fn kind(&mut self, summary: &EntrySummary) -> usize {
+        let kind = Kind {
+            pattern: reason_pattern(summary.reason()),
+            stage: summary.stage.clone(),
+            category: summary.error_category,
+        };
+        let next = self.kinds.len();
+        let number = *self.kind_numbers.entry(kind.clone()).or_insert(next);
         if number == next {
-            self.patterns.push(pattern);
+            self.kinds.push(kind);
         }
         number
     }
@@ -172,35 +186,26 @@ impl DeadLetterIndex {
     #[must_use]
     pub fn page(&self, query: &ListQuery) -> IndexPage {
         let reason = query.filter.reason.as_deref().map(reason_pattern);
+        let is_like = |kind: &Kind| reason.as_ref().is_none_or(|reason| kind.pattern == *reason);
+        // Of each kind, whether it is included, and the group of what was found.
+        let mut groups: Vec<(bool, ReasonGroup)> =
+            self.kinds.iter().map(|kind| (is_like(kind), kind.group())).collect();
         let mut page = Page::default();
         let mut newest: Vec<&EntrySummary> = Vec::new();
-        let mut groups: HashMap<(usize, Option<&str>, Option<Category>), ReasonGroup> = HashMap::new();
-        for Indexed { summary, pattern } in self.entries() {
-            let is_like = reason
-                .as_ref()
-                .is_none_or(|reason| self.patterns.get(*pattern) == Some(reason));
-            if !is_like || !query.filter.matches_summary(summary) {
+        for Indexed { summary, kind } in self.entries() {
+            let Some((true, group)) = groups.get_mut(*kind) else {
+                continue;
+            };
+            if !query.filter.matches_summary(summary) {
                 continue;
             }
             let waits = summary.state == EntryState::Waiting;
             page.waiting += u64::from(waits);
             page.settled += u64::from(!waits);
-            if !waits && !query.all {
-                continue;
+            if waits || query.all {
+                newest.push(summary);
+                group.add(summary.failed_at);
             }
-            newest.push(summary);
-            let key = (*pattern, summary.stage.as_deref(), summary.error_category);
-            let group = groups.entry(key).or_insert_with(|| ReasonGroup {
-                pattern: self.patterns.get(*pattern).cloned().unwrap_or_default(),
-                stage: summary.stage.clone(),
-                category: summary.error_category,
-                count: 0,
-                first: summary.failed_at,
-                last: None,
-            });
-            group.count += 1;
-            group.first = [group.first, summary.failed_at].into_iter().flatten().min();
-            group.last = group.last.max(summary.failed_at);
         }
         if newest.len() > query.limit {
             newest.select_nth_unstable_by_key(query.limit, |entry| Reverse(entry.failed_at));
@@ -208,7 +213,8 @@ impl DeadLetterIndex {
         }
         newest.sort_by_key(|entry| Reverse(entry.failed_at));
         page.entries = newest.into_iter().cloned().collect();
-        let mut groups: Vec<ReasonGroup> = groups.into_values().collect();
+        let mut groups: Vec<ReasonGroup> = groups.into_iter().map(|(_, group)| group).collect();
+        groups.retain(|group| group.count > 0);
         groups.sort_by(|one, other| {
             (other.count, &one.pattern, &one.stage).cmp(&(one.count, &other.pattern, &other.stage))
         });
@@ -217,6 +223,27 @@ impl DeadLetterIndex {
             groups,
             left_out: self.left_out,
         }
+    }
+}
+
+impl Kind {
+    fn group(&self) -> ReasonGroup {
+        ReasonGroup {
+            pattern: self.pattern.clone(),
+            stage: self.stage.clone(),
+            category: self.category,
+            count: 0,
+            first: None,
+            last: None,
+        }
+    }
+}
+
+impl ReasonGroup {
+    fn add(&mut self, failed_at: Option<Timestamp>) {
+        self.count += 1;
+        self.first = [self.first, failed_at].into_iter().flatten().min();
+        self.last = self.last.max(failed_at);
     }
 }
 
