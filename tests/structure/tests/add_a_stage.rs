@@ -1,4 +1,4 @@
-//! README's "Add a stage", followed literally in a copy of the workspace: the code blocks are taken from the page, nothing
+//! "Add a stage" of `handlers/README.md`, followed literally in a copy of the workspace: the code blocks are taken from the page, nothing
 //! else is changed, and the new stage compiles, as a worker of the operators' program as well.
 
 // A failed set-up fails the test.
@@ -18,9 +18,9 @@ fn root() -> PathBuf {
         .unwrap()
 }
 
-/// The code blocks of a section of README.md, without the indentation of the list.
+/// The code blocks of a section of `handlers/README.md`, without the indentation of the list.
 fn code_blocks(section: &str) -> Vec<String> {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let readme = fs::read_to_string(root().join("handlers/README.md")).unwrap();
     let (_, section) = readme.split_once(&format!("## {section}\n")).unwrap();
     let section = section.split("\n## ").next().unwrap();
     let blocks = section.split("```").skip(1).step_by(2);

@@ -38,7 +38,11 @@ fn links(document: &str) -> Vec<(&str, &str)> {
 fn every_link_target_exists_and_contains_the_named_test() {
     let mut tests = 0;
     let documents = [
+        ".github/CONTRIBUTING.md",
         ".github/SECURITY.md",
+        "handlers/README.md",
+        "handlers/pipeline/README.md",
+        "shared/README.md",
         "bicep/README.md",
         "bicep/SCALING.md",
         "infra/README.md",
@@ -63,6 +67,16 @@ fn every_link_target_exists_and_contains_the_named_test() {
     }
     assert!(tests > 10, "{tests}");
 }
+
+/// The documents whose commands are tried, besides the runbooks.
+const COMMANDS: [&str; 6] = [
+    "README.md",
+    "handlers/README.md",
+    "handlers/pipeline/README.md",
+    "infra/README.md",
+    "bicep/README.md",
+    "bicep/SCALING.md",
+];
 
 /// Beginnings of the commands that run the program in the documents.
 const PROGRAM: [&str; 3] = ["xact-pipeline ", "cargo run -- ", "infra/operate rg-xact-prod "];
@@ -132,7 +146,7 @@ fn alternatives(arguments: &str) -> Vec<Vec<String>> {
 fn every_documented_command_exists() {
     let program = xact_testkit::binary("xact-pipeline").unwrap();
     let mut count = 0;
-    for document in with_runbooks(&["README.md", "infra/README.md", "bicep/README.md", "bicep/SCALING.md"]) {
+    for document in with_runbooks(&COMMANDS) {
         for arguments in commands(&fs::read_to_string(root().join(&document)).unwrap()) {
             // Placeholders get a valid value.
             let arguments: Vec<String> = arguments

@@ -6,8 +6,12 @@ use std::path::{Path, PathBuf};
 use crate::{path, text};
 
 /// The documents whose links are followed, besides the runbooks.
-const DOCUMENTS: [&str; 6] = [
+const DOCUMENTS: [&str; 10] = [
     "README.md",
+    ".github/CONTRIBUTING.md",
+    "handlers/README.md",
+    "handlers/pipeline/README.md",
+    "shared/README.md",
     "CHANGELOG.md",
     "infra/README.md",
     "infra/COST.md",
