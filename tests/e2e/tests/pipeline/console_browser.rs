@@ -63,6 +63,15 @@ fn letter(fleet: &Fleet, trace_id: &str, stage: &str) -> Result<String> {
     Ok(format!("{}:{}", entry["partition"], entry["offset"]))
 }
 
+/// Returns an event without a time of its own, which has the date of its record. One in ten names a file that does not exist.
+fn event_of_today(trace_id: &str) -> Vec<u8> {
+    let state = if trace_id.ends_with('7') { "missing" } else { "ok" };
+    let url = format!("https://claimxperience.com/{state}/9000/{trace_id}/a.pdf");
+    let mut event: Value = serde_json::from_slice(&event(trace_id, &json!([url]))).unwrap_or_default();
+    event["timestamp"] = Value::Null;
+    event.to_string().into_bytes()
+}
+
 /// For a script that asks for nothing while it runs.
 fn nothing(request: &str) -> Result<()> {
     Err(failed("the test cannot do this", request))
@@ -157,7 +166,21 @@ fn an_open_page_survives_a_broker_that_goes_away() -> Result<()> {
     let events: Vec<_> = (0..300).map(|number| format!("claim-{number}")).collect();
     fleet.send_all("raw", events.iter().map(|id| (id, good_event(id))))?;
     fleet.wait_no_lag()?;
-    browser::run("pictures", &address, json!({"found": "claim-7"}), &fleet.dir, nothing)?;
+    let mut sent = 0;
+    browser::run(
+        "pictures",
+        &address,
+        json!({"found": "claim-7"}),
+        &fleet.dir,
+        |request| match request {
+            "send events" => {
+                let events: Vec<String> = (sent..sent + 150).map(|number| format!("today-{number}")).collect();
+                sent += events.len();
+                fleet.send_all("raw", events.iter().map(|id| (id, event_of_today(id))))
+            }
+            other => nothing(other),
+        },
+    )?;
     browser::run(
         "broker_away",
         &address,
