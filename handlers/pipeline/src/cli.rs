@@ -58,6 +58,10 @@ pub(crate) struct Run {
     /// Do not write the Delta tables
     #[arg(long)]
     pub(crate) no_delta: bool,
+    /// Print every setting with its value and source, secrets hidden, and start nothing. With --dev they are in the console
+    /// and in the file `environment` of the run's folder
+    #[arg(long, conflicts_with = "dev")]
+    pub(crate) show_settings: bool,
 }
 
 /// One stage or all of them.

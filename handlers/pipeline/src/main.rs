@@ -9,6 +9,7 @@ mod dev;
 mod local_user;
 mod outcome;
 mod run;
+mod show_settings;
 mod stages;
 mod ui;
 
@@ -30,6 +31,7 @@ async fn dispatch(cli: Cli) -> CommandResult {
     load_dotenv(&mut environment)?;
     cli.run.apply(&mut environment);
     match cli.command {
+        None if cli.run.show_settings => show_settings::run(&environment),
         None => run::run(&cli.run, environment).await,
         Some(Command::Produce(arguments)) => commands::produce::run(&environment, arguments).await,
         Some(Command::Demo { events }) => commands::demo::run(&environment, events).await,

@@ -8,7 +8,7 @@ use crate::dev::Dev;
 use crate::outcome::{CommandResult, EXIT_NO, ExitStatus};
 use crate::stages;
 use xact_config::{Environment, Settings};
-use xact_runtime::process::{Process, exit, print_configuration};
+use xact_runtime::process::{Process, exit, log_start};
 use xact_runtime::{fail_points, shutdown};
 
 /// Runs the chosen workers until a signal stops them.
@@ -20,7 +20,7 @@ pub(crate) async fn run(options: &Run, mut environment: Environment) -> CommandR
     };
     let settings = Settings::from_environment(&environment)?;
     xact_telemetry::init(&settings, "xact-pipeline")?;
-    print_configuration(&environment, &settings, "pipeline");
+    log_start(&environment, &settings, "pipeline");
     fail_points::arm();
     let drain = CancellationToken::new();
     shutdown::on_signals(drain.clone())?;

@@ -84,7 +84,7 @@ impl Environment {
         value.filter(|value| !value.is_empty())
     }
 
-    /// Returns every variable that has a value, with the value or `[set]` if it is secret: for the start-up print.
+    /// Returns every variable that has a value, with the value or `[set]` if it is secret: for the log.
     #[must_use]
     pub fn describe(&self) -> Vec<(&'static str, String)> {
         let with_value = self.effective().into_iter().filter(|one| !one.shown.is_empty());

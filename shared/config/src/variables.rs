@@ -1,4 +1,4 @@
-//! Every variable, declared once: the source of the settings, of `.env.example` and of the start-up print.
+//! Every variable, declared once: the source of the settings, of `.env.example` and of what is shown.
 
 use std::fmt::Write;
 use std::net::IpAddr;

@@ -92,7 +92,7 @@ impl Credential {
         })
     }
 
-    /// Returns one line for the start-up print.
+    /// Returns one line for the log.
     pub(crate) fn describe(&self) -> String {
         match &self.kind {
             kind @ Kind::ServicePrincipal { .. } => format!("{kind}, by secret, at {}", host(&self.authority)),

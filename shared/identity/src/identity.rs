@@ -57,7 +57,7 @@ impl Identity {
         }))
     }
 
-    /// Returns one line for the start-up print, without secrets.
+    /// Returns one line for the log, without secrets.
     #[must_use]
     pub fn describe(&self) -> &str {
         &self.0.description

@@ -1,5 +1,6 @@
 //! A whole process: configuration, telemetry, HTTP, workers, signals, exit code.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -152,17 +153,18 @@ pub fn exit(code: u8) -> ! {
     std::process::exit(code.into())
 }
 
-/// Logs the effective configuration, with secrets hidden.
-pub fn print_configuration(environment: &Environment, settings: &Settings, what: &str) {
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), what, "starting");
+/// Logs the start with the effective settings, secrets hidden, as one line. In development they are left out.
+pub fn log_start(environment: &Environment, settings: &Settings, what: &str) {
+    let shown = settings.dev.is_none().then(|| {
+        let settings: BTreeMap<_, _> = environment.describe().into_iter().collect();
+        serde_json::to_string(&settings).unwrap_or_default()
+    });
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), what, settings = shown, "starting");
     if !settings.identity_scopes().is_empty() {
         match settings.identity() {
             Ok(identity) => tracing::info!(identity = identity.describe(), "Azure identity"),
             Err(error) => tracing::error!(%error, "Azure identity"),
         }
-    }
-    for (name, value) in environment.describe() {
-        tracing::info!(name, value, "configuration");
     }
 }
 
@@ -192,7 +194,7 @@ async fn run_stage(stage: Stage, factory: Factory) -> Result<(), StartError> {
     load_dotenv(&mut environment)?;
     let settings = Settings::from_environment(&environment)?;
     xact_telemetry::init(&settings, &format!("xact-pipeline-{stage}"))?;
-    print_configuration(&environment, &settings, stage.name());
+    log_start(&environment, &settings, stage.name());
     crate::fail_points::arm();
     let drain = CancellationToken::new();
     shutdown::on_signals(drain.clone())?;
