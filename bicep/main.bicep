@@ -223,8 +223,8 @@ var operate = {
 }
 var jobs = concat(scheduledJobs, operateJob ? [operate] : [])
 
-// Everybody who is the operator's program, and what they may do: the jobs, and the console. People in it reset groups and
-// replay dead letters, so that it reads and sends everywhere, as `operate` does.
+// The identities of the operator's program, and what they may do: the jobs, and the console. People in it replay dead letters,
+// which go to any topic, so that it reads and sends everywhere, as `operate` does.
 var operators = concat(
   map(jobs, job => { name: job.name, roles: job.roles, usesLake: job.usesLake }),
   hasConsole ? [{ name: 'console', roles: ['receive', 'send'], usesLake: true }] : []

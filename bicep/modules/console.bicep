@@ -43,10 +43,10 @@ param variables tagsType
 param tags tagsType
 
 var port = 8088
-// It answers without a sign-in, and says no more than that the process lives.
+// It answers without a sign-in, and says no more than that the process is running.
 var livenessPath = '/health/live'
 
-// `entra` believes the headers of the sign-in below, which nobody else can send: they are removed from requests that come from
+// `entra` trusts the headers of the sign-in below, which nobody else can send: they are removed from requests that come from
 // outside (https://learn.microsoft.com/azure/container-apps/authentication#access-user-claims-in-application-code).
 var program = union(variables, { CONSOLE_SIGN_IN: 'entra', CONSOLE_URL: url, JSON_LOGS: 'true' })
 // The client id and the URL are values of the deployment: the names must be known before it.

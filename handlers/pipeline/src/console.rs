@@ -43,11 +43,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Router, middleware};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use url::{Host, Url};
 
 use crate::local_user::local_user;
 use access::Access;
-use context::Context;
+use context::{Context, MAX_SEARCHES};
 use dead_letter_cache::DeadLetterCache;
 use layout::PageError;
 use origins::Origins;
@@ -68,9 +70,9 @@ const MAX_FORM_BYTES: usize = 64 * 1024;
 pub(crate) enum ConsoleError {
     /// Other machines would reach it.
     #[error(
-        "{0} is reached from other machines, and nobody would have to sign in: set CONSOLE_SIGN_IN, or use 127.0.0.1 or [::1] and a tunnel (ssh -L 8088:127.0.0.1:8088 HOST)"
+        "the console would be reached from other machines (--listen, CONSOLE_URL), and nobody would have to sign in: set CONSOLE_SIGN_IN, or use 127.0.0.1 or [::1] and a tunnel (ssh -L 8088:127.0.0.1:8088 HOST)"
     )]
-    NoSignIn(SocketAddr),
+    NoSignIn,
     /// The addresses of its pages are not known.
     #[error("{0} is not the address that browsers use: set CONSOLE_URL to it, as https://console.example")]
     NoUrl(SocketAddr),
@@ -94,13 +96,12 @@ impl Console {
         address: SocketAddr,
     ) -> Result<Self, ConsoleError> {
         let ConsoleSettings { sign_in, url, .. } = &settings.console;
-        if !address.ip().is_loopback() {
-            if *sign_in == SignIn::None {
-                return Err(ConsoleError::NoSignIn(address));
-            }
-            if url.is_none() {
-                return Err(ConsoleError::NoUrl(address));
-            }
+        let is_public = !address.ip().is_loopback() || url.as_ref().is_some_and(|url| !is_loopback(url));
+        if is_public && *sign_in == SignIn::None {
+            return Err(ConsoleError::NoSignIn);
+        }
+        if !address.ip().is_loopback() && url.is_none() {
+            return Err(ConsoleError::NoUrl(address));
         }
         let opened = TcpListener::bind(address).await;
         let listener = opened.map_err(|error| ConsoleError::Port(address, error))?;
@@ -114,9 +115,9 @@ impl Console {
             watch: Arc::new(Watch::new(&settings, dead_letters.clone())),
             dead_letters,
             readings: Arc::default(),
-            // Only they, and root, reach a loopback address.
             access: Arc::new(Access::new(settings.console.clone(), local_user(environment))),
             actions: Arc::default(),
+            searches: Arc::new(Semaphore::new(MAX_SEARCHES)),
             stop: CancellationToken::new(),
             settings,
         };
@@ -140,6 +141,16 @@ impl Console {
             () = serve => {}
             () = async { stop.cancelled().await; tokio::time::sleep(STOP_TIMEOUT).await } => {}
         }
+    }
+}
+
+/// Returns whether an address leads to the machine itself.
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 
@@ -170,6 +181,10 @@ fn router(context: Context, origins: Origins) -> Router {
         .route("/setup/check", post(setup::check))
         .fallback(async |State(_): State<Context>| {
             PageError::new(StatusCode::NOT_FOUND, "this page does not exist: start at the overview")
+        })
+        .method_not_allowed_fallback(async |State(_): State<Context>| {
+            let reason = "this address is that of a form: open its page, which the navigation leads to";
+            PageError::new(StatusCode::METHOD_NOT_ALLOWED, reason)
         })
         .layer(middleware::from_fn_with_state(
             context.clone(),

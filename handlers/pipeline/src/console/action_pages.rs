@@ -11,7 +11,7 @@ use super::user::User;
 pub(super) async fn page(State(context): State<Context>, user: User) -> Markup {
     let kept = context.actions.newest();
     let content = html! {
-        @if kept.is_empty() { p { "Nothing was started since the console was." } } @else {
+        @if kept.is_empty() { p { "No action has been started since the console started." } } @else {
             (scroll("Actions", &html! {
                 table {
                     thead { tr { th scope="col" { "Started" } th scope="col" { "Action" } th scope="col" { "By" } th scope="col" { "State" } } }
@@ -44,6 +44,10 @@ pub(super) async fn action(
 }
 
 /// `GET /actions/ID/progress`.
-pub(super) async fn progress(State(context): State<Context>, Path(id): Path<String>) -> Result<Markup, PageError> {
-    Ok(context.actions.find(&id)?.part())
+/// An unknown action is a text, since an error would leave the last progress on the page.
+pub(super) async fn progress(State(context): State<Context>, Path(id): Path<String>) -> Markup {
+    match context.actions.find(&id) {
+        Ok(action) => action.part(),
+        Err(error) => error.as_part(),
+    }
 }

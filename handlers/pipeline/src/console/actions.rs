@@ -127,7 +127,9 @@ impl Actions {
             let reason = format!("{MAX_RUNNING} actions run or wait already: wait until one of them has ended");
             return Err(PageError::new(StatusCode::TOO_MANY_REQUESTS, reason));
         }
-        let id = kept.last_key_value().map_or(1, |(last, _)| last + 1);
+        // Not a number that another process has given: a page of its action may still be open.
+        let now = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default();
+        let id = kept.last_key_value().map_or(now, |(last, _)| last + 1);
         let action = Arc::new(Action {
             id,
             name: start.name,
@@ -222,6 +224,14 @@ impl Actions {
     /// Returns all that are kept, the newest first.
     pub(super) fn newest(&self) -> Vec<Arc<Action>> {
         self.kept.lock().values().rev().cloned().collect()
+    }
+
+    /// Logs the actions that end with the process.
+    pub(super) fn interrupt(&self) {
+        for action in self.newest().iter().filter(|action| !action.is_ended()) {
+            let (user, action) = (&action.user, &action.name);
+            tracing::warn!(target: "audit", user, action, "interrupted by the end of the console: start it again");
+        }
     }
 
     pub(super) fn find(&self, id: &str) -> Result<Arc<Action>, PageError> {

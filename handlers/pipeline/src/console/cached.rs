@@ -41,8 +41,8 @@ impl<K, V> Default for Cached<K, V> {
 }
 
 impl<K: Ord, V> Cached<K, V> {
-    /// Returns the answer, which `read` gives if there is none that is young enough. Who asks meanwhile waits for the same
-    /// reading. An error is not kept.
+    /// Returns the answer, which `read` gives if there is none that is young enough. Concurrent requests wait for the
+    /// same reading. An error is not kept.
     pub(super) async fn get<E>(
         &self,
         key: K,

@@ -118,7 +118,7 @@ pub(super) async fn today(State(context): State<Context>) -> Result<Markup, Page
 fn how_to_record(location: &str) -> Markup {
     html! {
         p.advice {
-            "No date is recorded yet: there is no table at " code { (layout::text(location)) } ". The first "
+            "No date is recorded yet: no table exists at " code { (layout::text(location)) } ". The first "
             code { "xact-pipeline reconcile --yesterday --record" } " creates it. In Azure the job " code { "reconcile" }
             " runs it every night (" code { "az containerapp job start --name caj-…-reconcile" } " does now), elsewhere a timer ("
             code { "systemctl start xact-pipeline-job@reconcile" } ") or compose (" code { "docker compose run --rm reconcile" }

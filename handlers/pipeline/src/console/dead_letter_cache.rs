@@ -1,7 +1,9 @@
 //! The dead letters, of which a page reads only those that came since the page before.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use tokio::sync::Mutex;
 
 use xact_config::Settings;
 use xact_operations::OperationError;
@@ -13,14 +15,14 @@ const MAX_AGE: Duration = Duration::from_secs(1);
 /// The index, read when a page needs it.
 pub(super) struct DeadLetterCache {
     settings: Arc<Settings>,
-    index: Mutex<(Option<Instant>, DeadLetterIndex)>,
+    index: Arc<Mutex<(Option<Instant>, DeadLetterIndex)>>,
 }
 
 impl DeadLetterCache {
     pub(super) fn new(settings: Arc<Settings>) -> Self {
         Self {
             settings,
-            index: Mutex::default(),
+            index: Arc::default(),
         }
     }
 
@@ -30,9 +32,9 @@ impl DeadLetterCache {
         read: impl FnOnce(&DeadLetterIndex) -> T + Send + 'static,
     ) -> Result<T, OperationError> {
         let cache = self.clone();
+        // Waiting for another page takes no thread, and ends with the request.
+        let mut held = self.index.clone().lock_owned().await;
         let reading = tokio::task::spawn_blocking(move || {
-            // A panic leaves an index that can be read on.
-            let mut held = cache.index.lock().unwrap_or_else(PoisonError::into_inner);
             let (read_at, index) = &mut *held;
             if !read_at.is_some_and(|at| at.elapsed() < MAX_AGE) {
                 index.refresh(&cache.settings)?;

@@ -41,7 +41,7 @@ fn parse(pairs: &Pairs) -> Result<ListQuery, PageError> {
     let arguments = ["the filter".to_owned()].into_iter().chain(options);
     let query = Query::try_parse_from(arguments).map_err(PageError::of_arguments)?;
     Ok(ListQuery {
-        limit: query.list.limit.min(LIMIT),
+        limit: LIMIT,
         ..query.list
     })
 }
@@ -57,11 +57,12 @@ pub(super) async fn page(
     let found = context.dead_letters.read(move |index| index.page(&query)).await;
     let found = found.map_err(|error| PageError::of_operation(&error, StatusCode::BAD_REQUEST))?;
     let entries = &found.page.entries;
+    let matching: u64 = found.groups.iter().map(|group| group.count).sum();
     let content = html! {
         (filter(&pairs))
         p { (HumanCount(found.page.waiting)) " wait, " (HumanCount(found.page.settled)) " were replayed or resolved." }
-        @if found.left_out > 0 {
-            p.advice { (HumanCount(found.left_out)) " older ones are not on this page: " code { "xact-pipeline dlq list" } " has them." }
+        @if found.has_older {
+            p.advice { "The oldest ones are not on this page: " code { "xact-pipeline dlq list" } " has them." }
         }
         @if entries.is_empty() {
             p { "No dead letter matches." }
@@ -69,7 +70,7 @@ pub(super) async fn page(
             @if user.may_operate() && found.page.waiting > 0 { (settle::links(&pairs, found.page.waiting)) }
             (groups(&found.groups, &pairs))
             h2 { "Newest" }
-            @if entries.len() == LIMIT { p { "The newest " (LIMIT) " are shown: filter for the others." } }
+            @if matching > entries.len() as u64 { p { "The newest " (entries.len()) " of " (HumanCount(matching)) " are shown: filter for the others." } }
             (list(entries))
         }
     };
@@ -196,6 +197,7 @@ pub(super) async fn entry(
     let id: EntryId = id
         .parse()
         .map_err(|error: String| PageError::new(StatusCode::NOT_FOUND, error))?;
+    let _search = context.search().await?;
     let found = dead_letters::view(&context.settings, id, Secrets::Redact, Timestamp::now()).await;
     let found = found.map_err(|error| PageError::of_operation(&error, StatusCode::NOT_FOUND))?;
     Ok(layout::page(

@@ -54,7 +54,7 @@ pub(super) fn user(headers: &HeaderMap) -> Result<(String, Role), Refusal> {
         Some(role) => Ok((name.to_owned(), role)),
         None => Err(Refusal::Forbidden(format!(
             "{name} has no role here: an administrator assigns the app role view or operate in Entra (Enterprise \
-             applications, Users and groups)"
+             applications, Users and groups). Roles are read at the sign-in: open /.auth/logout afterwards, and sign in again"
         ))),
     }
 }

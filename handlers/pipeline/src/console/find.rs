@@ -49,7 +49,7 @@ impl Wanted {
     }
 }
 
-/// `GET /find?id=ID`: without an id, the form alone.
+/// `GET /find?id=ID`: without an id, only the form.
 pub(super) async fn page(
     State(context): State<Context>,
     user: User,
@@ -59,6 +59,7 @@ pub(super) async fn page(
         return Ok(layout::page("/find", "Find", &user, &form(&wanted)).into_response());
     }
     let request = wanted.request()?;
+    let _search = context.search().await?;
     let found = trace(&context.settings, &wanted.id, &request, Timestamp::now()).await;
     let found = found.map_err(|error| PageError::of_operation(&error, StatusCode::BAD_REQUEST))?;
     let status = match found.outcome {

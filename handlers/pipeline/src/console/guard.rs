@@ -21,7 +21,7 @@ const HEADERS: [(HeaderName, &str); 4] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
-/// The path that a platform asks whether the process lives, by the address of the container.
+/// The path that a platform asks whether the process is running, by the address of the container.
 pub(super) const LIVENESS: &str = "/health/live";
 
 /// Refuses requests for another host and of other sites, and sets the headers of every response.

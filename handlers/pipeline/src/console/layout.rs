@@ -132,6 +132,13 @@ impl PageError {
     }
 }
 
+impl PageError {
+    /// Returns the text as a part of a page.
+    pub(super) fn as_part(&self) -> Markup {
+        problem(&self.text)
+    }
+}
+
 impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         let content = html! { (problem(&self.text)) p { a href="/" { "Overview" } } };

@@ -33,8 +33,8 @@ use super::context::Context;
 use super::layout::{self, problem, scroll};
 use super::user::User;
 
-/// After this time a page opens another stream, and whoever is not signed in any more gets none.
-const MAX_STREAM_LIFE: Duration = Duration::from_secs(600);
+/// After this time a page opens another stream, and a user whose session has ended gets none.
+const MAX_STREAM_LIFE: Duration = Duration::from_secs(120);
 /// Time after which a browser opens another stream.
 const RECONNECT_DELAY: Duration = Duration::from_secs(2);
 /// How long a page without scripts waits for what is not read yet.

@@ -24,7 +24,9 @@ pub(super) async fn require_user(State(context): State<Context>, mut request: Re
             next.run(request).await
         }
         Err(Refusal::SignIn) => {
-            let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+            // The form of a request that changes something is gone: its address shows another page.
+            let target = request.uri().path_and_query().filter(|_| request.method().is_safe());
+            let target = target.map_or("/", |target| target.as_str());
             let mut response = sign_in::page(target, None);
             response.headers_mut().insert(REFRESH, HeaderValue::from_static("true"));
             response

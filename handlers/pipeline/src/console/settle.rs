@@ -13,7 +13,7 @@ use maud::{Markup, html};
 use super::actions::{Ended, Reporter, Resource, Start};
 use super::change::Change;
 use super::context::Context;
-use super::layout::{self, PageError, form_token, problem, scroll, text};
+use super::layout::{self, PageError, form_token, scroll, text};
 use super::pairs::Pairs;
 use super::user::User;
 use crate::ui::counted;
@@ -24,8 +24,12 @@ use xact_operations::dead_letters::{
 
 /// The field that names an entry, and may repeat.
 pub(super) const ENTRY: &str = "entry";
-/// The field with the number of entries of the preview.
+/// The field with the number of entries that the preview would settle.
 const PREVIEWED: &str = "previewed";
+/// The field with the number of entries that the preview refused.
+const REFUSED: &str = "refused";
+/// The field with the end of a partition in the preview.
+const BEFORE: &str = "before";
 /// Most entries and reasons that a page shows.
 const LIMIT: usize = 200;
 
@@ -43,7 +47,7 @@ fn selection(pairs: &Pairs) -> Result<Selection, PageError> {
     options.extend(
         pairs
             .iter()
-            .filter(|(name, _)| ![ENTRY, PREVIEWED].contains(name))
+            .filter(|(name, _)| ![ENTRY, PREVIEWED, REFUSED].contains(name))
             .map(|(name, value)| format!("--{name}={value}")),
     );
     options.push("--".to_owned());
@@ -126,7 +130,9 @@ async fn preview(
     settlement: Settlement,
 ) -> Result<Markup, PageError> {
     let pairs = Pairs::of_query(query.as_deref());
-    let plan = dead_letters::plan(&context.settings, selection(&pairs)?, settlement, Timestamp::now()).await;
+    let selection = selection(&pairs)?;
+    let _search = context.search().await?;
+    let plan = dead_letters::plan(&context.settings, selection, settlement, Timestamp::now()).await;
     let plan = plan.map_err(|error| PageError::of_operation(&error, StatusCode::BAD_REQUEST))?;
     let title = format!("{} dead letters", words(settlement).title);
     Ok(layout::page(
@@ -141,7 +147,7 @@ fn previewed(plan: &SettlementPlan, pairs: &Pairs, user: &User) -> Markup {
     let Words { path, title, .. } = words(plan.settlement);
     let planned = plan.planned().count();
     html! {
-        @if planned == 0 { p { "There is nothing to do." } }
+        @if planned == 0 { p { "No selected entry can be settled." } }
         @match plan.settlement {
             Settlement::Replayed if planned > 0 => {
                 p { (counted(planned, "message")) " would be sent:" }
@@ -154,10 +160,11 @@ fn previewed(plan: &SettlementPlan, pairs: &Pairs, user: &User) -> Markup {
         @if planned > 0 && user.may_operate() {
             form method="post" action=(path) {
                 (form_token(user))
-                @for (name, value) in pairs.iter() { input type="hidden" name=(name) value=(value); }
+                @for (name, value) in pairs.iter().filter(|(name, _)| *name != BEFORE) { input type="hidden" name=(name) value=(value); }
                 // What comes after this preview is not part of it.
-                @for end in &plan.ends { input type="hidden" name="before" value=(end); }
+                @for end in &plan.ends { input type="hidden" name=(BEFORE) value=(end); }
                 input type="hidden" name=(PREVIEWED) value=(planned);
+                input type="hidden" name=(REFUSED) value=(plan.refused());
                 button { (title) " " (HumanCount(planned as u64)) }
             }
         }
@@ -223,7 +230,9 @@ fn entries<'a>(entries: impl Iterator<Item = &'a PlannedEntry>) -> Markup {
 
 fn settle(context: &Context, change: Change, settlement: Settlement) -> Result<Response, PageError> {
     let Change { user, form } = change;
-    let previewed = form.value(PREVIEWED).parse().ok();
+    let count = |field: &str| form.value(field).parse::<usize>().ok();
+    let previewed = count(PREVIEWED);
+    let previewed_refused = count(REFUSED).unwrap_or_default();
     let selection = selection(&form)?;
     let name = name(settlement, &form, previewed);
     let (settings, by) = (context.settings.clone(), user.name.clone());
@@ -244,15 +253,24 @@ fn settle(context: &Context, change: Change, settlement: Settlement) -> Result<R
             reporter.done(done, planned);
         });
         let execution = execution.await?;
-        let settled_before = previewed.unwrap_or(planned).saturating_sub(planned);
-        Ok::<_, OperationError>(ended(settlement, execution, refused, settled_before, &not_done))
+        let seen = previewed.unwrap_or(planned) + previewed_refused;
+        let settlement = Settled {
+            settlement,
+            execution,
+            refused,
+            refused_in_preview: previewed_refused,
+            settled_before: seen.saturating_sub(planned + refused),
+        };
+        Ok::<_, OperationError>(settlement.ended(not_done))
     })
 }
 
 /// Says what the action does, with its selection.
 fn name(settlement: Settlement, form: &Pairs, previewed: Option<usize>) -> String {
     let count = previewed.map_or_else(|| "dead letters".to_owned(), |count| counted(count, "dead letter"));
-    let conditions = form.iter().filter(|(name, _)| ![PREVIEWED, "before"].contains(name));
+    let conditions = form
+        .iter()
+        .filter(|(name, _)| ![PREVIEWED, REFUSED, BEFORE].contains(name));
     let conditions: Vec<String> = conditions.map(|(name, value)| format!("{name} {value}")).collect();
     let verb = words(settlement).verb;
     if conditions.is_empty() {
@@ -262,28 +280,39 @@ fn name(settlement: Settlement, form: &Pairs, previewed: Option<usize>) -> Strin
     }
 }
 
-/// `settled_before`: entries of the preview that somebody else had settled before the action began.
-fn ended(
+/// What came of a settlement.
+struct Settled {
     settlement: Settlement,
     execution: Execution,
     refused: usize,
+    refused_in_preview: usize,
+    /// Entries of the preview that somebody else had settled before the action began.
     settled_before: usize,
-    not_done: &Markup,
-) -> Ended {
-    let mut summary = format!("{} {settlement}", HumanCount(execution.settled as u64));
-    if refused > 0 {
-        summary.push_str(&format!(", {refused} refused"));
-    }
-    let by_others = execution.settled_meanwhile + settled_before;
-    if by_others > 0 {
-        summary.push_str(&format!(
-            ", {by_others} of the preview were settled by somebody else meanwhile"
-        ));
-    }
-    Ended {
-        is_well: true,
-        summary,
-        content: html! { (not_done) @if execution.settled == 0 { (problem("nothing was left to do")) } },
+}
+
+impl Settled {
+    fn ended(&self, content: Markup) -> Ended {
+        let Self {
+            settlement,
+            execution,
+            refused,
+            ..
+        } = self;
+        let mut summary = format!("{} {settlement}", HumanCount(execution.settled as u64));
+        if *refused > 0 {
+            summary.push_str(&format!(", {refused} refused"));
+        }
+        let by_others = execution.settled_meanwhile + self.settled_before;
+        if by_others > 0 {
+            summary.push_str(&format!(
+                ", {by_others} of the preview were settled by somebody else meanwhile"
+            ));
+        }
+        Ended {
+            is_well: execution.settled > 0 && *refused <= self.refused_in_preview,
+            summary,
+            content,
+        }
     }
 }
 
@@ -327,5 +356,37 @@ mod tests {
             name.starts_with("replay 2 dead letters: reason from https://a.example/b") && !name.contains("SECRET"),
             "{name}"
         );
+    }
+
+    #[test]
+    fn an_end_is_well_if_something_was_settled_and_no_more_was_refused_than_in_the_preview() {
+        for (counts, is_well, summary) in [
+            ([2, 0, 1, 1, 0], true, "2 replayed, 1 refused"),
+            ([1, 0, 3, 1, 0], false, "1 replayed, 3 refused"),
+            (
+                [0, 0, 0, 0, 2],
+                false,
+                "0 replayed, 2 of the preview were settled by somebody else meanwhile",
+            ),
+            (
+                [1, 1, 0, 0, 1],
+                true,
+                "1 replayed, 2 of the preview were settled by somebody else meanwhile",
+            ),
+        ] {
+            let [settled, settled_meanwhile, refused, refused_in_preview, settled_before] = counts;
+            let settled = Settled {
+                settlement: Settlement::Replayed,
+                execution: Execution {
+                    settled,
+                    settled_meanwhile,
+                },
+                refused,
+                refused_in_preview,
+                settled_before,
+            };
+            let ended = settled.ended(html! {});
+            assert_eq!((ended.is_well, ended.summary.as_str()), (is_well, summary));
+        }
     }
 }

@@ -83,7 +83,7 @@ pub(crate) fn outcome_line(answer: &TableAnswer) -> Option<String> {
     Some(match &answer.outcome {
         TableOutcome::State(_) => return None,
         TableOutcome::Missing { location, variable, .. } => format!(
-            "{name}: there is no table at {location} yet. Its first row creates it; if it should exist, check {variable}"
+            "{name}: no table exists at {location} yet. Its first row creates it; if it should exist, check {variable}"
         ),
         TableOutcome::Optimized(optimized) => optimized_line(name, optimized),
         TableOutcome::Vacuumed {

@@ -74,6 +74,9 @@ pub async fn execute(
     by: &str,
     mut on_batch: impl FnMut(&[SettledEntry]),
 ) -> Result<Execution, OperationError> {
+    if plan.planned().next().is_none() {
+        return Ok(Execution::default());
+    }
     let settlement = plan.settlement;
     let marks = Tombstones::new(&settings.internal_cluster, &settings.topics.dlq)?;
     let internal = Delivery::new(&settings.internal_cluster)?;

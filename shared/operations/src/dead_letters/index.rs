@@ -15,8 +15,12 @@ use xact_config::Settings;
 use xact_contracts::category::Category;
 use xact_kafka::admin::{Span, TopicReader, TopicRecord};
 
-/// Most entries that are held, about a kilobyte each. Of more, the oldest are left out.
+/// Most entries that are held, at most some kilobytes each. Of more, the oldest are left out.
 const MAX_ENTRIES: usize = 200_000;
+/// Most characters of a text that is held.
+const MAX_TEXT_CHARS: usize = 1000;
+/// Kinds of entries that are no longer held are removed when there are so many.
+const MAX_UNUSED_KINDS: usize = 1000;
 
 /// The entries without their messages.
 #[derive(Default)]
@@ -26,7 +30,8 @@ pub struct DeadLetterIndex {
     kinds: Vec<Kind>,
     /// The position of each kind in `kinds`.
     kind_numbers: HashMap<Kind, usize>,
-    left_out: u64,
+    /// The number of entries.
+    held: usize,
 }
 
 #[derive(Default)]
@@ -35,6 +40,10 @@ struct Partition {
     next: i64,
     /// By offset.
     entries: VecDeque<Indexed>,
+    /// Entries before this offset were left out.
+    left_below: i64,
+    /// The first offset that is still available.
+    low: i64,
 }
 
 struct Indexed {
@@ -58,8 +67,8 @@ pub struct IndexPage {
     pub page: Page,
     /// All included entries by like reasons, the most frequent first.
     pub groups: Vec<ReasonGroup>,
-    /// Oldest entries that the index does not hold.
-    pub left_out: u64,
+    /// Whether the topic has older entries, which the index does not hold.
+    pub has_older: bool,
 }
 
 /// Entries of one stage and category with like reasons.
@@ -96,17 +105,18 @@ impl DeadLetterIndex {
         for (partition, span) in reader.spans() {
             self.partitions.entry(*partition).or_default().next = span.high;
         }
-        self.leave_out(MAX_ENTRIES);
         Ok(())
     }
 
     /// Removes what the topic no longer has, and returns the first offset to read.
     fn begin(&mut self, partition: i32, span: Span) -> i64 {
         let held = self.partitions.entry(partition).or_default();
+        let before = held.entries.len();
         if span.high < held.next {
             // The topic was made again.
             *held = Partition::default();
         }
+        held.low = span.low;
         while held
             .entries
             .front()
@@ -114,6 +124,7 @@ impl DeadLetterIndex {
         {
             held.entries.pop_front();
         }
+        self.held -= before - held.entries.len();
         held.next.max(span.low)
     }
 
@@ -124,10 +135,12 @@ impl DeadLetterIndex {
                 entry.settle(Some(&mark));
             }
         } else if let Some(entry) = Entry::of_record(record, None) {
-            let summary = EntrySummary::of(&entry);
+            let summary = shortened(EntrySummary::of(&entry));
             let kind = self.kind(&summary);
             let held = self.partitions.entry(id.partition).or_default();
             held.entries.push_back(Indexed { summary, kind });
+            self.held += 1;
+            self.leave_out(MAX_ENTRIES);
         }
         self.partitions.entry(id.partition).or_default().next = id.offset + 1;
     }
@@ -141,6 +154,9 @@ impl DeadLetterIndex {
     }
 
     fn kind(&mut self, summary: &EntrySummary) -> usize {
+        if self.kinds.len() > 2 * self.held + MAX_UNUSED_KINDS {
+            self.remove_unused_kinds();
+        }
         let kind = Kind {
             pattern: reason_pattern(summary.reason()),
             stage: summary.stage.clone(),
@@ -154,18 +170,34 @@ impl DeadLetterIndex {
         number
     }
 
+    fn remove_unused_kinds(&mut self) {
+        let before = std::mem::take(&mut self.kinds);
+        self.kind_numbers.clear();
+        for entry in self
+            .partitions
+            .values_mut()
+            .flat_map(|partition| &mut partition.entries)
+        {
+            let Some(kind) = before.get(entry.kind) else { continue };
+            let next = self.kinds.len();
+            entry.kind = *self.kind_numbers.entry(kind.clone()).or_insert(next);
+            if entry.kind == next {
+                self.kinds.push(kind.clone());
+            }
+        }
+    }
+
     /// Removes the oldest entries of the largest partitions until `most` are left.
     fn leave_out(&mut self, most: usize) {
-        let mut held: usize = self.partitions.values().map(|partition| partition.entries.len()).sum();
-        while held > most
+        while self.held > most
             && let Some(largest) = self
                 .partitions
                 .values_mut()
                 .max_by_key(|partition| partition.entries.len())
+            && let Some(oldest) = largest.entries.pop_front()
         {
-            largest.entries.pop_front();
-            held -= 1;
-            self.left_out += 1;
+            largest.left_below = oldest.summary.id.offset + 1;
+            self.held -= 1;
         }
     }
 
@@ -221,9 +253,25 @@ impl DeadLetterIndex {
         IndexPage {
             page,
             groups,
-            left_out: self.left_out,
+            has_older: self.partitions.values().any(|held| held.left_below > held.low),
         }
     }
+}
+
+/// Returns what a list shows of an entry: texts of messages have up to a megabyte.
+fn shortened(mut summary: EntrySummary) -> EntrySummary {
+    summary.attachment_url = None;
+    summary.key = None;
+    summary.source = None;
+    for text in [&mut summary.trace_id, &mut summary.stage, &mut summary.final_error] {
+        if let Some(text) = text
+            && let Some((end, _)) = text.char_indices().nth(MAX_TEXT_CHARS)
+        {
+            text.truncate(end);
+            text.shrink_to_fit();
+        }
+    }
+    summary
 }
 
 impl Kind {
@@ -371,8 +419,41 @@ mod tests {
     fn the_oldest_are_left_out_of_too_many() {
         let mut index = index();
         index.leave_out(2);
-        assert_eq!((index.left_out, index.entries().count()), (2, 2));
+        assert_eq!((index.held, index.entries().count()), (2, 2));
+        assert!(index.page(&query(true, 9, None)).has_older);
+        // Retention deletes what was left out.
+        for partition in [0, 1] {
+            index.begin(partition, Span { low: 8, high: 9 });
+        }
+        assert!(!index.page(&query(true, 9, None)).has_older);
         // The mark of an entry that is left out.
         index.add(mark(0, 6, 3));
+    }
+
+    #[test]
+    fn memory_has_a_limit_whatever_messages_hold() {
+        let mut index = DeadLetterIndex::default();
+        index.add(letter(0, 0, 10, &"long ".repeat(100_000)));
+        let held = index.entries().next().unwrap();
+        assert_eq!(held.summary.final_error.as_ref().map(String::len), Some(MAX_TEXT_CHARS));
+        // Each has a reason of its own, and retention deletes each before the next.
+        for offset in 1..5000 {
+            index.add(letter(
+                0,
+                offset,
+                10,
+                &"x".repeat(usize::try_from(offset).unwrap() % 900 + 1),
+            ));
+            index.begin(
+                0,
+                Span {
+                    low: offset,
+                    high: offset + 1,
+                },
+            );
+        }
+        assert_eq!(index.held, 1);
+        assert!(index.kinds.len() <= MAX_UNUSED_KINDS + 3, "{}", index.kinds.len());
+        assert_eq!(index.page(&query(false, 9, None)).groups.len(), 1);
     }
 }

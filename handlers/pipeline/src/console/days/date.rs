@@ -149,9 +149,11 @@ async fn run(context: Context, date: Date, is_recorded: bool) -> Result<Ended, O
     let place = reconciliation.recorded.as_ref().map(|recorded| text(&recorded.table));
     Ok(Ended {
         is_well: reconciliation.well && recorded.is_ok(),
-        summary: summary(&reconciliation),
+        summary: match &recorded {
+            Ok(()) => summary(&reconciliation),
+            Err(error) => format!("{} It could not be recorded: {error}", summary(&reconciliation)),
+        },
         content: html! {
-            @if let Err(error) = &recorded { (problem(&format!("it could not be recorded: {error}"))) }
             @if let Some(place) = place { p { "Recorded in " (place) "." } }
             (findings(&reconciliation, date))
             @if let Some(sum) = reconciliation.cu_seconds { p.cost { (format!("{sum:.4} CU seconds of OneLake")) } }

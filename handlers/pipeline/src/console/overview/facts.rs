@@ -70,7 +70,7 @@ fn of_tables(today: &TodayAnswer) -> Markup {
         dt { "1,000 attachments" }
         dd { @match today.cu_seconds_of_thousand {
             Some(cost) => { (format!("{cost:.0}")) " CU seconds, estimated by the published prices from " (count(attachments.rows)) " files and "
-                (count(today.commits)) " commits of today: those of the events with their date" },
+                (count(today.commits)) " commits of today: those of the events with their date. After small files of today were rewritten, it is too low" },
             None => "no attachments of today yet"
         } }
     }

@@ -30,10 +30,14 @@ pub(super) fn rates(series: &[Point]) -> (Option<f64>, Option<f64>) {
     let Some((newest, before)) = series.split_last() else {
         return (None, None);
     };
+    let age = |point: &Point| newest.at.duration_since(point.at);
+    // Nothing is known of the time when nobody looked.
+    let is_near = |point: &&Point| age(point) <= RATE_INTERVAL * 2;
     let earlier = before
         .iter()
-        .rfind(|point| newest.at.duration_since(point.at) >= RATE_INTERVAL)
-        .or(before.first());
+        .rfind(|point| age(point) >= RATE_INTERVAL)
+        .filter(is_near)
+        .or_else(|| before.iter().find(is_near));
     let Some(earlier) = earlier else {
         return (None, None);
     };

@@ -107,10 +107,13 @@ async fn run(context: Context, limits: UpkeepLimits) -> Result<Ended, OperationE
     let summary = match (done.failures.len(), done.stopped_by) {
         (0, None) => "Everything is maintained.".to_owned(),
         (0, Some(option)) => format!("{option} is reached; another run continues."),
-        (failures, _) => format!("{failures} of the tables and files could not be maintained; the others were."),
+        (failures, None) => format!("{failures} of the tables and files could not be maintained; the others were."),
+        (failures, Some(option)) => format!(
+            "{failures} of the tables and files could not be maintained, and {option} is reached; another run continues."
+        ),
     };
     Ok(Ended {
-        is_well: done.failures.is_empty(),
+        is_well: done.failures.is_empty() && done.stopped_by.is_none(),
         summary,
         content: outcome(&done_lines(&done), &done.failures),
     })

@@ -40,7 +40,7 @@ impl DateFile {
 
 impl<R: TableRow> Table<R> {
     /// Returns the data files of a date, the newest first, and calls `visit` with some columns of the rows of those that are
-    /// wanted, batch by batch. The log alone tells the files; one that is read takes a request, or two if it is larger than 64 KB.
+    /// wanted, batch by batch. Only the log is read to list the files; one that is read takes a request, or two if it is larger than 64 KB.
     /// A table that does not exist has none. Files with rows that another program marked as deleted are not read.
     ///
     /// # Errors
