@@ -275,6 +275,13 @@ mod tests {
         })
     }
 
+    /// Returns the id of the action that a response leads to.
+    fn id(started: Result<Response, PageError>) -> String {
+        let response = started.ok().unwrap();
+        let location = response.headers()[header::LOCATION].to_str().unwrap();
+        location.strip_prefix("/actions/").unwrap().to_owned()
+    }
+
     async fn shown(actions: &Actions, id: &str, wanted: &str) -> String {
         loop {
             let shown = actions.find(id).ok().unwrap().part().into_string();
@@ -294,21 +301,17 @@ mod tests {
             let _ = gone.await;
             well("3 replayed")
         };
-        let response = actions.start(&user(), start(), first).ok().unwrap();
-        assert_eq!(response.headers()["location"], "/actions/1");
-        let running = shown(&actions, "1", "1 of 3").await;
+        let first = id(actions.start(&user(), start(), first));
+        let running = shown(&actions, &first, "1 of 3").await;
         assert!(
             running.contains("every 1s") && running.contains("&lt;anna&gt;"),
             "{running}"
         );
-        actions
-            .start(&user(), start(), |_| async { Err::<Ended, _>("<no broker>") })
-            .ok()
-            .unwrap();
-        assert!(shown(&actions, "2", "Waits").await.contains("every 1s"));
+        let second = id(actions.start(&user(), start(), |_| async { Err::<Ended, _>("<no broker>") }));
+        assert!(shown(&actions, &second, "Waits").await.contains("every 1s"));
         go.send(()).unwrap();
-        assert!(!shown(&actions, "1", "3 replayed").await.contains("hx-get"));
-        let failed = shown(&actions, "2", "role=\"alert\"").await;
+        assert!(!shown(&actions, &first, "3 replayed").await.contains("hx-get"));
+        let failed = shown(&actions, &second, "role=\"alert\"").await;
         assert!(
             failed.contains("&lt;no broker&gt;") && !failed.contains("hx-get"),
             "{failed}"
@@ -319,8 +322,8 @@ mod tests {
     async fn a_panic_is_an_end_and_few_run_at_once() {
         let actions = Arc::new(Actions::default());
         let panics = |_: Reporter| async { if true { panic!("planted") } else { well("") } };
-        actions.start(&user(), start(), panics).ok().unwrap();
-        shown(&actions, "1", "panicked").await;
+        let panicked = id(actions.start(&user(), start(), panics));
+        shown(&actions, &panicked, "panicked").await;
         for _ in 0..MAX_RUNNING {
             actions
                 .start(&user(), start(), |_| std::future::pending::<Result<Ended, String>>())

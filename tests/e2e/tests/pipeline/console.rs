@@ -67,5 +67,9 @@ fn what_cannot_be_shown_is_a_page_that_says_what_to_do() -> Result<()> {
     // Addresses that other machines reach are refused.
     let open = fleet.run(&["console", "--listen", "0.0.0.0:0"])?;
     open.ended_with(2, &["set CONSOLE_SIGN_IN", "ssh -L"])?;
+    // A proxy on this machine lets others in.
+    let public = [("CONSOLE_URL", "https://console.example")];
+    let behind_proxy = fleet.run_with(&["console", "--listen", "127.0.0.1:0"], &public)?;
+    behind_proxy.ended_with(2, &["set CONSOLE_SIGN_IN"])?;
     Ok(())
 }

@@ -193,6 +193,10 @@ fn only_people_with_the_role_change_something_and_only_from_the_console() -> Res
         assert_contains(&response.body, &[reason]);
     }
     assert_eq!(nobody.post("/dead-letters/replay", &form, &[])?.status, 401);
+    // A session that has ended: the page after the sign-in is none that a form without its fields would open.
+    let ended = nobody.post("/dead-letters/replay", &form, &[])?;
+    assert_contains(&ended.body, &["Sign in", "name=\"target\" value=\"/\""]);
+    assert_contains(&anna.page("/tables/maintain", 405)?, &["that of a form"]);
     let large = "x".repeat(100_000);
     assert_eq!(
         anna.post("/dead-letters/replay", &[("reason", &large)], &[])?.status,
