@@ -171,7 +171,7 @@ fn a_rule_of_several_points_without_a_time_is_rejected() {
 #[test]
 fn the_watchdog_prints_the_fields_that_its_alert_reads() {
     let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
-    let lag = read("shared/operations/src/topics.rs");
+    let lag = read("shared/operations/src/topics/lag.rs");
     let rules = rules();
     let query = &rules["retry-overdue"].query;
     for field in ["groups", "stage", "topic", "lag", "oldest_unfinished"] {

@@ -63,7 +63,15 @@ fn it_has_what_the_operators_commands_have_and_its_own_sign_in() {
         .into_iter()
         .filter(|name| !of_pipeline.contains(name))
         .collect();
-    assert_eq!(added, ["CONSOLE_SIGN_IN", "CONSOLE_TOKENS", "CONSOLE_URL"]);
+    let expected = ["CONSOLE_HANDLERS", "CONSOLE_SIGN_IN", "CONSOLE_TOKENS", "CONSOLE_URL"];
+    assert_eq!(added, expected);
+    let handlers = variable(service("console"), "CONSOLE_HANDLERS").unwrap();
+    let stages = xact_contracts::topology::STAGES.map(|row| format!("{}:8000", row.name));
+    let mut asked: Vec<&str> = handlers.split(',').collect();
+    asked.sort_unstable();
+    let mut all: Vec<&str> = stages.iter().map(String::as_str).collect();
+    all.sort_unstable();
+    assert_eq!(asked, all);
     let missing: Vec<&&String> = of_pipeline
         .iter()
         .filter(|name| !names("console").contains(name))
