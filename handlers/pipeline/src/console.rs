@@ -136,11 +136,13 @@ impl Console {
     /// Serves until `stop`. Streams of events end with it; clients that do not read theirs are not waited for.
     pub(crate) async fn serve(mut self, stop: CancellationToken) {
         self.context.stop = stop.clone();
+        let actions = self.context.actions.clone();
         let serve = xact_runtime::serve(self.listener, router(self.context, self.origins), stop.clone());
         tokio::select! {
             () = serve => {}
             () = async { stop.cancelled().await; tokio::time::sleep(STOP_TIMEOUT).await } => {}
         }
+        actions.interrupt();
     }
 }
 
