@@ -434,8 +434,10 @@ mod tests {
     fn memory_has_a_limit_whatever_messages_hold() {
         let mut index = DeadLetterIndex::default();
         index.add(letter(0, 0, 10, &"long ".repeat(100_000)));
-        let held = index.entries().next().unwrap();
-        assert_eq!(held.summary.final_error.as_ref().map(String::len), Some(MAX_TEXT_CHARS));
+        let mut summary = index.entries().next().unwrap().summary.clone();
+        summary.trace_id = Some("ü".repeat(MAX_TEXT_CHARS + 1));
+        let held = shortened(summary).trace_id.unwrap();
+        assert_eq!(held.chars().count(), MAX_TEXT_CHARS);
         // Each has a reason of its own, and retention deletes each before the next.
         for offset in 1..5000 {
             index.add(letter(
