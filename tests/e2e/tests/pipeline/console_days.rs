@@ -115,7 +115,7 @@ fn operators_reconcile_maintain_and_check_and_viewers_only_see_it() -> Result<()
             assert_contains(&response.body, &[part]);
         }
     }
-    assert_contains(&anna.page("/actions", 200)?, &["Nothing was started"]);
+    assert_contains(&anna.page("/actions", 200)?, &["No action has been started"]);
 
     // What was lost is found, leads to its event, and is recorded.
     let found = run(&anna, DAY, "/days/2024-12-31/reconcile", &[("record", "yes")])?;
