@@ -104,7 +104,7 @@ resource app 'Microsoft.App/containerApps@2025-07-01' = {
               value: variable == 'AZURE_CLIENT_ID' ? identityClientId : program[variable]
             }
           ]
-          // A broker that does not answer is shown on the pages: it is no reason to restart, or to keep people out.
+          // A broker that does not answer is shown on the pages: restarting the console, or sending no requests to it, would not help.
           probes: [
             {
               type: 'Startup'

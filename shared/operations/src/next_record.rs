@@ -16,6 +16,16 @@ pub(crate) fn is_of_events(stage: Stage) -> bool {
     stage.row().consumes == TopicRole::Raw
 }
 
+/// The place of a record that a group reads next. Groups at the same place share a read.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    /// Whether it is on the cluster of the events.
+    pub(crate) is_of_events: bool,
+    pub(crate) topic: String,
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+}
+
 /// Reads single records, over one connection to each cluster.
 pub(crate) struct NextRecords {
     events: ClusterSettings,

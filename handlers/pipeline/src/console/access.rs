@@ -12,7 +12,7 @@ use xact_config::{ConsoleSettings, Role, SignIn};
 /// Decides who makes a request.
 pub(super) struct Access {
     pub(super) settings: ConsoleSettings,
-    /// The name of everybody where there is no sign-in.
+    /// The name of every user without a sign-in.
     local_user: String,
     /// The key of form tokens, which are those of this process.
     key: [u8; 32],

@@ -25,7 +25,7 @@ const RETRY_DELAY: Duration = Duration::from_millis(200);
 
 /// Longest wait for the next event. Those that explain a failed request arrive before its result.
 const EVENT_TIMEOUT: Duration = Duration::from_millis(50);
-/// Longest wait for the reason why there is no token, after a request has failed.
+/// Longest wait for the reason for a missing token, after a request has failed.
 const TOKEN_ERROR_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Most events to serve at once.
@@ -178,7 +178,7 @@ impl MetadataClient {
         }
     }
 
-    /// Serves events until the connection knows why there is no token: on a busy machine the request may have failed before.
+    /// Serves events until the connection knows why the token is missing: on a busy machine the request may have failed before.
     fn await_token_error(&self) {
         let deadline = Instant::now() + TOKEN_ERROR_TIMEOUT;
         while matches!(self.cluster.security, Security::Identity(_))

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::finding::{Finding, Found};
-use crate::next_record::{NextRecords, is_of_events, next_offset};
+use crate::next_record::{NextRecords, Place, is_of_events, next_offset};
 use xact_config::Settings;
 use xact_contracts::topology::Stage;
 use xact_kafka::admin::{LagReader, PartitionLag, Probed};
@@ -16,16 +16,6 @@ const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Maximum number of unreadable records that the text names.
 const MAX_NAMED: usize = 10;
-
-/// The place of a record that a group reads next.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
-    /// Whether it is on the cluster of the events.
-    is_of_events: bool,
-    topic: String,
-    partition: i32,
-    offset: i64,
-}
 
 /// A stage and its group.
 type Reader = (Stage, String);

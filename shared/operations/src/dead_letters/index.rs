@@ -19,7 +19,7 @@ use xact_kafka::admin::{Span, TopicReader, TopicRecord};
 const MAX_ENTRIES: usize = 200_000;
 /// Most characters of a text that is held.
 const MAX_TEXT_CHARS: usize = 1000;
-/// Kinds of entries that are no longer held are removed when there are so many.
+/// Number of unused kinds above which they are removed.
 const MAX_UNUSED_KINDS: usize = 1000;
 
 /// The entries without their messages.

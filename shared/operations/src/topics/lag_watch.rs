@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::lag::{GroupAndTopic, Head, LagAnswer, OldestRecord, by_group};
 use crate::blocking::blocking;
-use crate::next_record::{NextRecords, is_of_events, next_offset};
+use crate::next_record::{NextRecords, Place, is_of_events, next_offset};
 use xact_config::Settings;
 use xact_contracts::messages::{DownloadTask, Message};
 use xact_contracts::topology::Stage;
@@ -31,15 +31,6 @@ struct Connected {
     reader: LagReader,
     records: NextRecords,
     missing_topics: Vec<String>,
-}
-
-/// The place of a record that a group reads next. Groups at the same place share a read.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
-    is_of_events: bool,
-    topic: String,
-    partition: i32,
-    offset: i64,
 }
 
 impl Place {

@@ -193,7 +193,7 @@ fn it_runs_the_operators_image_as_its_own_identity() {
         lifecycles,
         [("id-xact-prod-console", "Main"), ("id-xact-prod-platform", "None")]
     );
-    assert!(app["tags"].get("stage").is_none(), "it is no stage");
+    assert!(app["tags"].get("stage").is_none(), "the console is not a stage");
     // The work of the job can be started in it.
     assert_eq!(
         container(app)["resources"],
