@@ -93,7 +93,9 @@ impl Handler for Download {
         }
         match self.download(task, url, named, &slot, context).await {
             Ok(cached) => {
-                fail_point!("renamed", |_| std::process::abort());
+                if cfg!(debug_assertions) {
+                    fail_point!("renamed", |_| std::process::abort());
+                }
                 Ok(emit(task.clone(), path, cached))
             }
             // A process of the previous version may have completed the file and stopped before it wrote the message, and the URL

@@ -1,8 +1,8 @@
 //! Fail points: places between two steps where a test aborts or breaks a process.
 //!
-//! They are compiled in only with the feature `failpoints` of the `fail` crate, which the tests of this crate enable: a
-//! workspace build of tests has them, the build of a binary for an image does not. The variable `FAILPOINTS` configures
-//! them: `delivered::download=2*off->1*return` lets two messages pass and aborts the process at the third.
+//! They stand behind `if cfg!(debug_assertions)`: the dev profile, which the tests use, has them; the release profile and
+//! the images do not. The variable `FAILPOINTS` configures them: `delivered::download=2*off->1*return` lets two messages
+//! pass and aborts the process at the third.
 //!
 //! | fail point | between | actions |
 //! |---|---|---|
@@ -15,12 +15,12 @@
 //!
 //! An abort is equivalent to SIGKILL: no destructors, no flush, no LeaveGroup request.
 
-/// Activates the fail points that `FAILPOINTS` configures. Does nothing if none are compiled in.
+/// Activates the fail points that `FAILPOINTS` configures. Does nothing in a build without debug assertions.
 ///
 /// # Panics
 /// When `FAILPOINTS` cannot be read, which only tests set.
 pub fn arm() {
-    if fail::has_failpoints() {
+    if cfg!(debug_assertions) {
         // Dropping the scenario would deactivate them.
         std::mem::forget(fail::FailScenario::setup());
     }

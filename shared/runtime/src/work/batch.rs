@@ -118,7 +118,9 @@ impl<H: BatchHandler> BatchService<H> {
         };
         let started = Instant::now();
         let handle = async {
-            fail_point!(&format!("handle::{}", H::STAGE));
+            if cfg!(debug_assertions) {
+                fail_point!(&format!("handle::{}", H::STAGE));
+            }
             self.handler.handle(&batch, &handler_context).await
         };
         let handled = AssertUnwindSafe(handle).catch_unwind().await;
@@ -201,7 +203,9 @@ impl<H: BatchHandler> BatchService<H> {
                         }
                     }
                     drop(waiting);
-                    fail_point!(&format!("delivered::{}", H::STAGE), |_| std::process::abort());
+                    if cfg!(debug_assertions) {
+                        fail_point!(&format!("delivered::{}", H::STAGE), |_| std::process::abort());
+                    }
                     Self::trace(&items);
                     self.complete(context, &pending, &routed);
                     return;

@@ -86,7 +86,9 @@ impl<H: Handler> EachService<H> {
         };
         let started = Instant::now();
         let handle = async {
-            fail_point!(&format!("handle::{}", H::STAGE));
+            if cfg!(debug_assertions) {
+                fail_point!(&format!("handle::{}", H::STAGE));
+            }
             self.handler.handle(&input, &handler_context).await
         };
         let handled = AssertUnwindSafe(handle.instrument(span.clone())).catch_unwind().await;
@@ -145,7 +147,9 @@ impl<H: Handler> EachService<H> {
                     drop(permit);
                     drop(waiting);
                     if context.deliver(&finished.routed, revoked).await.is_ok() {
-                        fail_point!(&format!("delivered::{}", H::STAGE), |_| std::process::abort());
+                        if cfg!(debug_assertions) {
+                            fail_point!(&format!("delivered::{}", H::STAGE), |_| std::process::abort());
+                        }
                         context.count(record, &finished.routed, finished.is_readable);
                         if let Some(then) = finished.then {
                             then.await;

@@ -1,8 +1,7 @@
 //! Processes that end exactly between two steps which no transaction joins. After a restart, finished steps are recognized,
 //! unfinished ones are done, and nothing is duplicated.
 //!
-//! The handlers' fail points (`xact_runtime::fail_points`) end them. They are compiled in wherever the runtime's tests
-//! are built: `cargo build --workspace --all-targets`, or `tests/run`.
+//! The handlers' fail points (`xact_runtime::fail_points`) end them. Builds with debug assertions have them.
 
 use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;

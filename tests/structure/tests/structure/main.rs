@@ -6,6 +6,7 @@
 mod crates;
 mod imports;
 mod modules;
+mod one_build;
 
 use std::path::{Path, PathBuf};
 
