@@ -3,19 +3,20 @@
 //!
 //! - [`ingest`]: events to tasks, next to a bare consume-and-produce loop of the same bytes
 //! - [`download`]: tasks to cached files, next to a bare loop of requests for the same files
-//! - [`results`]: results to rows, next to writing the same rows as parquet files
+//! - [`results`]: results to rows, next to appending the same rows to a Delta table without keys and positions
 //! - [`whole`]: events to rows through all stages; latency at half of that load; memory and start time of each handler
 //! - [`idle`]: what each handler costs while it is idle
 //! - [`onelake`]: files and commits at the latency of OneLake, next to a bare loop of the same requests
 //! - [`cost`]: what Azure would bill for 1,000 attachments
 //! - [`console`]: its pages, with many dead letters and a year of dates
-//! - [`kafka`], [`bench`], [`report`]: Kafka clients, the test environment, and the output
+//! - [`kafka`], [`bench`], [`cpu`], [`report`]: Kafka clients, the test environment, CPU time, and the output
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod bench;
 mod console;
 mod cost;
+mod cpu;
 mod download;
 mod idle;
 mod ingest;
