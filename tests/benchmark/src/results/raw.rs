@@ -1,5 +1,8 @@
-//! The bare loop: the same rows in batches of the same size, each as a data file and a log entry of a Delta table, without
-//! keys, filters and positions. It is the least that a writer of a Delta table can do: deltalake's own commit does more.
+//! The bare loops: rows in batches of the same size, each as a data file and a log entry of a Delta table, without keys,
+//! filters and positions. It is the least that a writer of a Delta table can do: deltalake's own commit does more.
+//!
+//! - [`append`]: of rows that are in memory
+//! - [`consume_and_append`]: of the records that the product reads too, by a plain consumer and serde
 
 use std::path::Path;
 use std::time::Instant;
@@ -10,29 +13,89 @@ use deltalake::logstore::object_store::{ObjectStore, PutMode, path::Path as Stor
 use deltalake::operations::create::CreateBuilder;
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::writer::{DeltaWriter, RecordBatchWriter};
+use tokio::runtime::Runtime;
 
 use crate::cpu;
-use crate::results::{BATCH, Measured, row, trace_id};
+use crate::kafka::each_record;
+use crate::results::{BATCH, Measured, PARTITIONS, RESULTS, row, row_of, trace_id};
+use xact_contracts::messages::DownloadResult;
 use xact_lake::{AttachmentRow, TableRow, writer_properties};
 use xact_testkit::{Result, context, failed};
 
 pub(crate) fn append(folder: &Path, results: u64) -> Result<Measured> {
     let rows: Vec<AttachmentRow> = (0..results).map(|number| row(&trace_id(number))).collect();
-    let runtime = tokio::runtime::Runtime::new().map_err(context("a runtime"))?;
-    runtime.block_on(async {
-        let table = create(folder).await?;
-        let (begun, from) = (Instant::now(), cpu::seconds(std::process::id())?);
-        let batch = usize::try_from(BATCH).unwrap_or(usize::MAX);
-        for (version, rows) in (1..).zip(rows.chunks(batch)) {
-            let rows: Vec<&AttachmentRow> = rows.iter().collect();
-            let files = data_files(&table, &rows).await?;
-            commit(&table, version, files).await?;
+    let mut table = Table::create(folder)?;
+    let (begun, from) = (Instant::now(), cpu::seconds(std::process::id())?);
+    for rows in rows.chunks(BATCH) {
+        table.append(rows)?;
+    }
+    let used = cpu::seconds(std::process::id())? - from;
+    let measured = Measured::of(results, begun.elapsed().as_secs_f64(), used);
+    table.check(results)?;
+    Ok(measured)
+}
+
+pub(crate) fn consume_and_append(broker: &str, folder: &Path, results: u64) -> Result<Measured> {
+    let mut table = Table::create(folder)?;
+    let mut begun = None;
+    let mut rows = Vec::with_capacity(BATCH);
+    let from = cpu::seconds(std::process::id())?;
+    each_record(broker, RESULTS, PARTITIONS, results, |payload| {
+        let _ = begun.get_or_insert_with(Instant::now);
+        let result: DownloadResult = serde_json::from_slice(payload).map_err(context("a result"))?;
+        rows.push(row_of(result));
+        if rows.len() == BATCH {
+            table.append(&rows)?;
+            rows.clear();
         }
-        let used = cpu::seconds(std::process::id())? - from;
-        let measured = Measured::of(results, begun.elapsed().as_secs_f64(), used);
-        check(table, results, BATCH).await?;
-        Ok(measured)
-    })
+        Ok(())
+    })?;
+    if !rows.is_empty() {
+        table.append(&rows)?;
+    }
+    let used = cpu::seconds(std::process::id())? - from;
+    let elapsed = begun.map_or(f64::NAN, |begun| begun.elapsed().as_secs_f64());
+    table.check(results)?;
+    Ok(Measured::of(results, elapsed, used))
+}
+
+/// A Delta table, and the version of its last commit.
+struct Table {
+    runtime: Runtime,
+    table: DeltaTable,
+    version: u64,
+}
+
+impl Table {
+    fn create(folder: &Path) -> Result<Self> {
+        let runtime = Runtime::new().map_err(context("a runtime"))?;
+        let table = runtime.block_on(create(folder))?;
+        Ok(Self {
+            runtime,
+            table,
+            version: 0,
+        })
+    }
+
+    fn append(&mut self, rows: &[AttachmentRow]) -> Result<()> {
+        self.version += 1;
+        self.runtime.block_on(async {
+            let rows: Vec<&AttachmentRow> = rows.iter().collect();
+            let files = data_files(&self.table, &rows).await?;
+            commit(&self.table, self.version, files).await
+        })
+    }
+
+    /// Checks that other readers see a table with a file for each batch.
+    fn check(mut self, results: u64) -> Result<()> {
+        let what = "reading the raw table";
+        self.runtime.block_on(self.table.load()).map_err(context(what))?;
+        let files = self.table.get_file_uris().map_err(context(what))?.count();
+        if files as u64 == results.div_ceil(BATCH as u64) {
+            return Ok(());
+        }
+        Err(failed("the raw table", format!("it has {files} files")))
+    }
 }
 
 /// Creates a table as the product does: the same columns, partitions and statistics.
@@ -80,15 +143,4 @@ async fn commit(table: &DeltaTable, version: u64, files: Vec<Add>) -> Result<()>
     let store = table.object_store();
     let created = store.put_opts(&name, entry.into(), PutMode::Create.into()).await;
     created.map(drop).map_err(context(what))
-}
-
-/// Checks that the table is a valid one that has all rows.
-async fn check(mut table: DeltaTable, results: u64, batch: u64) -> Result<()> {
-    let what = "reading the raw table";
-    table.load().await.map_err(context(what))?;
-    let files = table.get_file_uris().map_err(context(what))?.count();
-    if files as u64 == results.div_ceil(batch) {
-        return Ok(());
-    }
-    Err(failed("the raw table", format!("it has {files} files")))
 }
