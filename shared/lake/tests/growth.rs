@@ -35,7 +35,11 @@ async fn create(location: &Location, size: &Size) {
     let date = |number: usize| -> Date { DAY.checked_sub((number as i64 + 1).days()).unwrap() };
     add(&table, [attachment_of(date(5000), "first")]).await;
     if size.other_dates > 0 {
-        add(&table, (0..size.other_dates).map(|number| attachment_of(date(number), "old"))).await;
+        add(
+            &table,
+            (0..size.other_dates).map(|number| attachment_of(date(number), "old")),
+        )
+        .await;
     }
     for file in 0..size.files_of_the_date {
         add(&table, [attachment(&format!("file-{file}"))]).await;
@@ -48,7 +52,10 @@ async fn create(location: &Location, size: &Size) {
 
 /// Returns the requests of the first append of a process, and of the next one.
 async fn requests(emulator: &Emulator, size: &Size) -> (Requests, Requests) {
-    let name = format!("Tables/of-{}-{}-{}-{}", size.commits_since_checkpoint, size.other_dates, size.files_of_the_date, size.app_ids);
+    let name = format!(
+        "Tables/of-{}-{}-{}-{}",
+        size.commits_since_checkpoint, size.other_dates, size.files_of_the_date, size.app_ids
+    );
     let location = emulator.location(&name);
     create(&local_location(&emulator.data(WORKSPACE).join(ITEM).join(&name)), size).await;
     let options = TableOptions {
@@ -62,12 +69,23 @@ async fn requests(emulator: &Emulator, size: &Size) -> (Requests, Requests) {
         let app_id = |number: usize| AppId::new("xact-result-processor", "xact.downloads.results", number as i32);
         let sourced = |number: usize| Sourced {
             row: attachment(&format!("new-{batch}-{number}")),
-            source: Some(Source { app_id: app_id(number), offset: batch }),
+            source: Some(Source {
+                app_id: app_id(number),
+                offset: batch,
+            }),
         };
         let positions = (0..size.app_ids).map(|number| (app_id(number), batch + 1)).collect();
-        table.append((0..size.app_ids).map(sourced).collect(), positions).await.unwrap();
+        table
+            .append((0..size.app_ids).map(sourced).collect(), positions)
+            .await
+            .unwrap();
         let bill = emulator.server.bill();
-        counts.push(BillingClass::ALL[..5].iter().map(|class| bill.of(*class).requests).collect::<Vec<_>>());
+        counts.push(
+            BillingClass::ALL[..5]
+                .iter()
+                .map(|class| bill.of(*class).requests)
+                .collect::<Vec<_>>(),
+        );
     }
     let [first, second] = counts.try_into().unwrap();
     (first.try_into().unwrap(), second.try_into().unwrap())

@@ -36,7 +36,7 @@ impl FileFilters {
     /// Returns where any of the ids may be. `hashes` are those of the ids.
     pub(crate) fn candidates<'a>(
         &self,
-        ids: impl Iterator<Item = &'a str> + Clone,
+        ids: &(impl Iterator<Item = &'a str> + Clone),
         hashes: &[KeyHash],
     ) -> Candidates {
         match self {
@@ -85,7 +85,7 @@ mod tests {
 
     fn candidates(filters: &FileFilters, ids: &[&str]) -> Candidates {
         let hashes: Vec<KeyHash> = ids.iter().map(|id| KeyHash::of(id)).collect();
-        filters.candidates(ids.iter().copied(), &hashes)
+        filters.candidates(&ids.iter().copied(), &hashes)
     }
 
     #[test]

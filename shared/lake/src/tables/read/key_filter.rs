@@ -93,7 +93,11 @@ mod tests {
             let others = ids("other", 200_000);
             let positives = others.iter().filter(|id| filter.may_have(KeyHash::of(id))).count();
             assert!(positives <= 5, "{count} keys: {positives} false positives");
-            assert!(filter.bytes() <= count * 6 + 64, "{count} keys: {} bytes", filter.bytes());
+            assert!(
+                filter.bytes() <= count * 6 + 64,
+                "{count} keys: {} bytes",
+                filter.bytes()
+            );
         }
     }
 }

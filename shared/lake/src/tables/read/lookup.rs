@@ -173,7 +173,7 @@ impl<'a, R: TableRow> Lookup<'a, R> {
                 filters
             }
         };
-        Ok(filters.candidates(wanted.by_id.keys().copied(), &wanted.hashes))
+        Ok(filters.candidates(&wanted.by_id.keys().copied(), &wanted.hashes))
     }
 
     async fn load_filters(&self, file: &DataFile) -> Result<FileFilters, TableErrorKind> {
