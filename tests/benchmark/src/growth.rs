@@ -79,7 +79,7 @@ fn text(size: Size) -> String {
 /// Creates a table of this size: a checkpoint of its files, and then commits that each add a file of another date.
 async fn create(folder: &Path, size: Size) -> Result<()> {
     let table = open(Location::Local(folder.to_owned()), TableOptions::default());
-    append(&table, "first", ROWS_OF_FILE).await?;
+    append(&table, "original", ROWS_OF_FILE).await?;
     let mut log = Log::after_first_append(folder)?;
     let of_date = std::iter::repeat_n(DAY, size.files_of_the_date - 1);
     let other = |number: usize| DAY.saturating_sub(i64::try_from(number).unwrap_or(0).days());
