@@ -30,14 +30,13 @@ impl Dates {
     }
 
     pub(crate) fn of(&self, result: &DownloadResult) -> Date {
-        self.identity(result).0
+        let own = time::utc_date(result.original_timestamp);
+        let undated = || self.0.date_of(&result.media_id.to_string());
+        result.timestamp_from_record.then(undated).flatten().unwrap_or(own)
     }
 
     /// Returns what identifies the row of a result in either table.
     pub(crate) fn identity(&self, result: &DownloadResult) -> (Date, Arc<str>) {
-        let id: Arc<str> = result.media_id.to_string().into();
-        let own = time::utc_date(result.original_timestamp);
-        let undated = result.timestamp_from_record.then(|| self.0.date_of(&id)).flatten();
-        (undated.unwrap_or(own), id)
+        (self.of(result), result.media_id.to_string().into())
     }
 }

@@ -151,10 +151,10 @@ impl<R: TableRow> TableSink<R> {
                 *position = (*position).max(Some(*next));
             }
         }
-        let now = Timestamp::now();
+        let (now, end_to_end) = (Timestamp::now(), metrics().end_to_end(R::NAME));
         for event_time in event_times {
             let latency = now.duration_since(*event_time).as_secs_f64();
-            metrics().end_to_end(R::NAME).observe(latency.max(0.0));
+            end_to_end.observe(latency.max(0.0));
         }
         Ok(())
     }

@@ -106,6 +106,30 @@ pub(crate) fn consume_and_produce(broker: &str, from: &str, partitions: i32, to:
     Ok(count as f64 / elapsed)
 }
 
+/// Reads the first `count` records of a topic with a plain consumer.
+pub(crate) fn each_record(
+    broker: &str,
+    topic: &str,
+    partitions: i32,
+    count: u64,
+    mut visit: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let consumer: BaseConsumer = config(broker).create().map_err(context("Kafka"))?;
+    let mut all = TopicPartitionList::new();
+    for partition in 0..partitions {
+        all.add_partition_offset(topic, partition, Offset::Beginning)
+            .map_err(context("Kafka"))?;
+    }
+    consumer.assign(&all).map_err(context("Kafka"))?;
+    for _ in 0..count {
+        let Some(message) = consumer.poll(TIMEOUT) else {
+            return Err(failed("the raw loop", "the broker returned no more records"));
+        };
+        visit(message.map_err(context("Kafka"))?.payload().unwrap_or_default())?;
+    }
+    Ok(())
+}
+
 fn config(broker: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
     config

@@ -3,20 +3,23 @@
 //!
 //! - [`ingest`]: events to tasks, next to a bare consume-and-produce loop of the same bytes
 //! - [`download`]: tasks to cached files, next to a bare loop of requests for the same files
-//! - [`results`]: results to rows, next to writing the same rows as parquet files
+//! - [`results`]: results to rows, next to appending the same rows to a Delta table without keys and positions
 //! - [`whole`]: events to rows through all stages; latency at half of that load; memory and start time of each handler
 //! - [`idle`]: what each handler costs while it is idle
 //! - [`onelake`]: files and commits at the latency of OneLake, next to a bare loop of the same requests
+//! - [`growth`]: an append as its table grows: seconds, requests, memory
 //! - [`cost`]: what Azure would bill for 1,000 attachments
 //! - [`console`]: its pages, with many dead letters and a year of dates
-//! - [`kafka`], [`bench`], [`report`]: Kafka clients, the test environment, and the output
+//! - [`kafka`], [`bench`], [`cpu`], [`report`]: Kafka clients, the test environment, CPU time, and the output
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod bench;
 mod console;
 mod cost;
+mod cpu;
 mod download;
+mod growth;
 mod idle;
 mod ingest;
 mod kafka;
@@ -25,6 +28,7 @@ mod report;
 mod results;
 mod whole;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -53,6 +57,9 @@ struct Cli {
     /// Prints one JSON object instead of a table.
     #[arg(long)]
     json: bool,
+    /// Only appends to the table in this folder: a process of `growth`.
+    #[arg(long, hide = true)]
+    append_to: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -64,12 +71,22 @@ enum Part {
     Idle,
     Console,
     Onelake,
+    Growth,
     Cost,
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut report = Report::default();
+    if let Some(folder) = &cli.append_to {
+        return match growth::append_to(folder) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                println!("{error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     match run(&cli, &mut report) {
         Ok(()) => {
             println!("{}", if cli.json { report.json() } else { report.table() });
@@ -110,6 +127,10 @@ fn run(cli: &Cli, report: &mut Report) -> Result<()> {
     measured(Part::Console, "console", &|bench, report| {
         console::measure(bench, events, report)
     })?;
+    if wanted(Part::Growth) {
+        eprintln!("measuring growth …");
+        growth::measure(report)?;
+    }
     if wanted(Part::Onelake) {
         eprintln!("measuring onelake …");
         onelake::measure(Duration::from_millis(cli.latency_ms), report)?;

@@ -9,7 +9,7 @@
 //! - [`commits`], by `Table::append`, with one owner of the table and with several
 
 mod commits;
-mod emulator;
+pub(crate) mod emulator;
 mod files;
 mod raw;
 

@@ -68,17 +68,16 @@ pub(crate) async fn write<R: TableRow>(
     }
     for file in &files {
         let date = file.partition_values.get(EVENT_DATE).and_then(Option::as_ref);
-        let rows = date.and_then(|date| by_date.get(&date.parse().ok()?));
-        if let Some(filter) = rows.and_then(|rows| filter_of(rows)) {
-            filters.put(log_entry::file_path(&file.path).as_ref(), Arc::new(filter));
+        if let Some(rows) = date.and_then(|date| by_date.get(&date.parse().ok()?)) {
+            filters.put(log_entry::file_path(&file.path).as_ref(), Arc::new(filter_of(rows)));
         }
     }
     Ok(files)
 }
 
-fn filter_of<R: TableRow>(rows: &[&R]) -> Option<FileFilters> {
+fn filter_of<R: TableRow>(rows: &[&R]) -> FileFilters {
     let ids: Vec<Arc<str>> = rows.iter().map(|row| row.key().id).collect();
-    FileFilters::of_keys(ids.iter().map(|id| &**id), FALSE_POSITIVE_RATE)
+    FileFilters::of_keys(ids.iter().map(|id| &**id))
 }
 
 async fn write_dates<R: TableRow>(table: &DeltaTable, rows: &[&R]) -> Result<Vec<Add>, TableErrorKind> {

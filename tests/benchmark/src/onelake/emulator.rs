@@ -67,8 +67,12 @@ impl Emulator {
 
     /// Deletes a folder of the item, so that the disk holds the files of one round at most.
     pub(crate) fn delete(&self, folder: &str) -> Result<()> {
-        let folder = self.dir.join("data").join(WORKSPACE).join(ITEM).join(folder);
-        fs::remove_dir_all(folder).map_err(context("cannot delete the files of a round"))
+        fs::remove_dir_all(self.folder(folder)).map_err(context("cannot delete the files of a round"))
+    }
+
+    /// Returns where the files of a folder of the item are on this machine.
+    pub(crate) fn folder(&self, name: &str) -> PathBuf {
+        self.dir.join("data").join(WORKSPACE).join(ITEM).join(name)
     }
 
     fn authority(&self) -> PathBuf {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use deltalake::parquet::bloom_filter::Sbbf;
 
 use crate::tables::byte_lru::ByteLru;
+use crate::tables::read::key_filter::{KeyFilter, KeyHash};
 
 /// A block of a split-block bloom filter: eight 32-bit words.
 const BLOCK_BYTES: usize = 32;
@@ -14,7 +15,7 @@ pub(crate) enum FileFilters {
     /// Read from the file, one for each row group. `None`: the row group has no filter, and its column must be read.
     OfRowGroups(Vec<Option<Sbbf>>),
     /// Of all keys in the file, built by the process that wrote it.
-    OfFile(Sbbf),
+    OfFile(KeyFilter),
 }
 
 /// Where in a file the wanted keys may be.
@@ -28,16 +29,18 @@ pub(crate) enum Candidates {
 
 impl FileFilters {
     /// Builds the filter of a file that this process has written.
-    pub(crate) fn of_keys<'a>(ids: impl ExactSizeIterator<Item = &'a str>, false_positives: f64) -> Option<Self> {
-        let mut filter = Sbbf::new_with_ndv_fpp(ids.len().max(1) as u64, false_positives).ok()?;
-        ids.for_each(|id| filter.insert(id));
-        Some(Self::OfFile(filter))
+    pub(crate) fn of_keys<'a>(ids: impl ExactSizeIterator<Item = &'a str>) -> Self {
+        Self::OfFile(KeyFilter::of(ids))
     }
 
-    /// Returns where any of the ids may be.
-    pub(crate) fn candidates<'a>(&self, mut ids: impl Iterator<Item = &'a str> + Clone) -> Candidates {
+    /// Returns where any of the ids may be. `hashes` are those of the ids.
+    pub(crate) fn candidates<'a>(
+        &self,
+        ids: &(impl Iterator<Item = &'a str> + Clone),
+        hashes: &[KeyHash],
+    ) -> Candidates {
         match self {
-            Self::OfFile(filter) if ids.any(|id| filter.check(id)) => Candidates::File,
+            Self::OfFile(filter) if hashes.iter().any(|hash| filter.may_have(*hash)) => Candidates::File,
             Self::OfFile(_) => Candidates::RowGroups(Vec::new()),
             Self::OfRowGroups(filters) => {
                 let may_have = |filter: &Sbbf| ids.clone().any(|id| filter.check(id));
@@ -51,7 +54,7 @@ impl FileFilters {
     fn bytes(&self) -> usize {
         let of = |filter: &Sbbf| filter.num_blocks() * BLOCK_BYTES + size_of::<Sbbf>();
         match self {
-            Self::OfFile(filter) => of(filter),
+            Self::OfFile(filter) => filter.bytes(),
             Self::OfRowGroups(filters) => filters.iter().map(|filter| filter.as_ref().map_or(8, of)).sum(),
         }
     }
@@ -80,21 +83,25 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    fn candidates(filters: &FileFilters, ids: &[&str]) -> Candidates {
+        let hashes: Vec<KeyHash> = ids.iter().map(|id| KeyHash::of(id)).collect();
+        filters.candidates(&ids.iter().copied(), &hashes)
+    }
+
     #[test]
     fn a_filter_matches_its_own_keys_and_excludes_others() {
-        let filters = FileFilters::of_keys(["a", "b"].into_iter(), 1e-6).unwrap();
-        assert_eq!(filters.candidates(["x", "b"].into_iter()), Candidates::File);
+        let filters = FileFilters::of_keys(["a", "b"].into_iter());
+        assert_eq!(candidates(&filters, &["x", "b"]), Candidates::File);
         let nowhere = Candidates::RowGroups(vec![]);
-        assert_eq!(filters.candidates(["x", "y"].into_iter()), nowhere);
+        assert_eq!(candidates(&filters, &["x", "y"]), nowhere);
     }
 
     #[test]
     fn a_row_group_without_a_filter_is_always_read() {
-        let FileFilters::OfFile(filter) = FileFilters::of_keys(["a"].into_iter(), 1e-6).unwrap() else {
-            panic!("of the file");
-        };
+        let mut filter = Sbbf::new_with_ndv_fpp(1, 1e-6).unwrap();
+        filter.insert("a");
         let filters = FileFilters::OfRowGroups(vec![Some(filter), None]);
-        assert_eq!(filters.candidates(["x"].into_iter()), Candidates::RowGroups(vec![1]));
-        assert_eq!(filters.candidates(["a"].into_iter()), Candidates::RowGroups(vec![0, 1]));
+        assert_eq!(candidates(&filters, &["x"]), Candidates::RowGroups(vec![1]));
+        assert_eq!(candidates(&filters, &["a"]), Candidates::RowGroups(vec![0, 1]));
     }
 }

@@ -23,6 +23,7 @@ use jiff::civil::Date;
 
 use crate::tables::error::TableErrorKind;
 use crate::tables::read::filters::{Candidates, FileFilters, FilterCache};
+use crate::tables::read::key_filter::KeyHash;
 use crate::tables::read::parquet::{self, Reader};
 use crate::tables::rows::row::{Key, TableRow};
 use crate::tables::snapshot::{DataFile, Snapshot};
@@ -35,6 +36,8 @@ const MAX_FILTER_BYTES: i32 = 16 * 1024 * 1024;
 /// Keys to look up, by id, so that a row is compared without making a [`Key`] of it.
 pub(crate) struct Wanted<'a> {
     by_id: HashMap<&'a str, Replays>,
+    /// Of the ids, in no order.
+    hashes: Vec<KeyHash>,
 }
 
 /// The replay counts of an id that are looked up.
@@ -51,14 +54,17 @@ impl<'a> Wanted<'a> {
                 replays.push(key.replay_count);
             }
         }
-        Self { by_id }
+        Self::of(by_id)
     }
 
     /// Looks up all keys of these ids, with any `replay_count`.
     pub(crate) fn ids(ids: &'a HashSet<Arc<str>>) -> Self {
-        Self {
-            by_id: ids.iter().map(|id| (&**id, Replays::All)).collect(),
-        }
+        Self::of(ids.iter().map(|id| (&**id, Replays::All)).collect())
+    }
+
+    fn of(by_id: HashMap<&'a str, Replays>) -> Self {
+        let hashes = by_id.keys().map(|id| KeyHash::of(id)).collect();
+        Self { by_id, hashes }
     }
 }
 
@@ -158,7 +164,7 @@ impl<'a, R: TableRow> Lookup<'a, R> {
 
     async fn candidates(&self, file: &DataFile, wanted: &Wanted<'_>) -> Result<Candidates, TableErrorKind> {
         // With all filters in memory nothing here would ever yield to other tasks.
-        tokio::task::yield_now().await;
+        tokio::task::coop::consume_budget().await;
         let filters = match self.filters.get(file.path.as_ref()) {
             Some(filters) => filters,
             None => {
@@ -167,7 +173,7 @@ impl<'a, R: TableRow> Lookup<'a, R> {
                 filters
             }
         };
-        Ok(filters.candidates(wanted.by_id.keys().copied()))
+        Ok(filters.candidates(&wanted.by_id.keys().copied(), &wanted.hashes))
     }
 
     async fn load_filters(&self, file: &DataFile) -> Result<FileFilters, TableErrorKind> {
