@@ -10,19 +10,17 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, counted, rate};
+use crate::bench::{Bench, counted, cpu_seconds, rate};
 use crate::ingest::signature;
 use crate::kafka::Sender;
 use crate::report::Report;
 use xact_testkit::events::{RAW, event};
-use xact_testkit::{OneLakeServer, Result, Running, context, failed, stages, variables};
+use xact_testkit::{OneLakeServer, Result, failed, stages, variables};
 
 const EVENTS: u64 = 1000;
 const ATTACHMENTS: u64 = 3;
 const FILE_BYTES: u64 = 100_000;
 const WARM_UP: u64 = 10;
-/// Clock ticks of `/proc/PID/stat` in a second: fixed on Linux.
-const TICKS: f64 = 100.0;
 const TABLES: [&str; 3] = ["xact_events", "xact_attachments", "xact_attachments_failed"];
 
 /// Totals at one moment.
@@ -108,7 +106,7 @@ impl Used {
         let mut vcpu_seconds = BTreeMap::new();
         let mut log_bytes = BTreeMap::new();
         for (name, handler) in handlers {
-            vcpu_seconds.insert(name.clone(), cpu_seconds(handler)?);
+            vcpu_seconds.insert(name.clone(), cpu_seconds(handler.process.id())?);
             let log = fs::metadata(handler.process.log_path());
             log_bytes.insert(name.clone(), log.map_or(0, |log| log.len()));
         }
@@ -126,16 +124,6 @@ impl Used {
             commits: TABLES.iter().map(|table| commits(bench, table)).sum(),
         })
     }
-}
-
-/// Returns the user and system time of a process and its threads.
-fn cpu_seconds(handler: &Running) -> Result<f64> {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", handler.process.id()));
-    let stat = stat.map_err(context("the CPU time of a handler"))?;
-    // The name in parentheses may hold spaces; utime and stime are the 14th and 15th field of the line.
-    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-    let ticks = fields.skip(11).take(2).filter_map(|field| field.parse::<f64>().ok());
-    Ok(ticks.sum::<f64>() / TICKS)
 }
 
 /// Returns the number of entries in the log of a table.
