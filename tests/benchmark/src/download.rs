@@ -1,11 +1,12 @@
-//! Measures the download stage: tasks to cached files.
+//! Measures the download stage: tasks to cached files, next to a bare loop that does the same outside of its process.
 
+use std::fs;
 use std::time::Instant;
 
 use futures::StreamExt;
 use serde_json::json;
 
-use crate::bench::{Bench, rate};
+use crate::bench::{Bench, cpu_seconds, rate};
 use crate::ingest::url;
 use crate::kafka::{Sender, Topic};
 use crate::report::Report;
@@ -32,21 +33,41 @@ pub(crate) fn measure(bench: &mut Bench, files: u64, report: &mut Report) -> Res
         let settings = [("DOWNLOAD_CONCURRENCY", &*concurrency.to_string())];
         bench.fleet.spawn("download", "download", &settings)?;
         bench.fleet.wait_ready(&["download"])?;
+        let process = bench.fleet["download"].process.id();
+        // CPU time and number of files at the first reading with files, so that the start of the process is not included.
+        let mut first = None;
         let product = rate("all files are cached", files, || {
-            Ok(cached.count()?.saturating_sub(done))
+            let seen = cached.count()?.saturating_sub(done);
+            if first.is_none() && seen > 0 {
+                first = Some((cpu_seconds(process)?, seen));
+            }
+            Ok(seen)
         })?;
+        let (cpu_before, seen) = first.unwrap_or_default();
+        let cpu = per_1000(cpu_seconds(process)? - cpu_before, files.saturating_sub(seen));
         done += files;
         bench.fleet.stop(&["download"])?;
         let what = format!("download, 9 KB files, concurrency {concurrency}");
-        report.pair(what, "files/s", product, raw);
+        report.pair(&*what, "files/s", product, raw.rate);
+        report.pair(format!("{what}: CPU time, 1,000 files"), "s", cpu, raw.cpu);
     }
     Ok(())
 }
 
-/// Measures bare requests: the same number of files of the same size from the same server over TLS, read and discarded.
-fn requests(bench: &Bench, concurrency: usize, files: u64) -> Result<f64> {
+/// Figures of the bare loop.
+struct Raw {
+    /// Files per second.
+    rate: f64,
+    /// CPU seconds for 1,000 files.
+    cpu: f64,
+}
+
+/// Measures bare requests: the same number of files of the same size from the same server over TLS, each written under a
+/// temporary name and renamed. The URLs are in memory. Nothing is synced, as in the product's cache (`shared/cache/src/part.rs`
+/// says why).
+fn requests(bench: &Bench, concurrency: usize, files: u64) -> Result<Raw> {
     let what = "the raw loop";
-    let ca = std::fs::read(&bench.fleet.samples.ca_file).map_err(context(what))?;
+    let ca = fs::read(&bench.fleet.samples.ca_file).map_err(context(what))?;
     let ca = reqwest::Certificate::from_pem(&ca).map_err(context(what))?;
     let address = bench
         .fleet
@@ -54,30 +75,52 @@ fn requests(bench: &Bench, concurrency: usize, files: u64) -> Result<f64> {
         .https
         .parse()
         .map_err(|error: std::net::AddrParseError| context(what)(error))?;
+    let folder = bench.fleet.dir.join("raw-downloads");
+    fs::create_dir(&folder).map_err(context(what))?;
+    let urls: Vec<String> = (0..files)
+        .map(|number| url(&format!("raw-{concurrency}-{number:08}")))
+        .collect();
     let runtime = tokio::runtime::Runtime::new().map_err(context(what))?;
-    runtime.block_on(async {
-        let mut client = reqwest::Client::builder().no_proxy().tls_certs_merge([ca]);
+    let raw = runtime.block_on(async {
+        // The product uses HTTP/1.1 too.
+        let mut client = reqwest::Client::builder().no_proxy().http1_only().tls_certs_merge([ca]);
         for host in HOSTS {
             client = client.resolve(host, address);
         }
         let client = client.build().map_err(context(what))?;
-        let begun = Instant::now();
-        let mut answers = futures::stream::iter(0..files)
-            .map(|number| {
-                let url = url(&format!("raw-{concurrency}-{number:08}"));
+        let (begun, cpu_before) = (Instant::now(), cpu_seconds(std::process::id())?);
+        let mut stored = futures::stream::iter(urls.into_iter().enumerate())
+            .map(|(number, url)| {
                 let client = client.clone();
+                let (part, whole) = (folder.join(format!("{number}.part")), folder.join(number.to_string()));
                 // One task per request, as in the product: otherwise one thread would do all the work.
-                async move {
-                    let got =
-                        tokio::spawn(async move { client.get(url).send().await?.error_for_status()?.bytes().await });
-                    got.await
-                }
+                tokio::spawn(async move {
+                    let answer = client
+                        .get(url)
+                        .send()
+                        .await
+                        .and_then(reqwest::Response::error_for_status);
+                    let bytes = answer.map_err(context(what))?.bytes().await.map_err(context(what))?;
+                    let store = move || fs::write(&part, &bytes).and_then(|()| fs::rename(&part, &whole));
+                    let stored = tokio::task::spawn_blocking(store).await;
+                    stored.map_err(context(what))?.map_err(context(what))
+                })
             })
             .buffer_unordered(concurrency);
-        while let Some(answer) = answers.next().await {
-            answer.map_err(context(what))?.map_err(context(what))?;
+        while let Some(stored) = stored.next().await {
+            stored.map_err(context(what))??;
         }
         #[allow(clippy::cast_precision_loss)]
-        Ok(files as f64 / begun.elapsed().as_secs_f64())
-    })
+        let rate = files as f64 / begun.elapsed().as_secs_f64();
+        let cpu = per_1000(cpu_seconds(std::process::id())? - cpu_before, files);
+        Ok(Raw { rate, cpu })
+    })?;
+    fs::remove_dir_all(&folder).map_err(context(what))?;
+    Ok(raw)
+}
+
+fn per_1000(seconds: f64, files: u64) -> f64 {
+    #[allow(clippy::cast_precision_loss)]
+    let thousands = files as f64 / 1000.0;
+    seconds / thousands
 }

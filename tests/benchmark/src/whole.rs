@@ -1,6 +1,9 @@
-//! Measures the whole pipeline: events to rows through all stages, each in its own process.
+//! Measures the whole pipeline: events to rows through all stages, each in its own process, over the OneLake emulator.
+//!
+//! A local lake syncs each file to the disk, and would measure the disk. CPU time is that of the handlers alone, without the
+//! broker, the emulator and the sample server; the start and the first events, which create the tables, are not in it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
@@ -10,15 +13,20 @@ use deltalake::arrow::compute::cast;
 use deltalake::arrow::datatypes::DataType;
 use deltalake::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use crate::bench::{Bench, counted, rate};
+use crate::bench::{Bench, counted, cpu_seconds};
 use crate::ingest::{fill, url};
 use crate::kafka::Sender;
 use crate::report::Report;
-use xact_testkit::{Result, context, failed, ids, stages, wait_until};
+use xact_testkit::{OneLakeServer, Result, context, failed, ids, stages, wait_until};
 
 const OFFERED_FOR: Duration = Duration::from_secs(20);
+/// Events before the measurement.
+const WARM_UP: u64 = 10;
+const ROWS_TIMEOUT: Duration = Duration::from_secs(300);
 
 pub(crate) fn measure(bench: &mut Bench, events: u64, report: &mut Report) -> Result<()> {
+    let lake = OneLakeServer::start(&bench.fleet.dir)?;
+    bench.fleet.environment.extend(lake.variables_with_identity("whole")?);
     for stage in stages::names() {
         let begun = Instant::now();
         bench.fleet.start(&[stage])?;
@@ -27,22 +35,32 @@ pub(crate) fn measure(bench: &mut Bench, events: u64, report: &mut Report) -> Re
     }
     let processor = &bench.fleet["result-processor"];
     let labels = [("table", "xact_attachments")];
-    let rows = || counted(processor, "delta_events_written_total", &labels);
+    // Polls seldom: each scrape takes CPU time of the handler.
+    let wait_rows = |count: u64| {
+        wait_until(ROWS_TIMEOUT, "all events have their rows", || {
+            (counted(processor, "delta_events_written_total", &labels) >= count).then_some(())
+        })
+    };
 
     let sender = Sender::new(bench.kafka.bootstrap())?;
+    fill(&sender, 0, WARM_UP)?;
+    wait_rows(WARM_UP)?;
+    bench.fleet.wait_no_lag()?;
+    let before = cpu_of_handlers(bench)?;
     let begun = Instant::now();
-    fill(&sender, 0, events)?;
-    rate("all events have their rows", events, || Ok(rows()))?;
+    let all = WARM_UP + events;
+    fill(&sender, WARM_UP, all)?;
+    wait_rows(all)?;
     #[allow(clippy::cast_precision_loss)]
     let capacity = events as f64 / begun.elapsed().as_secs_f64();
+    // The event writer may need longer.
+    bench.fleet.wait_no_lag()?;
+    let after = cpu_of_handlers(bench)?;
     report.figure("whole pipeline, one 9 KB file an event", "events/s", capacity);
+    report_cpu(&before, &after, events, report);
 
-    let sent_at = offer(&sender, events, capacity / 2.0)?;
-    #[allow(clippy::cast_possible_truncation)]
-    let all = events + sent_at.len() as u64;
-    wait_until(Duration::from_secs(120), "all offered events have their rows", || {
-        (rows() >= all).then_some(())
-    })?;
+    let sent_at = offer(&sender, all, capacity / 2.0)?;
+    wait_rows(all + sent_at.len() as u64)?;
     let mut latencies = latencies(&bench.fleet.dir.join("tables/xact_attachments"), &sent_at)?;
     latencies.sort_unstable();
     for (name, part) in [("p50", 50), ("p95", 95)] {
@@ -57,6 +75,26 @@ pub(crate) fn measure(bench: &mut Bench, events: u64, report: &mut Report) -> Re
         report.figure(format!("{name}: most resident memory"), "MiB", mib);
     }
     Ok(())
+}
+
+/// Returns the CPU time of each handler since its start, in seconds.
+fn cpu_of_handlers(bench: &Bench) -> Result<BTreeMap<String, f64>> {
+    let handlers = bench.fleet.handlers().iter();
+    handlers
+        .map(|(name, handler)| Ok((name.clone(), cpu_seconds(handler.process.id())?)))
+        .collect()
+}
+
+/// Reports CPU time for 1,000 attachments, of each handler and of all.
+fn report_cpu(before: &BTreeMap<String, f64>, after: &BTreeMap<String, f64>, attachments: u64, report: &mut Report) {
+    let mut all = 0.0;
+    for (name, seconds) in after {
+        #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
+        let used = (seconds - before.get(name).unwrap_or(&0.0)) * 1000.0 / attachments as f64;
+        all += used;
+        report.figure(format!("{name}: CPU time, 1,000 attachments"), "s", used);
+    }
+    report.figure("all handlers: CPU time, 1,000 attachments", "s", all);
 }
 
 /// Sends events at a constant rate. Returns the time at which each was sent, by media id.
