@@ -41,6 +41,9 @@ pub struct PathParts<'a> {
 #[must_use]
 pub fn blob_paths(parts: &PathParts<'_>, attachments: &[(Uuid, &Url)]) -> Vec<String> {
     let folder = folder(parts);
+    if let [(_, url)] = attachments {
+        return vec![format!("{folder}/{}", file_name(parts, url))];
+    }
     let mut names: HashMap<Uuid, String> = HashMap::new();
     // Folded name → media id. Paths that differ only in case collide when they are copied to Windows or macOS.
     let mut taken: HashMap<String, Uuid> = HashMap::new();
@@ -87,13 +90,17 @@ fn folder(parts: &PathParts<'_>) -> String {
 #[must_use]
 pub fn safe_component(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
-    for c in text.chars().filter(|c| !is_invisible(*c)).nfc() {
-        match c {
-            // A run of dots becomes one dot, so `..` never remains, not even inside a name.
-            '.' if safe.ends_with('.') => {}
-            c if is_refused(c) => safe.push('_'),
-            c => safe.push(c),
-        }
+    let mut push = |c| match c {
+        // A run of dots becomes one dot, so `..` never remains, not even inside a name.
+        '.' if safe.ends_with('.') => {}
+        c if is_refused(c) => safe.push('_'),
+        c => safe.push(c),
+    };
+    if text.is_ascii() {
+        // Normalised already.
+        text.chars().for_each(&mut push);
+    } else {
+        text.chars().filter(|c| !is_invisible(*c)).nfc().for_each(&mut push);
     }
     let safe = safe.trim_start_matches(' ').trim_end_matches(['.', ' ']);
     let safe = match split_extension(safe) {
@@ -150,6 +157,9 @@ fn file_name(parts: &PathParts<'_>, url: &Url) -> String {
 /// Returns the form in which names are compared: names with the same form are equal to file systems and tools that ignore
 /// case and compatibility forms. `ﬁ` becomes `fi`, `ａ` becomes `a`, `ß` becomes `ss`, and both small sigmas become one.
 fn folded(name: &str) -> String {
+    if name.is_ascii() {
+        return name.to_ascii_lowercase();
+    }
     let upper = name.nfkc().flat_map(char::to_uppercase);
     upper.flat_map(char::to_lowercase).nfkc().collect()
 }
@@ -157,9 +167,13 @@ fn folded(name: &str) -> String {
 /// Returns `name`, or the first of its variations that is not taken.
 fn free_name(name: &str, media_id: Uuid, taken: &HashMap<String, Uuid>) -> String {
     let is_free = |name: &String| !taken.contains_key(&folded(name));
-    let (stem, extension) = match split_extension(name) {
+    let name = name.to_owned();
+    if is_free(&name) {
+        return name;
+    }
+    let (stem, extension) = match split_extension(&name) {
         Some((stem, extension)) => (stem, format!(".{extension}")),
-        None => (name, String::new()),
+        None => (&*name, String::new()),
     };
     let id = media_id.simple().to_string();
     // Eight digits suffice unless a file is named after them; then more digits, then a count.
@@ -167,9 +181,8 @@ fn free_name(name: &str, media_id: Uuid, taken: &HashMap<String, Uuid>) -> Strin
         .into_iter()
         .map(|digits| format!("-{}{extension}", &id[..digits]));
     let by_count = (2_u64..).map(|count| format!("-{id}-{count}{extension}"));
-    let variations = by_id.chain(by_count).map(|suffix| shortened(stem, &suffix));
-    let mut names = std::iter::once(name.to_owned()).chain(variations);
-    names.find(is_free).unwrap_or_else(|| name.to_owned())
+    let mut variations = by_id.chain(by_count).map(|suffix| shortened(stem, &suffix));
+    variations.find(is_free).unwrap_or(name)
 }
 
 /// Returns `stem` and `suffix`, with the stem truncated at a character boundary so that both fit.

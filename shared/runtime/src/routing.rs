@@ -167,12 +167,15 @@ impl Routing {
             message.role
         );
         let key = match message.key.as_str() {
-            "" => on.record.key.as_deref().unwrap_or_default(),
-            trace_id => trace_id,
+            "" => on.record.key.clone().unwrap_or_default(),
+            _ => message.key,
         };
         routed.outgoing.push(Outgoing {
             topic: self.topics.of(message.role)[0].to_owned(),
-            key: markers::truncate(key, MAX_KEY_BYTES),
+            key: match key.len() {
+                ..=MAX_KEY_BYTES => key,
+                _ => markers::truncate(&key, MAX_KEY_BYTES),
+            },
             value: message.value,
             trace: on.trace.clone(),
         });

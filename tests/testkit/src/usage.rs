@@ -42,6 +42,17 @@ impl Usage {
     }
 }
 
+/// Returns the CPU seconds of a process since its start, with those of threads that have ended, in steps of 10 ms.
+pub fn cpu_seconds(process: u32) -> Result<f64> {
+    let path = format!("/proc/{process}/stat");
+    let stat = fs::read_to_string(&path).map_err(Error::io(format!("read {path}")))?;
+    // The name, in parentheses, may hold spaces. The fields behind it begin with the third; 14 and 15 are the times, in ticks
+    // of 1/100 s: <https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html>.
+    let behind_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ticks = behind_name.split_whitespace().skip(11).take(2);
+    Ok(ticks.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0)
+}
+
 /// Parses `schedstat`: CPU nanoseconds, nanoseconds in the run queue, time slices.
 fn run_time(schedstat: &str) -> Duration {
     let nanoseconds = schedstat.split_whitespace().next().and_then(|first| first.parse().ok());

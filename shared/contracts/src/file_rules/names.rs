@@ -31,7 +31,13 @@ enum Named {
 impl Named {
     fn read(url: &Url) -> Self {
         let path = file_name_of(url);
-        let in_path = path.as_deref().and_then(extension).map(|extension| (true, extension));
+        let in_path = path.as_deref().and_then(extension);
+        // The query is read only if the path does not decide.
+        let kind = in_path.as_deref().and_then(FileType::from_extension);
+        if let (Some(extension), Some(kind)) = (&in_path, kind) {
+            return Self::Kind(extension.clone(), kind);
+        }
+        let in_path = in_path.map(|extension| (true, extension));
         let in_query = names_in_query(url).filter_map(|(is_file, name)| Some((is_file, extension(&name)?)));
         let named: Vec<(bool, String)> = in_path.into_iter().chain(in_query).collect();
         for (_, extension) in &named {

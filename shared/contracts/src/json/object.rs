@@ -1,15 +1,21 @@
 //! A JSON object whose members are found by name and returned as they are written.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::value::text_of;
 
 /// The members of a JSON object in their order, including repeated names.
 #[derive(Debug, Default)]
-pub struct Object<'a>(Vec<(String, &'a RawValue)>);
+pub struct Object<'a>(Vec<(Name<'a>, &'a RawValue)>);
+
+/// A name, borrowed from the text if it has no escapes.
+#[derive(Debug, Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl<'a> Object<'a> {
     /// Reads the members of an object.
@@ -28,7 +34,7 @@ impl<'a> Object<'a> {
 
     /// Returns the members in their order.
     pub fn members(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), *value))
+        self.0.iter().map(|(name, value)| (&*name.0, *value))
     }
 
     /// Returns the values of any of these names, best match first: exact names in the order given, then names that differ only in
@@ -37,7 +43,7 @@ impl<'a> Object<'a> {
         let of = |is_wanted: fn(&str, &str) -> bool| {
             names.iter().flat_map(move |wanted| {
                 let members = self.0.iter().rev();
-                members.filter(move |(name, _)| is_wanted(name, wanted))
+                members.filter(move |(name, _)| is_wanted(&name.0, wanted))
             })
         };
         let exact = of(|name, wanted| name == wanted);

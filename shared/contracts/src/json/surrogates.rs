@@ -9,6 +9,9 @@ const ESCAPE_BYTES: usize = 6;
 
 /// Replaces the escape of each lone surrogate by that of U+FFFD.
 pub(crate) fn without_lone_ones(json: &str) -> Cow<'_, str> {
+    if !json.contains('\\') {
+        return Cow::Borrowed(json);
+    }
     let bytes = json.as_bytes();
     let mut replaced = String::new();
     let (mut done, mut at) = (0, 0);

@@ -4,8 +4,6 @@ mod attachments;
 mod inner;
 mod survey;
 
-use std::collections::HashSet;
-
 use jiff::Timestamp;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -92,10 +90,7 @@ impl Event {
 
     /// Decodes the outer object of an event, then its inner objects. `raw` is the unchanged text.
     fn read(raw: &str, text: &str) -> Result<Self, String> {
-        let object: &RawValue = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        let Ok(object) = Object::parse(object.get()) else {
-            return Err(format!("expected an object, found {}", json::Kind::of(object)));
-        };
+        let object = Object::parse(text).map_err(|_| why_not_an_object(text))?;
         let missing = |names: &[&str]| format!("{} is missing or blank", names.join(" / "));
         let required = |names: &[&str]| object.text(names).ok_or_else(|| missing(names));
 
@@ -113,9 +108,8 @@ impl Event {
         for ((name, _), inside) in read_inner.iter().zip(&parsed) {
             survey::survey(inside, &format!("$.{name}"), &skipped, &mut found)?;
         }
-        let listed: HashSet<&str> = attachments.iter().map(String::as_str).collect();
         let irregularities = Irregularities {
-            unlisted_urls: found.urls_other_than(&listed).map(str::to_owned).collect(),
+            unlisted_urls: found.urls_other_than(&attachments),
             repeated_names: found.repeated_names().map(str::to_owned).collect(),
             timestamp: refused_timestamp,
         };
@@ -172,6 +166,14 @@ impl Message for Event {
 
     fn trace_id(&self) -> &str {
         &self.trace_id
+    }
+}
+
+/// Returns why a text is not a JSON object: it is no JSON, or another value.
+fn why_not_an_object(text: &str) -> String {
+    match serde_json::from_str::<&RawValue>(text) {
+        Ok(other) => format!("expected an object, found {}", json::Kind::of(other)),
+        Err(error) => error.to_string(),
     }
 }
 

@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
+use prometheus::IntCounter;
 use tokio_util::sync::CancellationToken;
 
 use super::offset_tracker::OffsetTracker;
 use xact_contracts::ids::AppId;
 use xact_kafka::{TablePositions, Wake};
+use xact_telemetry::metrics::metrics;
 
 /// An assigned partition. Each assignment creates a new one, so that late work of an earlier assignment cannot change it.
 pub(crate) struct Partition {
@@ -18,6 +20,8 @@ pub(crate) struct Partition {
     /// The id as a metric label.
     pub(crate) id_label: String,
     pub(crate) app_id: AppId,
+    /// Counts the bytes of its records.
+    pub(crate) consumed_bytes: IntCounter,
     /// Cancelled when the partition is revoked or the process drains: no new work may begin.
     pub(crate) revoked: CancellationToken,
     /// Cancelled when running work outlasts the time allowed at a revoke or drain: work on single records stops; batches run
@@ -47,6 +51,7 @@ impl Partition {
     pub(crate) fn new(group: &str, topic: Arc<str>, id: i32, wake: Wake) -> Arc<Self> {
         Arc::new(Self {
             app_id: AppId::new(group, &topic, id),
+            consumed_bytes: metrics().consumed_bytes(&topic, group),
             topic,
             id,
             id_label: id.to_string(),

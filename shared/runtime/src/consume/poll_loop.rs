@@ -19,7 +19,6 @@ use super::offset_gaps;
 use super::offset_tracker::Tracked;
 use super::partition::Partition;
 use xact_kafka::{CommitMetadata, Record, is_authorization_error};
-use xact_telemetry::metrics::metrics;
 
 /// Longest wait of the loop when nothing is due. It bounds the interval of the thread's heartbeat and of its polls.
 const MAX_WAIT_INTERVAL: Duration = Duration::from_secs(1);
@@ -128,9 +127,7 @@ impl Consumer {
 
     /// Tracks a record's offset and passes the record on.
     fn accept(&self, message: &BorrowedMessage<'_>, sink: &dyn Sink) -> Result<(), ConsumeError> {
-        let key = (message.topic().into(), message.partition());
-        let partition = self.callbacks().partitions.lock().get(&key).cloned();
-        let Some(partition) = partition else {
+        let Some(partition) = self.assigned(message) else {
             return Ok(());
         };
         let tracked = partition.offsets().track(message.offset());
@@ -150,10 +147,20 @@ impl Consumer {
             }
         }
         let record = Record::of_message(message, Arc::clone(&partition.topic));
-        let bytes = metrics().consumed_bytes(message.topic(), &self.callbacks().group);
-        bytes.inc_by(record.payload.len() as u64);
+        partition.consumed_bytes.inc_by(record.payload.len() as u64);
         sink.accept(InFlight::new(record, partition, &self.memory));
         Ok(())
+    }
+
+    /// Returns the partition of a record, if it is assigned.
+    fn assigned(&self, message: &BorrowedMessage<'_>) -> Option<Arc<Partition>> {
+        let (topic, id) = (message.topic(), message.partition());
+        let partitions = self.callbacks().partitions.lock();
+        // A look-up by key would allocate one for each record; a worker has few partitions.
+        let found = partitions
+            .values()
+            .find(|partition| partition.id == id && *partition.topic == *topic);
+        found.cloned()
     }
 
     /// Commits the offset of a recreated topic. The committed offset of the deleted topic would skip its first records.

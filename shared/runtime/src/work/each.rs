@@ -63,11 +63,11 @@ impl<H: Handler> EachService<H> {
                 });
             }
         };
-        let trace_id = Some(input.trace_id().to_owned()).filter(|id| !id.is_empty());
+        let trace_id = Some(input.trace_id()).filter(|id| !id.is_empty());
         let span = tracing::info_span!(
             "message",
             stage = H::STAGE.name(),
-            trace_id = trace_id.as_deref(),
+            trace_id,
             media_id = input.media_id().map(tracing::field::display),
             topic = &*record.topic,
             partition = record.partition,
@@ -78,7 +78,7 @@ impl<H: Handler> EachService<H> {
         // The task is requested only after a failure, so that a success clones nothing.
         let failed = |problem: &Problem, retry_after| {
             let (routing, task) = (&context.routing, input.task());
-            routing.failed(task, trace_id.clone(), problem, retry_after, on)
+            routing.failed(task, trace_id.map(str::to_owned), problem, retry_after, on)
         };
         let handler_context = Context {
             now,
@@ -130,7 +130,9 @@ impl<H: Handler> EachService<H> {
         // Keeps readiness down until this message is done or given up.
         let mut waiting = None;
         loop {
+            // Biased: a free permit costs no registration with the token, which `start_work` checks as well.
             let permit = tokio::select! {
+                biased;
                 permit = permits.acquire() => permit,
                 () = revoked.cancelled() => return,
             };
@@ -138,6 +140,7 @@ impl<H: Handler> EachService<H> {
                 return;
             };
             let attempt = tokio::select! {
+                biased;
                 attempt = self.attempt(context, record) => attempt,
                 () = partition.abandoned.cancelled() => return,
             };

@@ -23,10 +23,10 @@ pub(super) fn of<'a>(outer: &Object<'a>, inner: &[Object<'a>]) -> (Vec<String>, 
             Kind::List => {
                 let entries: Vec<Value> = json::read(value).unwrap_or_default();
                 if entries.iter().any(is_something) {
-                    return (texts(&entries), Some(value));
+                    return (texts(entries), Some(value));
                 }
                 if !entries.is_empty() {
-                    invalid.get_or_insert((texts(&entries), value));
+                    invalid.get_or_insert_with(|| (texts(entries), value));
                 }
             }
             Kind::String => {
@@ -36,7 +36,7 @@ pub(super) fn of<'a>(outer: &Object<'a>, inner: &[Object<'a>]) -> (Vec<String>, 
             }
             Kind::Boolean | Kind::Number | Kind::Object => {
                 let entry: Value = json::read(value).unwrap_or_default();
-                invalid.get_or_insert((texts(&[entry]), value));
+                invalid.get_or_insert_with(|| (texts(vec![entry]), value));
             }
         }
     }
@@ -52,14 +52,21 @@ fn is_something(entry: &Value) -> bool {
 }
 
 /// Returns each entry once: a string trimmed, anything else as its JSON text.
-fn texts(entries: &[Value]) -> Vec<String> {
+fn texts(entries: Vec<Value>) -> Vec<String> {
+    let texts = entries.into_iter().map(|entry| match entry {
+        Value::String(text) if !text.trim().is_empty() => trimmed(text),
+        other => other.to_string(),
+    });
+    if texts.len() < 2 {
+        return texts.collect();
+    }
     let mut seen = HashSet::new();
-    entries
-        .iter()
-        .map(|entry| match entry {
-            Value::String(text) if !text.trim().is_empty() => text.trim().to_owned(),
-            other => other.to_string(),
-        })
-        .filter(|text| seen.insert(text.clone()))
-        .collect()
+    texts.filter(|text| seen.insert(text.clone())).collect()
+}
+
+fn trimmed(text: String) -> String {
+    match text.trim() {
+        trimmed if trimmed.len() == text.len() => text,
+        trimmed => trimmed.to_owned(),
+    }
 }

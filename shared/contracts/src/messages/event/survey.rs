@@ -25,10 +25,16 @@ pub(super) struct Survey {
 
 impl Survey {
     /// Returns the paths of texts with an http(s) URL that is not one of these.
-    pub(super) fn urls_other_than<'s>(&'s self, known: &'s HashSet<&str>) -> impl Iterator<Item = &'s str> {
-        let is_known = |url: &String| known.contains(url.as_str());
-        let others = self.urls.iter().filter(move |(_, urls)| !urls.iter().all(is_known));
-        others.map(|(path, _)| path.as_str())
+    pub(super) fn urls_other_than(&self, known: &[String]) -> Vec<String> {
+        if self.urls.is_empty() {
+            return Vec::new();
+        }
+        let known: HashSet<&String> = known.iter().collect();
+        let others = self
+            .urls
+            .iter()
+            .filter(|(_, urls)| !urls.iter().all(|url| known.contains(url)));
+        others.map(|(path, _)| path.clone()).collect()
     }
 
     /// Returns the paths of names that occur more than once in their object.
@@ -69,7 +75,7 @@ fn members(
     found: &mut Survey,
 ) -> Result<(), String> {
     let length = path.len();
-    let mut names = HashSet::new();
+    let mut names = Names::default();
     for (name, member) in object.members() {
         path.push('.');
         path.push_str(name);
@@ -108,9 +114,40 @@ fn value(one: &RawValue, path: &mut String, depth: usize, found: &mut Survey) ->
     Ok(())
 }
 
+/// Most names of an object that are compared one by one, which needs neither hashes nor a table.
+const FEW_NAMES: usize = 16;
+
+/// The names of an object so far.
+#[derive(Default)]
+struct Names<'a> {
+    few: Vec<&'a str>,
+    /// All names, if there are more than [`FEW_NAMES`].
+    many: HashSet<&'a str>,
+}
+
+impl<'a> Names<'a> {
+    /// Adds a name. Returns whether it is new.
+    fn insert(&mut self, name: &'a str) -> bool {
+        if !self.many.is_empty() {
+            return self.many.insert(name);
+        }
+        if self.few.contains(&name) {
+            return false;
+        }
+        self.few.push(name);
+        if self.few.len() > FEW_NAMES {
+            self.many = self.few.drain(..).collect();
+        }
+        true
+    }
+}
+
 /// Returns the http(s) URLs in a text: the text itself if it starts as one, else each up to white space, a quote or an angle
 /// bracket.
 fn urls_in(text: &str) -> Vec<&str> {
+    if !text.contains(':') {
+        return Vec::new();
+    }
     let text = text.trim();
     let mut starts = text.match_indices("://").filter_map(|(at, _)| url_start(text, at));
     let Some(first) = starts.next() else {
