@@ -1,12 +1,8 @@
 //! The environment of every part: a broker with the topics, the sample server, and handlers as separate processes.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
-use xact_testkit::{Fleet, Kafka, Result, Running, context, wait_until};
-
-/// Clock ticks of `/proc/PID/stat` in a second: fixed on Linux.
-const TICKS: f64 = 100.0;
+use xact_testkit::{Fleet, Kafka, Result, Running, wait_until};
 
 /// Time within which a part must finish its work.
 const PART_TIMEOUT: Duration = Duration::from_secs(600);
@@ -70,14 +66,4 @@ pub(crate) fn rate(what: &str, count: u64, mut seen: impl FnMut() -> Result<u64>
 pub(crate) fn counted(running: &Running, name: &str, labels: &[(&str, &str)]) -> u64 {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     running.sum(name, labels).map_or(0, |sum| sum as u64)
-}
-
-/// Returns the user and system time of a process, with that of its threads that have ended.
-pub(crate) fn cpu_seconds(id: u32) -> Result<f64> {
-    let stat = fs::read_to_string(format!("/proc/{id}/stat"));
-    let stat = stat.map_err(context("the CPU time of a process"))?;
-    // The name in parentheses may hold spaces; utime and stime are the 14th and 15th field of the line.
-    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-    let ticks = fields.skip(11).take(2).filter_map(|field| field.parse::<f64>().ok());
-    Ok(ticks.sum::<f64>() / TICKS)
 }

@@ -11,11 +11,11 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, counted, rate};
-use crate::cpu;
 use crate::ingest::signature;
 use crate::kafka::Sender;
 use crate::report::Report;
 use xact_testkit::events::{RAW, event};
+use xact_testkit::usage::cpu_seconds;
 use xact_testkit::{OneLakeServer, Result, failed, stages, variables};
 
 const EVENTS: u64 = 1000;
@@ -107,7 +107,7 @@ impl Used {
         let mut vcpu_seconds = BTreeMap::new();
         let mut log_bytes = BTreeMap::new();
         for (name, handler) in handlers {
-            vcpu_seconds.insert(name.clone(), cpu::seconds(handler.process.id())?);
+            vcpu_seconds.insert(name.clone(), cpu_seconds(handler.process.id())?);
             let log = fs::metadata(handler.process.log_path());
             log_bytes.insert(name.clone(), log.map_or(0, |log| log.len()));
         }

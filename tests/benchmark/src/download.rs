@@ -6,12 +6,13 @@ use std::time::Instant;
 use futures::StreamExt;
 use serde_json::json;
 
-use crate::bench::{Bench, cpu_seconds, rate};
+use crate::bench::{Bench, rate};
 use crate::ingest::url;
 use crate::kafka::{Sender, Topic};
 use crate::report::Report;
 use xact_testkit::events::task;
 use xact_testkit::samples::HOSTS;
+use xact_testkit::usage::cpu_seconds;
 use xact_testkit::{Result, context};
 
 const PENDING: &str = "xact.downloads.pending";

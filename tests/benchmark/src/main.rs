@@ -10,14 +10,13 @@
 //! - [`growth`]: an append as its table grows: seconds, requests, memory
 //! - [`cost`]: what Azure would bill for 1,000 attachments
 //! - [`console`]: its pages, with many dead letters and a year of dates
-//! - [`kafka`], [`bench`], [`cpu`], [`report`]: Kafka clients, the test environment, CPU time, and the output
+//! - [`kafka`], [`bench`], [`report`]: Kafka clients, the test environment, and the output
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod bench;
 mod console;
 mod cost;
-mod cpu;
 mod download;
 mod growth;
 mod idle;

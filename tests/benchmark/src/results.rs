@@ -9,13 +9,13 @@ use std::time::Duration;
 use jiff::{Timestamp, civil::date};
 
 use crate::bench::{Bench, counted, rate};
-use crate::cpu;
 use crate::kafka::Sender;
 use crate::report::Report;
 use xact_contracts::messages::DownloadResult;
 use xact_contracts::time;
 use xact_lake::AttachmentRow;
 use xact_testkit::events::completed;
+use xact_testkit::usage::cpu_seconds;
 use xact_testkit::{Result, ids};
 
 const RESULTS: &str = "xact.downloads.results";
@@ -78,12 +78,12 @@ fn product(bench: &mut Bench, results: u64) -> Result<Measured> {
         std::thread::sleep(READING_INTERVAL);
         let rows = counted(processor, "delta_events_written_total", &labels);
         if first.is_none() && rows > 0 {
-            first = Some((rows, cpu::seconds(processor.process.id())?));
+            first = Some((rows, cpu_seconds(processor.process.id())?));
         }
         Ok(rows)
     })?;
     let (already, from) = first.unwrap_or_default();
-    let used = cpu::seconds(processor.process.id())? - from;
+    let used = cpu_seconds(processor.process.id())? - from;
     Ok(Measured {
         rows_per_second,
         ..Measured::of(results - already, f64::NAN, used)

@@ -13,10 +13,11 @@ use deltalake::arrow::compute::cast;
 use deltalake::arrow::datatypes::DataType;
 use deltalake::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use crate::bench::{Bench, counted, cpu_seconds};
+use crate::bench::{Bench, counted};
 use crate::ingest::{fill, url};
 use crate::kafka::Sender;
 use crate::report::Report;
+use xact_testkit::usage::cpu_seconds;
 use xact_testkit::{OneLakeServer, Result, context, failed, ids, stages, wait_until};
 
 const OFFERED_FOR: Duration = Duration::from_secs(20);

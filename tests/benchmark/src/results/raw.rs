@@ -15,21 +15,21 @@ use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::writer::{DeltaWriter, RecordBatchWriter};
 use tokio::runtime::Runtime;
 
-use crate::cpu;
 use crate::kafka::each_record;
 use crate::results::{BATCH, Measured, PARTITIONS, RESULTS, row, row_of, trace_id};
 use xact_contracts::messages::DownloadResult;
 use xact_lake::{AttachmentRow, TableRow, writer_properties};
+use xact_testkit::usage::cpu_seconds;
 use xact_testkit::{Result, context, failed};
 
 pub(crate) fn append(folder: &Path, results: u64) -> Result<Measured> {
     let rows: Vec<AttachmentRow> = (0..results).map(|number| row(&trace_id(number))).collect();
     let mut table = Table::create(folder)?;
-    let (begun, from) = (Instant::now(), cpu::seconds(std::process::id())?);
+    let (begun, from) = (Instant::now(), cpu_seconds(std::process::id())?);
     for rows in rows.chunks(BATCH) {
         table.append(rows)?;
     }
-    let used = cpu::seconds(std::process::id())? - from;
+    let used = cpu_seconds(std::process::id())? - from;
     let measured = Measured::of(results, begun.elapsed().as_secs_f64(), used);
     table.check(results)?;
     Ok(measured)
@@ -39,7 +39,7 @@ pub(crate) fn consume_and_append(broker: &str, folder: &Path, results: u64) -> R
     let mut table = Table::create(folder)?;
     let mut begun = None;
     let mut rows = Vec::with_capacity(BATCH);
-    let from = cpu::seconds(std::process::id())?;
+    let from = cpu_seconds(std::process::id())?;
     each_record(broker, RESULTS, PARTITIONS, results, |payload| {
         let _ = begun.get_or_insert_with(Instant::now);
         let result: DownloadResult = serde_json::from_slice(payload).map_err(context("a result"))?;
@@ -53,7 +53,7 @@ pub(crate) fn consume_and_append(broker: &str, folder: &Path, results: u64) -> R
     if !rows.is_empty() {
         table.append(&rows)?;
     }
-    let used = cpu::seconds(std::process::id())? - from;
+    let used = cpu_seconds(std::process::id())? - from;
     let elapsed = begun.map_or(f64::NAN, |begun| begun.elapsed().as_secs_f64());
     table.check(results)?;
     Ok(Measured::of(results, elapsed, used))

@@ -31,7 +31,11 @@ fn compiled(selection: &[&str]) -> BTreeSet<String> {
         .lines()
         .filter(|line| !line.is_empty() && !of_the_workspace(line))
         // What was listed before is marked, and its own dependencies are left out.
-        .map(|line| line.trim_end_matches(" (*)").trim_end_matches(" (proc-macro)").to_owned())
+        .map(|line| {
+            line.trim_end_matches(" (*)")
+                .trim_end_matches(" (proc-macro)")
+                .to_owned()
+        })
         .collect()
 }
 
