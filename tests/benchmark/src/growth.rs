@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::onelake::emulator::Emulator;
 use crate::report::Report;
-use crate::results::row;
+use crate::results::rows::row;
 use xact_contracts::onelake_billing::BillingClass;
 use xact_lake::{AttachmentRow, Location, Sourced, Table, TableOptions};
 use xact_testkit::{Result, context, failed};

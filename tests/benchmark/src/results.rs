@@ -1,45 +1,24 @@
 //! Measures the result processor: results to rows.
 //!
 //! - [`raw`]: the bare loops
+//! - [`rows`]: the results and their rows
 
 mod raw;
+pub(crate) mod rows;
 
 use std::time::Duration;
-
-use jiff::{Timestamp, civil::date};
 
 use crate::bench::{Bench, counted, rate};
 use crate::kafka::Sender;
 use crate::report::Report;
-use xact_contracts::messages::DownloadResult;
-use xact_contracts::time;
-use xact_lake::AttachmentRow;
+use crate::results::raw::Measured;
+use crate::results::rows::{RESULTS, trace_id, url};
+use xact_testkit::Result;
 use xact_testkit::events::completed;
 use xact_testkit::usage::cpu_seconds;
-use xact_testkit::{Result, ids};
 
-const RESULTS: &str = "xact.downloads.results";
-/// Default of `RESULT_BATCH_SIZE`.
-const BATCH: usize = 2000;
-const PARTITIONS: i32 = 6;
 /// Time between two readings of the metrics, which cost CPU time of the handler.
 const READING_INTERVAL: Duration = Duration::from_millis(50);
-
-/// Rates, and the CPU time of 100,000 rows.
-struct Measured {
-    rows_per_second: f64,
-    cpu_seconds: f64,
-}
-
-impl Measured {
-    #[expect(clippy::cast_precision_loss, reason = "a few million")]
-    fn of(rows: u64, seconds: f64, cpu_seconds: f64) -> Self {
-        Self {
-            rows_per_second: rows as f64 / seconds,
-            cpu_seconds: cpu_seconds * 100_000.0 / rows as f64,
-        }
-    }
-}
 
 pub(crate) fn measure(bench: &mut Bench, results: u64, report: &mut Report) -> Result<()> {
     let append = raw::append(&bench.fleet.dir.join("raw"), results)?;
@@ -88,55 +67,4 @@ fn product(bench: &mut Bench, results: u64) -> Result<Measured> {
         rows_per_second,
         ..Measured::of(results - already, f64::NAN, used)
     })
-}
-
-/// Returns the row of a result as it is, without redaction and checks.
-fn row_of(result: DownloadResult) -> AttachmentRow {
-    AttachmentRow {
-        media_id: result.media_id.to_string(),
-        attachment_url: Some(result.attachment_url),
-        blob_path: Some(result.blob_path),
-        trace_id: Some(result.trace_id),
-        file_type: Some(result.file_type),
-        status_subtype: Some(result.status_subtype),
-        assignment_id: Some(result.assignment_id),
-        content_type: result.content_type,
-        declared_content_type: result.declared_content_type,
-        sha256: result.sha256,
-        bytes_downloaded: i64::try_from(result.bytes_downloaded).ok(),
-        retry_count: i32::try_from(result.retry_count).ok(),
-        downloaded_at: result.downloaded_at,
-        created_at: result.created_at,
-        event_date: time::utc_date(result.original_timestamp),
-    }
-}
-
-fn trace_id(number: u64) -> String {
-    format!("bench-{number:08}")
-}
-
-fn url(trace_id: &str) -> String {
-    format!("https://claimxperience.com/ok/9000/{trace_id}/a.pdf")
-}
-
-/// Returns the row of the result that [`measure`] sends for this event.
-pub(crate) fn row(trace_id: &str) -> AttachmentRow {
-    let now = Timestamp::UNIX_EPOCH;
-    AttachmentRow {
-        media_id: ids::media_id(trace_id, &url(trace_id)),
-        attachment_url: Some(url(trace_id)),
-        blob_path: Some(format!("documentsReceived/A1/{trace_id}/A1_a.pdf")),
-        trace_id: Some(trace_id.to_owned()),
-        file_type: Some("PDF".to_owned()),
-        status_subtype: Some("documentsReceived".to_owned()),
-        assignment_id: Some("A1".to_owned()),
-        content_type: None,
-        declared_content_type: None,
-        sha256: Some("00".to_owned()),
-        bytes_downloaded: Some(5),
-        retry_count: Some(0),
-        downloaded_at: Some(now),
-        created_at: now,
-        event_date: date(2024, 12, 31),
-    }
 }

@@ -16,11 +16,31 @@ use deltalake::writer::{DeltaWriter, RecordBatchWriter};
 use tokio::runtime::Runtime;
 
 use crate::kafka::each_record;
-use crate::results::{BATCH, Measured, PARTITIONS, RESULTS, row, row_of, trace_id};
+use crate::results::rows::{RESULTS, row, row_of, trace_id};
 use xact_contracts::messages::DownloadResult;
 use xact_lake::{AttachmentRow, TableRow, writer_properties};
 use xact_testkit::usage::cpu_seconds;
 use xact_testkit::{Result, context, failed};
+
+/// Default of `RESULT_BATCH_SIZE`.
+const BATCH: usize = 2000;
+const PARTITIONS: i32 = 6;
+
+/// Rates, and the CPU time of 100,000 rows.
+pub(crate) struct Measured {
+    pub(crate) rows_per_second: f64,
+    pub(crate) cpu_seconds: f64,
+}
+
+impl Measured {
+    #[expect(clippy::cast_precision_loss, reason = "a few million")]
+    pub(crate) fn of(rows: u64, seconds: f64, cpu_seconds: f64) -> Self {
+        Self {
+            rows_per_second: rows as f64 / seconds,
+            cpu_seconds: cpu_seconds * 100_000.0 / rows as f64,
+        }
+    }
+}
 
 pub(crate) fn append(folder: &Path, results: u64) -> Result<Measured> {
     let rows: Vec<AttachmentRow> = (0..results).map(|number| row(&trace_id(number))).collect();
