@@ -11,15 +11,7 @@ use super::root;
 /// compiles it. A dependency of programs and of build scripts may stand twice.
 fn compiled(selection: &[&str]) -> BTreeSet<String> {
     let output = Command::new(env!("CARGO"))
-        .args([
-            "tree",
-            "--locked",
-            "--no-dedupe",
-            "--prefix",
-            "none",
-            "--format",
-            "{p} {f}",
-        ])
+        .args(["tree", "--locked", "--prefix", "none", "--format", "{p} {f}"])
         .args(selection)
         .current_dir(root())
         .output()

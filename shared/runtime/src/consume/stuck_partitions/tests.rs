@@ -156,7 +156,7 @@ fn a_revoked_partition_is_forgotten() {
     let mut of_partition = metrics.lines().filter(|line| line.contains("topic=\"gone\""));
     // The bytes that the topic has delivered stay counted.
     assert!(
-        of_partition.all(|line| line.starts_with("kafka_bytes_consumed") || line.starts_with("kafka_consumed_bytes")),
+        of_partition.all(|line| line.starts_with("kafka_messages_consumed_bytes_total")),
         "{metrics}"
     );
 }
