@@ -209,6 +209,6 @@ pub(crate) fn append_to(folder: &Path) -> Result<()> {
     let status = fs::read_to_string("/proc/self/status").map_err(context(what))?;
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kib = peak.and_then(|peak| peak.split_whitespace().next());
-    println!("{}", kib.ok_or_else(|| failed(what, "the kernel does not tell it"))?);
+    println!("{}", kib.ok_or_else(|| failed(what, "the kernel reports no memory"))?);
     Ok(())
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::bench::{Bench, counted, rate};
 use crate::kafka::Sender;
 use crate::report::Report;
-use crate::results::raw::Measured;
+use crate::results::raw::{Measured, append, consume_and_append};
 use crate::results::rows::{RESULTS, trace_id, url};
 use xact_testkit::Result;
 use xact_testkit::events::completed;
@@ -21,7 +21,7 @@ use xact_testkit::usage::cpu_seconds;
 const READING_INTERVAL: Duration = Duration::from_millis(50);
 
 pub(crate) fn measure(bench: &mut Bench, results: u64, report: &mut Report) -> Result<()> {
-    let append = raw::append(&bench.fleet.dir.join("raw"), results)?;
+    let in_memory = append(&bench.fleet.dir.join("raw"), results)?;
     let sender = Sender::new(bench.kafka.bootstrap())?;
     for number in 0..results {
         let trace_id = trace_id(number);
@@ -29,11 +29,11 @@ pub(crate) fn measure(bench: &mut Bench, results: u64, report: &mut Report) -> R
     }
     sender.flush()?;
     let consumed = bench.fleet.dir.join("raw-consumed");
-    let whole = raw::consume_and_append(bench.kafka.bootstrap(), &consumed, results)?;
+    let whole = consume_and_append(bench.kafka.bootstrap(), &consumed, results)?;
     let product = product(bench, results)?;
     for (raw, of) in [
         (&whole, "a bare consumer that appends"),
-        (&append, "appending rows from memory"),
+        (&in_memory, "appending rows from memory"),
     ] {
         let what = format!("results into Delta, batches of 2000, next to {of}");
         report.pair(what, "rows/s", product.rows_per_second, raw.rows_per_second);

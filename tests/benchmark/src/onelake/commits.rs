@@ -9,7 +9,7 @@ use futures::future::try_join_all;
 use crate::onelake::emulator::Emulator;
 use crate::onelake::raw::{Body, Raw};
 use crate::report::Report;
-use crate::results::row;
+use crate::results::rows::row;
 use onelake_emulator::Verb;
 use xact_contracts::ids::AppId;
 use xact_lake::{AttachmentRow, Source, Sourced, Table, TableOptions, TableRow, writer_properties};
