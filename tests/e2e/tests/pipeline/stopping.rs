@@ -42,7 +42,7 @@ fn a_demo_stopped_half_way_drains_and_a_restart_finishes_it() -> Result<()> {
         "after {:?}: {log}",
         signal.elapsed()
     );
-    assert_stopped_half_way(&kafka)?;
+    assert_stopped_half_way(&kafka, &log)?;
 
     let manifest = first.manifest()?;
     let records = kcat::consume(kafka.bootstrap(), RAW)?;
@@ -70,7 +70,7 @@ fn a_demo_stopped_half_way_drains_and_a_restart_finishes_it() -> Result<()> {
 }
 
 /// Checks that every group has committed what it has done, and that work is left.
-fn assert_stopped_half_way(kafka: &Kafka) -> Result<()> {
+fn assert_stopped_half_way(kafka: &Kafka, log: &str) -> Result<()> {
     let positions = positions(kafka)?;
     for group in [
         "event-ingester",
@@ -80,7 +80,7 @@ fn assert_stopped_half_way(kafka: &Kafka) -> Result<()> {
         "result-processor",
     ] {
         let committed = positions.get(&format!("xact-{group}")).map_or(0, |position| position.0);
-        assert!(committed > 0, "{group} has committed nothing: {positions:?}");
+        assert!(committed > 0, "{group} has committed nothing: {positions:?}\n{log}");
     }
     let left: u64 = positions.values().map(|position| position.1).sum();
     assert!(left > 0, "nothing was left to do: {positions:?}");
