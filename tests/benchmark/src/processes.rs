@@ -2,7 +2,8 @@
 //!
 //! The processes join their group while the topic is empty. Once each is ready and has an equal share of the partitions, they are
 //! frozen (SIGSTOP), the backlog is sent, and they are resumed. So the figures contain neither the start of a process, nor
-//! rebalances, nor the sender, which would take one of the cores. They run from the first item that is done to the last.
+//! rebalances, nor the sender, which would take one of the cores. They run from the first item that is done to the last; those of
+//! the table to its last complete batches.
 //! What was written is then compared with what was sent, id by id.
 //!
 //! CPU-bound stages cannot be faster with more processes than the machine has cores to spare: the broker and the server of the
@@ -29,6 +30,8 @@ const PROCESSES: [usize; 3] = [1, 2, 3];
 const PARTITIONS: i32 = 6;
 /// Time between two readings, which cost the broker CPU time.
 const READING_INTERVAL: Duration = Duration::from_millis(20);
+/// Default of `RESULT_BATCH_SIZE`.
+const BATCH: u64 = 2000;
 /// Folder of the table that the result processor writes.
 const TABLE: &str = "tables/xact_attachments";
 
@@ -47,7 +50,8 @@ struct Work {
     /// Name in topics and groups.
     name: &'static str,
     what: &'static str,
-    items: &'static str,
+    /// Items whose CPU time is reported, with their name.
+    items: (u64, &'static str),
     unit: &'static str,
     stage: &'static str,
     count: u64,
@@ -72,13 +76,18 @@ pub(crate) fn measure(bench: &Bench, events: u64, files: u64, report: &mut Repor
         let mut of_one = None;
         for processes in PROCESSES {
             let observed = run(&bench.kafka, &work, processes)?;
-            let (rate, cpu, busy) = figures(&observed);
-            let Work { what, items, unit, .. } = work;
+            let (rate, cpu, busy) = figures(&observed, work.items.0);
+            let Work {
+                what,
+                items: (_, items),
+                unit,
+                ..
+            } = work;
             let what = format!(
                 "{what}, {processes} {}",
                 if processes == 1 { "process" } else { "processes" }
             );
-            let cpu_of = format!("{what}: CPU time of all, 1,000 {items}");
+            let cpu_of = format!("{what}: CPU time of all, {items}");
             match of_one {
                 None => {
                     of_one = Some((rate, cpu));
@@ -100,7 +109,7 @@ fn works(events: u64, files: u64) -> [Work; 4] {
     let download = Work {
         name: "download",
         what: "download, 9 KB files",
-        items: "files",
+        items: (1000, "1,000 files"),
         unit: "files/s",
         stage: "download",
         count: files,
@@ -113,7 +122,7 @@ fn works(events: u64, files: u64) -> [Work; 4] {
         Work {
             name: "ingest",
             what: "ingest",
-            items: "events",
+            items: (100_000, "100,000 events"),
             unit: "events/s",
             stage: "event-ingester",
             count: events,
@@ -133,7 +142,7 @@ fn works(events: u64, files: u64) -> [Work; 4] {
         Work {
             name: "results",
             what: "results into Delta",
-            items: "rows",
+            items: (100_000, "100,000 rows"),
             unit: "rows/s",
             stage: "result-processor",
             count: events,
@@ -145,14 +154,14 @@ fn works(events: u64, files: u64) -> [Work; 4] {
     ]
 }
 
-/// Returns rate, CPU seconds of 1,000 items, and busy cores.
-fn figures(observed: &Observed<Used>) -> (f64, f64, f64) {
+/// Returns the rate, the CPU seconds of `items` items, and busy cores.
+#[expect(clippy::cast_precision_loss, reason = "a few million")]
+fn figures(observed: &Observed<Used>, items: u64) -> (f64, f64, f64) {
     let Observed { before, after, .. } = observed;
-    #[expect(clippy::cast_precision_loss, reason = "a few million")]
-    let thousands = observed.items as f64 / 1000.0;
+    let part = items as f64 / observed.items as f64;
     (
         observed.rate(),
-        (after.processes - before.processes) / thousands,
+        (after.processes - before.processes) * part,
         (after.machine - before.machine) / observed.seconds,
     )
 }
@@ -190,7 +199,18 @@ fn run(kafka: &Kafka, work: &Work, processes: usize) -> Result<Observed<Used>> {
             machine: busy_cpu_seconds()?,
         })
     };
-    let observed = observe(&what, work.count, READING_INTERVAL, used, done(&fleet, work)?)?;
+    let mut done = done(&fleet, work)?;
+    // A process waits a second before it commits its last, incomplete batch.
+    let incomplete = match work.output {
+        Output::Topic(_) => 0,
+        Output::Table => BATCH * processes as u64,
+    };
+    let measured = work.count.saturating_sub(incomplete).max(work.count / 2);
+    let observed = observe(&what, measured, READING_INTERVAL, used, &mut done)?;
+    fleet.wait_until(&format!("{what} have done all"), || match done() {
+        Ok(count) => (count >= work.count).then_some(Ok(())),
+        Err(error) => Some(Err(error)),
+    })??;
     if !has_shares(&fleet) {
         let detail = "the group was rebalanced meanwhile: send less (--events, --files)";
         return Err(failed(what, detail));
