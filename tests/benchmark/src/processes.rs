@@ -72,10 +72,14 @@ struct Used {
 }
 
 pub(crate) fn measure(bench: &Bench, events: u64, files: u64, report: &mut Report) -> Result<()> {
+    // Kept until all is measured: ext4 does not use the inodes of deleted files again for some minutes, and searches past each of
+    // them when a file is created, which would double the CPU time of the downloads that follow.
+    let mut fleets = Vec::new();
     for work in works(events, files) {
         let mut of_one = None;
         for processes in PROCESSES {
-            let observed = run(&bench.kafka, &work, processes)?;
+            let (observed, fleet) = run(&bench.kafka, &work, processes)?;
+            fleets.push(fleet);
             let (rate, cpu, busy) = figures(&observed, work.items.0);
             let Work {
                 what,
@@ -166,7 +170,8 @@ fn figures(observed: &Observed<Used>, items: u64) -> (f64, f64, f64) {
     )
 }
 
-fn run(kafka: &Kafka, work: &Work, processes: usize) -> Result<Observed<Used>> {
+/// Measures one number of processes. Returns the figures, and the fleet with its files.
+fn run(kafka: &Kafka, work: &Work, processes: usize) -> Result<(Observed<Used>, Fleet)> {
     let what = format!("{} with {processes} processes", work.name);
     let mut fleet = fleet(kafka, &format!("{}-{processes}", work.name))?;
     let names: Vec<String> = (1..=processes)
@@ -219,7 +224,7 @@ fn run(kafka: &Kafka, work: &Work, processes: usize) -> Result<Observed<Used>> {
     fleet.stop(&names)?;
     let expected = (0..work.count).map(|number| (work.media_id)(&trace_id(number)));
     assert_exactly_once(&what, expected, written(&fleet, work)?)?;
-    Ok(observed)
+    Ok((observed, fleet))
 }
 
 /// Returns whether a process has an equal share of the partitions.
