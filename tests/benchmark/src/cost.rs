@@ -10,9 +10,9 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, counted, rate};
-use crate::ingest::signature;
+use crate::bench::{Bench, counted, wait_rows};
 use crate::kafka::Sender;
+use crate::messages::signature;
 use crate::report::Report;
 use xact_testkit::events::{RAW, event};
 use xact_testkit::usage::cpu_seconds;
@@ -89,14 +89,9 @@ fn url(trace_id: &str, file: u64) -> String {
 
 /// Waits until all rows of `events` events are written and no group has lag.
 fn settle(bench: &Bench, events: u64) -> Result<()> {
-    let rows =
-        |stage: &str, table: &str| counted(&bench.fleet[stage], "delta_events_written_total", &[("table", table)]);
-    rate("all attachments have their rows", events * ATTACHMENTS, || {
-        Ok(rows("result-processor", "xact_attachments"))
-    })?;
-    rate("all events have their rows", events, || {
-        Ok(rows("event-writer", "xact_events"))
-    })?;
+    let attachments = events * ATTACHMENTS;
+    wait_rows(&bench.fleet["result-processor"], "xact_attachments", attachments)?;
+    wait_rows(&bench.fleet["event-writer"], "xact_events", events)?;
     bench.fleet.wait_no_lag()
 }
 

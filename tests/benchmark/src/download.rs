@@ -6,9 +6,9 @@ use std::time::Instant;
 use futures::StreamExt;
 use serde_json::json;
 
-use crate::bench::{Bench, rate};
-use crate::ingest::url;
+use crate::bench::{Bench, READING_INTERVAL, observe};
 use crate::kafka::{Sender, Topic};
+use crate::messages::url;
 use crate::report::Report;
 use xact_testkit::events::task;
 use xact_testkit::samples::HOSTS;
@@ -25,34 +25,37 @@ pub(crate) fn measure(bench: &mut Bench, files: u64, report: &mut Report) -> Res
     for concurrency in [10_usize, 50] {
         let raw = requests(bench, concurrency, files)?;
         // The worker starts only when its backlog is complete.
-        for number in 0..files {
-            let trace_id = format!("bench-{concurrency}-{number:08}");
-            let bytes = task(&trace_id, &url(&trace_id), &json!({}));
-            sender.send(PENDING, trace_id.as_bytes(), &bytes)?;
-        }
-        sender.flush()?;
+        let traces = (0..files).map(|number| format!("bench-{concurrency}-{number:08}"));
+        sender.fill(PENDING, traces, |trace_id| task_of(trace_id, &url(trace_id)))?;
         let settings = [("DOWNLOAD_CONCURRENCY", &*concurrency.to_string())];
         bench.fleet.spawn("download", "download", &settings)?;
         bench.fleet.wait_ready(&["download"])?;
         let process = bench.fleet["download"].process.id();
-        // CPU time and number of files at the first reading with files, so that the start of the process is not included.
-        let mut first = None;
-        let product = rate("all files are cached", files, || {
-            let seen = cached.count()?.saturating_sub(done);
-            if first.is_none() && seen > 0 {
-                first = Some((cpu_seconds(process)?, seen));
-            }
-            Ok(seen)
-        })?;
-        let (cpu_before, seen) = first.unwrap_or_default();
-        let cpu = per_1000(cpu_seconds(process)? - cpu_before, files.saturating_sub(seen));
+        // The start of the process is not in it.
+        let product = observe(
+            "all files are cached",
+            files,
+            READING_INTERVAL,
+            || cpu_seconds(process),
+            || Ok(cached.count()?.saturating_sub(done)),
+        )?;
         done += files;
         bench.fleet.stop(&["download"])?;
         let what = format!("download, 9 KB files, concurrency {concurrency}");
-        report.pair(&*what, "files/s", product, raw.rate);
-        report.pair(format!("{what}: CPU time, 1,000 files"), "s", cpu, raw.cpu);
+        report.pair(&*what, "files/s", product.rate(), raw.rate);
+        report.pair(
+            format!("{what}: CPU time, 1,000 files"),
+            "s",
+            product.per(1000),
+            raw.cpu,
+        );
     }
     Ok(())
+}
+
+/// Returns the task of a file.
+pub(crate) fn task_of(trace_id: &str, url: &str) -> Vec<u8> {
+    task(trace_id, url, &json!({}))
 }
 
 /// Figures of the bare loop.
@@ -76,13 +79,14 @@ fn requests(bench: &Bench, concurrency: usize, files: u64) -> Result<Raw> {
         .https
         .parse()
         .map_err(|error: std::net::AddrParseError| context(what)(error))?;
-    let folder = bench.fleet.dir.join("raw-downloads");
+    // It is removed at the end of the run: deleting files makes the creation of the product's more expensive (`processes` says why).
+    let folder = bench.fleet.dir.join(format!("raw-downloads-{concurrency}"));
     fs::create_dir(&folder).map_err(context(what))?;
     let urls: Vec<String> = (0..files)
         .map(|number| url(&format!("raw-{concurrency}-{number:08}")))
         .collect();
     let runtime = tokio::runtime::Runtime::new().map_err(context(what))?;
-    let raw = runtime.block_on(async {
+    runtime.block_on(async {
         // The product uses HTTP/1.1 too.
         let mut client = reqwest::Client::builder().no_proxy().http1_only().tls_certs_merge([ca]);
         for host in HOSTS {
@@ -113,15 +117,9 @@ fn requests(bench: &Bench, concurrency: usize, files: u64) -> Result<Raw> {
         }
         #[allow(clippy::cast_precision_loss)]
         let rate = files as f64 / begun.elapsed().as_secs_f64();
-        let cpu = per_1000(cpu_seconds(std::process::id())? - cpu_before, files);
+        #[allow(clippy::cast_precision_loss)]
+        let thousands = files as f64 / 1000.0;
+        let cpu = (cpu_seconds(std::process::id())? - cpu_before) / thousands;
         Ok(Raw { rate, cpu })
-    })?;
-    fs::remove_dir_all(&folder).map_err(context(what))?;
-    Ok(raw)
-}
-
-fn per_1000(seconds: f64, files: u64) -> f64 {
-    #[allow(clippy::cast_precision_loss)]
-    let thousands = files as f64 / 1000.0;
-    seconds / thousands
+    })
 }

@@ -1,11 +1,11 @@
-//! Plain librdkafka clients: fill topics, count records, and run the bare loop of `ingest`.
+//! Plain librdkafka clients: fill topics, count and read records, and run the bare loop of `ingest`.
 
 use std::time::{Duration, Instant};
 
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::Message;
+use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -72,6 +72,19 @@ impl Sender {
         }
     }
 
+    /// Sends a message for each of these traces, keyed by it, and waits until all are acknowledged.
+    pub(crate) fn fill(
+        &self,
+        topic: &str,
+        traces: impl Iterator<Item = String>,
+        message: impl Fn(&str) -> Vec<u8>,
+    ) -> Result<()> {
+        for trace_id in traces {
+            self.send(topic, trace_id.as_bytes(), &message(&trace_id))?;
+        }
+        self.flush()
+    }
+
     pub(crate) fn flush(&self) -> Result<()> {
         self.producer.flush(TIMEOUT).map_err(context("Kafka"))
     }
@@ -79,27 +92,15 @@ impl Sender {
 
 /// Consumes `count` records of a topic and produces the same bytes to another one, acknowledged. Returns records per second.
 pub(crate) fn consume_and_produce(broker: &str, from: &str, partitions: i32, to: &str, count: u64) -> Result<f64> {
-    let consumer: BaseConsumer = config(broker).create().map_err(context("Kafka"))?;
-    let mut all = TopicPartitionList::new();
-    for partition in 0..partitions {
-        all.add_partition_offset(from, partition, Offset::Beginning)
-            .map_err(context("Kafka"))?;
-    }
-    consumer.assign(&all).map_err(context("Kafka"))?;
     let sender = Sender::new(broker)?;
-    let mut begun: Option<Instant> = None;
-    let mut read = 0;
-    while read < count {
-        let Some(message) = consumer.poll(TIMEOUT) else {
-            return Err(failed("the raw loop", "the broker returned no more records"));
-        };
-        let message = message.map_err(context("Kafka"))?;
+    let mut begun = None;
+    each_record(broker, from, partitions, count, |message| {
         let _ = begun.get_or_insert_with(Instant::now);
         let (key, value) = (message.key().unwrap_or_default(), message.payload().unwrap_or_default());
         sender.send(to, key, value)?;
         sender.producer.poll(Duration::ZERO);
-        read += 1;
-    }
+        Ok(())
+    })?;
     sender.flush()?;
     let elapsed = begun.map_or(f64::NAN, |begun| begun.elapsed().as_secs_f64());
     #[allow(clippy::cast_precision_loss)]
@@ -112,7 +113,7 @@ pub(crate) fn each_record(
     topic: &str,
     partitions: i32,
     count: u64,
-    mut visit: impl FnMut(&[u8]) -> Result<()>,
+    mut visit: impl FnMut(&BorrowedMessage<'_>) -> Result<()>,
 ) -> Result<()> {
     let consumer: BaseConsumer = config(broker).create().map_err(context("Kafka"))?;
     let mut all = TopicPartitionList::new();
@@ -123,9 +124,9 @@ pub(crate) fn each_record(
     consumer.assign(&all).map_err(context("Kafka"))?;
     for _ in 0..count {
         let Some(message) = consumer.poll(TIMEOUT) else {
-            return Err(failed("the raw loop", "the broker returned no more records"));
+            return Err(failed("a plain consumer", "the broker returned no more records"));
         };
-        visit(message.map_err(context("Kafka"))?.payload().unwrap_or_default())?;
+        visit(&message.map_err(context("Kafka"))?)?;
     }
     Ok(())
 }

@@ -3,28 +3,37 @@
 //!
 //! - [`ingest`]: events to tasks, next to a bare consume-and-produce loop of the same bytes
 //! - [`download`]: tasks to cached files, next to a bare loop of requests for the same files
-//! - [`results`]: results to rows, next to appending the same rows to a Delta table without keys and positions
+//! - [`results`]: results to rows, next to appending the same rows to a Delta table without keys and positions, and on request
+//!   (`--peer PATH`) next to a binary of kafka-delta-ingest on the same topic
+//! - [`processes`]: the throughput of a stage by the number of its processes
 //! - [`whole`]: events to rows through all stages; latency at half of that load; memory and start time of each handler
 //! - [`idle`]: what each handler costs while it is idle
 //! - [`onelake`]: files and commits at the latency of OneLake, next to a bare loop of the same requests
 //! - [`growth`]: an append as its table grows: seconds, requests, memory
 //! - [`cost`]: what Azure would bill for 1,000 attachments
 //! - [`console`]: its pages, with many dead letters and a year of dates
-//! - [`kafka`], [`bench`], [`report`]: Kafka clients, the test environment, and the output
+//! - [`kafka`], [`messages`], [`table_log`], [`exact`]: what is sent, and what was written
+//! - [`bench`], [`report`]: the test environment, and the output
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
+// Tests may use `unwrap`.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod bench;
 mod console;
 mod cost;
 mod download;
+mod exact;
 mod growth;
 mod idle;
 mod ingest;
 mod kafka;
+mod messages;
 mod onelake;
+mod processes;
 mod report;
 mod results;
+mod table_log;
 mod whole;
 
 use std::path::PathBuf;
@@ -35,16 +44,17 @@ use clap::{Parser, ValueEnum};
 
 use bench::Bench;
 use report::Report;
+use results::peer::Peer;
 use xact_testkit::Result;
 
 /// Measures the product next to a bare loop that does the same work.
 #[derive(Parser)]
 #[command(name = "tests/bench")]
 struct Cli {
-    /// Events of `ingest`, results of `results`, and dead letters of `console`.
+    /// Events of `ingest`, results of `results`, both in `processes`, and dead letters of `console`.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1000..=2_000_000))]
     events: u64,
-    /// Files of `download`, and events of `whole`.
+    /// Files of `download`, in `processes` too, and events of `whole`.
     #[arg(long, default_value_t = 6_000, value_parser = clap::value_parser!(u64).range(200..=200_000))]
     files: u64,
     /// Added to each request to OneLake, in milliseconds: `onelake`.
@@ -53,6 +63,9 @@ struct Cli {
     /// Measures only these parts.
     #[arg(long, value_delimiter = ',')]
     only: Vec<Part>,
+    /// A binary of kafka-delta-ingest, which `results` measures on the same topic.
+    #[arg(long, value_name = "PATH")]
+    peer: Option<PathBuf>,
     /// Prints one JSON object instead of a table.
     #[arg(long)]
     json: bool,
@@ -66,6 +79,7 @@ enum Part {
     Ingest,
     Download,
     Results,
+    Processes,
     Whole,
     Idle,
     Console,
@@ -86,7 +100,21 @@ fn main() -> ExitCode {
             }
         };
     }
-    match run(&cli, &mut report) {
+    // Before anything is measured.
+    let peer = match cli.peer.as_deref().map(Peer::find).transpose() {
+        Ok(peer) => peer,
+        Err(error) => {
+            eprintln!("tests/bench: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    if peer.is_some() && !cli.wants(Part::Results) {
+        eprintln!(
+            "tests/bench: --peer is measured by the part `results`, which --only leaves out; add it: --only results"
+        );
+        return ExitCode::FAILURE;
+    }
+    match run(&cli, peer.as_ref(), &mut report) {
         Ok(()) => {
             println!("{}", if cli.json { report.json() } else { report.table() });
             ExitCode::SUCCESS
@@ -98,10 +126,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli, report: &mut Report) -> Result<()> {
-    let wanted = |part| cli.only.is_empty() || cli.only.contains(&part);
+impl Cli {
+    fn wants(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
+}
+
+fn run(cli: &Cli, peer: Option<&Peer>, report: &mut Report) -> Result<()> {
     let mut measured = |part, name: &str, measure: &dyn Fn(&mut Bench, &mut Report) -> Result<()>| {
-        if !wanted(part) {
+        if !cli.wants(part) {
             return Ok(());
         }
         eprintln!("measuring {name} …");
@@ -116,7 +149,10 @@ fn run(cli: &Cli, report: &mut Report) -> Result<()> {
         download::measure(bench, files, report)
     })?;
     measured(Part::Results, "results", &|bench, report| {
-        results::measure(bench, events, report)
+        results::measure(bench, events, peer, report)
+    })?;
+    measured(Part::Processes, "processes", &|bench, report| {
+        processes::measure(bench, events, files, report)
     })?;
     measured(Part::Whole, "whole", &|bench, report| {
         whole::measure(bench, files, report)
@@ -126,11 +162,11 @@ fn run(cli: &Cli, report: &mut Report) -> Result<()> {
     measured(Part::Console, "console", &|bench, report| {
         console::measure(bench, events, report)
     })?;
-    if wanted(Part::Growth) {
+    if cli.wants(Part::Growth) {
         eprintln!("measuring growth …");
         growth::measure(report)?;
     }
-    if wanted(Part::Onelake) {
+    if cli.wants(Part::Onelake) {
         eprintln!("measuring onelake …");
         onelake::measure(Duration::from_millis(cli.latency_ms), report)?;
     }

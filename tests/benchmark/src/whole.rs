@@ -4,26 +4,22 @@
 //! broker, the emulator and the sample server; the start and the first events, which create the tables, are not in it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File};
+use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
-use deltalake::arrow::array::{Array, StringArray};
-use deltalake::arrow::compute::cast;
-use deltalake::arrow::datatypes::DataType;
-use deltalake::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-
-use crate::bench::{Bench, counted};
-use crate::ingest::{fill, url};
+use crate::bench::{Bench, wait_rows};
 use crate::kafka::Sender;
+use crate::messages::{event_of, trace_id, url};
 use crate::report::Report;
+use crate::table_log::{TableLog, media_ids_of_file};
+use xact_testkit::events::RAW;
 use xact_testkit::usage::cpu_seconds;
-use xact_testkit::{OneLakeServer, Result, context, failed, ids, stages, wait_until};
+use xact_testkit::{OneLakeServer, Result, failed, ids, stages};
 
 const OFFERED_FOR: Duration = Duration::from_secs(20);
 /// Events before the measurement.
 const WARM_UP: u64 = 10;
-const ROWS_TIMEOUT: Duration = Duration::from_secs(300);
 
 pub(crate) fn measure(bench: &mut Bench, events: u64, report: &mut Report) -> Result<()> {
     let lake = OneLakeServer::start(&bench.fleet.dir)?;
@@ -35,22 +31,16 @@ pub(crate) fn measure(bench: &mut Bench, events: u64, report: &mut Report) -> Re
         report.figure(format!("{stage}: start to ready"), "ms", took);
     }
     let processor = &bench.fleet["result-processor"];
-    let labels = [("table", "xact_attachments")];
-    // Polls seldom: each scrape takes CPU time of the handler.
-    let wait_rows = |count: u64| {
-        wait_until(ROWS_TIMEOUT, "all events have their rows", || {
-            (counted(processor, "delta_events_written_total", &labels) >= count).then_some(())
-        })
-    };
+    let wait_rows = |count| wait_rows(processor, "xact_attachments", count);
 
     let sender = Sender::new(bench.kafka.bootstrap())?;
-    fill(&sender, 0, WARM_UP)?;
+    fill(&sender, 0..WARM_UP)?;
     wait_rows(WARM_UP)?;
     bench.fleet.wait_no_lag()?;
     let before = cpu_of_handlers(bench)?;
     let begun = Instant::now();
     let all = WARM_UP + events;
-    fill(&sender, WARM_UP, all)?;
+    fill(&sender, WARM_UP..all)?;
     wait_rows(all)?;
     #[allow(clippy::cast_precision_loss)]
     let capacity = events as f64 / begun.elapsed().as_secs_f64();
@@ -76,6 +66,11 @@ pub(crate) fn measure(bench: &mut Bench, events: u64, report: &mut Report) -> Re
         report.figure(format!("{name}: most resident memory"), "MiB", mib);
     }
     Ok(())
+}
+
+/// Sends events to the raw topic.
+fn fill(sender: &Sender, numbers: Range<u64>) -> Result<()> {
+    sender.fill(RAW, numbers.map(trace_id), event_of)
 }
 
 /// Returns the CPU time of each handler since its start, in seconds.
@@ -107,10 +102,10 @@ fn offer(sender: &Sender, from: u64, rate: f64) -> Result<HashMap<String, System
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let due = from + (begun.elapsed().as_secs_f64() * rate) as u64;
         for number in number..due {
-            let trace_id = format!("bench-{number:08}");
+            let trace_id = trace_id(number);
             sent_at.insert(ids::media_id(&trace_id, &url(&trace_id)), SystemTime::now());
         }
-        fill(sender, number, due.max(number))?;
+        fill(sender, number..due)?;
         number = due.max(number);
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -120,23 +115,13 @@ fn offer(sender: &Sender, from: u64, rate: f64) -> Result<HashMap<String, System
 /// Returns for each event the time from sending it to the commit that adds the file of its row, from which on readers of the
 /// table return the row.
 fn latencies(table: &Path, sent_at: &HashMap<String, SystemTime>) -> Result<Vec<Duration>> {
-    let what = "reading the table's log";
+    let mut log = TableLog::new(table);
     let mut latencies = Vec::new();
-    for entry in fs::read_dir(table.join("_delta_log")).map_err(context(what))?.flatten() {
-        if entry.path().extension().is_none_or(|extension| extension != "json") {
-            continue;
-        }
-        let committed = entry.metadata().and_then(|metadata| metadata.modified());
-        let committed = committed.map_err(context(what))?;
-        let log = fs::read_to_string(entry.path()).map_err(context(what))?;
-        for line in log.lines() {
-            let action: serde_json::Value = serde_json::from_str(line).map_err(context(what))?;
-            let Some(path) = action["add"]["path"].as_str() else {
-                continue;
-            };
-            for media_id in media_ids(&table.join(path)).map_err(context(what))? {
+    while let Some(commit) = log.next()? {
+        for file in &commit.files {
+            for media_id in media_ids_of_file(file)? {
                 if let Some(sent) = sent_at.get(&media_id) {
-                    latencies.push(committed.duration_since(*sent).unwrap_or_default());
+                    latencies.push(commit.at.duration_since(*sent).unwrap_or_default());
                 }
             }
         }
@@ -146,20 +131,4 @@ fn latencies(table: &Path, sent_at: &HashMap<String, SystemTime>) -> Result<Vec<
     }
     let detail = format!("{} of {} rows are there", latencies.len(), sent_at.len());
     Err(failed("the table", detail))
-}
-
-fn media_ids(file: &Path) -> std::result::Result<Vec<String>, Box<dyn std::error::Error>> {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(file)?)?.build()?;
-    let mut ids = Vec::new();
-    for batch in reader {
-        let batch = batch?;
-        let column = batch.column_by_name("media_id").ok_or("no column media_id")?;
-        let column = cast(column, &DataType::Utf8)?;
-        let column = column
-            .as_any()
-            .downcast_ref::<StringArray>()
-            .ok_or("media_id is not text")?;
-        ids.extend(column.iter().flatten().map(str::to_owned));
-    }
-    Ok(ids)
 }

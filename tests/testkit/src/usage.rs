@@ -1,8 +1,8 @@
-//! CPU time and wake-ups of a process as counted by the kernel.
+//! CPU time and wake-ups of a process, and CPU time of the machine, as counted by the kernel.
 
 use std::{fs, time::Duration};
 
-use crate::{Error, Process, Result};
+use crate::{Error, Process, Result, failed};
 
 /// Totals since the start of a process over its current threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +53,24 @@ pub fn cpu_seconds(process: u32) -> Result<f64> {
     Ok(ticks.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0)
 }
 
+/// Returns the CPU seconds of everything that has run on this machine since its start, in steps of 10 ms.
+pub fn busy_cpu_seconds() -> Result<f64> {
+    let path = "/proc/stat";
+    let stat = fs::read_to_string(path).map_err(Error::io(format!("read {path}")))?;
+    busy_seconds(&stat).ok_or_else(|| failed(format!("{path} has no total of all cores"), stat))
+}
+
+/// Sums the first line, in ticks of 1/100 s: `cpu user nice system idle iowait irq softirq …`
+/// (<https://man7.org/linux/man-pages/man5/proc_stat.5.html>). The time of virtual machines is in `user`.
+fn busy_seconds(stat: &str) -> Option<f64> {
+    let line = stat.lines().next()?.strip_prefix("cpu ")?;
+    let ticks: Vec<f64> = line.split_whitespace().map_while(|ticks| ticks.parse().ok()).collect();
+    let [user, nice, system, _idle, _iowait, irq, softirq, ..] = ticks[..] else {
+        return None;
+    };
+    Some((user + nice + system + irq + softirq) / 100.0)
+}
+
 /// Parses `schedstat`: CPU nanoseconds, nanoseconds in the run queue, time slices.
 fn run_time(schedstat: &str) -> Duration {
     let nanoseconds = schedstat.split_whitespace().next().and_then(|first| first.parse().ok());
@@ -64,4 +82,17 @@ fn wake_ups(status: &str) -> u64 {
         .lines()
         .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
     line.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn idle_and_waiting_cores_are_not_busy() {
+        let stat = "cpu  100 20 300 4000 5000 6 70 8000 90 10\ncpu0 1 2 3 4 5 6 7 8 9 10\n";
+        assert_eq!(busy_seconds(stat), Some(4.96));
+        assert_eq!(busy_seconds("cpu0 1 2 3 4 5 6 7\n"), None);
+        assert_eq!(busy_seconds("cpu  1 2 3\n"), None);
+    }
 }

@@ -24,6 +24,8 @@ use crate::seen_paths::SeenPaths;
 /// Largest file that is sent from one buffer, in bytes; larger ones are streamed.
 const MAX_BUFFERED_BYTES: u64 = 256 * 1024;
 
+/// Wait before a `delayed` answer: about what a remote server takes.
+const DELAY: Duration = Duration::from_millis(50);
 /// Duration of a `slow` answer, and its least number of pieces.
 const SLOW_DURATION: Duration = Duration::from_secs(3);
 const SLOW_PIECES: u64 = 30;
@@ -68,11 +70,11 @@ pub(crate) async fn answer(State(state): State<Arc<SourceState>>, request: Reque
     // The HTTP layer drops the body of an answer to HEAD; every body is lazy or small.
     match fault {
         None => file(content_for(&path)),
-        Some(fault) => faulty(fault, &path, request.uri()),
+        Some(fault) => faulty(fault, &path, request.uri()).await,
     }
 }
 
-fn faulty(fault: Fault, path: &str, uri: &Uri) -> Response {
+async fn faulty(fault: Fault, path: &str, uri: &Uri) -> Response {
     match fault {
         Fault::Missing => error(StatusCode::NOT_FOUND, "no such file"),
         Fault::Forbidden => error(StatusCode::FORBIDDEN, "access denied"),
@@ -87,6 +89,10 @@ fn faulty(fault: Fault, path: &str, uri: &Uri) -> Response {
         Fault::WrongType => error_page("text/html"),
         Fault::Redirect => redirect(&format!("/{}{}", faults::OK, after_kind(uri))),
         Fault::RedirectAway => redirect(&format!("{OTHER_ORIGIN}/{}{}", faults::OK, after_kind(uri))),
+        Fault::Delayed => {
+            tokio::time::sleep(DELAY).await;
+            file(content_for(path))
+        }
         Fault::Slow => slow(content_for(path)),
         Fault::Endless => endless(content_for(path)),
         Fault::Octet => {

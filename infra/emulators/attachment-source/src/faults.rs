@@ -20,6 +20,7 @@ emulator_kit::faults! {
         WrongType = "wrong-type", "200 with text/html and an HTML error page";
         Redirect = "redirect", "302 to the same path under ok";
         RedirectAway = "redirect-away", "302 to https://elsewhere.invalid";
+        Delayed = "delayed", "the file, after 50 ms";
         Slow = "slow", "the file in small pieces over 3 seconds";
         Endless = "endless", "200 without a length: the beginning of the file, then a body without an end";
         Octet = "octet", "the file as application/octet-stream";

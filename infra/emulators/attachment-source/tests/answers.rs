@@ -239,6 +239,14 @@ async fn gzip_and_octet_serve_the_file_compressed_and_under_the_general_type() {
 }
 
 #[tokio::test]
+async fn delayed_files_come_after_50_ms() {
+    let fixture = Fixture::start().await;
+    let start = Instant::now();
+    fixture.assert_file("/delayed/9000/u/a.pdf").await;
+    assert!(start.elapsed() >= Duration::from_millis(50));
+}
+
+#[tokio::test]
 async fn slow_takes_three_seconds_and_is_complete() {
     let fixture = Fixture::start().await;
     let start = Instant::now();

@@ -13,17 +13,19 @@ use deltalake::logstore::object_store::{ObjectStore, PutMode, path::Path as Stor
 use deltalake::operations::create::CreateBuilder;
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::writer::{DeltaWriter, RecordBatchWriter};
+use rdkafka::message::Message;
 use tokio::runtime::Runtime;
 
 use crate::kafka::each_record;
-use crate::results::rows::{RESULTS, row, row_of, trace_id};
+use crate::messages::trace_id;
+use crate::results::rows::{RESULTS, row, row_of};
 use xact_contracts::messages::DownloadResult;
 use xact_lake::{AttachmentRow, TableRow, writer_properties};
 use xact_testkit::usage::cpu_seconds;
 use xact_testkit::{Result, context, failed};
 
 /// Default of `RESULT_BATCH_SIZE`.
-const BATCH: usize = 2000;
+pub(crate) const BATCH: usize = 2000;
 const PARTITIONS: i32 = 6;
 
 /// Rates, and the CPU time of 100,000 rows.
@@ -60,8 +62,9 @@ pub(crate) fn consume_and_append(broker: &str, folder: &Path, results: u64) -> R
     let mut begun = None;
     let mut rows = Vec::with_capacity(BATCH);
     let from = cpu_seconds(std::process::id())?;
-    each_record(broker, RESULTS, PARTITIONS, results, |payload| {
+    each_record(broker, RESULTS, PARTITIONS, results, |message| {
         let _ = begun.get_or_insert_with(Instant::now);
+        let payload = message.payload().unwrap_or_default();
         let result: DownloadResult = serde_json::from_slice(payload).map_err(context("a result"))?;
         rows.push(row_of(result));
         if rows.len() == BATCH {
@@ -116,6 +119,11 @@ impl Table {
         }
         Err(failed("the raw table", format!("it has {files} files")))
     }
+}
+
+/// Creates an empty table for another program to write.
+pub(crate) fn create_table(folder: &Path) -> Result<()> {
+    Table::create(folder).map(drop)
 }
 
 /// Creates a table as the product does: the same columns, partitions and statistics.

@@ -5,6 +5,7 @@ use jiff::{Timestamp, civil::date};
 use xact_contracts::messages::DownloadResult;
 use xact_contracts::time;
 use xact_lake::AttachmentRow;
+use xact_testkit::events::completed;
 use xact_testkit::ids;
 
 /// Their topic.
@@ -31,19 +32,25 @@ pub(crate) fn row_of(result: DownloadResult) -> AttachmentRow {
     }
 }
 
-pub(crate) fn trace_id(number: u64) -> String {
-    format!("bench-{number:08}")
-}
-
-pub(crate) fn url(trace_id: &str) -> String {
+fn url(trace_id: &str) -> String {
     format!("https://claimxperience.com/ok/9000/{trace_id}/a.pdf")
 }
 
-/// Returns the row of the result that [`measure`](super::measure) sends for this event.
+/// Returns the result that is sent for a trace.
+pub(crate) fn result_of(trace_id: &str) -> Vec<u8> {
+    completed(trace_id, &url(trace_id))
+}
+
+/// Returns the media id of this result.
+pub(crate) fn media_id(trace_id: &str) -> String {
+    ids::media_id(trace_id, &url(trace_id))
+}
+
+/// Returns the row of this result.
 pub(crate) fn row(trace_id: &str) -> AttachmentRow {
     let now = Timestamp::UNIX_EPOCH;
     AttachmentRow {
-        media_id: ids::media_id(trace_id, &url(trace_id)),
+        media_id: media_id(trace_id),
         attachment_url: Some(url(trace_id)),
         blob_path: Some(format!("documentsReceived/A1/{trace_id}/A1_a.pdf")),
         trace_id: Some(trace_id.to_owned()),
