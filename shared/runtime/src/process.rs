@@ -176,7 +176,7 @@ pub fn log_start(environment: &Environment, settings: &Settings, what: &str) {
 #[must_use]
 pub fn run(stage: Stage, factory: Factory) -> ExitCode {
     let (error, code) = match Command::parse(std::env::args().skip(1)) {
-        Ok(Command::Run) => match on_async_runtime(run_stage(stage, factory)) {
+        Ok(Command::Run) => match on_async_runtime(stage, run_stage(stage, factory)) {
             Ok(()) => exit(0),
             Err(error) => (error.to_string(), 2),
         },
@@ -193,13 +193,14 @@ pub fn run(stage: Stage, factory: Factory) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Runs a handler on one thread for asynchronous work, unless `TOKIO_WORKER_THREADS` says otherwise.
+/// Runs a stage on one thread for asynchronous work, unless `TOKIO_WORKER_THREADS` says otherwise.
 ///
-/// A handler mostly waits, and is scaled by its replicas. With a thread for each core, the work of a record moves between
-/// them: on two cores, a third of a handler's CPU time was the cost of that (`tests/bench --only whole`).
-fn on_async_runtime(work: impl Future<Output = Result<(), StartError>>) -> Result<(), StartError> {
+/// A stage mostly waits, and is scaled by its replicas. With a thread for each core, the work on a record moves between them:
+/// on two cores that was a third of the CPU time (`tests/bench --only whole`). The event ingester computes instead of waiting,
+/// and gets a thread for each core.
+fn on_async_runtime(stage: Stage, work: impl Future<Output = Result<(), StartError>>) -> Result<(), StartError> {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    if std::env::var_os("TOKIO_WORKER_THREADS").is_none() {
+    if stage != Stage::EventIngester && std::env::var_os("TOKIO_WORKER_THREADS").is_none() {
         runtime.worker_threads(1);
     }
     runtime
