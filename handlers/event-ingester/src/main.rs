@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use xact_contracts::topology::Stage;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    xact_runtime::run(Stage::EventIngester, event_ingester::factory()).await
+fn main() -> ExitCode {
+    xact_runtime::run(Stage::EventIngester, event_ingester::factory())
 }

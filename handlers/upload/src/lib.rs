@@ -10,14 +10,14 @@ use fail::fail_point;
 use serde_json::Value;
 
 use janitor::Janitor;
-use xact_cache::{Cache, CachedFile, Lookup};
+use xact_cache::{Cache, CachedContent, CachedFile, Lookup};
 use xact_config::Settings;
 use xact_contracts::blob_path;
 use xact_contracts::cache_path::{self, Layout};
 use xact_contracts::category::Category;
 use xact_contracts::messages::{CachedDownload, DownloadResult, Problem};
 use xact_contracts::topology::Stage;
-use xact_lake::{Content, FileError, FileStore};
+use xact_lake::{Content, FileError, FileSource, FileStore};
 use xact_runtime::{Context, Emit, Factory, Failure, Handler, Limits, Outcome, Service, SetupError, Unavailable};
 use xact_telemetry::metrics::{InProgress, Status, metrics};
 
@@ -70,7 +70,7 @@ impl Upload {
         let started = Instant::now();
         let sha256 = cached.sha256.to_ascii_lowercase();
         let content = content(cached, &sha256);
-        let put = self.files.put_file(&cached.destination_path, file.content(), content);
+        let put = self.files.put_file(&cached.destination_path, source(file), content);
         let put = put.await;
         drop(running);
         let seconds = started.elapsed().as_secs_f64();
@@ -163,6 +163,13 @@ impl Handler for Upload {
 
     async fn upkeep(&self) {
         self.janitor.run().await;
+    }
+}
+
+fn source(file: &CachedFile) -> FileSource {
+    match file.content() {
+        CachedContent::Bytes(bytes) => FileSource::Bytes(bytes),
+        CachedContent::File(file) => FileSource::File(file),
     }
 }
 

@@ -4,19 +4,32 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::folders::{Folders, MissingShard};
 use crate::{previous, regular_file};
 use xact_contracts::cache_path::{self, Layout};
 
-/// An open file with the announced size.
+/// Content up to this size is read when the file is opened: one task on a blocking thread does both.
+const IN_MEMORY_BYTES: u64 = 64 * 1024;
+
+/// A file with the announced size.
 pub struct CachedFile {
     entry: Entry,
-    /// Kept open since its size was checked: no other file can take its place.
-    content: Arc<File>,
+    content: CachedContent,
+}
+
+/// The content of a file: as many of its first bytes as the message announces.
+#[derive(Clone)]
+pub enum CachedContent {
+    /// A small one.
+    Bytes(Bytes),
+    /// Kept open since its size was checked, so that no other file can take its place. The footer follows the content.
+    File(Arc<File>),
 }
 
 /// Result of [`crate::Cache::open`].
@@ -28,11 +41,10 @@ pub enum Lookup {
 }
 
 impl CachedFile {
-    /// Returns the open file. Its content is as many of its first bytes as the message announces; the footer follows. The
-    /// reader checks the hash.
+    /// Returns the content. The reader checks the hash.
     #[must_use]
-    pub fn content(&self) -> Arc<File> {
-        Arc::clone(&self.content)
+    pub fn content(&self) -> CachedContent {
+        self.content.clone()
     }
 
     /// Closes the file at once, and returns a future that removes it.
@@ -78,10 +90,8 @@ impl Entry {
             Layout::Previous => length == bytes,
         };
         if has_size {
-            return Ok(Lookup::Found(CachedFile {
-                entry: self,
-                content: Arc::new(file),
-            }));
+            let content = content(file, bytes)?;
+            return Ok(Lookup::Found(CachedFile { entry: self, content }));
         }
         if let Err(error) = self.unlink() {
             tracing::warn!(media_id = %self.media_id, %error, "a damaged cached file cannot be removed");
@@ -121,6 +131,15 @@ impl Entry {
         // Fails only when the process ends.
         let _ = removed.await;
     }
+}
+
+fn content(file: File, bytes: u64) -> io::Result<CachedContent> {
+    if bytes > IN_MEMORY_BYTES {
+        return Ok(CachedContent::File(Arc::new(file)));
+    }
+    let mut content = vec![0; usize::try_from(bytes).map_err(io::Error::other)?];
+    file.read_exact_at(&mut content, 0)?;
+    Ok(CachedContent::Bytes(content.into()))
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ mod test_cache;
 mod volume;
 
 pub use cache::{Cache, probe};
-pub use cached_file::{CachedFile, Lookup};
+pub use cached_file::{CachedContent, CachedFile, Lookup};
 pub use error::CacheError;
 pub use footer::{ContentKind, FileInfo};
 pub use janitor::Cutoffs;

@@ -30,7 +30,10 @@ impl Drop for Slot {
         let mut busy = self.locks.lock();
         drop(self.guard.take());
         // One reference is the map's own; a waiting task holds another.
-        if busy.get(&self.media_id).is_some_and(|lock| Arc::strong_count(lock) == 1) {
+        if busy
+            .get(&self.media_id)
+            .is_some_and(|lock| Arc::strong_count(lock) == 1)
+        {
             busy.remove(&self.media_id);
         }
     }

@@ -2,6 +2,8 @@
 //!
 //! An invalid value gives `None`: the server then decides.
 
+use std::borrow::Cow;
+
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -95,7 +97,7 @@ pub fn start(url: &Url) -> Option<Start> {
     time::is_of_our_era(&at).then_some(Start { kind, at })
 }
 
-type Reader = fn(&Query) -> Option<Timestamp>;
+type Reader = fn(&Query<'_>) -> Option<Timestamp>;
 
 /// Returns the expiry of `url`; `None` if it is not presigned or its times cannot be read.
 #[must_use]
@@ -113,14 +115,14 @@ pub fn expiry(url: &Url) -> Option<Expiry> {
     })
 }
 
-fn s3_v4(query: &Query) -> Option<Timestamp> {
+fn s3_v4(query: &Query<'_>) -> Option<Timestamp> {
     let seconds = whole_number(query.get("x-amz-expires")?)?;
     s3_signed_at(query)?
         .checked_add(SignedDuration::from_secs(seconds))
         .ok()
 }
 
-fn s3_signed_at(query: &Query) -> Option<Timestamp> {
+fn s3_signed_at(query: &Query<'_>) -> Option<Timestamp> {
     let signed_at = query.get("x-amz-date")?;
     // Exactly 20240101T000000Z: strptime alone would accept fewer digits.
     let digits = signed_at.bytes().filter(u8::is_ascii_digit).count();
@@ -130,20 +132,20 @@ fn s3_signed_at(query: &Query) -> Option<Timestamp> {
     utc(DateTime::strptime("%Y%m%dT%H%M%SZ", signed_at).ok()?)
 }
 
-fn s3_v2(query: &Query) -> Option<Timestamp> {
+fn s3_v2(query: &Query<'_>) -> Option<Timestamp> {
     query.get("awsaccesskeyid")?;
     query.get("signature")?;
     Timestamp::from_second(whole_number(query.get("expires")?)?).ok()
 }
 
-fn claimx(query: &Query) -> Option<Timestamp> {
+fn claimx(query: &Query<'_>) -> Option<Timestamp> {
     let system_date = whole_number(query.get("systemdate")?)?;
     let valid_for = whole_number(query.get("expires")?)?;
     Timestamp::from_millisecond(system_date.checked_add(valid_for)?).ok()
 }
 
 /// Reads `st` or `se`: a date, a time in minutes, or full RFC 3339; without a zone it is UTC.
-fn azure_time(query: &Query, name: &str) -> Option<Timestamp> {
+fn azure_time(query: &Query<'_>, name: &str) -> Option<Timestamp> {
     query.get("sig")?;
     // An offset's `+` that was not percent-encoded arrives as a space.
     let text = query.get(name)?.replace(' ', "+");
@@ -167,19 +169,17 @@ fn whole_number(text: &str) -> Option<i64> {
     text.parse().ok().filter(|_| all_digits)
 }
 
-/// The decoded query, with names in lower case, since signers and proxies vary them.
-struct Query(Vec<(String, String)>);
+/// The decoded query.
+struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
-impl Query {
-    fn read(url: &Url) -> Self {
-        let pairs = url.query_pairs();
-        let folded = pairs.map(|(name, value)| (name.to_ascii_lowercase(), value.into_owned()));
-        Self(folded.collect())
+impl<'a> Query<'a> {
+    fn read(url: &'a Url) -> Self {
+        Self(url.query_pairs().collect())
     }
 
-    /// Returns the first value of that name.
+    /// Returns the first value of that name in any case, since signers and proxies vary it.
     fn get(&self, name: &str) -> Option<&str> {
-        let (_, value) = self.0.iter().find(|(key, _)| key == name)?;
+        let (_, value) = self.0.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))?;
         Some(value)
     }
 }

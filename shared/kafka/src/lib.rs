@@ -6,10 +6,9 @@
 //! for their acknowledgements. [`Record`] is what the consumer passes on, and [`CommitMetadata`] the text that is committed
 //! together with an offset.
 //!
-//! With the feature `admin`, [`admin`] has the operator's requests: topics, lag, group offsets, records, tombstones, and
-//! an embedded broker for development. The stages are built without it.
+//! [`admin`] has the operator's requests: topics, lag, group offsets, records, tombstones, and an embedded broker for
+//! development. The linker leaves out of a program what it does not use.
 
-#[cfg(feature = "admin")]
 pub mod admin;
 pub mod backoff;
 pub mod client_config;

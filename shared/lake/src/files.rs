@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use uuid::Uuid;
 
 use xact_contracts::onelake_billing::Bill;
@@ -34,14 +35,13 @@ pub trait FileStore: Send + Sync {
     /// Writes the first `content.bytes` bytes of `source` to `path`, and replaces an existing file. Nothing is written if the
     /// path has this content already.
     ///
-    /// The source is an open file, so that it is the file that the caller has checked. It is hashed while it is read, and
-    /// only the announced content becomes visible. A reader gets the old file or the complete new one. The call may be
+    /// The source is hashed while it is read, and only the announced content becomes visible. A reader gets the old file or the complete new one. The call may be
     /// repeated. Several callers may write the same path at the same time: one succeeds, and one whose blocks were discarded
     /// by another's commit gets [`FileError::Unavailable`] and repeats the call. Memory does not grow with the size.
     ///
     /// # Errors
     /// Any [`FileError`]; the path is then unchanged, unless only the service's response was lost.
-    async fn put_file(&self, path: &str, source: Arc<File>, content: Content<'_>) -> Result<(), FileError>;
+    async fn put_file(&self, path: &str, source: FileSource, content: Content<'_>) -> Result<(), FileError>;
 
     /// Returns whether the file at `path` has exactly this content.
     ///
@@ -80,6 +80,15 @@ pub trait FileStore: Send + Sync {
     fn bill(&self) -> Option<Bill> {
         None
     }
+}
+
+/// Where the content of a file is read.
+#[derive(Debug, Clone)]
+pub enum FileSource {
+    /// A small one, in memory.
+    Bytes(Bytes),
+    /// An open file, so that it is the one that the caller has checked.
+    File(Arc<File>),
 }
 
 /// The content of a file.

@@ -23,7 +23,7 @@ pub use azure::connection::{ConnectError, Connection};
 pub use azure::meter::RequestObserver;
 pub use files::content_hash::sha256_hex;
 pub use files::open::{OpenFilesError, open, open_files};
-pub use files::{Content, FileError, FileStore, OpenError};
+pub use files::{Content, FileError, FileSource, FileStore, OpenError};
 pub use lakehouse::{LakehouseError, LakehouseKind, TablePlace};
 pub use location::{Location, LocationError};
 

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use onelake_emulator::Area;
 use support::{Emulator, add, add_offsets, at, failed, ids, positions, sourced, start_emulator};
 use xact_contracts::onelake_billing::{Bill, BillingClass};
-use xact_lake::{AttachmentRow, Content, FailedRow, Table, TableOptions, TableRow, open};
+use xact_lake::{AttachmentRow, Content, FailedRow, FileSource, Table, TableOptions, TableRow, open};
 
 const MIB: usize = 1024 * 1024;
 
@@ -42,7 +42,10 @@ async fn put(emulator: &Emulator, path: &str, bytes: &[u8]) -> Bill {
         bytes: bytes.len() as u64,
         sha256: &sha256,
     };
-    store.put_file(path, Arc::new(source), content).await.unwrap();
+    store
+        .put_file(path, FileSource::File(Arc::new(source)), content)
+        .await
+        .unwrap();
     connection.bill().unwrap()
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
 
-use xact_lake::{Connection, Content, FileError, FileStore, Location, open};
+use xact_lake::{Connection, Content, FileError, FileSource, FileStore, Location, open};
 
 struct Lake {
     folder: tempfile::TempDir,
@@ -48,7 +48,7 @@ impl Lake {
         };
         let put = self
             .store
-            .put_file(path, Arc::new(file.reopen().unwrap()), content)
+            .put_file(path, FileSource::File(Arc::new(file.reopen().unwrap())), content)
             .await;
         assert!(fs::read(file.path()).unwrap() == source, "the source is not changed");
         put

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use onelake_emulator::{Fault, Rule, Verb};
 use support::{EMULATOR, ITEM, WORKSPACE, names_in};
 use xact_contracts::onelake_billing::Protocol;
-use xact_lake::{Content, FileError, FileStore, Location, open};
+use xact_lake::{Content, FileError, FileSource, FileStore, Location, open};
 
 /// Two blocks, of which the second is short.
 const BYTES: usize = 5 * 1024 * 1024 + 17;
@@ -54,7 +54,9 @@ impl Files {
     async fn put_source(&self, path: &str, source: File, announced: &[u8]) -> Result<(), FileError> {
         let sha256 = hex::encode(Sha256::digest(announced));
         let content = content(announced, &sha256);
-        self.store.put_file(path, Arc::new(source), content).await
+        self.store
+            .put_file(path, FileSource::File(Arc::new(source)), content)
+            .await
     }
 
     async fn holds(&self, path: &str, bytes: &[u8]) -> bool {

@@ -35,6 +35,9 @@ pub enum StartError {
     /// The producer could not be created.
     #[error(transparent)]
     Producer(#[from] ProducerError),
+    /// The threads for asynchronous work could not be started.
+    #[error("threads cannot be started: {0}; check the limit of processes and threads (ulimit -u)")]
+    Threads(#[source] std::io::Error),
     /// The signal handlers could not be installed.
     #[error("signals cannot be handled: {0}")]
     Signals(#[from] std::io::Error),
@@ -170,9 +173,10 @@ pub fn log_start(environment: &Environment, settings: &Settings, what: &str) {
 
 /// Implements `main` of a handler's binary: runs the handler, or with `--live` or `--ready` probes the one that runs here. The
 /// exit code of a probe is 0 for yes and 1 for no.
-pub async fn run(stage: Stage, factory: Factory) -> ExitCode {
+#[must_use]
+pub fn run(stage: Stage, factory: Factory) -> ExitCode {
     let (error, code) = match Command::parse(std::env::args().skip(1)) {
-        Ok(Command::Run) => match run_stage(stage, factory).await {
+        Ok(Command::Run) => match on_async_runtime(stage, run_stage(stage, factory)) {
             Ok(()) => exit(0),
             Err(error) => (error.to_string(), 2),
         },
@@ -187,6 +191,23 @@ pub async fn run(stage: Stage, factory: Factory) -> ExitCode {
         eprintln!("{stage}: {error}");
     }
     ExitCode::from(code)
+}
+
+/// Runs a stage on one thread for asynchronous work, unless `TOKIO_WORKER_THREADS` says otherwise.
+///
+/// A stage mostly waits, and is scaled by its replicas. With a thread for each core, the work on a record moves between them:
+/// on two cores that was a third of the CPU time (`tests/bench --only whole`). The event ingester computes instead of waiting,
+/// and gets a thread for each core.
+fn on_async_runtime(stage: Stage, work: impl Future<Output = Result<(), StartError>>) -> Result<(), StartError> {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if stage != Stage::EventIngester && std::env::var_os("TOKIO_WORKER_THREADS").is_none() {
+        runtime.worker_threads(1);
+    }
+    runtime
+        .enable_all()
+        .build()
+        .map_err(StartError::Threads)?
+        .block_on(work)
 }
 
 async fn run_stage(stage: Stage, factory: Factory) -> Result<(), StartError> {

@@ -9,7 +9,6 @@ pub(super) mod block;
 pub(super) mod error;
 mod requests;
 
-use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,7 +29,7 @@ use crate::files::blobs::block::{BLOCK_BYTES, Block, read};
 use crate::files::blobs::error::WriteError;
 use crate::files::blobs::requests::{Overwrite, Stored, commit, stage, stored, upload};
 use crate::files::content_hash::check_announced;
-use crate::files::{Content, FileError};
+use crate::files::{Content, FileError, FileSource};
 
 /// Blocks of one file that are sent at the same time.
 const MAX_BLOCKS_IN_FLIGHT: usize = 4;
@@ -78,7 +77,7 @@ impl BlobWriter {
         &self,
         path: &str,
         shown: &str,
-        source: &Arc<File>,
+        source: &FileSource,
         content: Content<'_>,
     ) -> Result<(), WriteError> {
         let blob = self.blob(path)?;
@@ -147,7 +146,7 @@ impl BlobWriter {
         &self,
         blob: &BlobClient,
         shown: &str,
-        source: &Arc<File>,
+        source: &FileSource,
         content: Content<'_>,
     ) -> Result<(), WriteError> {
         let _memory = self.memory.acquire_many(kib(content.bytes)).await;
@@ -167,7 +166,7 @@ impl BlobWriter {
         &self,
         blob: &BlobClient,
         shown: &str,
-        source: &Arc<File>,
+        source: &FileSource,
         content: Content<'_>,
     ) -> Result<(), WriteError> {
         let overwrite = match stored(blob).await? {
@@ -184,7 +183,7 @@ impl BlobWriter {
         stream::iter(ids.clone().into_iter().zip(0_u64..))
             // One after the other, because the hash depends on their order.
             .then(|(id, index)| {
-                let (memory, source, hash) = (Arc::clone(&self.memory), Arc::clone(source), Arc::clone(&hash));
+                let (memory, source, hash) = (Arc::clone(&self.memory), source.clone(), Arc::clone(&hash));
                 let from = index * BLOCK_BYTES;
                 let wanted = BLOCK_BYTES.min(content.bytes - from);
                 async move {

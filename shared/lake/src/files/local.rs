@@ -1,17 +1,18 @@
 //! Files on this machine, for development and tests: written under a temporary name, synced, and renamed.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 
 use crate::files::content_hash::{CHUNK_BYTES, check_announced, sha256_hex};
-use crate::files::{Content, FileError, FileStore, TEMPORARY_FOLDER, check_leftover, check_path, temporary_name};
+use crate::files::{
+    Content, FileError, FileSource, FileStore, TEMPORARY_FOLDER, check_leftover, check_path, temporary_name,
+};
 
 /// A [`FileStore`] in a local folder, which is created on first use.
 pub(crate) struct LocalFiles(pub(crate) PathBuf);
@@ -31,7 +32,7 @@ impl LocalFiles {
 
 #[async_trait]
 impl FileStore for LocalFiles {
-    async fn put_file(&self, path: &str, source: Arc<File>, content: Content<'_>) -> Result<(), FileError> {
+    async fn put_file(&self, path: &str, source: FileSource, content: Content<'_>) -> Result<(), FileError> {
         let (path, bytes, sha256) = (path.to_owned(), content.bytes, content.sha256.to_owned());
         let put = move |root: &Path| put(root, &path, &source, Content { bytes, sha256: &sha256 });
         self.blocking("write", put).await
@@ -114,7 +115,7 @@ fn has_content(target: &Path, bytes: u64, sha256: &str) -> io::Result<bool> {
     Ok(sha256_hex(File::open(target)?)? == sha256)
 }
 
-fn put(root: &Path, path: &str, source: &File, content: Content<'_>) -> Result<(), FileError> {
+fn put(root: &Path, path: &str, source: &FileSource, content: Content<'_>) -> Result<(), FileError> {
     check_path(path)?;
     let target = root.join(path);
     let folder = target.parent().unwrap_or(root);
@@ -145,7 +146,7 @@ fn put(root: &Path, path: &str, source: &File, content: Content<'_>) -> Result<(
 }
 
 /// Copies and hashes the source in chunks. The hash is checked at the end, because a file may change while it is read.
-fn write_temporary(source: &File, temporary: &Path, path: &str, content: Content<'_>) -> Result<(), FileError> {
+fn write_temporary(source: &FileSource, temporary: &Path, path: &str, content: Content<'_>) -> Result<(), FileError> {
     let into = |error: &io::Error| target_error("write", path, temporary, error);
     let mut to = File::create_new(temporary).map_err(|error| into(&error))?;
     let changed = |reason: String| Err(FileError::SourceChanged { reason });
@@ -154,7 +155,7 @@ fn write_temporary(source: &File, temporary: &Path, path: &str, content: Content
     let mut copied: u64 = 0;
     while copied < content.bytes {
         let wanted = CHUNK_BYTES.min(usize::try_from(content.bytes - copied).unwrap_or(CHUNK_BYTES));
-        let read = match source.read_at(&mut chunk[..wanted], copied) {
+        let read = match read_at(source, &mut chunk[..wanted], copied) {
             Ok(0) => return changed(format!("it ends after {copied} bytes")),
             Ok(read) => read,
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
@@ -166,6 +167,16 @@ fn write_temporary(source: &File, temporary: &Path, path: &str, content: Content
     }
     check_announced(hash, content)?;
     to.sync_all().map_err(|error| into(&error))
+}
+
+fn read_at(source: &FileSource, chunk: &mut [u8], from: u64) -> io::Result<usize> {
+    match source {
+        FileSource::File(file) => file.read_at(chunk, from),
+        FileSource::Bytes(bytes) => {
+            let from = usize::try_from(from).map_err(io::Error::other)?;
+            bytes.get(from..).unwrap_or_default().read(chunk)
+        }
+    }
 }
 
 /// Returns the files below a folder with their sizes, sorted by path.

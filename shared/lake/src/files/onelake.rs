@@ -1,7 +1,6 @@
 //! Files in OneLake: content is written over the Blob protocol; listing and deleting by path use DFS.
 
 use std::fmt;
-use std::fs::File;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -23,7 +22,9 @@ use crate::azure::service_error::RequestError;
 use crate::files::blobs::BlobWriter;
 use crate::files::blobs::block::BLOCK_BYTES;
 use crate::files::blobs::error::WriteError;
-use crate::files::{Content, FileError, FileStore, OpenError, TEMPORARY_FOLDER, check_leftover, check_path};
+use crate::files::{
+    Content, FileError, FileSource, FileStore, OpenError, TEMPORARY_FOLDER, check_leftover, check_path,
+};
 use xact_contracts::onelake_billing::Bill;
 
 /// Attempts after the first, over DFS.
@@ -165,7 +166,7 @@ struct Listed {
 
 #[async_trait]
 impl FileStore for OneLakeFiles {
-    async fn put_file(&self, path: &str, source: Arc<File>, content: Content<'_>) -> Result<(), FileError> {
+    async fn put_file(&self, path: &str, source: FileSource, content: Content<'_>) -> Result<(), FileError> {
         check(path)?;
         let within = encoded(&self.within(path));
         let put = self.blobs.put(&within, path, &source, content).await;

@@ -39,8 +39,21 @@ impl Consumer {
 
     fn wait_for_room(&self) {
         let deadline = Instant::now() + ROOM_TIMEOUT;
-        while self.memory.is_full() && Instant::now() < deadline && !self.stop.is_cancelled() {
-            std::thread::sleep(Duration::from_millis(1));
+        let mut has_waited = false;
+        while self.memory.is_full() && !self.stop.is_cancelled() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            self.memory.notify_room();
+            if self.memory.is_full() {
+                self.wake.wait(left);
+                has_waited = true;
+            }
+        }
+        if has_waited {
+            // A wake-up for records that came meanwhile must not be lost.
+            self.wake.wake();
         }
     }
 

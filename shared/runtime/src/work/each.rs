@@ -9,7 +9,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, mpsc};
 use tracing::Instrument;
 
 use super::context::WorkerContext;
@@ -30,6 +30,9 @@ pub(super) struct EachService<H> {
     pub(super) handler: H,
     pub(super) limits: Limits,
 }
+
+/// The right to run a handler. The semaphore is never closed.
+type Permit = Result<OwnedSemaphorePermit, AcquireError>;
 
 /// The result of one attempt at a record.
 enum Attempt {
@@ -117,25 +120,37 @@ impl<H: Handler> EachService<H> {
         })
     }
 
+    /// Starts a task for each record, in their order, as soon as a permit is free. Returns when the consumer has ended.
+    ///
+    /// A task for each record at once would take several kilobytes for each, and the async runtime starts a great number of
+    /// tasks in any order: then the position of a partition waits for its first record.
+    async fn start_in_order(
+        self: Arc<Self>,
+        context: Arc<WorkerContext>,
+        mut records: mpsc::UnboundedReceiver<InFlight>,
+    ) {
+        let permits = Arc::new(Semaphore::new(self.limits.concurrency));
+        while let Some(in_flight) = records.recv().await {
+            let permit = Arc::clone(&permits).acquire_owned().await;
+            let (service, context, permits) = (Arc::clone(&self), Arc::clone(&context), Arc::clone(&permits));
+            tokio::spawn(async move { service.process(&context, &permits, permit, &in_flight).await });
+        }
+    }
+
     /// Works on a record until it is done, or until its partition is revoked.
     ///
     /// A permit limits how many handlers run at the same time. A message that is not due, or that waits for its
     /// acknowledgements, gives its permit back. A message that waits for a dependency keeps it, which bounds the concurrent
     /// calls to the unavailable dependency. While a message only waits, it does not count as running work, so that it does
     /// not delay a rebalance.
-    async fn process(&self, context: &WorkerContext, permits: &Semaphore, in_flight: &InFlight) {
+    async fn process(&self, context: &WorkerContext, permits: &Arc<Semaphore>, first: Permit, in_flight: &InFlight) {
         let (record, partition) = (&in_flight.record, &in_flight.lease.partition);
         let revoked = &partition.revoked;
         let mut delays = backoff::dependency();
         // Keeps readiness down until this message is done or given up.
         let mut waiting = None;
+        let mut permit = first;
         loop {
-            // Biased: a free permit costs no registration with the token, which `start_work` checks as well.
-            let permit = tokio::select! {
-                biased;
-                permit = permits.acquire() => permit,
-                () = revoked.cancelled() => return,
-            };
             let Some(running) = partition.start_work() else {
                 return;
             };
@@ -175,7 +190,12 @@ impl<H: Handler> EachService<H> {
                 () = tokio::time::sleep(delay) => {}
                 () = revoked.cancelled() => return,
             }
+            // Those that waited longer come first.
             drop(kept_permit);
+            permit = tokio::select! {
+                permit = Arc::clone(permits).acquire_owned() => permit,
+                () = revoked.cancelled() => return,
+            };
         }
     }
 }
@@ -222,30 +242,18 @@ impl<H: Handler> Serve for EachService<H> {
     fn start(self: Arc<Self>, context: Arc<WorkerContext>, runtime: Handle) -> Box<dyn Sink> {
         let (service, drain) = (Arc::clone(&self), context.drain.clone());
         runtime.spawn(async move { drain.run_until_cancelled(service.handler.upkeep()).await });
-        Box::new(EachSink {
-            permits: Arc::new(Semaphore::new(self.limits.concurrency)),
-            service: self,
-            context,
-            runtime,
-        })
+        let (queue, records) = mpsc::unbounded_channel();
+        runtime.spawn(self.start_in_order(context, records));
+        Box::new(EachSink(queue))
     }
 }
 
-/// Starts a task for each record.
-struct EachSink<H> {
-    service: Arc<EachService<H>>,
-    context: Arc<WorkerContext>,
-    permits: Arc<Semaphore>,
-    runtime: Handle,
-}
+/// Queues the records. Their number is bounded by the limits of the consumer.
+struct EachSink(mpsc::UnboundedSender<InFlight>);
 
-impl<H: Handler> Sink for EachSink<H> {
+impl Sink for EachSink {
     fn accept(&self, in_flight: InFlight) {
-        let service = Arc::clone(&self.service);
-        let context = Arc::clone(&self.context);
-        let permits = Arc::clone(&self.permits);
-        self.runtime.spawn(async move {
-            service.process(&context, &permits, &in_flight).await;
-        });
+        // Fails only when the async runtime has ended; the record is then read again after a restart.
+        let _ = self.0.send(in_flight);
     }
 }

@@ -161,7 +161,10 @@ fn put(store: &Arc<dyn FileStore>, source: &Source, path: String) -> impl Future
     );
     async move {
         let content = Content { bytes, sha256: &sha256 };
-        store.put_file(&path, file, content).await.map_err(context("an upload"))
+        store
+            .put_file(&path, xact_lake::FileSource::File(file), content)
+            .await
+            .map_err(context("an upload"))
     }
 }
 

@@ -128,7 +128,6 @@ fn no_handler_imports_another_and_none_links_what_operators_use() {
             let is_shared = import_name.starts_with("xact-") && import_name != "xact-operations";
             assert!(is_shared, "{name} imports {import_name}");
             let has_feature = |wanted: &str| import.features.iter().any(|feature| feature == wanted);
-            assert!(!has_feature("admin"), "{name} links what operators use");
             let links_delta = import_name == "xact-table-sink" || has_feature("delta");
             let writes_tables = ["event-writer", "result-processor"].contains(&name.as_str());
             assert!(writes_tables || !links_delta, "{name} links Delta");

@@ -80,6 +80,8 @@ pub(super) async fn upload(
         metadata: Some(metadata(content)),
         // Not in parts, because the content is in memory already.
         partition_size: NonZero::new(BLOCK_BYTES),
+        // Without it, each call reads the limits of this process from several files.
+        parallel: NonZero::new(1),
         method_options: with_md5(block),
         ..BlockBlobClientUploadOptions::default()
     };
