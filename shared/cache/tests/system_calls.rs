@@ -131,6 +131,6 @@ async fn uploaded(cache: &Cache, media_id: Uuid) {
     let CachedContent::Bytes(content) = file.content() else {
         panic!("a small file is read when it is opened");
     };
-    assert!(content == CONTENT);
+    assert!(content == CONTENT[..]);
     file.remove().await;
 }
