@@ -29,6 +29,10 @@ mod stuck_partitions;
 pub(crate) use assignment::StageStarts;
 pub(crate) use consumer::{Consumer, Subscription};
 pub(crate) use error::ConsumeError;
+#[cfg(test)]
+pub(crate) use in_flight::Memory;
 pub(crate) use in_flight::{InFlight, Lease, Sink};
 pub use limits::Limits;
+#[cfg(test)]
+pub(crate) use partition::Partition;
 pub(crate) use partition::Running;

@@ -257,3 +257,6 @@ impl Sink for EachSink {
         let _ = self.0.send(in_flight);
     }
 }
+
+#[cfg(test)]
+mod tests;
