@@ -35,9 +35,10 @@ pub trait FileStore: Send + Sync {
     /// Writes the first `content.bytes` bytes of `source` to `path`, and replaces an existing file. Nothing is written if the
     /// path has this content already.
     ///
-    /// The source is hashed while it is read, and only the announced content becomes visible. A reader gets the old file or the complete new one. The call may be
-    /// repeated. Several callers may write the same path at the same time: one succeeds, and one whose blocks were discarded
-    /// by another's commit gets [`FileError::Unavailable`] and repeats the call. Memory does not grow with the size.
+    /// The source is hashed while it is read, and only the announced content becomes visible. A reader gets the old file or
+    /// the complete new one. The call may be repeated. Several callers may write the same path at the same time: one
+    /// succeeds, and one whose blocks were discarded by another's commit gets [`FileError::Unavailable`] and repeats the
+    /// call. Memory does not grow with the size of a file.
     ///
     /// # Errors
     /// Any [`FileError`]; the path is then unchanged, unless only the service's response was lost.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use xact_lake::{Connection, Content, FileError, FileSource, FileStore, Location, open};
@@ -209,4 +210,26 @@ async fn the_probe_leaves_no_file() {
     lake.store.probe().await.unwrap();
     assert_eq!(lake.temporary_files(), 0);
     assert!(lake.store.list("").await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_source_in_memory_is_written_unless_it_has_other_content() {
+    let lake = lake();
+    let sha256 = hex::encode(Sha256::digest(b"hello"));
+    let content = Content {
+        bytes: 5,
+        sha256: &sha256,
+    };
+    let put = async |path, bytes| {
+        let source = FileSource::Bytes(Bytes::from_static(bytes));
+        lake.store.put_file(path, source, content).await
+    };
+    put("a.pdf", b"hello").await.unwrap();
+    assert_eq!(lake.read("a.pdf"), b"hello");
+    for other in [&b"hell"[..], b"world"] {
+        let put = put("b.pdf", other).await;
+        assert!(matches!(put, Err(FileError::SourceChanged { .. })), "{put:?}");
+    }
+    assert!(!lake.path("b.pdf").exists());
+    assert_eq!(lake.temporary_files(), 0);
 }

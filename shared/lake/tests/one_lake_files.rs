@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -49,6 +50,12 @@ impl Files {
         let mut source = tempfile::tempfile().unwrap();
         source.write_all(bytes).unwrap();
         self.put_source(path, source, bytes).await
+    }
+
+    async fn put_in_memory(&self, path: &str, bytes: &'static [u8], announced: &[u8]) -> Result<(), FileError> {
+        let sha256 = hex::encode(Sha256::digest(announced));
+        let source = FileSource::Bytes(Bytes::from_static(bytes));
+        self.store.put_file(path, source, content(announced, &sha256)).await
     }
 
     async fn put_source(&self, path: &str, source: File, announced: &[u8]) -> Result<(), FileError> {
@@ -318,4 +325,16 @@ async fn unfinished_files_of_an_older_version_are_listed_after_a_while_and_can_b
         files.store.delete_leftover(path).await.unwrap();
     }
     assert!(!leftover.exists() && files.holds("x", b"abc").await);
+}
+
+#[tokio::test]
+async fn a_source_in_memory_is_written_unless_it_has_other_content() {
+    let files = Files::new();
+    files.put_in_memory("a.pdf", b"hello", b"hello").await.unwrap();
+    assert_eq!(files.read("a.pdf"), b"hello");
+    for other in [&b"hell"[..], b"world"] {
+        let put = files.put_in_memory("b.pdf", other, b"hello").await;
+        assert!(matches!(put, Err(FileError::SourceChanged { .. })), "{put:?}");
+    }
+    assert!(!files.holds("b.pdf", b"hello").await);
 }
