@@ -4,6 +4,7 @@
 //! is handled, so that a redelivered file overwrites itself. It must differ for each attachment of an event, so that two
 //! files of one name do not overwrite each other.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use unicode_normalization::UnicodeNormalization;
@@ -42,7 +43,7 @@ pub struct PathParts<'a> {
 pub fn blob_paths(parts: &PathParts<'_>, attachments: &[(Uuid, &Url)]) -> Vec<String> {
     let folder = folder(parts);
     if let [(_, url)] = attachments {
-        return vec![format!("{folder}/{}", file_name(parts, url))];
+        return vec![[&*folder, "/", &file_name(parts, url)].concat()];
     }
     let mut names: HashMap<Uuid, String> = HashMap::new();
     // Folded name → media id. Paths that differ only in case collide when they are copied to Windows or macOS.
@@ -71,12 +72,12 @@ pub fn is_own(parts: &PathParts<'_>, path: &str) -> bool {
 }
 
 fn folder(parts: &PathParts<'_>) -> String {
-    format!(
-        "{}/{}/{}",
+    let components = [
         safe_component(parts.status_subtype),
         safe_component(parts.assignment_id),
         distinct_component(parts.trace_id),
-    )
+    ];
+    components.join("/")
 }
 
 /// Returns `text` as one component of a path: never empty, `.` or `..`, at most [`MAX_COMPONENT_BYTES`], in Unicode
@@ -88,7 +89,25 @@ fn folder(parts: &PathParts<'_>) -> String {
 /// [names]: https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata
 /// [windows]: https://learn.microsoft.com/windows/win32/fileio/naming-a-file
 #[must_use]
-pub fn safe_component(text: &str) -> String {
+pub fn safe_component(text: &str) -> Cow<'_, str> {
+    match is_safe(text) {
+        true => Cow::Borrowed(text),
+        false => Cow::Owned(made_safe(text)),
+    }
+}
+
+/// Whether [`made_safe`] would change nothing. A few texts that it would not change are not recognised.
+fn is_safe(text: &str) -> bool {
+    (1..=MAX_COMPONENT_BYTES).contains(&text.len())
+        && text.is_ascii()
+        && !text.starts_with(' ')
+        && !text.ends_with(['.', ' '])
+        && !["..", " ."].iter().any(|pair| text.contains(pair))
+        && !text.chars().any(is_refused)
+        && !is_reserved(text)
+}
+
+fn made_safe(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     let mut push = |c| match c {
         // A run of dots becomes one dot, so `..` never remains, not even inside a name.
@@ -118,13 +137,13 @@ pub fn safe_component(text: &str) -> String {
 /// Returns a safe component that differs for different texts: a changed text gets a hash.
 ///
 /// Otherwise the trace ids `a/b` and `a_b` would share a folder, and their files would overwrite each other.
-fn distinct_component(text: &str) -> String {
+fn distinct_component(text: &str) -> Cow<'_, str> {
     let safe = safe_component(text);
     if safe == text && !has_hash(text) {
         return safe;
     }
     let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, text.as_bytes()).simple().to_string();
-    shortened(&safe, &format!("~{}", &hash[..8]))
+    shortened(&safe, &format!("~{}", &hash[..8])).into()
 }
 
 /// Whether a text has the form that [`distinct_component`] gives to a changed one.
@@ -135,23 +154,26 @@ fn has_hash(text: &str) -> bool {
 
 /// Returns the name before collisions are resolved.
 fn file_name(parts: &PathParts<'_>, url: &Url) -> String {
-    let file = stored_name(url).unwrap_or_else(|| UNNAMED_FILE.to_owned());
-    let file = match split_extension(&file) {
-        Some((stem, extension)) => format!("{stem}.{}", extension.to_ascii_lowercase()),
-        None => file,
-    };
-    let assignment_id = parts.assignment_id;
-    safe_component(&match parts.status_subtype {
-        "firstNoticeOfLossReceived" => format!("{assignment_id}_FNOL_{file}"),
+    let file = stored_name(url).unwrap_or(Cow::Borrowed(UNNAMED_FILE));
+    let middle = match parts.status_subtype {
+        "firstNoticeOfLossReceived" => "_FNOL_",
         "estimatePackageReceived" => {
-            let version = parts
-                .estimate_version
-                .map(str::trim)
-                .filter(|version| !version.is_empty());
-            format!("{assignment_id}_{}_{file}", version.unwrap_or("unknown"))
+            let version = parts.estimate_version.map(str::trim);
+            let version = version.filter(|version| !version.is_empty());
+            &["_", version.unwrap_or("unknown"), "_"].concat()
         }
-        _ => format!("{assignment_id}_{file}"),
-    })
+        _ => "_",
+    };
+    let mut name = [parts.assignment_id, middle, &file].concat();
+    if let Some((_, extension)) = split_extension(&file) {
+        let start = name.len() - extension.len();
+        name[start..].make_ascii_lowercase();
+    }
+    let changed = match safe_component(&name) {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(safe) => Some(safe),
+    };
+    changed.unwrap_or(name)
 }
 
 /// Returns the form in which names are compared: names with the same form are equal to file systems and tools that ignore
@@ -216,9 +238,28 @@ fn is_refused(c: char) -> bool {
 /// Whether it is a device name of Windows, with or without an extension.
 fn is_reserved(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or_default().trim_end_matches(' ');
-    match stem.to_ascii_uppercase().as_bytes() {
-        b"CON" | b"PRN" | b"AUX" | b"NUL" => true,
-        [device @ .., b'1'..=b'9'] => matches!(device, b"COM" | b"LPT"),
-        _ => false,
+    let is_any_of = |text: &[u8], devices: &[&str]| {
+        let mut devices = devices.iter();
+        devices.any(|device| device.as_bytes().eq_ignore_ascii_case(text))
+    };
+    match stem.as_bytes() {
+        [device @ .., b'1'..=b'9'] => is_any_of(device, &["COM", "LPT"]),
+        device => is_any_of(device, &["CON", "PRN", "AUX", "NUL"]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_text_that_counts_as_safe_would_not_be_changed(
+            text in prop_oneof!["[a-c. _~-]{0,8}", "(?i)(con|com1|lpt|nul)[. a1]{0,3}", ".{0,12}"],
+        ) {
+            prop_assert!(!is_safe(&text) || made_safe(&text) == text);
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! attachment always has the same id. [`AppId`] names a partition as the tables' commits know it.
 
 use std::borrow::Borrow;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::{Arc, LazyLock};
 
 use jiff::Timestamp;
@@ -32,7 +32,10 @@ pub fn event_id(trace_id: &str) -> Uuid {
 /// redelivery, continue the same trace.
 #[must_use]
 pub fn trace_of_record(topic: &str, partition: i32, offset: i64) -> u128 {
-    Uuid::new_v5(&TRACE_NAMESPACE, format!("{topic}/{partition}/{offset}").as_bytes()).as_u128()
+    let mut name = String::with_capacity(topic.len() + 32);
+    // Writing to memory cannot fail.
+    let _ = write!(name, "{topic}/{partition}/{offset}");
+    Uuid::new_v5(&TRACE_NAMESPACE, name.as_bytes()).as_u128()
 }
 
 /// Returns the id of one attachment of an event: the key of `xact_attachments`.
@@ -40,7 +43,7 @@ pub fn trace_of_record(topic: &str, partition: i32, offset: i64) -> u128 {
 /// `attachment_url` is the URL as the event spells it, including the query string.
 #[must_use]
 pub fn media_id(trace_id: &str, attachment_url: &str) -> Uuid {
-    Uuid::new_v5(&MEDIA_NAMESPACE, format!("{trace_id}:{attachment_url}").as_bytes())
+    Uuid::new_v5(&MEDIA_NAMESPACE, [trace_id, ":", attachment_url].concat().as_bytes())
 }
 
 /// Returns the id of one reconciliation of a date: the key of `xact_reconciliation`.

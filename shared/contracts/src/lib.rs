@@ -10,6 +10,7 @@
 //! - [`onelake_billing`]: prices of requests to OneLake
 
 pub mod address_guard;
+mod ascii_case;
 pub mod blob_path;
 pub mod cache_path;
 pub mod category;

@@ -2,6 +2,8 @@
 
 mod forms;
 
+use std::fmt::Write as _;
+
 use jiff::{Timestamp, civil, tz::TimeZone};
 use serde::{Deserialize, Deserializer, Serializer};
 use serde_json::Value;
@@ -89,8 +91,10 @@ pub fn to_microseconds(timestamp: Timestamp) -> Timestamp {
 /// Writes a timestamp: `2024-12-31T12:00:00.000000Z`.
 #[must_use]
 pub fn format(timestamp: Timestamp) -> String {
-    // Truncated first: before 1970, formatting alone would round in the other direction.
-    format!("{:.6}", to_microseconds(timestamp))
+    let mut text = String::with_capacity("2024-12-31T12:00:00.000000Z".len());
+    // Truncated first: before 1970, formatting alone would round in the other direction. Writing to memory cannot fail.
+    let _ = write!(text, "{:.6}", to_microseconds(timestamp));
+    text
 }
 
 /// Returns the UTC date: the partition of a row.
@@ -104,7 +108,7 @@ pub fn utc_date(timestamp: Timestamp) -> civil::Date {
 /// # Errors
 /// If the serializer fails.
 pub fn serialize<S: Serializer>(timestamp: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&format(*timestamp))
+    serializer.collect_str(&format_args!("{:.6}", to_microseconds(*timestamp)))
 }
 
 /// Deserializes a required timestamp, for `#[serde(with = "time")]`. One out of range becomes [`EARLIEST`] or [`LATEST`]:

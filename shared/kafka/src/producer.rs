@@ -298,7 +298,7 @@ fn record_of(out: &Outgoing, delivery: client::DeliverySender) -> client::Record
 
 /// Adds the headers that continue the trace.
 pub(crate) fn with_trace(headers: OwnedHeaders, trace: &TraceContext) -> OwnedHeaders {
-    let headers = headers.insert(header(TRACEPARENT, &trace.to_string()));
+    let headers = headers.insert(header(TRACEPARENT, &trace.parent()));
     match trace.state() {
         Some(state) => headers.insert(header(TRACESTATE, state)),
         None => headers,

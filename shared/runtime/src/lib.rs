@@ -7,6 +7,7 @@
 //! Around that, `worker` runs one stage and restarts it after a failure, [`process`] runs a whole process (signals, HTTP,
 //! telemetry), `http` serves health, metrics and `POST /invoke`, and `invoke` reads its records.
 
+mod allocator;
 mod consume;
 mod emit;
 pub mod fail_points;

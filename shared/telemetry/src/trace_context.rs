@@ -1,7 +1,7 @@
 //! W3C trace context: an event keeps its trace through all stages and retries.
 //! <https://www.w3.org/TR/trace-context/>
 
-use std::fmt;
+use std::fmt::Write as _;
 
 /// Trace id, span id and flags of a `traceparent` header, with the `tracestate` that belongs to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +84,15 @@ impl TraceContext {
         Self { span, ..self.clone() }
     }
 
+    /// Returns `traceparent`.
+    #[must_use]
+    pub fn parent(&self) -> String {
+        let mut text = String::with_capacity("00-".len() + 32 + 1 + 16 + 1 + 2);
+        // Writing to memory cannot fail.
+        let _ = write!(text, "00-{:032x}-{:016x}-{:02x}", self.trace, self.span, self.flags);
+        text
+    }
+
     /// Returns `tracestate`, if there is one.
     #[must_use]
     pub fn state(&self) -> Option<&str> {
@@ -103,13 +112,6 @@ impl Default for TraceContext {
     }
 }
 
-/// The `traceparent` header.
-impl fmt::Display for TraceContext {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "00-{:032x}-{:016x}-{:02x}", self.trace, self.span, self.flags)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,7 +120,7 @@ mod tests {
     fn the_example_of_the_recommendation_is_parsed_and_written() {
         let text = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         let context = TraceContext::parse(text, Some("congo=t61")).unwrap();
-        assert_eq!(context.to_string(), text);
+        assert_eq!(context.parent(), text);
         assert_eq!(context.state(), Some("congo=t61"));
         let child = context.child();
         assert_eq!(child.ids().0, context.ids().0);

@@ -65,7 +65,7 @@ impl Sender {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
                     record = back;
-                    self.producer.poll(Duration::from_millis(5));
+                    self.serve(Duration::from_millis(5));
                 }
                 Err((e, _)) => return Err(context("Kafka")(e)),
             }
@@ -85,6 +85,11 @@ impl Sender {
         self.flush()
     }
 
+    /// Serves acknowledgements.
+    pub(crate) fn serve(&self, wait: Duration) {
+        self.producer.poll(wait);
+    }
+
     pub(crate) fn flush(&self) -> Result<()> {
         self.producer.flush(TIMEOUT).map_err(context("Kafka"))
     }
@@ -98,7 +103,7 @@ pub(crate) fn consume_and_produce(broker: &str, from: &str, partitions: i32, to:
         let _ = begun.get_or_insert_with(Instant::now);
         let (key, value) = (message.key().unwrap_or_default(), message.payload().unwrap_or_default());
         sender.send(to, key, value)?;
-        sender.producer.poll(Duration::ZERO);
+        sender.serve(Duration::ZERO);
         Ok(())
     })?;
     sender.flush()?;

@@ -3,12 +3,15 @@
 //! The first accepted extension counts. If none of them names a kind, the content must prove one. A path without extension, one
 //! that ends in a version (`v2.0`), and the address of a server page (`download.ashx`) name no kind.
 
+use std::borrow::Cow;
+
 use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::disposition;
 use super::error::FileRefusedError;
 use super::file_type::FileType;
+use crate::ascii_case::in_lower_case;
 
 /// Extensions of server pages, which respond with any kind of file.
 const SERVER_PAGES: [&str; 17] = [
@@ -17,36 +20,36 @@ const SERVER_PAGES: [&str; 17] = [
 ];
 
 /// The name that a URL gives to its file.
-enum Named {
+enum Named<'a> {
     /// An accepted extension.
-    Kind(String, FileType),
+    Kind(Cow<'a, str>, FileType),
     /// An extension that is not accepted.
-    Other(String),
+    Other(Cow<'a, str>),
     /// A name without extension: the content must prove a kind.
     Nothing,
     /// No name.
     NoFile,
 }
 
-impl Named {
-    fn read(url: &Url) -> Self {
+impl<'a> Named<'a> {
+    fn read(url: &'a Url) -> Self {
         let path = file_name_of(url);
-        let in_path = path.as_deref().and_then(extension);
+        let in_path = path.clone().and_then(extension_in);
         // The query is read only if the path does not decide.
         let kind = in_path.as_deref().and_then(FileType::from_extension);
         if let (Some(extension), Some(kind)) = (&in_path, kind) {
             return Self::Kind(extension.clone(), kind);
         }
         let in_path = in_path.map(|extension| (true, extension));
-        let in_query = names_in_query(url).filter_map(|(is_file, name)| Some((is_file, extension(&name)?)));
-        let named: Vec<(bool, String)> = in_path.into_iter().chain(in_query).collect();
+        let in_query = names_in_query(url).filter_map(|(is_file, name)| Some((is_file, extension_in(name.into())?)));
+        let named: Vec<(bool, Cow<'a, str>)> = in_path.into_iter().chain(in_query).collect();
         for (_, extension) in &named {
             if let Some(kind) = FileType::from_extension(extension) {
                 return Self::Kind(extension.clone(), kind);
             }
         }
         // `name=J.Smith` is not a file.
-        let other = |(is_file, extension): &(bool, String)| *is_file && !names_nothing(extension);
+        let other = |(is_file, extension): &(bool, Cow<'_, str>)| *is_file && !names_nothing(extension);
         match named.into_iter().find(other) {
             Some((_, extension)) => Self::Other(extension),
             None if path.is_some() || names_in_query(url).next().is_some() => Self::Nothing,
@@ -58,7 +61,7 @@ impl Named {
 /// Returns the extension in a URL, in lower case: from the last segment of its path if it is accepted, else from the query. It
 /// has at most 16 ASCII letters and digits; `None` if the content must prove the kind.
 #[must_use]
-pub fn extension_of(url: &Url) -> Option<String> {
+pub fn extension_of(url: &Url) -> Option<Cow<'_, str>> {
     match Named::read(url) {
         Named::Kind(extension, _) | Named::Other(extension) => Some(extension),
         Named::Nothing | Named::NoFile => None,
@@ -73,7 +76,7 @@ pub fn named_type(url: &Url) -> Result<Option<FileType>, FileRefusedError> {
     match Named::read(url) {
         Named::Kind(_, kind) => Ok(Some(kind)),
         Named::Nothing => Ok(None),
-        Named::Other(extension) => Err(FileRefusedError::UnknownExtension(extension)),
+        Named::Other(extension) => Err(FileRefusedError::UnknownExtension(extension.into_owned())),
         Named::NoFile => Err(FileRefusedError::NoFile),
     }
 }
@@ -95,10 +98,10 @@ pub fn type_in_disposition(header: &str) -> Option<FileType> {
 /// another kind. Changing this rule would change the paths of stored files.
 ///
 /// Only the URL decides, so that an event always gives the same paths, regardless of the server's response.
-pub(crate) fn stored_name(url: &Url) -> Option<String> {
+pub(crate) fn stored_name(url: &Url) -> Option<Cow<'_, str>> {
     let path = file_name_of(url);
     let in_path = path.as_deref().and_then(extension);
-    let is_accepted = |extension: &String| FileType::from_extension(extension).is_some();
+    let is_accepted = |extension: &Cow<'_, str>| FileType::from_extension(extension).is_some();
     if in_path.as_ref().is_some_and(is_accepted) {
         return path;
     }
@@ -106,11 +109,11 @@ pub(crate) fn stored_name(url: &Url) -> Option<String> {
     match (in_path, in_query) {
         // `filename`, `file` and `name` decide the kind of such a file, and not its path: stored paths depend on it.
         (None, Some(_)) if has_plain_name(url) => path,
-        (_, Some((_, name))) => Some(name),
+        (_, Some((_, name))) => Some(name.into()),
         // A picture that contains a program must not have a name that a web server runs.
-        (Some(page), None) if SERVER_PAGES.contains(&page.as_str()) => {
+        (Some(page), None) if SERVER_PAGES.contains(&&*page) => {
             let (stem, _) = split_extension(path.as_deref()?)?;
-            Some(trim_name(stem).to_owned()).filter(|stem| !stem.is_empty())
+            Some(trim_name(stem).to_owned().into()).filter(|stem: &Cow<'_, str>| !stem.is_empty())
         }
         (_, None) => path,
     }
@@ -120,7 +123,7 @@ pub(crate) fn stored_name(url: &Url) -> Option<String> {
 fn has_plain_name(url: &Url) -> bool {
     let first = PLAIN_KEYS
         .into_iter()
-        .find_map(|key| values(url, key).find_map(|name| extension(trim_name(&name))));
+        .find_map(|key| values(url, key).find_map(|name| extension(trim_name(&name)).map(Cow::into_owned)));
     first.is_some_and(|extension| FileType::from_extension(&extension).is_some())
 }
 
@@ -158,10 +161,13 @@ fn names_nothing(extension: &str) -> bool {
 
 /// Returns the last segment of a URL's path, percent-decoded, without the white space and dots at its ends that file systems
 /// drop; `None` if nothing is left.
-fn file_name_of(url: &Url) -> Option<String> {
+fn file_name_of(url: &Url) -> Option<Cow<'_, str>> {
     let segment = url.path_segments()?.next_back()?;
-    let decoded = percent_decode_str(segment).decode_utf8_lossy();
-    Some(trim_name(&decoded).to_owned()).filter(|name| !name.is_empty())
+    let name = match percent_decode_str(segment).decode_utf8_lossy() {
+        Cow::Borrowed(plain) => Cow::Borrowed(trim_name(plain)),
+        Cow::Owned(decoded) => Cow::Owned(trim_name(&decoded).to_owned()),
+    };
+    Some(name).filter(|name| !name.is_empty())
 }
 
 /// Splits a name into stem and extension; `None` without extension.
@@ -172,8 +178,17 @@ pub(crate) fn split_extension(name: &str) -> Option<(&str, &str)> {
     plain.then_some((stem, extension))
 }
 
-fn extension(name: &str) -> Option<String> {
-    split_extension(name).map(|(_, extension)| extension.to_ascii_lowercase())
+/// Returns the extension of a name, in lower case.
+fn extension(name: &str) -> Option<Cow<'_, str>> {
+    split_extension(name).map(|(_, extension)| in_lower_case(extension))
+}
+
+/// Returns the same for a name that is given away.
+fn extension_in(name: Cow<'_, str>) -> Option<Cow<'_, str>> {
+    match name {
+        Cow::Borrowed(name) => extension(name),
+        Cow::Owned(name) => Some(extension(&name)?.into_owned().into()),
+    }
 }
 
 fn trim_name(name: &str) -> &str {

@@ -1,21 +1,19 @@
 //! A JSON object whose members are found by name and returned as they are written.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::value::text_of;
+use super::value::{Text, text_of};
 
 /// The members of a JSON object in their order, including repeated names.
 #[derive(Debug, Default)]
-pub struct Object<'a>(Vec<(Name<'a>, &'a RawValue)>);
+pub struct Object<'a>(Vec<(Text<'a>, &'a RawValue)>);
 
-/// A name, borrowed from the text if it has no escapes.
-#[derive(Debug, Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+/// Members that objects of real events have at most, as a rule.
+const USUAL_MEMBERS: usize = 8;
 
 impl<'a> Object<'a> {
     /// Reads the members of an object.
@@ -33,7 +31,7 @@ impl<'a> Object<'a> {
     }
 
     /// Returns the members in their order.
-    pub fn members(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+    pub fn members(&self) -> impl ExactSizeIterator<Item = (&str, &'a RawValue)> {
         self.0.iter().map(|(name, value)| (&*name.0, *value))
     }
 
@@ -81,7 +79,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
-                let mut members = Vec::new();
+                let mut members = Vec::with_capacity(USUAL_MEMBERS);
                 while let Some(member) = map.next_entry()? {
                     members.push(member);
                 }

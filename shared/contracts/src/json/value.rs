@@ -1,5 +1,8 @@
 //! A single JSON value as it is written.
 
+use std::borrow::Cow;
+
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
@@ -10,7 +13,7 @@ pub fn text_of(value: &RawValue) -> Option<String> {
     let written = value.get();
     let text = match Kind::of(value) {
         Kind::String => string(value)?,
-        Kind::Number | Kind::Boolean => written.to_owned(),
+        Kind::Number | Kind::Boolean => Cow::Borrowed(written),
         Kind::Null | Kind::List | Kind::Object => return None,
     };
     let text = text.trim();
@@ -19,9 +22,14 @@ pub fn text_of(value: &RawValue) -> Option<String> {
 
 /// Returns the content of a string; `None` for any other value.
 #[must_use]
-pub fn string(value: &RawValue) -> Option<String> {
-    serde_json::from_str(value.get()).ok()
+pub fn string(value: &RawValue) -> Option<Cow<'_, str>> {
+    let Text(text) = serde_json::from_str(value.get()).ok()?;
+    Some(text)
 }
+
+/// The content of a string, borrowed from the JSON text if it has no escapes.
+#[derive(Debug, Deserialize)]
+pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
 /// Deserializes a value.
 ///

@@ -23,11 +23,18 @@ impl DecodeError {
     }
 }
 
+/// Bytes that are reserved for a message. Most are shorter, so their buffer is not enlarged step by step.
+const USUAL_BYTES: usize = 1024;
+
 /// Encodes a message as JSON.
 #[must_use]
 pub fn encode<M: Serialize>(message: &M) -> Vec<u8> {
-    // Serializing these structs (string keys, no custom maps) into memory cannot fail.
-    serde_json::to_vec(message).unwrap_or_default()
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    match serde_json::to_writer(&mut bytes, message) {
+        Ok(()) => bytes,
+        // Serializing these structs (string keys, no custom maps) into memory cannot fail.
+        Err(_) => Vec::new(),
+    }
 }
 
 /// Decodes a message that the pipeline itself writes. Field names in another case are tried only if decoding fails, so that

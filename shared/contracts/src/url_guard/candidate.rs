@@ -8,8 +8,8 @@ use super::spelling::{self, MAX_URL_BYTES};
 /// A URL as it is written, split by RFC 3986 section 3, and as the parser reads it.
 pub(super) struct Candidate<'a> {
     pub(super) raw: &'a str,
-    /// Lower-case; `None` if the text does not begin with one.
-    pub(super) scheme: Option<String>,
+    /// `None` if the text does not begin with one.
+    pub(super) scheme: Option<&'a str>,
     /// From `://` to the first of `/?#`; `None` without `://`.
     pub(super) authority: Option<&'a str>,
     /// The part before the port.
@@ -25,7 +25,7 @@ pub(super) struct Candidate<'a> {
 impl<'a> Candidate<'a> {
     pub(super) fn read(raw: &'a str) -> Self {
         let (scheme, rest) = match raw.split_once(':') {
-            Some((scheme, rest)) if is_scheme(scheme) => (Some(scheme.to_ascii_lowercase()), rest),
+            Some((scheme, rest)) if is_scheme(scheme) => (Some(scheme), rest),
             _ => (None, raw),
         };
         let authority = rest
@@ -57,6 +57,22 @@ impl<'a> Candidate<'a> {
 
     pub(super) fn parsed(&self) -> Result<&Url, UrlRefusedError> {
         self.url.as_ref().map_err(Clone::clone)
+    }
+
+    /// Returns the length of the URL that is requested, which may be longer than the text: `ü` becomes `%C3%BC`.
+    pub(super) fn bytes(&self) -> usize {
+        let parsed = self.url.as_ref().map_or(0, |url| url.as_str().len());
+        parsed.max(self.raw.len())
+    }
+
+    /// Returns the host as the parser reads it.
+    pub(super) fn parsed_host(&self) -> Option<&str> {
+        self.url.as_ref().ok()?.host_str()
+    }
+
+    /// Returns the port that is written, or that of the scheme.
+    pub(super) fn port_number(&self) -> Option<u16> {
+        self.url.as_ref().ok()?.port_or_known_default()
     }
 }
 

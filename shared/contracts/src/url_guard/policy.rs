@@ -1,5 +1,6 @@
 //! The rules for URLs, in the order in which they apply.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use url::{Host, Url};
@@ -7,6 +8,7 @@ use url::{Host, Url};
 use super::candidate::Candidate;
 use super::error::UrlRefusedError;
 use super::spelling::{self, MAX_URL_BYTES};
+use crate::ascii_case::in_lower_case;
 
 /// Hosts that are allowed if `ALLOWED_ATTACHMENT_DOMAINS` is not set.
 pub const DEFAULT_ALLOWED_HOSTS: [&str; 6] = [
@@ -34,18 +36,58 @@ pub struct UrlPolicy {
     dev: bool,
 }
 
-type Rule = fn(&UrlPolicy, &Candidate<'_>) -> Result<String, UrlRefusedError>;
+/// One rule.
+struct Rule {
+    name: &'static str,
+    check: fn(&UrlPolicy, &Candidate<'_>) -> Result<(), UrlRefusedError>,
+    /// Describes what it found in a URL that it accepts.
+    found: fn(&Candidate<'_>) -> String,
+}
 
 /// The rules of both [`UrlPolicy::check`] and [`UrlPolicy::explain`], so that they cannot disagree. Rules about the text come
 /// first, so that later ones can rely on its form.
-const RULES: [(&str, Rule); 7] = [
-    ("length", UrlPolicy::length),
-    ("characters", UrlPolicy::characters),
-    ("scheme", UrlPolicy::scheme),
-    ("user information", UrlPolicy::user_information),
-    ("host name", UrlPolicy::host_name),
-    ("port", UrlPolicy::port),
-    ("allowed host", UrlPolicy::allowed_host),
+const RULES: [Rule; 7] = [
+    Rule {
+        name: "length",
+        check: UrlPolicy::length,
+        found: |candidate| format!("{} of at most {MAX_URL_BYTES} bytes", candidate.bytes()),
+    },
+    Rule {
+        name: "characters",
+        check: UrlPolicy::characters,
+        found: |candidate| characters_found(candidate).to_owned(),
+    },
+    Rule {
+        name: "scheme",
+        check: UrlPolicy::scheme,
+        found: |candidate| match candidate.scheme {
+            Some(scheme) if scheme.eq_ignore_ascii_case("http") => "http to localhost, in dev mode".to_owned(),
+            _ => "https".to_owned(),
+        },
+    },
+    Rule {
+        name: "user information",
+        check: UrlPolicy::user_information,
+        found: |_| "none".to_owned(),
+    },
+    Rule {
+        name: "host name",
+        check: UrlPolicy::host_name,
+        found: |candidate| shortened(&fold_host(candidate.host.unwrap_or_default())),
+    },
+    Rule {
+        name: "port",
+        check: UrlPolicy::port,
+        found: |candidate| candidate.port_number().unwrap_or_default().to_string(),
+    },
+    Rule {
+        name: "allowed host",
+        check: UrlPolicy::allowed_host,
+        found: |candidate| match &*fold_host(candidate.parsed_host().unwrap_or_default()) {
+            "localhost" => "localhost, in dev mode".to_owned(),
+            host => format!("{} is in the list", shortened(host)),
+        },
+    },
 ];
 
 impl UrlPolicy {
@@ -54,7 +96,7 @@ impl UrlPolicy {
     pub fn new<I: IntoIterator<Item = impl AsRef<str>>>(allowed_hosts: I) -> Self {
         let allowed_hosts = allowed_hosts
             .into_iter()
-            .map(|host| fold_host(host.as_ref().trim()))
+            .map(|host| fold_host(host.as_ref().trim()).into_owned())
             .filter(|host| !host.is_empty())
             .collect();
         Self {
@@ -75,10 +117,10 @@ impl UrlPolicy {
     /// The error of the first rule that refuses it.
     pub fn check(&self, raw: &str) -> Result<Url, UrlRefusedError> {
         let candidate = Candidate::read(raw);
-        for (_, rule) in RULES {
-            rule(self, &candidate)?;
+        for rule in RULES {
+            (rule.check)(self, &candidate)?;
         }
-        let mut url = candidate.parsed()?.clone();
+        let mut url = candidate.url?;
         if let Some(host) = url.host_str().and_then(|host| host.strip_suffix('.')) {
             let host = host.to_owned();
             url.set_host(Some(&host)).map_err(UrlRefusedError::Unparsable)?;
@@ -118,9 +160,12 @@ impl UrlPolicy {
         let candidate = Candidate::read(raw);
         RULES
             .iter()
-            .map(|(name, rule)| RuleVerdict {
-                rule: name,
-                verdict: rule(self, &candidate).map_err(|error| error.to_string()),
+            .map(|rule| RuleVerdict {
+                rule: rule.name,
+                verdict: match (rule.check)(self, &candidate) {
+                    Ok(()) => Ok((rule.found)(&candidate)),
+                    Err(error) => Err(error.to_string()),
+                },
             })
             .collect()
     }
@@ -130,38 +175,32 @@ impl UrlPolicy {
         self.allowed_hosts.iter().map(String::as_str)
     }
 
-    fn length(&self, candidate: &Candidate<'_>) -> Result<String, UrlRefusedError> {
-        // The encoded URL, which is requested, may be longer (`ü` becomes `%C3%BC`).
-        let bytes = candidate.url.as_ref().map_or(0, |url| url.as_str().len());
-        let bytes = bytes.max(candidate.raw.len());
-        if bytes > MAX_URL_BYTES {
-            return Err(UrlRefusedError::TooLong(bytes));
+    fn length(&self, candidate: &Candidate<'_>) -> Result<(), UrlRefusedError> {
+        match candidate.bytes() {
+            ..=MAX_URL_BYTES => Ok(()),
+            bytes => Err(UrlRefusedError::TooLong(bytes)),
         }
-        Ok(format!("{bytes} of at most {MAX_URL_BYTES} bytes"))
     }
 
     /// The WHATWG parser strips or rewrites these characters before it parses; others do not.
-    fn characters(&self, candidate: &Candidate<'_>) -> Result<String, UrlRefusedError> {
-        check_characters(candidate.raw, candidate.tail)?;
-        let tail = &candidate.raw[candidate.tail..];
-        let is_encoded = tail.bytes().any(|byte| byte == b' ' || !byte.is_ascii());
-        let found = match is_encoded {
-            true => "spaces and letters outside ASCII are percent-encoded",
-            false => "no white space, control character or backslash",
-        };
-        Ok(found.to_owned())
+    fn characters(&self, candidate: &Candidate<'_>) -> Result<(), UrlRefusedError> {
+        check_characters(candidate.raw, candidate.tail)
     }
 
-    fn scheme(&self, candidate: &Candidate<'_>) -> Result<String, UrlRefusedError> {
-        let localhost = candidate.host.map(fold_host).as_deref() == Some("localhost");
-        match candidate.scheme.as_deref() {
-            Some("https") => Ok("https".to_owned()),
-            Some("http") if self.dev && localhost => Ok("http to localhost, in dev mode".to_owned()),
-            found => Err(UrlRefusedError::Scheme(scheme_name(found))),
+    fn scheme(&self, candidate: &Candidate<'_>) -> Result<(), UrlRefusedError> {
+        let is = |wanted| {
+            candidate
+                .scheme
+                .is_some_and(|scheme| scheme.eq_ignore_ascii_case(wanted))
+        };
+        let is_localhost = || candidate.host.is_some_and(|host| fold_host(host) == "localhost");
+        match is("https") || (self.dev && is("http") && is_localhost()) {
+            true => Ok(()),
+            false => Err(UrlRefusedError::Scheme(scheme_name(candidate.scheme))),
         }
     }
 
-    fn user_information(&self, candidate: &Candidate<'_>) -> Result<String, UrlRefusedError> {
+    fn user_information(&self, candidate: &Candidate<'_>) -> Result<(), UrlRefusedError> {
         let written = candidate.authority.is_some_and(|text| text.contains('@'));
         let parsed = candidate
             .url
@@ -170,11 +209,11 @@ impl UrlPolicy {
         if written || parsed {
             return Err(UrlRefusedError::UserInfo);
         }
-        Ok("none".to_owned())
+        Ok(())
     }
 
     /// Requires a plain ASCII name that the parser does not change.
-    fn host_name(&self, candidate: &Candidate<'_>) -> Result<String, UrlRefusedError> {
+    fn host_name(&self, candidate: &Candidate<'_>) -> Result<(), UrlRefusedError> {
         let host = candidate.host.filter(|host| !host.is_empty());
         let host = host.ok_or(UrlRefusedError::NoHost)?;
         if host.contains('%') {
@@ -197,32 +236,33 @@ impl UrlPolicy {
         if !parsed.eq_ignore_ascii_case(host) || !port_agrees {
             return Err(UrlRefusedError::Ambiguous);
         }
-        Ok(shortened(&fold_host(host)))
+        Ok(())
     }
 
-    fn port(&self, candidate: &Candidate<'_>) -> Result<String, UrlRefusedError> {
-        let url = candidate.parsed()?;
-        match url.port_or_known_default() {
-            Some(port) if port == 443 || self.dev => Ok(port.to_string()),
+    fn port(&self, candidate: &Candidate<'_>) -> Result<(), UrlRefusedError> {
+        candidate.parsed()?;
+        match candidate.port_number() {
+            Some(port) if port == 443 || self.dev => Ok(()),
             Some(port) => Err(UrlRefusedError::Port(port)),
             None => Err(UrlRefusedError::NoHost),
         }
     }
 
-    fn allowed_host(&self, candidate: &Candidate<'_>) -> Result<String, UrlRefusedError> {
-        let host = candidate.parsed()?.host_str().ok_or(UrlRefusedError::NoHost)?;
-        let host = fold_host(host);
+    fn allowed_host(&self, candidate: &Candidate<'_>) -> Result<(), UrlRefusedError> {
+        candidate.parsed()?;
+        let host = candidate.parsed_host().ok_or(UrlRefusedError::NoHost)?;
+        let host = &*fold_host(host);
         // Even if it is listed: a production handler never connects to its own machine.
         if host == "localhost" || host.ends_with(".localhost") {
             return match host == "localhost" && self.dev {
-                true => Ok("localhost, in dev mode".to_owned()),
+                true => Ok(()),
                 false => Err(UrlRefusedError::LocalhostOutsideDev),
             };
         }
-        if self.allowed_hosts.contains(&host) {
-            return Ok(format!("{} is in the list", shortened(&host)));
+        match self.allowed_hosts.contains(host) {
+            true => Ok(()),
+            false => Err(UrlRefusedError::HostNotAllowed(shortened(host))),
         }
-        Err(UrlRefusedError::HostNotAllowed(shortened(&host)))
     }
 }
 
@@ -233,9 +273,17 @@ fn check_characters(raw: &str, tail: usize) -> Result<(), UrlRefusedError> {
     }
 }
 
+fn characters_found(candidate: &Candidate<'_>) -> &'static str {
+    let tail = &candidate.raw[candidate.tail..];
+    match tail.bytes().any(|byte| byte == b' ' || !byte.is_ascii()) {
+        true => "spaces and letters outside ASCII are percent-encoded",
+        false => "no white space, control character or backslash",
+    }
+}
+
 /// Returns the host in lower case without trailing dot: DNS reads `example.com.` as `example.com`.
-fn fold_host(host: &str) -> String {
-    host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
+fn fold_host(host: &str) -> Cow<'_, str> {
+    in_lower_case(host.strip_suffix('.').unwrap_or(host))
 }
 
 /// Truncates a host for logs to 253 characters, the longest valid one (RFC 1035, section 2.3.4).
@@ -263,7 +311,7 @@ fn scheme_name(scheme: Option<&str>) -> &'static str {
         None => "it has no scheme",
         Some(scheme) => KNOWN
             .into_iter()
-            .find(|known| *known == scheme)
+            .find(|known| known.eq_ignore_ascii_case(scheme))
             .unwrap_or("another scheme"),
     }
 }

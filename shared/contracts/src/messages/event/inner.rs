@@ -30,7 +30,7 @@ impl Inner {
                 match object_text(name, value) {
                     Ok(Some(text)) => {
                         has_object = true;
-                        if Object::parse(&text).is_ok_and(|inside| !inside.is_empty()) {
+                        if !is_empty(&text) {
                             texts.push(text);
                             read.push((name, value));
                         }
@@ -51,9 +51,17 @@ impl Inner {
     /// Returns the members of each object, in order of precedence.
     #[must_use]
     pub fn parse(&self) -> Vec<Object<'_>> {
-        // They were parsed before.
-        self.0.iter().filter_map(|text| Object::parse(text).ok()).collect()
+        // Each is an object.
+        let objects = self.0.iter().map(|text| Object::parse(text).unwrap_or_default());
+        objects.collect()
     }
+}
+
+/// Whether the text of an object has no member.
+fn is_empty(object: &str) -> bool {
+    object
+        .strip_prefix('{')
+        .is_none_or(|rest| rest.trim_start().starts_with('}'))
 }
 
 /// Returns the text of the object that a value is or holds; `None` for null and blank strings.

@@ -13,6 +13,8 @@ const MAX_PATHS: usize = 100;
 const MAX_DEPTH: usize = 64;
 /// Limits the length of a path in characters.
 const MAX_PATH_CHARS: usize = 200;
+/// Most names of an object that are compared one by one, which needs neither hashes nor a table.
+const FEW_NAMES: usize = 16;
 
 /// The findings by JSON path; the index of a list is `[*]`. Paths are redacted and at most 200 characters long.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,7 +66,9 @@ impl Survey {
 /// # Errors
 /// If a value is nested too deep.
 pub(super) fn survey(object: &Object<'_>, path: &str, skipped: &[&RawValue], found: &mut Survey) -> Result<(), String> {
-    members(object, &mut path.to_owned(), skipped, MAX_DEPTH, found)
+    let mut current = String::with_capacity(MAX_PATH_CHARS);
+    current.push_str(path);
+    members(object, &mut current, skipped, MAX_DEPTH, found)
 }
 
 fn members(
@@ -75,11 +79,16 @@ fn members(
     found: &mut Survey,
 ) -> Result<(), String> {
     let length = path.len();
-    let mut names = Names::default();
-    for (name, member) in object.members() {
+    let has_few = object.members().len() <= FEW_NAMES;
+    let mut names = HashSet::new();
+    for (index, (name, member)) in object.members().enumerate() {
         path.push('.');
         path.push_str(name);
-        if !names.insert(name) {
+        let is_repeated = match has_few {
+            true => object.members().take(index).any(|(earlier, _)| earlier == name),
+            false => !names.insert(name),
+        };
+        if is_repeated {
             found.found_repeated(path);
         }
         found.found_urls(path, name);
@@ -112,34 +121,6 @@ fn value(one: &RawValue, path: &mut String, depth: usize, found: &mut Survey) ->
         Kind::String | Kind::Null | Kind::Boolean | Kind::Number => {}
     }
     Ok(())
-}
-
-/// Most names of an object that are compared one by one, which needs neither hashes nor a table.
-const FEW_NAMES: usize = 16;
-
-/// The names of an object so far.
-#[derive(Default)]
-struct Names<'a> {
-    few: Vec<&'a str>,
-    /// All names, if there are more than [`FEW_NAMES`].
-    many: HashSet<&'a str>,
-}
-
-impl<'a> Names<'a> {
-    /// Adds a name. Returns whether it is new.
-    fn insert(&mut self, name: &'a str) -> bool {
-        if !self.many.is_empty() {
-            return self.many.insert(name);
-        }
-        if self.few.contains(&name) {
-            return false;
-        }
-        self.few.push(name);
-        if self.few.len() > FEW_NAMES {
-            self.many = self.few.drain(..).collect();
-        }
-        true
-    }
 }
 
 /// Returns the http(s) URLs in a text: the text itself if it starts as one, else each up to white space, a quote or an angle
