@@ -95,14 +95,20 @@ impl Sender {
     }
 }
 
-/// Consumes `count` records of a topic and produces the same bytes to another one, acknowledged. Returns records per second.
-pub(crate) fn consume_and_produce(broker: &str, from: &str, partitions: i32, to: &str, count: u64) -> Result<f64> {
+/// Consumes `count` records of a topic and produces to another one, acknowledged: for each record and its value, what `send`
+/// does with the sender. Returns records per second.
+pub(crate) fn consume_and_produce(
+    broker: &str,
+    from: &str,
+    partitions: i32,
+    count: u64,
+    mut send: impl FnMut(&Sender, &BorrowedMessage<'_>, &[u8]) -> Result<()>,
+) -> Result<f64> {
     let sender = Sender::new(broker)?;
     let mut begun = None;
     each_record(broker, from, partitions, count, |message| {
         let _ = begun.get_or_insert_with(Instant::now);
-        let (key, value) = (message.key().unwrap_or_default(), message.payload().unwrap_or_default());
-        sender.send(to, key, value)?;
+        send(&sender, message, message.payload().unwrap_or_default())?;
         sender.serve(Duration::ZERO);
         Ok(())
     })?;

@@ -1,8 +1,8 @@
 //! Measures the product next to a bare loop that does the same work without it: both figures of a pair come from one run, on
 //! one machine, against the same broker and server. `tests/bench` builds and runs it.
 //!
-//! - [`ingest`]: events to tasks, next to a bare consume-and-produce loop of the same bytes
-//! - [`download`]: tasks to cached files, next to a bare loop of requests for the same files
+//! - [`ingest`]: events to tasks, next to bare loops of their bytes, and of their tasks
+//! - [`download`]: tasks to cached files, next to bare loops of requests for the same files, and of the same tasks
 //! - [`results`]: results to rows, next to appending the same rows to a Delta table without keys and positions, and on request
 //!   (`--peer PATH`) next to a binary of kafka-delta-ingest on the same topic
 //! - [`processes`]: the throughput of a stage by the number of its processes
