@@ -91,6 +91,33 @@ async fn requests(emulator: &Emulator, size: &Size) -> (Requests, Requests) {
     (first.try_into().unwrap(), second.try_into().unwrap())
 }
 
+/// A table has up to hundreds of log entries that no checkpoint has yet. The Delta kernel requests all of them at once.
+#[tokio::test]
+async fn opening_a_table_with_many_log_entries_opens_few_connections() {
+    let emulator = start_emulator();
+    let size = Size {
+        commits_since_checkpoint: 150,
+        other_dates: 0,
+        files_of_the_date: 1,
+        app_ids: 1,
+    };
+    let location = emulator.location("Tables/many");
+    create(
+        &local_location(&emulator.data(WORKSPACE).join(ITEM).join("Tables/many")),
+        &size,
+    )
+    .await;
+    let options = TableOptions {
+        connection: emulator.connection(&location),
+        ..TableOptions::default()
+    };
+    add(&Table::new(location, options), [attachment("new")]).await;
+    let reads = emulator.server.bill().of(BillingClass::Read).requests;
+    assert!(reads > 150, "{reads} reads");
+    let connections = emulator.server.connections();
+    assert!(connections <= 100, "{connections} connections");
+}
+
 /// A commit is two writes, at any size. Opening the table takes, once in a process: one request whether the table exists, a
 /// listing, and a read each of `_last_checkpoint`, the checkpoint, the log entries since, and the files of the date. From 100
 /// versions on, the first commit reads `_last_checkpoint` again.

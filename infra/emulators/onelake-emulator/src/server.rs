@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::extract::Request;
@@ -102,11 +102,13 @@ impl OneLake {
             access: Access::new(Tokens::new(options.tokens, options.any_jwt)),
             rules: Rules::default(),
             counters: Counters::default(),
+            connections: AtomicU64::new(0),
             admin_token: options.admin_token,
             latency_ms: AtomicU64::new(u64::try_from(options.latency.as_millis()).unwrap_or(u64::MAX)),
         });
         let (shared, admin) = (Arc::clone(&state), admin::router(&state));
         let service_of = move |peer| {
+            shared.connections.fetch_add(1, Ordering::Relaxed);
             let (state, admin) = (Arc::clone(&shared), admin.clone());
             tower::service_fn(move |request: Request| {
                 let (state, admin) = (Arc::clone(&state), admin.clone());
@@ -147,6 +149,12 @@ impl OneLake {
     #[must_use]
     pub fn requests(&self, verb: Verb) -> VerbCount {
         self.state.counters.of(verb)
+    }
+
+    /// Returns the number of connections that were accepted since the start.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        self.state.connections.load(Ordering::Relaxed)
     }
 
     /// Returns what OneLake would bill for all requests.

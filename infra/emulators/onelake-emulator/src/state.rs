@@ -16,6 +16,8 @@ pub(crate) struct EmulatorState {
     pub(crate) access: Access,
     pub(crate) rules: Rules,
     pub(crate) counters: Counters,
+    /// Connections accepted since the start.
+    pub(crate) connections: AtomicU64,
     /// Opens the admin endpoint to other machines.
     pub(crate) admin_token: Option<String>,
     /// Delay of every answer, as the distance to a data centre adds it.

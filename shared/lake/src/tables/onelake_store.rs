@@ -21,12 +21,21 @@ use object_store::{
     ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, RetryConfig,
 };
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Semaphore;
 use url::{PathSegmentsMut, Url};
 
 use crate::azure::connection::{Http, SendError, blob_host};
 
 /// Deletes at the same time. Only `table vacuum` and log clean-up delete many files.
 const MAX_DELETES_AT_ONCE: usize = 16;
+
+/// Requests of a table at the same time. The Delta kernel requests up to 1,000 log entries at once when it opens a table. Each
+/// would open a connection: more than some servers accept, and a quarter of a core takes seconds for so many TLS handshakes.
+const MAX_REQUESTS_AT_ONCE: usize = 32;
+
+/// Longest body that is read before the next request may begin, in bytes: its connection is free then. Log entries are shorter,
+/// as a rule. A longer body waits for its reader, who may wait for another request.
+const MAX_SHORT_BODY: u64 = 256 * 1024;
 
 /// Returns the object store of a workspace. Only the Blob endpoint is used.
 pub(crate) fn open(http: &Arc<Http>, workspace: &str, host: &str) -> Result<Arc<dyn ObjectStore>> {
@@ -38,7 +47,10 @@ pub(crate) fn open(http: &Arc<Http>, workspace: &str, host: &str) -> Result<Arc<
         .with_endpoint(endpoint.clone())
         // The connection adds the token.
         .with_skip_signature(true)
-        .with_http_connector(BlobClient(Arc::clone(http)))
+        .with_http_connector(BlobClient {
+            http: Arc::clone(http),
+            permits: Arc::new(Semaphore::new(MAX_REQUESTS_AT_ONCE)),
+        })
         .with_retry(RetryConfig {
             backoff: BackoffConfig {
                 init_backoff: Duration::from_millis(200),
@@ -209,9 +221,13 @@ async fn delete(http: &Arc<Http>, container: Url, location: &Path) -> Result<()>
     }
 }
 
-/// Sends the requests of `object_store`.
+/// Sends the requests of `object_store`, a limited number at the same time.
 #[derive(Clone, Debug)]
-struct BlobClient(Arc<Http>);
+struct BlobClient {
+    http: Arc<Http>,
+    /// It is never closed.
+    permits: Arc<Semaphore>,
+}
 
 impl HttpConnector for BlobClient {
     fn connect(&self, _: &ClientOptions) -> Result<HttpClient> {
@@ -224,14 +240,15 @@ impl HttpService for BlobClient {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let (parts, body) = request.into_parts();
         let url = Url::parse(&parts.uri.to_string()).map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?;
-        let http = Arc::clone(&self.0);
+        let _permit = self.permits.acquire().await;
+        let http = Arc::clone(&self.http);
         let build = move || {
             http.request(parts.method.clone(), url.clone())
                 .headers(parts.headers.clone())
                 .body(reqwest::Body::wrap(body.clone()))
                 .build()
         };
-        let answer = send(Arc::clone(&self.0), build).await.map_err(|error| {
+        let answer = send(Arc::clone(&self.http), build).await.map_err(|error| {
             let kind = match &error {
                 SendError::Network { is_connect: true, .. } => HttpErrorKind::Connect,
                 SendError::Network { .. } => HttpErrorKind::Interrupted,
@@ -240,9 +257,14 @@ impl HttpService for BlobClient {
             };
             HttpError::new(kind, error)
         })?;
+        let is_short = answer.content_length().is_some_and(|bytes| bytes <= MAX_SHORT_BODY);
         let answer: http::Response<reqwest::Body> = answer.into();
         let (parts, body) = answer.into_parts();
         let body = body.map_err(|error| HttpError::new(HttpErrorKind::Interrupted, SendError::network(error)));
-        Ok(HttpResponse::from_parts(parts, HttpResponseBody::new(body)))
+        let body = match is_short {
+            true => HttpResponseBody::from(body.collect().await?.to_bytes()),
+            false => HttpResponseBody::new(body),
+        };
+        Ok(HttpResponse::from_parts(parts, body))
     }
 }
