@@ -2,14 +2,11 @@
 
 mod raw;
 
-use serde_json::json;
-
 use crate::bench::{Bench, READING_INTERVAL, observe};
 use crate::kafka::{Sender, Topic};
-use crate::messages::url;
+use crate::messages::{task_of, url};
 use crate::report::Report;
 use xact_testkit::Result;
-use xact_testkit::events::task;
 use xact_testkit::usage::cpu_seconds;
 
 const PENDING: &str = "xact.downloads.pending";
@@ -57,9 +54,4 @@ pub(crate) fn measure(bench: &mut Bench, files: u64, report: &mut Report) -> Res
         );
     }
     Ok(())
-}
-
-/// Returns the task of a file.
-pub(crate) fn task_of(trace_id: &str, url: &str) -> Vec<u8> {
-    task(trace_id, url, &json!({}))
 }

@@ -3,7 +3,7 @@
 mod raw;
 
 use crate::bench::{Bench, rate};
-use crate::kafka::{Sender, Topic};
+use crate::kafka::{PARTITIONS, Sender, Topic};
 use crate::messages::{event_of, trace_id};
 use crate::report::Report;
 use xact_testkit::Result;
@@ -11,7 +11,6 @@ use xact_testkit::events::RAW;
 use xact_testkit::usage::cpu_seconds;
 
 const PENDING: &str = "xact.downloads.pending";
-const PARTITIONS: i32 = 6;
 
 pub(crate) fn measure(bench: &mut Bench, events: u64, report: &mut Report) -> Result<()> {
     let broker = bench.kafka.bootstrap();
@@ -27,8 +26,13 @@ pub(crate) fn measure(bench: &mut Bench, events: u64, report: &mut Report) -> Re
     report.pair("ingest", "events/s", rate, bytes.rate);
     report.pair("ingest, beside all that an event takes", "events/s", rate, tasks.rate);
     let what = "ingest, CPU seconds of 100,000 events";
-    report.pair(what, "s", cpu, bytes.cpu);
-    report.pair(format!("{what}, beside all that an event takes"), "s", cpu, tasks.cpu);
+    report.pair(what, "s", cpu, per_100_000(bytes.cpu, events));
+    report.pair(
+        format!("{what}, beside all that an event takes"),
+        "s",
+        cpu,
+        per_100_000(tasks.cpu, events),
+    );
     if let Some(kib) = ingester.most_resident_kib() {
         #[allow(clippy::cast_precision_loss)]
         report.figure("ingest, most resident memory", "MiB", kib as f64 / 1024.0);

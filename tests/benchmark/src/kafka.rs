@@ -11,6 +11,9 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use xact_testkit::{Result, context, failed};
 
+/// Partitions of each topic.
+pub(crate) const PARTITIONS: i32 = 6;
+
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A client of one topic, which counts its records.

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use serde_json::json;
 
-use xact_testkit::events::event;
+use xact_testkit::events::{event, task};
 
 /// Returns the trace id of a message.
 pub(crate) fn trace_id(number: u64) -> String {
@@ -14,6 +14,11 @@ pub(crate) fn trace_id(number: u64) -> String {
 /// Returns the event of a trace, with one attachment.
 pub(crate) fn event_of(trace_id: &str) -> Vec<u8> {
     event(trace_id, &json!([url(trace_id)]))
+}
+
+/// Returns the download task of a trace.
+pub(crate) fn task_of(trace_id: &str, url: &str) -> Vec<u8> {
+    task(trace_id, url, &json!({}))
 }
 
 /// Returns a presigned URL as S3 creates it: its length is part of the cost.

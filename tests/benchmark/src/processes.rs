@@ -16,10 +16,9 @@ use rdkafka::message::Message;
 use serde::Deserialize;
 
 use crate::bench::{Bench, Observed, fleet, observe};
-use crate::download::task_of;
 use crate::exact::assert_exactly_once;
-use crate::kafka::{Sender, Topic, each_record};
-use crate::messages::{delayed_url, event_of, trace_id, url};
+use crate::kafka::{PARTITIONS, Sender, Topic, each_record};
+use crate::messages::{delayed_url, event_of, task_of, trace_id, url};
 use crate::report::Report;
 use crate::results::rows::{media_id, result_of};
 use crate::table_log::{TableLog, media_ids};
@@ -27,7 +26,6 @@ use xact_testkit::usage::{busy_cpu_seconds, cpu_seconds};
 use xact_testkit::{Fleet, Kafka, Result, context, failed, ids};
 
 const PROCESSES: [usize; 3] = [1, 2, 3];
-const PARTITIONS: i32 = 6;
 /// Time between two readings, which cost the broker CPU time.
 const READING_INTERVAL: Duration = Duration::from_millis(20);
 /// Default of `RESULT_BATCH_SIZE`.

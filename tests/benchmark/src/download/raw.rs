@@ -18,17 +18,15 @@ use sha2::{Digest, Sha256};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 
-use super::task_of;
 use crate::bench::Bench;
-use crate::kafka::{Sender, each_record};
-use crate::messages::url;
+use crate::kafka::{PARTITIONS, Sender, each_record};
+use crate::messages::{task_of, url};
 use xact_contracts::messages::{CachedDownload, DownloadTask, Message, encode};
 use xact_testkit::samples::HOSTS;
 use xact_testkit::usage::cpu_seconds;
 use xact_testkit::{Result, context};
 
 const WHAT: &str = "the bare loop of downloads";
-const PARTITIONS: i32 = 6;
 
 /// Records between the consumer and the requests.
 const QUEUE: usize = 1000;

@@ -7,8 +7,7 @@
 use rdkafka::message::{BorrowedMessage, Message as _};
 use serde_json::Map;
 
-use super::{PARTITIONS, per_100_000};
-use crate::kafka::{Sender, consume_and_produce};
+use crate::kafka::{PARTITIONS, Sender, consume_and_produce};
 use xact_contracts::blob_path::{PathParts, blob_paths};
 use xact_contracts::messages::{DownloadTask, Event, Message as _, encode};
 use xact_contracts::url_guard::{DEFAULT_ALLOWED_HOSTS, UrlPolicy};
@@ -23,7 +22,7 @@ const WHAT: &str = "the bare loop of events";
 pub(super) struct Raw {
     /// Events per second.
     pub(super) rate: f64,
-    /// CPU seconds of 100,000 events.
+    /// CPU seconds.
     pub(super) cpu: f64,
 }
 
@@ -84,6 +83,6 @@ fn measure(
     let rate = consume_and_produce(kafka.bootstrap(), RAW, PARTITIONS, events, |sender, message, value| {
         send(sender, topic, message, value)
     })?;
-    let cpu = per_100_000(cpu_seconds(std::process::id())? - before, events);
+    let cpu = cpu_seconds(std::process::id())? - before;
     Ok(Raw { rate, cpu })
 }

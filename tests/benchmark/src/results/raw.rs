@@ -16,7 +16,7 @@ use deltalake::writer::{DeltaWriter, RecordBatchWriter};
 use rdkafka::message::Message;
 use tokio::runtime::Runtime;
 
-use crate::kafka::each_record;
+use crate::kafka::{PARTITIONS, each_record};
 use crate::messages::trace_id;
 use crate::results::rows::{RESULTS, row, row_of};
 use xact_contracts::messages::DownloadResult;
@@ -26,7 +26,6 @@ use xact_testkit::{Result, context, failed};
 
 /// Default of `RESULT_BATCH_SIZE`.
 pub(crate) const BATCH: usize = 2000;
-const PARTITIONS: i32 = 6;
 
 /// Rates, and the CPU time of 100,000 rows.
 pub(crate) struct Measured {
