@@ -2,7 +2,14 @@
 
 use std::process::ExitCode;
 
+use mimalloc::MiMalloc;
+
 use xact_contracts::topology::Stage;
+
+/// Thousands of records in flight, each with dozens of small blocks that are kept until its acknowledgement, are the worst case
+/// of glibc's allocator: it took a third more CPU time. The other stages gain nothing, and uploads would take more memory.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     xact_runtime::run(Stage::EventIngester, event_ingester::factory())

@@ -5,10 +5,8 @@
 //! acknowledgements, and `consume` commits the offset before which everything is done.
 //!
 //! Around that, `worker` runs one stage and restarts it after a failure, [`process`] runs a whole process (signals, HTTP,
-//! telemetry), `http` serves health, metrics and `POST /invoke`, and `invoke` reads its records. Every program that has this
-//! crate has the memory allocator that `allocator` sets.
+//! telemetry), `http` serves health, metrics and `POST /invoke`, and `invoke` reads its records.
 
-mod allocator;
 mod consume;
 mod emit;
 pub mod fail_points;

@@ -47,10 +47,6 @@ use report::Report;
 use results::peer::Peer;
 use xact_testkit::Result;
 
-/// That of the product (`shared/runtime/src/allocator.rs`), so that a bare loop does not differ in it.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Measures the product next to a bare loop that does the same work.
 #[derive(Parser)]
 #[command(name = "tests/bench")]

@@ -31,7 +31,7 @@ fn the_changelog_has_a_section_for_the_version_that_the_next_tag_releases() {
 fn every_kind_of_dependency_is_updated_in_groups() {
     let file = text(".github/dependabot.yml");
     let updates: Vec<&str> = file.split("  - package-ecosystem: ").skip(1).collect();
-    for kind in ["cargo", "github-actions", "docker", "docker-compose"] {
+    for kind in ["cargo", "github-actions", "docker", "docker-compose", "npm", "pip"] {
         assert!(
             updates.iter().any(|update| update.starts_with(&format!("{kind}\n"))),
             "{kind}"
@@ -41,8 +41,13 @@ fn every_kind_of_dependency_is_updated_in_groups() {
         for part in ["\n    groups:\n", "\n    cooldown: ", "interval: weekly"] {
             assert!(update.contains(part), "{part}: {update}");
         }
-        let folder = update.split("directory: /").nth(1).unwrap().lines().next().unwrap();
-        assert!(path(folder).is_dir(), "{folder}");
+        let folders = update.lines().find_map(|line| {
+            let (key, folders) = line.trim().split_once(": ")?;
+            ["directory", "directories"].contains(&key).then_some(folders)
+        });
+        for folder in folders.unwrap().trim_matches(['[', ']']).split(", ") {
+            assert!(path(&folder[1..]).is_dir(), "{folder}");
+        }
     }
 }
 
