@@ -2,7 +2,7 @@
 
 mod forms;
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use jiff::{Timestamp, civil, tz::TimeZone};
 use serde::{Deserialize, Deserializer, Serializer};
@@ -92,9 +92,14 @@ pub fn to_microseconds(timestamp: Timestamp) -> Timestamp {
 #[must_use]
 pub fn format(timestamp: Timestamp) -> String {
     let mut text = String::with_capacity("2024-12-31T12:00:00.000000Z".len());
-    // Truncated first: before 1970, formatting alone would round in the other direction. Writing to memory cannot fail.
-    let _ = write!(text, "{:.6}", to_microseconds(timestamp));
+    // Writing to memory cannot fail.
+    let _ = write!(text, "{}", written(timestamp));
     text
+}
+
+fn written(timestamp: Timestamp) -> impl fmt::Display {
+    // Truncated first: before 1970, formatting alone would round in the other direction.
+    fmt::from_fn(move |f| write!(f, "{:.6}", to_microseconds(timestamp)))
 }
 
 /// Returns the UTC date: the partition of a row.
@@ -108,7 +113,7 @@ pub fn utc_date(timestamp: Timestamp) -> civil::Date {
 /// # Errors
 /// If the serializer fails.
 pub fn serialize<S: Serializer>(timestamp: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&format_args!("{:.6}", to_microseconds(*timestamp)))
+    serializer.collect_str(&written(*timestamp))
 }
 
 /// Deserializes a required timestamp, for `#[serde(with = "time")]`. One out of range becomes [`EARLIEST`] or [`LATEST`]:

@@ -24,12 +24,6 @@ impl<'a> Object<'a> {
         serde_json::from_str(json)
     }
 
-    /// Whether it has no member.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// Returns the members in their order.
     pub fn members(&self) -> impl ExactSizeIterator<Item = (&str, &'a RawValue)> {
         self.0.iter().map(|(name, value)| (&*name.0, *value))

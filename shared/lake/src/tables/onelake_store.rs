@@ -30,7 +30,7 @@ use crate::azure::connection::{Http, SendError, blob_host};
 const MAX_DELETES_AT_ONCE: usize = 16;
 
 /// Requests of a table at the same time. The Delta kernel requests up to 1,000 log entries at once when it opens a table. Each
-/// would open a connection: more than some servers accept, and a quarter of a core takes seconds for so many TLS handshakes.
+/// would open a connection, with a TLS handshake, and a server may not accept so many.
 const MAX_REQUESTS_AT_ONCE: usize = 32;
 
 /// Longest body that is read before the next request may begin, in bytes: its connection is free then. Log entries are shorter,

@@ -157,7 +157,7 @@ impl Downloads {
                     self.folder.join(format!("{number}.part")),
                     self.folder.join(number.to_string()),
                 );
-                // One task per request, as in the product: otherwise one thread would do all the work.
+                // One task per request, as in the product.
                 tokio::spawn(async move {
                     let answer = client.get(url).send().await;
                     let answer = answer

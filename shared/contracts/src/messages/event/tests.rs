@@ -175,6 +175,17 @@ fn numbers_and_characters_stay_as_they_came() {
 }
 
 #[test]
+fn a_name_that_occurs_twice_is_reported_in_small_and_large_objects() {
+    for others in [0, 14, 15, 16, 40] {
+        let others: String = (0..others).map(|number| format!(r#""f{number}":0,"#)).collect();
+        let event = decode(&format!(
+            r#"{{"trace_id":"t","type":"x","data":{{"note":1,{others}"note":2}}}}"#
+        ));
+        assert_eq!(event.irregularities.repeated_names, ["$.data.note"], "{others}");
+    }
+}
+
+#[test]
 fn a_refused_timestamp_counts_as_absent_and_is_reported() {
     for (written, reason) in [
         ("\"soon\"", TimestampError::Unreadable),
